@@ -1,0 +1,1 @@
+"""The broker side: requests, outcomes, the journal, pacing and the TWS client."""

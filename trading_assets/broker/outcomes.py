@@ -1,0 +1,84 @@
+"""What a request ended in. Never a bare empty list: empty, missing and failed are three different things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from trading_assets.broker.requests import Request
+
+
+class OutcomeKind(StrEnum):
+    """The ways a request can end."""
+
+    COMPLETE = "complete"
+    """The broker answered with data."""
+    EMPTY = "empty"
+    """The broker answered that there is no data for what was asked."""
+    NOT_PERMITTED = "not_permitted"
+    """The account lacks the market-data subscription or permission."""
+    NO_CONTRACT = "no_contract"
+    """The broker knows no such contract, or the words fit several."""
+    EXPIRED = "expired"
+    """The contract has expired; the broker keeps no history of it."""
+    PACING = "pacing"
+    """A limit of the broker was exceeded; the request may be sent again later."""
+    TIMEOUT = "timeout"
+    """No answer within the request's own timeout."""
+    DISCONNECTED = "disconnected"
+    """The connection broke before the answer."""
+    CANCELLED = "cancelled"
+    """Withdrawn by us before the answer."""
+    REJECTED = "rejected"
+    """The broker refused the request as it stands, with a code and a text."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether the broker has answered the question: asking again now would bring the same."""
+        return self in _ANSWERS
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later without a change by the user."""
+        return self in _RETRYABLE
+
+
+_ANSWERS = frozenset(
+    {OutcomeKind.COMPLETE, OutcomeKind.EMPTY, OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.EXPIRED, OutcomeKind.REJECTED}
+)
+_RETRYABLE = frozenset({OutcomeKind.PACING, OutcomeKind.TIMEOUT, OutcomeKind.DISCONNECTED, OutcomeKind.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended: the kind, and the broker's code and text where there are any."""
+
+    kind: OutcomeKind
+    code: int | None = None
+    text: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """One sentence that says what to do about it; empty when nothing is to be done."""
+        from trading_assets.broker.errors import remedy_of
+
+        return remedy_of(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished request.
+
+    `payload` is the neutral form of the answer (JSON-able, see `broker.payloads`), None without an answer with data.
+    `request_id` is its row in the journal; `finished_at` (UTC) is when the answer came; `reused` says that the answer
+    was taken from the journal instead of being asked for again.
+    """
+
+    request: Request
+    outcome: Outcome
+    payload: Any
+    request_id: int
+    finished_at: datetime
+    reused: bool = False

@@ -1,0 +1,100 @@
+"""The neutral form of the broker's answers: what the client makes of a library's objects, and what the journal keeps.
+
+Payloads are plain JSON-able values, so that a journalled answer is decoded by the same code minutes or weeks later,
+whichever client library brought it. "Not computed" (-1, -2) and unset values are null, never a number.
+
+| request kind | payload |
+| --- | --- |
+| `contract_details`, `option_listing` | `{"contracts": [ContractRecord, ...]}` |
+| `option_parameters` | `{"parameters": [ParameterRecord, ...]}` |
+| `quote` | `QuoteRecord` |
+| `bars` | `{"bars": [[start, open, high, low, close, volume, wap, count], ...]}`; `start` is epoch seconds (UTC) for intraday bars and `"YYYYMMDD"` (the session) for `1 day` bars; `wap` and `count` are null where the broker gives none |
+| `head_timestamp` | `{"timestamp": epoch seconds}` |
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any, TypedDict
+
+
+class ContractRecord(TypedDict):
+    """One contract as the broker describes it. Text fields are empty where the broker left them empty."""
+
+    con_id: int
+    symbol: str
+    sec_type: str
+    last_trade: str  # YYYYMMDD, empty for stocks
+    strike: float
+    right: str  # "C", "P" or ""
+    multiplier: str
+    exchange: str
+    primary_exchange: str
+    currency: str
+    local_symbol: str
+    trading_class: str
+    long_name: str
+    min_tick: float
+    time_zone_id: str
+    trading_hours: str
+    liquid_hours: str
+    industry: str
+    category: str
+    subcategory: str
+    stock_type: str
+    market_name: str
+    under_con_id: int
+    contract_month: str
+    real_expiration_date: str  # YYYYMMDD or ""
+    last_trade_time: str
+    market_rule_ids: str
+    valid_exchanges: str
+
+
+class ParameterRecord(TypedDict):
+    """Expiries (`YYYYMMDD`, sorted) and strikes (sorted) of one exchange and trading class."""
+
+    exchange: str
+    trading_class: str
+    multiplier: str
+    underlying_con_id: int
+    expirations: list[str]
+    strikes: list[float]
+
+
+class QuoteRecord(TypedDict):
+    """One moment's quote. Prices in dollars (index points), sizes in contracts or shares, `time` epoch seconds.
+
+    `implied_volatility` per 1.00; `vega` per volatility point; `theta` per day (the broker's units).
+    `market_data_type`: 1 live, 2 frozen, 3 delayed, 4 delayed-frozen.
+    """
+
+    bid: float | None
+    ask: float | None
+    last: float | None
+    bid_size: float | None
+    ask_size: float | None
+    last_size: float | None
+    volume: float | None
+    close: float | None
+    open_interest: float | None
+    implied_volatility: float | None
+    delta: float | None
+    gamma: float | None
+    vega: float | None
+    theta: float | None
+    model_price: float | None
+    underlying_price: float | None
+    market_data_type: int
+    time: float
+
+
+def pack(payload: Any) -> bytes:
+    """Compress a payload for the journal."""
+    return zlib.compress(json.dumps(payload, separators=(",", ":"), allow_nan=False).encode(), 1)
+
+
+def unpack(blob: bytes) -> Any:
+    """The payload that `pack` was given."""
+    return json.loads(zlib.decompress(blob))

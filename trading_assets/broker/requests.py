@@ -1,0 +1,279 @@
+"""Requests to the broker as frozen values.
+
+Each request has a canonical `key` (equal keys ask the same question), a `pacing_class` and a `weight`.
+Nothing here talks to a broker; the client turns these values into messages (`broker.client`), the journal
+stores them (`as_record` / `from_record`), the planner makes them (`planning`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+SMALL_BAR_SIZES = frozenset({"1 secs", "5 secs", "10 secs", "15 secs", "30 secs"})
+"""Bar sizes under the small-bar pacing rules (broker documentation, "Historical Data Limitations")."""
+
+
+class PacingClass(StrEnum):
+    """What a request is counted against, beside the messages a second that all of them cost."""
+
+    MESSAGE = "message"
+    """Contract details, option parameters: the message rate only."""
+    HISTORY = "history"
+    """Bars of 1 min or more, schedules: one of the open historical requests."""
+    SMALL_HISTORY = "small_history"
+    """Bars of 30 s or less and head timestamps: an open request and the small-bar windows."""
+    MARKET_DATA = "market_data"
+    """Quotes: one market-data line until cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A contract as the broker's requests carry it. Unset fields are empty or zero.
+
+    `last_trade` is the broker's `lastTradeDateOrContractMonth` (`YYYYMMDD`); for AM-settled index options that is
+    the day before the expiry. `strike` is in dollars (index points for index options).
+    """
+
+    symbol: str
+    sec_type: str = "STK"
+    exchange: str = "SMART"
+    currency: str = "USD"
+    primary_exchange: str = ""
+    con_id: int = 0
+    last_trade: str = ""
+    strike: float = 0.0
+    right: str = ""
+    multiplier: str = ""
+    local_symbol: str = ""
+    trading_class: str = ""
+
+    @property
+    def key(self) -> str:
+        """The contract id where known, else the words that describe the contract."""
+        if self.con_id:
+            return str(self.con_id)
+        words = (self.symbol, self.sec_type, self.exchange, self.currency, self.primary_exchange, self.last_trade)
+        strike = f"{self.strike:g}" if self.strike else ""
+        return "/".join((*words, strike, self.right, self.trading_class)).rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Base of all requests.
+
+    `symbol` is the underlying the request is made for; `session` is the session it is made in (snapshots) or the
+    last session it asks for (bars); `dataset` is the dataset its answer belongs to.
+    """
+
+    kind: ClassVar[str] = ""
+    pacing_class: ClassVar[PacingClass] = PacingClass.MESSAGE
+
+    instrument: Instrument
+    session: date
+
+    @property
+    def symbol(self) -> str:
+        """The underlying symbol."""
+        return self.instrument.symbol
+
+    @property
+    def dataset(self) -> str:
+        """The dataset the answer belongs to."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> str:
+        """Canonical text: two requests with one key ask the same question."""
+        raise NotImplementedError
+
+    @property
+    def pacing(self) -> PacingClass:
+        """The pacing class of this very request."""
+        return type(self).pacing_class
+
+    @property
+    def weight(self) -> int:
+        """How many requests the broker counts it as in the small-bar windows."""
+        return 1
+
+    @property
+    def contract_tick_key(self) -> str:
+        """Contract, exchange and tick type: the unit of the broker's 6-in-2-seconds rule."""
+        return f"{self.instrument.key}@{self.instrument.exchange}"
+
+    def as_record(self) -> dict[str, Any]:
+        """A JSON-able record from which `from_record` builds an equal request."""
+        record = asdict(self)
+        record["kind"] = type(self).kind
+        for name, value in record.items():
+            if isinstance(value, datetime):
+                record[name] = value.astimezone(UTC).isoformat()
+            elif isinstance(value, date):
+                record[name] = value.isoformat()
+            elif isinstance(value, tuple):
+                record[name] = list(value)
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class ContractDetailsRequest(Request):
+    """Resolve an underlying (stock, ETF or index)."""
+
+    kind: ClassVar[str] = "contract_details"
+
+    @property
+    def dataset(self) -> str:
+        return "contracts"
+
+    @property
+    def key(self) -> str:
+        return f"contract_details|{self.instrument.key}|{self.session}"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionParametersRequest(Request):
+    """Expiries and strikes of an underlying, per exchange and trading class (`reqSecDefOptParams`)."""
+
+    kind: ClassVar[str] = "option_parameters"
+
+    @property
+    def dataset(self) -> str:
+        return "option_chains"
+
+    @property
+    def key(self) -> str:
+        return f"option_parameters|{self.instrument.key}|{self.session}"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionListingRequest(Request):
+    """All option contracts of one expiry: contract details of a partial option contract.
+
+    `instrument` carries symbol, `sec_type="OPT"`, exchange, currency and `last_trade`, no strike and no right.
+    """
+
+    kind: ClassVar[str] = "option_listing"
+
+    @property
+    def dataset(self) -> str:
+        return "option_chains"
+
+    @property
+    def key(self) -> str:
+        return f"option_listing|{self.instrument.key}|{self.session}"
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRequest(Request):
+    """One moment's quote of a contract: prices and sizes, for options greeks and open interest.
+
+    Made as a market-data subscription that is cancelled as soon as everything asked for has come: generic ticks
+    (open interest) are refused together with a snapshot (error 321).
+    """
+
+    kind: ClassVar[str] = "quote"
+    pacing_class: ClassVar[PacingClass] = PacingClass.MARKET_DATA
+
+    generic_ticks: str = ""
+
+    @property
+    def dataset(self) -> str:
+        return "option_chains"
+
+    @property
+    def key(self) -> str:
+        return f"quote|{self.instrument.key}|{self.generic_ticks}|{self.session}"
+
+
+@dataclass(frozen=True, slots=True)
+class BarsRequest(Request):
+    """Bars of one contract from `first_session` to `session`, both included.
+
+    `end` is the exclusive end instant (UTC) and `duration` the broker's words (`"5 D"`, `"2 Y"`); the answer may hold
+    bars before `first_session`, which the decoder drops.
+    """
+
+    kind: ClassVar[str] = "bars"
+
+    bar_size: str = "1 day"
+    what_to_show: str = "TRADES"
+    use_rth: bool = True
+    first_session: date = date.min
+    end: datetime = field(default=datetime.min.replace(tzinfo=UTC))
+    duration: str = ""
+
+    @property
+    def dataset(self) -> str:
+        return "option_bars" if self.instrument.sec_type == "OPT" else "equity_bars"
+
+    @property
+    def key(self) -> str:
+        hours = "rth" if self.use_rth else "all"
+        return f"bars|{self.instrument.key}|{self.bar_size}|{self.what_to_show}|{hours}|{self.first_session}..{self.session}"
+
+    @property
+    def pacing(self) -> PacingClass:
+        return PacingClass.SMALL_HISTORY if self.bar_size in SMALL_BAR_SIZES else PacingClass.HISTORY
+
+    @property
+    def weight(self) -> int:
+        return 2 if self.what_to_show == "BID_ASK" else 1
+
+    @property
+    def contract_tick_key(self) -> str:
+        return f"{self.instrument.key}@{self.instrument.exchange}/{self.what_to_show}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeadTimestampRequest(Request):
+    """The instant of the oldest bar the broker has of a contract."""
+
+    kind: ClassVar[str] = "head_timestamp"
+    pacing_class: ClassVar[PacingClass] = PacingClass.SMALL_HISTORY
+
+    what_to_show: str = "TRADES"
+    use_rth: bool = True
+
+    @property
+    def dataset(self) -> str:
+        return "option_bars" if self.instrument.sec_type == "OPT" else "equity_bars"
+
+    @property
+    def key(self) -> str:
+        return f"head_timestamp|{self.instrument.key}|{self.what_to_show}|{self.session}"
+
+    @property
+    def contract_tick_key(self) -> str:
+        return f"{self.instrument.key}@{self.instrument.exchange}/{self.what_to_show}"
+
+
+_KINDS: dict[str, type[Request]] = {
+    cls.kind: cls
+    for cls in (
+        ContractDetailsRequest,
+        OptionParametersRequest,
+        OptionListingRequest,
+        QuoteRequest,
+        BarsRequest,
+        HeadTimestampRequest,
+    )
+}
+
+
+def from_record(record: dict[str, Any]) -> Request:
+    """The request of a record made by `Request.as_record`.
+
+    Raises `KeyError` for a kind that no version of this module wrote.
+    """
+    values = dict(record)
+    cls = _KINDS[values.pop("kind")]
+    values["instrument"] = Instrument(**values["instrument"])
+    for name in ("session", "first_session"):
+        if name in values:
+            values[name] = date.fromisoformat(values[name])
+    if "end" in values:
+        values["end"] = datetime.fromisoformat(values["end"])
+    return cls(**values)

@@ -1,0 +1,1 @@
+"""The lake: dataset schemas, the Parquet store, repositories, the DuckDB catalog and coverage."""

@@ -1,0 +1,130 @@
+"""One typed `Settings`: the only module that reads the environment.
+
+Sources, strongest first: arguments, environment (`TRADING_ASSETS_*`), `trading_assets.toml` in the working directory
+(or the file named by `TRADING_ASSETS_CONFIG`), defaults. Every field's description says what it is and in which unit.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from trading_assets.sessions import Clock
+
+
+class BrokerKind(StrEnum):
+    """Which broker the platform talks to."""
+
+    SIMULATED = "simulated"
+    TWS = "tws"
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Durations are seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="TRADING_ASSETS_", extra="forbid", frozen=True, validate_default=True)
+
+    data_dir_setting: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("TRADING_ASSETS_DATA_DIR", "data_dir"),
+        description="Folder of the lake and its state; default `data/simulated` with the simulated broker, `data` with a TWS.",
+    )
+    broker: BrokerKind = Field(BrokerKind.SIMULATED, description="`simulated` or `tws`.")
+    ib_host: str = Field("127.0.0.1", description="Host of TWS, IB Gateway or a running simulator.")
+    ib_port: int | None = Field(None, description="Port; TWS 7497 paper / 7496 live, Gateway 4002 / 4001. Unset with the simulated broker: one is started inside the process.")
+    ib_client_ids: tuple[int, int] = Field((50, 79), description="Range of client ids that processes lease from, both ends included.")
+    now: datetime | None = Field(None, description="Pins the clock (ISO 8601 with a zone) for replays.")
+    market: str = Field("generated", description="Market of the in-process simulator: `generated` or a folder of recorded data.")
+    market_seed: int = Field(42, description="Seed of the generated market.")
+    recorded_market: Path = Field(Path("../shared/market"), description="Folder of recorded real market data, read by tests and the demo.")
+    market_data: str = Field("live", pattern="^(live|delayed)$", description="Market data the account is subscribed to; a lake holds one of the two only.")
+    database_url: str | None = Field(None, description="SQLAlchemy URL of the state database; default SQLite `state.db` in the data folder.")
+
+    connect_timeout: float = Field(15.0, gt=0, description="Seconds to wait for the connection and its handshake.")
+    contract_timeout: float = Field(120.0, gt=0, description="Seconds to wait for contract details; a whole expiry is slow.")
+    history_timeout: float = Field(180.0, gt=0, description="Seconds to wait for historical bars.")
+    quote_timeout: float = Field(11.0, gt=0, description="Seconds to wait for a quote to be complete (the broker's own snapshot limit).")
+    max_attempts: int = Field(4, ge=1, description="How often a request is sent in one run before its failure is reported.")
+    reconnect_timeout: float = Field(300.0, ge=0, description="Seconds to keep reconnecting before a run fails as retryable.")
+
+    enforce_pacing: bool = Field(True, description="Keep within the broker's limits. Switch off only against a simulator without limits.")
+    messages_per_second: float = Field(48.0, gt=0, description="Messages a second, all processes together; the broker allows 50.")
+    open_history_requests: int = Field(49, ge=1, description="Historical requests open at once; the broker allows 50.")
+    market_data_lines: int = Field(95, ge=1, description="Market-data lines open at once; the broker allows 100 at least.")
+    small_bar_requests_in_10_min: int = Field(57, ge=1, description="Requests for bars of 30 s or less in 600 s; the broker allows 60.")
+    small_bar_requests_in_2_s: int = Field(5, ge=1, description="Such requests for one contract and tick type in 2 s; the sixth is a violation.")
+    identical_interval: float = Field(16.0, ge=0, description="Seconds between identical small-bar requests; the broker refuses within 15.")
+
+    failure_threshold: int = Field(5, ge=1, description="Failures in a row that open the circuit breaker.")
+    recovery_timeout: float = Field(300.0, ge=0, description="Seconds an open breaker waits before one trial call.")
+
+    contract_verify_days: int = Field(7, ge=0, description="A stored contract is asked for again when verified longer ago (days).")
+    relist_days: int = Field(7, ge=1, description="The whole option listing is read again when older (days).")
+    no_data_retry_days: int = Field(30, ge=0, description="A recorded `not_permitted`, `no_contract` or `error` is asked again after this many days.")
+    equity_bar_sizes: tuple[str, ...] = Field(("1 day",), description="Bar sizes collected for underlyings.")
+    stock_volume_unit: str = Field("shares", pattern="^(shares|round_lots)$", description="Unit of stock volume in the broker's bars (a TWS setting for API clients).")
+
+    @field_validator("now")
+    @classmethod
+    def _now_has_a_zone(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("TRADING_ASSETS_NOW needs a time zone, for example 2015-12-24T13:30-05:00.")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = Path(os.environ.get("TRADING_ASSETS_CONFIG", "trading_assets.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @property
+    def data_dir(self) -> Path:
+        """The data folder: as set, else by the broker."""
+        default = Path("data/simulated") if self.broker is BrokerKind.SIMULATED else Path("data")
+        return (self.data_dir_setting or default).expanduser().absolute()
+
+    @property
+    def state_url(self) -> str:
+        """SQLAlchemy URL of the state database."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'state.db'}"
+
+    def clock(self) -> datetime:
+        """The present instant in UTC: the pinned one when `now` is set."""
+        return (self.now or datetime.now(UTC)).astimezone(UTC)
+
+    @property
+    def contract_verify_age(self) -> timedelta:
+        """`contract_verify_days` as a duration."""
+        return timedelta(days=self.contract_verify_days)
+
+    def environment(self) -> dict[str, str]:
+        """Environment variables from which a child process builds equal settings."""
+        given: dict[str, Any] = self.model_dump(mode="json", exclude_none=True, exclude={"data_dir_setting"})
+        pairs = {f"TRADING_ASSETS_{name.upper()}": _text(value) for name, value in given.items()}
+        return {**pairs, "TRADING_ASSETS_DATA_DIR": str(self.data_dir)}
+
+
+def _text(value: Any) -> str:
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def system_clock() -> datetime:
+    """The machine's clock, UTC."""
+    return datetime.now(UTC)
+
+
+__all__ = ["BrokerKind", "Clock", "Settings", "system_clock"]

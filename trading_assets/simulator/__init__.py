@@ -1,0 +1,1 @@
+"""A TWS that speaks the real wire protocol: server, limits, faults, markets."""
