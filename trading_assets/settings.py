@@ -122,9 +122,14 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def traceback_wanted() -> bool:
+    """Whether the command line shows where an unforeseen error came from (TRADING_ASSETS_TRACEBACK)."""
+    return bool(os.environ.get("TRADING_ASSETS_TRACEBACK"))
+
+
 def system_clock() -> datetime:
     """The machine's clock, UTC."""
     return datetime.now(UTC)
 
 
-__all__ = ["BrokerKind", "Clock", "Settings", "system_clock"]
+__all__ = ["BrokerKind", "Clock", "Settings", "system_clock", "traceback_wanted"]

@@ -193,7 +193,8 @@ class BarsRequest(Request):
     """Bars of one contract from `first_session` to `session`, both included.
 
     `end` is the exclusive end instant (UTC) and `duration` the broker's words (`"5 D"`, `"2 Y"`); the answer may hold
-    bars before `first_session`, which the decoder drops.
+    bars before `first_session`, which the decoder drops. A duration in seconds asks for a part of a session: then the
+    end is part of the key.
     """
 
     kind: ClassVar[str] = "bars"
@@ -212,7 +213,8 @@ class BarsRequest(Request):
     @property
     def key(self) -> str:
         hours = "rth" if self.use_rth else "all"
-        return f"bars|{self.instrument.key}|{self.bar_size}|{self.what_to_show}|{hours}|{self.first_session}..{self.session}"
+        part = f"|{self.end.astimezone(UTC):%Y%m%dT%H%M%S}" if self.duration.endswith(" S") else ""
+        return f"bars|{self.instrument.key}|{self.bar_size}|{self.what_to_show}|{hours}|{self.first_session}..{self.session}{part}"
 
     @property
     def pacing(self) -> PacingClass:

@@ -1,0 +1,153 @@
+"""Benchmark of the broker side: option histories through client, pacing, journal and decode, over a real TCP connection.
+
+    python benchmarks/history_throughput.py [--histories 2000] [--unpaced 4000] [--json]
+
+Two measurements in one run, each as a ratio to what is demanded:
+
+1. With the limits on and 1 s latency: seconds for `--histories` option histories against what the limits allow, the larger of
+   `N / 50` (messages a second) and `latency x N / 50` (open requests). Demanded: at most 1.10, and not one violation.
+2. Without limits and latency: requests of 25 bars a second. Demanded: at least 1,000.
+
+The simulator runs in a process of its own, so that only our side is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from trading_assets.broker.broker import Broker
+from trading_assets.broker.journal import Journal
+from trading_assets.broker.requests import BarsRequest, Instrument
+from trading_assets.sessions import calendar
+from trading_assets.settings import Settings
+from trading_assets.simulator import Simulator
+from trading_assets.simulator.market import Bar, ContractQuery, ListedContract, MarketQuote, OptionParameters
+
+NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
+SESSION = date(2024, 6, 3)
+EXPIRY = date(2024, 6, 21)
+BARS = 25
+LATENCY = 1.0
+BROKER_LIMIT = 50
+"""Messages a second, and open historical requests."""
+
+
+class Flat:
+    """A market of any number of options with the same 25 bars each: answering costs the simulator next to nothing."""
+
+    name = "flat"
+    identity = "1"
+
+    def __init__(self) -> None:
+        sessions = calendar().sessions(SESSION - timedelta(days=60), SESSION)[-BARS:]
+        self._bars = [Bar(calendar().opens_at(s), s, 1.0, 1.25, 0.75, 1.1, 120.0, 1.05, 12) for s in sessions]
+
+    def by_id(self, con_id: int) -> ListedContract | None:
+        local = f"FLAT  {EXPIRY:%y%m%d}C{con_id:08d}"
+        return ListedContract(
+            con_id, "FLAT", "OPT", "SMART", "", "USD", local, "FLAT", "FLAT", multiplier="100", last_trade=f"{EXPIRY:%Y%m%d}", expiry=EXPIRY,
+            strike=float(con_id), right="C",
+        )  # fmt: skip
+
+    def contracts(self, query: ContractQuery, now: datetime) -> list[ListedContract]:
+        found = self.by_id(query.con_id) if query.con_id else None
+        return [found] if found else []
+
+    def option_parameters(self, symbol: str, sec_type: str, con_id: int, now: datetime) -> list[OptionParameters]:
+        return []
+
+    def bars(self, contract: ListedContract, bar_size: str, what: str, start: datetime, end: datetime, use_rth: bool, now: datetime) -> list[Bar]:
+        return self._bars
+
+    def head_timestamp(self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime) -> datetime | None:
+        return None
+
+    def quote(self, contract: ListedContract, now: datetime) -> MarketQuote:
+        return MarketQuote()
+
+    def search(self, pattern: str, now: datetime) -> list[ListedContract]:
+        return []
+
+
+def simulate(pipe: Connection, latency: float, limits: bool) -> None:
+    """The simulator's process: tells its port, runs until the other end says so, tells its counters."""
+    with Simulator(Flat(), now=NOW, latency=latency or "none", limits=limits) as simulator:
+        pipe.send(simulator.port)
+        pipe.recv()
+        counters = simulator.counters
+        pipe.send({"violations": len(counters.violations), "asked": counters.requests, "open_max": counters.open_max, "errors": counters.errors})
+
+
+def histories(count: int) -> list[BarsRequest]:
+    """Requests for the 8-hour bars of that many options."""
+    option = Instrument("FLAT", "OPT", last_trade=f"{EXPIRY:%Y%m%d}", right="C", multiplier="100", trading_class="FLAT")
+    first = calendar().previous(SESSION, BARS - 1)
+    return [
+        BarsRequest(replace(option, con_id=i, strike=float(i)), SESSION, bar_size="8 hours", first_session=first, end=NOW, duration=f"{BARS} D")
+        for i in range(1, count + 1)
+    ]
+
+
+def measure(count: int, *, paced: bool, latency: float) -> dict[str, Any]:
+    """Seconds for that many histories and the simulator's counters."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=simulate, args=(there, latency, paced), daemon=True)
+    process.start()
+    try:
+        port = here.recv()
+        with tempfile.TemporaryDirectory() as folder:
+            settings = Settings(data_dir=Path(folder), ib_port=port, now=NOW, enforce_pacing=paced)
+            journal = Journal(settings.state_url)
+            requests = histories(count)
+            with Broker(settings, journal) as broker:
+                began = time.perf_counter()
+                results = broker.run(requests, planned_at=datetime.now(UTC))
+                seconds = time.perf_counter() - began
+            journal.close()
+        assert all(len(result.payload["bars"]) == BARS for result in results), "a history came back short"
+        here.send("stop")
+        return {"requests": count, "seconds": seconds, **here.recv()}
+    finally:
+        process.join(10)
+        process.kill()
+
+
+def main() -> int:
+    """Run both measurements; 0 when both meet what is demanded."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--histories", type=int, default=2000)
+    parser.add_argument("--unpaced", type=int, default=4000)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+
+    free = measure(arguments.unpaced, paced=False, latency=0.0)
+    rate = free["requests"] / free["seconds"]
+    paced = measure(arguments.histories, paced=True, latency=LATENCY)
+    allowed = max(arguments.histories / BROKER_LIMIT, LATENCY * arguments.histories / BROKER_LIMIT)
+    report = {
+        "paced": {**paced, "allowed_seconds": allowed, "ratio": paced["seconds"] / allowed, "demanded_ratio": 1.10},
+        "unpaced": {**free, "requests_a_second": rate, "ratio": rate / 1000.0, "demanded_ratio": 1.0},
+    }
+    if arguments.json:
+        print(json.dumps(report))
+    else:
+        print(f"paced:   {paced['requests']} histories in {paced['seconds']:.1f} s; the limits allow {allowed:.1f} s: {paced['seconds'] / allowed:.3f} x (at most 1.10)")
+        print(f"         violations {paced['violations']} (0), open at once {paced['open_max'].get('history')} (50)")
+        print(f"unpaced: {rate:.0f} requests of {BARS} bars a second: {rate / 1000:.2f} x of the 1,000 demanded")
+    well = paced["seconds"] <= 1.10 * allowed and not paced["violations"] and rate >= 1000.0
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""The `contracts` asset."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from trading_assets.assets.config import ContractsConfig
+from trading_assets.assets.policy import asset_policy, current_session, events, told_plainly
+from trading_assets.collecting.steps.contracts import collect_contracts
+from trading_assets.resources.archive import ArchiveResource
+
+
+@dg.asset(**asset_policy("contracts", group="reference", kinds={"ibkr"}))
+def contracts(context: dg.AssetExecutionContext, config: ContractsConfig, archive: ArchiveResource) -> Iterator[Any]:
+    """Contract details of each underlying (stock, ETF or index), one row a symbol and session.
+
+    A snapshot: collected for the current session only. A contract verified less than seven days ago is carried forward
+    without a request; a new symbol costs one, and one a week after that.
+    """
+    with told_plainly():
+        lake = archive.open()
+        session = current_session(context, lake)
+        entries = lake.universe.resolve(config.symbols)
+        collected = collect_contracts(lake, entries, session, refresh=config.refresh, run_id=context.run.run_id)
+    yield from events(context, collected)
+    if config.add_to_universe:
+        lake.universe.add(collected.report.rows_by_symbol)

@@ -1,0 +1,34 @@
+"""The `equity_bars` asset."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from trading_assets.assets.config import EquityBarsConfig
+from trading_assets.assets.policy import asset_policy, bar_sessions, events, told_plainly
+from trading_assets.collecting.steps.equity_bars import collect_equity_bars
+from trading_assets.repositories.views import DatasetView
+from trading_assets.resources.archive import ArchiveResource
+
+
+@dg.asset(**asset_policy("equity_bars", group="bars", kinds={"ibkr"}), deps=["option_chains"])
+def equity_bars(context: dg.AssetExecutionContext, config: EquityBarsConfig, archive: ArchiveResource, contracts: DatasetView) -> Iterator[Any]:
+    """Bars of the underlyings, split-adjusted at the time of the request (TRADES, regular hours).
+
+    One request a symbol and missing span; the request reaches back to the last stored session, so that restated prices
+    (a split) show and the symbol's stored history is read anew, its old rows kept as revisions. It runs after
+    `option_chains` because a chain missed is lost and a bar is not.
+    """
+    with told_plainly():
+        lake = archive.open()
+        collected = collect_equity_bars(
+            lake,
+            lake.universe.resolve(config.symbols),
+            bar_sessions(context, lake, config.lookback_days),
+            contracts=contracts,
+            bar_sizes=tuple(config.bar_sizes) or lake.settings.equity_bar_sizes,
+            refresh=config.refresh,
+            run_id=context.run.run_id,
+        )
+    yield from events(context, collected)

@@ -1,0 +1,36 @@
+"""The `option_chains` asset."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from trading_assets.assets.config import OptionChainsConfig
+from trading_assets.assets.policy import asset_policy, current_session, events, told_plainly
+from trading_assets.collecting.steps.option_chains import collect_option_chains
+from trading_assets.repositories.views import DatasetView
+from trading_assets.resources.archive import ArchiveResource
+
+
+@dg.asset(**asset_policy("option_chains", group="reference", kinds={"ibkr"}))
+def option_chains(
+    context: dg.AssetExecutionContext, config: OptionChainsConfig, archive: ArchiveResource, contracts: DatasetView
+) -> Iterator[Any]:
+    """Every listed option contract of the wanted expiries, with quotes, greeks and open interest of the selected ones.
+
+    A snapshot: collected for the current session only; a missed one is lost for good. The listing is read once, then
+    only its new expiries, and whole again every seven days or when strikes were adjusted by a corporate action.
+    """
+    with told_plainly():
+        lake = archive.open()
+        session = current_session(context, lake)
+        collected = collect_option_chains(
+            lake,
+            lake.universe.resolve(config.symbols),
+            session,
+            contracts=contracts,
+            rules=config.selection.rules(),
+            refresh=config.refresh,
+            run_id=context.run.run_id,
+        )
+    yield from events(context, collected)

@@ -1,0 +1,159 @@
+"""What all assets share: partitions, pool, owners, the `complete` check, and how a collection becomes Dagster events.
+
+Here belongs everything Dagster wants said about an asset but its name, its upstream and its narrative.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from trading_assets.assets.partitions import session_partitions, sessions_of
+from trading_assets.broker.errors import BrokerError
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.report import Collected, CollectionReport, ProblemKind
+from trading_assets.repositories import IdentityMismatch, InvalidFrame, LakeBusy, LayoutMismatch
+from trading_assets.repositories.schemas import DATASETS
+from trading_assets.repositories.tables import column_rows
+
+IB_POOL = "ib"
+"""The concurrency pool of every step that may talk to the broker; its limit is in `dagster.yaml`."""
+
+CODE_VERSION = "1"
+"""Raised when an asset's rows would come out differently from the same answers."""
+
+COMPLETE = "complete"
+"""Name of the check that every asset emits itself."""
+
+ROWS_SHOWN = 50
+"""Rows of a table in metadata: enough to see what is wrong, small enough for the event log."""
+
+
+def asset_policy(dataset: str, *, group: str, kinds: Iterable[str]) -> dict[str, Any]:
+    """Arguments of `dg.asset` that follow from the dataset."""
+    return {
+        "group_name": group,
+        "kinds": {*kinds, "parquet"},
+        "owners": ["team:trading-assets"],
+        "code_version": CODE_VERSION,
+        "partitions_def": session_partitions(),
+        "backfill_policy": dg.BackfillPolicy.single_run(),
+        "pool": IB_POOL,
+        "io_manager_key": "io_manager",
+        "check_specs": [dg.AssetCheckSpec(COMPLETE, asset=dataset, description="Everything wanted that can be had is in the lake.")],
+        "metadata": {"dagster/column_schema": table_schema(dataset), "dagster/table_name": dataset},
+    }
+
+
+def table_schema(dataset: str) -> dg.TableSchema:
+    """Dagster's description of a dataset's columns, from the dataset itself."""
+    columns = [
+        dg.TableColumn(
+            row.name,
+            row.type,
+            description=f"{row.description} [{row.unit}]" if row.unit else row.description,
+            constraints=dg.TableColumnConstraints(nullable=row.nullable),
+        )
+        for row in column_rows(DATASETS[dataset])
+    ]
+    return dg.TableSchema(columns=columns)
+
+
+def current_session(context: dg.AssetExecutionContext, archive: Archive) -> date:
+    """The session of a snapshot run; anything but the current session is refused."""
+    wanted = sessions_of(context.partition_keys)
+    current = archive.calendar.current(archive.now)
+    if wanted != [current]:
+        named = f"{wanted[0]}" if len(wanted) == 1 else f"{wanted[0]} to {wanted[-1]}"
+        raise dg.Failure(
+            description=(
+                f"{context.asset_key.to_user_string()} is a snapshot: the broker tells only what is listed now, so it can be "
+                f"collected for the current session {current} only, not for {named}. Choose partition {current}."
+            ),
+            allow_retries=False,
+        )
+    return current
+
+
+def bar_sessions(context: dg.AssetExecutionContext, archive: Archive, lookback_days: int) -> list[date]:
+    """The sessions of a bar run: its partitions and the lookback before them. Sessions that have not begun are refused."""
+    sessions = sessions_of(context.partition_keys)
+    current = archive.calendar.current(archive.now)
+    if sessions[-1] > current:
+        raise dg.Failure(
+            description=f"Session {sessions[-1]} has not begun; the current session is {current}. Choose partitions up to {current}.",
+            allow_retries=False,
+        )
+    first = min(sessions[0], sessions[-1] - timedelta(days=lookback_days)) if lookback_days else sessions[0]
+    return archive.calendar.sessions(first, sessions[-1])
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Turn errors of the domain into failed steps whose description says what to do; the journal keeps what came."""
+    try:
+        yield
+    except BrokerError as error:
+        raise dg.Failure(
+            description=str(error),
+            metadata={"retryable": dg.MetadataValue.bool(error.retryable)},
+            allow_retries=error.retryable,
+        ) from error
+    except (IdentityMismatch, InvalidFrame, LakeBusy, LayoutMismatch) as error:
+        raise dg.Failure(description=str(error), metadata={"retryable": dg.MetadataValue.bool(False)}, allow_retries=False) from error
+
+
+def events(context: dg.AssetExecutionContext, collected: Collected) -> Iterator[Any]:
+    """The output, the `complete` check, and a materialization for each session of the lookback outside the run's partitions."""
+    report = collected.report
+    with told_plainly():
+        yield dg.Output(collected)
+    yield complete_check(report)
+    keys = set(context.partition_keys)
+    touched = {value.as_py() for value in collected.table.column("session").unique()} if collected.table.num_rows else set()
+    for session in sorted(touched):
+        if session.isoformat() not in keys:
+            context.log_event(
+                dg.AssetMaterialization(
+                    context.asset_key,
+                    partition=session.isoformat(),
+                    description=f"Collected in the lookback of {max(keys)}.",
+                    metadata={"window": f"{report.sessions[0]} to {report.sessions[-1]}"},
+                )
+            )
+
+
+def complete_check(report: CollectionReport) -> dg.AssetCheckResult:
+    """Passes when nothing wanted is missing; else lists symbol, outcome, broker code and sentence.
+
+    What can no longer be had is told (WARN) but is no failure of this run; everything else is an ERROR.
+    """
+    open_problems = [problem for problem in report.problems if problem.kind is not ProblemKind.LOST]
+    rows = [problem.as_row() for problem in report.problems]
+    metadata: dict[str, Any] = {
+        "problems": len(rows),
+        "outcomes": dg.MetadataValue.json(dict(report.outcomes)),
+    }
+    if rows:
+        records = [dg.TableRecord({name: "" if value is None else value for name, value in row.items()}) for row in rows[:ROWS_SHOWN]]
+        metadata["first_problems"] = dg.MetadataValue.table(records)
+        metadata["symbols"] = ", ".join(sorted({row["symbol"] for row in rows}))
+    return dg.AssetCheckResult(
+        check_name=COMPLETE,
+        passed=not rows,
+        severity=dg.AssetCheckSeverity.ERROR if open_problems else dg.AssetCheckSeverity.WARN,
+        description=_sentence(report),
+        metadata=metadata,
+    )
+
+
+def _sentence(report: CollectionReport) -> str:
+    if report.complete:
+        return "Everything wanted is in the lake."
+    counts = Counter(str(problem.kind) for problem in report.problems)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    first = report.problems[0]
+    return f"Missing: {kinds}. First: {' '.join(filter(None, (first.symbol, first.subject)))}: {first.sentence}"

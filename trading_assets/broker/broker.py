@@ -1,0 +1,190 @@
+"""The broker as the platform sees it: hand it requests, get results. Everything else (connection, pacing, journal, retries, breaker) is inside."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from trading_assets.broker.breaker_store import DatabaseStore
+from trading_assets.broker.client import TwsClient
+from trading_assets.broker.errors import BreakerOpen, BrokerNotConfigured
+from trading_assets.broker.journal import Journal
+from trading_assets.broker.loop import LoopThread
+from trading_assets.broker.outcomes import Result
+from trading_assets.broker.pacing import Ledger, Pacer
+from trading_assets.broker.requests import Request
+from trading_assets.broker.run import Counts, Run, Waits
+from trading_assets.reliability import CircuitBreaker
+from trading_assets.sessions import Clock
+from trading_assets.settings import BrokerKind, Settings
+
+DEFAULT_TWS_PORT = 7497
+"""TWS with a paper account: the safe one of the broker's four usual ports."""
+
+DATABASE_THREADS = 2
+"""Threads for claims and pacing: a large claim must not delay the next message slot."""
+
+Progress = Callable[[int, int, int, int], None]
+"""`(done, total, sent, reused)`: distinct requests ended and asked for, messages sent for them, answers taken from the journal."""
+
+
+class Broker:
+    """Answers requests. One connection, made when the first request really must be sent.
+
+        with Broker(settings, journal) as broker:
+            results = broker.run(requests, planned_at=now)
+
+    `on_identity(identity)` is called after each connect and before any data request; raise `IdentityMismatch` there to
+    refuse the broker. `endpoint()` gives host and port when they are first needed (default: from the settings).
+    Call `run` from one thread at a time.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        *,
+        run_id: str = "",
+        clock: Clock | None = None,
+        on_identity: Callable[[str], None] | None = None,
+        progress: Progress | None = None,
+        endpoint: Callable[[], tuple[str, int]] | None = None,
+        waits: Waits | None = None,
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._run_id = run_id
+        self._clock = clock or settings.clock
+        self._on_identity = on_identity
+        self._progress = progress
+        self._endpoint = endpoint or self._endpoint_of_settings
+        self._waits = waits or Waits()
+        self._counts = Counts()
+        self._loop = LoopThread("broker")
+        self._database = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="broker-state")
+        self._client: TwsClient | None = None
+        self._pacer: Pacer | None = None
+        self._running = threading.Lock()
+        self.breaker = CircuitBreaker(
+            settings.failure_threshold, settings.recovery_timeout, store=DatabaseStore(journal.engine), raises=BreakerOpen
+        )
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection was ever made: False as long as nothing had to be asked."""
+        return self._client is not None and self._client.connects > 0
+
+    @property
+    def sent(self) -> int:
+        """Requests really sent so far, repeats included."""
+        return self._counts.sent
+
+    @property
+    def reused(self) -> int:
+        """Answers taken from the journal so far."""
+        return self._counts.reused
+
+    @property
+    def identity(self) -> str:
+        """The identity behind the connection; empty before the first."""
+        return self._client.identity if self._client is not None else ""
+
+    def run(self, requests: Sequence[Request], *, planned_at: datetime, on_result: Callable[[Result], None] | None = None) -> list[Result]:
+        """Bring every request to its end; the results in the order of the requests.
+
+        Sends in the given order. Requests with equal keys are asked once. `planned_at` is the wall-clock instant at which
+        what is in the lake was looked up. `on_result` and the progress are called in this thread, `on_result` only after
+        the result is in the journal. The payload of a reused result is None when its answer is in the lake already.
+
+        A request's own failure is its result. Raises `BrokerUnavailable`, `BreakerOpen`, `PacingExhausted` (retryable)
+        or `IdentityMismatch` when the run as a whole cannot go on; what came is in the journal.
+        """
+        if not requests:
+            return []
+        if planned_at.tzinfo is None:
+            raise ValueError(f"planned_at is {planned_at!r}: give an instant with a time zone.")
+        with self._running:
+            return self._run_all(requests, planned_at, on_result)
+
+    def close(self) -> None:
+        """Disconnect and stop the threads. The journal stays open: it is the caller's."""
+        if self._loop.started:
+            self._loop.submit(self._shut()).result()
+            self._loop.stop()
+        self._database.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _run_all(self, requests: Sequence[Request], planned_at: datetime, on_result: Callable[[Result], None] | None) -> list[Result]:
+        distinct = list({request.key: request for request in reversed(requests)}.values())[::-1]
+        events: queue.SimpleQueue[Result | Future[None]] = queue.SimpleQueue()
+        work = self._loop.submit(self._work(distinct, planned_at, events.put))
+        work.add_done_callback(events.put)
+        results: dict[str, Result] = {}
+        try:
+            while not isinstance(event := events.get(), Future):
+                results[event.request.key] = event
+                if on_result is not None:
+                    on_result(event)
+                if self._progress is not None:
+                    self._progress(len(results), len(distinct), self.sent, self.reused)
+        except BaseException:
+            work.cancel()
+            while not isinstance(events.get(), Future):
+                """Let the run put away its claims before this thread goes on."""
+            raise
+        event.result()
+        return [results[request.key] for request in requests]
+
+    async def _work(self, requests: Sequence[Request], planned_at: datetime, emit: Callable[[Result], None]) -> None:
+        run = Run(
+            self._open,
+            self._journal,
+            self.breaker,
+            self._database,
+            max_attempts=self._settings.max_attempts,
+            waits=self._waits,
+            run_id=self._run_id,
+            counts=self._counts,
+            emit=emit,
+        )
+        await run.work(requests, planned_at)
+
+    async def _open(self) -> tuple[TwsClient, Pacer]:
+        """The client and its pacer, made when the first request must be sent."""
+        if self._client is None or self._pacer is None:
+            loop = asyncio.get_running_loop()
+            host, port = await loop.run_in_executor(self._database, self._endpoint)
+            owner = await loop.run_in_executor(self._database, self._journal.owner.ensure)
+            ledger = Ledger(self._journal.engine, owner, f"{host}:{port}", self._settings) if self._settings.enforce_pacing else None
+            self._pacer = Pacer(ledger, self._database)
+            self._client = TwsClient(
+                self._settings, self._journal.owner, (host, port), self._pacer, self._database, clock=self._clock, on_identity=self._on_identity
+            )
+        return self._client, self._pacer
+
+    async def _shut(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+        if self._pacer is not None:
+            await self._pacer.close()
+
+    def _endpoint_of_settings(self) -> tuple[str, int]:
+        if self._settings.ib_port is not None:
+            return self._settings.ib_host, self._settings.ib_port
+        if self._settings.broker is BrokerKind.SIMULATED:
+            raise BrokerNotConfigured(
+                "No simulator to connect to: set TRADING_ASSETS_IB_PORT to the port of a running one (`trading-assets simulate`), "
+                "or TRADING_ASSETS_BROKER=tws to use a TWS."
+            )
+        return self._settings.ib_host, DEFAULT_TWS_PORT

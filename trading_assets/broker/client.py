@@ -1,0 +1,254 @@
+"""The TWS client of a process: connects lazily, keeps connected, sends requests and hands out their collectors.
+
+It lives on one event loop (`broker.loop`). Here belongs the life of the connection: client ids, identity, reconnecting,
+lost connectivity, the nightly reset. Which message a request becomes is in `broker.messages`; when it may be sent is the
+caller's business (`broker.pacing`), except for the client's own messages, for which it asks the pacer itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from datetime import datetime
+from typing import TypeVar
+
+from trading_assets.broker import messages
+from trading_assets.broker.collectors import Collector
+from trading_assets.broker.connection import ClientIdInUse, Connection
+from trading_assets.broker.errors import BrokerUnavailable, ClientIdsExhausted, is_warning, lookup
+from trading_assets.broker.identity import check_settings, identity_of
+from trading_assets.broker.outcomes import Outcome, OutcomeKind
+from trading_assets.broker.owners import Owner, lease_client_id
+from trading_assets.broker.pacing import Pacer
+from trading_assets.broker.requests import QuoteRequest, Request
+from trading_assets.broker.reset_windows import reset_window_end
+from trading_assets.reliability import RetryConfig
+from trading_assets.sessions import Clock
+from trading_assets.settings import BrokerKind, Settings
+
+T = TypeVar("T")
+
+logger = logging.getLogger("trading_assets.broker")
+
+CONNECTIVITY_LOST = frozenset({1100, 2110})
+CONNECTIVITY_RESTORED = frozenset({1101, 1102})
+
+FIRST_CONNECT_PATIENCE = 10.0
+"""Seconds to try the first connection of a process: a TWS that was never there is an error of set-up, not an outage."""
+
+RECONNECT = RetryConfig(wait_initial=0.25, wait_max=30.0)
+"""Waits between attempts to connect."""
+
+MAX_CLOCK_SKEW = 60.0
+"""Seconds the machine's clock may differ from the clock of TWS before it is reported."""
+
+HANDSHAKE_MESSAGES = 2
+"""Version and startApi."""
+
+FROZEN, DELAYED_FROZEN = 2, 4
+"""Market data types: live while the market is open, the last quote when it is closed; the same of delayed data."""
+
+
+class TwsClient:
+    """One connection a process, kept up. Use it from one event loop only.
+
+    `on_identity(identity)` is called in a worker thread after each connect and before any data request; what it raises
+    (`IdentityMismatch`) ends the connection and goes to the caller of `ready`.
+    """
+
+    def __init__(
+        self, settings: Settings, owner: Owner, endpoint: tuple[str, int], pacer: Pacer, database: Executor, *, clock: Clock, on_identity: Callable[[str], None] | None
+    ) -> None:
+        self._settings = settings
+        self._owner = owner
+        self._host, self._port = endpoint
+        self._pacer = pacer
+        self._database = database
+        self._clock = clock
+        self._on_identity = on_identity
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
+        self._upstream = asyncio.Event()
+        self._upstream.set()
+        self._last_lost = ""
+        self.identity = ""
+        self.connects = 0
+        """How often a connection was made."""
+        self.losses = 0
+        """How often a connection, or the connectivity behind it, was lost."""
+
+    async def ready(self) -> None:
+        """Return when a connection is up and TWS is connected to its servers. Raises `BrokerError`."""
+        async with self._connecting:
+            while self._connection is None or not self._connection.alive or not self._upstream.is_set():
+                if self._connection is None or not self._connection.alive:
+                    await self._reconnect()
+                else:
+                    await self._wait_for_upstream()
+
+    async def prepare(self, request: Request) -> None:
+        """Send what must precede a request: the market data type, once a connection, before the first quote."""
+        connection = self._connection
+        wanted = DELAYED_FROZEN if self._settings.market_data == "delayed" else FROZEN
+        if isinstance(request, QuoteRequest) and connection is not None and connection.market_data_type != wanted:
+            await self._pacer.message()
+            if connection.alive:
+                connection.wire.reqMarketDataType(wanted)
+                connection.market_data_type = wanted
+
+    def send(self, request: Request) -> Collector:
+        """Send a request now; its collector. Raises `ConnectionError` when the connection has just gone."""
+        connection = self._connection
+        if connection is None or not connection.alive or not self._upstream.is_set():
+            raise ConnectionError("The connection to TWS is down.")
+        collector = messages.collector_of(request, self._settings, self._clock, in_reset_window=self.in_reset_window())
+        req_id = collector.req_id = connection.wire.getReqId()
+        connection.inbox.open[req_id] = collector
+        messages.send(connection.wire, req_id, request)
+        return collector
+
+    async def settle(self, collector: Collector) -> None:
+        """After a request has ended: withdraw what the broker still holds open for it, so that its slot is really free."""
+        connection = self._connection
+        if connection is None or connection.inbox.open.pop(collector.req_id, None) is not collector:
+            return  # its session is gone, and with it all that was open there
+        if messages.needs_cancel(collector.request, collector):
+            await self._pacer.message()
+            if connection.alive:
+                messages.cancel(connection.wire, collector.req_id, collector.request)
+
+    async def answers(self) -> bool:
+        """Whether TWS still answers at all. A silent one is disconnected, so that its requests end and a new connection is made."""
+        connection = self._connection
+        if connection is None or not connection.alive:
+            return False
+        try:
+            await self._pacer.message()
+            await connection.server_time()
+        except (TimeoutError, ConnectionError):
+            connection.drop(Outcome(OutcomeKind.DISCONNECTED, None, "TWS stopped answering; we closed the connection."))
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Disconnect."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.drop()
+
+    def in_reset_window(self) -> bool:
+        """Whether a real broker is in its reset window now."""
+        return self._reset_end() is not None
+
+    # connecting
+
+    async def _reconnect(self) -> None:
+        patience = self._settings.reconnect_timeout if self.connects else min(FIRST_CONNECT_PATIENCE, self._settings.reconnect_timeout)
+        deadline = time.monotonic() + patience
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                await self._connect()
+                return
+            except (ConnectionError, TimeoutError, OSError) as error:
+                reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            if (reset_end := self._reset_end()) is not None:
+                deadline = max(deadline, time.monotonic() + (reset_end - self._clock()).total_seconds() + patience)
+            wait = min(RECONNECT.wait(attempt), deadline - time.monotonic())
+            if wait <= 0:
+                raise BrokerUnavailable(self._sentence(reason))
+            until = f" (the broker's nightly reset lasts until {reset_end:%H:%M} UTC)" if reset_end else ""
+            logger.warning("No connection to TWS at %s:%s (%s); trying again in %.1f s%s.", self._host, self._port, reason, wait, until)
+            await asyncio.sleep(wait)
+
+    async def _connect(self) -> None:
+        """One attempt, over as many client ids as it takes."""
+        in_use: set[int] = set()
+        endpoint = f"{self._host}:{self._port}"
+        self._owner.ensure()
+        while True:
+            client_id = await self._run(lambda: lease_client_id(self._owner.engine, self._owner.name, endpoint, self._settings.ib_client_ids, in_use))
+            if client_id is None:
+                first, last = self._settings.ib_client_ids
+                raise ClientIdsExhausted(f"All client ids from {first} to {last} are in use at {endpoint}: close other clients or widen TRADING_ASSETS_IB_CLIENT_IDS.")
+            for _ in range(HANDSHAKE_MESSAGES):
+                await self._pacer.message()
+            connection = Connection(self._on_status, self._on_lost)
+            try:
+                accounts = await connection.open(self._host, self._port, client_id, self._settings.connect_timeout)
+                break
+            except ClientIdInUse:
+                in_use.add(client_id)
+        try:
+            await self._introduce(connection, accounts)
+        except BaseException:
+            connection.alive = False
+            connection.drop()
+            raise
+        self._upstream.set()
+        self._connection = connection
+        self.connects += 1
+
+    async def _introduce(self, connection: Connection, accounts: list[str]) -> None:
+        """Find out who is behind the connection, before any data is asked for."""
+        self.identity = identity_of(accounts, delayed=self._settings.market_data == "delayed")
+        check_settings(self._settings, self.identity)
+        if self._on_identity is not None:
+            await self._run(lambda: self._on_identity(self.identity) if self._on_identity else None)
+        if self._settings.now is None:
+            await self._pacer.message()
+            skew = await connection.server_time() - time.time()
+            if abs(skew) > MAX_CLOCK_SKEW:
+                logger.warning("The clock of this machine differs from the clock of TWS by %.0f s: set it right, or sessions may be told apart wrongly.", skew)
+
+    async def _wait_for_upstream(self) -> None:
+        patience = self._settings.reconnect_timeout
+        if (reset_end := self._reset_end()) is not None:
+            patience += (reset_end - self._clock()).total_seconds()
+        logger.warning("TWS has lost its connection to the broker (%s); waiting up to %.0f s for it.", self._last_lost, patience)
+        try:
+            await asyncio.wait_for(self._upstream.wait(), patience)
+        except TimeoutError:
+            raise BrokerUnavailable(
+                f"TWS at {self._host}:{self._port} has lost its connection to the broker ({self._last_lost}) for {patience:.0f} s. Run again when TWS shows it is connected: what came is kept."
+            ) from None
+
+    def _on_status(self, code: int, text: str) -> None:
+        if code in CONNECTIVITY_LOST:
+            self._last_lost = text
+            self.losses += 1
+            self._upstream.clear()
+            if self._connection is not None:
+                self._connection.give_up_all(Outcome(OutcomeKind.DISCONNECTED, code, text))
+        elif code in CONNECTIVITY_RESTORED:
+            self._upstream.set()
+            if self._connection is not None:
+                self._connection.market_data_type = 0
+        elif is_warning(code, text):
+            logger.debug("TWS: %s %s", code, text)
+        else:
+            row = lookup(code, text)
+            logger.warning("TWS: %s %s %s", code, text, row.remedy if row else "")
+
+    def _on_lost(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self.losses += 1
+            self._upstream.set()  # it was about that session; the next one speaks for itself
+            self._connection = None
+
+    def _reset_end(self) -> datetime | None:
+        return reset_window_end(self._clock()) if self._settings.broker is BrokerKind.TWS else None
+
+    def _sentence(self, reason: str) -> str:
+        return (
+            f"No connection to TWS or IB Gateway at {self._host}:{self._port} ({reason}). Start it, tick 'Enable ActiveX and Socket Clients' in its "
+            f"API settings, check TRADING_ASSETS_IB_HOST and TRADING_ASSETS_IB_PORT, accept the connection if it asks, then run again: what came is kept."
+        )
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._database, function)
+

@@ -1,0 +1,208 @@
+"""What is being asked: one collector an open request gathers the messages of its answer and knows when it has ended.
+
+A collector ends exactly once, with an `Outcome` and a neutral payload (`broker.payloads`). It turns the library's objects
+into plain values at once, so that nothing of the library lives on. Quotes have a module of their own (`broker.quotes`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any
+
+from trading_assets.broker.codes import CodeClass, classify, lookup
+from trading_assets.broker.outcomes import Outcome, OutcomeKind
+from trading_assets.broker.payloads import ContractRecord, ParameterRecord
+from trading_assets.broker.requests import BarsRequest, HeadTimestampRequest, OptionListingRequest, Request
+from trading_assets.sessions import Clock, session_date
+
+Answer = tuple[Outcome, Any]
+
+UNSET = 1e300
+"""Doubles above this are the broker's "unset" (1.797e308)."""
+
+COMPLETE = Outcome(OutcomeKind.COMPLETE)
+
+
+class Collector:
+    """Base of all collectors: the future of the answer, and the instant (loop clock) of the last message of it."""
+
+    def __init__(self, request: Request, timeout: float, clock: Clock, in_reset_window: bool = False) -> None:
+        self.request = request
+        self.timeout = timeout
+        self.clock = clock
+        self._in_reset_window = in_reset_window
+        self._loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[Answer] = self._loop.create_future()
+        self.touched = self._loop.time()
+        self.req_id = -1
+        self.warnings: list[tuple[int, str]] = []
+        self.refused = False
+        """Whether the broker ended the request with an error: nothing of it is left open there."""
+        self.given_up = False
+        """Whether we ended it before the broker did: it still works at it."""
+        self._timer = self._loop.call_at(self.touched + timeout, self._check)
+
+    def touch(self) -> None:
+        """A message of the answer has come: the timeout counts from here."""
+        self.touched = self._loop.time()
+
+    def end(self, outcome: Outcome, payload: Any = None) -> None:
+        """End with an outcome; a second end is ignored."""
+        self._timer.cancel()
+        if not self.answer.done():
+            self.answer.set_result((outcome, payload))
+
+    def error(self, code: int, text: str) -> None:
+        """A message of the broker with this request's id and a code: a warning is noted, anything else ends the request."""
+        row = lookup(code, text)
+        if row is not None and row.cls is CodeClass.WARNING:
+            self.warnings.append((code, text))
+            return
+        self.refused = True
+        self.end(self._refined(classify(code, text, in_reset_window=self._in_reset_window)))
+
+    def give_up(self, outcome: Outcome) -> None:
+        """End the request from our side."""
+        if not self.answer.done():
+            self.given_up = True
+            self.end(outcome)
+
+    def _refined(self, outcome: Outcome) -> Outcome:
+        """An option that has expired is EXPIRED, whichever way the broker says that it has nothing."""
+        nothing = outcome.kind in (OutcomeKind.NO_CONTRACT, OutcomeKind.EMPTY)
+        instrument = self.request.instrument
+        asks_history = isinstance(self.request, BarsRequest | HeadTimestampRequest)
+        if nothing and asks_history and instrument.sec_type == "OPT" and "" < instrument.last_trade < f"{session_date(self.clock()):%Y%m%d}":
+            return Outcome(OutcomeKind.EXPIRED, outcome.code, outcome.text)
+        return outcome
+
+    def _check(self) -> None:
+        due = self.touched + self.timeout
+        if self._loop.time() < due:
+            self._timer = self._loop.call_at(due, self._check)
+        else:
+            self.give_up(Outcome(OutcomeKind.TIMEOUT, None, f"No answer within {self.timeout:g} s."))
+
+
+class ContractCollector(Collector):
+    """`contractData` messages up to `contractDataEnd`."""
+
+    def __init__(self, request: Request, timeout: float, clock: Clock, in_reset_window: bool = False) -> None:
+        super().__init__(request, timeout, clock, in_reset_window)
+        self._records: list[ContractRecord] = []
+
+    def contract(self, details: Any) -> None:
+        self.touch()
+        self._records.append(contract_record(details))
+
+    def finished(self) -> None:
+        if self._records:
+            self.end(COMPLETE, {"contracts": self._records})
+        else:
+            kind = OutcomeKind.EMPTY if isinstance(self.request, OptionListingRequest) else OutcomeKind.NO_CONTRACT
+            self.end(Outcome(kind, None, "The broker ended its answer without a contract."))
+
+
+class ParameterCollector(Collector):
+    """`securityDefinitionOptionParameter` messages up to their end."""
+
+    def __init__(self, request: Request, timeout: float, clock: Clock, in_reset_window: bool = False) -> None:
+        super().__init__(request, timeout, clock, in_reset_window)
+        self._records: list[ParameterRecord] = []
+
+    def parameters(self, record: ParameterRecord) -> None:
+        self.touch()
+        self._records.append(record)
+
+    def finished(self) -> None:
+        if self._records:
+            self.end(COMPLETE, {"parameters": self._records})
+        else:
+            self.end(Outcome(OutcomeKind.EMPTY, None, "The broker lists no options of this underlying."))
+
+
+class BarsCollector(Collector):
+    """The bars of one `historicalData` message. Starts are epoch seconds, of daily and larger bars the session's `YYYYMMDD`."""
+
+    def __init__(self, request: Request, timeout: float, clock: Clock, in_reset_window: bool = False) -> None:
+        super().__init__(request, timeout, clock, in_reset_window)
+        self._bars: list[list[Any]] = []
+
+    def bar(self, bar: Any) -> None:
+        text = bar.date
+        start: int | str = text if len(text) == 8 else int(text)
+        average, count = bar.average, bar.barCount
+        self._bars.append(
+            [start, bar.open, bar.high, bar.low, bar.close, bar.volume, average if average >= 0 else None, count if count >= 0 else None]
+        )
+
+    def finished(self) -> None:
+        if self._bars:
+            self.end(COMPLETE, {"bars": self._bars})
+        else:
+            self.end(self._refined(Outcome(OutcomeKind.EMPTY, None, "The broker answered without a bar.")))
+
+
+class HeadTimestampCollector(Collector):
+    """One `headTimestamp` message."""
+
+    def head(self, text: str) -> None:
+        if text.isdigit():
+            self.end(COMPLETE, {"timestamp": int(text)})
+        else:
+            self.end(Outcome(OutcomeKind.EMPTY, None, f"The broker gave no head time stamp ({text!r})."))
+
+
+def contract_record(details: Any) -> ContractRecord:
+    """The neutral record of a library's ContractDetails."""
+    c = details.contract
+    return ContractRecord(
+        con_id=int(c.conId),
+        symbol=c.symbol,
+        sec_type=c.secType,
+        last_trade=c.lastTradeDateOrContractMonth,
+        strike=number(c.strike) or 0.0,
+        right=c.right[:1] if c.right[:1] in ("C", "P") else "",
+        multiplier=c.multiplier,
+        exchange=c.exchange,
+        primary_exchange=c.primaryExchange,
+        currency=c.currency,
+        local_symbol=c.localSymbol,
+        trading_class=c.tradingClass,
+        long_name=details.longName,
+        min_tick=number(details.minTick) or 0.0,
+        time_zone_id=details.timeZoneId,
+        trading_hours=details.tradingHours,
+        liquid_hours=details.liquidHours,
+        industry=details.industry,
+        category=details.category,
+        subcategory=details.subcategory,
+        stock_type=details.stockType,
+        market_name=details.marketName,
+        under_con_id=int(details.underConId or 0),
+        contract_month=details.contractMonth,
+        real_expiration_date=details.realExpirationDate,
+        last_trade_time=details.lastTradeTime,
+        market_rule_ids=details.marketRuleIds,
+        valid_exchanges=details.validExchanges,
+    )
+
+
+def parameter_record(
+    exchange: str, con_id: int | str, trading_class: str, multiplier: str, expirations: list[str], strikes: list[float]
+) -> ParameterRecord:
+    """The neutral record of one `securityDefinitionOptionParameter` message (the libraries leave the contract id a string)."""
+    return ParameterRecord(
+        exchange=exchange,
+        trading_class=trading_class,
+        multiplier=multiplier,
+        underlying_con_id=int(con_id or 0),
+        expirations=sorted(expirations),
+        strikes=sorted(strikes),
+    )
+
+
+def number(value: float | None) -> float | None:
+    """A finite number, None for the broker's ways to say "unset"."""
+    return None if value is None or not math.isfinite(value) or abs(value) > UNSET else float(value)

@@ -1,0 +1,296 @@
+"""The journal: the durable record of every request, its outcome, and the response until it is in the lake.
+
+Life of a row:
+
+    claimed --sent--> sent --finish--> done, response kept --applied--> done, response dropped
+       ^                |
+       +-- taken over --+   when the owner is dead, or released by its owner
+
+What is promised:
+- One owner at a time works on a question (`key`). Others wait for its answer.
+- A response is committed before anybody sees it; `kill -9` at any instant loses none that was committed.
+- A question whose answer is here and not yet in the lake, or came after the asker's plan was made, is not asked again.
+
+Here belongs the table `requests` alone. Pacing is in `broker.pacing`, leases in `broker.owners`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from trading_assets.broker import payloads
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.broker.owners import Owner, live_owners
+from trading_assets.broker.requests import Request, from_record
+from trading_assets.broker.state import connect_state, database_now, read_transaction, write_transaction
+from trading_assets.broker.tables import requests as t
+
+_IN_CHUNK = 500
+"""Keys in one IN list: under SQLite's oldest limit of 999 variables."""
+
+_ANSWERS = [kind.value for kind in OutcomeKind if kind.answers]
+
+
+class ClaimState(StrEnum):
+    """What a claim came to."""
+
+    SEND = "send"
+    """The row is ours: send it."""
+    KNOWN = "known"
+    """The answer is here."""
+    WAIT = "wait"
+    """Another owner is at it: claim again when `Journal.moved` says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The journal's word on one request. `result` is set for KNOWN; its payload is None when the answer is in the lake already.
+
+    `attempts` is how often the row was sent before (more than 0 for one taken over).
+    """
+
+    request: Request
+    state: ClaimState
+    request_id: int
+    attempts: int = 0
+    result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of one request, for `Journal.record`. `packed` is `payloads.pack(payload)` or None; instants are epoch seconds."""
+
+    request_id: int
+    outcome: Outcome
+    packed: bytes | None
+    rows: int
+    attempt: int
+    sent_at: float | None
+    finished_at: float
+
+
+class Journal:
+    """The journal of one process on a shared state database. Safe for use from several threads.
+
+    `url` is a SQLAlchemy URL (see `Settings.state_url`); `owner` names this journal in rows, a unique name by default.
+    """
+
+    def __init__(self, url: str, *, owner: str | None = None) -> None:
+        self.engine = connect_state(url)
+        self.owner = Owner(self.engine, owner)
+
+    def close(self) -> None:
+        """Give back the leases of this journal. Rows stay; what it had claimed and not finished is free for others."""
+        self.owner.close()
+
+    def claim(self, requests: Sequence[Request], planned_at: datetime, *, run_id: str = "") -> list[Claim]:
+        """Claim requests with distinct keys in one transaction; the claims, in order.
+
+        An answer counts as known when it is not in the lake yet or ended at or after `planned_at` (wall clock): the plan
+        did not know it. A failure that may pass (timeout, disconnect, pacing) is never an answer.
+        """
+        if not requests:
+            return []
+        me = self.owner.ensure()
+        with write_transaction(self.engine) as connection:
+            rows = _relevant(connection, [request.key for request in requests], planned_at.timestamp())
+            alive = live_owners(connection) if any(row.state != "done" for row in rows.values()) else set()
+            now = database_now(connection)
+            claims: list[Claim | None] = []
+            fresh: list[Request] = []
+            for request in requests:
+                row = rows.get(request.key)
+                claims.append(_existing(request, row, alive))
+                if row is None:
+                    fresh.append(request)
+            taken = [c.request_id for c in claims if c is not None and c.state is ClaimState.SEND]
+            if taken:
+                connection.execute(t.update().where(t.c.id.in_(taken)).values(owner=me, run_id=run_id, state="claimed", claimed_at=now))
+            ids = iter(_insert(connection, fresh, me, run_id, now))
+            return [
+                claim if claim is not None else Claim(request, ClaimState.SEND, next(ids))
+                for request, claim in zip(requests, claims, strict=True)
+            ]
+
+    def moved(self, request_ids: Sequence[int]) -> bool:
+        """Whether one of these rows, in flight elsewhere, has ended or lost its owner: time to claim again."""
+        with read_transaction(self.engine) as connection:
+            rows = connection.execute(sa.select(t.c.state, t.c.owner).where(t.c.id.in_(request_ids[:_IN_CHUNK]))).all()
+            alive = live_owners(connection)
+        return len(rows) < len(request_ids[:_IN_CHUNK]) or any(row.state == "done" or row.owner not in alive for row in rows)
+
+    def record(self, sent: Sequence[tuple[int, int, float]], finished: Sequence[Finish]) -> None:
+        """Commit sends `(request_id, attempt, sent_at)` and ends in one durable transaction.
+
+        An end of a row that is done already changes nothing: the first answer stands.
+        """
+        if not sent and not finished:
+            return
+        with write_transaction(self.engine, durable=bool(finished)) as connection:
+            if sent:
+                mark = t.update().where(t.c.id == sa.bindparam("row"), t.c.state != "done")
+                values = [{"row": row, "attempt": attempt, "sent_at": at} for row, attempt, at in sent]
+                connection.execute(mark.values(state="sent", attempt=sa.bindparam("attempt"), sent_at=sa.bindparam("sent_at")), values)
+            if finished:
+                end = t.update().where(t.c.id == sa.bindparam("row"), t.c.state != "done")
+                names = ("outcome", "code", "text", "rows", "response", "attempt", "sent_at", "finished_at", "duration")
+                connection.execute(end.values(state="done", **{name: sa.bindparam(name) for name in names}), [_end_values(f) for f in finished])
+
+    def sent(self, request_ids: Iterable[int], *, attempt: int = 1) -> None:
+        """Mark rows as sent now."""
+        now = datetime.now(UTC).timestamp()
+        self.record([(row, attempt, now) for row in request_ids], [])
+
+    def finish(self, ends: Iterable[tuple[int, Outcome, Any]]) -> None:
+        """Record `(request_id, outcome, payload)` now, in one transaction."""
+        now = datetime.now(UTC).timestamp()
+        with read_transaction(self.engine) as connection:
+            marks = {row.id: row for row in connection.execute(sa.select(t.c.id, t.c.attempt, t.c.sent_at).where(t.c.state != "done"))}
+        finishes = []
+        for row, outcome, payload in ends:
+            mark = marks.get(row)
+            packed = None if payload is None else payloads.pack(payload)
+            finishes.append(Finish(row, outcome, packed, count_rows(payload), mark.attempt if mark else 0, mark.sent_at if mark else None, now))
+        self.record([], finishes)
+
+    def release(self, request_ids: Sequence[int]) -> None:
+        """Give up rows of ours that have no end: they are free for whoever wants them next."""
+        with write_transaction(self.engine) as connection:
+            for chunk in _chunks(request_ids):
+                ours = t.c.id.in_(chunk), t.c.owner == self.owner.name
+                connection.execute(t.delete().where(*ours, t.c.state == "claimed", t.c.attempt == 0))
+                connection.execute(t.update().where(*ours, t.c.state != "done").values(owner=""))
+
+    def applied(self, request_ids: Sequence[int]) -> None:
+        """The answers are in the lake: remember when, and drop the responses."""
+        with write_transaction(self.engine) as connection:
+            now = database_now(connection)
+            for chunk in _chunks(request_ids):
+                connection.execute(
+                    t.update().where(t.c.id.in_(chunk), t.c.state == "done", t.c.applied_at.is_(None)).values(applied_at=now, response=None)
+                )
+
+    def unapplied(self, datasets: Iterable[str], symbols: Iterable[str] | None = None) -> list[Result]:
+        """Answers of these datasets (and underlyings) that are not in the lake yet, oldest first."""
+        query = sa.select(t).where(t.c.state == "done", t.c.applied_at.is_(None), t.c.dataset.in_(list(datasets)), t.c.outcome.in_(_ANSWERS))
+        if symbols is not None:
+            query = query.where(t.c.symbol.in_(list(symbols)))
+        with read_transaction(self.engine) as connection:
+            return [_result(row, from_record(json.loads(row.record))) for row in connection.execute(query.order_by(t.c.finished_at, t.c.id))]
+
+    def summary(self, run_id: str) -> dict[str, dict[str, int]]:
+        """Requests of a run: kind -> outcome (or `claimed`, `sent` while open) -> count."""
+        word = sa.case((t.c.state == "done", t.c.outcome), else_=t.c.state)
+        query = sa.select(t.c.kind, word, sa.func.count()).where(t.c.run_id == run_id).group_by(t.c.kind, word)
+        counts: dict[str, dict[str, int]] = {}
+        with read_transaction(self.engine) as connection:
+            for kind, outcome, count in connection.execute(query):
+                counts.setdefault(kind, {})[outcome] = count
+        return counts
+
+    def sent_since(self, since: datetime) -> dict[str, int]:
+        """Requests sent at or after an instant, repeats included: kind -> count."""
+        query = sa.select(t.c.kind, sa.func.sum(t.c.attempt)).where(t.c.sent_at >= since.timestamp()).group_by(t.c.kind)
+        with read_transaction(self.engine) as connection:
+            return {kind: int(count) for kind, count in connection.execute(query)}
+
+    def open_now(self) -> dict[str, int]:
+        """Requests sent by live owners and not ended: kind -> count."""
+        with read_transaction(self.engine) as connection:
+            alive = live_owners(connection)
+            rows = connection.execute(sa.select(t.c.kind, t.c.owner).where(t.c.state != "done", t.c.state == "sent")).all()
+        return dict(Counter(row.kind for row in rows if row.owner in alive))
+
+    def recent(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The latest rows, newest first, without their responses."""
+        columns = [column for column in t.c if column.name not in ("response", "record")]
+        with read_transaction(self.engine) as connection:
+            return [dict(row._mapping) for row in connection.execute(sa.select(*columns).order_by(t.c.id.desc()).limit(limit))]
+
+
+def count_rows(payload: Any) -> int:
+    """Rows of a payload: bars, contracts or parameter sets; 1 for a single record, 0 for none."""
+    if payload is None:
+        return 0
+    for name in ("bars", "contracts", "parameters"):
+        if name in payload:
+            return len(payload[name])
+    return 1
+
+
+def _relevant(connection: sa.Connection, keys: Sequence[str], planned_at: float) -> dict[str, sa.Row[Any]]:
+    """The row that decides about each key: an open one before an answer, the latest of several answers."""
+    answered = t.c.outcome.in_(_ANSWERS) & (t.c.applied_at.is_(None) | (t.c.finished_at >= planned_at))
+    found: dict[str, sa.Row[Any]] = {}
+    for chunk in _chunks(keys):
+        for row in connection.execute(sa.select(t).where(t.c.key.in_(chunk), (t.c.state != "done") | answered).order_by(t.c.id)):
+            if row.key not in found or found[row.key].state == "done":
+                found[row.key] = row
+    return found
+
+
+def _existing(request: Request, row: sa.Row[Any] | None, alive: set[str]) -> Claim | None:
+    if row is None:
+        return None
+    if row.state == "done":
+        return Claim(request, ClaimState.KNOWN, row.id, row.attempt, _result(row, request))
+    state = ClaimState.WAIT if row.owner in alive else ClaimState.SEND
+    return Claim(request, state, row.id, row.attempt)
+
+
+def _insert(connection: sa.Connection, fresh: Sequence[Request], me: str, run_id: str, now: float) -> list[int]:
+    if not fresh:
+        return []
+    common = {"owner": me, "run_id": run_id, "state": "claimed", "attempt": 0, "claimed_at": now}
+    first = 1 + int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.c.id), 0))).scalar_one())
+    values = [{"id": first + i, **_request_values(request), **common} for i, request in enumerate(fresh)]
+    connection.execute(t.insert(), values)  # ids by hand: the transaction excludes other writers, and executemany returns none
+    return [value["id"] for value in values]
+
+
+def _request_values(request: Request) -> dict[str, Any]:
+    return {
+        "key": request.key,
+        "kind": type(request).kind,
+        "dataset": request.dataset,
+        "symbol": request.symbol,
+        "con_id": request.instrument.con_id,
+        "session": request.session.isoformat(),
+        "record": json.dumps(request.as_record(), separators=(",", ":")),
+        "pacing_class": request.pacing.value,
+        "weight": request.weight,
+        "contract_tick_key": request.contract_tick_key,
+    }
+
+
+def _end_values(end: Finish) -> dict[str, Any]:
+    return {
+        "row": end.request_id,
+        "outcome": end.outcome.kind.value,
+        "code": end.outcome.code,
+        "text": end.outcome.text,
+        "rows": end.rows,
+        "response": end.packed,
+        "attempt": end.attempt,
+        "sent_at": end.sent_at,
+        "finished_at": end.finished_at,
+        "duration": None if end.sent_at is None else end.finished_at - end.sent_at,
+    }
+
+
+def _result(row: sa.Row[Any], request: Request) -> Result:
+    outcome = Outcome(OutcomeKind(row.outcome), row.code, row.text or "")
+    payload = None if row.response is None else payloads.unpack(row.response)
+    return Result(request, outcome, payload, row.id, datetime.fromtimestamp(row.finished_at, UTC), reused=True)
+
+
+def _chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (items[i : i + _IN_CHUNK] for i in range(0, len(items), _IN_CHUNK))

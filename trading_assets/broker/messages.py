@@ -1,0 +1,97 @@
+"""Requests as messages: which call of the library's client a request becomes, its timeout, its collector, and how it is withdrawn."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from trading_assets.broker.collectors import BarsCollector, Collector, ContractCollector, HeadTimestampCollector, ParameterCollector
+from trading_assets.broker.library import Contract, WireClient, contract_of
+from trading_assets.broker.quotes import QuoteCollector
+from trading_assets.broker.requests import (
+    BarsRequest,
+    ContractDetailsRequest,
+    HeadTimestampRequest,
+    Instrument,
+    OptionListingRequest,
+    OptionParametersRequest,
+    QuoteRequest,
+    Request,
+)
+from trading_assets.sessions import Clock
+from trading_assets.settings import Settings
+
+EPOCH_SECONDS = 2
+"""`formatDate`: times of intraday bars as epoch seconds. The other form carries the zone of TWS or of the instrument."""
+
+_NO_END = datetime.min.replace(tzinfo=UTC)
+
+
+def collector_of(request: Request, settings: Settings, clock: Clock, *, in_reset_window: bool) -> Collector:
+    """The collector of a request's answer. Must be made on the client's event loop."""
+    match request:
+        case ContractDetailsRequest() | OptionListingRequest():
+            return ContractCollector(request, settings.contract_timeout, clock, in_reset_window)
+        case OptionParametersRequest():
+            return ParameterCollector(request, settings.contract_timeout, clock, in_reset_window)
+        case BarsRequest():
+            return BarsCollector(request, settings.history_timeout, clock, in_reset_window)
+        case HeadTimestampRequest():
+            return HeadTimestampCollector(request, settings.history_timeout, clock, in_reset_window)
+        case QuoteRequest():
+            delayed = settings.market_data == "delayed"
+            return QuoteCollector(request, settings.quote_timeout, clock, generic_ticks=request.generic_ticks, allow_delayed=delayed)
+    raise TypeError(f"The client has no message for a request of kind {type(request).kind!r}.")
+
+
+def send(client: WireClient, req_id: int, request: Request) -> None:
+    """Write the message of a request. Raises `ConnectionError` without a connection."""
+    contract = _contract(request.instrument)
+    match request:
+        case ContractDetailsRequest() | OptionListingRequest():
+            client.reqContractDetails(req_id, contract)
+        case OptionParametersRequest():
+            instrument = request.instrument
+            client.reqSecDefOptParams(req_id, instrument.symbol, "", instrument.sec_type, instrument.con_id)
+        case BarsRequest():
+            client.reqHistoricalData(
+                req_id, contract, end_text(request), request.duration, request.bar_size, request.what_to_show, request.use_rth, EPOCH_SECONDS, False, []
+            )
+        case HeadTimestampRequest():
+            client.reqHeadTimeStamp(req_id, contract, request.what_to_show, request.use_rth, EPOCH_SECONDS)
+        case QuoteRequest():
+            client.reqMktData(req_id, contract, request.generic_ticks, False, False, [])
+
+
+def needs_cancel(request: Request, collector: Collector) -> bool:
+    """Whether an ended request must still be withdrawn at the broker: it holds a line or one of the open requests."""
+    match request:
+        case QuoteRequest():
+            return not collector.refused  # a subscription goes on until it is cancelled
+        case HeadTimestampRequest():
+            return True  # holds its slot until cancelled, answered or not
+        case BarsRequest():
+            return collector.given_up
+    return False  # contract details cannot be withdrawn at these protocol versions
+
+
+def cancel(client: WireClient, req_id: int, request: Request) -> None:
+    """Withdraw a request at the broker."""
+    match request:
+        case QuoteRequest():
+            client.cancelMktData(req_id)
+        case HeadTimestampRequest():
+            client.cancelHeadTimeStamp(req_id)
+        case BarsRequest():
+            client.cancelHistoricalData(req_id)
+
+
+def end_text(request: BarsRequest) -> str:
+    """The end of a history request: explicit UTC; empty (now) where none is set or allowed (ADJUSTED_LAST takes no end)."""
+    if request.end == _NO_END or request.what_to_show == "ADJUSTED_LAST":
+        return ""
+    return request.end.astimezone(UTC).strftime("%Y%m%d-%H:%M:%S")
+
+
+def _contract(instrument: Instrument) -> Contract:
+    return contract_of(**asdict(instrument))

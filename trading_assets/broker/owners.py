@@ -1,0 +1,151 @@
+"""Who works on the state database: owners, their heartbeats, and when one counts as dead.
+
+An owner is one `Journal` object of one process. What it has claimed (requests, pacing slots, a client id) is free again
+when it is dead: at once when its process is gone from this host, else when its heartbeat is too old.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from functools import cache
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from trading_assets.broker.state import database_now, write_transaction
+from trading_assets.broker.tables import client_ids, owners, pacing_queue, pacing_slots
+
+HEARTBEAT = 10.0
+"""Seconds between heartbeats."""
+
+OWNER_TIMEOUT = 120.0
+"""Seconds without a heartbeat after which an owner on another host is dead: a suspended laptop or a stalled disk is not death.
+Larger than `state.BUSY_TIMEOUT`, so that an owner that waits for the database is never taken for dead."""
+
+
+@cache
+def this_host() -> str:
+    """The host with its process namespace: two containers with one name are two hosts."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:  # no /proc (macOS): the name alone
+        namespace = ""
+    return f"{socket.gethostname()}{namespace}"
+
+
+def process_birth(pid: int) -> str | None:
+    """A mark of the running process with that id, None when there is none. Equal marks: the same process."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except ProcessLookupError:
+        return None
+    except OSError:
+        return _birth_without_proc(pid)
+    return None if fields[0] in "ZX" else fields[19]  # a zombie is dead, only not yet buried; field 22 is the start time
+
+
+def _birth_without_proc(pid: int) -> str | None:
+    if Path("/proc/self/stat").exists():
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return ""
+    return ""
+
+
+class Owner:
+    """This process as an owner: registered on first use, its heart beating in a thread of its own until `close`."""
+
+    def __init__(self, engine: sa.Engine, name: str | None = None) -> None:
+        self.name = name or f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self.engine = engine
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def ensure(self) -> str:
+        """Register and start the heartbeat if that is not done yet; the owner's name."""
+        with self._lock:
+            if self._thread is None:
+                self._beat()
+                self._stop.clear()
+                self._thread = threading.Thread(target=self._beat_on, name=f"heartbeat-{self.name}", daemon=True)
+                self._thread.start()
+        return self.name
+
+    def close(self) -> None:
+        """Stop the heartbeat and give back every lease. Journalled answers stay."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._stop.set()
+        thread.join()
+        with write_transaction(self.engine, durable=False) as connection:
+            forget(connection, [self.name])
+
+    def _beat_on(self) -> None:
+        while not self._stop.wait(HEARTBEAT):
+            self._beat()
+
+    def _beat(self) -> None:
+        with write_transaction(self.engine, durable=False) as connection:
+            row = {"host": this_host(), "pid": os.getpid(), "birth": process_birth(os.getpid()) or "", "heartbeat": database_now(connection)}
+            updated = connection.execute(owners.update().where(owners.c.owner == self.name).values(**row))
+            if not updated.rowcount:
+                connection.execute(owners.insert().values(owner=self.name, **row))
+
+
+def dead_owners(connection: sa.Connection) -> set[str]:
+    """Names of registered owners that are dead."""
+    now = database_now(connection)
+    host = this_host()
+    dead = set()
+    for row in connection.execute(sa.select(owners)):
+        if row.host == host:
+            birth = process_birth(row.pid)
+            if birth is None or birth != row.birth:
+                dead.add(row.owner)
+        elif now - row.heartbeat > OWNER_TIMEOUT:
+            dead.add(row.owner)
+    return dead
+
+
+def live_owners(connection: sa.Connection) -> set[str]:
+    """Names of owners that live. An owner that is not registered has gone and counts as dead."""
+    return set(connection.execute(sa.select(owners.c.owner)).scalars()) - dead_owners(connection)
+
+
+def bury(connection: sa.Connection) -> None:
+    """Take the leases of dead owners away. Their requests are taken over when somebody wants them."""
+    dead = dead_owners(connection)
+    if dead:
+        forget(connection, sorted(dead))
+
+
+def forget(connection: sa.Connection, names: list[str]) -> None:
+    """Delete the leases and the registration of owners."""
+    for table in (pacing_slots, pacing_queue, client_ids, owners):
+        connection.execute(table.delete().where(table.c.owner.in_(names)))
+
+
+def lease_client_id(engine: sa.Engine, owner: str, endpoint: str, ids: tuple[int, int], avoid: set[int]) -> int | None:
+    """The lowest client id of the range (both ends included) that no live owner has at that endpoint and that is not in `avoid`.
+
+    None when all are taken. An id this owner held there before is given back.
+    """
+    with write_transaction(engine, durable=False) as connection:
+        bury(connection)
+        connection.execute(client_ids.delete().where(client_ids.c.endpoint == endpoint, client_ids.c.owner == owner))
+        taken = set(connection.execute(sa.select(client_ids.c.client_id).where(client_ids.c.endpoint == endpoint)).scalars())
+        for candidate in range(ids[0], ids[1] + 1):
+            if candidate not in taken and candidate not in avoid:
+                connection.execute(client_ids.insert().values(endpoint=endpoint, client_id=candidate, owner=owner))
+                return candidate
+    return None

@@ -1,0 +1,120 @@
+"""The tables of the broker side in the state database. All instants are epoch seconds (UTC, wall clock) as floats.
+
+A module that needs a table of its own elsewhere registers it with `broker.state.metadata` in the same way.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from trading_assets.broker.state import metadata
+
+_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # only INTEGER PRIMARY KEY counts up by itself in SQLite
+
+requests = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.Text, nullable=False, doc="Canonical text of the question"),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("dataset", sa.Text, nullable=False),
+    sa.Column("symbol", sa.Text, nullable=False, doc="Underlying"),
+    sa.Column("con_id", sa.BigInteger, nullable=False, doc="0 where not known yet"),
+    sa.Column("session", sa.Text, nullable=False, doc="YYYY-MM-DD"),
+    sa.Column("record", sa.Text, nullable=False, doc="JSON of Request.as_record"),
+    sa.Column("pacing_class", sa.Text, nullable=False),
+    sa.Column("weight", sa.Integer, nullable=False),
+    sa.Column("contract_tick_key", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False, doc="Journal that claimed it last"),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, doc="claimed, sent or done"),
+    sa.Column("attempt", sa.Integer, nullable=False, default=0, doc="How often it was sent"),
+    sa.Column("outcome", sa.Text, doc="OutcomeKind"),
+    sa.Column("code", sa.Integer, doc="Broker code"),
+    sa.Column("text", sa.Text, doc="Broker text"),
+    sa.Column("rows", sa.Integer, doc="Rows in the answer"),
+    sa.Column("claimed_at", sa.Double, nullable=False),
+    sa.Column("sent_at", sa.Double, doc="Last send"),
+    sa.Column("finished_at", sa.Double),
+    sa.Column("duration", sa.Double, doc="Seconds from the last send to the end"),
+    sa.Column("response", sa.LargeBinary, doc="Compressed payload until it is in the lake"),
+    sa.Column("applied_at", sa.Double, doc="When the answer was in the lake"),
+    sa.Index("requests_by_key", "key"),
+    sa.Index("requests_by_run", "run_id"),
+    sa.Index("requests_by_time", "sent_at"),
+    # Partial indexes: they hold only the few rows that are open or not applied, however long the journal grows.
+    sa.Index("requests_open", "state", sqlite_where=sa.text("state <> 'done'"), postgresql_where=sa.text("state <> 'done'")),
+    sa.Index(
+        "requests_unapplied",
+        "dataset",
+        sqlite_where=sa.text("state = 'done' AND applied_at IS NULL"),
+        postgresql_where=sa.text("state = 'done' AND applied_at IS NULL"),
+    ),
+)
+
+owners = sa.Table(
+    "owners",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False, doc="Host and process namespace"),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("birth", sa.Text, nullable=False, doc="Start of the process, tells a reused pid apart"),
+    sa.Column("heartbeat", sa.Double, nullable=False),
+)
+
+client_ids = sa.Table(
+    "client_ids",
+    metadata,
+    sa.Column("endpoint", sa.Text, primary_key=True, doc="host:port"),
+    sa.Column("client_id", sa.Integer, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+)
+
+breakers = sa.Table(
+    "breakers",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("phase", sa.Text, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("opened_at", sa.Double, nullable=False),
+    sa.Column("trial", sa.Text, nullable=False),
+    sa.Column("trial_at", sa.Double, nullable=False),
+)
+
+pacing_rate = sa.Table(
+    "pacing_rate",
+    metadata,
+    sa.Column("endpoint", sa.Text, primary_key=True),
+    sa.Column("next_at", sa.Double, nullable=False, doc="The first message slot nobody has taken"),
+)
+
+pacing_slots = sa.Table(
+    "pacing_slots",
+    metadata,
+    sa.Column("endpoint", sa.Text, primary_key=True),
+    sa.Column("resource", sa.Text, primary_key=True, doc="history or market_data"),
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("held", sa.Integer, nullable=False),
+    sa.Column("wanted", sa.Integer, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+pacing_small = sa.Table(
+    "pacing_small",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    sa.Column("endpoint", sa.Text, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("contract_tick_key", sa.Text, nullable=False),
+    sa.Column("weight", sa.Integer, nullable=False),
+    sa.Index("pacing_small_by_time", "endpoint", "at"),
+)
+
+pacing_queue = sa.Table(
+    "pacing_queue",
+    metadata,
+    sa.Column("endpoint", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("since", sa.Double, nullable=False, doc="Since when it waits for a small-bar permit"),
+)

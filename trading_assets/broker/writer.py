@@ -1,0 +1,109 @@
+"""The journal's writer: a thread that commits sends and ends in batches, and hands an answer on only once it is committed."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from trading_assets.broker.journal import Finish, Journal, count_rows
+from trading_assets.broker.outcomes import Outcome, Result
+from trading_assets.broker.payloads import pack
+from trading_assets.broker.requests import Request
+
+BATCH = 500
+"""Rows of one transaction at most."""
+
+LINGER = 0.005
+"""Seconds the writer lets a batch grow when it is busy: a quarter of a message slot, invisible under pacing, and it saves most commits without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request that has just been sent."""
+
+    request_id: int
+    attempt: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A request that has ended."""
+
+    request: Request
+    request_id: int
+    outcome: Outcome
+    payload: Any
+    attempt: int
+    sent_at: float | None
+    at: float
+
+
+class Writer:
+    """Thread-safe. `committed(result)` is called in the writer's thread after the commit; `failed(error)` when the database fails."""
+
+    def __init__(self, journal: Journal, committed: Callable[[Result], None], failed: Callable[[BaseException], None]) -> None:
+        self._journal = journal
+        self._committed = committed
+        self._failed = failed
+        self._items: queue.SimpleQueue[Sent | Ended | Future[None]] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, item: Sent | Ended) -> None:
+        """Hand over a send or an end."""
+        self._items.put(item)
+
+    def close(self) -> Future[None]:
+        """Ask the thread to end; the future is done when all before it is committed, or has the database's error."""
+        done: Future[None] = Future()
+        self._items.put(done)
+        return done
+
+    def _work(self) -> None:
+        error: BaseException | None = None
+        while True:
+            batch, done = self._batch()
+            if error is None:
+                try:
+                    self._commit(batch)
+                except BaseException as caught:  # noqa: BLE001  (a thread's error goes to its owner, whatever it is)
+                    error = caught
+                    self._failed(error)
+            if done is not None:
+                done.set_exception(error) if error is not None else done.set_result(None)
+                return
+
+    def _batch(self) -> tuple[list[Sent | Ended], Future[None] | None]:
+        """What has arrived, waiting for the first item and lingering a little when there is more."""
+        batch: list[Sent | Ended] = []
+        deadline: float | None = None
+        while len(batch) < BATCH:
+            try:
+                item = self._items.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if isinstance(item, Future):
+                return batch, item
+            batch.append(item)
+            deadline = deadline or time.monotonic() + LINGER
+        return batch, None
+
+    def _commit(self, batch: list[Sent | Ended]) -> None:
+        ended = [item for item in batch if isinstance(item, Ended)]
+        over = {item.request_id for item in ended}
+        sent = [(item.request_id, item.attempt, item.at) for item in batch if isinstance(item, Sent) and item.request_id not in over]
+        self._journal.record(sent, [_finish(item) for item in ended])
+        for item in ended:
+            self._committed(Result(item.request, item.outcome, item.payload, item.request_id, datetime.fromtimestamp(item.at, UTC)))
+
+
+def _finish(item: Ended) -> Finish:
+    packed = None if item.payload is None else pack(item.payload)
+    return Finish(item.request_id, item.outcome, packed, count_rows(item.payload), item.attempt, item.sent_at, item.at)

@@ -1,0 +1,67 @@
+"""The command's tree and its promises: exit codes, errors as one sentence.
+
+Exit codes: 0 well, 1 something failed, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+import warnings
+
+import typer
+from pydantic import ValidationError
+
+from trading_assets.cli import collect, inspect, serve
+from trading_assets.cli.output import Failed, errors_to
+from trading_assets.settings import traceback_wanted
+
+WRONG_USE = 2
+FAILED = 1
+
+app = typer.Typer(
+    name="trading-assets",
+    help="Your own archive of US equity and option data, collected from Interactive Brokers as Dagster assets.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for module in (serve, collect, inspect):
+    module.register(app)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    warnings.simplefilter("ignore")
+    logging.getLogger("trading_assets").setLevel(logging.ERROR)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; returns its exit code. Set TRADING_ASSETS_TRACEBACK=1 to see where an unforeseen error came from."""
+    try:
+        result = app(arguments, standalone_mode=False)
+    except Failed as failure:
+        errors_to(str(failure))
+        return FAILED
+    except ValidationError as error:
+        first = error.errors()[0]
+        errors_to(f"The setting {'.'.join(str(part) for part in first['loc']) or 'given'} is wrong: {first['msg']}.")
+        return WRONG_USE
+    except typer.TyperException as error:
+        errors_to(error.format_message() if isinstance(error, typer.BadParameter) else str(error))
+        return WRONG_USE
+    except (typer.Abort, KeyboardInterrupt):
+        errors_to("Interrupted. Nothing is lost: what was answered is in the journal, run the same command again.")
+        return FAILED
+    except ValueError as error:
+        errors_to(str(error))
+        return WRONG_USE
+    except Exception as error:
+        # The last resort of a command line: every error ends in a sentence and exit code 1, never in a traceback unasked for.
+        if traceback_wanted():
+            traceback.print_exc()
+        errors_to(f"{type(error).__name__}: {error}")
+        return FAILED
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,159 @@
+"""Commands that collect, or say what collecting would cost: `setup`, `update`, `backfill`, `plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trading_assets.cli.output import Failed, LiveProgress, as_json, console, errors_to, print_reports, table_of
+from trading_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from trading_assets.jobs.orchestrator import DataPipelineOrchestrator, Operation
+
+Symbols = Annotated[list[str], typer.Argument(help="Symbols, e.g. AAPL SPY SPX.", show_default=False)]
+SomeSymbols = Annotated[list[str] | None, typer.Argument(help="Symbols; none: every active symbol of the universe.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
+MaxDays = Annotated[int | None, typer.Option("--max-days-to-expiry", min=0, help="Farthest expiry of the options (days).")]
+Strikes = Annotated[int | None, typer.Option("--strikes", min=1, help="Strikes on each side of the price, per expiry.")]
+MaxContracts = Annotated[int | None, typer.Option("--max-contracts", min=1, help="At most so many option contracts a symbol.")]
+BarSizes = Annotated[list[str] | None, typer.Option("--bar-size", help="Bar size of the equity bars; may be given several times.")]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Ask again even for what is in the lake; costs requests.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (setup, update, backfill, plan):
+        app.command()(command)
+
+
+def setup(
+    symbols: Symbols,
+    lookback_days: Annotated[int, typer.Option("--lookback-days", min=0, help="Calendar days of history.")] = 365,
+    max_days_to_expiry: MaxDays = None,
+    strikes: Strikes = None,
+    max_contracts: MaxContracts = None,
+    bar_size: BarSizes = None,
+    refresh: Refresh = False,
+    as_document: Json = False,
+) -> int:
+    """Collect symbols from nothing: contracts, option chain, equity bars, option bars, in that order."""
+    options = _options(max_days_to_expiry, strikes, max_contracts, bar_size, refresh)
+    return _operate(lambda orchestrator: orchestrator.setup(symbols, lookback_days, options), as_document)
+
+
+def update(
+    symbols: SomeSymbols = None,
+    max_days_to_expiry: MaxDays = None,
+    strikes: Strikes = None,
+    max_contracts: MaxContracts = None,
+    bar_size: BarSizes = None,
+    refresh: Refresh = False,
+    as_document: Json = False,
+) -> int:
+    """Collect today's increment of the active symbols."""
+    options = _options(max_days_to_expiry, strikes, max_contracts, bar_size, refresh)
+    _require_symbols(symbols)
+    return _operate(lambda orchestrator: orchestrator.update(symbols, options), as_document)
+
+
+def backfill(
+    symbols: SomeSymbols = None,
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session (YYYY-MM-DD).")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session; default: the last closed one.")] = None,
+    bar_size: BarSizes = None,
+    refresh: Refresh = False,
+    as_document: Json = False,
+) -> int:
+    """Collect missing bars of a range of sessions, in one run."""
+    from trading_assets.sessions import calendar
+
+    if first is None:
+        raise typer.BadParameter("say from which session on: --from YYYY-MM-DD")
+    settings = Settings()
+    end: date = last.date() if last else calendar().last_closed(settings.clock())
+    options = _options(None, None, None, bar_size, refresh, only_bars=True)
+    _require_symbols(symbols)
+    return _operate(lambda orchestrator: orchestrator.backfill(symbols, first.date(), end, options), as_document)
+
+
+def plan(
+    symbols: Symbols,
+    lookback_days: Annotated[int, typer.Option("--lookback-days", min=0, help="Calendar days of history.")] = 365,
+    max_days_to_expiry: MaxDays = None,
+    strikes: Strikes = None,
+    max_contracts: MaxContracts = None,
+    as_document: Json = False,
+) -> int:
+    """Say what a setup would cost: requests, minutes under pacing, what is lost for ever. Sends nothing."""
+    from trading_assets.collecting.archive import Archive
+    from trading_assets.collecting.preview import preview
+    from trading_assets.planning.selection import SelectionRules
+
+    given = {"max_days_to_expiry": max_days_to_expiry, "strikes_around_spot": strikes, "max_contracts": max_contracts}
+    rules = SelectionRules(**{name: value for name, value in given.items() if value is not None})
+    with Archive(Settings()) as archive:
+        sessions = archive.calendar.lookback(archive.now, lookback_days)
+        estimate = preview(archive, archive.universe.resolve(symbols), sessions, rules)
+    if as_document:
+        as_json({"symbols": symbols, "sessions": len(sessions), **estimate.as_dict()})
+        return 0
+    rows = [
+        {
+            "dataset": stage.dataset,
+            "requests": stage.total,
+            "messages": stage.messages,
+            "minutes": stage.seconds / 60,
+            "known": "exactly" if stage.exact else "estimated",
+            "lost sessions": stage.lost_sessions,
+        }
+        for stage in estimate.stages
+    ]
+    console.print(table_of(rows, ["dataset", "requests", "messages", "minutes", "known", "lost sessions"]))
+    number = f"{estimate.requests:,}" if estimate.exact else f"about {estimate.requests:,}"
+    console.print(f"{number} requests, {estimate.minutes:.1f} minutes under the broker's limits. Nothing was sent.")
+    return 0
+
+
+def _options(
+    max_days: int | None, strikes: int | None, max_contracts: int | None, bar_sizes: list[str] | None, refresh: bool, *, only_bars: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Run config by asset from the command's options."""
+    given = {"max_days_to_expiry": max_days, "strikes_around_spot": strikes, "max_contracts": max_contracts}
+    selection = {name: value for name, value in given.items() if value is not None}
+    assets = ("equity_bars", "option_bars") if only_bars else ("contracts", "option_chains", "equity_bars", "option_bars")
+    options: dict[str, dict[str, Any]] = {name: {"refresh": True} if refresh else {} for name in assets}
+    if selection:
+        options["option_chains"]["selection"] = selection
+    if bar_sizes:
+        options["equity_bars"]["bar_sizes"] = bar_sizes
+    return options
+
+
+def _require_symbols(symbols: list[str] | None) -> None:
+    from trading_assets.universe import Universe
+
+    if symbols:
+        return
+    settings = Settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if not Universe(settings.state_url).entries():
+        raise Failed("The universe is empty: set up a symbol first (trading-assets setup AAPL) or name symbols.")
+
+
+def _operate(operation: Callable[[DataPipelineOrchestrator], Operation], as_document: bool) -> int:
+    from trading_assets.jobs.orchestrator import DataPipelineOrchestrator
+
+    with LiveProgress(quiet=as_document) as progress:
+        done = operation(DataPipelineOrchestrator(settings=Settings(), progress=progress))
+    if as_document:
+        as_json(done.as_dict())
+    else:
+        print_reports([report for run in done.runs for report in run.reports])
+        for run in done.runs:
+            if run.error:
+                errors_to(f"{run.failed_step or run.job}: {run.error}{' Run the same command again.' if run.retryable else ''}")
+    return 0 if done.success else 1

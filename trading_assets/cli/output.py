@@ -1,0 +1,144 @@
+"""How the command talks: tables and progress for people, one JSON document for programs, errors as one sentence."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from trading_assets.collecting.report import CollectionReport, Problem
+
+console = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+PROBLEMS_SHOWN = 12
+
+
+class Failed(Exception):
+    """A command failed; the message is what the user is told."""
+
+
+def errors_to(sentence: str) -> None:
+    """Print one error sentence."""
+    stderr.print(f"[bold red]error[/]: {_escaped(sentence)}", soft_wrap=True)
+
+
+def as_json(document: Any) -> None:
+    """Print one JSON document: dates and instants in ISO 8601."""
+    sys.stdout.write(json.dumps(document, default=_plain, indent=2) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    return str(value)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def table_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], title: str = "") -> Table:
+    """A table of records; numbers to the right, nothing for None."""
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    records = list(rows)
+    for column in columns:
+        numeric = any(isinstance(row.get(column), int | float) and not isinstance(row.get(column), bool) for row in records)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in records:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return _escaped(str(value))
+
+
+def print_reports(reports: Sequence[CollectionReport]) -> None:
+    """What was collected, and what is missing."""
+    rows = [
+        {
+            "dataset": report.dataset,
+            "rows": report.rows,
+            "planned": report.planned,
+            "sent": report.sent,
+            "from journal": report.reused,
+            "saved": report.saved,
+            "missing": len(report.problems),
+        }
+        for report in reports
+    ]
+    console.print(table_of(rows, ["dataset", "rows", "planned", "sent", "from journal", "saved", "missing"]))
+    print_problems([problem for report in reports for problem in report.problems])
+
+
+def print_problems(problems: Sequence[Problem]) -> None:
+    """The first problems, each as a sentence."""
+    for problem in problems[:PROBLEMS_SHOWN]:
+        who = " ".join(filter(None, (problem.symbol, problem.subject)))
+        console.print(f"[yellow]{problem.kind}[/] {_escaped(who)}: {_escaped(problem.sentence)}", soft_wrap=True)
+    if len(problems) > PROBLEMS_SHOWN:
+        console.print(f"... and {len(problems) - PROBLEMS_SHOWN} more (--json lists all).")
+
+
+class LiveProgress:
+    """Bars on the terminal with rate and time left; nothing where the output is no terminal."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=stderr,
+            disable=quiet or not stderr.is_terminal,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._stage = ""
+
+    def __enter__(self) -> LiveProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, stage: str, total: int) -> None:
+        """A new bar."""
+        self._stage = stage
+        self._task = self._progress.add_task(stage, total=total, rate="")
+
+    def advance(self, done: int, total: int, sent: int, reused: int) -> None:
+        """Move the bar."""
+        if self._task is None:
+            return
+        task = self._progress.tasks[self._task]
+        rate = f"{task.speed:,.0f}/s" if task.speed else ""
+        self._progress.update(self._task, completed=done, total=total, rate=rate)
+
+    def finish(self, report: CollectionReport) -> None:
+        """Close the bar."""
+        if self._task is not None:
+            self._progress.update(self._task, completed=self._progress.tasks[self._task].total)

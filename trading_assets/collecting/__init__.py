@@ -1,0 +1,10 @@
+"""Collecting: the archive of one data folder, and what each dataset's collection does with it.
+
+| place | holds |
+| --- | --- |
+| `archive` | the data folder opened: lake, journal, universe, broker; asking and writing |
+| `steps/` | one module a dataset: covered? plan, ask, decode, report |
+| `decode/` | answers as rows, pure |
+| `report` | what a collection did, in numbers and sentences |
+| `progress` | who is told while it works |
+"""

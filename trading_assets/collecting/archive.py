@@ -1,0 +1,158 @@
+"""The archive: one data folder with everything a collection needs, opened once and closed once.
+
+Here belongs what the collections share: the clock, the calendar, the lake, the journal, the universe, asking the broker,
+and writing an answer so that nothing is lost. What to collect, and how answers become rows, is said by the modules beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from types import TracebackType
+
+from trading_assets.broker.broker import DEFAULT_TWS_PORT, Broker
+from trading_assets.broker.journal import Journal
+from trading_assets.broker.outcomes import Result
+from trading_assets.broker.requests import Request
+from trading_assets.collecting.progress import listener
+from trading_assets.collecting.report import Collected, CollectionReport
+from trading_assets.repositories import CoverageRepository, LakeIdentity, ParquetStore
+from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.store import UpsertCounts
+from trading_assets.repositories.views import DatasetView
+from trading_assets.sessions import SessionCalendar, calendar
+from trading_assets.settings import BrokerKind, Settings
+from trading_assets.simulator.embedded import EmbeddedSimulator
+from trading_assets.universe import Universe
+
+
+class Archive:
+    """The archive of `settings.data_dir`. Opening it reads nothing and connects to nothing.
+
+    Close it, or use it as a context manager.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.progress = listener()
+        self._broker: Broker | None = None
+        self._simulator: EmbeddedSimulator | None = None
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def now(self) -> datetime:
+        """The market's present instant, UTC."""
+        return self.settings.clock()
+
+    @cached_property
+    def calendar(self) -> SessionCalendar:
+        """Sessions of XNYS."""
+        return calendar()
+
+    @cached_property
+    def store(self) -> ParquetStore:
+        """The Parquet files."""
+        return ParquetStore(self.settings.data_dir)
+
+    @cached_property
+    def coverage(self) -> CoverageRepository:
+        """What the lake has, lacks and why."""
+        return CoverageRepository(self.store)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """Every request ever made, and answers on their way to the lake."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return Journal(self.settings.state_url)
+
+    @cached_property
+    def universe(self) -> Universe:
+        """The active symbols."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return Universe(self.settings.state_url)
+
+    @cached_property
+    def identity(self) -> LakeIdentity:
+        """The broker identity the lake belongs to."""
+        return LakeIdentity(self.settings.data_dir)
+
+    def view(self, dataset: Dataset) -> DatasetView:
+        """The stored rows of a dataset, read when asked for."""
+        return DatasetView(self.settings.data_dir, dataset)
+
+    def ask(self, requests: Sequence[Request], report: CollectionReport, *, planned_at: datetime, run_id: str) -> list[Result]:
+        """Have requests answered, from the journal where an answer waits there, else by the broker; counts go to the report.
+
+        Results come in the order of the requests. Nothing is connected when there is nothing to ask. Raises
+        `BrokerError` when the broker cannot be reached; what was answered until then is in the journal.
+        """
+        if not requests:
+            return []
+        broker = self._open_broker(run_id)
+        sent, reused = broker.sent, broker.reused
+        self.progress.begin(report.dataset, len(requests))
+        report.planned += len(requests)
+        try:
+            results = broker.run(requests, planned_at=planned_at)
+        finally:
+            report.sent += broker.sent - sent
+            report.reused += broker.reused - reused
+        report.count(results)
+        return results
+
+    def write(self, collected: Collected) -> UpsertCounts:
+        """Put a collection into the lake: rows, then coverage, then the journal lets its answers go.
+
+        Killed between any two of them, the next run does the rest again and comes to the same lake.
+        """
+        counts = self.store.upsert(collected.dataset, collected.table, now=collected.as_of)
+        self.coverage.record(collected.coverage)
+        if collected.request_ids:
+            self.journal.applied(collected.request_ids)
+        return counts
+
+    def close(self) -> None:
+        """End the broker connection and the in-process simulator, if there are any."""
+        if self._broker is not None:
+            self._broker.close()
+            self._broker = None
+        if self._simulator is not None:
+            self._simulator.stop()
+            self._simulator = None
+        if "journal" in self.__dict__:
+            self.journal.close()
+            del self.__dict__["journal"]
+
+    def _open_broker(self, run_id: str) -> Broker:
+        if self._broker is None:
+            self._broker = Broker(
+                self.settings,
+                self.journal,
+                run_id=run_id,
+                clock=self.settings.clock,
+                on_identity=self.identity.pin,
+                progress=self.progress.advance,
+                endpoint=self._endpoint,
+            )
+        return self._broker
+
+    def _endpoint(self) -> tuple[str, int]:
+        """Host and port, when they are first needed: with the simulated broker and no port, a simulator is started in this process."""
+        settings = self.settings
+        if settings.ib_port is not None:
+            return settings.ib_host, settings.ib_port
+        if settings.broker is not BrokerKind.SIMULATED:
+            return settings.ib_host, DEFAULT_TWS_PORT
+        self._simulator = EmbeddedSimulator(settings)
+        return "127.0.0.1", self._simulator.start()
+
+
+def wall_clock() -> datetime:
+    """The instant by which the journal tells old answers from new ones: never pinned."""
+    return datetime.now(UTC)

@@ -1,0 +1,33 @@
+"""Decoding: answers of the broker as rows of the lake. Pure: results and tables in, tables out.
+
+The same code decodes an answer just received and one found in the journal weeks later. Here belongs what an answer means;
+what to ask belongs to `planning`, when and in which order to `collecting`, how rows are stored to `repositories`.
+
+Instants. Rows are stamped with the instant their answer came (`Result.finished_at`). In a replay the market's clock is
+pinned while the journal runs on the machine's: every function takes `stamped`, the pinned instant, to use instead.
+"""
+
+from trading_assets.collecting.decode.bars import aggregate_sessions, bar_rows
+from trading_assets.collecting.decode.chains import carry_listing, listing_rows, option_expiry, option_parameters, with_quotes, with_selection
+from trading_assets.collecting.decode.contracts import carry_contracts, contract_rows, spot_price
+from trading_assets.collecting.decode.coverage import bar_coverage, lost_coverage, snapshot_coverage
+from trading_assets.collecting.decode.restated import Restatement, restated
+
+__all__ = [
+    "Restatement",
+    "aggregate_sessions",
+    "bar_coverage",
+    "bar_rows",
+    "carry_contracts",
+    "carry_listing",
+    "contract_rows",
+    "listing_rows",
+    "lost_coverage",
+    "option_expiry",
+    "option_parameters",
+    "restated",
+    "snapshot_coverage",
+    "spot_price",
+    "with_quotes",
+    "with_selection",
+]

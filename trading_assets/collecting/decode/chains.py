@@ -1,0 +1,140 @@
+"""Option listings and quotes, as rows of `option_chains`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.broker.payloads import ContractRecord, ParameterRecord
+from trading_assets.collecting.decode.tables import answered, constant, empty, from_columns, last_of_key, replaced, stamp, text_in
+from trading_assets.planning.selection import parse_day
+from trading_assets.repositories.schemas import OPTION_CHAINS
+
+QUOTE_VALUES = (
+    *("bid", "ask", "last", "bid_size", "ask_size", "volume", "open_interest", "implied_volatility"),
+    *("delta", "gamma", "vega", "theta", "model_price", "underlying_price", "market_data_type"),
+)
+"""Columns of `option_chains` that a quote fills, named alike in the quote's payload."""
+
+_QUOTE_COLUMNS = ("quote_outcome", "quoted_at", *QUOTE_VALUES)
+
+
+def option_parameters(results: Iterable[Result]) -> dict[str, list[ParameterRecord]]:
+    """Expiries and strikes per symbol, from the answers to `option_parameters` requests."""
+    return {result.request.symbol: result.payload["parameters"] for result in answered(results, "option_parameters")}
+
+
+def option_expiry(local_symbol: str, last_trade: str) -> date:
+    """The expiry date of an option: the date in its OSI symbol, else its last trading day.
+
+    The two differ for AM-settled index options: the broker's last trading day is the session before the settlement
+    (recorded: SPX `20200116` with `SPX   200117P03205000`).
+    """
+    code = local_symbol[6:12]
+    if len(local_symbol) == 21 and code.isdigit():
+        return date(2000 + int(code[:2]), int(code[2:4]), int(code[4:]))
+    return parse_day(last_trade[:8])
+
+
+def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int], *, stamped: datetime | None = None) -> pa.Table:
+    """Rows of `option_chains` without quotes, from the answers to `option_listing` requests.
+
+    `under_con_ids` gives the underlying's contract id per symbol where the answer names none. `selected` is false and
+    the quote columns are null: `with_selection` and `with_quotes` fill them.
+    """
+    records: list[ContractRecord] = []
+    origins: list[tuple[date, str, datetime, int]] = []
+    for result in answered(results, "option_listing"):
+        found = [record for record in result.payload["contracts"] if record["sec_type"] == "OPT" and record["right"] in ("C", "P", "CALL", "PUT")]
+        records += found
+        origins += [(result.request.session, result.request.symbol, stamp(result, stamped), result.request_id)] * len(found)
+    if not records:
+        return empty(OPTION_CHAINS)
+    sessions, symbols, instants, request_ids = zip(*origins, strict=True)
+    nulls = {name: pa.nulls(len(records), OPTION_CHAINS.schema.field(name).type) for name in _QUOTE_COLUMNS}
+    columns = {
+        "session": sessions,
+        "symbol": symbols,
+        "con_id": [r["con_id"] for r in records],
+        "under_con_id": [r["under_con_id"] or under_con_ids.get(symbol, 0) for r, symbol in zip(records, symbols, strict=True)],
+        "local_symbol": [r["local_symbol"] for r in records],
+        "trading_class": [r["trading_class"] for r in records],
+        "expiry": [option_expiry(r["local_symbol"], r["last_trade"]) for r in records],
+        "strike": [r["strike"] for r in records],
+        "right": [r["right"][0] for r in records],
+        "multiplier": [float(r["multiplier"] or 100) for r in records],
+        "exchange": [r["exchange"] or "SMART" for r in records],
+        "currency": [r["currency"] for r in records],
+        "last_trade": [r["last_trade"][:8] for r in records],
+        "min_tick": [r["min_tick"] or None for r in records],
+        "listed_at": instants,
+        "selected": [False] * len(records),
+        "collected_at": instants,
+        "request_id": request_ids,
+    }
+    return last_of_key(from_columns(OPTION_CHAINS, {**columns, **nulls}), OPTION_CHAINS.key)
+
+
+def carry_listing(last: pa.Table, expiries: Collection[str], session: date, *, symbol: str) -> pa.Table:
+    """The symbol's rows of the last chain whose last trading day is among `expiries` (`YYYYMMDD`), as unquoted rows of `session`.
+
+    `listed_at`, `collected_at` and `request_id` stay: they lead back to the listing.
+    """
+    rows = last.filter(pc.and_(pc.equal(last["symbol"], symbol), text_in(last["last_trade"], expiries)))
+    rows = replaced(rows, "session", constant(session, pa.date32(), rows.num_rows))
+    rows = replaced(rows, "selected", constant(False, pa.bool_(), rows.num_rows))
+    for name in _QUOTE_COLUMNS:
+        rows = replaced(rows, name, pa.nulls(rows.num_rows, OPTION_CHAINS.schema.field(name).type))
+    return rows.select(OPTION_CHAINS.schema.names)
+
+
+def with_selection(chain: pa.Table, selected: Collection[int]) -> pa.Table:
+    """The chain with `selected` true for the given contract ids and false for all others."""
+    return replaced(chain, "selected", pc.is_in(chain["con_id"], pa.array(sorted(selected), pa.int64())))
+
+
+def with_quotes(chain: pa.Table, results: Iterable[Result], *, stamped: datetime | None = None) -> pa.Table:
+    """The chain with the quotes of the given `quote` results merged in by contract id; other rows stay as they are.
+
+    A quote that failed leaves its values null and its outcome in `quote_outcome`: a missing quote is told apart from a
+    contract nobody bids for. `quoted_at` is the moment of the quote, `collected_at` and `request_id` become the quote's.
+    """
+    latest: dict[int, Result] = {}
+    for result in sorted(results, key=lambda result: result.request_id):
+        con_id = result.request.instrument.con_id
+        previous = latest.get(con_id)
+        if type(result.request).kind == "quote" and (previous is None or not _quoted(previous) or _quoted(result)):
+            latest[con_id] = result
+    if not latest or chain.num_rows == 0:
+        return chain
+    position = pc.index_in(chain["con_id"], pa.array(list(latest), pa.int64())).combine_chunks()
+    hit = position.is_valid()
+    quotes = list(latest.values())
+    values = {
+        "quote_outcome": [str(quote.outcome.kind) for quote in quotes],
+        "quoted_at": [_moment(quote, stamped) for quote in quotes],
+        "collected_at": [stamp(quote, stamped) for quote in quotes],
+        "request_id": [quote.request_id for quote in quotes],
+    }
+    for name in QUOTE_VALUES:
+        values[name] = [quote.payload.get(name) if _quoted(quote) else None for quote in quotes]
+    for name, column in values.items():
+        array = pa.array(column, OPTION_CHAINS.schema.field(name).type)
+        chain = replaced(chain, name, pc.if_else(hit, array.take(position), chain[name].combine_chunks()))
+    return chain
+
+
+def _quoted(result: Result) -> bool:
+    return result.outcome.kind is OutcomeKind.COMPLETE and result.payload is not None
+
+
+def _moment(quote: Result, stamped: datetime | None) -> datetime | None:
+    if not _quoted(quote):
+        return None
+    if stamped is None and quote.payload.get("time"):
+        return datetime.fromtimestamp(quote.payload["time"], UTC)
+    return stamp(quote, stamped)

@@ -1,0 +1,280 @@
+"""What an answer, or its absence, says about each session: rows of `coverage`.
+
+An answer without a bar is knowledge too, and is recorded so that it is not asked for again; a failure is not, and is
+recorded with the instant after which to ask again. The two are never mixed.
+
+| outcome | condition of a session without a bar |
+| --- | --- |
+| complete, empty | `no_trades`; of a stock in one of the last days `pending` (see `RECENT`) |
+| empty, of an option after its last trading day | `expired_lost` |
+| not_permitted, no_contract, rejected | `not_permitted`, `no_contract`, `error`, with `retry_after` |
+| no_contract, of an option after its last trading day | `expired_lost` |
+| expired | `expired_lost` |
+| pacing, timeout, disconnected, cancelled | `pending`: the next run asks again |
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.broker.requests import BarsRequest, Instrument
+from trading_assets.collecting.decode.tables import empty, from_columns, from_rows, last_of_key, stamp
+from trading_assets.planning.bars import LostOption
+from trading_assets.planning.selection import parse_day
+from trading_assets.repositories.schemas import COVERAGE, INSTANT, OPTION_BARS, Condition
+from trading_assets.sessions import SessionCalendar, session_date
+
+RECENT = timedelta(days=7)
+"""A stock without a bar in so recent a session is not yet believed to have none: the broker's daily data of a session can
+come hours late. Older sessions without a bar are `no_trades`."""
+
+RECHECK = timedelta(hours=12)
+"""Such a recent session is asked for again after this time."""
+
+_CONDITIONS = {
+    OutcomeKind.NOT_PERMITTED: Condition.NOT_PERMITTED,
+    OutcomeKind.NO_CONTRACT: Condition.NO_CONTRACT,
+    OutcomeKind.REJECTED: Condition.ERROR,
+    OutcomeKind.EXPIRED: Condition.EXPIRED_LOST,
+}
+
+_DATA = (OutcomeKind.COMPLETE, OutcomeKind.EMPTY)
+
+_LOST = "The contract expired before its bars were collected; the broker keeps no history of expired options."
+_NOT_LISTED = "The broker's bars begin later: not listed yet, or older than its history."
+_NO_BAR = "The broker has no bar of this session."
+_NOT_YET = "The broker has no bar of this session yet."
+_NO_TRADES = "No trade in this session."
+_SOME_WINDOWS = "Only some of the session's windows were answered."
+_ASKED_LATE = "The broker returned nothing for this contract after its last trading day."
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    condition: Condition
+    reason: str
+    retry_after: datetime | None = None
+
+
+class _Findings:
+    """Distinct findings, each with a small number: half a million sessions share a handful of them."""
+
+    def __init__(self) -> None:
+        self.all: list[_Finding] = []
+        self._numbers: dict[_Finding, int] = {}
+
+    def number(self, finding: _Finding) -> int:
+        """The number of a finding, the same for equal ones."""
+        if finding not in self._numbers:
+            self._numbers[finding] = len(self.all)
+            self.all.append(finding)
+        return self._numbers[finding]
+
+
+def bar_coverage(
+    results: Iterable[Result], bars: pa.Table, calendar: SessionCalendar, *, retry_days: int = 30, stamped: datetime | None = None
+) -> pa.Table:
+    """Rows of `coverage` for every session that the `bars` requests asked for and that was closed by then.
+
+    `bars` are the rows decoded from the same results (`bar_rows`): a session with a bar is complete. `con_id` is 0 for
+    underlyings. `retry_days` after a refusal it may be asked for again.
+    """
+    found = sorted((r for r in results if isinstance(r.request, BarsRequest)), key=lambda result: result.request_id)
+    requests: list[BarsRequest] = [result.request for result in found]  # type: ignore[misc]
+    if not found:
+        return empty(COVERAGE)
+    dates = calendar.sessions(min(r.first_session for r in requests), max(r.session for r in requests))
+    present = _present(bars, dates)
+    whole = _whole_sessions(found, calendar)
+    findings = _Findings()
+    codes: list[np.ndarray] = []
+    positions: list[np.ndarray] = []
+    for result, request in zip(found, requests, strict=True):
+        instant = stamp(result, stamped)
+        begin = bisect_left(dates, request.first_session)
+        end = bisect_right(dates, min(request.session, calendar.last_closed(instant)))
+        have = present.get((request.instrument.con_id, request.bar_size), np.empty(0, dtype=np.int64))
+        inside = have[(have >= begin) & (have < end)] - begin
+        asked = np.arange(begin, max(begin, end))
+        split = request.duration.endswith(" S") and (request.instrument.con_id, request.session) not in whole
+        if split and result.outcome.kind in _DATA:
+            answers = np.full(len(asked), findings.number(_Finding(Condition.PARTIAL, _SOME_WINDOWS)))
+        else:
+            answers = _answers(result, request, dates[begin:end], inside[:0] if split else inside, instant, retry_days, findings)
+        codes.append(answers)
+        positions.append(asked)
+    counts = np.array([len(asked) for asked in positions])
+    if not counts.sum():
+        return empty(COVERAGE)
+    origin = np.repeat(np.arange(len(found)), counts)
+    return _table(found, requests, origin, np.concatenate(codes), np.concatenate(positions), dates, findings, stamped)
+
+
+def lost_coverage(lost: Iterable[LostOption], bar_size: str, now: datetime) -> pa.Table:
+    """Rows of `coverage` for sessions of expired contracts that were never collected. No request was made: `request_id` is 0."""
+    rows = [
+        _row(OPTION_BARS.name, bar_size, option.instrument.symbol, option.instrument.con_id, session, _Finding(Condition.EXPIRED_LOST, _LOST), now)
+        for option in lost
+        for session in option.sessions
+    ]
+    return from_rows(COVERAGE, rows)
+
+
+def snapshot_coverage(
+    dataset: str,
+    session: date,
+    outcomes: Mapping[str, Outcome],
+    now: datetime,
+    *,
+    retry_days: int = 30,
+    partial: Mapping[str, str] | None = None,
+    request_ids: Mapping[str, int] | None = None,
+) -> pa.Table:
+    """Rows of `coverage` for a snapshot dataset: one a symbol, from the outcome that decided it.
+
+    `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are asked again.
+    A symbol carried forward without a request has outcome complete and no request id.
+    """
+    rows = []
+    for symbol in sorted(outcomes):
+        outcome = outcomes[symbol]
+        if outcome.kind is OutcomeKind.COMPLETE:
+            lacking = (partial or {}).get(symbol)
+            finding = _Finding(Condition.PARTIAL, lacking) if lacking else _Finding(Condition.COMPLETE, "")
+        elif outcome.kind is OutcomeKind.EMPTY:
+            finding = _Finding(Condition.NO_CONTRACT, _sentence(outcome), now + timedelta(days=retry_days))
+        else:
+            finding = _failure(outcome, now, retry_days)
+        code = None if finding.condition is Condition.COMPLETE else outcome.code
+        rows.append(_row(dataset, "", symbol, 0, session, finding, now, code, (request_ids or {}).get(symbol, 0)))
+    return from_rows(COVERAGE, rows)
+
+
+def _answers(
+    result: Result,
+    request: BarsRequest,
+    asked: list[date],
+    have: np.ndarray,
+    instant: datetime,
+    retry_days: int,
+    findings: _Findings,
+) -> np.ndarray:
+    """The finding's number for each session asked for; `have` are the positions of those with a bar."""
+    is_option = request.instrument.sec_type == "OPT"
+    late = is_option and _past_last_trade(request.instrument, instant)
+    if result.outcome.kind not in _DATA:
+        expired = late and result.outcome.kind is OutcomeKind.NO_CONTRACT
+        finding = _Finding(Condition.EXPIRED_LOST, _LOST) if expired else _failure(result.outcome, instant, retry_days)
+        answers = np.full(len(asked), findings.number(finding))
+    elif is_option:
+        lost = late and result.outcome.kind is OutcomeKind.EMPTY
+        finding = _Finding(Condition.EXPIRED_LOST, _ASKED_LATE) if lost else _Finding(Condition.NO_TRADES, _NO_TRADES)
+        answers = np.full(len(asked), findings.number(finding))
+    else:
+        answers = np.full(len(asked), findings.number(_Finding(Condition.NO_TRADES, _NO_BAR)))
+        answers[: have.min() if len(have) else len(asked)] = findings.number(_Finding(Condition.NO_TRADES, _NOT_LISTED))
+        recent = bisect_right(asked, session_date(instant - RECENT))
+        answers[max(recent, have.max() + 1 if len(have) else 0) :] = findings.number(_Finding(Condition.PENDING, _NOT_YET, instant + RECHECK))
+    answers[have] = findings.number(_Finding(Condition.COMPLETE, ""))
+    return answers
+
+
+def _failure(outcome: Outcome, instant: datetime, retry_days: int) -> _Finding:
+    condition = _CONDITIONS.get(outcome.kind, Condition.PENDING)
+    if condition is Condition.EXPIRED_LOST:
+        return _Finding(condition, _LOST)
+    retry = instant + timedelta(days=retry_days) if condition is not Condition.PENDING else None
+    return _Finding(condition, _sentence(outcome), retry)
+
+
+def _sentence(outcome: Outcome) -> str:
+    return outcome.text or f"The request ended as {str(outcome.kind).replace('_', ' ')}."
+
+
+def _past_last_trade(instrument: Instrument, instant: datetime) -> bool:
+    return bool(instrument.last_trade) and session_date(instant) > parse_day(instrument.last_trade[:8])
+
+
+def _present(bars: pa.Table, dates: list[date]) -> dict[tuple[int, str], np.ndarray]:
+    """The positions in `dates` of the sessions with a bar, sorted, for each contract id and bar size."""
+    distinct = bars.group_by(["con_id", "bar_size", "session"]).aggregate([]).sort_by([(n, "ascending") for n in ("con_id", "bar_size", "session")])
+    positions = pc.index_in(distinct["session"], pa.array(dates, pa.date32()))
+    frame = distinct.set_column(2, "session", positions).filter(positions.is_valid()).to_pandas()
+    return {(int(con_id), str(size)): rows.to_numpy(np.int64) for (con_id, size), rows in frame.groupby(["con_id", "bar_size"])["session"]}
+
+
+def _whole_sessions(results: list[Result], calendar: SessionCalendar) -> set[tuple[int, date]]:
+    """Contract id and session of `1 secs` bars all of whose windows were answered: one window alone is not a session."""
+    answered: dict[tuple[int, date], set[tuple[datetime, str]]] = {}
+    for result in results:
+        request = result.request
+        if isinstance(request, BarsRequest) and request.duration.endswith(" S") and result.outcome.kind in _DATA:
+            answered.setdefault((request.instrument.con_id, request.session), set()).add((request.end, request.duration))
+    seconds = {key: sum(int(duration.split()[0]) for _, duration in windows) for key, windows in answered.items()}
+    return {key for key, total in seconds.items() if total >= (calendar.closes_at(key[1]) - calendar.opens_at(key[1])).total_seconds()}
+
+
+def _table(
+    results: list[Result],
+    requests: list[BarsRequest],
+    origin: np.ndarray,
+    codes: np.ndarray,
+    positions: np.ndarray,
+    dates: list[date],
+    findings: _Findings,
+    stamped: datetime | None,
+) -> pa.Table:
+    per_result = {
+        "dataset": pa.array([request.dataset for request in requests], pa.string()),
+        "bar_size": pa.array([request.bar_size for request in requests], pa.string()),
+        "symbol": pa.array([request.symbol for request in requests], pa.string()),
+        "con_id": pa.array([r.instrument.con_id if r.instrument.sec_type == "OPT" else 0 for r in requests], pa.int64()),
+        "broker_code": pa.array([result.outcome.code for result in results], pa.int32()),
+        "collected_at": pa.array([stamp(result, stamped) for result in results], INSTANT),
+        "request_id": pa.array([result.request_id for result in results], pa.int64()),
+    }
+    per_finding = {
+        "condition": pa.array([str(finding.condition) for finding in findings.all], pa.string()),
+        "reason": pa.array([finding.reason for finding in findings.all], pa.string()),
+        "retry_after": pa.array([finding.retry_after for finding in findings.all], INSTANT),
+    }
+    columns = {name: column.take(pa.array(origin)) for name, column in per_result.items()}
+    columns |= {name: column.take(pa.array(codes)) for name, column in per_finding.items()}
+    complete = pc.equal(columns["condition"], str(Condition.COMPLETE))
+    columns["broker_code"] = pc.if_else(complete, pa.scalar(None, pa.int32()), columns["broker_code"])
+    columns["session"] = pa.array(dates, pa.date32()).take(pa.array(positions))
+    return last_of_key(from_columns(COVERAGE, columns), COVERAGE.key)
+
+
+def _row(
+    dataset: str,
+    bar_size: str,
+    symbol: str,
+    con_id: int,
+    session: date,
+    finding: _Finding,
+    now: datetime,
+    code: int | None = None,
+    request_id: int = 0,
+) -> dict[str, object]:
+    return {
+        "dataset": dataset,
+        "bar_size": bar_size,
+        "symbol": symbol,
+        "con_id": con_id,
+        "session": session,
+        "condition": str(finding.condition),
+        "reason": finding.reason,
+        "broker_code": code,
+        "retry_after": finding.retry_after,
+        "collected_at": now.astimezone(UTC),
+        "request_id": request_id,
+    }

@@ -1,0 +1,97 @@
+"""What a setup or update would cost, from what the lake holds now. Reads the lake and the journal, sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from trading_assets.broker.requests import Request
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.steps.common import known_underlyings
+from trading_assets.collecting.steps.contracts import contracts_plan
+from trading_assets.collecting.steps.option_bars import wanted_options
+from trading_assets.planning.bars import plan_equity_bars, plan_option_bars
+from trading_assets.planning.chains import plan_parameters
+from trading_assets.planning.estimate import Estimate, Pacing, Stage, estimate_cold, estimate_stage
+from trading_assets.planning.selection import SelectionRules
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
+from trading_assets.universe import UniverseEntry
+
+
+def preview(
+    archive: Archive, entries: Sequence[UniverseEntry], sessions: Sequence[date], rules: SelectionRules, *, option_bar_sizes: Sequence[str] = ("8 hours",)
+) -> Estimate:
+    """The cost of bringing `sessions` (closed ones) and today's snapshot of the symbols into the lake.
+
+    Stages whose requests follow from the lake alone are exact; what depends on answers not given yet (which expiries and
+    strikes are listed) is assumed and marked.
+    """
+    pacing = _pacing(archive)
+    total = Estimate(tuple(Stage(dataset.name) for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)))
+    symbols = [entry.symbol for entry in entries]
+    listed = archive.view(OPTION_CHAINS).stored_sessions(symbols, where="selected")
+    cold = [entry for entry in entries if entry.symbol not in listed]
+    for entry in cold:
+        days = (archive.calendar.current(archive.now) - sessions[0]).days if sessions else 0
+        sizes = archive.settings.equity_bar_sizes
+        assumed = estimate_cold(entry.symbol, archive.now, days, rules, archive.calendar, bar_sizes=sizes, pacing=pacing)
+        total += Estimate(tuple(stage for stage in assumed.stages if stage.dataset in (OPTION_CHAINS.name, OPTION_BARS.name)))
+    warm = [symbol for symbol in symbols if symbol in listed]
+    return total + Estimate(
+        (
+            estimate_stage(CONTRACTS.name, contracts_plan(archive, entries, archive.calendar.current(archive.now)).plan.requests, archive.calendar, pacing=pacing),
+            _chains(archive, warm, rules, pacing),
+            estimate_stage(EQUITY_BARS.name, _equity(archive, entries, sessions), archive.calendar, pacing=pacing),
+            _options(archive, warm, sessions, option_bar_sizes, pacing),
+        )
+    )
+
+
+def _pacing(archive: Archive) -> Pacing:
+    settings = archive.settings
+    return Pacing(
+        settings.messages_per_second, settings.open_history_requests, settings.market_data_lines, settings.small_bar_requests_in_10_min
+    )
+
+
+def _chains(archive: Archive, symbols: Sequence[str], rules: SelectionRules, pacing: Pacing) -> Stage:
+    """Symbols with an earlier snapshot: parameters and quotes of as many contracts as were selected last; new expiries are not known."""
+    session = archive.calendar.current(archive.now)
+    known = archive.coverage.conditions(OPTION_CHAINS.name, "", symbols, session, session).to_pylist()
+    done = {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE}
+    open_symbols = [symbol for symbol in symbols if symbol not in done]
+    if not open_symbols:
+        return Stage(OPTION_CHAINS.name)
+    view = archive.view(OPTION_CHAINS)
+    underlyings = known_underlyings(archive, archive.view(CONTRACTS), open_symbols)
+    selected = view.as_of(open_symbols, session, columns=["symbol"], where="selected").num_rows
+    stage = estimate_stage(OPTION_CHAINS.name, plan_parameters(underlyings.values(), session), archive.calendar, pacing=pacing)
+    quotes = Stage(OPTION_CHAINS.name, {"quote": selected + len(underlyings)}, 2 * (selected + len(underlyings)), exact=False)
+    return stage + quotes
+
+
+def _equity(archive: Archive, entries: Sequence[UniverseEntry], sessions: Sequence[date]) -> list[Request]:
+    if not sessions:
+        return []
+    symbols = [entry.symbol for entry in entries]
+    resolved = known_underlyings(archive, archive.view(CONTRACTS), symbols)
+    wanted = {entry.symbol: (resolved.get(entry.symbol, entry.instrument), sessions) for entry in entries}
+    requests: list[Request] = []
+    for size in archive.settings.equity_bar_sizes:
+        known = archive.coverage.settled_sessions(EQUITY_BARS.name, size, symbols, min(sessions), max(sessions), now=archive.now)
+        settled = {symbol: known.get((symbol, 0), frozenset()) for symbol in symbols}
+        requests += plan_equity_bars(wanted, settled, dict.fromkeys(symbols), size, archive.now, archive.calendar)
+    return requests
+
+
+def _options(archive: Archive, symbols: Sequence[str], sessions: Sequence[date], bar_sizes: Sequence[str], pacing: Pacing) -> Stage:
+    stage = Stage(OPTION_BARS.name)
+    if not sessions or not symbols:
+        return stage
+    wanted, _ = wanted_options(archive.view(OPTION_CHAINS), symbols, sessions)
+    for size in bar_sizes:
+        known = archive.coverage.settled_sessions(OPTION_BARS.name, size, symbols, min(sessions), max(sessions), now=archive.now)
+        settled = {con_id: known[symbol, con_id] for symbol, con_id in known}
+        plan = plan_option_bars(wanted, settled, archive.now, archive.calendar, size)
+        stage += estimate_stage(OPTION_BARS.name, plan.requests, archive.calendar, lost=plan.lost, pacing=pacing)
+    return stage

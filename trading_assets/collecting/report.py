@@ -1,0 +1,144 @@
+"""What one collection did, in numbers and sentences: the same truth for metadata, checks and the command line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.repositories.schemas import Dataset
+
+
+class ProblemKind(StrEnum):
+    """Why something wanted is not in the lake."""
+
+    PREREQUISITE_VIOLATION = "prerequisite_violation"
+    """Something upstream is missing; no request was made."""
+    FAILED = "failed"
+    """A request ended without an answer."""
+    PENDING = "pending"
+    """Cannot be known yet (the session is not closed)."""
+    LOST = "expired_lost"
+    """Can no longer be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is missing: whose, what, why, and what to do about it."""
+
+    kind: ProblemKind
+    symbol: str
+    subject: str
+    sentence: str
+    outcome: str = ""
+    broker_code: int | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        """A flat record for tables and JSON."""
+        return {
+            "kind": str(self.kind),
+            "symbol": self.symbol,
+            "subject": self.subject,
+            "outcome": self.outcome,
+            "broker_code": self.broker_code,
+            "sentence": self.sentence,
+        }
+
+
+@dataclass
+class CollectionReport:
+    """Counts of one collection.
+
+    `planned`: requests the plan held, follow-ups included. `sent`: messages of requests that went to the broker, repeats
+    after a failure included. `reused`: planned requests whose answer was already in the journal. `saved`: requests that
+    the same work would have cost with an empty archive, less those planned.
+    """
+
+    dataset: str
+    session: date
+    sessions: list[date] = field(default_factory=list)
+    symbols: list[str] = field(default_factory=list)
+    planned: int = 0
+    sent: int = 0
+    reused: int = 0
+    saved: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    rows_by_symbol: dict[str, int] = field(default_factory=dict)
+    snapshots_used: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Rows given to the lake."""
+        return sum(self.rows_by_symbol.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything wanted that can be had is in the lake."""
+        return not self.problems
+
+    def count(self, results: Iterable[Result]) -> None:
+        """Add the outcomes of results."""
+        self.outcomes.update(str(result.outcome.kind) for result in results)
+
+    def fail(self, results: Iterable[Result], *, harmless: frozenset[OutcomeKind]) -> None:
+        """Report every result whose outcome is neither data nor `harmless`."""
+        for result in results:
+            if result.outcome.kind is OutcomeKind.COMPLETE or result.outcome.kind in harmless:
+                continue
+            instrument = result.request.instrument
+            self.problems.append(
+                Problem(
+                    ProblemKind.FAILED,
+                    symbol=instrument.symbol,
+                    subject=f"{type(result.request).kind} {instrument.local_symbol or instrument.last_trade or instrument.symbol}".strip(),
+                    sentence=" ".join(filter(None, (result.outcome.text, result.outcome.remedy))),
+                    outcome=str(result.outcome.kind),
+                    broker_code=result.outcome.code,
+                )
+            )
+
+    def violation(self, symbol: str, sentence: str) -> None:
+        """Report a symbol whose prerequisite is missing."""
+        self.problems.append(Problem(ProblemKind.PREREQUISITE_VIOLATION, symbol, self.dataset, sentence))
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-able record."""
+        return {
+            "dataset": self.dataset,
+            "session": self.session.isoformat(),
+            "sessions": len(self.sessions),
+            "first_session": self.sessions[0].isoformat() if self.sessions else None,
+            "last_session": self.sessions[-1].isoformat() if self.sessions else None,
+            "symbols": self.symbols,
+            "planned": self.planned,
+            "sent": self.sent,
+            "reused": self.reused,
+            "saved": self.saved,
+            "rows": self.rows,
+            "rows_by_symbol": self.rows_by_symbol,
+            "outcomes": dict(self.outcomes),
+            "snapshots_used": self.snapshots_used,
+            "problems": [problem.as_row() for problem in self.problems],
+            "notes": self.notes,
+        }
+
+
+@dataclass
+class Collected:
+    """Rows of one dataset on their way to the lake, with their coverage and the journalled answers they came from."""
+
+    dataset: Dataset
+    table: pa.Table
+    coverage: pa.Table
+    request_ids: list[int]
+    report: CollectionReport
+    as_of: datetime
+    """The market's instant of the collection (UTC): a session not closed by then is refused at the write."""

@@ -1,0 +1,84 @@
+"""What the steps share: telling answers from echoes, settled sessions, the words of a missing prerequisite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.broker.requests import Instrument, Request
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.decode import bar_coverage
+from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
+from trading_assets.planning.instruments import underlying_instrument
+from trading_assets.repositories.schemas import Condition, Dataset
+from trading_assets.repositories.views import DatasetView
+from trading_assets.sessions import NEW_YORK
+
+Ask = Callable[[Sequence[Request]], list[Result]]
+"""`Archive.ask` with the report and the run already given."""
+
+
+def without_echoes(results: Sequence[Result]) -> list[Result]:
+    """The results that are to be decoded here.
+
+    Left out are answers that another run asked for and put into the lake since the plan was made: the journal no longer
+    holds them, and their rows and coverage are stored.
+    """
+    return [r for r in results if r.payload is not None or not r.reused or r.outcome.kind is not OutcomeKind.COMPLETE]
+
+
+def known_underlyings(archive: Archive, contracts: DatasetView, symbols: Sequence[str]) -> dict[str, Instrument]:
+    """The resolved underlying of each symbol that has a contract row, by symbol: its newest row counts."""
+    rows = contracts.as_of(symbols, archive.calendar.current(archive.now), columns=contracts.dataset.schema.names)
+    return {row["symbol"]: underlying_instrument(row) for row in rows.to_pylist()}
+
+
+def settled_in(
+    archive: Archive, dataset: Dataset, bar_size: str, symbols: Sequence[str], sessions: Sequence[date], recovered: Sequence[Result], rows: pa.Table
+) -> Mapping[tuple[str, int], frozenset[date]]:
+    """Sessions that need no request, by symbol and contract id (0: the underlying): as recorded, and as the recovered answers say."""
+    known = archive.coverage.settled_sessions(dataset.name, bar_size, symbols, min(sessions), max(sessions), now=archive.now)
+    if not recovered:
+        return known
+    fresh = bar_coverage(recovered, rows, archive.calendar, retry_days=archive.settings.no_data_retry_days, stamped=archive.settings.now)
+    settled = pa.array([condition.value for condition in Condition if condition.settled])
+    waits = pc.fill_null(pc.greater(fresh["retry_after"], pa.scalar(archive.now, fresh["retry_after"].type)), False)
+    fresh = fresh.filter(pc.and_(pc.equal(fresh["bar_size"], bar_size), pc.or_(pc.is_in(fresh["condition"], settled), waits)))
+    merged = {key: set(known[key]) for key in known}
+    for symbol, con_id, session in zip(*(fresh[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
+        merged.setdefault((symbol, con_id), set()).add(session)
+    return {key: frozenset(days) for key, days in merged.items()}
+
+
+def missing_prerequisite(dataset: str, symbol: str) -> str:
+    """The sentence for a symbol whose upstream dataset has nothing."""
+    return f"{symbol} has no {dataset} in the lake, so nothing was asked for it. Materialize {dataset} for {symbol} first."
+
+
+def tell_open_sessions(archive: Archive, report: CollectionReport, sessions: Iterable[date]) -> None:
+    """Report wanted sessions that are not closed: their bars are not finished, so none is asked for or stored."""
+    for session in sessions:
+        if not archive.calendar.is_closed(session, archive.now):
+            close = archive.calendar.closes_at(session).astimezone(NEW_YORK)
+            sentence = f"Session {session} closes at {close:%H:%M} New York; its bars are collected after that."
+            report.problems.append(Problem(ProblemKind.PENDING, "", str(session), sentence))
+
+
+def refusals(archive: Archive, dataset: Dataset, symbols: Sequence[str], now: datetime) -> dict[str, str]:
+    """Symbols whose snapshot the broker refused and that are not to be asked for yet: symbol -> sentence."""
+    rows = archive.coverage.conditions(dataset.name, "", symbols).to_pylist()
+    return {
+        row["symbol"]: f"{row['reason']} Not asked again before {row['retry_after']:%Y-%m-%d %H:%M} UTC."
+        for row in rows
+        if row["retry_after"] is not None and row["retry_after"] > now
+    }
+
+
+def rows_by_symbol(table: pa.Table) -> dict[str, int]:
+    """Rows of each symbol."""
+    counts = table.group_by("symbol").aggregate([("symbol", "count")])
+    return dict(sorted(zip(counts["symbol"].to_pylist(), counts["symbol_count"].to_pylist(), strict=True)))

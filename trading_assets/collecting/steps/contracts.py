@@ -1,0 +1,86 @@
+"""Collecting `contracts`: resolve what is new or unverified, carry the rest forward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+
+from trading_assets.broker.outcomes import Outcome, OutcomeKind
+from trading_assets.collecting.archive import Archive, wall_clock
+from trading_assets.collecting.decode import carry_contracts, contract_rows, snapshot_coverage
+from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
+from trading_assets.collecting.steps.common import refusals, rows_by_symbol, without_echoes
+from trading_assets.planning.contracts import ContractsPlan, plan_contracts
+from trading_assets.repositories.schemas import CONTRACTS
+from trading_assets.universe import UniverseEntry
+
+
+def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], session: date, *, refresh: bool = False, run_id: str = "") -> Collected:
+    """One row a symbol for `session` (the current one): asked for when new or last verified too long ago, else carried.
+
+    A symbol the broker does not know is reported and not asked for again until its retry time; the others go on.
+    Raises `BrokerError` when the broker cannot be reached.
+    """
+    planned_at, now = wall_clock(), archive.now
+    symbols = [entry.symbol for entry in entries]
+    report = CollectionReport(CONTRACTS.name, session, sessions=[session], symbols=symbols)
+    known = contracts_plan(archive, entries, session, refresh=refresh)
+    plan = known.plan
+    results = without_echoes(archive.ask(plan.requests, report, planned_at=planned_at, run_id=run_id))
+    late = archive.journal.unapplied([CONTRACTS.name])
+    fresh = contract_rows([*late, *results], stamped=archive.settings.now)
+    table = pa.concat_tables([fresh, carry_contracts(known.latest, plan.carried, session)])
+    report.saved = len(symbols) - len(plan.requests)
+    report.rows_by_symbol = rows_by_symbol(table)
+    report.fail(results, harmless=frozenset())
+    for symbol, sentence in known.refused.items():
+        report.problems.append(Problem(ProblemKind.FAILED, symbol, "contract_details", sentence, outcome="no_contract"))
+    _tell_misfits(report, {result.request.symbol for result in results if result.payload}, fresh)
+    carried = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in plan.carried}
+    coverage = snapshot_coverage(
+        CONTRACTS.name,
+        session,
+        carried | {result.request.symbol: result.outcome for result in results},
+        now,
+        retry_days=archive.settings.no_data_retry_days,
+        request_ids={result.request.symbol: result.request_id for result in results},
+    )
+    ids = {result.request_id for result in [*late, *results]}
+    return Collected(CONTRACTS, table, coverage, sorted(ids), report, now)
+
+
+@dataclass(frozen=True)
+class KnownContracts:
+    """The stored rows that answer for the session, symbols the broker refused (with the sentence), and what is to be asked."""
+
+    latest: pa.Table
+    refused: dict[str, str]
+    plan: ContractsPlan
+
+
+def contracts_plan(archive: Archive, entries: Sequence[UniverseEntry], session: date, *, refresh: bool = False) -> KnownContracts:
+    """What the contracts of `session` cost, from what the lake holds."""
+    symbols = [entry.symbol for entry in entries]
+    latest = archive.view(CONTRACTS).as_of(symbols, session)
+    stored = {row["symbol"]: row for row in latest.select(["symbol", "session", "verified_at"]).to_pylist()}
+    refused = {} if refresh else refusals(archive, CONTRACTS, symbols, archive.now)
+    plan = plan_contracts(
+        [entry.instrument for entry in entries],
+        {symbol: row["verified_at"] for symbol, row in stored.items()},
+        archive.now,
+        session,
+        verify_days=archive.settings.contract_verify_days,
+        settled={symbol for symbol, row in stored.items() if row["session"] == session} | set(refused),
+        refresh=refresh,
+    )
+    return KnownContracts(latest, refused, plan)
+
+
+def _tell_misfits(report: CollectionReport, answered: set[str], fresh: pa.Table) -> None:
+    """Symbols whose answer held no contract in US dollars of the kind asked for."""
+    for symbol in sorted(answered - set(fresh["symbol"].to_pylist())):
+        sentence = f"The broker's answer for {symbol} holds no contract of that symbol, type and currency. Add it with its exchange and type."
+        report.problems.append(Problem(ProblemKind.FAILED, symbol, "contract_details", sentence, outcome="no_contract"))

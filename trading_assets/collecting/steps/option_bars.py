@@ -1,0 +1,155 @@
+"""Collecting `option_bars`: the selected contracts' missing sessions, expiring contracts first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.collecting.archive import Archive, wall_clock
+from trading_assets.collecting.decode import aggregate_sessions, bar_coverage, bar_rows, lost_coverage
+from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
+from trading_assets.collecting.steps.common import (
+    Ask,
+    known_underlyings,
+    missing_prerequisite,
+    rows_by_symbol,
+    settled_in,
+    tell_open_sessions,
+    without_echoes,
+)
+from trading_assets.planning.bars import OPTION_BAR_SIZE, LostOption, WantedOption, plan_option_bars
+from trading_assets.planning.instruments import option_instruments
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
+from trading_assets.repositories.views import DatasetView, snapshot_for
+from trading_assets.universe import UniverseEntry
+
+
+def collect_option_bars(
+    archive: Archive,
+    entries: Sequence[UniverseEntry],
+    sessions: Sequence[date],
+    *,
+    contracts: DatasetView,
+    chains: DatasetView,
+    equity: DatasetView,
+    bar_sizes: Sequence[str],
+    refresh: bool = False,
+    run_id: str = "",
+) -> Collected:
+    """Bars of `sessions` (those closed by now) for the contracts selected in the snapshot that answers for each session.
+
+    A symbol without contract, chain or equity bars costs no request and is reported. `8 hours` bars are also aggregated
+    into `1 day` bars by session. Contracts that expired before they were collected are recorded as lost.
+    Raises `BrokerError` when the broker cannot be reached.
+    """
+    planned_at, now = wall_clock(), archive.now
+    symbols = [entry.symbol for entry in entries]
+    report = CollectionReport(OPTION_BARS.name, archive.calendar.current(now), sessions=list(sessions), symbols=symbols)
+    ready = _ready(archive, symbols, sessions, contracts, chains, equity, report)
+    tell_open_sessions(archive, report, sessions)
+    ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
+
+    wanted, report.snapshots_used = wanted_options(chains, ready, sessions)
+    results = archive.journal.unapplied([OPTION_BARS.name])
+    lost: list[pa.Table] = []
+    for bar_size in bar_sizes:
+        settled = _settled(archive, ready, sessions, bar_size, results, refresh)
+        plan = plan_option_bars(wanted, settled, now, archive.calendar, bar_size)
+        report.saved += max(0, len(wanted) - len(plan.requests) - len(plan.lost))
+        lost.append(lost_coverage(plan.lost, bar_size, now))
+        _tell_lost(report, plan.lost)
+        results += ask(plan.requests)
+    results = without_echoes(results)
+    finer = bar_rows(results, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
+    coverage = bar_coverage(results, finer, archive.calendar, retry_days=archive.settings.no_data_retry_days, stamped=archive.settings.now)
+    daily = aggregate_sessions(finer.filter(pc.equal(finer["bar_size"], OPTION_BAR_SIZE)), archive.calendar)
+    report.rows_by_symbol = rows_by_symbol(pa.concat_tables([finer, daily]))
+    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY, OutcomeKind.EXPIRED}))
+    return Collected(
+        OPTION_BARS,
+        pa.concat_tables([finer, daily]),
+        pa.concat_tables([COVERAGE.schema.empty_table(), coverage, *lost]),
+        [result.request_id for result in results],
+        report,
+        now,
+    )
+
+
+def _ready(
+    archive: Archive,
+    symbols: Sequence[str],
+    sessions: Sequence[date],
+    contracts: DatasetView,
+    chains: DatasetView,
+    equity: DatasetView,
+    report: CollectionReport,
+) -> list[str]:
+    """The symbols whose prerequisites hold; the others are reported."""
+    underlyings = known_underlyings(archive, contracts, symbols)
+    listed = chains.stored_sessions(symbols, where="selected")
+    collected = archive.coverage.settled_sessions(EQUITY_BARS.name, None, symbols, min(sessions), max(sessions))
+    with_bars = equity.stored_sessions(symbols)
+    ready = []
+    for symbol in symbols:
+        if symbol not in underlyings:
+            report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
+        elif symbol not in listed:
+            report.violation(symbol, missing_prerequisite(OPTION_CHAINS.name, symbol))
+        elif (symbol, 0) not in collected and symbol not in with_bars:
+            report.violation(symbol, missing_prerequisite(EQUITY_BARS.name, symbol))
+        else:
+            ready.append(symbol)
+    return ready
+
+
+def wanted_options(chains: DatasetView, symbols: Sequence[str], sessions: Sequence[date]) -> tuple[list[WantedOption], dict[str, str]]:
+    """Every contract with the sessions it is selected for, of each session in the snapshot that answers for it.
+
+    Also the snapshot's session by session, where it is another than the session's own.
+    """
+    used_instead: dict[str, str] = {}
+    by_snapshot: dict[date, dict[str, list[date]]] = {}
+    for symbol, stored in chains.stored_sessions(symbols, where="selected").items():
+        for session in sessions:
+            used = snapshot_for(session, stored)
+            assert used is not None, "stored_sessions gives only symbols with snapshots"
+            by_snapshot.setdefault(used, {}).setdefault(symbol, []).append(session)
+            if used != session:
+                used_instead[session.isoformat()] = used.isoformat()
+    options: dict[int, WantedOption] = {}
+    for snapshot, asked in sorted(by_snapshot.items()):
+        rows = chains.table(sessions=[snapshot], symbols=list(asked), columns=OPTION_CHAINS.schema.names, where="selected")
+        for instrument, expiry in zip(option_instruments(rows), rows["expiry"].to_pylist(), strict=True):
+            earlier = options.get(instrument.con_id)
+            days = [*(earlier.sessions if earlier else ()), *asked[instrument.symbol]]
+            options[instrument.con_id] = WantedOption(instrument, expiry, days)
+    return list(options.values()), used_instead
+
+
+def _settled(
+    archive: Archive, symbols: Sequence[str], sessions: Sequence[date], bar_size: str, recovered: Sequence[Result], refresh: bool
+) -> Mapping[int, frozenset[date]]:
+    if refresh or not symbols:
+        return {}
+    rows = bar_rows(recovered, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
+    known = settled_in(archive, OPTION_BARS, bar_size, symbols, sessions, recovered, rows)
+    return {con_id: known[symbol, con_id] for symbol, con_id in known}
+
+
+def _tell_lost(report: CollectionReport, lost: Sequence[LostOption]) -> None:
+    contracts = Counter(option.instrument.symbol for option in lost)
+    sessions = Counter[str]()
+    for option in lost:
+        sessions[option.instrument.symbol] += len(option.sessions)
+    for symbol, count in sorted(contracts.items()):
+        sentence = (
+            f"{count} contract(s) expired before {sessions[symbol]} session(s) of theirs were collected; "
+            "the broker keeps no history of expired options."
+        )
+        report.problems.append(Problem(ProblemKind.LOST, symbol, f"{count} contracts", sentence, outcome=str(OutcomeKind.EXPIRED)))

@@ -1,0 +1,284 @@
+"""Collecting `option_chains`: what is listed, what of it is selected, and its quotes at this moment."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.broker.requests import Instrument, OptionListingRequest, QuoteRequest
+from trading_assets.collecting.archive import Archive, wall_clock
+from trading_assets.collecting.decode import (
+    carry_listing,
+    listing_rows,
+    option_parameters,
+    snapshot_coverage,
+    spot_price,
+    with_quotes,
+    with_selection,
+)
+from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
+from trading_assets.collecting.steps.common import Ask, known_underlyings, missing_prerequisite, refusals, rows_by_symbol, without_echoes
+from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
+from trading_assets.planning.selection import SelectionRules, select_contracts
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_CHAINS, Condition
+from trading_assets.repositories.views import DatasetView
+from trading_assets.universe import UniverseEntry
+
+_SETTLED_QUOTES = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value])
+
+_LISTING_FAILED = "The listing failed of"
+
+
+@dataclass
+class _Chain:
+    """One symbol's chain while it is put together. `lacking` are sentences about what it will not hold."""
+
+    underlying: Instrument
+    last: pa.Table
+    table: pa.Table = field(default_factory=OPTION_CHAINS.schema.empty_table)
+    selected: set[int] = field(default_factory=set)
+    quoted: set[int] = field(default_factory=set)
+    lacking: list[str] = field(default_factory=list)
+
+
+def collect_option_chains(
+    archive: Archive,
+    entries: Sequence[UniverseEntry],
+    session: date,
+    *,
+    contracts: DatasetView,
+    rules: SelectionRules,
+    refresh: bool = False,
+    run_id: str = "",
+) -> Collected:
+    """The chain of `session` (the current one) for every symbol that has a contract and no complete snapshot yet.
+
+    In order: what is listed (parameters), new expiries (listings), the underlying's price, the selected contracts'
+    quotes; each is asked for all symbols at once. A symbol that fails leaves the others alone.
+    Raises `BrokerError` when the broker cannot be reached.
+    """
+    planned_at, now = wall_clock(), archive.now
+    symbols = [entry.symbol for entry in entries]
+    report = CollectionReport(OPTION_CHAINS.name, session, sessions=[session], symbols=symbols)
+    underlyings = known_underlyings(archive, contracts, symbols)
+    for symbol in sorted(set(symbols) - set(underlyings)):
+        report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
+    ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
+    interrupted = _interrupted(archive, session, underlyings)
+
+    results: list[Result] = []
+    chains, outcomes = _parameters(archive, ask, underlyings, session, report, results, refresh)
+    plans = _list(archive, ask, chains, outcomes, session, rules, results, refresh)
+    _select(archive, ask, chains, session, rules, results, report)
+    _quote(archive, ask, chains, session, results)
+
+    report.notes += [f"{plan.symbol}: {plan.reason}" for plan in plans]
+    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
+    table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table])
+    report.rows_by_symbol = rows_by_symbol(table)
+    for symbol in sorted(set(symbols) & set(outcomes)):
+        if outcomes[symbol].kind is OutcomeKind.EMPTY:
+            report.notes.append(f"{symbol} has no listed options.")
+    coverage = snapshot_coverage(
+        OPTION_CHAINS.name,
+        session,
+        outcomes,
+        now,
+        retry_days=archive.settings.no_data_retry_days,
+        partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
+        request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
+    )
+    ids = {result.request_id for result in results} | interrupted.request_ids
+    return Collected(OPTION_CHAINS, table, pa.concat_tables([coverage, interrupted.coverage]), sorted(ids), report, now)
+
+
+def _parameters(
+    archive: Archive,
+    ask: Ask,
+    underlyings: Mapping[str, Instrument],
+    session: date,
+    report: CollectionReport,
+    results: list[Result],
+    refresh: bool,
+) -> tuple[dict[str, _Chain], dict[str, Outcome]]:
+    """Ask what is listed, for symbols without a complete snapshot of the session; chains of those that answered."""
+    known = archive.coverage.conditions(OPTION_CHAINS.name, "", list(underlyings), session, session).to_pylist()
+    done = set() if refresh else {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE}
+    refused = {} if refresh else refusals(archive, OPTION_CHAINS, sorted(set(underlyings) - done), archive.now)
+    for symbol, sentence in refused.items():
+        report.problems.append(Problem(ProblemKind.FAILED, symbol, "option_parameters", sentence))
+    report.saved += len(done) + len(refused)
+    resumed = {} if refresh else _resumed(archive, underlyings, session, known)
+    report.saved += len(resumed)
+    answers = ask(plan_parameters(underlyings.values(), session, settled=done | set(refused) | set(resumed)))
+    results += without_echoes(answers)
+    parameters = option_parameters(results)
+    outcomes = {result.request.symbol: result.outcome for result in results}
+    last = archive.view(OPTION_CHAINS).as_of(list(parameters), session)
+    chains = {symbol: _Chain(underlyings[symbol], last.filter(pc.equal(last["symbol"], symbol))) for symbol in parameters}
+    report.notes += [f"{symbol}: another run has just collected it." for symbol in sorted({a.request.symbol for a in answers} - set(outcomes))]
+    outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
+    return chains | resumed, outcomes
+
+
+def _resumed(archive: Archive, underlyings: Mapping[str, Instrument], session: date, known: Sequence[Mapping[str, object]]) -> dict[str, _Chain]:
+    """Chains of this very session that lack nothing but quotes: their listing and selection stand, nothing of it is asked again."""
+    partial = [row["symbol"] for row in known if row["condition"] == Condition.PARTIAL and _LISTING_FAILED not in str(row["reason"])]
+    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=[str(symbol) for symbol in partial])
+    chains = {}
+    for symbol in stored["symbol"].unique().to_pylist():
+        rows = stored.filter(pc.equal(stored["symbol"], symbol))
+        selected = set(rows.filter(rows["selected"])["con_id"].to_pylist())
+        if selected:
+            chains[symbol] = _Chain(underlyings[symbol], rows, rows, selected)
+    return chains
+
+
+def _list(
+    archive: Archive,
+    ask: Ask,
+    chains: dict[str, _Chain],
+    outcomes: Mapping[str, Outcome],
+    session: date,
+    rules: SelectionRules,
+    results: list[Result],
+    refresh: bool,
+) -> list[ChainPlan]:
+    """Read the listings that are new, carry the others forward, and put each symbol's chain together."""
+    parameters = option_parameters(results)
+    new = {symbol: chain for symbol, chain in chains.items() if not chain.table.num_rows}
+    plans = {
+        symbol: plan_chain(
+            chain.underlying, parameters[symbol], chain.last, rules, session, relist_days=archive.settings.relist_days, refresh=refresh
+        )
+        for symbol, chain in new.items()
+    }
+    answers = ask([request for plan in plans.values() for request in plan.listings])
+    echoed = {result.request.symbol for result in answers} - {result.request.symbol for result in without_echoes(answers)}
+    results += without_echoes(answers)
+    for symbol in echoed:  # another run is collecting this very chain and has stored it: ours would only repeat it
+        del chains[symbol], new[symbol]
+    under_con_ids = {symbol: chain.underlying.con_id for symbol, chain in chains.items()}
+    for symbol, chain in new.items():
+        mine = [result for result in without_echoes(answers) if result.request.symbol == symbol]
+        failed = [r.request.instrument.last_trade for r in mine if r.outcome.kind is not OutcomeKind.COMPLETE]
+        chain.lacking += [f"{_LISTING_FAILED} {expiry}." for expiry in failed]
+        carried = [*plans[symbol].carried, *(failed if plans[symbol].reason is ListingReason.AGED else ())]
+        fresh = listing_rows(mine, under_con_ids, stamped=archive.settings.now)
+        chain.table = pa.concat_tables([fresh, carry_listing(chain.last, carried, session, symbol=symbol)])
+    return list(plans.values())
+
+
+def _select(
+    archive: Archive,
+    ask: Ask,
+    chains: Mapping[str, _Chain],
+    session: date,
+    rules: SelectionRules,
+    results: list[Result],
+    report: CollectionReport,
+) -> None:
+    """Ask the underlyings' prices and mark the contracts that the rules select around them."""
+    listed = {symbol: chain for symbol, chain in chains.items() if chain.table.num_rows and not chain.selected}
+    quotes = without_echoes(ask([plan_spot(chain.underlying, session) for chain in listed.values()]))
+    results += quotes
+    spots = {result.request.symbol: spot_price(result.payload) for result in quotes if result.outcome.kind is OutcomeKind.COMPLETE}
+    for symbol, chain in listed.items():
+        spot = spots.get(symbol) or _last_close(archive, symbol)
+        if spot is None and rules.needs_spot:
+            sentence = f"The price of {symbol} is not known, so no contract could be selected for quotes. Run it again when the market is open."
+            report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", sentence))
+            chain.lacking.append(sentence)
+            continue
+        chain.selected = select_contracts(_with_known_open_interest(chain), spot, session, rules)
+        chain.table = with_selection(chain.table, chain.selected)
+
+
+def _quote(archive: Archive, ask: Ask, chains: Mapping[str, _Chain], session: date, results: list[Result]) -> None:
+    """Quote the selected contracts that have no quote of this session yet, of all symbols those that expire first."""
+    for chain in chains.values():
+        kept = chain.last.filter(
+            pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], _SETTLED_QUOTES))
+        )
+        chain.quoted = set(kept["con_id"].to_pylist()) & set(chain.table["con_id"].to_pylist())
+        kept = kept.filter(pc.is_in(kept["con_id"], pa.array(sorted(chain.quoted), pa.int64())))
+        others = chain.table.filter(pc.invert(pc.is_in(chain.table["con_id"], pa.array(sorted(chain.quoted), pa.int64()))))
+        chain.table = pa.concat_tables([others, kept])
+        chain.selected |= chain.quoted
+        chain.table = with_selection(chain.table, chain.selected)
+    everything = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values())])
+    selected = {con_id for chain in chains.values() for con_id in chain.selected}
+    quoted = {con_id for chain in chains.values() for con_id in chain.quoted}
+    answers = without_echoes(ask(plan_quotes(everything, selected, session, quoted)))
+    results += answers
+    by_symbol: dict[str, list[Result]] = defaultdict(list)
+    for answer in answers:
+        by_symbol[answer.request.symbol].append(answer)
+    for symbol, chain in chains.items():
+        chain.table = with_quotes(chain.table, by_symbol[symbol], stamped=archive.settings.now)
+        failed = [r for r in by_symbol[symbol] if r.outcome.kind not in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY)]
+        if failed:
+            first = failed[0].outcome
+            chain.lacking.append(f"{len(failed)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}")
+
+
+@dataclass(frozen=True)
+class _Interrupted:
+    """What interrupted runs of earlier sessions left in the journal, as rows."""
+
+    table: pa.Table
+    coverage: pa.Table
+    request_ids: set[int]
+
+
+def _interrupted(archive: Archive, session: date, underlyings: Mapping[str, Instrument]) -> _Interrupted:
+    """Answers of earlier sessions that never reached the lake: those snapshots cannot be taken again, so what came of them is kept."""
+    left = [result for result in archive.journal.unapplied([OPTION_CHAINS.name]) if result.request.session < session]
+    groups: dict[tuple[date, str], list[Result]] = defaultdict(list)
+    for result in left:
+        groups[result.request.session, result.request.symbol].append(result)
+    view = archive.view(OPTION_CHAINS)
+    under_con_ids = {symbol: underlying.con_id for symbol, underlying in underlyings.items()}
+    tables, coverages = [OPTION_CHAINS.schema.empty_table()], [snapshot_coverage(OPTION_CHAINS.name, session, {}, archive.now)]
+    for (then, symbol), results in sorted(groups.items()):
+        earlier = view.as_of([symbol], then)
+        if earlier.num_rows and earlier["session"][0].as_py() > then:
+            earlier = earlier.slice(0, 0)
+        listings = [r.request.instrument.last_trade for r in results if isinstance(r.request, OptionListingRequest)]
+        carried = sorted(set(earlier["last_trade"].to_pylist()) - set(listings)) if earlier.num_rows else []
+        alive = [day for day in carried if day >= f"{then:%Y%m%d}"]
+        table = pa.concat_tables([listing_rows(results, under_con_ids), carry_listing(earlier, alive, then, symbol=symbol)])
+        quotes = [r for r in results if isinstance(r.request, QuoteRequest) and r.request.instrument.sec_type == "OPT"]
+        chosen = {r.request.instrument.con_id for r in quotes} & set(table["con_id"].to_pylist())
+        tables.append(with_quotes(with_selection(table, chosen), quotes))
+        reason = {symbol: "The run of that session was interrupted; this is what had come."}
+        coverages.append(snapshot_coverage(OPTION_CHAINS.name, then, {symbol: Outcome(OutcomeKind.COMPLETE)}, _moment(results), partial=reason))
+    return _Interrupted(pa.concat_tables(tables), pa.concat_tables(coverages), {result.request_id for result in left})
+
+
+def _moment(results: Sequence[Result]) -> datetime:
+    return max(result.finished_at for result in results)
+
+
+def _with_known_open_interest(chain: _Chain) -> pa.Table:
+    """The listing with the open interest of the last snapshot, which the rules may ask for; null where none was seen."""
+    position = pc.index_in(chain.table["con_id"], chain.last["con_id"].combine_chunks())
+    column = chain.last["open_interest"].combine_chunks().take(position.combine_chunks())
+    return chain.table.set_column(chain.table.schema.get_field_index("open_interest"), "open_interest", column)
+
+
+def _last_close(archive: Archive, symbol: str) -> float | None:
+    """The last stored daily close of a symbol whose present price the broker would not tell."""
+    view = archive.view(EQUITY_BARS)
+    stored = view.stored_sessions([symbol], where="bar_size = '1 day'").get(symbol)
+    if not stored or archive.calendar.count_between(stored[-1], archive.calendar.current(archive.now)) > 3:
+        return None
+    rows = view.table(sessions=[stored[-1]], symbols=[symbol], columns=["close"], where="bar_size = '1 day'")
+    return float(rows["close"][0].as_py())

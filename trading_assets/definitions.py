@@ -1,0 +1,27 @@
+"""The definitions Dagster loads: wiring only. Loading reads no environment, opens no file and connects to nothing."""
+
+from typing import Any
+
+import dagster as dg
+
+from trading_assets.assets.contracts import contracts
+from trading_assets.assets.equity_bars import equity_bars
+from trading_assets.assets.option_bars import option_bars
+from trading_assets.assets.option_chains import option_chains
+from trading_assets.automation.jobs import ALL_JOBS
+from trading_assets.resources.archive import ArchiveResource
+from trading_assets.resources.io_manager import ParquetIOManager
+
+
+def build_defs(**overrides: Any) -> dg.Definitions:
+    """The platform's definitions. `overrides` are settings by name that win over the environment at run time."""
+    archive = ArchiveResource(overrides=overrides)
+    return dg.Definitions(
+        assets=[contracts, option_chains, equity_bars, option_bars],
+        jobs=list(ALL_JOBS),
+        resources={"archive": archive, "io_manager": ParquetIOManager(archive=archive)},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

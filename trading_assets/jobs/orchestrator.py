@@ -1,0 +1,157 @@
+"""`DataPipelineOrchestrator`: set up a symbol, update all symbols, in dependency order, through the platform's jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from trading_assets.automation.jobs import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
+from trading_assets.collecting.progress import Progress
+from trading_assets.jobs.runner import RunReport, run_job
+from trading_assets.sessions import calendar
+from trading_assets.settings import Settings
+from trading_assets.universe import Universe, normalize
+
+
+class JobType(StrEnum):
+    """The steps of a pipeline, in the only order they can run."""
+
+    CONTRACTS = "contracts"
+    OPTION_CHAINS = "option_chains"
+    EQUITY_BARS = "equity_bars"
+    OPTION_BARS = "option_bars"
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How one step ended for one symbol (or for all, `symbol` empty)."""
+
+    job_type: JobType
+    success: bool
+    symbol: str = ""
+    error_message: str = ""
+    rows: int = 0
+    requests_sent: int = 0
+
+
+@dataclass
+class Operation:
+    """The runs of one operation, in order. Stops at the first run that fails."""
+
+    runs: list[RunReport] = field(default_factory=list)
+
+    @property
+    def success(self) -> bool:
+        """Whether every run succeeded and nothing wanted is missing."""
+        return bool(self.runs) and all(run.complete for run in self.runs)
+
+    def job_results(self, symbol: str) -> list[JobResult]:
+        """The steps of one symbol, in dependency order; a step that never ran is a failure and says so."""
+        reports = {report.dataset: report for run in self.runs for report in run.reports}
+        errors = [run.error for run in self.runs if run.error]
+        results = []
+        for kind in JobType:
+            report = reports.get(str(kind))
+            if report is None:
+                results.append(JobResult(kind, False, symbol, errors[0] if errors else "The step did not run."))
+                continue
+            problems = [problem for problem in report.problems if problem.symbol == symbol]
+            message = "; ".join(dict.fromkeys(problem.sentence for problem in problems[:5]))
+            results.append(JobResult(kind, not problems, symbol, message, report.rows_by_symbol.get(symbol, 0), report.sent))
+        return results
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-able record with totals."""
+        reports = [report for run in self.runs for report in run.reports]
+        return {
+            "success": self.success,
+            "requests": {name: sum(getattr(report, name) for report in reports) for name in ("planned", "sent", "reused", "saved")},
+            "rows": sum(report.rows for report in reports),
+            "problems": [problem.as_row() for report in reports for problem in report.problems],
+            "errors": [run.error for run in self.runs if run.error],
+            "runs": [run.as_dict() for run in self.runs],
+        }
+
+
+class DataPipelineOrchestrator:
+    """Runs the platform's jobs in dependency order on one data folder.
+
+    `base_path` is the data folder (default: the settings'). `enable_lineage` is kept for the guide's sake: Dagster
+    records the lineage of every run, always.
+    """
+
+    def __init__(
+        self,
+        base_path: Path | str | None = None,
+        enable_lineage: bool = True,
+        *,
+        settings: Settings | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        given = settings or Settings()
+        self.settings = given if base_path is None else given.model_copy(update={"data_dir_setting": Path(base_path)})
+        self.enable_lineage = enable_lineage
+        self._progress = progress
+
+    def setup_new_symbol(self, symbol: str, lookback_days: int = SETUP_LOOKBACK_DAYS) -> list[JobResult]:
+        """Collect a new symbol from nothing; one result a step, in order."""
+        return self.setup([symbol], lookback_days).job_results(normalize(symbol))
+
+    def daily_update(self, symbols: Sequence[str] | None = None) -> dict[str, list[JobResult]]:
+        """The day's increment of the given (default: all active) symbols; results by symbol."""
+        operation = self.update(symbols)
+        names = [normalize(s) for s in symbols] if symbols else [entry.symbol for entry in Universe(self.settings.state_url).entries()]
+        return {name: operation.job_results(name) for name in names}
+
+    def setup(
+        self, symbols: Sequence[str], lookback_days: int = SETUP_LOOKBACK_DAYS, options: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Operation:
+        """Set several symbols up in one pass: their history of `lookback_days` calendar days."""
+        names = [normalize(symbol) for symbol in symbols]
+        extra: dict[str, dict[str, Any]] = {"contracts": {"add_to_universe": True}}
+        return self._operate("setup_symbol", names, lookback_days, _merged(extra, options))
+
+    def update(self, symbols: Sequence[str] | None = None, options: Mapping[str, Mapping[str, Any]] | None = None) -> Operation:
+        """The increment since the last update."""
+        names = [normalize(symbol) for symbol in symbols] if symbols else []
+        return self._operate("daily_update", names, UPDATE_LOOKBACK_DAYS, _merged({}, options))
+
+    def backfill(
+        self, symbols: Sequence[str] | None, first: date, last: date, options: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Operation:
+        """Bars of the sessions from `first` to `last`, in one run. Raises `ValueError` when no session lies between them."""
+        sessions = calendar().sessions(first, last)
+        if not sessions:
+            raise ValueError(f"There is no trading session from {first} to {last}.")
+        names = [normalize(symbol) for symbol in symbols] if symbols else []
+        config = _merged({name: {"symbols": names} for name in BARS}, options)
+        ends = [sessions[0]] if len(sessions) == 1 else [sessions[0], sessions[-1]]
+        return Operation([run_job(self.settings, "backfill_bars", ends, config, progress=self._progress)])
+
+    def _operate(self, job: str, names: list[str], lookback_days: int, options: dict[str, dict[str, Any]]) -> Operation:
+        """Snapshots of the current session and bars up to the last closed one: one run when these are the same session, else two."""
+        now = self.settings.clock()
+        current, closed = calendar().current(now), calendar().last_closed(now)
+        config = _merged({name: {"symbols": names} for name in (*SNAPSHOTS, *BARS)}, options)
+        for name in BARS:
+            config[name].setdefault("lookback_days", lookback_days)
+        if current == closed:
+            return Operation([run_job(self.settings, job, [current], config, progress=self._progress)])
+        operation = Operation()
+        for part, session in ((SNAPSHOTS, current), (BARS, closed)):
+            chosen = {name: config[name] for name in part}
+            run = run_job(self.settings, "snapshot" if part is SNAPSHOTS else "backfill_bars", [session], chosen, progress=self._progress)
+            operation.runs.append(run)
+            if not run.success:
+                break
+        return operation
+
+
+def _merged(base: Mapping[str, Mapping[str, Any]], more: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Any]]:
+    """Config by asset; values of `more` win."""
+    names = {*base, *(more or {})}
+    return {name: {**base.get(name, {}), **((more or {}).get(name, {}))} for name in names}

@@ -1,0 +1,128 @@
+"""One Dagster job, run in this process on the instance of the data folder, with its reports.
+
+The run, its events and its partitions are the same that the UI shows: the command line is no second way around Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from trading_assets.collecting.progress import Progress, Silent, listening
+from trading_assets.collecting.report import CollectionReport
+from trading_assets.definitions import build_defs
+from trading_assets.resources.instance import dagster_instance
+from trading_assets.settings import Settings
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Dagster's own lines stay out of the command line's output; they are kept with the run."""
+
+
+@dataclass
+class RunReport:
+    """What one run did. `error` is the sentence of the step that failed, empty when none did."""
+
+    job: str
+    run_id: str
+    success: bool
+    error: str = ""
+    failed_step: str = ""
+    retryable: bool = False
+    reports: list[CollectionReport] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run succeeded and nothing wanted is missing."""
+        return self.success and all(report.complete for report in self.reports)
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-able record."""
+        return {
+            "job": self.job,
+            "run_id": self.run_id,
+            "success": self.success,
+            "error": self.error,
+            "failed_step": self.failed_step,
+            "retryable": self.retryable,
+            "reports": [report.as_dict() for report in self.reports],
+        }
+
+
+class _Collector(Silent):
+    """Keeps the reports of a run and passes everything on."""
+
+    def __init__(self, outer: Progress) -> None:
+        self.outer = outer
+        self.reports: list[CollectionReport] = []
+
+    def begin(self, stage: str, total: int) -> None:
+        self.outer.begin(stage, total)
+
+    def advance(self, done: int, total: int, sent: int, reused: int) -> None:
+        self.outer.advance(done, total, sent, reused)
+
+    def finish(self, report: CollectionReport) -> None:
+        self.reports.append(report)
+        self.outer.finish(report)
+
+
+def run_job(
+    settings: Settings,
+    job: str,
+    sessions: Sequence[date],
+    config: Mapping[str, Mapping[str, Any]],
+    *,
+    progress: Progress | None = None,
+    steps: Sequence[str] | None = None,
+) -> RunReport:
+    """Run `job` on the partitions of `sessions` (one, or the first and last of a range) with `config` by asset name.
+
+    `steps` restricts the run to some of the job's assets. The report tells failures; nothing is raised for them.
+    """
+    definitions = build_defs(**settings.model_dump(exclude={"data_dir_setting"}, exclude_none=True, mode="json"), data_dir=str(settings.data_dir))
+    found = definitions.resolve_job_def(job)
+    where: dict[str, Any] = {}
+    if len(sessions) == 1:
+        where["partition_key"] = sessions[0].isoformat()
+    else:
+        where["tags"] = {
+            "dagster/asset_partition_range_start": min(sessions).isoformat(),
+            "dagster/asset_partition_range_end": max(sessions).isoformat(),
+        }
+    run_config = {**QUIET, "ops": {name: {"config": dict(values)} for name, values in config.items()}}
+    collector = _Collector(progress or Silent())
+    with dagster_instance(settings) as instance, listening(collector):
+        result = found.execute_in_process(
+            instance=instance,
+            run_config=run_config,
+            raise_on_error=False,
+            asset_selection=[dg.AssetKey(name) for name in steps] if steps else None,
+            **where,
+        )
+    report = RunReport(job, result.run_id, result.success, reports=collector.reports)
+    if not result.success:
+        _explain(report, result)
+    return report
+
+
+def _explain(report: RunReport, result: dg.ExecuteInProcessResult) -> None:
+    """Take the sentence of the first failed step: what the step itself said, else its error."""
+    failures = [event for event in result.all_events if event.is_step_failure]
+    if not failures:
+        report.error = "The run failed before its first step; its events in the Dagster UI say why."
+        return
+    data = failures[0].step_failure_data
+    report.failed_step = failures[0].step_key or ""
+    told = data.user_failure_data
+    if told is not None and told.description:
+        report.error = told.description
+        report.retryable = bool(told.allow_retries)
+    elif data.error is not None:
+        cause = data.error
+        while cause.cause is not None:
+            cause = cause.cause
+        report.error = cause.message.strip()

@@ -1,0 +1,73 @@
+"""Pictures of collected data as PNG, drawn without a display."""
+
+from __future__ import annotations
+
+import io
+from datetime import date
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.figure import Figure
+
+_INK = "#1f3a5f"
+_CALL, _PUT = "#1b7f5c", "#b3423a"
+
+
+def closes_png(bars: pa.Table, symbols: int) -> bytes:
+    """Closes over time of the first `symbols` symbols of `equity_bars` rows; one bar size (that of the first row)."""
+    frame = bars.filter(pc.equal(bars["bar_size"], bars["bar_size"][0])).select(["symbol", "start", "close"]).to_pandas()
+    figure = Figure(figsize=(6.4, 2.6), dpi=80)
+    axes = figure.subplots()
+    for symbol in sorted(frame["symbol"].unique())[:symbols]:
+        rows = frame[frame["symbol"] == symbol].sort_values("start")
+        axes.plot(rows["start"], rows["close"], linewidth=1.1, label=symbol)
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    return _png(figure, axes, "close, dollars")
+
+
+def price_path_png(bars: pd.DataFrame, title: str) -> bytes:
+    """High-low range and close of one symbol's daily bars (columns `session`, `high`, `low`, `close`), volume below."""
+    figure = Figure(figsize=(9, 4.8), dpi=110)
+    price, volume = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    days = pd.to_datetime(bars["session"])
+    price.fill_between(days, bars["low"], bars["high"], color=_INK, alpha=0.18, linewidth=0, label="low to high")
+    price.plot(days, bars["close"], color=_INK, linewidth=1.3, label="close")
+    price.legend(loc="upper left", frameon=False)
+    price.set_title(title, loc="left")
+    price.set_ylabel("dollars")
+    volume.bar(days, bars["volume"] / 1e6, color=_INK, alpha=0.6, width=0.9)
+    return _png(figure, volume, "million shares", extra=[price])
+
+
+def smile_png(chain: pd.DataFrame, title: str) -> bytes:
+    """Implied volatility over strike for up to four expiries (columns `expiry`, `strike`, `right`, `implied_volatility`, `underlying_price`)."""
+    figure = Figure(figsize=(9, 4.8), dpi=110)
+    axes = figure.subplots()
+    known = chain.dropna(subset=["implied_volatility"])
+    expiries: list[date] = sorted(known["expiry"].unique())
+    picked = expiries if len(expiries) <= 4 else [expiries[round(i * (len(expiries) - 1) / 3)] for i in range(4)]
+    for shade, expiry in enumerate(picked):
+        for right, colour, marker in (("C", _CALL, "o"), ("P", _PUT, "s")):
+            rows = known[(known["expiry"] == expiry) & (known["right"] == right)].sort_values("strike")
+            alpha = 1.0 - 0.2 * shade
+            label = f"{expiry} {'calls' if right == 'C' else 'puts'}"
+            axes.plot(rows["strike"], rows["implied_volatility"] * 100, marker=marker, markersize=3.5, color=colour, alpha=alpha, linewidth=1, label=label)
+    if not known.empty:
+        axes.axvline(float(known["underlying_price"].iloc[0]), color="grey", linewidth=0.8, linestyle="--")
+    axes.legend(frameon=False, fontsize=8, ncols=2)
+    axes.set_title(title, loc="left")
+    axes.set_xlabel("strike, dollars (dashed: the underlying)")
+    return _png(figure, axes, "implied volatility, % a year")
+
+
+def _png(figure: Figure, axes: object, label: str, extra: list[object] | None = None) -> bytes:
+    axes.set_ylabel(label)  # type: ignore[attr-defined]
+    for each in [axes, *(extra or [])]:
+        each.spines[["top", "right"]].set_visible(False)  # type: ignore[attr-defined]
+        each.grid(alpha=0.25, linewidth=0.5)  # type: ignore[attr-defined]
+    figure.autofmt_xdate() if extra else None
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

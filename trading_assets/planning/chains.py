@@ -1,0 +1,142 @@
+"""Option chains: what is listed anew, what is carried from the last listing, and what is quoted.
+
+A chain costs one request for the underlying's option parameters and one for each expiry that has to be listed. The
+contracts of an expiry listed before are carried forward. Listing goes by expiry, never by strike: qualifying each
+strike and expiry of SPY would be 32,844 requests instead of 35 (limits.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.broker.payloads import ParameterRecord
+from trading_assets.broker.requests import Instrument, OptionListingRequest, OptionParametersRequest, QuoteRequest
+from trading_assets.planning.instruments import OPTION_EXCHANGE, option_instruments
+from trading_assets.planning.selection import SelectionRules, wanted_expiries
+from trading_assets.sessions import session_date
+
+OPTION_TICKS = "100,101,106"
+"""Generic ticks of an option quote: option volume, open interest, implied volatility (limits.md)."""
+
+
+class ListingReason(StrEnum):
+    """Why expiries are listed (again)."""
+
+    FIRST = "first listing of the symbol"
+    INCREMENT = "new expiries only"
+    ADJUSTED = "strikes were adjusted by a corporate action: every wanted expiry is listed again"
+    REFRESH = "a refresh was asked for"
+    AGED = "listings older than the re-listing age are read again"
+    NOTHING = "every wanted expiry is listed"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPlan:
+    """What one symbol's chain costs in a session.
+
+    `carried` are the last trading days (`YYYYMMDD`) whose rows are taken from the last listing; `listings` ask for the rest.
+    """
+
+    symbol: str
+    listings: list[OptionListingRequest]
+    carried: list[str]
+    reason: ListingReason
+
+
+def plan_parameters(underlyings: Iterable[Instrument], session: date, settled: Collection[str] = ()) -> list[OptionParametersRequest]:
+    """One request a symbol whose chain of the session is not settled yet, by symbol. The instruments are resolved."""
+    wanted = {instrument.symbol: instrument for instrument in underlyings if instrument.symbol not in settled}
+    return [OptionParametersRequest(wanted[symbol], session) for symbol in sorted(wanted)]
+
+
+def plan_chain(
+    underlying: Instrument,
+    parameters: Iterable[ParameterRecord],
+    last: pa.Table | None,
+    rules: SelectionRules,
+    session: date,
+    *,
+    relist_days: int = 7,
+    refresh: bool = False,
+) -> ChainPlan:
+    """The listings that one symbol's chain needs, given the broker's parameters of today and the rows of its last chain.
+
+    `last` holds rows of `option_chains` of one snapshot (columns last_trade, strike, trading_class, listed_at), or None.
+    An expiry is listed when it is wanted and
+
+    - was not listed before, or was listed at least `relist_days` days ago (New York dates; strikes are added as the price moves); or
+    - a strike of an unexpired stored contract has vanished from the parameters of its trading class: a split or another
+      corporate action has adjusted the contracts. Then every wanted expiry is listed again.
+    """
+    records = list(parameters)
+    wanted = wanted_expiries(records, rules, session)
+    listed = _listed_on(last)
+    if refresh or not listed:
+        fresh, reason = wanted, ListingReason.REFRESH if refresh else ListingReason.FIRST
+    elif last is not None and strikes_adjusted(last, records, session):
+        fresh, reason = wanted, ListingReason.ADJUSTED
+    else:
+        aged = [day for day in wanted if day in listed and (session - listed[day]).days >= relist_days]
+        new = [day for day in wanted if day not in listed]
+        fresh = sorted([*aged, *new])
+        reason = ListingReason.AGED if aged else ListingReason.INCREMENT if new else ListingReason.NOTHING
+    return ChainPlan(
+        symbol=underlying.symbol,
+        listings=[OptionListingRequest(_expiry_words(underlying, day), session) for day in fresh],
+        carried=[day for day in wanted if day not in set(fresh)],
+        reason=reason,
+    )
+
+
+def strikes_adjusted(last: pa.Table, parameters: Iterable[ParameterRecord], session: date) -> bool:
+    """Whether a strike of an unexpired contract of the last chain is no longer among its trading class's strikes.
+
+    Strikes are compared to a thousandth of a dollar, the resolution of the OSI symbol.
+    """
+    offered: dict[str, set[int]] = {}
+    expirations: set[str] = set()
+    for record in parameters:
+        offered.setdefault(record["trading_class"], set()).update(round(strike * 1000) for strike in record["strikes"])
+        expirations.update(record["expirations"])
+    alive = last.filter(
+        pc.and_(pc.greater_equal(last["last_trade"], f"{session:%Y%m%d}"), pc.is_in(last["last_trade"], pa.array(sorted(expirations), pa.string())))
+    )
+    stored = alive.group_by(["trading_class", "strike"]).aggregate([])
+    pairs = zip(stored["trading_class"].to_pylist(), stored["strike"].to_pylist(), strict=True)
+    return any(round(strike * 1000) not in offered.get(trading_class, ()) for trading_class, strike in pairs)
+
+
+def plan_spot(underlying: Instrument, session: date) -> QuoteRequest:
+    """The quote of the underlying: its price is what strikes are selected around."""
+    return QuoteRequest(underlying, session)
+
+
+def plan_quotes(chain: pa.Table, selected: Collection[int], session: date, quoted: Collection[int] = ()) -> list[QuoteRequest]:
+    """One quote a selected contract that was not quoted in the session yet; the contracts that expire first come first.
+
+    `chain` holds rows of `option_chains`; `selected` and `quoted` are contract ids.
+    """
+    wanted = pa.array(sorted(set(selected) - set(quoted)), pa.int64())
+    rows = chain.filter(pc.is_in(chain["con_id"], wanted))
+    order = [("expiry", "ascending"), ("symbol", "ascending"), ("strike", "ascending"), ("right", "ascending"), ("con_id", "ascending")]
+    return [QuoteRequest(instrument, session, generic_ticks=OPTION_TICKS) for instrument in option_instruments(rows.sort_by(order))]
+
+
+def _listed_on(last: pa.Table | None) -> dict[str, date]:
+    """The last trading days of the last chain, each with the New York date of its oldest listing."""
+    if last is None or last.num_rows == 0:
+        return {}
+    oldest = last.group_by("last_trade").aggregate([("listed_at", "min")])
+    return {
+        day: session_date(listed_at) for day, listed_at in zip(oldest["last_trade"].to_pylist(), oldest["listed_at_min"].to_pylist(), strict=True)
+    }
+
+
+def _expiry_words(underlying: Instrument, last_trade: str) -> Instrument:
+    return Instrument(symbol=underlying.symbol, sec_type="OPT", exchange=OPTION_EXCHANGE, currency=underlying.currency, last_trade=last_trade)

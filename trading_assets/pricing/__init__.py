@@ -1,0 +1,1 @@
+"""Option pricing: values, greeks and implied volatility (`black_scholes`)."""

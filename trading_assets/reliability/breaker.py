@@ -1,0 +1,208 @@
+"""The circuit breaker: after several failures in a row, stop calling for a while, then try once.
+
+Here belongs the rule and the in-memory store. A store that several processes share lives where the state
+database is known (`broker.breaker_store`); it implements `BreakerStore`.
+
+    closed --failure_threshold failures in a row--> open --recovery_timeout--> half open (one trial call)
+      ^                                              ^                              |
+      |                                              +----------- failure ----------+
+      +---------------------------------------------------------- success ----------+
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import TracebackType
+from typing import Literal, ParamSpec, Protocol, Self, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FAILURES: tuple[type[BaseException], ...] = (ConnectionError, TimeoutError)
+"""What counts as a failure by default: the other side is unreachable or silent. An answer such as "no data" never raises these."""
+
+
+class BreakerOpen(RuntimeError):
+    """The breaker is open: the call was not made. `seconds_left` says when to come back."""
+
+    retryable = True
+
+    def __init__(self, name: str, seconds_left: float) -> None:
+        self.name = name
+        self.seconds_left = max(0.0, seconds_left)
+        super().__init__(
+            f"The circuit breaker '{name}' is open after repeated failures: nothing was sent. "
+            f"It allows one trial call in {self.seconds_left:.0f} s; see that the other side is up, then run again."
+        )
+
+
+class Phase(StrEnum):
+    """The phases of a breaker."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerState:
+    """What is remembered of a breaker. Instants are epoch seconds; `trial` names who makes the trial call."""
+
+    phase: Phase = Phase.CLOSED
+    failures: int = 0
+    opened_at: float = 0.0
+    trial: str = ""
+    trial_at: float = 0.0
+
+
+class BreakerStore(Protocol):
+    """Where states live. `transact` reads, changes and writes one state atomically and returns the new one."""
+
+    def transact(self, name: str, change: Callable[[BreakerState], BreakerState]) -> BreakerState: ...
+
+
+class MemoryStore:
+    """States of this process, by breaker name."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, BreakerState] = {}
+        self._lock = threading.Lock()
+
+    def transact(self, name: str, change: Callable[[BreakerState], BreakerState]) -> BreakerState:
+        with self._lock:
+            state = self._states[name] = change(self._states.get(name, BreakerState()))
+            return state
+
+
+_PROCESS = MemoryStore()
+"""The default store. One for the process, so that `with CircuitBreaker(...)` remembers from one block to the next."""
+
+
+class CircuitBreaker:
+    """Guards calls to something that can be down. A context manager and a decorator.
+
+        with CircuitBreaker(failure_threshold=5, recovery_timeout=300):
+            data = client.get(...)
+
+    Breakers with one name and store share their state. `recovery_timeout` is in seconds. An exception of one of the
+    types `failures` that leaves the block counts as a failure; any other exception, and none, shows that the other
+    side answers and counts as a success. Entering raises `BreakerOpen` while the breaker is open.
+
+    While half open exactly one caller, over all processes that share the store, makes the trial call. A caller that
+    dies during its trial is replaced after another `recovery_timeout`.
+    """
+
+    def __init__(
+        self,
+        failure_threshold: int = 5,
+        recovery_timeout: float = 300.0,
+        name: str = "broker",
+        store: BreakerStore | None = None,
+        *,
+        failures: tuple[type[BaseException], ...] = FAILURES,
+        raises: Callable[[str, float], BaseException] = BreakerOpen,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if failure_threshold < 1:
+            raise ValueError(f"failure_threshold is {failure_threshold}: it must be at least 1.")
+        self.failure_threshold = failure_threshold
+        self.recovery_timeout = recovery_timeout
+        self.name = name
+        self._store = store or _PROCESS
+        self._failures = failures
+        self._raises = raises
+        self._clock = clock
+        self._me = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._clean = False
+
+    @property
+    def state(self) -> BreakerState:
+        """The present state as stored."""
+        return self._store.transact(self.name, lambda state: state)
+
+    @property
+    def clean(self) -> bool:
+        """Whether this object has reported a success since its last failure: another success would change nothing."""
+        return self._clean
+
+    def acquire(self) -> Literal[Phase.CLOSED, Phase.HALF_OPEN]:
+        """Ask leave for a call. CLOSED: go on. HALF_OPEN: this caller makes the one trial call and must report its end.
+
+        Raises `BreakerOpen` (or what `raises` makes) when no call may be made now.
+        """
+        now = self._clock()
+        state = self._store.transact(self.name, lambda old: self._admitted(old, now))
+        if state.phase is Phase.CLOSED:
+            return Phase.CLOSED
+        if state.phase is Phase.HALF_OPEN and state.trial == self._me and state.trial_at == now:
+            self._clean = False
+            return Phase.HALF_OPEN
+        since = state.opened_at if state.phase is Phase.OPEN else state.trial_at
+        raise self._raises(self.name, since + self.recovery_timeout - now)
+
+    def record_success(self) -> None:
+        """The other side answered: close the breaker and forget its failures."""
+        if self._clean:  # nothing of ours to forget: spare the shared store a write for every single answer
+            return
+        self._store.transact(self.name, lambda _: BreakerState())
+        self._clean = True
+
+    def record_failure(self) -> BreakerState:
+        """The other side failed. Opens the breaker at the threshold, or at once when this was the trial call."""
+        now = self._clock()
+        self._clean = False
+        return self._store.transact(self.name, lambda old: self._after_failure(old, now))
+
+    def release(self) -> None:
+        """Give a trial back without an outcome (the call was withdrawn before it was made)."""
+        self._store.transact(
+            self.name, lambda old: replace(old, phase=Phase.OPEN, trial="", trial_at=0.0) if old.trial == self._me else old
+        )
+
+    def reset(self) -> None:
+        """Close the breaker by hand."""
+        self._store.transact(self.name, lambda _: BreakerState())
+
+    def _admitted(self, old: BreakerState, now: float) -> BreakerState:
+        if old.phase is Phase.CLOSED:
+            return old
+        since = old.opened_at if old.phase is Phase.OPEN else old.trial_at
+        if now - since < self.recovery_timeout:
+            return old
+        return replace(old, phase=Phase.HALF_OPEN, trial=self._me, trial_at=now)
+
+    def _after_failure(self, old: BreakerState, now: float) -> BreakerState:
+        failures = old.failures + 1
+        if old.phase is Phase.CLOSED and failures < self.failure_threshold:
+            return replace(old, failures=failures)
+        if old.phase is Phase.HALF_OPEN and old.trial != self._me:  # a call admitted before it opened: not the trial's verdict
+            return replace(old, failures=failures)
+        opened_at = old.opened_at if old.phase is Phase.OPEN else now
+        return BreakerState(Phase.OPEN, failures, opened_at)
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None and isinstance(error, self._failures):
+            self.record_failure()
+        elif error is None or isinstance(error, Exception):
+            self.record_success()
+        else:  # KeyboardInterrupt, SystemExit, cancellation: says nothing about the other side
+            self.release()
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+            with self:
+                return function(*args, **kwargs)
+
+        return guarded

@@ -1,0 +1,78 @@
+"""What all repositories share: where they are, reading as pandas, saving a user's frame.
+
+A repository is given the folder of its dataset, as the guide does (`EquityBarRepository("data/equity_bars")`), or the
+data folder (`EquityBarRepository(data_dir="data")`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from trading_assets.repositories.frames import as_date, completed, to_pandas
+from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.store import ParquetStore, UpsertCounts
+from trading_assets.sessions import calendar
+
+Day = date | str
+"""An exchange date: a `date` or ISO text."""
+
+
+class DatasetRepository:
+    """One dataset of one lake."""
+
+    DATASET: ClassVar[Dataset]
+
+    def __init__(self, path: Path | str | None = None, *, data_dir: Path | str | None = None, store: ParquetStore | None = None) -> None:
+        """Give one of: `path`, the dataset's folder; `data_dir`, the folder above it; `store`, one already made."""
+        if sum(given is not None for given in (path, data_dir, store)) != 1:
+            raise TypeError(f"{type(self).__name__} needs one of: the dataset's folder, data_dir=, store=.")
+        if path is not None:
+            folder = Path(path)
+            if folder.name != self.DATASET.name:
+                raise ValueError(f"{folder} is not a folder of {self.DATASET.name}: give .../{self.DATASET.name}, or data_dir=...")
+            data_dir = folder.parent
+        self.store = store if store is not None else ParquetStore(data_dir if data_dir is not None else Path())
+
+    def _load(
+        self,
+        where: pads.Expression | None = None,
+        *,
+        first: Day | None = None,
+        last: Day | None = None,
+        variants: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Rows as pandas (see `frames.to_pandas`), in the dataset's order."""
+        table = self.store.read(self.DATASET, where=where, variants=variants, first=as_date(first), last=as_date(last))
+        return to_pandas(table.sort_by([(name, "ascending") for name in self.DATASET.order]))
+
+    def _save(self, frame: pa.Table | pd.DataFrame, **constants: Any) -> UpsertCounts:
+        if isinstance(frame, pa.Table):
+            frame = to_pandas(frame)
+        return self.store.upsert(self.DATASET, completed(self.DATASET, frame, constants))
+
+
+def restricted(**wanted: Any) -> pads.Expression | None:
+    """Rows whose columns have those values; a collection means any of them, None does not restrict."""
+    where: pads.Expression | None = None
+    for name, value in wanted.items():
+        if value is None:
+            continue
+        several = isinstance(value, Collection) and not isinstance(value, str)
+        part = pads.field(name).isin(list(value)) if several else pads.field(name) == pads.scalar(value)
+        where = part if where is None else where & part
+    return where
+
+
+def session_of(day: Day) -> date:
+    """The session that a snapshot of that day belongs to: itself, or on a weekend or holiday the session before."""
+    session = as_date(day)
+    if session is None:
+        raise ValueError("A date is wanted.")
+    return calendar().on_or_before(session)

@@ -1,0 +1,146 @@
+"""DuckDB over the lake: a view for each dataset and for its revisions. DuckDB only reads; writing is `repositories.store`.
+
+A view lists its files anew at each query, so it sees what was written since, and it has the dataset's columns and types
+also while there is no file. Times are `TIMESTAMP WITH TIME ZONE` shown in UTC, `session` is a `DATE`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from trading_assets.repositories.files import CATALOG_FILE, dataset_files, locked, replacing
+from trading_assets.repositories.merge import revisions_of
+from trading_assets.repositories.schemas import DATASETS, Dataset
+
+READ_ATTEMPTS = 5
+"""DuckDB opens a file anew after reading its footer, so a query can meet a file that was replaced in between. That
+takes a writer within the same few milliseconds: five times in a row it does not happen."""
+
+_connections: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
+_guard = threading.Lock()
+
+
+def connect(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the views `contracts`, `option_chains`, `equity_bars`, `option_bars`, `coverage` and `revisions_<dataset>`.
+
+    The process keeps one database a data folder (opening costs about 26 ms); what is returned is a cursor of it, cheap, with
+    its own transaction, to be used by one thread and closed at will. The folder need not exist yet.
+    """
+    key = (os.getpid(), Path(data_dir).expanduser().absolute())
+    with _guard:
+        if key not in _connections:
+            _connections[key] = _open(key[1])
+        return _connections[key].cursor()
+
+
+def cursor(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
+    """The same as `connect`: each call gives a cursor of the process's one connection to that folder."""
+    return connect(data_dir)
+
+
+def query(data_dir: Path | str, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
+    """The result of one query as an Arrow table; asked again when a file was replaced while it was read.
+
+    Raises `duckdb.Error` for everything that is wrong with the query itself.
+    """
+    root = Path(data_dir).expanduser().absolute()
+    with connect(root) as connection:
+        for _ in range(READ_ATTEMPTS - 1):
+            before = _fingerprint(root)
+            try:
+                return _result(connection, sql, parameters)
+            except duckdb.Error:
+                if _fingerprint(root) == before:
+                    raise
+        return _result(connection, sql, parameters)
+
+
+def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.Table:
+    relation = connection.sql(sql, params=parameters)
+    # A statement without a result (`SET ...`) gives no relation.
+    return pa.table({}) if relation is None else relation.to_arrow_table()
+
+
+def write_catalog(data_dir: Path | str) -> Path:
+    """Write `lake.duckdb` into the data folder: the same views, for clients that open a database file. Replaces an older one at once.
+
+    The views name the folder by its absolute path, so they work from any working directory; write the file again after the folder moved.
+    """
+    root = Path(data_dir).expanduser().absolute()
+    path = root / CATALOG_FILE
+    with locked(root, CATALOG_FILE), replacing(path) as temporary:
+        temporary.unlink(missing_ok=True)
+        with duckdb.connect(str(temporary)) as connection:
+            _create_views(connection, root)
+    return path
+
+
+def view_sql(data_dir: Path, dataset: Dataset) -> str:
+    """The `CREATE VIEW` statement of a dataset (or of the revisions of one, see `revisions_of`)."""
+    pattern = _quoted(_escaped(str(data_dir / dataset.name)) + ("/*/*.parquet" if dataset.variant else "/*.parquet"))
+    names = ", ".join(_name(column.name) for column in dataset.columns)
+    # The empty half gives the columns and types while there is no file.
+    nothing = ", ".join(f"NULL::{duckdb_type(column.type)} AS {_name(column.name)}" for column in dataset.columns)
+    files = f"read_parquet({pattern}, hive_partitioning = false, union_by_name = true, allow_empty = true)"
+    view = _name(dataset.name.replace("/", "_"))
+    return f"CREATE OR REPLACE VIEW {view} AS SELECT {names} FROM (SELECT {nothing} WHERE false UNION ALL BY NAME SELECT * FROM {files})"
+
+
+_TYPES: dict[pa.DataType, str] = {
+    pa.string(): "VARCHAR",
+    pa.float64(): "DOUBLE",
+    pa.int64(): "BIGINT",
+    pa.int32(): "INTEGER",
+    pa.int8(): "TINYINT",
+    pa.bool_(): "BOOLEAN",
+    pa.date32(): "DATE",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMP WITH TIME ZONE",
+}
+
+
+def duckdb_type(arrow: pa.DataType) -> str:
+    """DuckDB's name of an Arrow type of the lake; `KeyError` for a type no dataset has."""
+    return _TYPES[arrow]
+
+
+def _open(data_dir: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    _create_views(connection, data_dir)
+    return connection
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+    for dataset in DATASETS.values():
+        connection.execute(view_sql(data_dir, dataset))
+        connection.execute(view_sql(data_dir, revisions_of(dataset)))
+
+
+def _fingerprint(data_dir: Path) -> list[tuple[str, int, int]]:
+    """Name, inode and time of every file a view can read."""
+    found: list[tuple[str, int, int]] = []
+    for dataset in DATASETS.values():
+        for path in (*dataset_files(data_dir, dataset), *dataset_files(data_dir, revisions_of(dataset))):
+            status = path.stat()
+            found.append((str(path), status.st_ino, status.st_mtime_ns))
+    return found
+
+
+def _escaped(path: str) -> str:
+    """The path with the characters of a glob pattern made plain."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'

@@ -1,0 +1,56 @@
+"""Bars of the underlyings."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pandas as pd
+import pyarrow as pa
+
+from trading_assets.repositories.base import DatasetRepository, Day, restricted
+from trading_assets.repositories.contracts import ContractRepository
+from trading_assets.repositories.frames import as_date
+from trading_assets.repositories.schemas import EQUITY_BARS
+from trading_assets.repositories.store import UpsertCounts
+
+DAILY = "1 day"
+
+
+class EquityBarRepository(DatasetRepository):
+    """Reads and saves equity bars. Prices in dollars, split-adjusted at the time of the request; times in UTC; `session` is the exchange date.
+
+    Frames have the columns of `schemas.EQUITY_BARS`, dtypes of `frames.to_pandas`.
+    """
+
+    DATASET = EQUITY_BARS
+
+    def load_symbol_data(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None, bar_size: str = DAILY) -> pd.DataFrame:
+        """Bars of one symbol in the sessions from `start_date` to `end_date` (both included), ordered by start."""
+        return self._load(restricted(symbol=symbol), first=start_date, last=end_date, variants=[bar_size])
+
+    def load(self, symbol: str | list[str] | None = None, trade_date: Day | None = None, bar_size: str = DAILY) -> pd.DataFrame:
+        """Bars of some or all symbols, of one session or of all. A day without trading has no bars."""
+        return self._load(restricted(symbol=symbol), first=trade_date, last=trade_date, variants=[bar_size])
+
+    def present_dates(self, symbol: str, bar_size: str = DAILY, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
+        """Sessions from `start_date` to `end_date` of which there are bars."""
+        first, last = as_date(start_date), as_date(end_date)
+        table = self.store.read(EQUITY_BARS, columns=["session"], where=restricted(symbol=symbol), variants=[bar_size], first=first, last=last)
+        return set(table["session"].unique().to_pylist())
+
+    def symbols(self, bar_size: str = DAILY) -> list[str]:
+        """Symbols of which there are bars, in order."""
+        return sorted(self.store.read(EQUITY_BARS, columns=["symbol"], variants=[bar_size])["symbol"].unique().to_pylist())
+
+    def save(self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, bar_size: str | None = None) -> UpsertCounts:
+        """Save bars that the user has, for instance from another source or an own request.
+
+        Needed are `open`, `high`, `low`, `close`, `volume` and a time: `start` (aware), an aware index, or of daily bars
+        `session` or `date`. See `frames.completed` for what is filled in; `con_id` is that of the stored contract of the
+        symbol, else 0. Raises `InvalidFrame` before anything is written.
+        """
+        con_id = None
+        if symbol is not None and "con_id" not in (frame.column_names if isinstance(frame, pa.Table) else frame.columns):
+            contract = ContractRepository(store=self.store).latest(symbol)
+            con_id = contract["con_id"] if contract else 0
+        return self._save(frame, symbol=symbol, bar_size=bar_size, con_id=con_id)

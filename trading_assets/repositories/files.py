@@ -1,0 +1,157 @@
+"""Period files on disk: their names, locks, atomic replacement and consistent reading.
+
+Here belongs everything that touches a file of the lake. What does not belong here: which rows a file holds
+(`repositories.merge`), what may be written (`repositories.validation`), the order of the steps (`repositories.store`).
+
+A file is named `<dataset>/[<variant>=<value>/]<period>.parquet`; spaces in the value become underscores. The variant is
+a column of the file too, so that a file is complete alone: read folders without hive partitioning.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from trading_assets import __version__
+from trading_assets.repositories.schemas import SCHEMA_VERSION, Dataset
+
+ROW_GROUP_ROWS = 16_384
+"""Rows a row group. Files are sorted by symbol, so a query for one symbol reads few groups; 500 symbols a year are 8
+groups of daily bars. Smaller groups cost file size, larger ones lose pruning (see `benchmarks/lake.py`)."""
+
+LOCK_SECONDS = 300.0
+"""How long a writer waits for another writer of the same file; rewriting the largest files takes a few seconds."""
+
+LOCKS = ".locks"
+"""Folder of the lock files, under the data folder. They are empty and stay: the operating system's lock ends with its process."""
+
+TEMPORARY_SUFFIX = ".tmp"
+
+IDENTITY_FILE = "lake.json"
+CATALOG_FILE = "lake.duckdb"
+
+
+class LakeBusy(TimeoutError):
+    """Another process has held the lock of a file for longer than `LOCK_SECONDS`."""
+
+
+def variant_folder(dataset: Dataset, value: str) -> str:
+    """The folder of one variant: `bar_size=1_day`."""
+    return f"{dataset.variant}={value.replace(' ', '_')}"
+
+
+def dataset_files(
+    data_dir: Path, dataset: Dataset, variants: Sequence[str] | None = None, first: date | None = None, last: date | None = None
+) -> list[Path]:
+    """The dataset's files whose period touches `first` to `last` (both included, exchange dates), in order of path.
+
+    `variants` restricts the folders (bar sizes, for instance). Temporary files are never listed. No file is opened.
+    """
+    root = data_dir / dataset.name
+    if dataset.variant is None:
+        folders = [root]
+    elif variants is None:
+        folders = sorted(root.glob(f"{dataset.variant}=*"))
+    else:
+        folders = sorted({root / variant_folder(dataset, value) for value in variants})
+    return [path for folder in folders for path in sorted(folder.glob("[!.]*.parquet")) if _touches(path.stem, first, last)]
+
+
+def _touches(period: str, first: date | None, last: date | None) -> bool:
+    """Whether a period (`2015`, `2015-12` or `2015-12-24`) has a day between the two dates: ISO dates compare as text."""
+    length = len(period)
+    return (first is None or first.isoformat()[:length] <= period) and (last is None or period <= last.isoformat()[:length])
+
+
+@contextmanager
+def locked(data_dir: Path, name: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold the lock of that name, between threads and between processes. A killed process holds nothing.
+
+    Raises `LakeBusy` when the lock was not free within `seconds`.
+    """
+    path = data_dir / LOCKS / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=seconds, poll_interval=0.02)
+    except Timeout:
+        raise LakeBusy(
+            f"{name} in {data_dir} has been locked by another process for {seconds:g} seconds: wait for its run to end, or end it."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; when the block ends well, what was written there takes its place, durably.
+
+    The caller writes and closes the temporary file. It is synced, moved over `path` in one step, and the folder is
+    synced: after a power failure the file is the old or the new one. On an error it is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Temporary files of `path`. Only who holds the lock of `path` may judge that their writers are dead."""
+    return sorted(path.parent.glob(f".{path.name}.*{TEMPORARY_SUFFIX}*"))
+
+
+def file_schema(dataset: Dataset) -> pa.Schema:
+    """The schema in a file: the dataset's, with who wrote it in the footer.
+
+    The variant is dictionary-typed, as readers that turn folder names into columns (`pandas.read_parquet(folder)`) infer it.
+    """
+    fields = [f.with_type(pa.dictionary(pa.int32(), f.type)) if f.name == dataset.variant else f for f in dataset.schema]
+    return pa.schema(fields, {"schema_version": str(SCHEMA_VERSION), "writer_version": __version__, "dataset": dataset.name})
+
+
+def write_file(path: Path, dataset: Dataset, table: pa.Table, order: np.ndarray | None = None) -> None:
+    """Replace `path` by the rows of `table` (the dataset's schema), taken in `order` if given (row positions).
+
+    Rows are taken one row group at a time, so that sorting needs no second copy of the table.
+    """
+    schema = file_schema(dataset)
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd", version="2.6", write_page_checksum=True) as writer:
+        for begin in range(0, table.num_rows, ROW_GROUP_ROWS):
+            part = table.slice(begin, ROW_GROUP_ROWS) if order is None else table.take(pa.array(order[begin : begin + ROW_GROUP_ROWS]))
+            writer.write_table(part.cast(schema), row_group_size=ROW_GROUP_ROWS)
+
+
+def read_file(path: Path, dataset: Dataset, columns: Sequence[str] | None = None, where: pads.Expression | None = None) -> pa.Table:
+    """Rows of one file as it was at this moment, even while it is being replaced.
+
+    The file is opened once and everything is read from that handle (a scan by path opens it again after the footer).
+    Row groups that cannot hold a row of `where` are not read. A nullable column that an older file lacks is null.
+    """
+    with pa.OSFile(str(path)) as source:
+        fragment = pads.ParquetFileFormat().make_fragment(source)
+        table = fragment.to_table(schema=dataset.schema, columns=list(columns) if columns is not None else None, filter=where)
+    return table.replace_schema_metadata(None)

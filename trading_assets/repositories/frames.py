@@ -1,0 +1,124 @@
+"""Frames as people have them: pandas out of the lake, and a user's own frame completed before it goes in.
+
+What does not belong here: what may enter the lake (`repositories.validation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.types as pt
+
+from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.validation import InvalidFrame
+from trading_assets.sessions import calendar, session_date
+
+GIVEN_BY_USER = 0
+"""`request_id` of rows that no request brought."""
+
+ALIASES = {"date": "start", "time": "start", "average": "wap", "barCount": "bar_count"}
+"""Names of bar columns in the client libraries (`ib_insync.util.df`, `ibapi`) and ours."""
+
+DAY = pd.ArrowDtype(pa.date32())
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """The table as pandas: instants as `datetime64[us, UTC]`, text as `str`, integers that may be null as `Int64` or alike.
+
+    Dates (`session`, `expiry`) are `date32[day][pyarrow]`: elements are `datetime.date`, and comparing, `isin`, grouping and
+    joining with `datetime.date` work as one expects.
+    """
+    table = table.replace_schema_metadata(None)
+    columns: dict[str, pd.Series] = {}
+    for field, values in zip(table.schema, table.columns, strict=True):
+        if pt.is_date(field.type):
+            columns[field.name] = pd.Series(pd.arrays.ArrowExtensionArray(values))
+        elif pt.is_integer(field.type) and field.nullable:
+            nullable = getattr(pd, f"{str(field.type).capitalize()}Dtype")()
+            columns[field.name] = values.to_pandas(types_mapper={field.type: nullable}.get)
+        else:
+            columns[field.name] = values.to_pandas()
+    return pd.DataFrame(columns)
+
+
+def as_date(value: date | str | None) -> date | None:
+    """An exchange date from a date or ISO text. A datetime is refused when it is not at midnight: its session depends on the zone."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
+    if not isinstance(value, datetime):
+        return value
+    if value.time() != time(0) or value.tzinfo is not None:
+        raise ValueError(f"{value} is an instant, and an exchange date is wanted, for example {value:%Y-%m-%d}.")
+    return value.date()
+
+
+def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.DataFrame:
+    """A user's frame with the columns filled that follow from what is there.
+
+    Filled where missing: `constants` that are not None (symbol, bar size, ...), `session` from `start` and `start` of `1 day`
+    bars from `session`, nullable columns with null, `collected_at` with the present, `request_id` with 0 (given by the user).
+    The client libraries' column names (`date`, `average`, `barCount`) and a time index are understood.
+    Raises `InvalidFrame` when a constant contradicts the frame; what else is wrong the store says.
+    """
+    frame = _named(dataset, frame)
+    problems = []
+    for name, value in constants.items():
+        if value is None:
+            continue
+        if name not in frame:
+            frame[name] = value
+        elif not (frame[name] == value).all():
+            problems.append(f"Column `{name}` has other values than the {name} given, {value}.")
+    if problems:
+        raise InvalidFrame(dataset, problems)
+    if "start" in dataset.schema.names:
+        frame = _times(frame)
+    for column in dataset.columns:
+        if column.name not in frame and column.nullable:
+            frame[column.name] = pd.Series([None] * len(frame), index=frame.index, dtype=object)
+    if "collected_at" not in frame:
+        frame["collected_at"] = pd.Series(datetime.now(UTC), index=frame.index, dtype="datetime64[us, UTC]")
+    if "request_id" not in frame:
+        frame["request_id"] = GIVEN_BY_USER
+    return frame
+
+
+def _named(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame (a copy) with our column names, an index that carries data turned into columns."""
+    frame = frame.copy()
+    if isinstance(frame.index, pd.DatetimeIndex) and not {"start", *ALIASES} & set(frame.columns):
+        frame = frame.rename_axis(index="start")
+    carries_data = any(name in dataset.schema.names for name in frame.index.names if name)
+    frame = frame.reset_index(drop=not carries_data)
+    if "start" not in dataset.schema.names:
+        return frame
+    return frame.rename(columns={theirs: ours for theirs, ours in ALIASES.items() if theirs in frame.columns and ours not in frame.columns})
+
+
+def _times(frame: pd.DataFrame) -> pd.DataFrame:
+    """`session` from aware starts; starts of daily bars, given as dates, from their session's open."""
+    if "start" in frame and "session" not in frame:
+        if _holds_dates(frame["start"]):
+            frame = frame.rename(columns={"start": "session"})
+        elif isinstance(frame["start"].dtype, pd.DatetimeTZDtype) or frame["start"].dtype == object:
+            frame["session"] = pd.Series([session_date(start) for start in frame["start"]], index=frame.index, dtype=DAY)
+    daily = "bar_size" in frame and bool((frame["bar_size"] == "1 day").all())
+    if "session" in frame and "start" not in frame and daily:
+        days = [as_date(day) for day in frame["session"]]
+        frame["session"] = pd.Series(days, index=frame.index, dtype=DAY)
+        opens = [calendar().opens_at(day) if day is not None and calendar().is_session(day) else pd.NaT for day in days]
+        frame["start"] = pd.Series(opens, index=frame.index, dtype="datetime64[us, UTC]")
+    return frame
+
+
+def _holds_dates(values: pd.Series) -> bool:
+    """Whether these are exchange dates: dates, or naive times that are all midnight."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return False
+    if pd.api.types.is_datetime64_dtype(values.dtype):
+        return bool((values == values.dt.normalize()).all())
+    return values.dtype == DAY or all(isinstance(value, date) and not isinstance(value, datetime) for value in values)

@@ -1,0 +1,96 @@
+"""Snapshots of option chains: every listed contract as it was seen in one session."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pandas as pd
+import pyarrow as pa
+
+from trading_assets.repositories.base import DatasetRepository, Day, restricted, session_of
+from trading_assets.repositories.frames import as_date
+from trading_assets.repositories.schemas import OPTION_CHAINS
+from trading_assets.repositories.store import UpsertCounts
+
+
+@dataclass(frozen=True)
+class ChainSnapshot:
+    """A chain for `as_of`, and the session it really is of."""
+
+    symbol: str
+    as_of: date
+    session: date
+    frame: pd.DataFrame
+
+    @property
+    def exact(self) -> bool:
+        """Whether the snapshot is of the day asked for."""
+        return self.session == self.as_of
+
+    def __str__(self) -> str:
+        nearest = "earliest after" if self.session > self.as_of else "latest before"
+        origin = "its own snapshot" if self.exact else f"there is none of that session, this is the {nearest} it"
+        return f"{self.symbol} chain for {self.as_of}: {len(self.frame)} contracts of {self.session} ({origin})."
+
+
+def choose_snapshot(sessions: Sequence[date], as_of: date) -> date | None:
+    """Which of the snapshots (sessions in order) serves `as_of`: its own, else the earliest after, else the latest before.
+
+    A later listing still names the contracts of `as_of` that had not expired by then; an earlier one lacks the new ones.
+    """
+    if not sessions:
+        return None
+    position = bisect_left(sessions, as_of)
+    return sessions[position] if position < len(sessions) else sessions[-1]
+
+
+class OptionChainSnapshotRepository(DatasetRepository):
+    """Reads and saves chain snapshots. Frames have the columns of `schemas.OPTION_CHAINS`, dtypes of `frames.to_pandas`.
+
+    Prices in dollars (index points), implied volatility per 1.00, vega per volatility point, theta per day.
+    """
+
+    DATASET = OPTION_CHAINS
+
+    def load_chain_snapshot(self, symbol: str, session: Day) -> pd.DataFrame:
+        """The chain seen in exactly that session; without one, an empty frame (see `latest_chain_snapshot`).
+
+        On a weekend or holiday the session before is meant: snapshots taken then are its own.
+        """
+        return self.load(symbol, session_of(session))
+
+    def latest_chain_snapshot(self, symbol: str, as_of: Day) -> ChainSnapshot | None:
+        """The chain that serves `as_of`: its own, else the earliest after, else the latest before; None when there is none at all."""
+        day = session_of(as_of)
+        session = choose_snapshot(self.sessions(symbol), day)
+        return None if session is None else ChainSnapshot(symbol, day, session, self.load(symbol, session))
+
+    def load(self, symbol: str | list[str] | None = None, trade_date: Day | None = None) -> pd.DataFrame:
+        """Chains of some or all symbols, of one session or of all, ordered by symbol, session, expiry, strike and right."""
+        return self._load(restricted(symbol=symbol), first=trade_date, last=trade_date)
+
+    def sessions(self, symbol: str) -> list[date]:
+        """Sessions of which there is a snapshot of the symbol, in order."""
+        return self.sessions_by_symbol([symbol]).get(symbol, [])
+
+    def sessions_by_symbol(self, symbols: Sequence[str] | None = None) -> dict[str, list[date]]:
+        """Sessions with a snapshot, of each symbol that has any, in order."""
+        table = self.store.read(OPTION_CHAINS, columns=["symbol", "session"], where=restricted(symbol=symbols))
+        found: dict[str, list[date]] = {}
+        pairs = table.group_by(["symbol", "session"]).aggregate([])
+        for symbol, session in sorted(zip(pairs["symbol"].to_pylist(), pairs["session"].to_pylist(), strict=True)):
+            found.setdefault(symbol, []).append(session)
+        return found
+
+    def present_dates(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
+        """Sessions from `start_date` to `end_date` of which there is a snapshot."""
+        first, last = as_date(start_date), as_date(end_date)
+        table = self.store.read(OPTION_CHAINS, columns=["session"], where=restricted(symbol=symbol), first=first, last=last)
+        return set(table["session"].unique().to_pylist())
+
+    def save(self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, session: Day | None = None) -> UpsertCounts:
+        """Save a chain that the user has; see `frames.completed` for what is filled in. Raises `InvalidFrame`."""
+        return self._save(frame, symbol=symbol, session=as_date(session))

@@ -1,0 +1,210 @@
+"""The Parquet store: validated upserts into period files, revisions of what changed, reads pushed down to files and row groups.
+
+Here is the order of the steps that makes a write safe. What a frame must be is in `repositories.validation`, which
+rows result is in `repositories.merge`, how a file is replaced is in `repositories.files`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+
+from trading_assets.repositories.files import (
+    CATALOG_FILE,
+    IDENTITY_FILE,
+    TEMPORARY_SUFFIX,
+    LakeBusy,
+    dataset_files,
+    leftovers,
+    locked,
+    read_file,
+    variant_folder,
+    write_file,
+)
+from trading_assets.repositories.identity import LakeIdentity
+from trading_assets.repositories.merge import Wins, add_revisions, later_answer_wins, merge, revisions_of
+from trading_assets.repositories.schemas import DATASETS, Dataset, Period
+from trading_assets.repositories.validation import validated
+
+
+@dataclass(frozen=True)
+class UpsertCounts:
+    """What an upsert did with the rows it was given, and which files it rewrote (relative to the data folder)."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    files: list[str] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """All rows that were given."""
+        return self.inserted + self.updated + self.unchanged
+
+    def __add__(self, other: UpsertCounts) -> UpsertCounts:
+        files = [*self.files, *(file for file in other.files if file not in self.files)]
+        return UpsertCounts(self.inserted + other.inserted, self.updated + other.updated, self.unchanged + other.unchanged, files)
+
+
+class ParquetStore:
+    """The files of a lake under one data folder. Cheap to make; safe to use from several threads and processes at once.
+
+    `periods` sets the period of a dataset's files where it is not the dataset's own; the first write pins it in
+    `lake.json`, and a later write with another one raises `LayoutMismatch`. Without it the lake's own periods hold.
+    """
+
+    def __init__(self, data_dir: Path | str, periods: Mapping[str, Period] | None = None) -> None:
+        self.data_dir = Path(data_dir)
+        self._identity = LakeIdentity(self.data_dir)
+        self._periods = dict(periods or {})
+
+    def period(self, dataset: Dataset) -> Period:
+        """The period of the dataset's files."""
+        return self._periods.get(dataset.name) or self._identity.periods().get(dataset.name, dataset.period)
+
+    def upsert(
+        self, dataset: Dataset, frame: pa.Table | pd.DataFrame, *, now: datetime | None = None, wins: Wins = later_answer_wins
+    ) -> UpsertCounts:
+        """Write the rows of `frame` (the dataset's columns), replacing stored rows of the same key.
+
+        The whole frame is validated first (`InvalidFrame`; nothing is written then). With `now`, bars of a session that
+        is not closed at that instant are refused. A stored row whose values change moves to the revisions, unless its
+        answer is later than the new one: then the new row moves there. An equal row stays as it is, provenance
+        included. A file without a change is not rewritten.
+
+        Each file is replaced at once or not at all; a frame of several periods that was interrupted is simply written again.
+        Raises `InvalidFrame`, `LayoutMismatch`, `LakeBusy`.
+        """
+        table = validated(dataset, frame, now)
+        counts = UpsertCounts()
+        if not table.num_rows:
+            return counts
+        period = self.period(dataset)
+        self._identity.pin_period(dataset.name, period)
+        for relative, part in _split(dataset, period, table):
+            counts += self._upsert_file(dataset, relative, part, wins)
+        return counts
+
+    def _upsert_file(self, dataset: Dataset, relative: str, new: pa.Table, wins: Wins) -> UpsertCounts:
+        path = self.data_dir / dataset.name / relative
+        with locked(self.data_dir, f"{dataset.name}/{relative}"):
+            for leftover in leftovers(path):
+                leftover.unlink(missing_ok=True)
+            merged = merge(dataset, self._stored(dataset, path), new, wins)
+            if merged.superseded.num_rows:
+                # Revisions first: killed after this, the file still holds the old rows and the replay adds no second copy.
+                self._add_revisions(dataset, relative, merged.superseded)
+            if merged.rows is None:
+                return UpsertCounts(unchanged=merged.unchanged)
+            write_file(path, dataset, merged.rows, merged.order)
+        return UpsertCounts(merged.inserted, merged.updated, merged.unchanged, [f"{dataset.name}/{relative}"])
+
+    def _add_revisions(self, dataset: Dataset, relative: str, superseded: pa.Table) -> None:
+        revisions = revisions_of(dataset)
+        path = self.data_dir / revisions.name / relative
+        for leftover in leftovers(path):
+            leftover.unlink(missing_ok=True)
+        merged = add_revisions(dataset, self._stored(revisions, path), superseded)
+        if merged.rows is not None:
+            write_file(path, revisions, merged.rows, merged.order)
+
+    @staticmethod
+    def _stored(dataset: Dataset, path: Path) -> pa.Table | None:
+        return read_file(path, dataset).combine_chunks() if path.exists() else None
+
+    def files(self, dataset: Dataset, *, variants: Sequence[str] | None = None, first: date | None = None, last: date | None = None) -> list[Path]:
+        """The dataset's files that may hold rows of those variants (bar sizes) and sessions; no file is opened."""
+        return dataset_files(self.data_dir, dataset, variants, first, last)
+
+    def read(
+        self,
+        dataset: Dataset,
+        *,
+        columns: Sequence[str] | None = None,
+        where: pads.Expression | None = None,
+        variants: Sequence[str] | None = None,
+        first: date | None = None,
+        last: date | None = None,
+    ) -> pa.Table:
+        """Rows of the sessions `first` to `last` (both included), file after file, each in the dataset's order.
+
+        Files of other periods and variants are not opened; row groups are pruned by `where`. Each file is read as it
+        was at one moment, also while another process replaces it. Without rows: an empty table of the same columns.
+        """
+        where = _between(where, first, last)
+        names = list(columns) if columns is not None else dataset.schema.names
+        empty = pa.schema([dataset.schema.field(name) for name in names]).empty_table()
+        parts = [read_file(path, dataset, names, where) for path in self.files(dataset, variants=variants, first=first, last=last)]
+        return pa.concat_tables([empty, *(part.cast(empty.schema) for part in parts)])
+
+    def read_one(
+        self, dataset: Dataset, path: Path, *, where: pads.Expression | None = None, first: date | None = None, last: date | None = None
+    ) -> pa.Table:
+        """Rows of one of the `files`."""
+        return read_file(path, dataset, None, _between(where, first, last))
+
+    def read_revisions(
+        self, dataset: Dataset, *, where: pads.Expression | None = None, first: date | None = None, last: date | None = None
+    ) -> pa.Table:
+        """Superseded rows of the dataset, with `superseded_at` and `superseded_by`."""
+        return self.read(revisions_of(dataset), where=where, first=first, last=last)
+
+    def clean_temporary(self) -> list[str]:
+        """Remove temporary files whose writer is dead; return their names relative to the data folder.
+
+        A file whose lock is held is being written: it is left alone.
+        """
+        targets = {self.data_dir / name: name for name in (IDENTITY_FILE, CATALOG_FILE)}
+        for dataset in DATASETS.values():
+            for kind in (dataset, revisions_of(dataset)):
+                root = self.data_dir / kind.name
+                for temporary in root.rglob(f".*.parquet.*{TEMPORARY_SUFFIX}"):
+                    path = temporary.with_name(_target(temporary))
+                    targets[path] = f"{dataset.name}/{path.relative_to(root).as_posix()}"
+        return [name for path, lock in sorted(targets.items()) for name in self._remove_leftovers(path, lock)]
+
+    def _remove_leftovers(self, path: Path, lock: str) -> list[str]:
+        if not leftovers(path):
+            return []
+        try:
+            with locked(self.data_dir, lock, 0):
+                dead = leftovers(path)
+                for leftover in dead:
+                    leftover.unlink(missing_ok=True)
+        except LakeBusy:
+            return []
+        return [leftover.relative_to(self.data_dir).as_posix() for leftover in dead]
+
+
+def _between(where: pads.Expression | None, first: date | None, last: date | None) -> pads.Expression | None:
+    bounds = [pads.field("session") >= pa.scalar(first)] if first else []
+    bounds += [pads.field("session") <= pa.scalar(last)] if last else []
+    for bound in bounds:
+        where = bound if where is None else where & bound
+    return where
+
+
+def _target(temporary: Path) -> str:
+    """The name of the file a temporary one was to become: `.2015.parquet.123.tmp` -> `2015.parquet`."""
+    return temporary.name[1:].rsplit(".", 2)[0]
+
+
+def _split(dataset: Dataset, period: Period, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each file, with the file's path relative to the dataset's folder, in order of path."""
+    sessions = pc.dictionary_encode(table["session"].combine_chunks())
+    names = pa.array([period.of(session) for session in sessions.dictionary.to_pylist()], pa.string())
+    paths = pc.take(names, sessions.indices)
+    if dataset.variant is not None:
+        variants = pc.dictionary_encode(table[dataset.variant].combine_chunks())
+        folders = pa.array([variant_folder(dataset, value) for value in variants.dictionary.to_pylist()], pa.string())
+        paths = pc.binary_join_element_wise(pc.take(folders, variants.indices), paths, "/")
+    distinct = sorted(pc.unique(paths).to_pylist())
+    for name in distinct:
+        yield f"{name}.parquet", table if len(distinct) == 1 else table.filter(pc.equal(paths, name))

@@ -1,0 +1,210 @@
+"""What may enter the lake: frames are refused as a whole, before anything is written, with a sentence that names rows.
+
+Here belong the conversion of a frame to a dataset's Arrow schema (`to_arrow`) and the checks of its values
+(`validated`). What does not belong here: completing a user's frame (`repositories.frames`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from trading_assets.repositories.schemas import DATASETS, Column, Condition, Dataset
+from trading_assets.sessions import NEW_YORK, calendar
+
+NAMED_ROWS = 5
+"""How many of the offending rows a sentence names."""
+
+BAR_SIZE = re.compile(r"\d+ (secs|mins?|hours?|day|week|month)")
+"""Bar sizes in the broker's words. They name folders, so nothing else may come in."""
+
+
+class InvalidFrame(ValueError):
+    """The frame cannot enter the lake; nothing was written. `problems` holds one sentence a problem."""
+
+    def __init__(self, dataset: Dataset, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"{dataset.name} refused the frame and wrote nothing. {' '.join(problems)}")
+
+
+def to_arrow(dataset: Dataset, frame: pa.Table | pd.DataFrame) -> pa.Table:
+    """The frame with exactly the dataset's columns, in its order and types.
+
+    Accepts any order of columns and any type that converts without loss (int to float, categorical to text, date at midnight
+    to date, aware times of any zone and resolution of a microsecond or more); NaN becomes null. Raises `InvalidFrame`.
+    """
+    wanted = dataset.schema.names
+    given = [str(name) for name in (frame.column_names if isinstance(frame, pa.Table) else frame.columns)]
+    problems = [f"Column `{name}` is missing." for name in wanted if name not in given]
+    problems += [f"Column `{name}` is not a column of {dataset.name}." for name in given if name not in wanted]
+    problems += [f"Column `{name}` is there {given.count(name)} times." for name in sorted({n for n in given if given.count(n) > 1})]
+    if problems:
+        raise InvalidFrame(dataset, problems)
+    arrays: list[pa.ChunkedArray] = []
+    for column in dataset.columns:
+        try:
+            arrays.append(_converted(column, _array(frame, column.name)))
+        except (TypeError, ValueError, pa.ArrowException) as error:
+            problems.append(f"Column `{column.name}`: {error}")
+    if problems:
+        raise InvalidFrame(dataset, problems)
+    return pa.Table.from_arrays(arrays, schema=dataset.schema)
+
+
+def _array(frame: pa.Table | pd.DataFrame, name: str) -> pa.ChunkedArray:
+    if isinstance(frame, pa.Table):
+        return frame[name]
+    series = frame[name]
+    if series.dtype == object:
+        # Arrow takes a naive time among aware ones for UTC: look before it does.
+        for position, value in enumerate(series):
+            if isinstance(value, datetime) and value.tzinfo is None and not pd.isna(value):
+                raise ValueError(_naive(position, value))
+    array = pa.Array.from_pandas(series)
+    return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+
+
+def _naive(position: int, value: Any) -> str:
+    return f"row {position} has the time {value} without a time zone; give aware times, for example in UTC."
+
+
+def _converted(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Cast without loss. Kinds never change: text does not become a number, nor a number text."""
+    if pt.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    target, given = column.type, values.type
+    if pt.is_floating(given):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, given), values)
+    if pt.is_timestamp(target) and pt.is_timestamp(given) and given.tz is None and len(values) > values.null_count:
+        position = int(np.flatnonzero(pc.is_valid(values).to_numpy())[0])
+        raise ValueError(_naive(position, values[position].as_py()))
+    if pt.is_date(target) and pt.is_timestamp(given):
+        days = values.cast(pa.date32())
+        if given.tz is not None or pc.any(pc.not_equal(days.cast(given), values)).as_py():
+            raise ValueError("holds times, and an exchange date is wanted.")
+        return days
+    if not (given == target or pt.is_null(given) or _same_kind(target, given)):
+        raise TypeError(f"is {given}, and {target} is wanted.")
+    return values if given == target else values.cast(target)
+
+
+def _same_kind(target: pa.DataType, given: pa.DataType) -> bool:
+    text, numbers = (pt.is_string, pt.is_large_string, pt.is_string_view), (pt.is_floating, pt.is_integer, pt.is_decimal)
+    kinds = (text, numbers, (pt.is_timestamp,), (pt.is_date,), (pt.is_boolean,))
+    return any(any(is_kind(target) for is_kind in kind) and any(is_kind(given) for is_kind in kind) for kind in kinds)
+
+
+def validated(dataset: Dataset, frame: pa.Table | pd.DataFrame, now: datetime | None = None) -> pa.Table:
+    """The frame as an Arrow table of the dataset's schema, with every row possible and every key unique.
+
+    With `now` (an instant), bars of sessions that are not closed then are refused. Raises `InvalidFrame`.
+    """
+    table = to_arrow(dataset, frame)
+    if not table.num_rows:
+        return table
+    problems = [_sentence(dataset, table, rows, what) for rows, what in _checks(dataset, table, now) if rows.any()]
+    if problems:
+        raise InvalidFrame(dataset, problems)
+    return table.combine_chunks()
+
+
+Check = tuple[np.ndarray, str]
+
+
+def _checks(dataset: Dataset, table: pa.Table, now: datetime | None) -> Iterator[Check]:
+    nulls = {c.name: _mask(pc.is_null(table[c.name])) for c in dataset.columns if not c.nullable and table[c.name].null_count}
+    for name, rows in nulls.items():
+        yield rows, f"no value in `{name}`"
+    if nulls:
+        return  # the checks that follow need the values
+    for column in dataset.columns:
+        if pt.is_floating(column.type):
+            yield _mask(pc.is_inf(table[column.name])), f"an infinite `{column.name}`"
+    yield from _words(dataset, table)
+    yield from _duplicates(dataset, table)
+    yield from _sessions(dataset, table, now)
+    if "high" in dataset.schema.names:
+        yield from _bars(table)
+
+
+def _words(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
+    for name in dataset.key:
+        if pt.is_string(dataset.column(name).type) and not (name == "bar_size" and dataset.variant != "bar_size"):
+            yield _mask(pc.equal(table[name], "")), f"an empty `{name}`"
+    if dataset.variant == "bar_size":
+        bad = [size for size in pc.unique(table["bar_size"]).to_pylist() if not BAR_SIZE.fullmatch(size)]
+        yield _mask(pc.is_in(table["bar_size"], pa.array(bad, pa.string()))), "a bar size the broker does not have"
+    allowed = {"right": ["C", "P"], "condition": [c.value for c in Condition], "dataset": [*DATASETS]}
+    for name in allowed.keys() & set(dataset.schema.names):
+        known = pc.is_in(table[name], pa.array(allowed[name]))
+        yield ~_mask(known), f"a `{name}` that is none of {', '.join(allowed[name])}"
+
+
+def _duplicates(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
+    keys = list(dataset.key)
+    groups = table.select(keys).group_by(keys).aggregate([([], "count_all")])
+    if groups.num_rows == table.num_rows:
+        return
+    doubled = groups.filter(pc.greater(groups["count_all"], 1)).select(keys)
+    numbered = table.select(keys).append_column("__row", pa.array(np.arange(table.num_rows)))
+    rows = np.zeros(table.num_rows, dtype=bool)
+    rows[numbered.join(doubled, keys, join_type="left semi")["__row"].to_numpy()] = True
+    yield rows, f"a key ({', '.join(keys)}) that another row has too"
+
+
+def _sessions(dataset: Dataset, table: pa.Table, now: datetime | None) -> Iterator[Check]:
+    xnys = calendar()
+    days = pc.unique(table["session"]).to_pylist()
+    strange = [day for day in days if not xnys.is_session(day)]
+    yield _in(table["session"], strange), "a session that is not a trading day of the New York Stock Exchange"
+    if "start" not in dataset.schema.names:
+        return
+    local = pc.local_timestamp(table["start"].cast(pa.timestamp("us", NEW_YORK.key)))
+    yield _mask(pc.not_equal(local.cast(pa.date32()), table["session"])), "a session that is not the New York date of `start`"
+    if now is not None:
+        unfinished = [day for day in days if day not in strange and not xnys.is_closed(day, now)]
+        yield _in(table["session"], unfinished), f"a session that is not closed at {now.isoformat()}: an unfinished bar is not stored"
+
+
+def _bars(table: pa.Table) -> Iterator[Check]:
+    prices = {name: table[name].to_numpy() for name in ("open", "high", "low", "close")}
+    first, high, low, last = prices.values()
+    yield high < low, "a high below the low"
+    yield (high >= low) & (high < np.maximum(first, last)), "a high below the open or the close"
+    yield (high >= low) & (low > np.minimum(first, last)), "a low above the open or the close"
+    for name, values in prices.items():
+        yield values < 0, f"a negative `{name}`"
+    for name in ("volume", "wap", "bar_count"):
+        yield _mask(pc.fill_null(pc.less(table[name], 0), False)), f"a negative `{name}`"
+
+
+def _in(column: pa.ChunkedArray, days: list[Any]) -> np.ndarray:
+    return _mask(pc.is_in(column, pa.array(days, pa.date32())))
+
+
+def _mask(values: pa.ChunkedArray) -> np.ndarray:
+    """As booleans; null (of a nullable value) is False."""
+    return np.asarray(pc.fill_null(values, False).to_numpy(), dtype=bool)
+
+
+def _sentence(dataset: Dataset, table: pa.Table, rows: np.ndarray, what: str) -> str:
+    positions = np.flatnonzero(rows)
+    named = []
+    for position in positions[:NAMED_ROWS].tolist():
+        key = ", ".join(f"{name} {_word(table[name][position].as_py())}" for name in dataset.key)
+        named.append(f"row {position} ({key})")
+    more = f" and {len(positions) - NAMED_ROWS} more" if len(positions) > NAMED_ROWS else ""
+    count = "1 row has" if len(positions) == 1 else f"{len(positions)} rows have"
+    return f"{count} {what}: {', '.join(named)}{more}."
+
+
+def _word(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,194 @@
+"""What the services share: the simulated world, one call of a client, and its answer.
+
+A service (`history`, `contracts`, `marketdata`, `account`) is a set of coroutines that turn a `Call` into an `Answer` or
+raise `Refusal`. Delivery (latency, faults, order on the wire) is not theirs; see `connection`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Generic, Literal, ParamSpec, Protocol, TypeVar
+
+from trading_assets.simulator.clock import SimulatorClock
+from trading_assets.simulator.counters import Counters
+from trading_assets.simulator.faults import FaultRule
+from trading_assets.simulator.latency import Latency
+from trading_assets.simulator.limits import Arrival, Gauge, Meters
+from trading_assets.simulator.market import ContractQuery, ListedContract, Market
+from trading_assets.simulator.requests import ApiRequest
+from trading_assets.simulator.validation import Refusal
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R", bound=ApiRequest, covariant=True)
+
+NO_SECURITY = "No security definition has been found for the request"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedPosition:
+    """A holding of a simulated account: quantity in shares or contracts, average cost in dollars as TWS shows it."""
+
+    contract: ContractQuery
+    quantity: float
+    average_cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedAccount:
+    """An account that clients see. It never trades."""
+
+    name: str
+    cash: float = 1_000_000.0
+    positions: tuple[SimulatedPosition, ...] = ()
+
+
+class ClientLink(Protocol):
+    """What a service may do with the client that called."""
+
+    client_id: int
+    version: int
+    market_data_type: int
+
+    def send(self, *frames: bytes) -> None:
+        """Write frames after everything already sent."""
+
+    def error(self, req_id: int, code: int, text: str) -> None:
+        """Send an error or status."""
+
+
+@dataclass
+class World:
+    """Everything one simulated TWS consists of, beside its sockets."""
+
+    market: Market
+    clock: SimulatorClock
+    meters: Meters
+    counters: Counters
+    latency: Latency
+    accounts: Sequence[SimulatedAccount]
+    refused: frozenset[str]
+    live_data: bool
+    volume_unit: Literal["shares", "round_lots"]
+    worker: ThreadPoolExecutor
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared while the connectivity to the broker is lost."""
+    farms: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared while the data farms are down."""
+
+    async def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a question to the market in the one worker thread, so that the sockets are read meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self.worker, lambda: function(*args, **kwargs))
+
+    def find(self, query: ContractQuery) -> ListedContract:
+        """The one contract that a query means; raises `Refusal` 200 for none or several. Runs in the worker."""
+        rows = self.market.contracts(query, self.clock.now())
+        if len(rows) == 1:
+            return rows[0]
+        if not rows:
+            raise Refusal(200, NO_SECURITY)
+        hint = "; you must specify the multiplier or trading class." if query.sec_type in ("OPT", "FOP") else ""
+        raise Refusal(200, f"The contract description specified for {query.symbol or query.local_symbol} is ambiguous{hint}")
+
+    @property
+    def enforced(self) -> bool:
+        """Whether limits refuse, or only count."""
+        return self.meters.limits.enforced
+
+
+@dataclass(slots=True)
+class Call(Generic[R]):
+    """One request on its way through the simulator."""
+
+    request: R
+    client: ClientLink
+    world: World
+    arrival: Arrival
+    fault: FaultRule | None = None
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def req_id(self) -> int:
+        """The request's id."""
+        return self.request.req_id
+
+    def hold(self, gauge: Gauge, name: str) -> bool:
+        """Take one of a limited resource until `release`; False when that is one too many (the taking is counted, then undone)."""
+        within = gauge.take()
+        if not within:
+            self.violation(name, f"{gauge.used} at once, {gauge.most} allowed")
+            if self.world.enforced:
+                gauge.give()
+                return False
+        self.world.counters.opened(name)
+        self.resources.callback(self._give_back, gauge, name)
+        return True
+
+    def _give_back(self, gauge: Gauge, name: str) -> None:
+        gauge.give()
+        self.world.counters.opened(name, -1)
+
+    def release(self) -> None:
+        """Give everything back; may be called again."""
+        self.resources.close()
+
+    def violation(self, rule: str, text: str) -> None:
+        """Count an exceeded limit."""
+        self.world.counters.violation(rule, f"{text}: {self.request.kind} {self.request.subject}".strip(), self.client.client_id)
+
+    def warn(self, code: int, text: str) -> None:
+        """Send a warning for this request at once."""
+        self.client.error(self.req_id, code, text)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a service gives back.
+
+    `seconds` is the latency from the request's arrival; `stream`, if any, runs after the frames are sent and keeps the
+    request open (and its resources held) until it ends or is cancelled.
+    """
+
+    frames: list[bytes] = field(default_factory=list)
+    seconds: float = 0.0
+    stream: Callable[[], Awaitable[None]] | None = None
+
+
+Handler = Callable[[Call[ApiRequest]], Awaitable[Answer]]
+"""A service's coroutine for one kind of request."""
+
+
+class Ticker:
+    """Wakes a stream: at its interval on a live clock, whenever the clock is moved on a pinned one."""
+
+    def __init__(self, clock: SimulatorClock, interval: float) -> None:
+        self._clock = clock
+        self._interval = interval
+        self._loop = asyncio.get_running_loop()
+        self._moved = asyncio.Event()
+
+    def __enter__(self) -> Ticker:
+        self._clock.subscribe(self._wake)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._clock.unsubscribe(self._wake)
+
+    def _wake(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._moved.set)
+
+    async def next(self) -> None:
+        """Wait for the next moment to look at the market."""
+        if self._clock.is_live:
+            try:
+                await asyncio.wait_for(self._moved.wait(), self._interval)
+            except TimeoutError:
+                return
+        else:
+            await self._moved.wait()
+        self._moved.clear()

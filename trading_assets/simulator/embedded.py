@@ -1,0 +1,40 @@
+"""A simulator inside the platform's own process, for users without a TWS: same wire, same client, one port of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trading_assets.settings import Settings
+from trading_assets.simulator.market import Market
+
+
+def open_market(name: str, seed: int = 42) -> Market:
+    """The market of a name: `generated`, or a folder of recorded data. Raises `FileNotFoundError` for a missing folder."""
+    if name == "generated":
+        from trading_assets.simulator.generated import GeneratedMarket
+
+        return GeneratedMarket(seed=seed)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"The market {name!r} is neither `generated` nor a folder of recorded market data.")
+    from trading_assets.simulator.recorded import RecordedMarket
+
+    return RecordedMarket(folder)
+
+
+class EmbeddedSimulator:
+    """A simulator of the settings' market at the settings' clock, on a free port of this machine."""
+
+    def __init__(self, settings: Settings) -> None:
+        from trading_assets.simulator import Simulator
+
+        self._simulator = Simulator(open_market(settings.market, settings.market_seed), now=settings.now)
+
+    def start(self) -> int:
+        """Serve; returns the port."""
+        self._simulator.start()
+        return int(self._simulator.port)
+
+    def stop(self) -> None:
+        """End the server and its thread."""
+        self._simulator.stop()

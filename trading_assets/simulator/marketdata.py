@@ -1,0 +1,206 @@
+"""Answers about the present: quote streams and snapshots, real-time bars, option calculations."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from trading_assets.pricing import black_scholes
+from trading_assets.sessions import calendar
+from trading_assets.simulator import encoding, ticks
+from trading_assets.simulator.calls import Answer, Call, Ticker, World
+from trading_assets.simulator.durations import closing, opening
+from trading_assets.simulator.market import Bar, Greeks, ListedContract
+from trading_assets.simulator.protocol import Out, frame
+from trading_assets.simulator.requests import MarketData, OptionCalculation, RealTimeBars, Words
+from trading_assets.simulator.validation import Refusal, check_market_data, invalid
+
+STREAM_SECONDS = 1.0
+"""How often a quote stream looks for changes on a live clock. TWS sends stocks about four times a second, on change."""
+
+REALTIME_BAR_SECONDS = 5
+"""The only bar size of real-time bars."""
+
+LIVE, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4
+"""Market data types."""
+
+
+class MarketDataService:
+    """Quotes and real-time bars of one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def market_data_type(self, call: Call[Words]) -> Answer:
+        """What kind of data the client wants from now on."""
+        words = call.request.words[0]
+        if words not in ("1", "2", "3", "4"):
+            raise invalid(f"Market data type {words} rejected.")
+        call.client.market_data_type = int(words)
+        return Answer()
+
+    async def market_data(self, call: Call[MarketData]) -> Answer:
+        """All ticks of the present quote, then changes; a snapshot ends with its own message instead."""
+        request, world = call.request, self._world
+        check_market_data(request)
+        self._take_line(call)
+        contract = await world.ask(world.find, request.contract)
+        kind = self._data_type(call, contract)
+        delayed = kind in (DELAYED, DELAYED_FROZEN)
+        form = ticks.TickForm(call.client.version, delayed, request.generic_ticks)
+        unavailable = [tick for tick in request.generic_ticks if delayed and tick not in ticks.DELAYED_GENERIC_TICKS]
+        if unavailable:
+            call.warn(2187, f"Generic tick {','.join(unavailable)} is not allowed on delayed data")
+        quote = await world.ask(world.market.quote, contract, world.clock.now())
+        sent = ticks.ticks_of(form, contract, quote)
+        frames = [ticks.market_data_type(call.req_id, kind), ticks.tick_req_params(call.req_id, contract.min_tick)]
+        frames += [ticks.tick_frame(call.req_id, key, tick) for key, tick in sent.items()]
+
+        async def snapshot() -> None:
+            await asyncio.sleep(world.latency.snapshot())
+            call.release()
+            call.client.send(ticks.tick_snapshot_end(call.req_id))
+
+        async def stream() -> None:
+            await self._changes(call, contract, form, sent)
+
+        return Answer(frames, world.latency.light(), snapshot if request.snapshot else stream)
+
+    def _take_line(self, call: Call[MarketData] | Call[RealTimeBars]) -> None:
+        if not call.hold(self._world.meters.lines, "lines"):
+            raise Refusal(101, "Max number of tickers has been reached")
+
+    def _data_type(self, call: Call[MarketData], contract: ListedContract) -> int:
+        """The market data type of the answer; refuses (354) or warns (10167) as the subscriptions demand."""
+        wanted, subject = call.client.market_data_type, f"{contract.symbol} {contract.primary_exchange or contract.exchange}/TOP/ALL"
+        if contract.symbol in self._world.refused:
+            raise Refusal(354, f"Requested market data is not subscribed. Delayed market data is not available.{subject}")
+        is_open = self._is_open()
+        if wanted in (LIVE, FROZEN):
+            if not self._world.live_data:
+                raise Refusal(354, f"Requested market data is not subscribed. Delayed market data is available.{subject}")
+            return FROZEN if wanted == FROZEN and not is_open else LIVE
+        if not self._world.live_data:
+            call.warn(10167, "Requested market data is not subscribed. Displaying delayed market data.")
+        return DELAYED_FROZEN if wanted == DELAYED_FROZEN and not is_open else DELAYED
+
+    def _is_open(self) -> bool:
+        now, days = self._world.clock.now(), calendar()
+        session = days.current(now)
+        return opening(days, session, use_rth=True) <= now < closing(days, session, use_rth=True)
+
+    async def _changes(
+        self, call: Call[MarketData], contract: ListedContract, form: ticks.TickForm, sent: dict[tuple[int, int], ticks.Tick]
+    ) -> None:
+        world = self._world
+        with Ticker(world.clock, STREAM_SECONDS) as ticker:
+            while True:
+                await ticker.next()
+                await world.connected.wait()
+                await world.farms.wait()
+                quote = await world.ask(world.market.quote, contract, world.clock.now())
+                current = ticks.ticks_of(form, contract, quote)
+                changed = [ticks.tick_frame(call.req_id, key, tick) for key, tick in current.items() if sent.get(key) != tick]
+                if changed:
+                    call.client.send(*changed)
+                sent = current
+
+    async def realtime_bars(self, call: Call[RealTimeBars]) -> Answer:
+        """A bar for every five seconds of trading from now on."""
+        request, world = call.request, self._world
+        if request.bar_seconds != REALTIME_BAR_SECONDS:
+            raise invalid(f"Real-time bar size {request.bar_seconds} rejected.")
+        if request.what_to_show not in ("TRADES", "MIDPOINT", "BID", "ASK"):
+            raise invalid(f"What to show value of {request.what_to_show} rejected.")
+        if count := world.meters.realtime_bars.add(call.arrival):
+            call.violation("realtime_bars", f"{count} new within {world.meters.limits.realtime_bars_window:g} s")
+            if world.enforced:
+                raise Refusal(420, "Invalid Real-time Query:Historical data request pacing violation")
+        self._take_line(call)
+        contract = await world.ask(world.find, request.contract)
+        if contract.symbol in world.refused:
+            raise Refusal(420, f"Invalid Real-time Query:No market data permissions for {contract.primary_exchange} {contract.sec_type}")
+        until = _slot(world.clock.now())
+        start = until - timedelta(seconds=REALTIME_BAR_SECONDS)
+
+        async def stream() -> None:
+            await self._bars_as_they_end(call, contract, start)
+
+        return Answer([], world.latency.light(), stream)
+
+    async def _bars_as_they_end(self, call: Call[RealTimeBars], contract: ListedContract, start: datetime) -> None:
+        world, step = self._world, timedelta(seconds=REALTIME_BAR_SECONDS)
+        with Ticker(world.clock, REALTIME_BAR_SECONDS / 5) as ticker:
+            while True:
+                now = world.clock.now()
+                until = _slot(now)
+                # after a long jump of a pinned clock only the last minute is told
+                start = max(start, until - 12 * step)
+                if start < until:
+                    bars = await world.ask(self._five_second_bars, call.request, contract, start, until, now)
+                    start = until
+                    if bars:
+                        call.client.send(*(encoding.realtime_bar(call.client.version, call.req_id, bar) for bar in bars))
+                await ticker.next()
+                await world.connected.wait()
+
+    def _five_second_bars(self, request: RealTimeBars, contract: ListedContract, start: datetime, end: datetime, now: datetime) -> list[Bar]:
+        """The market's bars; where it has none within trading hours, a flat bar without volume. Runs in the worker."""
+        use_rth = request.use_rth or contract.sec_type != "STK"
+        bars = self._world.market.bars(contract, "5 secs", request.what_to_show, start, end, use_rth, now)
+        if bars:
+            return bars if request.what_to_show == "TRADES" else [replace(bar, volume=-1, wap=-1, count=-1) for bar in bars]
+        days = calendar()
+        session = days.current(start)
+        if not opening(days, session, use_rth) <= start < closing(days, session, use_rth):
+            return []
+        quote = self._world.market.quote(contract, now)
+        price = {"BID": quote.bid, "ASK": quote.ask}.get(request.what_to_show, quote.last)
+        if price is None:
+            return []
+        flat = -1 if request.what_to_show != "TRADES" else 0
+        return [Bar(end - timedelta(seconds=REALTIME_BAR_SECONDS), session, price, price, price, price, flat, price, flat)]
+
+    async def implied_volatility(self, call: Call[OptionCalculation]) -> Answer:
+        """The volatility at which the option is worth the given price, at the given underlying price."""
+        return await self._calculate(call, from_price=True)
+
+    async def option_price(self, call: Call[OptionCalculation]) -> Answer:
+        """The option's price at the given volatility and underlying price."""
+        return await self._calculate(call, from_price=False)
+
+    async def _calculate(self, call: Call[OptionCalculation], *, from_price: bool) -> Answer:
+        contract = await self._world.ask(self._world.find, call.request.contract)
+        if contract.sec_type not in ("OPT", "FOP") or contract.expiry is None:
+            raise invalid("Please enter an option contract")
+        greeks = await self._world.ask(self._greeks, call.request, contract, from_price)
+        fields = ticks.computation(greeks)
+        return Answer([frame(Out.TICK_OPTION_COMPUTATION, call.req_id, ticks.CUSTOM_COMPUTATION, *fields)], self._world.latency.light())
+
+    def _greeks(self, request: OptionCalculation, contract: ListedContract, from_price: bool) -> Greeks:
+        """Black-Scholes without rate and dividends. Runs in the worker."""
+        assert contract.expiry is not None
+        expires = closing(calendar(), calendar().on_or_before(contract.expiry), use_rth=True)
+        years = (expires - self._world.clock.now()).total_seconds() / (black_scholes.DAYS_A_YEAR * 86400)
+        spot, terms = request.under_price, (contract.strike, years)
+        volatility = black_scholes.implied_volatility(request.value, spot, *terms, contract.right) if from_price else request.value
+        if not volatility > 0 or years <= 0 or spot <= 0:
+            return Greeks(underlying_price=spot)
+        model = (spot, *terms, volatility, contract.right)
+        return Greeks(
+            implied_volatility=volatility,
+            delta=black_scholes.delta(*model),
+            price=black_scholes.price(*model),
+            pv_dividend=0.0,
+            gamma=black_scholes.gamma(*model),
+            vega=black_scholes.vega(*model),
+            theta=black_scholes.theta(*model),
+            underlying_price=spot,
+        )
+
+
+def _slot(now: datetime) -> datetime:
+    """The last five-second mark not after `now`."""
+    seconds = int(now.timestamp())
+    return datetime.fromtimestamp(seconds - seconds % REALTIME_BAR_SECONDS, UTC)

@@ -1,0 +1,127 @@
+"""The universe: the symbols an archive is kept for, in the state database.
+
+`setup` adds symbols, the daily update works through the active ones. Removing a symbol keeps its data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from trading_assets.broker.requests import Instrument
+from trading_assets.broker.state import connect_state, metadata, write_transaction
+
+INDEX_EXCHANGES = {
+    "SPX": "CBOE",
+    "XSP": "CBOE",
+    "OEX": "CBOE",
+    "XEO": "CBOE",
+    "VIX": "CBOE",
+    "DJX": "CBOE",
+    "NDX": "NASDAQ",
+    "XND": "NASDAQ",
+    "RUT": "RUSSELL",
+}
+"""Indices with listed US options, and the exchange the broker files each under (broker's product listings).
+
+A stock symbol needs no hint: the broker routes it by SMART. An index is found under its own exchange only.
+"""
+
+universe_table = sa.Table(
+    "universe",
+    metadata,
+    sa.Column("symbol", sa.String(32), primary_key=True),
+    sa.Column("sec_type", sa.String(8), nullable=False),
+    sa.Column("exchange", sa.String(32), nullable=False),
+    sa.Column("currency", sa.String(8), nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("added_at", sa.String(40), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UniverseEntry:
+    """A symbol of the universe and how the broker is asked for it."""
+
+    symbol: str
+    sec_type: str
+    exchange: str
+    currency: str
+    active: bool
+    added_at: datetime
+
+    @property
+    def instrument(self) -> Instrument:
+        """The words that resolve the underlying."""
+        return Instrument(self.symbol, self.sec_type, self.exchange, self.currency)
+
+
+def normalize(symbol: str) -> str:
+    """A symbol as the broker writes it: capitals, a blank for the class separator (`BRK.B` is `BRK B`).
+
+    Raises `ValueError` for text that cannot be a symbol.
+    """
+    text = " ".join(symbol.upper().replace(".", " ").split())
+    if not text or len(text) > 12 or not all(c.isalnum() or c in " -" for c in text):
+        raise ValueError(f"{symbol!r} is not a US stock, ETF or index symbol.")
+    return text
+
+
+def describe(symbol: str, sec_type: str | None = None, exchange: str | None = None) -> UniverseEntry:
+    """The entry a symbol would have: indices are known by name, the rest are stocks routed by SMART."""
+    name = normalize(symbol)
+    kind = sec_type or ("IND" if name in INDEX_EXCHANGES else "STK")
+    routed = INDEX_EXCHANGES.get(name, "CBOE") if kind == "IND" else "SMART"
+    return UniverseEntry(name, kind, exchange or routed, "USD", True, datetime.now(UTC))
+
+
+class Universe:
+    """Symbols in the state database at `url`."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = connect_state(url)
+
+    def add(self, symbols: Iterable[str], *, sec_type: str | None = None, exchange: str | None = None) -> list[UniverseEntry]:
+        """Make symbols active; a known symbol keeps how it is asked for unless told anew. Raises `ValueError`."""
+        entries = [describe(symbol, sec_type, exchange) for symbol in symbols]
+        with write_transaction(self._engine) as connection:
+            known = {row.symbol for row in connection.execute(sa.select(universe_table.c.symbol))}
+            for entry in {entry.symbol: entry for entry in entries}.values():
+                values: dict[str, object] = {"active": True}
+                if entry.symbol not in known or sec_type or exchange:
+                    values |= {"sec_type": entry.sec_type, "exchange": entry.exchange, "currency": entry.currency}
+                if entry.symbol in known:
+                    connection.execute(universe_table.update().where(universe_table.c.symbol == entry.symbol).values(**values))
+                else:
+                    connection.execute(universe_table.insert().values(symbol=entry.symbol, added_at=entry.added_at.isoformat(), **values))
+                    known.add(entry.symbol)
+        return [found for found in self.entries() if found.symbol in {entry.symbol for entry in entries}]
+
+    def remove(self, symbols: Iterable[str]) -> list[str]:
+        """Make symbols inactive; their data stays. Returns those that were active."""
+        names = [normalize(symbol) for symbol in symbols]
+        with write_transaction(self._engine) as connection:
+            active = universe_table.c.active.is_(True) & universe_table.c.symbol.in_(names)
+            gone = [row.symbol for row in connection.execute(sa.select(universe_table.c.symbol).where(active))]
+            connection.execute(universe_table.update().where(universe_table.c.symbol.in_(gone)).values(active=False))
+        return gone
+
+    def entries(self, *, active_only: bool = True) -> list[UniverseEntry]:
+        """The symbols, by name."""
+        query = sa.select(universe_table).order_by(universe_table.c.symbol)
+        if active_only:
+            query = query.where(universe_table.c.active.is_(True))
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [UniverseEntry(r.symbol, r.sec_type, r.exchange, r.currency, bool(r.active), datetime.fromisoformat(r.added_at)) for r in rows]
+
+    def resolve(self, symbols: Iterable[str] | None) -> list[UniverseEntry]:
+        """Entries of the given symbols (known or not), or all active ones when none are given."""
+        known = {entry.symbol: entry for entry in self.entries(active_only=False)}
+        if not symbols:
+            return [entry for entry in known.values() if entry.active]
+        names = list(dict.fromkeys(normalize(symbol) for symbol in symbols))
+        return [known.get(name) or describe(name) for name in names]

@@ -1,0 +1,19 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def recorded_market() -> Path:
+    """The folder of recorded real market data (`TRADING_ASSETS_RECORDED_MARKET`, else `../shared/market` beside the repository)."""
+    folder = Path(os.environ.get("TRADING_ASSETS_RECORDED_MARKET", REPOSITORY.parent / "shared" / "market"))
+    if not folder.is_dir():
+        pytest.skip(f"recorded market data is absent: there is no folder {folder} (set TRADING_ASSETS_RECORDED_MARKET to one)")
+    return folder

@@ -1,0 +1,220 @@
+"""The guide's repositories."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from trading_assets.repositories import (
+    ContractRepository,
+    EquityBarRepository,
+    InvalidFrame,
+    OptionBarRepository,
+    OptionChainSnapshotRepository,
+    ParquetStore,
+    choose_snapshot,
+)
+from trading_assets.repositories.frames import as_date
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
+from trading_assets.sessions import calculate_missing_windows, calendar
+from trading_assets_tests.repositories.frames import EXPIRY, NOON, bar, chain_row, contract_row, option_bar, table
+
+THURSDAY, FRIDAY, MONDAY = date(2014, 6, 5), date(2014, 6, 6), date(2014, 6, 9)
+CHRISTMAS_EVE = date(2015, 12, 24)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ParquetStore:
+    """Two symbols, three sessions of 2014 and one of 2015."""
+    store = ParquetStore(tmp_path / "data")
+    days = [THURSDAY, FRIDAY, MONDAY, CHRISTMAS_EVE]
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(d, 100.0 + i, symbol=s) for s in ("GOOG", "AAPL") for i, d in enumerate(days)]))
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(MONDAY, bar_size="1 hour", bar_count=12)]))
+    options = [option_bar(d, con_id=c, strike=float(c), right="CP"[c % 2]) for d in days for c in (1, 2)]
+    store.upsert(OPTION_BARS, table(OPTION_BARS, options))
+    chain = [chain_row(d, con_id=c, strike=float(c)) for d in (THURSDAY, MONDAY, CHRISTMAS_EVE) for c in (2, 1)]
+    store.upsert(OPTION_CHAINS, table(OPTION_CHAINS, chain))
+    contracts = [contract_row(d, s, NOON - timedelta(days=7)) for s in ("AAPL", "GOOG") for d in (FRIDAY, MONDAY)]
+    store.upsert(CONTRACTS, table(CONTRACTS, [*contracts, contract_row(CHRISTMAS_EVE, "AAPL", NOON)]))
+    return store
+
+
+def test_the_guides_example_of_historical_analysis(store: ParquetStore) -> None:
+    equity = EquityBarRepository(str(store.data_dir / "equity_bars"))
+    chains = OptionChainSnapshotRepository(store.data_dir / "option_chains")
+
+    bars = equity.load_symbol_data("AAPL", start_date=date(2014, 6, 6), end_date=date(2014, 12, 31))
+    chain = chains.load_chain_snapshot("AAPL", date(2014, 6, 9))
+
+    assert bars["session"].tolist() == [FRIDAY, MONDAY] and bars["close"].tolist() == [101.0, 102.0]
+    assert chain["strike"].tolist() == [1.0, 2.0]
+    assert len(equity.load_symbol_data("AAPL", bar_size="1 hour")) == 1
+    assert len(equity.load_symbol_data("AAPL")) == 4
+    assert len(equity.load(symbol="AAPL", trade_date="2014-06-09")) == 1
+    assert len(equity.load(trade_date=MONDAY)) == 2
+    assert len(equity.load(["AAPL", "GOOG"])) == 8
+    assert equity.load(symbol="AAPL", trade_date="2014-06-07").empty
+
+
+def test_the_guides_example_of_checking_before_requesting(store: ParquetStore) -> None:
+    repo = EquityBarRepository(store.data_dir / "equity_bars")
+    start, end = date(2014, 6, 4), date(2014, 6, 10)
+    present = repo.present_dates("AAPL", "1 day", start, end)
+    assert present == {THURSDAY, FRIDAY, MONDAY}
+    assert set(pd.bdate_range(start, end).date) - present == {start, end}
+    assert calculate_missing_windows(present, start, end) == [(start, start), (end, end)]
+    frame = pd.DataFrame({"date": [start, end], "open": 9.0, "high": 9.5, "low": 8.5, "close": 9.0, "volume": 100})
+    assert repo.save(frame, symbol="AAPL", bar_size="1 day").inserted == 2
+    assert repo.present_dates("AAPL", "1 day", start, end) == set(calendar().sessions(start, end))
+
+
+def test_frames_have_proper_types_and_dates_behave(store: ParquetStore) -> None:
+    frame = EquityBarRepository(data_dir=store.data_dir).load("AAPL")
+    types = {name: str(dtype) for name, dtype in frame.dtypes.items()}
+    assert types == {
+        "session": "date32[day][pyarrow]",
+        "symbol": "str",
+        "con_id": "int64",
+        "start": "datetime64[us, UTC]",
+        "bar_size": "str",
+        **dict.fromkeys(["open", "high", "low", "close", "volume", "wap"], "float64"),
+        "bar_count": "Int64",
+        "collected_at": "datetime64[us, UTC]",
+        "request_id": "int64",
+    }
+    assert len(frame[frame["session"] == MONDAY]) == 1
+    assert len(frame[frame["session"].isin([MONDAY, FRIDAY])]) == 2
+    assert len(frame[frame["session"] >= MONDAY]) == 2
+    assert set(frame["session"]) == {THURSDAY, FRIDAY, MONDAY, CHRISTMAS_EVE} and frame["session"].max() == CHRISTMAS_EVE
+    assert frame.groupby("session")["close"].sum().loc[MONDAY] == 102.0
+    assert frame.set_index("session").loc[MONDAY, "close"] == 102.0
+    empty = EquityBarRepository(data_dir=store.data_dir / "nothing").load("AAPL")
+    assert empty.empty and {name: str(dtype) for name, dtype in empty.dtypes.items()} == types
+
+
+def test_a_query_of_one_year_opens_no_other_file(store: ParquetStore) -> None:
+    (store.data_dir / "equity_bars/bar_size=1_day/2015.parquet").write_bytes(b"broken")
+    (store.data_dir / "option_bars/bar_size=1_day/2015-12.parquet").write_bytes(b"broken")
+    (store.data_dir / "option_chains/2015-12.parquet").write_bytes(b"broken")
+    bars, options = EquityBarRepository(store=store), OptionBarRepository(store=store)
+    assert len(bars.load_symbol_data("AAPL", "2014-01-01", "2014-12-31")) == 3
+    assert bars.present_dates("AAPL", "1 day", "2014-06-09", "2014-12-31") == {MONDAY}
+    assert len(options.load("AAPL", trade_date=MONDAY)) == 2
+    assert len(OptionChainSnapshotRepository(store=store).load_chain_snapshot("AAPL", MONDAY)) == 2
+    with pytest.raises(pa.ArrowInvalid):
+        bars.load_symbol_data("AAPL")
+
+
+def test_option_bars_by_contract_and_by_terms(store: ParquetStore) -> None:
+    repo = OptionBarRepository(store.data_dir / "option_bars")
+    assert repo.load("AAPL", con_id=1)["con_id"].unique().tolist() == [1]
+    assert len(repo.load_contract(2, MONDAY, MONDAY)) == 1
+    assert len(repo.load(con_id=[1, 2], trade_date=MONDAY)) == 2
+    assert repo.load("AAPL", expiry=EXPIRY, strike=2.0, right="C", start_date=FRIDAY)["session"].tolist() == [FRIDAY, MONDAY, CHRISTMAS_EVE]
+    assert len(repo.load(local_symbol="AAPL  160115P00001000")) == 4
+    assert repo.load("AAPL", expiry="2016-02-19").empty
+    assert len(repo.load_symbol_data("AAPL", "2014-06-06", "2014-06-09")) == 4
+    assert repo.present_dates("AAPL", "1 day", FRIDAY, MONDAY, con_id=1) == {FRIDAY, MONDAY}
+    assert repo.load("AAPL")["expiry"].iloc[0] == EXPIRY
+    with pytest.raises(ValueError, match="trade_date, or start_date and end_date"):
+        repo.load("AAPL", MONDAY, start_date=FRIDAY)
+
+
+def test_a_chain_is_of_exactly_the_session_asked_for_and_of_friday_on_a_weekend(store: ParquetStore) -> None:
+    repo = OptionChainSnapshotRepository(store.data_dir / "option_chains")
+    assert repo.load_chain_snapshot("AAPL", FRIDAY).empty
+    assert repo.load_chain_snapshot("GOOG", MONDAY).empty
+    assert repo.load_chain_snapshot("AAPL", "2014-06-08").empty, "Sunday belongs to Friday, which has no snapshot"
+    assert len(repo.load_chain_snapshot("AAPL", date(2015, 12, 25))) == 2
+    assert repo.sessions("AAPL") == [THURSDAY, MONDAY, CHRISTMAS_EVE] and repo.sessions("GOOG") == []
+    assert repo.present_dates("AAPL", FRIDAY, "2014-12-31") == {MONDAY}
+
+
+def test_the_snapshot_that_serves_a_session_is_its_own_else_the_next_else_the_last(store: ParquetStore) -> None:
+    repo = OptionChainSnapshotRepository(store.data_dir / "option_chains")
+    cases = {MONDAY: MONDAY, FRIDAY: MONDAY, date(2014, 5, 1): THURSDAY, date(2015, 12, 31): CHRISTMAS_EVE}
+    for as_of, session in cases.items():
+        snapshot = repo.latest_chain_snapshot("AAPL", as_of)
+        assert snapshot is not None and (snapshot.session, snapshot.exact) == (session, as_of == session)
+        assert snapshot.frame["session"].unique().tolist() == [session]
+    assert str(repo.latest_chain_snapshot("AAPL", FRIDAY)) == (
+        "AAPL chain for 2014-06-06: 2 contracts of 2014-06-09 (there is none of that session, this is the earliest after it)."
+    )
+    assert repo.latest_chain_snapshot("GOOG", FRIDAY) is None
+    assert choose_snapshot([], FRIDAY) is None
+
+
+def test_contracts_latest_and_when_verified(store: ParquetStore) -> None:
+    repo = ContractRepository(store.data_dir / "contracts")
+    latest, earlier = repo.latest("AAPL"), repo.get("AAPL", "2014-06-09")
+    assert latest and latest["session"] == CHRISTMAS_EVE and latest["con_id"] == 265598
+    assert earlier and earlier["session"] == MONDAY
+    as_of = repo.latest("AAPL", as_of=date(2014, 6, 8))
+    assert as_of and as_of["session"] == FRIDAY
+    assert repo.get("AAPL", THURSDAY) is None and repo.get("IBM") is None
+    assert repo.verified_at("AAPL") == NOON and repo.verified_at("GOOG") == NOON - timedelta(days=7) and repo.verified_at("IBM") is None
+    assert repo.latest_of()["session"].tolist() == [CHRISTMAS_EVE, MONDAY]
+    assert repo.latest_of(["AAPL"], as_of=FRIDAY)["session"].tolist() == [FRIDAY]
+    assert repo.symbols() == ["AAPL", "GOOG"] == EquityBarRepository(store=store).symbols()
+    assert len(repo.load("AAPL")) == 3 and len(repo.load(trade_date=MONDAY)) == 2 and len(repo.load_symbol_data("AAPL", MONDAY)) == 2
+    assert repo.present_dates("GOOG") == {FRIDAY, MONDAY}
+
+
+def test_a_users_bars_are_completed_from_what_the_lake_knows(store: ParquetStore) -> None:
+    repo = EquityBarRepository(store=store)
+    starts = pd.DatetimeIndex(["2014-06-10 09:30", "2014-06-10 10:30"], tz="America/New_York", name="date")
+    frame = pd.DataFrame({"open": 9, "high": 10, "low": 8, "close": 9, "volume": 5, "average": 9.1, "barCount": 3}, index=starts)
+    before = datetime.now(UTC)
+
+    assert repo.save(frame, symbol="AAPL", bar_size="1 hour").inserted == 2
+
+    saved = repo.load("AAPL", "2014-06-10", "1 hour")
+    assert saved["start"].tolist() == starts.tz_convert("UTC").tolist()
+    assert (saved["con_id"] == 265598).all() and (saved["request_id"] == 0).all() and (saved["collected_at"] >= before - timedelta(seconds=1)).all()
+    assert saved["wap"].tolist() == [9.1, 9.1] and saved["bar_count"].tolist() == [3, 3]
+    assert list(frame.columns)[-1] == "barCount", "the user's frame stays as it was"
+    assert repo.save(frame, symbol="NEW", bar_size="1 hour").inserted == 2 and (repo.load("NEW", bar_size="1 hour")["con_id"] == 0).all()
+
+
+def test_what_was_loaded_can_be_saved_and_changes_nothing(store: ParquetStore) -> None:
+    repo = EquityBarRepository(store=store)
+    assert repo.save(repo.load()).unchanged == 8
+    options = OptionBarRepository(store=store)
+    assert options.save(options.load(), bar_size="1 day").unchanged == 8
+    chains = OptionChainSnapshotRepository(store=store)
+    assert chains.save(chains.load_chain_snapshot("AAPL", MONDAY), symbol="AAPL", session=MONDAY).unchanged == 2
+    contracts = ContractRepository(store=store)
+    assert contracts.save(contracts.load()).unchanged == 5
+    assert repo.save(store.read(EQUITY_BARS, variants=["1 day"])).unchanged == 8, "an Arrow table, too"
+
+
+def test_what_cannot_be_completed_is_refused(store: ParquetStore) -> None:
+    repo = EquityBarRepository(store=store)
+    with pytest.raises(InvalidFrame, match="Column `symbol` has other values than the symbol given, GOOG"):
+        repo.save(repo.load("AAPL"), symbol="GOOG")
+    with pytest.raises(InvalidFrame, match="Column `bar_size` is missing"):
+        repo.save(repo.load("AAPL").drop(columns="bar_size"))
+    naive = pd.DataFrame({"open": 9.0, "high": 9.0, "low": 9.0, "close": 9.0, "volume": 1}, index=pd.DatetimeIndex(["2014-06-10 09:30"]))
+    with pytest.raises(InvalidFrame, match="without a time zone"):
+        repo.save(naive, symbol="AAPL", bar_size="1 hour")
+    holiday = pd.DataFrame({"date": [date(2014, 7, 4)], "open": 9.0, "high": 9.0, "low": 9.0, "close": 9.0, "volume": 1})
+    with pytest.raises(InvalidFrame, match="no value in `start`"):
+        repo.save(holiday, symbol="AAPL", bar_size="1 day")
+
+
+def test_a_repository_is_told_where_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"is not a folder of equity_bars: give .*/equity_bars, or data_dir="):
+        EquityBarRepository(tmp_path)
+    with pytest.raises(TypeError, match="needs one of"):
+        EquityBarRepository()
+    assert EquityBarRepository("equity_bars").store.data_dir == Path()
+
+
+def test_days_are_dates_texts_and_midnights() -> None:
+    assert as_date("2014-06-09") == as_date(MONDAY) == as_date(datetime(2014, 6, 9)) == as_date(pd.Timestamp("2014-06-09")) == MONDAY  # noqa: DTZ001
+    with pytest.raises(ValueError, match="is an instant, and an exchange date is wanted"):
+        as_date(NOON)
