@@ -111,13 +111,13 @@ def measure(count: int, *, paced: bool, latency: float) -> dict[str, Any]:
             journal = Journal(settings.state_url)
             requests = histories(count)
             with Broker(settings, journal) as broker:
-                began = time.perf_counter()
+                began, worked = time.perf_counter(), time.process_time()
                 results = broker.run(requests, planned_at=datetime.now(UTC))
-                seconds = time.perf_counter() - began
+                seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - worked
             journal.close()
         assert all(len(result.payload["bars"]) == BARS for result in results), "a history came back short"
         here.send("stop")
-        return {"requests": count, "seconds": seconds, **here.recv()}
+        return {"requests": count, "seconds": seconds, "cpu_seconds": cpu_seconds, **here.recv()}
     finally:
         process.join(10)
         process.kill()

@@ -6,6 +6,7 @@ Sources, strongest first: arguments, environment (`TRADING_ASSETS_*`), `trading_
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -110,15 +111,17 @@ class Settings(BaseSettings):
         return timedelta(days=self.contract_verify_days)
 
     def environment(self) -> dict[str, str]:
-        """Environment variables from which a child process builds equal settings."""
+        """Environment variables from which a child process builds the same settings, in whatever folder it works."""
         given: dict[str, Any] = self.model_dump(mode="json", exclude_none=True, exclude={"data_dir_setting"})
         pairs = {f"TRADING_ASSETS_{name.upper()}": _text(value) for name, value in given.items()}
-        return {**pairs, "TRADING_ASSETS_DATA_DIR": str(self.data_dir)}
+        pairs["TRADING_ASSETS_DATA_DIR"] = str(self.data_dir)
+        pairs["TRADING_ASSETS_RECORDED_MARKET"] = str(self.recorded_market.expanduser().absolute())
+        if self.market != "generated":
+            pairs["TRADING_ASSETS_MARKET"] = str(Path(self.market).expanduser().absolute())
+        return pairs
 
 
 def _text(value: Any) -> str:
-    import json
-
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -13,9 +13,7 @@ from trading_assets.resources.archive import ArchiveResource
 
 
 @dg.asset(**asset_policy("option_chains", group="reference", kinds={"ibkr"}))
-def option_chains(
-    context: dg.AssetExecutionContext, config: OptionChainsConfig, archive: ArchiveResource, contracts: DatasetView
-) -> Iterator[Any]:
+def option_chains(context: dg.AssetExecutionContext, config: OptionChainsConfig, archive: ArchiveResource, contracts: DatasetView) -> Iterator[Any]:
     """Every listed option contract of the wanted expiries, with quotes, greeks and open interest of the selected ones.
 
     A snapshot: collected for the current session only; a missed one is lost for good. The listing is read once, then

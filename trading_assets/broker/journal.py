@@ -39,6 +39,14 @@ _IN_CHUNK = 500
 _ANSWERS = [kind.value for kind in OutcomeKind if kind.answers]
 
 
+_OPEN_ROW = t.update().where(t.c.id == sa.bindparam("row"), t.c.state != "done")
+_MARK_SENT = _OPEN_ROW.values(state="sent", **{name: sa.bindparam(name) for name in ("attempt", "sent_at")})
+_MARK_DONE = _OPEN_ROW.values(
+    state="done",
+    **{name: sa.bindparam(name) for name in ("outcome", "code", "text", "rows", "response", "attempt", "sent_at", "finished_at", "duration")},
+)
+
+
 class ClaimState(StrEnum):
     """What a claim came to."""
 
@@ -136,13 +144,9 @@ class Journal:
             return
         with write_transaction(self.engine, durable=bool(finished)) as connection:
             if sent:
-                mark = t.update().where(t.c.id == sa.bindparam("row"), t.c.state != "done")
-                values = [{"row": row, "attempt": attempt, "sent_at": at} for row, attempt, at in sent]
-                connection.execute(mark.values(state="sent", attempt=sa.bindparam("attempt"), sent_at=sa.bindparam("sent_at")), values)
+                connection.execute(_MARK_SENT, [{"row": row, "attempt": attempt, "sent_at": at} for row, attempt, at in sent])
             if finished:
-                end = t.update().where(t.c.id == sa.bindparam("row"), t.c.state != "done")
-                names = ("outcome", "code", "text", "rows", "response", "attempt", "sent_at", "finished_at", "duration")
-                connection.execute(end.values(state="done", **{name: sa.bindparam(name) for name in names}), [_end_values(f) for f in finished])
+                connection.execute(_MARK_DONE, [_end_values(f) for f in finished])
 
     def sent(self, request_ids: Iterable[int], *, attempt: int = 1) -> None:
         """Mark rows as sent now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 
 from trading_assets.broker.collectors import BarsCollector, Collector, ContractCollector, HeadTimestampCollector, ParameterCollector
@@ -23,6 +23,8 @@ from trading_assets.settings import Settings
 
 EPOCH_SECONDS = 2
 """`formatDate`: times of intraday bars as epoch seconds. The other form carries the zone of TWS or of the instrument."""
+
+_INSTRUMENT_FIELDS = tuple(field.name for field in fields(Instrument))
 
 _NO_END = datetime.min.replace(tzinfo=UTC)
 
@@ -94,4 +96,4 @@ def end_text(request: BarsRequest) -> str:
 
 
 def _contract(instrument: Instrument) -> Contract:
-    return contract_of(**asdict(instrument))
+    return contract_of(**{name: getattr(instrument, name) for name in _INSTRUMENT_FIELDS})

@@ -3,7 +3,7 @@
 `Ledger` holds the transactions (blocking, for a database thread); `Pacer` is what the client's event loop awaits. All
 processes that share the state database and the endpoint share the limits. The arithmetic is in `broker.windows`.
 
-- **Messages**: a process takes a few evenly spaced instants and sends at them. One it misses by more than
+- **Messages**: a process takes a few spread instants and sends at them. One it misses by more than
   `LATE_LIMIT` is thrown away: sent late, it would fall together with the next process's.
 - **Small bars**: the window rules over the sends of the last ten minutes, decided together with the message's instant.
   The process that has waited longest goes first.
@@ -14,6 +14,7 @@ processes that share the state database and the endpoint share the limits. The a
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -25,7 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from trading_assets.broker.owners import bury
-from trading_assets.broker.requests import PacingClass, Request
+from trading_assets.broker.requests import BarsRequest, PacingClass, Request
 from trading_assets.broker.state import database_now, write_transaction
 from trading_assets.broker.tables import pacing_queue, pacing_rate, pacing_slots, pacing_small
 from trading_assets.broker.windows import LONG_WINDOW, WINDOW_MARGIN, SmallRules, SmallSend, Stake, message_slots, rebalanced, small_ready_at
@@ -34,10 +35,17 @@ from trading_assets.settings import Settings
 T = TypeVar("T")
 
 LATE_LIMIT = 0.025
-"""Seconds a message may leave after its slot: about the distance of two slots at 48 a second, so at most one extra falls into a second."""
+"""Seconds a message may leave after its slot. Any second then holds at most 50 messages at 48 a second: 49 by
+`windows.message_slots`, and one that comes late over its edge."""
+
+CLOCK_RELIC = 60.0
+"""Seconds ahead from which a stored slot is not believed."""
 
 SLOTS_AHEAD = 8
 """Message slots taken at once at most: 0.17 s at 48 a second, short enough that processes alternate."""
+
+REFILL_AT = 2
+"""Slots left at which the next ones are fetched, in the background: 40 ms at 48 a second, ten times a transaction."""
 
 REBALANCE_INTERVAL = 0.25
 """Seconds between two looks at the other processes' stakes while requests are open or waiting."""
@@ -62,6 +70,13 @@ RESOURCES = {
 }
 
 
+def question(request: Request) -> str:
+    """What the broker sees of a small-bar request: the unit of its rule on identical requests."""
+    if isinstance(request, BarsRequest):
+        return f"{request.contract_tick_key}|{request.bar_size}|{request.use_rth}|{request.end.isoformat()}|{request.duration}"
+    return f"{type(request).kind}|{request.contract_tick_key}"
+
+
 class Ledger:
     """The transactions of pacing for one owner and one endpoint (`host:port`)."""
 
@@ -78,7 +93,7 @@ class Ledger:
         with write_transaction(self._engine, durable=False) as connection:
             now = database_now(connection)
             here = time.monotonic()
-            return [here + (at - now) for at in self._take(connection, count, now)]
+            return [here + (at - now) for at in self._take(connection, count, now, self._recent(connection, now))]
 
     def take_small(self, request: Request) -> tuple[bool, float]:
         """Take a small-bar permit with its message slot: `(True, instant)`, or `(False, instant to ask again)` with nothing taken.
@@ -89,12 +104,13 @@ class Ledger:
             now = database_now(connection)
             here = time.monotonic()
             mine = pacing_queue.c.endpoint == self._endpoint, pacing_queue.c.owner == self._owner
-            ready = max(self._small_ready(connection, request, now), self._next_slot(connection, now))
+            recent = self._recent(connection, now)
+            ready = max(self._small_ready(connection, request, now), message_slots(recent, now, self._rate, 1)[0][0])
             first = self._first_in_queue(connection, now)
             if ready - now > SMALL_HORIZON or first != self._owner:
                 return False, here + (max(0.05, ready - now) if first == self._owner else REBALANCE_INTERVAL)
-            at = self._take(connection, 1, ready)[0]
-            row = {"endpoint": self._endpoint, "at": at, "key": request.key, "contract_tick_key": request.contract_tick_key}
+            at = self._take(connection, 1, ready, recent)[0]
+            row = {"endpoint": self._endpoint, "at": at, "key": question(request), "contract_tick_key": request.contract_tick_key}
             connection.execute(pacing_small.insert().values(weight=request.weight, **row))
             connection.execute(pacing_queue.delete().where(*mine))
             return True, here + (at - now)
@@ -118,16 +134,18 @@ class Ledger:
                 connection.execute(pacing_slots.insert().values(held=held, wanted=in_use + waiting, **row))
             return held, target
 
-    def _next_slot(self, connection: sa.Connection, now: float) -> float:
-        stored = connection.execute(sa.select(pacing_rate.c.next_at).where(pacing_rate.c.endpoint == self._endpoint)).scalar_one_or_none()
-        # A stored instant far ahead is a relic of a clock that was set back: no process takes slots that far away.
-        return now if stored is None or stored > now + 60.0 else max(now, stored)
+    def _recent(self, connection: sa.Connection, now: float) -> list[float]:
+        stored = connection.execute(sa.select(pacing_rate.c.recent).where(pacing_rate.c.endpoint == self._endpoint)).scalar_one_or_none()
+        slots = json.loads(stored) if stored else []
+        # An instant far ahead is a relic of a clock that was set back: no process takes slots that far away.
+        return [at for at in slots if at < now + CLOCK_RELIC]
 
-    def _take(self, connection: sa.Connection, count: int, now: float) -> list[float]:
-        slots, next_at = message_slots(self._next_slot(connection, now), now, self._rate, count)
-        updated = connection.execute(pacing_rate.update().where(pacing_rate.c.endpoint == self._endpoint).values(next_at=next_at))
+    def _take(self, connection: sa.Connection, count: int, now: float, recent: list[float]) -> list[float]:
+        slots, latest = message_slots(recent, now, self._rate, count)
+        stored = json.dumps([round(at, 6) for at in latest])
+        updated = connection.execute(pacing_rate.update().where(pacing_rate.c.endpoint == self._endpoint).values(recent=stored))
         if not updated.rowcount:
-            connection.execute(pacing_rate.insert().values(endpoint=self._endpoint, next_at=next_at))
+            connection.execute(pacing_rate.insert().values(endpoint=self._endpoint, recent=stored))
         return slots
 
     def _small_ready(self, connection: sa.Connection, request: Request, now: float) -> float:
@@ -135,7 +153,7 @@ class Ledger:
         connection.execute(pacing_small.delete().where(pacing_small.c.endpoint == self._endpoint, pacing_small.c.at < oldest))
         query = sa.select(pacing_small).where(pacing_small.c.endpoint == self._endpoint)
         history = [SmallSend(row.at, row.key, row.contract_tick_key, row.weight) for row in connection.execute(query)]
-        return small_ready_at(history, request.key, request.contract_tick_key, request.weight, now, self._rules)
+        return small_ready_at(history, question(request), request.contract_tick_key, request.weight, now, self._rules)
 
     def _first_in_queue(self, connection: sa.Connection, now: float) -> str:
         """The owner that has waited longest for a small-bar permit; this one enters the queue if it is not in it."""
@@ -168,6 +186,8 @@ class Pacer:
         self._ledger = ledger
         self._database = database
         self._ahead: deque[float] = deque()
+        self._lookahead = 1
+        self._refill: asyncio.Task[None] | None = None
         self._order = asyncio.Lock()
         self._waiting = 0
         shared = ledger is not None
@@ -205,12 +225,27 @@ class Pacer:
                 return
 
     async def _next_slot(self, ledger: Ledger, loop: asyncio.AbstractEventLoop, more: int) -> float:
-        while self._ahead:
-            at = self._ahead.popleft()
-            if at >= loop.time() - LATE_LIMIT:
+        while True:
+            while self._ahead and self._ahead[0] < loop.time() - LATE_LIMIT:
+                self._ahead.popleft()
+                self._lookahead = max(1, self._lookahead // 2)  # taken too far ahead: what goes unused is lost to everybody
+            wanted = min(self._lookahead, self._waiting + more)
+            if self._ahead:
+                at = self._ahead.popleft()
+                if len(self._ahead) < REFILL_AT and wanted > 1:
+                    self._start_refill(ledger, wanted)
                 return at
-        self._ahead.extend(await self._run(ledger.take_messages, max(1, min(SLOTS_AHEAD, self._waiting + more))))
-        return self._ahead.popleft()
+            self._start_refill(ledger, max(1, wanted))
+            if self._refill is not None:
+                await asyncio.shield(self._refill)
+
+    def _start_refill(self, ledger: Ledger, count: int) -> None:
+        async def refill() -> None:
+            self._ahead.extend(await self._run(ledger.take_messages, count))
+            self._lookahead = min(SLOTS_AHEAD, self._lookahead + 1)
+
+        if self._refill is None or self._refill.done():
+            self._refill = asyncio.get_running_loop().create_task(refill())
 
     async def acquire(self, pacing_class: PacingClass) -> None:
         """Wait for a slot of that class, first come first served."""

@@ -27,6 +27,11 @@ _OPEN_INTEREST_TICK = "101"
 SETTLE = 2.0
 """Seconds without a new tick after which a quote that has its prices is taken as it is: far options never get greeks."""
 
+GATHER = 0.05
+"""Seconds to take along what comes in the same breath as the last awaited tick (close, volume)."""
+
+_DONE = {"nothing more is awaited"}
+
 _CHECK_INTERVAL = 0.1
 """Seconds between two looks whether a quote has become quiet."""
 
@@ -112,7 +117,8 @@ class QuoteCollector(Collector):
     def _ticked(self) -> None:
         self.touch()
         if all(name in self._fields for name in self._wanted):
-            self._deliver()
+            self._wanted = _DONE
+            self._loop.call_later(GATHER, self._deliver)
         elif not self._settles:
             self._settles = True
             self._loop.call_later(_CHECK_INTERVAL, self._look)

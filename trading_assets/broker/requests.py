@@ -7,7 +7,7 @@ stores them (`as_record` / `from_record`), the planner makes them (`planning`).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -106,7 +106,8 @@ class Request:
 
     def as_record(self) -> dict[str, Any]:
         """A JSON-able record from which `from_record` builds an equal request."""
-        record = asdict(self)
+        record = {field.name: getattr(self, field.name) for field in fields(self)}  # `asdict` copies deeply: ten times the cost
+        record["instrument"] = {field.name: getattr(self.instrument, field.name) for field in fields(self.instrument)}
         record["kind"] = type(self).kind
         for name, value in record.items():
             if isinstance(value, datetime):

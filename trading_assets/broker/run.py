@@ -25,7 +25,7 @@ from trading_assets.broker.collectors import Collector
 from trading_assets.broker.errors import BrokerError, BrokerUnavailable, PacingExhausted
 from trading_assets.broker.journal import Claim, ClaimState, Journal
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.pacing import SLOTS_AHEAD, Pacer
+from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.requests import PacingClass, Request
 from trading_assets.broker.writer import Ended, Sent, Writer
 from trading_assets.reliability import BreakerOpen, CircuitBreaker, Phase, RetryConfig
@@ -123,11 +123,11 @@ class Run:
         helpers = [asyncio.create_task(self._claim_on()), asyncio.create_task(self._watch())]
         sender = asyncio.create_task(self._dispatch())
         try:
-            await asyncio.wait({sender, *helpers}, return_when=asyncio.FIRST_EXCEPTION)
-            for task in (sender, *helpers):
-                if task.done():
+            working = {sender, *helpers}
+            while not sender.done():
+                done, working = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
                     task.result()
-            await sender
         finally:
             for task in (sender, *helpers):
                 task.cancel()
@@ -176,7 +176,7 @@ class Run:
             await asyncio.sleep(WATCH_INTERVAL)
             watched = list(self._waiting)
             if watched and await self._run(self._journal.moved, watched):
-                jobs = [self._waiting.pop(row) for row in watched if row in self._waiting]
+                jobs = [self._waiting.pop(row) for row in watched]
                 await self._claim(sorted(jobs))
 
     # sending
@@ -241,7 +241,7 @@ class Run:
             if pacing is PacingClass.SMALL_HISTORY:
                 await pacer.small_message(request)
             else:
-                await pacer.message(more=min(len(self._ready), pacer.free_slots(pacing), SLOTS_AHEAD))
+                await pacer.message(more=min(len(self._ready), pacer.free_slots(pacing)))
             collector = client.send(request)
         except BaseException as error:
             pacer.release(pacing)
@@ -277,9 +277,11 @@ class Run:
     # ends
 
     def _sends_again(self, job: Job, outcome: Outcome) -> bool:
-        """Queue a failed request again, unless it has had its attempts or the run is stopped."""
+        """Whether a failed request has no end yet: it is queued again, or, when the run stops, left for the next run."""
         if not outcome.kind.retryable:
             return False
+        if self._error is not None:
+            return True
         if job.tries < self._max_attempts:
             self._loop.call_later(self._wait(job, outcome), self._requeue, job)
             return True
@@ -335,6 +337,7 @@ class Run:
     def _stop(self, error: BrokerError) -> None:
         if self._error is None:
             self._error = error
+            self._loop.create_task(self._notify())
 
     def _fail_from_thread(self, error: BaseException) -> None:
         def stop() -> None:
@@ -342,7 +345,6 @@ class Run:
                 if task in self._open:
                     task.cancel()
             self._stop(BrokerError(f"The journal could not be written ({error}). Nothing more is sent."))
-            self._loop.create_task(self._notify())
 
         self._loop.call_soon_threadsafe(stop)
 

@@ -85,7 +85,7 @@ pacing_rate = sa.Table(
     "pacing_rate",
     metadata,
     sa.Column("endpoint", sa.Text, primary_key=True),
-    sa.Column("next_at", sa.Double, nullable=False, doc="The first message slot nobody has taken"),
+    sa.Column("recent", sa.Text, nullable=False, doc="JSON: the latest message slots taken, in order"),
 )
 
 pacing_slots = sa.Table(

@@ -14,8 +14,17 @@ from rich.table import Table
 
 from trading_assets.collecting.report import CollectionReport, Problem
 
-console = Console(highlight=False)
-stderr = Console(stderr=True, highlight=False)
+WIDTH_OF_FILES = 160
+"""Columns where the output is no terminal: tables stay whole in logs."""
+
+
+def _console(*, error: bool) -> Console:
+    found = Console(stderr=error, highlight=False)
+    return found if found.is_terminal else Console(stderr=error, highlight=False, width=WIDTH_OF_FILES)
+
+
+console = _console(error=False)
+stderr = _console(error=True)
 
 PROBLEMS_SHOWN = 12
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,19 @@ import typer
 
 from trading_assets.cli.output import Failed, console
 from trading_assets.settings import BrokerKind, Settings
+
+KNOWN_WARNINGS = ",".join(
+    f"ignore:{begins}"
+    for begins in (
+        "Function `dev_command` is superseded",  # `dg dev` needs a project layout of its own
+        "Parameter `backfill_policy` of function `asset` is currently in beta",
+        "Parameter `backfill_policy` of initializer",
+    )
+)
+"""Dagster's notices about parts this platform uses knowingly, silenced by name."""
+
+STOP_TIMEOUT = 30.0
+"""Seconds Dagster may take to stop its services before they are killed."""
 
 READY_TIMEOUT = 60.0
 """Seconds a simulator may take to say that it serves: it imports, and reads its market."""
@@ -88,7 +102,7 @@ def up(
 
     settings = Settings()
     home = dagster_home(settings)
-    environment = {**os.environ, **settings.environment(), "DAGSTER_HOME": str(home)}
+    environment = {**os.environ, **settings.environment(), "DAGSTER_HOME": str(home), "PYTHONWARNINGS": KNOWN_WARNINGS}
     simulator = None
     if settings.broker is BrokerKind.SIMULATED and settings.ib_port is None:
         simulator, ready = _start_simulator(settings)
@@ -96,16 +110,41 @@ def up(
         console.print(f"Simulated TWS on port {ready['port']} ({ready['market']} market, now {ready['now']}).")
     command = [sys.executable, "-m", "dagster", "dev", "-m", "trading_assets.definitions", "--host", host, "--port", str(port)]
     console.print(f"Dagster UI: http://{host}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.")
-    dagster = subprocess.Popen(command, env=environment)
-    previous = {number: signal.signal(number, lambda *_: dagster.send_signal(signal.SIGINT)) for number in (signal.SIGINT, signal.SIGTERM)}
+    # In its own folder: a dagster.yaml in the working directory would be warned about.
+    # A session of its own: whatever Dagster starts can be ended with it.
+    dagster = subprocess.Popen(command, env=environment, cwd=home, start_new_session=True)
+    previous = {number: signal.signal(number, lambda *_: dagster.terminate()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return int(dagster.wait() not in (0, -signal.SIGINT, 130))
+        return int(dagster.wait() not in (0, -signal.SIGTERM, 128 + signal.SIGTERM))
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        if simulator is not None:
-            simulator.terminate()
-            simulator.wait(READY_TIMEOUT)
+        _end(dagster, simulator)
+
+
+def _end(dagster: subprocess.Popen[bytes], simulator: subprocess.Popen[str] | None) -> None:
+    """Leave no process behind."""
+    try:
+        os.killpg(dagster.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+    else:
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while _group_alive(dagster.pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if _group_alive(dagster.pid):
+            os.killpg(dagster.pid, signal.SIGKILL)
+    if simulator is not None:
+        simulator.terminate()
+        simulator.wait(READY_TIMEOUT)
+
+
+def _group_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _start_simulator(settings: Settings) -> tuple[subprocess.Popen[str], dict[str, str]]:

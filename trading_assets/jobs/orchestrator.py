@@ -120,9 +120,7 @@ class DataPipelineOrchestrator:
         names = [normalize(symbol) for symbol in symbols] if symbols else []
         return self._operate("daily_update", names, UPDATE_LOOKBACK_DAYS, _merged({}, options))
 
-    def backfill(
-        self, symbols: Sequence[str] | None, first: date, last: date, options: Mapping[str, Mapping[str, Any]] | None = None
-    ) -> Operation:
+    def backfill(self, symbols: Sequence[str] | None, first: date, last: date, options: Mapping[str, Mapping[str, Any]] | None = None) -> Operation:
         """Bars of the sessions from `first` to `last`, in one run. Raises `ValueError` when no session lies between them."""
         sessions = calendar().sessions(first, last)
         if not sessions:

@@ -8,10 +8,10 @@ from datetime import date
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 _INK = "#1f3a5f"
-_CALL, _PUT = "#1b7f5c", "#b3423a"
 
 
 def closes_png(bars: pa.Table, symbols: int) -> bytes:
@@ -41,18 +41,22 @@ def price_path_png(bars: pd.DataFrame, title: str) -> bytes:
 
 
 def smile_png(chain: pd.DataFrame, title: str) -> bytes:
-    """Implied volatility over strike for up to four expiries (columns `expiry`, `strike`, `right`, `implied_volatility`, `underlying_price`)."""
+    """Implied volatility over strike for up to four later expiries.
+
+    Columns: `session`, `expiry`, `strike`, `right`, `implied_volatility`, `underlying_price`.
+    """
     figure = Figure(figsize=(9, 4.8), dpi=110)
     axes = figure.subplots()
     known = chain.dropna(subset=["implied_volatility"])
+    known = known[known["expiry"] > known["session"]]
     expiries: list[date] = sorted(known["expiry"].unique())
     picked = expiries if len(expiries) <= 4 else [expiries[round(i * (len(expiries) - 1) / 3)] for i in range(4)]
     for shade, expiry in enumerate(picked):
-        for right, colour, marker in (("C", _CALL, "o"), ("P", _PUT, "s")):
+        colour = colormaps["viridis"](0.9 * shade / max(1, len(picked) - 1))
+        for right, marker, style in (("C", "o", "-"), ("P", "v", ":")):
             rows = known[(known["expiry"] == expiry) & (known["right"] == right)].sort_values("strike")
-            alpha = 1.0 - 0.2 * shade
             label = f"{expiry} {'calls' if right == 'C' else 'puts'}"
-            axes.plot(rows["strike"], rows["implied_volatility"] * 100, marker=marker, markersize=3.5, color=colour, alpha=alpha, linewidth=1, label=label)
+            axes.plot(rows["strike"], rows["implied_volatility"] * 100, style, marker=marker, markersize=4, color=colour, linewidth=1.2, label=label)
     if not known.empty:
         axes.axvline(float(known["underlying_price"].iloc[0]), color="grey", linewidth=0.8, linestyle="--")
     axes.legend(frameon=False, fontsize=8, ncols=2)

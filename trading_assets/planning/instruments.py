@@ -24,7 +24,8 @@ INDEX_EXCHANGES: Mapping[str, str] = {
     "XND": "NASDAQ",
     "RUT": "RUSSELL",
 }
-"""Indices with listed US options, and the exchange the broker files each under (broker's product listings).
+"""Indices with listed US options, and the exchange the broker files each under. SPX is on record; the others are common
+knowledge, not checked against a live TWS: the universe takes another exchange when told.
 
 A stock symbol needs no hint: the broker routes it by SMART. An index is found under its own exchange only.
 """

@@ -18,6 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trading_assets.broker.payloads import ParameterRecord
 
+AM_SETTLED = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"})
+"""Trading classes settled by the opening prices of the session after their last trading day. SPX is on record (limits.md);
+the others are common knowledge, not checked against a live TWS. A class missing here costs at most a contract that
+expires within four days of `min_days_to_expiry`."""
+
 
 class SelectionRules(BaseModel):
     """Which contracts of an underlying are wanted. The defaults hold the liquid middle of the next six weeks."""
@@ -65,14 +70,19 @@ class SelectionRules(BaseModel):
 def wanted_expiries(parameters: Iterable[ParameterRecord], rules: SelectionRules, session: date) -> list[str]:
     """The last trading days (`YYYYMMDD`, sorted) whose contracts are to be listed.
 
-    The broker's parameters give last trading days. An AM-settled contract expires on the session after, so that a last
-    trading day up to four calendar days short of `min_days_to_expiry` is listed too; `select_contracts` decides by the expiry.
+    The broker's parameters give last trading days. An AM-settled contract expires on the session after: of those classes
+    a last trading day up to four calendar days short of `min_days_to_expiry` is listed too, and `select_contracts`
+    decides by the expiry.
     """
-    earliest = max(session, session + timedelta(days=rules.min_days_to_expiry - 4))
     latest = session + timedelta(days=rules.max_days_to_expiry)
-    classes = rules.trading_classes
-    days = {day for record in parameters if classes is None or record["trading_class"] in classes for day in record["expirations"]}
-    return sorted(day for day in days if earliest <= parse_day(day) <= latest)
+    wanted: set[str] = set()
+    for record in parameters:
+        if rules.trading_classes is not None and record["trading_class"] not in rules.trading_classes:
+            continue
+        slack = 4 if record["trading_class"] in AM_SETTLED else 0
+        earliest = max(session, session + timedelta(days=rules.min_days_to_expiry - slack))
+        wanted.update(day for day in record["expirations"] if earliest <= parse_day(day) <= latest)
+    return sorted(wanted)
 
 
 def select_contracts(listing: pa.Table, spot: float | None, session: date, rules: SelectionRules) -> set[int]:

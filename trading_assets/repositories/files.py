@@ -14,8 +14,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
@@ -133,16 +135,22 @@ def file_schema(dataset: Dataset) -> pa.Schema:
     return pa.schema(fields, {"schema_version": str(SCHEMA_VERSION), "writer_version": __version__, "dataset": dataset.name})
 
 
-def write_file(path: Path, dataset: Dataset, table: pa.Table, order: np.ndarray | None = None) -> None:
-    """Replace `path` by the rows of `table` (the dataset's schema), taken in `order` if given (row positions).
+class Rows(Protocol):
+    """Rows that can be taken by position."""
 
-    Rows are taken one row group at a time, so that sorting needs no second copy of the table.
+    def take(self, positions: npt.NDArray[np.int64]) -> pa.Table:
+        """The rows at those positions, in that order, in the dataset's schema."""
+
+
+def write_file(path: Path, dataset: Dataset, rows: Rows, order: npt.NDArray[np.int64]) -> None:
+    """Replace `path` by the rows at the positions `order`.
+
+    They are taken one row group at a time: sorting needs no second copy of a large table.
     """
     schema = file_schema(dataset)
     with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd", version="2.6", write_page_checksum=True) as writer:
-        for begin in range(0, table.num_rows, ROW_GROUP_ROWS):
-            part = table.slice(begin, ROW_GROUP_ROWS) if order is None else table.take(pa.array(order[begin : begin + ROW_GROUP_ROWS]))
-            writer.write_table(part.cast(schema), row_group_size=ROW_GROUP_ROWS)
+        for begin in range(0, len(order), ROW_GROUP_ROWS):
+            writer.write_table(rows.take(order[begin : begin + ROW_GROUP_ROWS]).cast(schema), row_group_size=ROW_GROUP_ROWS)
 
 
 def read_file(path: Path, dataset: Dataset, columns: Sequence[str] | None = None, where: pads.Expression | None = None) -> pa.Table:

@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from trading_assets.repositories.schemas import Dataset
-from trading_assets.repositories.validation import InvalidFrame
+from trading_assets.repositories.validation import InvalidFrame, naive_time
 from trading_assets.sessions import calendar, session_date
 
 GIVEN_BY_USER = 0
 """`request_id` of rows that no request brought."""
 
-ALIASES = {"date": "start", "time": "start", "average": "wap", "barCount": "bar_count"}
+TIMES = ("date", "time", "datetime")
+ALIASES = {**dict.fromkeys(TIMES, "start"), "average": "wap", "barCount": "bar_count"}
 """Names of bar columns in the client libraries (`ib_insync.util.df`, `ibapi`) and ours."""
 
 DAY = pd.ArrowDtype(pa.date32())
@@ -76,7 +77,7 @@ def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any
     if problems:
         raise InvalidFrame(dataset, problems)
     if "start" in dataset.schema.names:
-        frame = _times(frame)
+        frame = _times(dataset, frame)
     for column in dataset.columns:
         if column.name not in frame and column.nullable:
             frame[column.name] = pd.Series([None] * len(frame), index=frame.index, dtype=object)
@@ -90,7 +91,7 @@ def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any
 def _named(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame (a copy) with our column names, an index that carries data turned into columns."""
     frame = frame.copy()
-    if isinstance(frame.index, pd.DatetimeIndex) and not {"start", *ALIASES} & set(frame.columns):
+    if isinstance(frame.index, pd.DatetimeIndex) and not {"start", *TIMES} & set(frame.columns):
         frame = frame.rename_axis(index="start")
     carries_data = any(name in dataset.schema.names for name in frame.index.names if name)
     frame = frame.reset_index(drop=not carries_data)
@@ -99,12 +100,15 @@ def _named(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.rename(columns={theirs: ours for theirs, ours in ALIASES.items() if theirs in frame.columns and ours not in frame.columns})
 
 
-def _times(frame: pd.DataFrame) -> pd.DataFrame:
+def _times(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
     """`session` from aware starts; starts of daily bars, given as dates, from their session's open."""
     if "start" in frame and "session" not in frame:
         if _holds_dates(frame["start"]):
             frame = frame.rename(columns={"start": "session"})
-        elif isinstance(frame["start"].dtype, pd.DatetimeTZDtype) or frame["start"].dtype == object:
+        else:
+            for position, start in enumerate(frame["start"]):
+                if not isinstance(start, datetime) or start.tzinfo is None:
+                    raise InvalidFrame(dataset, [f"Column `start`: {naive_time(position, start)}"])
             frame["session"] = pd.Series([session_date(start) for start in frame["start"]], index=frame.index, dtype=DAY)
     daily = "bar_size" in frame and bool((frame["bar_size"] == "1 day").all())
     if "session" in frame and "start" not in frame and daily:

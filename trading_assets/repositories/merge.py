@@ -22,23 +22,65 @@ Mask = npt.NDArray[np.bool_]
 Wins = Callable[[pa.Table, pa.Table], Mask]
 """Given the stored rows and, beside each, the new row of the same key, says which new rows take the place of the stored."""
 
+SLICE_ROWS = 65_536
+"""Rows taken at once where there may be millions: taking holds each row two more times for a moment."""
+
 _LARGEST_CODE = 2**62
+
+
+def contiguous(table: pa.Table) -> pa.Table:
+    """The table with one chunk a column, so that rows are taken fast. A column's chunks are freed before the next is copied."""
+    schema, columns = table.schema, []
+    for _ in schema:
+        columns.append(table.column(0).combine_chunks())
+        table = table.remove_column(0)
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Two tables of the same columns, one after the other, without a copy of either: rows are taken by position in the whole."""
+
+    stored: pa.Table
+    new: pa.Table
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of both."""
+        return int(self.stored.num_rows + self.new.num_rows)
+
+    def take(self, positions: Positions) -> pa.Table:
+        """The rows at those positions, in that order."""
+        from_stored = positions < self.stored.num_rows
+        if from_stored.all():
+            return self.stored.take(pa.array(positions))
+        if not from_stored.any():
+            return self.new.take(pa.array(positions - self.stored.num_rows))
+        parts = [self.stored.take(pa.array(positions[from_stored])), self.new.take(pa.array(positions[~from_stored] - self.stored.num_rows))]
+        place = np.empty(len(positions), dtype=np.int64)
+        place[np.concatenate([np.flatnonzero(from_stored), np.flatnonzero(~from_stored)])] = np.arange(len(positions))
+        return pa.concat_tables(parts).combine_chunks().take(pa.array(place))
+
+    def select(self, columns: Sequence[str]) -> pa.Table:
+        """Some columns of all rows."""
+        return pa.concat_tables([self.stored.select(list(columns)), self.new.select(list(columns))])
 
 
 @dataclass(frozen=True)
 class Merge:
-    """The outcome of `merge`.
+    """The outcome of `merge`: counts of the new rows, and positions of rows in `rows`.
 
-    `rows` are all rows of the file to be and `order` their sorted positions (None: already sorted); both None when the file stays.
-    `superseded` are rows that lost their place, in the columns of `revisions_of(dataset)`.
+    `order` are the sorted rows of the file to be; None when the file stays as it is.
+    `losers` are the rows that lost their place, each beside its one of `winners`.
     """
 
     inserted: int
     updated: int
     unchanged: int
-    superseded: pa.Table
-    rows: pa.Table | None = None
-    order: Positions | None = None
+    rows: Stacked
+    order: Positions | None
+    losers: Positions
+    winners: Positions
 
 
 @lru_cache(maxsize=64)
@@ -63,54 +105,55 @@ def later_answer_wins(stored: pa.Table, new: pa.Table) -> Mask:
     return _mask(pc.greater_equal(new["collected_at"], stored["collected_at"]))
 
 
-def merge(dataset: Dataset, stored: pa.Table | None, new: pa.Table, wins: Wins = later_answer_wins) -> Merge:
-    """Merge `new` (valid, keys unique) into `stored` (a file's rows, sorted; None: no file yet).
+def merge(dataset: Dataset, stored: pa.Table, new: pa.Table, wins: Wins = later_answer_wins) -> Merge:
+    """Merge `new` (valid, keys unique) into `stored` (a file's rows, keys unique).
 
     A new row that equals the stored one in all value columns is unchanged: the stored row stays, with its provenance.
     Otherwise `wins` decides which of the two stays; the other is superseded. A superseded new row counts as unchanged.
     """
-    none = revisions_of(dataset).schema.empty_table()
-    if stored is None:
-        return Merge(new.num_rows, 0, 0, none, new, sort_positions(new, dataset.order))
     mine, theirs = matches(stored, new, dataset.key)
-    old_rows, new_rows = stored.take(pa.array(mine)), new.take(pa.array(theirs))
-    changed = ~equal_rows(old_rows, new_rows, dataset.value_columns)
-    winning = changed & wins(old_rows, new_rows)
-    losing = changed & ~winning
-    known = np.zeros(new.num_rows, dtype=bool)
-    known[theirs] = True
-    known[theirs[winning]] = False
-    inserted, updated = new.num_rows - len(theirs), int(winning.sum())
-    superseded = pa.concat_tables(
-        [
-            _superseded(dataset, old_rows.filter(pa.array(winning)), new_rows.filter(pa.array(winning))),
-            _superseded(dataset, new_rows.filter(pa.array(losing)), old_rows.filter(pa.array(losing))),
-        ]
-    )
-    unchanged = new.num_rows - inserted - updated
-    if not inserted and not updated:
-        return Merge(0, 0, unchanged, superseded)
+    changed = ~equal_rows(stored, mine, new, theirs, dataset.value_columns)
+    old, fresh = mine[changed], theirs[changed]
+    winning = wins(stored.take(pa.array(old)), new.take(pa.array(fresh)))
+    replaced, replacing = old[winning], fresh[winning]
+    refused = fresh[~winning]
     stays = np.ones(stored.num_rows, dtype=bool)
-    stays[mine[winning]] = False
-    kept = stored.filter(pa.array(stays)) if updated else stored
-    rows = pa.concat_tables([kept, new.filter(pa.array(~known))]).combine_chunks()
-    return Merge(inserted, updated, unchanged, superseded, rows, sort_positions(rows, dataset.order))
+    stays[replaced] = False
+    enters = np.ones(new.num_rows, dtype=bool)
+    enters[theirs] = False
+    inserted = int(enters.sum())
+    enters[replacing] = True
+    rows = Stacked(stored, new)
+    base = stored.num_rows
+    order = None
+    if enters.any():
+        positions = np.concatenate([np.flatnonzero(stays), base + np.flatnonzero(enters)])
+        order = positions[sort_positions(rows.select(dataset.order).take(pa.array(positions)), dataset.order)]
+    losers, winners = np.concatenate([replaced, base + refused]), np.concatenate([base + replacing, old[~winning]])
+    return Merge(inserted, len(replacing), new.num_rows - inserted - len(replacing), rows, order, losers, winners)
 
 
-def add_revisions(dataset: Dataset, stored: pa.Table | None, superseded: pa.Table) -> Merge:
-    """Add superseded rows to the revisions of `dataset`. Rows that are there already (a replay after a kill) are not doubled."""
+def superseded_rows(dataset: Dataset, merged: Merge) -> pa.Table:
+    """The rows that lost their place, in the columns of `revisions_of(dataset)`."""
+    slices = range(0, len(merged.losers), SLICE_ROWS)
+    losers = contiguous(pa.concat_tables([merged.rows.take(merged.losers[begin : begin + SLICE_ROWS]) for begin in slices]))
+    winners = merged.rows.select(["collected_at", "request_id"]).take(pa.array(merged.winners))
+    return pa.Table.from_arrays([*losers.columns, *winners.columns], schema=revisions_of(dataset).schema)
+
+
+def add_revisions(dataset: Dataset, stored: pa.Table, superseded: pa.Table) -> Merge:
+    """Add superseded rows to the `stored` revisions of `dataset`. Rows that are there already (a replay after a kill) are not doubled."""
     revisions = revisions_of(dataset)
-    if stored is None:
-        return Merge(superseded.num_rows, 0, 0, superseded.slice(0, 0), superseded, sort_positions(superseded, revisions.order))
-    theirs, mine = matches(stored, superseded, revisions.key)
-    same = equal_rows(stored.take(pa.array(theirs)), superseded.take(pa.array(mine)), dataset.value_columns)
+    mine, theirs = matches(stored, superseded, revisions.key)
     fresh = np.ones(superseded.num_rows, dtype=bool)
-    fresh[mine[same]] = False
-    if not fresh.any():
-        return Merge(0, 0, superseded.num_rows, superseded.slice(0, 0))
-    rows = pa.concat_tables([stored, superseded.filter(pa.array(fresh))]).combine_chunks()
+    fresh[theirs[equal_rows(stored, mine, superseded, theirs, dataset.value_columns)]] = False
+    rows, none = Stacked(stored, superseded), np.empty(0, dtype=np.int64)
+    order = None
+    if fresh.any():
+        positions = np.concatenate([np.arange(stored.num_rows), stored.num_rows + np.flatnonzero(fresh)])
+        order = positions[sort_positions(rows.select(revisions.order).take(pa.array(positions)), revisions.order)]
     inserted = int(fresh.sum())
-    return Merge(inserted, 0, superseded.num_rows - inserted, superseded.slice(0, 0), rows, sort_positions(rows, revisions.order))
+    return Merge(inserted, 0, superseded.num_rows - inserted, rows, order, none, none)
 
 
 def matches(left: pa.Table, right: pa.Table, key: Sequence[str]) -> tuple[Positions, Positions]:
@@ -124,21 +167,18 @@ def matches(left: pa.Table, right: pa.Table, key: Sequence[str]) -> tuple[Positi
     return mine[order], theirs[order]
 
 
-def equal_rows(left: pa.Table, right: pa.Table, columns: Sequence[str]) -> Mask:
-    """Which rows are equal in all those columns; null equals null."""
-    equal = np.ones(left.num_rows, dtype=bool)
+def equal_rows(left: pa.Table, mine: Positions, right: pa.Table, theirs: Positions, columns: Sequence[str]) -> Mask:
+    """Which pairs of rows are equal in all those columns; null equals null. One column is taken at a time: pairs can be many."""
+    equal = np.ones(len(mine), dtype=bool)
     for name in columns:
-        a, b = left[name], right[name]
+        a, b = left[name].take(pa.array(mine)), right[name].take(pa.array(theirs))
         equal &= _mask(pc.fill_null(pc.equal(a, b), False)) | _mask(pc.and_(pc.is_null(a), pc.is_null(b)))
     return equal
 
 
-def sort_positions(table: pa.Table, order: Sequence[str]) -> Positions | None:
-    """Positions that sort the rows by those columns (text in byte order, null last), stable; None when they are sorted already."""
-    code = combined_codes(table, order)
-    if np.all(code[1:] >= code[:-1]):
-        return None
-    return np.argsort(code, kind="stable")
+def sort_positions(table: pa.Table, order: Sequence[str]) -> Positions:
+    """Positions that sort the rows by those columns (text in byte order, null last), stable."""
+    return np.argsort(combined_codes(table, order), kind="stable")
 
 
 def combined_codes(table: pa.Table, columns: Sequence[str]) -> Positions:
@@ -166,12 +206,6 @@ def _ranks(column: pa.ChunkedArray) -> tuple[Positions, int]:
     rank = np.empty(len(positions), dtype=np.int64)
     rank[positions] = np.arange(len(positions))
     return rank[encoded.indices.to_numpy()], max(1, len(positions))
-
-
-def _superseded(dataset: Dataset, losers: pa.Table, winners: pa.Table) -> pa.Table:
-    schema = revisions_of(dataset).schema
-    columns = [losers[column.name] for column in dataset.columns]
-    return pa.Table.from_arrays([*columns, winners["collected_at"], winners["request_id"]], schema=schema)
 
 
 def _mask(values: pa.ChunkedArray | pa.Array) -> Mask:

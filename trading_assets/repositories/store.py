@@ -29,7 +29,7 @@ from trading_assets.repositories.files import (
     write_file,
 )
 from trading_assets.repositories.identity import LakeIdentity
-from trading_assets.repositories.merge import Wins, add_revisions, later_answer_wins, merge, revisions_of
+from trading_assets.repositories.merge import Wins, add_revisions, contiguous, later_answer_wins, merge, revisions_of, superseded_rows
 from trading_assets.repositories.schemas import DATASETS, Dataset, Period
 from trading_assets.repositories.validation import validated
 
@@ -98,10 +98,10 @@ class ParquetStore:
             for leftover in leftovers(path):
                 leftover.unlink(missing_ok=True)
             merged = merge(dataset, self._stored(dataset, path), new, wins)
-            if merged.superseded.num_rows:
+            if len(merged.losers):
                 # Revisions first: killed after this, the file still holds the old rows and the replay adds no second copy.
-                self._add_revisions(dataset, relative, merged.superseded)
-            if merged.rows is None:
+                self._add_revisions(dataset, relative, superseded_rows(dataset, merged))
+            if merged.order is None:
                 return UpsertCounts(unchanged=merged.unchanged)
             write_file(path, dataset, merged.rows, merged.order)
         return UpsertCounts(merged.inserted, merged.updated, merged.unchanged, [f"{dataset.name}/{relative}"])
@@ -112,12 +112,12 @@ class ParquetStore:
         for leftover in leftovers(path):
             leftover.unlink(missing_ok=True)
         merged = add_revisions(dataset, self._stored(revisions, path), superseded)
-        if merged.rows is not None:
+        if merged.order is not None:
             write_file(path, revisions, merged.rows, merged.order)
 
     @staticmethod
-    def _stored(dataset: Dataset, path: Path) -> pa.Table | None:
-        return read_file(path, dataset).combine_chunks() if path.exists() else None
+    def _stored(dataset: Dataset, path: Path) -> pa.Table:
+        return contiguous(read_file(path, dataset)).cast(dataset.schema) if path.exists() else dataset.schema.empty_table()
 
     def files(self, dataset: Dataset, *, variants: Sequence[str] | None = None, first: date | None = None, last: date | None = None) -> list[Path]:
         """The dataset's files that may hold rows of those variants (bar sizes) and sessions; no file is opened."""

@@ -67,12 +67,13 @@ def _array(frame: pa.Table | pd.DataFrame, name: str) -> pa.ChunkedArray:
         # Arrow takes a naive time among aware ones for UTC: look before it does.
         for position, value in enumerate(series):
             if isinstance(value, datetime) and value.tzinfo is None and not pd.isna(value):
-                raise ValueError(_naive(position, value))
+                raise ValueError(naive_time(position, value))
     array = pa.Array.from_pandas(series)
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
-def _naive(position: int, value: Any) -> str:
+def naive_time(position: int, value: Any) -> str:
+    """The sentence on a time without a zone."""
     return f"row {position} has the time {value} without a time zone; give aware times, for example in UTC."
 
 
@@ -81,11 +82,11 @@ def _converted(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
     if pt.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     target, given = column.type, values.type
-    if pt.is_floating(given):
+    if pt.is_floating(given) and pc.any(pc.is_nan(values)).as_py():
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, given), values)
     if pt.is_timestamp(target) and pt.is_timestamp(given) and given.tz is None and len(values) > values.null_count:
         position = int(np.flatnonzero(pc.is_valid(values).to_numpy())[0])
-        raise ValueError(_naive(position, values[position].as_py()))
+        raise ValueError(naive_time(position, values[position].as_py()))
     if pt.is_date(target) and pt.is_timestamp(given):
         days = values.cast(pa.date32())
         if given.tz is not None or pc.any(pc.not_equal(days.cast(given), values)).as_py():
@@ -113,7 +114,7 @@ def validated(dataset: Dataset, frame: pa.Table | pd.DataFrame, now: datetime | 
     problems = [_sentence(dataset, table, rows, what) for rows, what in _checks(dataset, table, now) if rows.any()]
     if problems:
         raise InvalidFrame(dataset, problems)
-    return table.combine_chunks()
+    return table if all(column.num_chunks == 1 for column in table.columns) else table.combine_chunks()
 
 
 Check = tuple[np.ndarray, str]

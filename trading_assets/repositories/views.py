@@ -45,7 +45,7 @@ class DatasetView:
         names = ", ".join(f'"{name}"' for name in (columns or self.columns))
         order = ", ".join(f'"{name}"' for name in self.dataset.order)
         query = f'select {names} from "{self.dataset.name}" where {" and ".join(conditions)} order by {order}'
-        return catalog.cursor(self._data_dir).execute(query, values).to_arrow_table()
+        return catalog.query(self._data_dir, query, values)
 
     def stored_sessions(self, symbols: Iterable[str], *, where: str = "true") -> dict[str, list[date]]:
         """The sessions with rows of each symbol, in order; a symbol without rows is absent."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, Literal, ParamSpec, Protocol, TypeVar
 
 from trading_assets.simulator.clock import SimulatorClock
@@ -21,6 +21,7 @@ from trading_assets.simulator.limits import Arrival, Gauge, Meters
 from trading_assets.simulator.market import ContractQuery, ListedContract, Market
 from trading_assets.simulator.requests import ApiRequest
 from trading_assets.simulator.validation import Refusal
+from trading_assets.simulator.worker import MarketWorker
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,7 +75,7 @@ class World:
     refused: frozenset[str]
     live_data: bool
     volume_unit: Literal["shares", "round_lots"]
-    worker: ThreadPoolExecutor
+    worker: MarketWorker
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared while the connectivity to the broker is lost."""
     farms: asyncio.Event = field(default_factory=asyncio.Event)
@@ -82,7 +83,7 @@ class World:
 
     async def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a question to the market in the one worker thread, so that the sockets are read meanwhile."""
-        return await asyncio.get_running_loop().run_in_executor(self.worker, lambda: function(*args, **kwargs))
+        return await self.worker.submit(partial(function, *args, **kwargs))
 
     def find(self, query: ContractQuery) -> ListedContract:
         """The one contract that a query means; raises `Refusal` 200 for none or several. Runs in the worker."""
@@ -163,16 +164,22 @@ Handler = Callable[[Call[ApiRequest]], Awaitable[Answer]]
 
 
 class Ticker:
-    """Wakes a stream: at its interval on a live clock, whenever the clock is moved on a pinned one."""
+    """Wakes a stream: at its interval on a live clock, whenever the clock is moved on a pinned one.
 
-    def __init__(self, clock: SimulatorClock, interval: float) -> None:
+    `moves` is the clock's when the stream's first answer was made: a move between then and now wakes it at once.
+    """
+
+    def __init__(self, clock: SimulatorClock, interval: float, moves: int) -> None:
         self._clock = clock
         self._interval = interval
+        self._moves = moves
         self._loop = asyncio.get_running_loop()
         self._moved = asyncio.Event()
 
     def __enter__(self) -> Ticker:
         self._clock.subscribe(self._wake)
+        if self._clock.moves != self._moves:
+            self._moved.set()
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -18,6 +18,13 @@ class SimulatorClock:
         self._lock = threading.Lock()
         self._pinned = None if now is None else _utc(now)
         self._listeners: list[Callable[[], None]] = []
+        self._moves = 0
+
+    @property
+    def moves(self) -> int:
+        """How often the clock was moved by hand: who remembers it can tell whether `now` was since changed."""
+        with self._lock:
+            return self._moves
 
     @property
     def is_live(self) -> bool:
@@ -34,6 +41,7 @@ class SimulatorClock:
         """Pin the clock to an instant, or let it run with the machine's clock (None)."""
         with self._lock:
             self._pinned = None if now is None else _utc(now)
+            self._moves += 1
             listeners = list(self._listeners)
         for listener in listeners:
             listener()
@@ -45,6 +53,7 @@ class SimulatorClock:
             if self._pinned is None:
                 raise ValueError("A live clock cannot be advanced: pin it with set() first.")
             self._pinned += delta
+            self._moves += 1
             listeners = list(self._listeners)
         for listener in listeners:
             listener()

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from trading_assets.simulator import encoding
 from trading_assets.simulator.calls import Answer, Call
+from trading_assets.simulator.decoding import decode
 from trading_assets.simulator.limits import Arrival
 from trading_assets.simulator.market import MarketRefusal
 from trading_assets.simulator.outbox import Outbox
-from trading_assets.simulator.protocol import FrameReader, MalformedFrame
-from trading_assets.simulator.requests import DATA_KINDS, ApiRequest, Cancel, MalformedRequest, Words, decode
+from trading_assets.simulator.protocol import FrameReader, MalformedFrame, MalformedRequest
+from trading_assets.simulator.requests import DATA_KINDS, ApiRequest, Cancel, Words
 from trading_assets.simulator.timetext import connection_time
 from trading_assets.simulator.validation import HISTORY_ERROR, Refusal
 
@@ -35,6 +36,10 @@ PACE_OPTION = "+PACEAPI"
 
 SECOND = 1.0
 """Strikes for the message rate are given once in so many seconds, not for every message above it."""
+
+
+REMOTE_REFUSALS = frozenset({162, 200, 10187})
+"""Errors that come from the broker's servers and take as long as an answer; the others TWS gives itself, at once."""
 
 
 class Connection(asyncio.Protocol):
@@ -176,7 +181,8 @@ class Connection(asyncio.Protocol):
             return
         self._world.counters.request(self.client_id, request)
         if isinstance(request, Cancel):
-            self._cancel(request)
+            # behind the first step of what it cancels, which may have come in the same segment and counts all the same
+            asyncio.get_running_loop().call_soon(self._cancel, request)
             return
         fault = self._server.strike(self, request)
         if fault and fault.do == "drop_before":
@@ -210,8 +216,7 @@ class Connection(asyncio.Protocol):
         key = (call.request.kind, call.req_id)
         try:
             outcome = await self._outcome(call)
-            seconds = outcome.seconds if isinstance(outcome, Answer) else 0.0
-            await self._hold_back(call, started + seconds)
+            await self._hold_back(call, started + self._latency(outcome))
             if isinstance(outcome, Refusal):
                 self._end(call, key)
                 self._world.counters.error(outcome.code)
@@ -225,6 +230,11 @@ class Connection(asyncio.Protocol):
                 await outcome.stream()
         finally:
             self._end(call, key)
+
+    def _latency(self, outcome: Answer | Refusal) -> float:
+        if isinstance(outcome, Answer):
+            return outcome.seconds
+        return self._world.latency.light() if outcome.code in REMOTE_REFUSALS else 0.0
 
     async def _outcome(self, call: Call[ApiRequest]) -> Answer | Refusal:
         if call.fault and call.fault.error:

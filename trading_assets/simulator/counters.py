@@ -104,7 +104,7 @@ class Counters:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: Counter[str] = Counter()
+        self._open: Counter[str] = Counter({"history": 0, "lines": 0, "clients": 0})
         self.reset()
 
     def reset(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from trading_assets.sessions import NEW_YORK, calendar
@@ -16,6 +16,7 @@ from trading_assets.simulator.requests import HeadTimestamp, HistoricalData, His
 from trading_assets.simulator.timetext import InvalidDate, parse_end
 from trading_assets.simulator.validation import (
     BAD_END_DATE,
+    HISTORY_ERROR,
     MARKET_SHOWS,
     MISSING_ZONE_WARNING,
     Refusal,
@@ -42,6 +43,18 @@ REGULAR_HOURS_ONLY = frozenset({"OPT", "FOP", "IND", "CASH"})
 """Security types whose history TWS always gives for regular hours."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a historical request found, in the market's form and as the frame that answers it."""
+
+    contract: ListedContract
+    valid: ValidHistory
+    use_rth: bool
+    form: encoding.BarForm
+    bars: list[Bar]
+    frame: bytes
+
+
 class HistoryService:
     """Historical answers of one world."""
 
@@ -57,26 +70,32 @@ class HistoryService:
         self._take_slot(call)
         if BAR_SECONDS[valid.bar_size] <= SMALL_SECONDS:
             self._pace(call, request.what_to_show)
-        contract = await self._contract(call.request.contract)
-        now = world.clock.now()
-        use_rth = request.use_rth or contract.sec_type in REGULAR_HOURS_ONLY
-        span = span_of(valid.duration, valid.end or now, use_rth, valid.bar_size)
-        if valid.what_to_show == "SCHEDULE":
-            return Answer([self._schedule(call, contract, span, use_rth)], world.latency.bars(1))
-        self._refuse_what_does_not_exist(contract, valid, span)
-        bars = await world.ask(self._bars, contract, valid, span, use_rth, now)
-        if not bars:
-            raise no_data(contract.local_symbol or contract.symbol, valid.what_to_show)
-        form = encoding.BarForm(call.client.version, valid.daily, valid.epoch, contract.time_zone_id)
-        answer = await world.ask(encoding.historical_data, form, call.req_id, span.start, span.end, bars)
+        moves = world.clock.moves
+        found = await world.ask(self._look_up, call, valid)
         stream = None
-        if request.keep_up_to_date:
-            last = bars[-1]
+        if request.keep_up_to_date and found.bars:
 
             async def stream() -> None:
-                await self._keep_up_to_date(call, contract, valid, use_rth, form, last)
+                with Ticker(world.clock, UPDATE_SECONDS, moves) as ticker:
+                    await self._keep_up_to_date(call, found, ticker)
 
-        return Answer([answer], world.latency.bars(len(bars)), stream)
+        return Answer([found.frame], world.latency.bars(len(found.bars)), stream)
+
+    def _look_up(self, call: Call[HistoricalData], valid: ValidHistory) -> _Found:
+        """Contract, permission, bars and their frame, in one visit to the worker."""
+        request, now = call.request, self._world.clock.now()
+        contract = self._contract(request.contract)
+        use_rth = request.use_rth or contract.sec_type in REGULAR_HOURS_ONLY
+        # an end still to come means now
+        span = span_of(valid.duration, min(valid.end or now, now), use_rth, valid.bar_size)
+        form = encoding.BarForm(call.client.version, valid.daily, valid.epoch, contract.time_zone_id)
+        if valid.what_to_show == "SCHEDULE":
+            return _Found(contract, valid, use_rth, form, [], self._schedule(call, contract, span, use_rth))
+        self._refuse_what_does_not_exist(contract, valid, span)
+        bars = self._bars(contract, valid, span, use_rth, now)
+        if not bars:
+            raise no_data(contract.local_symbol or contract.symbol, valid.what_to_show)
+        return _Found(contract, valid, use_rth, form, bars, encoding.historical_data(form, call.req_id, span.start, span.end, bars))
 
     def _take_slot(self, call: Call[HistoricalData] | Call[HeadTimestamp]) -> None:
         if not call.hold(self._world.meters.history, "history"):
@@ -92,8 +111,9 @@ class HistoryService:
             if self._world.enforced:
                 raise history_refusal("Historical data request pacing violation")
 
-    async def _contract(self, query: ContractQuery) -> ListedContract:
-        contract = await self._world.ask(self._world.find, query)
+    def _contract(self, query: ContractQuery) -> ListedContract:
+        """The contract that a query means, if the account may see its history. Runs in the worker."""
+        contract = self._world.find(query)
         if contract.symbol in self._world.refused:
             exchange = "ISLAND" if contract.sec_type == "STK" else contract.exchange
             raise history_refusal(f"No market data permissions for {exchange} {contract.sec_type}.")
@@ -118,20 +138,17 @@ class HistoryService:
             return [replace(bar, volume=bar.volume / 100) for bar in bars]
         return bars
 
-    async def _keep_up_to_date(
-        self, call: Call[HistoricalData], contract: ListedContract, valid: ValidHistory, use_rth: bool, form: encoding.BarForm, last: Bar
-    ) -> None:
-        world = self._world
-        with Ticker(world.clock, UPDATE_SECONDS) as ticker:
-            while True:
-                await ticker.next()
-                await world.connected.wait()
-                now = world.clock.now()
-                bars = await world.ask(self._bars, contract, valid, Span(last.start, now), use_rth, now)
-                for bar in bars:
-                    if bar != last:
-                        call.client.send(encoding.historical_data_update(form, call.req_id, bar))
-                last = bars[-1] if bars else last
+    async def _keep_up_to_date(self, call: Call[HistoricalData], found: _Found, ticker: Ticker) -> None:
+        world, last = self._world, found.bars[-1]
+        while True:
+            await ticker.next()
+            await world.connected.wait()
+            now = world.clock.now()
+            bars = await world.ask(self._bars, found.contract, found.valid, Span(last.start, now), found.use_rth, now)
+            for bar in bars:
+                if bar != last:
+                    call.client.send(encoding.historical_data_update(found.form, call.req_id, bar))
+            last = bars[-1] if bars else last
 
     def _schedule(self, call: Call[HistoricalData], contract: ListedContract, span: Span, use_rth: bool) -> bytes:
         days = calendar()
@@ -151,16 +168,20 @@ class HistoryService:
             raise invalid(f"Date formatting selection of {request.format_date} rejected.")
         self._take_slot(call)
         self._pace(call, request.what_to_show)
-        contract = await self._contract(request.contract)
-        head = await world.ask(world.market.head_timestamp, contract, request.what_to_show, request.use_rth, world.clock.now())
-        if head is None:
-            raise history_refusal("No head time stamp")
+        head = await world.ask(self._head, request)
 
         async def until_cancelled() -> None:
             await asyncio.Event().wait()
 
         frames = [encoding.head_timestamp(call.req_id, head, request.format_date == 2)]
         return Answer(frames, world.latency.bars(1), until_cancelled)
+
+    def _head(self, request: HeadTimestamp) -> datetime:
+        contract, market = self._contract(request.contract), self._world.market
+        head = market.head_timestamp(contract, request.what_to_show, request.use_rth, self._world.clock.now())
+        if head is None:
+            raise history_refusal("No head time stamp")
+        return head
 
     async def historical_ticks(self, call: Call[HistoricalTicks]) -> Answer:
         """Ticks made of one-minute bars: the first after `start`, or the last before `end`."""
@@ -175,23 +196,22 @@ class HistoryService:
             raise invalid(f"Number of ticks must be between 1 and {MAX_TICKS}")
         if request.what_to_show not in ("TRADES", "BID_ASK", "MIDPOINT"):
             raise invalid(f"What to show value of {request.what_to_show} rejected.")
-        contract = await self._ticks_contract(call)
-        bars = await world.ask(self._minutes, request, contract, start, end)
+        bars = await world.ask(self._minutes, request, start, end)
         frames = [encoding.historical_ticks(call.client.version, call.req_id, request.what_to_show, bars)]
         return Answer(frames, world.latency.bars(len(bars)))
 
-    async def _ticks_contract(self, call: Call[HistoricalTicks]) -> ListedContract:
+    def _ticks_contract(self, query: ContractQuery) -> ListedContract:
         try:
-            return await self._contract(call.request.contract)
+            return self._contract(query)
         except Refusal as refusal:
             if refusal.code != 162:
                 raise
-            reason = refusal.text.partition(":")[2]
+            reason = refusal.text.removeprefix(HISTORY_ERROR)
             raise Refusal(10187, f"Failed to request historical ticks:{reason}") from None
 
-    def _minutes(self, request: HistoricalTicks, contract: ListedContract, start: datetime | None, end: datetime | None) -> Sequence[Bar]:
+    def _minutes(self, request: HistoricalTicks, start: datetime | None, end: datetime | None) -> Sequence[Bar]:
         """Up to `count` minutes in order, looked for some sessions at most. Runs in the worker."""
-        now = self._world.clock.now()
+        contract, now = self._ticks_contract(request.contract), self._world.clock.now()
         reach = timedelta(days=3 + request.count // 200)
         if start is not None:
             window = (start, min(now, start + reach))

@@ -52,6 +52,7 @@ class MarketDataService:
         unavailable = [tick for tick in request.generic_ticks if delayed and tick not in ticks.DELAYED_GENERIC_TICKS]
         if unavailable:
             call.warn(2187, f"Generic tick {','.join(unavailable)} is not allowed on delayed data")
+        moves = world.clock.moves
         quote = await world.ask(world.market.quote, contract, world.clock.now())
         sent = ticks.ticks_of(form, contract, quote)
         frames = [ticks.market_data_type(call.req_id, kind), ticks.tick_req_params(call.req_id, contract.min_tick)]
@@ -63,7 +64,8 @@ class MarketDataService:
             call.client.send(ticks.tick_snapshot_end(call.req_id))
 
         async def stream() -> None:
-            await self._changes(call, contract, form, sent)
+            with Ticker(world.clock, STREAM_SECONDS, moves) as ticker:
+                await self._changes(call, contract, form, sent, ticker)
 
         return Answer(frames, world.latency.light(), snapshot if request.snapshot else stream)
 
@@ -91,20 +93,24 @@ class MarketDataService:
         return opening(days, session, use_rth=True) <= now < closing(days, session, use_rth=True)
 
     async def _changes(
-        self, call: Call[MarketData], contract: ListedContract, form: ticks.TickForm, sent: dict[tuple[int, int], ticks.Tick]
+        self,
+        call: Call[MarketData],
+        contract: ListedContract,
+        form: ticks.TickForm,
+        sent: dict[tuple[int, int], ticks.Tick],
+        ticker: Ticker,
     ) -> None:
         world = self._world
-        with Ticker(world.clock, STREAM_SECONDS) as ticker:
-            while True:
-                await ticker.next()
-                await world.connected.wait()
-                await world.farms.wait()
-                quote = await world.ask(world.market.quote, contract, world.clock.now())
-                current = ticks.ticks_of(form, contract, quote)
-                changed = [ticks.tick_frame(call.req_id, key, tick) for key, tick in current.items() if sent.get(key) != tick]
-                if changed:
-                    call.client.send(*changed)
-                sent = current
+        while True:
+            await ticker.next()
+            await world.connected.wait()
+            await world.farms.wait()
+            quote = await world.ask(world.market.quote, contract, world.clock.now())
+            current = ticks.ticks_of(form, contract, quote)
+            changed = [ticks.tick_frame(call.req_id, key, tick) for key, tick in current.items() if sent.get(key) != tick]
+            if changed:
+                call.client.send(*changed)
+            sent = current
 
     async def realtime_bars(self, call: Call[RealTimeBars]) -> Answer:
         """A bar for every five seconds of trading from now on."""
@@ -131,7 +137,7 @@ class MarketDataService:
 
     async def _bars_as_they_end(self, call: Call[RealTimeBars], contract: ListedContract, start: datetime) -> None:
         world, step = self._world, timedelta(seconds=REALTIME_BAR_SECONDS)
-        with Ticker(world.clock, REALTIME_BAR_SECONDS / 5) as ticker:
+        with Ticker(world.clock, REALTIME_BAR_SECONDS / 5, world.clock.moves) as ticker:
             while True:
                 now = world.clock.now()
                 until = _slot(now)

@@ -21,6 +21,8 @@ class Outbox:
     def __init__(self, transport: asyncio.Transport, counters: Counters) -> None:
         self.transport = transport
         self._counters = counters
+        self._loop = asyncio.get_running_loop()
+        self._written: list[bytes] = []
         self._holds = 0
         self._waiting: list[bytes] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -31,28 +33,40 @@ class Outbox:
         return self.transport.is_closing()
 
     def send(self, *frames: bytes) -> None:
-        """Write frames, or queue them behind a hold."""
+        """Write frames, or queue them behind a hold.
+
+        What is sent in one turn of the event loop leaves in one write: a write costs more than a small answer itself.
+        """
         self._counters.sent(len(frames))
         if self.closing:
             return
-        data = frames[0] if len(frames) == 1 else b"".join(frames)
         if self._holds:
-            self._waiting.append(data)
-        elif data:
-            self.transport.write(data)
+            self._waiting += frames
+            return
+        if not self._written:
+            self._loop.call_soon(self._flush)
+        self._written += frames
+
+    def _flush(self) -> None:
+        written, self._written = self._written, []
+        if written and not self.closing:
+            self.transport.write(b"".join(written))
 
     def send_half(self, frame: bytes) -> None:
         """Write the first half of a frame, whatever is held."""
+        self._flush()
         if not self.closing:
             self.transport.write(frame[: max(len(frame) // 2, 1)])
 
     def close(self) -> None:
         """Close after what was written is sent; what is held is lost."""
         self._waiting.clear()
+        self._flush()
         self.transport.close()
 
     def distort(self, how: str, frames: list[bytes], seconds: float, size: int) -> None:
         """Send frames as a fault wants: `stall` and `merge` hold everything for `seconds`, `split` cuts into segments of `size` bytes."""
+        self._flush()
         self._holds += 1
         if how == "split":
             self._counters.sent(len(frames))

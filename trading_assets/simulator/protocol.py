@@ -1,7 +1,7 @@
 """The wire itself: frames, fields and value forms of the classic text protocol, and the ids of its messages.
 
 Here belongs what is true of every message. What a single message carries is in `encoding` (answers) and
-`requests` (questions). Both directions use frames: a 4-byte big-endian length, then fields that each end in NUL.
+`decoding` (questions). Both directions use frames: a 4-byte big-endian length, then fields that each end in NUL.
 """
 
 from __future__ import annotations
@@ -144,12 +144,10 @@ class MalformedRequest(Exception):
 
 def number(value: float) -> str:
     """A number as TWS writes it: shortest exact decimal, whole numbers without a point, `Infinite` for infinity."""
-    if isinstance(value, int):
-        return str(value)
-    if math.isinf(value):
-        return "Infinite"
-    text = repr(float(value))
-    return text[:-2] if text.endswith(".0") else text
+    written = repr(float(value))
+    if written.endswith(".0"):
+        return written[:-2]
+    return "Infinite" if written == "inf" else written
 
 
 def size(value: float, version: int) -> str:
@@ -175,7 +173,12 @@ def frame(*fields: str | float | bool | None) -> bytes:
 
 def frame_of(fields: Iterable[str]) -> bytes:
     """One message of fields that are already in wire form."""
-    payload = ("\0".join(fields) + "\0").encode("ascii", "backslashreplace")
+    return frame_of_payload("\0".join(fields) + "\0")
+
+
+def frame_of_payload(fields: str) -> bytes:
+    """One message of fields that already end in NUL each."""
+    payload = fields.encode("ascii", "backslashreplace")
     return struct.pack(">I", len(payload)) + payload
 
 

@@ -7,6 +7,7 @@ runs it in a thread of its own, `simulator.serve` the blocking form for the comm
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,8 @@ from trading_assets.simulator.history import HistoryService
 from trading_assets.simulator.limits import Arrival
 from trading_assets.simulator.marketdata import MarketDataService
 from trading_assets.simulator.requests import DATA_KINDS, ApiRequest
+
+_log = logging.getLogger(__name__)
 
 HEARTBEAT = 0.01
 """Seconds between the marks by which the server knows when it last looked at its sockets (see `limits.Arrival`)."""
@@ -119,7 +122,14 @@ class TwsServer:
     def _begin(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A failed fault must be seen by who ordered it."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("The simulator failed", exc_info=error)
+            self.world.counters.internal_error(repr(error))
 
     async def _beat(self) -> None:
         loop = asyncio.get_running_loop()

@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +27,7 @@ from trading_assets.simulator.limits import Limits, Meters
 from trading_assets.simulator.market import Market
 from trading_assets.simulator.protocol import SERVER_VERSION, SUPPORTED_VERSIONS
 from trading_assets.simulator.server import TwsServer
+from trading_assets.simulator.worker import MarketWorker
 
 START_SECONDS = 30.0
 """How long starting and stopping may take; both are a matter of milliseconds on a healthy machine."""
@@ -83,7 +83,7 @@ class Simulator:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._started = threading.Event()
-        self._failure: BaseException | None = None
+        self._failure: OSError | None = None
 
     @property
     def port(self) -> int:
@@ -124,10 +124,9 @@ class Simulator:
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
         self._thread.start()
         self._started.wait(START_SECONDS)
-        if self._failure is not None:
-            self._thread.join(START_SECONDS)
+        if self._failure is not None or self._port is None:
             self._thread = None
-            raise self._failure
+            raise self._failure or RuntimeError(f"The simulator did not start within {START_SECONDS:g} s; its thread's log says why.")
         return self
 
     def stop(self) -> None:
@@ -157,7 +156,7 @@ class Simulator:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        with ThreadPoolExecutor(1, "simulated-market") as worker:
+        with MarketWorker() as worker:
             world = World(
                 market=self.market,
                 clock=self.clock,

@@ -66,7 +66,7 @@ def instant(when: datetime, version: int, zone: str) -> str:
 def bar_time(bar: Bar, version: int, daily: bool, epoch: bool, zone: str) -> str:
     """A bar's time: always the session's date for daily and larger bars, else epoch seconds or local text."""
     if daily:
-        return f"{bar.session:%Y%m%d}"
+        return bar.session.isoformat().replace("-", "")
     if epoch:
         return str(int(bar.start.timestamp()))
     return instant(bar.start, version, zone)

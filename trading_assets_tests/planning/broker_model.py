@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 
@@ -35,7 +35,7 @@ def check_legal(request: BarsRequest, now: datetime) -> None:
     assert number <= {"S": 2_000 if request.bar_size == "1 secs" else 86_400, "D": 365, "W": 52, "M": 12, "Y": 68}[unit]
     assert unit != "S" or number >= 30
     assert request.end.tzinfo is not None
-    assert request.end.utcoffset().total_seconds() == 0
+    assert request.end.utcoffset() == timedelta(0)
     assert request.end <= now
 
 

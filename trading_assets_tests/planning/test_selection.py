@@ -93,7 +93,7 @@ def test_strikes_are_counted_below_and_at_or_above_the_price() -> None:
 def test_rights_classes_moneyness_and_open_interest() -> None:
     rows = grid(STRIKES, [EXPIRIES[1]], ("SPX", "SPXW"))
     for row in rows:
-        row["open_interest"] = None if row["strike"] == 100.0 else float(row["strike"])  # type: ignore[arg-type]
+        row["open_interest"] = None if row["strike"] == 100.0 else float(row["strike"])
     rules = SelectionRules(
         strikes_around_spot=None, rights=("P",), trading_classes=("SPXW",), min_moneyness=0.9, max_moneyness=1.1, min_open_interest=101
     )
@@ -133,6 +133,7 @@ def test_wanted_expiries_are_those_of_the_rules_over_all_classes() -> None:
 def test_the_last_trading_day_of_an_am_settled_expiry_inside_the_rules_is_listed() -> None:
     records = [parameters(["20160114"], "SPX")]
     assert wanted_expiries(records, SelectionRules(min_days_to_expiry=22), SESSION) == ["20160114"]
+    assert wanted_expiries([parameters(["20160114"], "SPXW")], SelectionRules(min_days_to_expiry=22), SESSION) == []
 
 
 @pytest.mark.parametrize(
@@ -140,4 +141,4 @@ def test_the_last_trading_day_of_an_am_settled_expiry_inside_the_rules_is_listed
 )
 def test_rules_that_select_nothing_are_refused(rules: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        SelectionRules(**rules)  # type: ignore[arg-type]
+        SelectionRules(**rules)

@@ -20,6 +20,8 @@ from trading_assets.planning.windows import (
     within_reach,
 )
 from trading_assets.sessions import calendar
+from trading_assets.simulator.durations import span_of
+from trading_assets.simulator.validation import check_duration
 from trading_assets_tests.planning.broker_model import check_legal, sessions_answered
 
 XNYS = calendar()
@@ -96,6 +98,23 @@ def test_tasks_cost_what_the_table_of_least_costs_says(bar_size: str, first: dat
 @pytest.mark.parametrize("year", [2007, 2010, 2013])
 def test_a_symbol_year_of_minutes_is_twelve_requests_in_any_year(year: int) -> None:
     assert len(spans("1 min", XNYS.sessions(date(year, 1, 1), date(year, 12, 31)), NOW, XNYS)) == 12
+
+
+@given(st.sampled_from(list(BAR_SECONDS)), st.sets(st.sampled_from(SESSIONS[-400:]), min_size=1, max_size=10), st.booleans(), st.integers(0, 90))
+@settings(max_examples=100, deadline=None)
+def test_the_simulator_reads_the_durations_as_they_are_meant(bar_size: str, missing: set[date], sparse: bool, minutes: int) -> None:
+    """What the simulator answers holds every session from its first bar to its last, also just after the close."""
+    now = XNYS.closes_at(max(missing)) + timedelta(minutes=minutes)
+    single = bar_size == "1 secs"
+    planned = second_windows(max(missing), now, XNYS) if single else spans(bar_size, missing, now, XNYS, sparse=sparse)
+    for span in planned:
+        answered = span_of(check_duration(span.duration), span.end, True, bar_size, XNYS)
+        if single:
+            assert answered.end - answered.start == timedelta(seconds=int(span.duration.split()[0]))
+        else:
+            assert answered.start <= XNYS.opens_at(span.first)
+        assert answered.end == span.end
+    assert planned[-1].end >= XNYS.closes_at(max(missing))
 
 
 def test_bridging_covered_sessions_is_cheaper_than_two_requests() -> None:

@@ -20,7 +20,9 @@ def table(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist([dict(row) for row in rows], schema=dataset.schema)
 
 
-def bar(session: date, close: float = 100.0, *, symbol: str = "AAPL", collected_at: datetime = NOON, request_id: int = 1, **other: Any) -> dict[str, Any]:
+def bar(
+    session: date, close: float = 100.0, *, symbol: str = "AAPL", collected_at: datetime = NOON, request_id: int = 1, **other: Any
+) -> dict[str, Any]:
     """A daily equity bar around `close`."""
     row = {
         "session": session,

@@ -92,7 +92,10 @@ def test_a_naive_instant_is_refused(coverage: CoverageRepository) -> None:
         coverage.settled_sessions("equity_bars", "1 day", now=datetime(2015, 12, 24))
 
 
-answers = st.lists(st.tuples(st.sampled_from(["AAPL", "GOOG"]), st.integers(0, 2), st.sampled_from(DAYS), st.sampled_from(list(Condition)), st.integers(0, 3)), max_size=25)
+answers = st.lists(
+    st.tuples(st.sampled_from(["AAPL", "GOOG"]), st.integers(0, 2), st.sampled_from(DAYS), st.sampled_from(list(Condition)), st.integers(0, 3)),
+    max_size=25,
+)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -133,7 +133,11 @@ def check_read(store: ParquetStore) -> int:
 
 
 def test_a_lock_that_is_held_is_waited_for_and_then_named(tmp_path: Path) -> None:
-    with locked(tmp_path, FILE), pytest.raises(LakeBusy, match=r"2014\.parquet .* has been locked by another process for 0 seconds"), locked(tmp_path, FILE, 0):
+    with (
+        locked(tmp_path, FILE),
+        pytest.raises(LakeBusy, match=r"2014\.parquet .* has been locked by another process for 0 seconds"),
+        locked(tmp_path, FILE, 0),
+    ):
         pass
     store = ParquetStore(tmp_path)
     written = threading.Event()

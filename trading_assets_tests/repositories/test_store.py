@@ -112,14 +112,17 @@ frames = st.lists(st.lists(cells, max_size=8, unique_by=lambda c: (c["symbol"], 
 
 def _frame(cells: list[dict[str, Any]], request_id: int) -> pa.Table:
     rows = [
-        bar(c["session"], c["close"], symbol=c["symbol"], wap=c["wap"], collected_at=NOON + timedelta(minutes=c["minute"]), request_id=request_id) for c in cells
+        bar(c["session"], c["close"], symbol=c["symbol"], wap=c["wap"], collected_at=NOON + timedelta(minutes=c["minute"]), request_id=request_id)
+        for c in cells
     ]
     return table(EQUITY_BARS, rows)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frames, st.sampled_from([Period.YEAR, Period.MONTH, Period.DAY]), st.randoms())
-def test_any_sequence_of_upserts_equals_a_dictionary_with_a_history(tmp_path_factory: pytest.TempPathFactory, frames: Any, period: Period, random: Any) -> None:
+def test_any_sequence_of_upserts_equals_a_dictionary_with_a_history(
+    tmp_path_factory: pytest.TempPathFactory, frames: Any, period: Period, random: Any
+) -> None:
     store = ParquetStore(tmp_path_factory.mktemp("lake"), {"equity_bars": period})
     model: dict[tuple[str, date], dict[str, Any]] = {}
     history: set[tuple[Any, ...]] = set()
@@ -158,7 +161,11 @@ def test_any_sequence_of_upserts_equals_a_dictionary_with_a_history(tmp_path_fac
 @given(st.lists(st.tuples(st.sampled_from("abc") | st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False)), max_size=30))
 def test_combined_codes_order_rows_as_their_columns(rows: list[tuple[str | None, int, float]]) -> None:
     columns = pa.table(
-        {"a": pa.array([r[0] for r in rows], pa.string()), "b": pa.array([r[1] for r in rows], pa.int64()), "c": pa.array([r[2] for r in rows], pa.float64())}
+        {
+            "a": pa.array([r[0] for r in rows], pa.string()),
+            "b": pa.array([r[1] for r in rows], pa.int64()),
+            "c": pa.array([r[2] for r in rows], pa.float64()),
+        }
     )
     codes = combined_codes(columns, ["a", "b", "c"]).tolist()
     by_code = [rows[i] for i in sorted(range(len(rows)), key=lambda i: codes[i])]
@@ -224,10 +231,10 @@ def test_temporary_files_are_never_read_and_are_cleaned_unless_someone_writes(tm
     dead = folder / ".2014.parquet.999999.tmp"
     dead.write_bytes(b"half a file")
     (folder / "note.txt").write_text("not ours")
-    (tmp_path / ".lake.duckdb.999999.tmp.wal").write_bytes(b"half a catalog")
     assert store.read(EQUITY_BARS).num_rows == 1
     with locked(tmp_path, "equity_bars/bar_size=1_day/2014.parquet"):
         assert store.clean_temporary() == []
+    (tmp_path / ".lake.duckdb.999999.tmp.wal").write_bytes(b"half a catalog")
     assert store.clean_temporary() == ["equity_bars/bar_size=1_day/.2014.parquet.999999.tmp", ".lake.duckdb.999999.tmp.wal"]
     assert sorted(p.name for p in folder.iterdir()) == ["2014.parquet", "note.txt"]
 

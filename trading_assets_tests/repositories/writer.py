@@ -1,8 +1,8 @@
 """Writers in processes of their own, for the tests of kills, locks and readers. Run as a module:
 
-    python -m trading_assets_tests.repositories.writer killed          reads `DIR EVENT VERSION` lines; forks a writer that kills
-                                                                       itself at that file event; answers `killed` or `ended EVENTS`
-    python -m trading_assets_tests.repositories.writer versions DIR N  writes versions 1 to N, saying each when it is written
+python -m trading_assets_tests.repositories.writer killed          reads `DIR EVENT VERSION` lines; forks a writer that kills
+                                                                   itself at that file event; answers `killed` or `ended EVENTS`
+python -m trading_assets_tests.repositories.writer versions DIR N  writes versions 1 to N, saying each when it is written
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ SESSIONS = calendar().sessions(date(2014, 1, 1), date(2014, 3, 31))
 def version(number: int, symbols: int = 40) -> pa.Table:
     """The same bars in every version, with a value (and so a file size) that tells the version."""
     when = NOON + timedelta(minutes=number)
-    rows = [bar(s, 100.0 + number + i % (number + 1), symbol=f"S{i:02d}", volume=float(number), collected_at=when) for i in range(symbols) for s in SESSIONS]
+    rows = [
+        bar(s, 100.0 + number + i % (number + 1), symbol=f"S{i:02d}", volume=float(number), collected_at=when)
+        for i in range(symbols)
+        for s in SESSIONS
+    ]
     return table(EQUITY_BARS, [{**row, "request_id": number} for row in rows])
 
 

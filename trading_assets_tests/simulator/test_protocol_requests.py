@@ -11,6 +11,7 @@ from ib_insync import Contract, ExecutionFilter
 from ib_insync.client import Client
 
 from trading_assets.simulator import requests
+from trading_assets.simulator.decoding import decode
 from trading_assets.simulator.market import ContractQuery
 from trading_assets.simulator.protocol import MalformedRequest
 from trading_assets_tests.simulator.test_protocol_encoding import Recorder
@@ -29,7 +30,7 @@ class Writer(Client):
     """The library's own encoder, writing into a list."""
 
     def __init__(self, version: int) -> None:
-        super().__init__(Recorder())  # type: ignore[arg-type]
+        super().__init__(Recorder())
         self._serverVersion = version
         self.connState = Client.CONNECTED
         self.payloads: list[bytes] = []
@@ -43,7 +44,7 @@ def read(version: int, method: str, *args: Any) -> Any:
     writer = Writer(version)
     getattr(writer, method)(*args)
     (payload,) = writer.payloads
-    return requests.decode(payload, version)
+    return decode(payload, version)
 
 
 def query(contract: Contract, *, expired: bool = False) -> ContractQuery:
@@ -64,7 +65,8 @@ def test_historical_data(
 
 @given(VERSIONS, ids, contracts)
 def test_contract_details(version: int, req_id: int, contract: Contract) -> None:
-    assert read(version, "reqContractDetails", req_id, contract) == requests.ContractRequest("contract_details", req_id, query(contract, expired=True))
+    got = read(version, "reqContractDetails", req_id, contract)
+    assert got == requests.ContractRequest("contract_details", req_id, query(contract, expired=True))
 
 
 @given(VERSIONS, ids, contracts, st.lists(st.sampled_from(["100", "101", "106"]), max_size=3), st.booleans())
@@ -76,10 +78,10 @@ def test_market_data(version: int, req_id: int, contract: Contract, generic: lis
 @given(VERSIONS, ids, contracts, words, st.booleans())
 def test_other_contract_requests(version: int, req_id: int, contract: Contract, show: str, rth: bool) -> None:
     asked, expired = query(contract), query(contract, expired=True)
-    assert read(version, "reqHeadTimeStamp", req_id, contract, show, rth, 2) == requests.HeadTimestamp("head_timestamp", req_id, expired, rth, show, 2)
-    assert read(version, "reqRealTimeBars", req_id, contract, 5, show, rth, []) == requests.RealTimeBars(
-        "realtime_bars", req_id, asked, 5, show, rth
-    )
+    got = read(version, "reqHeadTimeStamp", req_id, contract, show, rth, 2)
+    assert got == requests.HeadTimestamp("head_timestamp", req_id, expired, rth, show, 2)
+    got = read(version, "reqRealTimeBars", req_id, contract, 5, show, rth, [])
+    assert got == requests.RealTimeBars("realtime_bars", req_id, asked, 5, show, rth)
     got = read(version, "reqHistoricalTicks", req_id, contract, "", "20240603-15:00:00", 100, show, rth, False, [])
     assert got == requests.HistoricalTicks("historical_ticks", req_id, expired, "", "20240603-15:00:00", 100, show, rth)
     got = read(version, "calculateImpliedVolatility", req_id, contract, 2.5, 100.0, [])
@@ -129,9 +131,9 @@ def test_requests_of_a_few_words(method: str, args: tuple[Any, ...], kind: str, 
 
 
 def test_unknown_messages_and_broken_fields() -> None:
-    assert requests.decode(b"999\x001\x00", 178).kind == "unknown"
+    assert decode(b"999\x001\x00", 178).kind == "unknown"
     with pytest.raises(MalformedRequest) as raised:
-        requests.decode(b"87\x0012\x00one\x00", 178)
+        decode(b"87\x0012\x00one\x00", 178)
     assert raised.value.req_id == 12
 
 

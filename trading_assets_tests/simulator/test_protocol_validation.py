@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from trading_assets.simulator.validation import Refusal, check_history
 
 GOOD = HistoricalData("historical_data", 1, end="", bar_size="1 day", duration="5 D", what_to_show="TRADES")
 
-CAUSES = [
+CAUSES: list[tuple[dict[str, Any], int, str]] = [
     ({"end": "yesterday"}, 10314, "End Date/Time: The date, time, or time-zone entered is invalid."),
     ({"duration": ""}, 321, "Historical data request duration not specified."),
     ({"duration": "5D"}, 321, "historical data request duration format is integer{SPACE}unit (S|D|W|M|Y)."),
@@ -40,9 +41,9 @@ CAUSES = [
 
 
 @pytest.mark.parametrize(("change", "code", "text"), CAUSES, ids=[text[:40] for _, _, text in CAUSES])
-def test_each_cause(change: dict[str, object], code: int, text: str) -> None:
+def test_each_cause(change: dict[str, Any], code: int, text: str) -> None:
     with pytest.raises(Refusal) as raised:
-        check_history(replace(GOOD, **change))  # type: ignore[arg-type]
+        check_history(replace(GOOD, **change))
     assert raised.value.code == code
     assert text in raised.value.text
 
@@ -55,7 +56,7 @@ def test_the_first_cause_in_order_wins(first: int) -> None:
     later = [change for change, code, _ in CAUSES[first + 1 :] if code == 321 and not set(change) & taken]
     broken = {name: value for change in reversed(later) for name, value in change.items()} | own
     with pytest.raises(Refusal) as raised:
-        check_history(replace(GOOD, **broken))  # type: ignore[arg-type]
+        check_history(replace(GOOD, **broken))
     assert CAUSES[first][2] in raised.value.text
 
 

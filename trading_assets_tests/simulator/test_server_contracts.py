@@ -28,7 +28,7 @@ def test_all_options_of_an_expiry(simulate: Callable[..., Simulator], version: i
     with connected(simulate(server_version=version)) as ib:
         rows = ib.reqContractDetails(Option("AAA", "20240621", exchange="SMART"))
     assert {(row.contract.strike, row.contract.right) for row in rows} == {(strike, right) for strike in (95, 100, 105) for right in "CP"}
-    assert {(row.contract.lastTradeDateOrContractMonth, row.lastTradeTime, row.timeZoneId) for row in rows} == {("20240621", "16:00:00", "US/Eastern")}
+    assert {(row.contract.lastTradeDateOrContractMonth, row.lastTradeTime) for row in rows} == {("20240621", "16:00:00")}
     assert {(row.underConId, row.underSymbol, row.realExpirationDate, row.contract.multiplier) for row in rows} == {(1, "AAA", "20240621", "100")}
 
 

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from ib_insync import IB
 
+import trading_assets
 from trading_assets.simulator import SimulatedAccount, SimulatedPosition, Simulator
 from trading_assets.simulator.clock import SimulatorClock
 from trading_assets.simulator.market import ContractQuery
@@ -100,9 +102,9 @@ def test_positions_and_portfolio(simulate: Callable[..., Simulator]) -> None:
 
 def test_orders_are_rejected_and_unknown_messages_named(tws: Simulator) -> None:
     with RawClient(tws.port) as client:
+        client.settle()
         client.send(3, 11, *stock())
         assert client.read_error(11)[0] == 201
-        client.settle()
         client.send(999, 1)
         assert client.read_error() == (505, "Fatal Error: Unknown message id.: 999")
         client.send(14, 1, 5)
@@ -118,7 +120,6 @@ def test_counters_know_each_request(tws: Simulator) -> None:
             client.read_message(17)
         client.send(*history(3, stock("BBB")))
         client.read_message(17)
-        client.read
     counters = tws.counters
     entries = counters.of("historical_data")
     assert [(entry.client_id, entry.req_id, entry.subject) for entry in entries] == [
@@ -151,7 +152,7 @@ def test_the_handle(simulate: Callable[..., Simulator]) -> None:
     assert line == {"host": "127.0.0.1", "port": tws.port, "server_version": 178, "market": "tiny:1", "now": NOW.isoformat()}
     with pytest.raises(RuntimeError, match="running already"):
         tws.start()
-    with pytest.raises(OSError):  # noqa: PT011 - the operating system words it
+    with pytest.raises(OSError):
         Simulator(TinyMarket(), port=tws.port).start()
     tws.stop()
     tws.stop()
@@ -162,7 +163,7 @@ def test_the_handle(simulate: Callable[..., Simulator]) -> None:
         client.settle()
 
 
-@pytest.mark.parametrize("wrong", [{"server_version": 160}, {"latency": "slow"}, {"latency": -1}, {"now": datetime(2024, 6, 3)}])  # noqa: DTZ001
+@pytest.mark.parametrize("wrong", [{"server_version": 160}, {"latency": "slow"}, {"latency": -1}, {"now": datetime(2024, 6, 3)}])
 def test_impossible_settings(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"."):
         Simulator(TinyMarket(), **wrong)  # type: ignore[arg-type]
@@ -200,7 +201,8 @@ def test_serving_until_a_signal() -> None:
         "from trading_assets_tests.simulator.tiny_market import TinyMarket, NOW\n"
         "serve(Simulator(TinyMarket(), now=NOW))\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}) as process:
+    environment = {**os.environ, "PYTHONPATH": str(Path(trading_assets.__file__).parents[1])}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         with RawClient(ready["port"]) as client:

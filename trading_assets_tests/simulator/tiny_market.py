@@ -109,10 +109,10 @@ class TinyMarket:
                 implied_volatility=0.25, historical_volatility=0.2, last_time=now,
             )  # fmt: skip
         greeks = Greeks(0.25, 0.5, 2.5, 0.0, 0.03, 0.1, -0.02, price)
-        side = {"call_open_interest": 77, "put_open_interest": 0} if contract.right == "C" else {"call_open_interest": 0, "put_open_interest": 78}
+        calls, puts = (77, 0) if contract.right == "C" else (0, 78)
         return MarketQuote(
             bid=None if contract.strike == 105 else 2.4, ask=2.6, bid_size=0 if contract.strike == 105 else 11, ask_size=12, volume=5, close=2.2,
-            greeks={"bid": Greeks(0.24), "ask": greeks, "model": greeks}, **side,
+            call_open_interest=calls, put_open_interest=puts, greeks={"bid": Greeks(0.24), "ask": greeks, "model": greeks},
         )  # fmt: skip
 
     def search(self, pattern: str, now: datetime) -> list[ListedContract]:

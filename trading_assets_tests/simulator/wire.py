@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from ib_insync import IB
+from ib_insync import IB, util
 
 from trading_assets.simulator import Simulator
 
@@ -119,6 +121,17 @@ def history(
     return (20, req_id, *contract, expired, end, bar_size, duration, rth, show, form, live, "")
 
 
+def library_until(condition: Callable[[], bool]) -> None:
+    """Let the client library work until the condition holds. Raises `TimeoutError`."""
+
+    async def watch() -> None:
+        async with asyncio.timeout(READ_SECONDS):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    util.run(watch())
+
+
 class _Errors(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -142,7 +155,7 @@ def logged_errors(*loggers: str) -> Iterator[list[str]]:
 
 
 @contextmanager
-def connected(tws: Simulator, client_id: int = 1, *, may_log: bool = False) -> Iterator[IB]:
+def connected(tws: Simulator, client_id: int = 1, *, may_log: bool = False) -> Iterator[Any]:
     """A connected ib_insync client; fails if the library logs anything from warning upwards, unless it `may_log`."""
     ib = IB()
     ib.RequestTimeout = READ_SECONDS

@@ -204,9 +204,7 @@ def _select(
 def _quote(archive: Archive, ask: Ask, chains: Mapping[str, _Chain], session: date, results: list[Result]) -> None:
     """Quote the selected contracts that have no quote of this session yet, of all symbols those that expire first."""
     for chain in chains.values():
-        kept = chain.last.filter(
-            pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], _SETTLED_QUOTES))
-        )
+        kept = chain.last.filter(pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], _SETTLED_QUOTES)))
         chain.quoted = set(kept["con_id"].to_pylist()) & set(chain.table["con_id"].to_pylist())
         kept = kept.filter(pc.is_in(kept["con_id"], pa.array(sorted(chain.quoted), pa.int64())))
         others = chain.table.filter(pc.invert(pc.is_in(chain.table["con_id"], pa.array(sorted(chain.quoted), pa.int64()))))

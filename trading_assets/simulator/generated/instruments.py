@@ -75,6 +75,7 @@ class Underlying:
         return self.contract.sec_type == "IND"
 
 
+# Rows are only ever added at the end of _STOCKS: a class's place gives its slot, and contract ids are made from slots.
 # symbol | name | exchange | broker's contract id (0: none known, one is made) | first year | price then | growth | volatility
 # | split above | yield | million shares | option schedule | liquidity | industry
 _STOCKS = """
@@ -149,7 +150,7 @@ def underlying(symbol: str) -> Underlying | None:
 
 @lru_cache(maxsize=1)
 def builtin() -> dict[str, Underlying]:
-    """The table of well-known underlyings by symbol."""
+    """The table of well-known underlyings by symbol. At most 64 trading classes in all (`ladders`)."""
     found: dict[str, Underlying] = {}
     slot = 0
     for line in _INDICES.split("\n"):

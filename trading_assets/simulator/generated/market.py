@@ -120,14 +120,15 @@ class GeneratedMarket:
         return answers
 
     def search(self, pattern: str, now: datetime) -> list[ListedContract]:
-        """Underlyings whose symbol or name begins with the pattern; a symbol that fits exactly comes first."""
+        """Underlyings whose symbol or name begins with the pattern: the well-known ones, then the stock of exactly that symbol."""
         wanted = pattern.strip().upper()
         if not wanted:
             return []
-        exact = self._underlying(wanted)
-        names = [exact] if exact is not None else []
-        names += [found for found in builtin().values() if found is not exact and (found.symbol.startswith(wanted) or named(found, wanted))]
-        return [found.contract for found in names if self._is_listed(found.contract, now, False)][:_SEARCH_RESULTS]
+        known = [found for found in builtin().values() if found.symbol.startswith(wanted) or named(found, wanted)]
+        known.sort(key=lambda found: found.symbol != wanted)
+        made = None if wanted in builtin() else self._underlying(wanted)
+        names = [*known[: _SEARCH_RESULTS - (made is not None)], *([made] if made else [])]
+        return [found.contract for found in names if self._is_listed(found.contract, now, False)]
 
     # Bars
 

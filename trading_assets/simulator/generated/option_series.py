@@ -35,7 +35,7 @@ _ACTIVE = 24
 _USUAL_VOLUME = 2600.0
 """Contracts a session at the money, near expiry, at liquidity 1."""
 _NEVER_TRADES = 0.2
-"""Part of the contracts far from the spot at their listing that never trade; next to none at the money."""
+"""Part of the contracts that never trade, of those that stay a standard deviation from the spot; fewer of the nearer ones."""
 _CONTRACTS_A_TRADE = 5
 WORTHLESS = 0.005
 """Dollars under which nobody bids and nothing trades."""
@@ -76,7 +76,7 @@ class OptionModel:
         distance = self.surface.deviations(rows, spots[:, 0], strike, years[:, 0])
         usual = _USUAL_VOLUME * option_class.liquidity * np.exp(-0.7 * distance**2 - 1.3 * years[:, 0] + 0.7 * draws[:, 4])
         taste = stream(seed, contract.local_symbol, "taste").standard_normal()
-        never = fraction(seed, contract.local_symbol, "never") < _NEVER_TRADES * min(1.0, float(distance[0]) ** 2)
+        never = fraction(seed, contract.local_symbol, "never") < _NEVER_TRADES * min(1.0, float(np.min(np.abs(distance))) ** 2)
         usual *= 0.0 if never else np.exp(0.9 * taste)
         self.volume: Ints = np.where(self.highest < WORTHLESS, 0, np.floor(usual)).astype(np.int64)
         self.count: Ints = (self.volume + _CONTRACTS_A_TRADE - 1) // _CONTRACTS_A_TRADE

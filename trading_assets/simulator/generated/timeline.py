@@ -77,7 +77,7 @@ class Timeline:
 
     def at(self, session: int, minute: float) -> datetime:
         """The instant of a minute (with seconds as a fraction) of the New York day in a session, UTC. Clocks never change on a session's date."""
-        return self.opens[session] + timedelta(minutes=minute - REGULAR_OPEN)
+        return self.opens[session] + timedelta(minutes=minute - REGULAR_OPEN) if minute != REGULAR_OPEN else self.opens[session]
 
 
 @lru_cache(maxsize=1)

@@ -91,17 +91,18 @@ def joined(parts: Sequence[Candles]) -> Candles:
     return everything.where(np.argsort(start, kind="stable"))
 
 
-def candles(rows: Rows, what_to_show: str) -> Candles:
+def candles(rows: Rows, what_to_show: str, is_index: bool = False) -> Candles:
     """What the rows say for a `whatToShow`; rows that say nothing (no trade, no bid) are left out.
 
-    TRADES and ADJUSTED_LAST: the trade columns. BID, ASK: those of one side. MIDPOINT: the mean of both sides, where
-    both are quoted. BID_ASK: as the broker defines it, open = average bid, high = highest ask, low = lowest bid,
-    close = average ask; the recorded averages are unknown, the mean of a row's first and last quote stands for them.
+    TRADES and ADJUSTED_LAST: the trade columns; a row without volume is no trade, except for an index, which has none.
+    BID, ASK: those of one side. MIDPOINT: the mean of both sides, where both are quoted. BID_ASK: as the broker defines
+    it, open = average bid, high = highest ask, low = lowest bid, close = average ask; the recorded averages are unknown,
+    the mean of a row's first and last quote stands for them.
     """
     if what_to_show in TRADE_BARS:
         opened, high, low, closed = (rows[name] for name in ("open", "high", "low", "close"))
-        volume = rows["volume"]
-        return Candles(rows.start, rows.session, opened, high, low, closed, volume).where(~np.isnan(closed) & (volume > 0))
+        volume = np.nan_to_num(rows["volume"])
+        return Candles(rows.start, rows.session, opened, high, low, closed, volume).where(~np.isnan(closed) & ((volume > 0) | is_index))
     bid = [rows[f"bid_{name}"] for name in ("open", "high", "low", "close")]
     ask = [rows[f"ask_{name}"] for name in ("open", "high", "low", "close")]
     if what_to_show == "BID":

@@ -105,7 +105,10 @@ class ChainQuotes:
 
     def _read_underlyings(self, file: Path) -> dict[tuple[str, int], tuple[float, bool]]:
         """By underlying and session, the underlying price of a file and whether the day's snapshot was taken at the close."""
-        table = pq.read_table(file, columns=["quote_date", "underlying", "underlying_price"])
+        columns = ["quote_date", "underlying", "underlying_price"]
+        if not set(columns) <= set(pq.read_schema(file).names):
+            return {}
+        table = pq.read_table(file, columns=columns)
         groups = table.group_by(["quote_date", "underlying"]).aggregate([("underlying_price", "max")])
         sessions = grid().of_days(groups.column("quote_date").cast(pa.date32()).cast(pa.int32()).to_numpy().astype(np.int64))
         names, prices = groups.column("underlying").to_pylist(), groups.column("underlying_price_max").to_pylist()

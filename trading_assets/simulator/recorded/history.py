@@ -97,21 +97,25 @@ class History:
         For each session the first file that speaks for it; for the session open at `now`, the finer files go on where it ends.
         """
         parts: list[Candles] = []
-        spoken = np.empty(0, dtype=np.int64)
         current = grid().current(now)
+        is_open = now < self._final(contract, current)
+        spoken = np.zeros(len(grid().dates), dtype=np.bool_)
         covered = 0
         for source in self._sources(contract, seconds):
             rows = source.rows.sessions(first, last)
-            if not len(rows):
-                continue
             over = self._ends(contract, rows.start, rows.session, source.span)
             complete = slice(0, int(np.searchsorted(over, now, side="right")))
             rows, over = rows.where(complete), over[complete]
+            missing = ~spoken[rows.session]
+            if is_open and covered:
+                missing |= (rows.session == current) & (rows.start >= covered)
+            if not missing.any():
+                continue
+            if not missing.all():
+                rows, over = rows.where(missing), over[missing]
             known = self._known_rows(contract, _Source(rows, source.span), what_to_show, now, use_rth)
-            unfinished = (known.session == current) & (known.start >= covered) if covered and now < self._final(contract, current) else False
-            parts.append(known.where(~np.isin(known.session, spoken) | unfinished))
-            speaks = rows.session if what_to_show in c.TRADE_BARS else known.session
-            spoken = np.union1d(spoken, speaks)
+            parts.append(known)
+            spoken[rows.session if what_to_show in c.TRADE_BARS else known.session] = True
             covered = max(covered, int(np.max(over[rows.session == current], initial=0)))
         known = c.joined(parts) if parts else c.NOTHING
         return self._adjusted(contract, known, what_to_show, now)
@@ -150,7 +154,7 @@ class History:
 
     def _known_rows(self, contract: ListedContract, source: _Source, what_to_show: str, now: float, use_rth: bool) -> Candles:
         """The rows of one source that say something, are of the wanted hours and complete at `now`."""
-        rows = c.candles(source.rows, what_to_show)
+        rows = c.candles(source.rows, what_to_show, contract.sec_type == "IND")
         if contract.sec_type != "OPT":
             begun = grid().days[rows.session] >= self._archive.factors.first_day(contract.symbol)
             rows = rows.where(begun) if not begun.all() else rows

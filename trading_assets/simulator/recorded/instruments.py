@@ -102,9 +102,10 @@ def underlying_contract(symbol: str, con_id: int, sec_type: str = "") -> ListedC
     known = _KNOWN.get(symbol) or _Known(symbol, "NYSE" if len(symbol) <= 3 else "NASDAQ")
     kind = known.sec_type if symbol in _KNOWN or sec_type not in {"STK", "IND"} else sec_type
     if kind == "IND":
+        exchange = known.exchange if symbol in _KNOWN else "CBOE"
         return ListedContract(
-            con_id=con_id, symbol=symbol, sec_type=kind, exchange=known.exchange, primary_exchange="", currency="USD",
-            local_symbol=symbol, trading_class=symbol, long_name=known.name, market_name=symbol, valid_exchanges=known.exchange,
+            con_id=con_id, symbol=symbol, sec_type=kind, exchange=exchange, primary_exchange="", currency="USD",
+            local_symbol=symbol, trading_class=symbol, long_name=known.name, market_name=symbol, valid_exchanges=exchange,
         )  # fmt: skip
     trading_class = "NMS" if known.exchange == "NASDAQ" else symbol
     return ListedContract(

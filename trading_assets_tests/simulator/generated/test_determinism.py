@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import subprocess
 import sys
 from datetime import date, timedelta
+from pathlib import Path
 
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.simulator.market import ContractQuery
 from trading_assets_tests.simulator.generated.questions import chain, day_bars, near_the_money, new_york, underlying
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 NOW = new_york(date(2025, 6, 18), 11, 7, 33)
 
-DIGEST = """
-import hashlib
-from datetime import date, datetime, timedelta, UTC
-from trading_assets.simulator.generated import GeneratedMarket
-from trading_assets.simulator.market import ContractQuery
-market, now, told = GeneratedMarket(42), datetime(2025, 6, 18, 15, 7, 33, tzinfo=UTC), hashlib.sha256()
-for symbol in ("AAPL", "QWER", "BRK B"):
-    (stock,) = market.contracts(ContractQuery(symbol=symbol, sec_type="STK"), now)
-    options = market.contracts(ContractQuery(symbol=symbol, sec_type="OPT"), now)
-    for contract in (stock, *options[::40]):
-        for size in ("30 mins", "8 hours"):
-            told.update(repr(market.bars(contract, size, "TRADES", now - timedelta(days=12), now, True, now)).encode())
-        told.update(repr((contract, market.quote(contract, now))).encode())
-print(told.hexdigest())
-"""
+def digest() -> str:
+    """A digest of contracts, bars and quotes of a new market."""
+    told, market = hashlib.sha256(), GeneratedMarket(42)
+    for symbol in ("AAPL", "QWER", "BRK B"):
+        for contract in (underlying(market, symbol, NOW), *chain(market, symbol, NOW)[::40]):
+            for size in ("30 mins", "8 hours"):
+                told.update(repr(market.bars(contract, size, "TRADES", NOW - timedelta(days=12), NOW, True, NOW)).encode())
+            told.update(repr((contract, market.quote(contract, NOW))).encode())
+    return told.hexdigest()
 
 
-def _digest(hash_seed: str) -> str:
-    done = subprocess.run([sys.executable, "-c", DIGEST], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": hash_seed})
-    return done.stdout.strip()
-
-
-def test_two_processes_tell_the_same() -> None:
-    first = _digest("1")
-    assert len(first) == 64
-    assert first == _digest("2")
+def test_another_process_tells_the_same() -> None:
+    """Also with another seed of Python's own hashes."""
+    command = "from trading_assets_tests.simulator.generated.test_determinism import digest; print(digest())"
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, env=environment, cwd=REPOSITORY)
+    assert done.stdout.strip() == digest()
 
 
 def test_order_of_questions_does_not_matter(market: GeneratedMarket) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from trading_assets.sessions import SessionCalendar
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.simulator.generated.expiries import schedule
-from trading_assets.simulator.generated.instruments import UNKNOWN_SYMBOLS, builtin
+from trading_assets.simulator.generated.instruments import UNKNOWN_SYMBOLS, OptionClass, builtin
+from trading_assets.simulator.generated.instruments import underlying as underlying_of
 from trading_assets.simulator.generated.ladders import option_id, take_apart
 from trading_assets.simulator.generated.timeline import timeline
 from trading_assets.simulator.market import ContractQuery
@@ -112,7 +113,7 @@ def test_words_narrow_the_chain() -> None:
         {"local_symbol": some.local_symbol},
         {"con_id": some.con_id, "exchange": "SMART"},
     ):
-        assert MARKET.contracts(ContractQuery(sec_type="OPT", **words), NOW) == [some]  # type: ignore[arg-type]
+        assert MARKET.contracts(ContractQuery(sec_type="OPT", **words), NOW) == [some]
     month = chain(MARKET, "AAPL", NOW, last_trade="202507", right="P")
     assert {(c.right, f"{c.expiry:%Y%m}") for c in month} == {("P", "202507")}
     assert chain(MARKET, "AAPL", NOW, currency="EUR") == []
@@ -139,12 +140,14 @@ def test_known_underlyings() -> None:
 
 
 @given(st.sampled_from([c for u in builtin().values() for c in u.option_classes]), st.integers(0, 11_000), st.integers(0, 511), st.sampled_from("CP"))
-def test_a_contract_id_can_be_taken_apart(option_class, position: int, rank: int, right: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_contract_id_can_be_taken_apart(option_class: OptionClass, position: int, rank: int, right: str) -> None:
     day = timeline().dates[min(position, len(timeline()) - 1)]
     con_id = option_id(option_class, day, rank, right)
     assert (1 << 30) <= con_id < (1 << 31)
     assert take_apart(con_id, option_class) == (day, rank, right)
-    other = next(c for c in MARKET._underlying("QWER").option_classes)  # type: ignore[union-attr]
+    made = underlying_of("QWER")
+    assert made is not None
+    (other,) = made.option_classes
     con_id = option_id(other, day, rank, right)
     assert (1 << 29) <= con_id < (1 << 30)
     assert take_apart(con_id, other) == (day, rank, right)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -97,7 +98,7 @@ def test_prices_are_monotone_in_the_strike_and_in_time(symbol: str) -> None:
     for expiry in expiries[1::4]:
         ladder = sorted((contract for contract in calls if contract.last_trade == expiry), key=lambda contract: contract.strike)
         values = [MARKET.quote(contract, now).greeks["model"].price or 0.0 for contract in ladder[::3]]
-        assert all(high >= low - 1e-9 for high, low in zip(values, values[1:], strict=False))
+        assert all(high >= low - 1e-9 for high, low in pairwise(values))
     asks = [MARKET.quote(near_the_money([c for c in calls if c.last_trade == expiry], spot, 1)[0], now).greeks["model"].price for expiry in expiries]
     assert asks[0] < asks[len(asks) // 2] < asks[-1]  # type: ignore[operator]
 

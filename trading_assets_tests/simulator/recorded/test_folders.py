@@ -32,8 +32,9 @@ def bar(price: float, volume: int) -> dict[str, object]:
 
 
 def quote(bid: float | None, ask: float) -> dict[str, object]:
-    bids: dict[str, object] = {f"bid_{name}": bid for name in ("open", "high", "low", "close")} | {"bid_size": 5 if bid else 0}
-    return bids | {f"ask_{name}": ask for name in ("open", "high", "low", "close")} | {"ask_size": 7}
+    sides = {"bid": bid, "ask": ask}
+    prices = {f"{side}_{name}": price for side, price in sides.items() for name in ("open", "high", "low", "close")}
+    return {**prices, "bid_size": 5 if bid else 0, "ask_size": 7}
 
 
 @pytest.fixture
@@ -147,6 +148,17 @@ def test_funds_trade_options_until_a_quarter_past(folder: Path) -> None:
         for now in ("2018-03-07T16:14-05:00", "2018-03-07T16:15-05:00")
     ]
     assert volumes == [30, 40]
+
+
+def test_an_index_has_bars_without_volume(folder: Path) -> None:
+    start = pd.Timestamp("2018-03-07T14:30Z").as_unit("us")
+    row = {"symbol": "QNDX", "sec_type": "IND", "date": SESSIONS[2], "ts_utc": start, **bar(2700.0, 0)}
+    pd.DataFrame([row]).to_parquet(folder / "equity_bars_minute.parquet")
+    market = RecordedMarket(folder)
+    index = underlying(market, "QNDX", NOW)
+    assert (index.sec_type, index.exchange) == ("IND", "CBOE")
+    (minute,) = market.bars(index, "1 min", "TRADES", at("2018-03-01T00:00-05:00"), NOW, True, NOW)
+    assert (minute.close, minute.volume) == (2700.5, 0)
 
 
 def test_the_identity_names_the_data(folder: Path) -> None:

@@ -1,0 +1,91 @@
+"""The table of broker codes: complete, consistent, and never "no data" by mistake."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from trading_assets.broker.errors import CodeClass, classify, is_warning, lookup, remedy_of
+from trading_assets.broker.codes import CODES
+from trading_assets.broker.outcomes import Outcome, OutcomeKind
+
+HISTORY = "Historical Market Data Service error message:"
+
+TEXTS = [
+    (162, HISTORY + "Historical data request pacing violation", OutcomeKind.PACING),
+    (162, HISTORY + "HMDS query returned no data: SYM@SMART Trades", OutcomeKind.EMPTY),
+    (162, HISTORY + "API historical data query cancelled: 17", OutcomeKind.CANCELLED),
+    (162, HISTORY + "Trading TWS session is connected from a different IP address", OutcomeKind.DISCONNECTED),
+    (162, HISTORY + "No market data permissions for ISLAND STK.", OutcomeKind.NOT_PERMITTED),
+    (162, HISTORY + "No data of type EODChart is available for the exchange 'BEST' and the security type 'Option' and '1 d' and '1 day'", OutcomeKind.REJECTED),
+    (162, HISTORY + "No head time stamp", OutcomeKind.EMPTY),
+    (162, HISTORY + "BEST queries are not supported for this contract", OutcomeKind.REJECTED),
+    (162, HISTORY + "Invalid time length", OutcomeKind.REJECTED),
+    (162, HISTORY + "No historical market data for SYM/STK@SMART Last 60", OutcomeKind.EMPTY),
+    (162, HISTORY + "Request Timed Out", OutcomeKind.TIMEOUT),
+    (162, HISTORY + "Something nobody has seen", OutcomeKind.DISCONNECTED),
+    (166, "HMDS Expired Contract Violation", OutcomeKind.EXPIRED),
+    (200, "No security definition has been found for the request", OutcomeKind.NO_CONTRACT),
+    (200, "The contract description specified for SYM is ambiguous", OutcomeKind.NO_CONTRACT),
+    (321, "Error validating request.-'bM' : cause - Historical data requested duration is invalid.", OutcomeKind.REJECTED),
+    (322, "Error processing request.-'bX' : cause - Only 50 simultaneous API historical data requests allowed", OutcomeKind.PACING),
+    (322, "Error processing request.-'bX' : cause - Duplicate ticker id", OutcomeKind.REJECTED),
+    (354, "Requested market data is not subscribed. Delayed market data is not available.", OutcomeKind.NOT_PERMITTED),
+    (420, "Invalid Real-time Query:Historical data request pacing violation", OutcomeKind.PACING),
+    (420, "Invalid Real-time Query:No market data permissions for NYSE STK", OutcomeKind.NOT_PERMITTED),
+    (10197, "No market data during competing live session", OutcomeKind.DISCONNECTED),
+    (4711, "A code of tomorrow", OutcomeKind.REJECTED),
+]
+
+
+@pytest.mark.parametrize(("code", "text", "kind"), TEXTS)
+def test_outcome_of_code_and_text(code: int, text: str, kind: OutcomeKind) -> None:
+    assert classify(code, text) == Outcome(kind, code, text)
+
+
+@pytest.mark.parametrize(("code", "text", "kind"), TEXTS)
+def test_every_failure_has_a_remedy(code: int, text: str, kind: OutcomeKind) -> None:
+    remedy = remedy_of(Outcome(kind, code, text))
+    assert remedy.endswith(".") and " " in remedy
+
+
+def test_every_kind_has_a_remedy_but_success() -> None:
+    assert remedy_of(Outcome(OutcomeKind.COMPLETE)) == ""
+    assert all(remedy_of(Outcome(kind)) for kind in OutcomeKind if kind is not OutcomeKind.COMPLETE)
+
+
+def test_a_missing_contract_is_not_believed_in_the_reset_window() -> None:
+    text = "No security definition has been found for the request"
+    assert classify(200, text, in_reset_window=True).kind.retryable
+    assert classify(200, "The contract description specified for SYM is ambiguous", in_reset_window=True).kind is OutcomeKind.NO_CONTRACT
+
+
+@pytest.mark.parametrize("code", [165, 300, 366, 2104, 2106, 2107, 2108, 2119, 2158, 2174, 2186, 10090, 10091, 10167])
+def test_warnings_leave_a_request_running(code: int) -> None:
+    assert is_warning(code)
+
+
+@pytest.mark.parametrize("code", [162, 200, 321, 354, 1100, 2110, 10089, 10197, 4711])
+def test_everything_else_does_not(code: int) -> None:
+    assert not is_warning(code)
+
+
+def test_rows_with_a_phrase_come_before_the_general_one() -> None:
+    general: set[int] = set()
+    for row in CODES:
+        assert row.code not in general, f"the row of {row.code} with {row.phrase!r} can never apply"
+        if not row.phrase:
+            general.add(row.code)
+        assert row.phrase == row.phrase.lower()
+        assert row.source
+        assert row.remedy or row.cls is CodeClass.WARNING
+
+
+def test_the_table_holds_every_code_of_the_facts() -> None:
+    facts = Path(__file__).resolve().parents[3] / "shared" / "tws" / "errors.md"
+    if not facts.is_file():
+        pytest.skip(f"the broker facts are absent: there is no {facts}")
+    codes = {int(code) for line in facts.read_text().splitlines() if line.startswith("| ") for code in re.findall(r"\d+", line.split("|")[1])}
+    assert not {code for code in codes if lookup(code) is None} - {110}  # 110 is about orders

@@ -1,0 +1,145 @@
+"""Every fault, over the wire: the run ends in success after recovery or in a clear failure; never a hang, never a false "no data"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from trading_assets.broker.broker import Broker
+from trading_assets.broker.errors import BrokerUnavailable, PacingExhausted
+from trading_assets.broker.outcomes import OutcomeKind
+from trading_assets.settings import Settings
+from trading_assets.simulator import Faults, Simulator
+from trading_assets_tests.broker.conftest import LISTING, ONE_OF_EACH, STOCK_BARS, STOCK_QUOTE, option_bars, wall_clock
+
+pytestmark = pytest.mark.timeout(60)
+
+Simulate = Callable[..., Simulator]
+SettingsFor = Callable[..., Settings]
+BrokerFor = Callable[..., Broker]
+
+PASSING: dict[str, list[dict[str, Any]]] = {
+    "dropped before an answer": [{"on": "historical_data", "nth": 3, "do": "drop_before"}],
+    "dropped in an answer": [{"on": "historical_data", "nth": 3, "do": "drop_during"}],
+    "dropped in a listing": [{"on": "contract_details", "nth": 2, "do": "drop_during"}],
+    "dropped after an answer": [{"on": "historical_data", "nth": 3, "do": "drop_after"}],
+    "dropped twice": [{"on": "historical_data", "nth": 2, "do": "drop_before"}, {"on": "historical_data", "nth": 9, "do": "drop_during"}],
+    "dropped in a quote": [{"on": "market_data", "nth": 1, "do": "drop_before"}],
+    "a split frame": [{"on": "historical_data", "nth": 2, "do": "split"}],
+    "a split listing": [{"on": "contract_details", "nth": 2, "do": "split", "bytes": 3}],
+    "merged frames": [{"on": "any", "nth": 1, "times": 0, "do": "merge"}],
+    "a silent history": [{"on": "historical_data", "nth": 2, "do": "hang"}],
+    "a silent listing": [{"on": "contract_details", "nth": 2, "do": "hang"}],
+    "a silent quote": [{"on": "market_data", "nth": 1, "do": "hang"}],
+    "a late answer": [{"on": "historical_data", "nth": 2, "do": "delay", "seconds": 1}],
+    "a stalled connection": [{"on": "historical_data", "nth": 2, "do": "stall", "seconds": 1}],
+    "a pacing violation": [{"on": "historical_data", "nth": 2, "do": "pacing"}],
+    "too many open": [{"on": "historical_data", "nth": 2, "times": 2, "do": "too_many_open"}],
+    "timed out at the broker": [{"on": "historical_data", "nth": 2, "do": "timed_out"}],
+    "a different IP address": [{"on": "historical_data", "nth": 2, "do": "different_ip"}],
+    "a competing session": [{"on": "market_data", "nth": 1, "do": "competing_session"}],
+    "no market-data line free": [{"on": "market_data", "nth": 1, "do": "error", "code": 101, "text": "Max number of tickers has been reached"}],
+    "an unknown text of 162": [
+        {"on": "historical_data", "nth": 2, "do": "error", "code": 162, "text": "Historical Market Data Service error message:Something new"}
+    ],
+    "connectivity lost, data kept": [{"on": "historical_data", "nth": 4, "do": "connectivity_lost", "seconds": 0.5}],
+    "connectivity lost, data lost": [{"on": "historical_data", "nth": 4, "do": "connectivity_lost", "seconds": 0.5, "data_lost": True}],
+    "farm down": [{"on": "historical_data", "nth": 2, "do": "farm_down", "seconds": 0.5}],
+    "nightly reset": [{"on": "historical_data", "nth": 4, "do": "nightly_reset", "seconds": 1}],
+    "client id in use": [{"after_seconds": 0, "do": "duplicate_client_id", "connects": 3}],
+    "all connections dropped": [{"after_requests": 5, "do": "drop_all"}],
+    "a status message": [{"after_requests": 3, "do": "broadcast", "code": 2105, "text": "HMDS data farm connection is broken:ushmds"}],
+    "an unknown status message": [{"after_requests": 3, "do": "broadcast", "code": 9999, "text": "Something new"}],
+}
+
+
+@pytest.mark.parametrize("rules", PASSING.values(), ids=PASSING.keys())
+def test_passes_and_everything_arrives(rules: list[dict[str, Any]], simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+    simulator = simulate(faults=Faults(rules))
+    broker = broker_for(settings_for(simulator))
+
+    results = broker.run(ONE_OF_EACH, planned_at=wall_clock())
+
+    assert [result.request for result in results] == ONE_OF_EACH
+    assert {result.outcome.kind for result in results} == {OutcomeKind.COMPLETE}
+    assert not simulator.counters.violations
+    assert sum(simulator.counters.faults.values()) >= 1
+    assert simulator.counters.open_now.get("history", 0) == 0, "a history was left open at the broker"
+
+
+LASTING: dict[str, tuple[dict[str, Any], OutcomeKind]] = {
+    "not permitted": ({"on": "historical_data", "do": "not_permitted"}, OutcomeKind.NOT_PERMITTED),
+    "malformed": ({"on": "historical_data", "do": "validation"}, OutcomeKind.REJECTED),
+    "unknown contract": ({"on": "historical_data", "do": "no_security"}, OutcomeKind.NO_CONTRACT),
+    "unknown code": ({"on": "historical_data", "do": "error", "code": 7777, "text": "Something new"}, OutcomeKind.REJECTED),
+    "silent for ever": ({"on": "historical_data", "do": "hang", "times": 0}, OutcomeKind.TIMEOUT),
+}
+
+
+@pytest.mark.parametrize(("rule", "kind"), LASTING.values(), ids=LASTING.keys())
+def test_lasting_failure_of_one_request_is_its_result(
+    rule: dict[str, Any], kind: OutcomeKind, simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
+    simulator = simulate(faults=Faults([rule]))
+    broker = broker_for(settings_for(simulator, history_timeout=0.3, max_attempts=2))
+
+    first, second = broker.run([STOCK_BARS, LISTING], planned_at=wall_clock())
+
+    assert (first.outcome.kind, first.payload) == (kind, None)
+    assert first.outcome.remedy
+    assert second.outcome.kind is OutcomeKind.COMPLETE
+
+
+def test_quote_not_subscribed(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+    simulator = simulate(faults=Faults([{"on": "market_data", "do": "not_subscribed"}]))
+    [result] = broker_for(settings_for(simulator)).run([STOCK_QUOTE], planned_at=wall_clock())
+    assert result.outcome.kind is OutcomeKind.NOT_PERMITTED
+
+
+def test_delayed_data_never_enters_a_lake_of_live_data(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+    simulator = simulate(live_data=False)
+    [result] = broker_for(settings_for(simulator)).run([STOCK_QUOTE], planned_at=wall_clock())
+    assert result.outcome.kind is OutcomeKind.NOT_PERMITTED
+
+
+def test_delayed_data_for_a_lake_of_delayed_data(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+    simulator = simulate(live_data=False)
+    broker = broker_for(settings_for(simulator, market_data="delayed"))
+    [result] = broker.run([STOCK_QUOTE], planned_at=wall_clock())
+    assert result.outcome.kind is OutcomeKind.COMPLETE
+    assert result.payload["market_data_type"] in (3, 4)
+    assert result.payload["bid"] is not None
+    assert broker.identity == "simulated/tiny/1/delayed"
+
+
+def test_broker_that_never_answers_again(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+    """A drop for good: the run fails as retryable, and what came before is in the journal."""
+    simulator = simulate()
+    settings = settings_for(simulator, reconnect_timeout=0.5)
+    broker = broker_for(settings)
+    broker.run([STOCK_BARS], planned_at=wall_clock())
+    simulator.stop()
+    with pytest.raises(BrokerUnavailable) as caught:
+        broker.run([LISTING, option_bars(6)], planned_at=wall_clock())
+    assert caught.value.retryable
+    assert "TRADING_ASSETS_IB_PORT" in str(caught.value)
+
+
+def test_no_broker_at_all(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+    simulator = simulate()
+    settings = settings_for(simulator, reconnect_timeout=0.3)
+    simulator.stop()
+    broker = broker_for(settings)
+    with pytest.raises(BrokerUnavailable):
+        broker.run([STOCK_BARS], planned_at=wall_clock())
+    assert not broker.connected
+    assert broker.sent == 0
+
+
+def test_pacing_exhausted_ends_the_run_as_retryable(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+    simulator = simulate(faults=Faults([{"on": "historical_data", "do": "pacing", "times": 0}]))
+    with pytest.raises(PacingExhausted) as caught:
+        broker_for(settings_for(simulator, max_attempts=2)).run([STOCK_BARS], planned_at=wall_clock())
+    assert caught.value.retryable

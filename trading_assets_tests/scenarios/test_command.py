@@ -1,0 +1,49 @@
+"""The command itself, as processes of its own, within the broker's limits and against a simulator that enforces them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from trading_assets_tests.scenarios.conftest import OpenDesk
+from trading_assets_tests.scenarios.desk import Desk
+
+ARGUMENTS = ("GOOG", "--lookback-days", "7", "--strikes", "2", "--max-days-to-expiry", "8")
+
+
+@pytest.fixture(scope="module")
+def desk(open_desk: OpenDesk) -> Desk:
+    return open_desk("2015-12-24T13:30-05:00", pacing=True)
+
+
+def command(desk: Desk, *arguments: str) -> tuple[int, Any]:
+    """Run the command in a process; exit code and JSON document."""
+    words = [sys.executable, "-m", "trading_assets.cli", *arguments, "--json"]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRADING_ASSETS_")}
+    done = subprocess.run(words, env={**inherited, **desk.settings.environment()}, capture_output=True, text=True, timeout=120, check=False)
+    assert not done.stderr, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_setup_then_plan_then_setup_again(desk: Desk) -> None:
+    code, document = command(desk, "setup", *ARGUMENTS)
+    assert code == 0
+    assert document["success"]
+    asked = desk.asked()
+    assert document["requests"]["planned"] == document["requests"]["sent"] == sum(asked.values())
+    assert asked == {"contract": 1, "parameters": 1, "listing": 2, "spot": 1, "quote": 16, "equity bars": 1, "option bars": 16}
+    assert desk.simulator.counters.violations == []
+    assert desk.simulator.counters.internal_errors == []
+
+    desk.forget()
+    code, document = command(desk, "plan", *ARGUMENTS)
+    assert (code, document["requests"], document["exact"]) == (0, 0, True)
+    code, document = command(desk, "setup", *ARGUMENTS)
+    assert (code, document["requests"]["planned"], document["requests"]["sent"]) == (0, 0, 0)
+    assert document["requests"]["saved"] > 0
+    assert desk.connections() == 0
