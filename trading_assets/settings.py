@@ -38,13 +38,18 @@ class Settings(BaseSettings):
     )
     broker: BrokerKind = Field(BrokerKind.SIMULATED, description="`simulated` or `tws`.")
     ib_host: str = Field("127.0.0.1", description="Host of TWS, IB Gateway or a running simulator.")
-    ib_port: int | None = Field(None, description="Port; TWS 7497 paper / 7496 live, Gateway 4002 / 4001. Unset with the simulated broker: one is started inside the process.")
+    ib_port: int | None = Field(
+        None,
+        description="Port; TWS 7497 paper / 7496 live, Gateway 4002 / 4001. Unset with the simulated broker: one is started inside the process.",
+    )
     ib_client_ids: tuple[int, int] = Field((50, 79), description="Range of client ids that processes lease from, both ends included.")
     now: datetime | None = Field(None, description="Pins the clock (ISO 8601 with a zone) for replays.")
     market: str = Field("generated", description="Market of the in-process simulator: `generated` or a folder of recorded data.")
     market_seed: int = Field(42, description="Seed of the generated market.")
     recorded_market: Path = Field(Path("../shared/market"), description="Folder of recorded real market data, read by tests and the demo.")
-    market_data: str = Field("live", pattern="^(live|delayed)$", description="Market data the account is subscribed to; a lake holds one of the two only.")
+    market_data: str = Field(
+        "live", pattern="^(live|delayed)$", description="Market data the account is subscribed to; a lake holds one of the two only."
+    )
     database_url: str | None = Field(None, description="SQLAlchemy URL of the state database; default SQLite `state.db` in the data folder.")
 
     connect_timeout: float = Field(15.0, gt=0, description="Seconds to wait for the connection and its handshake.")
@@ -69,7 +74,9 @@ class Settings(BaseSettings):
     relist_days: int = Field(7, ge=1, description="The whole option listing is read again when older (days).")
     no_data_retry_days: int = Field(30, ge=0, description="A recorded `not_permitted`, `no_contract` or `error` is asked again after this many days.")
     equity_bar_sizes: tuple[str, ...] = Field(("1 day",), description="Bar sizes collected for underlyings.")
-    stock_volume_unit: str = Field("shares", pattern="^(shares|round_lots)$", description="Unit of stock volume in the broker's bars (a TWS setting for API clients).")
+    stock_volume_unit: str = Field(
+        "shares", pattern="^(shares|round_lots)$", description="Unit of stock volume in the broker's bars (a TWS setting for API clients)."
+    )
 
     @field_validator("now")
     @classmethod

@@ -19,7 +19,12 @@ from trading_assets.universe import UniverseEntry
 
 
 def preview(
-    archive: Archive, entries: Sequence[UniverseEntry], sessions: Sequence[date], rules: SelectionRules, *, option_bar_sizes: Sequence[str] = ("8 hours",)
+    archive: Archive,
+    entries: Sequence[UniverseEntry],
+    sessions: Sequence[date],
+    rules: SelectionRules,
+    *,
+    option_bar_sizes: Sequence[str] = ("8 hours",),
 ) -> Estimate:
     """The cost of bringing `sessions` (closed ones) and today's snapshot of the symbols into the lake.
 
@@ -37,9 +42,10 @@ def preview(
         assumed = estimate_cold(entry.symbol, archive.now, days, rules, archive.calendar, bar_sizes=sizes, pacing=pacing)
         total += Estimate(tuple(stage for stage in assumed.stages if stage.dataset in (OPTION_CHAINS.name, OPTION_BARS.name)))
     warm = [symbol for symbol in symbols if symbol in listed]
+    contracts = contracts_plan(archive, entries, archive.calendar.current(archive.now)).plan
     return total + Estimate(
         (
-            estimate_stage(CONTRACTS.name, contracts_plan(archive, entries, archive.calendar.current(archive.now)).plan.requests, archive.calendar, pacing=pacing),
+            estimate_stage(CONTRACTS.name, contracts.requests, archive.calendar, pacing=pacing),
             _chains(archive, warm, rules, pacing),
             estimate_stage(EQUITY_BARS.name, _equity(archive, entries, sessions), archive.calendar, pacing=pacing),
             _options(archive, warm, sessions, option_bar_sizes, pacing),

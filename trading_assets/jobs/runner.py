@@ -120,7 +120,8 @@ def _explain(report: RunReport, result: dg.ExecuteInProcessResult) -> None:
     told = data.user_failure_data
     if told is not None and told.description:
         report.error = told.description
-        report.retryable = bool(told.allow_retries)
+        retryable = told.metadata.get("retryable")
+        report.retryable = retryable is not None and bool(retryable.value)
     elif data.error is not None:
         cause = data.error
         while cause.cause is not None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 
-from trading_assets.repositories import catalog
+from trading_assets.repositories.catalog import query as run_query
+from trading_assets.repositories.option_chains import choose_snapshot
 from trading_assets.repositories.schemas import Dataset
 
 
@@ -45,34 +45,24 @@ class DatasetView:
         names = ", ".join(f'"{name}"' for name in (columns or self.columns))
         order = ", ".join(f'"{name}"' for name in self.dataset.order)
         query = f'select {names} from "{self.dataset.name}" where {" and ".join(conditions)} order by {order}'
-        return catalog.query(self._data_dir, query, values)
+        return run_query(self._data_dir, query, values)
 
     def stored_sessions(self, symbols: Iterable[str], *, where: str = "true") -> dict[str, list[date]]:
         """The sessions with rows of each symbol, in order; a symbol without rows is absent."""
-        query = f"""select symbol, list(distinct session order by session) from "{self.dataset.name}"
+        query = f"""select symbol, list(distinct session order by session) as sessions from "{self.dataset.name}"
                     where symbol in (select unnest(?)) and ({where}) group by symbol"""
-        return dict(catalog.cursor(self._data_dir).execute(query, [list(symbols)]).fetchall())
+        rows = run_query(self._data_dir, query, [list(symbols)])
+        return dict(zip(rows["symbol"].to_pylist(), rows["sessions"].to_pylist(), strict=True))
 
     def as_of(self, symbols: Iterable[str], session: date, *, columns: Sequence[str] | None = None, where: str = "true") -> pa.Table:
-        """Each symbol's rows of the snapshot that answers for `session` (see `snapshot_for`)."""
+        """Each symbol's rows of the snapshot that answers for `session` (see `choose_snapshot`)."""
         names = columns or self.columns
         tables = [self.dataset.schema.empty_table().select(list(names))]
         answering: dict[date, list[str]] = {}
         for symbol, stored in self.stored_sessions(symbols, where=where).items():
-            found = snapshot_for(session, stored)
+            found = choose_snapshot(stored, session)
             if found is not None:
                 answering.setdefault(found, []).append(symbol)
         for found, group in sorted(answering.items()):
             tables.append(self.table(sessions=[found], symbols=group, columns=names, where=where).cast(tables[0].schema))
         return pa.concat_tables(tables)
-
-
-def snapshot_for(session: date, stored: Sequence[date]) -> date | None:
-    """The stored snapshot that answers for a session: its own, else the earliest after it, else the latest before it.
-
-    `stored` is sorted. None without any snapshot.
-    """
-    if not stored:
-        return None
-    position = bisect_left(stored, session)
-    return stored[position] if position < len(stored) else stored[-1]

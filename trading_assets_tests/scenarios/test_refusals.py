@@ -83,7 +83,7 @@ def test_the_open_session_is_pending_and_never_stored(desk: Desk) -> None:
 
 def test_a_lake_of_one_market_refuses_another(desk: Desk, tmp_path: Path) -> None:
     files = {path: path.read_bytes() for path in desk.folder.rglob("*.parquet")}
-    with Simulator(GeneratedMarket(symbols=["GOOG", "XYZ"]), now=at("2015-12-24T16:30-05:00")) as other:
+    with Simulator(GeneratedMarket(seed=7), now=at("2015-12-24T16:30-05:00")) as other:
         settings = Settings(data_dir=desk.folder, ib_port=other.port, now=other.clock.now(), enforce_pacing=False)
         operation = DataPipelineOrchestrator(settings=settings).setup(["GOOG"], 5)
         asked = other.counters.requests

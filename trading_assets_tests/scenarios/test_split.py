@@ -95,11 +95,10 @@ def test_both_chains_are_told_apart(story: Story, sources: Sources) -> None:
     assert set(new["local_symbol"]) == set(sources.chain("AAPL", SPLIT_DAY, 20)["osi"])
     assert not set(old["local_symbol"]) & set(new["local_symbol"])
     assert not set(old["con_id"]) & set(new["con_id"])
-    june = date(2014, 6, 13)
-    assert 490.0 in set(old.loc[old["expiry"] == june, "strike"])
+    assert 490.0 in set(old["strike"])
     assert 490.0 not in set(new["strike"])
     strikes = set(sources.chain("AAPL", SPLIT_DAY, 20)["strike"])
-    assert 70.71 in strikes or 71.43 in strikes
+    assert {70.71, 71.43} <= strikes, "495 and 500 divided by seven"
     assert set(new["strike"]) == strikes
     assert old.loc[old["selected"], "strike"].between(500, 800).all()
     assert new.loc[new["selected"], "strike"].between(80, 110).all()

@@ -49,6 +49,7 @@ _CONDITIONS = {
 _DATA = (OutcomeKind.COMPLETE, OutcomeKind.EMPTY)
 
 _LOST = "The contract expired before its bars were collected; the broker keeps no history of expired options."
+_NOTHING_LISTED = "The broker lists no options of this symbol."
 _NOT_LISTED = "The broker's bars begin later: not listed yet, or older than its history."
 _NO_BAR = "The broker has no bar of this session."
 _NOT_YET = "The broker has no bar of this session yet."
@@ -150,7 +151,7 @@ def snapshot_coverage(
             lacking = (partial or {}).get(symbol)
             finding = _Finding(Condition.PARTIAL, lacking) if lacking else _Finding(Condition.COMPLETE, "")
         elif outcome.kind is OutcomeKind.EMPTY:
-            finding = _Finding(Condition.NO_CONTRACT, _sentence(outcome), now + timedelta(days=retry_days))
+            finding = _Finding(Condition.NO_CONTRACT, outcome.text or _NOTHING_LISTED, now + timedelta(days=retry_days))
         else:
             finding = _failure(outcome, now, retry_days)
         code = None if finding.condition is Condition.COMPLETE else outcome.code

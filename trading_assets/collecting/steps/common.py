@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +15,7 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import bar_coverage
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.planning.instruments import underlying_instrument
-from trading_assets.repositories.schemas import Condition, Dataset
+from trading_assets.repositories.schemas import OPTION_CHAINS, Condition, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import NEW_YORK
 
@@ -69,13 +70,28 @@ def tell_open_sessions(archive: Archive, report: CollectionReport, sessions: Ite
 
 
 def refusals(archive: Archive, dataset: Dataset, symbols: Sequence[str], now: datetime) -> dict[str, str]:
-    """Symbols whose snapshot the broker refused and that are not to be asked for yet: symbol -> sentence."""
-    rows = archive.coverage.conditions(dataset.name, "", symbols).to_pylist()
+    """Symbols whose snapshot the broker last refused and that are not to be asked for yet: symbol -> sentence."""
     return {
-        row["symbol"]: f"{row['reason']} Not asked again before {row['retry_after']:%Y-%m-%d %H:%M} UTC."
-        for row in rows
+        symbol: f"{row['reason']} Not asked again before {row['retry_after']:%Y-%m-%d %H:%M} UTC."
+        for symbol, row in _last_conditions(archive, dataset, symbols).items()
         if row["retry_after"] is not None and row["retry_after"] > now
     }
+
+
+def without_options(archive: Archive, symbols: Sequence[str]) -> set[str]:
+    """Symbols of which the broker last said that no option is listed: nothing of theirs is missing."""
+    return {symbol for symbol, row in _last_conditions(archive, OPTION_CHAINS, symbols).items() if row["condition"] == Condition.NO_CONTRACT}
+
+
+def tell_without_options(report: CollectionReport, symbols: Iterable[str]) -> None:
+    """Note the symbols that have no options: neither a chain nor option bars can be had of them, and that is no failure."""
+    report.notes += [f"{symbol} has no listed options." for symbol in sorted(symbols)]
+
+
+def _last_conditions(archive: Archive, dataset: Dataset, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The newest coverage row of each symbol of a snapshot dataset: an older refusal says nothing once a later answer came."""
+    rows = archive.coverage.conditions(dataset.name, "", symbols).sort_by("session").to_pylist()
+    return {row["symbol"]: row for row in rows}
 
 
 def rows_by_symbol(table: pa.Table) -> dict[str, int]:

@@ -21,12 +21,15 @@ from trading_assets.collecting.steps.common import (
     rows_by_symbol,
     settled_in,
     tell_open_sessions,
+    tell_without_options,
     without_echoes,
+    without_options,
 )
 from trading_assets.planning.bars import OPTION_BAR_SIZE, LostOption, WantedOption, plan_option_bars
 from trading_assets.planning.instruments import option_instruments
+from trading_assets.repositories.option_chains import choose_snapshot
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
-from trading_assets.repositories.views import DatasetView, snapshot_for
+from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
 
 
@@ -90,13 +93,15 @@ def _ready(
     equity: DatasetView,
     report: CollectionReport,
 ) -> list[str]:
-    """The symbols whose prerequisites hold; the others are reported."""
+    """The symbols whose prerequisites hold; the others are reported, those without options as no failure."""
     underlyings = known_underlyings(archive, contracts, symbols)
     listed = chains.stored_sessions(symbols, where="selected")
     collected = archive.coverage.settled_sessions(EQUITY_BARS.name, None, symbols, min(sessions), max(sessions))
     with_bars = equity.stored_sessions(symbols)
+    optionless = without_options(archive, symbols) & set(underlyings) - set(listed)
+    tell_without_options(report, optionless)
     ready = []
-    for symbol in symbols:
+    for symbol in [symbol for symbol in symbols if symbol not in optionless]:
         if symbol not in underlyings:
             report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
         elif symbol not in listed:
@@ -117,7 +122,7 @@ def wanted_options(chains: DatasetView, symbols: Sequence[str], sessions: Sequen
     by_snapshot: dict[date, dict[str, list[date]]] = {}
     for symbol, stored in chains.stored_sessions(symbols, where="selected").items():
         for session in sessions:
-            used = snapshot_for(session, stored)
+            used = choose_snapshot(stored, session)
             assert used is not None, "stored_sessions gives only symbols with snapshots"
             by_snapshot.setdefault(used, {}).setdefault(symbol, []).append(session)
             if used != session:

@@ -24,7 +24,16 @@ from trading_assets.collecting.decode import (
     with_selection,
 )
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
-from trading_assets.collecting.steps.common import Ask, known_underlyings, missing_prerequisite, refusals, rows_by_symbol, without_echoes
+from trading_assets.collecting.steps.common import (
+    Ask,
+    known_underlyings,
+    missing_prerequisite,
+    refusals,
+    rows_by_symbol,
+    tell_without_options,
+    without_echoes,
+    without_options,
+)
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
 from trading_assets.planning.selection import SelectionRules, select_contracts
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_CHAINS, Condition
@@ -83,9 +92,7 @@ def collect_option_chains(
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
     table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table])
     report.rows_by_symbol = rows_by_symbol(table)
-    for symbol in sorted(set(symbols) & set(outcomes)):
-        if outcomes[symbol].kind is OutcomeKind.EMPTY:
-            report.notes.append(f"{symbol} has no listed options.")
+    tell_without_options(report, {symbol for symbol, outcome in outcomes.items() if outcome.kind is OutcomeKind.EMPTY} & set(symbols))
     coverage = snapshot_coverage(
         OPTION_CHAINS.name,
         session,
@@ -112,8 +119,10 @@ def _parameters(
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", list(underlyings), session, session).to_pylist()
     done = set() if refresh else {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE}
     refused = {} if refresh else refusals(archive, OPTION_CHAINS, sorted(set(underlyings) - done), archive.now)
-    for symbol, sentence in refused.items():
-        report.problems.append(Problem(ProblemKind.FAILED, symbol, "option_parameters", sentence))
+    optionless = without_options(archive, sorted(refused))
+    tell_without_options(report, optionless)
+    for symbol in sorted(set(refused) - optionless):
+        report.problems.append(Problem(ProblemKind.FAILED, symbol, "option_parameters", refused[symbol]))
     report.saved += len(done) + len(refused)
     resumed = {} if refresh else _resumed(archive, underlyings, session, known)
     report.saved += len(resumed)
@@ -122,6 +131,7 @@ def _parameters(
     parameters = option_parameters(results)
     outcomes = {result.request.symbol: result.outcome for result in results}
     last = archive.view(OPTION_CHAINS).as_of(list(parameters), session)
+    last = last.filter(pc.less_equal(last["session"], pa.scalar(session)))  # a replay of the past must not know a later listing
     chains = {symbol: _Chain(underlyings[symbol], last.filter(pc.equal(last["symbol"], symbol))) for symbol in parameters}
     report.notes += [f"{symbol}: another run has just collected it." for symbol in sorted({a.request.symbol for a in answers} - set(outcomes))]
     outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
