@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from trading_assets_tests.leaving_out import leave_out
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -15,5 +17,5 @@ def recorded_market() -> Path:
     """The folder of recorded real market data (`TRADING_ASSETS_RECORDED_MARKET`, else `../shared/market` beside the repository)."""
     folder = Path(os.environ.get("TRADING_ASSETS_RECORDED_MARKET", REPOSITORY.parent / "shared" / "market"))
     if not folder.is_dir():
-        pytest.skip(f"recorded market data is absent: there is no folder {folder} (set TRADING_ASSETS_RECORDED_MARKET to one)")
+        leave_out(f"recorded market data is absent: there is no folder {folder} (set TRADING_ASSETS_RECORDED_MARKET to one)")
     return folder

@@ -18,7 +18,7 @@ def contracts(context: dg.AssetExecutionContext, config: ContractsConfig, archiv
     A snapshot: collected for the current session only. A contract verified less than seven days ago is carried forward
     without a request; a new symbol costs one, and one a week after that.
     """
-    with told_plainly():
+    with told_plainly(context):
         lake = archive.open()
         session = current_session(context, lake)
         entries = lake.universe.resolve(config.symbols)

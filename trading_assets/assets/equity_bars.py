@@ -20,7 +20,7 @@ def equity_bars(context: dg.AssetExecutionContext, config: EquityBarsConfig, arc
     (a split) show and the symbol's stored history is read anew, its old rows kept as revisions. It runs after
     `option_chains` because a chain missed is lost and a bar is not.
     """
-    with told_plainly():
+    with told_plainly(context):
         lake = archive.open()
         collected = collect_equity_bars(
             lake,

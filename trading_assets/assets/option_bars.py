@@ -28,7 +28,7 @@ def option_bars(
     else in the latest before. One request a contract and missing span. What expired before it was collected is lost and
     recorded as `expired_lost`.
     """
-    with told_plainly():
+    with told_plainly(context):
         lake = archive.open()
         collected = collect_option_bars(
             lake,

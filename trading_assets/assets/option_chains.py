@@ -19,7 +19,7 @@ def option_chains(context: dg.AssetExecutionContext, config: OptionChainsConfig,
     A snapshot: collected for the current session only; a missed one is lost for good. The listing is read once, then
     only its new expiries, and whole again every seven days or when strikes were adjusted by a corporate action.
     """
-    with told_plainly():
+    with told_plainly(context):
         lake = archive.open()
         session = current_session(context, lake)
         collected = collect_option_chains(

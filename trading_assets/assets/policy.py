@@ -25,6 +25,9 @@ IB_POOL = "ib"
 CODE_VERSION = "1"
 """Raised when an asset's rows would come out differently from the same answers."""
 
+MAX_RETRIES_TAG = "dagster/max_retries"
+"""How often Dagster's daemon starts a failed run again."""
+
 COMPLETE = "complete"
 """Name of the check that every asset emits itself."""
 
@@ -62,55 +65,52 @@ def table_schema(dataset: str) -> dg.TableSchema:
     return dg.TableSchema(columns=columns)
 
 
+class Refused(ValueError):
+    """The run asks for something that cannot be had or makes no sense; running it again changes nothing."""
+
+
 def current_session(context: dg.AssetExecutionContext, archive: Archive) -> date:
-    """The session of a snapshot run; anything but the current session is refused."""
+    """The session of a snapshot run. Raises `Refused` for any other than the current session."""
     wanted = sessions_of(context.partition_keys)
     current = archive.calendar.current(archive.now)
     if wanted != [current]:
         named = f"{wanted[0]}" if len(wanted) == 1 else f"{wanted[0]} to {wanted[-1]}"
-        raise dg.Failure(
-            description=(
-                f"{context.asset_key.to_user_string()} is a snapshot: the broker tells only what is listed now, so it can be "
-                f"collected for the current session {current} only, not for {named}. Choose partition {current}."
-            ),
-            allow_retries=False,
+        raise Refused(
+            f"{context.asset_key.to_user_string()} is a snapshot: the broker tells only what is listed now, so it can be "
+            f"collected for the current session {current} only, not for {named}. Choose partition {current}."
         )
     return current
 
 
 def bar_sessions(context: dg.AssetExecutionContext, archive: Archive, lookback_days: int) -> list[date]:
-    """The sessions of a bar run: its partitions and the lookback before them. Sessions that have not begun are refused."""
+    """The sessions of a bar run: its partitions and the lookback before them. Raises `Refused` for sessions that have not begun."""
     sessions = sessions_of(context.partition_keys)
     current = archive.calendar.current(archive.now)
     if sessions[-1] > current:
-        raise dg.Failure(
-            description=f"Session {sessions[-1]} has not begun; the current session is {current}. Choose partitions up to {current}.",
-            allow_retries=False,
-        )
+        raise Refused(f"Session {sessions[-1]} has not begun; the current session is {current}. Choose partitions up to {current}.")
     first = min(sessions[0], sessions[-1] - timedelta(days=lookback_days)) if lookback_days else sessions[0]
     return archive.calendar.sessions(first, sessions[-1])
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
-    """Turn errors of the domain into failed steps whose description says what to do; the journal keeps what came."""
+def told_plainly(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Turn errors of the domain into failed steps whose description says what to do; the journal keeps what came.
+
+    What will fail the same way again is not retried, whatever the job's retry tag says.
+    """
     try:
         yield
-    except BrokerError as error:
-        raise dg.Failure(
-            description=str(error),
-            metadata={"retryable": dg.MetadataValue.bool(error.retryable)},
-            allow_retries=error.retryable,
-        ) from error
-    except (IdentityMismatch, InvalidFrame, LakeBusy, LayoutMismatch) as error:
-        raise dg.Failure(description=str(error), metadata={"retryable": dg.MetadataValue.bool(False)}, allow_retries=False) from error
+    except (BrokerError, IdentityMismatch, InvalidFrame, LakeBusy, LayoutMismatch, ValueError) as error:
+        retryable = isinstance(error, LakeBusy) or (isinstance(error, BrokerError) and error.retryable)
+        if not retryable:
+            context.instance.add_run_tags(context.run.run_id, {MAX_RETRIES_TAG: "0"})
+        raise dg.Failure(str(error), metadata={"retryable": dg.MetadataValue.bool(retryable)}, allow_retries=retryable) from error
 
 
 def events(context: dg.AssetExecutionContext, collected: Collected) -> Iterator[Any]:
     """The output, the `complete` check, and a materialization for each session of the lookback outside the run's partitions."""
     report = collected.report
-    with told_plainly():
-        yield dg.Output(collected)
+    yield dg.Output(collected)
     yield complete_check(report)
     keys = set(context.partition_keys)
     touched = {value.as_py() for value in collected.table.column("session").unique()} if collected.table.num_rows else set()

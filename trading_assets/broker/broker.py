@@ -15,11 +15,13 @@ from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.client import TwsClient
 from trading_assets.broker.errors import BreakerOpen, BrokerNotConfigured
 from trading_assets.broker.journal import Journal
+from trading_assets.broker.ledger import Ledger
 from trading_assets.broker.loop import LoopThread
 from trading_assets.broker.outcomes import Result
-from trading_assets.broker.pacing import Ledger, Pacer
+from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.requests import Request
-from trading_assets.broker.run import Counts, Run, Waits
+from trading_assets.broker.retries import Waits
+from trading_assets.broker.run import Counts, Run
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.sessions import Clock
 from trading_assets.settings import BrokerKind, Settings

@@ -60,7 +60,15 @@ class TwsClient:
     """
 
     def __init__(
-        self, settings: Settings, owner: Owner, endpoint: tuple[str, int], pacer: Pacer, database: Executor, *, clock: Clock, on_identity: Callable[[str], None] | None
+        self,
+        settings: Settings,
+        owner: Owner,
+        endpoint: tuple[str, int],
+        pacer: Pacer,
+        database: Executor,
+        *,
+        clock: Clock,
+        on_identity: Callable[[str], None] | None,
     ) -> None:
         self._settings = settings
         self._owner = owner
@@ -174,7 +182,9 @@ class TwsClient:
             client_id = await self._run(lambda: lease_client_id(self._owner.engine, self._owner.name, endpoint, self._settings.ib_client_ids, in_use))
             if client_id is None:
                 first, last = self._settings.ib_client_ids
-                raise ClientIdsExhausted(f"All client ids from {first} to {last} are in use at {endpoint}: close other clients or widen TRADING_ASSETS_IB_CLIENT_IDS.")
+                raise ClientIdsExhausted(
+                    f"All client ids from {first} to {last} are in use at {endpoint}: close other clients or widen TRADING_ASSETS_IB_CLIENT_IDS."
+                )
             for _ in range(HANDSHAKE_MESSAGES):
                 await self._pacer.message()
             connection = Connection(self._on_status, self._on_lost)
@@ -203,7 +213,7 @@ class TwsClient:
             await self._pacer.message()
             skew = await connection.server_time() - time.time()
             if abs(skew) > MAX_CLOCK_SKEW:
-                logger.warning("The clock of this machine differs from the clock of TWS by %.0f s: set it right, or sessions may be told apart wrongly.", skew)
+                logger.warning("The clock of TWS is %.0f s ahead of this machine's: set it right, or sessions may be told apart wrongly.", skew)
 
     async def _wait_for_upstream(self) -> None:
         patience = self._settings.reconnect_timeout
@@ -214,7 +224,8 @@ class TwsClient:
             await asyncio.wait_for(self._upstream.wait(), patience)
         except TimeoutError:
             raise BrokerUnavailable(
-                f"TWS at {self._host}:{self._port} has lost its connection to the broker ({self._last_lost}) for {patience:.0f} s. Run again when TWS shows it is connected: what came is kept."
+                f"TWS at {self._host}:{self._port} has been without its connection to the broker for {patience:.0f} s ({self._last_lost}). "
+                "Run again when TWS shows that it is connected: what came is kept."
             ) from None
 
     def _on_status(self, code: int, text: str) -> None:
@@ -246,7 +257,7 @@ class TwsClient:
     def _sentence(self, reason: str) -> str:
         return (
             f"No connection to TWS or IB Gateway at {self._host}:{self._port} ({reason}). Start it, tick 'Enable ActiveX and Socket Clients' in its "
-            f"API settings, check TRADING_ASSETS_IB_HOST and TRADING_ASSETS_IB_PORT, accept the connection if it asks, then run again: what came is kept."
+            "API settings, check TRADING_ASSETS_IB_HOST and TRADING_ASSETS_IB_PORT, accept the connection if it asks, and run again: what came is kept."
         )
 
     async def _run(self, function: Callable[[], T]) -> T:

@@ -35,7 +35,7 @@ LIBRARY_LOGGERS = (f"{LIBRARY}.client", f"{LIBRARY}.Decoder", f"{LIBRARY}.wrappe
 """Loggers of the library: an error logged there is a message that it could not read."""
 
 
-class WireClient(Client):  # type: ignore[misc]
+class WireClient(Client):
     """The library's client with its own request throttling off: `broker.pacing` paces, over all processes.
 
     A failed connection is logged once, by us, as a sentence with a remedy, instead of three times by the library.

@@ -56,9 +56,8 @@ def send(client: WireClient, req_id: int, request: Request) -> None:
             instrument = request.instrument
             client.reqSecDefOptParams(req_id, instrument.symbol, "", instrument.sec_type, instrument.con_id)
         case BarsRequest():
-            client.reqHistoricalData(
-                req_id, contract, end_text(request), request.duration, request.bar_size, request.what_to_show, request.use_rth, EPOCH_SECONDS, False, []
-            )
+            shown = request.what_to_show, request.use_rth, EPOCH_SECONDS
+            client.reqHistoricalData(req_id, contract, end_text(request), request.duration, request.bar_size, *shown, False, [])
         case HeadTimestampRequest():
             client.reqHeadTimeStamp(req_id, contract, request.what_to_show, request.use_rth, EPOCH_SECONDS)
         case QuoteRequest():

@@ -84,7 +84,9 @@ class QuoteCollector(Collector):
             self._fields.setdefault("implied_volatility", number(value))
             self._ticked()
 
-    def greeks(self, tick_type: int, implied_volatility: float, delta: float, price: float, gamma: float, vega: float, theta: float, underlying: float) -> None:
+    def greeks(
+        self, tick_type: int, implied_volatility: float, delta: float, price: float, gamma: float, vega: float, theta: float, underlying: float
+    ) -> None:
         if tick_type not in _MODEL or self._is_unwanted(tick_type):
             return
         positive = {"implied_volatility": implied_volatility, "model_price": price, "underlying_price": underlying}

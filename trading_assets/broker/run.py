@@ -16,19 +16,19 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from trading_assets.broker.client import TwsClient
-from trading_assets.broker.codes import Retry, lookup
 from trading_assets.broker.collectors import Collector
 from trading_assets.broker.errors import BrokerError, BrokerUnavailable, PacingExhausted
 from trading_assets.broker.journal import Claim, ClaimState, Journal
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.requests import PacingClass, Request
+from trading_assets.broker.retries import Waits, is_users
 from trading_assets.broker.writer import Ended, Sent, Writer
-from trading_assets.reliability import BreakerOpen, CircuitBreaker, Phase, RetryConfig
+from trading_assets.reliability import BreakerOpen, CircuitBreaker, Phase
 
 T = TypeVar("T")
 
@@ -40,18 +40,6 @@ WATCH_INTERVAL = 0.2
 
 BREAKER_INTERVAL = 2.0
 """Seconds after which a sending run looks again whether another process has opened the breaker."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """How long a failed request waits before it is sent again, by what failed. Attempts are `settings.max_attempts`."""
-
-    pacing: RetryConfig = field(default_factory=lambda: RetryConfig(wait_initial=5.0, wait_max=60.0))
-    """The broker's windows are 15 s and 10 min; it asks to be left alone for a moment."""
-    later: RetryConfig = field(default_factory=lambda: RetryConfig(wait_initial=0.5, wait_max=30.0))
-    """Disconnects (the client waits for the connection itself), timeouts and passing errors."""
-    user: RetryConfig = field(default_factory=lambda: RetryConfig(wait_initial=5.0, wait_max=30.0))
-    """Another session of the same user: it may be a short one."""
 
 
 @dataclass(order=True, slots=True)
@@ -111,7 +99,7 @@ class Run:
         self._losses = 0
         self._breaker_seen = 0.0
         self._writer: Writer | None = None
-        self._planned_at = datetime.min
+        self._planned_at = datetime.min.replace(tzinfo=UTC)
         self._loop = asyncio.get_running_loop()
 
     async def work(self, requests: Sequence[Request], planned_at: datetime) -> None:
@@ -175,7 +163,10 @@ class Run:
                 await self._changed.wait_for(lambda: self._waiting or not self._left or self._error is not None)
             await asyncio.sleep(WATCH_INTERVAL)
             watched = list(self._waiting)
-            if watched and await self._run(self._journal.moved, watched):
+            if not watched:
+                continue
+            moved: bool = await self._run(self._journal.moved, watched)
+            if moved:
                 jobs = [self._waiting.pop(row) for row in watched]
                 await self._claim(sorted(jobs))
 
@@ -283,31 +274,18 @@ class Run:
         if self._error is not None:
             return True
         if job.tries < self._max_attempts:
-            self._loop.call_later(self._wait(job, outcome), self._requeue, job)
+            self._loop.call_later(self._waits.after(outcome, job.tries), self._requeue, job)
             return True
         if outcome.kind is OutcomeKind.PACING:
-            self._stop(PacingExhausted(f"{job.request.key}: a limit of the broker stayed exhausted after {job.tries} attempts ({outcome.text}). {outcome.remedy}"))
-        elif outcome.kind is OutcomeKind.DISCONNECTED and not self._is_users(outcome):
+            what = f"a limit of the broker stayed exhausted after {job.tries} attempts"
+            self._stop(PacingExhausted(f"{job.request.key}: {what} ({outcome.text}). {outcome.remedy}"))
+        elif outcome.kind is OutcomeKind.DISCONNECTED and not is_users(outcome):
             self._stop(BrokerUnavailable(f"{job.request.key}: the connection broke {job.tries} times ({outcome.text}). {outcome.remedy}"))
         return False
 
     def _requeue(self, job: Job) -> None:
         heapq.heappush(self._ready, job)
         self._loop.create_task(self._notify())
-
-    def _wait(self, job: Job, outcome: Outcome) -> float:
-        waits = self._waits.later
-        if outcome.kind is OutcomeKind.PACING:
-            waits = self._waits.pacing
-        elif self._is_users(outcome):
-            waits = self._waits.user
-        return waits.wait(job.tries)
-
-    @staticmethod
-    def _is_users(outcome: Outcome) -> bool:
-        """Whether the failure is a matter of the user's other sessions, not of the connection."""
-        row = None if outcome.code is None else lookup(outcome.code, outcome.text)
-        return row is not None and (row.retry is Retry.USER or row.code >= 10000)
 
     async def _judge(self, outcome: Outcome, client: TwsClient) -> None:
         """Tell the breaker. One broken connection is one failure, however many requests it takes along; a timeout is a

@@ -76,7 +76,7 @@ class Writer:
             if error is None:
                 try:
                     self._commit(batch)
-                except BaseException as caught:  # noqa: BLE001  (a thread's error goes to its owner, whatever it is)
+                except BaseException as caught:
                     error = caught
                     self._failed(error)
             if done is not None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -11,18 +10,26 @@ from typing import Any
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
-from trading_assets.broker.requests import BarsRequest, Instrument
+from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, Instrument
+from trading_assets.broker.retries import Waits
+from trading_assets.reliability import RetryConfig
 from trading_assets.settings import Settings
-from trading_assets_tests.broker.conftest import DETAILS, LIVE_OPTIONS, QUICK, SESSION, option
-from trading_assets_tests.simulator.tiny_market import NOW
+
+SESSION = date(2024, 6, 3)
+NOW = datetime(2024, 6, 3, 18, 0, tzinfo=UTC)
+OPTIONS = [Instrument("AAA", "OPT", con_id=con_id, last_trade="20240621" if con_id < 112 else "20240719") for con_id in range(106, 118)]
+"""The tiny market's options that are not expired (said here again: importing the market takes a new process seconds)."""
+
+SOON = RetryConfig(wait_initial=0.05, wait_max=0.2)
+QUICK = Waits(pacing=SOON, later=SOON, user=SOON)
 
 BAR_SIZES = ("8 hours", "4 hours", "3 hours", "2 hours", "1 hour", "30 mins", "20 mins", "15 mins")
 
 
 def questions(count: int) -> list[BarsRequest]:
     """That many different requests, at most 96."""
-    pairs = [(index, size) for size in BAR_SIZES for index in LIVE_OPTIONS]
-    return [BarsRequest(option(index), SESSION, bar_size=size, first_session=SESSION, end=NOW, duration="1 D") for index, size in pairs[:count]]
+    pairs = [(option, size) for size in BAR_SIZES for option in OPTIONS]
+    return [BarsRequest(option, SESSION, bar_size=size, first_session=SESSION, end=NOW, duration="1 D") for option, size in pairs[:count]]
 
 
 def settings_of(data_dir: Path, port: int, **changes: Any) -> Settings:
@@ -34,7 +41,7 @@ def collect(data_dir: Path, port: int, first: int, last: int, start: Barrier, pi
     """Connect, wait for the others, then run questions `first` to `last`; sends `(payloads by key, sent, reused)` through the pipe."""
     journal = Journal(settings_of(data_dir, port).state_url)
     with Broker(settings_of(data_dir, port), journal, waits=QUICK) as broker:
-        broker.run([replace(DETAILS, instrument=Instrument(f"NONE{first}"))], planned_at=datetime.now(UTC))
+        broker.run([ContractDetailsRequest(Instrument(f"NONE{first}"), SESSION)], planned_at=datetime.now(UTC))
         sent, reused = broker.sent, broker.reused
         start.wait(60)
         results = broker.run(questions(last)[first:], planned_at=datetime.now(UTC))

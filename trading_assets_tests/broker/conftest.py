@@ -24,17 +24,14 @@ from trading_assets.broker.requests import (
     QuoteRequest,
     Request,
 )
-from trading_assets.broker.run import Waits
-from trading_assets.reliability import RetryConfig
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
+from trading_assets_tests.broker.collecting import QUICK
 from trading_assets_tests.simulator.tiny_market import NOW, OPTIONS, TinyMarket
 
 SESSION = date(2024, 6, 3)
 FIRST = date(2024, 5, 20)
 STOCK = Instrument("AAA", con_id=1)
-SOON = RetryConfig(wait_initial=0.05, wait_max=0.2)
-QUICK = Waits(pacing=SOON, later=SOON, user=SOON)
 
 
 def option(index: int) -> Instrument:
@@ -54,6 +51,7 @@ LISTING = OptionListingRequest(Instrument("AAA", "OPT", last_trade="20240621"), 
 STOCK_BARS = BarsRequest(STOCK, SESSION, bar_size="1 day", first_session=FIRST, end=NOW, duration="10 D")
 HEAD = HeadTimestampRequest(STOCK, SESSION)
 STOCK_QUOTE = QuoteRequest(STOCK, SESSION)
+OPTION_QUOTE = QuoteRequest(option(6), SESSION, generic_ticks="100,101,106")
 LIVE_OPTIONS = range(6, 18)
 """Indices of the options that are not expired at `NOW`."""
 
@@ -64,7 +62,7 @@ ONE_OF_EACH: list[Request] = [
     STOCK_BARS,
     *(option_bars(i) for i in LIVE_OPTIONS),
     STOCK_QUOTE,
-    QuoteRequest(option(6), SESSION, generic_ticks="100,101,106"),
+    OPTION_QUOTE,
 ]
 
 

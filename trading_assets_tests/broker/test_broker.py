@@ -11,7 +11,7 @@ from trading_assets.broker.broker import Broker
 from trading_assets.broker.errors import BreakerOpen, BrokerNotConfigured, IdentityMismatch
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind, Result
-from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, Instrument, QuoteRequest, Request
+from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, Instrument, Request
 from trading_assets.reliability import Phase
 from trading_assets.settings import BrokerKind, Settings
 from trading_assets.simulator import Faults, Simulator
@@ -22,6 +22,7 @@ from trading_assets_tests.broker.conftest import (
     LISTING,
     LIVE_OPTIONS,
     ONE_OF_EACH,
+    OPTION_QUOTE,
     PARAMETERS,
     SESSION,
     STOCK,
@@ -48,7 +49,7 @@ def test_every_kind_of_answer(version: int, simulate: Simulate, settings_for: Se
     details, parameters, listing, bars, intraday, stock, quote, head = (
         result.payload
         for result in broker.run(
-            [DETAILS, PARAMETERS, LISTING, STOCK_BARS, option_bars(6), STOCK_QUOTE, QuoteRequest(option(6), SESSION, generic_ticks="100,101,106"), HEAD],
+            [DETAILS, PARAMETERS, LISTING, STOCK_BARS, option_bars(6), STOCK_QUOTE, OPTION_QUOTE, HEAD],
             planned_at=wall_clock(),
         )
     )
@@ -90,7 +91,8 @@ def test_a_known_answer_opens_no_connection(simulate: Simulate, settings_for: Se
     known = second.run(ONE_OF_EACH, planned_at=wall_clock())
 
     assert [r.payload for r in known] == [r.payload for r in asked]
-    assert all(r.reused for r in known) and not any(r.reused for r in asked)
+    assert all(r.reused for r in known)
+    assert not any(r.reused for r in asked)
     assert (second.sent, second.reused, second.connected) == (0, len(ONE_OF_EACH), False)
     assert simulator.counters.connections["accepted"] == accepted
     assert not simulator.counters.repeated("historical_data", "contract_details", "option_parameters", "market_data")
@@ -238,7 +240,8 @@ def test_pacing_violations_open_the_breaker_for_every_process_and_a_trial_closes
     first = broker_for(settings)
     with pytest.raises(BreakerOpen) as caught:
         first.run([STOCK_BARS], planned_at=wall_clock())
-    assert caught.value.retryable and 0 < caught.value.seconds_left <= 1000
+    assert caught.value.retryable
+    assert 0 < caught.value.seconds_left <= 1000
 
     second = broker_for(settings)
     with pytest.raises(BreakerOpen):
@@ -278,4 +281,4 @@ def test_small_bars_keep_within_their_windows(simulate: Simulate, settings_for: 
 
 def test_planned_at_needs_a_zone(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
     with pytest.raises(ValueError, match="time zone"):
-        broker_for(settings_for(simulate())).run([DETAILS], planned_at=datetime(2024, 6, 3))
+        broker_for(settings_for(simulate())).run([DETAILS], planned_at=NOW.replace(tzinfo=None))

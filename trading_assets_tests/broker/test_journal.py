@@ -87,7 +87,8 @@ def test_an_applied_answer_is_known_to_plans_made_before_it_and_no_others(journa
 
     [known] = journal.claim([ask("A")], before)
     assert known.state is ClaimState.KNOWN
-    assert known.result is not None and known.result.payload is None
+    assert known.result is not None
+    assert known.result.payload is None
     assert journal.unapplied(["contracts"]) == []
     assert states(journal, "A", planned_at=now() + timedelta(seconds=1)) == [ClaimState.SEND]
 
@@ -163,7 +164,8 @@ def test_accounts(journals: Callable[[], Journal]) -> None:
     assert journal.sent_since(now() + timedelta(hours=1)) == {}
     assert journal.open_now() == {"contract_details": 1}
     newest = journal.recent(1)
-    assert newest[0]["id"] == c.request_id and "response" not in newest[0]
+    assert newest[0]["id"] == c.request_id
+    assert "response" not in newest[0]
 
 
 class OneAnswerEach(RuleBasedStateMachine):
@@ -184,7 +186,8 @@ class OneAnswerEach(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 2), symbols=st.sets(st.sampled_from("ABCDE"), min_size=1))
     def claim(self, who: int, symbols: set[str]) -> None:
-        for symbol, claim in zip(sorted(symbols), self.journals[who].claim([ask(s) for s in sorted(symbols)], now() + timedelta(hours=1)), strict=True):
+        claims = self.journals[who].claim([ask(symbol) for symbol in sorted(symbols)], now() + timedelta(hours=1))
+        for symbol, claim in zip(sorted(symbols), claims, strict=True):
             if symbol in self.answered:
                 assert claim.state is ClaimState.KNOWN
             elif symbol in self.open:

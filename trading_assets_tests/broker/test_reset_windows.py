@@ -35,4 +35,4 @@ def test_window(local: str, end: str | None) -> None:
 
 def test_an_instant_needs_a_zone() -> None:
     with pytest.raises(ValueError, match="time zone"):
-        reset_window_end(datetime(2024, 6, 3))
+        reset_window_end(datetime(2024, 6, 3, tzinfo=UTC).replace(tzinfo=None))

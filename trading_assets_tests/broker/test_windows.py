@@ -20,11 +20,14 @@ BROKER_RATE = 50
 )
 def test_any_second_holds_at_most_what_the_broker_allows(asks: list[tuple[float, int]], lateness: list[float]) -> None:
     """However processes ask, and however late each message leaves within its limit."""
-    now, recent, sent = 0.0, [], []
+    now = 0.0
+    recent: list[float] = []
+    sent: list[float] = []
     for pause, count in asks:
         now += pause
         slots, recent = message_slots(recent, now, 48.0, count)
-        assert slots == sorted(slots) and slots[0] >= now
+        assert slots == sorted(slots)
+        assert slots[0] >= now
         sent += [at + lateness[(len(sent) + i) % len(lateness)] for i, at in enumerate(slots)]
     sent.sort()
     for i, first in enumerate(sent):
@@ -79,7 +82,7 @@ def test_fair_share(limit: int, wants: dict[str, int]) -> None:
     unsatisfied = [shares[name] for name, want in wants.items() if shares[name] < want]
     if unsatisfied:
         assert max(unsatisfied) - min(unsatisfied) <= 1
-        assert all(share <= max(unsatisfied) for share in shares.values())
+        assert max(shares.values()) <= max(unsatisfied) + 1
 
 
 @given(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,12 @@ ROOT = Path(__file__).parents[2]
 
 PATIENCE = 90.0
 """Seconds after which a process that should have ended long ago counts as hanging; an undisturbed one takes two or three."""
+
+
+SELECTION = {"option_chains": {"selection": {"max_days_to_expiry": 8, "strikes_around_spot": 2}}}
+"""Two expiries and four strikes each of a stock: one run takes a second or two."""
+
+LOOKBACK_DAYS = 10
 
 
 @dataclass(frozen=True)
@@ -60,17 +66,19 @@ class Crew:
         self._parent.kill()
         self._parent.communicate()
 
-    def start(
-        self, settings: Settings, symbols: Sequence[str], options: Mapping[str, Mapping[str, Any]], *, lookback_days: int = 10, kill_at: int | None = None
-    ) -> int:
-        """Let a new process set the symbols up; its process id. With `kill_at` it dies at that instant (see `instants`)."""
+    def start(self, settings: Settings, symbols: Sequence[str], *, dagster: bool = True, kill_at: int | None = None) -> int:
+        """Let a new process set the symbols up, through Dagster or by the steps below the assets; its process id.
+
+        With `kill_at` it dies at that instant (see `instants`).
+        """
         self._numbers += 1
         place = self._scratch / f"{self._numbers:03d}"
         task = {
             "settings": {**settings.model_dump(mode="json", exclude_none=True, exclude={"data_dir_setting"}), "data_dir": str(settings.data_dir)},
             "symbols": list(symbols),
-            "options": options,
-            "lookback_days": lookback_days,
+            "options": SELECTION,
+            "lookback_days": LOOKBACK_DAYS,
+            "dagster": dagster,
             "kill_at": kill_at,
             **{name: str(place.with_suffix(f".{name}")) for name in ("report", "output", "note")},
         }
@@ -91,9 +99,14 @@ class Crew:
             note.read_text("utf-8") if note.exists() else "",
         )
 
-    def run(self, settings: Settings, symbols: Sequence[str], options: Mapping[str, Mapping[str, Any]], **arguments: Any) -> End:
+    def run(self, settings: Settings, symbols: Sequence[str], **arguments: Any) -> End:
         """Start a process and wait for its end."""
-        return self.wait(self.start(settings, symbols, options, **arguments))
+        return self.wait(self.start(settings, symbols, **arguments))
+
+    def learn(self, end: End) -> None:
+        """Spare the processes to come the imports that this one had to do."""
+        assert end.report
+        self._ask({"do": "learn", "modules": end.report["modules"]})
 
     def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
         assert self._parent.stdin

@@ -6,6 +6,7 @@ reads one JSON order a line and answers each with one JSON line:
 
     {"do": "start", "task": {...}}          -> {"pid": N}         a child begins the task
     {"do": "wait", "pid": N, "seconds": S}  -> {"signal": N|null, "code": N|null}   its end; it is killed after S seconds
+    {"do": "learn", "modules": [...]}       -> {}                 imports for all children to come
 
 Not a test. A child costs a fork in place of the seconds that importing Dagster takes; it shares nothing else with its
 siblings: the parent has no thread, no connection and no open file of a lake.
@@ -13,16 +14,29 @@ siblings: the parent has no thread, no connection and no open file of a lake.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from trading_assets.assets.config import SelectionConfig
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.report import Collected
+from trading_assets.collecting.steps.contracts import collect_contracts
+from trading_assets.collecting.steps.equity_bars import collect_equity_bars
+from trading_assets.collecting.steps.option_bars import collect_option_bars
+from trading_assets.collecting.steps.option_chains import collect_option_chains
 from trading_assets.jobs.orchestrator import DataPipelineOrchestrator
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_CHAINS
+from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets_tests.endurance.instants import Instants
 
@@ -31,12 +45,52 @@ POLL = 0.002
 
 
 def collect(task: dict[str, Any]) -> None:
-    """Set symbols up as a user's command would, and write the operation's record to `task["report"]`."""
+    """Set symbols up, through Dagster as a user's command would or by the steps alone, and write what it came to to `task["report"]`."""
     settings = Settings(**task["settings"])
-    instants = Instants(settings.data_dir, task.get("kill_at"), Path(task["note"]))
-    operation = DataPipelineOrchestrator(settings=settings).setup(task["symbols"], task["lookback_days"], task["options"])
-    report = {**operation.as_dict(), "instants": instants.count}
-    Path(task["report"]).write_text(json.dumps(report), "utf-8")
+    instants = Instants(settings.data_dir, task["kill_at"], Path(task["note"]))
+    work = _through_dagster if task["dagster"] else _by_the_steps
+    report = work(settings, task["symbols"], task["options"], task["lookback_days"])
+    Path(task["report"]).write_text(json.dumps({**report, "instants": instants.count, "modules": sorted(sys.modules)}), "utf-8")
+
+
+def _through_dagster(settings: Settings, symbols: list[str], options: dict[str, Any], lookback_days: int) -> dict[str, Any]:
+    return DataPipelineOrchestrator(settings=settings).setup(symbols, lookback_days, options).as_dict()
+
+
+def _by_the_steps(settings: Settings, symbols: list[str], options: dict[str, Any], lookback_days: int) -> dict[str, Any]:
+    """The same collections and writes as below the assets, without Dagster's second for each run."""
+    rules = SelectionConfig(**options["option_chains"]["selection"]).rules()
+    with Archive(settings) as archive:
+        entries = archive.universe.resolve(symbols)
+        current, closed = archive.calendar.current(archive.now), archive.calendar.last_closed(archive.now)
+        sessions = archive.calendar.sessions(closed - timedelta(days=lookback_days), closed)
+        views = {dataset.name: archive.view(dataset) for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS)}
+        contracts = views[CONTRACTS.name]
+        steps: list[Callable[[], Collected]] = [
+            lambda: collect_contracts(archive, entries, current),
+            lambda: collect_option_chains(archive, entries, current, contracts=contracts, rules=rules),
+            lambda: collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=settings.equity_bar_sizes),
+            lambda: collect_option_bars(
+                archive,
+                entries,
+                sessions,
+                contracts=contracts,
+                chains=views[OPTION_CHAINS.name],
+                equity=views[EQUITY_BARS.name],
+                bar_sizes=("8 hours",),
+            ),
+        ]
+        reports = []
+        for step in steps:
+            collected = step()
+            archive.write(collected)
+            reports.append(collected.report)
+    return {
+        "success": all(report.complete for report in reports),
+        "requests": {"sent": sum(report.sent for report in reports)},
+        "problems": [problem.as_row() for report in reports for problem in report.problems],
+        "errors": [],
+    }
 
 
 def start(task: dict[str, Any]) -> int:
@@ -73,11 +127,25 @@ def wait(pid: int, seconds: float) -> dict[str, int | None]:
         time.sleep(POLL)
 
 
+def learn(modules: list[str]) -> None:
+    """Import what children import while they work, so that the next ones need not."""
+    for name in modules:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    calendar()
+
+
 def main() -> None:
     """Serve orders until the input ends."""
     for line in sys.stdin:
         order = json.loads(line)
-        answer = {"pid": start(order["task"])} if order["do"] == "start" else wait(order["pid"], order["seconds"])
+        answer: dict[str, int | None] = {}
+        if order["do"] == "start":
+            answer = {"pid": start(order["task"])}
+        elif order["do"] == "wait":
+            answer = wait(order["pid"], order["seconds"])
+        else:
+            learn(order["modules"])
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 

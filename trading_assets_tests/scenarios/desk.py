@@ -53,8 +53,7 @@ class Desk:
     @property
     def settings(self) -> Settings:
         """The settings of a user of this folder at this moment."""
-        given = {"enforce_pacing": False, **self.changes}
-        return Settings(data_dir=self.folder, ib_port=self.simulator.port, now=self.simulator.clock.now(), **given)
+        return settings_of(self.folder, self.simulator, **self.changes)
 
     def move(self, now: str) -> None:
         """Let the market's clock stand at another instant."""
@@ -107,6 +106,12 @@ class Desk:
     def forget(self) -> None:
         """Start counting anew."""
         self.simulator.reset_counters()
+
+
+def settings_of(folder: Path, simulator: Simulator, **changes: Any) -> Settings:
+    """Settings for a data folder and a running simulator, at the simulator's instant; without pacing unless told otherwise."""
+    given = {"data_dir": folder, "ib_port": simulator.port, "now": simulator.clock.now(), "enforce_pacing": False, **changes}
+    return Settings(**given)
 
 
 _WORDS = {

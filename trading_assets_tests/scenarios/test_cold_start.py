@@ -55,6 +55,9 @@ class Collected:
         return self.start.session - timedelta(days=LOOKBACK)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module", params=[GOOG, AAPL], ids=["GOOG half day", "AAPL split day"])
 def collected(request: pytest.FixtureRequest, open_desk: OpenDesk) -> Collected:
     start: Start = request.param
@@ -94,7 +97,7 @@ def test_daily_bars_are_those_of_the_source_adjusted_as_the_broker_does(collecte
 def test_the_listing_is_the_recorded_chain(collected: Collected, sources: Sources) -> None:
     start = collected.start
     expected = sources.chain(start.symbol, start.session, 45).set_index("osi").sort_index()
-    stored = collected.desk.rows("select local_symbol, trading_class, expiry, strike, \"right\", session from option_chains").set_index("local_symbol")
+    stored = collected.desk.rows("select * from option_chains").set_index("local_symbol")
     assert set(stored["session"]) == {start.session}
     stored = stored.sort_index()[list(expected.columns)]
     pd.testing.assert_frame_equal(stored, expected, check_names=False, check_dtype=False)
@@ -160,6 +163,8 @@ def test_the_same_again_asks_nothing_and_does_not_even_connect(collected: Collec
     assert collected.again.success
     assert planned(collected.again) == sent(collected.again) == 0
     assert collected.connections_of_again == 0
+    saved = sum(report.saved for run in collected.again.runs for report in run.reports)
+    assert saved == sum(collected.asked.values()), "what the first time cost"
 
 
 def test_a_plan_after_it_holds_no_request(collected: Collected, monkeypatch: pytest.MonkeyPatch) -> None:

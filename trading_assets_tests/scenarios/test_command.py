@@ -1,4 +1,4 @@
-"""The command itself, as processes of its own, within the broker's limits and against a simulator that enforces them."""
+"""The command itself, as a process of its own, within the broker's limits and against a simulator that enforces them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def command(desk: Desk, *arguments: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
-def test_setup_then_plan_then_setup_again(desk: Desk) -> None:
+@pytest.mark.slow
+def test_setup_then_plan_then_setup_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     code, document = command(desk, "setup", *ARGUMENTS)
     assert code == 0
     assert document["success"]
@@ -41,9 +42,9 @@ def test_setup_then_plan_then_setup_again(desk: Desk) -> None:
     assert desk.simulator.counters.internal_errors == []
 
     desk.forget()
-    code, document = command(desk, "plan", *ARGUMENTS)
+    code, document = desk.command(monkeypatch, "plan", *ARGUMENTS)
     assert (code, document["requests"], document["exact"]) == (0, 0, True)
-    code, document = command(desk, "setup", *ARGUMENTS)
+    code, document = desk.command(monkeypatch, "setup", *ARGUMENTS)
     assert (code, document["requests"]["planned"], document["requests"]["sent"]) == (0, 0, 0)
     assert document["requests"]["saved"] > 0
     assert desk.connections() == 0

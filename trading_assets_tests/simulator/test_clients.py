@@ -19,6 +19,7 @@ from ibapi.wrapper import EWrapper
 
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets_tests.leaving_out import leave_out
 from trading_assets_tests.simulator import message_list
 from trading_assets_tests.simulator.tiny_market import NOW
 from trading_assets_tests.simulator.wire import READ_SECONDS, logged_errors
@@ -42,7 +43,7 @@ def test_ib_insync_on_the_generated_market() -> None:
 def test_ib_async_in_its_own_environment(simulate: Callable[..., Simulator]) -> None:
     python = os.environ.get("TRADING_ASSETS_IB_ASYNC_PYTHON")
     if not python:
-        pytest.skip("ib_async needs an environment of its own: set TRADING_ASSETS_IB_ASYNC_PYTHON to a Python that has it.")
+        leave_out("ib_async needs an environment of its own: set TRADING_ASSETS_IB_ASYNC_PYTHON to a Python that has it (make test does)")
     script = Path(message_list.__file__)
     done = subprocess.run(
         [python, str(script), "--port", str(simulate(**NO_RATE).port)], capture_output=True, text=True, timeout=120, check=False

@@ -42,11 +42,13 @@ def test_old_clients_get_local_times_without_a_zone(simulate: Callable[..., Simu
     assert fields[10] == "1200"
 
 
-@pytest.mark.parametrize("size", ["1 secs", "5 secs", "30 secs", "1 min", "3 mins", "20 mins", "4 hours", "8 hours", "1 day", "1W", "1M"])
-@pytest.mark.parametrize("show", ["TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK", "ADJUSTED_LAST"])
+SIZES = ("1 secs", "5 secs", "30 secs", "1 min", "3 mins", "20 mins", "4 hours", "8 hours", "1 day", "1W", "1M")
+SHOWN = ("TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK", "ADJUSTED_LAST")
+REFUSED = {("1W", "ADJUSTED_LAST"), ("1M", "ADJUSTED_LAST")}  # by the gateway, see test_protocol_validation
+
+
+@pytest.mark.parametrize(("size", "show"), [(size, show) for show in SHOWN for size in SIZES if (size, show) not in REFUSED])
 def test_every_bar_size_and_kind(simulate: Callable[..., Simulator], size: str, show: str) -> None:
-    if show == "ADJUSTED_LAST" and size in ("1W", "1M"):
-        pytest.skip("refused by the gateway, see test_protocol_validation")
     with connected(simulate()) as ib:
         bars = ib.reqHistoricalData(AAA, "", "600 S" if size.endswith("secs") else "3 M", size, show, True)
     assert bars

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import pyarrow as pa
 
-from trading_assets.broker.outcomes import Outcome, OutcomeKind
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import carry_contracts, contract_rows, snapshot_coverage
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
@@ -40,16 +40,27 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
         report.problems.append(Problem(ProblemKind.FAILED, symbol, "contract_details", sentence, outcome="no_contract"))
     _tell_misfits(report, {result.request.symbol for result in results if result.payload}, fresh)
     carried = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in plan.carried}
-    coverage = snapshot_coverage(
-        CONTRACTS.name,
-        session,
-        carried | {result.request.symbol: result.outcome for result in results},
-        now,
-        retry_days=archive.settings.no_data_retry_days,
-        request_ids={result.request.symbol: result.request_id for result in results},
-    )
     ids = {result.request_id for result in [*late, *results]}
-    return Collected(CONTRACTS, table, coverage, sorted(ids), report, now)
+    return Collected(CONTRACTS, table, _coverage(archive, session, carried, [*late, *results], now), sorted(ids), report, now)
+
+
+def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], results: Sequence[Result], now: datetime) -> pa.Table:
+    """The conditions of `session` and of the earlier sessions whose answers an interrupted run left in the journal."""
+    by_session: dict[date, list[Result]] = {session: []}
+    for result in results:
+        by_session.setdefault(result.request.session, []).append(result)
+    tables = [
+        snapshot_coverage(
+            CONTRACTS.name,
+            then,
+            {**(carried if then == session else {}), **{result.request.symbol: result.outcome for result in answers}},
+            now,
+            retry_days=archive.settings.no_data_retry_days,
+            request_ids={result.request.symbol: result.request_id for result in answers},
+        )
+        for then, answers in by_session.items()
+    ]
+    return pa.concat_tables(tables)
 
 
 @dataclass(frozen=True)

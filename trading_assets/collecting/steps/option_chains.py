@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
@@ -92,6 +92,7 @@ def collect_option_chains(
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
     table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table])
     report.rows_by_symbol = rows_by_symbol(table)
+    report.saved = max(0, _cost_from_nothing(archive, session, underlyings, chains) - report.planned)
     tell_without_options(report, {symbol for symbol, outcome in outcomes.items() if outcome.kind is OutcomeKind.EMPTY} & set(symbols))
     coverage = snapshot_coverage(
         OPTION_CHAINS.name,
@@ -102,7 +103,7 @@ def collect_option_chains(
         partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
         request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
     )
-    ids = {result.request_id for result in results} | interrupted.request_ids
+    ids = {result.request_id for result in results} | interrupted.request_ids | _stored(archive, session, symbols)
     return Collected(OPTION_CHAINS, table, pa.concat_tables([coverage, interrupted.coverage]), sorted(ids), report, now)
 
 
@@ -123,9 +124,7 @@ def _parameters(
     tell_without_options(report, optionless)
     for symbol in sorted(set(refused) - optionless):
         report.problems.append(Problem(ProblemKind.FAILED, symbol, "option_parameters", refused[symbol]))
-    report.saved += len(done) + len(refused)
     resumed = {} if refresh else _resumed(archive, underlyings, session, known)
-    report.saved += len(resumed)
     answers = ask(plan_parameters(underlyings.values(), session, settled=done | set(refused) | set(resumed)))
     results += without_echoes(answers)
     parameters = option_parameters(results)
@@ -237,6 +236,15 @@ def _quote(archive: Archive, ask: Ask, chains: Mapping[str, _Chain], session: da
             chain.lacking.append(f"{len(failed)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}")
 
 
+def _cost_from_nothing(archive: Archive, session: date, symbols: Iterable[str], chains: Mapping[str, _Chain]) -> int:
+    """The requests that the snapshot of these symbols costs an empty archive: parameters, the underlying's price, expiries, quotes."""
+    columns = ["symbol", "last_trade", "selected"]
+    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=sorted(set(symbols) - set(chains)), columns=columns)
+    rows = pa.concat_tables([stored, *(chain.table.select(columns) for chain in chains.values())], promote_options="permissive")
+    found = rows.group_by("symbol").aggregate([("last_trade", "count_distinct"), ("selected", "sum")])
+    return 2 * found.num_rows + sum(found["last_trade_count_distinct"].to_pylist()) + sum(found["selected_sum"].to_pylist())
+
+
 @dataclass(frozen=True)
 class _Interrupted:
     """What interrupted runs of earlier sessions left in the journal, as rows."""
@@ -256,6 +264,8 @@ def _interrupted(archive: Archive, session: date, underlyings: Mapping[str, Inst
     under_con_ids = {symbol: underlying.con_id for symbol, underlying in underlyings.items()}
     tables, coverages = [OPTION_CHAINS.schema.empty_table()], [snapshot_coverage(OPTION_CHAINS.name, session, {}, archive.now)]
     for (then, symbol), results in sorted(groups.items()):
+        if _complete(archive, [symbol], then):
+            continue  # it is all stored; the run died before it could tell the journal
         earlier = view.as_of([symbol], then)
         if earlier.num_rows and earlier["session"][0].as_py() > then:
             earlier = earlier.slice(0, 0)
@@ -269,6 +279,19 @@ def _interrupted(archive: Archive, session: date, underlyings: Mapping[str, Inst
         reason = {symbol: "The run of that session was interrupted; this is what had come."}
         coverages.append(snapshot_coverage(OPTION_CHAINS.name, then, {symbol: Outcome(OutcomeKind.COMPLETE)}, _moment(results), partial=reason))
     return _Interrupted(pa.concat_tables(tables), pa.concat_tables(coverages), {result.request_id for result in left})
+
+
+def _complete(archive: Archive, symbols: Sequence[str], session: date) -> set[str]:
+    """The symbols whose chain of the session lacks nothing, by what is recorded."""
+    rows = archive.coverage.conditions(OPTION_CHAINS.name, "", symbols, session, session).to_pylist()
+    return {row["symbol"] for row in rows if row["condition"] == Condition.COMPLETE}
+
+
+def _stored(archive: Archive, session: date, symbols: Sequence[str]) -> set[int]:
+    """Answers whose chain is complete in the lake: their run died between the write and telling the journal so."""
+    waiting = [result for result in archive.journal.unapplied([OPTION_CHAINS.name], symbols) if result.request.session == session]
+    complete = _complete(archive, symbols, session) if waiting else set()
+    return {result.request_id for result in waiting if result.request.symbol in complete}
 
 
 def _moment(results: Sequence[Result]) -> datetime:
