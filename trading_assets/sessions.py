@@ -9,6 +9,7 @@ Source of the calendar: the `exchange_calendars` library, calendar `XNYS`.
 
 from __future__ import annotations
 
+import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 import exchange_calendars
 import numpy as np
+from pandas.errors import Pandas4Warning
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -55,7 +57,10 @@ class SessionCalendar:
 
     def __init__(self, first: date = FIRST_SESSION, last: date | None = None) -> None:
         end = last or (datetime.now(UTC).date() + CALENDAR_HORIZON)
-        xnys = exchange_calendars.get_calendar("XNYS", start=first, end=end)
+        with warnings.catch_warnings():
+            # The library itself uses what pandas 4 will change; its pin on pandas is its own affair.
+            warnings.simplefilter("ignore", Pandas4Warning)
+            xnys = exchange_calendars.get_calendar("XNYS", start=first, end=end)
         self._sessions: list[date] = [stamp.date() for stamp in xnys.sessions]
         self._opens: list[datetime] = [stamp.to_pydatetime().astimezone(UTC) for stamp in xnys.opens]
         self._closes: list[datetime] = [stamp.to_pydatetime().astimezone(UTC) for stamp in xnys.closes]

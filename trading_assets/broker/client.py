@@ -256,8 +256,9 @@ class TwsClient:
 
     def _sentence(self, reason: str) -> str:
         return (
-            f"No connection to TWS or IB Gateway at {self._host}:{self._port} ({reason}). Start it, tick 'Enable ActiveX and Socket Clients' in its "
-            "API settings, check TRADING_ASSETS_IB_HOST and TRADING_ASSETS_IB_PORT, accept the connection if it asks, and run again: what came is kept."
+            f"No connection to TWS or IB Gateway at {self._host}:{self._port} ({reason}). Start it and tick "
+            "'Enable ActiveX and Socket Clients' in its API settings, check TRADING_ASSETS_IB_HOST and TRADING_ASSETS_IB_PORT, "
+            "accept the connection if it asks, then run again: what came is kept."
         )
 
     async def _run(self, function: Callable[[], T]) -> T:

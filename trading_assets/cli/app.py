@@ -8,12 +8,11 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-import warnings
 
 import typer
 from pydantic import ValidationError
 
-from trading_assets.cli import collect, inspect, serve
+from trading_assets.cli import collect, inspect, notices, serve
 from trading_assets.cli.output import Failed, errors_to
 from trading_assets.settings import traceback_wanted
 
@@ -33,7 +32,7 @@ for module in (serve, collect, inspect):
 
 def main() -> None:
     """Entry point of the command."""
-    warnings.simplefilter("ignore")
+    notices.silence()
     logging.getLogger("trading_assets").setLevel(logging.ERROR)
     sys.exit(run(sys.argv[1:]))
 

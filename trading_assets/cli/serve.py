@@ -14,18 +14,9 @@ from typing import Annotated
 
 import typer
 
+from trading_assets.cli import notices
 from trading_assets.cli.output import Failed, console
 from trading_assets.settings import BrokerKind, Settings
-
-KNOWN_WARNINGS = ",".join(
-    f"ignore:{begins}"
-    for begins in (
-        "Function `dev_command` is superseded",  # `dg dev` needs a project layout of its own
-        "Parameter `backfill_policy` of function `asset` is currently in beta",
-        "Parameter `backfill_policy` of initializer",
-    )
-)
-"""Dagster's notices about parts this platform uses knowingly, silenced by name."""
 
 STOP_TIMEOUT = 30.0
 """Seconds Dagster may take to stop its services before they are killed."""
@@ -102,7 +93,7 @@ def up(
 
     settings = Settings()
     home = dagster_home(settings)
-    environment = {**os.environ, **settings.environment(), "DAGSTER_HOME": str(home), "PYTHONWARNINGS": KNOWN_WARNINGS}
+    environment = {**os.environ, **settings.environment(), "DAGSTER_HOME": str(home), "PYTHONWARNINGS": notices.for_children()}
     simulator = None
     if settings.broker is BrokerKind.SIMULATED and settings.ib_port is None:
         simulator, ready = _start_simulator(settings)
