@@ -17,9 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-import exchange_calendars
 import numpy as np
-from pandas.errors import Pandas4Warning
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -56,6 +54,10 @@ class SessionCalendar:
     """
 
     def __init__(self, first: date = FIRST_SESSION, last: date | None = None) -> None:
+        # Imported here: the library and pandas take over a second, and most commands need the calendar only when they work.
+        import exchange_calendars
+        from pandas.errors import Pandas4Warning
+
         end = last or (datetime.now(UTC).date() + CALENDAR_HORIZON)
         with warnings.catch_warnings():
             # The library itself uses what pandas 4 will change; its pin on pandas is its own affair.
@@ -88,6 +90,11 @@ class SessionCalendar:
                 f"{session} is not a trading session of the New York Stock Exchange (weekend, holiday, or outside {self.first} to {self.last})."
             ) from None
 
+    def _at(self, position: int, now: datetime) -> date:
+        if position < 0:
+            raise NotASession(f"{now.isoformat()} is before the first session of the calendar, {self.first}: set the clock right.")
+        return self._sessions[position]
+
     def opens_at(self, session: date) -> datetime:
         """The regular open of a session, UTC."""
         return self._opens[self._position(session)]
@@ -108,13 +115,14 @@ class SessionCalendar:
         """The session a snapshot taken at `now` belongs to: the latest one whose date has begun in New York.
 
         On a weekend or holiday this is the session before: the listing and the frozen quotes are still its own.
+        Raises `NotASession` for an instant before the calendar.
         """
         today = _aware(now).astimezone(NEW_YORK).date()
-        return self._sessions[bisect_right(self._sessions, today) - 1]
+        return self._at(bisect_right(self._sessions, today) - 1, now)
 
     def last_closed(self, now: datetime) -> date:
-        """The latest session whose regular close is not after `now`."""
-        return self._sessions[bisect_right(self._closes, _aware(now)) - 1]
+        """The latest session whose regular close is not after `now`. Raises `NotASession` for an instant before the first close."""
+        return self._at(bisect_right(self._closes, _aware(now)) - 1, now)
 
     def is_closed(self, session: date, now: datetime) -> bool:
         """Whether the session's regular trading is over at `now`."""
@@ -141,8 +149,8 @@ class SessionCalendar:
         return self.sessions(self.current(now) - timedelta(days=days), self.last_closed(now))
 
     def count_between(self, first: date, last: date) -> int:
-        """How many sessions lie in the closed interval."""
-        return bisect_right(self._sessions, last) - bisect_left(self._sessions, first)
+        """How many sessions lie in the closed interval; none when it ends before it begins."""
+        return max(0, bisect_right(self._sessions, last) - bisect_left(self._sessions, first))
 
     def windows(self, sessions: Iterable[date]) -> list[Window]:
         """Group sessions into the fewest windows without a gap, in order. Weekends and holidays are no gap."""

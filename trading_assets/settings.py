@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from trading_assets.sessions import Clock
+
+CONFIG = "TRADING_ASSETS_CONFIG"
+"""Environment variable that names the settings file, when it is not `trading_assets.toml` in the working directory."""
 
 
 class BrokerKind(StrEnum):
@@ -32,50 +43,54 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TRADING_ASSETS_", extra="forbid", frozen=True, validate_default=True)
 
     data_dir_setting: Path | None = Field(
-        None,
+        default=None,
         validation_alias=AliasChoices("TRADING_ASSETS_DATA_DIR", "data_dir"),
         description="Folder of the lake and its state; default `data/simulated` with the simulated broker, `data` with a TWS.",
     )
-    broker: BrokerKind = Field(BrokerKind.SIMULATED, description="`simulated` or `tws`.")
-    ib_host: str = Field("127.0.0.1", description="Host of TWS, IB Gateway or a running simulator.")
+    broker: BrokerKind = Field(default=BrokerKind.SIMULATED, description="`simulated` or `tws`.")
+    ib_host: str = Field(default="127.0.0.1", description="Host of TWS, IB Gateway or a running simulator.")
     ib_port: int | None = Field(
-        None,
+        default=None,
         description="Port; TWS 7497 paper / 7496 live, Gateway 4002 / 4001. Unset with the simulated broker: one is started inside the process.",
     )
-    ib_client_ids: tuple[int, int] = Field((50, 79), description="Range of client ids that processes lease from, both ends included.")
-    now: datetime | None = Field(None, description="Pins the clock (ISO 8601 with a zone) for replays.")
-    market: str = Field("generated", description="Market of the in-process simulator: `generated` or a folder of recorded data.")
-    market_seed: int = Field(42, description="Seed of the generated market.")
-    recorded_market: Path = Field(Path("../shared/market"), description="Folder of recorded real market data, read by tests and the demo.")
+    ib_client_ids: tuple[int, int] = Field(default=(50, 79), description="Range of client ids that processes lease from, both ends included.")
+    now: datetime | None = Field(default=None, description="Pins the clock (ISO 8601 with a zone) for replays.")
+    market: str = Field(default="generated", description="Market of the in-process simulator: `generated` or a folder of recorded data.")
+    market_seed: int = Field(default=42, description="Seed of the generated market.")
+    recorded_market: Path = Field(default=Path("../shared/market"), description="Folder of recorded real market data, read by tests and the demo.")
     market_data: str = Field(
-        "live", pattern="^(live|delayed)$", description="Market data the account is subscribed to; a lake holds one of the two only."
+        default="live", pattern="^(live|delayed)$", description="Market data the account is subscribed to; a lake holds one of the two only."
     )
-    database_url: str | None = Field(None, description="SQLAlchemy URL of the state database; default SQLite `state.db` in the data folder.")
+    database_url: str | None = Field(default=None, description="SQLAlchemy URL of the state database; default SQLite `state.db` in the data folder.")
 
-    connect_timeout: float = Field(15.0, gt=0, description="Seconds to wait for the connection and its handshake.")
-    contract_timeout: float = Field(120.0, gt=0, description="Seconds to wait for contract details; a whole expiry is slow.")
-    history_timeout: float = Field(180.0, gt=0, description="Seconds to wait for historical bars.")
-    quote_timeout: float = Field(11.0, gt=0, description="Seconds to wait for a quote to be complete (the broker's own snapshot limit).")
-    max_attempts: int = Field(4, ge=1, description="How often a request is sent in one run before its failure is reported.")
-    reconnect_timeout: float = Field(300.0, ge=0, description="Seconds to keep reconnecting before a run fails as retryable.")
+    connect_timeout: float = Field(default=15.0, gt=0, description="Seconds to wait for the connection and its handshake.")
+    contract_timeout: float = Field(default=120.0, gt=0, description="Seconds to wait for contract details; a whole expiry is slow.")
+    history_timeout: float = Field(default=180.0, gt=0, description="Seconds to wait for historical bars.")
+    quote_timeout: float = Field(default=11.0, gt=0, description="Seconds to wait for a quote to be complete (the broker's own snapshot limit).")
+    max_attempts: int = Field(default=4, ge=1, description="How often a request is sent in one run before its failure is reported.")
+    reconnect_timeout: float = Field(default=300.0, ge=0, description="Seconds to keep reconnecting before a run fails as retryable.")
 
-    enforce_pacing: bool = Field(True, description="Keep within the broker's limits. Switch off only against a simulator without limits.")
-    messages_per_second: float = Field(48.0, gt=0, description="Messages a second, all processes together; the broker allows 50.")
-    open_history_requests: int = Field(49, ge=1, description="Historical requests open at once; the broker allows 50.")
-    market_data_lines: int = Field(95, ge=1, description="Market-data lines open at once; the broker allows 100 at least.")
-    small_bar_requests_in_10_min: int = Field(57, ge=1, description="Requests for bars of 30 s or less in 600 s; the broker allows 60.")
-    small_bar_requests_in_2_s: int = Field(5, ge=1, description="Such requests for one contract and tick type in 2 s; the sixth is a violation.")
-    identical_interval: float = Field(16.0, ge=0, description="Seconds between identical small-bar requests; the broker refuses within 15.")
+    enforce_pacing: bool = Field(default=True, description="Keep within the broker's limits. Switch off only against a simulator without limits.")
+    messages_per_second: float = Field(default=48.0, gt=0, description="Messages a second, all processes together; the broker allows 50.")
+    open_history_requests: int = Field(default=49, ge=1, description="Historical requests open at once; the broker allows 50.")
+    market_data_lines: int = Field(default=95, ge=1, description="Market-data lines open at once; the broker allows 100 at least.")
+    small_bar_requests_in_10_min: int = Field(default=57, ge=1, description="Requests for bars of 30 s or less in 600 s; the broker allows 60.")
+    small_bar_requests_in_2_s: int = Field(
+        default=5, ge=1, description="Such requests for one contract and tick type in 2 s; the sixth is a violation."
+    )
+    identical_interval: float = Field(default=16.0, ge=0, description="Seconds between identical small-bar requests; the broker refuses within 15.")
 
-    failure_threshold: int = Field(5, ge=1, description="Failures in a row that open the circuit breaker.")
-    recovery_timeout: float = Field(300.0, ge=0, description="Seconds an open breaker waits before one trial call.")
+    failure_threshold: int = Field(default=5, ge=1, description="Failures in a row that open the circuit breaker.")
+    recovery_timeout: float = Field(default=300.0, ge=0, description="Seconds an open breaker waits before one trial call.")
 
-    contract_verify_days: int = Field(7, ge=0, description="A stored contract is asked for again when verified longer ago (days).")
-    relist_days: int = Field(7, ge=1, description="The whole option listing is read again when older (days).")
-    no_data_retry_days: int = Field(30, ge=0, description="A recorded `not_permitted`, `no_contract` or `error` is asked again after this many days.")
-    equity_bar_sizes: tuple[str, ...] = Field(("1 day",), description="Bar sizes collected for underlyings.")
+    contract_verify_days: int = Field(default=7, ge=0, description="A stored contract is asked for again when verified longer ago (days).")
+    relist_days: int = Field(default=7, ge=1, description="The whole option listing is read again when older (days).")
+    no_data_retry_days: int = Field(
+        default=30, ge=0, description="A recorded `not_permitted`, `no_contract` or `error` is asked again after this many days."
+    )
+    equity_bar_sizes: tuple[str, ...] = Field(default=("1 day",), description="Bar sizes collected for underlyings.")
     stock_volume_unit: str = Field(
-        "shares", pattern="^(shares|round_lots)$", description="Unit of stock volume in the broker's bars (a TWS setting for API clients)."
+        default="shares", pattern="^(shares|round_lots)$", description="Unit of stock volume in the broker's bars (a TWS setting for API clients)."
     )
 
     @field_validator("now")
@@ -83,6 +98,13 @@ class Settings(BaseSettings):
     def _now_has_a_zone(cls, value: datetime | None) -> datetime | None:
         if value is not None and value.tzinfo is None:
             raise ValueError("TRADING_ASSETS_NOW needs a time zone, for example 2015-12-24T13:30-05:00.")
+        return value
+
+    @field_validator("ib_client_ids")
+    @classmethod
+    def _range_in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 0 <= value[0] <= value[1]:
+            raise ValueError(f"TRADING_ASSETS_IB_CLIENT_IDS is the first and the last id to lease, for example [50, 79], not {list(value)}.")
         return value
 
     @classmethod
@@ -94,8 +116,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = Path(os.environ.get("TRADING_ASSETS_CONFIG", "trading_assets.toml"))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+        return init_settings, _OwnEnvironment(settings_cls), _file(settings_cls)
 
     @property
     def data_dir(self) -> Path:
@@ -125,11 +146,57 @@ class Settings(BaseSettings):
         pairs["TRADING_ASSETS_RECORDED_MARKET"] = str(self.recorded_market.expanduser().absolute())
         if self.market != "generated":
             pairs["TRADING_ASSETS_MARKET"] = str(Path(self.market).expanduser().absolute())
+        if CONFIG in os.environ:
+            pairs[CONFIG] = str(Path(os.environ[CONFIG]).expanduser().absolute())
         return pairs
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+class _OwnEnvironment(EnvSettingsSource):
+    """The variables that are ours: an alias is looked up as it stands, and a `DATA_DIR` of somebody else's is no setting."""
+
+    def _load_env_vars(self) -> dict[str, str | None]:
+        return {name: value for name, value in super()._load_env_vars().items() if name.upper().startswith("TRADING_ASSETS_")}
+
+    def __call__(self) -> dict[str, Any]:
+        try:
+            return super().__call__()
+        except SettingsError as error:
+            raise ValueError(str(error.__cause__ or error)) from error
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        """Lists are written as JSON."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except json.JSONDecodeError:
+            raise ValueError(f"TRADING_ASSETS_{field_name.upper()} is a list, written as JSON, for example {json.dumps(field.default)}.") from None
+
+
+def _file(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
+    """The settings file. A file that was named must be there; every file must be TOML."""
+    named = os.environ.get(CONFIG)
+    file = Path(named or "trading_assets.toml").expanduser()
+    if named and not file.is_file():
+        raise ValueError(f"{CONFIG} names {file}, and there is no such file.")
+    try:
+        return TomlConfigSettingsSource(settings_cls, toml_file=file)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{file} is no valid TOML: {error}.") from error
+
+
+def wrong_value(error: ValidationError) -> str:
+    """The first wrong value of settings or of a run config, as one sentence."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "value_error":
+        what = str(first["ctx"]["error"])
+        return what if what.endswith(".") else f"{what}."
+    said = f"{first['msg'][0].lower()}{first['msg'][1:]}" if first["type"] != "extra_forbidden" else "there is no such setting"
+    given = "" if first["type"] == "extra_forbidden" else f" ({first['input']!r})"
+    return f"The setting {name} is wrong{given}: {said}."
 
 
 def traceback_wanted() -> bool:
@@ -142,4 +209,4 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-__all__ = ["BrokerKind", "Clock", "Settings", "system_clock", "traceback_wanted"]
+__all__ = ["BrokerKind", "Clock", "Settings", "system_clock", "traceback_wanted", "wrong_value"]

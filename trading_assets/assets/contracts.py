@@ -6,9 +6,10 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.assets.config import ContractsConfig
-from trading_assets.assets.policy import asset_policy, current_session, events, told_plainly
+from trading_assets.assets.policy import asset_policy, current_session, events
 from trading_assets.collecting.steps.contracts import collect_contracts
 from trading_assets.resources.archive import ArchiveResource
+from trading_assets.resources.failures import told_plainly
 
 
 @dg.asset(**asset_policy("contracts", group="reference", kinds={"ibkr"}))
@@ -23,6 +24,6 @@ def contracts(context: dg.AssetExecutionContext, config: ContractsConfig, archiv
         session = current_session(context, lake)
         entries = lake.universe.resolve(config.symbols)
         collected = collect_contracts(lake, entries, session, refresh=config.refresh, run_id=context.run.run_id)
-    yield from events(context, collected)
+    yield from events(context, lake, collected)
     if config.add_to_universe:
         lake.universe.add(collected.report.rows_by_symbol)

@@ -6,10 +6,11 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.assets.config import EquityBarsConfig
-from trading_assets.assets.policy import asset_policy, bar_sessions, events, told_plainly
+from trading_assets.assets.policy import asset_policy, bar_sessions, events
 from trading_assets.collecting.steps.equity_bars import collect_equity_bars
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
+from trading_assets.resources.failures import told_plainly
 
 
 @dg.asset(**asset_policy("equity_bars", group="bars", kinds={"ibkr"}), deps=["option_chains"])
@@ -31,4 +32,4 @@ def equity_bars(context: dg.AssetExecutionContext, config: EquityBarsConfig, arc
             refresh=config.refresh,
             run_id=context.run.run_id,
         )
-    yield from events(context, collected)
+    yield from events(context, lake, collected)

@@ -6,10 +6,11 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.assets.config import OptionBarsConfig
-from trading_assets.assets.policy import asset_policy, bar_sessions, events, told_plainly
+from trading_assets.assets.policy import asset_policy, bar_sessions, events
 from trading_assets.collecting.steps.option_bars import collect_option_bars
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
+from trading_assets.resources.failures import told_plainly
 
 
 @dg.asset(**asset_policy("option_bars", group="bars", kinds={"ibkr"}))
@@ -41,4 +42,4 @@ def option_bars(
             refresh=config.refresh,
             run_id=context.run.run_id,
         )
-    yield from events(context, collected)
+    yield from events(context, lake, collected)

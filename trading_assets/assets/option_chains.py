@@ -6,10 +6,11 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.assets.config import OptionChainsConfig
-from trading_assets.assets.policy import asset_policy, current_session, events, told_plainly
+from trading_assets.assets.policy import asset_policy, current_session, events
 from trading_assets.collecting.steps.option_chains import collect_option_chains
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
+from trading_assets.resources.failures import told_plainly
 
 
 @dg.asset(**asset_policy("option_chains", group="reference", kinds={"ibkr"}))
@@ -31,4 +32,4 @@ def option_chains(context: dg.AssetExecutionContext, config: OptionChainsConfig,
             refresh=config.refresh,
             run_id=context.run.run_id,
         )
-    yield from events(context, collected)
+    yield from events(context, lake, collected)

@@ -5,17 +5,16 @@ Here belongs everything Dagster wants said about an asset but its name, its upst
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.dataset as pads
 
 from trading_assets.assets.partitions import session_partitions, sessions_of
-from trading_assets.broker.errors import BrokerError
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected, CollectionReport, ProblemKind
-from trading_assets.repositories import IdentityMismatch, InvalidFrame, LakeBusy, LayoutMismatch
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.repositories.tables import column_rows
 
@@ -24,9 +23,6 @@ IB_POOL = "ib"
 
 CODE_VERSION = "1"
 """Raised when an asset's rows would come out differently from the same answers."""
-
-MAX_RETRIES_TAG = "dagster/max_retries"
-"""How often Dagster's daemon starts a failed run again."""
 
 COMPLETE = "complete"
 """Name of the check that every asset emits itself."""
@@ -92,38 +88,33 @@ def bar_sessions(context: dg.AssetExecutionContext, archive: Archive, lookback_d
     return archive.calendar.sessions(first, sessions[-1])
 
 
-@contextmanager
-def told_plainly(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """Turn errors of the domain into failed steps whose description says what to do; the journal keeps what came.
-
-    What will fail the same way again is not retried, whatever the job's retry tag says.
-    """
-    try:
-        yield
-    except (BrokerError, IdentityMismatch, InvalidFrame, LakeBusy, LayoutMismatch, ValueError) as error:
-        retryable = isinstance(error, LakeBusy) or (isinstance(error, BrokerError) and error.retryable)
-        if not retryable:
-            context.instance.add_run_tags(context.run.run_id, {MAX_RETRIES_TAG: "0"})
-        raise dg.Failure(str(error), metadata={"retryable": dg.MetadataValue.bool(retryable)}, allow_retries=retryable) from error
-
-
-def events(context: dg.AssetExecutionContext, collected: Collected) -> Iterator[Any]:
+def events(context: dg.AssetExecutionContext, lake: Archive, collected: Collected) -> Iterator[Any]:
     """The output, the `complete` check, and a materialization for each session of the lookback outside the run's partitions."""
     report = collected.report
     yield dg.Output(collected)
     yield complete_check(report)
-    keys = set(context.partition_keys)
-    touched = {value.as_py() for value in collected.table.column("session").unique()} if collected.table.num_rows else set()
-    for session in sorted(touched):
-        if session.isoformat() not in keys:
-            context.log_event(
-                dg.AssetMaterialization(
-                    context.asset_key,
-                    partition=session.isoformat(),
-                    description=f"Collected in the lookback of {max(keys)}.",
-                    metadata={"window": f"{report.sessions[0]} to {report.sessions[-1]}"},
-                )
+    for session in _lookback_to_mark(context, lake, collected):
+        context.log_event(
+            dg.AssetMaterialization(
+                context.asset_key,
+                partition=session.isoformat(),
+                description=f"Collected in the lookback of {max(context.partition_keys)}.",
+                metadata={"window": f"{report.sessions[0]} to {report.sessions[-1]}"},
             )
+        )
+
+
+def _lookback_to_mark(context: dg.AssetExecutionContext, lake: Archive, collected: Collected) -> list[date]:
+    """Sessions outside the run's partitions that this run brought rows of, or that an earlier one did and died before it could say so."""
+    own = set(sessions_of(context.partition_keys))
+    touched = set(collected.table.column("session").unique().to_pylist())
+    marked = set(sessions_of(context.instance.get_materialized_partitions(context.asset_key)))
+    doubtful = set(collected.report.sessions) - own - touched - marked
+    if doubtful:
+        mine = pads.field("symbol").isin(pa.array(collected.report.symbols, pa.string()))
+        stored = lake.store.read(collected.dataset, columns=["session"], where=mine, first=min(doubtful), last=max(doubtful))
+        touched |= doubtful & set(stored.column("session").unique().to_pylist())
+    return sorted(touched - own)
 
 
 def complete_check(report: CollectionReport) -> dg.AssetCheckResult:

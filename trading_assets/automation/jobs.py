@@ -18,14 +18,14 @@ _RETRIES = {"dagster/max_retries": "2"}
 """Runs that fail on a broken connection are started again by the daemon; answers that came are not asked for twice."""
 
 
-def _lookback(days: int) -> dict[str, object]:
-    return {"ops": {name: {"config": {"lookback_days": days}} for name in BARS}}
-
-
-def setup_symbol_config(days: int = SETUP_LOOKBACK_DAYS) -> dict[str, object]:
-    """Run config of `setup_symbol`: the lookback, and the symbols become part of the universe."""
-    ops: dict[str, object] = {"contracts": {"config": {"add_to_universe": True}}}
-    return {"ops": ops | _lookback(days)["ops"]}  # type: ignore[operator]
+def _config(lookback_days: int, *, add_to_universe: bool = False) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
+    """Run config that the launchpad opens with: where the symbols go in each asset, and how far the bars look back."""
+    by_asset: dict[str, dict[str, object]] = {name: {"symbols": []} for name in (*SNAPSHOTS, *BARS)}
+    if add_to_universe:
+        by_asset["contracts"]["add_to_universe"] = True
+    for name in BARS:
+        by_asset[name]["lookback_days"] = lookback_days
+    return {"ops": {name: {"config": config} for name, config in by_asset.items()}}
 
 
 setup_symbol = dg.define_asset_job(
@@ -33,15 +33,16 @@ setup_symbol = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*SNAPSHOTS, *BARS),
     description="Collect new symbols from nothing: contracts, option chain, equity bars, option bars, in that order. Run it on the current session's "
     "partition with the symbols in each asset's config; `lookback_days` says how much history.",
-    config=setup_symbol_config(),
+    config=_config(SETUP_LOOKBACK_DAYS, add_to_universe=True),
     executor_def=dg.in_process_executor,
+    tags=_RETRIES,
 )
 
 daily_update = dg.define_asset_job(
     "daily_update",
     selection=dg.AssetSelection.assets(*SNAPSHOTS, *BARS),
     description="The day's increment of every active symbol. Run it on the current session's partition after the close.",
-    config=_lookback(UPDATE_LOOKBACK_DAYS),
+    config=_config(UPDATE_LOOKBACK_DAYS),
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
 )

@@ -82,6 +82,7 @@ class TwsClient:
         self._upstream = asyncio.Event()
         self._upstream.set()
         self._last_lost = ""
+        self._probe: asyncio.Task[bool] | None = None
         self.identity = ""
         self.connects = 0
         """How often a connection was made."""
@@ -128,8 +129,23 @@ class TwsClient:
             if connection.alive:
                 messages.cancel(connection.wire, collector.req_id, collector.request)
 
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is up now."""
+        return self._connection is not None and self._connection.alive
+
+    def abandon(self) -> None:
+        """Drop the connection and all that is open in it: nobody waits for the answers. The next `ready` makes a new one."""
+        if self._connection is not None:
+            self._connection.drop()
+
     async def answers(self) -> bool:
         """Whether TWS still answers at all. A silent one is disconnected, so that its requests end and a new connection is made."""
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._answers())
+        return await asyncio.shield(self._probe)
+
+    async def _answers(self) -> bool:
         connection = self._connection
         if connection is None or not connection.alive:
             return False

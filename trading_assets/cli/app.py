@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from trading_assets.cli import collect, inspect, notices, serve
 from trading_assets.cli.output import Failed, errors_to
-from trading_assets.settings import traceback_wanted
+from trading_assets.settings import traceback_wanted, wrong_value
 
 WRONG_USE = 2
 FAILED = 1
@@ -45,18 +45,19 @@ def run(arguments: list[str]) -> int:
         errors_to(str(failure))
         return FAILED
     except ValidationError as error:
-        first = error.errors()[0]
-        errors_to(f"The setting {'.'.join(str(part) for part in first['loc']) or 'given'} is wrong: {first['msg']}.")
+        errors_to(wrong_value(error))
         return WRONG_USE
     except typer.TyperException as error:
-        errors_to(error.format_message() if isinstance(error, typer.BadParameter) else str(error))
+        said = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
+        if said:  # nothing is said where the help was shown instead
+            errors_to(said)
         return WRONG_USE
     except (typer.Abort, KeyboardInterrupt):
         errors_to("Interrupted. Nothing is lost: what was answered is in the journal, run the same command again.")
         return FAILED
     except ValueError as error:
         errors_to(str(error))
-        return WRONG_USE
+        return FAILED if isinstance(error, _lake_errors()) else WRONG_USE
     except Exception as error:
         # The last resort of a command line: every error ends in a sentence and exit code 1, never in a traceback unasked for.
         if traceback_wanted():
@@ -64,3 +65,10 @@ def run(arguments: list[str]) -> int:
         errors_to(f"{type(error).__name__}: {error}")
         return FAILED
     return result if isinstance(result, int) else 0
+
+
+def _lake_errors() -> tuple[type[Exception], ...]:
+    """Errors of the data folder: the words of the command were right. Imported late, `--help` needs no Arrow."""
+    from trading_assets.repositories import IdentityMismatch, InvalidFrame, LayoutMismatch
+
+    return IdentityMismatch, InvalidFrame, LayoutMismatch

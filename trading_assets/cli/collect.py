@@ -94,7 +94,7 @@ def plan(
     from trading_assets.planning.selection import SelectionRules
 
     given = {"max_days_to_expiry": max_days_to_expiry, "strikes_around_spot": strikes, "max_contracts": max_contracts}
-    rules = SelectionRules(**{name: value for name, value in given.items() if value is not None})
+    rules = SelectionRules.model_validate({name: value for name, value in given.items() if value is not None})
     with Archive(Settings()) as archive:
         sessions = archive.calendar.lookback(archive.now, lookback_days)
         estimate = preview(archive, archive.universe.resolve(symbols), sessions, rules)

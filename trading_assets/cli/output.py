@@ -6,13 +6,14 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from trading_assets.collecting.report import CollectionReport, Problem
+if TYPE_CHECKING:
+    from trading_assets.collecting.report import CollectionReport, Problem
 
 WIDTH_OF_FILES = 160
 """Columns where the output is no terminal: tables stay whole in logs."""

@@ -55,9 +55,7 @@ def preview(
 
 def _pacing(archive: Archive) -> Pacing:
     settings = archive.settings
-    return Pacing(
-        settings.messages_per_second, settings.open_history_requests, settings.market_data_lines, settings.small_bar_requests_in_10_min
-    )
+    return Pacing(settings.messages_per_second, settings.open_history_requests, settings.market_data_lines, settings.small_bar_requests_in_10_min)
 
 
 def _chains(archive: Archive, symbols: Sequence[str], rules: SelectionRules, pacing: Pacing) -> Stage:

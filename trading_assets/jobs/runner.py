@@ -15,6 +15,7 @@ import dagster as dg
 from trading_assets.collecting.progress import Progress, Silent, listening
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.definitions import build_defs
+from trading_assets.jobs.abandoned import PROCESS_TAG, end_abandoned_runs, process_mark
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings
 
@@ -85,17 +86,18 @@ def run_job(
     """
     definitions = build_defs(**settings.model_dump(exclude={"data_dir_setting"}, exclude_none=True, mode="json"), data_dir=str(settings.data_dir))
     found = definitions.resolve_job_def(job)
-    where: dict[str, Any] = {}
+    where: dict[str, Any] = {"tags": {PROCESS_TAG: process_mark()}}
     if len(sessions) == 1:
         where["partition_key"] = sessions[0].isoformat()
     else:
-        where["tags"] = {
+        where["tags"] |= {
             "dagster/asset_partition_range_start": min(sessions).isoformat(),
             "dagster/asset_partition_range_end": max(sessions).isoformat(),
         }
     run_config = {**QUIET, "ops": {name: {"config": dict(values)} for name, values in config.items()}}
     collector = _Collector(progress or Silent())
     with dagster_instance(settings) as instance, listening(collector):
+        end_abandoned_runs(instance)
         result = found.execute_in_process(
             instance=instance,
             run_config=run_config,

@@ -82,7 +82,7 @@ class CoverageRepository:
     def settled_sessions(
         self,
         dataset: str,
-        bar_size: str,
+        bar_size: str | None,
         symbols: Collection[str] | None = None,
         first: date | None = None,
         last: date | None = None,
@@ -92,7 +92,8 @@ class CoverageRepository:
     ) -> SettledSessions:
         """Sessions not to be asked for at `now`: their condition is settled, or its retry time has not come.
 
-        `symbols` and `con_ids` restrict the instruments; None does not. Without `now` only settled conditions count.
+        `bar_size`, `symbols` and `con_ids` restrict; None does not. With `bar_size` None a session counts when it is
+        settled for any bar size. Without `now` only settled conditions count.
         """
         answered = pads.field("condition").isin([condition.value for condition in Condition if condition.settled])
         if now is not None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trading_assets.repositories.files import IDENTITY_FILE, locked, replacing
+from trading_assets.repositories.files import IDENTITY_FILE, leftovers, locked, replacing
 from trading_assets.repositories.schemas import SCHEMA_VERSION, Period
 
 
@@ -92,5 +92,7 @@ class LakeIdentity:
         return document
 
     def _write(self, document: dict[str, Any]) -> None:
+        for leftover in leftovers(self.path):
+            leftover.unlink(missing_ok=True)
         with replacing(self.path) as temporary:
             temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import dagster as dg
 
+from trading_assets.repositories.files import leftovers, locked, replacing
 from trading_assets.settings import Settings
 
 _PLACE = "data/dagster"
+_LOCK = "dagster"
 
 
 def dagster_yaml(base_dir: Path | str = _PLACE) -> str:
@@ -22,18 +24,27 @@ def dagster_yaml(base_dir: Path | str = _PLACE) -> str:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """The folder to set as `DAGSTER_HOME`; it and its `dagster.yaml` are made when missing or outdated."""
-    home = settings.data_dir / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    file = home / "dagster.yaml"
-    text = dagster_yaml(home)
-    if not file.exists() or file.read_text("utf-8") != text:
-        beside = home / f".dagster.yaml.{id(text)}"
-        beside.write_text(text, "utf-8")
-        beside.replace(file)
-    return home
+    """The folder to set as `DAGSTER_HOME`; it, its `dagster.yaml` and its databases are made when missing or outdated."""
+    with dagster_instance(settings):
+        return _home(settings)
 
 
 def dagster_instance(settings: Settings) -> dg.DagsterInstance:
-    """The instance of the data folder. Use it as a context manager."""
-    return dg.DagsterInstance.from_config(str(dagster_home(settings)))
+    """The instance of the data folder. Use it as a context manager. Raises `LakeBusy` when another process does not finish making it."""
+    with locked(settings.data_dir, _LOCK):  # Dagster's own making of its databases is not safe among processes
+        home = _home(settings)
+        home.mkdir(parents=True, exist_ok=True)
+        _write_settings(home / "dagster.yaml", dagster_yaml(home))
+        return dg.DagsterInstance.from_config(str(home))
+
+
+def _home(settings: Settings) -> Path:
+    return settings.data_dir / "dagster"
+
+
+def _write_settings(file: Path, text: str) -> None:
+    for leftover in leftovers(file):
+        leftover.unlink(missing_ok=True)
+    if not file.exists() or file.read_text("utf-8") != text:
+        with replacing(file) as beside:
+            beside.write_text(text, "utf-8")

@@ -5,6 +5,7 @@ What a row must look like and how a file is replaced is said by `repositories`; 
 """
 
 from datetime import date
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
@@ -12,10 +13,12 @@ import pyarrow as pa
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected, CollectionReport
+from trading_assets.repositories import query
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset
-from trading_assets.repositories.validation import to_arrow
+from trading_assets.repositories.validation import validated
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
+from trading_assets.resources.failures import told_plainly
 from trading_assets.resources.metadata import materialization_metadata
 
 
@@ -26,17 +29,21 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     go to their period files in one call; a frame that breaks the dataset's rules is refused before anything is written.
 
     Input: by the annotation of the asset's argument a `DatasetView` (default; read when needed), `pyarrow.Table` or
-    `pandas.DataFrame`. `metadata` of `dg.AssetIn` narrows it: `columns` (list), `symbols` (list), `as_of="snapshot"` (for each symbol
-    the rows of the snapshot that answers for the last partition of the run).
+    `pandas.DataFrame`. `metadata` of `dg.AssetIn` narrows it: `columns` (list), for tables and frames also `symbols` (list) and
+    `as_of="snapshot"` (for each symbol the rows of the snapshot that answers for the last partition of the run). A view is
+    narrowed by its reader.
+
+    The key of an asset that is stored here ends in the name of a dataset, for instance `equity_bars` or `mine/equity_bars`.
     """
 
     archive: dg.ResourceDependency[ArchiveResource]
 
     def handle_output(self, context: dg.OutputContext, obj: Collected | pa.Table | pd.DataFrame) -> None:
         """Write, then describe what was written."""
-        lake = self.archive.open()
-        collected = obj if isinstance(obj, Collected) else _given(lake, _dataset(context.asset_key), obj)
-        counts = lake.write(collected)
+        with told_plainly(context):
+            lake = self.archive.open()
+            collected = obj if isinstance(obj, Collected) else _given(lake, _dataset(context.asset_key), obj)
+            counts = lake.write(collected)
         context.add_output_metadata(materialization_metadata(lake, collected, counts))
         lake.progress.finish(collected.report)
 
@@ -46,27 +53,42 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         sessions = [date.fromisoformat(key) for key in context.asset_partition_keys] if context.has_asset_partitions else []
         dataset = _dataset(context.asset_key)
         columns = narrowing.get("columns")
-        view = DatasetView(self.archive.open().settings.data_dir, dataset, sessions=sessions, columns=columns)
+        data_dir = self.archive.open().settings.data_dir
+        view = DatasetView(data_dir, dataset, sessions=sessions, columns=columns)
         kind = context.dagster_type.typing_type
         if kind not in (pa.Table, pd.DataFrame):
             return view
         symbols = narrowing.get("symbols")
         if narrowing.get("as_of") == "snapshot":
-            known = symbols if symbols is not None else view.table(sessions=(), columns=["symbol"]).column("symbol").unique().to_pylist()
-            table = view.as_of(known, max(sessions))
+            if not sessions:
+                raise ValueError(f"The input {dataset.name} asks for the snapshot of a session: partition the asset by session.")
+            table = view.as_of(symbols if symbols is not None else _symbols(data_dir, dataset), max(sessions))
         else:
             table = view.table(symbols=symbols)
         return table if kind is pa.Table else table.to_pandas()
 
 
 def _dataset(key: dg.AssetKey) -> Dataset:
-    return DATASETS[key.path[-1]]
+    name = key.path[-1]
+    if name not in DATASETS:
+        raise ValueError(
+            f"{key.to_user_string()} is no dataset of the lake ({', '.join(DATASETS)}): give the asset an IO manager of its own, "
+            "for example io_manager_key='files'."
+        )
+    return DATASETS[name]
+
+
+def _symbols(data_dir: Path, dataset: Dataset) -> list[str]:
+    found: list[str] = query(data_dir, f'select distinct symbol from "{dataset.name}" order by symbol')["symbol"].to_pylist()
+    return found
 
 
 def _given(lake: Archive, dataset: Dataset, frame: pa.Table | pd.DataFrame) -> Collected:
     """A frame that an asset made itself: checked like any other, nothing known of requests."""
-    table = to_arrow(dataset, frame)
-    sessions = sorted(value for value in table.column("session").unique().to_pylist())
+    if not isinstance(frame, pa.Table | pd.DataFrame):
+        raise ValueError(f"{dataset.name} wants a pyarrow table or a pandas frame, not {type(frame).__name__}.")
+    table = validated(dataset, frame, lake.now)
+    sessions = sorted(table.column("session").unique().to_pylist())
     report = CollectionReport(dataset.name, lake.calendar.current(lake.now), sessions=sessions)
     report.rows_by_symbol = dict(zip(*(c.to_pylist() for c in table.group_by("symbol").aggregate([("symbol", "count")]).columns), strict=True))
     report.symbols = sorted(report.rows_by_symbol)

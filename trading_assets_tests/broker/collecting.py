@@ -37,10 +37,11 @@ def settings_of(data_dir: Path, port: int, **changes: Any) -> Settings:
     return Settings(**{"data_dir": data_dir, "ib_port": port, "now": NOW, "history_timeout": 20.0, "reconnect_timeout": 10.0, **changes})
 
 
-def collect(data_dir: Path, port: int, first: int, last: int, start: Barrier, pipe: Connection) -> None:
+def collect(data_dir: Path, port: int, first: int, last: int, start: Barrier, database_url: str | None, pipe: Connection) -> None:
     """Connect, wait for the others, then run questions `first` to `last`; sends `(payloads by key, sent, reused)` through the pipe."""
-    journal = Journal(settings_of(data_dir, port).state_url)
-    with Broker(settings_of(data_dir, port), journal, waits=QUICK) as broker:
+    settings = settings_of(data_dir, port, database_url=database_url)
+    journal = Journal(settings.state_url)
+    with Broker(settings, journal, waits=QUICK) as broker:
         broker.run([ContractDetailsRequest(Instrument(f"NONE{first}"), SESSION)], planned_at=datetime.now(UTC))
         sent, reused = broker.sent, broker.reused
         start.wait(60)

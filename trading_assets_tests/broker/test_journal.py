@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,11 +37,11 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def journals(tmp_path: Path) -> Iterator[Callable[[], Journal]]:
+def journals(state_url: str) -> Iterator[Callable[[], Journal]]:
     made: list[Journal] = []
 
     def make() -> Journal:
-        made.append(Journal(f"sqlite:///{tmp_path / 'state.db'}"))
+        made.append(Journal(state_url))
         return made[-1]
 
     yield make

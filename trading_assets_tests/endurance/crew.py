@@ -19,12 +19,6 @@ PATIENCE = 90.0
 """Seconds after which a process that should have ended long ago counts as hanging; an undisturbed one takes two or three."""
 
 
-SELECTION = {"option_chains": {"selection": {"max_days_to_expiry": 8, "strikes_around_spot": 2}}}
-"""Two expiries and four strikes each of a stock: one run takes a second or two."""
-
-LOOKBACK_DAYS = 10
-
-
 @dataclass(frozen=True)
 class End:
     """How a process ended: the signal that killed it or its exit code, its report, and what it wrote."""
@@ -76,8 +70,6 @@ class Crew:
         task = {
             "settings": {**settings.model_dump(mode="json", exclude_none=True, exclude={"data_dir_setting"}), "data_dir": str(settings.data_dir)},
             "symbols": list(symbols),
-            "options": SELECTION,
-            "lookback_days": LOOKBACK_DAYS,
             "dagster": dagster,
             "kill_at": kill_at,
             **{name: str(place.with_suffix(f".{name}")) for name in ("report", "output", "note")},

@@ -60,7 +60,6 @@ def difference(folder: Path, other: dict[str, pa.Table]) -> list[str]:
 def broken(folder: Path) -> list[str]:
     """What a killed process may have left: temporary files, held locks, files that cannot be read. Empty when all is well."""
     found = [f"temporary file {path.relative_to(folder)}" for path in folder.rglob("*.tmp")]
-    found += [f"half a settings file {path.relative_to(folder)}" for path in folder.rglob(".dagster.yaml.*")]
     locks = folder / LOCKS
     for path in locks.rglob("*.lock"):
         try:

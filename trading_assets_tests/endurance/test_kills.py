@@ -42,9 +42,7 @@ def check_all_is_as_if_undisturbed(
         assert partitions(settings) == undisturbed.partitions, words
 
 
-def complete(
-    crew: Crew, simulator: Simulator, settings: Settings, undisturbed: Undisturbed, killed: Sequence[End], *, dagster: bool
-) -> None:
+def complete(crew: Crew, simulator: Simulator, settings: Settings, undisturbed: Undisturbed, killed: Sequence[End], *, dagster: bool) -> None:
     """Run again after kills, and check everything."""
     known, log_before = answered(settings.data_dir), len(simulator.counters.log)
     words = f"(seed {SEED}, killed at: {'; '.join(end.note for end in killed)})"
@@ -67,7 +65,9 @@ def test_killed_before_a_step_on_a_file_or_database(
     complete(crew, simulator, settings, undisturbed, [killed], dagster=dagster)
 
 
-@pytest.mark.parametrize(("fraction", "dagster"), [*((f, False) for f in spread(3, 3)), *((f, True) for f in spread(3, 4))], ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("fraction", "dagster"), [*((f, False) for f in spread(3, 3)), *((f, True) for f in spread(3, 4))], ids=lambda value: str(value)
+)
 def test_killed_from_outside_while_it_waits_for_an_answer(
     fraction: float, dagster: bool, crew: Crew, simulator: Simulator, reaper: Reaper, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -77,9 +77,7 @@ def test_killed_from_outside_while_it_waits_for_an_answer(
     complete(crew, simulator, settings, undisturbed, [killed], dagster=dagster)
 
 
-def test_killed_again_and_again_on_the_same_lake(
-    crew: Crew, simulator: Simulator, reaper: Reaper, undisturbed: Undisturbed, tmp_path: Path
-) -> None:
+def test_killed_again_and_again_on_the_same_lake(crew: Crew, simulator: Simulator, reaper: Reaper, undisturbed: Undisturbed, tmp_path: Path) -> None:
     """Each run comes a few answers further; none is blocked by what the dead have left: locks, client ids, places in Dagster's pool."""
     settings = settings_of(tmp_path / "lake", simulator)
     simulator.reset_counters()

@@ -21,23 +21,13 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from trading_assets.assets.config import SelectionConfig
-from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.report import Collected
-from trading_assets.collecting.steps.contracts import collect_contracts
-from trading_assets.collecting.steps.equity_bars import collect_equity_bars
-from trading_assets.collecting.steps.option_bars import collect_option_bars
-from trading_assets.collecting.steps.option_chains import collect_option_chains
-from trading_assets.jobs.orchestrator import DataPipelineOrchestrator
-from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_CHAINS
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
+from trading_assets_tests.endurance.collect import by_the_steps, through_dagster
 from trading_assets_tests.endurance.instants import Instants
 
 POLL = 0.002
@@ -48,49 +38,9 @@ def collect(task: dict[str, Any]) -> None:
     """Set symbols up, through Dagster as a user's command would or by the steps alone, and write what it came to to `task["report"]`."""
     settings = Settings(**task["settings"])
     instants = Instants(settings.data_dir, task["kill_at"], Path(task["note"]))
-    work = _through_dagster if task["dagster"] else _by_the_steps
-    report = work(settings, task["symbols"], task["options"], task["lookback_days"])
+    work = through_dagster if task["dagster"] else by_the_steps
+    report = work(settings, task["symbols"])
     Path(task["report"]).write_text(json.dumps({**report, "instants": instants.count, "modules": sorted(sys.modules)}), "utf-8")
-
-
-def _through_dagster(settings: Settings, symbols: list[str], options: dict[str, Any], lookback_days: int) -> dict[str, Any]:
-    return DataPipelineOrchestrator(settings=settings).setup(symbols, lookback_days, options).as_dict()
-
-
-def _by_the_steps(settings: Settings, symbols: list[str], options: dict[str, Any], lookback_days: int) -> dict[str, Any]:
-    """The same collections and writes as below the assets, without Dagster's second for each run."""
-    rules = SelectionConfig(**options["option_chains"]["selection"]).rules()
-    with Archive(settings) as archive:
-        entries = archive.universe.resolve(symbols)
-        current, closed = archive.calendar.current(archive.now), archive.calendar.last_closed(archive.now)
-        sessions = archive.calendar.sessions(closed - timedelta(days=lookback_days), closed)
-        views = {dataset.name: archive.view(dataset) for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS)}
-        contracts = views[CONTRACTS.name]
-        steps: list[Callable[[], Collected]] = [
-            lambda: collect_contracts(archive, entries, current),
-            lambda: collect_option_chains(archive, entries, current, contracts=contracts, rules=rules),
-            lambda: collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=settings.equity_bar_sizes),
-            lambda: collect_option_bars(
-                archive,
-                entries,
-                sessions,
-                contracts=contracts,
-                chains=views[OPTION_CHAINS.name],
-                equity=views[EQUITY_BARS.name],
-                bar_sizes=("8 hours",),
-            ),
-        ]
-        reports = []
-        for step in steps:
-            collected = step()
-            archive.write(collected)
-            reports.append(collected.report)
-    return {
-        "success": all(report.complete for report in reports),
-        "requests": {"sent": sum(report.sent for report in reports)},
-        "problems": [problem.as_row() for report in reports for problem in report.problems],
-        "errors": [],
-    }
 
 
 def start(task: dict[str, Any]) -> int:
@@ -106,7 +56,7 @@ def start(task: dict[str, Any]) -> int:
         os.close(0)
         collect(task)
         code = 0
-    except BaseException:  # noqa: BLE001  (the child's last words: it must not go on as its parent)
+    except BaseException:
         traceback.print_exc()
     finally:
         sys.stdout.flush()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from trading_assets_tests.scenarios.conftest import OpenDesk
@@ -66,3 +68,20 @@ def test_a_symbol_without_options_is_whole_without_them(open_desk: OpenDesk) -> 
     desk.forget()
     assert desk.setup("BAC", lookback_days=5).success
     assert desk.connections() == 0
+
+
+def test_a_refusal_is_forgotten_when_a_later_answer_came(open_desk: OpenDesk) -> None:
+    """GOOG, class C, began to trade on 2014-03-27; who asked the day before was told that there is no such contract."""
+    desk = open_desk("2014-03-26T16:30-04:00")
+
+    def contracts(day: date, *, refresh: bool = False) -> bool:
+        desk.move(f"{day}T16:30-04:00")
+        config = {"contracts": {"symbols": ["GOOG"], "refresh": refresh}}
+        return desk.job("snapshot", [day], config, steps=["contracts"]).complete
+
+    assert not contracts(date(2014, 3, 26))
+    assert not contracts(date(2014, 4, 3))
+    assert desk.asked() == {"contract": 1}, "the refusal was believed"
+    assert contracts(date(2014, 4, 3), refresh=True)
+    assert contracts(date(2014, 4, 4)), "the day before yesterday's refusal no longer counts"
+    assert desk.asked() == {"contract": 2}

@@ -1,0 +1,125 @@
+"""The transactions of pacing and the shared breaker, on each kind of database: limits hold over all owners."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from trading_assets.broker.breaker_store import DatabaseStore
+from trading_assets.broker.journal import Journal
+from trading_assets.broker.ledger import HISTORY_SLOTS, Ledger
+from trading_assets.broker.owners import process_birth
+from trading_assets.broker.requests import BarsRequest, Instrument
+from trading_assets.reliability import BreakerOpen, CircuitBreaker, Phase
+from trading_assets.settings import Settings
+
+ENDPOINT = "somewhere:7497"
+
+
+@pytest.fixture
+def journals(state_url: str) -> Iterator[Callable[[], Journal]]:
+    made: list[Journal] = []
+
+    def make() -> Journal:
+        made.append(Journal(state_url))
+        return made[-1]
+
+    yield make
+    for journal in made:
+        journal.close()
+
+
+@pytest.fixture
+def ledgers(journals: Callable[[], Journal], tmp_path: Path) -> Callable[[], Ledger]:
+    settings = Settings(data_dir=tmp_path)  # type: ignore[call-arg]
+
+    def make() -> Ledger:
+        journal = journals()
+        return Ledger(journal.engine, journal.owner.ensure(), ENDPOINT, settings)
+
+    return make
+
+
+def small(index: int) -> BarsRequest:
+    """A request for 30-second bars, each of another contract."""
+    end = datetime(2024, 6, 3, 18, tzinfo=UTC)
+    session = date(2024, 6, 3)
+    return BarsRequest(Instrument("AAA", con_id=1 + index), session, bar_size="30 secs", first_session=session, end=end, duration="1800 S")
+
+
+def test_message_slots_of_several_owners_never_meet(ledgers: Callable[[], Ledger]) -> None:
+    owners = [ledgers() for _ in range(3)]
+    slots = [at for turn in range(12) for at in owners[turn % 3].take_messages(1 + turn % 8)]
+    assert slots == sorted(slots)
+    assert min(b - a for a, b in pairwise(slots)) > 0.009  # twice the rate of 48 a second, less the rounding of a clock
+    assert all(late - early > 1.0 for early, late in zip(slots, slots[49:], strict=False))
+
+
+def test_threads_that_ask_at_once_never_get_one_slot_twice(ledgers: Callable[[], Ledger]) -> None:
+    owners = [ledgers() for _ in range(4)]
+    taken: list[float] = []
+    start = threading.Barrier(len(owners))
+
+    def take(ledger: Ledger) -> None:
+        start.wait()
+        for _ in range(5):
+            taken.extend(ledger.take_messages(2))
+
+    threads = [threading.Thread(target=take, args=(owner,)) for owner in owners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken.sort()
+    assert len(taken) == 40
+    assert min(b - a for a, b in pairwise(taken)) > 0.009
+
+
+def test_small_bar_permits_are_shared_and_the_longest_waiting_is_first(ledgers: Callable[[], Ledger]) -> None:
+    first, second = ledgers(), ledgers()
+    assert first.take_small(small(0))[0]
+    again, _ = first.take_small(small(0))
+    assert not again, "an identical request within 15 s"
+    other, _ = second.take_small(small(1))
+    assert not other, "the first has waited longer"
+    first.leave_queue()
+    assert second.take_small(small(1))[0]
+
+
+def test_open_slots_are_divided_and_those_of_a_closed_owner_come_back(ledgers: Callable[[], Ledger], journals: Callable[[], Journal]) -> None:
+    first = ledgers()
+    leaver = journals()
+    settings = Settings(data_dir=Path("unused"))  # type: ignore[call-arg]
+    second = Ledger(leaver.engine, leaver.owner.ensure(), ENDPOINT, settings)
+    assert first.rebalance(HISTORY_SLOTS, 0, 1000) == (49, 49)
+    assert second.rebalance(HISTORY_SLOTS, 0, 1000) == (0, 0)
+    held, target = first.rebalance(HISTORY_SLOTS, 49, 951)
+    assert held == 49
+    assert target in (24, 25)
+    held, _ = first.rebalance(HISTORY_SLOTS, target, 951)
+    assert held == target
+    assert second.rebalance(HISTORY_SLOTS, 0, 1000)[0] == 49 - target
+    leaver.close()
+    assert first.rebalance(HISTORY_SLOTS, target, 951) == (49, 49)
+
+
+def test_the_breaker_is_shared(journals: Callable[[], Journal]) -> None:
+    one, other = (CircuitBreaker(2, 1000, store=DatabaseStore(journals().engine)) for _ in range(2))
+    one.record_failure()
+    assert other.acquire() is Phase.CLOSED
+    other.record_failure()
+    with pytest.raises(BreakerOpen):
+        one.acquire()
+    patient = CircuitBreaker(2, 0, store=DatabaseStore(journals().engine))
+    assert patient.acquire() is Phase.HALF_OPEN
+    patient.record_success()
+    assert one.acquire() is Phase.CLOSED
+
+
+def test_a_process_that_is_gone_has_no_birth() -> None:
+    assert process_birth(2**22 + 1) is None

@@ -1,0 +1,67 @@
+"""What every process of these tests does: set symbols up, through Dagster or by the steps below the assets. Not a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from trading_assets.assets.config import SelectionConfig
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.report import Collected
+from trading_assets.collecting.steps.contracts import collect_contracts
+from trading_assets.collecting.steps.equity_bars import collect_equity_bars
+from trading_assets.collecting.steps.option_bars import collect_option_bars
+from trading_assets.collecting.steps.option_chains import collect_option_chains
+from trading_assets.jobs.orchestrator import DataPipelineOrchestrator
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_CHAINS
+from trading_assets.settings import Settings
+
+SELECTION: dict[str, dict[str, dict[str, int]]] = {"option_chains": {"selection": {"max_days_to_expiry": 8, "strikes_around_spot": 2}}}
+"""Two expiries at most and four strikes each of a stock: one run takes a second or two."""
+
+LOOKBACK_DAYS = 10
+
+
+def through_dagster(settings: Settings, symbols: Sequence[str]) -> dict[str, Any]:
+    """As a user's command does: the operation's record."""
+    return DataPipelineOrchestrator(settings=settings).setup(symbols, LOOKBACK_DAYS, SELECTION).as_dict()
+
+
+def by_the_steps(settings: Settings, symbols: Sequence[str]) -> dict[str, Any]:
+    """The same collections and writes as below the assets, without Dagster's second or two for each run; the same fields of the record.
+
+    Raises `BrokerError`.
+    """
+    rules = SelectionConfig(**SELECTION["option_chains"]["selection"]).rules()
+    with Archive(settings) as archive:
+        entries = archive.universe.resolve(symbols)
+        current, closed = archive.calendar.current(archive.now), archive.calendar.last_closed(archive.now)
+        sessions = archive.calendar.sessions(closed - timedelta(days=LOOKBACK_DAYS), closed)
+        views = {dataset.name: archive.view(dataset) for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS)}
+        contracts = views[CONTRACTS.name]
+        steps: list[Callable[[], Collected]] = [
+            lambda: collect_contracts(archive, entries, current),
+            lambda: collect_option_chains(archive, entries, current, contracts=contracts, rules=rules),
+            lambda: collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=settings.equity_bar_sizes),
+            lambda: collect_option_bars(
+                archive,
+                entries,
+                sessions,
+                contracts=contracts,
+                chains=views[OPTION_CHAINS.name],
+                equity=views[EQUITY_BARS.name],
+                bar_sizes=("8 hours",),
+            ),
+        ]
+        reports = []
+        for step in steps:
+            collected = step()
+            archive.write(collected)
+            reports.append(collected.report)
+    return {
+        "success": all(report.complete for report in reports),
+        "requests": {"sent": sum(report.sent for report in reports)},
+        "problems": [problem.as_row() for report in reports for problem in report.problems],
+        "errors": [],
+    }

@@ -1,0 +1,225 @@
+"""The rules of the house (docs: architecture): who may import what, who reads the environment, what importing does.
+
+Read from the source itself, so that a new module that breaks a rule is named.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "trading_assets"
+
+MODULES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+"""The syntax tree of every module, by its path in the package."""
+
+DAGSTER_LAYER = ("assets/", "checks/", "automation/", "resources/", "lineage/", "jobs/", "definitions.py")
+"""Folders and modules that may import Dagster at the top; the command imports it inside its functions only."""
+
+ABOVE = {*DAGSTER_LAYER, "cli/"}
+
+MAY_IMPORT = {
+    "sessions.py": (),
+    "settings.py": ("sessions",),
+    "planning/": ("sessions", "planning", "broker.requests", "broker.payloads"),
+    "broker/": ("sessions", "settings", "broker", "reliability", "repositories.identity"),
+    "reliability/": ("reliability",),
+    "repositories/": ("sessions", "repositories"),
+    "pricing/": ("pricing",),
+    "simulator/": ("sessions", "settings", "simulator", "pricing"),
+}
+"""What the modules of a folder may import of ours."""
+
+LINES = 350
+"""A module that grows longer has a second subject."""
+
+
+def imports(tree: ast.AST, *, nested: bool = True) -> Iterator[str]:
+    """Names of imported modules; without `nested` those of the module's own level (and of `if TYPE_CHECKING`, which runs nothing, none)."""
+    nodes = ast.walk(tree) if nested else iter(getattr(tree, "body", ()))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where a name comes from"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def of_package(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def under(module: str, places: tuple[str, ...] | set[str]) -> bool:
+    return any(module == place or (place.endswith("/") and module.startswith(place)) for place in places)
+
+
+def test_the_package_was_found() -> None:
+    assert len(MODULES) > 100
+
+
+def test_domain_code_knows_no_dagster() -> None:
+    domain = {module: tree for module, tree in MODULES.items() if not under(module, ABOVE)}
+    assert [module for module, tree in domain.items() if any(of_package(name, "dagster") for name in imports(tree))] == []
+
+
+def test_domain_code_imports_nothing_of_the_layers_above() -> None:
+    layers = tuple(f"trading_assets.{place.rstrip('/').removesuffix('.py')}" for place in ABOVE)
+    domain = {module: tree for module, tree in MODULES.items() if not under(module, ABOVE)}
+    found = [(module, name) for module, tree in domain.items() for name in imports(tree) if any(of_package(name, layer) for layer in layers)]
+    assert found == []
+
+
+def test_the_command_imports_dagster_only_inside_its_commands() -> None:
+    command = {module: tree for module, tree in MODULES.items() if module.startswith("cli/")}
+    heavy = ("dagster", *(f"trading_assets.{layer}" for layer in ("assets", "automation", "resources", "jobs", "definitions")))
+    found = [(module, name) for module, tree in command.items() for name in imports(tree, nested=False) if any(of_package(name, h) for h in heavy)]
+    assert found == []
+
+
+@pytest.mark.parametrize("place", MAY_IMPORT)
+def test_each_folder_imports_only_what_it_may(place: str) -> None:
+    allowed = tuple(f"trading_assets.{name}" for name in MAY_IMPORT[place])
+    found = [
+        (module, name)
+        for module, tree in MODULES.items()
+        if under(module, (place,))
+        for name in imports(tree)
+        if name.startswith("trading_assets.") and name != "trading_assets.__version__" and not any(of_package(name, a) for a in allowed)
+    ]
+    assert found == []
+
+
+def test_one_module_imports_the_client_library() -> None:
+    libraries = ("ib_insync", "ib_async", "eventkit", "ibapi")
+    found = {module for module, tree in MODULES.items() if any(of_package(name, library) for name in imports(tree) for library in libraries)}
+    # The choice between the two libraries is made by name in one place.
+    assert found == {"broker/library.py"}
+    by_name = {module for module in MODULES if "import_module(" in (PACKAGE / module).read_text("utf-8")}
+    # The simulator's package loads its own modules late.
+    assert by_name <= {"broker/library.py", "simulator/__init__.py"}
+
+
+def test_only_settings_read_the_environment() -> None:
+    readers = {
+        (module, node.attr)
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "putenv") and ast.unparse(node.value) == "os"
+    }
+    # What a child process inherits is no setting.
+    assert {("settings.py", "environ")} <= readers <= {("settings.py", "environ"), ("cli/serve.py", "environ")}
+    assert not [module for module, tree in MODULES.items() if {"os.environ", "os.getenv"} & set(imports(tree))]
+
+
+def test_the_command_only_hands_its_environment_on() -> None:
+    copies = [
+        ast.unparse(node)
+        for node in ast.walk(MODULES["cli/serve.py"])
+        if isinstance(node, ast.Subscript | ast.Call) and ast.unparse(node).startswith(("os.environ[", "os.environ.get", "os.getenv"))
+    ]
+    assert copies == []
+
+
+def test_nothing_prints() -> None:
+    printing = [
+        (module, node.lineno)
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert printing == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [module for module, tree in MODULES.items() if tree.body and not ast.get_docstring(tree)]
+    assert silent == []
+
+
+def test_modules_stay_short() -> None:
+    lengths = {module: len((PACKAGE / module).read_text("utf-8").splitlines()) for module in MODULES}
+    assert {module: length for module, length in lengths.items() if length > LINES} == {}
+
+
+def test_no_error_is_swallowed() -> None:
+    """A bare `except` or an `except Exception` raises again, but for the last resort of the command and two threads that hand an
+    error over to whoever waits for their answer."""
+    broad = [
+        (module, node.lineno)
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
+        and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+    ]
+    assert [(module, line) for module, line in broad if module not in ("cli/app.py", "broker/writer.py", "simulator/worker.py")] == []
+
+
+LOADING = """
+import os, sys
+from collections.abc import MutableMapping
+
+opened, connected, read = [], [], []
+
+def hook(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, bytes)):
+        opened.append(os.fsdecode(arguments[0]))
+    elif event == "socket.connect":
+        connected.append(str(arguments[1]))
+
+class Watched(MutableMapping):
+    def __init__(self, real): self.real = real
+    def __getitem__(self, name):
+        read.append(name)
+        return self.real[name]
+    def __setitem__(self, name, value): self.real[name] = value
+    def __delitem__(self, name): del self.real[name]
+    def __iter__(self):
+        read.append("*")
+        return iter(self.real)
+    def __len__(self): return len(self.real)
+    def copy(self): return dict(self)
+
+import dagster
+sys.addaudithook(hook)
+os.environ = Watched(os.environ)
+import trading_assets.definitions
+assert trading_assets.definitions.defs.resolve_all_job_defs()
+os.environ = os.environ.real
+import json
+folder = sys.argv[1]
+json.dump({
+    "files": [name for name in opened if os.path.abspath(name).startswith(folder)],
+    "connected": connected,
+    "settings": [name for name in read if name == "TRADING_ASSETS" or name.startswith("TRADING_ASSETS_")],
+}, sys.stdout)
+"""
+
+
+def test_loading_the_definitions_touches_nothing(tmp_path: Path) -> None:
+    """No file of the data folder or of the working directory, no connection, no variable of ours, not even a wrong one."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("TRADING_ASSETS_")},
+        "TRADING_ASSETS_DATA_DIR": str(tmp_path / "lake"),
+        "TRADING_ASSETS_IB_PORT": "not a port",
+        "PYTHONPATH": str(PACKAGE.parent),
+    }
+    (tmp_path / "trading_assets.toml").write_text("neither = [\n")
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING, str(tmp_path)], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == '{"files": [], "connected": [], "settings": []}'
+    assert [path.name for path in tmp_path.iterdir()] == ["trading_assets.toml"]
+
+
+@pytest.mark.parametrize("module", ["trading_assets.cli", "trading_assets.collecting", "trading_assets.repositories", "trading_assets.simulator"])
+def test_importing_loads_no_dagster(module: str) -> None:
+    ask = f"import sys, {module}; sys.exit('dagster' in sys.modules or 'ib_insync' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", ask], timeout=60, check=False).returncode == 0

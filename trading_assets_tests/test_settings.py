@@ -1,0 +1,167 @@
+"""Settings: where they come from, which source wins, what is said of a wrong value."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from trading_assets.settings import BrokerKind, Settings, wrong_value
+
+
+@pytest.fixture(autouse=True)
+def empty_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No variable of ours, no settings file."""
+    for name in [name for name in os.environ if name.upper().startswith("TRADING_ASSETS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_anything_set_a_simulated_broker_fills_a_folder_of_its_own(empty_desk: Path) -> None:
+    settings = Settings()
+    assert settings.broker is BrokerKind.SIMULATED
+    assert settings.data_dir == empty_desk / "data" / "simulated"
+    assert settings.state_url == f"sqlite:///{empty_desk}/data/simulated/state.db"
+    assert Settings(broker=BrokerKind.TWS).data_dir == empty_desk / "data"
+    assert settings.contract_verify_age == timedelta(days=7)
+
+
+def test_the_clock_runs_unless_it_is_pinned() -> None:
+    before = datetime.now(UTC)
+    assert before <= Settings().clock() <= datetime.now(UTC)
+    pinned = Settings(now="2015-12-24T13:30-05:00")
+    assert pinned.clock() == datetime(2015, 12, 24, 18, 30, tzinfo=UTC)
+    assert pinned.clock().tzinfo is UTC
+
+
+def test_arguments_win_over_the_environment_and_that_over_the_file(empty_desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (empty_desk / "trading_assets.toml").write_text('data_dir = "/file"\nib_port = 1\nib_host = "file"\nequity_bar_sizes = ["1 hour"]\n')
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", "/environment")
+    monkeypatch.setenv("TRADING_ASSETS_IB_PORT", "2")
+    settings = Settings(ib_port=3)
+    assert (settings.ib_port, settings.data_dir, settings.ib_host) == (3, Path("/environment"), "file")
+    assert settings.equity_bar_sizes == ("1 hour",)
+    assert Settings(data_dir="/argument").data_dir == Path("/argument")
+    monkeypatch.delenv("TRADING_ASSETS_DATA_DIR")
+    assert Settings().data_dir == Path("/file")
+
+
+def test_the_file_may_be_named(empty_desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (empty_desk / "mine.toml").write_text('broker = "tws"\nib_port = 4002\n')
+    monkeypatch.setenv("TRADING_ASSETS_CONFIG", "mine.toml")
+    assert (Settings().broker, Settings().ib_port) == (BrokerKind.TWS, 4002)
+    monkeypatch.setenv("TRADING_ASSETS_CONFIG", "yours.toml")
+    with pytest.raises(ValueError, match=r"^TRADING_ASSETS_CONFIG names yours.toml, and there is no such file\.$"):
+        Settings()
+
+
+def test_a_broken_file_is_named(empty_desk: Path) -> None:
+    (empty_desk / "trading_assets.toml").write_text("ib_port 7497\n")
+    with pytest.raises(ValueError, match=r"^trading_assets\.toml is no valid TOML: Expected '=' after a key"):
+        Settings()
+
+
+def test_variables_of_other_programs_are_no_settings(empty_desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATA_DIR", "data_dir", "BROKER", "IB_PORT", "NOW"):
+        monkeypatch.setenv(name, "9")
+    assert Settings() == Settings(_env_prefix="NOTHING_")
+    assert Settings().data_dir == empty_desk / "data" / "simulated"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("ib_port", "abc", "The setting ib_port is wrong ('abc'): input should be a valid integer, unable to parse string as an integer."),
+        ("broker", "other", "The setting broker is wrong ('other'): input should be 'simulated' or 'tws'."),
+        ("now", "2015-12-24T13:30", "TRADING_ASSETS_NOW needs a time zone, for example 2015-12-24T13:30-05:00."),
+        ("history_timeout", "0", "The setting history_timeout is wrong ('0'): input should be greater than 0."),
+        ("market_data", "later", "The setting market_data is wrong ('later'): string should match pattern '^(live|delayed)$'."),
+        ("ib_client_ids", "[79, 50]", "TRADING_ASSETS_IB_CLIENT_IDS is the first and the last id to lease, for example [50, 79], not [79, 50]."),
+    ],
+)
+def test_a_wrong_value_is_told_in_one_sentence(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"TRADING_ASSETS_{name.upper()}", value)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert wrong_value(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("IB_CLIENT_IDS", "50-79", "TRADING_ASSETS_IB_CLIENT_IDS is a list, written as JSON, for example [50, 79]."),
+        ("EQUITY_BAR_SIZES", "1 day", 'TRADING_ASSETS_EQUITY_BAR_SIZES is a list, written as JSON, for example ["1 day"].'),
+    ],
+)
+def test_a_list_that_is_no_json_is_told_in_one_sentence(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"TRADING_ASSETS_{name}", value)
+    with pytest.raises(ValueError) as caught:
+        Settings()
+    assert str(caught.value) == sentence
+
+
+def test_an_unknown_setting_is_refused(empty_desk: Path) -> None:
+    (empty_desk / "trading_assets.toml").write_text("ib_prot = 7497\n")
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert wrong_value(caught.value) == "The setting ib_prot is wrong: there is no such setting."
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"broker": "tws", "ib_port": 7497, "data_dir": "lake", "ib_client_ids": (3, 9), "enforce_pacing": False},
+        {"now": "2015-12-24T13:30-05:00", "market": "recorded", "market_seed": 7, "equity_bar_sizes": ("1 day", "1 hour"), "relist_days": 3},
+    ],
+)
+def test_a_child_in_another_folder_has_the_same_settings(
+    changes: dict[str, object], empty_desk: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_desk / "trading_assets.toml").write_text("max_attempts = 2\n")
+    given = Settings(**changes)
+    absolute = {"data_dir": given.data_dir, "recorded_market": given.recorded_market.absolute()}
+    if given.market != "generated":
+        absolute["market"] = empty_desk / "recorded"
+    environment = given.environment()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    child = Settings()
+    expected = {**given.model_dump(), **{("data_dir_setting" if name == "data_dir" else name): path for name, path in absolute.items()}}
+    assert {name: str(value) for name, value in child.model_dump().items()} == {name: str(value) for name, value in expected.items()}
+    assert child.environment() == environment
+
+
+def test_a_child_finds_the_named_file(empty_desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (empty_desk / "mine.toml").write_text("relist_days = 5\n")
+    (empty_desk / "elsewhere").mkdir()
+    monkeypatch.setenv("TRADING_ASSETS_CONFIG", "mine.toml")
+    ask = "from trading_assets.settings import Settings; import sys; sys.stdout.write(str(Settings().relist_days))"
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        env={**os.environ, **Settings().environment()},
+        cwd=empty_desk / "elsewhere",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "5"
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().ib_port = 7496  # type: ignore[misc]
+
+
+def test_every_setting_is_described() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name

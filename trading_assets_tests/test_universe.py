@@ -1,0 +1,138 @@
+"""The universe of active symbols: adding, removing, resolving, and two processes that add at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trading_assets.broker.requests import Instrument
+from trading_assets.universe import INDEX_EXCHANGES, Universe, describe, normalize
+
+ADD = """
+import sys
+from trading_assets.universe import Universe
+universe = Universe(sys.argv[1])
+sys.stdin.readline()
+for symbol in sys.argv[2:]:
+    universe.add([symbol])
+"""
+"""Waits for a line, then adds symbols one transaction each."""
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/lake/state.db"
+
+
+@pytest.fixture
+def universe(url: str) -> Universe:
+    return Universe(url)
+
+
+def names(universe: Universe, *, active_only: bool = True) -> list[str]:
+    return [entry.symbol for entry in universe.entries(active_only=active_only)]
+
+
+@pytest.mark.parametrize(
+    ("given_text", "symbol"), [("aapl", "AAPL"), (" spy ", "SPY"), ("BRK.B", "BRK B"), ("brk b", "BRK B"), ("BF  B", "BF B"), ("SPX", "SPX")]
+)
+def test_symbols_are_written_as_the_broker_does(given_text: str, symbol: str) -> None:
+    assert normalize(given_text) == symbol
+
+
+@pytest.mark.parametrize("text", ["", "  ", ".", "AAPL;", "A/B", "THIRTEENCHARS", "AAPL'--", "$SPX"])
+def test_what_cannot_be_a_symbol_is_refused(text: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        normalize(text)
+    assert str(caught.value) == f"{text!r} is not a US stock, ETF or index symbol."
+
+
+@given(st.text(max_size=14))
+def test_normalize_refuses_or_is_idempotent(text: str) -> None:
+    try:
+        symbol = normalize(text)
+    except ValueError:
+        return
+    assert normalize(symbol) == symbol
+    assert symbol == symbol.upper().strip()
+
+
+def test_indices_are_known_by_name_and_the_rest_are_stocks() -> None:
+    assert describe("aapl").instrument == Instrument("AAPL", "STK", "SMART", "USD")
+    for symbol, exchange in INDEX_EXCHANGES.items():
+        assert describe(symbol).instrument == Instrument(symbol, "IND", exchange, "USD")
+    assert describe("MID", "IND").exchange == "CBOE"
+    assert describe("MID", "IND", "PHLX").exchange == "PHLX"
+
+
+def test_symbols_are_added_once_and_listed_by_name(universe: Universe) -> None:
+    assert universe.entries() == []
+    before = datetime.now(UTC)
+    added = universe.add(["spy", "AAPL", "Spy"])
+    assert [entry.symbol for entry in added] == ["AAPL", "SPY"]
+    assert all(before <= entry.added_at <= datetime.now(UTC) for entry in added)
+    assert universe.add(["AAPL"]) == added[:1]  # neither twice nor with another time
+    assert universe.entries() == added
+    assert universe.add([]) == []
+
+
+def test_a_removed_symbol_is_remembered_and_can_come_back(universe: Universe) -> None:
+    universe.add(["AAPL", "SPY"])
+    assert universe.remove(["aapl", "IBM"]) == ["AAPL"]
+    assert universe.remove(["AAPL"]) == []
+    assert names(universe) == ["SPY"]
+    assert names(universe, active_only=False) == ["AAPL", "SPY"]
+    universe.add(["AAPL"])
+    assert names(universe) == ["AAPL", "SPY"]
+
+
+def test_how_a_symbol_is_asked_for_is_kept_until_told_anew(universe: Universe) -> None:
+    universe.add(["MID"], sec_type="IND", exchange="PHLX")
+    assert universe.add(["MID"])[0].instrument == Instrument("MID", "IND", "PHLX", "USD")
+    assert universe.add(["MID"], sec_type="STK")[0].instrument == Instrument("MID", "STK", "SMART", "USD")
+
+
+def test_one_impossible_symbol_adds_none(universe: Universe) -> None:
+    with pytest.raises(ValueError, match="'A/B' is not a US stock"):
+        universe.add(["AAPL", "A/B"])
+    assert universe.entries() == []
+
+
+def test_resolve_takes_named_symbols_in_their_order_known_or_not(universe: Universe) -> None:
+    universe.add(["MID"], sec_type="IND", exchange="PHLX")
+    universe.add(["SPY", "AAPL"])
+    universe.remove(["AAPL"])
+    assert [entry.symbol for entry in universe.resolve(None)] == ["MID", "SPY"]
+    assert universe.resolve([]) == universe.resolve(None)
+    resolved = universe.resolve(["tsla", "AAPL", "MID", "TSLA"])
+    assert [(entry.symbol, entry.sec_type, entry.active) for entry in resolved] == [
+        ("TSLA", "STK", True),
+        ("AAPL", "STK", False),
+        ("MID", "IND", True),
+    ]
+    assert names(universe, active_only=False) == ["AAPL", "MID", "SPY"]  # resolving adds nothing
+
+
+def test_two_processes_add_at_once(url: str, universe: Universe) -> None:
+    shares = [[f"A{n}" for n in range(25)], [f"A{n}" for n in range(15, 40)]]
+    workers = [subprocess.Popen([sys.executable, "-c", ADD, url, *share], stdin=subprocess.PIPE, text=True) for share in shares]
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    assert [worker.wait(60) for worker in workers] == [0, 0]
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.close()
+    assert names(universe) == sorted(f"A{n}" for n in range(40))
+
+
+def test_another_process_sees_what_was_added(url: str, universe: Universe) -> None:
+    universe.add(["AAPL"])
+    assert names(Universe(url)) == ["AAPL"]
