@@ -1,4 +1,7 @@
-"""Run config of the assets: what the launchpad of the UI shows and documents."""
+"""Run config of the assets: what the launchpad of the UI shows and documents.
+
+Lists have a `default`, not a `default_factory`: Dagster shows only what it knows before a run (pydantic copies it for each).
+"""
 
 import dagster as dg
 from pydantic import Field
@@ -11,7 +14,7 @@ _RULES = SelectionRules()
 class CollectionConfig(dg.Config):
     """Common to all assets."""
 
-    symbols: list[str] = Field(default_factory=list, description="Symbols to collect; empty: every active symbol of the universe.")
+    symbols: list[str] = Field(default=[], description="Symbols to collect; empty: every active symbol of the universe.")
     refresh: bool = Field(
         default=False,
         description="Ask the broker again even for what is already in the lake. Costs requests; changed values are kept as revisions.",
@@ -59,9 +62,7 @@ class OptionChainsConfig(CollectionConfig):
 class EquityBarsConfig(CollectionConfig):
     """Run config of `equity_bars`."""
 
-    bar_sizes: list[str] = Field(
-        default_factory=list, description="Bar sizes in the broker's words, e.g. `1 day`, `1 hour`; empty: as in the settings."
-    )
+    bar_sizes: list[str] = Field(default=[], description="Bar sizes in the broker's words, e.g. `1 day`, `1 hour`; empty: as in the settings.")
     lookback_days: int = Field(default=0, ge=0, description="Calendar days of history before the last partition, beside the partitions themselves.")
 
 
@@ -69,7 +70,7 @@ class OptionBarsConfig(CollectionConfig):
     """Run config of `option_bars`."""
 
     bar_sizes: list[str] = Field(
-        default_factory=lambda: ["8 hours"],
+        default=["8 hours"],
         description="Bar sizes asked for. `1 day` bars are made from `8 hours` bars: the broker has no daily bars of options.",
     )
     lookback_days: int = Field(default=0, ge=0, description="Calendar days of history before the last partition, beside the partitions themselves.")

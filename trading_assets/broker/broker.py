@@ -73,9 +73,7 @@ class Broker:
         self._client: TwsClient | None = None
         self._pacer: Pacer | None = None
         self._running = threading.Lock()
-        self.breaker = CircuitBreaker(
-            settings.failure_threshold, settings.recovery_timeout, store=DatabaseStore(journal.engine), raises=BreakerOpen
-        )
+        self.breaker = CircuitBreaker(settings.failure_threshold, settings.recovery_timeout, store=DatabaseStore(journal.engine), raises=BreakerOpen)
 
     @property
     def connected(self) -> bool:

@@ -279,4 +279,3 @@ class TwsClient:
 
     async def _run(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._database, function)
-

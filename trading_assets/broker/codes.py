@@ -56,8 +56,7 @@ class BrokerCode:
 
 _ASK_LATER = "Nothing to do: it is asked again by itself; if it persists, look at the connection of TWS to its data farms."
 _PACING = (
-    "Nothing to do: it is asked again after a wait; if it persists, lower TRADING_ASSETS_MESSAGES_PER_SECOND "
-    "or see which other client uses this TWS."
+    "Nothing to do: it is asked again after a wait; if it persists, lower TRADING_ASSETS_MESSAGES_PER_SECOND or see which other client uses this TWS."
 )
 _SUBSCRIBE = "Subscribe to the market data in the broker's Account Management (or set TRADING_ASSETS_MARKET_DATA=delayed for a lake of delayed data)."
 _NO_DATA = "The broker has no data for this span; it is recorded and not asked again until TRADING_ASSETS_NO_DATA_RETRY_DAYS have passed."
@@ -72,7 +71,10 @@ CODES: tuple[BrokerCode, ...] = (
     BrokerCode(0, W, PACING, Retry.PACING, _PACING, "W"),
     BrokerCode(100, C, PACING, Retry.PACING, _PACING, "D, W"),
     BrokerCode(
-        101, R, PACING, Retry.PACING,
+        101,
+        R,
+        PACING,
+        Retry.PACING,
         "Nothing to do: asked again when a market-data line is free; lower TRADING_ASSETS_MARKET_DATA_LINES if it persists.",
         "D",
     ),
@@ -85,9 +87,13 @@ CODES: tuple[BrokerCode, ...] = (
     BrokerCode(162, R, REJECTED, Retry.NEVER, "Options have no daily bars: ask for bars of 8 hours or less and aggregate them.", "W", "eodchart"),
     BrokerCode(162, R, EMPTY, Retry.NEVER, _NO_DATA, "W", "no head time stamp"),
     BrokerCode(
-        162, R, REJECTED, Retry.NEVER,
+        162,
+        R,
+        REJECTED,
+        Retry.NEVER,
         "Ask for this contract on its listing exchange instead of SMART or BEST.",
-        "W", "queries are not supported",
+        "W",
+        "queries are not supported",
     ),
     BrokerCode(162, R, REJECTED, Retry.NEVER, _REPORT, "W", "invalid time length"),
     BrokerCode(162, R, EMPTY, Retry.NEVER, _NO_DATA, "W", "no historical market data for"),
@@ -96,14 +102,21 @@ CODES: tuple[BrokerCode, ...] = (
     BrokerCode(162, R, DISCONNECTED, Retry.LATER, _ASK_LATER, "D"),  # an unknown text of 162 is never taken for "no data"
     BrokerCode(165, W, DISCONNECTED, Retry.LATER, _ASK_LATER, "W"),
     BrokerCode(
-        166, R, EXPIRED, Retry.NEVER,
+        166,
+        R,
+        EXPIRED,
+        Retry.NEVER,
         "The contract has expired and the broker keeps no history of it; what was not collected before is lost.",
         "D",
     ),
     BrokerCode(
-        200, R, NO_CONTRACT, Retry.NEVER,
+        200,
+        R,
+        NO_CONTRACT,
+        Retry.NEVER,
         "The words fit several contracts: give the exchange, the multiplier or the trading class.",
-        "D, W", "ambiguous",
+        "D, W",
+        "ambiguous",
     ),
     BrokerCode(200, R, NO_CONTRACT, Retry.NEVER, _CONTRACT, "D, W"),
     BrokerCode(300, W, REJECTED, Retry.NEVER, "", "D"),

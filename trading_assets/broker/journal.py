@@ -124,8 +124,7 @@ class Journal:
                 connection.execute(t.update().where(t.c.id.in_(taken)).values(owner=me, run_id=run_id, state="claimed", claimed_at=now))
             ids = iter(_insert(connection, fresh, me, run_id, now))
             return [
-                claim if claim is not None else Claim(request, ClaimState.SEND, next(ids))
-                for request, claim in zip(requests, claims, strict=True)
+                claim if claim is not None else Claim(request, ClaimState.SEND, next(ids)) for request, claim in zip(requests, claims, strict=True)
             ]
 
     def moved(self, request_ids: Sequence[int]) -> bool:

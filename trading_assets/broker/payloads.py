@@ -8,8 +8,11 @@ whichever client library brought it. "Not computed" (-1, -2) and unset values ar
 | `contract_details`, `option_listing` | `{"contracts": [ContractRecord, ...]}` |
 | `option_parameters` | `{"parameters": [ParameterRecord, ...]}` |
 | `quote` | `QuoteRecord` |
-| `bars` | `{"bars": [[start, open, high, low, close, volume, wap, count], ...]}`; `start` is epoch seconds (UTC) for intraday bars and `"YYYYMMDD"` (the session) for `1 day` bars; `wap` and `count` are null where the broker gives none |
+| `bars` | `{"bars": [[start, open, high, low, close, volume, wap, count], ...]}` |
 | `head_timestamp` | `{"timestamp": epoch seconds}` |
+
+`start` is epoch seconds (UTC) for intraday bars and `"YYYYMMDD"` (the session) for `1 day` bars; `wap` and `count` are null
+where the broker gives none.
 """
 
 from __future__ import annotations

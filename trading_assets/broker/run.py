@@ -83,9 +83,7 @@ class Run:
     async def work(self, requests: Sequence[Request], planned_at: datetime) -> None:
         """Bring every request to its end. Raises `BrokerError` after what was in flight has ended and is journalled."""
         self._left = len(requests)
-        self._claimer = Claimer(
-            self._journal, self._in_database, requests, planned_at, self._run_id, send=self._to_send, known=self._take_known
-        )
+        self._claimer = Claimer(self._journal, self._in_database, requests, planned_at, self._run_id, send=self._to_send, known=self._take_known)
         self._writer = Writer(self._journal, self._emit, self._writer_failed)
         claiming = self._loop.create_task(self._claimer.work())
         claiming.add_done_callback(self._task_ended)

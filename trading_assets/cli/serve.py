@@ -102,15 +102,28 @@ def up(
     command = [sys.executable, "-m", "dagster", "dev", "-m", "trading_assets.definitions", "--host", host, "--port", str(port)]
     console.print(f"Dagster UI: http://{host}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.")
     # In its own folder: a dagster.yaml in the working directory would be warned about.
-    # A session of its own: whatever Dagster starts can be ended with it.
-    dagster = subprocess.Popen(command, env=environment, cwd=home, start_new_session=True)
-    previous = {number: signal.signal(number, lambda *_: dagster.terminate()) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A session of its own: whatever Dagster starts can be ended with it. SIGINT is not ignored in it: background
+    # jobs of a shell inherit an ignored one, and Dagster would then ignore SIGTERM as well.
+    dagster = subprocess.Popen(command, env=environment, cwd=home, start_new_session=True, preexec_fn=_interruptible)
+    previous = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return int(dagster.wait() not in (0, -signal.SIGTERM, 128 + signal.SIGTERM))
+        return int(dagster.wait() != 0)
+    except SystemExit:
+        return 0
     finally:
+        for number in previous:
+            signal.signal(number, signal.SIG_IGN)  # what follows must not be interrupted half way
+        _end(dagster, simulator)
         for number, handler in previous.items():
             signal.signal(number, handler)
-        _end(dagster, simulator)
+
+
+def _stop(*_: object) -> None:
+    raise SystemExit(0)
+
+
+def _interruptible() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _end(dagster: subprocess.Popen[bytes], simulator: subprocess.Popen[str] | None) -> None:
@@ -122,6 +135,7 @@ def _end(dagster: subprocess.Popen[bytes], simulator: subprocess.Popen[str] | No
     else:
         deadline = time.monotonic() + STOP_TIMEOUT
         while _group_alive(dagster.pid) and time.monotonic() < deadline:
+            dagster.poll()  # reaps it: a dead leader nobody waited for keeps its group alive
             time.sleep(0.1)
         if _group_alive(dagster.pid):
             os.killpg(dagster.pid, signal.SIGKILL)

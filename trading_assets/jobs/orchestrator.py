@@ -121,10 +121,15 @@ class DataPipelineOrchestrator:
         return self._operate("daily_update", names, UPDATE_LOOKBACK_DAYS, _merged({}, options))
 
     def backfill(self, symbols: Sequence[str] | None, first: date, last: date, options: Mapping[str, Mapping[str, Any]] | None = None) -> Operation:
-        """Bars of the sessions from `first` to `last`, in one run. Raises `ValueError` when no session lies between them."""
-        sessions = calendar().sessions(first, last)
+        """Bars of the sessions from `first` to `last`, in one run.
+
+        Raises `ValueError` when no session lies between them, or the last one has not begun.
+        """
+        sessions, current = calendar().sessions(first, last), calendar().current(self.settings.clock())
         if not sessions:
             raise ValueError(f"There is no trading session from {first} to {last}.")
+        if sessions[-1] > current:
+            raise ValueError(f"Session {sessions[-1]} has not begun; the current session is {current}. Choose sessions up to {current}.")
         names = [normalize(symbol) for symbol in symbols] if symbols else []
         config = _merged({name: {"symbols": names} for name in BARS}, options)
         ends = [sessions[0]] if len(sessions) == 1 else [sessions[0], sessions[-1]]

@@ -44,9 +44,7 @@ Floats = NDArray[np.float64]
 
 
 @overload
-def price(
-    spot: float, strike: float, years: float, volatility: float, right: str, rate: float = 0.0, dividend_yield: float = 0.0
-) -> float: ...
+def price(spot: float, strike: float, years: float, volatility: float, right: str, rate: float = 0.0, dividend_yield: float = 0.0) -> float: ...
 @overload
 def price(
     spot: ArrayLike, strike: ArrayLike, years: ArrayLike, volatility: ArrayLike, right: Any, rate: ArrayLike = 0.0, dividend_yield: ArrayLike = 0.0

@@ -162,9 +162,7 @@ class CircuitBreaker:
 
     def release(self) -> None:
         """Give a trial back without an outcome (the call was withdrawn before it was made)."""
-        self._store.transact(
-            self.name, lambda old: replace(old, phase=Phase.OPEN, trial="", trial_at=0.0) if old.trial == self._me else old
-        )
+        self._store.transact(self.name, lambda old: replace(old, phase=Phase.OPEN, trial="", trial_at=0.0) if old.trial == self._me else old)
 
     def reset(self) -> None:
         """Close the breaker by hand."""

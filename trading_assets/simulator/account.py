@@ -102,9 +102,7 @@ class AccountService:
             block = (*self._contract_block(contract), contract.primary_exchange, contract.currency, contract.local_symbol, contract.trading_class)
             figures = (position.quantity, price, value, position.average_cost, value - cost, 0)
             frames.append(frame(Out.PORTFOLIO_VALUE, 8, *block, *figures, account.name))
-        values = [
-            frame(Out.ACCOUNT_VALUE, 2, tag, value, currency, account.name) for tag, value, currency in _values(account, market_value)
-        ]
+        values = [frame(Out.ACCOUNT_VALUE, 2, tag, value, currency, account.name) for tag, value, currency in _values(account, market_value)]
         now = self._world.clock.now().astimezone(NEW_YORK)
         return [*values, *frames, frame(Out.ACCOUNT_TIME, 1, f"{now:%H:%M}"), frame(Out.ACCOUNT_DOWNLOAD_END, 1, account.name)]
 

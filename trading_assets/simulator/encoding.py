@@ -141,9 +141,7 @@ def historical_data_update(form: BarForm, req_id: int, bar: Bar) -> bytes:
     return frame(Out.HISTORICAL_DATA_UPDATE, req_id, bar.count, when, *prices, size(bar.volume, form.version))
 
 
-def historical_schedule(
-    req_id: int, start: datetime, end: datetime, zone: str, sessions: Sequence[tuple[datetime, datetime, str]]
-) -> bytes:
+def historical_schedule(req_id: int, start: datetime, end: datetime, zone: str, sessions: Sequence[tuple[datetime, datetime, str]]) -> bytes:
     """Sessions as (open, close, reference date `YYYYMMDD`)."""
     fields = [str(int(Out.HISTORICAL_SCHEDULE)), str(req_id), schedule_time(start, zone), schedule_time(end, zone), zone, str(len(sessions))]
     for opens, closes, reference in sessions:

@@ -24,6 +24,7 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._written: list[bytes] = []
         self._holds = 0
+        self._splitting = asyncio.Lock()  # the segments of two split answers must not mix
         self._waiting: list[bytes] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -82,13 +83,14 @@ class Outbox:
 
     async def _split(self, data: bytes, size: int) -> None:
         small = data[: size * SPLIT_PIECES]
-        for start in range(0, len(small), size):
-            if self.closing:
-                return
-            self.transport.write(small[start : start + size])
-            await asyncio.sleep(SPLIT_PAUSE)
-        if not self.closing and len(data) > len(small):
-            self.transport.write(data[len(small) :])
+        async with self._splitting:
+            for start in range(0, len(small), size):
+                if self.closing:
+                    return
+                self.transport.write(small[start : start + size])
+                await asyncio.sleep(SPLIT_PAUSE)
+            if not self.closing and len(data) > len(small):
+                self.transport.write(data[len(small) :])
         self._let_go()
 
     async def _hold(self, seconds: float) -> None:

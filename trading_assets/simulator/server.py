@@ -41,8 +41,7 @@ DUPLICATE_CLIENT = "Unable to connect as the client id is already in use. Retry 
 LOST = "Connectivity between IBKR and Trader Workstation has been lost."
 RESTORED_DATA_LOST = "Connectivity between IBKR and Trader Workstation has been restored - data lost."
 RESTORED = (
-    "Connectivity between IBKR and Trader Workstation has been restored - data maintained. "
-    "All data farms are connected: usfarm; ushmds; secdefil."
+    "Connectivity between IBKR and Trader Workstation has been restored - data maintained. All data farms are connected: usfarm; ushmds; secdefil."
 )
 
 

@@ -1,9 +1,9 @@
 """The handle of a simulated TWS: `Simulator` for programs and tests, `serve` for the command line.
 
-    with Simulator(GeneratedMarket(), now=datetime(2024, 6, 3, 20, 30, tzinfo=UTC)) as tws:
-        ib.connect("127.0.0.1", tws.port, clientId=1)
-        ...
-        assert not tws.counters.violations
+with Simulator(GeneratedMarket(), now=datetime(2024, 6, 3, 20, 30, tzinfo=UTC)) as tws:
+    ib.connect("127.0.0.1", tws.port, clientId=1)
+    ...
+    assert not tws.counters.violations
 """
 
 from __future__ import annotations

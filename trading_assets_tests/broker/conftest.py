@@ -31,6 +31,7 @@ from trading_assets.broker.state import connect_state
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets_tests.broker.collecting import QUICK
+from trading_assets_tests.leaving_out import leave_out
 from trading_assets_tests.simulator.tiny_market import NOW, OPTIONS, TinyMarket
 
 SESSION = date(2024, 6, 3)
@@ -140,7 +141,7 @@ def postgresql() -> Iterator[str]:
     """The URL of an empty database on the PostgreSQL server that `TRADING_ASSETS_TEST_POSTGRESQL` names; dropped at the end."""
     server = os.environ.get("TRADING_ASSETS_TEST_POSTGRESQL")
     if not server:
-        pytest.skip("no PostgreSQL server to test on: set TRADING_ASSETS_TEST_POSTGRESQL to a SQLAlchemy URL of one")
+        leave_out("there is no PostgreSQL server to test on: set TRADING_ASSETS_TEST_POSTGRESQL to a SQLAlchemy URL of one")
     name = f"trading_assets_{uuid.uuid4().hex}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trading_assets.broker.broker import Broker
-from trading_assets.broker.errors import BreakerOpen, BrokerNotConfigured, IdentityMismatch
+from trading_assets.broker.errors import BreakerOpen, BrokerError, BrokerNotConfigured, IdentityMismatch
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, Instrument, Request
+from trading_assets.broker.state import write_transaction
 from trading_assets.reliability import Phase
 from trading_assets.settings import BrokerKind, Settings
 from trading_assets.simulator import Faults, Simulator
@@ -282,3 +283,17 @@ def test_small_bars_keep_within_their_windows(simulate: Simulate, settings_for: 
 def test_planned_at_needs_a_zone(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
     with pytest.raises(ValueError, match="time zone"):
         broker_for(settings_for(simulate())).run([DETAILS], planned_at=NOW.replace(tzinfo=None))
+
+
+def test_a_journal_that_cannot_be_written_ends_the_run(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor, journal_for: JournalFor
+) -> None:
+    settings = settings_for(simulate(latency=0.1))
+    journal = journal_for(settings)
+
+    def destroy(result: Result) -> None:
+        with write_transaction(journal.engine) as connection:
+            connection.exec_driver_sql("DROP TABLE IF EXISTS requests")
+
+    with pytest.raises(BrokerError, match="journal cannot be written"):
+        broker_for(settings, journal).run(ONE_OF_EACH, planned_at=wall_clock(), on_result=destroy)

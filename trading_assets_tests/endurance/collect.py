@@ -17,7 +17,7 @@ from trading_assets.jobs.orchestrator import DataPipelineOrchestrator
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_CHAINS
 from trading_assets.settings import Settings
 
-SELECTION: dict[str, dict[str, dict[str, int]]] = {"option_chains": {"selection": {"max_days_to_expiry": 8, "strikes_around_spot": 2}}}
+SELECTION: dict[str, dict[str, dict[str, Any]]] = {"option_chains": {"selection": {"max_days_to_expiry": 8, "strikes_around_spot": 2}}}
 """Two expiries at most and four strikes each of a stock: one run takes a second or two."""
 
 LOOKBACK_DAYS = 10
@@ -28,13 +28,13 @@ def through_dagster(settings: Settings, symbols: Sequence[str]) -> dict[str, Any
     return DataPipelineOrchestrator(settings=settings).setup(symbols, LOOKBACK_DAYS, SELECTION).as_dict()
 
 
-def by_the_steps(settings: Settings, symbols: Sequence[str]) -> dict[str, Any]:
+def by_the_steps(settings: Settings, symbols: Sequence[str], open_archive: Callable[[Settings], Archive] = Archive) -> dict[str, Any]:
     """The same collections and writes as below the assets, without Dagster's second or two for each run; the same fields of the record.
 
     Raises `BrokerError`.
     """
     rules = SelectionConfig(**SELECTION["option_chains"]["selection"]).rules()
-    with Archive(settings) as archive:
+    with open_archive(settings) as archive:
         entries = archive.universe.resolve(symbols)
         current, closed = archive.calendar.current(archive.now), archive.calendar.last_closed(archive.now)
         sessions = archive.calendar.sessions(closed - timedelta(days=LOOKBACK_DAYS), closed)

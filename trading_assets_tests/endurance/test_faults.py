@@ -158,10 +158,21 @@ def test_a_passing_fault_leaves_no_trace_in_the_lake(rules: list[Rule], simulate
     assert broken(tmp_path) == []
 
 
-@pytest.mark.parametrize("work", [by_the_steps, through_dagster], ids=["steps", "dagster"])
-@pytest.mark.parametrize(("rules", "hasty"), LASTING.values(), ids=LASTING.keys())
+THROUGH_DAGSTER = ("pacing violations", "silent quotes", "1100 for long")
+
+RUNS = [
+    *(pytest.param(by_the_steps, *case, id=name) for name, case in LASTING.items()),
+    *(
+        pytest.param(through_dagster, *LASTING[name], id=f"{name}, through Dagster")
+        for name in ("pacing violations", "silent quotes", "1100 for long")
+    ),
+]
+"""Every case by the steps, and one of each kind of ending (exhausted limits, failed requests, no connection) as a run of Dagster."""
+
+
+@pytest.mark.parametrize(("work", "rules", "hasty"), RUNS)
 def test_a_lasting_fault_is_a_clear_failure_that_the_next_run_mends(
-    rules: list[Rule], hasty: dict[str, Any], work: Work, simulate: Simulate, undisturbed: Undisturbed, tmp_path: Path
+    work: Work, rules: list[Rule], hasty: dict[str, Any], simulate: Simulate, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     simulator = simulate(rules)
     sentences = failure(work, settings_of(tmp_path, simulator, **{**QUICK, "max_attempts": 2, **hasty}))
@@ -174,19 +185,56 @@ def test_a_lasting_fault_is_a_clear_failure_that_the_next_run_mends(
     settings = settings_of(tmp_path, simulator, **QUICK)
     report = work(settings, [SYMBOL])
     assert report["success"], report["problems"] or report["errors"]
-    assert difference(tmp_path, undisturbed.contents) == []
+    assert difference(tmp_path, undisturbed.contents, revisions=False) == [], "what was incomplete before is among the revisions now"
+    assert broken(tmp_path) == []
     if work is through_dagster:
         assert broken_runs(settings) == []
 
 
+REFUSING: dict[str, tuple[Rule, str]] = {
+    "error 321": ({"do": "validation"}, str(Condition.ERROR)),
+    "no permission": ({"do": "not_permitted"}, str(Condition.NOT_PERMITTED)),
+    "an unknown code": ({"do": "error", "code": 7777, "text": "Something new"}, str(Condition.ERROR)),
+}
+
+
+@pytest.mark.parametrize("nth", [1, 5], ids=["underlying", "option"])
+@pytest.mark.parametrize(("what", "condition"), REFUSING.values(), ids=REFUSING.keys())
+def test_refused_bars_are_told_in_every_run_and_not_asked_for_again(
+    nth: int, what: Rule, condition: str, simulate: Simulate, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    simulator = simulate([{"on": "historical_data", "nth": nth, **what}])
+    settings = settings_of(tmp_path, simulator, **QUICK)
+    assert failure(by_the_steps, settings)
+    assert condition in conditions(tmp_path).values()
+    assert false_no_data(tmp_path, undisturbed) == []
+
+    simulator.reset_counters()
+    assert any("not asked again before 2024-07-03" in sentence for sentence in failure(by_the_steps, settings))
+    assert simulator.counters.requests == {}
+
+
+@pytest.mark.parametrize("nth", [1, 5], ids=["underlying", "option"])
+def test_refused_bars_are_asked_for_again_when_it_is_time(nth: int, simulate: Simulate, undisturbed: Undisturbed, tmp_path: Path) -> None:
+    simulator = simulate([{"on": "historical_data", "nth": nth, "do": "validation"}])
+    settings = settings_of(tmp_path, simulator, no_data_retry_days=0, **QUICK)
+    assert failure(by_the_steps, settings)
+    report = by_the_steps(settings, [SYMBOL])
+    assert report["success"], report["problems"]
+    assert difference(tmp_path, undisturbed.contents, revisions=False) == []
+
+
 def failure(work: Work, settings: Settings) -> list[str]:
-    """What a run that fails says: what is missing, or why it could not go on (and that it may be repeated)."""
+    """What a run that fails says: what is missing, or why it could not go on and that the same may succeed later."""
+    retryable, sentences = True, []
     try:
         report = work(settings, [SYMBOL])
     except BrokerError as error:
-        assert error.retryable
-        return [str(error)]
-    assert not report["success"]
-    if report["errors"]:
-        assert [run["retryable"] for run in report["runs"]] == [True]
-    return [problem["sentence"] for problem in report["problems"]] + report["errors"]
+        retryable, sentences = error.retryable, [str(error)]
+    else:
+        assert not report["success"]
+        if report["errors"]:
+            retryable = all(run["retryable"] for run in report["runs"])
+        sentences = [problem["sentence"] for problem in report["problems"]] + report["errors"]
+    assert retryable
+    return sentences

@@ -51,9 +51,7 @@ def complete(crew: Crew, simulator: Simulator, settings: Settings, undisturbed: 
     check_all_is_as_if_undisturbed(settings, undisturbed, known, log_before, simulator, words, dagster=dagster)
 
 
-@pytest.mark.parametrize(
-    ("fraction", "dagster"), [*((f, False) for f in spread(8, 1)), *((f, True) for f in spread(6, 2))], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("fraction", "dagster"), [*((f, False) for f in spread(9, 1)), *((f, True) for f in spread(5, 2))], ids=str)
 def test_killed_before_a_step_on_a_file_or_database(
     fraction: float, dagster: bool, crew: Crew, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -66,7 +64,7 @@ def test_killed_before_a_step_on_a_file_or_database(
 
 
 @pytest.mark.parametrize(
-    ("fraction", "dagster"), [*((f, False) for f in spread(3, 3)), *((f, True) for f in spread(3, 4))], ids=lambda value: str(value)
+    ("fraction", "dagster"), [*((f, False) for f in spread(4, 3)), *((f, True) for f in spread(2, 4))], ids=lambda value: str(value)
 )
 def test_killed_from_outside_while_it_waits_for_an_answer(
     fraction: float, dagster: bool, crew: Crew, simulator: Simulator, reaper: Reaper, undisturbed: Undisturbed, tmp_path: Path
@@ -77,6 +75,7 @@ def test_killed_from_outside_while_it_waits_for_an_answer(
     complete(crew, simulator, settings, undisturbed, [killed], dagster=dagster)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_on_the_same_lake(crew: Crew, simulator: Simulator, reaper: Reaper, undisturbed: Undisturbed, tmp_path: Path) -> None:
     """Each run comes a few answers further; none is blocked by what the dead have left: locks, client ids, places in Dagster's pool."""
     settings = settings_of(tmp_path / "lake", simulator)

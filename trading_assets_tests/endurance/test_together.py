@@ -16,7 +16,7 @@ from trading_assets_tests.endurance.lakes import asked, broken, broken_runs, con
 
 SYMBOLS = ("AAPL", "MSFT", "GOOG", "NVDA")
 
-OVERLAPPING = {
+OVERLAPPING: dict[int, list[tuple[str, ...]]] = {
     2: [("AAPL", "MSFT", "GOOG"), ("NVDA", "GOOG", "MSFT")],
     4: [("AAPL", "MSFT", "GOOG"), ("NVDA", "GOOG", "MSFT"), ("AAPL", "MSFT", "GOOG", "NVDA"), ("MSFT", "AAPL")],
 }
@@ -41,7 +41,7 @@ def alone(crew: Crew, simulator: Simulator, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", OVERLAPPING)
+@pytest.mark.parametrize("count", list(OVERLAPPING))
 def test_processes_at_once_fill_one_lake_without_a_doubled_request(
     count: int, crew: Crew, strict: Simulator, alone: dict[str, pa.Table], tmp_path: Path
 ) -> None:

@@ -111,9 +111,7 @@ def test_option_bars_of_both_chains_stand_side_by_side(story: Story, sources: So
     stored = story.desk.rows("select * from option_bars where bar_size = '1 day' and session <= '2014-06-09'")
     chosen = story.desk.rows("select distinct local_symbol, session from option_chains where selected and session <= '2014-06-09'")
     found = stored.set_index(["local_symbol", "session"])[[*PRICES, "volume"]].sort_index()
-    parts = [
-        sources.option_days("AAPL", set(chosen.loc[chosen["session"] == day, "local_symbol"]), day, day) for day in (BEFORE, SPLIT_DAY)
-    ]
+    parts = [sources.option_days("AAPL", set(chosen.loc[chosen["session"] == day, "local_symbol"]), day, day) for day in (BEFORE, SPLIT_DAY)]
     pd.testing.assert_frame_equal(found, pd.concat(parts).sort_index(), check_names=False, check_index_type=False, check_dtype=False)
     assert not story.desk.rows("select * from revisions_option_bars").shape[0], "contracts of their own, nothing restated"
 

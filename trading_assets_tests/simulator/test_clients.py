@@ -45,9 +45,7 @@ def test_ib_async_in_its_own_environment(simulate: Callable[..., Simulator]) -> 
     if not python:
         leave_out("ib_async needs an environment of its own: set TRADING_ASSETS_IB_ASYNC_PYTHON to a Python that has it (make test does)")
     script = Path(message_list.__file__)
-    done = subprocess.run(
-        [python, str(script), "--port", str(simulate(**NO_RATE).port)], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = subprocess.run([python, str(script), "--port", str(simulate(**NO_RATE).port)], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ib_async: well" in done.stdout
 

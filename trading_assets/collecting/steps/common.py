@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -18,6 +19,8 @@ from trading_assets.planning.instruments import underlying_instrument
 from trading_assets.repositories.schemas import OPTION_CHAINS, Condition, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import NEW_YORK
+
+_REFUSED = [str(condition) for condition in (Condition.NOT_PERMITTED, Condition.NO_CONTRACT, Condition.ERROR)]
 
 Ask = Callable[[Sequence[Request]], list[Result]]
 """`Archive.ask` with the report and the run already given."""
@@ -92,6 +95,28 @@ def _last_conditions(archive: Archive, dataset: Dataset, symbols: Sequence[str])
     """The newest coverage row of each symbol of a snapshot dataset: an older refusal says nothing once a later answer came."""
     rows = archive.coverage.conditions(dataset.name, "", symbols).sort_by("session").to_pylist()
     return {row["symbol"]: row for row in rows}
+
+
+def tell_refused_bars(
+    archive: Archive, report: CollectionReport, dataset: Dataset, bar_size: str, wanted: Collection[tuple[str, int]], sessions: Sequence[date]
+) -> None:
+    """Report wanted bars that the broker refused in an earlier run and that are not to be asked for yet: they are missing all the same.
+
+    `wanted` are symbols with contract ids (0: the underlying). One problem a symbol or contract.
+    """
+    conditions = archive.coverage.conditions(dataset.name, bar_size, sorted({symbol for symbol, _ in wanted}), min(sessions), max(sessions))
+    waits = pc.fill_null(pc.greater(conditions["retry_after"], pa.scalar(archive.now, conditions["retry_after"].type)), False)
+    refused = conditions.filter(pc.and_(waits, pc.is_in(conditions["condition"], pa.array(_REFUSED)))).to_pylist()
+    missing: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+    days = set(sessions)
+    for row in refused:
+        if (row["symbol"], row["con_id"]) in wanted and row["session"] in days:
+            missing[row["symbol"], row["con_id"]].append(row)
+    for (symbol, con_id), rows in sorted(missing.items()):
+        first = min(rows, key=lambda row: row["retry_after"])
+        sentence = f"{first['reason']} {len(rows)} session(s) are missing; not asked again before {first['retry_after']:%Y-%m-%d %H:%M} UTC."
+        subject = f"bars of contract {con_id}" if con_id else "bars"
+        report.problems.append(Problem(ProblemKind.FAILED, symbol, subject, sentence, outcome=first["condition"], broker_code=first["broker_code"]))
 
 
 def rows_by_symbol(table: pa.Table) -> dict[str, int]:

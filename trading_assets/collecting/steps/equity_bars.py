@@ -20,6 +20,7 @@ from trading_assets.collecting.steps.common import (
     rows_by_symbol,
     settled_in,
     tell_open_sessions,
+    tell_refused_bars,
     without_echoes,
 )
 from trading_assets.planning.bars import plan_equity_bars, plan_redownload
@@ -55,6 +56,8 @@ def collect_equity_bars(
 
     results = archive.journal.unapplied([EQUITY_BARS.name])
     for bar_size in bar_sizes:
+        if not refresh:
+            tell_refused_bars(archive, report, EQUITY_BARS, bar_size, {(symbol, 0) for symbol in underlyings}, sessions)
         results += _missing(archive, ask, underlyings, sessions, bar_size, results, refresh)
         results += _restated(archive, ask, underlyings, bar_size, results, report)
     results = without_echoes(results)

@@ -21,6 +21,7 @@ from trading_assets.collecting.steps.common import (
     rows_by_symbol,
     settled_in,
     tell_open_sessions,
+    tell_refused_bars,
     tell_without_options,
     without_echoes,
     without_options,
@@ -61,7 +62,10 @@ def collect_option_bars(
     wanted, report.snapshots_used = wanted_options(chains, ready, sessions)
     results = archive.journal.unapplied([OPTION_BARS.name])
     lost: list[pa.Table] = []
+    contracts_wanted = {(option.instrument.symbol, option.instrument.con_id) for option in wanted}
     for bar_size in bar_sizes:
+        if not refresh:
+            tell_refused_bars(archive, report, OPTION_BARS, bar_size, contracts_wanted, sessions)
         settled = _settled(archive, ready, sessions, bar_size, results, refresh)
         plan = plan_option_bars(wanted, settled, now, archive.calendar, bar_size)
         report.saved += max(0, len(wanted) - len(plan.requests) - len(plan.lost))

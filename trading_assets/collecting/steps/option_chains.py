@@ -85,7 +85,7 @@ def collect_option_chains(
     results: list[Result] = []
     chains, outcomes = _parameters(archive, ask, underlyings, session, report, results, refresh)
     plans = _list(archive, ask, chains, outcomes, session, rules, results, refresh)
-    _select(archive, ask, chains, session, rules, results, report)
+    _select(archive, ask, chains, outcomes, session, rules, results, report)
     _quote(archive, ask, chains, session, results)
 
     report.notes += [f"{plan.symbol}: {plan.reason}" for plan in plans]
@@ -140,7 +140,7 @@ def _parameters(
 def _resumed(archive: Archive, underlyings: Mapping[str, Instrument], session: date, known: Sequence[Mapping[str, object]]) -> dict[str, _Chain]:
     """Chains of this very session that lack nothing but quotes: their listing and selection stand, nothing of it is asked again."""
     partial = [row["symbol"] for row in known if row["condition"] == Condition.PARTIAL and _LISTING_FAILED not in str(row["reason"])]
-    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=[str(symbol) for symbol in partial])
+    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=[str(symbol) for symbol in partial]).cast(OPTION_CHAINS.schema)
     chains = {}
     for symbol in stored["symbol"].unique().to_pylist():
         rows = stored.filter(pc.equal(stored["symbol"], symbol))
@@ -154,7 +154,7 @@ def _list(
     archive: Archive,
     ask: Ask,
     chains: dict[str, _Chain],
-    outcomes: Mapping[str, Outcome],
+    outcomes: dict[str, Outcome],
     session: date,
     rules: SelectionRules,
     results: list[Result],
@@ -170,10 +170,9 @@ def _list(
         for symbol, chain in new.items()
     }
     answers = ask([request for plan in plans.values() for request in plan.listings])
-    echoed = {result.request.symbol for result in answers} - {result.request.symbol for result in without_echoes(answers)}
     results += without_echoes(answers)
-    for symbol in echoed:  # another run is collecting this very chain and has stored it: ours would only repeat it
-        del chains[symbol], new[symbol]
+    for symbol in _leave_to_others(answers, chains, outcomes):
+        del new[symbol]
     under_con_ids = {symbol: chain.underlying.con_id for symbol, chain in chains.items()}
     for symbol, chain in new.items():
         mine = [result for result in without_echoes(answers) if result.request.symbol == symbol]
@@ -188,7 +187,8 @@ def _list(
 def _select(
     archive: Archive,
     ask: Ask,
-    chains: Mapping[str, _Chain],
+    chains: dict[str, _Chain],
+    outcomes: dict[str, Outcome],
     session: date,
     rules: SelectionRules,
     results: list[Result],
@@ -196,7 +196,10 @@ def _select(
 ) -> None:
     """Ask the underlyings' prices and mark the contracts that the rules select around them."""
     listed = {symbol: chain for symbol, chain in chains.items() if chain.table.num_rows and not chain.selected}
-    quotes = without_echoes(ask([plan_spot(chain.underlying, session) for chain in listed.values()]))
+    answers = ask([plan_spot(chain.underlying, session) for chain in listed.values()])
+    for symbol in _leave_to_others(answers, chains, outcomes):
+        del listed[symbol]
+    quotes = without_echoes(answers)
     results += quotes
     spots = {result.request.symbol: spot_price(result.payload) for result in quotes if result.outcome.kind is OutcomeKind.COMPLETE}
     for symbol, chain in listed.items():
@@ -223,17 +226,34 @@ def _quote(archive: Archive, ask: Ask, chains: Mapping[str, _Chain], session: da
     everything = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values())])
     selected = {con_id for chain in chains.values() for con_id in chain.selected}
     quoted = {con_id for chain in chains.values() for con_id in chain.quoted}
-    answers = without_echoes(ask(plan_quotes(everything, selected, session, quoted)))
+    everyones = ask(plan_quotes(everything, selected, session, quoted))
+    answers = without_echoes(everyones)
     results += answers
+    stored = pa.array(sorted({result.request.instrument.con_id for result in _echoes(everyones)}), pa.int64())
     by_symbol: dict[str, list[Result]] = defaultdict(list)
     for answer in answers:
         by_symbol[answer.request.symbol].append(answer)
     for symbol, chain in chains.items():
-        chain.table = with_quotes(chain.table, by_symbol[symbol], stamped=archive.settings.now)
+        ours = chain.table.filter(pc.invert(pc.is_in(chain.table["con_id"], stored)))  # the others stand in the lake with their quotes
+        chain.table = with_quotes(ours, by_symbol[symbol], stamped=archive.settings.now)
         failed = [r for r in by_symbol[symbol] if r.outcome.kind not in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY)]
         if failed:
             first = failed[0].outcome
             chain.lacking.append(f"{len(failed)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}")
+
+
+def _echoes(answers: Sequence[Result]) -> list[Result]:
+    """Answers that another run asked for and has stored since ours was planned."""
+    own = {id(result) for result in without_echoes(answers)}
+    return [result for result in answers if id(result) not in own]
+
+
+def _leave_to_others(answers: Sequence[Result], chains: dict[str, _Chain], outcomes: dict[str, Outcome]) -> set[str]:
+    """Forget the symbols whose very chain another run is collecting and has stored: ours would repeat it and say less of it."""
+    symbols = {result.request.symbol for result in _echoes(answers)}
+    for symbol in symbols:
+        del chains[symbol], outcomes[symbol]
+    return symbols
 
 
 def _cost_from_nothing(archive: Archive, session: date, symbols: Iterable[str], chains: Mapping[str, _Chain]) -> int:

@@ -99,9 +99,7 @@ def schedule(name: str) -> Schedule:
     found = tuple(
         Expiry(day, sessions.index[day] - at_open, sessions.on_or_after(day - timedelta(days=ahead)), at_open) for day, ahead in sorted(days.items())
     )
-    return Schedule(
-        found, np.array([e.last_trade for e in found]), np.array([e.listed for e in found]), {expiry.day: expiry for expiry in found}
-    )
+    return Schedule(found, np.array([e.last_trade for e in found]), np.array([e.listed for e in found]), {expiry.day: expiry for expiry in found})
 
 
 def _third_friday(year: int, month: int) -> date:

@@ -155,6 +155,4 @@ def _columns(session: int, start: Ints, filled: Filled, ticks_a_dollar: int = 10
     volume, count = filled[4:]
     opened, high, low, closed = (ticks / ticks_a_dollar for ticks in filled[:4])
     wap = np.round((opened + high + low + closed) / 4.0, 4) * (volume > 0)
-    return Columns(
-        np.full(len(start), session, dtype=np.int64), start.astype(np.int64), opened, high, low, closed, volume, wap, count
-    )
+    return Columns(np.full(len(start), session, dtype=np.int64), start.astype(np.int64), opened, high, low, closed, volume, wap, count)

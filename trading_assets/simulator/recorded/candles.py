@@ -68,9 +68,7 @@ class Candles:
         return Candles(self.start, self.session, opened, high, low, closed, volume)
 
 
-NOTHING = Candles(
-    np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), np.empty(0), np.empty(0), np.empty(0), np.empty(0)
-)
+NOTHING = Candles(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), np.empty(0), np.empty(0), np.empty(0), np.empty(0))
 """No bars."""
 
 

@@ -17,6 +17,7 @@ from trading_assets_tests.simulator.generated.questions import chain, day_bars, 
 REPOSITORY = Path(__file__).resolve().parents[3]
 NOW = new_york(date(2025, 6, 18), 11, 7, 33)
 
+
 def digest() -> str:
     """A digest of contracts, bars and quotes of a new market."""
     told, market = hashlib.sha256(), GeneratedMarket(42)

@@ -1,0 +1,267 @@
+"""The command: what it prints, its exit codes, its sentences. In this process where that is quick, as a process where the process is the point."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from trading_assets.cli.app import run
+from trading_assets.repositories import LakeIdentity
+from trading_assets.simulator import Simulator
+from trading_assets_tests.cli.conftest import Output, document
+
+COMMANDS = ("demo", "up", "simulate", "setup", "update", "backfill", "plan", "universe", "status", "coverage", "query")
+
+# --- wrong use --------------------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command(folder: Path, capsys: Output) -> None:
+    assert run(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(command in said for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help_of_its_own(folder: Path, capsys: Output, command: str) -> None:
+    assert run([command, "--help"]) == 0
+    assert "Usage" in capsys.readouterr().out
+    assert not folder.exists()
+
+
+def test_without_a_command_the_help_is_shown(folder: Path, capsys: Output) -> None:
+    assert run([]) == 2
+    printed = capsys.readouterr()
+    assert "Usage" in printed.out + printed.err
+    assert "error" not in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["colect"], "No such command 'colect'."),
+        (["plan"], "Missing argument 'symbols'."),
+        (["plan", "AAPL", "--lookback-days", "-1"], "Invalid value for '--lookback-days': Input should be greater than or equal to 0"),
+        (["plan", "AAPL", "--strikes", "0"], "Invalid value for '--strikes': Input should be greater than or equal to 1"),
+        (["plan", "A/B"], "'A/B' is not a US stock, ETF or index symbol."),
+        (["setup", "A/B"], "'A/B' is not a US stock, ETF or index symbol."),
+        (["update", "--nothing"], "No such option: --nothing"),
+        (["backfill", "AAPL"], "Invalid value: say from which session on: --from YYYY-MM-DD"),
+        (["backfill", "AAPL", "--from", "2024-06-01", "--to", "2024-06-02"], "There is no trading session from 2024-06-01 to 2024-06-02."),
+        (["backfill", "AAPL", "--from", "June"], "Invalid value for '--from': Value error, 'June' does not match the formats '%Y-%m-%d'."),
+        (["coverage", "??"], "'??' is not a US stock, ETF or index symbol."),
+        (["universe", "add", "A/B"], "'A/B' is not a US stock, ETF or index symbol."),
+        (["simulate", "--market", "nowhere"], "The market 'nowhere' is neither `generated` nor a folder of recorded market data."),
+        (["simulate", "--now", "noon"], "'noon' is neither `live` nor an ISO 8601 instant."),
+        (["simulate", "--now", "2015-12-24T13:30"], "'2015-12-24T13:30' has no time zone: say for example 2015-12-24T13:30-05:00."),
+        (["simulate", "--latency", "slow"], "'slow' is neither `none`, `real` nor a number of seconds."),
+        (["simulate", "--server-version", "99"], "The simulator speaks server versions 157, 176, 178, not 99."),
+    ],
+)
+def test_wrong_use_is_told_in_one_sentence(folder: Path, capsys: Output, arguments: list[str], sentence: str) -> None:
+    assert run(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert sentence in printed.err
+    assert printed.err.startswith("error: ")
+    assert len(printed.err.splitlines()) == 1
+
+
+def test_a_wrong_setting_is_told_in_one_sentence(folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADING_ASSETS_IB_PORT", "TWS")
+    assert run(["status"]) == 2
+    said = "error: The setting ib_port is wrong ('TWS'): input should be a valid integer, unable to parse string as an integer.\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_lake_of_a_newer_version_is_no_wrong_use(folder: Path, capsys: Output) -> None:
+    folder.mkdir()
+    LakeIdentity(folder).path.write_text('{"schema_version": 99}')
+    assert run(["status"]) == 1
+    assert "use a newer version of the program" in capsys.readouterr().err
+
+
+def test_an_error_nobody_foresaw_ends_in_a_sentence_too(folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.write_text("a file where the folder should be")
+    assert run(["status"]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert "Traceback" not in printed
+    monkeypatch.setenv("TRADING_ASSETS_TRACEBACK", "1")
+    assert run(["status"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_exit_codes_reach_the_shell(folder: Path) -> None:
+    """And neither a traceback nor a library's notice the terminal."""
+    for arguments, code in ((["universe", "list", "--json"], 0), (["universe", "remove", "AAPL"], 1), (["nothing"], 2)):
+        words = [sys.executable, "-m", "trading_assets.cli", *arguments]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code
+        assert done.stderr.count("\n") == int(code != 0), done.stderr
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_universe_is_added_to_listed_and_removed_from(folder: Path, capsys: Output) -> None:
+    assert run(["universe", "list"]) == 0
+    assert capsys.readouterr().out == "The universe is empty.\n"
+    assert run(["universe", "add", "spy", "SPX", "brk.b"]) == 0
+    assert capsys.readouterr().out == "Active: BRK B, SPX, SPY.\n"
+    assert run(["universe", "add", "MID", "--sec-type", "IND", "--exchange", "PHLX"]) == 0
+    assert capsys.readouterr().out == "Active: MID.\n"
+    assert run(["universe", "list", "--json"]) == 0
+    listed = document(capsys)
+    assert [(row["symbol"], row["sec_type"], row["exchange"], row["currency"]) for row in listed] == [
+        ("BRK B", "STK", "SMART", "USD"),
+        ("MID", "IND", "PHLX", "USD"),
+        ("SPX", "IND", "CBOE", "USD"),
+        ("SPY", "STK", "SMART", "USD"),
+    ]
+    assert all(datetime.fromisoformat(row["added_at"]).tzinfo for row in listed)
+    assert run(["universe", "remove", "SPX", "SPY"]) == 0
+    assert capsys.readouterr().out == "No longer collected: SPX, SPY. Their data stays in the lake.\n"
+    assert run(["universe", "list"]) == 0
+    printed = capsys.readouterr().out
+    assert "BRK B" in printed
+    assert "SPY" not in printed
+    assert run(["universe", "remove", "SPY"]) == 1
+    assert capsys.readouterr().err == "error: None of these symbols was active.\n"
+
+
+def test_the_status_of_an_empty_folder(folder: Path, capsys: Output) -> None:
+    assert run(["status"]) == 0
+    said = capsys.readouterr().out
+    assert str(folder) in said
+    assert "2024-06-03 20:30 UTC, session 2024-06-03" in said
+    assert run(["status", "--json"]) == 0
+    found = document(capsys)
+    assert found == {
+        "data_dir": str(folder),
+        "broker": "simulated",
+        "identity": None,
+        "now": "2024-06-03T20:30:00+00:00",
+        "session": "2024-06-03",
+        "breaker": "closed",
+        "requests_today": 0,
+        "requests_open": {},
+        "unapplied": 0,
+        "symbols": [],
+        "freshness": [],
+        "wrong": [],
+    }
+
+
+def test_the_status_names_what_an_active_symbol_lacks(small_lake: Path, capsys: Output) -> None:
+    assert run(["universe", "add", "AAPL"]) == 0
+    capsys.readouterr()
+    assert run(["status", "--json"]) == 1
+    found = document(capsys)
+    assert found["wrong"][0] == "AAPL has no contracts: trading-assets setup AAPL"
+    assert [row["rows"] for row in found["freshness"]] == [0, 0, 4, 0]
+    behind = found["freshness"][2]["behind"]
+    assert f"AAPL: equity_bars is {behind} session(s) behind: trading-assets update AAPL" in found["wrong"]
+    assert behind > 2000
+
+
+def test_a_query_prints_a_table_or_a_document(small_lake: Path, capsys: Output) -> None:
+    sql = "select symbol, session, close, collected_at, wap from equity_bars where session >= '2015-12-23' order by symbol, session"
+    assert run(["query", sql]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["symbol", "session", "close", "collected_at", "wap"]
+    assert lines[1].split() == ["AAPL", "2015-12-23", "102", "2015-12-24", "17:00:00"]
+    assert len(lines) == 5
+    assert run(["query", sql, "--json"]) == 0
+    assert document(capsys)[0] == {
+        "symbol": "AAPL",
+        "session": "2015-12-23",
+        "close": 102.0,
+        "collected_at": "2015-12-24T17:00:00+00:00",
+        "wap": None,
+    }
+
+
+def test_a_query_shows_so_many_rows_and_the_document_all(small_lake: Path, capsys: Output) -> None:
+    assert run(["query", "select close from equity_bars", "--limit", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5
+    assert lines[-1] == "... 5 more rows (--limit, --json)."
+    assert run(["query", "select close from equity_bars", "--limit", "3", "--json"]) == 0
+    assert len(document(capsys)) == 8
+
+
+@pytest.mark.parametrize(("sql", "word"), [("select nothing from equity_bars", "nothing"), ("select * from nowhere", "nowhere"), ("selct", "syntax")])
+def test_a_query_that_fails_says_why(small_lake: Path, capsys: Output, sql: str, word: str) -> None:
+    assert run(["query", sql]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ")
+    assert word in printed.err
+    assert printed.out == ""
+
+
+def test_a_query_over_an_empty_folder_has_columns_and_no_rows(folder: Path, capsys: Output) -> None:
+    assert run(["query", "select symbol, close from equity_bars"]) == 0
+    assert capsys.readouterr().out.split() == ["symbol", "close"]
+    assert run(["query", "select symbol from option_chains", "--json"]) == 0
+    assert document(capsys) == []
+
+
+def test_the_coverage_says_what_there_is_and_why_not(small_lake: Path, capsys: Output) -> None:
+    assert run(["coverage", "--json"]) == 0
+    rows = document(capsys)
+    assert [(row["symbol"], row["condition"], row["sessions"]) for row in rows] == [
+        ("AAPL", "complete", 4),
+        ("IBM", "error", 1),
+        ("SPY", "complete", 4),
+    ]
+    assert (rows[1]["reason"], rows[1]["broker_code"]) == ("The broker did not answer.", 162)
+    assert run(["coverage", "aapl", "--dataset", "equity_bars", "--from", "2015-12-22", "--to", "2015-12-23", "--json"]) == 0
+    (row,) = document(capsys)
+    assert (row["first"], row["last"], row["sessions"], row["bar_size"]) == ("2015-12-22", "2015-12-23", 2, "1 day")
+    assert run(["coverage", "IBM"]) == 0
+    assert "The broker did not answer." in capsys.readouterr().out
+    assert run(["coverage", "TSLA"]) == 0
+    assert capsys.readouterr().out == "No coverage is recorded for that.\n"
+    assert run(["coverage", "TSLA", "--json"]) == 0
+    assert document(capsys) == []
+
+
+# --- serving ----------------------------------------------------------------------------------------------------------
+
+
+def test_simulate_says_where_it_listens_and_counts_at_the_end(folder: Path) -> None:
+    words = [sys.executable, "-m", "trading_assets.cli", "simulate", "--now", "2015-12-24T13:30-05:00", "--seed", "7", "--server-version", "176"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        assert ready["host"] == "127.0.0.1"
+        assert ready["server_version"] == 176
+        assert ready["market"].startswith("generated:")
+        assert datetime.fromisoformat(ready["now"]) == datetime.fromisoformat("2015-12-24T13:30-05:00")
+        with socket.create_connection(("127.0.0.1", ready["port"]), timeout=10) as client:
+            client.sendall(b"API\0\0\0\0\tv100..176")
+            assert b"176" in client.recv(100)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err == ""
+    counters = json.loads(out)["counters"]
+    assert counters["connections"]["accepted"] == 1
+    assert counters["violations"]["count"] == 0
+
+
+def test_a_port_that_is_taken_is_told(folder: Path, tws: Simulator, capsys: Output) -> None:
+    assert run(["simulate", "--port", str(tws.port)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "in use" in printed.err
+    assert "Traceback" not in printed.err
