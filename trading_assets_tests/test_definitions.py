@@ -197,7 +197,7 @@ def test_the_first_partition_is_the_first_session() -> None:
     assert session_partitions().get_first_partition_key() == XNYS.first.isoformat() == "1998-01-02"
 
 
-@given(st.datetimes(datetime(2012, 1, 1), datetime(2025, 12, 31), timezones=st.sampled_from([UTC, NEW_YORK])))  # noqa: DTZ001 (the strategy adds the zone)
+@given(st.datetimes(datetime(2012, 1, 1), datetime(2025, 12, 31), timezones=st.sampled_from([UTC, NEW_YORK])))
 @example(newyork(date(2015, 12, 23), 0, 0))  # a session begins
 @example(newyork(date(2015, 12, 22), 23, 59))
 @example(newyork(date(2015, 12, 24), 13, 30))  # after the close of a half day

@@ -26,7 +26,7 @@ BLACK_FRIDAY = date(2023, 11, 24)
 THANKSGIVING = date(2023, 11, 23)
 
 days = st.dates(date(1998, 1, 5), date(2027, 12, 31))
-instants = st.datetimes(datetime(1998, 1, 5), datetime(2027, 12, 31), timezones=st.sampled_from([UTC, NEW_YORK]))  # noqa: DTZ001 (the strategy adds the zone)
+instants = st.datetimes(datetime(1998, 1, 5), datetime(2027, 12, 31), timezones=st.sampled_from([UTC, NEW_YORK]))
 spans = st.tuples(days, st.integers(0, 120)).map(lambda span: XNYS.sessions(span[0], span[0] + timedelta(days=span[1])))
 
 
@@ -180,7 +180,7 @@ def test_the_calendar_reaches_past_the_listed_options() -> None:
 def test_a_naive_instant_is_refused(question: object) -> None:
     assert callable(question)
     with pytest.raises(ValueError, match="has no time zone: give an instant with a zone"):
-        question(datetime(2024, 1, 2, 12))  # noqa: DTZ001 (what is refused)
+        question(datetime(2024, 1, 2, 12))
 
 
 @pytest.mark.parametrize("question", [XNYS.current, XNYS.last_closed])

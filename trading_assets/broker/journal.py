@@ -102,8 +102,8 @@ class Journal:
     def claim(self, requests: Sequence[Request], planned_at: datetime, *, run_id: str = "") -> list[Claim]:
         """Claim requests with distinct keys in one transaction; the claims, in order.
 
-        An answer counts as known when it is not in the lake yet or ended at or after `planned_at` (wall clock): the plan
-        did not know it. A failure that may pass (timeout, disconnect, pacing) is never an answer.
+        An answer counts as known when it is not in the lake yet, or came or was stored there at or after `planned_at` (wall
+        clock): the plan did not know it. A failure that may pass (timeout, disconnect, pacing) is never an answer.
         """
         if not requests:
             return []
@@ -231,7 +231,9 @@ def count_rows(payload: Any) -> int:
 
 def _relevant(connection: sa.Connection, keys: Sequence[str], planned_at: float) -> dict[str, sa.Row[Any]]:
     """The row that decides about each key: an open one before an answer, the latest of several answers."""
-    answered = t.c.outcome.in_(_ANSWERS) & (t.c.applied_at.is_(None) | (t.c.finished_at >= planned_at))
+    # Stored after the plan was made, the plan did not see it, however early the answer came.
+    unseen = t.c.applied_at.is_(None) | (t.c.applied_at >= planned_at) | (t.c.finished_at >= planned_at)
+    answered = t.c.outcome.in_(_ANSWERS) & unseen
     found: dict[str, sa.Row[Any]] = {}
     for chunk in _chunks(keys):
         for row in connection.execute(sa.select(t).where(t.c.key.in_(chunk), (t.c.state != "done") | answered).order_by(t.c.id)):

@@ -53,18 +53,11 @@ _RETRYABLE = frozenset({OutcomeKind.PACING, OutcomeKind.TIMEOUT, OutcomeKind.DIS
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a request ended: the kind, and the broker's code and text where there are any."""
+    """How a request ended: the kind, and the broker's code and text where there are any. `broker.codes.remedy_of` says what to do about it."""
 
     kind: OutcomeKind
     code: int | None = None
     text: str = ""
-
-    @property
-    def remedy(self) -> str:
-        """One sentence that says what to do about it; empty when nothing is to be done."""
-        from trading_assets.broker.errors import remedy_of
-
-        return remedy_of(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from trading_assets.broker.claims import LOW_WATER, Claimer, Job
 from trading_assets.broker.client import TwsClient
+from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.collectors import Collector
 from trading_assets.broker.errors import BreakerOpen, BrokerError, BrokerUnavailable, PacingExhausted
 from trading_assets.broker.journal import Journal
@@ -220,9 +221,9 @@ class Run:
             return True
         if outcome.kind is OutcomeKind.PACING:
             what = f"a limit of the broker stayed exhausted after {job.tries} attempts"
-            self._stop(PacingExhausted(f"{job.request.key}: {what} ({outcome.text}). {outcome.remedy}"))
+            self._stop(PacingExhausted(f"{job.request.key}: {what} ({outcome.text}). {remedy_of(outcome)}"))
         elif outcome.kind is OutcomeKind.DISCONNECTED and not is_users(outcome):
-            self._stop(BrokerUnavailable(f"{job.request.key}: the connection broke {job.tries} times ({outcome.text}). {outcome.remedy}"))
+            self._stop(BrokerUnavailable(f"{job.request.key}: the connection broke {job.tries} times ({outcome.text}). {remedy_of(outcome)}"))
         return False
 
     async def _judge(self, outcome: Outcome, client: TwsClient) -> None:

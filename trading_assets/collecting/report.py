@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.repositories.schemas import Dataset
 
@@ -99,7 +100,7 @@ class CollectionReport:
                     ProblemKind.FAILED,
                     symbol=instrument.symbol,
                     subject=f"{type(result.request).kind} {instrument.local_symbol or instrument.last_trade or instrument.symbol}".strip(),
-                    sentence=" ".join(filter(None, (result.outcome.text, result.outcome.remedy))),
+                    sentence=" ".join(filter(None, (result.outcome.text, remedy_of(result.outcome)))),
                     outcome=str(result.outcome.kind),
                     broker_code=result.outcome.code,
                 )

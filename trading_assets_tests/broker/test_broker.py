@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trading_assets.broker.broker import Broker
+from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.errors import BreakerOpen, BrokerError, BrokerNotConfigured, IdentityMismatch
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind, Result
@@ -169,7 +170,7 @@ def test_failures_of_the_question_are_results(simulate: Simulate, settings_for: 
     results = broker_for(settings_for(simulate())).run([unknown, quiet, daily, expired], planned_at=wall_clock())
     kinds = [r.outcome.kind for r in results]
     assert kinds == [OutcomeKind.NO_CONTRACT, OutcomeKind.EMPTY, OutcomeKind.REJECTED, OutcomeKind.EXPIRED]
-    assert all(r.outcome.remedy and r.payload is None for r in results)
+    assert all(remedy_of(r.outcome) and r.payload is None for r in results)
 
 
 def test_identity_is_told_before_any_data_is_asked_for(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from trading_assets.broker.broker import Broker
+from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.errors import BrokerUnavailable, PacingExhausted
 from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.settings import Settings
@@ -88,7 +89,7 @@ def test_lasting_failure_of_one_request_is_its_result(
     first, second = broker.run([STOCK_BARS, LISTING], planned_at=wall_clock())
 
     assert (first.outcome.kind, first.payload) == (kind, None)
-    assert first.outcome.remedy
+    assert remedy_of(first.outcome)
     assert second.outcome.kind is OutcomeKind.COMPLETE
 
 

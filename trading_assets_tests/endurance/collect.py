@@ -33,29 +33,9 @@ def by_the_steps(settings: Settings, symbols: Sequence[str], open_archive: Calla
 
     Raises `BrokerError`.
     """
-    rules = SelectionConfig(**SELECTION["option_chains"]["selection"]).rules()
+    reports = []
     with open_archive(settings) as archive:
-        entries = archive.universe.resolve(symbols)
-        current, closed = archive.calendar.current(archive.now), archive.calendar.last_closed(archive.now)
-        sessions = archive.calendar.sessions(closed - timedelta(days=LOOKBACK_DAYS), closed)
-        views = {dataset.name: archive.view(dataset) for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS)}
-        contracts = views[CONTRACTS.name]
-        steps: list[Callable[[], Collected]] = [
-            lambda: collect_contracts(archive, entries, current),
-            lambda: collect_option_chains(archive, entries, current, contracts=contracts, rules=rules),
-            lambda: collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=settings.equity_bar_sizes),
-            lambda: collect_option_bars(
-                archive,
-                entries,
-                sessions,
-                contracts=contracts,
-                chains=views[OPTION_CHAINS.name],
-                equity=views[EQUITY_BARS.name],
-                bar_sizes=("8 hours",),
-            ),
-        ]
-        reports = []
-        for step in steps:
+        for step in steps(archive, symbols):
             collected = step()
             archive.write(collected)
             reports.append(collected.report)
@@ -65,3 +45,19 @@ def by_the_steps(settings: Settings, symbols: Sequence[str], open_archive: Calla
         "problems": [problem.as_row() for report in reports for problem in report.problems],
         "errors": [],
     }
+
+
+def steps(archive: Archive, symbols: Sequence[str]) -> list[Callable[[], Collected]]:
+    """The four collections, in order. Each needs what those before it have written."""
+    rules = SelectionConfig(**SELECTION["option_chains"]["selection"]).rules()
+    entries = archive.universe.resolve(symbols)
+    current, closed = archive.calendar.current(archive.now), archive.calendar.last_closed(archive.now)
+    sessions = archive.calendar.sessions(closed - timedelta(days=LOOKBACK_DAYS), closed)
+    contracts, chains, equity = (archive.view(dataset) for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS))
+    sizes = archive.settings.equity_bar_sizes
+    return [
+        lambda: collect_contracts(archive, entries, current),
+        lambda: collect_option_chains(archive, entries, current, contracts=contracts, rules=rules),
+        lambda: collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=sizes),
+        lambda: collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, equity=equity, bar_sizes=("8 hours",)),
+    ]

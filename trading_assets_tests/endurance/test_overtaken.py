@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from trading_assets.broker.requests import Request
 from trading_assets.collecting.archive import Archive
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
-from trading_assets_tests.endurance.collect import by_the_steps
+from trading_assets_tests.endurance.collect import by_the_steps, steps
 from trading_assets_tests.endurance.conftest import SYMBOL, Undisturbed, settings_of
 from trading_assets_tests.endurance.lakes import asked, broken, difference
 
@@ -20,28 +21,54 @@ QUESTIONS = ("contract", "parameters", "listings", "price", "quotes", "underlyin
 """What a run asks in turn; an empty question is none."""
 
 
-class Overtaken(Archive):
-    """Lets another run collect everything just before the n-th question of this one is asked."""
+DATASETS = ("contracts", "option_chains", "equity_bars", "option_bars")
 
-    def __init__(self, settings: Settings, nth: int) -> None:
+
+class Overtaken(Archive):
+    """Lets something happen just before the n-th question of this run is asked."""
+
+    def __init__(self, settings: Settings, nth: int, happen: Callable[[], object]) -> None:
         super().__init__(settings)
         self._left = nth
+        self._happen = happen
 
-    def ask(self, requests: Sequence[Request], *arguments: object, **named: object) -> list[Result]:
+    def ask(self, requests: Sequence[Request], *arguments: Any, **named: Any) -> list[Result]:
         if requests:
             self._left -= 1
             if not self._left:
-                assert by_the_steps(self.settings, [SYMBOL])["success"]
-        return super().ask(requests, *arguments, **named)  # type: ignore[arg-type]
+                self._happen()
+        return super().ask(requests, *arguments, **named)
 
 
 @pytest.mark.parametrize("nth", range(1, 1 + len(QUESTIONS)), ids=QUESTIONS)
-def test_overtaken_before_a_question(nth: int, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_another_run_collects_everything_before_a_question(nth: int, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path) -> None:
     simulator.reset_counters()
     settings = settings_of(tmp_path, simulator)
-    report = by_the_steps(settings, [SYMBOL], lambda given: Overtaken(given, nth))
+
+    def overtake() -> None:
+        assert by_the_steps(settings, [SYMBOL])["success"]
+
+    report = by_the_steps(settings, [SYMBOL], lambda given: Overtaken(given, nth, overtake))
     assert report["success"], report["problems"]
-    assert difference(tmp_path, undisturbed.contents) == []
-    assert broken(tmp_path) == []
-    assert set(asked(simulator.counters.log).values()) == {1}
-    assert set(asked(simulator.counters.log)) == undisturbed.questions
+    check_all_was_asked_once(settings, simulator, undisturbed)
+
+
+@pytest.mark.parametrize("step", range(len(DATASETS)), ids=DATASETS)
+def test_answers_that_came_before_the_plan_are_stored_after_it(step: int, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path) -> None:
+    simulator.reset_counters()
+    settings = settings_of(tmp_path, simulator)
+    with Archive(settings) as other:
+        collections = steps(other, [SYMBOL])
+        for collect in collections[:step]:
+            other.write(collect())
+        answered = collections[step]()
+        report = by_the_steps(settings, [SYMBOL], lambda given: Overtaken(given, 1, lambda: other.write(answered)))
+    assert report["success"], report["problems"]
+    check_all_was_asked_once(settings, simulator, undisturbed)
+
+
+def check_all_was_asked_once(settings: Settings, simulator: Simulator, undisturbed: Undisturbed) -> None:
+    """The lake is that of one run alone, and so are the questions."""
+    assert difference(settings.data_dir, undisturbed.contents) == []
+    assert broken(settings.data_dir) == []
+    assert asked(simulator.counters.log) == dict.fromkeys(undisturbed.questions, 1)
