@@ -9,14 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -25,6 +24,7 @@ from trading_assets.repositories import query
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
 from trading_assets_tests.leaving_out import leave_out
+from trading_assets_tests.observing import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("browser")]
 
@@ -33,8 +33,6 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-T = TypeVar("T")
-
 PATIENCE = 240.0
 """Seconds a service or run may take on a busy machine of two cores."""
 
@@ -57,20 +55,11 @@ class Platform:
 
     def finished(self, job: str) -> list[dict[str, Any]]:
         """The runs of a job, once there are some and all of them have ended."""
-        return eventually(lambda: _ended([run for run in self.ask(RUNS)["runsOrError"]["results"] if run["jobName"] == job]))
+        return eventually(lambda: _ended([run for run in self.ask(RUNS)["runsOrError"]["results"] if run["jobName"] == job]), PATIENCE)
 
 
 def _ended(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return runs if runs and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in runs) else []
-
-
-def eventually(observe: Callable[[], T]) -> T:
-    """What `observe` gives as soon as it is true; fails after `PATIENCE`."""
-    deadline = time.monotonic() + PATIENCE
-    while not (seen := observe()):
-        assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s: {observe}"
-        time.sleep(0.25)  # between two looks
-    return seen
 
 
 def _serves(url: str) -> bool:
@@ -100,7 +89,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         process = subprocess.Popen([*command, "up", "--port", str(port)], env=environment, stdout=log, stderr=subprocess.STDOUT)
         running = Platform(settings, f"http://127.0.0.1:{port}")
         try:
-            eventually(lambda: _serves(running.url))
+            eventually(lambda: _serves(running.url), PATIENCE)
             yield running
         finally:
             process.send_signal(signal.SIGTERM)

@@ -1,0 +1,20 @@
+"""Waiting for what another thread or process does, by looking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+BETWEEN_LOOKS = 0.05
+
+
+def eventually(observe: Callable[[], T], patience: float = 60.0) -> T:
+    """What `observe` gives as soon as it is true; fails after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not (seen := observe()):
+        assert time.monotonic() < deadline, f"not within {patience:.0f} s"
+        time.sleep(BETWEEN_LOOKS)
+    return seen
