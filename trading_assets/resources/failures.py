@@ -29,7 +29,9 @@ def told_plainly(context: dg.AssetExecutionContext | dg.OutputContext) -> Iterat
     except (BrokerError, LakeBusy, ValueError) as error:
         retryable = isinstance(error, LakeBusy) or (isinstance(error, BrokerError) and error.retryable)
         if not retryable:
-            instance = context.step_context.instance if isinstance(context, dg.OutputContext) else context.instance
-            instance.add_run_tags(context.run_id, {MAX_RETRIES_TAG: "0"})
+            if isinstance(context, dg.OutputContext):
+                context.step_context.instance.add_run_tags(context.run_id, {MAX_RETRIES_TAG: "0"})
+            else:
+                context.instance.add_run_tags(context.run.run_id, {MAX_RETRIES_TAG: "0"})
         sentence = wrong_value(error) if isinstance(error, ValidationError) else str(error)
         raise dg.Failure(sentence, metadata={"retryable": dg.MetadataValue.bool(retryable)}, allow_retries=retryable) from error
