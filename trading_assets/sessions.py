@@ -112,13 +112,12 @@ class SessionCalendar:
         return self._sessions[bisect_left(self._sessions, first) : bisect_right(self._sessions, last)]
 
     def current(self, now: datetime) -> date:
-        """The session a snapshot taken at `now` belongs to: the latest one whose date has begun in New York.
+        """The session a snapshot taken at `now` belongs to: the latest one whose regular open is not after `now`.
 
-        On a weekend or holiday this is the session before: the listing and the frozen quotes are still its own.
-        Raises `NotASession` for an instant before the calendar.
+        Before the open, on a weekend or a holiday this is the session before: the quotes are still its own, frozen at
+        its close. Raises `NotASession` for an instant before the calendar.
         """
-        today = _aware(now).astimezone(NEW_YORK).date()
-        return self._at(bisect_right(self._sessions, today) - 1, now)
+        return self._at(bisect_right(self._opens, _aware(now)) - 1, now)
 
     def last_closed(self, now: datetime) -> date:
         """The latest session whose regular close is not after `now`. Raises `NotASession` for an instant before the first close."""

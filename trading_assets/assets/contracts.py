@@ -7,7 +7,9 @@ import dagster as dg
 
 from trading_assets.assets.config import ContractsConfig
 from trading_assets.assets.policy import asset_policy, current_session, events
+from trading_assets.collecting.steps.common import known_underlyings
 from trading_assets.collecting.steps.contracts import collect_contracts
+from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
 
@@ -26,4 +28,4 @@ def contracts(context: dg.AssetExecutionContext, config: ContractsConfig, archiv
         collected = collect_contracts(lake, entries, session, refresh=config.refresh, run_id=context.run.run_id)
     yield from events(context, lake, collected)
     if config.add_to_universe:
-        lake.universe.add(collected.report.rows_by_symbol)
+        lake.universe.add(known_underlyings(lake, lake.view(CONTRACTS), [entry.symbol for entry in entries]))

@@ -55,6 +55,11 @@ def run(arguments: list[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         errors_to("Interrupted. Nothing is lost: what was answered is in the journal, run the same command again.")
         return FAILED
+    except OSError as error:
+        if traceback_wanted():
+            traceback.print_exc()
+        errors_to(f"A file could not be read or written ({error}). Check free space and rights of the data folder, then run again.")
+        return FAILED
     except ValueError as error:
         errors_to(str(error))
         return FAILED if isinstance(error, _lake_errors()) else WRONG_USE

@@ -129,6 +129,10 @@ def _options(
     if selection:
         options["option_chains"]["selection"] = selection
     if bar_sizes:
+        from trading_assets.planning.windows import bar_seconds
+
+        for size in bar_sizes:
+            bar_seconds(size)  # a wrong one is refused before anything is asked
         options["equity_bars"]["bar_sizes"] = bar_sizes
     return options
 

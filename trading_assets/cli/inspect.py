@@ -179,6 +179,9 @@ def query(
     from trading_assets.repositories import query as run
 
     try:
+        statements = duckdb.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+            raise typer.BadParameter("query takes one SELECT: it only reads.")
         table = run(Settings().data_dir, sql)
     except duckdb.Error as error:
         raise Failed(str(error).strip()) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -41,7 +42,18 @@ def errors_to(sentence: str) -> None:
 
 def as_json(document: Any) -> None:
     """Print one JSON document: dates and instants in ISO 8601."""
-    sys.stdout.write(json.dumps(document, default=_plain, indent=2) + "\n")
+    sys.stdout.write(json.dumps(_finite(document), default=_plain, indent=2, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
 
 
 def _plain(value: Any) -> Any:

@@ -100,7 +100,7 @@ class CollectionReport:
                     ProblemKind.FAILED,
                     symbol=instrument.symbol,
                     subject=f"{type(result.request).kind} {instrument.local_symbol or instrument.last_trade or instrument.symbol}".strip(),
-                    sentence=" ".join(filter(None, (result.outcome.text, remedy_of(result.outcome)))),
+                    sentence=" ".join(filter(None, (_ended(result.outcome.text), remedy_of(result.outcome)))),
                     outcome=str(result.outcome.kind),
                     broker_code=result.outcome.code,
                 )
@@ -130,6 +130,11 @@ class CollectionReport:
             "problems": [problem.as_row() for problem in self.problems],
             "notes": self.notes,
         }
+
+
+def _ended(text: str) -> str:
+    """The broker's words, closed like a sentence."""
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
 
 
 @dataclass

@@ -12,8 +12,9 @@ from typing import Any
 from trading_assets.automation.jobs import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
 from trading_assets.collecting.progress import Progress
 from trading_assets.jobs.runner import RunReport, run_job
+from trading_assets.repositories import query
 from trading_assets.sessions import calendar
-from trading_assets.settings import Settings
+from trading_assets.settings import Settings, system_clock
 from trading_assets.universe import Universe, normalize
 
 
@@ -116,9 +117,16 @@ class DataPipelineOrchestrator:
         return self._operate("setup_symbol", names, lookback_days, _merged(extra, options))
 
     def update(self, symbols: Sequence[str] | None = None, options: Mapping[str, Mapping[str, Any]] | None = None) -> Operation:
-        """The increment since the last update."""
+        """The increment since the last update, however long ago that was; what is covered costs nothing."""
         names = [normalize(symbol) for symbol in symbols] if symbols else []
-        return self._operate("daily_update", names, UPDATE_LOOKBACK_DAYS, _merged({}, options))
+        return self._operate("daily_update", names, max(UPDATE_LOOKBACK_DAYS, self._days_behind(names)), _merged({}, options))
+
+    def _days_behind(self, names: Sequence[str]) -> int:
+        """Calendar days since the oldest of the symbols' last stored equity bars; 0 without any."""
+        wanted = names or [entry.symbol for entry in Universe(self.settings.state_url).entries()]
+        sql = "select min(last) as oldest from (select max(session) as last from equity_bars where symbol in (select unnest(?)) group by symbol)"
+        oldest = query(self.settings.data_dir, sql, [list(wanted)])["oldest"][0].as_py()
+        return (calendar().current(self.settings.clock()) - oldest).days + 1 if oldest else 0
 
     def backfill(self, symbols: Sequence[str] | None, first: date, last: date, options: Mapping[str, Mapping[str, Any]] | None = None) -> Operation:
         """Bars of the sessions from `first` to `last`, in one run.
@@ -139,6 +147,8 @@ class DataPipelineOrchestrator:
         """Snapshots of the current session and bars up to the last closed one: one run when these are the same session, else two."""
         now = self.settings.clock()
         current, closed = calendar().current(now), calendar().last_closed(now)
+        if current > calendar().current(system_clock()):
+            raise ValueError(f"TRADING_ASSETS_NOW is {now:%Y-%m-%d %H:%M} UTC: session {current} has not begun yet on this machine's clock.")
         config = _merged({name: {"symbols": names} for name in (*SNAPSHOTS, *BARS)}, options)
         for name in BARS:
             config[name].setdefault("lookback_days", lookback_days)

@@ -125,6 +125,8 @@ def _explain(report: RunReport, result: dg.ExecuteInProcessResult) -> None:
         retryable = told.metadata.get("retryable")
         report.retryable = retryable is not None and bool(retryable.value)
     elif data.error is not None:
+        if data.error.cls_name == "DagsterExecutionInterruptedError":
+            raise KeyboardInterrupt
         cause = data.error
         while cause.cause is not None:
             cause = cause.cause

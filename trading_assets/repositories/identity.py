@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.repositories.files import IDENTITY_FILE, leftovers, locked, replacing
-from trading_assets.repositories.schemas import SCHEMA_VERSION, Period
+from trading_assets.repositories.schemas import DATASETS, SCHEMA_VERSION, Period
 
 
 class IdentityMismatch(ValueError):
@@ -49,6 +49,11 @@ class LakeIdentity:
         with locked(self._data_dir, IDENTITY_FILE):
             document = self._document()
             held = document.get("identity")
+            if held is None and self._has_data():
+                raise IdentityMismatch(
+                    f"{self._data_dir} holds data, but {IDENTITY_FILE} does not say whose: it was deleted. Restore it, "
+                    f"or set TRADING_ASSETS_DATA_DIR to another folder for `{identity}`."
+                )
             if held is None:
                 self._write({**document, "identity": identity})
             elif held != identity:
@@ -56,6 +61,10 @@ class LakeIdentity:
                     f"The lake in {self._data_dir} holds data of `{held}`, and data of `{identity}` was offered: they are not mixed. "
                     f"Set TRADING_ASSETS_DATA_DIR to another folder for `{identity}`."
                 )
+
+    def _has_data(self) -> bool:
+        """Whether any dataset has a file."""
+        return any(file for name in DATASETS for file in (self._data_dir / name).rglob("*.parquet"))
 
     def periods(self) -> dict[str, Period]:
         """The pinned period of each dataset that was written so far."""

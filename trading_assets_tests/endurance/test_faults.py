@@ -21,7 +21,7 @@ from trading_assets.simulator import Faults, Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets_tests.endurance.collect import by_the_steps, through_dagster
 from trading_assets_tests.endurance.conftest import NOW, SYMBOL, Undisturbed, settings_of
-from trading_assets_tests.endurance.lakes import broken, broken_runs, contents, difference
+from trading_assets_tests.endurance.lakes import asked, broken, broken_runs, contents, difference
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -71,10 +71,6 @@ PASSING: dict[str, list[Rule]] = {
     "dropped before each answer": everywhere(do="drop_before"),
     "dropped in each answer": everywhere(do="drop_during"),
     "dropped after each answer": everywhere(do="drop_after"),
-    "split frames": [{"on": "any", "times": 0, "do": "split", "bytes": 11}],
-    "merged frames": [{"on": "any", "times": 0, "do": "merge", "seconds": 0.01}],
-    "late answers": everywhere(do="delay", seconds=0.2),
-    "stalls": everywhere(do="stall", seconds=0.2),
     "a silent contract": [{"on": "contract_details", "do": "hang"}],
     "silent parameters": [{"on": "option_parameters", "do": "hang"}],
     "a silent listing": [{"on": "contract_details", "nth": 2, "do": "hang"}],
@@ -93,6 +89,16 @@ PASSING: dict[str, list[Rule]] = {
     "nightly reset": [{"on": "market_data", "nth": 3, "do": "nightly_reset", "seconds": 0.5}],
     "error 326": [{"after_seconds": 0, "do": "duplicate_client_id", "connects": 3}],
 }
+
+SLOW: dict[str, list[Rule]] = {
+    "split frames": [{"on": "any", "times": 0, "do": "split", "bytes": 11}],
+    "merged frames": [{"on": "any", "times": 0, "do": "merge", "seconds": 0.01}],
+    "late answers": everywhere(do="delay", seconds=0.2),
+    "stalls": everywhere(do="stall", seconds=0.2),
+}
+
+PATIENT = {**QUICK, "history_timeout": 30.0, "contract_timeout": 30.0, "quote_timeout": 30.0}
+"""For answers that are only slow: on a busy machine, a piece of one may take its time."""
 
 LASTING: dict[str, tuple[list[Rule], dict[str, Any]]] = {
     "pacing violations": ([{"on": "historical_data", "do": "pacing", "times": 0}], {}),
@@ -156,6 +162,19 @@ def test_a_passing_fault_leaves_no_trace_in_the_lake(rules: list[Rule], simulate
     assert sum(simulator.counters.faults.values()) >= 1
     assert difference(tmp_path, undisturbed.contents) == []
     assert broken(tmp_path) == []
+
+
+@pytest.mark.parametrize("rules", SLOW.values(), ids=SLOW.keys())
+def test_answers_in_pieces_or_late_arrive_whole(
+    rules: list[Rule], simulate: Simulate, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trading_assets.broker.quotes.GATHER", 1.0)  # the pieces of a quote do not come in one breath here
+    simulator = simulate(rules)
+    report = by_the_steps(settings_of(tmp_path, simulator, **PATIENT), [SYMBOL])
+    assert report["success"], report["problems"]
+    assert difference(tmp_path, undisturbed.contents) == []
+    assert broken(tmp_path) == []
+    assert set(asked(simulator.counters.log).values()) == {1}, "waiting was enough"
 
 
 THROUGH_DAGSTER = ("pacing violations", "silent quotes", "1100 for long")

@@ -37,7 +37,9 @@ def test_a_symbol_without_a_chain_costs_no_request_and_the_others_go_on(desk: De
     (report,) = run.reports
     (problem,) = report.problems
     assert (problem.kind, problem.symbol) == ("prerequisite_violation", "IBM")
-    assert problem.sentence == "IBM has no option_chains in the lake, so nothing was asked for it. Materialize option_chains for IBM first."
+    assert (
+        problem.sentence == "IBM has no selected option contracts in the lake, so nothing was asked for it. Materialize option_chains for it first."
+    )
     assert set(desk.asked()) == {"option bars"}
     assert report.sent == desk.asked()["option bars"] > 0
     assert not [entry for entry in desk.simulator.counters.log if "IBM" in entry.subject]

@@ -16,6 +16,7 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import bar_coverage
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.planning.instruments import underlying_instrument
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import OPTION_CHAINS, Condition, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import NEW_YORK
@@ -46,16 +47,31 @@ def settled_in(
 ) -> Mapping[tuple[str, int], frozenset[date]]:
     """Sessions that need no request, by symbol and contract id (0: the underlying): as recorded, and as the recovered answers say."""
     known = archive.coverage.settled_sessions(dataset.name, bar_size, symbols, min(sessions), max(sessions), now=archive.now)
-    if not recovered:
+    vanished = _vanished(archive, dataset, bar_size, symbols, min(sessions), max(sessions))
+    if not recovered and not vanished:
         return known
     fresh = bar_coverage(recovered, rows, archive.calendar, retry_days=archive.settings.no_data_retry_days, stamped=archive.settings.now)
     settled = pa.array([condition.value for condition in Condition if condition.settled])
     waits = pc.fill_null(pc.greater(fresh["retry_after"], pa.scalar(archive.now, fresh["retry_after"].type)), False)
     fresh = fresh.filter(pc.and_(pc.equal(fresh["bar_size"], bar_size), pc.or_(pc.is_in(fresh["condition"], settled), waits)))
-    merged = {key: set(known[key]) for key in known}
+    merged = {key: set(known[key]) - vanished.get(key, set()) for key in known}
     for symbol, con_id, session in zip(*(fresh[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
         merged.setdefault((symbol, con_id), set()).add(session)
     return {key: frozenset(days) for key, days in merged.items()}
+
+
+def _vanished(archive: Archive, dataset: Dataset, bar_size: str, symbols: Sequence[str], first: date, last: date) -> dict[tuple[str, int], set[date]]:
+    """Sessions that coverage calls complete although their bars are gone (a deleted file): they are wanted again."""
+    sql = f"""select c.symbol, c.con_id, c.session from coverage c
+              where c.dataset = ? and c.bar_size = ? and c.condition = 'complete' and c.session between ? and ?
+                and c.symbol in (select unnest(?)) and not exists (
+                  from "{dataset.name}" b where b.symbol = c.symbol and b.session = c.session and b.bar_size = c.bar_size
+                  and (c.con_id = 0 or b.con_id = c.con_id))"""
+    gone: dict[tuple[str, int], set[date]] = {}
+    rows = query(archive.settings.data_dir, sql, [dataset.name, bar_size, first, last, list(symbols)])
+    for symbol, con_id, session in zip(*(rows[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
+        gone.setdefault((symbol, con_id), set()).add(session)
+    return gone
 
 
 def missing_prerequisite(dataset: str, symbol: str) -> str:
@@ -75,7 +91,7 @@ def tell_open_sessions(archive: Archive, report: CollectionReport, sessions: Ite
 def refusals(archive: Archive, dataset: Dataset, symbols: Sequence[str], now: datetime) -> dict[str, str]:
     """Symbols whose snapshot the broker last refused and that are not to be asked for yet: symbol -> sentence."""
     return {
-        symbol: f"{row['reason']} Not asked again before {row['retry_after']:%Y-%m-%d %H:%M} UTC."
+        symbol: f"{row['reason']} Not asked again before {row['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
         for symbol, row in _last_conditions(archive, dataset, symbols).items()
         if row["retry_after"] is not None and row["retry_after"] > now
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -109,7 +110,8 @@ def _ready(
         if symbol not in underlyings:
             report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
         elif symbol not in listed:
-            report.violation(symbol, missing_prerequisite(OPTION_CHAINS.name, symbol))
+            sentence = f"{symbol} has no selected option contracts in the lake, so nothing was asked for it. Materialize option_chains for it first."
+            report.violation(symbol, sentence)
         elif (symbol, 0) not in collected and symbol not in with_bars:
             report.violation(symbol, missing_prerequisite(EQUITY_BARS.name, symbol))
         else:
@@ -120,7 +122,9 @@ def _ready(
 def wanted_options(chains: DatasetView, symbols: Sequence[str], sessions: Sequence[date]) -> tuple[list[WantedOption], dict[str, str]]:
     """Every contract with the sessions it is selected for, of each session in the snapshot that answers for it.
 
-    Also the snapshot's session by session, where it is another than the session's own.
+    For a session without a snapshot the contracts of the last one before count as well: those that have expired since are
+    in no later listing, and the planner must see them to tell that they are lost. Also the snapshot's session by session,
+    where it is another than the session's own.
     """
     used_instead: dict[str, str] = {}
     by_snapshot: dict[date, dict[str, list[date]]] = {}
@@ -131,12 +135,15 @@ def wanted_options(chains: DatasetView, symbols: Sequence[str], sessions: Sequen
             by_snapshot.setdefault(used, {}).setdefault(symbol, []).append(session)
             if used != session:
                 used_instead[session.isoformat()] = used.isoformat()
+            earlier = stored[bisect_left(stored, session) - 1] if bisect_left(stored, session) else used
+            if earlier not in (used, session) and used != session:
+                by_snapshot.setdefault(earlier, {}).setdefault(symbol, []).append(session)
     options: dict[int, WantedOption] = {}
     for snapshot, asked in sorted(by_snapshot.items()):
         rows = chains.table(sessions=[snapshot], symbols=list(asked), columns=OPTION_CHAINS.schema.names, where="selected")
         for instrument, expiry in zip(option_instruments(rows), rows["expiry"].to_pylist(), strict=True):
-            earlier = options.get(instrument.con_id)
-            days = [*(earlier.sessions if earlier else ()), *asked[instrument.symbol]]
+            known = options.get(instrument.con_id)
+            days = sorted({*(known.sessions if known else ()), *asked[instrument.symbol]})
             options[instrument.con_id] = WantedOption(instrument, expiry, days)
     return list(options.values()), used_instead
 

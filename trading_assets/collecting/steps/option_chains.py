@@ -118,7 +118,8 @@ def _parameters(
 ) -> tuple[dict[str, _Chain], dict[str, Outcome]]:
     """Ask what is listed, for symbols without a complete snapshot of the session; chains of those that answered."""
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", list(underlyings), session, session).to_pylist()
-    done = set() if refresh else {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE}
+    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=list(underlyings), columns=["symbol"])["symbol"].unique().to_pylist()
+    done = set() if refresh else {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE} & set(stored)
     refused = {} if refresh else refusals(archive, OPTION_CHAINS, sorted(set(underlyings) - done), archive.now)
     optionless = without_options(archive, sorted(refused))
     tell_without_options(report, optionless)
@@ -205,6 +206,10 @@ def _select(
     for symbol, chain in listed.items():
         spot = spots.get(symbol) or _last_close(archive, symbol)
         if spot is None and rules.needs_spot:
+            refusal = next((r.outcome for r in quotes if r.request.symbol == symbol and r.outcome.kind is OutcomeKind.NOT_PERMITTED), None)
+            if refusal is not None:  # told by the quote itself, and not to be asked for again before its time
+                outcomes[symbol] = refusal
+                continue
             sentence = f"The price of {symbol} is not known, so no contract could be selected for quotes. Run it again when the market is open."
             report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", sentence))
             chain.lacking.append(sentence)
