@@ -30,7 +30,7 @@ MORNING = {"open_interest"}
 def scramble(source: Path, target: Path, symbol: str, now: datetime) -> None:
     """Write the rows of a symbol to `target` as a folder recorded by someone who did not know what comes after `now`."""
     sessions = calendar()
-    today = sessions.current(now)
+    today = sessions.on_or_before(now.astimezone(NEW_YORK).date())  # listings and open interest of a session are known from its midnight on
     over = sessions.is_closed(today, now)
     for file in source.glob("*.parquet"):
         frame = pd.read_parquet(file)
