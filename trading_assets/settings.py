@@ -93,6 +93,25 @@ class Settings(BaseSettings):
         default="shares", pattern="^(shares|round_lots)$", description="Unit of stock volume in the broker's bars (a TWS setting for API clients)."
     )
 
+    snapshot_lead_minutes: int = Field(
+        default=15, ge=1, le=180, description="Minutes before the close at which the day's snapshot (contracts, chains) is scheduled."
+    )
+    bars_delay_minutes: int = Field(default=30, ge=1, le=300, description="Minutes after the close at which the day's bars are scheduled.")
+    last_chance_lead_minutes: int = Field(
+        default=60, ge=1, le=360, description="Minutes before the close of a session in which selected contracts expire: what they lack is collected."
+    )
+    requote_after_minutes: int = Field(
+        default=60, ge=0, description="The scheduled snapshot quotes a chain again whose quotes of the same session are older than this (minutes)."
+    )
+    stale_chain_hours: float = Field(default=24.0, gt=0, description="A chain snapshot older than this is stale once a session has begun since (hours).")
+    gap_request_budget: int = Field(default=500, ge=1, description="Requests one evaluation of the gap sensor may set off at most.")
+    check_window_sessions: int = Field(default=30, ge=1, description="Sessions that the hourly quality check looks at.")
+
+    alert_channels: dict[str, str] = Field(
+        default_factory=dict, description="Notification channels by name, each an Apprise URL (mailto://, slack://, json://, ...). JSON in the environment."
+    )
+    alert_remind_hours: float = Field(default=24.0, gt=0, description="An alert that stays open is sent again after this (hours).")
+
     @field_validator("now")
     @classmethod
     def _now_has_a_zone(cls, value: datetime | None) -> datetime | None:

@@ -33,6 +33,8 @@ MAY_IMPORT = {
     "repositories/": ("sessions", "repositories"),
     "pricing/": ("pricing",),
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
+    "validation/": ("sessions", "settings", "universe", "repositories", "broker.state", "validation"),
+    "monitoring/": ("sessions", "settings", "universe", "repositories", "planning", "broker", "reliability", "validation", "monitoring"),
 }
 """What the modules of a folder may import of ours."""
 
