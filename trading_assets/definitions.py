@@ -8,7 +8,11 @@ from trading_assets.assets.contracts import contracts
 from trading_assets.assets.equity_bars import equity_bars
 from trading_assets.assets.option_bars import option_bars
 from trading_assets.assets.option_chains import option_chains
+from trading_assets.assets.quality_metrics import quality_metrics
 from trading_assets.automation.jobs import ALL_JOBS
+from trading_assets.automation.schedules import ALL_SCHEDULES
+from trading_assets.automation.sensors import ALL_SENSORS
+from trading_assets.checks.rules import ALL_CHECKS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.io_manager import ParquetIOManager
 
@@ -17,8 +21,11 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     """The platform's definitions. `overrides` are settings by name that win over the environment at run time."""
     archive = ArchiveResource(overrides=overrides)
     return dg.Definitions(
-        assets=[contracts, option_chains, equity_bars, option_bars],
+        assets=[contracts, option_chains, equity_bars, option_bars, quality_metrics],
+        asset_checks=list(ALL_CHECKS),
         jobs=list(ALL_JOBS),
+        schedules=list(ALL_SCHEDULES),
+        sensors=list(ALL_SENSORS),
         resources={"archive": archive, "io_manager": ParquetIOManager(archive=archive)},
         executor=dg.in_process_executor,
     )

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -35,6 +35,24 @@ class BrokerKind(StrEnum):
 
     SIMULATED = "simulated"
     TWS = "tws"
+
+
+class Selection(BaseModel):
+    """Which option contracts are quoted and have their bars collected; what is not given has the default of the launchpad."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_days_to_expiry: int | None = Field(default=None, ge=0, description="Nearest expiry, in calendar days from the session.")
+    max_days_to_expiry: int | None = Field(default=None, ge=0, description="Farthest expiry, in calendar days from the session.")
+    strikes_around_spot: int | None = Field(default=None, ge=1, description="Strikes on each side of the underlying's price, per expiry; null: all.")
+    rights: list[str] | None = Field(default=None, description="C, P or both.")
+    trading_classes: list[str] | None = Field(default=None, description="Only these trading classes; null: all.")
+    min_open_interest: int | None = Field(default=None, ge=0, description="Only contracts with at least this open interest, where it is known.")
+    max_contracts: int | None = Field(default=None, ge=1, description="At most so many contracts a symbol; null: no cap.")
+
+    def given(self) -> dict[str, Any]:
+        """What was set, also where it was set to null."""
+        return self.model_dump(exclude_unset=True)
 
 
 class Settings(BaseSettings):
@@ -93,6 +111,9 @@ class Settings(BaseSettings):
         default="shares", pattern="^(shares|round_lots)$", description="Unit of stock volume in the broker's bars (a TWS setting for API clients)."
     )
 
+    selection: Selection = Field(
+        default_factory=Selection, description="Selection of option contracts for set-ups, updates and scheduled runs. JSON in the environment."
+    )
     snapshot_lead_minutes: int = Field(
         default=15, ge=1, le=180, description="Minutes before the close at which the day's snapshot (contracts, chains) is scheduled."
     )
@@ -103,12 +124,16 @@ class Settings(BaseSettings):
     requote_after_minutes: int = Field(
         default=60, ge=0, description="The scheduled snapshot quotes a chain again whose quotes of the same session are older than this (minutes)."
     )
-    stale_chain_hours: float = Field(default=24.0, gt=0, description="A chain snapshot older than this is stale once a session has begun since (hours).")
+    stale_chain_hours: float = Field(
+        default=24.0, gt=0, description="A chain snapshot older than this is stale once a session has begun since (hours)."
+    )
     gap_request_budget: int = Field(default=500, ge=1, description="Requests one evaluation of the gap sensor may set off at most.")
     check_window_sessions: int = Field(default=30, ge=1, description="Sessions that the hourly quality check looks at.")
 
     alert_channels: dict[str, str] = Field(
-        default_factory=dict, description="Notification channels by name, each an Apprise URL (mailto://, slack://, json://, ...). JSON in the environment."
+        default_factory=dict,
+        repr=False,
+        description="Notification channels by name, each an Apprise URL (mailto://, slack://, json://, ...). JSON in the environment.",
     )
     alert_remind_hours: float = Field(default=24.0, gt=0, description="An alert that stays open is sent again after this (hours).")
 
@@ -159,8 +184,9 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """Environment variables from which a child process builds the same settings, in whatever folder it works."""
-        given: dict[str, Any] = self.model_dump(mode="json", exclude_none=True, exclude={"data_dir_setting"})
+        given: dict[str, Any] = self.model_dump(mode="json", exclude_none=True, exclude={"data_dir_setting", "selection"})
         pairs = {f"TRADING_ASSETS_{name.upper()}": _text(value) for name, value in given.items()}
+        pairs["TRADING_ASSETS_SELECTION"] = json.dumps(self.selection.given())
         pairs["TRADING_ASSETS_DATA_DIR"] = str(self.data_dir)
         pairs["TRADING_ASSETS_RECORDED_MARKET"] = str(self.recorded_market.expanduser().absolute())
         if self.market != "generated":
@@ -191,7 +217,8 @@ class _OwnEnvironment(EnvSettingsSource):
         try:
             return super().decode_complex_value(field_name, field, value)
         except json.JSONDecodeError:
-            raise ValueError(f"TRADING_ASSETS_{field_name.upper()} is a list, written as JSON, for example {json.dumps(field.default)}.") from None
+            kind, example = ("list", field.default) if field.default_factory is None else ("table", {"desk": "slack://..."})
+            raise ValueError(f"TRADING_ASSETS_{field_name.upper()} is a {kind}, written as JSON, for example {json.dumps(example)}.") from None
 
 
 def _file(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
@@ -206,6 +233,10 @@ def _file(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
         raise ValueError(f"{file} is no valid TOML: {error}.") from error
 
 
+_SECRETS = frozenset({"alert_channels", "database_url"})
+"""Settings whose values carry passwords: no message repeats them."""
+
+
 def wrong_value(error: ValidationError) -> str:
     """The first wrong value of settings or of a run config, as one sentence."""
     first = error.errors()[0]
@@ -214,7 +245,8 @@ def wrong_value(error: ValidationError) -> str:
         what = str(first["ctx"]["error"])
         return what if what.endswith(".") else f"{what}."
     said = f"{first['msg'][0].lower()}{first['msg'][1:]}" if first["type"] != "extra_forbidden" else "there is no such setting"
-    given = "" if first["type"] == "extra_forbidden" else f" ({first['input']!r})"
+    secret = first["type"] == "extra_forbidden" or name.split(".")[0] in _SECRETS
+    given = "" if secret else f" ({first['input']!r})"
     return f"The setting {name} is wrong{given}: {said}."
 
 
@@ -228,4 +260,4 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-__all__ = ["BrokerKind", "Clock", "Settings", "system_clock", "traceback_wanted", "wrong_value"]
+__all__ = ["BrokerKind", "Clock", "Selection", "Settings", "system_clock", "traceback_wanted", "wrong_value"]

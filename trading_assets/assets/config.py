@@ -57,6 +57,9 @@ class OptionChainsConfig(CollectionConfig):
     """Run config of `option_chains`."""
 
     selection: SelectionConfig = Field(default_factory=SelectionConfig, description="Contracts to quote.")
+    requote_after_minutes: int | None = Field(
+        default=None, description="Quote again a complete chain of this session whose quotes are older than so many minutes; null: keep the first."
+    )
 
 
 class EquityBarsConfig(CollectionConfig):

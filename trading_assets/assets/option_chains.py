@@ -1,6 +1,7 @@
 """The `option_chains` asset."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -30,6 +31,7 @@ def option_chains(context: dg.AssetExecutionContext, config: OptionChainsConfig,
             contracts=contracts,
             rules=config.selection.rules(),
             refresh=config.refresh,
+            requote_after=timedelta(minutes=config.requote_after_minutes) if config.requote_after_minutes is not None else None,
             run_id=context.run.run_id,
         )
     yield from events(context, lake, collected)

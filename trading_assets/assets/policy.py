@@ -4,7 +4,7 @@ Here belongs everything Dagster wants said about an asset but its name, its upst
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected, CollectionReport, ProblemKind
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.repositories.tables import column_rows
+from trading_assets.resources.conditions import conditions_metadata
 
 IB_POOL = "ib"
 """The concurrency pool of every step that may talk to the broker; its limit is in `dagster.yaml`."""
@@ -92,7 +93,7 @@ def events(context: dg.AssetExecutionContext, lake: Archive, collected: Collecte
     """The output, the `complete` check, and a materialization for each session of the lookback outside the run's partitions."""
     report = collected.report
     yield dg.Output(collected)
-    yield complete_check(report)
+    yield complete_check(report, conditions_metadata(lake, report, picture=False))
     for session in _lookback_to_mark(context, lake, collected):
         context.log_event(
             dg.AssetMaterialization(
@@ -117,14 +118,15 @@ def _lookback_to_mark(context: dg.AssetExecutionContext, lake: Archive, collecte
     return sorted(touched - own)
 
 
-def complete_check(report: CollectionReport) -> dg.AssetCheckResult:
-    """Passes when nothing wanted is missing; else lists symbol, outcome, broker code and sentence.
+def complete_check(report: CollectionReport, conditions: Mapping[str, Any]) -> dg.AssetCheckResult:
+    """Passes when nothing wanted is missing; else lists symbol, outcome, broker code and sentence. `conditions` is further metadata.
 
     What can no longer be had is told (WARN) but is no failure of this run; everything else is an ERROR.
     """
     open_problems = [problem for problem in report.problems if problem.kind is not ProblemKind.LOST]
     rows = [problem.as_row() for problem in report.problems]
     metadata: dict[str, Any] = {
+        **conditions,
         "problems": len(rows),
         "outcomes": dg.MetadataValue.json(dict(report.outcomes)),
     }

@@ -4,15 +4,15 @@ Every job runs its steps in one process: the broker connection is made once a ru
 """
 
 import dagster as dg
+from pydantic import Field
 
-SETUP_LOOKBACK_DAYS = 365
-"""Calendar days of history that setting up a symbol collects unless told otherwise: the broker's option history reaches no further."""
+from trading_assets.assets.policy import COMPLETE
+from trading_assets.monitoring.agenda import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
+from trading_assets.resources.archive import ArchiveResource
+from trading_assets.resources.failures import told_plainly
 
-UPDATE_LOOKBACK_DAYS = 10
-"""Calendar days a daily update looks back for sessions it missed; what is covered costs nothing."""
-
-SNAPSHOTS = ("contracts", "option_chains")
-BARS = ("equity_bars", "option_bars")
+_COMPLETE = dg.AssetSelection.checks(*(dg.AssetCheckKey(dg.AssetKey(name), COMPLETE) for name in (*SNAPSHOTS, *BARS)))
+"""The checks that the assets emit themselves, while they collect."""
 
 _RETRIES = {"dagster/max_retries": "2"}
 """Runs that fail on a broken connection are started again by the daemon; answers that came are not asked for twice."""
@@ -63,4 +63,32 @@ backfill_bars = dg.define_asset_job(
     tags=_RETRIES,
 )
 
-ALL_JOBS = (setup_symbol, daily_update, snapshot, backfill_bars)
+quality_check = dg.define_asset_job(
+    "quality_check",
+    selection=dg.AssetSelection.assets("quality_metrics") | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS) - _COMPLETE,
+    description="All rules over the latest sessions as asset checks, and the quality metrics. Asks no broker.",
+    executor_def=dg.in_process_executor,
+)
+
+
+class NewSymbols(dg.Config):
+    """Run config of `add_symbols`."""
+
+    symbols: list[str] = Field(description="Symbols to keep the archive for, for example AAPL or SPX.")
+
+
+@dg.op
+def join_universe(context: dg.OpExecutionContext, config: NewSymbols, archive: ArchiveResource) -> None:
+    """Make the symbols active."""
+    with told_plainly(context):
+        entries = archive.open().universe.add(config.symbols)
+    context.log.info(f"Active now: {', '.join(entry.symbol for entry in entries)}. The sensor new_symbols sets them up.")
+
+
+@dg.job(description="Add symbols to the universe; the sensor `new_symbols` sets them up by itself.", executor_def=dg.in_process_executor)
+def add_symbols() -> None:
+    """Add symbols to the universe."""
+    join_universe()
+
+
+ALL_JOBS = (setup_symbol, daily_update, snapshot, backfill_bars, quality_check, add_symbols)

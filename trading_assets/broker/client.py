@@ -18,11 +18,13 @@ from typing import TypeVar
 from trading_assets.broker import messages
 from trading_assets.broker.collectors import Collector
 from trading_assets.broker.connection import ClientIdInUse, Connection
+from trading_assets.broker.contact import TELLING, market_data_word, record_connected, record_failure, record_market_data
 from trading_assets.broker.errors import BrokerUnavailable, ClientIdsExhausted, is_warning, lookup
 from trading_assets.broker.identity import check_settings, identity_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.broker.owners import Owner, lease_client_id
 from trading_assets.broker.pacing import Pacer
+from trading_assets.broker.quotes import QuoteCollector
 from trading_assets.broker.requests import QuoteRequest, Request
 from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.reliability import RetryConfig
@@ -73,6 +75,7 @@ class TwsClient:
         self._settings = settings
         self._owner = owner
         self._host, self._port = endpoint
+        self._endpoint = f"{self._host}:{self._port}"
         self._pacer = pacer
         self._database = database
         self._clock = clock
@@ -82,6 +85,7 @@ class TwsClient:
         self._upstream = asyncio.Event()
         self._upstream.set()
         self._last_lost = ""
+        self._market_data = ""
         self._probe: asyncio.Task[bool] | None = None
         self.identity = ""
         self.connects = 0
@@ -121,6 +125,7 @@ class TwsClient:
 
     async def settle(self, collector: Collector) -> None:
         """After a request has ended: withdraw what the broker still holds open for it, so that its slot is really free."""
+        await self._note_market_data(collector)
         connection = self._connection
         if connection is None or connection.inbox.open.pop(collector.req_id, None) is not collector:
             return  # its session is gone, and with it all that was open there
@@ -180,6 +185,7 @@ class TwsClient:
                 return
             except (ConnectionError, TimeoutError, OSError) as error:
                 reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            await self._tell_unreachable(self._sentence(reason))
             if (reset_end := self._reset_end()) is not None:
                 deadline = max(deadline, time.monotonic() + (reset_end - self._clock()).total_seconds() + patience)
             wait = min(RECONNECT.wait(attempt), deadline - time.monotonic())
@@ -192,7 +198,7 @@ class TwsClient:
     async def _connect(self) -> None:
         """One attempt, over as many client ids as it takes."""
         in_use: set[int] = set()
-        endpoint = f"{self._host}:{self._port}"
+        endpoint = self._endpoint
         self._owner.ensure()
         while True:
             client_id = await self._run(lambda: lease_client_id(self._owner.engine, self._owner.name, endpoint, self._settings.ib_client_ids, in_use))
@@ -230,6 +236,9 @@ class TwsClient:
             skew = await connection.server_time() - time.time()
             if abs(skew) > MAX_CLOCK_SKEW:
                 logger.warning("The clock of TWS is %.0f s ahead of this machine's: set it right, or sessions may be told apart wrongly.", skew)
+        version = connection.wire.serverVersion()
+        await self._run(lambda: record_connected(self._owner.engine, self._endpoint, self.identity, version))
+        self._market_data = ""
 
     async def _wait_for_upstream(self) -> None:
         patience = self._settings.reconnect_timeout
@@ -239,10 +248,24 @@ class TwsClient:
         try:
             await asyncio.wait_for(self._upstream.wait(), patience)
         except TimeoutError:
-            raise BrokerUnavailable(
-                f"TWS at {self._host}:{self._port} has been without its connection to the broker for {patience:.0f} s ({self._last_lost}). "
+            sentence = (
+                f"TWS at {self._endpoint} has been without its connection to the broker for {patience:.0f} s ({self._last_lost}). "
                 "Run again when TWS shows that it is connected: what came is kept."
-            ) from None
+            )
+            await self._tell_unreachable(sentence)
+            raise BrokerUnavailable(sentence) from None
+
+    async def _tell_unreachable(self, sentence: str) -> None:
+        await self._run(lambda: record_failure(self._owner.engine, self._endpoint, sentence))
+
+    async def _note_market_data(self, collector: Collector) -> None:
+        """Keep the kind of market data of this connection's quotes, when it tells more than what is known."""
+        if not isinstance(collector, QuoteCollector) or not collector.answer.done():
+            return
+        word = market_data_word(*collector.market_data_told())
+        if TELLING.index(word) > TELLING.index(self._market_data):
+            self._market_data = word
+            await self._run(lambda: record_market_data(self._owner.engine, self._endpoint, word))
 
     def _on_status(self, code: int, text: str) -> None:
         if code in CONNECTIVITY_LOST:

@@ -50,6 +50,7 @@ class QuoteCollector(Collector):
         self._allow_delayed = allow_delayed
         self._fields: dict[str, float | None] = {}
         self._market_data_type = 1
+        self._told_type = 0
         self._began = self._loop.time()
         self._settles = False
         is_option = request.instrument.sec_type == "OPT"
@@ -98,9 +99,15 @@ class QuoteCollector(Collector):
 
     def market_data_type(self, kind: int) -> None:
         self.touch()
-        self._market_data_type = kind
+        self._market_data_type = self._told_type = kind
         if kind in DELAYED_TYPES and not self._allow_delayed:
             self._refuse_delayed()
+
+    def market_data_told(self) -> tuple[int, frozenset[int]]:
+        """The market data type (0 while none was told) and the codes that the broker sent with this quote."""
+        ended = self.answer.result()[0].code if self.answer.done() else None
+        codes = frozenset(code for code, _ in self.warnings) | ({ended} if ended is not None else frozenset())
+        return self._told_type, codes
 
     def _is_unwanted(self, tick_type: int) -> bool:
         """Delayed values never enter a lake of live data: the first one ends the request."""

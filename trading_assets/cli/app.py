@@ -12,7 +12,7 @@ import traceback
 import typer
 from pydantic import ValidationError
 
-from trading_assets.cli import collect, inspect, notices, serve
+from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, validate
 from trading_assets.cli.output import Failed, errors_to
 from trading_assets.settings import traceback_wanted, wrong_value
 
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, collect, inspect):
+for module in (serve, collect, status, coverage, inspect, validate, alerts):
     module.register(app)
 
 

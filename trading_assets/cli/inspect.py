@@ -1,10 +1,8 @@
-"""Commands that look: `universe`, `status`, `coverage`, `query`. None of them connects to a broker."""
+"""Commands that look: `universe`, `query`. Neither connects to a broker; `status` and `coverage` have modules of their own."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,8 +17,7 @@ universe_app = typer.Typer(help="The symbols the archive is kept for.", no_args_
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(universe_app, name="universe")
-    for command in (status, coverage, query):
-        app.command()(command)
+    app.command()(query)
 
 
 @universe_app.command("list")
@@ -62,109 +59,6 @@ def universe_remove(symbols: Annotated[list[str], typer.Argument(help="Symbols t
     if not gone:
         raise Failed("None of these symbols was active.")
     console.print(f"No longer collected: {', '.join(gone)}. Their data stays in the lake.")
-    return 0
-
-
-def status(as_document: Json = False) -> int:
-    """What the archive holds and how the broker side stands; exit code 1 when something is wrong."""
-    document = _status()
-    if as_document:
-        as_json(document)
-    else:
-        console.print(f"data folder   {document['data_dir']}")
-        console.print(f"broker        {document['identity'] or 'none yet'} (setting: {document['broker']})")
-        console.print(f"now           {document['now']:%Y-%m-%d %H:%M} UTC, session {document['session']}")
-        console.print(f"breaker       {document['breaker']}")
-        console.print(f"requests      {document['requests_today']} sent in the last 24 hours, {document['unapplied']} answers waiting for the lake")
-        if document["freshness"]:
-            console.print(table_of(document["freshness"], ["dataset", "symbol", "rows", "first", "last", "behind"]))
-        for sentence in document["wrong"]:
-            console.print(f"[yellow]wrong[/] {sentence}")
-    return 1 if document["wrong"] else 0
-
-
-def _status() -> dict[str, Any]:
-    from trading_assets.broker.breaker_store import DatabaseStore
-    from trading_assets.collecting.archive import Archive
-    from trading_assets.reliability import CircuitBreaker
-    from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
-
-    with Archive(Settings()) as archive:
-        closed, current = archive.calendar.last_closed(archive.now), archive.calendar.current(archive.now)
-        active = [entry.symbol for entry in archive.universe.entries()]
-        freshness, wrong = [], []
-        for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS):
-            rows = {row["symbol"]: row for row in _freshness(archive.settings.data_dir, dataset.name)}
-            due = closed if dataset in (EQUITY_BARS, OPTION_BARS) else archive.calendar.previous(current)
-            for symbol in active:
-                row = rows.get(symbol)
-                behind = archive.calendar.count_between(row["last"] + timedelta(days=1), due) if row else None
-                freshness.append({"dataset": dataset.name, "symbol": symbol, **(row or {"rows": 0}), "behind": behind})
-                if row is None:
-                    wrong.append(f"{symbol} has no {dataset.name}: trading-assets setup {symbol}")
-                elif behind and dataset is not OPTION_BARS:
-                    wrong.append(f"{symbol}: {dataset.name} is {behind} session(s) behind: trading-assets update {symbol}")
-        breaker = str(CircuitBreaker(store=DatabaseStore(archive.journal.engine)).state.phase)
-        if breaker != "closed":
-            wrong.append(f"The circuit breaker is {breaker}: the broker failed repeatedly; see the last requests.")
-        unapplied = len(archive.journal.unapplied([d.name for d in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)]))
-        return {
-            "data_dir": str(archive.settings.data_dir),
-            "broker": str(archive.settings.broker),
-            "identity": archive.identity.read(),
-            "now": archive.now,
-            "session": current,
-            "breaker": breaker,
-            "requests_today": sum(archive.journal.sent_since(datetime.now(UTC) - timedelta(days=1)).values()),
-            "requests_open": archive.journal.open_now(),
-            "unapplied": unapplied,
-            "symbols": active,
-            "freshness": freshness,
-            "wrong": wrong,
-        }
-
-
-def _freshness(data_dir: Path, dataset: str) -> list[dict[str, Any]]:
-    from trading_assets.repositories import query as run
-
-    sql = f"select symbol, count(*) as rows, min(session) as first, max(session) as last from {dataset} group by symbol order by symbol"
-    rows: list[dict[str, Any]] = run(data_dir, sql).to_pylist()
-    return rows
-
-
-def coverage(
-    symbol: Annotated[str | None, typer.Argument(help="Symbol; none: all.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="contracts, option_chains, equity_bars or option_bars.")] = None,
-    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"])] = None,
-    as_document: Json = False,
-) -> int:
-    """What the lake has, lacks and why, per dataset, bar size and symbol."""
-    from trading_assets.repositories import query as run
-    from trading_assets.universe import normalize
-
-    where, values = ["true"], []
-    for condition, value in (
-        ("symbol = ?", normalize(symbol) if symbol else None),
-        ("dataset = ?", dataset),
-        ("session >= ?", first.date() if first else None),
-        ("session <= ?", last.date() if last else None),
-    ):
-        if value is not None:
-            where.append(condition)
-            values.append(value)
-    sql = f"""select dataset, bar_size, symbol, condition, count(*) as sessions, count(distinct con_id) as instruments,
-                     min(session) as first, max(session) as last, any_value(reason) as reason, any_value(broker_code) as broker_code,
-                     min(retry_after) as retry_after
-              from coverage where {" and ".join(where)} group by all order by dataset, bar_size, symbol, condition"""
-    rows = run(Settings().data_dir, sql, values).to_pylist()
-    if as_document:
-        as_json(rows)
-    elif not rows:
-        console.print("No coverage is recorded for that.")
-    else:
-        names = ["dataset", "bar_size", "symbol", "condition", "sessions", "instruments", "first", "last", "reason", "broker_code"]
-        console.print(table_of(rows, names))
     return 0
 
 

@@ -1,5 +1,15 @@
 """The guide's operations for scripts, notebooks and the command line: they run the platform's Dagster jobs in this process."""
 
 from trading_assets.jobs.orchestrator import DataPipelineOrchestrator, JobResult, JobType
+from trading_assets.jobs.validation import DataIntegrityError, DataValidation, PrerequisiteError, get_all_active_symbols, validate_all_data
 
-__all__ = ["DataPipelineOrchestrator", "JobResult", "JobType"]
+__all__ = [
+    "DataIntegrityError",
+    "DataPipelineOrchestrator",
+    "DataValidation",
+    "JobResult",
+    "JobType",
+    "PrerequisiteError",
+    "get_all_active_symbols",
+    "validate_all_data",
+]

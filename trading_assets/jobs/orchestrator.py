@@ -9,9 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from trading_assets.automation.jobs import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
 from trading_assets.collecting.progress import Progress
 from trading_assets.jobs.runner import RunReport, run_job
+from trading_assets.jobs.validation import DataIntegrityError, DataValidation, PrerequisiteError
+from trading_assets.monitoring.agenda import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
 from trading_assets.repositories import query
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
@@ -149,7 +150,10 @@ class DataPipelineOrchestrator:
         current, closed = calendar().current(now), calendar().last_closed(now)
         if current > calendar().current(system_clock()):
             raise ValueError(f"TRADING_ASSETS_NOW is {now:%Y-%m-%d %H:%M} UTC: session {current} has not begun yet on this machine's clock.")
-        config = _merged({name: {"symbols": names} for name in (*SNAPSHOTS, *BARS)}, options)
+        base: dict[str, dict[str, Any]] = {name: {"symbols": names} for name in (*SNAPSHOTS, *BARS)}
+        if self.settings.selection.given():
+            base["option_chains"]["selection"] = self.settings.selection.given()
+        config = _merged(base, options)
         for name in BARS:
             config[name].setdefault("lookback_days", lookback_days)
         if current == closed:
@@ -168,3 +172,6 @@ def _merged(base: Mapping[str, Mapping[str, Any]], more: Mapping[str, Mapping[st
     """Config by asset; values of `more` win."""
     names = {*base, *(more or {})}
     return {name: {**base.get(name, {}), **((more or {}).get(name, {}))} for name in names}
+
+
+__all__ = ["DataIntegrityError", "DataPipelineOrchestrator", "DataValidation", "JobResult", "JobType", "Operation", "PrerequisiteError"]

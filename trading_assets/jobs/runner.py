@@ -15,7 +15,7 @@ import dagster as dg
 from trading_assets.collecting.progress import Progress, Silent, listening
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.definitions import build_defs
-from trading_assets.jobs.abandoned import PROCESS_TAG, end_abandoned_runs, process_mark
+from trading_assets.resources.abandoned import PROCESS_TAG, end_abandoned_runs, process_mark
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings
 
@@ -84,7 +84,8 @@ def run_job(
 
     `steps` restricts the run to some of the job's assets. The report tells failures; nothing is raised for them.
     """
-    definitions = build_defs(**settings.model_dump(exclude={"data_dir_setting"}, exclude_none=True, mode="json"), data_dir=str(settings.data_dir))
+    given = settings.model_dump(exclude={"data_dir_setting", "selection"}, exclude_none=True, mode="json")
+    definitions = build_defs(**given, selection=settings.selection.given(), data_dir=str(settings.data_dir))
     found = definitions.resolve_job_def(job)
     where: dict[str, Any] = {"tags": {PROCESS_TAG: process_mark()}}
     if len(sessions) == 1:

@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from trading_assets.repositories.schemas import PLATFORM
+
 _INK = "#1f3a5f"
 
 
@@ -63,6 +65,26 @@ def smile_png(chain: pd.DataFrame, title: str) -> bytes:
     axes.set_title(title, loc="left")
     axes.set_xlabel("strike, dollars (dashed: the underlying)")
     return _png(figure, axes, "implied volatility, % a year")
+
+
+def metrics_png(table: pa.Table) -> bytes:
+    """Coverage and broken rules over time, from `quality_metrics` rows of one symbol (or of `*`): a line a dataset."""
+    frame = table.select(["measured_at", "metric", "about", "value"]).to_pandas().sort_values("measured_at")
+    figure = Figure(figsize=(9, 4.8), dpi=110)
+    share, failing = figure.subplots(2, 1, sharex=True)
+    datasets = sorted(set(frame["about"]) - {PLATFORM})
+    for number, dataset in enumerate(datasets):
+        colour = colormaps["viridis"](0.9 * number / max(1, len(datasets) - 1))
+        of_dataset = frame[frame["about"] == dataset]
+        complete = of_dataset[of_dataset["metric"] == "coverage_complete"]
+        share.plot(complete["measured_at"], complete["value"] * 100, marker="o", markersize=3, linewidth=1.2, color=colour, label=dataset)
+        errors = of_dataset[of_dataset["metric"] == "rows_failing_error"]
+        failing.plot(errors["measured_at"], errors["value"], marker="o", markersize=3, linewidth=1.2, color=colour)
+    if datasets:
+        share.legend(loc="lower left", frameon=False, fontsize=8, ncols=2)
+    share.set_title("Quality of the archive", loc="left")
+    share.set_ylabel("complete sessions, %")
+    return _png(figure, failing, "rows breaking ERROR rules", extra=[share])
 
 
 def _png(figure: Figure, axes: object, label: str, extra: list[object] | None = None) -> bytes:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +22,8 @@ from trading_assets.repositories.schemas import DATASETS, Dataset
 READ_ATTEMPTS = 5
 """DuckDB opens a file anew after reading its footer, so a query can meet a file that was replaced in between. That
 takes a writer within the same few milliseconds: five times in a row it does not happen."""
+
+T = TypeVar("T")
 
 _connections: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
 _guard = threading.Lock()
@@ -50,16 +52,24 @@ def query(data_dir: Path | str, sql: str, parameters: Sequence[Any] | Mapping[st
 
     Raises `duckdb.Error` for everything that is wrong with the query itself.
     """
+    return steadily(data_dir, lambda connection: _result(connection, sql, parameters))
+
+
+def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    """What `action` returns for a cursor of the lake; done again from its beginning when a file was replaced while it was read.
+
+    The cursor is the action's own, with the temporary tables it makes, and is closed at the end. Raises what the action raises.
+    """
     root = Path(data_dir).expanduser().absolute()
     with connect(root) as connection:
         for _ in range(READ_ATTEMPTS - 1):
             before = _fingerprint(root)
             try:
-                return _result(connection, sql, parameters)
+                return action(connection)
             except duckdb.Error:
                 if _fingerprint(root) == before:
                     raise
-        return _result(connection, sql, parameters)
+        return action(connection)
 
 
 def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.Table:

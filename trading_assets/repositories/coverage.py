@@ -68,6 +68,13 @@ class CoverageRepository:
         """
         return self._store.upsert(COVERAGE, table, wins=_never_weaker)
 
+    def reopen(self, table: pa.Table | pd.DataFrame) -> UpsertCounts:
+        """Record conditions that take the place of a `complete` as well: what was stored is withdrawn and is to be asked for again.
+
+        Raises `InvalidFrame` before anything is written.
+        """
+        return self._store.upsert(COVERAGE, table)
+
     def conditions(
         self,
         dataset: str,

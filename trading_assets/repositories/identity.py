@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.repositories.files import IDENTITY_FILE, leftovers, locked, replacing
-from trading_assets.repositories.schemas import DATASETS, SCHEMA_VERSION, Period
+from trading_assets.repositories.schemas import DATASETS, QUALITY_METRICS, SCHEMA_VERSION, Period
 
 
 class IdentityMismatch(ValueError):
@@ -63,8 +63,8 @@ class LakeIdentity:
                 )
 
     def _has_data(self) -> bool:
-        """Whether any dataset has a file."""
-        return any(file for name in DATASETS for file in (self._data_dir / name).rglob("*.parquet"))
+        """Whether any dataset of the broker's data has a file; measures of quality belong to nobody."""
+        return any(file for name in DATASETS.keys() - {QUALITY_METRICS.name} for file in (self._data_dir / name).rglob("*.parquet"))
 
     def periods(self) -> dict[str, Period]:
         """The pinned period of each dataset that was written so far."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 
 import numpy as np
@@ -139,6 +140,14 @@ def superseded_rows(dataset: Dataset, merged: Merge) -> pa.Table:
     losers = contiguous(pa.concat_tables([merged.rows.take(merged.losers[begin : begin + SLICE_ROWS]) for begin in slices]))
     winners = merged.rows.select(["collected_at", "request_id"]).take(pa.array(merged.winners))
     return pa.Table.from_arrays([*losers.columns, *winners.columns], schema=revisions_of(dataset).schema)
+
+
+def withdrawn_rows(dataset: Dataset, rows: pa.Table, at: datetime) -> pa.Table:
+    """Rows that leave without another in their place, in the columns of `revisions_of(dataset)`: superseded `at` that instant, by no request (0)."""
+    rows = contiguous(rows)
+    instants = pa.repeat(pa.scalar(at, INSTANT), rows.num_rows)
+    nobody = pa.repeat(pa.scalar(0, pa.int64()), rows.num_rows)
+    return pa.Table.from_arrays([*rows.columns, instants, nobody], schema=revisions_of(dataset).schema)
 
 
 def add_revisions(dataset: Dataset, stored: pa.Table, superseded: pa.Table) -> Merge:

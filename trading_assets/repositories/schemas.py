@@ -244,7 +244,7 @@ COVERAGE = Dataset(
         Column("con_id", pa.int64(), "Option contract id; 0 for the underlying"),
         SESSION,
         _text("condition", "complete, partial, no_trades, not_permitted, no_contract, error, expired_lost or pending"),
-        _text("reason", "One sentence; empty for complete"),
+        _text("reason", "One sentence; empty for what was collected"),
         Column("broker_code", pa.int32(), "The broker's error code", nullable=True),
         Column("retry_after", INSTANT, "Not to be asked again before; null: at any time, or never when settled", "UTC", nullable=True),
         COLLECTED_AT,
@@ -256,5 +256,30 @@ COVERAGE = Dataset(
     variant="dataset",
 )
 
-DATASETS: dict[str, Dataset] = {d.name: d for d in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, COVERAGE)}
+ALL_SYMBOLS = "*"
+"""The symbol of a measure of all symbols together. No symbol is written so (and ALL is one)."""
+
+PLATFORM = "platform"
+"""What a measure is about when it is about no dataset."""
+
+QUALITY_METRICS = Dataset(
+    name="quality_metrics",
+    description="Measures of the archive's quality over time: one row a measuring, metric, dataset and symbol.",
+    columns=(
+        Column("session", pa.date32(), "XNYS session that was current at the measuring", "exchange date"),
+        Column("measured_at", INSTANT, "When it was measured, by the platform's clock", "UTC"),
+        _text("metric", "What was measured, e.g. coverage_complete"),
+        _text("about", "Dataset the value speaks of, or `platform`"),
+        _text("symbol", "Symbol of the underlying; `*` for all together"),
+        _number("value", "The measured value", "see `unit`", nullable=False),
+        _text("unit", "Unit of the value"),
+        COLLECTED_AT,
+        REQUEST_ID,
+    ),
+    key=("measured_at", "metric", "about", "symbol"),
+    order=("metric", "about", "symbol", "measured_at"),
+    period=Period.MONTH,
+)
+
+DATASETS: dict[str, Dataset] = {d.name: d for d in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, COVERAGE, QUALITY_METRICS)}
 """All datasets by name."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,7 +30,7 @@ from trading_assets.repositories.files import (
     write_file,
 )
 from trading_assets.repositories.identity import LakeIdentity
-from trading_assets.repositories.merge import Wins, add_revisions, contiguous, later_answer_wins, merge, revisions_of, superseded_rows
+from trading_assets.repositories.merge import Wins, add_revisions, contiguous, later_answer_wins, merge, revisions_of, superseded_rows, withdrawn_rows
 from trading_assets.repositories.schemas import DATASETS, Dataset, Period
 from trading_assets.repositories.validation import validated
 
@@ -105,6 +106,44 @@ class ParquetStore:
                 return UpsertCounts(unchanged=merged.unchanged)
             write_file(path, dataset, merged.rows, merged.order)
         return UpsertCounts(merged.inserted, merged.updated, merged.unchanged, [f"{dataset.name}/{relative}"])
+
+    def withdraw(
+        self,
+        dataset: Dataset,
+        *,
+        where: pads.Expression,
+        at: datetime,
+        variants: Sequence[str] | None = None,
+        first: date | None = None,
+        last: date | None = None,
+    ) -> int:
+        """Take the rows of `where` (among those variants and sessions) out of the dataset; they move to its revisions. Returns how many.
+
+        `at` (an instant) becomes their `superseded_at`; no request superseded them, so `superseded_by` is 0. The revisions are
+        written first: killed after that, the file still holds the rows, and withdrawing again adds no second copy.
+        Raises `LakeBusy`.
+        """
+        if at.tzinfo is None:
+            raise ValueError(f"{at!r} has no time zone: give an instant with a zone, for example in UTC.")
+        condition = _between(where, first, last)
+        assert condition is not None
+        paths = self.files(dataset, variants=variants, first=first, last=last)
+        return sum(self._withdraw_from(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), condition, at) for path in paths)
+
+    def _withdraw_from(self, dataset: Dataset, relative: str, where: pads.Expression, at: datetime) -> int:
+        path = self.data_dir / dataset.name / relative
+        with locked(self.data_dir, f"{dataset.name}/{relative}"):
+            stored = self._stored(dataset, path)
+            gone = stored.filter(where)
+            if not gone.num_rows:
+                return 0
+            self._add_revisions(dataset, relative, withdrawn_rows(dataset, gone, at))
+            stays = contiguous(stored.filter(~where))
+            if stays.num_rows:
+                write_file(path, dataset, stays, np.arange(stays.num_rows))
+            else:
+                path.unlink()
+        return int(gone.num_rows)
 
     def _add_revisions(self, dataset: Dataset, relative: str, superseded: pa.Table) -> None:
         revisions = revisions_of(dataset)

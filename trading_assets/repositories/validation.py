@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from trading_assets.repositories.schemas import DATASETS, Column, Condition, Dataset
+from trading_assets.repositories.schemas import DATASETS, EQUITY_BARS, INSTANT, Column, Condition, Dataset
 from trading_assets.sessions import NEW_YORK, calendar
 
 NAMED_ROWS = 5
@@ -134,6 +134,8 @@ def _checks(dataset: Dataset, table: pa.Table, now: datetime | None) -> Iterator
     yield from _sessions(dataset, table, now)
     if "high" in dataset.schema.names:
         yield from _bars(table)
+    if dataset is EQUITY_BARS:
+        yield from _equity_bars(table)
 
 
 def _words(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
@@ -185,6 +187,20 @@ def _bars(table: pa.Table) -> Iterator[Check]:
         yield values < 0, f"a negative `{name}`"
     for name in ("volume", "wap", "bar_count"):
         yield _mask(pc.fill_null(pc.less(table[name], 0), False)), f"a negative `{name}`"
+
+
+def _equity_bars(table: pa.Table) -> Iterator[Check]:
+    """A share has a price, always; an option can be worthless. Bars are of regular hours, on half days until 13:00 New York."""
+    for name in ("open", "high", "low", "close"):
+        yield table[name].to_numpy() == 0, f"a `{name}` of zero"
+    xnys = calendar()
+    days = pc.dictionary_encode(table["session"].combine_chunks())
+    known = [day if xnys.is_session(day) else None for day in days.dictionary.to_pylist()]
+    opens = pa.array([xnys.opens_at(day) if day else None for day in known], INSTANT).take(days.indices)
+    closes = pa.array([xnys.closes_at(day) if day else None for day in known], INSTANT).take(days.indices)
+    start = table["start"].combine_chunks()
+    outside = pc.or_(pc.less(start, opens), pc.greater_equal(start, closes))
+    yield np.asarray(pc.fill_null(outside, False).to_numpy(zero_copy_only=False), dtype=bool), "a `start` outside the session's regular hours"
 
 
 def _in(column: pa.ChunkedArray, days: list[Any]) -> np.ndarray:

@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from trading_assets.collecting.archive import Archive
+from trading_assets.resources.abandoned import PROCESS_TAG, process_mark
 from trading_assets.settings import Settings
 
 
@@ -20,10 +21,20 @@ class ArchiveResource(dg.ConfigurableResource):
     )
     _archive: Archive | None = PrivateAttr(default=None)
 
+    def settings(self) -> Settings:
+        """The settings in force now."""
+        return Settings(**self.overrides)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Dagster calls this when a run begins: the run says which process works on it, so that another one can tell when it died."""
+        run = context.run
+        if run is not None and context.instance is not None and PROCESS_TAG not in run.tags:
+            context.instance.add_run_tags(run.run_id, {PROCESS_TAG: process_mark()})
+
     def open(self) -> Archive:
         """The archive, opened on first use and kept for the run."""
         if self._archive is None:
-            self._archive = Archive(Settings(**self.overrides))
+            self._archive = Archive(self.settings())
         return self._archive
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
 from trading_assets.repositories.store import UpsertCounts
+from trading_assets.resources.conditions import conditions_metadata
 
 ROWS_SHOWN = 20
 """Rows of a table in the event log: enough to recognise the data, small enough for hundreds of partitions."""
@@ -44,14 +45,16 @@ def materialization_metadata(archive: Archive, collected: Collected, counts: Ups
         metadata["snapshots_used"] = dg.MetadataValue.json(dict(sorted(report.snapshots_used.items())[-60:]))
     if report.notes:
         metadata["notes"] = "\n".join(report.notes[:50])
+    metadata |= conditions_metadata(archive, report, picture=True)
     if collected.table.num_rows:
-        metadata["last_rows"] = _table(collected.table.slice(max(0, collected.table.num_rows - ROWS_SHOWN)))
+        metadata["last_rows"] = plain_table(collected.table.slice(max(0, collected.table.num_rows - ROWS_SHOWN)))
         if len(report.sessions) > 1 and "close" in collected.table.column_names and collected.dataset.name == "equity_bars":
             metadata["picture"] = dg.MetadataValue.md(f"![closes](data:image/png;base64,{_closes_png(collected.table)})")
     return metadata
 
 
-def _table(rows: pa.Table) -> dg.MetadataValue:
+def plain_table(rows: pa.Table) -> dg.MetadataValue:
+    """Rows as a table of the UI; columns of words that nobody compares are left out, nothing stands for null."""
     shown = [name for name in rows.column_names if name not in ("request_id", "trading_hours", "liquid_hours", "valid_exchanges")]
     records = [{name: _plain(value) for name, value in row.items()} for row in rows.select(shown).to_pylist()]
     return dg.MetadataValue.table([dg.TableRecord(record) for record in records])

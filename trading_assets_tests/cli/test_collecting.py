@@ -51,7 +51,10 @@ def test_the_status_after_a_setup_is_well(desk: Desk, capsys: Output) -> None:
     found = document(capsys)
     assert found["wrong"] == []
     assert found["symbols"] == ["AAPL"]
-    assert found["requests_today"] > 0
+    assert found["requests"]["sent_today"] > 0
+    assert (found["broker"]["reachable"], found["broker"]["last_contact"]["error"]) == (True, "")
+    assert found["broker"]["identity"] == found["lake"]["identity"]
+    assert found["queue"] == {"queued": 0, "running": 0}
     assert {row["dataset"]: row["last"] for row in found["freshness"]} == dict.fromkeys(
         ("contracts", "option_chains", "equity_bars", "option_bars"), "2024-06-03"
     )

@@ -14,6 +14,7 @@ import pytest
 
 from trading_assets.cli.app import run
 from trading_assets.repositories import LakeIdentity
+from trading_assets.repositories.schemas import DATASETS
 from trading_assets.simulator import Simulator
 from trading_assets_tests.cli.conftest import Output, document
 
@@ -141,22 +142,23 @@ def test_the_status_of_an_empty_folder(folder: Path, capsys: Output) -> None:
     said = capsys.readouterr().out
     assert str(folder) in said
     assert "2024-06-03 20:30 UTC, session 2024-06-03" in said
+    assert "no Dagster instance yet" in said
     assert run(["status", "--json"]) == 0
     found = document(capsys)
-    assert found == {
-        "data_dir": str(folder),
-        "broker": "simulated",
+    assert (found["data_dir"], found["now"], found["session"]) == (str(folder), "2024-06-03T20:30:00+00:00", "2024-06-03")
+    assert found["lake"] == {
         "identity": None,
-        "now": "2024-06-03T20:30:00+00:00",
-        "session": "2024-06-03",
-        "breaker": "closed",
-        "requests_today": 0,
-        "requests_open": {},
-        "unapplied": 0,
-        "symbols": [],
-        "freshness": [],
-        "wrong": [],
+        "files": 0,
+        "rows": dict.fromkeys(DATASETS, 0),
+        "last_write": None,
     }
+    assert found["journal"] == {"open": 0, "unapplied": 0}
+    assert found["breaker"] == {"phase": "closed", "failures": 0, "opened_at": None}
+    assert (found["broker"]["endpoint"], found["broker"]["reachable"], found["broker"]["last_contact"]) == ("127.0.0.1:1", None, None)
+    assert found["requests"] == {"sent_today": 0, "by_kind": {}, "open": 0}
+    assert found["pacing"]["open_history_requests"] == {"limit": 49, "used": 0, "left": 49}
+    assert [found[name] for name in ("symbols", "freshness", "gaps", "wrong")] == [[], [], [], []]
+    assert (found["queue"], found["schedules"]) == (None, None)
 
 
 def test_the_status_names_what_an_active_symbol_lacks(small_lake: Path, capsys: Output) -> None:
@@ -164,11 +166,17 @@ def test_the_status_names_what_an_active_symbol_lacks(small_lake: Path, capsys: 
     capsys.readouterr()
     assert run(["status", "--json"]) == 1
     found = document(capsys)
-    assert found["wrong"][0] == "AAPL has no contracts: trading-assets setup AAPL"
+    assert found["wrong"][0].startswith("The broker cannot be reached: 127.0.0.1:1 does not accept a connection")
+    assert found["wrong"][1] == "AAPL has no contracts: trading-assets setup AAPL"
     assert [row["rows"] for row in found["freshness"]] == [0, 0, 4, 0]
     behind = found["freshness"][2]["behind"]
     assert f"AAPL: equity_bars is {behind} session(s) behind: trading-assets update AAPL" in found["wrong"]
     assert behind > 2000
+    assert found["freshness"][2]["conditions"] == {"pending": 30}
+    assert run(["status", "--no-probe"]) == 1
+    said = capsys.readouterr().out
+    assert "wrong AAPL has no contracts: trading-assets setup AAPL" in said
+    assert "not contacted yet" in said
 
 
 def test_a_query_prints_a_table_or_a_document(small_lake: Path, capsys: Output) -> None:
@@ -214,23 +222,36 @@ def test_a_query_over_an_empty_folder_has_columns_and_no_rows(folder: Path, caps
 
 
 def test_the_coverage_says_what_there_is_and_why_not(small_lake: Path, capsys: Output) -> None:
-    assert run(["coverage", "--json"]) == 0
+    assert run(["coverage", "--to", "2015-12-24", "--json"]) == 0
     rows = document(capsys)
     assert [(row["symbol"], row["condition"], row["sessions"]) for row in rows] == [
         ("AAPL", "complete", 4),
         ("IBM", "error", 1),
+        ("IBM", "pending", 3),
         ("SPY", "complete", 4),
     ]
     assert (rows[1]["reason"], rows[1]["broker_code"]) == ("The broker did not answer.", 162)
+    assert rows[2]["reason"] == "Not collected yet."
     assert run(["coverage", "aapl", "--dataset", "equity_bars", "--from", "2015-12-22", "--to", "2015-12-23", "--json"]) == 0
     (row,) = document(capsys)
     assert (row["first"], row["last"], row["sessions"], row["bar_size"]) == ("2015-12-22", "2015-12-23", 2, "1 day")
+    assert run(["coverage", "aapl", "--from", "2015-12-22", "--to", "2015-12-23", "--by-session", "--json"]) == 0
+    assert [(row["session"], row["condition"]) for row in document(capsys)] == [("2015-12-22", "complete"), ("2015-12-23", "complete")]
     assert run(["coverage", "IBM"]) == 0
     assert "The broker did not answer." in capsys.readouterr().out
     assert run(["coverage", "TSLA"]) == 0
     assert capsys.readouterr().out == "No coverage is recorded for that.\n"
     assert run(["coverage", "TSLA", "--json"]) == 0
     assert document(capsys) == []
+    assert run(["coverage", "--dataset", "bars"]) == 2
+    assert "choose one of contracts, option_chains, equity_bars, option_bars" in capsys.readouterr().err
+
+
+def test_the_coverage_is_drawn(small_lake: Path, capsys: Output, tmp_path: Path) -> None:
+    picture = tmp_path / "coverage.png"
+    assert run(["coverage", "--to", "2016-01-08", "--picture", str(picture)]) == 0
+    assert f"The picture is in {picture}." in " ".join(capsys.readouterr().out.split("\n"))
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 # --- serving ----------------------------------------------------------------------------------------------------------

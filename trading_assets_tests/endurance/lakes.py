@@ -17,7 +17,7 @@ from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.repositories import LakeBusy, ParquetStore
 from trading_assets.repositories.files import LOCKS, locked
 from trading_assets.repositories.merge import revisions_of
-from trading_assets.repositories.schemas import COVERAGE, DATASETS
+from trading_assets.repositories.schemas import COVERAGE, DATASETS, QUALITY_METRICS
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings
 from trading_assets.simulator.counters import LoggedRequest
@@ -34,7 +34,7 @@ _KINDS = {
     "bars": "historical_data",
 }
 
-ASSETS = tuple(name for name in DATASETS if name != COVERAGE.name)
+ASSETS = tuple(name for name in DATASETS if name not in (COVERAGE.name, QUALITY_METRICS.name))
 
 
 def contents(folder: Path) -> dict[str, pa.Table]:

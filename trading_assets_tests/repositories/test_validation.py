@@ -30,6 +30,9 @@ impossible: list[tuple[dict[str, Any], str]] = [
     ({"high": 99.5}, "1 row has a high below the open or the close: row 1"),
     ({"low": 100.5}, "1 row has a low above the open or the close: row 1"),
     ({"open": -1.0, "low": -1.0}, "1 row has a negative `open`: row 1"),
+    ({"open": 0.0, "low": 0.0}, "1 row has a `open` of zero: row 1"),
+    ({"start": datetime(2015, 12, 24, 18, 0, tzinfo=UTC)}, "1 row has a `start` outside the session's regular hours: row 1"),
+    ({"start": datetime(2015, 12, 24, 14, 29, tzinfo=UTC)}, "1 row has a `start` outside the session's regular hours: row 1"),
     ({"volume": -1.0}, "1 row has a negative `volume`: row 1"),
     ({"wap": -0.5}, "1 row has a negative `wap`: row 1"),
     ({"bar_count": -1}, "1 row has a negative `bar_count`: row 1"),
@@ -166,7 +169,7 @@ prices = st.floats(-5, 200, width=32)
 @settings(max_examples=150, deadline=None)
 @given(prices, prices, prices, prices, st.floats(-3, 1e9))
 def test_exactly_the_possible_bars_are_taken(first: float, high: float, low: float, last: float, volume: float) -> None:
-    possible = low <= min(first, last) and max(first, last) <= high and low >= 0 and volume >= 0
+    possible = low <= min(first, last) and max(first, last) <= high and low > 0 and volume >= 0
     frame = table(EQUITY_BARS, [bar(DAY, open=first, high=high, low=low, close=last, volume=volume)])
     if possible:
         assert validated(EQUITY_BARS, frame).num_rows == 1

@@ -29,7 +29,8 @@ from trading_assets.broker.requests import BarsRequest, Instrument
 from trading_assets.collecting.decode.tables import empty, from_columns, from_rows, last_of_key, stamp
 from trading_assets.planning.bars import LostOption
 from trading_assets.planning.selection import parse_day
-from trading_assets.repositories.schemas import COVERAGE, INSTANT, OPTION_BARS, Condition
+from trading_assets.repositories.conditions_sql import carried_contract, missed_snapshot
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, INSTANT, OPTION_BARS, Condition
 from trading_assets.sessions import SessionCalendar, session_date
 
 RECENT = timedelta(days=7)
@@ -156,6 +157,22 @@ def snapshot_coverage(
             finding = _failure(outcome, now, retry_days)
         code = None if finding.condition is Condition.COMPLETE else outcome.code
         rows.append(_row(dataset, "", symbol, 0, session, finding, now, code, (request_ids or {}).get(symbol, 0)))
+    return from_rows(COVERAGE, rows)
+
+
+def missed_snapshot_coverage(dataset: str, missed: Mapping[str, Iterable[date]], now: datetime) -> pa.Table:
+    """Rows of `coverage` for past sessions of which no snapshot was taken, by symbol. No request was made: `request_id` is 0.
+
+    A chain is `expired_lost`. Contract details are `complete`, carried: those of the sessions beside say the same, nothing is lost.
+    """
+    rows = []
+    for symbol in sorted(missed):
+        for session in missed[symbol]:
+            if dataset == CONTRACTS.name:
+                finding = _Finding(Condition.COMPLETE, carried_contract(session.isoformat()))
+            else:
+                finding = _Finding(Condition.EXPIRED_LOST, missed_snapshot(session.isoformat()))
+            rows.append(_row(dataset, "", symbol, 0, session, finding, now))
     return from_rows(COVERAGE, rows)
 
 

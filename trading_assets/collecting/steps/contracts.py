@@ -11,10 +11,12 @@ import pyarrow as pa
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import carry_contracts, contract_rows, snapshot_coverage
+from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.common import refusals, rows_by_symbol, without_echoes
+from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.planning.contracts import ContractsPlan, plan_contracts
-from trading_assets.repositories.schemas import CONTRACTS
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
 from trading_assets.universe import UniverseEntry
 
 
@@ -41,7 +43,10 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
     _tell_misfits(report, {result.request.symbol for result in results if result.payload}, fresh)
     carried = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in plan.carried}
     ids = {result.request_id for result in [*late, *results]}
-    return Collected(CONTRACTS, table, _coverage(archive, session, carried, [*late, *results], now), sorted(ids), report, now)
+    asked = {result.request.symbol for result in results}
+    missed = missed_snapshots(archive, CONTRACTS, {*carried, *asked}, session)
+    told = last_of_key(pa.concat_tables([missed, _coverage(archive, session, carried, [*late, *results], now)]), COVERAGE.key)
+    return Collected(CONTRACTS, table, told, sorted(ids), report, now)
 
 
 def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], results: Sequence[Result], now: datetime) -> pa.Table:

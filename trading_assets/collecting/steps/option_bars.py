@@ -33,6 +33,7 @@ from trading_assets.repositories.option_chains import choose_snapshot
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
+from trading_assets.validation import blocked
 
 
 def collect_option_bars(
@@ -49,8 +50,8 @@ def collect_option_bars(
 ) -> Collected:
     """Bars of `sessions` (those closed by now) for the contracts selected in the snapshot that answers for each session.
 
-    A symbol without contract, chain or equity bars costs no request and is reported. `8 hours` bars are also aggregated
-    into `1 day` bars by session. Contracts that expired before they were collected are recorded as lost.
+    A symbol without contract, chain or equity bars, or with one that violates a rule that blocks, costs no request and is
+    reported. `8 hours` bars are also aggregated into `1 day` bars by session. Contracts that expired before they were collected are recorded as lost.
     Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
@@ -105,6 +106,7 @@ def _ready(
     with_bars = equity.stored_sessions(symbols)
     optionless = without_options(archive, symbols) & set(underlyings) - set(listed)
     tell_without_options(report, optionless)
+    wrong = blocked(archive.settings, (CONTRACTS.name, OPTION_CHAINS.name, EQUITY_BARS.name), symbols, first=min(sessions), last=max(sessions))
     ready = []
     for symbol in [symbol for symbol in symbols if symbol not in optionless]:
         if symbol not in underlyings:
@@ -114,6 +116,8 @@ def _ready(
             report.violation(symbol, sentence)
         elif (symbol, 0) not in collected and symbol not in with_bars:
             report.violation(symbol, missing_prerequisite(EQUITY_BARS.name, symbol))
+        elif symbol in wrong:
+            report.violation(symbol, wrong[symbol])
         else:
             ready.append(symbol)
     return ready

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.requests import Instrument, OptionListingRequest, QuoteRequest
+from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import (
     carry_listing,
@@ -23,6 +23,7 @@ from trading_assets.collecting.decode import (
     with_quotes,
     with_selection,
 )
+from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.common import (
     Ask,
@@ -34,9 +35,11 @@ from trading_assets.collecting.steps.common import (
     without_echoes,
     without_options,
 )
+from trading_assets.collecting.steps.interrupted_chains import interrupted_chains, stored_answers
+from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
 from trading_assets.planning.selection import SelectionRules, select_contracts
-from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_CHAINS, Condition
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_CHAINS, Condition
 from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
 
@@ -65,28 +68,31 @@ def collect_option_chains(
     contracts: DatasetView,
     rules: SelectionRules,
     refresh: bool = False,
+    requote_after: timedelta | None = None,
     run_id: str = "",
 ) -> Collected:
     """The chain of `session` (the current one) for every symbol that has a contract and no complete snapshot yet.
 
     In order: what is listed (parameters), new expiries (listings), the underlying's price, the selected contracts'
-    quotes; each is asked for all symbols at once. A symbol that fails leaves the others alone.
+    quotes; each is asked for all symbols at once. A symbol that fails leaves the others alone. With `requote_after` a
+    complete snapshot of the session whose quotes are older than that has its selected contracts quoted again.
     Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
+    quoted_since = now - requote_after if requote_after is not None else None
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(OPTION_CHAINS.name, session, sessions=[session], symbols=symbols)
     underlyings = known_underlyings(archive, contracts, symbols)
     for symbol in sorted(set(symbols) - set(underlyings)):
         report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
     ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
-    interrupted = _interrupted(archive, session, underlyings)
+    interrupted = interrupted_chains(archive, session, underlyings)
 
     results: list[Result] = []
-    chains, outcomes = _parameters(archive, ask, underlyings, session, report, results, refresh)
+    chains, outcomes = _parameters(archive, ask, underlyings, session, report, results, refresh, quoted_since)
     plans = _list(archive, ask, chains, outcomes, session, rules, results, refresh)
     _select(archive, ask, chains, outcomes, session, rules, results, report)
-    _quote(archive, ask, chains, session, results)
+    _quote(archive, ask, chains, session, results, quoted_since)
 
     report.notes += [f"{plan.symbol}: {plan.reason}" for plan in plans]
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
@@ -103,8 +109,11 @@ def collect_option_chains(
         partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
         request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
     )
-    ids = {result.request_id for result in results} | interrupted.request_ids | _stored(archive, session, symbols)
-    return Collected(OPTION_CHAINS, table, pa.concat_tables([coverage, interrupted.coverage]), sorted(ids), report, now)
+    ids = {result.request_id for result in results} | interrupted.request_ids | stored_answers(archive, session, symbols)
+    missed = missed_snapshots(archive, OPTION_CHAINS, outcomes, session)
+    # What an interrupted run left comes last: of a session that was half taken it says more than that it was missed.
+    told = last_of_key(pa.concat_tables([missed, coverage, interrupted.coverage]), COVERAGE.key)
+    return Collected(OPTION_CHAINS, table, told, sorted(ids), report, now)
 
 
 def _parameters(
@@ -115,17 +124,20 @@ def _parameters(
     report: CollectionReport,
     results: list[Result],
     refresh: bool,
+    quoted_since: datetime | None,
 ) -> tuple[dict[str, _Chain], dict[str, Outcome]]:
     """Ask what is listed, for symbols without a complete snapshot of the session; chains of those that answered."""
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", list(underlyings), session, session).to_pylist()
     stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=list(underlyings), columns=["symbol"])["symbol"].unique().to_pylist()
     done = set() if refresh else {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE} & set(stored)
+    outdated = _quoted_before(archive, done, session, quoted_since)
+    done -= outdated
     refused = {} if refresh else refusals(archive, OPTION_CHAINS, sorted(set(underlyings) - done), archive.now)
     optionless = without_options(archive, sorted(refused))
     tell_without_options(report, optionless)
     for symbol in sorted(set(refused) - optionless):
         report.problems.append(Problem(ProblemKind.FAILED, symbol, "option_parameters", refused[symbol]))
-    resumed = {} if refresh else _resumed(archive, underlyings, session, known)
+    resumed = {} if refresh else _resumed(archive, underlyings, session, known, outdated)
     answers = ask(plan_parameters(underlyings.values(), session, settled=done | set(refused) | set(resumed)))
     results += without_echoes(answers)
     parameters = option_parameters(results)
@@ -138,9 +150,22 @@ def _parameters(
     return chains | resumed, outcomes
 
 
-def _resumed(archive: Archive, underlyings: Mapping[str, Instrument], session: date, known: Sequence[Mapping[str, object]]) -> dict[str, _Chain]:
-    """Chains of this very session that lack nothing but quotes: their listing and selection stand, nothing of it is asked again."""
+def _quoted_before(archive: Archive, symbols: Iterable[str], session: date, instant: datetime | None) -> set[str]:
+    """Symbols whose newest quote of the session was taken before `instant`; none when it is None."""
+    if instant is None:
+        return set()
+    columns = ["symbol", "quoted_at"]
+    rows = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=sorted(symbols), columns=columns, where="quoted_at is not null")
+    newest = rows.group_by("symbol").aggregate([("quoted_at", "max")])
+    return {symbol for symbol, at in zip(newest["symbol"].to_pylist(), newest["quoted_at_max"].to_pylist(), strict=True) if at < instant}
+
+
+def _resumed(
+    archive: Archive, underlyings: Mapping[str, Instrument], session: date, known: Sequence[Mapping[str, object]], outdated: set[str]
+) -> dict[str, _Chain]:
+    """Chains of this very session that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is asked again."""
     partial = [row["symbol"] for row in known if row["condition"] == Condition.PARTIAL and _LISTING_FAILED not in str(row["reason"])]
+    partial += sorted(outdated)
     stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=[str(symbol) for symbol in partial]).cast(OPTION_CHAINS.schema)
     chains = {}
     for symbol in stored["symbol"].unique().to_pylist():
@@ -218,10 +243,14 @@ def _select(
         chain.table = with_selection(chain.table, chain.selected)
 
 
-def _quote(archive: Archive, ask: Ask, chains: Mapping[str, _Chain], session: date, results: list[Result]) -> None:
-    """Quote the selected contracts that have no quote of this session yet, of all symbols those that expire first."""
+def _quote(
+    archive: Archive, ask: Ask, chains: Mapping[str, _Chain], session: date, results: list[Result], quoted_since: datetime | None = None
+) -> None:
+    """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols those that expire first."""
     for chain in chains.values():
         kept = chain.last.filter(pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], _SETTLED_QUOTES)))
+        if quoted_since is not None:
+            kept = kept.filter(pc.greater_equal(kept["quoted_at"], pa.scalar(quoted_since, kept["quoted_at"].type)))
         chain.quoted = set(kept["con_id"].to_pylist()) & set(chain.table["con_id"].to_pylist())
         kept = kept.filter(pc.is_in(kept["con_id"], pa.array(sorted(chain.quoted), pa.int64())))
         others = chain.table.filter(pc.invert(pc.is_in(chain.table["con_id"], pa.array(sorted(chain.quoted), pa.int64()))))
@@ -240,8 +269,10 @@ def _quote(archive: Archive, ask: Ask, chains: Mapping[str, _Chain], session: da
         by_symbol[answer.request.symbol].append(answer)
     for symbol, chain in chains.items():
         ours = chain.table.filter(pc.invert(pc.is_in(chain.table["con_id"], stored)))  # the others stand in the lake with their quotes
-        chain.table = with_quotes(ours, by_symbol[symbol], stamped=archive.settings.now)
         failed = [r for r in by_symbol[symbol] if r.outcome.kind not in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY)]
+        earlier = set(ours.filter(pc.is_in(ours["quote_outcome"], _SETTLED_QUOTES))["con_id"].to_pylist())
+        kept = {id(r) for r in failed if r.request.instrument.con_id in earlier}  # an older quote is better than none
+        chain.table = with_quotes(ours, [r for r in by_symbol[symbol] if id(r) not in kept], stamped=archive.settings.now)
         if failed:
             first = failed[0].outcome
             chain.lacking.append(f"{len(failed)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}")
@@ -268,59 +299,6 @@ def _cost_from_nothing(archive: Archive, session: date, symbols: Iterable[str], 
     rows = pa.concat_tables([stored, *(chain.table.select(columns) for chain in chains.values())], promote_options="permissive")
     found = rows.group_by("symbol").aggregate([("last_trade", "count_distinct"), ("selected", "sum")])
     return 2 * found.num_rows + sum(found["last_trade_count_distinct"].to_pylist()) + sum(found["selected_sum"].to_pylist())
-
-
-@dataclass(frozen=True)
-class _Interrupted:
-    """What interrupted runs of earlier sessions left in the journal, as rows."""
-
-    table: pa.Table
-    coverage: pa.Table
-    request_ids: set[int]
-
-
-def _interrupted(archive: Archive, session: date, underlyings: Mapping[str, Instrument]) -> _Interrupted:
-    """Answers of earlier sessions that never reached the lake: those snapshots cannot be taken again, so what came of them is kept."""
-    left = [result for result in archive.journal.unapplied([OPTION_CHAINS.name]) if result.request.session < session]
-    groups: dict[tuple[date, str], list[Result]] = defaultdict(list)
-    for result in left:
-        groups[result.request.session, result.request.symbol].append(result)
-    view = archive.view(OPTION_CHAINS)
-    under_con_ids = {symbol: underlying.con_id for symbol, underlying in underlyings.items()}
-    tables, coverages = [OPTION_CHAINS.schema.empty_table()], [snapshot_coverage(OPTION_CHAINS.name, session, {}, archive.now)]
-    for (then, symbol), results in sorted(groups.items()):
-        if _complete(archive, [symbol], then):
-            continue  # it is all stored; the run died before it could tell the journal
-        earlier = view.as_of([symbol], then)
-        if earlier.num_rows and earlier["session"][0].as_py() > then:
-            earlier = earlier.slice(0, 0)
-        listings = [r.request.instrument.last_trade for r in results if isinstance(r.request, OptionListingRequest)]
-        carried = sorted(set(earlier["last_trade"].to_pylist()) - set(listings)) if earlier.num_rows else []
-        alive = [day for day in carried if day >= f"{then:%Y%m%d}"]
-        table = pa.concat_tables([listing_rows(results, under_con_ids), carry_listing(earlier, alive, then, symbol=symbol)])
-        quotes = [r for r in results if isinstance(r.request, QuoteRequest) and r.request.instrument.sec_type == "OPT"]
-        chosen = {r.request.instrument.con_id for r in quotes} & set(table["con_id"].to_pylist())
-        tables.append(with_quotes(with_selection(table, chosen), quotes))
-        reason = {symbol: "The run of that session was interrupted; this is what had come."}
-        coverages.append(snapshot_coverage(OPTION_CHAINS.name, then, {symbol: Outcome(OutcomeKind.COMPLETE)}, _moment(results), partial=reason))
-    return _Interrupted(pa.concat_tables(tables), pa.concat_tables(coverages), {result.request_id for result in left})
-
-
-def _complete(archive: Archive, symbols: Sequence[str], session: date) -> set[str]:
-    """The symbols whose chain of the session lacks nothing, by what is recorded."""
-    rows = archive.coverage.conditions(OPTION_CHAINS.name, "", symbols, session, session).to_pylist()
-    return {row["symbol"] for row in rows if row["condition"] == Condition.COMPLETE}
-
-
-def _stored(archive: Archive, session: date, symbols: Sequence[str]) -> set[int]:
-    """Answers whose chain is complete in the lake: their run died between the write and telling the journal so."""
-    waiting = [result for result in archive.journal.unapplied([OPTION_CHAINS.name], symbols) if result.request.session == session]
-    complete = _complete(archive, symbols, session) if waiting else set()
-    return {result.request_id for result in waiting if result.request.symbol in complete}
-
-
-def _moment(results: Sequence[Result]) -> datetime:
-    return max(result.finished_at for result in results)
 
 
 def _with_known_open_interest(chain: _Chain) -> pa.Table:

@@ -1,0 +1,42 @@
+"""The `quality_metrics` asset."""
+
+import base64
+
+import dagster as dg
+
+from trading_assets.monitoring.metrics import metric_history
+from trading_assets.monitoring.pictures import metrics_png
+from trading_assets.monitoring.quality import DataQualityMonitor
+from trading_assets.repositories.schemas import ALL_SYMBOLS
+from trading_assets.resources.archive import ArchiveResource
+from trading_assets.validation import DATASETS
+
+TROUBLES_SHOWN = 50
+"""Sentences in the metadata; the alerts hold all."""
+
+
+@dg.asset(
+    deps=list(DATASETS),
+    group_name="monitoring",
+    kinds={"parquet"},
+    owners=["team:trading-assets"],
+    code_version="1",
+)
+def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
+    """How good the archive is, measured every hour: coverage, violations of the rules, what needs a person. Kept over time."""
+    monitor = DataQualityMonitor(archive.settings())
+    report = monitor.generate_quality_report()
+    monitor.log_quality_metrics(report)
+    picture = base64.b64encode(metrics_png(metric_history(monitor.settings.data_dir))).decode()
+    told = report.as_dict()
+    return dg.MaterializeResult(
+        metadata={
+            "critical_issues": report.has_critical_issues(),
+            "window": f"{report.first} to {report.last}",
+            "rules_failing": dg.MetadataValue.json({result.rule.name: result.failed for result in report.failing()}),
+            "needs_a_person": dg.MetadataValue.json([str(trouble.reason) for trouble in report.troubles][:TROUBLES_SHOWN]),
+            "conditions": dg.MetadataValue.json(told["conditions"]),
+            "metrics": dg.MetadataValue.json({f"{m.metric} {m.about}": m.value for m in report.metrics if m.symbol == ALL_SYMBOLS}),
+            "picture": dg.MetadataValue.md(f"![quality over time](data:image/png;base64,{picture})"),
+        }
+    )

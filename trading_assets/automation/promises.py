@@ -1,0 +1,85 @@
+"""Broken promises that only Dagster's own records show: runs that failed, sessions whose scheduled run never came.
+
+Failed checks, stale data, the breaker and the broker are seen in the state database and the lake (`monitoring.watch`).
+"""
+
+from datetime import datetime, timedelta
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
+
+from trading_assets.monitoring.alerts import AlertType, Trouble
+from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, clock_time, due_at, latest_due
+from trading_assets.repositories import query
+from trading_assets.sessions import calendar
+from trading_assets.settings import Settings, system_clock
+from trading_assets.universe import Universe
+
+REMEMBERED = timedelta(days=7)
+"""How long a failed run that nothing followed is told of."""
+
+RUNS_READ = 300
+"""Runs looked at, the latest first: a week of the platform's own is about 200."""
+
+GRACE = timedelta(minutes=30)
+"""A scheduled run may be this late: ticks come every five minutes, and a run may wait for another one."""
+
+SESSIONS_BACK = 5
+"""Sessions whose scheduled runs are looked for; older ones are told by coverage alone."""
+
+_ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
+
+_DATASET = {DAILY_SNAPSHOT: "option_chains", DAILY_BARS: "equity_bars"}
+
+
+def failed_runs(instance: dg.DagsterInstance) -> list[Trouble]:
+    """Jobs whose latest ended run of the last days failed, each with the sentence of the step that failed."""
+    recent = RunsFilter(statuses=_ENDED, updated_after=system_clock() - REMEMBERED)
+    latest: dict[str, DagsterRun] = {}
+    for record in instance.get_run_records(recent, limit=RUNS_READ):
+        latest.setdefault(record.dagster_run.job_name, record.dagster_run)
+    failed = (run for run in latest.values() if run.status is DagsterRunStatus.FAILURE)
+    return [Trouble(AlertType.RUN_FAILED, run.job_name, f"Run {run.run_id[:8]} failed: {failure_sentence(instance, run)}") for run in failed]
+
+
+def failure_sentence(instance: dg.DagsterInstance, run: DagsterRun) -> str:
+    """What the first failed step of a run said, or the run itself."""
+    for kind in (DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE):
+        for record in instance.get_records_for_run(run.run_id, of_type=kind, limit=1).records:
+            event = record.event_log_entry.dagster_event
+            data = event.event_specific_data if event is not None else None
+            given = getattr(data, "user_failure_data", None)
+            if given is not None and given.description:
+                return str(given.description)
+            error = getattr(data, "error", None)
+            if error is not None:
+                return str((error.cause or error).message).strip()
+            if event is not None and event.message:
+                return event.message
+    return "Dagster gives no reason."
+
+
+def missed_schedules(settings: Settings, now: datetime) -> list[Trouble]:
+    """Schedules that left no trace of a session whose time has come: neither rows nor a recorded reason, for some active symbol."""
+    added = {entry.symbol: entry.added_at for entry in Universe(settings.state_url).entries()}
+    if not added:
+        return []
+    xnys = calendar()
+    found = []
+    for schedule, dataset in _DATASET.items():
+        last = latest_due(schedule, settings, xnys, now - GRACE)
+        sessions = xnys.sessions(xnys.previous(last, SESSIONS_BACK - 1), last)
+        rows = query(
+            settings.data_dir,
+            "select distinct symbol, session from coverage where dataset = ? and con_id = 0 and session >= ?",
+            [dataset, sessions[0]],
+        )
+        known = set(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), strict=True))
+        for session in sessions:
+            due = due_at(schedule, settings, xnys, session)
+            silent = sorted(symbol for symbol, since in added.items() if since <= due and (symbol, session) not in known)
+            if silent:
+                shown = ", ".join(silent[:5]) + (f" and {len(silent) - 5} more" if len(silent) > 5 else "")
+                reason = f"Nothing was collected of session {session} for {shown}; it was due on {clock_time(due)}."
+                found.append(Trouble(AlertType.SCHEDULE_MISSED, f"{schedule} {session}", reason))
+    return found

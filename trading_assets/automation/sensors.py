@@ -1,0 +1,77 @@
+"""The sensors: stale chains, gaps, new symbols, and what a person must be told.
+
+They read the lake and the state database, never the broker; what is to be done is said by `monitoring.agenda`, that it is
+started once by `automation.once`. The alerts sensor starts no run: it compares what is wrong now with what was told.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import dagster as dg
+
+from trading_assets.automation.once import request_of
+from trading_assets.automation.promises import failed_runs, missed_schedules
+from trading_assets.monitoring import agenda
+from trading_assets.monitoring.agenda import Ask, Wait
+from trading_assets.monitoring.alerts import Alerts, AlertType, deliver
+from trading_assets.monitoring.watch import troubles
+from trading_assets.resources.archive import ArchiveResource
+from trading_assets.settings import Settings
+
+LOOK_SECONDS = 60
+"""Seconds between two looks of the sensors that start runs: nothing they wait for is decided faster."""
+
+ALERT_SECONDS = 30
+"""Seconds between two looks of the alerts: how late a person may be told."""
+
+
+def _sensor(name: str, job: str, decide: Callable[[Settings, datetime], Ask | Wait], description: str) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=name,
+        job_name=job,
+        minimum_interval_seconds=LOOK_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=description,
+    )
+    def sensing(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.RunRequest | dg.SkipReason:
+        settings = archive.settings()
+        return request_of(context, settings, decide(settings, settings.clock()))
+
+    return sensing
+
+
+stale_chains = _sensor(
+    "stale_chains",
+    "snapshot",
+    agenda.stale_chains,
+    "Refreshes today's snapshot of symbols whose newest chain is older than a day (settings: stale_chain_hours) while a session has begun since.",
+)
+
+gaps = _sensor(
+    "gaps",
+    "backfill_bars",
+    agenda.gaps,
+    "Fills closed sessions that are missing, contracts that expire first before all others, within a budget (settings: gap_request_budget).",
+)
+
+new_symbols = _sensor("new_symbols", "setup_symbol", agenda.new_symbols, "Sets up symbols that were added to the universe.")
+
+
+@dg.sensor(
+    name="alerts",
+    minimum_interval_seconds=ALERT_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells a person once when something needs them and once when it is over: failed runs and checks, missed schedules, the broker.",
+)
+def alerts(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.SkipReason:
+    """Compare what is wrong now with the open alerts, and send what is new, due again or over."""
+    settings = archive.settings()
+    now = settings.clock()
+    wrong = troubles(settings, now=now, runs=failed_runs(context.instance), schedules=missed_schedules(settings, now))
+    changes = Alerts(settings).reconcile(wrong, types=list(AlertType), now=now)
+    sent = deliver(settings, now)
+    counts = f"opened {len(changes.opened)}, reminded {len(changes.reminded)}, cleared {len(changes.cleared)}"
+    return dg.SkipReason(f"{len(wrong)} thing(s) need a person; {counts}; messages sent {sent.sent}, failed {sent.failed}.")
+
+
+ALL_SENSORS = (stale_chains, gaps, new_symbols, alerts)

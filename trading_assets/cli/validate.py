@@ -1,0 +1,118 @@
+"""Commands that judge the lake: `validate` runs the rules, `review` decides about bars held for a person. Neither connects to a broker."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trading_assets.cli.output import Failed, as_json, console, table_of
+from trading_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from trading_assets.validation import RuleResult
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
+Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Session of the held bar.")]
+
+ROWS_PRINTED = 5
+"""Rows printed of a failing rule; `--json` gives more."""
+
+review_app = typer.Typer(help="Bars held for a person: accept them as real, or have them withdrawn and asked for again.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(validate)
+    app.add_typer(review_app, name="review")
+
+
+def validate(
+    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; none: the whole lake and the active symbols.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="contracts, option_chains, equity_bars or option_bars; may be repeated.")] = None,
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
+    as_document: Json = False,
+) -> int:
+    """Run the validation rules over the lake; exit code 1 when a rule of severity error fails, warnings are told only."""
+    from trading_assets.universe import normalize
+    from trading_assets.validation import Scope
+    from trading_assets.validation import validate as run
+
+    names = tuple(dict.fromkeys(normalize(symbol) for symbol in symbols)) if symbols else None
+    scope = Scope(names, first.date() if first else None, last.date() if last else None)
+    report = run(Settings(), scope, datasets=dataset)
+    if as_document:
+        as_json(report.as_dict())
+        return 0 if report.passed else 1
+    examined = [result for result in report.results if result.examined]
+    rows = [
+        {
+            "rule": result.rule.name,
+            "dataset": result.rule.dataset,
+            "severity": str(result.rule.severity),
+            "examined": result.examined,
+            "failed": result.failed,
+            "symbols": len(result.symbols),
+        }
+        for result in examined
+    ]
+    console.print(table_of(rows, ["rule", "dataset", "severity", "examined", "failed", "symbols"]) if rows else "There is nothing to examine.")
+    for result in report.failing():
+        _tell(result)
+    return 0 if report.passed else 1
+
+
+def _tell(result: RuleResult) -> None:
+    colour = "red" if result.rule.severity == "error" else "yellow"
+    console.print(f"\n[{colour}]{result.rule.severity}[/] {result.sentence()}", soft_wrap=True)
+    console.print(table_of(result.rows.slice(0, ROWS_PRINTED).to_pylist(), result.rows.column_names))
+
+
+@review_app.command("list")
+def review_list(
+    everything: Annotated[bool, typer.Option("--all", help="Also the bars that were decided.")] = False,
+    as_document: Json = False,
+) -> int:
+    """The bars held for review, each with its close, the close before, its move (log return) and the series' average move."""
+    from trading_assets.validation import Reviews, Verdict
+
+    held = Reviews(Settings()).held(None if everything else Verdict.PENDING)
+    if as_document:
+        as_json([asdict(review) for review in held])
+    elif not held:
+        console.print("No bar is held for review.")
+    else:
+        rows = [{**review.example, **asdict(review)} for review in held]
+        console.print(table_of(rows, ["symbol", "session", "bar_size", "previous", "close", "move", "average", "rule", "verdict"]))
+    return 0
+
+
+@review_app.command("accept")
+def review_accept(symbol: Annotated[str, typer.Argument(help="Symbol of the held bar.")], session: Day) -> int:
+    """The bar is real: it passes from now on, until its value changes."""
+    from trading_assets.universe import normalize
+    from trading_assets.validation import NoReview, Reviews
+
+    try:
+        Reviews(Settings()).accept(normalize(symbol), session.date())
+    except NoReview as error:
+        raise Failed(str(error)) from error
+    console.print(f"Accepted: the bar of {symbol.upper()} in session {session.date()} is real.")
+    return 0
+
+
+@review_app.command("reject")
+def review_reject(symbol: Annotated[str, typer.Argument(help="Symbol of the held bar.")], session: Day) -> int:
+    """The bar is wrong: it moves to the revisions, and the next update asks the broker for the session again."""
+    from trading_assets.universe import normalize
+    from trading_assets.validation import NoReview, Reviews
+
+    try:
+        Reviews(Settings()).reject(normalize(symbol), session.date())
+    except NoReview as error:
+        raise Failed(str(error)) from error
+    console.print(f"Rejected: the bar of {symbol.upper()} in session {session.date()} is in the revisions; trading-assets update asks for it again.")
+    return 0

@@ -1,0 +1,69 @@
+"""What interrupted runs left of chain snapshots in the journal: taken from there, for it can never be asked for again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pyarrow as pa
+
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.broker.requests import Instrument, OptionListingRequest, QuoteRequest
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.decode import carry_listing, listing_rows, snapshot_coverage, with_quotes, with_selection
+from trading_assets.repositories.schemas import OPTION_CHAINS, Condition
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """What interrupted runs of earlier sessions left in the journal, as rows."""
+
+    table: pa.Table
+    coverage: pa.Table
+    request_ids: set[int]
+
+
+def interrupted_chains(archive: Archive, session: date, underlyings: Mapping[str, Instrument]) -> Interrupted:
+    """Answers of earlier sessions that never reached the lake: those snapshots cannot be taken again, so what came of them is kept."""
+    left = [result for result in archive.journal.unapplied([OPTION_CHAINS.name]) if result.request.session < session]
+    groups: dict[tuple[date, str], list[Result]] = defaultdict(list)
+    for result in left:
+        groups[result.request.session, result.request.symbol].append(result)
+    view = archive.view(OPTION_CHAINS)
+    under_con_ids = {symbol: underlying.con_id for symbol, underlying in underlyings.items()}
+    tables, coverages = [OPTION_CHAINS.schema.empty_table()], [snapshot_coverage(OPTION_CHAINS.name, session, {}, archive.now)]
+    for (then, symbol), results in sorted(groups.items()):
+        if _complete(archive, [symbol], then):
+            continue  # it is all stored; the run died before it could tell the journal
+        earlier = view.as_of([symbol], then)
+        if earlier.num_rows and earlier["session"][0].as_py() > then:
+            earlier = earlier.slice(0, 0)
+        listings = [r.request.instrument.last_trade for r in results if isinstance(r.request, OptionListingRequest)]
+        carried = sorted(set(earlier["last_trade"].to_pylist()) - set(listings)) if earlier.num_rows else []
+        alive = [day for day in carried if day >= f"{then:%Y%m%d}"]
+        table = pa.concat_tables([listing_rows(results, under_con_ids), carry_listing(earlier, alive, then, symbol=symbol)])
+        quotes = [r for r in results if isinstance(r.request, QuoteRequest) and r.request.instrument.sec_type == "OPT"]
+        chosen = {r.request.instrument.con_id for r in quotes} & set(table["con_id"].to_pylist())
+        tables.append(with_quotes(with_selection(table, chosen), quotes))
+        reason = {symbol: "The run of that session was interrupted; this is what had come."}
+        coverages.append(snapshot_coverage(OPTION_CHAINS.name, then, {symbol: Outcome(OutcomeKind.COMPLETE)}, _moment(results), partial=reason))
+    return Interrupted(pa.concat_tables(tables), pa.concat_tables(coverages), {result.request_id for result in left})
+
+
+def _complete(archive: Archive, symbols: Sequence[str], session: date) -> set[str]:
+    """The symbols whose chain of the session lacks nothing, by what is recorded."""
+    rows = archive.coverage.conditions(OPTION_CHAINS.name, "", symbols, session, session).to_pylist()
+    return {row["symbol"] for row in rows if row["condition"] == Condition.COMPLETE}
+
+
+def stored_answers(archive: Archive, session: date, symbols: Sequence[str]) -> set[int]:
+    """Answers whose chain is complete in the lake: their run died between the write and telling the journal so."""
+    waiting = [result for result in archive.journal.unapplied([OPTION_CHAINS.name], symbols) if result.request.session == session]
+    complete = _complete(archive, symbols, session) if waiting else set()
+    return {result.request_id for result in waiting if result.request.symbol in complete}
+
+
+def _moment(results: Sequence[Result]) -> datetime:
+    return max(result.finished_at for result in results)

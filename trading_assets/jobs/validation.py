@@ -1,0 +1,122 @@
+"""`DataValidation`: the guide's checks of one symbol, answered by the platform's rules; they raise with a sentence.
+
+What a rule says is in `validation.rules`. Here is only which rules answer which question of the guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from trading_assets.repositories import query
+from trading_assets.settings import Settings
+from trading_assets.universe import Universe, normalize
+from trading_assets.validation import RULES, Rule, RuleResult, Scope, Severity, blocked, validate
+
+INTEGRITY_RESULTS_TOLD = 5
+"""Failing rules that the sentence of a `DataIntegrityError` names; `results` has all."""
+
+
+class PrerequisiteError(Exception):
+    """Something that must be in the lake first is absent or out of date. The message says what, and what to do."""
+
+
+class DataIntegrityError(Exception):
+    """Stored data violates rules of severity ERROR. The message names them; `results` are their answers."""
+
+    def __init__(self, symbol: str, results: Collection[RuleResult]) -> None:
+        self.symbol = symbol
+        self.results = tuple(results)
+        told = " ".join(result.sentence() for result in self.results[:INTEGRITY_RESULTS_TOLD])
+        more = len(self.results) - INTEGRITY_RESULTS_TOLD
+        super().__init__(f"{symbol}: {told}" + (f" {more} more rule(s) fail: trading-assets validate {symbol}." if more > 0 else ""))
+
+
+class DataValidation:
+    """Checks of the data folder `base_path` (default: the settings'). Reads only; needs no broker."""
+
+    def __init__(self, base_path: Path | str | None = None, *, settings: Settings | None = None) -> None:
+        given = settings or Settings()
+        self.settings = given if base_path is None else given.model_copy(update={"data_dir_setting": Path(base_path)})
+
+    def validate_symbol_contracts_exist(self, symbol: str) -> None:
+        """The symbol has contract details, of the right instrument. Raises `PrerequisiteError`."""
+        self._require(symbol, ["contract_present", "one_contract_a_symbol", "known_exchange_and_currency"])
+
+    def validate_option_chain_current(self, symbol: str) -> None:
+        """The symbol's newest chain is not stale; a symbol without listed options has none to be. Raises `PrerequisiteError`."""
+        self._require(symbol, ["chain_current"])
+
+    def validate_equity_data_available(self, symbol: str) -> None:
+        """The symbol has equity bars, and every session since the first is stored or explained. Raises `PrerequisiteError`."""
+        name = normalize(symbol)
+        if not query(self.settings.data_dir, "select 1 from equity_bars where symbol = ? limit 1", [name]).num_rows:
+            raise PrerequisiteError(f"{name} has no equity_bars in the lake. Run trading-assets setup {name}.")
+        self._require(name, ["session_complete"])
+
+    def validate_option_backfill_prerequisites(self, symbol: str) -> None:
+        """Everything that option bars build on is there and blocks nothing: contract, chain with selected contracts, equity bars.
+
+        Raises `PrerequisiteError`.
+        """
+        name = normalize(symbol)
+        self._require(name, ["contract_present"])
+        for dataset, where in (("option_chains", "selected"), ("equity_bars", "true")):
+            if not query(self.settings.data_dir, f"select 1 from {dataset} where symbol = ? and {where} limit 1", [name]).num_rows:
+                what = "no selected option contracts (option_chains)" if dataset == "option_chains" else f"no {dataset}"
+                raise PrerequisiteError(f"{name} has {what} in the lake. Run trading-assets setup {name}.")
+        reason = blocked(self.settings, ("contracts", "option_chains", "equity_bars"), [name]).get(name)
+        if reason:
+            raise PrerequisiteError(reason)
+
+    def validate_data_integrity(self, symbol: str) -> None:
+        """No stored row of the symbol violates a rule of severity ERROR. Raises `DataIntegrityError`.
+
+        Whether something is absent or out of date is asked by the other methods.
+        """
+        name = normalize(symbol)
+        rules = [rule for rule in RULES if rule.severity is Severity.ERROR and not rule.of_now and rule.name != "session_complete"]
+        failing = self._run(name, rules)
+        if failing:
+            raise DataIntegrityError(name, failing)
+
+    def _require(self, symbol: str, names: Collection[str]) -> None:
+        name = normalize(symbol)
+        failing = self._run(name, [rule for rule in RULES if rule.name in names])
+        if failing:
+            raise PrerequisiteError(f"{name}: " + " ".join(result.sentence() for result in failing))
+
+    def _run(self, symbol: str, rules: Collection[Rule]) -> list[RuleResult]:
+        return list(validate(self.settings, Scope((symbol,)), rules=rules, record=False).failing())
+
+
+def get_all_active_symbols(base_path: Path | str | None = None, *, settings: Settings | None = None) -> list[str]:
+    """The symbols the archive is kept for, by name."""
+    chosen = DataValidation(base_path, settings=settings).settings
+    chosen.data_dir.mkdir(parents=True, exist_ok=True)
+    return [entry.symbol for entry in Universe(chosen.state_url).entries()]
+
+
+def validate_all_data(base_path: Path | str | None = None, *, settings: Settings | None = None) -> dict[str, list[Any]]:
+    """The guide's report over all active symbols: for each step the symbols that passed it, and `failures` with symbol and error.
+
+    A symbol's steps are in dependency order; the first that fails is its failure.
+    """
+    validator = DataValidation(base_path, settings=settings)
+    steps: dict[str, Callable[[str], None]] = {
+        "contracts_ok": validator.validate_symbol_contracts_exist,
+        "chains_ok": validator.validate_option_chain_current,
+        "equity_ok": validator.validate_equity_data_available,
+        "option_ok": validator.validate_option_backfill_prerequisites,
+        "integrity_ok": validator.validate_data_integrity,
+    }
+    report: dict[str, list[Any]] = {**{name: [] for name in steps}, "failures": []}
+    for symbol in get_all_active_symbols(settings=validator.settings):
+        try:
+            for name, check in steps.items():
+                check(symbol)
+                report[name].append(symbol)
+        except (PrerequisiteError, DataIntegrityError) as error:
+            report["failures"].append({"symbol": symbol, "error": str(error)})
+    return report

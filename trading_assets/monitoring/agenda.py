@@ -1,0 +1,246 @@
+"""What the platform should do by itself at an instant: a run to ask for, or a sentence that says why there is none.
+
+Pure reading of the lake and the state database; nothing is sent to a broker. The schedules and sensors of
+`trading_assets.automation` turn an `Ask` into one run and a `Wait` into a skip reason; that a run is not asked for twice is
+their part, as is the queue of runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from hashlib import blake2s
+from typing import Any
+
+from trading_assets.broker.breaker_store import DatabaseStore
+from trading_assets.broker.contact import last_contact
+from trading_assets.broker.state import connect_state, database_now, read_transaction
+from trading_assets.monitoring import gaps as reading
+from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE, QUALITY_CHECK, clock_time, due_at, last_chance_at, latest_due
+from trading_assets.reliability import CircuitBreaker
+from trading_assets.repositories.catalog import query
+from trading_assets.repositories.conditions import symbol_conditions
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
+from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
+from trading_assets.settings import Settings
+from trading_assets.universe import Universe
+
+SETUP_LOOKBACK_DAYS = 365
+"""Calendar days of history that setting up a symbol collects unless told otherwise: the broker's option history reaches no further."""
+
+UPDATE_LOOKBACK_DAYS = 10
+"""Calendar days a daily update looks back for sessions it missed; what is covered costs nothing. Older gaps are the gap sensor's."""
+
+SNAPSHOTS = (CONTRACTS.name, OPTION_CHAINS.name)
+BARS = (EQUITY_BARS.name, OPTION_BARS.name)
+
+NAMED = 5
+"""Symbols a sentence names before it counts the rest."""
+
+Config = Mapping[str, Mapping[str, Any]]
+"""Run config by asset name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A run that should be made: `job` on the partitions `first` to `last` (None: it has none), with `config` by asset.
+
+    `key` is the same as long as the reason is the same: one run a key.
+    """
+
+    job: str
+    key: str
+    why: str
+    first: date | None = None
+    last: date | None = None
+    config: Config = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do now; `reason` is a sentence for people."""
+
+    reason: str
+
+
+def daily_snapshot(settings: Settings, now: datetime) -> Ask | Wait:
+    """The snapshot of the current session, from shortly before its close until the next session opens."""
+    xnys = calendar()
+    session = xnys.current(now)
+    if not _active(settings):
+        return _empty_universe()
+    if latest_due(DAILY_SNAPSHOT, settings, xnys, now) != session:
+        return _not_yet(DAILY_SNAPSHOT, "The snapshot", settings, xnys, now)
+    since = due_at(DAILY_SNAPSHOT, settings, xnys, session) - timedelta(minutes=settings.requote_after_minutes)
+    if _nothing_left(settings, session, now, SNAPSHOTS) and not _quoted_before(settings, session, since):
+        return Wait(f"The snapshot of session {session} is complete, quoted after {since.astimezone(NEW_YORK):%H:%M} New York.")
+    config = {OPTION_CHAINS.name: {"requote_after_minutes": settings.requote_after_minutes, **_selection(settings)}}
+    late = "" if session == _today(now) else " It is late: the quotes are those of the session's close."
+    return Ask("snapshot", f"{DAILY_SNAPSHOT} {session}", f"The snapshot of session {session}.{late}", session, session, config)
+
+
+def daily_bars(settings: Settings, now: datetime) -> Ask | Wait:
+    """The bars of the latest session whose collection time has come, and of those missed shortly before."""
+    xnys = calendar()
+    if not _active(settings):
+        return _empty_universe()
+    session = latest_due(DAILY_BARS, settings, xnys, now)
+    if _nothing_left(settings, session, now, BARS):
+        following = xnys.following(session)
+        return Wait(f"The bars of session {session} are complete; the next come on {clock_time(due_at(DAILY_BARS, settings, xnys, following))}.")
+    config = {name: {"lookback_days": UPDATE_LOOKBACK_DAYS} for name in BARS}
+    return Ask("backfill_bars", f"{DAILY_BARS} {session}", f"The bars of session {session}.", session, session, config)
+
+
+def last_chance(settings: Settings, now: datetime) -> Ask | Wait:
+    """What contracts that expire in the current session still lack of the sessions before, while the broker still has it."""
+    xnys = calendar()
+    session = xnys.current(now)
+    if not _active(settings):
+        return _empty_universe()
+    if not last_chance_at(settings, xnys, session) <= now < xnys.closes_at(session):
+        return _not_yet(LAST_CHANCE, "The last look before contracts expire", settings, xnys, now)
+    expiring = reading.expiring(settings, session)
+    if not expiring:
+        return Wait(f"No selected contract expires in session {session}.")
+    lacking = [gap for gap in reading.find_gaps(settings, now=now) if gap.expires is not None and gap.expires <= session]
+    if not lacking:
+        return Wait(f"{sum(expiring.values())} selected contract(s) of {_names(expiring)} expire in session {session}; nothing of theirs is missing.")
+    symbols = sorted({gap.symbol for gap in lacking})
+    why = f"Contracts of {_names(symbols)} expire in session {session} and lack bars."
+    return _backfill(f"{LAST_CHANCE} {session}", symbols, min(gap.first for gap in lacking), max(gap.last for gap in lacking), why)
+
+
+def stale_chains(settings: Settings, now: datetime) -> Ask | Wait:
+    """A refresh of today's partition for the symbols whose newest snapshot is stale."""
+    stale = reading.stale_chains(settings, now)
+    if not stale:
+        return Wait(f"Every chain is younger than {settings.stale_chain_hours:g} hours, or no session has begun since it was taken.")
+    held = held_back(settings)
+    if held is not None:
+        return held
+    session = calendar().current(now)
+    symbols = sorted(chain.symbol for chain in stale)
+    why = f"The newest chain of {_names(symbols)} is older than {settings.stale_chain_hours:g} hours."
+    config: dict[str, dict[str, Any]] = {name: {"symbols": symbols} for name in SNAPSHOTS}
+    config[OPTION_CHAINS.name] |= _selection(settings)
+    return Ask("snapshot", f"stale_chains {session} {_digest(symbols)} {now:%dT%H}", why, session, session, config)
+
+
+def gaps(settings: Settings, now: datetime) -> Ask | Wait:
+    """One backfill over the missing sessions of as many symbols as the request budget allows, those with expiring contracts first."""
+    found = reading.find_gaps(settings, now=now)
+    if not found:
+        return Wait("No closed session is missing that can be asked for now.")
+    held = held_back(settings)
+    if held is not None:
+        return held
+    chosen = reading.within_budget(found, settings.gap_request_budget)
+    symbols = sorted({gap.symbol for gap in chosen})
+    first, last = min(gap.first for gap in chosen), max(gap.last for gap in chosen)
+    left = len({gap.symbol for gap in found} - set(symbols))
+    why = f"Sessions are missing of {_names(symbols)}." + (f" {left} more symbol(s) wait for the next run." if left else "")
+    what = [f"{gap.symbol}/{gap.dataset}/{gap.bar_size}/{gap.first}/{gap.last}/{gap.sessions}/{gap.instruments}" for gap in chosen]
+    return _backfill(f"gaps {first} {last} {_digest(what)} {now:%Y%m%dT%H}", symbols, first, last, why)
+
+
+def new_symbols(settings: Settings, now: datetime) -> Ask | Wait:
+    """The set-up of symbols that were added to the universe and never collected: snapshot now, `SETUP_LOOKBACK_DAYS` of history."""
+    new = sorted(reading.new_symbols(settings, now))
+    if not new:
+        return Wait("Every active symbol is set up.")
+    held = held_back(settings)
+    if held is not None:
+        return held
+    session = calendar().current(now)
+    config: dict[str, dict[str, Any]] = {name: {"symbols": new} for name in (*SNAPSHOTS, *BARS)}
+    config[OPTION_CHAINS.name] |= _selection(settings)
+    for name in BARS:
+        config[name]["lookback_days"] = SETUP_LOOKBACK_DAYS
+    return Ask("setup_symbol", f"new_symbols {session} {_digest(new)} {now:%dT%H}", f"{_names(new)} joined the universe.", session, session, config)
+
+
+def quality_check(settings: Settings, now: datetime) -> Ask | Wait:
+    """The quality check of the hour."""
+    if not _active(settings):
+        return _empty_universe()
+    return Ask(QUALITY_CHECK, f"{QUALITY_CHECK} {now:%Y-%m-%dT%H}", f"The quality check of {now:%Y-%m-%d %H}:00 UTC.")
+
+
+def held_back(settings: Settings) -> Wait | None:
+    """Why no run of a sensor should be started now although there is work: the breaker is open, or the broker was not reached a moment ago."""
+    engine = connect_state(settings.state_url)
+    with read_transaction(engine) as connection:
+        wall = database_now(connection)
+    state = CircuitBreaker(store=DatabaseStore(engine)).state
+    left = state.opened_at + settings.recovery_timeout - wall
+    if state.phase != "closed" and left > 0:
+        return Wait(f"Held back: the circuit breaker is {state.phase} after repeated failures; it allows a trial in {left:.0f} s.")
+    contact = last_contact(engine)
+    if contact is not None and not contact.reachable:
+        left = contact.at.timestamp() + settings.recovery_timeout - wall
+        if left > 0:
+            return Wait(f"Held back: the broker could not be reached ({contact.error}); tried again in {left:.0f} s.")
+    return None
+
+
+def _backfill(key: str, symbols: Sequence[str], first: date, last: date, why: str) -> Ask:
+    config = {name: {"symbols": list(symbols)} for name in BARS}
+    return Ask("backfill_bars", key, why, first, last, config)
+
+
+def _nothing_left(settings: Settings, session: date, now: datetime, datasets: Sequence[str]) -> bool:
+    """Whether there is nothing of `datasets` in that session that may be asked for now, of any active symbol."""
+    symbols = _active(settings)
+    sizes = settings.equity_bar_sizes
+    rows = symbol_conditions(
+        settings.data_dir, calendar(), now, symbols, datasets=list(datasets), first=session, last=session, equity_bar_sizes=sizes
+    ).to_pylist()
+    left = [r for r in rows if not Condition(r["condition"]).settled and not (r["retry_after"] is not None and r["retry_after"] > now)]
+    return not left and {r["symbol"] for r in rows if r["dataset"] == datasets[0]} == set(symbols)
+
+
+def _quoted_before(settings: Settings, session: date, instant: datetime) -> bool:
+    """Whether the newest quote of some symbol's chain of the session was taken before `instant`."""
+    sql = "select symbol, max(quoted_at) as at from option_chains where session = ? and selected group by symbol having max(quoted_at) < ?"
+    return query(settings.data_dir, sql, [session, instant]).num_rows > 0
+
+
+def _selection(settings: Settings) -> dict[str, Any]:
+    """The `selection` of a run config as set; nothing where nothing was set."""
+    given = settings.selection.given()
+    return {"selection": given} if given else {}
+
+
+def _active(settings: Settings) -> list[str]:
+    return [entry.symbol for entry in Universe(settings.state_url).entries()]
+
+
+def _empty_universe() -> Wait:
+    return Wait("The universe is empty: add symbols with `trading-assets universe add` or the job `add_symbols`.")
+
+
+def _not_yet(schedule: str, what: str, settings: Settings, xnys: SessionCalendar, now: datetime) -> Wait:
+    today = _today(now)
+    if xnys.is_session(today) and due_at(schedule, settings, xnys, today) > now:
+        half = ", a half day" if xnys.is_half_day(today) else ""
+        return Wait(f"{what} of session {today}{half} comes at {due_at(schedule, settings, xnys, today).astimezone(NEW_YORK):%H:%M} New York.")
+    following = xnys.on_or_after(today) if not xnys.is_session(today) else xnys.following(today)
+    closed = "" if xnys.is_session(today) else f"The exchange is closed on {today:%A} {today}. "
+    return Wait(f"{closed}{what} of the next session comes on {clock_time(due_at(schedule, settings, xnys, following))}.")
+
+
+def _today(now: datetime) -> date:
+    return now.astimezone(NEW_YORK).date()
+
+
+def _names(symbols: Iterable[str]) -> str:
+    listed = sorted(symbols)
+    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+    return ", ".join(listed[:NAMED]) + more
+
+
+def _digest(items: Iterable[str]) -> str:
+    """Eight hex digits that name a set of things."""
+    return blake2s("\n".join(sorted(items)).encode(), digest_size=4).hexdigest()

@@ -1,0 +1,17 @@
+"""Alerts: what a person is told, once, in the channels they chose.
+
+    troubles (monitoring.watch)  --Alerts.reconcile-->  alerts + messages to send (one transaction)
+    messages to send             --deliver---------->   channels (monitoring.channels)
+
+`kinds` says which alerts exist, `rules` who is told, `book` which are open, `texts` how they are worded, `outbox` and
+`delivery` how the words get out. What does not belong here: finding troubles (`monitoring.watch`), how a service is
+reached (`monitoring.channels`).
+"""
+
+from trading_assets.monitoring.alerts.book import Alert, Alerts
+from trading_assets.monitoring.alerts.delivery import Delivered, deliver
+from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Trouble
+from trading_assets.monitoring.alerts.reconcile import Changes
+from trading_assets.monitoring.alerts.rules import AlertRule, AlertRules
+
+__all__ = ["Alert", "AlertRule", "AlertRules", "AlertSeverity", "AlertType", "Alerts", "Changes", "Delivered", "Trouble", "deliver"]

@@ -1,0 +1,154 @@
+"""The book of alerts: which are open, since when, who has taken notice. What a change sets off is in `reconcile`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from trading_assets.broker.state import connect_state, read_transaction, write_transaction
+from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Trouble
+from trading_assets.monitoring.alerts.reconcile import Changes, reconcile
+from trading_assets.monitoring.alerts.rules import AlertRules
+from trading_assets.monitoring.alerts.silences import Silences, set_silence
+from trading_assets.monitoring.alerts.tables import alerts
+from trading_assets.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as the book has it. Instants are UTC; `silenced_until` is null when nothing silences it now."""
+
+    id: int
+    alert_type: AlertType
+    subject: str
+    severity: AlertSeverity
+    reason: str
+    remedy: str
+    details: Mapping[str, Any]
+    opened_at: datetime
+    last_seen_at: datetime
+    last_sent_at: datetime | None
+    cleared_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    silenced_until: datetime | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Type and subject."""
+        return self.alert_type.value, self.subject
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "alert_type": self.alert_type.value, "severity": self.severity.value}
+
+
+class Alerts:
+    """The alerts in the state database of `settings`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine = connect_state(settings.state_url)
+        self._rules = AlertRules(settings)
+
+    def reconcile(self, troubles: Iterable[Trouble], *, types: Collection[AlertType], now: datetime, headline: str = "") -> Changes:
+        """Bring the book in line with all troubles of these types that hold at `now`.
+
+        New ones open, known ones are refreshed and told again when it is time, those that no longer hold clear. Alerts of
+        other types stay as they are. The messages stand in the outbox when this returns, in the same transaction: call
+        `deliver` to send them. `headline` is a sentence put above the messages of alerts that open.
+
+        Several processes may do this at once: they take turns, and an alert opens once. Raises `ValueError` for a trouble
+        of a type that is not among `types`.
+        """
+        wanted = _by_key(troubles)
+        if strange := sorted({trouble.alert_type for trouble in wanted.values()} - set(types)):
+            raise ValueError(f"A trouble of type {strange[0]} was given, and only {', '.join(sorted(types))} were looked at.")
+        with write_transaction(self._engine) as connection:
+            return reconcile(connection, wanted, types, self._rules.policies(connection), now.timestamp(), headline)
+
+    def open(self) -> list[Alert]:
+        """The alerts that are open, the gravest and oldest first."""
+        found = self._read(alerts.c.cleared_at.is_(None))
+        return sorted(found, key=lambda alert: (alert.severity.rank, alert.opened_at, alert.id))
+
+    def history(self, limit: int = 200) -> list[Alert]:
+        """Open and cleared ones, the newest first."""
+        return self._read(sa.true(), limit=limit)
+
+    def acknowledge(self, target: int | tuple[AlertType, str | None], *, by: str, now: datetime) -> list[Alert]:
+        """Somebody takes notice: no more reminders, it is told only that the alert cleared.
+
+        `target` is an id, or a type and a subject (None: every subject). Returns the open alerts it concerned; none when there are none.
+        """
+        named = alerts.c.id == target if isinstance(target, int) else _named(*target)
+        with write_transaction(self._engine) as connection:
+            ids = list(connection.execute(sa.select(alerts.c.id).where(named, alerts.c.cleared_at.is_(None))).scalars())
+            values = {"acknowledged_at": now.timestamp(), "acknowledged_by": by[:80]}
+            connection.execute(alerts.update().where(alerts.c.id.in_(ids), alerts.c.acknowledged_at.is_(None)).values(**values))
+        return self._read(alerts.c.id.in_(ids))
+
+    def silence(self, alert_type: AlertType, subject: str | None, *, until: datetime, by: str) -> None:
+        """Tell nothing of a type (subject None), or of one subject of it, until then; what is open at the end is told at once.
+
+        It holds for alerts that open later as well. An `until` that has passed ends a silence.
+        """
+        with write_transaction(self._engine) as connection:
+            set_silence(connection, alert_type.value, subject or "", until.timestamp(), by[:80])
+
+    def _read(self, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Alert]:
+        query = sa.select(alerts).where(where).order_by(alerts.c.opened_at.desc(), alerts.c.id.desc()).limit(limit)
+        with read_transaction(self._engine) as connection:
+            silences, rows = Silences.read(connection), connection.execute(query).all()
+        now = self._settings.clock().timestamp()
+        return [_alert(row, until if (until := silences.until(row.alert_type, row.subject)) > now else None) for row in rows]
+
+
+def _by_key(troubles: Iterable[Trouble]) -> dict[tuple[str, str], Trouble]:
+    """One trouble a type and subject; of several, the reasons stand one after the other and the first remedy counts."""
+    found: dict[tuple[str, str], Trouble] = {}
+    for trouble in troubles:
+        first = found.get(trouble.key)
+        if first is not None and trouble.reason not in first.reason:
+            trouble = replace(first, reason=f"{first.reason} {trouble.reason}", details={**trouble.details, **first.details})
+        elif first is not None:
+            continue
+        found[trouble.key] = trouble
+    return found
+
+
+def _named(alert_type: AlertType, subject: str | None) -> sa.ColumnElement[bool]:
+    of_type = alerts.c.alert_type == alert_type.value
+    return of_type if subject is None else of_type & (alerts.c.subject == subject)
+
+
+def _alert(row: sa.Row[Any], silenced_until: float | None) -> Alert:
+    return Alert(
+        id=row.id,
+        alert_type=AlertType(row.alert_type),
+        subject=row.subject,
+        severity=AlertSeverity(row.severity),
+        reason=row.reason,
+        remedy=row.remedy,
+        details=json.loads(row.details),
+        opened_at=_instant(row.opened_at),
+        last_seen_at=_instant(row.last_seen_at),
+        last_sent_at=_instant_or_none(row.last_sent_at),
+        cleared_at=_instant_or_none(row.cleared_at),
+        acknowledged_at=_instant_or_none(row.acknowledged_at),
+        acknowledged_by=row.acknowledged_by,
+        silenced_until=_instant_or_none(silenced_until),
+    )
+
+
+def _instant(epoch: float) -> datetime:
+    return datetime.fromtimestamp(epoch, UTC)
+
+
+def _instant_or_none(epoch: float | None) -> datetime | None:
+    return None if epoch is None else _instant(epoch)

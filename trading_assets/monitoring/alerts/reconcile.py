@@ -1,0 +1,151 @@
+"""One step of the book, inside one transaction: from the troubles that hold now to alerts that open, are told again, or clear.
+
+The messages go into the outbox in the same transaction. What does not belong here: reading the book, sending.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from trading_assets.monitoring.alerts import outbox
+from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Trouble
+from trading_assets.monitoring.alerts.rules import Policy
+from trading_assets.monitoring.alerts.silences import Silences
+from trading_assets.monitoring.alerts.tables import alerts
+from trading_assets.monitoring.alerts.texts import Event, Told
+
+Key = tuple[str, str]
+"""Type and subject of an alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one reconcile did: the alerts that opened, those that were put into the outbox again, and those that cleared."""
+
+    opened: tuple[Key, ...] = ()
+    reminded: tuple[Key, ...] = ()
+    cleared: tuple[Key, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.opened or self.reminded or self.cleared)
+
+
+def reconcile(
+    connection: sa.Connection,
+    wanted: Mapping[Key, Trouble],
+    types: Collection[AlertType],
+    policies: Mapping[AlertType, Policy],
+    now: float,
+    headline: str = "",
+) -> Changes:
+    """Bring the alerts of `types` in line with `wanted`. `now` is in epoch seconds; the caller's transaction excludes other writers."""
+    before = _open_rows(connection, types)
+    known = {(row.alert_type, row.subject): row for row in before}
+    for key, trouble in wanted.items():
+        if key not in known:
+            _open(connection, trouble, policies[trouble.alert_type], now)
+        elif (values := _values(trouble, policies[trouble.alert_type])) != {name: getattr(known[key], name) for name in values}:
+            connection.execute(alerts.update().where(alerts.c.id == known[key].id).values(**values))
+    gone = [row for key, row in known.items() if key not in wanted]
+    connection.execute(alerts.update().where(alerts.c.id.in_([row.id for row in gone])).values(cleared_at=now))
+    connection.execute(alerts.update().where(_open_of(types)).values(last_seen_at=now))
+
+    telling = _Telling(connection, policies, now, headline)
+    after = _open_rows(connection, types)
+    opened = [row for row in after if (row.alert_type, row.subject) not in known]
+    stayed = [row for row in after if (row.alert_type, row.subject) in known]
+    telling.opened(opened)
+    reminded = telling.reminded(stayed)
+    telling.cleared(gone)
+    return Changes(_keys(opened), _keys(reminded), _keys(gone))
+
+
+class _Telling:
+    """Decides who is told of which rows, and puts it into the outbox."""
+
+    def __init__(self, connection: sa.Connection, policies: Mapping[AlertType, Policy], now: float, headline: str) -> None:
+        self._connection = connection
+        self._policies = policies
+        self._now = now
+        self._headline = headline
+        self._silences = Silences.read(connection)
+
+    def opened(self, rows: Iterable[sa.Row[Any]]) -> None:
+        """Tell what opened, unless it is silenced: that is told when the silence ends."""
+        told = [row for row in rows if not self._silent(row)]
+        self._put(Event.OPENED, told, dict.fromkeys(self._channels(told), told))
+
+    def reminded(self, rows: Iterable[sa.Row[Any]]) -> list[sa.Row[Any]]:
+        """Tell again what is open for long, in the channels that have told what they were given before. Returns what was told again."""
+        due = [row for row in rows if self._due(row)]
+        waiting = outbox.waiting(self._connection) if due else set()
+        by_channel = {channel: [row for row in due if (row.id, channel) not in waiting] for channel in self._channels(due)}
+        reached = {row.id for row in due if any(row in told and channel in self._policy(row).channels for channel, told in by_channel.items())}
+        told = [row for row in due if row.id in reached]
+        self._put(Event.REMINDER, told, by_channel)
+        return told
+
+    def cleared(self, rows: Iterable[sa.Row[Any]]) -> None:
+        """Tell that it is over, where it was told that it began."""
+        told = [row for row in rows if row.told]
+        self._put(Event.CLEARED, told, dict.fromkeys(self._channels(told), told))
+
+    def _put(self, event: Event, rows: list[sa.Row[Any]], by_channel: Mapping[str, list[sa.Row[Any]]]) -> None:
+        for channel, told in by_channel.items():
+            heard = [_told(row) for row in told if channel in self._policy(row).channels]
+            outbox.put(self._connection, event, heard, channel, self._now, self._headline if event is Event.OPENED else "")
+        if event is not Event.CLEARED:
+            ids = [row.id for row in rows]
+            self._connection.execute(alerts.update().where(alerts.c.id.in_(ids)).values(last_sent_at=self._now, told=alerts.c.told + 1))
+
+    def _due(self, row: sa.Row[Any]) -> bool:
+        if row.acknowledged_at is not None or self._silent(row):
+            return False
+        if row.last_sent_at is None or self._silences.until(row.alert_type, row.subject) > row.last_sent_at:
+            return True  # a silence has ended since it was told last
+        return bool(row.last_sent_at + self._policy(row).remind_after <= self._now)
+
+    def _silent(self, row: sa.Row[Any]) -> bool:
+        return self._silences.until(row.alert_type, row.subject) > self._now
+
+    def _policy(self, row: sa.Row[Any]) -> Policy:
+        return self._policies[AlertType(row.alert_type)]
+
+    def _channels(self, rows: Iterable[sa.Row[Any]]) -> list[str]:
+        return list(dict.fromkeys(channel for row in rows for channel in self._policy(row).channels))
+
+
+def _open_of(types: Collection[AlertType]) -> sa.ColumnElement[bool]:
+    return alerts.c.alert_type.in_([kind.value for kind in types]) & alerts.c.cleared_at.is_(None)
+
+
+def _open_rows(connection: sa.Connection, types: Collection[AlertType]) -> list[sa.Row[Any]]:
+    return list(connection.execute(sa.select(alerts).where(_open_of(types)).order_by(alerts.c.id)).all())
+
+
+def _open(connection: sa.Connection, trouble: Trouble, policy: Policy, now: float) -> None:
+    row = {"alert_type": trouble.alert_type.value, "subject": trouble.subject, "opened_at": now, "last_seen_at": now, "told": 0}
+    connection.execute(alerts.insert().values(**row, **_values(trouble, policy)))
+
+
+def _values(trouble: Trouble, policy: Policy) -> dict[str, str]:
+    return {
+        "severity": policy.severity.value,
+        "reason": trouble.reason,
+        "remedy": trouble.advice,
+        "details": json.dumps(dict(trouble.details), default=str),
+    }
+
+
+def _told(row: sa.Row[Any]) -> Told:
+    kind, severity = AlertType(row.alert_type), AlertSeverity(row.severity)
+    return Told(row.id, kind, row.subject, severity, row.reason, row.remedy, row.details, row.opened_at, row.told)
+
+
+def _keys(rows: Iterable[sa.Row[Any]]) -> tuple[Key, ...]:
+    return tuple((row.alert_type, row.subject) for row in rows)

@@ -1,0 +1,37 @@
+"""Who asked for a run last: one row a key in the state database, so that two daemons do not both start it.
+
+A claim is short-lived. It bridges the moments between the decision to start a run and the run's own record, which is what
+counts afterwards; whoever claims and dies in between is replaced at the next tick.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from trading_assets.broker.state import connect_state, database_now, metadata, write_transaction
+
+CLAIM_SECONDS = 120.0
+"""How long a claim holds. Dagster's daemon records a run within seconds of the tick that asked for it, and gives a tick 60 s."""
+
+asked_table = sa.Table(
+    "asked_runs",
+    metadata,
+    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("at", sa.Double, nullable=False, doc="Epoch seconds"),
+)
+
+
+def claim(state_url: str, key: str) -> bool:
+    """Whether the caller may start the run of `key` now: nobody else claimed it within `CLAIM_SECONDS`."""
+    engine = connect_state(state_url)
+    row = asked_table.c.key == key
+    with write_transaction(engine) as connection:
+        now = database_now(connection)
+        at = connection.execute(sa.select(asked_table.c.at).where(row)).scalar_one_or_none()
+        if at is not None and abs(now - at) < CLAIM_SECONDS:  # abs: a clock set back must not hold a claim for ever
+            return False
+        if at is None:
+            connection.execute(asked_table.insert().values(key=key, at=now))
+        else:
+            connection.execute(asked_table.update().where(row).values(at=now))
+        return True

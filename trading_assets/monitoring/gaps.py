@@ -1,0 +1,207 @@
+"""What the archive lacks and may ask for now: missing bars, stale chains, symbols that were never set up, contracts about to expire.
+
+Pure reading of lake and universe, without a broker and without deciding anything: sensors and people decide. The conditions
+behind it are those of `repositories.conditions`. What belongs elsewhere: making requests out of holes (`planning`), when
+something is due (`monitoring.hours`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from trading_assets.planning.windows import second_windows, spans, within_reach
+from trading_assets.repositories.catalog import query
+from trading_assets.repositories.conditions import ask_conditions
+from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS
+from trading_assets.sessions import SessionCalendar, calendar
+from trading_assets.settings import Settings
+from trading_assets.universe import Universe
+
+SCHEDULE_GRACE = timedelta(minutes=60)
+"""How long after the scheduled collection of a session's bars the session is left to it before it counts as a gap."""
+
+OPTION_SESSIONS = 42
+"""Sessions back in which missing option bars are looked for: two months, more than the reach of the default selection. What
+is older is told by `coverage` and filled by `backfill`; to look further costs a reading of every chain ever stored."""
+
+RECENT_SNAPSHOTS = 5
+"""Sessions back in which the instants of quotes are read; an older snapshot is stale by its session alone."""
+
+_REFUSED = "('not_permitted', 'no_contract', 'error')"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Closed sessions of one symbol, dataset and bar size that are missing and may be asked for now.
+
+    `first` and `last` are the outermost of the `sessions` (a count); `instruments` lack something (1: the underlying itself,
+    else contracts); `expires` is the nearest expiry of a lacking contract; `requests` is an estimate of what filling it costs.
+    """
+
+    symbol: str
+    dataset: str
+    bar_size: str
+    first: date
+    last: date
+    sessions: int
+    instruments: int
+    expires: date | None
+    requests: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-able record."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class StaleChain:
+    """A symbol whose chain is out of date: when it was last quoted (UTC; None: never), and the session that has begun since."""
+
+    symbol: str
+    newest_at: datetime | None
+    session: date
+
+
+def find_gaps(settings: Settings, *, now: datetime | None = None) -> list[Gap]:
+    """The gaps of the active symbols: those with the nearest expiry first, then by symbol and dataset.
+
+    A closed session is a gap when it is neither settled nor waiting for its retry time; the last one only when its scheduled
+    collection is `SCHEDULE_GRACE` ago. Symbols without a contract are not among them (`new_symbols`).
+    """
+    instant, sessions = now or settings.clock(), calendar()
+    symbols = _with_contract(settings, _active(settings))
+    if not symbols:
+        return []
+    last = _due(settings, sessions, instant)
+    return sorted(
+        [*_equity_gaps(settings, sessions, instant, symbols, last), *_option_gaps(settings, sessions, instant, symbols, last)], key=_urgency
+    )
+
+
+def within_budget(gaps: Iterable[Gap], budget: int) -> list[Gap]:
+    """As many of the gaps as fit into `budget` requests, those that expire first; at least one, however much it costs."""
+    chosen: list[Gap] = []
+    left = budget
+    for gap in sorted(gaps, key=_urgency):
+        if chosen and gap.requests > left:
+            break
+        chosen.append(gap)
+        left -= gap.requests
+    return chosen
+
+
+def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleChain]:
+    """Active symbols whose newest snapshot is older than `settings.stale_chain_hours` while a session has begun since it, by symbol.
+
+    Left out: symbols that were never set up (`new_symbols`), and those whose chain was refused and may not be asked for yet
+    (among them the symbols without options).
+    """
+    instant, sessions = now or settings.clock(), calendar()
+    current = sessions.current(instant)
+    opened = sessions.opens_at(current)
+    limit = timedelta(hours=settings.stale_chain_hours)
+    symbols = _with_contract(settings, _active(settings))
+    sql = f"""
+        with told as (
+            select symbol, arg_max(condition, session) in {_REFUSED} and arg_max_null(retry_after, session) > $now as waiting,
+                   arg_max(collected_at, session) filter (condition in ('complete', 'partial')) as collected_at
+            from coverage where dataset = 'option_chains' and con_id = 0 and symbol in (select unnest($symbols::varchar[])) group by symbol),
+        quoted as (
+            select symbol, max(coalesce(quoted_at, collected_at)) as quoted_at from option_chains
+            where session >= $recent and symbol in (select unnest($symbols::varchar[])) group by symbol)
+        select symbol, coalesce(quoted_at, collected_at) as newest_at from told left join quoted using (symbol)
+        where not coalesce(waiting, false) order by symbol"""
+    rows = query(settings.data_dir, sql, {"symbols": symbols, "now": instant, "recent": sessions.previous(current, RECENT_SNAPSHOTS)}).to_pylist()
+    return [
+        StaleChain(row["symbol"], row["newest_at"], current)
+        for row in rows
+        if row["newest_at"] is None or (instant - row["newest_at"] > limit and opened > row["newest_at"])
+    ]
+
+
+def new_symbols(settings: Settings, now: datetime | None = None) -> list[str]:
+    """Active symbols that were never set up, or only half: without a contract, or without any coverage of chain or equity bars.
+
+    A symbol whose contract the broker refused is left out until its retry time.
+    """
+    instant, symbols = now or settings.clock(), _active(settings)
+    sql = f"""
+        select symbol, arg_max(condition, session) filter (dataset = 'contracts') in {_REFUSED}
+                       and arg_max_null(retry_after, session) filter (dataset = 'contracts') > $now as refused,
+               bool_or(dataset = 'option_chains') and bool_or(dataset = 'equity_bars') as whole
+        from coverage where dataset in ('contracts', 'option_chains', 'equity_bars') and symbol in (select unnest($symbols::varchar[]))
+        group by symbol"""
+    known = {row["symbol"]: row for row in query(settings.data_dir, sql, {"symbols": symbols, "now": instant}).to_pylist()}
+    resolved = set(_with_contract(settings, symbols))
+    refused = {symbol for symbol, row in known.items() if row["refused"]}
+    whole = {symbol for symbol, row in known.items() if row["whole"]} & resolved
+    return [symbol for symbol in symbols if symbol not in whole and symbol not in refused]
+
+
+def expiring(settings: Settings, session: date) -> dict[str, int]:
+    """Selected contracts of active symbols whose last trading day is `session`: their number by symbol."""
+    sql = """
+        select symbol, count(distinct con_id) as contracts from option_chains
+        where selected and session between $since and $session and symbol in (select unnest($symbols::varchar[]))
+          and least(expiry, coalesce(try_strptime(last_trade[:8], '%Y%m%d')::date, expiry)) = $session
+        group by symbol order by symbol"""
+    since = calendar().previous(session, OPTION_SESSIONS)
+    rows = query(settings.data_dir, sql, {"symbols": _active(settings), "since": since, "session": session}).to_pylist()
+    return {row["symbol"]: row["contracts"] for row in rows}
+
+
+def _active(settings: Settings) -> list[str]:
+    return [entry.symbol for entry in Universe(settings.state_url).entries()]
+
+
+def _with_contract(settings: Settings, symbols: Sequence[str]) -> list[str]:
+    """Those of the symbols that have contract details in the lake, by name."""
+    sql = "select distinct symbol from contracts where symbol in (select unnest($symbols::varchar[])) order by symbol"
+    found: list[str] = query(settings.data_dir, sql, {"symbols": list(symbols)})["symbol"].to_pylist()
+    return found
+
+
+def _due(settings: Settings, sessions: SessionCalendar, now: datetime) -> date:
+    """The last session whose bars the schedule must have collected by now."""
+    closed = sessions.last_closed(now)
+    due = sessions.closes_at(closed) + timedelta(minutes=settings.bars_delay_minutes) + SCHEDULE_GRACE
+    return closed if due <= now else sessions.previous(closed)
+
+
+def _equity_gaps(settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str], last: date) -> list[Gap]:
+    sql = """select symbol, bar_size, list(session order by session) as missing from conditions
+             where askable > 0 group by symbol, bar_size order by symbol, bar_size"""
+    sizes = settings.equity_bar_sizes
+    rows = ask_conditions(settings.data_dir, sessions, now, symbols, sql, datasets=[EQUITY_BARS.name], last=last, equity_bar_sizes=sizes).to_pylist()
+    gaps = []
+    for row in rows:
+        size = row["bar_size"]
+        missing = within_reach(size, row["missing"], now)
+        if not missing:
+            continue
+        cost = sum(len(second_windows(s, now, sessions)) for s in missing) if size == "1 secs" else len(spans(size, missing, now, sessions))
+        gaps.append(Gap(row["symbol"], EQUITY_BARS.name, size, missing[0], missing[-1], len(missing), 1, None, cost))
+    return gaps
+
+
+def _option_gaps(settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str], last: date) -> list[Gap]:
+    sql = """select c.symbol, c.bar_size, list(distinct c.session order by c.session) as missing, count(distinct l.con_id) as contracts,
+                    min(l.expiry) as expires
+             from conditions c join lacking_contracts l on l.symbol = c.symbol and l.session = c.session
+             group by c.symbol, c.bar_size order by c.symbol"""
+    first = sessions.previous(last, OPTION_SESSIONS)
+    rows = ask_conditions(settings.data_dir, sessions, now, symbols, sql, datasets=[OPTION_BARS.name], first=first, last=last).to_pylist()
+    gaps = []
+    for row in rows:
+        missing = row["missing"]
+        cost = row["contracts"] * len(spans(row["bar_size"], missing, now, sessions, sparse=True))
+        found = Gap(row["symbol"], OPTION_BARS.name, row["bar_size"], missing[0], missing[-1], len(missing), row["contracts"], row["expires"], cost)
+        gaps.append(found)
+    return gaps
+
+
+def _urgency(gap: Gap) -> tuple[date, str, str, str]:
+    return gap.expires or date.max, gap.symbol, gap.dataset, gap.bar_size

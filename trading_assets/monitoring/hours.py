@@ -1,0 +1,62 @@
+"""The operator's day: at which instants the scheduled runs of a session are due, by the exchange calendar and the settings.
+
+Here belongs time alone. Whether there is something to do then is said by `monitoring.agenda`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from trading_assets.sessions import NEW_YORK, SessionCalendar
+from trading_assets.settings import Settings
+
+DAILY_SNAPSHOT = "daily_snapshot"
+DAILY_BARS = "daily_bars"
+LAST_CHANCE = "last_chance"
+QUALITY_CHECK = "quality_check"
+
+
+def snapshot_at(settings: Settings, calendar: SessionCalendar, session: date) -> datetime:
+    """When the session's contracts and chains are collected (UTC): shortly before its close, on half days too."""
+    return calendar.closes_at(session) - timedelta(minutes=settings.snapshot_lead_minutes)
+
+
+def bars_at(settings: Settings, calendar: SessionCalendar, session: date) -> datetime:
+    """When the session's bars are collected (UTC): after its close, when the broker has them."""
+    return calendar.closes_at(session) + timedelta(minutes=settings.bars_delay_minutes)
+
+
+def last_chance_at(settings: Settings, calendar: SessionCalendar, session: date) -> datetime:
+    """When what expiring contracts still lack is collected (UTC): before the close of their last session."""
+    return calendar.closes_at(session) - timedelta(minutes=settings.last_chance_lead_minutes)
+
+
+_AT = {DAILY_SNAPSHOT: snapshot_at, DAILY_BARS: bars_at, LAST_CHANCE: last_chance_at}
+
+
+def due_at(schedule: str, settings: Settings, calendar: SessionCalendar, session: date) -> datetime:
+    """When a schedule's run of a session is due (UTC)."""
+    return _AT[schedule](settings, calendar, session)
+
+
+def latest_due(schedule: str, settings: Settings, calendar: SessionCalendar, now: datetime) -> date:
+    """The latest session whose run of the schedule is due at `now`. Raises `NotASession` before the first of the calendar."""
+    current = calendar.current(now)
+    return current if due_at(schedule, settings, calendar, current) <= now else calendar.previous(current)
+
+
+def next_due(settings: Settings, calendar: SessionCalendar, now: datetime) -> dict[str, datetime]:
+    """The next instant (UTC) at which each schedule is due, by name; the hourly quality check at the next full hour."""
+    found = {}
+    for schedule in _AT:
+        session = calendar.on_or_after(now.astimezone(NEW_YORK).date())
+        while due_at(schedule, settings, calendar, session) <= now:
+            session = calendar.following(session)
+        found[schedule] = due_at(schedule, settings, calendar, session)
+    found[QUALITY_CHECK] = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    return found
+
+
+def clock_time(instant: datetime) -> str:
+    """An instant as people at the exchange say it: `Thursday 2015-12-24 at 12:45 New York`."""
+    return f"{instant.astimezone(NEW_YORK):%A %Y-%m-%d at %H:%M} New York"

@@ -1,0 +1,225 @@
+"""The state of the archive in one document: lake, journal, breaker, broker, budget, freshness, and what is wrong in sentences.
+
+The command `status` prints it and its exit code follows `Status.wrong`. Nothing here knows Dagster: `queue` and `schedules`
+are filled in by whoever has its instance. Nothing asks the broker for data; `probe` makes one plain TCP connection.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from trading_assets.broker.breaker_store import DatabaseStore
+from trading_assets.broker.broker import DEFAULT_TWS_PORT
+from trading_assets.broker.contact import Contact, last_contact
+from trading_assets.broker.state import connect_state
+from trading_assets.monitoring.gaps import Gap, find_gaps, new_symbols, stale_chains
+from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
+from trading_assets.reliability import CircuitBreaker, Phase
+from trading_assets.repositories import LakeIdentity, ParquetStore, query
+from trading_assets.repositories.conditions import count_conditions
+from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
+from trading_assets.sessions import SessionCalendar, calendar
+from trading_assets.settings import BrokerKind, Settings
+from trading_assets.universe import Universe
+
+PROBE_SECONDS = 2.0
+"""How long the broker's port may take to accept a connection: it is on this machine or in the same network."""
+
+RECENT_SESSIONS = 30
+"""Sessions whose conditions are counted: six weeks, the reach of the default option selection."""
+
+COLLECTED = (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)
+
+_REFUSED = ("not_permitted", "no_contract", "error")
+
+
+@dataclass
+class Status:
+    """Everything at `now`. `wrong` are sentences that say who, what and what to do; empty: all is well.
+
+    `freshness` has a row for each dataset and active symbol: `rows, first, last` (exchange dates), `behind` (sessions), and
+    `conditions`, the sessions of the last `RECENT_SESSIONS` by condition. `queue` and `schedules` are None where no Dagster instance is.
+    """
+
+    data_dir: str
+    now: datetime
+    session: date
+    lake: dict[str, Any]
+    journal: dict[str, Any]
+    breaker: dict[str, Any]
+    broker: dict[str, Any]
+    requests: dict[str, Any]
+    pacing: dict[str, Any]
+    symbols: list[str]
+    freshness: list[dict[str, Any]]
+    gaps: list[Gap]
+    queue: dict[str, Any] | None = None
+    schedules: list[dict[str, Any]] | None = None
+    wrong: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-able record (dates and instants as such)."""
+        return {**vars(self), "gaps": [gap.as_dict() for gap in self.gaps]}
+
+
+def platform_status(settings: Settings, *, probe: bool = True) -> Status:
+    """The state of the archive of `settings`. Creates the state database when there is none yet; writes nothing else.
+
+    `probe`: whether to see if the broker's port accepts connections, where one is configured and a symbol is active.
+    """
+    now, sessions = settings.clock(), calendar()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    engine = connect_state(settings.state_url)
+    symbols = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    found = Status(
+        data_dir=str(settings.data_dir),
+        now=now,
+        session=sessions.current(now),
+        lake=_lake(settings),
+        journal=journal_counts(engine),
+        breaker=_breaker(engine),
+        broker=_broker(settings, engine, probe and bool(symbols)),
+        requests=requests_used(engine),
+        pacing=pacing_budget(engine, settings),
+        symbols=symbols,
+        freshness=_freshness(settings, sessions, now, symbols),
+        gaps=find_gaps(settings, now=now),
+    )
+    found.wrong = [*_wrong_platform(settings, found), *_wrong_symbols(settings, found, now)]
+    return found
+
+
+def _lake(settings: Settings) -> dict[str, Any]:
+    """Files, rows by dataset and the last write, from names and footers alone."""
+    store = ParquetStore(settings.data_dir)
+    files = {name: store.files(dataset) for name, dataset in DATASETS.items()}
+    times = [path.stat().st_mtime for paths in files.values() for path in paths]
+    return {
+        "identity": LakeIdentity(settings.data_dir).read(),
+        "files": len(times),
+        "rows": {name: sum(pq.read_metadata(path).num_rows for path in paths) for name, paths in files.items()},
+        "last_write": datetime.fromtimestamp(max(times), UTC) if times else None,
+    }
+
+
+def _breaker(engine: sa.Engine) -> dict[str, Any]:
+    state = CircuitBreaker(store=DatabaseStore(engine)).state
+    opened = datetime.fromtimestamp(state.opened_at, UTC) if state.phase is not Phase.CLOSED else None
+    return {"phase": str(state.phase), "failures": state.failures, "opened_at": opened}
+
+
+def _broker(settings: Settings, engine: sa.Engine, probe: bool) -> dict[str, Any]:
+    """Setting, endpoint (None: a simulator is started inside each run), what was last known of it, and whether its port answers now."""
+    port = settings.ib_port or (DEFAULT_TWS_PORT if settings.broker is BrokerKind.TWS else None)
+    endpoint = f"{settings.ib_host}:{port}" if port is not None else None
+    contact = last_contact(engine, endpoint)
+    error = _refused(settings.ib_host, port) if probe and port is not None else None
+    reachable = not error if probe and port is not None else contact.reachable if contact is not None else None
+    return {
+        "setting": str(settings.broker),
+        "endpoint": endpoint,
+        "reachable": reachable,
+        "error": error or (contact.error if contact is not None and not reachable else ""),
+        "identity": contact.identity if contact is not None else "",
+        "market_data": contact.market_data if contact is not None else "",
+        "delayed": contact.delayed if contact is not None else False,
+        "last_contact": _plain(contact),
+    }
+
+
+def _plain(contact: Contact | None) -> dict[str, Any] | None:
+    return contact.as_dict() if contact is not None else None
+
+
+def _refused(host: str, port: int) -> str:
+    """Why the port does not accept a connection; empty when it does."""
+    try:
+        with socket.create_connection((host, port), timeout=PROBE_SECONDS):
+            return ""
+    except OSError as error:
+        return f"{host}:{port} does not accept a connection ({error.strerror or error})"
+
+
+def _freshness(settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str]) -> list[dict[str, Any]]:
+    closed, current = sessions.last_closed(now), sessions.current(now)
+    first = sessions.previous(current, RECENT_SESSIONS - 1)
+    counted = count_conditions(settings.data_dir, sessions, now, symbols, first=first, equity_bar_sizes=settings.equity_bar_sizes).to_pylist()
+    conditions: dict[tuple[str, str], dict[str, int]] = {}
+    newest: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for row in counted:
+        key = row["dataset"], row["symbol"]
+        of_symbol = conditions.setdefault(key, {})
+        of_symbol[row["condition"]] = of_symbol.get(row["condition"], 0) + row["sessions"]
+        if key not in newest or row["last"] > newest[key]["last"]:
+            newest[key] = row
+    freshness = []
+    for dataset in COLLECTED:
+        stored = _stored(settings, dataset.name)
+        due = closed if dataset in (EQUITY_BARS, OPTION_BARS) else sessions.previous(current)
+        for symbol in symbols:
+            row = stored.get(symbol, {"rows": 0})
+            behind = sessions.count_between(row["last"] + timedelta(days=1), due) if row["rows"] else None
+            last = newest.get((dataset.name, symbol), {})
+            told = {"condition": last.get("condition"), "reason": last.get("reason") or ""}
+            of_symbol = conditions.get((dataset.name, symbol), {})
+            freshness.append({"dataset": dataset.name, "symbol": symbol, **row, "behind": behind, **told, "conditions": of_symbol})
+    return freshness
+
+
+def _stored(settings: Settings, dataset: str) -> dict[str, dict[str, Any]]:
+    sql = f'select symbol, count(*) as rows, min(session) as first, max(session) as last from "{dataset}" group by symbol'
+    return {row.pop("symbol"): row for row in query(settings.data_dir, sql).to_pylist()}
+
+
+def _wrong_platform(settings: Settings, found: Status) -> list[str]:
+    broker, wrong = found.broker, []
+    if found.breaker["phase"] != Phase.CLOSED:
+        wrong.append(
+            f"The circuit breaker is {found.breaker['phase']}: the broker failed {found.breaker['failures']} times in a row. See that it runs; "
+            f"the next trial is made {settings.recovery_timeout:.0f} s after the last."
+        )
+    if found.symbols and broker["reachable"] is False:
+        wrong.append(f"The broker cannot be reached: {broker['error']}. Start TWS or the Gateway, or check host and port.")
+    pinned = found.lake["identity"]
+    if pinned and broker["identity"] and broker["identity"] != pinned:
+        wrong.append(f"The broker at {broker['endpoint']} is {broker['identity']}, the lake belongs to {pinned}. Connect the right account.")
+    if broker["delayed"] and settings.market_data == "live":
+        wrong.append(
+            f"The broker's market data is {broker['market_data']}: subscribe to it, or set TRADING_ASSETS_MARKET_DATA=delayed for another lake."
+        )
+    return wrong
+
+
+def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str]:
+    """One sentence a symbol and dataset: never collected, refused, behind, or with holes."""
+    wrong: list[str] = []
+    stale = {chain.symbol: chain for chain in stale_chains(settings, now)}
+    new = set(new_symbols(settings, now))
+    for row in found.freshness:
+        symbol, dataset = row["symbol"], row["dataset"]
+        if row["condition"] == "no_contract" and dataset != CONTRACTS.name:
+            continue  # nothing is listed, nothing is missing
+        if row["condition"] in _REFUSED:
+            wrong.append(f"{symbol}: {dataset} is refused: {row['reason']}")
+        elif not row["rows"]:
+            wrong.append(f"{symbol} has no {dataset}: trading-assets {'setup' if symbol in new else 'update'} {symbol}")
+        elif row["behind"] and dataset != OPTION_BARS.name:
+            wrong.append(f"{symbol}: {dataset} is {row['behind']} session(s) behind: trading-assets update {symbol}")
+        elif dataset == OPTION_CHAINS.name and symbol in stale:
+            wrong.append(f"{symbol}: the chain was last quoted {stale[symbol].newest_at:%Y-%m-%d %H:%M} UTC: trading-assets update {symbol}")
+    behind = {(row["dataset"], row["symbol"]) for row in found.freshness if row["behind"] and row["dataset"] != OPTION_BARS.name}
+    for gap in found.gaps:
+        if (gap.dataset, gap.symbol) not in behind:
+            whose = f"{gap.instruments} contract(s) lack" if gap.dataset == OPTION_BARS.name else "there are gaps in"
+            wrong.append(
+                f"{gap.symbol}: {whose} {gap.dataset} ({gap.bar_size}) in {gap.sessions} session(s): "
+                f"trading-assets backfill {gap.symbol} --from {gap.first} --to {gap.last}"
+            )
+    return wrong

@@ -1,0 +1,71 @@
+"""What of the broker's allowances is used at this moment: requests of the day, and the pacing budget that is left.
+
+Read from the journal and the pacing tables, never by asking. What the limits are is said by `settings`, how they are kept
+by `broker.ledger`. Instants are the wall clock's: limits are counted in real time, also in a replay.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from trading_assets.broker import tables
+from trading_assets.broker.ledger import HISTORY_SLOTS, MARKET_DATA_SLOTS
+from trading_assets.broker.owners import live_owners
+from trading_assets.broker.state import database_now, read_transaction
+from trading_assets.broker.windows import LONG_WINDOW
+from trading_assets.settings import Settings, system_clock
+
+DAY = timedelta(days=1)
+
+_REQUESTS = tables.requests
+
+
+def requests_used(engine: sa.Engine, now: datetime | None = None) -> dict[str, Any]:
+    """Requests sent in the last 24 hours, repeats included, and those open now: `sent_today`, `by_kind`, `open`."""
+    since = ((now or system_clock()) - DAY).timestamp()
+    sent = sa.select(_REQUESTS.c.kind, sa.func.sum(_REQUESTS.c.attempt)).where(_REQUESTS.c.sent_at >= since).group_by(_REQUESTS.c.kind)
+    with read_transaction(engine) as connection:
+        by_kind = {kind: int(count) for kind, count in connection.execute(sent)}
+        alive = live_owners(connection)
+        owners = connection.execute(sa.select(_REQUESTS.c.owner).where(_REQUESTS.c.state != "done", _REQUESTS.c.state == "sent")).scalars().all()
+    return {"sent_today": sum(by_kind.values()), "by_kind": by_kind, "open": sum(owner in alive for owner in owners)}
+
+
+def journal_counts(engine: sa.Engine) -> dict[str, int]:
+    """`open`: requests claimed or sent and not ended, also those of dead owners; `unapplied`: answers not in the lake yet."""
+    answered = (_REQUESTS.c.state == "done") & _REQUESTS.c.applied_at.is_(None) & _REQUESTS.c.response.is_not(None)
+    with read_transaction(engine) as connection:
+        opened = connection.execute(sa.select(sa.func.count()).where(_REQUESTS.c.state != "done")).scalar_one()
+        unapplied = connection.execute(sa.select(sa.func.count()).where(answered)).scalar_one()
+    return {"open": int(opened), "unapplied": int(unapplied)}
+
+
+def pacing_budget(engine: sa.Engine, settings: Settings) -> dict[str, Any]:
+    """Each allowance with its limit, what is used of it now and what is left, by name; all endpoints together.
+
+    `messages_per_second` (in the second that ends now), `open_history_requests`, `market_data_lines`,
+    `small_bar_requests_in_10_min` (weights). Slots of processes that died do not count.
+    """
+    with read_transaction(engine) as connection:
+        now = database_now(connection)
+        alive = live_owners(connection)
+        recent = [at for text in connection.execute(sa.select(tables.pacing_rate.c.recent)).scalars() for at in json.loads(text)]
+        slots = connection.execute(sa.select(tables.pacing_slots.c.resource, tables.pacing_slots.c.owner, tables.pacing_slots.c.held)).all()
+        small = tables.pacing_small
+        weights = connection.execute(sa.select(sa.func.sum(small.c.weight)).where(small.c.at > now - LONG_WINDOW)).scalar()
+    held = {name: sum(row.held for row in slots if row.resource == name and row.owner in alive) for name in (HISTORY_SLOTS, MARKET_DATA_SLOTS)}
+    return {
+        "enforced": settings.enforce_pacing,
+        "messages_per_second": _allowance(settings.messages_per_second, sum(now - 1 < at <= now for at in recent)),
+        "open_history_requests": _allowance(settings.open_history_requests, held[HISTORY_SLOTS]),
+        "market_data_lines": _allowance(settings.market_data_lines, held[MARKET_DATA_SLOTS]),
+        "small_bar_requests_in_10_min": _allowance(settings.small_bar_requests_in_10_min, int(weights or 0)),
+    }
+
+
+def _allowance(limit: float, used: int) -> dict[str, float]:
+    return {"limit": limit, "used": used, "left": max(0, limit - used)}

@@ -1,0 +1,214 @@
+"""What is wrong now: reads the lake, the findings and the state of the broker side, and names every trouble a person should know.
+
+Each function looks at one thing and changes nothing; no broker is asked. What does not belong here: telling anybody
+(`monitoring.alerts`), repairing it (the sensors), and troubles of runs and schedules, which whoever knows Dagster hands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from trading_assets.broker.breaker_store import DatabaseStore
+from trading_assets.broker.contact import last_contact
+from trading_assets.broker.reset_windows import reset_window_end
+from trading_assets.broker.state import connect_state
+from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
+from trading_assets.monitoring.gaps import SCHEDULE_GRACE, find_gaps, stale_chains
+from trading_assets.reliability import CircuitBreaker, Phase
+from trading_assets.repositories.catalog import query
+from trading_assets.repositories.conditions import ask_conditions
+from trading_assets.sessions import calendar
+from trading_assets.settings import Settings
+from trading_assets.universe import Universe
+from trading_assets.validation.findings import Finding, Findings
+from trading_assets.validation.rule import Severity
+
+WATCHED = frozenset(AlertType) - {AlertType.RUN_FAILED, AlertType.SCHEDULE_MISSED}
+"""The types that `troubles` finds by itself: an alert of one of them that it does not name any more is over."""
+
+STALE_GRACE = timedelta(hours=1)
+"""How long a chain may be stale before a person is told: on a Monday it is so from the open on, and the sensor refreshes it."""
+
+EXPIRY_SESSIONS = 2
+"""A contract that lacks bars and expires within so many sessions is at risk."""
+
+RECENT_SESSIONS = 5
+"""Sessions back in which the kind of market data of the newest chain is looked for."""
+
+TOLD_OTHERWISE = frozenset({"contract_present", "chain_current", "session_complete"})
+"""Rules of severity ERROR about what is absent. Other alerts say the same with more patience and a better remedy
+(`prerequisites`, `stale`, `missing_equity`): one condition is told once."""
+
+PREREQUISITE_RULES = frozenset({"prerequisites_held"})
+"""Rules whose violation is a `prerequisite_violation`: option bars are there, and what they build on is not."""
+
+NAMED_RULES = 3
+"""Broken rules one reason names."""
+
+
+def troubles(settings: Settings, *, now: datetime | None = None, runs: Iterable[Trouble] = (), schedules: Iterable[Trouble] = ()) -> list[Trouble]:
+    """Everything that needs a person at `now` (default: the platform's clock), with what the caller knows of runs and schedules.
+
+    Reconcile it with the types of `WATCHED`, and with `run_failed` and `schedule_missed` when those were handed in.
+    """
+    instant = now or settings.clock()
+    symbols = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    return [
+        *integrity(settings),
+        *prerequisites(settings, symbols),
+        *missing_equity(settings, instant, symbols),
+        *stale(settings, instant),
+        *expiring_at_risk(settings, instant),
+        *breaker_open(settings),
+        *unreachable(settings),
+        *delayed(settings, instant, symbols),
+        *runs,
+        *schedules,
+    ]
+
+
+def integrity(settings: Settings) -> list[Trouble]:
+    """`data_integrity_failure`: per symbol, the rules of severity ERROR that the last validation found broken.
+
+    Of `PREREQUISITE_RULES` it is a `prerequisite_violation`; those of `TOLD_OTHERWISE` are left out.
+    """
+    by_symbol: dict[tuple[AlertType, str], list[Finding]] = {}
+    for finding in Findings(settings.state_url).current(severity=Severity.ERROR):
+        if finding.rule not in TOLD_OTHERWISE:
+            prerequisite = finding.rule in PREREQUISITE_RULES
+            kind = AlertType.PREREQUISITE_VIOLATION if prerequisite else AlertType.DATA_INTEGRITY_FAILURE
+            by_symbol.setdefault((kind, finding.symbol), []).append(finding)
+    return [_broken(kind, symbol, found) for (kind, symbol), found in sorted(by_symbol.items())]
+
+
+def _broken(kind: AlertType, symbol: str, found: list[Finding]) -> Trouble:
+    by_rule: dict[tuple[str, str], list[Finding]] = {}
+    for finding in found:
+        by_rule.setdefault((finding.dataset, finding.rule), []).append(finding)
+    sentences = []
+    for (dataset, rule), each in list(by_rule.items())[:NAMED_RULES]:
+        days = sorted({finding.session for finding in each})
+        when = f"in session {days[0]}" if len(days) == 1 else f"in {len(days)} sessions from {days[0]} to {days[-1]}"
+        sentences.append(f"{dataset} breaks the rule {rule} with {_count(sum(finding.failed for finding in each), 'row')} {when}.")
+    if len(by_rule) > NAMED_RULES:
+        sentences.append(f"{len(by_rule) - NAMED_RULES} more rules are broken.")
+    return Trouble(kind, symbol, " ".join(sentences))
+
+
+def prerequisites(settings: Settings, symbols: list[str]) -> list[Trouble]:
+    """`prerequisite_violation`: symbols that were asked for, and lack a contract, a chain or equity bars, so that option bars wait.
+
+    A symbol nobody has asked for yet is new, not in trouble; one without listed options wants no option bars.
+    """
+    sql = """select symbol, dataset, bool_or(condition in ('complete', 'partial', 'no_trades')) as held,
+                    arg_max(condition, session) as condition, arg_max(reason, session) as reason
+             from coverage where con_id = 0 and dataset in ('contracts', 'option_chains', 'equity_bars') and symbol in (select unnest(?::varchar[]))
+             group by symbol, dataset"""
+    told: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in query(settings.data_dir, sql, [symbols]).to_pylist():
+        told.setdefault(row["symbol"], {})[row["dataset"]] = row
+    found = []
+    for symbol, datasets in sorted(told.items()):
+        if datasets.get("option_chains", {}).get("condition") == "no_contract":
+            continue
+        lacking = [name for name in ("contracts", "option_chains", "equity_bars") if not datasets.get(name, {}).get("held")]
+        if lacking:
+            why = " ".join(dict.fromkeys(datasets[name]["reason"] for name in lacking if name in datasets and datasets[name]["reason"]))
+            reason = f"Option bars are wanted, and there is nothing in {', '.join(lacking)}. {why}".strip()
+            found.append(Trouble(AlertType.PREREQUISITE_VIOLATION, symbol, reason))
+    return found
+
+
+def missing_equity(settings: Settings, now: datetime, symbols: list[str]) -> list[Trouble]:
+    """`missing_equity_data`: per symbol, the closed sessions of the checked window whose bars are neither complete nor without trades.
+
+    A session counts when its scheduled collection is `SCHEDULE_GRACE` ago.
+    """
+    xnys = calendar()
+    closed = xnys.last_closed(now)
+    due_at = xnys.closes_at(closed) + timedelta(minutes=settings.bars_delay_minutes) + SCHEDULE_GRACE
+    last = closed if due_at <= now else xnys.previous(closed)
+    first = xnys.previous(last, settings.check_window_sessions - 1)
+    sql = """select symbol, count(distinct session) as sessions, min(session) as first, max(session) as last,
+                    arg_max(condition, session) as condition, arg_max(reason, session) as reason, arg_max(broker_code, session) as code
+             from conditions where condition not in ('complete', 'no_trades') group by symbol order by symbol"""
+    sizes = settings.equity_bar_sizes
+    rows = ask_conditions(settings.data_dir, xnys, now, symbols, sql, datasets=["equity_bars"], first=first, last=last, equity_bar_sizes=sizes)
+    return [_missing(row) for row in rows.to_pylist()]
+
+
+def _missing(row: dict[str, Any]) -> Trouble:
+    when = f"of {row['first']}" if row["sessions"] == 1 else f"of {row['sessions']} sessions from {row['first']} to {row['last']}"
+    reason = f"The equity bars {when} are not complete ({row['condition']}). {row['reason'] or ''}".strip()
+    details = {} if row["code"] is None else {"broker code": row["code"]}
+    return Trouble(AlertType.MISSING_EQUITY_DATA, row["symbol"], reason, details=details)
+
+
+def stale(settings: Settings, now: datetime) -> list[Trouble]:
+    """`stale_option_chains`: symbols whose newest chain has been too old for longer than `STALE_GRACE`."""
+    found = []
+    for chain in stale_chains(settings, now):
+        opened = calendar().opens_at(chain.session)
+        since = opened if chain.newest_at is None else max(opened, chain.newest_at + timedelta(hours=settings.stale_chain_hours))
+        if now - since < STALE_GRACE:
+            continue
+        age = "There is no option chain" if chain.newest_at is None else f"The newest option chain is of {_minute(chain.newest_at)}"
+        found.append(Trouble(AlertType.STALE_OPTION_CHAINS, chain.symbol, f"{age}, and session {chain.session} has begun since."))
+    return found
+
+
+def expiring_at_risk(settings: Settings, now: datetime) -> list[Trouble]:
+    """`expiring_data_at_risk`: symbols with contracts that lack bars and expire within `EXPIRY_SESSIONS`."""
+    limit = calendar().following(calendar().current(now), EXPIRY_SESSIONS)
+    found: dict[str, Trouble] = {}
+    for gap in find_gaps(settings, now=now):
+        if gap.expires is not None and gap.expires <= limit and gap.symbol not in found:
+            lack = f"Bars of {_count(gap.sessions, 'session')} from {gap.first} to {gap.last} are missing for {_count(gap.instruments, 'contract')}"
+            reason = f"{lack}; the first of them expires on {gap.expires}, after that the broker has no bars of it."
+            found[gap.symbol] = Trouble(AlertType.EXPIRING_DATA_AT_RISK, gap.symbol, reason)
+    return list(found.values())
+
+
+def breaker_open(settings: Settings) -> list[Trouble]:
+    """`api_circuit_breaker_open`: the breaker all processes share is open, or tries its one call."""
+    state = CircuitBreaker(store=DatabaseStore(connect_state(settings.state_url))).state
+    if state.phase is Phase.CLOSED:
+        return []
+    since = _minute(datetime.fromtimestamp(state.opened_at, UTC))
+    return [Trouble(AlertType.API_CIRCUIT_BREAKER_OPEN, "", f"The broker failed {state.failures} times in a row; nothing is sent since {since}.")]
+
+
+def unreachable(settings: Settings) -> list[Trouble]:
+    """`broker_unreachable`: the last attempt to connect failed, and not in the broker's nightly reset, when nobody can connect."""
+    contact = last_contact(connect_state(settings.state_url))
+    if contact is None or contact.reachable:
+        return []
+    if settings.now is None and reset_window_end(contact.at) is not None:  # contacts are of the wall clock: a pinned one says nothing of the reset
+        return []
+    return [Trouble(AlertType.BROKER_UNREACHABLE, "", f"{contact.endpoint} could not be reached at {_minute(contact.at)}. {contact.error}".strip())]
+
+
+def delayed(settings: Settings, now: datetime, symbols: list[str]) -> list[Trouble]:
+    """`market_data_delayed`: symbols whose newest chain holds delayed quotes while the settings say live."""
+    if settings.market_data != "live":
+        return []
+    sql = """with recent as (select symbol, session, market_data_type from option_chains
+                             where session >= ? and market_data_type is not null and symbol in (select unnest(?::varchar[])))
+             select symbol, session, count(*) as quotes from recent
+             where market_data_type in (3, 4) and (symbol, session) in (select (symbol, max(session)) from recent group by symbol)
+             group by symbol, session order by symbol"""
+    since = calendar().previous(calendar().current(now), RECENT_SESSIONS)
+    return [
+        Trouble(AlertType.MARKET_DATA_DELAYED, row["symbol"], f"The chain of {row['session']} holds {_count(row['quotes'], 'delayed quote')}.")
+        for row in query(settings.data_dir, sql, [since, symbols]).to_pylist()
+    ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _minute(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

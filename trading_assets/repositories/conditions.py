@@ -1,0 +1,160 @@
+"""One condition for each dataset, bar size, symbol and session: the truth that coverage, status, metadata and sensors share.
+
+The dataset `coverage` holds what was recorded of each instrument. Here it is completed by what was not recorded, and the
+contracts of a symbol are rolled up, so that every wanted session of a symbol has exactly one condition. What does not
+belong here: recording (`repositories.coverage`), and what to do about a hole (`monitoring.gaps`). The SQL is in
+`repositories.conditions_sql`.
+
+**Wanted sessions** of a symbol in a dataset and bar size: from the first one recorded there, else from the symbol's first
+recorded snapshot (the day it was set up), to the last closed session; of a snapshot also the current session once it is recorded.
+
+**Nothing recorded** means:
+
+| dataset | session | condition |
+| --- | --- | --- |
+| bars | any | `pending` |
+| bars of an option that has expired | any | `expired_lost` |
+| snapshots | within the retry time of an earlier refusal | the refusal's |
+| snapshots | the current one | `pending` |
+| `option_chains` | a past one | `expired_lost`: chains of the past cannot be had |
+| `contracts` | a past one | `complete`, carried: the details of another session answer for it |
+
+A snapshot that was recorded as `pending` counts as not recorded once its session is past: it can no longer be taken.
+
+A `complete` whose bars are gone from the lake is `pending`: they are asked for again.
+
+**Contracts of a symbol** (`option_bars`) are those selected in the snapshot that answers for the session (its own, else the
+earliest after, else the latest before; without one of its own the latest before counts too), alive in that session. Their
+conditions are rolled up to the first of `PRECEDENCE` that one of them has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from trading_assets.repositories.catalog import query
+from trading_assets.repositories.conditions_sql import statement
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS, Condition
+from trading_assets.sessions import NEW_YORK, SessionCalendar
+
+OPTION_BAR_SIZE = "8 hours"
+"""The bar size that option contracts are asked for (`planning.bars`); other sizes of options come from it."""
+
+PRECEDENCE = (
+    Condition.PENDING,
+    Condition.ERROR,
+    Condition.NOT_PERMITTED,
+    Condition.PARTIAL,
+    Condition.EXPIRED_LOST,
+    Condition.NO_CONTRACT,
+    Condition.COMPLETE,
+    Condition.NO_TRADES,
+)
+"""Of several contracts, the first of these that one has is the symbol's: what can still be mended comes before what is lost,
+what is lost before what is there. `no_trades` only when no contract traded."""
+
+CONDITION_SCHEMA = pa.schema(
+    [
+        pa.field("dataset", pa.string()),
+        pa.field("bar_size", pa.string()),
+        pa.field("symbol", pa.string()),
+        pa.field("session", pa.date32()),
+        pa.field("condition", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("broker_code", pa.int32()),
+        pa.field("retry_after", INSTANT),
+        pa.field("instruments", pa.int64()),
+        pa.field("complete", pa.int64()),
+    ]
+)
+"""Columns of `symbol_conditions`. `session` is the exchange date; `retry_after` (UTC) is the first instant at which one of the
+instruments may be asked for again; `instruments` are wanted in the session (1 of an underlying), `complete` of them are
+answered: their data is in the lake, or the knowledge that there was no trade."""
+
+_ORDER = "dataset, bar_size, symbol, session"
+
+
+def symbol_conditions(
+    data_dir: Path | str,
+    calendar: SessionCalendar,
+    now: datetime,
+    symbols: Sequence[str],
+    *,
+    datasets: Sequence[str] | None = None,
+    first: date | None = None,
+    last: date | None = None,
+    equity_bar_sizes: Sequence[str] = ("1 day",),
+) -> pa.Table:
+    """Exactly one row for each dataset, bar size in use, symbol and wanted session, in this order (`CONDITION_SCHEMA`).
+
+    `datasets` restricts to some of the four (None: all), `first` and `last` (both included) restrict the sessions.
+    `equity_bar_sizes` are those in use (`settings.equity_bar_sizes`); options have `OPTION_BAR_SIZE`, snapshots an empty one.
+    """
+    sql = f"select {', '.join(CONDITION_SCHEMA.names)} from conditions order by {_ORDER}"
+    return ask_conditions(data_dir, calendar, now, symbols, sql, datasets=datasets, first=first, last=last, equity_bar_sizes=equity_bar_sizes).cast(
+        CONDITION_SCHEMA
+    )
+
+
+def count_conditions(
+    data_dir: Path | str,
+    calendar: SessionCalendar,
+    now: datetime,
+    symbols: Sequence[str],
+    *,
+    datasets: Sequence[str] | None = None,
+    first: date | None = None,
+    last: date | None = None,
+    equity_bar_sizes: Sequence[str] = ("1 day",),
+) -> pa.Table:
+    """The same, counted: one row for each dataset, bar size, symbol and condition that occurs.
+
+    Columns `dataset, bar_size, symbol, condition, sessions, first, last, instruments, complete, reason, broker_code,
+    retry_after`; reason and code are those of the latest session.
+    """
+    sql = """select dataset, bar_size, symbol, condition, count(*) as sessions, min(session) as first, max(session) as last,
+                    sum(instruments)::bigint as instruments, sum(complete)::bigint as complete, arg_max(reason, session) as reason,
+                    arg_max_null(broker_code, session) as broker_code, min(retry_after) as retry_after
+             from conditions group by dataset, bar_size, symbol, condition order by dataset, bar_size, symbol, condition"""
+    return ask_conditions(data_dir, calendar, now, symbols, sql, datasets=datasets, first=first, last=last, equity_bar_sizes=equity_bar_sizes)
+
+
+def ask_conditions(
+    data_dir: Path | str,
+    calendar: SessionCalendar,
+    now: datetime,
+    symbols: Sequence[str],
+    sql: str,
+    *,
+    datasets: Sequence[str] | None = None,
+    first: date | None = None,
+    last: date | None = None,
+    equity_bar_sizes: Sequence[str] = ("1 day",),
+) -> pa.Table:
+    """The answer to `sql` over the relation `conditions`: for counts and holes of many symbols and years, without their rows in Python.
+
+    Besides the columns of `CONDITION_SCHEMA` the relation has `askable` (instruments that may be asked for at `now`: not
+    settled, their retry time past) and `expires` (nearest expiry among those, null of underlyings). With `option_bars` among the
+    datasets there is also the relation `lacking_contracts` (symbol, session, con_id, expiry): the askable contracts one by one.
+    """
+    names = tuple(dataset.name for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS))
+    chosen = names if datasets is None else tuple(name for name in names if name in datasets)
+    closed, current = calendar.last_closed(now), calendar.current(now)
+    begin, end = max(first or calendar.first, calendar.first), min(last or current, current)
+    values = {
+        "symbols": list(dict.fromkeys(symbols)),
+        "sizes": list(dict.fromkeys(equity_bar_sizes)),
+        "sessions": calendar.sessions(begin, end),
+        "begin": begin,
+        "end": end,
+        "closed": closed,
+        "current": current,
+        "today": now.astimezone(NEW_YORK).date(),
+        "now": now,
+    }
+    ranks = [str(condition) for condition in PRECEDENCE]
+    return query(data_dir, f"{statement(chosen, OPTION_BAR_SIZE, ranks)} {sql}", values)

@@ -1,0 +1,69 @@
+"""The conditions of a run's sessions and symbols, as its materialization and its `complete` check show them.
+
+The numbers are those of `repositories.conditions`, which the command `coverage` prints too.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.report import CollectionReport
+from trading_assets.repositories.conditions import ask_conditions, symbol_conditions
+
+SESSIONS_DRAWN = 2000
+"""Sessions of the heat map at most, the newest: eight years, more columns than the picture has pixels."""
+
+
+def conditions_metadata(archive: Archive, report: CollectionReport, *, picture: bool) -> dict[str, Any]:
+    """`conditions` (sessions by condition, all symbols and bar sizes), and with `picture` the heat map `coverage` of more than one session."""
+    if not report.sessions or not report.symbols:
+        return {}
+    counts = _counts(archive, report)
+    if not counts:
+        return {}
+    metadata: dict[str, Any] = {"conditions": dg.MetadataValue.json(counts)}
+    if picture and len(report.sessions) > 1:
+        metadata["coverage"] = dg.MetadataValue.md(f"![coverage](data:image/png;base64,{_heat_map(archive, report)})")
+    return metadata
+
+
+def _counts(archive: Archive, report: CollectionReport) -> dict[str, int]:
+    sql = "select condition, count(*) as sessions from conditions group by condition order by sessions desc, condition"
+    settings = archive.settings
+    rows = ask_conditions(
+        settings.data_dir,
+        archive.calendar,
+        archive.now,
+        report.symbols,
+        sql,
+        datasets=[report.dataset],
+        first=min(report.sessions),
+        last=max(report.sessions),
+        equity_bar_sizes=settings.equity_bar_sizes,
+    )
+    return dict(zip(rows["condition"].to_pylist(), rows["sessions"].to_pylist(), strict=True))
+
+
+def _heat_map(archive: Archive, report: CollectionReport) -> str:
+    """The picture as base64 text."""
+    from trading_assets.monitoring.heatmap import MOST_ROWS, coverage_png
+
+    newest = sorted(report.sessions)[-SESSIONS_DRAWN:]
+    table = symbol_conditions(
+        archive.settings.data_dir,
+        archive.calendar,
+        archive.now,
+        sorted(report.symbols)[:MOST_ROWS],
+        datasets=[report.dataset],
+        first=newest[0],
+        last=newest[-1],
+        equity_bar_sizes=archive.settings.equity_bar_sizes,
+    )
+    wanted = table.filter(pc.is_in(table["session"], pa.array(newest, pa.date32())))
+    return base64.b64encode(coverage_png(wanted)).decode()

@@ -1,0 +1,67 @@
+"""What a rule is: one sentence about the lake, written once as SQL, with its severity, why it matters and what to do.
+
+From a rule come the Dagster checks, `trading-assets validate`, `DataValidation` and the table in `docs/validation.md`.
+The rules themselves are in `validation.rules`; running them belongs to `validation.engine`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+DATASETS = ("contracts", "option_chains", "equity_bars", "option_bars")
+"""The datasets that rules speak of, in dependency order."""
+
+
+class Severity(StrEnum):
+    """How bad a broken rule is."""
+
+    ERROR = "error"
+    """The data is wrong or absent: what builds on it must not be trusted."""
+    WARN = "warn"
+    """Somebody should look; what builds on it goes on."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. Each row of `rows` must satisfy `holds`; a row that does not is a violation.
+
+    `rows`: SQL over the lake's datasets and the tables of `validation.scope`; it gives `symbol`, `session` and what shows
+    the case. Empty: the rows of the dataset. A dataset's own name stands for its rows in scope (and some sessions before,
+    `validation.scope.CONTEXT`), `all_<dataset>` for all of the symbols' rows.
+    `holds`: an SQL predicate. Null counts as a violation unless `null_passes`.
+    `shows`: the columns that show the case, beside `symbol` and `session`.
+    `blocks`: what the dataset's followers build on is broken, so an ERROR keeps them from being collected for that symbol.
+    Rules of absence and of values that nobody builds on do not block: a gap must not keep expiring options from being saved.
+    `of_now`: the rule speaks of the present instant, not of past sessions; the sessions of a scope do not restrict it.
+    `reviewed`: a violation is held for a person to accept or reject (`validation.reviews`).
+    """
+
+    name: str
+    dataset: str
+    severity: Severity
+    why: str
+    remedy: str
+    holds: str
+    rows: str = ""
+    shows: tuple[str, ...] = ()
+    null_passes: bool = False
+    blocks: bool = False
+    of_now: bool = False
+    reviewed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dataset not in DATASETS:
+            raise ValueError(f"Rule {self.name} speaks of {self.dataset!r}, and there is no such dataset.")
+        if self.blocks and self.severity is not Severity.ERROR:
+            raise ValueError(f"Rule {self.name} is a warning: a warning does not block.")
+
+    @property
+    def source(self) -> str:
+        """The SQL that gives the examined rows."""
+        return self.rows or f"select * from {self.dataset}"
+
+    @property
+    def violation(self) -> str:
+        """The SQL predicate of a violating row."""
+        return f"not coalesce(({self.holds}), {'true' if self.null_passes else 'false'})"

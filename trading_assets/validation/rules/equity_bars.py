@@ -1,0 +1,182 @@
+"""Rules of `equity_bars`: bars that can be true, inside their session, none missing, none far out of its series.
+
+What can never be true is refused at the write already (`repositories.validation`); the same is said here, because a lake
+is plain files that any program can write.
+"""
+
+from __future__ import annotations
+
+from trading_assets.validation.rule import Rule, Severity
+
+SPIKE_BARS = 60
+"""Bars before (a quarter of a year) whose average move is the series' own measure."""
+
+SPIKE_HISTORY = 20
+"""Fewest bars before (a month) from which an average says anything."""
+
+SPIKE_TIMES = 8.0
+"""A move this many times the average one is held for review. A normal series exceeds 5 times its mean move once in 15,000
+sessions, real series with their news some times in a decade; see the false alarms in docs/validation.md."""
+
+SPIKE_FLOOR = 0.10
+"""No move below this (log return, about 10 %) is held: quiet series would be held at every news."""
+
+SPLIT_FACTORS = (2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 1.5)
+"""Factors companies split by; inverses (reverse splits) are tested too."""
+
+SPLIT_TOLERANCE = 0.04
+"""How far close to open may be from the round factor: a stock that splits still moves overnight (recorded AAPL 2014-06-09: 0.5 %)."""
+
+SPLIT_RANGE = 0.15
+"""Largest range (high over low, less one) of a session with a split: a crash that happens to have a round ratio swings wider.
+Recorded splits reach 0.135 (IBM 1999-05-27), AIG's crashes of 2008 begin at 0.5."""
+
+SPLIT_VOLUME = 4.0
+"""Share volume grows by the factor; within four times that it is consistent (a split session trades at most some times the usual)."""
+
+CLOSE_TOLERANCE = 0.0005
+"""Part of the price by which daily and aggregated prices may differ, and at least 5 cents: recorded closes agree within 3 cents."""
+
+VOLUME_TOLERANCE = 0.021
+"""Recorded daily volume and the sum of minute volumes agree within 2.1 % (market/README.md)."""
+
+_FACTORS = ", ".join(f"{factor}, {1 / factor!r}" for factor in SPLIT_FACTORS)
+
+RULES = (
+    Rule(
+        "prices_consistent",
+        "equity_bars",
+        Severity.ERROR,
+        why="A bar whose high is below its open, close or low never happened.",
+        remedy="Collect the symbol's bars again with --refresh; the old row moves to the revisions.",
+        holds="high >= open and high >= close and high >= low and low <= open and low <= close",
+        shows=("bar_size", "start", "open", "high", "low", "close"),
+        blocks=True,
+    ),
+    Rule(
+        "prices_positive",
+        "equity_bars",
+        Severity.ERROR,
+        why="A share has no price of zero or below; a zero is a missing value in disguise.",
+        remedy="Collect the symbol's bars again with --refresh.",
+        holds="open > 0 and high > 0 and low > 0 and close > 0",
+        shows=("bar_size", "start", "open", "high", "low", "close"),
+        blocks=True,
+    ),
+    Rule(
+        "no_doubled_bar",
+        "equity_bars",
+        Severity.ERROR,
+        why="A bar that is there twice doubles volume and returns.",
+        remedy="Find the two files that hold it (another program wrote one of them) and remove the foreign one.",
+        rows="select symbol, bar_size, session, start, count(*) as bars from equity_bars group by symbol, bar_size, session, start",
+        holds="bars = 1",
+        shows=("bar_size", "start", "bars"),
+        blocks=True,
+    ),
+    Rule(
+        "bar_inside_session",
+        "equity_bars",
+        Severity.ERROR,
+        why="Bars are of regular hours; one outside them (after 13:00 on a half day) is of another session or of extended hours.",
+        remedy="Collect the session again with --refresh; if bars stay outside, check the time zone of the source.",
+        rows="select b.*, k.opens, k.closes from equity_bars b left join session_calendar k using (session)",
+        holds="start >= opens and start < closes and (bar_size <> '1 day' or start = opens)",
+        shows=("bar_size", "start", "opens", "closes"),
+        blocks=True,
+    ),
+    Rule(
+        "session_complete",
+        "equity_bars",
+        Severity.ERROR,
+        why="A hole in the series breaks every return and average over it.",
+        remedy="Run trading-assets update SYMBOL, or backfill the sessions.",
+        rows="""with kept as (select distinct symbol, bar_size, session from equity_bars),
+                     series as (
+                         select symbol, bar_size, min(session) as first, max(session) as last from all_equity_bars group by symbol, bar_size
+                         union all by name
+                         select a.symbol, z.bar_size, (select bars_due from present) as first, null as last
+                         from active_symbols a cross join equity_bar_sizes z
+                         where not exists (from all_equity_bars b where b.symbol = a.symbol and b.bar_size = z.bar_size))
+                select s.symbol, s.bar_size, k.session, kept.session is not null as stored, c.condition, c.reason
+                from series s join session_calendar k on k.session >= s.first and k.session <= (
+                    case when s.symbol in (select symbol from active_symbols) and s.bar_size in (select bar_size from equity_bar_sizes)
+                         then greatest(s.last, (select bars_due from present)) else s.last end)
+                left join kept on kept.symbol = s.symbol and kept.bar_size = s.bar_size and kept.session = k.session
+                left join coverage c on c.dataset = 'equity_bars' and c.symbol = s.symbol and c.bar_size = s.bar_size
+                                    and c.con_id = 0 and c.session = k.session and c.condition <> 'complete'""",
+        holds="stored or condition is not null",
+        shows=("bar_size", "condition"),
+    ),
+    Rule(
+        "volume_present",
+        "equity_bars",
+        Severity.WARN,
+        why="A session of a listed share without volume was halted, or its volume is lost.",
+        remedy="Compare with another source; collect the session again with --refresh.",
+        rows="select * from equity_bars where bar_size = '1 day' and symbol not in (select symbol from index_symbols)",
+        holds="volume > 0",
+        shows=("bar_size", "close", "volume"),
+    ),
+    Rule(
+        "spike",
+        "equity_bars",
+        Severity.WARN,
+        why="A move far beyond the series' own average is news, a split, or a bad print; a bad print poisons every statistic.",
+        remedy="Look at it: trading-assets review list, then accept (it is real) or reject (it is withdrawn and asked for again).",
+        rows=f"""with steps as (
+                     select symbol, session, bar_size, high, low, close, lag(close) over (partition by symbol order by session) as previous
+                     from equity_bars where bar_size = '1 day' and low > 0 and close > 0),
+                 moves as (
+                     select symbol, session, bar_size, previous, close, abs(ln(close / previous)) as change,
+                            greatest(abs(ln(close / previous)), ln(high / greatest(previous, close)), ln(least(previous, close) / low)) as move
+                     from steps where previous is not null),
+                 measured as (
+                     select *, avg(change) over before as average, count(change) over before as history
+                     from moves window before as (partition by symbol order by session rows between {SPIKE_BARS} preceding and 1 preceding))
+                 select m.*, a.rule is not null as accepted from measured m
+                 left join accepted_bars a on a.rule = 'spike' and a.symbol = m.symbol and a.session = m.session
+                                          and a.bar_size = m.bar_size and a.close = m.close
+                 where m.history >= {SPIKE_HISTORY}""",
+        holds=f"move <= greatest({SPIKE_FLOOR}, {SPIKE_TIMES} * average) or accepted",
+        shows=("bar_size", "previous", "close", "move", "average"),
+        reviewed=True,
+    ),
+    Rule(
+        "split_suspicion",
+        "equity_bars",
+        Severity.WARN,
+        why="Bars before and after a split on different bases make one false return of half the price and more.",
+        remedy="Run trading-assets update SYMBOL --refresh over the whole history: it is read again on one basis.",
+        rows=f"""select symbol, session, previous, open, close, volume, usual,
+                       list_filter([{_FACTORS}], lambda f: abs(previous / open / f - 1) <= {SPLIT_TOLERANCE}
+                                   and (usual is null or usual = 0 or volume between usual * f / {SPLIT_VOLUME} and usual * f * {SPLIT_VOLUME}))
+                       as factors, high / low - 1 as width
+                from (select symbol, session, open, high, low, close, volume,
+                             lag(close) over (partition by symbol order by session) as previous,
+                             lag(volume) over (partition by symbol order by session) as usual
+                      from equity_bars where bar_size = '1 day' and low > 0 and open > 0)
+                where previous > 0 and (previous / open > 1.4 or previous / open < 0.7)""",
+        holds=f"len(factors) = 0 or width > {SPLIT_RANGE}",
+        shows=("previous", "open", "close", "factors"),
+    ),
+    Rule(
+        "daily_agrees_with_intraday",
+        "equity_bars",
+        Severity.WARN,
+        why="The daily bar and the bars inside it are the same trades; where they differ one of them is incomplete or restated.",
+        remedy="Collect both sizes of the session again with --refresh.",
+        rows="""select d.symbol, d.session, i.bar_size, d.open, i.open as open_inside, d.high, i.high as high_inside, d.low, i.low as low_inside,
+                       d.close, i.close as close_inside, d.volume, i.volume as volume_inside
+                from (select * from equity_bars where bar_size = '1 day') d
+                join (select b.symbol, b.session, b.bar_size, arg_min(b.open, b.start) as open, max(b.high) as high, min(b.low) as low,
+                             arg_max(b.close, b.start) as close, sum(b.volume) as volume
+                      from equity_bars b where b.bar_size <> '1 day' group by b.symbol, b.session, b.bar_size) i
+                  on i.symbol = d.symbol and i.session = d.session""",
+        holds=f"""abs(open - open_inside) <= greatest(0.05, {CLOSE_TOLERANCE} * open)
+                  and abs(close - close_inside) <= greatest(0.05, {CLOSE_TOLERANCE} * close)
+                  and high_inside <= high * (1 + {CLOSE_TOLERANCE}) + 0.05 and low_inside >= low * (1 - {CLOSE_TOLERANCE}) - 0.05
+                  and abs(volume - volume_inside) <= {VOLUME_TOLERANCE} * greatest(volume, volume_inside)""",
+        shows=("bar_size", "open", "open_inside", "close", "close_inside", "volume", "volume_inside"),
+    ),
+)

@@ -1,0 +1,144 @@
+"""Rules of `option_bars`: what they build on is there, each bar is of a listed contract in its life, prices can be true.
+
+An option's last trade may be hours older than the close of its underlying, so prices are held against the whole range of
+the underlying's session, and only where the option traded. Put-call parity and intrinsic value are warnings: dividends,
+rates and a split between the two series move them without an error of anybody.
+"""
+
+from __future__ import annotations
+
+from trading_assets.validation.rule import Rule, Severity
+
+CARRY = 0.06
+"""Yearly rate (1.00 = 100 %) up to which rates and dividends may move a European option below its intrinsic value, or a pair off parity."""
+
+PRICE_TOLERANCE = 0.01
+"""Part of the underlying's price by which a last trade may lie beyond what the session's range allows: bid-ask width of deep contracts."""
+
+LIQUID = 50
+"""Contracts traded in a session from which a pair counts as liquid: some trades on each side are near the close."""
+
+_LIFE = "date_diff('day', session, expiry) / 365.0"
+_SPOT = """join (select symbol, session, high as spot_high, low as spot_low, close as spot from equity_bars where bar_size = '1 day') e
+                 on e.symbol = b.symbol and e.session = b.session"""
+
+RULES = (
+    Rule(
+        "prerequisites_held",
+        "option_bars",
+        Severity.ERROR,
+        why="Option bars build on contract, chain and equity bars; without them nobody can tell what they are bars of.",
+        remedy="Run trading-assets update SYMBOL: it collects in dependency order.",
+        rows="""select b.symbol, max(b.session) as session, b.symbol in (select symbol from all_contracts) as contract,
+                       b.symbol in (select symbol from all_option_chains where selected) as chain,
+                       b.symbol in (select symbol from all_equity_bars) or b.symbol in (
+                           select symbol from all_coverage where dataset = 'equity_bars' and condition in ('complete', 'no_trades')) as equity
+                from option_bars b group by b.symbol""",
+        holds="contract and chain and equity",
+        shows=("contract", "chain", "equity"),
+    ),
+    Rule(
+        "contract_in_a_chain",
+        "option_bars",
+        Severity.ERROR,
+        why="A bar of a contract that no chain lists has terms nobody can check.",
+        remedy="Collect the chain of the symbol; remove bars that another program wrote.",
+        rows="""select symbol, con_id, max(session) as session, any_value(local_symbol) as local_symbol, count(*) as bars,
+                       con_id in (select con_id from all_option_chains) as listed
+                from option_bars group by symbol, con_id""",
+        holds="listed",
+        shows=("con_id", "local_symbol", "bars"),
+    ),
+    Rule(
+        "bar_inside_life",
+        "option_bars",
+        Severity.ERROR,
+        why="An option does not trade after its expiry (before our first snapshot it does: it was listed before we looked).",
+        remedy="Check the expiry of the contract; collect the chain again with --refresh.",
+        holds="session <= expiry",
+        shows=("con_id", "local_symbol", "bar_size", "expiry"),
+    ),
+    Rule(
+        "option_prices_consistent",
+        "option_bars",
+        Severity.ERROR,
+        why="A bar whose high is below its open, close or low, or with a price of zero or below, never happened.",
+        remedy="Collect the contract's bars again with --refresh.",
+        holds="high >= open and high >= close and high >= low and low <= open and low <= close and low > 0",
+        shows=("con_id", "local_symbol", "bar_size", "open", "high", "low", "close"),
+    ),
+    Rule(
+        "no_doubled_option_bar",
+        "option_bars",
+        Severity.ERROR,
+        why="A bar that is there twice doubles volume.",
+        remedy="Find the two files that hold it (another program wrote one of them) and remove the foreign one.",
+        rows="select symbol, con_id, bar_size, session, start, count(*) as bars from option_bars group by symbol, con_id, bar_size, session, start",
+        holds="bars = 1",
+        shows=("con_id", "bar_size", "start", "bars"),
+    ),
+    Rule(
+        "option_bar_inside_session",
+        "option_bars",
+        Severity.ERROR,
+        why="Bars are of regular hours; options of some indices trade a quarter of an hour longer, no later.",
+        remedy="Collect the session again with --refresh; check the time zone of the source.",
+        rows="select b.*, k.opens, k.closes from option_bars b left join session_calendar k using (session)",
+        # A settlement bar is stamped at the close, index options end 15 minutes after it.
+        holds="start >= opens and start <= closes + interval 15 minutes and (bar_size <> '1 day' or start = opens)",
+        shows=("con_id", "local_symbol", "bar_size", "start", "closes"),
+    ),
+    Rule(
+        "not_under_intrinsic",
+        "option_bars",
+        Severity.WARN,
+        why="An option worth less than its exercise is a stale trade, a wrong strike, or a price of before a split.",
+        remedy="Compare with the quotes of the session's chain; after a split compare contract and price on one basis.",
+        rows=f"""select b.symbol, b.session, b.con_id, b.local_symbol, b.close, b.strike, b.expiry, e.spot,
+                        case b."right" when 'C' then e.spot_low - b.strike else b.strike - e.spot_high end as intrinsic
+                 from option_bars b {_SPOT} where b.bar_size = '1 day' and b.volume > 0""",
+        holds=f"close >= intrinsic - greatest(0.05, {PRICE_TOLERANCE} * spot) - {CARRY} * greatest(spot, strike) * {_LIFE}",
+        shows=("con_id", "local_symbol", "close", "intrinsic", "spot"),
+    ),
+    Rule(
+        "put_call_parity",
+        "option_bars",
+        Severity.WARN,
+        why="Call less put is worth the underlying less the strike; a pair far off holds a wrong price or a wrong underlying.",
+        remedy="Compare both with the quotes of the session's chain; after a split compare on one basis.",
+        rows=f"""select b.symbol, b.session, b.trading_class, b.expiry, b.strike, b.close as call, p.close as put,
+                        e.spot, e.spot_high - e.spot_low as width
+                 from option_bars b
+                 join option_bars p on p.symbol = b.symbol and p.session = b.session and p.bar_size = '1 day' and p."right" = 'P'
+                   and p.trading_class = b.trading_class and p.expiry = b.expiry and p.strike = b.strike and p.volume >= {LIQUID}
+                 {_SPOT} where b.bar_size = '1 day' and b."right" = 'C' and b.volume >= {LIQUID}""",
+        holds=f"abs(call - put - (spot - strike)) <= width + {PRICE_TOLERANCE} * spot + {CARRY} * greatest(spot, strike) * {_LIFE}",
+        shows=("trading_class", "expiry", "strike", "call", "put", "spot"),
+    ),
+    Rule(
+        "complete_to_last_day",
+        "option_bars",
+        Severity.WARN,
+        why="The broker keeps no history of expired options: what was not collected up to the last day is lost for ever.",
+        remedy="Nothing brings it back. Keep the last-chance run before the close of expiry days on.",
+        rows="""with snapshots as (select distinct symbol, session from option_chains),
+                     answering as (
+                         select s.symbol, k.session, s.session as snapshot
+                         from session_calendar k join (select distinct symbol from snapshots) n on true
+                         asof join snapshots s on s.symbol = n.symbol and k.session >= s.session
+                         where k.session <= (select last_closed from present)),
+                     wanted as (
+                         select o.symbol, o.con_id, o.local_symbol, o.last_trade, a.session
+                         from answering a join option_chains o on o.symbol = a.symbol and o.session = a.snapshot
+                         where o.selected and strftime(a.session, '%Y%m%d') <= o.last_trade and o.expiry <= (select last_closed from present))
+                select w.symbol, w.con_id, any_value(w.local_symbol) as local_symbol, max(w.session) as session,
+                       count(distinct w.session) as sessions,
+                       count(distinct w.session) filter (where c.session is null) as unknown,
+                       count(distinct w.session) filter (where c.condition = 'expired_lost') as lost
+                from wanted w
+                left join coverage c on c.dataset = 'option_bars' and c.symbol = w.symbol and c.con_id = w.con_id and c.session = w.session
+                group by w.symbol, w.con_id""",
+        holds="unknown = 0 and lost = 0",
+        shows=("con_id", "local_symbol", "sessions", "unknown", "lost"),
+    ),
+)

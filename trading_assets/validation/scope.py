@@ -1,0 +1,134 @@
+"""Which part of the lake is validated, and the tables that rules find beside the datasets.
+
+Laid over a DuckDB cursor as temporary views and tables, which end with it:
+
+| name | columns |
+| --- | --- |
+| `<dataset>` | the dataset's rows of the scope's symbols and sessions, and of `CONTEXT` before them |
+| `all_<dataset>` | the dataset's rows of the scope's symbols, of any session |
+| `session_calendar` | session, opens, closes (UTC), following (the next open, UTC), half_day; every session begun by now |
+| `active_symbols` | symbol: the scope's symbols, else the active ones of the universe |
+| `index_symbols` | symbol: indices, which have no volume |
+| `equity_bar_sizes` | bar_size: the configured ones |
+| `present` | one row: now, current_session, last_closed, bars_due, contract_verify_days, stale_chain_hours |
+| `accepted_bars` | rule, symbol, session, bar_size, close: bars a person accepted |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import duckdb
+import pyarrow as pa
+
+from trading_assets.repositories.schemas import DATASETS as LAKE
+from trading_assets.repositories.schemas import INSTANT
+from trading_assets.sessions import SessionCalendar, calendar
+from trading_assets.settings import Settings
+from trading_assets.universe import INDEX_EXCHANGES, Universe
+from trading_assets.validation.reviews import Reviews
+
+CONTEXT = timedelta(days=100)
+"""How far before the scope's first session a rule can see: the 60 bars a spike is measured against are 88 days at most."""
+
+GRACE = timedelta(hours=1)
+"""How long after the scheduled collection (`bars_delay_minutes` after the close) a session's bars may be on their way."""
+
+SNAPSHOT_DATASETS = ("contracts", "option_chains")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Symbols and sessions (`first` and `last` included); None does not restrict. `newest`: of snapshots only each symbol's newest."""
+
+    symbols: tuple[str, ...] | None = None
+    first: date | None = None
+    last: date | None = None
+    newest: bool = False
+
+    def __post_init__(self) -> None:
+        if self.first and self.last and self.last < self.first:
+            raise ValueError(f"The scope cannot end ({self.last}) before it begins ({self.first}).")
+
+    @property
+    def newest_only(self) -> tuple[str, ...]:
+        """The datasets of which only each symbol's newest session is looked at, whatever sessions the scope has."""
+        return SNAPSHOT_DATASETS if self.newest else ()
+
+    def sessions_sql(self) -> str:
+        """The predicate that keeps the rows of the scope's sessions."""
+        return _between(self.first, self.last)
+
+
+def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope) -> None:
+    """Make the scope's views and tables on a cursor of the lake. Called again, they are made anew."""
+    xnys, now = calendar(), settings.clock()
+    active = list(scope.symbols) if scope.symbols is not None else [entry.symbol for entry in _universe(settings).entries()]
+    _table(connection, "scope_symbols", {"symbol": pa.array(sorted(set(active)), pa.string())})
+    _table(connection, "active_symbols", {"symbol": pa.array(sorted(set(active)), pa.string())})
+    _table(connection, "equity_bar_sizes", {"bar_size": pa.array(settings.equity_bar_sizes, pa.string())})
+    _table(connection, "session_calendar", _calendar(xnys, now))
+    _table(connection, "present", _present(settings, xnys, now))
+    _table(connection, "accepted_bars", _accepted(settings))
+    where = "symbol in (select symbol from scope_symbols)" if scope.symbols is not None else "true"
+    first = scope.first - CONTEXT if scope.first else None
+    for name in LAKE:
+        # The views of the lake are hidden by temporary ones of the same name: rules are written over plain names.
+        newest = f"(symbol, session) in (select (symbol, max(session)) from memory.main.{name} where {where} group by symbol)"
+        view = f"select * from memory.main.{name} where {where}"
+        connection.execute(f"create or replace temp view all_{name} as {view}")
+        within = newest if name in scope.newest_only else _between(first, scope.last)
+        connection.execute(f"create or replace temp view {name} as {view} and {within}")
+    indices = ", ".join(f"('{symbol}')" for symbol in sorted(INDEX_EXCHANGES))
+    connection.execute(
+        f"create or replace temp table index_symbols as select col0 as symbol from (values {indices}) "
+        "union select distinct symbol from all_contracts where sec_type = 'IND'"
+    )
+
+
+def _universe(settings: Settings) -> Universe:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return Universe(settings.state_url)
+
+
+def _between(first: date | None, last: date | None) -> str:
+    bounds = ([f"session >= date '{first}'"] if first else []) + ([f"session <= date '{last}'"] if last else [])
+    return " and ".join(bounds) or "true"
+
+
+def _table(connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, pa.Array]) -> None:
+    connection.register(f"given_{name}", pa.table(columns))
+    connection.execute(f"create or replace temp table {name} as select * from given_{name}")
+    connection.unregister(f"given_{name}")
+
+
+def _calendar(xnys: SessionCalendar, now: datetime) -> dict[str, pa.Array]:
+    sessions = xnys.sessions(xnys.first, xnys.current(now))
+    opens = [xnys.opens_at(session) for session in sessions]
+    return {
+        "session": pa.array(sessions, pa.date32()),
+        "opens": pa.array(opens, INSTANT),
+        "closes": pa.array([xnys.closes_at(session) for session in sessions], INSTANT),
+        "following": pa.array([*opens[1:], xnys.opens_at(xnys.following(sessions[-1]))], INSTANT),
+        "half_day": pa.array([xnys.is_half_day(session) for session in sessions], pa.bool_()),
+    }
+
+
+def _present(settings: Settings, xnys: SessionCalendar, now: datetime) -> dict[str, pa.Array]:
+    due = xnys.last_closed(now - timedelta(minutes=settings.bars_delay_minutes) - GRACE)
+    return {
+        "now": pa.array([now], INSTANT),
+        "current_session": pa.array([xnys.current(now)], pa.date32()),
+        "last_closed": pa.array([xnys.last_closed(now)], pa.date32()),
+        "bars_due": pa.array([due], pa.date32()),
+        "contract_verify_days": pa.array([settings.contract_verify_days], pa.int32()),
+        "stale_chain_hours": pa.array([settings.stale_chain_hours], pa.float64()),
+    }
+
+
+def _accepted(settings: Settings) -> dict[str, pa.Array]:
+    accepted: Sequence[tuple[str, str, date, str, float]] = Reviews(settings).accepted()
+    types = {"rule": pa.string(), "symbol": pa.string(), "session": pa.date32(), "bar_size": pa.string(), "close": pa.float64()}
+    return {name: pa.array([row[i] for row in accepted], kind) for i, (name, kind) in enumerate(types.items())}

@@ -1,0 +1,207 @@
+"""Schedules and sensors in their own contexts, on a lake collected from a simulated TWS: what they ask for, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster import DagsterRunStatus
+from dagster._core.utils import make_new_run_id
+
+from trading_assets.automation import once, schedules, sensors
+from trading_assets.broker.contact import record_connected, record_failure
+from trading_assets.broker.state import connect_state
+from trading_assets.monitoring.asked import asked_table, claim
+from trading_assets.resources.archive import ArchiveResource
+from trading_assets.sessions import NEW_YORK
+from trading_assets.simulator import Simulator
+from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.universe import Universe
+from trading_assets_tests.scenarios.desk import Desk
+
+SELECTION = {"max_days_to_expiry": 5, "strikes_around_spot": 2}
+
+
+def at(new_york: str) -> datetime:
+    return datetime.fromisoformat(new_york).replace(tzinfo=NEW_YORK)
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """AAPL, set up on Monday 2025-11-17 after the close, its contracts expiring on Friday the 21st."""
+    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40")) as simulator:
+        desk = Desk(tmp_path_factory.mktemp("lake"), simulator, changes={"selection": SELECTION})
+        assert desk.setup("AAPL", lookback_days=10).success
+        yield desk
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as found:
+        yield found
+
+
+def resource(desk: Desk, now: datetime | None = None, **changes: Any) -> ArchiveResource:
+    settings = {"data_dir": str(desk.folder), "ib_port": desk.simulator.port, "selection": SELECTION, **changes}
+    return ArchiveResource(overrides=settings | ({"now": now.isoformat()} if now else {}))
+
+
+def scheduled(schedule: dg.ScheduleDefinition, desk: Desk, instance: dg.DagsterInstance, new_york: str, **changes: Any) -> Any:
+    """The tick of a schedule at an instant of New York."""
+    with dg.build_schedule_context(instance, at(new_york), resources={"archive": resource(desk, at(new_york), **changes)}) as context:
+        found = schedule(context)
+    return found.skip_message if isinstance(found, dg.SkipReason) else found
+
+
+def sensed(sensor: dg.SensorDefinition, desk: Desk, instance: dg.DagsterInstance, new_york: str, **changes: Any) -> Any:
+    """The look of a sensor at an instant of New York."""
+    with dg.build_sensor_context(instance, resources={"archive": resource(desk, at(new_york), **changes)}) as context:
+        found = sensor(context)
+    return found.skip_message if isinstance(found, dg.SkipReason) else found
+
+
+def config(request: dg.RunRequest) -> Mapping[str, Any]:
+    return {name: op["config"] for name, op in request.run_config["ops"].items()}
+
+
+def test_the_snapshot_comes_fifteen_minutes_before_the_close(collected: Desk, instance: dg.DagsterInstance) -> None:
+    assert "at 15:45 New York" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T15:40")
+    request = scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T15:45")
+    assert (request.partition_key, request.run_key) == ("2025-11-18", "daily_snapshot 2025-11-18")
+    assert config(request)["option_chains"] == {"requote_after_minutes": 60, "selection": SELECTION}
+
+
+def test_a_half_day_has_its_own_time_and_a_setting_moves_it(collected: Desk, instance: dg.DagsterInstance) -> None:
+    assert "half day comes at 12:45" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-28T12:40")
+    assert scheduled(schedules.daily_snapshot, collected, instance, "2025-11-28T12:45").partition_key == "2025-11-28"
+    assert "comes at 12:55" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-28T12:45", snapshot_lead_minutes=5)
+
+
+def test_a_missed_snapshot_is_made_good_until_the_next_open(collected: Desk, instance: dg.DagsterInstance) -> None:
+    for late in ("2025-11-18T20:00", "2025-11-19T09:25"):
+        request = scheduled(schedules.daily_snapshot, collected, instance, late)
+        assert request.partition_key == "2025-11-18"
+    assert "2025-11-19 comes at 15:45" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-19T09:35")
+
+
+def test_on_a_holiday_nothing_is_started_and_the_reason_says_so(collected: Desk, instance: dg.DagsterInstance) -> None:
+    instance.add_run(run_of(scheduled(schedules.daily_snapshot, collected, instance, "2025-11-26T15:45"), DagsterRunStatus.SUCCESS, "snapshot"))
+    assert "2025-11-26" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-27T15:45")
+    told = scheduled(schedules.last_chance, collected, instance, "2025-11-27T15:00")
+    assert told == (
+        "The exchange is closed on Thursday 2025-11-27. The last look before contracts expire of the next session comes on "
+        "Friday 2025-11-28 at 12:00 New York."
+    )
+
+
+def test_what_is_complete_is_not_collected_again(collected: Desk, instance: dg.DagsterInstance) -> None:
+    assert "is complete, quoted after 14:45" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-17T17:00")
+    assert "The bars of session 2025-11-17 are complete" in scheduled(schedules.daily_bars, collected, instance, "2025-11-17T17:00")
+
+
+def test_the_bars_come_after_the_close(collected: Desk, instance: dg.DagsterInstance) -> None:
+    assert "2025-11-17 are complete; the next come on Tuesday 2025-11-18 at 16:30" in scheduled(
+        schedules.daily_bars, collected, instance, "2025-11-18T16:25"
+    )
+    request = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:30")
+    assert (request.partition_key, request.run_key) == ("2025-11-18", "daily_bars 2025-11-18")
+    assert config(request)["option_bars"] == {"lookback_days": 10}
+
+
+def test_the_last_look_before_contracts_expire(collected: Desk, instance: dg.DagsterInstance) -> None:
+    request = scheduled(schedules.last_chance, collected, instance, "2025-11-21T15:00")
+    assert request.tags["dagster/asset_partition_range_start"] == "2025-11-18"
+    assert request.tags["dagster/asset_partition_range_end"] == "2025-11-20"
+    assert config(request)["option_bars"] == {"symbols": ["AAPL"]}
+    assert "No selected contract expires in session 2025-11-20" in scheduled(schedules.last_chance, collected, instance, "2025-11-20T15:00")
+
+
+def test_every_hour_is_checked_once(collected: Desk, instance: dg.DagsterInstance) -> None:
+    first = scheduled(schedules.quality_check, collected, instance, "2025-11-18T12:00")
+    assert first.partition_key is None
+    instance.add_run(run_of(first, DagsterRunStatus.STARTED, "quality_check"))
+    assert "is started" in scheduled(schedules.quality_check, collected, instance, "2025-11-18T12:05")
+    assert "waits for run" in scheduled(schedules.quality_check, collected, instance, "2025-11-18T13:00")
+
+
+def run_of(request: dg.RunRequest, status: DagsterRunStatus, job: str) -> dg.DagsterRun:
+    """The run of a request, as a daemon records it."""
+    return dg.DagsterRun(job_name=job, run_id=make_new_run_id(), status=status, tags=dict(request.tags))
+
+
+def test_a_stale_chain_is_refreshed_once(collected: Desk, instance: dg.DagsterInstance) -> None:
+    fresh = sensed(sensors.stale_chains, collected, instance, "2025-11-18T09:29")
+    assert fresh == "Every chain is younger than 24 hours, or no session has begun since it was taken."
+    request = sensed(sensors.stale_chains, collected, instance, "2025-11-18T16:41")
+    assert (request.partition_key, config(request)["contracts"]) == ("2025-11-18", {"symbols": ["AAPL"]})
+    assert sensed(sensors.stale_chains, collected, instance, "2025-11-18T16:41").run_key == request.run_key
+    instance.add_run(run_of(request, DagsterRunStatus.STARTING, "snapshot"))
+    assert "is starting" in sensed(sensors.stale_chains, collected, instance, "2025-11-18T16:42")
+    assert "waits for run" in sensed(sensors.stale_chains, collected, instance, "2025-11-18T17:42")
+
+
+def test_gaps_wait_for_the_schedule_and_are_filled_in_one_run(collected: Desk, instance: dg.DagsterInstance) -> None:
+    assert sensed(sensors.gaps, collected, instance, "2025-11-18T16:45") == "No closed session is missing that can be asked for now."
+    request = sensed(sensors.gaps, collected, instance, "2025-11-21T12:00")
+    assert request.tags["dagster/asset_partition_range_start"] == "2025-11-18"
+    assert request.tags["dagster/asset_partition_range_end"] == "2025-11-20"
+    assert config(request) == {"equity_bars": {"symbols": ["AAPL"]}, "option_bars": {"symbols": ["AAPL"]}}
+    assert request.run_key == sensed(sensors.gaps, collected, instance, "2025-11-21T12:20").run_key
+    instance.add_run(run_of(request, DagsterRunStatus.FAILURE, "backfill_bars"))
+    assert "is failure" in sensed(sensors.gaps, collected, instance, "2025-11-21T12:30")
+    assert sensed(sensors.gaps, collected, instance, "2025-11-21T13:00").run_key != request.run_key, "it is tried again, once an hour"
+
+
+def test_nothing_is_started_while_the_broker_does_not_answer(collected: Desk, instance: dg.DagsterInstance) -> None:
+    desk = collected
+    engine = connect_state(desk.settings.state_url)
+    record_failure(engine, f"127.0.0.1:{desk.simulator.port}", "no route")
+    try:
+        assert sensed(sensors.gaps, desk, instance, "2025-11-21T12:00").startswith("Held back: the broker could not be reached (no route)")
+        assert isinstance(sensed(sensors.gaps, desk, instance, "2025-11-21T12:00", recovery_timeout=0.0), dg.RunRequest)
+    finally:
+        record_connected(engine, f"127.0.0.1:{desk.simulator.port}", "", 178)
+
+
+def test_a_symbol_that_joins_the_universe_is_set_up(tmp_path: Path, collected: Desk, instance: dg.DagsterInstance) -> None:
+    desk = Desk(tmp_path, collected.simulator)
+    assert "The universe is empty" in scheduled(schedules.daily_snapshot, desk, instance, "2025-11-18T15:45")
+    assert sensed(sensors.new_symbols, desk, instance, "2025-11-18T12:00") == "Every active symbol is set up."
+    Universe(desk.settings.state_url).add(["IBM"])
+    request = sensed(sensors.new_symbols, desk, instance, "2025-11-18T12:00")
+    assert request.partition_key == "2025-11-18"
+    assert config(request)["equity_bars"] == {"symbols": ["IBM"], "lookback_days": 365}
+
+
+def test_two_daemons_start_one_run(collected: Desk, instance: dg.DagsterInstance) -> None:
+    """The claim stands between the decision and the run's own record; when nothing came of it, another tick takes over."""
+    key = "daily_bars 2030-01-02"
+    assert claim(collected.settings.state_url, key)
+    assert not claim(collected.settings.state_url, key)
+    engine = connect_state(collected.settings.state_url)
+    with engine.begin() as connection:
+        connection.execute(asked_table.update().where(asked_table.c.key == key).values(at=asked_table.c.at - once.CLAIM_SECONDS))
+    assert claim(collected.settings.state_url, key)
+
+
+def test_a_run_that_was_recorded_and_never_queued_is_replaced(collected: Desk, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:30")
+    run = instance.add_run(run_of(request, DagsterRunStatus.NOT_STARTED, "backfill_bars"))
+    assert "is not started" in scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:35")
+    monkeypatch.setattr(once, "CLAIM_SECONDS", -1.0)
+    again = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:40")
+    assert (again.run_key, instance.get_run_by_id(run.run_id).status) == (f"{request.run_key}#1", DagsterRunStatus.FAILURE)
+
+
+def test_a_late_tick_sees_the_present(collected: Desk, instance: dg.DagsterInstance) -> None:
+    """What was due at the tick may no longer be had: a real tick decides by the clock, a trial by the instant it is given."""
+    context = dg.build_schedule_context(instance, at("2025-11-18T15:45"), resources={"archive": resource(collected)})
+    settings = resource(collected, at("2025-12-01T12:00")).settings()
+    assert schedules.instant(context, settings) == at("2025-11-18T15:45")
+    context._log_key = ["a", "real", "tick"]
+    assert schedules.instant(context, settings) == at("2025-12-01T12:00")
+    assert date(2025, 12, 1) == schedules.instant(context, settings).date()
