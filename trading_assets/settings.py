@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     selection: Selection = Field(
         default_factory=Selection, description="Selection of option contracts for set-ups, updates and scheduled runs. JSON in the environment."
     )
+    setup_lookback_days: int = Field(
+        default=365, ge=0, description="Calendar days of history that a symbol new in the universe is set up with; options reach no further back."
+    )
     snapshot_lead_minutes: int = Field(
         default=15, ge=1, le=180, description="Minutes before the close at which the day's snapshot (contracts, chains) is scheduled."
     )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from trading_assets.broker.state import connect_state
 from trading_assets_tests.leaving_out import leave_out
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -19,3 +23,27 @@ def recorded_market() -> Path:
     if not folder.is_dir():
         leave_out(f"recorded market data is absent: there is no folder {folder} (set TRADING_ASSETS_RECORDED_MARKET to one)")
     return folder
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The URL of an empty database on the PostgreSQL server that `TRADING_ASSETS_TEST_POSTGRESQL` names; dropped at the end."""
+    server = os.environ.get("TRADING_ASSETS_TEST_POSTGRESQL")
+    if not server:
+        leave_out("there is no PostgreSQL server to test on: set TRADING_ASSETS_TEST_POSTGRESQL to a SQLAlchemy URL of one")
+    name = f"trading_assets_{uuid.uuid4().hex}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    url = sa.make_url(server).set(database=name).render_as_string(hide_password=False)
+    yield url
+    connect_state(url).dispose()
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty state database of each kind."""
+    return f"sqlite:///{tmp_path / 'state.db'}" if request.param == "sqlite" else request.getfixturevalue("postgresql")

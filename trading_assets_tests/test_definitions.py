@@ -74,12 +74,12 @@ def asset(graph: Any, key: dg.AssetKey) -> dict[str, Any]:
         "pool": sorted(node.pools),
         "io_manager": node.io_manager_key,
         "upstream": sorted(parent.to_user_string() for parent in node.parent_keys),
-        "partitions": partitions(node.partitions_def),
-        "backfill": node.backfill_policy.policy_type.value,
+        "partitions": partitions(node.partitions_def) if node.partitions_def else None,
+        "backfill": node.backfill_policy.policy_type.value if node.backfill_policy else None,
         "table": spec.metadata["dagster/table_name"],
         "checks": {check.name: {"description": check.description, "blocking": check.blocking} for check in checks},
         "columns": [f"{c.name}: {c.type}{'' if c.constraints.nullable else ' not null'} - {c.description}" for c in columns],
-        "config": fields(node.assets_def.op.config_schema.config_type),
+        "config": fields(node.assets_def.op.config_schema.config_type) if node.partitions_def else {},
     }
 
 
@@ -105,14 +105,20 @@ def fields(config: Any) -> dict[str, Any]:
 
 def job(defs: dg.Definitions, name: str) -> dict[str, Any]:
     found = defs.resolve_job_def(name)
-    ops = found.get_run_config_for_partition_key("2015-12-24").get("ops", {})
+    ops = run_config(found).get("ops", {})
     return {
         "description": found.description,
         "assets": sorted(key.to_user_string() for key in found.asset_layer.executable_asset_keys),
+        "checks": len(found.asset_layer.asset_graph.asset_check_keys),
         "config": {name: values["config"] for name, values in sorted(ops.items())},
         "tags": dict(sorted(found.run_tags.items())),
         "executor": found.executor_def.name,
     }
+
+
+def run_config(found: dg.JobDefinition) -> Any:
+    """The config that the launchpad opens with."""
+    return found.get_run_config_for_partition_key("2015-12-24") if found.partitions_def else found.run_config or {}
 
 
 def test_the_definitions_are_as_answered_for() -> None:
@@ -155,7 +161,7 @@ def test_every_job_runs_in_one_process_and_is_started_again_after_a_broken_conne
 def test_the_config_of_every_job_is_valid() -> None:
     for found in definitions().jobs or ():
         resolved = definitions().resolve_job_def(found.name)
-        assert dg.validate_run_config(resolved, resolved.get_run_config_for_partition_key("2015-12-24"))
+        assert dg.validate_run_config(resolved, run_config(resolved))
 
 
 def test_the_launchpad_opens_with_the_rules_of_the_planner() -> None:

@@ -4,6 +4,7 @@ import base64
 
 import dagster as dg
 
+from trading_assets.assets.policy import table_schema
 from trading_assets.monitoring.metrics import metric_history
 from trading_assets.monitoring.pictures import metrics_png
 from trading_assets.monitoring.quality import DataQualityMonitor
@@ -21,6 +22,7 @@ TROUBLES_SHOWN = 50
     kinds={"parquet"},
     owners=["team:trading-assets"],
     code_version="1",
+    metadata={"dagster/column_schema": table_schema("quality_metrics"), "dagster/table_name": "quality_metrics"},
 )
 def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
     """How good the archive is, measured every hour: coverage, violations of the rules, what needs a person. Kept over time."""

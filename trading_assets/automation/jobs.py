@@ -68,6 +68,7 @@ quality_check = dg.define_asset_job(
     selection=dg.AssetSelection.assets("quality_metrics") | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS) - _COMPLETE,
     description="All rules over the latest sessions as asset checks, and the quality metrics. Asks no broker.",
     executor_def=dg.in_process_executor,
+    tags=_RETRIES,
 )
 
 
@@ -81,11 +82,18 @@ class NewSymbols(dg.Config):
 def join_universe(context: dg.OpExecutionContext, config: NewSymbols, archive: ArchiveResource) -> None:
     """Make the symbols active."""
     with told_plainly(context):
+        if not config.symbols:
+            raise ValueError("No symbol was given: write them into the config of join_universe.")
         entries = archive.open().universe.add(config.symbols)
     context.log.info(f"Active now: {', '.join(entry.symbol for entry in entries)}. The sensor new_symbols sets them up.")
 
 
-@dg.job(description="Add symbols to the universe; the sensor `new_symbols` sets them up by itself.", executor_def=dg.in_process_executor)
+@dg.job(
+    description="Add symbols to the universe; the sensor `new_symbols` sets them up by itself.",
+    config={"ops": {"join_universe": {"config": {"symbols": []}}}},
+    executor_def=dg.in_process_executor,
+    tags=_RETRIES,
+)
 def add_symbols() -> None:
     """Add symbols to the universe."""
     join_universe()

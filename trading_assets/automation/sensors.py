@@ -15,6 +15,7 @@ from trading_assets.monitoring import agenda
 from trading_assets.monitoring.agenda import Ask, Wait
 from trading_assets.monitoring.alerts import Alerts, AlertType, deliver
 from trading_assets.monitoring.watch import troubles
+from trading_assets.resources.abandoned import end_abandoned_runs
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.settings import Settings
 
@@ -67,6 +68,7 @@ def alerts(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.
     """Compare what is wrong now with the open alerts, and send what is new, due again or over."""
     settings = archive.settings()
     now = settings.clock()
+    end_abandoned_runs(context.instance)  # a run that nobody works on any more is a failed one
     wrong = troubles(settings, now=now, runs=failed_runs(context.instance), schedules=missed_schedules(settings, now))
     changes = Alerts(settings).reconcile(wrong, types=list(AlertType), now=now)
     sent = deliver(settings, now)

@@ -63,7 +63,9 @@ def universe_remove(symbols: Annotated[list[str], typer.Argument(help="Symbols t
 
 
 def query(
-    sql: Annotated[str, typer.Argument(help="SQL over the views contracts, option_chains, equity_bars, option_bars, coverage, revisions_*.")],
+    sql: Annotated[
+        str, typer.Argument(help="SQL over contracts, option_chains, equity_bars, option_bars, coverage, quality_metrics and revisions_*.")
+    ],
     limit: Annotated[int, typer.Option(min=1, help="Rows printed; --json prints all.")] = 40,
     as_document: Json = False,
 ) -> int:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from trading_assets.settings import Settings
+from trading_assets.settings import Settings, system_clock
 
 if TYPE_CHECKING:
     import dagster as dg
 
 REASON_LENGTH = 160
 """Characters of a skip reason or error that are shown."""
+
+TICKING_DAEMONS = ("SCHEDULER", "SENSOR")
+"""Dagster's names of the daemons that evaluate schedules and sensors."""
+
+DAEMON_SILENCE = timedelta(minutes=5)
+"""Wall-clock time without a heartbeat after which a daemon counts as gone: it beats every 30 s, and one evaluation may take a minute."""
 
 
 @dataclass
@@ -31,7 +37,7 @@ def running(settings: Settings) -> Running:
 
     with dg.DagsterInstance.from_config(str(settings.data_dir / "dagster")) as instance:
         schedules = _schedules(instance, settings)
-        return Running(_queue(instance), schedules, _wrong(schedules))
+        return Running(_queue(instance), schedules, [*_silent_daemon(instance, schedules), *_wrong(schedules)])
 
 
 def _queue(instance: dg.DagsterInstance) -> dict[str, int]:
@@ -77,6 +83,20 @@ def _last_tick(instance: dg.DagsterInstance, state: Any) -> dict[str, Any]:
         "reason": " ".join(reason.split())[:REASON_LENGTH] if reason else None,
         "runs": list(tick.run_ids),
     }
+
+
+def _silent_daemon(instance: dg.DagsterInstance, schedules: list[dict[str, Any]]) -> list[str]:
+    """A sentence when the daemon that once worked on this data folder works no more, though something is switched on that needs it."""
+    beats = [beat.timestamp for kind, beat in instance.get_daemon_heartbeats().items() if kind in TICKING_DAEMONS]
+    if not beats or not any(row["status"] == "running" for row in schedules):
+        return []
+    last = datetime.fromtimestamp(max(beats), UTC)
+    if system_clock() - last <= DAEMON_SILENCE:
+        return []
+    return [
+        f"The Dagster daemon is not running (last sign of life {last:%Y-%m-%d %H:%M} UTC): no schedule and no sensor does anything. "
+        "Start it with trading-assets up."
+    ]
 
 
 def _wrong(schedules: list[dict[str, Any]]) -> list[str]:

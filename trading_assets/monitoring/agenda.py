@@ -26,8 +26,8 @@ from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
 
-SETUP_LOOKBACK_DAYS = 365
-"""Calendar days of history that setting up a symbol collects unless told otherwise: the broker's option history reaches no further."""
+SETUP_LOOKBACK_DAYS: int = Settings.model_fields["setup_lookback_days"].default
+"""Calendar days of history that setting up a symbol collects unless told otherwise."""
 
 UPDATE_LOOKBACK_DAYS = 10
 """Calendar days a daily update looks back for sessions it missed; what is covered costs nothing. Older gaps are the gap sensor's."""
@@ -74,7 +74,7 @@ def daily_snapshot(settings: Settings, now: datetime) -> Ask | Wait:
         return _not_yet(DAILY_SNAPSHOT, "The snapshot", settings, xnys, now)
     since = due_at(DAILY_SNAPSHOT, settings, xnys, session) - timedelta(minutes=settings.requote_after_minutes)
     if _nothing_left(settings, session, now, SNAPSHOTS) and not _quoted_before(settings, session, since):
-        return Wait(f"The snapshot of session {session} is complete, quoted after {since.astimezone(NEW_YORK):%H:%M} New York.")
+        return Wait(f"{_closed(now)}The snapshot of session {session} is complete, quoted after {since.astimezone(NEW_YORK):%H:%M} New York.")
     config = {OPTION_CHAINS.name: {"requote_after_minutes": settings.requote_after_minutes, **_selection(settings)}}
     late = "" if session == _today(now) else " It is late: the quotes are those of the session's close."
     return Ask("snapshot", f"{DAILY_SNAPSHOT} {session}", f"The snapshot of session {session}.{late}", session, session, config)
@@ -88,7 +88,9 @@ def daily_bars(settings: Settings, now: datetime) -> Ask | Wait:
     session = latest_due(DAILY_BARS, settings, xnys, now)
     if _nothing_left(settings, session, now, BARS):
         following = xnys.following(session)
-        return Wait(f"The bars of session {session} are complete; the next come on {clock_time(due_at(DAILY_BARS, settings, xnys, following))}.")
+        return Wait(
+            f"{_closed(now)}The bars of session {session} are complete; the next come on {clock_time(due_at(DAILY_BARS, settings, xnys, following))}."
+        )
     config = {name: {"lookback_days": UPDATE_LOOKBACK_DAYS} for name in BARS}
     return Ask("backfill_bars", f"{DAILY_BARS} {session}", f"The bars of session {session}.", session, session, config)
 
@@ -104,7 +106,7 @@ def last_chance(settings: Settings, now: datetime) -> Ask | Wait:
     expiring = reading.expiring(settings, session)
     if not expiring:
         return Wait(f"No selected contract expires in session {session}.")
-    lacking = [gap for gap in reading.find_gaps(settings, now=now) if gap.expires is not None and gap.expires <= session]
+    lacking = reading.expiring_gaps(settings, session, now=now)
     if not lacking:
         return Wait(f"{sum(expiring.values())} selected contract(s) of {_names(expiring)} expire in session {session}; nothing of theirs is missing.")
     symbols = sorted({gap.symbol for gap in lacking})
@@ -146,7 +148,7 @@ def gaps(settings: Settings, now: datetime) -> Ask | Wait:
 
 
 def new_symbols(settings: Settings, now: datetime) -> Ask | Wait:
-    """The set-up of symbols that were added to the universe and never collected: snapshot now, `SETUP_LOOKBACK_DAYS` of history."""
+    """The set-up of symbols that were added to the universe and never collected: snapshot now, `setup_lookback_days` of history."""
     new = sorted(reading.new_symbols(settings, now))
     if not new:
         return Wait("Every active symbol is set up.")
@@ -157,7 +159,7 @@ def new_symbols(settings: Settings, now: datetime) -> Ask | Wait:
     config: dict[str, dict[str, Any]] = {name: {"symbols": new} for name in (*SNAPSHOTS, *BARS)}
     config[OPTION_CHAINS.name] |= _selection(settings)
     for name in BARS:
-        config[name]["lookback_days"] = SETUP_LOOKBACK_DAYS
+        config[name]["lookback_days"] = settings.setup_lookback_days
     return Ask("setup_symbol", f"new_symbols {session} {_digest(new)} {now:%dT%H}", f"{_names(new)} joined the universe.", session, session, config)
 
 
@@ -227,8 +229,13 @@ def _not_yet(schedule: str, what: str, settings: Settings, xnys: SessionCalendar
         half = ", a half day" if xnys.is_half_day(today) else ""
         return Wait(f"{what} of session {today}{half} comes at {due_at(schedule, settings, xnys, today).astimezone(NEW_YORK):%H:%M} New York.")
     following = xnys.on_or_after(today) if not xnys.is_session(today) else xnys.following(today)
-    closed = "" if xnys.is_session(today) else f"The exchange is closed on {today:%A} {today}. "
-    return Wait(f"{closed}{what} of the next session comes on {clock_time(due_at(schedule, settings, xnys, following))}.")
+    return Wait(f"{_closed(now)}{what} of the next session comes on {clock_time(due_at(schedule, settings, xnys, following))}.")
+
+
+def _closed(now: datetime) -> str:
+    """A sentence for days without a session, empty on the others."""
+    today = _today(now)
+    return "" if calendar().is_session(today) else f"The exchange is closed on {today:%A} {today}. "
 
 
 def _today(now: datetime) -> date:

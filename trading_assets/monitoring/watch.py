@@ -15,7 +15,7 @@ from trading_assets.broker.contact import last_contact
 from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.broker.state import connect_state
 from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
-from trading_assets.monitoring.gaps import SCHEDULE_GRACE, find_gaps, stale_chains
+from trading_assets.monitoring.gaps import SCHEDULE_GRACE, expiring_gaps, stale_chains
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions import ask_conditions
@@ -163,8 +163,8 @@ def expiring_at_risk(settings: Settings, now: datetime) -> list[Trouble]:
     """`expiring_data_at_risk`: symbols with contracts that lack bars and expire within `EXPIRY_SESSIONS`."""
     limit = calendar().following(calendar().current(now), EXPIRY_SESSIONS)
     found: dict[str, Trouble] = {}
-    for gap in find_gaps(settings, now=now):
-        if gap.expires is not None and gap.expires <= limit and gap.symbol not in found:
+    for gap in expiring_gaps(settings, limit, now=now):
+        if gap.symbol not in found:
             lack = f"Bars of {_count(gap.sessions, 'session')} from {gap.first} to {gap.last} are missing for {_count(gap.instruments, 'contract')}"
             reason = f"{lack}; the first of them expires on {gap.expires}, after that the broker has no bars of it."
             found[gap.symbol] = Trouble(AlertType.EXPIRING_DATA_AT_RISK, gap.symbol, reason)

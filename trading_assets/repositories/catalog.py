@@ -30,7 +30,9 @@ _guard = threading.Lock()
 
 
 def connect(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with the views `contracts`, `option_chains`, `equity_bars`, `option_bars`, `coverage` and `revisions_<dataset>`.
+    """A DuckDB connection with a view for each dataset and `revisions_<dataset>` for each of their revisions.
+
+    The datasets are `contracts`, `option_chains`, `equity_bars`, `option_bars`, `coverage` and `quality_metrics`.
 
     The process keeps one database a data folder (opening costs about 26 ms); what is returned is a cursor of it, cheap, with
     its own transaction, to be used by one thread and closed at will. The folder need not exist yet.

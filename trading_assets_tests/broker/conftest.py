@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
@@ -12,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
@@ -27,11 +24,9 @@ from trading_assets.broker.requests import (
     QuoteRequest,
     Request,
 )
-from trading_assets.broker.state import connect_state
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets_tests.broker.collecting import QUICK
-from trading_assets_tests.leaving_out import leave_out
 from trading_assets_tests.simulator.tiny_market import NOW, OPTIONS, TinyMarket
 
 SESSION = date(2024, 6, 3)
@@ -134,30 +129,6 @@ def broker_for(journal_for: Callable[[Settings], Journal]) -> Iterator[Callable[
             return stack.enter_context(Broker(settings, journal or journal_for(settings), **{"waits": QUICK, **arguments}))
 
         yield make
-
-
-@pytest.fixture
-def postgresql() -> Iterator[str]:
-    """The URL of an empty database on the PostgreSQL server that `TRADING_ASSETS_TEST_POSTGRESQL` names; dropped at the end."""
-    server = os.environ.get("TRADING_ASSETS_TEST_POSTGRESQL")
-    if not server:
-        leave_out("there is no PostgreSQL server to test on: set TRADING_ASSETS_TEST_POSTGRESQL to a SQLAlchemy URL of one")
-    name = f"trading_assets_{uuid.uuid4().hex}"
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    url = sa.make_url(server).set(database=name).render_as_string(hide_password=False)
-    yield url
-    connect_state(url).dispose()
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty state database of each kind."""
-    return f"sqlite:///{tmp_path / 'state.db'}" if request.param == "sqlite" else request.getfixturevalue("postgresql")
 
 
 @pytest.fixture(autouse=True)

@@ -191,9 +191,8 @@ def test_an_asset_that_is_no_dataset_is_told_where_to_go(run: Run) -> None:
 
     result = run([my_signal], [MONDAY])
     assert not result.success
-    assert failure(result).startswith(
-        "my_signal is no dataset of the lake (contracts, option_chains, equity_bars, option_bars, coverage): give the asset"
-    )
+    datasets = "contracts, option_chains, equity_bars, option_bars, coverage, quality_metrics"
+    assert failure(result).startswith(f"my_signal is no dataset of the lake ({datasets}): give the asset")
 
 
 def test_the_metadata_is_plain_json(run: Run, instance: dg.DagsterInstance) -> None:

@@ -41,6 +41,11 @@ _OFFSET = struct.Struct("=q")
 _CLOCK = Path(__file__).parent / "clock"
 
 
+def at_new_york(text: str) -> datetime:
+    """An instant of New York."""
+    return datetime.fromisoformat(text).replace(tzinfo=NEW_YORK)
+
+
 @dataclass
 class World:
     """The data folder, the simulator and the daemon, at one moment. `changes` are settings of the operator."""
@@ -48,7 +53,7 @@ class World:
     folder: Path
     simulator: Simulator
     changes: Mapping[str, Any] = field(default_factory=dict)
-    daemon: subprocess.Popen[bytes] | None = None
+    daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
     offset: timedelta = timedelta(0)
 
     @property
@@ -76,40 +81,36 @@ class World:
 
     def move(self, new_york: str) -> None:
         """Let the clock stand at an instant of New York; from there it runs on. It never goes back."""
-        instant = datetime.fromisoformat(new_york).replace(tzinfo=NEW_YORK)
+        instant = at_new_york(new_york)
         assert instant > self.now or not self.clock_file.exists(), "the clock never goes back"
         self.offset = instant - datetime.now(UTC)
         with open(self.clock_file, "r+b" if self.clock_file.exists() else "wb") as file:
             file.write(_OFFSET.pack(self.offset // timedelta(microseconds=1) * 1000))
         self.simulator.clock.set(instant)
 
-    def start(self) -> None:
-        """Start the daemon, which starts the code server."""
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start a daemon, which starts its code server."""
         home = dagster_home(self.settings)
         with open(self.folder / "daemon.log", "ab") as log:
-            self.daemon = subprocess.Popen(
+            daemon = subprocess.Popen(
                 [sys.executable, "-m", "dagster._daemon", "run", "-m", "trading_assets.definitions"],
                 env={**self.environment, "DAGSTER_HOME": str(home)}, cwd=home, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+        self.daemons.append(daemon)
+        return daemon
 
     def kill(self) -> None:
-        """`kill -9` of the daemon, its code server and every run."""
-        assert self.daemon is not None
-        os.killpg(self.daemon.pid, signal.SIGKILL)
-        self.daemon.wait()
-        self.daemon = None
+        """`kill -9` of every daemon, its code server and every run."""
+        for daemon in self.daemons:
+            os.killpg(daemon.pid, signal.SIGKILL)
+            daemon.wait()
+        self.daemons.clear()
 
-    def stop(self) -> None:
-        """End the daemon as an operator does."""
-        if self.daemon is None:
-            return
-        os.killpg(self.daemon.pid, signal.SIGTERM)
-        try:
-            self.daemon.wait(30)
-        finally:
-            if self.daemon.poll() is None:
-                self.kill()
-            self.daemon = None
+    def stop(self, daemon: subprocess.Popen[bytes]) -> None:
+        """End one daemon as an operator does."""
+        os.killpg(daemon.pid, signal.SIGTERM)
+        daemon.wait(PATIENCE)
+        self.daemons.remove(daemon)
 
     def command(self, *arguments: str) -> Any:
         """One command of the operator; its document where it was asked for one (`--json`), else its words."""
@@ -164,7 +165,7 @@ class World:
         """Wait until something is there; tells the end of the daemon's log when it never is."""
 
         def alive_and_there() -> T:
-            assert self.daemon is None or self.daemon.poll() is None, "the daemon has ended"
+            assert all(daemon.poll() is None for daemon in self.daemons), "a daemon has ended"
             return look()
 
         try:
@@ -174,6 +175,11 @@ class World:
             raise AssertionError(
                 f"{what} never came; runs: {[(r.dagster_run.tags.get(KEY_TAG), r.dagster_run.status) for r in self.runs()]}\n{tail}"
             ) from error
+
+    def places_taken(self) -> int:
+        """Places of the pool `ib` that runs hold."""
+        with self.instance() as instance:
+            return instance.event_log_storage.get_concurrency_info("ib").active_slot_count
 
     def rows(self, sql: str) -> pd.DataFrame:
         """The answer of the lake to a query."""
@@ -188,6 +194,5 @@ def world(folder: Path, simulator: Simulator, start: str, **changes: Any) -> Ite
     try:
         yield found
     finally:
-        if found.daemon is not None:
-            found.kill()
+        found.kill()
         shutil.rmtree(found.settings.data_dir / "dagster", ignore_errors=True)

@@ -47,6 +47,9 @@ _SETTLED_QUOTES = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value]
 
 _LISTING_FAILED = "The listing failed of"
 
+_MARKET_VALUES = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
+"""What a quote can hold of the market; a broker without any data of a session answers quotes with none of them."""
+
 
 @dataclass
 class _Chain:
@@ -92,7 +95,7 @@ def collect_option_chains(
     chains, outcomes = _parameters(archive, ask, underlyings, session, report, results, refresh, quoted_since)
     plans = _list(archive, ask, chains, outcomes, session, rules, results, refresh)
     _select(archive, ask, chains, outcomes, session, rules, results, report)
-    _quote(archive, ask, chains, session, results, quoted_since)
+    _quote(archive, ask, chains, session, results, report, quoted_since)
 
     report.notes += [f"{plan.symbol}: {plan.reason}" for plan in plans]
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
@@ -244,13 +247,24 @@ def _select(
 
 
 def _quote(
-    archive: Archive, ask: Ask, chains: Mapping[str, _Chain], session: date, results: list[Result], quoted_since: datetime | None = None
+    archive: Archive,
+    ask: Ask,
+    chains: Mapping[str, _Chain],
+    session: date,
+    results: list[Result],
+    report: CollectionReport,
+    quoted_since: datetime | None = None,
 ) -> None:
-    """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols those that expire first."""
+    """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols those that expire first.
+
+    One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is asked for again.
+    """
     for chain in chains.values():
         kept = chain.last.filter(pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], _SETTLED_QUOTES)))
         if quoted_since is not None:
             kept = kept.filter(pc.greater_equal(kept["quoted_at"], pa.scalar(quoted_since, kept["quoted_at"].type)))
+        if _says_nothing(kept):
+            kept = kept.slice(0, 0)
         chain.quoted = set(kept["con_id"].to_pylist()) & set(chain.table["con_id"].to_pylist())
         kept = kept.filter(pc.is_in(kept["con_id"], pa.array(sorted(chain.quoted), pa.int64())))
         others = chain.table.filter(pc.invert(pc.is_in(chain.table["con_id"], pa.array(sorted(chain.quoted), pa.int64()))))
@@ -276,6 +290,15 @@ def _quote(
         if failed:
             first = failed[0].outcome
             chain.lacking.append(f"{len(failed)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}")
+        elif by_symbol[symbol] and _says_nothing(chain.table.filter(chain.table["selected"])):
+            sentence = f"Not one of the {len(chain.selected)} quotes of {symbol} holds a value: the broker has no market data of session {session}."
+            report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
+            chain.lacking.append(sentence)
+
+
+def _says_nothing(quotes: pa.Table) -> bool:
+    """Whether no row holds anything of the market: no price, no volume, no open interest, no greeks."""
+    return all(quotes[name].null_count == quotes.num_rows for name in _MARKET_VALUES)
 
 
 def _echoes(answers: Sequence[Result]) -> list[Result]:

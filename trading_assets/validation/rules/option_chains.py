@@ -65,12 +65,14 @@ RULES = (
         "chain_each_session",
         "option_chains",
         Severity.WARN,
-        why="A missed snapshot cannot be had later; option bars of that session are selected by the next one.",
+        why="A snapshot that was missed, or came without a value, cannot be had later; option bars of that session are selected by the next one.",
         remedy="Nothing brings it back. Keep the daily snapshot schedule on, or accept the gap.",
         rows="""select s.symbol, k.session, c.session is not null as snapshot, v.condition
                 from (select symbol, min(session) as first from all_option_chains group by symbol) s
                 join session_calendar k on k.session >= s.first and k.session < (select current_session from present)
-                left join (select distinct symbol, session from option_chains) c on c.symbol = s.symbol and c.session = k.session
+                left join (select symbol, session from option_chains group by symbol, session
+                           having count(quote_outcome) = 0 or count(coalesce(bid, ask, last, volume, open_interest, implied_volatility)) > 0) c
+                    on c.symbol = s.symbol and c.session = k.session
                 left join coverage v on v.dataset = 'option_chains' and v.symbol = s.symbol and v.session = k.session
                 where c.session is not null or s.symbol in (select symbol from active_symbols)
                    or k.session < (select max(session) from all_option_chains o where o.symbol = s.symbol)""",

@@ -26,8 +26,8 @@ MISSING = AlertType.MISSING_EQUITY_DATA
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, now=NOW)
+def settings(tmp_path: Path, state_url: str) -> Settings:
+    return Settings(data_dir=tmp_path, database_url=state_url, now=NOW)
 
 
 def missing(symbol: str = "AAPL", reason: str = "The bars of 2024-05-31 are not complete.") -> Trouble:
