@@ -79,7 +79,11 @@ class Settings(BaseSettings):
     market_data: str = Field(
         default="live", pattern="^(live|delayed)$", description="Market data the account is subscribed to; a lake holds one of the two only."
     )
-    database_url: str | None = Field(default=None, description="SQLAlchemy URL of the state database; default SQLite `state.db` in the data folder.")
+    database_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="SQLAlchemy URL of the state database; default SQLite `state.db` in the data folder.",
+    )
 
     connect_timeout: float = Field(default=15.0, gt=0, description="Seconds to wait for the connection and its handshake.")
     contract_timeout: float = Field(default=120.0, gt=0, description="Seconds to wait for contract details; a whole expiry is slow.")
@@ -236,8 +240,8 @@ def _file(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
         raise ValueError(f"{file} is no valid TOML: {error}.") from error
 
 
-_SECRETS = frozenset({"alert_channels", "database_url"})
-"""Settings whose values carry passwords: no message repeats them."""
+SECRETS = frozenset({"alert_channels", "database_url"})
+"""Settings whose values carry passwords: no message repeats them, nothing shows them, no run is configured with them."""
 
 
 def wrong_value(error: ValidationError) -> str:
@@ -248,7 +252,7 @@ def wrong_value(error: ValidationError) -> str:
         what = str(first["ctx"]["error"])
         return what if what.endswith(".") else f"{what}."
     said = f"{first['msg'][0].lower()}{first['msg'][1:]}" if first["type"] != "extra_forbidden" else "there is no such setting"
-    secret = first["type"] == "extra_forbidden" or name.split(".")[0] in _SECRETS
+    secret = first["type"] == "extra_forbidden" or name.split(".")[0] in SECRETS
     given = "" if secret else f" ({first['input']!r})"
     return f"The setting {name} is wrong{given}: {said}."
 
@@ -263,4 +267,4 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-__all__ = ["BrokerKind", "Clock", "Selection", "Settings", "system_clock", "traceback_wanted", "wrong_value"]
+__all__ = ["SECRETS", "BrokerKind", "Clock", "Selection", "Settings", "system_clock", "traceback_wanted", "wrong_value"]

@@ -27,11 +27,11 @@ ASSET_JOB = "__ASSET_JOB"
 
 RIVALS = {
     "snapshot": ("snapshot", "setup_symbol", "daily_update", ASSET_JOB),
-    "backfill_bars": ("backfill_bars", "setup_symbol", "daily_update", ASSET_JOB),
+    "backfill_bars": ("snapshot", "backfill_bars", "setup_symbol", "daily_update", ASSET_JOB),
     "setup_symbol": ("setup_symbol", ASSET_JOB),
     "quality_check": ("quality_check",),
 }
-"""Jobs that work on the same things: while one is unfinished, the other is not started by itself."""
+"""Jobs that work on the same things or before them (bars want the session's chain): while one is unfinished, the other is not started by itself."""
 
 UNFINISHED = [
     DagsterRunStatus.QUEUED,

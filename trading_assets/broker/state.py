@@ -79,8 +79,9 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             break
-        except sqlite3.OperationalError:  # another process switches to WAL this very moment; SQLite does not wait here by itself
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:  # another process switches to WAL this very moment; SQLite does not wait here by itself
+            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)  # the low byte is the primary code
+            if not busy or time.monotonic() > deadline:  # a folder without write permission does not get better by waiting
                 raise
             time.sleep(0.01)
     connection.execute("PRAGMA synchronous=FULL")

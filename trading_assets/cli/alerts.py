@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
 By = Annotated[str, typer.Option(help="Who says so.")]
 
+LONGEST_HOURS = 10 * 366 * 24.0
+"""Ten years: what is longer is a mistake of typing."""
+
+SHORTEST_REMINDER_HOURS = 1 / 60
+"""A minute: the alerts sensor looks twice in it."""
+
+LARGEST_ID_DIGITS = 15
+"""Digits of an alert's id at most; databases hold 18."""
+
 COLUMNS = ["id", "severity", "alert_type", "subject", "reason", "opened_at", "state"]
 
 alerts_app = typer.Typer(help="What needs a person: alerts, who is told, and silences.", invoke_without_command=True)
@@ -65,6 +74,8 @@ def acknowledge(
     from trading_assets.monitoring.alerts import Alerts
 
     settings = Settings()
+    if target.isdecimal() and len(target) > LARGEST_ID_DIGITS:
+        raise Failed(f"No open alert is {target}: trading-assets alerts list shows them.")
     wanted = int(target) if target.isdecimal() else _target(target)
     taken = Alerts(settings).acknowledge(wanted, by=by, now=settings.clock())
     if not taken:
@@ -77,7 +88,7 @@ def acknowledge(
 @alerts_app.command()
 def silence(
     target: Annotated[str, typer.Argument(metavar="TYPE[:SUBJECT]", help="A type of alert, or one symbol of it.")],
-    hours: Annotated[float, typer.Option(min=0.0, help="How long; 0 ends a silence.")],
+    hours: Annotated[float, typer.Option(min=0.0, max=LONGEST_HOURS, help="How long; 0 ends a silence.")],
     by: By = "operator",
 ) -> int:
     """Send nothing of a type, or of one symbol of it, for some hours, also of alerts that open later."""
@@ -115,7 +126,10 @@ def add_rule(
     alert_type: Annotated[str, typer.Argument(help="Type of alert.")],
     channel: Annotated[str, typer.Argument(help="Name of a channel of the settings, or log. Never a URL.")],
     severity: Annotated[str | None, typer.Option(help="critical, warning or info; none: the type's own.")] = None,
-    remind_hours: Annotated[float | None, typer.Option(help="Told again after this; none: the setting alert_remind_hours.")] = None,
+    remind_hours: Annotated[
+        float | None,
+        typer.Option(min=SHORTEST_REMINDER_HOURS, max=LONGEST_HOURS, help="Told again after this; none: the setting alert_remind_hours."),
+    ] = None,
 ) -> int:
     """Send a type of alert to a channel. A rule of the same type and channel is replaced."""
     from trading_assets.monitoring.alerts import AlertRule, AlertRules

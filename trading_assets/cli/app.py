@@ -67,13 +67,24 @@ def run(arguments: list[str]) -> int:
         # The last resort of a command line: every error ends in a sentence and exit code 1, never in a traceback unasked for.
         if traceback_wanted():
             traceback.print_exc()
-        errors_to(f"{type(error).__name__}: {error}")
+        errors_to(_unforeseen(error))
         return FAILED
     return result if isinstance(result, int) else 0
+
+
+def _unforeseen(error: Exception) -> str:
+    """The first line of an error: libraries add SQL and hints in further ones. One of the state database says so."""
+    said = str(error).partition("\n")[0]
+    if type(error).__module__.startswith("sqlalchemy."):
+        return (
+            f"The state database cannot be used: {said}. Check its file state.db and the rights of the data folder, or TRADING_ASSETS_DATABASE_URL."
+        )
+    return f"{type(error).__name__}: {said}"
 
 
 def _lake_errors() -> tuple[type[Exception], ...]:
     """Errors of the data folder: the words of the command were right. Imported late, `--help` needs no Arrow."""
     from trading_assets.repositories import IdentityMismatch, InvalidFrame, LayoutMismatch
+    from trading_assets.repositories.catalog import UnreadableFile
 
-    return IdentityMismatch, InvalidFrame, LayoutMismatch
+    return IdentityMismatch, InvalidFrame, LayoutMismatch, UnreadableFile

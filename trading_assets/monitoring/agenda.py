@@ -35,6 +35,9 @@ UPDATE_LOOKBACK_DAYS = 10
 SNAPSHOTS = (CONTRACTS.name, OPTION_CHAINS.name)
 BARS = (EQUITY_BARS.name, OPTION_BARS.name)
 
+SNAPSHOT_PATIENCE = timedelta(minutes=30)
+"""How long the bars wait for a snapshot that is late: it says which contracts to collect. After that they go without."""
+
 NAMED = 5
 """Symbols a sentence names before it counts the rest."""
 
@@ -91,6 +94,9 @@ def daily_bars(settings: Settings, now: datetime) -> Ask | Wait:
         return Wait(
             f"{_closed(now)}The bars of session {session} are complete; the next come on {clock_time(due_at(DAILY_BARS, settings, xnys, following))}."
         )
+    patience = due_at(DAILY_BARS, settings, xnys, session) + SNAPSHOT_PATIENCE
+    if session == xnys.current(now) and now < patience and not _nothing_left(settings, session, now, SNAPSHOTS):
+        return Wait(f"The bars of session {session} wait for its snapshot until {patience.astimezone(NEW_YORK):%H:%M} New York.")
     config = {name: {"lookback_days": UPDATE_LOOKBACK_DAYS} for name in BARS}
     return Ask("backfill_bars", f"{DAILY_BARS} {session}", f"The bars of session {session}.", session, session, config)
 

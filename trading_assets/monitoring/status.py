@@ -10,8 +10,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
@@ -23,6 +25,7 @@ from trading_assets.monitoring.gaps import Gap, find_gaps, new_symbols, stale_ch
 from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.repositories import LakeIdentity, ParquetStore, query
+from trading_assets.repositories.catalog import UnreadableFile
 from trading_assets.repositories.conditions import count_conditions
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.sessions import SessionCalendar, calendar
@@ -104,9 +107,16 @@ def _lake(settings: Settings) -> dict[str, Any]:
     return {
         "identity": LakeIdentity(settings.data_dir).read(),
         "files": len(times),
-        "rows": {name: sum(pq.read_metadata(path).num_rows for path in paths) for name, paths in files.items()},
+        "rows": {name: sum(_rows(path) for path in paths) for name, paths in files.items()},
         "last_write": datetime.fromtimestamp(max(times), UTC) if times else None,
     }
+
+
+def _rows(path: Path) -> int:
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except pa.ArrowInvalid as error:
+        raise UnreadableFile(path) from error
 
 
 def _breaker(engine: sa.Engine) -> dict[str, Any]:

@@ -7,6 +7,7 @@ also while there is no file. Times are `TIMESTAMP WITH TIME ZONE` shown in UTC, 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,21 @@ READ_ATTEMPTS = 5
 """DuckDB opens a file anew after reading its footer, so a query can meet a file that was replaced in between. That
 takes a writer within the same few milliseconds: five times in a row it does not happen."""
 
+_PARQUET_FILE = re.compile(r"'([^'*]+\.parquet)'")
+"""How DuckDB's errors name the file they are about; a pattern of files is none."""
+
 T = TypeVar("T")
+
+
+class UnreadableFile(ValueError):
+    """A file of the lake is no Parquet file: cut off by a full disk, or written by something else. The message names it."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(
+            f"{path} is damaged: it is no readable Parquet file. Put it back from a backup, or move it away and run trading-assets update; "
+            "what the broker no longer gives of it is then lost."
+        )
+
 
 _connections: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
 _guard = threading.Lock()
@@ -52,7 +67,7 @@ def cursor(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
 def query(data_dir: Path | str, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
     """The result of one query as an Arrow table; asked again when a file was replaced while it was read.
 
-    Raises `duckdb.Error` for everything that is wrong with the query itself.
+    Raises `duckdb.Error` for everything that is wrong with the query itself, `UnreadableFile` for a damaged file.
     """
     return steadily(data_dir, lambda connection: _result(connection, sql, parameters))
 
@@ -68,10 +83,18 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
             before = _fingerprint(root)
             try:
                 return action(connection)
-            except duckdb.Error:
+            except duckdb.Error as error:
                 if _fingerprint(root) == before:
+                    _raise_if_unreadable(error)
                     raise
         return action(connection)
+
+
+def _raise_if_unreadable(error: duckdb.Error) -> None:
+    """Raise `UnreadableFile` when the error is about the content of one file of the lake."""
+    named = _PARQUET_FILE.search(str(error).partition("\n")[0])
+    if named is not None and isinstance(error, duckdb.InvalidInputException | duckdb.IOException):
+        raise UnreadableFile(named[1]) from error
 
 
 def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.Table:
@@ -125,7 +148,11 @@ def duckdb_type(arrow: pa.DataType) -> str:
 def _open(data_dir: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    _create_views(connection, data_dir)
+    try:
+        _create_views(connection, data_dir)
+    except duckdb.Error as error:
+        _raise_if_unreadable(error)
+        raise
     return connection
 
 

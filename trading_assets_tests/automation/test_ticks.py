@@ -103,13 +103,16 @@ def test_what_is_complete_is_not_collected_again(collected: Desk, instance: dg.D
     assert "The bars of session 2025-11-17 are complete" in scheduled(schedules.daily_bars, collected, instance, "2025-11-17T17:00")
 
 
-def test_the_bars_come_after_the_close(collected: Desk, instance: dg.DagsterInstance) -> None:
-    assert "2025-11-17 are complete; the next come on Tuesday 2025-11-18 at 16:30" in scheduled(
-        schedules.daily_bars, collected, instance, "2025-11-18T16:25"
-    )
-    request = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:30")
+def test_the_bars_come_after_the_close_and_after_the_snapshot(collected: Desk, instance: dg.DagsterInstance) -> None:
+    early = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:25")
+    assert early == "The bars of session 2025-11-17 are complete; the next come on Tuesday 2025-11-18 at 16:30 New York."
+    waiting = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:30")
+    assert waiting == "The bars of session 2025-11-18 wait for its snapshot until 17:00 New York."
+    request = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T17:00")
     assert (request.partition_key, request.run_key) == ("2025-11-18", "daily_bars 2025-11-18")
     assert config(request)["option_bars"] == {"lookback_days": 10}
+    instance.add_run(run_of(scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T17:00"), DagsterRunStatus.STARTED, "snapshot"))
+    assert "waits for run" in scheduled(schedules.daily_bars, collected, instance, "2025-11-18T17:05")
 
 
 def test_the_last_look_before_contracts_expire(collected: Desk, instance: dg.DagsterInstance) -> None:
@@ -189,11 +192,11 @@ def test_two_daemons_start_one_run(collected: Desk, instance: dg.DagsterInstance
 
 
 def test_a_run_that_was_recorded_and_never_queued_is_replaced(collected: Desk, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:30")
+    request = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T17:00")
     run = instance.add_run(run_of(request, DagsterRunStatus.NOT_STARTED, "backfill_bars"))
-    assert "is not started" in scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:35")
+    assert "is not started" in scheduled(schedules.daily_bars, collected, instance, "2025-11-18T17:05")
     monkeypatch.setattr(once, "CLAIM_SECONDS", -1.0)
-    again = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:40")
+    again = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T17:10")
     assert (again.run_key, instance.get_run_by_id(run.run_id).status) == (f"{request.run_key}#1", DagsterRunStatus.FAILURE)
 
 

@@ -11,7 +11,7 @@ from trading_assets.cli.app import run
 from trading_assets.jobs import DataIntegrityError, DataValidation, PrerequisiteError, get_all_active_symbols, validate_all_data
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
-from trading_assets_tests.validation.worlds import BAR_SESSIONS, SYMBOLS, World, world, write
+from trading_assets_tests.validation.worlds import BAR_SESSIONS, NOW, SYMBOLS, World, world, write
 
 
 def broken(rows: World) -> None:
@@ -105,3 +105,25 @@ def test_a_warning_exits_with_0_and_its_bar_is_reviewed(tmp_path: Path, monkeypa
         ("IBM", "rejected"),
     }
     assert command(settings, monkeypatch, "review", "list") == 0
+
+
+def test_the_script_of_the_guide_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's own loop, over the folder `data` of the working directory."""
+    write(tmp_path / "data", world())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", "data")
+    monkeypatch.setenv("TRADING_ASSETS_NOW", NOW.isoformat())
+    validator = DataValidation(Path("data"))
+    passed, failures = [], []
+    for symbol in get_all_active_symbols():
+        try:
+            validator.validate_symbol_contracts_exist(symbol)
+            validator.validate_option_chain_current(symbol)
+            validator.validate_equity_data_available(symbol)
+            validator.validate_option_backfill_prerequisites(symbol)
+            validator.validate_data_integrity(symbol)
+            passed.append(symbol)
+        except Exception as error:
+            failures.append({"symbol": symbol, "error": str(error)})
+    assert (passed, failures) == (["AAPL", "IBM"], [])
+    assert validate_all_data() == validate_all_data(Path("data"))

@@ -26,12 +26,11 @@ RECORDING = "option_chain_quotes_spx_2019"
 MISSING = [date(2019, 5, 10), date(2019, 5, 17)]
 HOLIDAY = date(2019, 5, 27)
 BEFORE_HOLIDAY = date(2019, 5, 24)
-CONFIG = {
+CONFIG: dict[str, dict[str, Any]] = {
     "contracts": {"symbols": ["SPX"], "add_to_universe": True},
     "option_chains": {
         "symbols": ["SPX"],
         "selection": {"max_days_to_expiry": 4, "strikes_around_spot": 3, "trading_classes": ["SPXW"]},
-        "requote_after_minutes": 60,
     },
 }
 
@@ -80,7 +79,6 @@ def replay(open_desk: OpenDesk, sources: Sources) -> Replay:
         replay.commands["coverage"] = replay.desk.command(patch, "coverage", "SPX", "--by-session", *period)
         replay.commands["counts"] = replay.desk.command(patch, "coverage", "SPX", *period)
         replay.commands["validate"] = replay.desk.command(patch, "validate", "SPX", "--dataset", "option_chains", "--dataset", "contracts")
-        replay.commands["backfill"] = replay.desk.command(patch, "backfill", "SPX", "--from", str(HOLIDAY), "--to", str(HOLIDAY))
     return replay
 
 
@@ -170,9 +168,10 @@ def test_on_the_holiday_nothing_is_asked_and_the_reason_is_told(replay: Replay) 
     assert HOLIDAY not in set(stored["session"])
 
 
-def test_a_backfill_of_the_holiday_is_refused(replay: Replay) -> None:
-    code, document = replay.commands["backfill"]
-    assert (code, document) == (1, None)
+def test_a_backfill_of_the_holiday_is_refused(replay: Replay, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = replay.desk.command(monkeypatch, "backfill", "SPX", "--from", str(HOLIDAY), "--to", str(HOLIDAY))
+    assert (code, document) == (2, None)
+    assert f"There is no trading session from {HOLIDAY} to {HOLIDAY}." in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_rules_name_the_two_missing_days_and_accuse_no_other(replay: Replay) -> None:

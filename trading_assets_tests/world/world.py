@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import dagster as dg
 import pandas as pd
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
+from dagster._core.scheduler.instigation import InstigatorStatus
 
 from trading_assets.automation.once import KEY_TAG, UNFINISHED
 from trading_assets.repositories import query
@@ -52,6 +53,7 @@ class World:
 
     folder: Path
     simulator: Simulator
+    port: int
     changes: Mapping[str, Any] = field(default_factory=dict)
     daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
     offset: timedelta = timedelta(0)
@@ -64,7 +66,7 @@ class World:
     @property
     def settings(self) -> Settings:
         """The settings of the operator, at this instant."""
-        return Settings(data_dir=self.folder / "lake", now=self.now, ib_port=self.simulator.port, **self.changes)
+        return Settings(data_dir=self.folder / "lake", now=self.now, ib_port=self.port, **self.changes)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -131,6 +133,12 @@ class World:
             records = instance.get_run_records(RunsFilter(job_name=job))
         return [r for r in reversed(records) if r.dagster_run.tags.get(KEY_TAG, "").startswith(key)]
 
+    def switch(self, schedule: str, on: bool) -> None:
+        """Switch a schedule off or on, as an operator does in the UI."""
+        with self.instance() as instance:
+            (state,) = [state for state in instance.all_instigator_state() if state.instigator_name == schedule]
+            instance.update_instigator_state(state.with_status(InstigatorStatus.RUNNING if on else InstigatorStatus.STOPPED))
+
     def unfinished(self) -> list[str]:
         """Jobs of the runs that are queued or running."""
         with self.instance() as instance:
@@ -189,7 +197,7 @@ class World:
 @contextmanager
 def world(folder: Path, simulator: Simulator, start: str, **changes: Any) -> Iterator[World]:
     """A world that begins at an instant of New York; ends with everything stopped."""
-    found = World(folder, simulator, changes)
+    found = World(folder, simulator, simulator.port, changes)
     found.move(start)
     try:
         yield found

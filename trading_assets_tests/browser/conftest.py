@@ -1,0 +1,60 @@
+"""One `trading-assets up` for all tests in the browser, started as a user starts it, and browser pages."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from trading_assets.sessions import calendar
+from trading_assets.settings import Settings, system_clock
+from trading_assets_tests.browser.running import COMMAND, PATIENCE, Platform
+from trading_assets_tests.leaving_out import leave_out
+from trading_assets_tests.observing import eventually
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A symbol set up by the command line, then the UI and the daemon."""
+    if CHROMIUM is None:
+        leave_out("there is no chromium on the PATH (apt-get install chromium)")
+    xnys = calendar()
+    now = xnys.closes_at(xnys.last_closed(system_clock() - timedelta(minutes=30))) + timedelta(minutes=30)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    running = Platform(Settings(data_dir=tmp_path_factory.mktemp("ui"), now=now), f"http://127.0.0.1:{port}")  # type: ignore[call-arg]
+    setup = ["setup", "AAPL", "--lookback-days", "5", "--strikes", "2", "--max-days-to-expiry", "10"]
+    subprocess.run([*COMMAND, *setup], env=running.environment, check=True, timeout=PATIENCE)
+    with open(running.settings.data_dir / "up.log", "wb") as log:
+        process = subprocess.Popen([*COMMAND, "up", "--port", str(port)], env=running.environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            eventually(running.serves, PATIENCE)
+            yield running
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+@pytest.fixture
+def page(platform: Platform) -> Iterator[Page]:
+    """A browser page."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        opened = browser.new_page(viewport={"width": 1500, "height": 1000})
+        opened.set_default_timeout(PATIENCE * 1000)
+        yield opened
+        opened.screenshot(path=platform.settings.data_dir / "last_page.png")
+        browser.close()

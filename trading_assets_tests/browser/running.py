@@ -1,0 +1,85 @@
+"""A running `trading-assets up` and how a person clicks in its UI. Not a test; the fixtures are in `conftest`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Page
+
+from trading_assets.automation.once import KEY_TAG
+from trading_assets.settings import Settings
+from trading_assets_tests.observing import eventually
+
+COMMAND = [sys.executable, "-m", "trading_assets.cli"]
+
+PATIENCE = 240.0
+"""Seconds a service or run may take on a busy machine of two cores."""
+
+RUNS = """{ runsOrError(limit: 50) { ... on Runs { results { runId jobName status tags { key value } } } } }"""
+
+
+@dataclass
+class Platform:
+    """A running `trading-assets up` on a data folder of its own, its market's clock half an hour after the last close."""
+
+    settings: Settings
+    url: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of its processes."""
+        return {**os.environ, **self.settings.environment()}
+
+    def ask(self, graphql: str) -> Any:
+        """The data of one GraphQL query."""
+        body = json.dumps({"query": graphql}).encode()
+        request = urllib.request.Request(f"{self.url}/graphql", body, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)["data"]
+
+    def command(self, *arguments: str) -> tuple[int, Any]:
+        """Run a command with `--json` beside it, as a user in another terminal; exit code and document."""
+        done = subprocess.run([*COMMAND, *arguments, "--json"], env=self.environment, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)
+        return done.returncode, json.loads(done.stdout)
+
+    def finished(self, job: str) -> list[dict[str, Any]]:
+        """The runs of a job that a person started, once there are some and all of them have ended; schedules and sensors start their own."""
+        return eventually(lambda: _ended([run for run in self._runs() if run["jobName"] == job]), PATIENCE)
+
+    def _runs(self) -> list[dict[str, Any]]:
+        runs = self.ask(RUNS)["runsOrError"]["results"]
+        return [run for run in runs if KEY_TAG not in {tag["key"] for tag in run["tags"]}]
+
+    def serves(self) -> bool:
+        """Whether the UI answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/server_info", timeout=5):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def _ended(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return runs if runs and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in runs) else []
+
+
+def launch(page: Page, platform: Platform, job: str, partitions: str) -> None:
+    """Open a job, choose partitions, launch."""
+    page.goto(f"{platform.url}/locations/trading_assets.definitions/jobs/{job}")
+    page.get_by_role("button", name="Materialize").first.click()
+    dialog = page.get_by_role("dialog")
+    everything = dialog.get_by_text("Show all partitions")
+    everything.click()
+    everything.wait_for(state="hidden")
+    text = dialog.get_by_role("textbox").first
+    text.fill(partitions)
+    text.press("Enter")
+    page.get_by_role("button", name="Launch").last.click()
+    dialog.wait_for(state="hidden")
