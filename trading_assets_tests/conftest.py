@@ -16,6 +16,11 @@ from trading_assets_tests.leaving_out import leave_out
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first: with several workers none is left alone with them at the end."""
+    items.sort(key=lambda item: (item.get_closest_marker("world") is None, item.get_closest_marker("slow") is None))
+
+
 @pytest.fixture(scope="session")
 def recorded_market() -> Path:
     """The folder of recorded real market data (`TRADING_ASSETS_RECORDED_MARKET`, else `../shared/market` beside the repository)."""

@@ -11,10 +11,10 @@ T = TypeVar("T")
 BETWEEN_LOOKS = 0.05
 
 
-def eventually(observe: Callable[[], T], patience: float = 60.0) -> T:
+def eventually(observe: Callable[[], T], patience: float = 60.0, between_looks: float = BETWEEN_LOOKS) -> T:
     """What `observe` gives as soon as it is true; fails after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not (seen := observe()):
         assert time.monotonic() < deadline, f"not within {patience:.0f} s"
-        time.sleep(BETWEEN_LOOKS)
+        time.sleep(between_looks)
     return seen

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
 
 from trading_assets.monitoring.agenda import Ask, Wait
 from trading_assets.monitoring.asked import CLAIM_SECONDS, claim
@@ -41,6 +42,9 @@ UNFINISHED = [
     DagsterRunStatus.CANCELING,
 ]
 
+RETRY_SECONDS = 120.0
+"""How long a try that Dagster announced may take to come: its daemon looks for failed runs every few seconds."""
+
 Context = dg.ScheduleEvaluationContext | dg.SensorEvaluationContext
 
 
@@ -56,9 +60,9 @@ def request_of(context: Context, settings: Settings, found: Ask | Wait) -> dg.Ru
     _end_never_submitted(instance)
     earlier = instance.get_run_records(RunsFilter(tags={KEY_TAG: found.key}))
     alive = [record for record in earlier if not _was_never_submitted(record)]
-    if alive:
+    if alive and not _may_try_again(alive, found.tries):
         return dg.SkipReason(f"{found.why} Run {_short(alive[0])} was started for it and is {_word(alive[0].dagster_run.status)}.")
-    busy = _unfinished(instance, RIVALS[found.job])
+    busy = _unfinished(instance, (found.job,) if found.urgent else RIVALS[found.job])
     if busy:
         return dg.SkipReason(f"{found.why} It waits for run {_short(busy[0])} of {busy[0].dagster_run.job_name}, which is not finished.")
     if context.log_key is not None and not claim(settings.state_url, found.key):
@@ -67,7 +71,7 @@ def request_of(context: Context, settings: Settings, found: Ask | Wait) -> dg.Ru
 
 
 def run_request(ask: Ask, attempt: int = 0) -> dg.RunRequest:
-    """Dagster's request for the run; `attempt` counts earlier ones that died before they were submitted."""
+    """Dagster's request for the run; `attempt` counts the earlier ones of the same key."""
     tags = {KEY_TAG: ask.key, WHY_TAG: ask.why}
     partition = None
     if ask.first is not None and ask.first == ask.last:
@@ -83,11 +87,29 @@ def run_request(ask: Ask, attempt: int = 0) -> dg.RunRequest:
     )
 
 
+def will_be_retried(record: RunRecord) -> bool:
+    """Whether Dagster has still to start a failed run's next try: the failure is not the last word.
+
+    It announces a try also for runs that it cannot start, those of the command line: one that does not come is not waited for.
+    """
+    tags = record.dagster_run.tags
+    if tags.get(WILL_RETRY_TAG) != "true" or AUTO_RETRY_RUN_ID_TAG in tags:
+        return False
+    return (system_clock() - record.update_timestamp).total_seconds() < RETRY_SECONDS
+
+
+def _may_try_again(earlier: Sequence[RunRecord], tries: int) -> bool:
+    """Whether a reason deserves another run: the latest (they come first) failed for good, and the tries, Dagster's own apart, are not used up."""
+    failed = earlier[0].dagster_run.status is DagsterRunStatus.FAILURE and not will_be_retried(earlier[0])
+    return failed and sum(RETRY_NUMBER_TAG not in record.dagster_run.tags for record in earlier) < tries
+
+
 def _unfinished(instance: dg.DagsterInstance, jobs: Sequence[str]) -> list[RunRecord]:
     return [record for record in instance.get_run_records(RunsFilter(statuses=UNFINISHED)) if record.dagster_run.job_name in jobs]
 
 
-_NEVER_SUBMITTED = "trading_assets/never_submitted"
+NEVER_SUBMITTED = "trading_assets/never_submitted"
+"""Marks a run that was ended because nobody would have started it: another one takes its place, so it is no failure to tell of."""
 
 
 def _end_never_submitted(instance: dg.DagsterInstance) -> None:
@@ -95,13 +117,13 @@ def _end_never_submitted(instance: dg.DagsterInstance) -> None:
     now = system_clock()
     for record in instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.NOT_STARTED])):
         run = record.dagster_run
-        if KEY_TAG in run.tags and (now - record.create_timestamp).total_seconds() > CLAIM_SECONDS:
-            instance.add_run_tags(run.run_id, {_NEVER_SUBMITTED: "true", "dagster/max_retries": "0"})
+        if KEY_TAG in run.tags and RETRY_NUMBER_TAG not in run.tags and (now - record.create_timestamp).total_seconds() > CLAIM_SECONDS:
+            instance.add_run_tags(run.run_id, {NEVER_SUBMITTED: "true", "dagster/max_retries": "0"})
             instance.report_run_failed(run, "The daemon died before it queued this run. Another one is started in its place.")
 
 
 def _was_never_submitted(record: RunRecord) -> bool:
-    return _NEVER_SUBMITTED in record.dagster_run.tags
+    return NEVER_SUBMITTED in record.dagster_run.tags
 
 
 def _short(record: RunRecord) -> str:

@@ -3,11 +3,13 @@
 Failed checks, stale data, the breaker and the broker are seen in the state database and the lake (`monitoring.watch`).
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG
 
+from trading_assets.automation.once import NEVER_SUBMITTED, UNFINISHED, will_be_retried
 from trading_assets.monitoring.alerts import AlertType, Trouble
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, clock_time, due_at, latest_due
 from trading_assets.repositories import query
@@ -31,12 +33,22 @@ _ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.C
 
 _DATASET = {DAILY_SNAPSHOT: "option_chains", DAILY_BARS: "equity_bars"}
 
+_HELD_BACK_BY = {DAILY_SNAPSHOT: ["contracts", "option_chains"], DAILY_BARS: ["contracts"]}
+"""Datasets whose refusal answers for later sessions, too; bars are refused session by session."""
+
 
 def failed_runs(instance: dg.DagsterInstance) -> list[Trouble]:
-    """Jobs whose latest ended run of the last days failed, each with the sentence of the step that failed."""
+    """Jobs whose latest ended run of the last days failed, each with the sentence of the step that failed.
+
+    A failure that Dagster is about to mend by another try, or trying to, is not told yet.
+    """
     recent = RunsFilter(statuses=_ENDED, updated_after=system_clock() - REMEMBERED)
     latest: dict[str, DagsterRun] = {}
+    trying = {record.dagster_run.run_id for record in instance.get_run_records(RunsFilter(statuses=UNFINISHED))}
     for record in instance.get_run_records(recent, limit=RUNS_READ):
+        tags = record.dagster_run.tags
+        if NEVER_SUBMITTED in tags or will_be_retried(record) or tags.get(AUTO_RETRY_RUN_ID_TAG) in trying:
+            continue
         latest.setdefault(record.dagster_run.job_name, record.dagster_run)
     failed = (run for run in latest.values() if run.status is DagsterRunStatus.FAILURE)
     return [Trouble(AlertType.RUN_FAILED, run.job_name, f"Run {run.run_id[:8]} failed: {failure_sentence(instance, run)}") for run in failed]
@@ -60,7 +72,10 @@ def failure_sentence(instance: dg.DagsterInstance, run: DagsterRun) -> str:
 
 
 def missed_schedules(settings: Settings, now: datetime) -> list[Trouble]:
-    """Schedules that left no trace of a session whose time has come: neither rows nor a recorded reason, for some active symbol."""
+    """Schedules that left no trace of a session whose time has come: neither rows nor a recorded reason, for some active symbol.
+
+    A symbol that was not to be asked for then, because the broker had refused it or its contract, is not missed.
+    """
     added = {entry.symbol: entry.added_at for entry in Universe(settings.state_url).entries()}
     if not added:
         return []
@@ -75,11 +90,24 @@ def missed_schedules(settings: Settings, now: datetime) -> list[Trouble]:
             [dataset, sessions[0]],
         )
         known = set(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), strict=True))
+        refused = _refusals(settings, schedule)
         for session in sessions:
             due = due_at(schedule, settings, xnys, session)
-            silent = sorted(symbol for symbol, since in added.items() if since <= due and (symbol, session) not in known)
+            excused = {symbol for symbol, first, until, retry_after in refused if first <= session < until and retry_after > due}
+            silent = sorted(symbol for symbol, since in added.items() if since <= due and (symbol, session) not in known and symbol not in excused)
             if silent:
                 shown = ", ".join(silent[:5]) + (f" and {len(silent) - 5} more" if len(silent) > 5 else "")
                 reason = f"Nothing was collected of session {session} for {shown}; it was due on {clock_time(due)}."
                 found.append(Trouble(AlertType.SCHEDULE_MISSED, f"{schedule} {session}", reason))
     return found
+
+
+def _refusals(settings: Settings, schedule: str) -> list[tuple[str, date, date, datetime]]:
+    """Refusals that hold a symbol back from a schedule: symbol, first session, the session of the next answer, and when it may be asked again."""
+    sql = """with told as (select symbol, session, condition, retry_after, lead(session, 1, date '9999-12-31') over answers as next
+                           from coverage where con_id = 0 and dataset in (select unnest(?::varchar[]))
+                           window answers as (partition by dataset, symbol order by session))
+             select symbol, session, next, retry_after from told
+             where condition in ('not_permitted', 'no_contract', 'error') and retry_after is not null"""
+    rows = query(settings.data_dir, sql, [_HELD_BACK_BY[schedule]]).to_pylist()
+    return [(row["symbol"], row["session"], row["next"], row["retry_after"]) for row in rows]

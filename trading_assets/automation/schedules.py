@@ -6,7 +6,7 @@ one. What is due is said by `monitoring.agenda`, that it is started once by `aut
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -46,7 +46,7 @@ def instant(context: dg.ScheduleEvaluationContext, settings: Settings) -> dateti
     A tick that comes late must see the present: what was due then may no longer be had.
     """
     trial = context.log_key is None and context._scheduled_execution_time is not None
-    return context.scheduled_execution_time if trial else settings.clock()
+    return context.scheduled_execution_time.astimezone(UTC) if trial else settings.clock()
 
 
 daily_snapshot = _schedule(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.repositories import query
+from trading_assets.repositories.schemas import Condition
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe, normalize
 from trading_assets.validation import RULES, Rule, RuleResult, Scope, Severity, blocked, validate
@@ -58,10 +59,12 @@ class DataValidation:
     def validate_option_backfill_prerequisites(self, symbol: str) -> None:
         """Everything that option bars build on is there and blocks nothing: contract, chain with selected contracts, equity bars.
 
-        Raises `PrerequisiteError`.
+        A symbol of which the broker lists no options lacks nothing. Raises `PrerequisiteError`.
         """
         name = normalize(symbol)
         self._require(name, ["contract_present"])
+        if self._without_options(name):
+            return
         for dataset, where in (("option_chains", "selected"), ("equity_bars", "true")):
             if not query(self.settings.data_dir, f"select 1 from {dataset} where symbol = ? and {where} limit 1", [name]).num_rows:
                 what = "no selected option contracts (option_chains)" if dataset == "option_chains" else f"no {dataset}"
@@ -80,6 +83,11 @@ class DataValidation:
         failing = self._run(name, rules)
         if failing:
             raise DataIntegrityError(name, failing)
+
+    def _without_options(self, symbol: str) -> bool:
+        """Whether the broker's last word on the symbol's chain was that no option is listed."""
+        sql = "select arg_max(condition, session) as last from coverage where dataset = 'option_chains' and con_id = 0 and symbol = ?"
+        return bool(query(self.settings.data_dir, sql, [symbol])["last"][0].as_py() == Condition.NO_CONTRACT)
 
     def _require(self, symbol: str, names: Collection[str]) -> None:
         name = normalize(symbol)

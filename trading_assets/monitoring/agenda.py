@@ -38,6 +38,9 @@ BARS = (EQUITY_BARS.name, OPTION_BARS.name)
 SNAPSHOT_PATIENCE = timedelta(minutes=30)
 """How long the bars wait for a snapshot that is late: it says which contracts to collect. After that they go without."""
 
+SNAPSHOT_TRIES = 3
+"""Runs of one session's snapshot while they fail: with a tick every five minutes, those that fit between its time and the close."""
+
 NAMED = 5
 """Symbols a sentence names before it counts the rest."""
 
@@ -49,7 +52,8 @@ Config = Mapping[str, Mapping[str, Any]]
 class Ask:
     """A run that should be made: `job` on the partitions `first` to `last` (None: it has none), with `config` by asset.
 
-    `key` is the same as long as the reason is the same: one run a key.
+    `key` is the same as long as the reason is the same: one run a key, or up to `tries` of them as long as they fail.
+    `urgent`: it can be had only now, so it does not wait for longer work on the same symbols, only for its own kind.
     """
 
     job: str
@@ -58,6 +62,8 @@ class Ask:
     first: date | None = None
     last: date | None = None
     config: Config = field(default_factory=dict)
+    tries: int = 1
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,9 @@ def daily_snapshot(settings: Settings, now: datetime) -> Ask | Wait:
         return Wait(f"{_closed(now)}The snapshot of session {session} is complete, quoted after {since.astimezone(NEW_YORK):%H:%M} New York.")
     config = {OPTION_CHAINS.name: {"requote_after_minutes": settings.requote_after_minutes, **_selection(settings)}}
     late = "" if session == _today(now) else " It is late: the quotes are those of the session's close."
-    return Ask("snapshot", f"{DAILY_SNAPSHOT} {session}", f"The snapshot of session {session}.{late}", session, session, config)
+    return Ask(
+        "snapshot", f"{DAILY_SNAPSHOT} {session}", f"The snapshot of session {session}.{late}", session, session, config, SNAPSHOT_TRIES, urgent=True
+    )
 
 
 def daily_bars(settings: Settings, now: datetime) -> Ask | Wait:
@@ -122,6 +130,8 @@ def last_chance(settings: Settings, now: datetime) -> Ask | Wait:
 
 def stale_chains(settings: Settings, now: datetime) -> Ask | Wait:
     """A refresh of today's partition for the symbols whose newest snapshot is stale."""
+    if not _active(settings):
+        return _empty_universe()
     stale = reading.stale_chains(settings, now)
     if not stale:
         return Wait(f"Every chain is younger than {settings.stale_chain_hours:g} hours, or no session has begun since it was taken.")
@@ -138,6 +148,8 @@ def stale_chains(settings: Settings, now: datetime) -> Ask | Wait:
 
 def gaps(settings: Settings, now: datetime) -> Ask | Wait:
     """One backfill over the missing sessions of as many symbols as the request budget allows, those with expiring contracts first."""
+    if not _active(settings):
+        return _empty_universe()
     found = reading.find_gaps(settings, now=now)
     if not found:
         return Wait("No closed session is missing that can be asked for now.")
@@ -155,6 +167,8 @@ def gaps(settings: Settings, now: datetime) -> Ask | Wait:
 
 def new_symbols(settings: Settings, now: datetime) -> Ask | Wait:
     """The set-up of symbols that were added to the universe and never collected: snapshot now, `setup_lookback_days` of history."""
+    if not _active(settings):
+        return _empty_universe()
     new = sorted(reading.new_symbols(settings, now))
     if not new:
         return Wait("Every active symbol is set up.")

@@ -44,6 +44,9 @@ TOLD_OTHERWISE = frozenset({"contract_present", "chain_current", "session_comple
 PREREQUISITE_RULES = frozenset({"prerequisites_held"})
 """Rules whose violation is a `prerequisite_violation`: option bars are there, and what they build on is not."""
 
+_IN_ORDER = ("contracts", "option_chains", "equity_bars")
+"""What option bars build on, in the order of its collection: what comes after the last one recorded is still being set up."""
+
 NAMED_RULES = 3
 """Broken rules one reason names."""
 
@@ -56,7 +59,7 @@ def troubles(settings: Settings, *, now: datetime | None = None, runs: Iterable[
     instant = now or settings.clock()
     symbols = [entry.symbol for entry in Universe(settings.state_url).entries()]
     return [
-        *integrity(settings),
+        *integrity(settings, symbols),
         *prerequisites(settings, symbols),
         *missing_equity(settings, instant, symbols),
         *stale(settings, instant),
@@ -69,13 +72,13 @@ def troubles(settings: Settings, *, now: datetime | None = None, runs: Iterable[
     ]
 
 
-def integrity(settings: Settings) -> list[Trouble]:
+def integrity(settings: Settings, symbols: list[str]) -> list[Trouble]:
     """`data_integrity_failure`: per symbol, the rules of severity ERROR that the last validation found broken.
 
     Of `PREREQUISITE_RULES` it is a `prerequisite_violation`; those of `TOLD_OTHERWISE` are left out.
     """
     by_symbol: dict[tuple[AlertType, str], list[Finding]] = {}
-    for finding in Findings(settings.state_url).current(severity=Severity.ERROR):
+    for finding in Findings(settings.state_url).current(severity=Severity.ERROR, symbols=symbols):
         if finding.rule not in TOLD_OTHERWISE:
             prerequisite = finding.rule in PREREQUISITE_RULES
             kind = AlertType.PREREQUISITE_VIOLATION if prerequisite else AlertType.DATA_INTEGRITY_FAILURE
@@ -100,7 +103,8 @@ def _broken(kind: AlertType, symbol: str, found: list[Finding]) -> Trouble:
 def prerequisites(settings: Settings, symbols: list[str]) -> list[Trouble]:
     """`prerequisite_violation`: symbols that were asked for, and lack a contract, a chain or equity bars, so that option bars wait.
 
-    A symbol nobody has asked for yet is new, not in trouble; one without listed options wants no option bars.
+    A symbol nobody has asked for yet, or that is being set up, is new and not in trouble (`gaps.new_symbols` finishes it);
+    one without listed options wants no option bars.
     """
     sql = """select symbol, dataset, bool_or(condition in ('complete', 'partial', 'no_trades')) as held,
                     arg_max(condition, session) as condition, arg_max(reason, session) as reason
@@ -113,7 +117,8 @@ def prerequisites(settings: Settings, symbols: list[str]) -> list[Trouble]:
     for symbol, datasets in sorted(told.items()):
         if datasets.get("option_chains", {}).get("condition") == "no_contract":
             continue
-        lacking = [name for name in ("contracts", "option_chains", "equity_bars") if not datasets.get(name, {}).get("held")]
+        reached = max(_IN_ORDER.index(name) for name in datasets)
+        lacking = [name for name in _IN_ORDER[: reached + 1] if not datasets.get(name, {}).get("held")]
         if lacking:
             why = " ".join(dict.fromkeys(datasets[name]["reason"] for name in lacking if name in datasets and datasets[name]["reason"]))
             reason = f"Option bars are wanted, and there is nothing in {', '.join(lacking)}. {why}".strip()

@@ -29,7 +29,7 @@ def process_mark() -> str:
 
 def end_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark unfinished runs of dead processes of this host as failed and free what they held; their ids."""
-    dead = [run for run in instance.get_runs(RunsFilter(statuses=_UNFINISHED)) if _is_dead(run)]
+    dead = [run for run in instance.get_runs(RunsFilter(statuses=_UNFINISHED)) if _is_dead(run) and not _is_inherited(instance, run)]
     for run in dead:
         instance.report_run_failed(run, _SENTENCE)
         if instance.event_log_storage.supports_global_concurrency_limits:
@@ -43,3 +43,9 @@ def _is_dead(run: DagsterRun) -> bool:
         return False
     host, pid, birth = mark.rsplit(" ", 2)
     return host == this_host() and process_birth(int(pid)) not in (birth, "")
+
+
+def _is_inherited(instance: dg.DagsterInstance, run: DagsterRun) -> bool:
+    """Whether the mark is that of the run which this one repeats: Dagster copies the tags, and its own process has not begun yet."""
+    parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id is not None else None
+    return parent is not None and parent.tags.get(PROCESS_TAG) == run.tags[PROCESS_TAG]

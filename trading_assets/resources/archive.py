@@ -42,10 +42,13 @@ class ArchiveResource(dg.ConfigurableResource):
         return Settings(**self.overrides, **self._secrets)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Dagster calls this when a run begins: the run says which process works on it, so that another one can tell when it died."""
-        run = context.run
-        if run is not None and context.instance is not None and PROCESS_TAG not in run.tags:
-            context.instance.add_run_tags(run.run_id, {PROCESS_TAG: process_mark()})
+        """Dagster calls this when a run begins: the run says which process works on it, so that another one can tell when it died.
+
+        A repeated run carries the mark of the process that failed until then.
+        """
+        run, mark = context.run, process_mark()
+        if run is not None and context.instance is not None and run.tags.get(PROCESS_TAG) != mark:
+            context.instance.add_run_tags(run.run_id, {PROCESS_TAG: mark})
 
     def open(self) -> Archive:
         """The archive, opened on first use and kept for the run."""

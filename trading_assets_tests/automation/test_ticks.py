@@ -30,6 +30,9 @@ def at(new_york: str) -> datetime:
     return datetime.fromisoformat(new_york).replace(tzinfo=NEW_YORK)
 
 
+pytestmark = pytest.mark.xdist_group("ticks")  # what they look at is collected once
+
+
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """AAPL, set up on Monday 2025-11-17 after the close, its contracts expiring on Friday the 21st."""
@@ -173,7 +176,8 @@ def test_nothing_is_started_while_the_broker_does_not_answer(collected: Desk, in
 def test_a_symbol_that_joins_the_universe_is_set_up(tmp_path: Path, collected: Desk, instance: dg.DagsterInstance) -> None:
     desk = Desk(tmp_path, collected.simulator)
     assert "The universe is empty" in scheduled(schedules.daily_snapshot, desk, instance, "2025-11-18T15:45")
-    assert sensed(sensors.new_symbols, desk, instance, "2025-11-18T12:00") == "Every active symbol is set up."
+    for sensor in (sensors.new_symbols, sensors.stale_chains, sensors.gaps):
+        assert "The universe is empty" in sensed(sensor, desk, instance, "2025-11-18T12:00")
     Universe(desk.settings.state_url).add(["IBM"])
     request = sensed(sensors.new_symbols, desk, instance, "2025-11-18T12:00")
     assert request.partition_key == "2025-11-18"
@@ -198,6 +202,28 @@ def test_a_run_that_was_recorded_and_never_queued_is_replaced(collected: Desk, i
     monkeypatch.setattr(once, "CLAIM_SECONDS", -1.0)
     again = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T17:10")
     assert (again.run_key, instance.get_run_by_id(run.run_id).status) == (f"{request.run_key}#1", DagsterRunStatus.FAILURE)
+
+
+def test_a_snapshot_that_failed_is_tried_again_before_the_close(collected: Desk, instance: dg.DagsterInstance) -> None:
+    """Nobody else would make it good on a day whose chain was refreshed after the open already."""
+    keys = set()
+    for minute in ("45", "50", "55"):
+        request = scheduled(schedules.daily_snapshot, collected, instance, f"2025-11-18T15:{minute}")
+        keys.add(request.run_key)
+        failed = instance.add_run(run_of(request, DagsterRunStatus.FAILURE, "snapshot"))
+        instance.add_run_tags(failed.run_id, {"dagster/will_retry": "true"})
+        assert "is failure" in scheduled(schedules.daily_snapshot, collected, instance, f"2025-11-18T15:{minute}"), "Dagster's own try comes first"
+        retried = run_of(request, DagsterRunStatus.FAILURE, "snapshot").with_tags({**request.tags, "dagster/retry_number": "1"})
+        instance.add_run(retried)
+        instance.add_run_tags(failed.run_id, {"dagster/auto_retry_run_id": retried.run_id})
+    assert len(keys) == 3
+    assert "is failure" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T15:59")
+
+
+def test_a_long_set_up_does_not_hold_up_the_snapshot_of_the_others(collected: Desk, instance: dg.DagsterInstance) -> None:
+    instance.add_run(dg.DagsterRun(job_name="setup_symbol", run_id=make_new_run_id(), status=DagsterRunStatus.STARTED))
+    assert isinstance(scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T15:45"), dg.RunRequest)
+    assert "waits for run" in sensed(sensors.stale_chains, collected, instance, "2025-11-18T16:41"), "a refresh is in no hurry"
 
 
 def test_a_late_tick_sees_the_present(collected: Desk, instance: dg.DagsterInstance) -> None:

@@ -92,6 +92,27 @@ def test_prerequisites_are_missed_of_symbols_that_were_asked_for(settings: Setti
     assert watch.prerequisites(settings, ["AAPL", "IBM"]) == [], "a symbol without options wants no option bars"
 
 
+def test_a_symbol_that_is_being_set_up_is_not_in_trouble(settings: Settings) -> None:
+    """Between the first step of a set-up and its last, minutes to hours apart, the rest is on its way."""
+    store = ParquetStore(settings.data_dir)
+    for dataset in ("contracts", "option_chains"):
+        store.upsert(COVERAGE, table(COVERAGE, [covered(DAYS[-1], symbol="AAPL", dataset=dataset, bar_size="")]))
+        assert watch.prerequisites(settings, ["AAPL"]) == []
+    refused = covered(DAYS[-1], "no_contract", symbol="IBM", dataset="contracts", bar_size="", reason="Unknown symbol.")
+    store.upsert(COVERAGE, table(COVERAGE, [refused]))
+    (found,) = watch.prerequisites(settings, ["AAPL", "IBM"])
+    assert found.subject == "IBM" and "Unknown symbol." in found.reason
+
+
+def test_a_symbol_that_left_the_universe_needs_nobody(settings: Settings) -> None:
+    rule = next(rule for rule in RULES if rule.blocks)
+    found = [Finding(rule.name, rule.dataset, rule.severity, "AAPL", DAYS[0], 2, {}, BEFORE_XMAS)]
+    Findings(settings.state_url).replace([(rule, 10, 2)], found, symbols=None, first=None, last=None, now=BEFORE_XMAS)
+    assert [trouble.subject for trouble in watch.troubles(settings)] == ["AAPL"]
+    Universe(settings.state_url).remove(["AAPL"])
+    assert watch.troubles(settings) == []
+
+
 def test_a_chain_is_told_when_it_stays_stale(settings: Settings) -> None:
     fill(settings, "AAPL", DAYS)
     opened = datetime(2015, 12, 28, 14, 30, tzinfo=UTC)  # a Monday: the chain is of the Wednesday before
@@ -110,12 +131,12 @@ def test_findings_of_errors_are_told_by_symbol_and_warnings_are_not(settings: Se
     ran = [(rule, 10, 4) for rule in rules.values()]
     findings = Findings(settings.state_url)
     findings.replace(ran, found, symbols=None, first=None, last=None, now=BEFORE_XMAS)
-    (trouble,) = watch.integrity(settings)
+    (trouble,) = watch.integrity(settings, ["AAPL", "IBM"])
     rule = rules[Severity.ERROR]
     assert trouble.key == (AlertType.DATA_INTEGRITY_FAILURE, "AAPL")
     assert trouble.reason == f"{rule.dataset} breaks the rule {rule.name} with 4 rows in 2 sessions from 2015-12-21 to 2015-12-22."
     findings.replace(ran, [], symbols=None, first=None, last=None, now=BEFORE_XMAS)
-    assert watch.integrity(settings) == []
+    assert watch.integrity(settings, ["AAPL", "IBM"]) == []
 
 
 def test_what_other_alerts_say_is_told_by_them_alone(settings: Settings) -> None:
@@ -124,7 +145,7 @@ def test_what_other_alerts_say_is_told_by_them_alone(settings: Settings) -> None
     assert {rule.severity for rule in named} == {Severity.ERROR}
     found = [Finding(rule.name, rule.dataset, rule.severity, "AAPL", DAYS[0], 1, {}, BEFORE_XMAS) for rule in named]
     Findings(settings.state_url).replace([(rule, 1, 1) for rule in named], found, symbols=None, first=None, last=None, now=BEFORE_XMAS)
-    assert kinds(watch.integrity(settings)) == [(AlertType.PREREQUISITE_VIOLATION, "AAPL")]
+    assert kinds(watch.integrity(settings, ["AAPL", "IBM"])) == [(AlertType.PREREQUISITE_VIOLATION, "AAPL")]
 
 
 def test_an_open_breaker_is_told_until_it_closes(settings: Settings) -> None:

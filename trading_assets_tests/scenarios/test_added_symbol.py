@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from trading_assets.jobs import validate_all_data
 from trading_assets_tests.scenarios.conftest import OpenDesk
 from trading_assets_tests.scenarios.desk import SMALL, planned, sent, sentences
 
@@ -68,6 +69,8 @@ def test_a_symbol_without_options_is_whole_without_them(open_desk: OpenDesk) -> 
     desk.forget()
     assert desk.setup("BAC", lookback_days=5).success
     assert desk.connections() == 0
+    report = validate_all_data(settings=desk.settings)
+    assert (report["option_ok"], report["failures"]) == (["BAC"], [])
 
 
 def test_a_refusal_is_forgotten_when_a_later_answer_came(open_desk: OpenDesk) -> None:

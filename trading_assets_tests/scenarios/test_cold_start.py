@@ -55,7 +55,7 @@ class Collected:
         return self.start.session - timedelta(days=LOOKBACK)
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cold_start")]  # what they look at is collected once
 
 
 @pytest.fixture(scope="module", params=[GOOG, AAPL], ids=["GOOG half day", "AAPL split day"])

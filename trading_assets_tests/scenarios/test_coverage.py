@@ -18,6 +18,9 @@ MISSED = ["2025-11-24", "2025-11-25"]
 """The two sessions nobody collected."""
 
 
+pytestmark = pytest.mark.xdist_group("coverage")  # what they look at is collected once
+
+
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A symbol collected on a Friday, left alone for two sessions, and updated on the Wednesday after the close."""

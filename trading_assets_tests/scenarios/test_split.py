@@ -45,7 +45,7 @@ class Story:
         return rows.set_index("session")[[*PRICES, "volume", "collected_at"]].sort_index()
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("split")]  # what they look at is collected once
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ CONFIG: dict[str, dict[str, Any]] = {
     },
 }
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("spx")]  # one replay for all
 
 
 @dataclass

@@ -15,6 +15,8 @@ from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.validation import validate
 from trading_assets_tests.scenarios.desk import SMALL, Desk, at
 
+pytestmark = pytest.mark.xdist_group("blocking")  # what they look at is collected once
+
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:

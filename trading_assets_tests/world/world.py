@@ -13,6 +13,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,8 +36,14 @@ from trading_assets_tests.observing import eventually
 
 T = TypeVar("T")
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds to wait for something that the daemon does by itself; it looks every few seconds, and a run takes some seconds to start."""
+
+BETWEEN_LOOKS = 0.5
+"""Seconds between two looks: each opens Dagster's records."""
+
+TICK_SECONDS = 25.0
+"""Seconds after a jump of the clock within which all schedules and sensors have had their turn."""
 
 _OFFSET = struct.Struct("=q")
 _CLOCK = Path(__file__).parent / "clock"
@@ -89,6 +96,10 @@ class World:
         with open(self.clock_file, "r+b" if self.clock_file.exists() else "wb") as file:
             file.write(_OFFSET.pack(self.offset // timedelta(microseconds=1) * 1000))
         self.simulator.clock.set(instant)
+
+    def pass_time(self, minutes: float) -> None:
+        """Let some minutes pass at once."""
+        self.move(f"{(self.now + timedelta(minutes=minutes)).astimezone(NEW_YORK):%Y-%m-%dT%H:%M:%S}")
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start a daemon, which starts its code server."""
@@ -169,15 +180,27 @@ class World:
 
         return self.until(look, f"a tick of {name} skipped for {words!r}")
 
-    def until(self, look: Callable[[], T], what: str) -> T:
-        """Wait until something is there; tells the end of the daemon's log when it never is."""
+    def until(self, look: Callable[[], T], what: str, *, impatient: bool = False) -> T:
+        """Wait until something is there; tells the end of the daemon's log when it never is.
+
+        `impatient`: while no run is at work, the five minutes to the next tick of the schedules pass at once.
+        """
+        idle_since = time.monotonic()
 
         def alive_and_there() -> T:
+            nonlocal idle_since
             assert all(daemon.poll() is None for daemon in self.daemons), "a daemon has ended"
-            return look()
+            found = look()
+            if impatient and not found:
+                if self.unfinished():
+                    idle_since = time.monotonic()
+                elif time.monotonic() - idle_since > TICK_SECONDS:
+                    self.pass_time(5)
+                    idle_since = time.monotonic()
+            return found
 
         try:
-            return eventually(alive_and_there, PATIENCE)
+            return eventually(alive_and_there, PATIENCE, BETWEEN_LOOKS)
         except AssertionError as error:
             tail = (self.folder / "daemon.log").read_text(errors="replace")[-4000:]
             raise AssertionError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Instrument, OptionListingRequest, QuoteRequest
@@ -36,7 +37,8 @@ def interrupted_chains(archive: Archive, session: date, underlyings: Mapping[str
     tables, coverages = [OPTION_CHAINS.schema.empty_table()], [snapshot_coverage(OPTION_CHAINS.name, session, {}, archive.now)]
     for (then, symbol), results in sorted(groups.items()):
         if _complete(archive, [symbol], then):
-            continue  # it is all stored; the run died before it could tell the journal
+            tables.append(_fresher(archive, then, [symbol], results))  # the rest is stored; the run died before it could tell the journal
+            continue
         earlier = view.as_of([symbol], then)
         if earlier.num_rows and earlier["session"][0].as_py() > then:
             earlier = earlier.slice(0, 0)
@@ -58,11 +60,28 @@ def _complete(archive: Archive, symbols: Sequence[str], session: date) -> set[st
     return {row["symbol"] for row in rows if row["condition"] == Condition.COMPLETE}
 
 
-def stored_answers(archive: Archive, session: date, symbols: Sequence[str]) -> set[int]:
-    """Answers whose chain is complete in the lake: their run died between the write and telling the journal so."""
+def stored_answers(archive: Archive, session: date, symbols: Sequence[str]) -> tuple[set[int], pa.Table]:
+    """Answers whose chain is complete in the lake: their run died between the write and telling the journal so.
+
+    Also the rows of those that are not: a run that quoted a complete chain again died before it could write.
+    """
     waiting = [result for result in archive.journal.unapplied([OPTION_CHAINS.name], symbols) if result.request.session == session]
     complete = _complete(archive, symbols, session) if waiting else set()
-    return {result.request_id for result in waiting if result.request.symbol in complete}
+    stored = [result for result in waiting if result.request.symbol in complete]
+    return {result.request_id for result in stored}, _fresher(archive, session, sorted(complete), stored)
+
+
+def _fresher(archive: Archive, session: date, symbols: Sequence[str], results: Sequence[Result]) -> pa.Table:
+    """The stored rows of the session to which one of the results is a later quote, with that quote."""
+    quotes = [r for r in results if isinstance(r.request, QuoteRequest) and r.outcome.kind is OutcomeKind.COMPLETE]
+    if not quotes:
+        return OPTION_CHAINS.schema.empty_table()
+    names = OPTION_CHAINS.schema.names
+    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=symbols, columns=names, where="selected").cast(OPTION_CHAINS.schema)
+    brought_by = dict(zip(stored["con_id"].to_pylist(), stored["request_id"].to_pylist(), strict=True))
+    later = {r.request.instrument.con_id: r for r in quotes if r.request_id > brought_by.get(r.request.instrument.con_id, r.request_id)}
+    rows = stored.filter(pc.is_in(stored["con_id"], pa.array(sorted(later), pa.int64())))
+    return with_quotes(rows, later.values(), stamped=archive.settings.now)
 
 
 def _moment(results: Sequence[Result]) -> datetime:

@@ -82,7 +82,8 @@ def collect_option_chains(
     Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
-    quoted_since = now - requote_after if requote_after is not None else None
+    # After the close nothing fresher can be had: a late run leaves alone what was quoted shortly before it.
+    quoted_since = min(now, archive.calendar.closes_at(session)) - requote_after if requote_after is not None else None
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(OPTION_CHAINS.name, session, sessions=[session], symbols=symbols)
     underlyings = known_underlyings(archive, contracts, symbols)
@@ -99,7 +100,8 @@ def collect_option_chains(
 
     report.notes += [f"{plan.symbol}: {plan.reason}" for plan in plans]
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
-    table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table])
+    stored, fresher = stored_answers(archive, session, sorted(set(symbols) - set(chains)))
+    table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table, fresher])
     report.rows_by_symbol = rows_by_symbol(table)
     report.saved = max(0, _cost_from_nothing(archive, session, underlyings, chains) - report.planned)
     tell_without_options(report, {symbol for symbol, outcome in outcomes.items() if outcome.kind is OutcomeKind.EMPTY} & set(symbols))
@@ -112,7 +114,7 @@ def collect_option_chains(
         partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
         request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
     )
-    ids = {result.request_id for result in results} | interrupted.request_ids | stored_answers(archive, session, symbols)
+    ids = {result.request_id for result in results} | interrupted.request_ids | stored
     missed = missed_snapshots(archive, OPTION_CHAINS, outcomes, session)
     # What an interrupted run left comes last: of a session that was half taken it says more than that it was missed.
     told = last_of_key(pa.concat_tables([missed, coverage, interrupted.coverage]), COVERAGE.key)
@@ -287,10 +289,13 @@ def _quote(
         earlier = set(ours.filter(pc.is_in(ours["quote_outcome"], _SETTLED_QUOTES))["con_id"].to_pylist())
         kept = {id(r) for r in failed if r.request.instrument.con_id in earlier}  # an older quote is better than none
         chain.table = with_quotes(ours, [r for r in by_symbol[symbol] if id(r) not in kept], stamped=archive.settings.now)
+        silent = bool(by_symbol[symbol]) and _says_nothing(chain.table.filter(chain.table["selected"]))
+        if silent and earlier:
+            chain.table = ours
         if failed:
             first = failed[0].outcome
             chain.lacking.append(f"{len(failed)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}")
-        elif by_symbol[symbol] and _says_nothing(chain.table.filter(chain.table["selected"])):
+        elif silent:
             sentence = f"Not one of the {len(chain.selected)} quotes of {symbol} holds a value: the broker has no market data of session {session}."
             report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
             chain.lacking.append(sentence)

@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec
 
 _OFFSET = struct.Struct("=q")
 
-_OF_REAL_TIME = frozenset({"grpc._channel", "dagster._grpc.server", "dagster._daemon.controller"})
+_OF_REAL_TIME = frozenset({"grpc._channel", "grpc._server", "dagster._grpc.server", "dagster._daemon.controller"})
 """Modules that measure by `time.time()` how long the other side keeps silent: deadlines of gRPC, heartbeats of code server and daemon."""
 
 
