@@ -54,8 +54,9 @@ demo: $(READY) ## Cold start on the simulator: collect, check, query, report
 up: $(READY) ## Dagster UI and daemon (and a simulator where no TWS is configured)
 	@$(BIN)/trading-assets up
 
+# Three workers on two cores: the longest test mostly waits for a daemon.
 test: $(READY) $(IB_ASYNC_READY) ## The whole test suite
-	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" $(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .
