@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test up lint bench setup clean
+.PHONY: help demo test week up lint bench setup clean
 
 help: ## What the targets do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -54,9 +54,11 @@ demo: $(READY) ## Cold start on the simulator: collect, check, query, report
 up: $(READY) ## Dagster UI and daemon (and a simulator where no TWS is configured)
 	@$(BIN)/trading-assets up
 
-# Three workers on two cores: the longest test mostly waits for a daemon.
 test: $(READY) $(IB_ASYNC_READY) ## The whole test suite
-	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" $(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
+	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+week: $(READY) ## Ten sessions with a running daemon and a clock of its own (a dozen minutes; not part of `make test`)
+	@$(BIN)/python -m pytest -m world trading_assets_tests/world $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

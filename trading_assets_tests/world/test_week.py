@@ -33,6 +33,7 @@ SETTINGS = {
 }
 SESSIONS = calendar().sessions(date(2025, 11, 18), date(2025, 12, 2))
 OUTAGE = date(2025, 11, 25)
+TOLD = ("run_failed", "broker_unreachable", "schedule_missed")
 
 
 @pytest.fixture
@@ -83,15 +84,15 @@ def given_up(week: World, job: str) -> None:
         failed = [record for record in week.runs(job=job) if record.dagster_run.status is DagsterRunStatus.FAILURE]
         return len(failed) >= 3 and not week.unfinished()
 
-    week.until(look, f"three failed runs of {job}")
+    week.until(look, f"three failed runs of {job}", impatient=True)
 
 
 @pytest.mark.world
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(1800)
 def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     simulator = week.simulator
-    for kind in ("run_failed", "broker_unreachable", "schedule_missed"):
+    for kind in TOLD:
         week.command("alerts", "rules", "add", kind, "desk")
     week.command("universe", "add", "AAPL")
     week.start()
@@ -227,23 +228,21 @@ def told_at_the_end(week: World, delisted: int) -> None:
 
 
 def every_request_was_needed(week: World, delisted: int) -> None:
-    """No bar is asked for twice, but for what the reset cut off; the delisted contract is asked for once a window."""
+    """No question that was answered was asked again, but for the quotes that the schedule takes anew; the limits were kept."""
     assert not week.simulator.counters.violations
     assert not week.simulator.counters.internal_errors
-    rows = week.rows(
-        "select con_id, session, count(*) as n from (select distinct con_id, session, request_id from coverage where dataset = 'option_bars') "
-        "group by all having count(*) > 1"
-    )
-    assert len(rows) == 0
+    again = week.journal("select distinct kind, session from requests where outcome in ('complete', 'empty') group by key having count(*) > 1")
+    assert set(again) <= {("quote", "2025-11-24"), ("quote", "2025-11-26")}
+    refused = week.journal(f"select count(*) from requests where con_id = {delisted} and outcome = 'no_contract'")
+    assert refused == [(1,)], "it is not asked for again"
 
 
 def every_alert_came_and_went(week: World, desk: Webhook) -> None:
     alerts = week.command("alerts", "list", "--all", "--json")
     kinds = {alert["alert_type"] for alert in alerts}
     assert {"broker_unreachable", "run_failed"} <= kinds
-    still = [
-        alert for alert in alerts if alert["cleared_at"] is None and alert["alert_type"] in ("broker_unreachable", "run_failed", "schedule_missed")
-    ]
-    assert still == []
-    unreachable = [title for title in desk.titles if "broker" in title.lower()]
-    assert len(unreachable) == 2, desk.titles
+    still = {alert["alert_type"] for alert in alerts if alert["cleared_at"] is None}
+    assert not still & {"broker_unreachable", "run_failed", "schedule_missed"}
+    told = Counter(week.journal("select alert_id, event from alert_messages where channel = 'desk' and sent_at is not null"))
+    assert told == {(alert["id"], event): 1 for alert in alerts if alert["alert_type"] in TOLD for event in ("opened", "cleared")}
+    assert len(desk.taken) == len(told), "each message arrived once"

@@ -10,12 +10,13 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -163,7 +164,7 @@ class World:
             found = self.runs(key)
             return found if len(found) >= count and all(r.dagster_run.status in done for r in found) and not self.unfinished() else []
 
-        return self.until(look, f"{count} run(s) of {key!r}")
+        return self.until(look, f"{count} run(s) of {key!r}", impatient=True)
 
     def skipped(self, name: str, words: str) -> str:
         """Wait for a tick of a schedule or sensor at or after now that was skipped for a reason with these words; the reason."""
@@ -178,7 +179,7 @@ class World:
                             return tick.skip_reason or ""
             return ""
 
-        return self.until(look, f"a tick of {name} skipped for {words!r}")
+        return self.until(look, f"a tick of {name} skipped for {words!r}", impatient=True)
 
     def until(self, look: Callable[[], T], what: str, *, impatient: bool = False) -> T:
         """Wait until something is there; tells the end of the daemon's log when it never is.
@@ -211,6 +212,11 @@ class World:
         """Places of the pool `ib` that runs hold."""
         with self.instance() as instance:
             return instance.event_log_storage.get_concurrency_info("ib").active_slot_count
+
+    def journal(self, sql: str) -> list[tuple[Any, ...]]:
+        """The answer of the state database to a query."""
+        with closing(sqlite3.connect(self.settings.data_dir / "state.db")) as connection:
+            return connection.execute(sql).fetchall()
 
     def rows(self, sql: str) -> pd.DataFrame:
         """The answer of the lake to a query."""
