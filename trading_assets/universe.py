@@ -85,19 +85,23 @@ class Universe:
         self._engine = connect_state(url)
 
     def add(self, symbols: Iterable[str], *, sec_type: str | None = None, exchange: str | None = None) -> list[UniverseEntry]:
-        """Make symbols active; a known symbol keeps how it is asked for unless told anew. Raises `ValueError`."""
+        """Make symbols active; a known symbol keeps how it is asked for unless told anew. Raises `ValueError`.
+
+        `added_at` is when a symbol last became active: what it missed while it was inactive was never promised.
+        """
         entries = [describe(symbol, sec_type, exchange) for symbol in symbols]
         with write_transaction(self._engine) as connection:
-            known = {row.symbol for row in connection.execute(sa.select(universe_table.c.symbol))}
+            known = {row.symbol: row.active for row in connection.execute(sa.select(universe_table.c.symbol, universe_table.c.active))}
             for entry in {entry.symbol: entry for entry in entries}.values():
                 values: dict[str, object] = {"active": True}
+                if not known.get(entry.symbol):
+                    values["added_at"] = entry.added_at.isoformat()
                 if entry.symbol not in known or sec_type or exchange:
                     values |= {"sec_type": entry.sec_type, "exchange": entry.exchange, "currency": entry.currency}
                 if entry.symbol in known:
                     connection.execute(universe_table.update().where(universe_table.c.symbol == entry.symbol).values(**values))
                 else:
-                    connection.execute(universe_table.insert().values(symbol=entry.symbol, added_at=entry.added_at.isoformat(), **values))
-                    known.add(entry.symbol)
+                    connection.execute(universe_table.insert().values(symbol=entry.symbol, **values))
         return [found for found in self.entries() if found.symbol in {entry.symbol for entry in entries}]
 
     def remove(self, symbols: Iterable[str]) -> list[str]:

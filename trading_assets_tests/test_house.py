@@ -34,7 +34,18 @@ MAY_IMPORT = {
     "pricing/": ("pricing",),
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
     "validation/": ("sessions", "settings", "universe", "repositories", "broker.state", "validation"),
-    "monitoring/": ("sessions", "settings", "universe", "repositories", "planning", "broker", "reliability", "validation", "monitoring"),
+    "monitoring/": (
+        "sessions",
+        "settings",
+        "universe",
+        "repositories",
+        "planning",
+        "broker",
+        "reliability",
+        "validation",
+        "monitoring",
+        "collecting.resting",
+    ),
 }
 """What the modules of a folder may import of ours."""
 

@@ -83,13 +83,15 @@ def test_symbols_are_added_once_and_listed_by_name(universe: Universe) -> None:
 
 
 def test_a_removed_symbol_is_remembered_and_can_come_back(universe: Universe) -> None:
-    universe.add(["AAPL", "SPY"])
+    before = {entry.symbol: entry.added_at for entry in universe.add(["AAPL", "SPY"])}
     assert universe.remove(["aapl", "IBM"]) == ["AAPL"]
     assert universe.remove(["AAPL"]) == []
     assert names(universe) == ["SPY"]
     assert names(universe, active_only=False) == ["AAPL", "SPY"]
-    universe.add(["AAPL"])
+    back = {entry.symbol: entry.added_at for entry in universe.add(["AAPL", "SPY"])}
     assert names(universe) == ["AAPL", "SPY"]
+    assert back["AAPL"] > before["AAPL"], "active since now: what it missed in between was never promised"
+    assert back["SPY"] == before["SPY"]
 
 
 def test_how_a_symbol_is_asked_for_is_kept_until_told_anew(universe: Universe) -> None:

@@ -62,18 +62,28 @@ class OptionChainsConfig(CollectionConfig):
     )
 
 
-class EquityBarsConfig(CollectionConfig):
+class BarsConfig(CollectionConfig):
+    """Common to the bars."""
+
+    lookback_days: int = Field(default=0, ge=0, description="Calendar days of history before the last partition, beside the partitions themselves.")
+    max_requests: int | None = Field(
+        default=None, ge=0, description="Requests to send at most, the most urgent first; the rest is left to a later run. null: all that is missing."
+    )
+    leave_resting: bool = Field(
+        default=False, description="Leave out what was asked for lately and failed for the moment; it rests longer with each failure, at most a day."
+    )
+
+
+class EquityBarsConfig(BarsConfig):
     """Run config of `equity_bars`."""
 
     bar_sizes: list[str] = Field(default=[], description="Bar sizes in the broker's words, e.g. `1 day`, `1 hour`; empty: as in the settings.")
-    lookback_days: int = Field(default=0, ge=0, description="Calendar days of history before the last partition, beside the partitions themselves.")
 
 
-class OptionBarsConfig(CollectionConfig):
+class OptionBarsConfig(BarsConfig):
     """Run config of `option_bars`."""
 
     bar_sizes: list[str] = Field(
         default=["8 hours"],
         description="Bar sizes asked for. `1 day` bars are made from `8 hours` bars: the broker has no daily bars of options.",
     )
-    lookback_days: int = Field(default=0, ge=0, description="Calendar days of history before the last partition, beside the partitions themselves.")

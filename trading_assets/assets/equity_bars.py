@@ -30,6 +30,8 @@ def equity_bars(context: dg.AssetExecutionContext, config: EquityBarsConfig, arc
             contracts=contracts,
             bar_sizes=tuple(config.bar_sizes) or lake.settings.equity_bar_sizes,
             refresh=config.refresh,
+            max_requests=config.max_requests,
+            leave_resting=config.leave_resting,
             run_id=context.run.run_id,
         )
     yield from events(context, lake, collected)

@@ -40,6 +40,8 @@ def option_bars(
             equity=equity_bars,
             bar_sizes=tuple(config.bar_sizes),
             refresh=config.refresh,
+            max_requests=config.max_requests,
+            leave_resting=config.leave_resting,
             run_id=context.run.run_id,
         )
     yield from events(context, lake, collected)

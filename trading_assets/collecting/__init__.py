@@ -5,6 +5,7 @@
 | `archive` | the data folder opened: lake, journal, universe, broker; asking and writing |
 | `steps/` | one module a dataset: covered? plan, ask, decode, report |
 | `decode/` | answers as rows, pure |
+| `resting` | what failed lately and is not asked for by itself yet |
 | `report` | what a collection did, in numbers and sentences |
 | `progress` | who is told while it works |
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.broker.requests import Request
 from trading_assets.repositories.schemas import Dataset
 
 
@@ -25,6 +26,8 @@ class ProblemKind(StrEnum):
     """A request ended without an answer."""
     PENDING = "pending"
     """Cannot be known yet (the session is not closed)."""
+    DEFERRED = "deferred"
+    """Left to a later run: this one was to send only so many requests."""
     LOST = "expired_lost"
     """Can no longer be had."""
 
@@ -57,8 +60,8 @@ class CollectionReport:
     """Counts of one collection.
 
     `planned`: requests the plan held, follow-ups included. `sent`: messages of requests that went to the broker, repeats
-    after a failure included. `reused`: planned requests whose answer was already in the journal. `saved`: requests that
-    the same work would have cost with an empty archive, less those planned.
+    after a failure included. `reused`: planned requests whose answer was already in the journal. `deferred`: requests left to
+    a later run. `saved`: requests that the same work would have cost with an empty archive, less those planned.
     """
 
     dataset: str
@@ -69,6 +72,7 @@ class CollectionReport:
     sent: int = 0
     reused: int = 0
     saved: int = 0
+    deferred: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -106,6 +110,13 @@ class CollectionReport:
                 )
             )
 
+    def defer(self, requests: Sequence[Request]) -> None:
+        """Report requests that are left to a later run, one problem a symbol."""
+        self.deferred += len(requests)
+        for symbol, count in sorted(Counter(request.instrument.symbol for request in requests).items()):
+            sentence = f"{count} request(s) are left to a later run: this one may send only so many (max_requests)."
+            self.problems.append(Problem(ProblemKind.DEFERRED, symbol, self.dataset, sentence))
+
     def violation(self, symbol: str, sentence: str) -> None:
         """Report a symbol whose prerequisite is missing."""
         self.problems.append(Problem(ProblemKind.PREREQUISITE_VIOLATION, symbol, self.dataset, sentence))
@@ -123,6 +134,7 @@ class CollectionReport:
             "sent": self.sent,
             "reused": self.reused,
             "saved": self.saved,
+            "deferred": self.deferred,
             "rows": self.rows,
             "rows_by_symbol": self.rows_by_symbol,
             "outcomes": dict(self.outcomes),

@@ -16,6 +16,7 @@ from typing import Any
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import last_contact
 from trading_assets.broker.state import connect_state, database_now, read_transaction
+from trading_assets.collecting.resting import resting
 from trading_assets.monitoring import gaps as reading
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE, QUALITY_CHECK, clock_time, due_at, last_chance_at, latest_due
 from trading_assets.reliability import CircuitBreaker
@@ -125,7 +126,8 @@ def last_chance(settings: Settings, now: datetime) -> Ask | Wait:
         return Wait(f"{sum(expiring.values())} selected contract(s) of {_names(expiring)} expire in session {session}; nothing of theirs is missing.")
     symbols = sorted({gap.symbol for gap in lacking})
     why = f"Contracts of {_names(symbols)} expire in session {session} and lack bars."
-    return _backfill(f"{LAST_CHANCE} {session}", symbols, min(gap.first for gap in lacking), max(gap.last for gap in lacking), why)
+    config = {name: {"symbols": symbols} for name in BARS}
+    return Ask("backfill_bars", f"{LAST_CHANCE} {session}", why, min(gap.first for gap in lacking), max(gap.last for gap in lacking), config)
 
 
 def stale_chains(settings: Settings, now: datetime) -> Ask | Wait:
@@ -147,10 +149,18 @@ def stale_chains(settings: Settings, now: datetime) -> Ask | Wait:
 
 
 def gaps(settings: Settings, now: datetime) -> Ask | Wait:
-    """One backfill over the missing sessions of as many symbols as the request budget allows, those with expiring contracts first."""
-    if not _active(settings):
+    """One backfill over missing sessions, contracts that expire first before all others, that sends no more than the request budget.
+
+    What failed lately rests (`collecting.resting`), so that it does not take the place of the others.
+    """
+    symbols = _active(settings)
+    if not symbols:
         return _empty_universe()
-    found = reading.find_gaps(settings, now=now)
+    rest = resting(settings, symbols)
+    found = reading.find_gaps(settings, now=now, but=rest)
+    if not found and rest.until is not None:
+        again = f"{rest.until.astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
+        return Wait(f"What is missing failed when it was last asked for; it is asked for again from {again} New York.")
     if not found:
         return Wait("No closed session is missing that can be asked for now.")
     held = held_back(settings)
@@ -159,10 +169,15 @@ def gaps(settings: Settings, now: datetime) -> Ask | Wait:
     chosen = reading.within_budget(found, settings.gap_request_budget)
     symbols = sorted({gap.symbol for gap in chosen})
     first, last = min(gap.first for gap in chosen), max(gap.last for gap in chosen)
-    left = len({gap.symbol for gap in found} - set(symbols))
-    why = f"Sessions are missing of {_names(symbols)}." + (f" {left} more symbol(s) wait for the next run." if left else "")
+    left = sum(gap.requests for gap in found) - sum(gap.requests for gap in chosen)
+    why = f"Sessions are missing of {_names(symbols)}." + (f" About {left} more request(s) wait for the next run." if left else "")
+    config: dict[str, dict[str, Any]] = {}
+    for name in BARS:
+        of_dataset = [gap for gap in chosen if gap.dataset == name]
+        named = sorted({gap.symbol for gap in of_dataset}) or symbols
+        config[name] = {"symbols": named, "max_requests": sum(gap.requests for gap in of_dataset), "leave_resting": True}
     what = [f"{gap.symbol}/{gap.dataset}/{gap.bar_size}/{gap.first}/{gap.last}/{gap.sessions}/{gap.instruments}" for gap in chosen]
-    return _backfill(f"gaps {first} {last} {_digest(what)} {now:%Y%m%dT%H}", symbols, first, last, why)
+    return Ask("backfill_bars", f"gaps {first} {last} {_digest(what)} {now:%Y%m%dT%H}", why, first, last, config)
 
 
 def new_symbols(settings: Settings, now: datetime) -> Ask | Wait:
@@ -205,11 +220,6 @@ def held_back(settings: Settings) -> Wait | None:
         if left > 0:
             return Wait(f"Held back: the broker could not be reached ({contact.error}); tried again in {left:.0f} s.")
     return None
-
-
-def _backfill(key: str, symbols: Sequence[str], first: date, last: date, why: str) -> Ask:
-    config = {name: {"symbols": list(symbols)} for name in BARS}
-    return Ask("backfill_bars", key, why, first, last, config)
 
 
 def _nothing_left(settings: Settings, session: date, now: datetime, datasets: Sequence[str]) -> bool:

@@ -8,10 +8,11 @@ something is due (`monitoring.hours`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from trading_assets.collecting.resting import NOTHING, Resting
 from trading_assets.planning.windows import second_windows, spans, within_reach
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions import OPTION_BAR_SIZE, ask_conditions
@@ -65,20 +66,19 @@ class StaleChain:
     session: date
 
 
-def find_gaps(settings: Settings, *, now: datetime | None = None) -> list[Gap]:
+def find_gaps(settings: Settings, *, now: datetime | None = None, but: Resting = NOTHING) -> list[Gap]:
     """The gaps of the active symbols: those with the nearest expiry first, then by symbol and dataset.
 
     A closed session is a gap when it is neither settled nor waiting for its retry time; the last one only when its scheduled
-    collection is `SCHEDULE_GRACE` ago. Symbols without a contract are not among them (`new_symbols`).
+    collection is `SCHEDULE_GRACE` ago. Symbols without a contract are not among them (`new_symbols`), nor is what rests (`but`).
     """
     instant, sessions = now or settings.clock(), calendar()
     symbols = _with_contract(settings, _active(settings))
     if not symbols:
         return []
     last = _due(settings, sessions, instant)
-    return sorted(
-        [*_equity_gaps(settings, sessions, instant, symbols, last), *_option_gaps(settings, sessions, instant, symbols, last)], key=_urgency
-    )
+    equity = _equity_gaps(settings, sessions, instant, symbols, last, but)
+    return sorted([*equity, *_option_gaps(settings, sessions, instant, symbols, last, but)], key=_urgency)
 
 
 def expiring_gaps(settings: Settings, by: date, *, now: datetime | None = None) -> list[Gap]:
@@ -100,14 +100,17 @@ def expiring_gaps(settings: Settings, by: date, *, now: datetime | None = None) 
 
 
 def within_budget(gaps: Iterable[Gap], budget: int) -> list[Gap]:
-    """As many of the gaps as fit into `budget` requests, those that expire first; at least one, however much it costs."""
+    """As many of the gaps as fit into `budget` requests, those that expire first; `requests` of each is what may be spent on it.
+
+    The last one may be filled in part: what is left of it is a gap still.
+    """
     chosen: list[Gap] = []
     left = budget
     for gap in sorted(gaps, key=_urgency):
-        if chosen and gap.requests > left:
+        if not left:
             break
-        chosen.append(gap)
-        left -= gap.requests
+        chosen.append(replace(gap, requests=min(gap.requests, left)))
+        left -= chosen[-1].requests
     return chosen
 
 
@@ -189,7 +192,9 @@ def _due(settings: Settings, sessions: SessionCalendar, now: datetime) -> date:
     return closed if due <= now else sessions.previous(closed)
 
 
-def _equity_gaps(settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str], last: date) -> list[Gap]:
+def _equity_gaps(
+    settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str], last: date, but: Resting = NOTHING
+) -> list[Gap]:
     sql = """select symbol, bar_size, list(session order by session) as missing from conditions
              where askable > 0 group by symbol, bar_size order by symbol, bar_size"""
     sizes = settings.equity_bar_sizes
@@ -197,7 +202,8 @@ def _equity_gaps(settings: Settings, sessions: SessionCalendar, now: datetime, s
     gaps = []
     for row in rows:
         size = row["bar_size"]
-        missing = within_reach(size, row["missing"], now)
+        rests = but.underlyings.get((row["symbol"], size), frozenset())
+        missing = within_reach(size, [session for session in row["missing"] if session not in rests], now)
         if not missing:
             continue
         cost = sum(len(second_windows(s, now, sessions)) for s in missing) if size == "1 secs" else len(spans(size, missing, now, sessions))
@@ -205,12 +211,17 @@ def _equity_gaps(settings: Settings, sessions: SessionCalendar, now: datetime, s
     return gaps
 
 
-def _option_gaps(settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str], last: date) -> list[Gap]:
+def _option_gaps(
+    settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str], last: date, but: Resting = NOTHING
+) -> list[Gap]:
     # From the contracts alone: rolling them up into a condition a session, as `conditions` does, doubles the work and adds nothing here.
     sql = """select symbol, list(distinct session order by session) as missing, count(distinct con_id) as contracts, min(expiry) as expires
-             from lacking_contracts group by symbol order by symbol"""
+             from lacking_contracts
+             anti join (select unnest($rests::bigint[]) as con_id, unnest($rest_sessions::date[]) as session) using (con_id, session)
+             group by symbol order by symbol"""
+    rests = {"rests": [con_id for con_id, _ in but.contracts], "rest_sessions": [session for _, session in but.contracts]}
     first = sessions.previous(last, OPTION_SESSIONS)
-    rows = ask_conditions(settings.data_dir, sessions, now, symbols, sql, datasets=[OPTION_BARS.name], first=first, last=last).to_pylist()
+    rows = ask_conditions(settings.data_dir, sessions, now, symbols, sql, rests, datasets=[OPTION_BARS.name], first=first, last=last).to_pylist()
     gaps = []
     for row in rows:
         missing = row["missing"]

@@ -30,9 +30,10 @@ conditions are rolled up to the first of `PRECEDENCE` that one of them has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 import pyarrow as pa
 
@@ -78,39 +79,27 @@ answered: their data is in the lake, or the knowledge that there was no trade.""
 _ORDER = "dataset, bar_size, symbol, session"
 
 
-def symbol_conditions(
-    data_dir: Path | str,
-    calendar: SessionCalendar,
-    now: datetime,
-    symbols: Sequence[str],
-    *,
-    datasets: Sequence[str] | None = None,
-    first: date | None = None,
-    last: date | None = None,
-    equity_bar_sizes: Sequence[str] = ("1 day",),
-) -> pa.Table:
-    """Exactly one row for each dataset, bar size in use, symbol and wanted session, in this order (`CONDITION_SCHEMA`).
+class Scope(TypedDict, total=False):
+    """Which conditions are looked at.
 
     `datasets` restricts to some of the four (None: all), `first` and `last` (both included) restrict the sessions.
-    `equity_bar_sizes` are those in use (`settings.equity_bar_sizes`); options have `OPTION_BAR_SIZE`, snapshots an empty one.
+    `equity_bar_sizes` are those in use (`settings.equity_bar_sizes`, by default daily bars); options have `OPTION_BAR_SIZE`,
+    snapshots an empty one.
     """
+
+    datasets: Sequence[str] | None
+    first: date | None
+    last: date | None
+    equity_bar_sizes: Sequence[str]
+
+
+def symbol_conditions(data_dir: Path | str, calendar: SessionCalendar, now: datetime, symbols: Sequence[str], **scope: Unpack[Scope]) -> pa.Table:
+    """Exactly one row for each dataset, bar size in use, symbol and wanted session, in this order (`CONDITION_SCHEMA`)."""
     sql = f"select {', '.join(CONDITION_SCHEMA.names)} from conditions order by {_ORDER}"
-    return ask_conditions(data_dir, calendar, now, symbols, sql, datasets=datasets, first=first, last=last, equity_bar_sizes=equity_bar_sizes).cast(
-        CONDITION_SCHEMA
-    )
+    return ask_conditions(data_dir, calendar, now, symbols, sql, **scope).cast(CONDITION_SCHEMA)
 
 
-def count_conditions(
-    data_dir: Path | str,
-    calendar: SessionCalendar,
-    now: datetime,
-    symbols: Sequence[str],
-    *,
-    datasets: Sequence[str] | None = None,
-    first: date | None = None,
-    last: date | None = None,
-    equity_bar_sizes: Sequence[str] = ("1 day",),
-) -> pa.Table:
+def count_conditions(data_dir: Path | str, calendar: SessionCalendar, now: datetime, symbols: Sequence[str], **scope: Unpack[Scope]) -> pa.Table:
     """The same, counted: one row for each dataset, bar size, symbol and condition that occurs.
 
     Columns `dataset, bar_size, symbol, condition, sessions, first, last, instruments, complete, reason, broker_code,
@@ -120,7 +109,7 @@ def count_conditions(
                     sum(instruments)::bigint as instruments, sum(complete)::bigint as complete, arg_max(reason, session) as reason,
                     arg_max_null(broker_code, session) as broker_code, min(retry_after) as retry_after
              from conditions group by dataset, bar_size, symbol, condition order by dataset, bar_size, symbol, condition"""
-    return ask_conditions(data_dir, calendar, now, symbols, sql, datasets=datasets, first=first, last=last, equity_bar_sizes=equity_bar_sizes)
+    return ask_conditions(data_dir, calendar, now, symbols, sql, **scope)
 
 
 def ask_conditions(
@@ -129,25 +118,24 @@ def ask_conditions(
     now: datetime,
     symbols: Sequence[str],
     sql: str,
-    *,
-    datasets: Sequence[str] | None = None,
-    first: date | None = None,
-    last: date | None = None,
-    equity_bar_sizes: Sequence[str] = ("1 day",),
+    parameters: Mapping[str, Any] | None = None,
+    **scope: Unpack[Scope],
 ) -> pa.Table:
     """The answer to `sql` over the relation `conditions`: for counts and holes of many symbols and years, without their rows in Python.
 
     Besides the columns of `CONDITION_SCHEMA` the relation has `askable` (instruments that may be asked for at `now`: not
     settled, their retry time past) and `expires` (nearest expiry among those, null of underlyings). With `option_bars` among the
     datasets there is also the relation `lacking_contracts` (symbol, session, con_id, expiry): the askable contracts one by one.
+    `parameters` are those of `sql` by name.
     """
+    datasets, first, last = scope.get("datasets"), scope.get("first"), scope.get("last")
     names = tuple(dataset.name for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS))
     chosen = names if datasets is None else tuple(name for name in names if name in datasets)
     closed, current = calendar.last_closed(now), calendar.current(now)
     begin, end = max(first or calendar.first, calendar.first), min(last or current, current)
     values = {
         "symbols": list(dict.fromkeys(symbols)),
-        "sizes": list(dict.fromkeys(equity_bar_sizes)),
+        "sizes": list(dict.fromkeys(scope.get("equity_bar_sizes", ("1 day",)))),
         "sessions": calendar.sessions(begin, end),
         "begin": begin,
         "end": end,
@@ -155,6 +143,7 @@ def ask_conditions(
         "current": current,
         "today": now.astimezone(NEW_YORK).date(),
         "now": now,
+        **(parameters or {}),
     }
     ranks = [str(condition) for condition in PRECEDENCE]
     return query(data_dir, f"{statement(chosen, OPTION_BAR_SIZE, ranks)} {sql}", values)

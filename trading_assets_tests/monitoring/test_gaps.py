@@ -115,7 +115,7 @@ def test_contracts_that_expire_come_first(lake: Lake) -> None:
     assert gaps[0].as_dict()["expires"] == date(2015, 12, 24)
 
 
-def test_the_budget_takes_the_most_urgent_and_at_least_one() -> None:
+def test_the_budget_takes_the_most_urgent_and_part_of_the_last() -> None:
     gaps = [Gap(s, "option_bars", "8 hours", DAYS[0], DAYS[1], 2, cost, expires, cost) for s, cost, expires in (
         ("LATER", 3, date(2016, 2, 1)), ("SOON", 40, DAYS[4]), ("NEXT", 10, date(2016, 1, 1)))]  # fmt: skip
     assert [gap.symbol for gap in within_budget(gaps, 1)] == ["SOON"]

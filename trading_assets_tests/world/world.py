@@ -200,8 +200,11 @@ class World:
                     idle_since = time.monotonic()
             return found
 
+        began = time.monotonic()
         try:
-            return eventually(alive_and_there, PATIENCE, BETWEEN_LOOKS)
+            there = eventually(alive_and_there, PATIENCE, BETWEEN_LOOKS)
+            print(f"{self.now.astimezone(NEW_YORK):%Y-%m-%d %H:%M}  after {time.monotonic() - began:5.1f} s  {what}", flush=True)
+            return there
         except AssertionError as error:
             tail = (self.folder / "daemon.log").read_text(errors="replace")[-4000:]
             raise AssertionError(

@@ -27,6 +27,22 @@ Ask = Callable[[Sequence[Request]], list[Result]]
 """`Archive.ask` with the report and the run already given."""
 
 
+def within_allowance(ask: Ask, report: CollectionReport, most: int | None) -> Ask:
+    """`ask` that asks `most` requests in all, the first of those given (None: any number); what is left over is reported as deferred."""
+    if most is None:
+        return ask
+    left = most
+
+    def bounded(requests: Sequence[Request]) -> list[Result]:
+        nonlocal left
+        now, later = requests[:left], requests[left:]
+        left -= len(now)
+        report.defer(later)
+        return ask(now)
+
+    return bounded
+
+
 def without_echoes(results: Sequence[Result]) -> list[Result]:
     """The results that are to be decoded here.
 

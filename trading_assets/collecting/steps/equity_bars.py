@@ -13,6 +13,7 @@ from trading_assets.broker.requests import BarsRequest, Instrument
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import bar_coverage, bar_rows, restated
 from trading_assets.collecting.report import Collected, CollectionReport
+from trading_assets.collecting.resting import NOTHING, Resting, resting
 from trading_assets.collecting.steps.common import (
     Ask,
     known_underlyings,
@@ -21,6 +22,7 @@ from trading_assets.collecting.steps.common import (
     settled_in,
     tell_open_sessions,
     tell_refused_bars,
+    within_allowance,
     without_echoes,
 )
 from trading_assets.planning.bars import plan_equity_bars, plan_redownload
@@ -37,13 +39,16 @@ def collect_equity_bars(
     contracts: DatasetView,
     bar_sizes: Sequence[str],
     refresh: bool = False,
+    max_requests: int | None = None,
+    leave_resting: bool = False,
     run_id: str = "",
 ) -> Collected:
     """Bars of `sessions` (those closed by now) for every symbol that has a contract; one request a symbol and missing span.
 
     First the answers that an interrupted run left in the journal are taken. A request reaches back to the last stored
     session where that costs nothing; when its prices come back changed by one ratio (a split), the whole stored
-    history is asked for once more. Raises `BrokerError` when the broker cannot be reached.
+    history is asked for once more. `max_requests` bounds what is asked for missing sessions, in the order of the plan; with
+    `leave_resting` what failed lately is left out. Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
     symbols = [entry.symbol for entry in entries]
@@ -53,17 +58,19 @@ def collect_equity_bars(
         report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
     tell_open_sessions(archive, report, sessions)
     ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
+    bounded = within_allowance(ask, report, max_requests)
+    rests = resting(archive.settings, symbols) if leave_resting else NOTHING
 
     results = archive.journal.unapplied([EQUITY_BARS.name])
     for bar_size in bar_sizes:
         if not refresh:
             tell_refused_bars(archive, report, EQUITY_BARS, bar_size, {(symbol, 0) for symbol in underlyings}, sessions)
-        results += _missing(archive, ask, underlyings, sessions, bar_size, results, refresh)
+        results += _missing(archive, bounded, underlyings, sessions, bar_size, results, refresh, rests)
         results += _restated(archive, ask, underlyings, bar_size, results, report)
     results = without_echoes(results)
     table = _rows(archive, results)
     coverage = bar_coverage(results, table, archive.calendar, retry_days=archive.settings.no_data_retry_days, stamped=archive.settings.now)
-    report.saved = max(0, len(underlyings) * len(bar_sizes) - report.planned)
+    report.saved = max(0, len(underlyings) * len(bar_sizes) - report.planned - report.deferred)
     report.rows_by_symbol = rows_by_symbol(table)
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
     return Collected(EQUITY_BARS, table, coverage, [result.request_id for result in results], report, now)
@@ -77,12 +84,13 @@ def _missing(
     bar_size: str,
     recovered: Sequence[Result],
     refresh: bool,
+    rests: Resting,
 ) -> list[Result]:
-    """Ask for the sessions that neither the lake nor a recovered answer settles."""
+    """Ask for the sessions that neither the lake nor a recovered answer settles and that do not rest."""
     settled: Mapping[str, Collection[date]] = {}
     if not refresh:
         known = settled_in(archive, EQUITY_BARS, bar_size, list(underlyings), sessions, recovered, _rows(archive, recovered))
-        settled = {symbol: known.get((symbol, 0), frozenset()) for symbol in underlyings}
+        settled = {symbol: known.get((symbol, 0), frozenset()) | rests.underlyings.get((symbol, bar_size), frozenset()) for symbol in underlyings}
     stored = archive.view(EQUITY_BARS).stored_sessions(underlyings, where=f"bar_size = '{bar_size}'")
     wanted = {symbol: (instrument, sessions) for symbol, instrument in underlyings.items()}
     last = {symbol: stored[symbol][-1] if symbol in stored else None for symbol in underlyings}

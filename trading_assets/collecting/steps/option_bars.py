@@ -15,6 +15,7 @@ from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import aggregate_sessions, bar_coverage, bar_rows, lost_coverage
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
+from trading_assets.collecting.resting import NOTHING, Resting, resting
 from trading_assets.collecting.steps.common import (
     Ask,
     known_underlyings,
@@ -24,6 +25,7 @@ from trading_assets.collecting.steps.common import (
     tell_open_sessions,
     tell_refused_bars,
     tell_without_options,
+    within_allowance,
     without_echoes,
     without_options,
 )
@@ -46,13 +48,16 @@ def collect_option_bars(
     equity: DatasetView,
     bar_sizes: Sequence[str],
     refresh: bool = False,
+    max_requests: int | None = None,
+    leave_resting: bool = False,
     run_id: str = "",
 ) -> Collected:
     """Bars of `sessions` (those closed by now) for the contracts selected in the snapshot that answers for each session.
 
     A symbol without contract, chain or equity bars, or with one that violates a rule that blocks, costs no request and is
-    reported. `8 hours` bars are also aggregated into `1 day` bars by session. Contracts that expired before they were collected are recorded as lost.
-    Raises `BrokerError` when the broker cannot be reached.
+    reported. `8 hours` bars are also aggregated into `1 day` bars by session. Contracts that expired before they were
+    collected are recorded as lost. `max_requests` bounds what is asked, in the order of the plan; with `leave_resting` what
+    failed lately is left out. Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
     symbols = [entry.symbol for entry in entries]
@@ -60,6 +65,8 @@ def collect_option_bars(
     ready = _ready(archive, symbols, sessions, contracts, chains, equity, report)
     tell_open_sessions(archive, report, sessions)
     ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
+    bounded = within_allowance(ask, report, max_requests)
+    rests = resting(archive.settings, symbols) if leave_resting else NOTHING
 
     wanted, report.snapshots_used = wanted_options(chains, ready, sessions)
     results = archive.journal.unapplied([OPTION_BARS.name])
@@ -68,12 +75,12 @@ def collect_option_bars(
     for bar_size in bar_sizes:
         if not refresh:
             tell_refused_bars(archive, report, OPTION_BARS, bar_size, contracts_wanted, sessions)
-        settled = _settled(archive, ready, sessions, bar_size, results, refresh)
+        settled = _settled(archive, ready, sessions, bar_size, results, refresh, rests)
         plan = plan_option_bars(wanted, settled, now, archive.calendar, bar_size)
         report.saved += max(0, len(wanted) - len(plan.requests) - len(plan.lost))
         lost.append(lost_coverage(plan.lost, bar_size, now))
         _tell_lost(report, plan.lost)
-        results += ask(plan.requests)
+        results += bounded(plan.requests)
     results = without_echoes(results)
     finer = bar_rows(results, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
     coverage = bar_coverage(results, finer, archive.calendar, retry_days=archive.settings.no_data_retry_days, stamped=archive.settings.now)
@@ -153,13 +160,16 @@ def wanted_options(chains: DatasetView, symbols: Sequence[str], sessions: Sequen
 
 
 def _settled(
-    archive: Archive, symbols: Sequence[str], sessions: Sequence[date], bar_size: str, recovered: Sequence[Result], refresh: bool
+    archive: Archive, symbols: Sequence[str], sessions: Sequence[date], bar_size: str, recovered: Sequence[Result], refresh: bool, rests: Resting
 ) -> Mapping[int, frozenset[date]]:
     if refresh or not symbols:
         return {}
     rows = bar_rows(recovered, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
     known = settled_in(archive, OPTION_BARS, bar_size, symbols, sessions, recovered, rows)
-    return {con_id: known[symbol, con_id] for symbol, con_id in known}
+    settled = {con_id: set(days) for (_, con_id), days in known.items()}
+    for con_id, session in rests.contracts if bar_size == OPTION_BAR_SIZE else ():
+        settled.setdefault(con_id, set()).add(session)
+    return {con_id: frozenset(days) for con_id, days in settled.items()}
 
 
 def _tell_lost(report: CollectionReport, lost: Sequence[LostOption]) -> None:
