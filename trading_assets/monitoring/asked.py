@@ -1,4 +1,4 @@
-"""Who asked for a run last: one row a key in the state database, so that two daemons do not both start it.
+"""Who asked for a run, or started its process, last: one row a key in the state database, so that two daemons do not both.
 
 A claim is short-lived. It bridges the moments between the decision to start a run and the run's own record, which is what
 counts afterwards; whoever claims and dies in between is replaced at the next tick.
@@ -12,6 +12,9 @@ from trading_assets.broker.state import connect_state, database_now, metadata, w
 
 CLAIM_SECONDS = 120.0
 """How long a claim holds. Dagster's daemon records a run within seconds of the tick that asked for it, and gives a tick 60 s."""
+
+FORGOTTEN_SECONDS = 86_400.0
+"""After this a claim's row goes."""
 
 asked_table = sa.Table(
     "asked_runs",
@@ -31,7 +34,14 @@ def claim(state_url: str, key: str) -> bool:
         if at is not None and abs(now - at) < CLAIM_SECONDS:  # abs: a clock set back must not hold a claim for ever
             return False
         if at is None:
+            connection.execute(asked_table.delete().where(asked_table.c.at < now - FORGOTTEN_SECONDS))
             connection.execute(asked_table.insert().values(key=key, at=now))
         else:
             connection.execute(asked_table.update().where(row).values(at=now))
         return True
+
+
+def release(state_url: str, key: str) -> None:
+    """Give a claim back: what it was made for did not happen."""
+    with write_transaction(connect_state(state_url)) as connection:
+        connection.execute(asked_table.delete().where(asked_table.c.key == key))
