@@ -70,12 +70,12 @@ def normalize(symbol: str) -> str:
     return text
 
 
-def describe(symbol: str, sec_type: str | None = None, exchange: str | None = None) -> UniverseEntry:
-    """The entry a symbol would have: indices are known by name, the rest are stocks routed by SMART."""
+def describe(symbol: str, sec_type: str | None = None, exchange: str | None = None, now: datetime | None = None) -> UniverseEntry:
+    """The entry a symbol would have at `now`: indices are known by name, the rest are stocks routed by SMART."""
     name = normalize(symbol)
     kind = sec_type or ("IND" if name in INDEX_EXCHANGES else "STK")
     routed = INDEX_EXCHANGES.get(name, "CBOE") if kind == "IND" else "SMART"
-    return UniverseEntry(name, kind, exchange or routed, "USD", True, datetime.now(UTC))
+    return UniverseEntry(name, kind, exchange or routed, "USD", True, (now or datetime.now(UTC)).astimezone(UTC))
 
 
 class Universe:
@@ -84,12 +84,15 @@ class Universe:
     def __init__(self, url: str) -> None:
         self._engine = connect_state(url)
 
-    def add(self, symbols: Iterable[str], *, sec_type: str | None = None, exchange: str | None = None) -> list[UniverseEntry]:
+    def add(
+        self, symbols: Iterable[str], *, sec_type: str | None = None, exchange: str | None = None, now: datetime | None = None
+    ) -> list[UniverseEntry]:
         """Make symbols active; a known symbol keeps how it is asked for unless told anew. Raises `ValueError`.
 
-        `added_at` is when a symbol last became active: what it missed while it was inactive was never promised.
+        `added_at` is when a symbol last became active, `now` by the market's clock (default: the machine's): what it missed
+        while it was inactive was never promised.
         """
-        entries = [describe(symbol, sec_type, exchange) for symbol in symbols]
+        entries = [describe(symbol, sec_type, exchange, now) for symbol in symbols]
         with write_transaction(self._engine) as connection:
             known = {row.symbol: row.active for row in connection.execute(sa.select(universe_table.c.symbol, universe_table.c.active))}
             for entry in {entry.symbol: entry for entry in entries}.values():

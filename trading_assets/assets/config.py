@@ -66,6 +66,8 @@ class BarsConfig(CollectionConfig):
     """Common to the bars."""
 
     lookback_days: int = Field(default=0, ge=0, description="Calendar days of history before the last partition, beside the partitions themselves.")
+    first_session: str | None = Field(default=None, description="First of these sessions to collect, YYYY-MM-DD; null: all of them.")
+    last_session: str | None = Field(default=None, description="Last of these sessions to collect, YYYY-MM-DD; null: all of them.")
     max_requests: int | None = Field(
         default=None, ge=0, description="Requests to send at most, the most urgent first; the rest is left to a later run. null: all that is missing."
     )

@@ -28,4 +28,4 @@ def contracts(context: dg.AssetExecutionContext, config: ContractsConfig, archiv
         collected = collect_contracts(lake, entries, session, refresh=config.refresh, run_id=context.run.run_id)
     yield from events(context, lake, collected)
     if config.add_to_universe:
-        lake.universe.add(known_underlyings(lake, lake.view(CONTRACTS), [entry.symbol for entry in entries]))
+        lake.universe.add(known_underlyings(lake, lake.view(CONTRACTS), [entry.symbol for entry in entries]), now=lake.now)

@@ -26,7 +26,7 @@ def equity_bars(context: dg.AssetExecutionContext, config: EquityBarsConfig, arc
         collected = collect_equity_bars(
             lake,
             lake.universe.resolve(config.symbols),
-            bar_sessions(context, lake, config.lookback_days),
+            bar_sessions(context, lake, config),
             contracts=contracts,
             bar_sizes=tuple(config.bar_sizes) or lake.settings.equity_bar_sizes,
             refresh=config.refresh,

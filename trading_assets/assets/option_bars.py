@@ -34,7 +34,7 @@ def option_bars(
         collected = collect_option_bars(
             lake,
             lake.universe.resolve(config.symbols),
-            bar_sessions(context, lake, config.lookback_days),
+            bar_sessions(context, lake, config),
             contracts=contracts,
             chains=option_chains,
             equity=equity_bars,

@@ -12,6 +12,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from trading_assets.assets.config import BarsConfig
 from trading_assets.assets.partitions import session_partitions, sessions_of
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected, CollectionReport, ProblemKind
@@ -79,14 +80,30 @@ def current_session(context: dg.AssetExecutionContext, archive: Archive) -> date
     return current
 
 
-def bar_sessions(context: dg.AssetExecutionContext, archive: Archive, lookback_days: int) -> list[date]:
-    """The sessions of a bar run: its partitions and the lookback before them. Raises `Refused` for sessions that have not begun."""
+def bar_sessions(context: dg.AssetExecutionContext, archive: Archive, config: BarsConfig) -> list[date]:
+    """The sessions of a bar run: its partitions and the lookback before them, from `first_session` to `last_session` of the config.
+
+    Raises `Refused` for sessions that have not begun, and when none is left.
+    """
     sessions = sessions_of(context.partition_keys)
     current = archive.calendar.current(archive.now)
     if sessions[-1] > current:
         raise Refused(f"Session {sessions[-1]} has not begun; the current session is {current}. Choose partitions up to {current}.")
-    first = min(sessions[0], sessions[-1] - timedelta(days=lookback_days)) if lookback_days else sessions[0]
-    return archive.calendar.sessions(first, sessions[-1])
+    first = min(sessions[0], sessions[-1] - timedelta(days=config.lookback_days)) if config.lookback_days else sessions[0]
+    begin, end = _day(config.first_session, first), _day(config.last_session, sessions[-1])
+    wanted = archive.calendar.sessions(max(first, begin), min(end, sessions[-1])) if max(first, begin) <= min(end, sessions[-1]) else []
+    if not wanted:
+        raise Refused(f"No session from {begin} to {end} is among those of the run, {first} to {sessions[-1]}.")
+    return wanted
+
+
+def _day(given: str | None, otherwise: date) -> date:
+    if given is None:
+        return otherwise
+    try:
+        return date.fromisoformat(given)
+    except ValueError as error:
+        raise Refused(f"{given!r} is no date: write it as YYYY-MM-DD.") from error
 
 
 def events(context: dg.AssetExecutionContext, lake: Archive, collected: Collected) -> Iterator[Any]:

@@ -84,7 +84,8 @@ def join_universe(context: dg.OpExecutionContext, config: NewSymbols, archive: A
     with told_plainly(context):
         if not config.symbols:
             raise ValueError("No symbol was given: write them into the config of join_universe.")
-        entries = archive.open().universe.add(config.symbols)
+        opened = archive.open()
+        entries = opened.universe.add(config.symbols, now=opened.now)
     context.log.info(f"Active now: {', '.join(entry.symbol for entry in entries)}. The sensor new_symbols sets them up.")
 
 

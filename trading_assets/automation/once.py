@@ -84,6 +84,7 @@ def run_request(ask: Ask, attempt: int = 0) -> dg.RunRequest:
         partition_key=partition,
         run_config={"ops": {name: {"config": dict(config)} for name, config in ask.config.items()}},
         tags=tags,
+        asset_selection=[dg.AssetKey(name) for name in ask.assets] or None,
     )
 
 

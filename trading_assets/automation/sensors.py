@@ -14,7 +14,7 @@ from trading_assets.automation.promises import failed_runs, missed_schedules
 from trading_assets.monitoring import agenda
 from trading_assets.monitoring.agenda import Ask, Wait
 from trading_assets.monitoring.alerts import Alerts, AlertType, deliver
-from trading_assets.monitoring.watch import troubles
+from trading_assets.monitoring.watch import seen
 from trading_assets.resources.abandoned import end_abandoned_runs
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.settings import Settings
@@ -69,11 +69,14 @@ def alerts(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.
     settings = archive.settings()
     now = settings.clock()
     end_abandoned_runs(context.instance)  # a run that nobody works on any more is a failed one
-    wrong = troubles(settings, now=now, runs=failed_runs(context.instance), schedules=missed_schedules(settings, now))
-    changes = Alerts(settings).reconcile(wrong, types=list(AlertType), now=now)
-    sent = deliver(settings, now)
+    others = {AlertType.RUN_FAILED: lambda: failed_runs(context.instance), AlertType.SCHEDULE_MISSED: lambda: missed_schedules(settings, now)}
+    try:
+        found = seen(settings, now, others)
+        changes = Alerts(settings).reconcile(found.troubles, types=found.types, now=now)
+    finally:
+        sent = deliver(settings, now)  # what waits in the outbox is told also where the look fails
     counts = f"opened {len(changes.opened)}, reminded {len(changes.reminded)}, cleared {len(changes.cleared)}"
-    return dg.SkipReason(f"{len(wrong)} thing(s) need a person; {counts}; messages sent {sent.sent}, failed {sent.failed}.")
+    return dg.SkipReason(f"{len(found.troubles)} thing(s) need a person; {counts}; messages sent {sent.sent}, failed {sent.failed}.")
 
 
 ALL_SENSORS = (stale_chains, gaps, new_symbols, alerts)

@@ -45,7 +45,8 @@ def universe_add(
     """Add symbols; the next update collects them."""
     from trading_assets.universe import Universe
 
-    added = Universe(Settings().state_url).add(symbols, sec_type=sec_type, exchange=exchange)
+    settings = Settings()
+    added = Universe(settings.state_url).add(symbols, sec_type=sec_type, exchange=exchange, now=settings.clock())
     console.print(f"Active: {', '.join(entry.symbol for entry in added)}.")
     return 0
 

@@ -20,6 +20,7 @@ from trading_assets.broker.tables import requests
 from trading_assets.planning.bars import OPTION_BAR_SIZE
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, Condition
+from trading_assets.sessions import NEW_YORK
 from trading_assets.settings import Settings
 
 FIRST_REST = timedelta(hours=1)
@@ -39,12 +40,14 @@ class Resting:
     """Sessions not to be asked for by itself now.
 
     Of underlyings by symbol and bar size, of contracts (`con_id`, session) one by one (bars of `OPTION_BAR_SIZE`). `until` (UTC,
-    wall clock) is the first instant at which one of them may be asked for again; None: nothing rests.
+    wall clock) is the first instant at which one of them may be asked for again; None: nothing rests. `failures` is how often
+    the questions failed that are without an answer, whether they rest or not: it changes whenever one is asked again in vain.
     """
 
     underlyings: Mapping[tuple[str, str], frozenset[date]] = field(default_factory=dict)
     contracts: Sequence[tuple[int, date]] = ()
     until: datetime | None = None
+    failures: int = 0
 
 
 NOTHING = Resting()
@@ -52,7 +55,10 @@ NOTHING = Resting()
 
 
 def resting(settings: Settings, symbols: Collection[str]) -> Resting:
-    """The bars of `symbols` whose last question failed so lately that it is not asked again by itself yet."""
+    """The bars of `symbols` whose last question failed so lately that it is not asked again by itself yet.
+
+    What can be had today only, the bars of contracts on their expiry date, rests an hour, however often it failed.
+    """
     sql = """
         select dataset, bar_size, symbol, con_id, session, request_id from coverage
         where condition = $pending and request_id > 0 and retry_after is null
@@ -65,17 +71,25 @@ def resting(settings: Settings, symbols: Collection[str]) -> Resting:
         "symbols": list(symbols),
     }
     rows = query(settings.data_dir, sql, values).to_pylist()
-    ends = _ends(settings, {row["request_id"] for row in rows})
+    failed, now = _failures(settings, {row["request_id"] for row in rows})
+    last_day = _expiring(settings, {row["con_id"] for row in rows if row["con_id"] and row["request_id"] in failed})
     underlyings: dict[tuple[str, str], set[date]] = defaultdict(set)
     contracts: list[tuple[int, date]] = []
+    ends: set[datetime] = set()
     for row in rows:
-        if row["request_id"] not in ends:
+        if row["request_id"] not in failed:
             continue
+        times, last = failed[row["request_id"]]
+        end = last + (FIRST_REST if row["con_id"] in last_day else rest_after(times))
+        if end <= now:
+            continue
+        ends.add(end)
         if row["dataset"] == EQUITY_BARS.name:
             underlyings[row["symbol"], row["bar_size"]].add(row["session"])
         else:
             contracts.append((row["con_id"], row["session"]))
-    return Resting({key: frozenset(sessions) for key, sessions in underlyings.items()}, contracts, min(ends.values(), default=None))
+    by_symbol = {key: frozenset(sessions) for key, sessions in underlyings.items()}
+    return Resting(by_symbol, contracts, min(ends, default=None), sum(times for times, _ in failed.values()))
 
 
 def rest_after(failures: int) -> timedelta:
@@ -83,13 +97,21 @@ def rest_after(failures: int) -> timedelta:
     return min(LONGEST_REST, FIRST_REST * 2 ** min(max(0, failures - 1), 16))
 
 
-def _ends(settings: Settings, request_ids: Collection[int]) -> dict[int, datetime]:
-    """When the rest of each journalled request's question ends (UTC), of those that rest still, by request id."""
+def _expiring(settings: Settings, con_ids: Collection[int]) -> set[int]:
+    """Those of the contracts whose expiry date has come."""
+    if not con_ids:
+        return set()
+    sql = "select con_id from option_chains where con_id in (select unnest($con_ids::bigint[])) group by con_id having max(expiry) <= $today"
+    today = settings.clock().astimezone(NEW_YORK).date()
+    return set(query(settings.data_dir, sql, {"con_ids": sorted(con_ids), "today": today})["con_id"].to_pylist())
+
+
+def _failures(settings: Settings, request_ids: Collection[int]) -> tuple[dict[int, tuple[int, datetime]], datetime]:
+    """How often the question of each journalled request failed for the moment, and when last (UTC), by request id; and the journal's now."""
     ids = sorted(request_ids)
     again = requests.alias()
-    ends: dict[int, datetime] = {}
+    found: dict[int, tuple[int, datetime]] = {}
     with read_transaction(connect_state(settings.state_url)) as connection:
-        now = datetime.fromtimestamp(database_now(connection), UTC)
         for begin in range(0, len(ids), _IN_CHUNK):
             asked = (
                 sa.select(requests.c.id, sa.func.count().label("failures"), sa.func.max(again.c.finished_at).label("last"))
@@ -97,8 +119,5 @@ def _ends(settings: Settings, request_ids: Collection[int]) -> dict[int, datetim
                 .where(requests.c.id.in_(ids[begin : begin + _IN_CHUNK]), again.c.outcome.in_(_PASSING))
                 .group_by(requests.c.id)
             )
-            for row in connection.execute(asked):
-                end = datetime.fromtimestamp(row.last, UTC) + rest_after(row.failures)
-                if end > now:
-                    ends[row.id] = end
-    return ends
+            found |= {row.id: (row.failures, datetime.fromtimestamp(row.last, UTC)) for row in connection.execute(asked)}
+        return found, datetime.fromtimestamp(database_now(connection), UTC)

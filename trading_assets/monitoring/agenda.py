@@ -54,6 +54,7 @@ class Ask:
     """A run that should be made: `job` on the partitions `first` to `last` (None: it has none), with `config` by asset.
 
     `key` is the same as long as the reason is the same: one run a key, or up to `tries` of them as long as they fail.
+    `assets` are those of the job's that are collected (none named: all).
     `urgent`: it can be had only now, so it does not wait for longer work on the same symbols, only for its own kind.
     """
 
@@ -62,6 +63,7 @@ class Ask:
     why: str
     first: date | None = None
     last: date | None = None
+    assets: tuple[str, ...] = ()
     config: Config = field(default_factory=dict)
     tries: int = 1
     urgent: bool = False
@@ -88,7 +90,14 @@ def daily_snapshot(settings: Settings, now: datetime) -> Ask | Wait:
     config = {OPTION_CHAINS.name: {"requote_after_minutes": settings.requote_after_minutes, **_selection(settings)}}
     late = "" if session == _today(now) else " It is late: the quotes are those of the session's close."
     return Ask(
-        "snapshot", f"{DAILY_SNAPSHOT} {session}", f"The snapshot of session {session}.{late}", session, session, config, SNAPSHOT_TRIES, urgent=True
+        "snapshot",
+        f"{DAILY_SNAPSHOT} {session}",
+        f"The snapshot of session {session}.{late}",
+        session,
+        session,
+        config=config,
+        tries=SNAPSHOT_TRIES,
+        urgent=True,
     )
 
 
@@ -107,7 +116,7 @@ def daily_bars(settings: Settings, now: datetime) -> Ask | Wait:
     if session == xnys.current(now) and now < patience and not _nothing_left(settings, session, now, SNAPSHOTS):
         return Wait(f"The bars of session {session} wait for its snapshot until {patience.astimezone(NEW_YORK):%H:%M} New York.")
     config = {name: {"lookback_days": UPDATE_LOOKBACK_DAYS} for name in BARS}
-    return Ask("backfill_bars", f"{DAILY_BARS} {session}", f"The bars of session {session}.", session, session, config)
+    return Ask("backfill_bars", f"{DAILY_BARS} {session}", f"The bars of session {session}.", session, session, config=config)
 
 
 def last_chance(settings: Settings, now: datetime) -> Ask | Wait:
@@ -127,7 +136,7 @@ def last_chance(settings: Settings, now: datetime) -> Ask | Wait:
     symbols = sorted({gap.symbol for gap in lacking})
     why = f"Contracts of {_names(symbols)} expire in session {session} and lack bars."
     config = {name: {"symbols": symbols} for name in BARS}
-    return Ask("backfill_bars", f"{LAST_CHANCE} {session}", why, min(gap.first for gap in lacking), max(gap.last for gap in lacking), config)
+    return Ask("backfill_bars", f"{LAST_CHANCE} {session}", why, min(gap.first for gap in lacking), max(gap.last for gap in lacking), config=config)
 
 
 def stale_chains(settings: Settings, now: datetime) -> Ask | Wait:
@@ -145,7 +154,7 @@ def stale_chains(settings: Settings, now: datetime) -> Ask | Wait:
     why = f"The newest chain of {_names(symbols)} is older than {settings.stale_chain_hours:g} hours."
     config: dict[str, dict[str, Any]] = {name: {"symbols": symbols} for name in SNAPSHOTS}
     config[OPTION_CHAINS.name] |= _selection(settings)
-    return Ask("snapshot", f"stale_chains {session} {_digest(symbols)} {now:%dT%H}", why, session, session, config)
+    return Ask("snapshot", f"stale_chains {session} {_digest(symbols)} {now:%dT%H}", why, session, session, config=config)
 
 
 def gaps(settings: Settings, now: datetime) -> Ask | Wait:
@@ -157,7 +166,11 @@ def gaps(settings: Settings, now: datetime) -> Ask | Wait:
     if not symbols:
         return _empty_universe()
     rest = resting(settings, symbols)
-    found = reading.find_gaps(settings, now=now, but=rest)
+    lacking = reading.find_gaps(settings, now=now, but=rest)
+    waiting = reading.waiting_options(settings, lacking)
+    found = [gap for gap in lacking if gap.dataset != OPTION_BARS.name or gap.symbol not in waiting]
+    if not found and waiting:
+        return Wait(f"Missing option bars of {_names(waiting)} wait. {next(iter(waiting.values()))}")
     if not found and rest.until is not None:
         again = f"{rest.until.astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
         return Wait(f"What is missing failed when it was last asked for; it is asked for again from {again} New York.")
@@ -167,17 +180,27 @@ def gaps(settings: Settings, now: datetime) -> Ask | Wait:
     if held is not None:
         return held
     chosen = reading.within_budget(found, settings.gap_request_budget)
-    symbols = sorted({gap.symbol for gap in chosen})
     first, last = min(gap.first for gap in chosen), max(gap.last for gap in chosen)
     left = sum(gap.requests for gap in found) - sum(gap.requests for gap in chosen)
-    why = f"Sessions are missing of {_names(symbols)}." + (f" About {left} more request(s) wait for the next run." if left else "")
-    config: dict[str, dict[str, Any]] = {}
-    for name in BARS:
-        of_dataset = [gap for gap in chosen if gap.dataset == name]
-        named = sorted({gap.symbol for gap in of_dataset}) or symbols
-        config[name] = {"symbols": named, "max_requests": sum(gap.requests for gap in of_dataset), "leave_resting": True}
+    why = f"Sessions are missing of {_names({gap.symbol for gap in chosen})}." + (
+        f" About {left} more request(s) wait for the next run." if left else ""
+    )
+    of_asset = {name: [gap for gap in chosen if gap.dataset == name] for name in BARS}
+    config = {name: _filling(gaps) for name, gaps in of_asset.items() if gaps}
     what = [f"{gap.symbol}/{gap.dataset}/{gap.bar_size}/{gap.first}/{gap.last}/{gap.sessions}/{gap.instruments}" for gap in chosen]
-    return Ask("backfill_bars", f"gaps {first} {last} {_digest(what)} {now:%Y%m%dT%H}", why, first, last, config)
+    key = f"gaps {first} {last} {_digest([*what, f'failures {rest.failures}'])} {now:%Y%m%dT%H}"
+    return Ask("backfill_bars", key, why, first, last, tuple(config), config)
+
+
+def _filling(gaps: Sequence[reading.Gap]) -> dict[str, Any]:
+    """The config of one asset that fills these gaps of it and nothing beside them, within the budget."""
+    return {
+        "symbols": sorted({gap.symbol for gap in gaps}),
+        "first_session": f"{min(gap.first for gap in gaps)}",
+        "last_session": f"{max(gap.last for gap in gaps)}",
+        "max_requests": sum(gap.requests for gap in gaps),
+        "leave_resting": True,
+    }
 
 
 def new_symbols(settings: Settings, now: datetime) -> Ask | Wait:
@@ -195,7 +218,9 @@ def new_symbols(settings: Settings, now: datetime) -> Ask | Wait:
     config[OPTION_CHAINS.name] |= _selection(settings)
     for name in BARS:
         config[name]["lookback_days"] = settings.setup_lookback_days
-    return Ask("setup_symbol", f"new_symbols {session} {_digest(new)} {now:%dT%H}", f"{_names(new)} joined the universe.", session, session, config)
+    return Ask(
+        "setup_symbol", f"new_symbols {session} {_digest(new)} {now:%dT%H}", f"{_names(new)} joined the universe.", session, session, config=config
+    )
 
 
 def quality_check(settings: Settings, now: datetime) -> Ask | Wait:

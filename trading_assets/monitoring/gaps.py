@@ -16,10 +16,11 @@ from trading_assets.collecting.resting import NOTHING, Resting
 from trading_assets.planning.windows import second_windows, spans, within_reach
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions import OPTION_BAR_SIZE, ask_conditions
-from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
+from trading_assets.validation import RULES, Findings, Severity, blocked
 
 SCHEDULE_GRACE = timedelta(minutes=60)
 """How long after the scheduled collection of a session's bars the session is left to it before it counts as a gap."""
@@ -30,6 +31,9 @@ is older is told by `coverage` and filled by `backfill`; to look further costs a
 
 RECENT_SNAPSHOTS = 5
 """Sessions back in which the instants of quotes are read; an older snapshot is stale by its session alone."""
+
+SETTLED = ", ".join(f"'{condition}'" for condition in Condition if condition.settled)
+"""Conditions that need no request, as a list in SQL."""
 
 _REFUSED = "('not_permitted', 'no_contract', 'error')"
 
@@ -112,6 +116,29 @@ def within_budget(gaps: Iterable[Gap], budget: int) -> list[Gap]:
         chosen.append(replace(gap, requests=min(gap.requests, left)))
         left -= chosen[-1].requests
     return chosen
+
+
+def waiting_options(settings: Settings, gaps: Iterable[Gap]) -> dict[str, str]:
+    """Symbols among the gaps whose option bars are not to be asked for now, each with the sentence that says why.
+
+    A run would refuse them and send nothing: there are no equity bars yet, or data they build on violates a rule that blocks.
+    Rules are run anew only for symbols that violate one by the last validation.
+    """
+    of_options = [gap for gap in gaps if gap.dataset == OPTION_BARS.name]
+    symbols = sorted({gap.symbol for gap in of_options})
+    if not symbols:
+        return {}
+    sql = f"""
+        select symbol from equity_bars where symbol in (select unnest($symbols::varchar[]))
+        union
+        select symbol from coverage
+        where dataset = $equity and con_id = 0 and condition in ({SETTLED}) and symbol in (select unnest($symbols::varchar[]))"""
+    ready = set(query(settings.data_dir, sql, {"symbols": symbols, "equity": EQUITY_BARS.name})["symbol"].to_pylist())
+    waiting = {symbol: f"{symbol} has no equity bars yet, and they come first." for symbol in symbols if symbol not in ready}
+    blocking = {rule.name for rule in RULES if rule.blocks}
+    suspects = {f.symbol for f in Findings(settings.state_url).current(severity=Severity.ERROR, symbols=symbols) if f.rule in blocking}
+    first, last = min(gap.first for gap in of_options), max(gap.last for gap in of_options)
+    return waiting | blocked(settings, (CONTRACTS.name, OPTION_CHAINS.name, EQUITY_BARS.name), suspects, first=first, last=last)
 
 
 def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleChain]:

@@ -6,7 +6,8 @@ Each function looks at one thing and changes nothing; no broker is asked. What d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from trading_assets.broker.state import connect_state
 from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
 from trading_assets.monitoring.gaps import SCHEDULE_GRACE, expiring_gaps, stale_chains
 from trading_assets.reliability import CircuitBreaker, Phase
-from trading_assets.repositories.catalog import query
+from trading_assets.repositories.catalog import UnreadableFile, query
 from trading_assets.repositories.conditions import ask_conditions
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
@@ -56,19 +57,52 @@ def troubles(settings: Settings, *, now: datetime | None = None, runs: Iterable[
 
     Reconcile it with the types of `WATCHED`, and with `run_failed` and `schedule_missed` when those were handed in.
     """
-    instant = now or settings.clock()
+    looks = _looks(settings, now or settings.clock())
+    return [*(trouble for _, look in looks for trouble in look()), *runs, *schedules]
+
+
+Look = Callable[[], Iterable[Trouble]]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is wrong, and the `types` of which that is known: a look that could not be made says nothing of what is over."""
+
+    troubles: list[Trouble]
+    types: frozenset[AlertType]
+
+
+def seen(settings: Settings, now: datetime, others: Mapping[AlertType, Look]) -> Seen:
+    """The same as `troubles`, where a damaged file is a trouble itself and does not hide the others; `others` are looks of the caller, by type."""
+    found: list[Trouble] = []
+    damaged: dict[str, Trouble] = {}
+    unknown: set[AlertType] = set()
+    for types, look in [*_looks(settings, now), *((frozenset({kind}), look) for kind, look in others.items())]:
+        try:
+            found += look()
+        except UnreadableFile as error:
+            unknown |= types
+            name = error.path.relative_to(settings.data_dir) if error.path.is_relative_to(settings.data_dir) else error.path
+            damaged[f"{name}"] = Trouble(AlertType.DATA_INTEGRITY_FAILURE, f"{name}", str(error), remedy=_MEND)
+    return Seen([*found, *damaged.values()], (WATCHED | others.keys()) - unknown)
+
+
+_MEND = "Put the file back from a backup, or move it away and run `trading-assets update`."
+
+
+def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType], Look]]:
+    """Each look with the types of trouble that it finds."""
     symbols = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    kinds = AlertType
     return [
-        *integrity(settings, symbols),
-        *prerequisites(settings, symbols),
-        *missing_equity(settings, instant, symbols),
-        *stale(settings, instant),
-        *expiring_at_risk(settings, instant),
-        *breaker_open(settings),
-        *unreachable(settings),
-        *delayed(settings, instant, symbols),
-        *runs,
-        *schedules,
+        (frozenset({kinds.DATA_INTEGRITY_FAILURE, kinds.PREREQUISITE_VIOLATION}), lambda: integrity(settings, symbols)),
+        (frozenset({kinds.PREREQUISITE_VIOLATION}), lambda: prerequisites(settings, symbols)),
+        (frozenset({kinds.MISSING_EQUITY_DATA}), lambda: missing_equity(settings, now, symbols)),
+        (frozenset({kinds.STALE_OPTION_CHAINS}), lambda: stale(settings, now)),
+        (frozenset({kinds.EXPIRING_DATA_AT_RISK}), lambda: expiring_at_risk(settings, now)),
+        (frozenset({kinds.API_CIRCUIT_BREAKER_OPEN}), lambda: breaker_open(settings)),
+        (frozenset({kinds.BROKER_UNREACHABLE}), lambda: unreachable(settings)),
+        (frozenset({kinds.MARKET_DATA_DELAYED}), lambda: delayed(settings, now, symbols)),
     ]
 
 

@@ -34,6 +34,7 @@ class UnreadableFile(ValueError):
     """A file of the lake is no Parquet file: cut off by a full disk, or written by something else. The message names it."""
 
     def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
         super().__init__(
             f"{path} is damaged: it is no readable Parquet file. Put it back from a backup, or move it away and run trading-assets update; "
             "what the broker no longer gives of it is then lost."

@@ -156,11 +156,11 @@ def test_gaps_wait_for_the_schedule_and_are_filled_in_one_run(collected: Desk, i
     assert request.tags["dagster/asset_partition_range_start"] == "2025-11-18"
     assert request.tags["dagster/asset_partition_range_end"] == "2025-11-20"
     contracts = len(collected.rows("select distinct con_id from option_chains where selected"))
-    assert config(request) == {
-        "equity_bars": {"symbols": ["AAPL"], "max_requests": 1, "leave_resting": True},
-        "option_bars": {"symbols": ["AAPL"], "max_requests": contracts, "leave_resting": True},
-    }
-    assert config(sensed(sensors.gaps, collected, instance, "2025-11-21T12:00", gap_request_budget=3))["option_bars"]["max_requests"] == 3
+    common = {"symbols": ["AAPL"], "first_session": "2025-11-18", "last_session": "2025-11-20", "leave_resting": True}
+    assert config(request) == {"equity_bars": common | {"max_requests": 1}, "option_bars": common | {"max_requests": contracts}}
+    of_options = sensed(sensors.gaps, collected, instance, "2025-11-21T12:00", gap_request_budget=3)
+    assert config(of_options) == {"option_bars": common | {"max_requests": 3}}, "what expires comes first"
+    assert of_options.asset_selection == [dg.AssetKey("option_bars")]
     assert request.run_key == sensed(sensors.gaps, collected, instance, "2025-11-21T12:20").run_key
     instance.add_run(run_of(request, DagsterRunStatus.FAILURE, "backfill_bars"))
     assert "is failure" in sensed(sensors.gaps, collected, instance, "2025-11-21T12:30")

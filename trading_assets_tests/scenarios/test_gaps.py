@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trading_assets.broker.outcomes import Result
+from trading_assets.broker.requests import BarsRequest, Instrument, Request
 from trading_assets.broker.state import connect_state
 from trading_assets.broker.tables import requests
+from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.resting import rest_after
+from trading_assets.collecting.steps.common import within_allowance
 from trading_assets.monitoring import agenda
 from trading_assets.monitoring.agenda import Ask, Wait
 from trading_assets.monitoring.gaps import find_gaps
+from trading_assets.repositories import CoverageRepository, ParquetStore
+from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
-from trading_assets_tests.scenarios.desk import SMALL, Desk, at
+from trading_assets.validation import validate
+from trading_assets_tests.scenarios.desk import Desk, at
 
-NOON = "2025-11-21T12:00-05:00"
-"""Friday: the bars of Tuesday to Thursday are missing, and contracts expire today."""
+NOON = "2025-11-20T12:00-05:00"
+"""Thursday: the bars of Tuesday and Wednesday are missing, and contracts expire tomorrow and a week later."""
+
+FRIDAY = "2025-11-21T12:00-05:00"
+
+TWO_EXPIRIES = {"option_chains": {"selection": {"max_days_to_expiry": 15, "strikes_around_spot": 2}}}
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    """AAPL, set up on Monday and then left alone until Friday noon."""
+    """AAPL, set up on Monday and then left alone until Thursday noon."""
     with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40-05:00")) as simulator:
-        desk = Desk(tmp_path, simulator, SMALL, {"enforce_pacing": False})
+        desk = Desk(tmp_path, simulator, TWO_EXPIRIES, {"enforce_pacing": False})
         assert desk.setup("AAPL").success
         desk.move(NOON)
         desk.forget()
@@ -44,7 +56,7 @@ def filled(desk: Desk) -> list[dict[str, int]]:
     runs = []
     while isinstance(found := decided(desk), Ask):
         assert found.first is not None and found.last is not None
-        report = desk.job(found.job, [found.first, found.last], found.config)
+        report = desk.job(found.job, [found.first, found.last], found.config, steps=found.assets)
         assert report.success
         runs.append({collected.dataset: collected.sent for collected in report.reports})
         assert len(runs) < 50, "it ends"
@@ -64,6 +76,7 @@ def test_no_run_sends_more_than_the_budget_and_together_they_send_what_one_would
     assert len(log) == sum(expected.values()) == len({entry.subject for entry in log}), "nothing is asked twice"
     expiries = dict(desk.rows("select distinct con_id, expiry from option_chains where selected").itertuples(index=False))
     in_order = desk.rows("select con_id from coverage where dataset = 'option_bars' and session = date '2025-11-18' order by request_id")["con_id"]
+    assert len(set(expiries.values())) == 2
     assert [expiries[con_id] for con_id in in_order] == sorted(expiries[con_id] for con_id in in_order), "those that expire first come first"
 
 
@@ -73,7 +86,7 @@ def test_what_is_left_to_a_later_run_is_told_and_is_no_failure(desk: Desk) -> No
     assert isinstance(found, Ask) and found.first is not None and found.last is not None
     assert "more request(s) wait for the next run" in found.why
 
-    report = desk.job(found.job, [found.first, found.last], found.config)
+    report = desk.job(found.job, [found.first, found.last], found.config, steps=found.assets)
 
     assert report.success
     problems = {(problem.kind, problem.symbol) for collected in report.reports for problem in collected.problems}
@@ -91,7 +104,7 @@ def test_what_fails_rests_twice_as_long_each_time_and_holds_up_nobody(desk: Desk
     lacking = desk.rows("select distinct con_id, reason from coverage where dataset = 'option_bars' and condition = 'pending'")
     assert len(lacking) == 1, "all others are filled although the budget was as small"
     (gap,) = find_gaps(desk.settings)
-    assert (gap.instruments, gap.sessions) == (1, 3), "it is a gap all the same"
+    assert (gap.instruments, gap.sessions) == (1, 2), "it is a gap all the same"
     for hours in (1, 2, 4):
         assert isinstance(decided(desk), Wait)
         pass_time(desk, hours=hours, minutes=-1)
@@ -104,6 +117,93 @@ def test_what_fails_rests_twice_as_long_each_time_and_holds_up_nobody(desk: Desk
         assert desk.asked() == {"option bars": 1}
 
 
+def test_what_can_be_had_today_only_is_asked_for_every_hour(desk: Desk) -> None:
+    desk.move(FRIDAY)
+    (first, *_) = desk.rows("select local_symbol from option_chains where selected order by expiry")["local_symbol"]
+    desk.changes |= {"history_timeout": 0.3, "max_attempts": 1}
+    desk.simulator.faults.add(on="historical_data", contract=first, do="hang", times=0)
+    filled(desk)
+    for _ in range(3):
+        assert isinstance(decided(desk), Wait)
+        pass_time(desk, hours=1)
+        desk.forget()
+        filled(desk)
+        assert desk.asked() == {"option bars": 1}
+
+
+def test_an_old_gap_of_one_dataset_asks_for_nothing_of_the_other(desk: Desk) -> None:
+    """The option bars of sessions from before the symbol was set up are not wanted, and no loss."""
+    filled(desk)
+    desk.job("backfill_bars", [date(2025, 6, 2), date(2025, 11, 19)], {"equity_bars": {"symbols": ["AAPL"]}}, steps=["equity_bars"])
+    before = desk.conditions("dataset = 'option_bars'")
+    reopened = desk.rows("select * from coverage where dataset = 'equity_bars' and session = date '2025-06-10'")
+    store = ParquetStore(desk.folder)
+    CoverageRepository(store).reopen(reopened.assign(condition="pending", request_id=0))
+    found = decided(desk)
+    assert isinstance(found, Ask)
+    assert (found.assets, found.first, found.last) == (("equity_bars",), date(2025, 6, 10), date(2025, 6, 10))
+    desk.forget()
+    filled(desk)
+    assert desk.asked() == {"equity bars": 1}
+    assert desk.conditions("dataset = 'option_bars'") == before
+
+
+def test_a_symbol_whose_data_blocks_does_not_take_the_place_of_others(desk: Desk) -> None:
+    assert desk.setup("MSFT").success
+    desk.move(FRIDAY)
+    desk.changes["gap_request_budget"] = 2
+    contract = desk.rows("select * from contracts where symbol = 'AAPL' order by session desc limit 1")
+    ParquetStore(desk.folder).upsert(CONTRACTS, contract.assign(currency="EUR"))
+    validate(desk.settings)
+    desk.forget()
+    filled(desk)
+    assert {gap.symbol for gap in find_gaps(desk.settings)} == {"AAPL"}
+    assert desk.asked()["option bars"] > 0
+    waits = decided(desk)
+    assert isinstance(waits, Wait)
+    assert waits.reason.startswith("Missing option bars of AAPL wait. AAPL: contracts violates known_exchange_and_currency")
+
+
+def test_equity_bars_come_before_the_options_that_need_them(desk: Desk) -> None:
+    rmtree(desk.folder / "equity_bars")
+    reopened = desk.rows("select * from coverage where dataset = 'equity_bars'")
+    CoverageRepository(ParquetStore(desk.folder)).reopen(reopened.assign(condition="pending", request_id=0))
+    desk.changes["gap_request_budget"] = 1
+    found = decided(desk)
+    assert isinstance(found, Ask)
+    assert found.assets == ("equity_bars",), "although contracts expire tomorrow: without them nothing is asked for options"
+    filled(desk)
+    assert find_gaps(desk.settings) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=40), st.integers(0, 30))
+def test_the_windows_of_a_session_are_never_parted(given_windows: list[tuple[int, bool]], most: int) -> None:
+    windows = [window(session, small) for session, small in sorted(given_windows)]
+    report = CollectionReport("equity_bars", date(2025, 11, 20))
+    asked: list[Request] = []
+
+    def ask(requests: Sequence[Request]) -> list[Result]:
+        asked.extend(requests)
+        return []
+
+    within_allowance(ask, report, most)(windows)
+    assert asked == windows[: len(asked)]
+    assert report.deferred == len(windows) - len(asked)
+    later = windows[len(asked) :]
+    if asked and later:
+        assert not (later[0].duration.endswith(" S") and asked[-1] == later[0])
+    if len(asked) > most:
+        assert len(set(asked)) == 1, "one session of seconds is asked for whole where the budget is smaller"
+
+
+def window(session: int, small: bool) -> BarsRequest:
+    """A request of one session of AAPL: a window of seconds, or daily bars."""
+    end = at("2025-11-20T16:00-05:00")
+    day = date(2025, 11, 3) + timedelta(days=session)
+    size, duration = ("1 secs", "1800 S") if small else ("1 day", "1 D")
+    return BarsRequest(Instrument("AAPL", "STK", "SMART", "USD"), session=day, bar_size=size, first_session=day, end=end, duration=duration)
+
+
 def test_a_person_is_answered_at_once(desk: Desk) -> None:
     (first, *_) = desk.rows("select local_symbol from option_chains where selected")["local_symbol"]
     desk.changes |= {"history_timeout": 0.3, "max_attempts": 1}
@@ -111,7 +211,7 @@ def test_a_person_is_answered_at_once(desk: Desk) -> None:
     filled(desk)
     assert isinstance(decided(desk), Wait)
     desk.forget()
-    desk.job("backfill_bars", [date(2025, 11, 18), date(2025, 11, 20)], {})
+    desk.job("backfill_bars", [date(2025, 11, 18), date(2025, 11, 19)], {})
     assert desk.asked() == {"option bars": 1}
     assert find_gaps(desk.settings) == []
 

@@ -72,7 +72,7 @@ def world() -> World:
                 if day < TODAY:
                     price = value(day, terms["strike"], terms["right"])
                     rows[OPTION_BARS.name].append({**option_bar(day, price, **terms), "symbol": symbol, "high": price + 0.5, "low": price - 0.5})
-                    rows[COVERAGE.name].append(covered(day, symbol=symbol, dataset="option_bars", con_id=terms["con_id"]))
+                    rows[COVERAGE.name].append(covered(day, symbol=symbol, dataset="option_bars", bar_size="8 hours", con_id=terms["con_id"]))
     return rows
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import OutcomeKind, Result
-from trading_assets.broker.requests import Instrument, Request
+from trading_assets.broker.requests import BarsRequest, Instrument, Request
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import bar_coverage
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
@@ -28,19 +28,42 @@ Ask = Callable[[Sequence[Request]], list[Result]]
 
 
 def within_allowance(ask: Ask, report: CollectionReport, most: int | None) -> Ask:
-    """`ask` that asks `most` requests in all, the first of those given (None: any number); what is left over is reported as deferred."""
+    """`ask` that asks `most` requests in all, the first of those given (None: any number); what is left over is reported as deferred.
+
+    The windows of one session of `1 secs` bars are asked for together or not at all, for an answered part of them counts for
+    nothing; where `most` is less than one such session, one is asked for all the same.
+    """
     if most is None:
         return ask
     left = most
 
     def bounded(requests: Sequence[Request]) -> list[Result]:
         nonlocal left
-        now, later = requests[:left], requests[left:]
-        left -= len(now)
+        cut = _cut(requests, left, at_least_one=left == most)
+        now, later = requests[:cut], requests[cut:]
+        left = max(0, left - len(now))
         report.defer(later)
         return ask(now)
 
     return bounded
+
+
+def _cut(requests: Sequence[Request], most: int, *, at_least_one: bool) -> int:
+    """How many of the first requests may be asked: at most `most`, and no part of the windows of a session."""
+    cut = min(most, len(requests))
+    while 0 < cut < len(requests) and _of_one_session(requests[cut - 1], requests[cut]):
+        cut -= 1
+    if not cut and most and requests and at_least_one:
+        cut = 1
+        while cut < len(requests) and _of_one_session(requests[cut - 1], requests[cut]):
+            cut += 1
+    return cut
+
+
+def _of_one_session(one: Request, other: Request) -> bool:
+    """Whether both are windows of the same session of `1 secs` bars."""
+    windows = isinstance(one, BarsRequest) and isinstance(other, BarsRequest) and one.duration.endswith(" S") and other.duration.endswith(" S")
+    return windows and (one.instrument, one.session) == (other.instrument, other.session)
 
 
 def without_echoes(results: Sequence[Result]) -> list[Result]:

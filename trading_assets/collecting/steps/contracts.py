@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -40,12 +40,13 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
     report.fail(results, harmless=frozenset())
     for symbol, sentence in known.refused.items():
         report.problems.append(Problem(ProblemKind.FAILED, symbol, "contract_details", sentence, outcome="no_contract"))
-    _tell_misfits(report, {result.request.symbol for result in results if result.payload}, fresh)
+    misfits = _misfits([*late, *results], fresh)
+    _tell_misfits(report, misfits)
     carried = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in plan.carried}
     ids = {result.request_id for result in [*late, *results]}
     asked = {result.request.symbol for result in results}
     missed = missed_snapshots(archive, CONTRACTS, {*carried, *asked}, session)
-    told = last_of_key(pa.concat_tables([missed, _coverage(archive, session, carried, [*late, *results], now)]), COVERAGE.key)
+    told = last_of_key(pa.concat_tables([missed, _coverage(archive, session, carried, _with_misfits([*late, *results], misfits), now)]), COVERAGE.key)
     return Collected(CONTRACTS, table, told, sorted(ids), report, now)
 
 
@@ -95,8 +96,25 @@ def contracts_plan(archive: Archive, entries: Sequence[UniverseEntry], session: 
     return KnownContracts(latest, refused, plan)
 
 
-def _tell_misfits(report: CollectionReport, answered: set[str], fresh: pa.Table) -> None:
-    """Symbols whose answer held no contract in US dollars of the kind asked for."""
-    for symbol in sorted(answered - set(fresh["symbol"].to_pylist())):
-        sentence = f"The broker's answer for {symbol} holds no contract of that symbol, type and currency. Add it with its exchange and type."
+def _misfits(results: Sequence[Result], fresh: pa.Table) -> dict[str, str]:
+    """Symbols whose answer held no contract in US dollars of the kind asked for, each with a sentence."""
+    answered = {result.request.symbol for result in results if result.payload}
+    return {
+        symbol: f"The broker's answer for {symbol} holds no contract of that symbol, type and currency. Add it with its exchange and type."
+        for symbol in sorted(answered - set(fresh["symbol"].to_pylist()))
+    }
+
+
+def _with_misfits(results: Sequence[Result], misfits: Mapping[str, str]) -> list[Result]:
+    """The results; an answer that does not fit says that there is no such contract, and is not asked for again at once."""
+    return [
+        replace(result, outcome=Outcome(OutcomeKind.NO_CONTRACT, None, misfits[result.request.symbol]))
+        if result.request.symbol in misfits and result.outcome.kind is OutcomeKind.COMPLETE
+        else result
+        for result in results
+    ]
+
+
+def _tell_misfits(report: CollectionReport, misfits: Mapping[str, str]) -> None:
+    for symbol, sentence in misfits.items():
         report.problems.append(Problem(ProblemKind.FAILED, symbol, "contract_details", sentence, outcome="no_contract"))

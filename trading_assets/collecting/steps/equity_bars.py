@@ -93,7 +93,9 @@ def _missing(
         settled = {symbol: known.get((symbol, 0), frozenset()) | rests.underlyings.get((symbol, bar_size), frozenset()) for symbol in underlyings}
     stored = archive.view(EQUITY_BARS).stored_sessions(underlyings, where=f"bar_size = '{bar_size}'")
     wanted = {symbol: (instrument, sessions) for symbol, instrument in underlyings.items()}
-    last = {symbol: stored[symbol][-1] if symbol in stored else None for symbol in underlyings}
+    # A request does not reach back over what rests: the session that cannot be answered would take the others with it.
+    rested = {symbol for symbol, size in rests.underlyings if size == bar_size}
+    last = {symbol: stored[symbol][-1] if symbol in stored and symbol not in rested else None for symbol in underlyings}
     return ask(plan_equity_bars(wanted, settled, last, bar_size, archive.now, archive.calendar))
 
 

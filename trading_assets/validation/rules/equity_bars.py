@@ -49,7 +49,7 @@ RULES = (
         Severity.ERROR,
         why="A bar whose high is below its open, close or low never happened.",
         remedy="Collect the symbol's bars again with --refresh; the old row moves to the revisions.",
-        holds="high >= open and high >= close and high >= low and low <= open and low <= close",
+        holds="high >= open and high >= close and high >= low and low <= open and low <= close and isfinite(high) and isfinite(low)",
         shows=("bar_size", "start", "open", "high", "low", "close"),
         blocks=True,
     ),
@@ -59,7 +59,7 @@ RULES = (
         Severity.ERROR,
         why="A share has no price of zero or below; a zero is a missing value in disguise.",
         remedy="Collect the symbol's bars again with --refresh.",
-        holds="open > 0 and high > 0 and low > 0 and close > 0",
+        holds="open > 0 and high > 0 and low > 0 and close > 0 and isfinite(open) and isfinite(high) and isfinite(low) and isfinite(close)",
         shows=("bar_size", "start", "open", "high", "low", "close"),
         blocks=True,
     ),
@@ -115,7 +115,7 @@ RULES = (
         why="A session of a listed share without volume was halted, or its volume is lost.",
         remedy="Compare with another source; collect the session again with --refresh.",
         rows="select * from equity_bars where bar_size = '1 day' and symbol not in (select symbol from index_symbols)",
-        holds="volume > 0",
+        holds="volume > 0 and isfinite(volume)",
         shows=("bar_size", "close", "volume"),
     ),
     Rule(
@@ -150,7 +150,8 @@ RULES = (
         remedy="Run trading-assets update SYMBOL --refresh over the whole history: it is read again on one basis.",
         rows=f"""select symbol, session, previous, open, close, volume, usual,
                        list_filter([{_FACTORS}], lambda f: abs(previous / open / f - 1) <= {SPLIT_TOLERANCE}
-                                   and (usual is null or usual = 0 or volume between usual * f / {SPLIT_VOLUME} and usual * f * {SPLIT_VOLUME}))
+                                   and (usual is null or usual = 0 or volume is null
+                                        or volume between usual * f / {SPLIT_VOLUME} and usual * f * {SPLIT_VOLUME}))
                        as factors, high / low - 1 as width
                 from (select symbol, session, open, high, low, close, volume,
                              lag(close) over (partition by symbol order by session) as previous,

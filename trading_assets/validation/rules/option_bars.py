@@ -64,7 +64,7 @@ RULES = (
         Severity.ERROR,
         why="A bar whose high is below its open, close or low, or with a price of zero or below, never happened.",
         remedy="Collect the contract's bars again with --refresh.",
-        holds="high >= open and high >= close and high >= low and low <= open and low <= close and low > 0",
+        holds="high >= open and high >= close and high >= low and low <= open and low <= close and low > 0 and isfinite(high) and isfinite(low)",
         shows=("con_id", "local_symbol", "bar_size", "open", "high", "low", "close"),
     ),
     Rule(
@@ -134,9 +134,10 @@ RULES = (
                 select w.symbol, w.con_id, any_value(w.local_symbol) as local_symbol, max(w.session) as session,
                        count(distinct w.session) as sessions,
                        count(distinct w.session) filter (where c.session is null) as unknown,
-                       count(distinct w.session) filter (where c.condition = 'expired_lost') as lost
+                       count(distinct w.session) filter (where c.condition not in ('complete', 'no_trades')) as lost
                 from wanted w
-                left join coverage c on c.dataset = 'option_bars' and c.symbol = w.symbol and c.con_id = w.con_id and c.session = w.session
+                left join coverage c on c.dataset = 'option_bars' and c.bar_size = '8 hours'
+                                    and c.symbol = w.symbol and c.con_id = w.con_id and c.session = w.session
                 group by w.symbol, w.con_id""",
         holds="unknown = 0 and lost = 0",
         shows=("con_id", "local_symbol", "sessions", "unknown", "lost"),

@@ -132,7 +132,7 @@ RULES = (
         why="A crossed quote is no quote: bid and ask are of different moments or of different contracts.",
         remedy="Quote the session again with trading-assets update SYMBOL --refresh while the market is open; leave the row out of research.",
         rows="select * from option_chains where bid is not null and ask is not null",
-        holds="bid <= ask",
+        holds="bid <= ask and isfinite(bid) and isfinite(ask)",
         shows=("local_symbol", "bid", "ask"),
     ),
     Rule(
