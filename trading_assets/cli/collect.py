@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trading_assets.cli.output import Failed, LiveProgress, as_json, console, errors_to, print_reports, table_of
+from trading_assets.cli.output import Failed, LiveProgress, as_json, console, errors_to, note_to, print_reports, table_of
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,7 +57,20 @@ def update(
     """Collect today's increment of the active symbols."""
     options = _options(max_days_to_expiry, strikes, max_contracts, bar_size, refresh)
     _require_symbols(symbols)
+    _tell_not_kept(symbols)
     return _operate(lambda orchestrator: orchestrator.update(symbols, options), as_document)
+
+
+def _tell_not_kept(symbols: SomeSymbols) -> None:
+    """Tell of symbols outside the universe: they are collected now, and not by the schedules."""
+    from trading_assets.universe import Universe, normalize
+
+    settings = Settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    kept = {entry.symbol for entry in Universe(settings.state_url).entries()}
+    others = sorted({normalize(symbol) for symbol in symbols or ()} - kept)
+    if others:
+        note_to(f"Not in the universe, so not kept up by itself: {', '.join(others)}. trading-assets universe add {' '.join(others)} keeps it up.")
 
 
 def backfill(

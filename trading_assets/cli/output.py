@@ -40,6 +40,11 @@ def errors_to(sentence: str) -> None:
     stderr.print(f"[bold red]error[/]: {_escaped(sentence)}", soft_wrap=True)
 
 
+def note_to(sentence: str) -> None:
+    """Print one sentence that is worth knowing and no error."""
+    stderr.print(f"[bold]note[/]: {_escaped(sentence)}", soft_wrap=True)
+
+
 def as_json(document: Any) -> None:
     """Print one JSON document: dates and instants in ISO 8601."""
     sys.stdout.write(json.dumps(_finite(document), default=_plain, indent=2, allow_nan=False) + "\n")

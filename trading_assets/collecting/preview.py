@@ -7,7 +7,7 @@ from datetime import date
 
 from trading_assets.broker.requests import Request
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.steps.common import known_underlyings
+from trading_assets.collecting.steps.common import known_underlyings, settled_in
 from trading_assets.collecting.steps.contracts import contracts_plan
 from trading_assets.collecting.steps.option_bars import wanted_options
 from trading_assets.planning.bars import plan_equity_bars, plan_option_bars
@@ -82,7 +82,7 @@ def _equity(archive: Archive, entries: Sequence[UniverseEntry], sessions: Sequen
     wanted = {entry.symbol: (resolved.get(entry.symbol, entry.instrument), sessions) for entry in entries}
     requests: list[Request] = []
     for size in archive.settings.equity_bar_sizes:
-        known = archive.coverage.settled_sessions(EQUITY_BARS.name, size, symbols, min(sessions), max(sessions), now=archive.now)
+        known = settled_in(archive, EQUITY_BARS, size, symbols, sessions)
         settled = {symbol: known.get((symbol, 0), frozenset()) for symbol in symbols}
         requests += plan_equity_bars(wanted, settled, dict.fromkeys(symbols), size, archive.now, archive.calendar)
     return requests
@@ -94,7 +94,7 @@ def _options(archive: Archive, symbols: Sequence[str], sessions: Sequence[date],
         return stage
     wanted, _ = wanted_options(archive.view(OPTION_CHAINS), symbols, sessions)
     for size in bar_sizes:
-        known = archive.coverage.settled_sessions(OPTION_BARS.name, size, symbols, min(sessions), max(sessions), now=archive.now)
+        known = settled_in(archive, OPTION_BARS, size, symbols, sessions)
         settled = {con_id: known[symbol, con_id] for symbol, con_id in known}
         plan = plan_option_bars(wanted, settled, archive.now, archive.calendar, size)
         stage += estimate_stage(OPTION_BARS.name, plan.requests, archive.calendar, lost=plan.lost, pacing=pacing)

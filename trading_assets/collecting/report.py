@@ -61,7 +61,8 @@ class CollectionReport:
 
     `planned`: requests the plan held, follow-ups included. `sent`: messages of requests that went to the broker, repeats
     after a failure included. `reused`: planned requests whose answer was already in the journal. `deferred`: requests left to
-    a later run. `saved`: requests that the same work would have cost with an empty archive, less those planned.
+    a later run. `asked_by_symbol`: questions that went to the broker, a repeated one counted once. `saved`: requests that the
+    same work would have cost with an empty archive, less those planned.
     """
 
     dataset: str
@@ -77,6 +78,7 @@ class CollectionReport:
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     rows_by_symbol: dict[str, int] = field(default_factory=dict)
+    asked_by_symbol: Counter[str] = field(default_factory=Counter)
     snapshots_used: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -90,8 +92,10 @@ class CollectionReport:
         return not self.problems
 
     def count(self, results: Iterable[Result]) -> None:
-        """Add the outcomes of results."""
-        self.outcomes.update(str(result.outcome.kind) for result in results)
+        """Add the outcomes of results, and whose questions went to the broker."""
+        found = list(results)
+        self.outcomes.update(str(result.outcome.kind) for result in found)
+        self.asked_by_symbol.update(result.request.instrument.symbol for result in found if not result.reused)
 
     def fail(self, results: Iterable[Result], *, harmless: frozenset[OutcomeKind]) -> None:
         """Report every result whose outcome is neither data nor `harmless`."""
@@ -137,6 +141,7 @@ class CollectionReport:
             "deferred": self.deferred,
             "rows": self.rows,
             "rows_by_symbol": self.rows_by_symbol,
+            "asked_by_symbol": dict(self.asked_by_symbol),
             "outcomes": dict(self.outcomes),
             "snapshots_used": self.snapshots_used,
             "problems": [problem.as_row() for problem in self.problems],

@@ -13,6 +13,7 @@ from trading_assets.collecting.progress import Progress
 from trading_assets.jobs.runner import RunReport, run_job
 from trading_assets.jobs.validation import DataIntegrityError, DataValidation, PrerequisiteError
 from trading_assets.monitoring.agenda import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
+from trading_assets.monitoring.status import platform_status
 from trading_assets.repositories import query
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
@@ -30,11 +31,11 @@ class JobType(StrEnum):
 
 @dataclass(frozen=True)
 class JobResult:
-    """How one step ended for one symbol (or for all, `symbol` empty)."""
+    """How one step ended for one symbol: its own rows, and its own questions that went to the broker."""
 
     job_type: JobType
     success: bool
-    symbol: str = ""
+    symbol: str
     error_message: str = ""
     rows: int = 0
     requests_sent: int = 0
@@ -63,7 +64,7 @@ class Operation:
                 continue
             problems = [problem for problem in report.problems if problem.symbol == symbol]
             message = "; ".join(dict.fromkeys(problem.sentence for problem in problems[:5]))
-            results.append(JobResult(kind, not problems, symbol, message, report.rows_by_symbol.get(symbol, 0), report.sent))
+            results.append(JobResult(kind, not problems, symbol, message, report.rows_by_symbol.get(symbol, 0), report.asked_by_symbol[symbol]))
         return results
 
     def as_dict(self) -> dict[str, Any]:
@@ -121,6 +122,11 @@ class DataPipelineOrchestrator:
         """The increment since the last update, however long ago that was; what is covered costs nothing."""
         names = [normalize(symbol) for symbol in symbols] if symbols else []
         return self._operate("daily_update", names, max(UPDATE_LOOKBACK_DAYS, self._days_behind(names)), _merged({}, options))
+
+    def generate_status_report(self) -> dict[str, Any]:
+        """The state of the archive as `trading-assets status --json` tells it, and `circuit_breaker_status`: closed, open or half_open."""
+        found = platform_status(self.settings).as_dict()
+        return {**found, "circuit_breaker_status": str(found["breaker"]["phase"])}
 
     def _days_behind(self, names: Sequence[str]) -> int:
         """Calendar days since the oldest of the symbols' last stored equity bars; 0 without any."""

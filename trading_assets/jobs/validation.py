@@ -13,7 +13,7 @@ from trading_assets.repositories import query
 from trading_assets.repositories.schemas import Condition
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe, normalize
-from trading_assets.validation import RULES, Rule, RuleResult, Scope, Severity, blocked, validate
+from trading_assets.validation import DATASETS, RULES, Rule, RuleResult, Scope, Severity, blocked, validate
 
 INTEGRITY_RESULTS_TOLD = 5
 """Failing rules that the sentence of a `DataIntegrityError` names; `results` has all."""
@@ -74,11 +74,14 @@ class DataValidation:
             raise PrerequisiteError(reason)
 
     def validate_data_integrity(self, symbol: str) -> None:
-        """No stored row of the symbol violates a rule of severity ERROR. Raises `DataIntegrityError`.
+        """No stored row of the symbol violates a rule of severity ERROR. Raises `DataIntegrityError`, and `PrerequisiteError` without any row.
 
-        Whether something is absent or out of date is asked by the other methods.
+        Whether something else is absent or out of date is asked by the other methods.
         """
         name = normalize(symbol)
+        stored = " union all ".join(f'(select 1 from "{dataset}" where symbol = $symbol limit 1)' for dataset in DATASETS)
+        if not query(self.settings.data_dir, stored, {"symbol": name}).num_rows:
+            raise PrerequisiteError(f"Nothing of {name} is in the lake. Run trading-assets setup {name}.")
         rules = [rule for rule in RULES if rule.severity is Severity.ERROR and not rule.of_now and rule.name != "session_complete"]
         failing = self._run(name, rules)
         if failing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import dagster as dg
@@ -15,6 +16,7 @@ from dagster._core.utils import make_new_run_id
 from trading_assets.automation import once, schedules, sensors
 from trading_assets.broker.contact import record_connected, record_failure
 from trading_assets.broker.state import connect_state
+from trading_assets.monitoring.alerts import Alerts
 from trading_assets.monitoring.asked import asked_table, claim
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.sessions import NEW_YORK
@@ -229,6 +231,26 @@ def test_a_long_set_up_does_not_hold_up_the_snapshot_of_the_others(collected: De
     instance.add_run(dg.DagsterRun(job_name="setup_symbol", run_id=make_new_run_id(), status=DagsterRunStatus.STARTED))
     assert isinstance(scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T15:45"), dg.RunRequest)
     assert "waits for run" in sensed(sensors.stale_chains, collected, instance, "2025-11-18T16:41"), "a refresh is in no hurry"
+
+
+def test_a_damaged_file_hides_no_other_trouble(tmp_path: Path, collected: Desk, instance: dg.DagsterInstance) -> None:
+    """What the file would tell is unknown; that it is damaged is told, and so is a run that failed."""
+    desk = Desk(tmp_path / "lake", collected.simulator)
+    copytree(collected.folder, desk.folder)
+    (file,) = (desk.folder / "equity_bars").glob("*/2025.parquet")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:1000])
+    instance.add_run(dg.DagsterRun(job_name="snapshot", run_id=make_new_run_id(), status=DagsterRunStatus.FAILURE))
+
+    told = sensed(sensors.alerts, desk, instance, "2025-11-17T16:41")
+    name = str(file.relative_to(desk.folder))
+    opened = {(alert.alert_type, alert.subject) for alert in Alerts(desk.settings).open()}
+    assert opened == {("data_integrity_failure", name), ("run_failed", "snapshot")}
+    assert "messages sent 2" in told
+
+    file.write_bytes(whole)
+    sensed(sensors.alerts, desk, instance, "2025-11-17T16:42")
+    assert {alert.alert_type for alert in Alerts(desk.settings).open()} == {"run_failed"}
 
 
 def test_a_late_tick_sees_the_present(collected: Desk, instance: dg.DagsterInstance) -> None:

@@ -21,10 +21,12 @@ from trading_assets.collecting.steps.common import within_allowance
 from trading_assets.monitoring import agenda
 from trading_assets.monitoring.agenda import Ask, Wait
 from trading_assets.monitoring.gaps import find_gaps
+from trading_assets.monitoring.watch import prerequisites
 from trading_assets.repositories import CoverageRepository, ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.universe import Universe
 from trading_assets.validation import validate
 from trading_assets_tests.scenarios.desk import Desk, at
 
@@ -226,3 +228,17 @@ def pass_time(desk: Desk, *, hours: int = 0, minutes: int = 0) -> None:
     seconds = timedelta(hours=hours, minutes=minutes).total_seconds()
     with connect_state(desk.settings.state_url).begin() as connection:
         connection.execute(requests.update().values(finished_at=requests.c.finished_at - seconds))
+
+
+def test_an_answer_that_does_not_fit_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was learnt that could be stored: it is no `complete`, and is not asked for again every hour."""
+    monkeypatch.setattr("trading_assets.collecting.decode.contracts.best_match", lambda *given: None)  # as of a contract in another currency
+    with Simulator(GeneratedMarket(seed=42), now=at(NOON)) as simulator:
+        desk = Desk(tmp_path, simulator, TWO_EXPIRIES, {"enforce_pacing": False})
+        Universe(desk.settings.state_url).add(["AAPL"], now=desk.settings.clock())
+        assert isinstance(agenda.new_symbols(desk.settings, desk.settings.clock()), Ask)
+        assert not desk.setup("AAPL").success
+        assert desk.conditions("dataset = 'contracts'") == {"no_contract": 1}
+        assert isinstance(agenda.new_symbols(desk.settings, desk.settings.clock()), Wait)
+        (told,) = prerequisites(desk.settings, ["AAPL"])
+        assert "holds no contract of that symbol, type and currency" in told.reason

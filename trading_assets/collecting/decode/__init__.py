@@ -7,13 +7,14 @@ Instants. Rows are stamped with the instant their answer came (`Result.finished_
 pinned while the journal runs on the machine's: every function takes `stamped`, the pinned instant, to use instead.
 """
 
-from trading_assets.collecting.decode.bars import aggregate_sessions, bar_rows
+from trading_assets.collecting.decode.bars import AGGREGATED_BAR_SIZE, aggregate_sessions, bar_rows
 from trading_assets.collecting.decode.chains import carry_listing, listing_rows, option_expiry, option_parameters, with_quotes, with_selection
 from trading_assets.collecting.decode.contracts import carry_contracts, contract_rows, spot_price
 from trading_assets.collecting.decode.coverage import bar_coverage, lost_coverage, snapshot_coverage
 from trading_assets.collecting.decode.restated import Restatement, restated
 
 __all__ = [
+    "AGGREGATED_BAR_SIZE",
     "Restatement",
     "aggregate_sessions",
     "bar_coverage",

@@ -82,14 +82,29 @@ def known_underlyings(archive: Archive, contracts: DatasetView, symbols: Sequenc
 
 
 def settled_in(
-    archive: Archive, dataset: Dataset, bar_size: str, symbols: Sequence[str], sessions: Sequence[date], recovered: Sequence[Result], rows: pa.Table
+    archive: Archive,
+    dataset: Dataset,
+    bar_size: str,
+    symbols: Sequence[str],
+    sessions: Sequence[date],
+    recovered: Sequence[Result] = (),
+    rows: pa.Table | None = None,
 ) -> Mapping[tuple[str, int], frozenset[date]]:
-    """Sessions that need no request, by symbol and contract id (0: the underlying): as recorded, and as the recovered answers say."""
+    """Sessions that need no request, by symbol and contract id (0: the underlying): as recorded, and as the recovered answers say.
+
+    `rows` are the bars decoded from the answers that are `recovered`. What is recorded and whose bars are gone is wanted again.
+    """
     known = archive.coverage.settled_sessions(dataset.name, bar_size, symbols, min(sessions), max(sessions), now=archive.now)
     vanished = _vanished(archive, dataset, bar_size, symbols, min(sessions), max(sessions))
     if not recovered and not vanished:
         return known
-    fresh = bar_coverage(recovered, rows, archive.calendar, retry_days=archive.settings.no_data_retry_days, stamped=archive.settings.now)
+    fresh = bar_coverage(
+        recovered,
+        dataset.schema.empty_table() if rows is None else rows,
+        archive.calendar,
+        retry_days=archive.settings.no_data_retry_days,
+        stamped=archive.settings.now,
+    )
     settled = pa.array([condition.value for condition in Condition if condition.settled])
     waits = pc.fill_null(pc.greater(fresh["retry_after"], pa.scalar(archive.now, fresh["retry_after"].type)), False)
     fresh = fresh.filter(pc.and_(pc.equal(fresh["bar_size"], bar_size), pc.or_(pc.is_in(fresh["condition"], settled), waits)))

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.collecting.archive import Archive, wall_clock
-from trading_assets.collecting.decode import aggregate_sessions, bar_coverage, bar_rows, lost_coverage
+from trading_assets.collecting.decode import AGGREGATED_BAR_SIZE, aggregate_sessions, bar_coverage, bar_rows, lost_coverage
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.resting import NOTHING, Resting, resting
 from trading_assets.collecting.steps.common import (
@@ -31,6 +31,7 @@ from trading_assets.collecting.steps.common import (
 )
 from trading_assets.planning.bars import OPTION_BAR_SIZE, LostOption, WantedOption, plan_option_bars
 from trading_assets.planning.instruments import option_instruments
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.option_chains import choose_snapshot
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.repositories.views import DatasetView
@@ -84,7 +85,8 @@ def collect_option_bars(
     results = without_echoes(results)
     finer = bar_rows(results, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
     coverage = bar_coverage(results, finer, archive.calendar, retry_days=archive.settings.no_data_retry_days, stamped=archive.settings.now)
-    daily = aggregate_sessions(finer.filter(pc.equal(finer["bar_size"], OPTION_BAR_SIZE)), archive.calendar)
+    whole = finer.filter(pc.equal(finer["bar_size"], OPTION_BAR_SIZE))
+    daily = aggregate_sessions(pa.concat_tables([whole, _not_aggregated(archive, ready, sessions, whole)]), archive.calendar)
     report.rows_by_symbol = rows_by_symbol(pa.concat_tables([finer, daily]))
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY, OutcomeKind.EXPIRED}))
     return Collected(
@@ -95,6 +97,26 @@ def collect_option_bars(
         report,
         now,
     )
+
+
+def _not_aggregated(archive: Archive, symbols: Sequence[str], sessions: Sequence[date], but: pa.Table) -> pa.Table:
+    """Stored bars of `OPTION_BAR_SIZE` whose `1 day` bar is gone from the lake (a lost file): it is made again without a request.
+
+    Those that `but` brings anew are left out.
+    """
+    sql = f"""select {", ".join(f'"{name}"' for name in OPTION_BARS.schema.names)}
+              from (from option_bars where bar_size = $size and symbol in (select unnest($symbols::varchar[])) and session between $first and $last)
+              anti join (select con_id, session from option_bars where bar_size = '{AGGREGATED_BAR_SIZE}') using (con_id, session)
+              anti join (select unnest($con_ids::bigint[]) as con_id, unnest($sessions::date[]) as session) using (con_id, session)"""
+    values = {
+        "size": OPTION_BAR_SIZE,
+        "symbols": list(symbols),
+        "first": min(sessions),
+        "last": max(sessions),
+        "con_ids": but["con_id"].to_pylist(),
+        "sessions": but["session"].to_pylist(),
+    }
+    return query(archive.settings.data_dir, sql, values).cast(OPTION_BARS.schema)
 
 
 def _ready(
