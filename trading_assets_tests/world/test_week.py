@@ -1,8 +1,8 @@
 """Ten sessions of an archive that nobody looks after: daemon, sensors and schedules run for real, the clock is moved.
 
 2025-11-18 (Tue) to 2025-12-02 (Tue): an expiry Friday and a weekend, Thanksgiving, the half day after it; a `kill -9` in the
-middle of a run, a nightly reset in another, a day without a broker, a contract that is delisted. At the end each hole has its
-true reason, every request was needed, and each trouble was told once when it came and once when it went.
+middle of a run, a nightly reset in another, a day without a broker, a contract that is delisted, a file that is lost. At the
+end each hole has its true reason, every request was needed, and each trouble was told once when it came and once when it went.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
-from dagster import DagsterRunStatus
+from dagster import AssetKey, DagsterRunStatus
 
 from trading_assets.automation.once import KEY_TAG
 from trading_assets.sessions import calendar
@@ -203,6 +204,15 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     week.move("2025-12-02T20:05")
     week.ended("quality_check 2025-12-03T01")
     assert Counter(simulator.counters.requests) == asked, "nothing is left to ask for"
+
+    # A file is lost: its bars are asked for again by themselves, and nothing else.
+    runs = {record.dagster_run.run_id for record in week.runs("gaps")}
+    rmtree(week.settings.data_dir / "equity_bars")
+    week.until(lambda: len(week.runs("gaps")) > len(runs), "a run for the gap", impatient=True)
+    (filled,) = [record.dagster_run for record in week.ended("gaps", len(runs) + 1) if record.dagster_run.run_id not in runs]
+    assert filled.status is DagsterRunStatus.SUCCESS
+    assert filled.asset_selection == {AssetKey("equity_bars")}
+    assert Counter(simulator.counters.requests)["historical_data"] == asked["historical_data"] + 1
 
     told_at_the_end(week, con_id)
     every_request_was_needed(week, con_id)
