@@ -122,8 +122,9 @@ class DataQualityMonitor:
         names = tuple(symbols) if symbols is not None else tuple(entry.symbol for entry in Universe(settings.state_url).entries())
         scope = Scope(symbols=names if symbols is not None else None, first=first, last=last)
         results = validate(settings, scope, record=record).results
-        sizes = settings.equity_bar_sizes
-        conditions = count_conditions(settings.data_dir, xnys, now, names, first=first, last=last, equity_bar_sizes=sizes).to_pylist()
+        sizes, days = settings.equity_bar_sizes, settings.contract_verify_days
+        counted = count_conditions(settings.data_dir, xnys, now, names, first=first, last=last, equity_bar_sizes=sizes, verify_days=days)
+        conditions = counted.to_pylist()
         found = tuple(trouble for trouble in troubles(settings, now=now) if symbols is None or trouble.subject in ("", *names))
         severities = _severities(settings)
         return QualityReport(

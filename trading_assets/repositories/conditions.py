@@ -17,11 +17,15 @@ recorded snapshot (the day it was set up), to the last closed session; of a snap
 | snapshots | within the retry time of an earlier refusal | the refusal's |
 | snapshots | the current one | `pending` |
 | `option_chains` | a past one | `expired_lost`: chains of the past cannot be had |
-| `contracts` | a past one | `complete`, carried: the details of another session answer for it |
+| `contracts` | a past one before a complete one | `complete`, carried: the details of the sessions beside it answer for it |
+| `contracts` | a past one soon after a complete one | `complete`, carried: details are believed for `verify_days` |
+| `contracts` | any other past one | `pending`: nothing is lost, the next update answers for it (it asks once, for all such sessions) |
 
 A snapshot that was recorded as `pending` counts as not recorded once its session is past: it can no longer be taken.
 
-A `complete` whose bars are gone from the lake is `pending`: they are asked for again.
+A `complete` whose bars are gone from the lake is `pending`: they are asked for again. A snapshot that was recorded as `complete`
+or `partial`, and of which the lake holds no row, counts as not recorded and says so. Contract details carried over a session nobody
+asked in have no row, and none is missed while another session answers.
 
 **Contracts of a symbol** (`option_bars`) are those selected in the snapshot that answers for the session (its own, else the
 earliest after, else the latest before; without one of its own the latest before counts too), alive in that session. Their
@@ -44,6 +48,9 @@ from trading_assets.sessions import NEW_YORK, SessionCalendar
 
 OPTION_BAR_SIZE = "8 hours"
 """The bar size that option contracts are asked for (`planning.bars`); other sizes of options come from it."""
+
+VERIFY_DAYS: int = 7
+"""Days for which contract details are believed unless the settings say otherwise."""
 
 PRECEDENCE = (
     Condition.PENDING,
@@ -84,13 +91,15 @@ class Scope(TypedDict, total=False):
 
     `datasets` restricts to some of the four (None: all), `first` and `last` (both included) restrict the sessions.
     `equity_bar_sizes` are those in use (`settings.equity_bar_sizes`, by default daily bars); options have `OPTION_BAR_SIZE`,
-    snapshots an empty one.
+    snapshots an empty one. Contract details answer for sessions less than `verify_days` days after theirs
+    (`settings.contract_verify_days`, by default `VERIFY_DAYS`).
     """
 
     datasets: Sequence[str] | None
     first: date | None
     last: date | None
     equity_bar_sizes: Sequence[str]
+    verify_days: int
 
 
 def symbol_conditions(data_dir: Path | str, calendar: SessionCalendar, now: datetime, symbols: Sequence[str], **scope: Unpack[Scope]) -> pa.Table:
@@ -102,11 +111,12 @@ def symbol_conditions(data_dir: Path | str, calendar: SessionCalendar, now: date
 def count_conditions(data_dir: Path | str, calendar: SessionCalendar, now: datetime, symbols: Sequence[str], **scope: Unpack[Scope]) -> pa.Table:
     """The same, counted: one row for each dataset, bar size, symbol and condition that occurs.
 
-    Columns `dataset, bar_size, symbol, condition, sessions, first, last, instruments, complete, reason, broker_code,
-    retry_after`; reason and code are those of the latest session.
+    Columns `dataset, bar_size, symbol, condition, sessions, first, last, instruments, complete, reason, reason_session,
+    broker_code, retry_after`; reason and code are those of the latest session, which `reason_session` is when there is a reason.
     """
     sql = """select dataset, bar_size, symbol, condition, count(*) as sessions, min(session) as first, max(session) as last,
                     sum(instruments)::bigint as instruments, sum(complete)::bigint as complete, arg_max(reason, session) as reason,
+                    case when arg_max(reason, session) <> '' then max(session) end as reason_session,
                     arg_max_null(broker_code, session) as broker_code, min(retry_after) as retry_after
              from conditions group by dataset, bar_size, symbol, condition order by dataset, bar_size, symbol, condition"""
     return ask_conditions(data_dir, calendar, now, symbols, sql, **scope)
@@ -143,6 +153,7 @@ def ask_conditions(
         "current": current,
         "today": now.astimezone(NEW_YORK).date(),
         "now": now,
+        "verify_days": scope.get("verify_days", VERIFY_DAYS),
         **(parameters or {}),
     }
     ranks = [str(condition) for condition in PRECEDENCE]

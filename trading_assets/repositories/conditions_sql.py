@@ -1,7 +1,7 @@
 """The SQL of `repositories.conditions`: the relation `conditions` as a chain of common table expressions.
 
 Nothing is said here about what conditions mean; that stands in `repositories.conditions`. Parameters: `$symbols`,
-`$sizes`, `$sessions` (lists), `$begin`, `$end`, `$closed`, `$current`, `$today` (dates), `$now` (instant).
+`$sizes`, `$sessions` (lists), `$begin`, `$end`, `$closed`, `$current`, `$today` (dates), `$now` (instant), `$verify_days` (days).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_B
 
 NOT_COLLECTED = "Not collected yet."
 GONE = "The bars are gone from the lake; they are asked for again."
+GONE_SNAPSHOT = "Nothing of it is in the lake, though it was recorded; it is asked for again."
 LOST_CONTRACT = "The contract expired before its bars were collected; the broker keeps no history of expired options."
 NO_CONTRACT_ALIVE = "No selected contract was alive in this session; a newer chain is needed first."
 NOTHING_SELECTED = "No option contract is selected yet; option_chains comes first."
@@ -26,9 +27,34 @@ def missed_snapshot(session: str) -> str:
     return f"No snapshot was taken while session {session} was current; chains of the past cannot be had."
 
 
+def gone_snapshot(session: str) -> str:
+    """The reason of a chain of a past session that was recorded, and of which no row is left."""
+    return f"Nothing of the chain of session {session} is in the lake, though it was recorded; chains of the past cannot be had."
+
+
 def carried_contract(session: str) -> str:
-    """The reason of contract details that nobody asked for in that session."""
+    """The reason of contract details that nobody asked for in that session, while they were verified later."""
     return f"Not asked for in session {session}; the details of the sessions beside it answer for it."
+
+
+def believed_contract(session: str) -> str:
+    """The reason of contract details that nobody asked for in that session or later, soon after they were verified."""
+    return f"Not asked for in session {session}; the details of an earlier session are recent enough to answer for it."
+
+
+def unverified_contract(session: str) -> str:
+    """The reason of contract details that nobody asked for in that session, long before or later."""
+    return f"The contract details of session {session} are neither verified nor recent enough; the next update answers for them."
+
+
+def gone_contract(session: str) -> str:
+    """The reason of contract details of a past session that were recorded, and of which no row is left; other sessions answer for them."""
+    return f"The contract details of session {session} are gone from the lake; those of the sessions beside it answer for them."
+
+
+def lost_details(session: str) -> str:
+    """The same, where no other session answers for them."""
+    return f"The contract details of session {session} are gone from the lake; the next update answers for them."
 
 
 def statement(datasets: Sequence[str], option_bar_size: str, precedence: Sequence[str]) -> str:
@@ -53,7 +79,8 @@ def statement(datasets: Sequence[str], option_bar_size: str, precedence: Sequenc
 
 _GIVEN = """
 given as (select $symbols::varchar[] as symbols, $sizes::varchar[] as sizes, $begin::date as begin_day, $end::date as end_day,
-                 $closed::date as closed, $current::date as current_session, $today::date as today, $now::timestamptz as instant),
+                 $closed::date as closed, $current::date as current_session, $today::date as today, $now::timestamptz as instant,
+                 $verify_days::integer as verify_days),
 wanted_symbols as (select unnest($symbols::varchar[]) as symbol),
 all_sessions as (select unnest($sessions::date[]) as session)"""
 
@@ -83,12 +110,21 @@ def _sentence(sentence: str) -> str:
 
 def _snapshots(names: Sequence[str]) -> str:
     listed = ", ".join(f"('{name}')" for name in names)
-    lost, carried = _sentence(missed_snapshot("{}")), _sentence(carried_contract("{}"))
+    present = {
+        CONTRACTS.name: """
+    select 'contracts' as dataset, symbol, session from contracts
+    where symbol in (select symbol from wanted_symbols) and session > (select begin_day - verify_days from given)""",
+        OPTION_CHAINS.name: """
+    select distinct 'option_chains' as dataset, symbol, session from option_chains
+    where symbol in (select symbol from wanted_symbols)
+      and session between (select begin_day from given) and (select end_day from given)""",
+    }
     return f"""
 snapshot_rows as (
     select dataset, symbol, session, condition, reason, broker_code, retry_after from coverage
     where dataset in (select name from (values {listed}) as listed(name)) and con_id = 0 and bar_size = ''
       and symbol in (select symbol from wanted_symbols)),
+snapshot_present as ({" union all ".join(present[name] for name in names)}),
 snapshot_wanted as (
     select listed.name as dataset, s.symbol, d.session
     from (values {listed}) as listed(name) cross join wanted_symbols s
@@ -96,13 +132,33 @@ snapshot_wanted as (
     left join set_up u on u.symbol = s.symbol
     join all_sessions d on d.session >= coalesce(m.first_session, u.first_session)),
 snapshot_joined as (
-    select w.dataset, w.symbol, w.session, r.reason, r.broker_code, r.retry_after,
-           if(r.condition = 'pending' and w.session < (select current_session from given), null, r.condition) as condition
-    from snapshot_wanted w left join snapshot_rows r on r.dataset = w.dataset and r.symbol = w.symbol and r.session = w.session
+    select w.dataset, w.symbol, w.session, r.reason, r.broker_code, r.retry_after, r.condition as recorded,
+           coalesce(r.condition in ('complete', 'partial') and p.session is null, false) as gone,
+           case when r.condition = 'pending' and w.session < (select current_session from given) then null
+                when r.condition in ('complete', 'partial') and p.session is null then null else r.condition end as condition
+    from snapshot_wanted w
+    left join snapshot_rows r on r.dataset = w.dataset and r.symbol = w.symbol and r.session = w.session
+    left join snapshot_present p on p.dataset = w.dataset and p.symbol = w.symbol and p.session = w.session
     where r.condition is not null or w.session <= (select closed from given)),
 refusing as (
     select dataset, symbol, session, condition, reason, broker_code, retry_after from snapshot_rows
     where (dataset, symbol) in (select (dataset, symbol) from snapshot_rows where condition in ({_REFUSED}) and retry_after is not null)),
+verified as (
+    select symbol, session from snapshot_present p
+    where dataset = 'contracts' and exists (
+        select 1 from snapshot_rows r
+        where r.dataset = p.dataset and r.symbol = p.symbol and r.session = p.session and r.condition = 'complete')),
+last_verified as (select symbol, max(session) as session from verified group by symbol),
+snapshot_untold as (
+    select u.dataset, u.symbol, u.session, u.recorded, u.reason, u.gone, u.session = (select current_session from given) as is_current,
+           r.condition as last_condition, r.reason as last_reason, r.broker_code as last_code, r.retry_after as last_retry,
+           not u.gone and coalesce(r.condition in ({_REFUSED}) and r.retry_after::timestamp::date > u.session, false) as refused,
+           coalesce(l.session > u.session, false) as later,
+           coalesce(u.session - v.session < (select verify_days from given), false) as recent
+    from (select * from snapshot_joined where condition is null) u
+    asof left join refusing r on r.dataset = u.dataset and r.symbol = u.symbol and u.session >= r.session
+    asof left join verified v on v.symbol = u.symbol and u.session > v.session
+    left join last_verified l on l.symbol = u.symbol),
 snapshot_conditions as (
     select dataset, symbol, session, '' as bar_size, condition, reason, broker_code, retry_after, 1::bigint as instruments,
            (condition in ('complete', 'no_trades'))::bigint as complete,
@@ -112,17 +168,16 @@ snapshot_conditions as (
         select dataset, symbol, session, condition, reason, broker_code, retry_after from snapshot_joined where condition is not null
         union all
         select dataset, symbol, session,
-               case when refused then last_condition when session = (select current_session from given) then 'pending'
-                    when dataset = 'contracts' then 'complete' else 'expired_lost' end,
-               case when refused then last_reason when session = (select current_session from given) then '{NOT_COLLECTED}'
-                    when dataset = 'contracts' then {carried} else {lost} end,
+               case when refused then last_condition when is_current then 'pending' when dataset = 'option_chains' then 'expired_lost'
+                    when later or recent then 'complete' else 'pending' end,
+               case when refused then last_reason when is_current and not gone then '{NOT_COLLECTED}'
+                    when is_current then trim('{GONE_SNAPSHOT} ' || reason)
+                    when dataset = 'option_chains' then if(gone, {_sentence(gone_snapshot("{}"))}, {_sentence(missed_snapshot("{}"))})
+                    when gone and reason = '' then if(later or recent, {_sentence(gone_contract("{}"))}, {_sentence(lost_details("{}"))})
+                    when later then {_sentence(carried_contract("{}"))} when recent then {_sentence(believed_contract("{}"))}
+                    else {_sentence(unverified_contract("{}"))} end,
                case when refused then last_code end, case when refused then last_retry end
-        from (
-            select u.dataset, u.symbol, u.session, r.condition as last_condition, r.reason as last_reason, r.broker_code as last_code,
-                   r.retry_after as last_retry,
-                   coalesce(r.condition in ({_REFUSED}) and r.retry_after::timestamp::date > u.session, false) as refused
-            from (select dataset, symbol, session from snapshot_joined where condition is null) u
-            asof left join refusing r on r.dataset = u.dataset and r.symbol = u.symbol and u.session >= r.session)))"""
+        from snapshot_untold))"""
 
 
 _EQUITY = f"""

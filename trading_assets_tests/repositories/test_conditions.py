@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.conditions import CONDITION_SCHEMA, PRECEDENCE, ask_conditions, count_conditions, symbol_conditions
-from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import calendar
-from trading_assets_tests.repositories.frames import bar, chain_row, covered, option_bar, table
+from trading_assets_tests.repositories.frames import bar, chain_row, contract_row, covered, option_bar, table
 
 DAYS = [date(2015, 12, day) for day in (17, 18, 21, 22, 23)]
 NOW = datetime(2015, 12, 24, 15, 0, tzinfo=UTC)
@@ -27,9 +27,19 @@ TODAY = date(2015, 12, 24)
 CONTRACT = {"dataset": "option_bars", "bar_size": "8 hours", "con_id": 1001}
 
 
-def fill(folder: Path, coverage: Sequence[dict[str, Any]], bars: Sequence[dict[str, Any]] = (), chains: Sequence[dict[str, Any]] = ()) -> None:
-    """A lake with these rows."""
+SNAPSHOT = {"bar_size": ""}
+
+
+def fill(
+    folder: Path,
+    coverage: Sequence[dict[str, Any]],
+    bars: Sequence[dict[str, Any]] = (),
+    chains: Sequence[dict[str, Any]] = (),
+    contracts: Sequence[date] = (),
+) -> None:
+    """A lake with these rows; of contracts, the sessions with details of AAPL."""
     store = ParquetStore(folder)
+    store.upsert(CONTRACTS, table(CONTRACTS, [contract_row(session) for session in contracts]))
     store.upsert(COVERAGE, table(COVERAGE, coverage))
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, bars))
     store.upsert(OPTION_CHAINS, table(OPTION_CHAINS, chains))
@@ -77,7 +87,7 @@ def test_each_bar_size_in_use_begins_with_its_own_first_session(tmp_path: Path) 
 
 
 def test_missed_chains_are_lost_and_missed_contracts_carried(tmp_path: Path) -> None:
-    fill(tmp_path, [covered(DAYS[0], dataset=name, bar_size="") for name in ("contracts", "option_chains")])
+    fill(tmp_path, [covered(DAYS[0], dataset=name, bar_size="") for name in ("contracts", "option_chains")], contracts=DAYS[:1])
     chains, contracts = told(tmp_path, "option_chains"), told(tmp_path, "contracts")
     assert chains[DAYS[1]] == ("expired_lost", "No snapshot was taken while session 2015-12-18 was current; chains of the past cannot be had.")
     assert contracts[DAYS[1]][0] == "complete"
@@ -86,6 +96,61 @@ def test_missed_chains_are_lost_and_missed_contracts_carried(tmp_path: Path) -> 
     after_the_close = datetime(2015, 12, 24, 20, 0, tzinfo=UTC)
     assert told(tmp_path, "option_chains", after_the_close)[TODAY] == ("pending", "Not collected yet.")
     assert told(tmp_path, "equity_bars")[DAYS[0]] == ("pending", "Not collected yet."), "wanted from the day the symbol was set up"
+
+
+def test_snapshots_whose_rows_are_gone_are_not_complete(tmp_path: Path) -> None:
+    days = [*DAYS, TODAY]
+    coverage = [covered(day, dataset=name, **SNAPSHOT) for name in ("contracts", "option_chains") for day in days]
+    fill(tmp_path, coverage, chains=[selected(day) for day in DAYS[:2]], contracts=DAYS[:2])
+    chains, contracts = told(tmp_path, "option_chains"), told(tmp_path, "contracts")
+    asked_again = ("pending", "Nothing of it is in the lake, though it was recorded; it is asked for again.")
+    assert chains[TODAY] == contracts[TODAY] == asked_again
+    assert [chains[day][0] for day in DAYS] == ["complete"] * 2 + ["expired_lost"] * 3
+    assert chains[DAYS[2]][1].startswith("Nothing of the chain of session 2015-12-21 is in the lake, though it was recorded;")
+    assert [contracts[day][0] for day in DAYS] == ["complete"] * 5, "the details of the 18th are a few days old"
+    assert contracts[DAYS[1]][1] == ""
+    assert contracts[DAYS[2]][1].startswith("The contract details of session 2015-12-21 are gone from the lake; those of the sessions beside")
+    asked = ask_conditions(tmp_path, calendar(), NOW, ["AAPL"], "select dataset, session from conditions where askable > 0 and bar_size = ''")
+    assert {(row["dataset"], row["session"]) for row in asked.to_pylist()} == {("contracts", TODAY), ("option_chains", TODAY)}
+
+
+def test_contracts_of_which_no_row_is_left_are_pending(tmp_path: Path) -> None:
+    fill(tmp_path, [covered(day, dataset="contracts", **SNAPSHOT) for day in DAYS])
+    found = told(tmp_path, "contracts")
+    assert {condition for condition, _ in found.values()} == {"pending"}
+    assert found[DAYS[0]][1] == "The contract details of session 2015-12-17 are gone from the lake; the next update answers for them."
+
+
+def test_a_partial_chain_without_a_row_is_not_there(tmp_path: Path) -> None:
+    failed = "The listing failed of 20160115."
+    fill(tmp_path, [covered(day, "partial", dataset="option_chains", reason=failed, **SNAPSHOT) for day in (DAYS[3], DAYS[4], TODAY)])
+    ParquetStore(tmp_path).upsert(OPTION_CHAINS, table(OPTION_CHAINS, [selected(DAYS[3])]))
+    found = told(tmp_path, "option_chains")
+    assert found[DAYS[3]] == ("partial", failed)
+    assert found[DAYS[4]][0] == "expired_lost"
+    assert found[TODAY] == ("pending", f"Nothing of it is in the lake, though it was recorded; it is asked for again. {failed}")
+
+
+def test_contract_details_are_believed_for_some_days_and_answered_for_by_later_ones(tmp_path: Path) -> None:
+    late = datetime(2016, 1, 8, 22, 0, tzinfo=UTC)
+    fill(tmp_path, [covered(DAYS[0], dataset="contracts", **SNAPSHOT)], contracts=DAYS[:1])
+    found = told(tmp_path, "contracts", late)
+    assert [day for day, (condition, _) in found.items() if condition == "complete"] == DAYS, "the 24th is seven days after the 17th"
+    assert found[DAYS[4]][1] == "Not asked for in session 2015-12-23; the details of an earlier session are recent enough to answer for it."
+    assert found[TODAY][0] == "pending"
+    assert found[TODAY][1] == "The contract details of session 2015-12-24 are neither verified nor recent enough; the next update answers for them."
+    told_less = told(tmp_path, "contracts", late, verify_days=2)
+    assert [day for day, (condition, _) in told_less.items() if condition == "complete"] == DAYS[:2]
+    part = told(tmp_path, "contracts", late, first=DAYS[3], last=TODAY)
+    assert part == {day: found[day] for day in (DAYS[3], DAYS[4], TODAY)}, "what answers may lie outside of what is looked at"
+
+    fill(tmp_path, [covered(date(2016, 1, 6), dataset="contracts", **SNAPSHOT)], contracts=[date(2016, 1, 6)])
+    answered = told(tmp_path, "contracts", late)
+    assert {day for day, (condition, _) in answered.items() if condition != "complete"} == {date(2016, 1, 8)}, "the current session"
+    carried = "Not asked for in session 2015-12-24; the details of the sessions beside it answer for it."
+    assert answered[TODAY][1] == carried
+    fill(tmp_path, [covered(TODAY, dataset="contracts", reason=carried, request_id=0, **SNAPSHOT)])
+    assert told(tmp_path, "contracts", late)[TODAY] == ("complete", carried), "recorded as carried: no row of it is missed"
 
 
 def test_a_snapshot_left_pending_is_lost_once_its_session_is_past(tmp_path: Path) -> None:
@@ -135,6 +200,11 @@ def test_the_counts_are_those_of_the_rows(tmp_path: Path) -> None:
     fill(tmp_path, [covered(DAYS[0]), covered(DAYS[2], "no_trades"), covered(DAYS[0], symbol="IBM")], [bar(DAYS[0])])
     rows = symbol_conditions(tmp_path, calendar(), NOW, ["AAPL", "IBM"]).to_pylist()
     counted = count_conditions(tmp_path, calendar(), NOW, ["AAPL", "IBM"]).to_pylist()
+    assert [(row["reason"], row["reason_session"]) for row in counted if row["symbol"] == "AAPL"] == [
+        ("", None),
+        ("", None),
+        ("Not collected yet.", DAYS[4]),
+    ]
     assert Counter((row["symbol"], row["condition"]) for row in rows) == {(row["symbol"], row["condition"]): row["sessions"] for row in counted}
 
 
