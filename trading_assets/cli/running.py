@@ -24,10 +24,13 @@ DAEMON_SILENCE = timedelta(minutes=5)
 
 @dataclass
 class Running:
-    """`queue`: runs queued and running. `schedules`: one record each, sensors among them. `wrong`: sentences about both."""
+    """`queue`: runs queued and running. `schedules`: one record each, sensors among them, switched `on` or `off`. `daemon`: its last sign
+    of life (UTC; None: none ever, which is not wrong: an archive may be driven by hand). `wrong`: sentences about all of them.
+    """
 
     queue: dict[str, int]
     schedules: list[dict[str, Any]]
+    daemon: datetime | None = None
     wrong: list[str] = field(default_factory=list)
 
 
@@ -36,8 +39,8 @@ def running(settings: Settings) -> Running:
     import dagster as dg
 
     with dg.DagsterInstance.from_config(str(settings.data_dir / "dagster")) as instance:
-        schedules = _schedules(instance, settings)
-        return Running(_queue(instance), schedules, [*_silent_daemon(instance, schedules), *_wrong(schedules)])
+        schedules, beat = _schedules(instance, settings), _last_beat(instance)
+        return Running(_queue(instance), schedules, beat, [*_silent_daemon(beat, schedules), *_wrong(schedules)])
 
 
 def _queue(instance: dg.DagsterInstance) -> dict[str, int]:
@@ -53,6 +56,8 @@ def _queue(instance: dg.DagsterInstance) -> dict[str, int]:
 
 def _schedules(instance: dg.DagsterInstance, settings: Settings) -> list[dict[str, Any]]:
     """Schedules and sensors of the platform: switched on or off, the last tick with its result, and when the next is due."""
+    import dagster as dg
+
     from trading_assets.definitions import defs
     from trading_assets.monitoring.hours import next_due
     from trading_assets.sessions import calendar
@@ -66,7 +71,8 @@ def _schedules(instance: dg.DagsterInstance, settings: Settings) -> list[dict[st
         for definition in sorted(definitions, key=lambda one: one.name):
             state = states.get(definition.name)
             status = definition.default_status.value if state is None or state.status.value == "DECLARED_IN_CODE" else state.status.value
-            record = {"name": definition.name, "kind": kind, "status": status.lower(), "next_due": due.get(definition.name)}
+            switch = "on" if status == dg.DefaultScheduleStatus.RUNNING.value else "off"
+            record = {"name": definition.name, "kind": kind, "status": switch, "next_due": due.get(definition.name)}
             found.append({**record, **_last_tick(instance, state)})
     return found
 
@@ -85,13 +91,14 @@ def _last_tick(instance: dg.DagsterInstance, state: Any) -> dict[str, Any]:
     }
 
 
-def _silent_daemon(instance: dg.DagsterInstance, schedules: list[dict[str, Any]]) -> list[str]:
-    """A sentence when the daemon that once worked on this data folder works no more, though something is switched on that needs it."""
+def _last_beat(instance: dg.DagsterInstance) -> datetime | None:
     beats = [beat.timestamp for kind, beat in instance.get_daemon_heartbeats().items() if kind in TICKING_DAEMONS]
-    if not beats or not any(row["status"] == "running" for row in schedules):
-        return []
-    last = datetime.fromtimestamp(max(beats), UTC)
-    if system_clock() - last <= DAEMON_SILENCE:
+    return datetime.fromtimestamp(max(beats), UTC) if beats else None
+
+
+def _silent_daemon(last: datetime | None, schedules: list[dict[str, Any]]) -> list[str]:
+    """A sentence when the daemon that once worked on this data folder works no more, though something is switched on that needs it."""
+    if last is None or not any(row["status"] == "on" for row in schedules) or system_clock() - last <= DAEMON_SILENCE:
         return []
     return [
         f"The Dagster daemon is not running (last sign of life {last:%Y-%m-%d %H:%M} UTC): no schedule and no sensor does anything. "
@@ -104,6 +111,6 @@ def _wrong(schedules: list[dict[str, Any]]) -> list[str]:
     for row in schedules:
         if row["result"] == "failure":
             wrong.append(f"The {row['kind']} {row['name']} failed at its last tick: {row['reason']} See it in the Dagster UI under Automation.")
-        elif row["status"] == "stopped":
+        elif row["status"] == "off":
             wrong.append(f"The {row['kind']} {row['name']} is switched off: nothing happens by itself there. Switch it on in the Dagster UI.")
     return wrong

@@ -11,6 +11,9 @@ from trading_assets.settings import Settings
 
 WRONG_SHOWN = 20
 
+NO_DAEMON = "No daemon has worked on this folder yet: trading-assets up"
+"""Said where what is switched on has never been evaluated; nothing is wrong with an archive that is driven by hand."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -28,7 +31,7 @@ def status(
     found = platform_status(settings, probe=probe)
     running = _running(settings)
     if running is not None:
-        found.queue, found.schedules = running.queue, running.schedules
+        found.queue, found.schedules, found.daemon = running.queue, running.schedules, running.daemon
         found.wrong += running.wrong
     if as_document:
         as_json(found.as_dict())
@@ -59,6 +62,8 @@ def _print(document: dict[str, Any]) -> None:
         "pacing": _pacing(document["pacing"]),
         "queue": _queue(document["queue"]),
     }
+    if document["queue"] is not None:
+        lines["daemon"] = f"last sign of life {_instant(document['daemon'])}" if document["daemon"] is not None else NO_DAEMON
     for name, said in lines.items():
         console.print(f"{name:<13} {said}", soft_wrap=True, markup=False)
     if document["schedules"]:

@@ -80,7 +80,7 @@ def find_gaps(settings: Settings, *, now: datetime | None = None, but: Resting =
     symbols = _with_contract(settings, _active(settings))
     if not symbols:
         return []
-    last = _due(settings, sessions, instant)
+    last = due_session(settings, sessions, instant)
     equity = _equity_gaps(settings, sessions, instant, symbols, last, but)
     return sorted([*equity, *_option_gaps(settings, sessions, instant, symbols, last, but)], key=_urgency)
 
@@ -99,7 +99,7 @@ def expiring_gaps(settings: Settings, by: date, *, now: datetime | None = None) 
     symbols = _with_contract(settings, symbols) if symbols else []
     if not symbols:
         return []
-    found = _option_gaps(settings, sessions, instant, symbols, _due(settings, sessions, instant))
+    found = _option_gaps(settings, sessions, instant, symbols, due_session(settings, sessions, instant))
     return sorted((gap for gap in found if gap.expires is not None and gap.expires <= by), key=_urgency)
 
 
@@ -212,7 +212,7 @@ def _with_contract(settings: Settings, symbols: Sequence[str]) -> list[str]:
     return found
 
 
-def _due(settings: Settings, sessions: SessionCalendar, now: datetime) -> date:
+def due_session(settings: Settings, sessions: SessionCalendar, now: datetime) -> date:
     """The last session whose bars the schedule must have collected by now."""
     closed = sessions.last_closed(now)
     due = sessions.closes_at(closed) + timedelta(minutes=settings.bars_delay_minutes) + SCHEDULE_GRACE

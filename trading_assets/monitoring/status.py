@@ -21,12 +21,12 @@ from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.broker import DEFAULT_TWS_PORT
 from trading_assets.broker.contact import Contact, last_contact
 from trading_assets.broker.state import connect_state
-from trading_assets.monitoring.gaps import Gap, find_gaps, new_symbols, stale_chains
+from trading_assets.monitoring.gaps import Gap, due_session, find_gaps, new_symbols, stale_chains
 from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.repositories import LakeIdentity, ParquetStore, query
 from trading_assets.repositories.catalog import UnreadableFile
-from trading_assets.repositories.conditions import count_conditions
+from trading_assets.repositories.conditions import Scope, count_conditions
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.sessions import SessionCalendar, calendar
 from trading_assets.settings import BrokerKind, Settings
@@ -48,7 +48,8 @@ class Status:
     """Everything at `now`. `wrong` are sentences that say who, what and what to do; empty: all is well.
 
     `freshness` has a row for each dataset and active symbol: `rows, first, last` (exchange dates), `behind` (sessions), and
-    `conditions`, the sessions of the last `RECENT_SESSIONS` by condition. `queue` and `schedules` are None where no Dagster instance is.
+    `conditions`, the sessions of the last `RECENT_SESSIONS` by condition. `queue` and `schedules` are None where no Dagster instance is;
+    `daemon` is the last sign of life of its daemon (UTC; None: none ever, which is no fault of an archive driven by hand).
     """
 
     data_dir: str
@@ -65,6 +66,7 @@ class Status:
     gaps: list[Gap]
     queue: dict[str, Any] | None = None
     schedules: list[dict[str, Any]] | None = None
+    daemon: datetime | None = None
     wrong: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,8 +97,19 @@ def platform_status(settings: Settings, *, probe: bool = True) -> Status:
         freshness=_freshness(settings, sessions, now, symbols),
         gaps=find_gaps(settings, now=now),
     )
-    found.wrong = [*_wrong_platform(settings, found), *_wrong_symbols(settings, found, now)]
+    early = clock_before_lake(settings, now)
+    found.wrong = [*_wrong_platform(settings, found), *([early] if early else _wrong_symbols(settings, found, now))]
     return found
+
+
+def clock_before_lake(settings: Settings, now: datetime) -> str:
+    """A sentence when the lake holds rows of a session that has not begun at `now`; empty when it does not."""
+    newest = " union all ".join(f'select max(session) as session from "{dataset.name}"' for dataset in COLLECTED)
+    (last,) = query(settings.data_dir, f"select max(session) as session from ({newest})")["session"].to_pylist()
+    if last is None or last <= calendar().current(now):
+        return ""
+    pinned = "change TRADING_ASSETS_NOW or take it away" if settings.now is not None else "set the clock of this machine right"
+    return f"The clock ({now:%Y-%m-%d %H:%M} UTC) is before the lake's newest data (session {last}): {pinned}."
 
 
 def _lake(settings: Settings) -> dict[str, Any]:
@@ -158,9 +171,10 @@ def _refused(host: str, port: int) -> str:
 
 
 def _freshness(settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str]) -> list[dict[str, Any]]:
-    closed, current = sessions.last_closed(now), sessions.current(now)
+    bars_due, current = due_session(settings, sessions, now), sessions.current(now)
     first = sessions.previous(current, RECENT_SESSIONS - 1)
-    counted = count_conditions(settings.data_dir, sessions, now, symbols, first=first, equity_bar_sizes=settings.equity_bar_sizes).to_pylist()
+    scope: Scope = {"first": first, "equity_bar_sizes": settings.equity_bar_sizes, "verify_days": settings.contract_verify_days}
+    counted = count_conditions(settings.data_dir, sessions, now, symbols, **scope).to_pylist()
     conditions: dict[tuple[str, str], dict[str, int]] = {}
     newest: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in counted:
@@ -172,7 +186,7 @@ def _freshness(settings: Settings, sessions: SessionCalendar, now: datetime, sym
     freshness = []
     for dataset in COLLECTED:
         stored = _stored(settings, dataset.name)
-        due = closed if dataset in (EQUITY_BARS, OPTION_BARS) else sessions.previous(current)
+        due = bars_due if dataset in (EQUITY_BARS, OPTION_BARS) else sessions.previous(current)
         for symbol in symbols:
             row = stored.get(symbol, {"rows": 0})
             behind = sessions.count_between(row["last"] + timedelta(days=1), due) if row["rows"] else None
@@ -181,6 +195,17 @@ def _freshness(settings: Settings, sessions: SessionCalendar, now: datetime, sym
             of_symbol = conditions.get((dataset.name, symbol), {})
             freshness.append({"dataset": dataset.name, "symbol": symbol, **row, "behind": behind, **told, "conditions": of_symbol})
     return freshness
+
+
+def _uncovered(settings: Settings, freshness: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Rows of `freshness` by symbol and dataset where there is data, and not one session of it is recorded."""
+    covered = query(settings.data_dir, "select distinct dataset, symbol from coverage").to_pylist()
+    known = {(row["dataset"], row["symbol"]) for row in covered}
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in freshness:
+        if row["rows"] and (row["dataset"], row["symbol"]) not in known:
+            found.setdefault(row["symbol"], {})[row["dataset"]] = row
+    return found
 
 
 def _stored(settings: Settings, dataset: str) -> dict[str, dict[str, Any]]:
@@ -212,8 +237,18 @@ def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str
     wrong: list[str] = []
     stale = {chain.symbol: chain for chain in stale_chains(settings, now)}
     new = set(new_symbols(settings, now))
+    uncovered = _uncovered(settings, found.freshness)
+    for symbol, rows in uncovered.items():
+        days = (found.session - min(row["first"] for row in rows.values())).days
+        wrong.append(
+            f"{symbol} has rows in {', '.join(rows)} and no coverage of them: the folder coverage was deleted or did not come with them. "
+            f"Put it back from a backup; without one, trading-assets setup {symbol} --lookback-days {days} asks the broker again and records "
+            "what it still gives; past chains and bars of expired contracts stay in the lake and do not count as complete."
+        )
     for row in found.freshness:
         symbol, dataset = row["symbol"], row["dataset"]
+        if dataset in uncovered.get(symbol, ()):
+            continue
         if row["condition"] == "no_contract" and dataset != CONTRACTS.name:
             continue  # nothing is listed, nothing is missing
         if row["condition"] in _REFUSED:

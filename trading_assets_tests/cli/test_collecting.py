@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,6 +76,43 @@ def test_a_backfill_collects_the_missing_sessions_of_a_range_in_one_run(desk: De
     assert run(words) == 0
     assert document(capsys)["requests"]["sent"] == 0
     assert desk.asked() == (0, 0)
+
+
+def test_coverage_that_was_deleted_is_recorded_anew(desk: Desk, capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = Desk(shutil.copytree(desk.folder, tmp_path / "copy"), desk.tws, monkeypatch)
+    shutil.rmtree(copy.folder / "coverage")
+    assert run(["status"]) == 1
+    said = capsys.readouterr().out
+    assert "wrong AAPL has rows in contracts, option_chains, equity_bars, option_bars and no coverage of them" in said
+    assert "trading-assets setup AAPL --lookback-days" in said
+    assert run(["setup", "AAPL", *SMALL]) == 0
+    capsys.readouterr()
+    assert run(["status"]) == 0
+    capsys.readouterr()
+    assert run(["coverage", "--json"]) == 0
+    assert [(row["dataset"], row["condition"], row["sessions"]) for row in document(capsys)] == [
+        ("contracts", "complete", 1),
+        ("equity_bars", "complete", 4),
+        ("option_bars", "complete", 4),
+        ("option_chains", "complete", 1),
+    ]
+
+
+@pytest.mark.parametrize(("dataset", "name"), [("option_chains", "2024-06.parquet"), ("contracts", "2024.parquet")])
+def test_snapshots_that_are_gone_are_told_and_asked_for_again(
+    desk: Desk, capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str, name: str
+) -> None:
+    copy = Desk(shutil.copytree(desk.folder, tmp_path / "copy"), desk.tws, monkeypatch)
+    (copy.folder / dataset / name).unlink()
+    asked = ["coverage", "--dataset", dataset, "--json"]
+    assert run(asked) == 0
+    (row,) = document(capsys)
+    assert (row["condition"], row["reason"]) == ("pending", "Nothing of it is in the lake, though it was recorded; it is asked for again.")
+    assert run(["setup", "AAPL", *SMALL]) == 0
+    capsys.readouterr()
+    assert run(asked) == 0
+    (row,) = document(capsys)
+    assert (row["condition"], row["reason"]) == ("complete", "")
 
 
 def test_a_backfill_of_days_to_come_is_refused(desk: Desk, capsys: Output) -> None:

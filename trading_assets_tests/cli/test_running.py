@@ -15,6 +15,22 @@ from trading_assets.settings import Settings, system_clock
 from trading_assets_tests.cli.conftest import Output, document
 
 
+def test_a_folder_without_a_daemon_says_so_and_is_well(folder: Path, capsys: Output) -> None:
+    with dagster_instance(Settings()) as instance:
+        assert run(["status", "--no-probe"]) == 0, "an archive may be driven by hand"
+        assert "No daemon has worked on this folder yet: trading-assets up" in capsys.readouterr().out
+        assert run(["status", "--no-probe", "--json"]) == 0
+        found = document(capsys)
+        assert found["daemon"] is None
+        assert {row["status"] for row in found["schedules"]} == {"on"}
+        beat = system_clock()
+        instance.add_daemon_heartbeat(DaemonHeartbeat(beat.timestamp(), "SENSOR", "one", []))
+    run(["status", "--no-probe"])
+    said = capsys.readouterr().out
+    assert "No daemon" not in said
+    assert f"last sign of life {beat:%Y-%m-%d %H:%M} UTC" in said
+
+
 def silent(capsys: Output) -> list[str]:
     run(["status", "--no-probe", "--json"])
     return [sentence for sentence in document(capsys)["wrong"] if "daemon" in sentence]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ from trading_assets.monitoring.status import platform_status
 from trading_assets.monitoring.usage import pacing_budget, requests_used
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.repositories import LakeIdentity, ParquetStore
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS
+from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
 from trading_assets_tests.broker.conftest import DETAILS, STOCK_BARS, wall_clock
-from trading_assets_tests.repositories.frames import contract_row, covered, table
+from trading_assets_tests.repositories.frames import bar, contract_row, covered, table
 
 EVENING = datetime(2015, 12, 23, 23, 0, tzinfo=UTC)
 ENDPOINT = "127.0.0.1:1"
@@ -94,6 +95,52 @@ def test_a_symbol_is_told_by_what_it_lacks(settings: Settings) -> None:
     assert {row["dataset"]: row["conditions"] for row in found.freshness}["option_bars"] == {"no_contract": 1}
     assert found.lake["rows"]["contracts"] == 1
     assert found.as_dict()["symbols"] == ["AAPL"]
+
+
+def collected(settings: Settings, last: date, *, coverage: bool = True) -> None:
+    """Contract and daily bars of AAPL from the 18th to `last`, without options."""
+    store, days = ParquetStore(settings.data_dir), calendar().sessions(date(2015, 12, 18), last)
+    store.upsert(CONTRACTS, table(CONTRACTS, [contract_row(day) for day in days]))
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(day) for day in days]))
+    if coverage:
+        later = datetime(2016, 1, 20, tzinfo=UTC)
+        optionless = covered(last, "no_contract", dataset="option_chains", bar_size="", reason="No options.", retry_after=later)
+        details = [covered(day, dataset="contracts", bar_size="") for day in days]
+        store.upsert(COVERAGE, table(COVERAGE, [optionless, *details, *(covered(day) for day in days)]))
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "behind"),
+    [
+        (date(2015, 12, 22), datetime(2015, 12, 23, 22, 25, tzinfo=UTC), 0),
+        (date(2015, 12, 22), datetime(2015, 12, 23, 22, 30, tzinfo=UTC), 1),
+        (date(2015, 12, 23), datetime(2015, 12, 24, 19, 25, tzinfo=UTC), 0),
+        (date(2015, 12, 23), datetime(2015, 12, 24, 19, 30, tzinfo=UTC), 1),
+    ],
+    ids=["waiting", "due", "half day waiting", "half day due"],
+)
+def test_bars_are_behind_when_their_collection_is_overdue(settings: Settings, last: date, now: datetime, behind: int) -> None:
+    collected(settings, last)
+    found = platform_status(settings.model_copy(update={"now": now}), probe=False)
+    assert [row["behind"] for row in found.freshness if row["dataset"] == "equity_bars"] == [behind]
+    assert found.wrong == (["AAPL: equity_bars is 1 session(s) behind: trading-assets update AAPL"] if behind else [])
+
+
+def test_rows_without_coverage_are_wrong(settings: Settings) -> None:
+    collected(settings, date(2015, 12, 22), coverage=False)
+    (said,) = platform_status(settings, probe=False).wrong[:1]
+    assert said.startswith("AAPL has rows in contracts, equity_bars and no coverage of them: the folder coverage was deleted")
+    assert "trading-assets setup AAPL --lookback-days 5 asks the broker again" in said
+    assert not [each for each in platform_status(settings, probe=False).wrong if "behind" in each], "said once"
+
+
+def test_a_clock_before_the_lake_is_told_in_one_sentence(settings: Settings) -> None:
+    collected(settings, date(2015, 12, 23))
+    early = settings.model_copy(update={"now": datetime(2015, 12, 21, 20, 0, tzinfo=UTC)})
+    assert platform_status(early, probe=False).wrong == [
+        "The clock (2015-12-21 20:00 UTC) is before the lake's newest data (session 2015-12-23): change TRADING_ASSETS_NOW or take it away."
+    ]
+    assert "clock" not in wrong(settings)
 
 
 def test_requests_and_budget_are_read_from_the_state(settings: Settings, journal: Journal) -> None:

@@ -99,7 +99,7 @@ def test_the_status_tells_the_same_and_that_all_is_well(desk: Desk, monkeypatch:
     assert found["broker"]["reachable"] is True
     assert found["broker"]["market_data"] == "frozen"
     assert found["queue"] == {"queued": 0, "running": 0}
-    assert all(row["status"] in ("running", "stopped") for row in found["schedules"])
+    assert all(row["status"] in ("on", "off") for row in found["schedules"])
 
 
 def test_a_broker_that_is_gone_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

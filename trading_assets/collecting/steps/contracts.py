@@ -42,7 +42,7 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
         report.problems.append(Problem(ProblemKind.FAILED, symbol, "contract_details", sentence, outcome="no_contract"))
     misfits = _misfits([*late, *results], fresh)
     _tell_misfits(report, misfits)
-    carried = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in plan.carried}
+    carried = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in [*plan.carried, *_unrecorded(archive, known, session)]}
     ids = {result.request_id for result in [*late, *results]}
     asked = {result.request.symbol for result in results}
     missed = missed_snapshots(archive, CONTRACTS, {*carried, *asked}, session)
@@ -67,6 +67,12 @@ def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], r
         for then, answers in by_session.items()
     ]
     return pa.concat_tables(tables)
+
+
+def _unrecorded(archive: Archive, known: KnownContracts, session: date) -> set[str]:
+    """Symbols whose row of the session is stored while the coverage does not say so: it was deleted, and is recorded anew."""
+    stored = {row["symbol"] for row in known.latest.select(["symbol", "session"]).to_pylist() if row["session"] == session}
+    return stored - set(archive.coverage.conditions(CONTRACTS.name, "", stored, session, session)["symbol"].to_pylist())
 
 
 @dataclass(frozen=True)
