@@ -91,6 +91,8 @@ class SessionCalendar:
             ) from None
 
     def _at(self, position: int, now: datetime) -> date:
+        if position >= len(self._sessions) - 1:
+            raise NotASession(f"{now.isoformat()} is past the end of the calendar, {self.last}: set the clock right.")
         if position < 0:
             raise NotASession(f"{now.isoformat()} is before the first session of the calendar, {self.first}: set the clock right.")
         return self._sessions[position]
@@ -115,12 +117,13 @@ class SessionCalendar:
         """The session a snapshot taken at `now` belongs to: the latest one whose regular open is not after `now`.
 
         Before the open, on a weekend or a holiday this is the session before: the quotes are still its own, frozen at
-        its close. Raises `NotASession` for an instant before the calendar.
+        its close. Raises `NotASession` for an instant before the calendar, or from the open of its last session on: what follows
+        is not known any more.
         """
         return self._at(bisect_right(self._opens, _aware(now)) - 1, now)
 
     def last_closed(self, now: datetime) -> date:
-        """The latest session whose regular close is not after `now`. Raises `NotASession` for an instant before the first close."""
+        """The latest session whose regular close is not after `now`. Raises `NotASession` before the first close and from the last one on."""
         return self._at(bisect_right(self._closes, _aware(now)) - 1, now)
 
     def is_closed(self, session: date, now: datetime) -> bool:

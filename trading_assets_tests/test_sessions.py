@@ -190,6 +190,14 @@ def test_an_instant_before_the_calendar_has_no_session(question: object) -> None
         question(datetime(1997, 6, 2, 18, tzinfo=UTC))
 
 
+@pytest.mark.parametrize("question", [XNYS.current, XNYS.last_closed])
+def test_an_instant_past_the_calendar_has_no_session(question: object) -> None:
+    assert callable(question)
+    with pytest.raises(NotASession, match=f"is past the end of the calendar, {XNYS.last}: set the clock right"):
+        question(XNYS.closes_at(XNYS.last))
+    assert question(XNYS.opens_at(XNYS.last) - timedelta(minutes=1)) == XNYS.previous(XNYS.last)
+
+
 def test_a_day_without_trading_is_no_session() -> None:
     for question in (XNYS.opens_at, XNYS.closes_at, XNYS.previous, XNYS.following):
         with pytest.raises(NotASession, match="2023-11-23 is not a trading session of the New York Stock Exchange"):

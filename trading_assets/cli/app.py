@@ -86,5 +86,6 @@ def _lake_errors() -> tuple[type[Exception], ...]:
     """Errors of the data folder: the words of the command were right. Imported late, `--help` needs no Arrow."""
     from trading_assets.repositories import IdentityMismatch, InvalidFrame, LayoutMismatch
     from trading_assets.repositories.catalog import UnreadableFile
+    from trading_assets.repositories.identity import DamagedIdentity
 
-    return IdentityMismatch, InvalidFrame, LayoutMismatch, UnreadableFile
+    return DamagedIdentity, IdentityMismatch, InvalidFrame, LayoutMismatch, UnreadableFile

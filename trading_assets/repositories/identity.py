@@ -22,6 +22,16 @@ class LayoutMismatch(ValueError):
     """The lake's files have other periods than asked for, or another version of the schema."""
 
 
+class DamagedIdentity(ValueError):
+    """`lake.json` is no document of a lake: cut off by a full disk, or written by something else. The message names it."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} is damaged ({why}): it does not say whose data the lake holds. Put it back from a backup, or collect into another "
+            "TRADING_ASSETS_DATA_DIR; the data files beside it are not touched."
+        )
+
+
 class LakeIdentity:
     """Reads and pins `lake.json` of one data folder."""
 
@@ -87,12 +97,20 @@ class LakeIdentity:
                 )
 
     def _document(self) -> dict[str, Any]:
+        """What the file says; nothing where there is none. Raises `DamagedIdentity` where it does not say it as this class writes it."""
         try:
-            text = self.path.read_text(encoding="utf-8")
+            document = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        document: dict[str, Any] = json.loads(text)
-        version = document.get("schema_version", SCHEMA_VERSION)
+        except ValueError as error:
+            raise DamagedIdentity(self.path, str(error)) from error
+        if not isinstance(document, dict):
+            raise DamagedIdentity(self.path, "it is no JSON object")
+        version, identity, periods = document.get("schema_version", SCHEMA_VERSION), document.get("identity"), document.get("periods", {})
+        if not isinstance(version, int) or not isinstance(identity, str | None) or not isinstance(periods, dict):
+            raise DamagedIdentity(self.path, "a value in it has the wrong type")
+        if not all(period in tuple(Period) for period in periods.values()):
+            raise DamagedIdentity(self.path, "it names a period that there is not")
         if version > SCHEMA_VERSION:
             raise LayoutMismatch(
                 f"The lake in {self._data_dir} has schema version {version}, and this program knows versions up to {SCHEMA_VERSION}: "

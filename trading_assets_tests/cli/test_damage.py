@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from trading_assets.cli.app import run
+from trading_assets.repositories import LakeIdentity
 from trading_assets_tests.cli.conftest import Output
 
 
@@ -20,6 +21,18 @@ def test_a_damaged_file_is_named(small_lake: Path, capsys: Output, command: list
     assert run(command) == 1
     said = capsys.readouterr().err.strip()
     assert str(file) in said and "is damaged" in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"", b"garbage", b"\xff\xfe", b"[]", b'{"identity": 3}', b'{"periods": {"coverage": "week"}}', b'{"schema_version": ""}']
+)
+def test_a_damaged_identity_is_named(folder: Path, capsys: Output, garbage: bytes) -> None:
+    folder.mkdir()
+    file = LakeIdentity(folder).path
+    file.write_bytes(garbage)
+    assert run(["status"]) == 1
+    said = capsys.readouterr().err.strip()
+    assert f"{file} is damaged" in said and "Put it back from a backup" in said and len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
