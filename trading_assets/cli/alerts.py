@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trading_assets.cli.output import Failed, as_json, console, errors_to, table_of
+from trading_assets.cli.output import Failed, as_json, console, note_to, table_of
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def list_rules(as_document: Json = False) -> int:
     console.print(table_of(rows, ["alert_type", "severity", "channel", "remind_hours"]))
     console.print(f"Channels: {', '.join(known)}. Reminders after {settings.alert_remind_hours:g} hours unless a rule says else.", markup=False)
     for name in dict.fromkeys(row["channel"] for row in rows if not row["known"]):
-        errors_to(f"Channel {name} is not in the setting alert_channels: its messages wait.")
+        note_to(f"Channel {name} is not in the setting alert_channels: its messages wait.")
     return 0
 
 
@@ -142,7 +142,7 @@ def add_rule(
     AlertRules(settings).add(AlertRule(kind, parse_severity(severity, kind), channel, wait))
     console.print(f"Alerts of type {kind} go to {channel}.", markup=False)
     if channel not in known_channels(settings):
-        errors_to(f"Channel {channel} is not in the setting alert_channels yet: its messages wait until it is.")
+        note_to(f"Channel {channel} is not in the setting alert_channels yet: its messages wait until it is.")
     return 0
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from trading_assets.cli.output import as_json, console, table_of
+from trading_assets.cli.output import as_json, console, note_to, table_of
 from trading_assets.settings import Settings
 
 _COLUMNS = ["dataset", "bar_size", "symbol", "condition", "sessions", "instruments", "first", "last", "reason", "broker_code", "retry_after"]
@@ -29,7 +30,7 @@ def coverage(
     as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
 ) -> int:
     """What the lake has, lacks and why: exactly one condition for each dataset, bar size, symbol and session."""
-    from trading_assets.repositories.conditions import count_conditions, symbol_conditions
+    from trading_assets.repositories.conditions import Scope, count_conditions, symbol_conditions
     from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
     from trading_assets.sessions import calendar
     from trading_assets.universe import Universe, normalize
@@ -37,28 +38,44 @@ def coverage(
     known = [each.name for each in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)]
     if dataset is not None and dataset not in known:
         raise typer.BadParameter(f"{dataset!r} is no dataset; choose one of {', '.join(known)}.", param_hint="--dataset")
+    if first is not None and last is not None and last < first:
+        raise typer.BadParameter(f"the range cannot end ({last.date()}) before it begins ({first.date()}).", param_hint="--to")
     settings = Settings()
-    symbols = [normalize(symbol)] if symbol else _symbols(settings, [entry.symbol for entry in Universe(settings.state_url).entries()])
+    active = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    symbols = [normalize(symbol)] if symbol else _symbols(settings, active)
     asked = (settings.data_dir, calendar(), settings.clock(), symbols)
-    datasets, begin, end = [dataset] if dataset else None, first.date() if first else None, last.date() if last else None
-    sizes = settings.equity_bar_sizes
+    scope: Scope = {
+        "datasets": [dataset] if dataset else None,
+        "first": first.date() if first else None,
+        "last": last.date() if last else None,
+        "equity_bar_sizes": settings.equity_bar_sizes,
+        "verify_days": settings.contract_verify_days,
+    }
     if picture is not None:
         from trading_assets.monitoring.heatmap import coverage_png
 
-        table = symbol_conditions(*asked, datasets=datasets, first=begin, last=end, equity_bar_sizes=sizes)
-        picture.write_bytes(coverage_png(table))
+        picture.write_bytes(coverage_png(symbol_conditions(*asked, **scope)))
     read = symbol_conditions if by_session else count_conditions
-    rows = read(*asked, datasets=datasets, first=begin, last=end, equity_bar_sizes=sizes).to_pylist()
+    rows = read(*asked, **scope).to_pylist()
+    unknown = bool(symbol) and not rows and symbols[0] not in active
+    if unknown:
+        note_to(f"{symbols[0]} is not in the universe: trading-assets setup {symbols[0]}")
     if as_document:
         as_json(rows)
-    elif not rows:
-        console.print("No coverage is recorded for that.")
-    else:
+    elif rows:
         names = [name if name != "sessions" or not by_session else "session" for name in _COLUMNS if not by_session or name not in ("first", "last")]
-        console.print(table_of(rows, names))
+        console.print(table_of(rows if by_session else [{**row, "reason": _dated(row)} for row in rows], names))
+    elif not unknown:
+        console.print("No coverage is recorded for that.")
     if picture is not None and not as_document:
         console.print(f"The picture is in {picture}.")
     return 0
+
+
+def _dated(row: Mapping[str, Any]) -> str:
+    """The reason of counted sessions: of several it is that of the latest, and says so."""
+    several = row["reason"] and row["sessions"] > 1 and str(row["reason_session"]) not in row["reason"]
+    return f"Session {row['reason_session']}: {row['reason']}" if several else str(row["reason"])
 
 
 def _symbols(settings: Settings, active: list[str]) -> list[str]:

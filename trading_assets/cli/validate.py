@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trading_assets.cli.output import Failed, as_json, console, table_of
+from trading_assets.cli.output import Failed, as_json, console, note_to, table_of
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,13 +37,17 @@ def validate(
     as_document: Json = False,
 ) -> int:
     """Run the validation rules over the lake; exit code 1 when a rule of severity error fails, warnings are told only."""
+    from trading_assets.monitoring.status import clock_before_lake
     from trading_assets.universe import normalize
     from trading_assets.validation import Scope
     from trading_assets.validation import validate as run
 
     names = tuple(dict.fromkeys(normalize(symbol) for symbol in symbols)) if symbols else None
     scope = Scope(names, first.date() if first else None, last.date() if last else None)
-    report = run(Settings(), scope, datasets=dataset)
+    settings = Settings()
+    if early := clock_before_lake(settings, settings.clock()):
+        note_to(early)
+    report = run(settings, scope, datasets=dataset)
     if as_document:
         as_json(report.as_dict())
         return 0 if report.passed else 1

@@ -57,6 +57,10 @@ def test_without_a_command_the_help_is_shown(folder: Path, capsys: Output) -> No
         (["backfill", "AAPL", "--from", "2024-06-01", "--to", "2024-06-02"], "There is no trading session from 2024-06-01 to 2024-06-02."),
         (["backfill", "AAPL", "--from", "June"], "Invalid value for '--from': Value error, 'June' does not match the formats '%Y-%m-%d'."),
         (["coverage", "??"], "'??' is not a US stock, ETF or index symbol."),
+        (
+            ["coverage", "--from", "2024-06-03", "--to", "2024-05-31"],
+            "Invalid value for --to: the range cannot end (2024-05-31) before it begins (2024-06-03).",
+        ),
         (["universe", "add", "A/B"], "'A/B' is not a US stock, ETF or index symbol."),
         (["simulate", "--market", "nowhere"], "The market 'nowhere' is neither `generated` nor a folder of recorded market data."),
         (["simulate", "--now", "noon"], "'noon' is neither `live` nor an ISO 8601 instant."),
@@ -79,6 +83,24 @@ def test_a_wrong_setting_is_told_in_one_sentence(folder: Path, capsys: Output, m
     assert run(["status"]) == 2
     said = "error: The setting ib_port is wrong ('TWS'): input should be a valid integer, unable to parse string as an integer.\n"
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("command", [["status"], ["coverage"], ["validate"]])
+@pytest.mark.parametrize(
+    ("now", "sentence"),
+    [
+        ("1970-01-01T00:00Z", "1970-01-01T00:00:00+00:00 is before the first session of the calendar, 1998-01-02: set the clock right."),
+        ("2100-01-01T00:00Z", "2100-01-01T00:00:00+00:00 is past the end of the calendar, "),
+    ],
+)
+def test_a_clock_outside_the_calendar_is_refused(
+    folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch, command: list[str], now: str, sentence: str
+) -> None:
+    monkeypatch.setenv("TRADING_ASSETS_NOW", now)
+    assert run(command) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, len(printed.err.splitlines())) == ("", 1)
+    assert sentence in printed.err
 
 
 def test_a_lake_of_a_newer_version_is_no_wrong_use(folder: Path, capsys: Output) -> None:
@@ -179,6 +201,15 @@ def test_the_status_names_what_an_active_symbol_lacks(small_lake: Path, capsys: 
     assert "not contacted yet" in said
 
 
+def test_a_clock_before_the_lake_is_told_before_the_rules(small_lake: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(["validate", "--json"])
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("TRADING_ASSETS_NOW", "2015-12-22T20:00Z")
+    run(["validate", "--json"])
+    said = "The clock (2015-12-22 20:00 UTC) is before the lake's newest data (session 2015-12-24): change TRADING_ASSETS_NOW or take it away."
+    assert capsys.readouterr().err == f"note: {said}\n"
+
+
 def test_a_query_prints_a_table_or_a_document(small_lake: Path, capsys: Output) -> None:
     sql = "select symbol, session, close, collected_at, wap from equity_bars where session >= '2015-12-23' order by symbol, session"
     assert run(["query", sql]) == 0
@@ -232,6 +263,9 @@ def test_the_coverage_says_what_there_is_and_why_not(small_lake: Path, capsys: O
     ]
     assert (rows[1]["reason"], rows[1]["broker_code"]) == ("The broker did not answer.", 162)
     assert rows[2]["reason"] == "Not collected yet."
+    assert [row["reason_session"] for row in rows] == [None, "2015-12-21", "2015-12-24", None]
+    assert run(["coverage", "IBM", "--to", "2015-12-24"]) == 0
+    assert "Session 2015-12-24: Not collected yet." in capsys.readouterr().out, "of several sessions the reason says of which"
     assert run(["coverage", "aapl", "--dataset", "equity_bars", "--from", "2015-12-22", "--to", "2015-12-23", "--json"]) == 0
     (row,) = document(capsys)
     assert (row["first"], row["last"], row["sessions"], row["bar_size"]) == ("2015-12-22", "2015-12-23", 2, "1 day")
@@ -240,9 +274,15 @@ def test_the_coverage_says_what_there_is_and_why_not(small_lake: Path, capsys: O
     assert run(["coverage", "IBM"]) == 0
     assert "The broker did not answer." in capsys.readouterr().out
     assert run(["coverage", "TSLA"]) == 0
-    assert capsys.readouterr().out == "No coverage is recorded for that.\n"
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "note: TSLA is not in the universe: trading-assets setup TSLA\n")
     assert run(["coverage", "TSLA", "--json"]) == 0
-    assert document(capsys) == []
+    printed = capsys.readouterr()
+    assert (json.loads(printed.out), printed.err) == ([], "note: TSLA is not in the universe: trading-assets setup TSLA\n")
+    assert run(["universe", "add", "TSLA"]) == 0
+    capsys.readouterr()
+    assert run(["coverage", "TSLA"]) == 0
+    assert capsys.readouterr().out == "No coverage is recorded for that.\n"
     assert run(["coverage", "--dataset", "bars"]) == 2
     assert "choose one of contracts, option_chains, equity_bars, option_bars" in capsys.readouterr().err
 
