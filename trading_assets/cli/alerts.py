@@ -198,7 +198,9 @@ def quality(
 
 def _print_quality(report: QualityReport) -> None:
     passed = sum(result.passed for result in report.results)
-    console.print(f"Sessions {report.first} to {report.last}: {passed} of {len(report.results)} rules hold, {len(report.troubles)} troubles.")
+    empty = f" ({len(report.unexamined)} of them had nothing to examine)" if report.unexamined else ""
+    rules = f"{passed} of {len(report.results)} rules hold{empty}"
+    console.print(f"Sessions {report.first} to {report.last}: {rules}, {len(report.troubles)} troubles.", soft_wrap=True)
     rows = [
         {
             "rule": result.rule.name,

@@ -60,6 +60,11 @@ class QualityReport:
         """The rules that some row breaks, of one severity or of both."""
         return tuple(r for r in self.results if not r.passed and severity in (None, r.rule.severity))
 
+    @property
+    def unexamined(self) -> tuple[RuleResult, ...]:
+        """The rules that found no row to look at. They count as passed: nothing violates them."""
+        return tuple(result for result in self.results if not result.examined)
+
     def has_critical_issues(self) -> bool:
         """Whether a rule of severity ERROR is broken or a trouble is critical."""
         return bool(self.failing(Severity.ERROR) or self.critical)
@@ -77,6 +82,7 @@ class QualityReport:
             "last": self.last,
             "critical": self.has_critical_issues(),
             "rules": [result.as_dict() for result in self.results],
+            "rules_without_rows": len(self.unexamined),
             "conditions": counts,
             "troubles": [trouble.as_dict() for trouble in self.troubles],
             "metrics": [metric.as_dict() for metric in self.metrics],
@@ -150,7 +156,14 @@ def log_quality_metrics(report: QualityReport) -> UpsertCounts:
     """Keep the report's metrics in the lake (`quality_metrics`) and write one line to the log."""
     counts = store_metrics(report.settings.data_dir, report.metrics, session=report.session, measured_at=report.measured_at)
     errors, warnings = len(report.failing(Severity.ERROR)), len(report.failing(Severity.WARN))
-    logger.info("Quality of %s: %d rules of ERROR and %d of WARN are broken, %d troubles.", report.session, errors, warnings, len(report.troubles))
+    logger.info(
+        "Quality of %s: %d rules of ERROR and %d of WARN are broken, %d had nothing to examine, %d troubles.",
+        report.session,
+        errors,
+        warnings,
+        len(report.unexamined),
+        len(report.troubles),
+    )
     return counts
 
 

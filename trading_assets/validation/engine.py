@@ -49,7 +49,7 @@ class RuleResult:
     def sentence(self) -> str:
         """What is wrong, whose, why it matters and what to do."""
         if self.passed:
-            return f"{self.rule.name}: {self.examined:,} examined, none violates it."
+            return f"{self.rule.name}: " + (f"{self.examined:,} examined, none violates it." if self.examined else "there is nothing to examine.")
         named = ", ".join(self.symbols[:5]) + (f" and {len(self.symbols) - 5} more" if len(self.symbols) > 5 else "")
         return f"{self.rule.name} ({self.rule.dataset}): {self.failed:,} of {self.examined:,} fail, of {named}. {self.rule.why} {self.rule.remedy}"
 

@@ -15,6 +15,7 @@ from trading_assets.repositories import ParquetStore, query
 from trading_assets.repositories.schemas import COVERAGE
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
+from trading_assets.validation import RULES
 from trading_assets_tests.monitoring.alerts.receivers import SECRET, Webhook
 from trading_assets_tests.repositories.frames import covered, table
 
@@ -125,6 +126,8 @@ def test_a_wrong_setting_is_told_without_the_secret(folder: Path, value: str, mo
 
 def test_quality_is_printed_kept_and_drawn(folder: Path, tmp_path: Path, capsys: Output) -> None:
     assert run(["quality", "--no-record"]) == 0, "nothing is wanted: nothing is wrong"
+    rules = len(RULES)
+    assert f"{rules} of {rules} rules hold ({rules} of them had nothing to examine), 0 troubles." in printed(capsys)
     assert query(folder, "select count(*) as n from quality_metrics")["n"].to_pylist() == [0]
     Universe(Settings().state_url).add(["AAPL"])
     ParquetStore(folder).upsert(COVERAGE, table(COVERAGE, [covered(date(2024, 5, 31), "error", reason="No answer.")]))

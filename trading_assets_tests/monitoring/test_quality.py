@@ -84,6 +84,18 @@ def test_the_report_in_plain_values(monitor: DataQualityMonitor) -> None:
     assert "alert_channels" not in document
 
 
+def test_rules_that_had_nothing_to_examine_are_told_apart_and_pass(monitor: DataQualityMonitor, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "trading_assets")
+    report = monitor.generate_quality_report(sessions=3)
+    assert {result.rule.dataset for result in report.unexamined} >= {"option_chains", "option_bars"}
+    assert all(result.passed and "there is nothing to examine." in result.sentence() for result in report.unexamined)
+    examined = {result.rule.name for result in report.results} - {result.rule.name for result in report.unexamined}
+    assert {"bar_named", "session_complete", "prices_positive"} <= examined
+    assert report.as_dict()["rules_without_rows"] == len(report.unexamined)
+    log_quality_metrics(report)
+    assert f"{len(report.unexamined)} had nothing to examine" in caplog.text
+
+
 def test_a_report_on_some_symbols_clears_nothing(monitor: DataQualityMonitor) -> None:
     send_alert("Issues.", monitor.generate_quality_report())
     some = monitor.generate_quality_report(symbols=["IBM"])
