@@ -24,7 +24,7 @@ from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
 from trading_assets.validation.findings import Finding, Findings
-from trading_assets.validation.rule import Severity
+from trading_assets.validation.rule import NAMELESS, Severity
 
 WATCHED = frozenset(AlertType) - {AlertType.RUN_FAILED, AlertType.SCHEDULE_MISSED}
 """The types that `troubles` finds by itself: an alert of one of them that it does not name any more is over."""
@@ -47,6 +47,9 @@ PREREQUISITE_RULES = frozenset({"prerequisites_held"})
 
 _IN_ORDER = ("contracts", "option_chains", "equity_bars")
 """What option bars build on, in the order of its collection: what comes after the last one recorded is still being set up."""
+
+_NAMELESS_REMEDY = "Run `trading-assets validate` to see the rows and what the rule advises."
+"""Of rows without a symbol: no symbol can be given to the command."""
 
 NAMED_RULES = 3
 """Broken rules one reason names."""
@@ -109,10 +112,11 @@ def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType]
 def integrity(settings: Settings, symbols: list[str]) -> list[Trouble]:
     """`data_integrity_failure`: per symbol, the rules of severity ERROR that the last validation found broken.
 
-    Of `PREREQUISITE_RULES` it is a `prerequisite_violation`; those of `TOLD_OTHERWISE` are left out.
+    Rows without a symbol (`NAMELESS`) are told as one symbol more. Of `PREREQUISITE_RULES` it is a `prerequisite_violation`;
+    those of `TOLD_OTHERWISE` are left out.
     """
     by_symbol: dict[tuple[AlertType, str], list[Finding]] = {}
-    for finding in Findings(settings.state_url).current(severity=Severity.ERROR, symbols=symbols):
+    for finding in Findings(settings.state_url).current(severity=Severity.ERROR, symbols=[*symbols, NAMELESS]):
         if finding.rule not in TOLD_OTHERWISE:
             prerequisite = finding.rule in PREREQUISITE_RULES
             kind = AlertType.PREREQUISITE_VIOLATION if prerequisite else AlertType.DATA_INTEGRITY_FAILURE
@@ -131,7 +135,7 @@ def _broken(kind: AlertType, symbol: str, found: list[Finding]) -> Trouble:
         sentences.append(f"{dataset} breaks the rule {rule} with {_count(sum(finding.failed for finding in each), 'row')} {when}.")
     if len(by_rule) > NAMED_RULES:
         sentences.append(f"{len(by_rule) - NAMED_RULES} more rules are broken.")
-    return Trouble(kind, symbol, " ".join(sentences))
+    return Trouble(kind, symbol, " ".join(sentences), remedy=_NAMELESS_REMEDY if symbol == NAMELESS else "")
 
 
 def prerequisites(settings: Settings, symbols: list[str]) -> list[Trouble]:

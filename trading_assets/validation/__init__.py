@@ -3,12 +3,13 @@
 from trading_assets.validation.engine import RuleResult, ValidationReport, blocked, validate
 from trading_assets.validation.findings import Finding, Findings, RuleRun
 from trading_assets.validation.reviews import NoReview, Review, Reviews, Verdict
-from trading_assets.validation.rule import DATASETS, Rule, Severity
+from trading_assets.validation.rule import DATASETS, NAMELESS, Rule, Severity
 from trading_assets.validation.rules import RULES
 from trading_assets.validation.scope import Scope
 
 __all__ = [
     "DATASETS",
+    "NAMELESS",
     "RULES",
     "Finding",
     "Findings",

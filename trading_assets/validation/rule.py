@@ -12,6 +12,9 @@ from enum import StrEnum
 DATASETS = ("contracts", "option_chains", "equity_bars", "option_bars")
 """The datasets that rules speak of, in dependency order."""
 
+NAMELESS = "(no symbol)"
+"""The symbol of findings about rows that have none. No symbol is written so."""
+
 
 class Severity(StrEnum):
     """How bad a broken rule is."""
@@ -26,9 +29,9 @@ class Severity(StrEnum):
 class Rule:
     """One rule. Each row of `rows` must satisfy `holds`; a row that does not is a violation.
 
-    `rows`: SQL over the lake's datasets and the tables of `validation.scope`; it gives `symbol`, `session` and what shows
-    the case. Empty: the rows of the dataset. A dataset's own name stands for its rows in scope (and some sessions before,
-    `validation.scope.CONTEXT`), `all_<dataset>` for all of the symbols' rows.
+    `rows`: SQL over the lake's datasets and the tables of `validation.scope`; it gives `symbol` and `session`, neither ever
+    null, and what shows the case. Empty: the rows of the dataset. A dataset's own name stands for its rows in scope (and some
+    sessions before, `validation.scope.CONTEXT`), `all_<dataset>` for all of the symbols' rows.
     `holds`: an SQL predicate. Null counts as a violation unless `null_passes`.
     `shows`: the columns that show the case, beside `symbol` and `session`.
     `blocks`: what the dataset's followers build on is broken, so an ERROR keeps them from being collected for that symbol.

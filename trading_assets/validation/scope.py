@@ -6,11 +6,12 @@ Laid over a DuckDB cursor as temporary views and tables, which end with it:
 | --- | --- |
 | `<dataset>` | the dataset's rows of the scope's symbols and sessions, and of `CONTEXT` before them |
 | `all_<dataset>` | the dataset's rows of the scope's symbols, of any session |
+| `written_<dataset>` | the same with the rows that lack a session or, without a scope of symbols, a symbol; all others leave those out |
 | `session_calendar` | session, opens, closes (UTC), following (the next open, UTC), half_day; every session begun by now |
 | `active_symbols` | symbol: the scope's symbols, else the active ones of the universe |
 | `index_symbols` | symbol: indices, which have no volume |
 | `equity_bar_sizes` | bar_size: the configured ones |
-| `present` | one row: now, current_session, last_closed, bars_due, contract_verify_days, stale_chain_hours |
+| `present` | one row: now, today (in New York), current_session, bars_due, last_closed, contract_verify_days, stale_chain_hours |
 | `accepted_bars` | rule, symbol, session, bar_size, close: bars a person accepted |
 """
 
@@ -25,7 +26,7 @@ import pyarrow as pa
 
 from trading_assets.repositories.schemas import DATASETS as LAKE
 from trading_assets.repositories.schemas import INSTANT
-from trading_assets.sessions import SessionCalendar, calendar
+from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
 from trading_assets.settings import Settings
 from trading_assets.universe import INDEX_EXCHANGES, Universe
 from trading_assets.validation.reviews import Reviews
@@ -77,7 +78,9 @@ def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope)
     for name in LAKE:
         # The views of the lake are hidden by temporary ones of the same name: rules are written over plain names.
         newest = f"(symbol, session) in (select (symbol, max(session)) from memory.main.{name} where {where} group by symbol)"
-        view = f"select * from memory.main.{name} where {where}"
+        written = f"select * from memory.main.{name} where {where}"
+        view = f"{written} and symbol is not null and session is not null"
+        connection.execute(f"create or replace temp view written_{name} as {written}")
         connection.execute(f"create or replace temp view all_{name} as {view}")
         within = newest if name in scope.newest_only else _between(first, scope.last)
         connection.execute(f"create or replace temp view {name} as {view} and {within}")
@@ -120,6 +123,7 @@ def _present(settings: Settings, xnys: SessionCalendar, now: datetime) -> dict[s
     due = xnys.last_closed(now - timedelta(minutes=settings.bars_delay_minutes) - GRACE)
     return {
         "now": pa.array([now], INSTANT),
+        "today": pa.array([now.astimezone(NEW_YORK).date()], pa.date32()),
         "current_session": pa.array([xnys.current(now)], pa.date32()),
         "last_closed": pa.array([xnys.last_closed(now)], pa.date32()),
         "bars_due": pa.array([due], pa.date32()),

@@ -17,7 +17,7 @@ from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_CHAINS
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
-from trading_assets.validation import Finding, Findings, Severity
+from trading_assets.validation import NAMELESS, Finding, Findings, Severity
 from trading_assets.validation.rules import RULES
 from trading_assets_tests.repositories.frames import bar, chain_row, contract_row, covered, table
 
@@ -137,6 +137,16 @@ def test_findings_of_errors_are_told_by_symbol_and_warnings_are_not(settings: Se
     assert trouble.reason == f"{rule.dataset} breaks the rule {rule.name} with 4 rows in 2 sessions from 2015-12-21 to 2015-12-22."
     findings.replace(ran, [], symbols=None, first=None, last=None, now=BEFORE_XMAS)
     assert watch.integrity(settings, ["AAPL", "IBM"]) == []
+
+
+def test_rows_without_a_symbol_are_told(settings: Settings) -> None:
+    rule = next(rule for rule in RULES if rule.name == "bar_named")
+    found = [Finding(rule.name, rule.dataset, rule.severity, NAMELESS, DAYS[0], 3, {}, BEFORE_XMAS)]
+    Findings(settings.state_url).replace([(rule, 10, 3)], found, symbols=None, first=None, last=None, now=BEFORE_XMAS)
+    (trouble,) = watch.integrity(settings, ["AAPL"])
+    assert trouble.key == (AlertType.DATA_INTEGRITY_FAILURE, "(no symbol)")
+    assert trouble.reason == "equity_bars breaks the rule bar_named with 3 rows in session 2015-12-21."
+    assert "`trading-assets validate`" in trouble.advice
 
 
 def test_what_other_alerts_say_is_told_by_them_alone(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trading_assets.validation.rule import Rule, Severity
+from trading_assets.validation.rules.names import named
 
 EXCHANGES = ("SMART", "CBOE", "NASDAQ", "RUSSELL", "NYSE", "ARCA", "AMEX", "BATS", "IEX", "ISLAND", "PSE", "CME")
 """Exchanges that US stocks, ETFs and indices are routed to (`universe.INDEX_EXCHANGES`; the broker's listing exchanges of US stocks)."""
@@ -10,6 +11,7 @@ EXCHANGES = ("SMART", "CBOE", "NASDAQ", "RUSSELL", "NYSE", "ARCA", "AMEX", "BATS
 _EXCHANGES = ", ".join(f"'{name}'" for name in EXCHANGES)
 
 RULES = (
+    named("contract_named", "contracts"),
     Rule(
         "contract_present",
         "contracts",

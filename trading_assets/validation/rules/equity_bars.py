@@ -7,6 +7,7 @@ is plain files that any program can write.
 from __future__ import annotations
 
 from trading_assets.validation.rule import Rule, Severity
+from trading_assets.validation.rules.names import named
 
 SPIKE_BARS = 60
 """Bars before (a quarter of a year) whose average move is the series' own measure."""
@@ -43,13 +44,14 @@ VOLUME_TOLERANCE = 0.021
 _FACTORS = ", ".join(f"{factor}, {1 / factor!r}" for factor in SPLIT_FACTORS)
 
 RULES = (
+    named("bar_named", "equity_bars"),
     Rule(
         "prices_consistent",
         "equity_bars",
         Severity.ERROR,
         why="A bar whose high is below its open, close or low never happened.",
         remedy="Collect the symbol's bars again with --refresh; the old row moves to the revisions.",
-        holds="high >= open and high >= close and high >= low and low <= open and low <= close and isfinite(high) and isfinite(low)",
+        holds="high >= open and high >= close and high >= low and low <= open and low <= close and isfinite(open + high + low + close)",
         shows=("bar_size", "start", "open", "high", "low", "close"),
         blocks=True,
     ),
@@ -91,13 +93,19 @@ RULES = (
         Severity.ERROR,
         why="A hole in the series breaks every return and average over it.",
         remedy="Run trading-assets update SYMBOL, or backfill the sessions.",
+        # What coverage recorded belongs to the series, so that bars which were deleted, the first or all of them, are missed.
         rows="""with kept as (select distinct symbol, bar_size, session from equity_bars),
-                     series as (
+                     known as (
                          select symbol, bar_size, min(session) as first, max(session) as last from all_equity_bars group by symbol, bar_size
+                         union all
+                         select symbol, bar_size, min(session) as first, max(session) as last from all_coverage
+                         where dataset = 'equity_bars' and con_id = 0 group by symbol, bar_size),
+                     series as (
+                         select symbol, bar_size, min(first) as first, max(last) as last from known group by symbol, bar_size
                          union all by name
                          select a.symbol, z.bar_size, (select bars_due from present) as first, null as last
                          from active_symbols a cross join equity_bar_sizes z
-                         where not exists (from all_equity_bars b where b.symbol = a.symbol and b.bar_size = z.bar_size))
+                         where not exists (from known b where b.symbol = a.symbol and b.bar_size = z.bar_size))
                 select s.symbol, s.bar_size, k.session, kept.session is not null as stored, c.condition, c.reason
                 from series s join session_calendar k on k.session >= s.first and k.session <= (
                     case when s.symbol in (select symbol from active_symbols) and s.bar_size in (select bar_size from equity_bar_sizes)
@@ -112,10 +120,10 @@ RULES = (
         "volume_present",
         "equity_bars",
         Severity.WARN,
-        why="A session of a listed share without volume was halted, or its volume is lost.",
+        why="A session of a listed share without volume was halted, or its volume is lost; a volume below zero or without end never was.",
         remedy="Compare with another source; collect the session again with --refresh.",
-        rows="select * from equity_bars where bar_size = '1 day' and symbol not in (select symbol from index_symbols)",
-        holds="volume > 0 and isfinite(volume)",
+        rows="select *, bar_size = '1 day' and symbol not in (select symbol from index_symbols) as trades from equity_bars",
+        holds="volume >= 0 and isfinite(volume) and (volume > 0 or not trades)",
         shows=("bar_size", "close", "volume"),
     ),
     Rule(
@@ -126,14 +134,15 @@ RULES = (
         remedy="Look at it: trading-assets review list, then accept (it is real) or reject (it is withdrawn and asked for again).",
         rows=f"""with steps as (
                      select symbol, session, bar_size, high, low, close, lag(close) over (partition by symbol order by session) as previous
-                     from equity_bars where bar_size = '1 day' and low > 0 and close > 0),
+                     from equity_bars where bar_size = '1 day' and low > 0 and close > 0 and isfinite(high) and isfinite(low) and isfinite(close)),
                  moves as (
                      select symbol, session, bar_size, previous, close, abs(ln(close / previous)) as change,
                             greatest(abs(ln(close / previous)), ln(high / greatest(previous, close)), ln(least(previous, close) / low)) as move
                      from steps where previous is not null),
                  measured as (
-                     select *, avg(change) over before as average, count(change) over before as history
-                     from moves window before as (partition by symbol order by session rows between {SPIKE_BARS} preceding and 1 preceding))
+                     select *, avg(change) over (partition by symbol order by session rows between {SPIKE_BARS} preceding and 1 preceding) as average,
+                            row_number() over (partition by symbol order by session) - 1 as history
+                     from moves)
                  select m.*, a.rule is not null as accepted from measured m
                  left join accepted_bars a on a.rule = 'spike' and a.symbol = m.symbol and a.session = m.session
                                           and a.bar_size = m.bar_size and a.close = m.close
@@ -150,7 +159,7 @@ RULES = (
         remedy="Run trading-assets update SYMBOL --refresh over the whole history: it is read again on one basis.",
         rows=f"""select symbol, session, previous, open, close, volume, usual,
                        list_filter([{_FACTORS}], lambda f: abs(previous / open / f - 1) <= {SPLIT_TOLERANCE}
-                                   and (usual is null or usual = 0 or volume is null
+                                   and (coalesce(usual = 0 or not isfinite(usual) or not isfinite(volume), true)
                                         or volume between usual * f / {SPLIT_VOLUME} and usual * f * {SPLIT_VOLUME}))
                        as factors, high / low - 1 as width
                 from (select symbol, session, open, high, low, close, volume,
@@ -158,7 +167,7 @@ RULES = (
                              lag(volume) over (partition by symbol order by session) as usual
                       from equity_bars where bar_size = '1 day' and low > 0 and open > 0)
                 where previous > 0 and (previous / open > 1.4 or previous / open < 0.7)""",
-        holds=f"len(factors) = 0 or width > {SPLIT_RANGE}",
+        holds=f"len(factors) = 0 or (width > {SPLIT_RANGE} and isfinite(width))",
         shows=("previous", "open", "close", "factors"),
     ),
     Rule(
@@ -174,7 +183,8 @@ RULES = (
                              arg_max(b.close, b.start) as close, sum(b.volume) as volume
                       from equity_bars b where b.bar_size <> '1 day' group by b.symbol, b.session, b.bar_size) i
                   on i.symbol = d.symbol and i.session = d.session""",
-        holds=f"""abs(open - open_inside) <= greatest(0.05, {CLOSE_TOLERANCE} * open)
+        holds=f"""isfinite(open + open_inside + high + high_inside + low + low_inside + close + close_inside + volume + volume_inside)
+                  and abs(open - open_inside) <= greatest(0.05, {CLOSE_TOLERANCE} * open)
                   and abs(close - close_inside) <= greatest(0.05, {CLOSE_TOLERANCE} * close)
                   and high_inside <= high * (1 + {CLOSE_TOLERANCE}) + 0.05 and low_inside >= low * (1 - {CLOSE_TOLERANCE}) - 0.05
                   and abs(volume - volume_inside) <= {VOLUME_TOLERANCE} * greatest(volume, volume_inside)""",

@@ -8,6 +8,7 @@ rates and a split between the two series move them without an error of anybody.
 from __future__ import annotations
 
 from trading_assets.validation.rule import Rule, Severity
+from trading_assets.validation.rules.names import named
 
 CARRY = 0.06
 """Yearly rate (1.00 = 100 %) up to which rates and dividends may move a European option below its intrinsic value, or a pair off parity."""
@@ -23,6 +24,7 @@ _SPOT = """join (select symbol, session, high as spot_high, low as spot_low, clo
                  on e.symbol = b.symbol and e.session = b.session"""
 
 RULES = (
+    named("option_bar_named", "option_bars"),
     Rule(
         "prerequisites_held",
         "option_bars",
@@ -32,7 +34,8 @@ RULES = (
         rows="""select b.symbol, max(b.session) as session, b.symbol in (select symbol from all_contracts) as contract,
                        b.symbol in (select symbol from all_option_chains where selected) as chain,
                        b.symbol in (select symbol from all_equity_bars) or b.symbol in (
-                           select symbol from all_coverage where dataset = 'equity_bars' and condition in ('complete', 'no_trades')) as equity
+                           select symbol from all_coverage where dataset = 'equity_bars' and con_id = 0 group by symbol
+                           having bool_or(condition = 'no_trades') and not bool_or(condition = 'complete')) as equity
                 from option_bars b group by b.symbol""",
         holds="contract and chain and equity",
         shows=("contract", "chain", "equity"),
@@ -41,13 +44,17 @@ RULES = (
         "contract_in_a_chain",
         "option_bars",
         Severity.ERROR,
-        why="A bar of a contract that no chain lists has terms nobody can check.",
+        why="A bar of a contract that no chain lists, or with another expiry, strike or right than every chain says, has terms nobody can check.",
         remedy="Collect the chain of the symbol; remove bars that another program wrote.",
-        rows="""select symbol, con_id, max(session) as session, any_value(local_symbol) as local_symbol, count(*) as bars,
-                       con_id in (select con_id from all_option_chains) as listed
-                from option_bars group by symbol, con_id""",
-        holds="listed",
-        shows=("con_id", "local_symbol", "bars"),
+        # A corporate action changes the strike of a contract: the terms of any of its chains will do.
+        rows="""with terms as (select distinct symbol, con_id, expiry, strike, "right" from all_option_chains)
+                select b.symbol, b.con_id, max(b.session) as session, any_value(b.local_symbol) as local_symbol, count(*) as bars,
+                       b.con_id in (select con_id from terms) as listed, count(*) filter (where t.con_id is null) as unlisted
+                from option_bars b left join terms t
+                  on t.symbol = b.symbol and t.con_id = b.con_id and t.expiry = b.expiry and t.strike = b.strike and t."right" = b."right"
+                group by b.symbol, b.con_id""",
+        holds="unlisted = 0",
+        shows=("con_id", "local_symbol", "listed", "bars", "unlisted"),
     ),
     Rule(
         "bar_inside_life",
@@ -62,10 +69,11 @@ RULES = (
         "option_prices_consistent",
         "option_bars",
         Severity.ERROR,
-        why="A bar whose high is below its open, close or low, or with a price of zero or below, never happened.",
+        why="A bar whose high is below its open, close or low, with a price of zero or below, or with a volume below zero, never happened.",
         remedy="Collect the contract's bars again with --refresh.",
-        holds="high >= open and high >= close and high >= low and low <= open and low <= close and low > 0 and isfinite(high) and isfinite(low)",
-        shows=("con_id", "local_symbol", "bar_size", "open", "high", "low", "close"),
+        holds="""high >= open and high >= close and high >= low and low <= open and low <= close and low > 0 and volume >= 0
+                 and isfinite(open + high + low + close + volume)""",
+        shows=("con_id", "local_symbol", "bar_size", "open", "high", "low", "close", "volume"),
     ),
     Rule(
         "no_doubled_option_bar",
@@ -97,7 +105,8 @@ RULES = (
         rows=f"""select b.symbol, b.session, b.con_id, b.local_symbol, b.close, b.strike, b.expiry, e.spot,
                         case b."right" when 'C' then e.spot_low - b.strike else b.strike - e.spot_high end as intrinsic
                  from option_bars b {_SPOT} where b.bar_size = '1 day' and b.volume > 0""",
-        holds=f"close >= intrinsic - greatest(0.05, {PRICE_TOLERANCE} * spot) - {CARRY} * greatest(spot, strike) * {_LIFE}",
+        holds=f"""isfinite(close + intrinsic + spot)
+                  and close >= intrinsic - greatest(0.05, {PRICE_TOLERANCE} * spot) - {CARRY} * greatest(spot, strike) * {_LIFE}""",
         shows=("con_id", "local_symbol", "close", "intrinsic", "spot"),
     ),
     Rule(
@@ -112,7 +121,8 @@ RULES = (
                  join option_bars p on p.symbol = b.symbol and p.session = b.session and p.bar_size = '1 day' and p."right" = 'P'
                    and p.trading_class = b.trading_class and p.expiry = b.expiry and p.strike = b.strike and p.volume >= {LIQUID}
                  {_SPOT} where b.bar_size = '1 day' and b."right" = 'C' and b.volume >= {LIQUID}""",
-        holds=f"abs(call - put - (spot - strike)) <= width + {PRICE_TOLERANCE} * spot + {CARRY} * greatest(spot, strike) * {_LIFE}",
+        holds=f"""isfinite(call + put + spot + strike + width)
+                  and abs(call - put - (spot - strike)) <= width + {PRICE_TOLERANCE} * spot + {CARRY} * greatest(spot, strike) * {_LIFE}""",
         shows=("trading_class", "expiry", "strike", "call", "put", "spot"),
     ),
     Rule(
@@ -130,7 +140,7 @@ RULES = (
                      wanted as (
                          select o.symbol, o.con_id, o.local_symbol, o.last_trade, a.session
                          from answering a join option_chains o on o.symbol = a.symbol and o.session = a.snapshot
-                         where o.selected and strftime(a.session, '%Y%m%d') <= o.last_trade and o.expiry <= (select last_closed from present))
+                         where o.selected and strftime(a.session, '%Y%m%d') <= o.last_trade and o.expiry < (select today from present))
                 select w.symbol, w.con_id, any_value(w.local_symbol) as local_symbol, max(w.session) as session,
                        count(distinct w.session) as sessions,
                        count(distinct w.session) filter (where c.session is null) as unknown,

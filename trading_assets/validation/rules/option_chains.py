@@ -7,6 +7,7 @@ compute: null passes where that is so.
 from __future__ import annotations
 
 from trading_assets.validation.rule import Rule, Severity
+from trading_assets.validation.rules.names import named
 
 TOGETHER_MINUTES = 60
 """Quotes of one symbol's snapshot lie within this (minutes): at 95 lines and 11 s a quote an hour is 30,000 quotes, more is an interruption."""
@@ -43,6 +44,7 @@ _PREVIOUS = """snapshots as (select distinct symbol, session from option_chains)
                steps as (select symbol, session, lag(session) over (partition by symbol order by session) as previous from snapshots)"""
 
 RULES = (
+    named("listing_named", "option_chains"),
     Rule(
         "chain_current",
         "option_chains",
@@ -83,12 +85,13 @@ RULES = (
         "both_rights",
         "option_chains",
         Severity.ERROR,
-        why="Calls and puts are listed together: an expiry with one of them only is half a listing.",
+        why="Calls and puts are listed together: an expiry with one of them only is half a listing, and there is no third right.",
         remedy="Run trading-assets update SYMBOL --refresh: the expiry is listed again.",
-        rows="""select symbol, session, expiry, count(*) filter (where "right" = 'C') as calls, count(*) filter (where "right" = 'P') as puts
+        rows="""select symbol, session, expiry, count(*) as contracts,
+                       count(*) filter (where "right" = 'C') as calls, count(*) filter (where "right" = 'P') as puts
                 from option_chains group by symbol, session, expiry""",
-        holds="calls > 0 and puts > 0",
-        shows=("expiry", "calls", "puts"),
+        holds="calls > 0 and puts > 0 and calls + puts = contracts",
+        shows=("expiry", "contracts", "calls", "puts"),
     ),
     Rule(
         "expiry_not_before_session",
@@ -109,7 +112,7 @@ RULES = (
         rows="""select symbol, session, expiry, min(strike) as lowest, max(strike) as highest, any_value(spot) as spot from option_chains
                 join (select symbol, session, median(underlying_price) as spot from option_chains group by symbol, session) using (symbol, session)
                 group by symbol, session, expiry""",
-        holds="lowest <= spot and spot <= highest",
+        holds="lowest > 0 and isfinite(lowest) and isfinite(highest) and lowest <= spot and spot <= highest",
         null_passes=True,  # a chain without a single quote has no price; that quotes lack is said by coverage
         shows=("expiry", "lowest", "highest", "spot"),
     ),
@@ -129,10 +132,11 @@ RULES = (
         "bid_not_above_ask",
         "option_chains",
         Severity.ERROR,
-        why="A crossed quote is no quote: bid and ask are of different moments or of different contracts.",
+        why="A crossed quote is no quote: bid and ask are of different moments or of different contracts. Nobody quotes below zero or without end.",
         remedy="Quote the session again with trading-assets update SYMBOL --refresh while the market is open; leave the row out of research.",
-        rows="select * from option_chains where bid is not null and ask is not null",
-        holds="bid <= ask and isfinite(bid) and isfinite(ask)",
+        rows="select * from option_chains where bid is not null or ask is not null",
+        holds="bid >= 0 and ask >= 0 and isfinite(bid) and isfinite(ask) and bid <= ask",
+        null_passes=True,  # nobody bids, or nobody asks; the other side is looked at all the same
         shows=("local_symbol", "bid", "ask"),
     ),
     Rule(
@@ -163,7 +167,8 @@ RULES = (
         why="A volatility of zero or below, or of a thousand percent, is a value the model failed to compute.",
         remedy="Leave the value out, or compute it from bid and ask.",
         rows="select * from option_chains where implied_volatility is not null",
-        holds=f"implied_volatility > 0 and (implied_volatility <= {LARGEST_VOLATILITY} or expiry - session < {VOLATILITY_DAYS})",
+        holds=f"""implied_volatility > 0 and isfinite(implied_volatility)
+                  and (implied_volatility <= {LARGEST_VOLATILITY} or expiry - session < {VOLATILITY_DAYS})""",
         shows=("local_symbol", "implied_volatility"),
     ),
     Rule(
@@ -173,8 +178,8 @@ RULES = (
         why="A call's delta lies between 0 and 1, a put's between -1 and 0; anything else is a wrong sign or a wrong row.",
         remedy="Leave the greeks of the row out; tell the data from the broker's by its request_id.",
         rows="select * from option_chains where delta is not null",
-        holds=f"""case "right" when 'C' then delta between -{DELTA_TOLERANCE} and 1 + {DELTA_TOLERANCE}
-                  else delta between -1 - {DELTA_TOLERANCE} and {DELTA_TOLERANCE} end""",
+        holds=f"""isfinite(delta) and case "right" when 'C' then delta between -{DELTA_TOLERANCE} and 1 + {DELTA_TOLERANCE}
+                  when 'P' then delta between -1 - {DELTA_TOLERANCE} and {DELTA_TOLERANCE} end""",
         shows=("local_symbol", "right", "delta"),
     ),
     Rule(
@@ -183,7 +188,8 @@ RULES = (
         Severity.WARN,
         why="Open interest comes with the quote once a day; a snapshot without it lost its subscription's generic ticks.",
         remedy="Check the option market-data subscription (OPRA) of the account.",
-        rows="""select symbol, session, count(*) as quoted, count(open_interest) as with_open_interest
+        rows="""select symbol, session, count(*) as quoted,
+                       count(*) filter (where open_interest >= 0 and isfinite(open_interest)) as with_open_interest
                 from option_chains where quote_outcome = 'complete' group by symbol, session""",
         holds=f"with_open_interest >= {OPEN_INTEREST_SHARE} * quoted",
         shows=("quoted", "with_open_interest"),
