@@ -239,6 +239,7 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("put_call_parity", "no number", change(OPTION_BARS.name, {"con_id": PUT, "session": YESTERDAY}, close=NAN)),
     ("put_call_parity", "put", change(OPTION_BARS.name, {"con_id": PUT, "session": YESTERDAY}, close=9.0)),
     ("complete_to_last_day", "unknown", drop(COVERAGE.name, lambda row: row["con_id"] == EXPIRED and row["session"] == YESTERDAY)),
+    ("complete_to_last_day", "its bar is gone", drop(OPTION_BARS.name, lambda row: row["con_id"] == EXPIRED and row["session"] == YESTERDAY)),
     *(
         ("complete_to_last_day", str(condition), change(COVERAGE.name, LAST_QUOTE, condition=str(condition)))
         for condition in Condition

@@ -71,7 +71,8 @@ def world() -> World:
                 rows[OPTION_CHAINS.name].append(_quoted(day, terms))
                 if day < TODAY:
                     price = value(day, terms["strike"], terms["right"])
-                    rows[OPTION_BARS.name].append({**option_bar(day, price, **terms), "symbol": symbol, "high": price + 0.5, "low": price - 0.5})
+                    one = {**option_bar(day, price, **terms), "symbol": symbol, "high": price + 0.5, "low": price - 0.5}
+                    rows[OPTION_BARS.name] += [one, {**one, "bar_size": "8 hours"}]
                     rows[COVERAGE.name].append(covered(day, symbol=symbol, dataset="option_bars", bar_size="8 hours", con_id=terms["con_id"]))
     return rows
 

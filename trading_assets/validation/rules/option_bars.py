@@ -140,14 +140,17 @@ RULES = (
                      wanted as (
                          select o.symbol, o.con_id, o.local_symbol, o.last_trade, a.session
                          from answering a join option_chains o on o.symbol = a.symbol and o.session = a.snapshot
-                         where o.selected and strftime(a.session, '%Y%m%d') <= o.last_trade and o.expiry < (select today from present))
+                         where o.selected and strftime(a.session, '%Y%m%d') <= o.last_trade and o.expiry < (select today from present)),
+                     kept as (select distinct con_id, session from option_bars where bar_size = '8 hours')
                 select w.symbol, w.con_id, any_value(w.local_symbol) as local_symbol, max(w.session) as session,
                        count(distinct w.session) as sessions,
                        count(distinct w.session) filter (where c.session is null) as unknown,
-                       count(distinct w.session) filter (where c.condition not in ('complete', 'no_trades')) as lost
+                       count(distinct w.session) filter (
+                           where c.condition <> 'no_trades' and (c.condition <> 'complete' or b.session is null)) as lost
                 from wanted w
                 left join coverage c on c.dataset = 'option_bars' and c.bar_size = '8 hours'
                                     and c.symbol = w.symbol and c.con_id = w.con_id and c.session = w.session
+                left join kept b on b.con_id = w.con_id and b.session = w.session
                 group by w.symbol, w.con_id""",
         holds="unknown = 0 and lost = 0",
         shows=("con_id", "local_symbol", "sessions", "unknown", "lost"),
