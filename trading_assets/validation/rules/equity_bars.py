@@ -94,8 +94,7 @@ RULES = (
         why="A hole in the series breaks every return and average over it.",
         remedy="Run trading-assets update SYMBOL, or backfill the sessions.",
         # What coverage recorded belongs to the series, so that bars which were deleted, the first or all of them, are missed.
-        rows="""with kept as (select distinct symbol, bar_size, session from equity_bars),
-                     known as (
+        rows="""with known as (
                          select symbol, bar_size, min(session) as first, max(session) as last from all_equity_bars group by symbol, bar_size
                          union all
                          select symbol, bar_size, min(session) as first, max(session) as last from all_coverage
@@ -106,11 +105,11 @@ RULES = (
                          select a.symbol, z.bar_size, (select bars_due from present) as first, null as last
                          from active_symbols a cross join equity_bar_sizes z
                          where not exists (from known b where b.symbol = a.symbol and b.bar_size = z.bar_size))
-                select s.symbol, s.bar_size, k.session, kept.session is not null as stored, c.condition, c.reason
+                select s.symbol, s.bar_size, k.session, c.condition, c.reason,
+                       exists (from equity_bars b where b.symbol = s.symbol and b.bar_size = s.bar_size and b.session = k.session) as stored
                 from series s join session_calendar k on k.session >= s.first and k.session <= (
                     case when s.symbol in (select symbol from active_symbols) and s.bar_size in (select bar_size from equity_bar_sizes)
                          then greatest(s.last, (select bars_due from present)) else s.last end)
-                left join kept on kept.symbol = s.symbol and kept.bar_size = s.bar_size and kept.session = k.session
                 left join coverage c on c.dataset = 'equity_bars' and c.symbol = s.symbol and c.bar_size = s.bar_size
                                     and c.con_id = 0 and c.session = k.session and c.condition <> 'complete'""",
         holds="stored or condition is not null",
