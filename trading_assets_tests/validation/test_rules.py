@@ -223,6 +223,8 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("option_prices_consistent", "no number", change(OPTION_BARS.name, OPTION, open=NAN)),
     ("option_prices_consistent", "volume below zero", change(OPTION_BARS.name, OPTION, volume=-1.0)),
     ("option_prices_consistent", "volume no number", change(OPTION_BARS.name, OPTION, volume=NAN)),
+    ("daily_option_bar_agrees", "gone", drop(OPTION_BARS.name, lambda row: row["bar_size"] == "1 day" and row["con_id"] == CALL)),
+    ("daily_option_bar_agrees", "another close", change(OPTION_BARS.name, {**OPTION, "bar_size": "1 day"}, close=1.23)),
     ("no_doubled_option_bar", "twice", again(OPTION_BARS.name, {"con_id": CALL, "session": YESTERDAY})),
     (
         "option_bar_inside_session",

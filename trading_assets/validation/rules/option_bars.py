@@ -86,6 +86,21 @@ RULES = (
         shows=("con_id", "bar_size", "start", "bars"),
     ),
     Rule(
+        "daily_option_bar_agrees",
+        "option_bars",
+        Severity.ERROR,
+        why="The daily bar of an option is made from its bar of 8 hours; where it lacks or differs, a file was lost or changed.",
+        remedy="Run trading-assets backfill SYMBOL over the session: a daily bar that is gone is made again, without a request. "
+        "One that differs: collect the session again with --refresh.",
+        rows="""select w.*, d.open as daily_open, d.high as daily_high, d.low as daily_low, d.close as daily_close
+                from (select symbol, session, con_id, any_value(local_symbol) as local_symbol, arg_min(open, start) as open, max(high) as high,
+                             min(low) as low, arg_max(close, start) as close
+                      from option_bars where bar_size = '8 hours' group by symbol, session, con_id) w
+                left join (select * from option_bars where bar_size = '1 day') d using (symbol, session, con_id)""",
+        holds="open = daily_open and high = daily_high and low = daily_low and close = daily_close",
+        shows=("con_id", "local_symbol", "open", "daily_open", "close", "daily_close"),
+    ),
+    Rule(
         "option_bar_inside_session",
         "option_bars",
         Severity.ERROR,
