@@ -16,7 +16,7 @@ from trading_assets.broker.contact import last_contact
 from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.broker.state import connect_state
 from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
-from trading_assets.monitoring.gaps import SCHEDULE_GRACE, expiring_gaps, stale_chains
+from trading_assets.monitoring.gaps import due_session, expiring_gaps, stale_chains
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.repositories.catalog import UnreadableFile, query
 from trading_assets.repositories.conditions import ask_conditions
@@ -170,9 +170,7 @@ def missing_equity(settings: Settings, now: datetime, symbols: list[str]) -> lis
     A session counts when its scheduled collection is `SCHEDULE_GRACE` ago.
     """
     xnys = calendar()
-    closed = xnys.last_closed(now)
-    due_at = xnys.closes_at(closed) + timedelta(minutes=settings.bars_delay_minutes) + SCHEDULE_GRACE
-    last = closed if due_at <= now else xnys.previous(closed)
+    last = due_session(settings, xnys, now)
     first = xnys.previous(last, settings.check_window_sessions - 1)
     sql = """select symbol, count(distinct session) as sessions, min(session) as first, max(session) as last,
                     arg_max(condition, session) as condition, arg_max(reason, session) as reason, arg_max(broker_code, session) as code
