@@ -57,8 +57,8 @@ up: $(READY) ## Dagster UI and daemon (and a simulator where no TWS is configure
 test: $(READY) $(IB_ASYNC_READY) ## The whole test suite
 	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
-week: $(READY) ## Ten sessions with a running daemon and a clock of its own (a quarter of an hour; not part of `make test`)
-	@$(BIN)/python -m pytest -m world trading_assets_tests/world $(ARGS)
+week: $(READY) ## Ten sessions with a running daemon and a clock of its own (nine minutes; not part of `make test`)
+	@$(BIN)/python -m pytest -m world -s trading_assets_tests/world $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -22,6 +22,11 @@ _OF_REAL_TIME = frozenset({"grpc._channel", "grpc._server", "dagster._grpc.serve
 """Modules that measure by `time.time()` how long the other side keeps silent: deadlines of gRPC, heartbeats of code server and daemon."""
 
 
+_SCHEDULER = "dagster._scheduler.scheduler"
+_LOOK_SECONDS = 5.0
+"""The scheduler sleeps to the next full minute, by the machine's clock; it would sleep through most of a jump. It looks this often."""
+
+
 def _share(file: str) -> None:
     import _time_machine
     import time_machine
@@ -40,7 +45,7 @@ def _share(file: str) -> None:
 
 
 class _RealTime(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives the modules of `_OF_REAL_TIME`, once loaded, a `time` of the machine's clock."""
+    """Gives the modules of `_OF_REAL_TIME`, once loaded, a `time` of the machine's clock, and wakes the scheduler more often."""
 
     def __init__(self, real_time: object) -> None:
         self._time = types.ModuleType("time")
@@ -48,7 +53,7 @@ class _RealTime(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._loaders: dict[str, importlib.abc.Loader] = {}
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None) -> ModuleSpec | None:
-        if name not in _OF_REAL_TIME or name in self._loaders:
+        if name not in {*_OF_REAL_TIME, _SCHEDULER} or name in self._loaders:
             return None
         self._loaders[name] = importlib.abc.Loader()  # the search below comes back here
         spec = importlib.util.find_spec(name)
@@ -63,6 +68,9 @@ class _RealTime(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         import time
 
         self._loaders[module.__name__].exec_module(module)
+        if module.__name__ == _SCHEDULER:
+            vars(module)["SECONDS_IN_MINUTE"] = _LOOK_SECONDS
+            return
         vars(self._time).update(vars(time), time=self._real)
         vars(module)["time"] = self._time
 
