@@ -166,7 +166,7 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     week.move("2025-11-25T17:05")  # the bars have waited half an hour for the chain
     given_up(week, "snapshot")
     given_up(week, "backfill_bars")
-    assert "broker_unreachable" in {alert["alert_type"] for alert in week.command("alerts", "--json")}
+    week.until(lambda: {"broker_unreachable", "run_failed"} <= {alert["alert_type"] for alert in week.command("alerts", "--json")}, "its alerts")
 
     # Wednesday: it is back. Bars of the day before can be had, its chain cannot.
     simulator.start()
