@@ -14,6 +14,7 @@ import pyarrow.dataset as pads
 
 from trading_assets.assets.config import BarsConfig
 from trading_assets.assets.partitions import session_partitions, sessions_of
+from trading_assets.checks.rules import ROWS_SHOWN, evaluate_rules, rules_spec
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected, CollectionReport, ProblemKind
 from trading_assets.repositories.schemas import DATASETS
@@ -29,9 +30,6 @@ CODE_VERSION = "1"
 COMPLETE = "complete"
 """Name of the check that every asset emits itself."""
 
-ROWS_SHOWN = 50
-"""Rows of a table in metadata: enough to see what is wrong, small enough for the event log."""
-
 
 def asset_policy(dataset: str, *, group: str, kinds: Iterable[str]) -> dict[str, Any]:
     """Arguments of `dg.asset` that follow from the dataset."""
@@ -44,7 +42,10 @@ def asset_policy(dataset: str, *, group: str, kinds: Iterable[str]) -> dict[str,
         "backfill_policy": dg.BackfillPolicy.single_run(),
         "pool": IB_POOL,
         "io_manager_key": "io_manager",
-        "check_specs": [dg.AssetCheckSpec(COMPLETE, asset=dataset, description="Everything wanted that can be had is in the lake.")],
+        "check_specs": [
+            dg.AssetCheckSpec(COMPLETE, asset=dataset, description="Everything wanted that can be had is in the lake."),
+            rules_spec(dataset),
+        ],
         "metadata": {"dagster/column_schema": table_schema(dataset), "dagster/table_name": dataset},
     }
 
@@ -107,10 +108,11 @@ def _day(given: str | None, otherwise: date) -> date:
 
 
 def events(context: dg.AssetExecutionContext, lake: Archive, collected: Collected) -> Iterator[Any]:
-    """The output, the `complete` check, and a materialization for each session of the lookback outside the run's partitions."""
+    """The output, the checks `complete` and `rules`, and a materialization for each session of the lookback outside the run's partitions."""
     report = collected.report
     yield dg.Output(collected)
     yield complete_check(report, conditions_metadata(lake, report, picture=False))
+    yield evaluate_rules(context.run, lake.settings, report.dataset)
     for session in _lookback_to_mark(context, lake, collected):
         context.log_event(
             dg.AssetMaterialization(

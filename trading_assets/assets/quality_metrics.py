@@ -6,7 +6,6 @@ import dagster as dg
 
 from trading_assets.assets.policy import table_schema
 from trading_assets.monitoring.metrics import metric_history
-from trading_assets.monitoring.pictures import metrics_png
 from trading_assets.monitoring.quality import DataQualityMonitor
 from trading_assets.repositories.schemas import ALL_SYMBOLS
 from trading_assets.resources.archive import ArchiveResource
@@ -26,6 +25,8 @@ TROUBLES_SHOWN = 50
 )
 def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
     """How good the archive is, measured every hour: coverage, violations of the rules, what needs a person. Kept over time."""
+    from trading_assets.monitoring.pictures import metrics_png  # matplotlib: half a second for every process that loads the definitions
+
     monitor = DataQualityMonitor(archive.settings())
     report = monitor.generate_quality_report()
     monitor.log_quality_metrics(report)

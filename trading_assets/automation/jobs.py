@@ -7,12 +7,21 @@ import dagster as dg
 from pydantic import Field
 
 from trading_assets.assets.policy import COMPLETE
+from trading_assets.checks.rules import ALL_RULES
 from trading_assets.monitoring.agenda import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
 
-_COMPLETE = dg.AssetSelection.checks(*(dg.AssetCheckKey(dg.AssetKey(name), COMPLETE) for name in (*SNAPSHOTS, *BARS)))
-"""The checks that the assets emit themselves, while they collect."""
+
+def _own_checks(*assets: str) -> dg.AssetSelection:
+    """The checks that these assets emit themselves, while they collect."""
+    return dg.AssetSelection.checks(*(dg.AssetCheckKey(dg.AssetKey(name), check) for name in assets for check in (COMPLETE, ALL_RULES)))
+
+
+def _collecting(*assets: str) -> dg.AssetSelection:
+    """Assets to collect, with their own checks; the single rules are left to `quality_check`."""
+    return dg.AssetSelection.assets(*assets).without_checks() | _own_checks(*assets)
+
 
 _RETRIES = {"dagster/max_retries": "2"}
 """Runs that fail on a broken connection are started again by the daemon; answers that came are not asked for twice."""
@@ -30,7 +39,7 @@ def _config(lookback_days: int, *, add_to_universe: bool = False) -> dict[str, d
 
 setup_symbol = dg.define_asset_job(
     "setup_symbol",
-    selection=dg.AssetSelection.assets(*SNAPSHOTS, *BARS),
+    selection=_collecting(*SNAPSHOTS, *BARS),
     description="Collect new symbols from nothing: contracts, option chain, equity bars, option bars, in that order. Run it on the current session's "
     "partition with the symbols in each asset's config; `lookback_days` says how much history.",
     config=_config(SETUP_LOOKBACK_DAYS, add_to_universe=True),
@@ -40,7 +49,7 @@ setup_symbol = dg.define_asset_job(
 
 daily_update = dg.define_asset_job(
     "daily_update",
-    selection=dg.AssetSelection.assets(*SNAPSHOTS, *BARS),
+    selection=_collecting(*SNAPSHOTS, *BARS),
     description="The day's increment of every active symbol. Run it on the current session's partition after the close.",
     config=_config(UPDATE_LOOKBACK_DAYS),
     executor_def=dg.in_process_executor,
@@ -49,7 +58,7 @@ daily_update = dg.define_asset_job(
 
 snapshot = dg.define_asset_job(
     "snapshot",
-    selection=dg.AssetSelection.assets(*SNAPSHOTS),
+    selection=_collecting(*SNAPSHOTS),
     description="Contracts and option chains of the current session: what the broker tells only now.",
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
@@ -57,7 +66,7 @@ snapshot = dg.define_asset_job(
 
 backfill_bars = dg.define_asset_job(
     "backfill_bars",
-    selection=dg.AssetSelection.assets(*BARS),
+    selection=_collecting(*BARS),
     description="Equity and option bars of any range of sessions, in one run. Options can be had until they expire.",
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
@@ -65,7 +74,7 @@ backfill_bars = dg.define_asset_job(
 
 quality_check = dg.define_asset_job(
     "quality_check",
-    selection=dg.AssetSelection.assets("quality_metrics") | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS) - _COMPLETE,
+    selection=dg.AssetSelection.assets("quality_metrics") | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS) - _own_checks(*SNAPSHOTS, *BARS),
     description="All rules over the latest sessions as asset checks, and the quality metrics. Asks no broker.",
     executor_def=dg.in_process_executor,
     tags=_RETRIES,

@@ -1,8 +1,9 @@
-"""The rules of `trading_assets.validation` as asset checks: one check a rule, one step a dataset.
+"""The rules of `trading_assets.validation` as asset checks: one check `rules` a dataset where it is collected, and one a rule.
 
-In a run that collects, the checks look at the sessions the run worked on; run by themselves (the UI's "Execute", a job of
-checks alone) at the whole lake, in the hourly `quality_check` at its window. No check blocks the graph: what an ERROR blocks
-is the symbol it speaks of (`validation.blocked`), so that the other symbols go on.
+A run that collects evaluates all rules of a dataset as its check `rules`, in the step that wrote it and over the sessions of
+the run: 41 checks of their own would double the time of the run. The single checks stand beside it, each selectable: run by
+themselves (the UI's "Execute", a job of checks alone) they look at the whole lake, in the hourly `quality_check` at its window.
+No check blocks the graph: what an ERROR blocks is the symbol it speaks of (`validation.blocked`), so that the other symbols go on.
 """
 
 from collections.abc import Iterator
@@ -11,18 +12,70 @@ from typing import Any
 
 import dagster as dg
 
-from trading_assets.assets.policy import ROWS_SHOWN
 from trading_assets.monitoring.hours import QUALITY_CHECK
+from trading_assets.repositories.catalog import UnreadableFile
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.metadata import plain_table
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
-from trading_assets.validation import DATASETS, RULES, Rule, RuleResult, Scope, Severity, validate
+from trading_assets.validation import DATASETS, RULES, Rule, RuleResult, Scope, Severity, ValidationReport, validate
 
 _SEVERITY = {Severity.ERROR: dg.AssetCheckSeverity.ERROR, Severity.WARN: dg.AssetCheckSeverity.WARN}
 
+ALL_RULES = "rules"
+"""Name of the check that evaluates all rules of a dataset, in the runs that collect it."""
+
+ROWS_SHOWN = 50
+"""Rows of a table in metadata: enough to see what is wrong, small enough for the event log."""
+
 SYMBOLS_NAMED = 50
 """Symbols of a failing check that its metadata lists."""
+
+
+def rules_spec(dataset: str) -> dg.AssetCheckSpec:
+    """The check `rules` of a dataset, for the `check_specs` of its asset."""
+    count = sum(rule.dataset == dataset for rule in RULES)
+    return dg.AssetCheckSpec(
+        ALL_RULES,
+        asset=dataset,
+        description=f"All {count} rules of {dataset} over the sessions of the run: see docs/validation.md. Each is a check of its own, too.",
+    )
+
+
+def evaluate_rules(run: dg.DagsterRun, settings: Settings, dataset: str) -> dg.AssetCheckResult:
+    """The check `rules` of a dataset over the sessions of a run; the findings are recorded.
+
+    A file that cannot be read fails the check, not the run: the other datasets are still collected.
+    """
+    rules = [rule for rule in RULES if rule.dataset == dataset]
+    try:
+        report = validate(settings, scope_of(run, settings, dataset), rules=rules)
+    except UnreadableFile as error:
+        return dg.AssetCheckResult(check_name=ALL_RULES, passed=False, description=str(error))
+    return rules_result(report)
+
+
+def rules_result(report: ValidationReport) -> dg.AssetCheckResult:
+    """The answers of all rules of a dataset as one check: it passes when each holds, and is an ERROR when one of that severity fails.
+
+    Metadata: what was examined and failed by rule, and of each failing rule what its own check shows.
+    """
+    failing = report.failing()
+    metadata: dict[str, Any] = {
+        "scope": _scope_text(report.scope),
+        "rules": len(report.results),
+        "failing": len(failing),
+        "examined": dg.MetadataValue.json({result.rule.name: result.examined for result in report.results}),
+    }
+    for result in failing:
+        metadata |= {f"{result.rule.name}: {name}": value for name, value in _failure(result).items()}
+    return dg.AssetCheckResult(
+        check_name=ALL_RULES,
+        passed=not failing,
+        severity=dg.AssetCheckSeverity.ERROR if report.failing(Severity.ERROR) else dg.AssetCheckSeverity.WARN,
+        description=" ".join(result.sentence() for result in failing) or f"All {len(report.results)} rules hold.",
+        metadata=metadata,
+    )
 
 
 def _spec(rule: Rule) -> dg.AssetCheckSpec:
@@ -55,16 +108,8 @@ def _checks_of(dataset: str) -> dg.AssetChecksDefinition:
 
 def check_result(result: RuleResult, scope: Scope) -> dg.AssetCheckResult:
     """A rule's answer as Dagster shows it: counts, the first rows as a table, the symbols concerned."""
-    metadata: dict[str, Any] = {
-        "examined": result.examined,
-        "failed": result.failed,
-        "scope": f"{scope.first or 'the beginning'} to {scope.last or 'now'}",
-        "severity": str(result.rule.severity),
-    }
-    if not result.passed:
-        metadata["symbols"] = ", ".join(result.symbols[:SYMBOLS_NAMED])
-        metadata["first_rows"] = plain_table(result.rows.slice(0, ROWS_SHOWN))
-        metadata["what_to_do"] = result.rule.remedy
+    metadata: dict[str, Any] = {"examined": result.examined, "scope": _scope_text(scope)}
+    metadata |= {"failed": 0, "severity": str(result.rule.severity)} if result.passed else _failure(result)
     return dg.AssetCheckResult(
         asset_key=dg.AssetKey(result.rule.dataset),
         check_name=result.rule.name,
@@ -73,6 +118,20 @@ def check_result(result: RuleResult, scope: Scope) -> dg.AssetCheckResult:
         description=result.sentence(),
         metadata=metadata,
     )
+
+
+def _failure(result: RuleResult) -> dict[str, Any]:
+    return {
+        "failed": result.failed,
+        "severity": str(result.rule.severity),
+        "symbols": ", ".join(result.symbols[:SYMBOLS_NAMED]),
+        "first_rows": plain_table(result.rows.slice(0, ROWS_SHOWN)),
+        "what_to_do": result.rule.remedy,
+    }
+
+
+def _scope_text(scope: Scope) -> str:
+    return f"{scope.first or 'the beginning'} to {scope.last or 'now'}"
 
 
 def scope_of(run: dg.DagsterRun, settings: Settings, dataset: str) -> Scope:

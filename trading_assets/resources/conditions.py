@@ -24,7 +24,9 @@ def conditions_metadata(archive: Archive, report: CollectionReport, *, picture: 
     """`conditions` (sessions by condition, all symbols and bar sizes), and with `picture` the heat map `coverage` of more than one session."""
     if not report.sessions or not report.symbols:
         return {}
-    counts = _counts(archive, report)
+    if report.conditions is None:
+        report.conditions = _counts(archive, report)
+    counts = report.conditions
     if not counts:
         return {}
     metadata: dict[str, Any] = {"conditions": dg.MetadataValue.json(counts)}

@@ -45,7 +45,8 @@ def materialization_metadata(archive: Archive, collected: Collected, counts: Ups
         metadata["snapshots_used"] = dg.MetadataValue.json(dict(sorted(report.snapshots_used.items())[-60:]))
     if report.notes:
         metadata["notes"] = "\n".join(report.notes[:50])
-    metadata |= conditions_metadata(archive, report, picture=True)
+    # What changed nothing is not drawn again: matplotlib alone is half a second of a run that asks nothing.
+    metadata |= conditions_metadata(archive, report, picture=bool(report.planned or counts.inserted or counts.updated))
     if collected.table.num_rows:
         metadata["last_rows"] = plain_table(collected.table.slice(max(0, collected.table.num_rows - ROWS_SHOWN)))
         if len(report.sessions) > 1 and "close" in collected.table.column_names and collected.dataset.name == "equity_bars":
