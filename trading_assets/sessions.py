@@ -4,22 +4,20 @@ A *session* is one XNYS trading day, named by its exchange date. Here belongs ev
 instants into sessions and back. What does not belong here: what to collect for a session (`planning`)
 and Dagster's partitions (`assets.partitions`, built from `weekday_holidays`).
 
-Source of the calendar: the `exchange_calendars` library, calendar `XNYS`.
+Source of the calendar: the `exchange_calendars` library, calendar `XNYS` (see `trading_assets.stored_calendar`).
 """
 
 from __future__ import annotations
 
-import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
-NEW_YORK = ZoneInfo("America/New_York")
+from trading_assets.stored_calendar import NEW_YORK, library_sessions, stored_sessions
 
 FIRST_SESSION = date(1998, 1, 2)
 """The first session the platform can hold: the recorded market and the broker's daily bars of the large names begin in 1998."""
@@ -54,18 +52,8 @@ class SessionCalendar:
     """
 
     def __init__(self, first: date = FIRST_SESSION, last: date | None = None) -> None:
-        # Imported here: the library and pandas take over a second, and most commands need the calendar only when they work.
-        import exchange_calendars
-        from pandas.errors import Pandas4Warning
-
         end = last or (datetime.now(UTC).date() + CALENDAR_HORIZON)
-        with warnings.catch_warnings():
-            # The library itself uses what pandas 4 will change; its pin on pandas is its own affair.
-            warnings.simplefilter("ignore", Pandas4Warning)
-            xnys = exchange_calendars.get_calendar("XNYS", start=first, end=end)
-        self._sessions: list[date] = [stamp.date() for stamp in xnys.sessions]
-        self._opens: list[datetime] = [stamp.to_pydatetime().astimezone(UTC) for stamp in xnys.opens]
-        self._closes: list[datetime] = [stamp.to_pydatetime().astimezone(UTC) for stamp in xnys.closes]
+        self._sessions, self._opens, self._closes = stored_sessions(first, end) or library_sessions(first, end)
         self._index = {session: i for i, session in enumerate(self._sessions)}
 
     @property
@@ -195,7 +183,7 @@ def _calendar_until(last: date) -> SessionCalendar:
 
 
 def calendar() -> SessionCalendar:
-    """The calendar of this process. It is built once a year of the wall clock (about 0.2 s)."""
+    """The calendar of this process. It is built once a year of the wall clock."""
     today = datetime.now(UTC).date()
     return _calendar_until(date(today.year, 1, 1) + CALENDAR_HORIZON + timedelta(days=366))
 

@@ -30,6 +30,10 @@ CONFIG = "TRADING_ASSETS_CONFIG"
 """Environment variable that names the settings file, when it is not `trading_assets.toml` in the working directory."""
 
 
+DEFAULT_TWS_PORT = 7497
+"""TWS with a paper account: the safe one of the broker's four usual ports."""
+
+
 class BrokerKind(StrEnum):
     """Which broker the platform talks to."""
 
@@ -267,4 +271,4 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-__all__ = ["SECRETS", "BrokerKind", "Clock", "Selection", "Settings", "system_clock", "traceback_wanted", "wrong_value"]
+__all__ = ["DEFAULT_TWS_PORT", "SECRETS", "BrokerKind", "Clock", "Selection", "Settings", "system_clock", "traceback_wanted", "wrong_value"]

@@ -262,7 +262,7 @@ def test_the_instance_of_a_data_folder_keeps_all_it_has_in_there(tmp_path: Path)
         assert instance.run_retries_max_retries == 0  # jobs say how often
         assert Path(instance.root_directory).is_relative_to(tmp_path)
     words = yaml.safe_load((tmp_path / "lake" / "dagster" / "dagster.yaml").read_text("utf-8"))
-    places = [words["storage"]["sqlite"], words["local_artifact_storage"]["config"], words["compute_logs"]["config"]]
+    places = [words["storage"]["custom"]["config"], words["local_artifact_storage"]["config"], words["compute_logs"]["config"]]
     assert all(Path(place["base_dir"]).is_relative_to(tmp_path / "lake" / "dagster") for place in places)
     assert "schedule" in words["retention"]
 

@@ -24,10 +24,7 @@ from trading_assets.broker.retries import Waits
 from trading_assets.broker.run import Counts, Run
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.sessions import Clock
-from trading_assets.settings import BrokerKind, Settings
-
-DEFAULT_TWS_PORT = 7497
-"""TWS with a paper account: the safe one of the broker's four usual ports."""
+from trading_assets.settings import DEFAULT_TWS_PORT, BrokerKind, Settings
 
 DATABASE_THREADS = 2
 """Threads for claims and pacing: a large claim must not delay the next message slot."""

@@ -1,16 +1,23 @@
-"""What Dagster tells of the data folder: runs in the queue, and each schedule's and sensor's last tick. For `status`; it only reads."""
+"""What Dagster tells of the data folder: runs in the queue, and each schedule's and sensor's last tick. For `status`; it only reads.
+
+Read from Dagster's SQLite files and not through Dagster, which costs more to import than all the rest of `status`. The tables
+and columns named here are Dagster's own; a test holds the answers against those of its API.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from trading_assets.monitoring.hours import SCHEDULES, SENSORS, next_due
+from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 REASON_LENGTH = 160
 """Characters of a skip reason or error that are shown."""
@@ -20,6 +27,13 @@ TICKING_DAEMONS = ("SCHEDULER", "SENSOR")
 
 DAEMON_SILENCE = timedelta(minutes=5)
 """Wall-clock time without a heartbeat after which a daemon counts as gone: it beats every 30 s, and one evaluation may take a minute."""
+
+
+BUSY_SECONDS = 5.0
+"""How long a reader waits for a writer of Dagster's databases."""
+
+RUN_STATES: Mapping[str, Sequence[str]] = {"queued": ("NOT_STARTED", "QUEUED"), "running": ("STARTING", "STARTED", "CANCELING")}
+"""Dagster's run statuses by what `status` calls them."""
 
 
 @dataclass
@@ -35,65 +49,70 @@ class Running:
 
 
 def running(settings: Settings) -> Running:
-    """The state of the instance under the data folder, which must exist."""
-    import dagster as dg
-
-    with dg.DagsterInstance.from_config(str(settings.data_dir / "dagster")) as instance:
-        schedules, beat = _schedules(instance, settings), _last_beat(instance)
-        return Running(_queue(instance), schedules, beat, [*_silent_daemon(beat, schedules), *_wrong(schedules)])
-
-
-def _queue(instance: dg.DagsterInstance) -> dict[str, int]:
-    import dagster as dg
-
-    queued = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED]
-    working = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-    return {
-        "queued": instance.get_runs_count(dg.RunsFilter(statuses=queued)),
-        "running": instance.get_runs_count(dg.RunsFilter(statuses=working)),
-    }
+    """The state of the Dagster instance under the data folder; empty where a database of it does not exist yet."""
+    home = settings.data_dir / "dagster"
+    try:
+        with closing(_open(home / "history" / "runs.db")) as runs:
+            queue, beat = _queue(runs), _last_beat(runs)
+        with closing(_open(home / "schedules" / "schedules.db")) as ticks:
+            schedules = _schedules(ticks, settings)
+    except sqlite3.Error as error:
+        return Running(
+            {}, [], wrong=[f"Dagster's databases under {home} cannot be read ({error}): see that no other program holds them, then look again."]
+        )
+    return Running(queue, schedules, beat, [*_silent_daemon(beat, schedules), *_wrong(schedules)])
 
 
-def _schedules(instance: dg.DagsterInstance, settings: Settings) -> list[dict[str, Any]]:
+def _open(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+
+
+def _queue(runs: sqlite3.Connection) -> dict[str, int]:
+    counts = dict(runs.execute("select status, count(*) from runs group by status").fetchall())
+    return {name: sum(counts.get(status, 0) for status in statuses) for name, statuses in RUN_STATES.items()}
+
+
+def _last_beat(runs: sqlite3.Connection) -> datetime | None:
+    marks = ", ".join("?" * len(TICKING_DAEMONS))
+    (last,) = runs.execute(f"select max(timestamp) from daemon_heartbeats where daemon_type in ({marks})", TICKING_DAEMONS).fetchone()
+    return datetime.fromisoformat(last).replace(tzinfo=UTC) if last is not None else None
+
+
+def _schedules(ticks: sqlite3.Connection, settings: Settings) -> list[dict[str, Any]]:
     """Schedules and sensors of the platform: switched on or off, the last tick with its result, and when the next is due."""
-    import dagster as dg
-
-    from trading_assets.definitions import defs
-    from trading_assets.monitoring.hours import next_due
-    from trading_assets.sessions import calendar
-
-    repository = defs.get_repository_def()
     due = next_due(settings, calendar(), settings.clock())
-    states = {state.instigator_name: state for state in instance.all_instigator_state()}
+    states = {_name(json.loads(body)): (selector, status) for selector, status, body in ticks.execute(_INSTIGATORS)}
     found = []
-    automations: list[tuple[str, Sequence[Any]]] = [("schedule", repository.schedule_defs), ("sensor", repository.sensor_defs)]
-    for kind, definitions in automations:
-        for definition in sorted(definitions, key=lambda one: one.name):
-            state = states.get(definition.name)
-            status = definition.default_status.value if state is None or state.status.value == "DECLARED_IN_CODE" else state.status.value
-            switch = "on" if status == dg.DefaultScheduleStatus.RUNNING.value else "off"
-            record = {"name": definition.name, "kind": kind, "status": switch, "next_due": due.get(definition.name)}
-            found.append({**record, **_last_tick(instance, state)})
+    for kind, names in (("schedule", SCHEDULES), ("sensor", SENSORS)):
+        for name in names:
+            selector, status = states.get(name, (None, "DECLARED_IN_CODE"))
+            record = {"name": name, "kind": kind, "status": "off" if status == "STOPPED" else "on", "next_due": due.get(name)}
+            found.append({**record, **_last_tick(ticks, selector)})
     return found
 
 
-def _last_tick(instance: dg.DagsterInstance, state: Any) -> dict[str, Any]:
-    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1) if state is not None else []
-    if not ticks:
+_INSTIGATORS = "select selector_id, status, instigator_body from instigators order by id"
+_LAST_TICK = "select tick_body from job_ticks where selector_id = ? order by timestamp desc, id desc limit 1"
+
+
+def _name(instigator: Mapping[str, Any]) -> str:
+    """The name of a schedule or sensor in Dagster's record of its state."""
+    origin = instigator["origin"]
+    return str(origin.get("instigator_name") or origin["job_name"])
+
+
+def _last_tick(ticks: sqlite3.Connection, selector: str | None) -> dict[str, Any]:
+    row = ticks.execute(_LAST_TICK, (selector,)).fetchone() if selector is not None else None
+    if row is None:
         return {"last_tick": None, "result": None, "reason": None, "runs": []}
-    tick = ticks[0]
-    reason = tick.error.message if tick.error is not None else tick.skip_reason
+    tick = json.loads(row[0])
+    reason = tick["error"]["message"] if tick["error"] else tick["skip_reason"]
     return {
-        "last_tick": datetime.fromtimestamp(tick.timestamp, UTC),
-        "result": tick.status.value.lower(),
+        "last_tick": datetime.fromtimestamp(tick["timestamp"], UTC),
+        "result": tick["status"]["__enum__"].rpartition(".")[2].lower(),
         "reason": " ".join(reason.split())[:REASON_LENGTH] if reason else None,
-        "runs": list(tick.run_ids),
+        "runs": list(tick["run_ids"]),
     }
-
-
-def _last_beat(instance: dg.DagsterInstance) -> datetime | None:
-    beats = [beat.timestamp for kind, beat in instance.get_daemon_heartbeats().items() if kind in TICKING_DAEMONS]
-    return datetime.fromtimestamp(max(beats), UTC) if beats else None
 
 
 def _silent_daemon(last: datetime | None, schedules: list[dict[str, Any]]) -> list[str]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
 
-from trading_assets.broker.broker import DEFAULT_TWS_PORT, Broker
+from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.requests import Request
@@ -22,7 +22,7 @@ from trading_assets.repositories.schemas import Dataset
 from trading_assets.repositories.store import UpsertCounts
 from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import SessionCalendar, calendar
-from trading_assets.settings import BrokerKind, Settings
+from trading_assets.settings import DEFAULT_TWS_PORT, BrokerKind, Settings
 from trading_assets.simulator.embedded import EmbeddedSimulator
 from trading_assets.universe import Universe
 

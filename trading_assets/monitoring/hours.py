@@ -15,6 +15,10 @@ DAILY_BARS = "daily_bars"
 LAST_CHANCE = "last_chance"
 QUALITY_CHECK = "quality_check"
 
+SCHEDULES = (DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE, QUALITY_CHECK)
+SENSORS = ("alerts", "gaps", "new_symbols", "stale_chains")
+"""Names of the platform's automations, in order."""
+
 
 def snapshot_at(settings: Settings, calendar: SessionCalendar, session: date) -> datetime:
     """When the session's contracts and chains are collected (UTC): shortly before its close, on half days too."""

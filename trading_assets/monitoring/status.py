@@ -18,18 +18,18 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from trading_assets.broker.breaker_store import DatabaseStore
-from trading_assets.broker.broker import DEFAULT_TWS_PORT
 from trading_assets.broker.contact import Contact, last_contact
 from trading_assets.broker.state import connect_state
 from trading_assets.monitoring.gaps import Gap, due_session, find_gaps, new_symbols, stale_chains
 from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
 from trading_assets.reliability import CircuitBreaker, Phase
-from trading_assets.repositories import LakeIdentity, ParquetStore, query
-from trading_assets.repositories.catalog import UnreadableFile
+from trading_assets.repositories.catalog import UnreadableFile, query
 from trading_assets.repositories.conditions import Scope, count_conditions
+from trading_assets.repositories.files import dataset_files
+from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.sessions import SessionCalendar, calendar
-from trading_assets.settings import BrokerKind, Settings
+from trading_assets.settings import DEFAULT_TWS_PORT, BrokerKind, Settings
 from trading_assets.universe import Universe
 
 PROBE_SECONDS = 2.0
@@ -114,8 +114,7 @@ def clock_before_lake(settings: Settings, now: datetime) -> str:
 
 def _lake(settings: Settings) -> dict[str, Any]:
     """Files, rows by dataset and the last write, from names and footers alone."""
-    store = ParquetStore(settings.data_dir)
-    files = {name: store.files(dataset) for name, dataset in DATASETS.items()}
+    files = {name: dataset_files(settings.data_dir, dataset) for name, dataset in DATASETS.items()}
     times = [path.stat().st_mtime for paths in files.values() for path in paths]
     return {
         "identity": LakeIdentity(settings.data_dir).read(),

@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trading_assets.broker.payloads import ParameterRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AM_SETTLED = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"})
 """Trading classes settled by the opening prices of the session after their last trading day. SPX is on record (limits.md);
@@ -94,6 +96,8 @@ def select_contracts(listing: pa.Table, spot: float | None, session: date, rules
 
     Raises `ValueError` when the rules need a price and none is known.
     """
+    import pandas as pd
+
     known = spot is not None and math.isfinite(spot) and spot > 0
     if listing.num_rows == 0:
         return set()

@@ -14,17 +14,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from trading_assets import __version__
 from trading_assets.repositories.schemas import SCHEMA_VERSION, Dataset
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
 
 ROW_GROUP_ROWS = 16_384
 """Rows a row group. Files are sorted by symbol, so a query for one symbol reads few groups; 500 symbols a year are 8
@@ -159,6 +161,8 @@ def read_file(path: Path, dataset: Dataset, columns: Sequence[str] | None = None
     The file is opened once and everything is read from that handle (a scan by path opens it again after the footer).
     Row groups that cannot hold a row of `where` are not read. A nullable column that an older file lacks is null.
     """
+    import pyarrow.dataset as pads  # brings pandas, which a command that only queries does without
+
     with pa.OSFile(str(path)) as source:
         fragment = pads.ParquetFileFormat().make_fragment(source)
         table = fragment.to_table(schema=dataset.schema, columns=list(columns) if columns is not None else None, filter=where)

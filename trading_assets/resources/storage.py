@@ -18,7 +18,6 @@ from dagster._config.config_schema import UserConfigSchema
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset, TimeWindowPartitionsSubset
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
@@ -52,7 +51,7 @@ class CompactSqliteStorage(DagsterSqliteStorage):
         self._event_log_storage = CompactEventLogStorage(_event_logs_directory(base_dir))
         self._schedule_storage = SqliteScheduleStorage.from_local(_schedule_directory(base_dir))
         self._inst_data = inst_data
-        DagsterStorage.__init__(self)
+        super(DagsterSqliteStorage, self).__init__()
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:

@@ -14,11 +14,9 @@ from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 import sqlalchemy as sa
 
 from trading_assets.broker.state import connect_state, metadata, read_transaction, write_transaction
-from trading_assets.repositories import CoverageRepository, ParquetStore
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, Condition
 from trading_assets.settings import Settings
 
@@ -112,6 +110,10 @@ class Reviews:
         rejecting again does the rest. Raises `NoReview`.
         """
         held = self._pending(symbol, session)
+        import pyarrow.dataset as pads
+
+        from trading_assets.repositories import CoverageRepository, ParquetStore
+
         store, now = ParquetStore(self._settings.data_dir), self._settings.clock()
         for review in held:
             bar = (pads.field("symbol") == symbol) & (pads.field("session") == pa.scalar(session)) & (pads.field("bar_size") == review.bar_size)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorType, ScheduleInstigatorData, TickData, TickStatus
+from dagster._core.utils import make_new_run_id
 from dagster._daemon.types import DaemonHeartbeat
 
 from trading_assets.cli.app import run
-from trading_assets.cli.running import DAEMON_SILENCE
+from trading_assets.cli.running import DAEMON_SILENCE, running
+from trading_assets.definitions import build_defs
+from trading_assets.monitoring.hours import SCHEDULES, SENSORS
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings, system_clock
 from trading_assets_tests.cli.conftest import Output, document
@@ -44,3 +50,41 @@ def test_a_daemon_is_missed_where_one_worked_and_is_silent(folder: Path, capsys:
     found = silent(capsys)
     assert bool(found) is named
     assert not named or "trading-assets up" in found[0]
+
+
+def test_the_names_are_those_of_the_definitions() -> None:
+    repository = build_defs().get_repository_def()
+    assert sorted(schedule.name for schedule in repository.schedule_defs) == list(SCHEDULES)
+    assert sorted(sensor.name for sensor in repository.sensor_defs) == list(SENSORS)
+    assert all(definition.default_status.value == "RUNNING" for definition in [*repository.schedule_defs, *repository.sensor_defs]), "on by default"
+
+
+def test_what_is_read_from_the_files_is_what_dagster_says(folder: Path) -> None:
+    """The tables are Dagster's own: with a version that moves them this fails, not `status`."""
+    settings = Settings()
+    with dagster_instance(settings) as instance:
+        every_hour = ScheduleInstigatorData("0 * * * *")
+        for name, kind, status, data in (
+            ("gaps", InstigatorType.SENSOR, "RUNNING", None),
+            ("daily_bars", InstigatorType.SCHEDULE, "STOPPED", every_hour),
+        ):
+            origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "all"), name)
+            instance.add_instigator_state(InstigatorState(origin, kind, InstigatorStatus(status), data))
+            told_by = {"selector_id": origin.get_selector().get_id()}
+            instance.create_tick(TickData(origin.get_id(), name, kind, TickStatus.SUCCESS, 100.0, run_ids=["one"], **told_by))
+            instance.create_tick(TickData(origin.get_id(), name, kind, TickStatus.SKIPPED, 200.0, skip_reason="Nothing\nis due.", **told_by))
+        for status in (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS):
+            instance.add_run(dg.DagsterRun(job_name="snapshot", run_id=make_new_run_id(), status=status))
+        instance.add_daemon_heartbeat(DaemonHeartbeat(1000.0, "SENSOR", "one", []))
+        found = running(settings)
+        told = {
+            state.instigator_name: instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
+            for state in instance.all_instigator_state()
+        }
+    assert found.queue == {"queued": 1, "running": 1}
+    assert found.daemon == datetime.fromtimestamp(1000, UTC)
+    rows = {row["name"]: row for row in found.schedules}
+    assert {name: rows[name]["status"] for name in ("gaps", "daily_bars", "alerts")} == {"gaps": "on", "daily_bars": "off", "alerts": "on"}
+    for name, (tick,) in told.items():
+        assert (rows[name]["last_tick"].timestamp(), rows[name]["result"]) == (tick.timestamp, tick.status.value.lower())
+        assert rows[name]["reason"] == "Nothing is due."

@@ -1,0 +1,87 @@
+"""Dagster's history without the copies of the calendar: small, complete, and a continuation of what Dagster's own storage wrote."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from trading_assets.assets.partitions import session_partitions
+from trading_assets.resources.instance import dagster_instance
+from trading_assets.resources.storage import CompactEventLogStorage
+from trading_assets.settings import Settings
+
+LARGEST_PLANNED = 2_000
+"""Bytes of a planned check: the calendar alone is 28,000."""
+
+
+@dg.asset(
+    partitions_def=session_partitions(),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=[dg.AssetCheckSpec("whole", asset="bars"), dg.AssetCheckSpec("by_session", asset="bars", partitions_def=session_partitions())],
+)
+def bars() -> dg.MaterializeResult:
+    passed = [dg.AssetCheckResult(check_name=name, passed=True) for name in ("whole", "by_session")]
+    return dg.MaterializeResult(check_results=passed)
+
+
+JOB = dg.Definitions(assets=[bars], jobs=[dg.define_asset_job("collect", executor_def=dg.in_process_executor)]).resolve_job_def("collect")
+
+ONE = {"dagster/partition": "2015-11-27"}
+RANGE = {"dagster/asset_partition_range_start": "2015-11-23", "dagster/asset_partition_range_end": "2015-11-27"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "lake", now=datetime(2015, 12, 1, 22, tzinfo=UTC))
+
+
+def planned(home: Path) -> list[str]:
+    found = []
+    for file in (home / "history" / "runs").glob("*.db"):
+        with closing(sqlite3.connect(file)) as database:
+            found += [row[0] for row in database.execute("select event from event_logs where dagster_event_type = 'ASSET_CHECK_EVALUATION_PLANNED'")]
+    return found
+
+
+@pytest.mark.parametrize(("tags", "sessions"), [(ONE, ["2015-11-27"]), (RANGE, ["2015-11-23", "2015-11-24", "2015-11-25", "2015-11-27"])])
+def test_a_run_keeps_the_keys_of_its_partitions_and_not_the_calendar(settings: Settings, tags: dict[str, str], sessions: list[str]) -> None:
+    with dagster_instance(settings) as instance:
+        assert isinstance(instance.event_log_storage, CompactEventLogStorage)
+        result = JOB.execute_in_process(instance=instance, tags=tags)
+        assert result.success
+        run = instance.get_run_by_id(result.run_id)
+        assert run is not None
+        assert run.is_partitioned
+        assert run.get_resolved_partitions_subset_for_events(session_partitions()).get_partition_keys() == sessions  # type: ignore[union-attr]
+        assert sorted(instance.get_materialized_partitions(dg.AssetKey("bars"))) == sessions
+        for name in ("whole", "by_session"):
+            key = dg.AssetCheckKey(dg.AssetKey("bars"), name)
+            assert instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key].status.value == "SUCCEEDED"
+    events = planned(settings.data_dir / "dagster")
+    assert len(events) == 4, "both checks, in the log of the run and in that of all runs"
+    for event in events:
+        assert len(event) < LARGEST_PLANNED
+        subset = json.loads(event)["dagster_event"]["event_specific_data"]["partitions_subset"]
+        assert sorted(subset["subset"]["__set__"] if isinstance(subset["subset"], dict) else subset["subset"]) == sessions
+    with closing(sqlite3.connect(settings.data_dir / "dagster" / "history" / "runs.db")) as database:
+        assert "exclusions" not in database.execute("select run_body from runs").fetchone()[0]
+
+
+def test_a_history_of_dagsters_own_storage_is_continued(settings: Settings, tmp_path: Path) -> None:
+    home = settings.data_dir / "dagster"
+    home.mkdir(parents=True)
+    (home / "dagster.yaml").write_text(f"storage:\n  sqlite:\n    base_dir: {home}\ntelemetry:\n  enabled: false\n", "utf-8")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert JOB.execute_in_process(instance=instance, tags=ONE).success
+    with dagster_instance(settings) as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("bars")) == {"2015-11-27"}
+        assert JOB.execute_in_process(instance=instance, tags={"dagster/partition": "2015-11-30"}).success
+        assert instance.get_materialized_partitions(dg.AssetKey("bars")) == {"2015-11-27", "2015-11-30"}
+        assert {run.tags["dagster/partition"] for run in instance.get_runs()} == {"2015-11-27", "2015-11-30"}
+        assert all(len(instance.all_logs(run.run_id)) > 10 for run in instance.get_runs())
