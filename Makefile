@@ -13,12 +13,12 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test week up lint bench setup clean
+.PHONY: help demo test week up lint bench setup compiled clean
 
 help: ## What the targets do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(READY) ## Virtual environment with the pinned packages
+setup: compiled ## Virtual environment with the pinned packages
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Trading Assets needs Python 3.11, 3.12 or 3.13 on the PATH (or: make PYTHON=/path/to/python ...)."; exit 1; }
@@ -28,9 +28,13 @@ ifeq ($(UV),)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 else
 	@test -x $(BIN)/python || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
-	@$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 endif
 	@touch $@
+
+# The package's own bytecode: where PYTHONDONTWRITEBYTECODE is set, every process would compile it anew. Half a second when nothing changed.
+compiled: $(READY)
+	@$(BIN)/python -m compileall -q trading_assets trading_assets_tests
 
 # ib_async and ib_insync install the same package name (eventkit): the successor is tested in an environment of its own.
 $(IB_ASYNC_READY): pyproject.toml constraints.txt | $(READY)
@@ -42,22 +46,22 @@ ifeq ($(UV),)
 	@$(IB_ASYNC_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt ib_async
 else
 	@test -x $(IB_ASYNC_VENV)/bin/python || $(UV) venv --quiet --python $(BIN)/python $(IB_ASYNC_VENV)
-	@$(UV) pip install --quiet --python $(IB_ASYNC_VENV)/bin/python --constraint constraints.txt --editable '.[dev]'
+	@$(UV) pip install --quiet --compile-bytecode --python $(IB_ASYNC_VENV)/bin/python --constraint constraints.txt --editable '.[dev]'
 	@$(UV) pip uninstall --quiet --python $(IB_ASYNC_VENV)/bin/python ib_insync eventkit
-	@$(UV) pip install --quiet --python $(IB_ASYNC_VENV)/bin/python --constraint constraints.txt ib_async
+	@$(UV) pip install --quiet --compile-bytecode --python $(IB_ASYNC_VENV)/bin/python --constraint constraints.txt ib_async
 endif
 	@touch $@
 
-demo: $(READY) ## Cold start on the simulator: collect, check, query, report
+demo: compiled ## Cold start on the simulator: collect, check, query, report
 	@$(BIN)/trading-assets demo
 
-up: $(READY) ## Dagster UI and daemon (and a simulator where no TWS is configured)
+up: compiled ## Dagster UI and daemon (and a simulator where no TWS is configured)
 	@$(BIN)/trading-assets up
 
-test: $(READY) $(IB_ASYNC_READY) ## The whole test suite
+test: compiled $(IB_ASYNC_READY) ## The whole test suite
 	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
-week: $(READY) ## Ten sessions with a running daemon and a clock of its own (nine minutes; not part of `make test`)
+week: compiled ## Ten sessions with a running daemon and a clock of its own (nine minutes; not part of `make test`)
 	@$(BIN)/python -m pytest -m world -s trading_assets_tests/world $(ARGS)
 
 lint: $(READY) ## ruff and mypy
@@ -65,7 +69,7 @@ lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(READY) ## The benchmarks: each measures both sides in one run and prints a ratio
+bench: compiled ## The benchmarks: each measures both sides in one run and prints a ratio
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean: ## Remove the environments (never the data)

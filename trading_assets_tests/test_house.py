@@ -25,7 +25,8 @@ DAGSTER_LAYER = ("assets/", "checks/", "automation/", "resources/", "lineage/", 
 ABOVE = {*DAGSTER_LAYER, "cli/"}
 
 MAY_IMPORT = {
-    "sessions.py": (),
+    "stored_calendar.py": (),
+    "sessions.py": ("stored_calendar",),
     "settings.py": ("sessions",),
     "planning/": ("sessions", "planning", "broker.requests", "broker.payloads"),
     "broker/": ("sessions", "settings", "broker", "reliability", "repositories.identity"),
