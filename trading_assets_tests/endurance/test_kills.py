@@ -51,7 +51,7 @@ def complete(crew: Crew, simulator: Simulator, settings: Settings, undisturbed: 
     check_all_is_as_if_undisturbed(settings, undisturbed, known, log_before, simulator, words, dagster=dagster)
 
 
-@pytest.mark.parametrize(("fraction", "dagster"), [*((f, False) for f in spread(9, 1)), *((f, True) for f in spread(5, 2))], ids=str)
+@pytest.mark.parametrize(("fraction", "dagster"), [*((f, False) for f in spread(9, 1)), *((f, True) for f in spread(3, 2))], ids=str)
 def test_killed_before_a_step_on_a_file_or_database(
     fraction: float, dagster: bool, crew: Crew, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -64,7 +64,7 @@ def test_killed_before_a_step_on_a_file_or_database(
 
 
 @pytest.mark.parametrize(
-    ("fraction", "dagster"), [*((f, False) for f in spread(4, 3)), *((f, True) for f in spread(2, 4))], ids=lambda value: str(value)
+    ("fraction", "dagster"), [*((f, False) for f in spread(4, 3)), *((f, True) for f in spread(1, 4))], ids=lambda value: str(value)
 )
 def test_killed_from_outside_while_it_waits_for_an_answer(
     fraction: float, dagster: bool, crew: Crew, simulator: Simulator, reaper: Reaper, undisturbed: Undisturbed, tmp_path: Path
