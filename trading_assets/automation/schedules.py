@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from trading_assets.automation.history import forget_old_checks
 from trading_assets.automation.once import request_of
 from trading_assets.monitoring import agenda
 from trading_assets.monitoring.agenda import Ask, Wait
@@ -35,6 +36,8 @@ def _schedule(
     )
     def scheduled(context: dg.ScheduleEvaluationContext, archive: ArchiveResource) -> dg.RunRequest | dg.SkipReason:
         settings = archive.settings()
+        if job == QUALITY_CHECK and context.log_key is not None:  # not in a trial evaluation
+            forget_old_checks(context.instance)
         return request_of(context, settings, decide(settings, instant(context, settings)))
 
     return scheduled

@@ -97,7 +97,7 @@ def run_job(
         }
     run_config = {**QUIET, "ops": {name: {"config": dict(values)} for name, values in config.items()}}
     collector = _Collector(progress or Silent())
-    with dagster_instance(settings) as instance, listening(collector):
+    with dagster_instance(settings, captures=False) as instance, listening(collector):
         end_abandoned_runs(instance)
         result = found.execute_in_process(
             instance=instance,

@@ -10,12 +10,15 @@ from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from trading_assets.repositories.files import leftovers, locked, replacing
 from trading_assets.settings import Settings
 
 _PLACE = "data/dagster"
 _LOCK = "dagster"
+
+_NO_CAPTURE = {"compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}}
 
 
 def dagster_yaml(base_dir: Path | str = _PLACE) -> str:
@@ -29,13 +32,17 @@ def dagster_home(settings: Settings) -> Path:
         return _home(settings)
 
 
-def dagster_instance(settings: Settings) -> dg.DagsterInstance:
-    """The instance of the data folder. Use it as a context manager. Raises `LakeBusy` when another process does not finish making it."""
+def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.DagsterInstance:
+    """The instance of the data folder. Use it as a context manager. Raises `LakeBusy` when another process does not finish making it.
+
+    Without `captures` its runs do not copy what their steps print into files of their own, which takes four processes a run: a
+    command line shows it on the terminal.
+    """
     with locked(settings.data_dir, _LOCK):  # Dagster's own making of its databases is not safe among processes
         home = _home(settings)
         home.mkdir(parents=True, exist_ok=True)
         _write_settings(home / "dagster.yaml", dagster_yaml(home))
-        return dg.DagsterInstance.from_config(str(home))
+        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=None if captures else _NO_CAPTURE))
 
 
 def _home(settings: Settings) -> Path:

@@ -1,16 +1,20 @@
-"""Dagster's SQLite storage, without the copy of the partitions definition in every run and every planned check.
+"""Dagster's SQLite storage, without the copy of the partitions definition in every run and every planned check, and faster.
 
 Dagster 1.13 keeps the partitions of a run with the run and with each of its planned checks, as time windows of the whole
 partitions definition, holidays included: 30 KB each for a calendar that begins in 1998. A run of four assets left 1.3 MB of
-such events and spent a third of its time on them. The partition keys say the same in some 20 bytes a session.
+such events and spent a third of its time on them. The partition keys say the same in some 20 bytes a session. It also opens
+and closes a database for each statement, 260 times in such a run.
 
 `dagster.yaml` names this storage. A history that Dagster's own storage wrote is read and continued as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from dagster import DagsterRun
@@ -19,11 +23,17 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset, TimeWindowPartitionsSubset
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory, _runs_directory, _schedule_directory
 from dagster._record import replace
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, QueuePool, create_engine
+
+OPEN_DATABASES = 4
+"""Event logs that a process keeps open: that of all runs, and of the runs it looks at."""
 
 
 class CompactRunStorage(SqliteRunStorage):
@@ -34,11 +44,59 @@ class CompactRunStorage(SqliteRunStorage):
 
 
 class CompactEventLogStorage(SqliteEventLogStorage):
-    """Keeps the partitions of planned checks as keys."""
+    """Keeps the partitions of planned checks as keys, a few databases open, and nothing of a run that was deleted."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        super().__init__(base_dir, inst_data)
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event, in the log of its run and, where it is about an asset, in that of all runs."""
         super().store_event(compact(event))
+
+    def delete_events(self, run_id: str) -> None:
+        """Delete the events of a run, its checks among them, and the file of its log, which Dagster's own storage leaves behind."""
+        with self._db_lock:
+            self._close(run_id)
+        with self.index_connection() as connection:
+            self.delete_events_for_run(connection, run_id)
+            connection.execute(AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.run_id == run_id))
+        self.free_concurrency_slots_for_run(run_id)
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.path_for_shard(run_id)}{suffix}").unlink(missing_ok=True)
+
+    def wipe(self) -> None:
+        """Delete all events."""
+        with self._db_lock:
+            self._close(*self._engines)
+        super().wipe()
+
+    def dispose(self) -> None:
+        """Close the databases."""
+        super().dispose()
+        with self._db_lock:
+            self._close(*self._engines)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        """A connection in a transaction. It stays open for the next caller: closing the last one makes SQLite write its log back."""
+        with self._db_lock, self._engine(shard).connect() as connection, connection.begin():
+            yield connection
+
+    def _engine(self, shard: str) -> Engine:
+        if shard not in self._engines:
+            waits = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False}  # one caller at a time, by the lock
+            engine = create_engine(self.conn_string_for_shard(shard), poolclass=QueuePool, pool_size=1, connect_args=waits)
+            self._initdb(engine)
+            self._engines[shard] = engine
+        self._engines.move_to_end(shard)
+        self._close(*list(self._engines)[:-OPEN_DATABASES])
+        return self._engines[shard]
+
+    def _close(self, *shards: str) -> None:
+        for shard in list(shards):
+            if (engine := self._engines.pop(shard, None)) is not None:
+                engine.dispose()
 
 
 class CompactSqliteStorage(DagsterSqliteStorage):

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 import duckdb
 import pyarrow as pa
@@ -108,15 +109,22 @@ def _table(connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, 
 
 
 def _calendar(xnys: SessionCalendar, now: datetime) -> dict[str, pa.Array]:
-    sessions = xnys.sessions(xnys.first, xnys.current(now))
-    opens = [xnys.opens_at(session) for session in sessions]
-    return {
+    count = len(xnys.sessions(xnys.first, xnys.current(now)))
+    return {name: column.slice(0, count) for name, column in _whole_calendar(xnys).items()}
+
+
+@lru_cache(maxsize=1)
+def _whole_calendar(xnys: SessionCalendar) -> dict[str, pa.Array]:
+    """Every session of the calendar but its last; made once, for every validation lays it."""
+    sessions = xnys.sessions(xnys.first, xnys.last)
+    opens = pa.array([xnys.opens_at(session) for session in sessions], INSTANT)
+    columns = {
         "session": pa.array(sessions, pa.date32()),
-        "opens": pa.array(opens, INSTANT),
+        "opens": opens,
         "closes": pa.array([xnys.closes_at(session) for session in sessions], INSTANT),
-        "following": pa.array([*opens[1:], xnys.opens_at(xnys.following(sessions[-1]))], INSTANT),
         "half_day": pa.array([xnys.is_half_day(session) for session in sessions], pa.bool_()),
     }
+    return {name: column[:-1] for name, column in columns.items()} | {"following": opens[1:]}
 
 
 def _present(settings: Settings, xnys: SessionCalendar, now: datetime) -> dict[str, pa.Array]:

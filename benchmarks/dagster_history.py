@@ -1,0 +1,119 @@
+"""Benchmark of Dagster's history: what a year of daily operation of ten symbols leaves under `dagster/`.
+
+Every session has its snapshot before the close and its bars after it, through the jobs that the schedules start, against a
+simulated TWS; the quality check runs once a session, and hourly in the last days, since only its newest runs are kept. Then the
+ticks that the retention settings leave are recorded. The ratio of the 150 MB demanded to what is used is printed, above 1 is well.
+
+Run: `python -m benchmarks.dagster_history` (about twenty minutes; `--sessions 20` for a short look, which is scaled to a year).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorType, TickData, TickStatus
+
+from trading_assets.automation.history import KEPT_CHECKS, forget_old_checks
+from trading_assets.jobs.runner import run_job
+from trading_assets.monitoring.agenda import BARS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
+from trading_assets.monitoring.hours import QUALITY_CHECK, SCHEDULES, SENSORS, bars_at, snapshot_at
+from trading_assets.resources.instance import dagster_instance
+from trading_assets.sessions import calendar
+from trading_assets.settings import Settings
+from trading_assets.simulator import Simulator
+from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.universe import Universe
+
+DEMANDED_MEGABYTES = 150.0
+SYMBOLS = ["AAPL", "MSFT", "AMZN", "GOOG", "TSLA", "NVDA", "JPM", "XOM", "KO", "SPY"]
+YEAR = 252
+FIRST = datetime(2024, 1, 2, 21, 30, tzinfo=UTC)
+KEPT_TICKS = {"schedule": 7 * 24 * (12 * 3 + 1), "sensor": 24 * (3 * 60 + 120)}
+"""Skipped ticks that the retention settings keep: three schedules every five minutes and one every hour, three sensors every minute
+and one twice a minute."""
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sessions", type=int, default=YEAR)
+    chosen = parser.parse_args(arguments)
+    days = calendar().sessions(FIRST.date(), FIRST.date() + timedelta(days=2 * chosen.sessions + 10))[: chosen.sessions]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, Simulator(GeneratedMarket(seed=42), now=FIRST, limits=False) as simulator:
+        lake = Path(folder) / "lake"
+        settings = settings_of(lake, simulator, FIRST)
+        lake.mkdir()
+        Universe(settings.state_url).add(SYMBOLS, now=FIRST)
+        runs = sum(session_of(lake, simulator, day, last=day >= days[-2]) for day in days)
+        used = size(lake / "dagster")
+        collecting = used - checks_size(settings)
+        record_ticks(settings)
+        ticks = size(lake / "dagster") - used
+        year = (collecting * YEAR / len(days) + used - collecting + ticks) / 1e6
+    print(f"{len(days)} sessions, {len(SYMBOLS)} symbols, {runs} runs in {time.monotonic() - began:,.0f} s")
+    print(f"collecting {collecting / 1e6:.1f} MB, quality checks kept {(used - collecting) / 1e6:.1f} MB, ticks kept {ticks / 1e6:.1f} MB")
+    print(f"a year under dagster/: {year:.1f} MB, demanded {DEMANDED_MEGABYTES:.0f} MB; ratio {DEMANDED_MEGABYTES / year:.2f}")
+    return 0 if year <= DEMANDED_MEGABYTES else 1
+
+
+def settings_of(lake: Path, simulator: Simulator, now: datetime) -> Settings:
+    given: dict[str, Any] = {"data_dir": lake, "ib_port": simulator.port, "now": now, "enforce_pacing": False}
+    return Settings(**given)
+
+
+def session_of(lake: Path, simulator: Simulator, day: Any, *, last: bool) -> int:
+    """The runs of one session; their number."""
+    xnys, runs = calendar(), 0
+    selection = {"option_chains": {"selection": {"max_days_to_expiry": 8, "strikes_around_spot": 2}}}
+    for job, at, config in (
+        ("snapshot", snapshot_at, {**{name: {} for name in SNAPSHOTS}, **selection}),
+        ("backfill_bars", bars_at, {name: {"lookback_days": UPDATE_LOOKBACK_DAYS} for name in BARS}),
+    ):
+        now = at(settings_of(lake, simulator, FIRST), xnys, day)
+        simulator.clock.set(now)
+        report = run_job(settings_of(lake, simulator, now), job, [day], config)
+        assert report.success, report.error
+        runs += 1
+    settings = settings_of(lake, simulator, now)
+    for _ in range(KEPT_CHECKS // 2 + 1 if last else 1):
+        assert run_job(settings, QUALITY_CHECK, [], {}).success
+        runs += 1
+    with dagster_instance(settings) as instance:
+        while forget_old_checks(instance):
+            pass
+    return runs
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files below a folder, as the disk holds them."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
+
+def checks_size(settings: Settings) -> int:
+    """Bytes that the kept runs of the quality check have of their own."""
+    home = settings.data_dir / "dagster"
+    with dagster_instance(settings) as instance:
+        ids = [run.run_id for run in instance.get_runs(dg.RunsFilter(job_name=QUALITY_CHECK))]
+    return sum((home / "history" / "runs" / f"{run}.db").stat().st_size + size(home / "compute_logs" / run) for run in ids)
+
+
+def record_ticks(settings: Settings) -> None:
+    reason = "The bars of session 2024-12-31 are complete; the next come on Thursday 2025-01-02 at 16:20 New York."
+    with dagster_instance(settings) as instance:
+        for kind, names in (("schedule", SCHEDULES), ("sensor", SENSORS)):
+            of_kind = InstigatorType.SCHEDULE if kind == "schedule" else InstigatorType.SENSOR
+            for i in range(KEPT_TICKS[kind]):
+                origin = f"{names[i % len(names)]:0>40}"
+                tick = TickData(origin, names[i % len(names)], of_kind, TickStatus.SKIPPED, float(i), selector_id=origin, skip_reason=reason)
+                instance.create_tick(tick)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
