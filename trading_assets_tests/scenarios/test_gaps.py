@@ -28,7 +28,7 @@ from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.universe import Universe
 from trading_assets.validation import validate
-from trading_assets_tests.scenarios.desk import Desk, at
+from trading_assets_tests.scenarios.desk import Desk, at, set_up
 
 NOON = "2025-11-20T12:00-05:00"
 """Thursday: the bars of Tuesday and Wednesday are missing, and contracts expire tomorrow and a week later."""
@@ -42,8 +42,7 @@ TWO_EXPIRIES = {"option_chains": {"selection": {"max_days_to_expiry": 15, "strik
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """AAPL, set up on Monday and then left alone until Thursday noon."""
     with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40-05:00")) as simulator:
-        desk = Desk(tmp_path, simulator, TWO_EXPIRIES, {"enforce_pacing": False})
-        assert desk.setup("AAPL").success
+        desk = set_up(tmp_path, simulator, "AAPL", TWO_EXPIRIES, changes={"enforce_pacing": False})
         desk.move(NOON)
         desk.forget()
         yield desk
