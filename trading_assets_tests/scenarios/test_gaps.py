@@ -152,7 +152,7 @@ def test_an_old_gap_of_one_dataset_asks_for_nothing_of_the_other(desk: Desk) -> 
 def test_a_symbol_whose_data_blocks_does_not_take_the_place_of_others(desk: Desk) -> None:
     assert desk.setup("MSFT").success
     desk.move(FRIDAY)
-    desk.changes["gap_request_budget"] = 2
+    desk.changes["gap_request_budget"] = 4
     contract = desk.rows("select * from contracts where symbol = 'AAPL' order by session desc limit 1")
     ParquetStore(desk.folder).upsert(CONTRACTS, contract.assign(currency="EUR"))
     validate(desk.settings)
@@ -173,6 +173,7 @@ def test_equity_bars_come_before_the_options_that_need_them(desk: Desk) -> None:
     found = decided(desk)
     assert isinstance(found, Ask)
     assert found.assets == ("equity_bars",), "although contracts expire tomorrow: without them nothing is asked for options"
+    desk.changes["gap_request_budget"] = 4
     filled(desk)
     assert find_gaps(desk.settings) == []
 
