@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, validate
 from trading_assets.cli.output import Failed, errors_to
+from trading_assets.serving.place import PlaceTaken
 from trading_assets.settings import traceback_wanted, wrong_value
 
 WRONG_USE = 2
@@ -54,6 +55,9 @@ def run(arguments: list[str]) -> int:
         return WRONG_USE
     except (typer.Abort, KeyboardInterrupt):
         errors_to("Interrupted. Nothing is lost: what was answered is in the journal, run the same command again.")
+        return FAILED
+    except PlaceTaken as taken:
+        errors_to(str(taken))
         return FAILED
     except OSError as error:
         if traceback_wanted():
