@@ -6,6 +6,7 @@ Exit codes: 0 well, 1 something failed, 2 wrong use.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, validate
 from trading_assets.cli.output import Failed, errors_to
+from trading_assets.permissions import PRIVATE_UMASK
 from trading_assets.serving.place import PlaceTaken
 from trading_assets.settings import traceback_wanted, wrong_value
 
@@ -34,6 +36,7 @@ for module in (serve, collect, status, coverage, inspect, validate, alerts):
 def main() -> None:
     """Entry point of the command."""
     notices.silence()
+    os.umask(PRIVATE_UMASK)
     logging.getLogger("trading_assets").setLevel(logging.ERROR)
     sys.exit(run(sys.argv[1:]))
 

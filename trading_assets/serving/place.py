@@ -13,6 +13,7 @@ import socket
 import time
 from pathlib import Path
 
+from trading_assets.permissions import PRIVATE_FILE, own_folder, private_folder
 from trading_assets.repositories.files import LOCKS
 
 LOCK_FILE = "up.lock"
@@ -41,9 +42,8 @@ def hold(data_dir: Path) -> int:
 
     Raises `PlaceTaken` with the process that holds it. One that has ended is waited for: its services are ending.
     """
-    path = data_dir / LOCKS / LOCK_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    path = own_folder(private_folder(data_dir) / LOCKS) / LOCK_FILE
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     deadline = time.monotonic() + ENDING_SECONDS
     while not _locked(descriptor):
         holder = _holder(descriptor)
