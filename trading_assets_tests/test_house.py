@@ -27,7 +27,8 @@ ABOVE = {*DAGSTER_LAYER, "cli/"}
 MAY_IMPORT = {
     "stored_calendar.py": (),
     "sessions.py": ("stored_calendar",),
-    "settings.py": ("sessions",),
+    "setting_names.py": (),
+    "settings.py": ("sessions", "setting_names"),
     "planning/": ("sessions", "planning", "broker.requests", "broker.payloads"),
     "broker/": ("sessions", "settings", "permissions", "broker", "reliability", "repositories.identity"),
     "reliability/": ("reliability",),

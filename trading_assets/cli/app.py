@@ -14,10 +14,10 @@ import typer
 from pydantic import ValidationError
 
 from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, validate
-from trading_assets.cli.output import Failed, errors_to
+from trading_assets.cli.output import Failed, errors_to, note_to
 from trading_assets.permissions import PRIVATE_UMASK
 from trading_assets.serving.place import PlaceTaken
-from trading_assets.settings import traceback_wanted, wrong_value
+from trading_assets.settings import traceback_wanted, unknown_variables, wrong_value
 
 WRONG_USE = 2
 FAILED = 1
@@ -38,6 +38,8 @@ def main() -> None:
     notices.silence()
     os.umask(PRIVATE_UMASK)
     logging.getLogger("trading_assets").setLevel(logging.ERROR)
+    for sentence in unknown_variables():
+        note_to(sentence)
     sys.exit(run(sys.argv[1:]))
 
 
