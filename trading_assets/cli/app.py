@@ -13,7 +13,7 @@ import traceback
 import typer
 from pydantic import ValidationError
 
-from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, validate
+from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, streams, validate
 from trading_assets.cli.output import Failed, errors_to, note_to
 from trading_assets.permissions import PRIVATE_UMASK
 from trading_assets.serving.place import PlaceTaken
@@ -21,6 +21,9 @@ from trading_assets.settings import traceback_wanted, unknown_variables, wrong_v
 
 WRONG_USE = 2
 FAILED = 1
+
+INTERRUPTED = 130
+"""What Typer gives back for a command that Ctrl-C ended."""
 
 app = typer.Typer(
     name="trading-assets",
@@ -38,9 +41,14 @@ def main() -> None:
     notices.silence()
     os.umask(PRIVATE_UMASK)
     logging.getLogger("trading_assets").setLevel(logging.ERROR)
+    output = streams.make_lenient()
     for sentence in unknown_variables():
         note_to(sentence)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    output.flush()
+    if output.error is not None:
+        note_to(streams.sentence(output.error))
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -59,8 +67,7 @@ def run(arguments: list[str]) -> int:
             errors_to(said)
         return WRONG_USE
     except (typer.Abort, KeyboardInterrupt):
-        errors_to("Interrupted. Nothing is lost: what was answered is in the journal, run the same command again.")
-        return FAILED
+        return _interrupted()
     except PlaceTaken as taken:
         errors_to(str(taken))
         return FAILED
@@ -78,7 +85,14 @@ def run(arguments: list[str]) -> int:
             traceback.print_exc()
         errors_to(_unforeseen(error))
         return FAILED
+    if result == INTERRUPTED:
+        return _interrupted()
     return result if isinstance(result, int) else 0
+
+
+def _interrupted() -> int:
+    errors_to("Interrupted. Nothing is lost: what was answered is in the journal, run the same command again.")
+    return FAILED
 
 
 def _unforeseen(error: Exception) -> str:
