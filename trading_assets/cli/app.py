@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, streams, validate
 from trading_assets.cli.output import Failed, errors_to, note_to
 from trading_assets.permissions import PRIVATE_UMASK
-from trading_assets.serving.place import PlaceTaken
 from trading_assets.settings import traceback_wanted, unknown_variables, wrong_value
 
 WRONG_USE = 2
@@ -68,9 +67,6 @@ def run(arguments: list[str]) -> int:
         return WRONG_USE
     except (typer.Abort, KeyboardInterrupt):
         return _interrupted()
-    except PlaceTaken as taken:
-        errors_to(str(taken))
-        return FAILED
     except OSError as error:
         if traceback_wanted():
             traceback.print_exc()

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from trading_assets.cli import notices
-from trading_assets.cli.output import console, note_to
+from trading_assets.cli.output import Failed, console, note_to
 from trading_assets.settings import Settings
 
 STOP_TIMEOUT = 30.0
@@ -90,7 +90,7 @@ def up(
 ) -> int:
     """Dagster UI and daemon on this data folder; with the simulated broker and no port set, a simulator beside them."""
     from trading_assets.serving.guard import is_loopback
-    from trading_assets.serving.place import hold, listen
+    from trading_assets.serving.place import PlaceTaken, held, listen
 
     settings = Settings()
     if not is_loopback(host):
@@ -100,23 +100,23 @@ def up(
                 "Give --allow-remote too if that is meant; an SSH tunnel to 127.0.0.1 is safer."
             )
         note_to(f"The UI on {host} has no login: whoever reaches port {port} of this machine can start runs and see everything.")
-    with listen(host, port) as listening:
-        lock = hold(settings.data_dir)
-        try:
-            return _supervise(settings, listening, lock, [f"{host}:{port}", *(allowed_host or ())])
-        finally:
-            os.close(lock)
+    try:
+        with listen(host, port) as listening, held(settings.data_dir) as lock:
+            return _supervise(settings, listening, lock, host, allowed_host or [])
+    except PlaceTaken as taken:
+        raise Failed(str(taken)) from taken
 
 
-def _supervise(settings: Settings, listening: socket.socket, lock: int, hosts: list[str]) -> int:
+def _supervise(settings: Settings, listening: socket.socket, lock: int, host: str, names: list[str]) -> int:
     """Run the services' supervisor until it ends or is told to; nothing is left behind."""
     from trading_assets.resources.instance import dagster_home
 
     home = dagster_home(settings)
     environment = {**os.environ, **settings.environment(), "DAGSTER_HOME": str(home), "PYTHONWARNINGS": notices.for_children()}
-    address, *names = hosts
-    command = [sys.executable, "-m", "trading_assets.serving.supervisor", str(listening.fileno()), address.rpartition(":")[0], *names]
-    console.print(f"Dagster UI: http://{address} (data folder {settings.data_dir}). Stop with Ctrl-C.", soft_wrap=True)
+    command = [sys.executable, "-m", "trading_assets.serving.supervisor", str(listening.fileno()), host, *names]
+    address = f"[{host}]" if ":" in host else host
+    port = listening.getsockname()[1]
+    console.print(f"Dagster UI: http://{address}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.", soft_wrap=True, markup=False)
     # In its own folder: a dagster.yaml in the working directory would be warned about. A session of its own: whatever
     # Dagster starts can be ended with it. The pipe is its standard input: it is at its end when this process is gone.
     services = subprocess.Popen(

@@ -54,7 +54,7 @@ class Guard:
 
     def __init__(self, app: App, host: str, names: Iterable[str] = ()) -> None:
         self._app = app
-        self._names = {name.lower() for name in (*LOOPBACK_NAMES, host, *names)} - set(_ANY_ADDRESS)
+        self._names = {*LOOPBACK_NAMES, host.lower(), *(_without_port(name.lower()) for name in names)} - set(_ANY_ADDRESS)
         self._any_address = not is_loopback(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,6 +11,8 @@ import fcntl
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trading_assets.permissions import PRIVATE_FILE, own_folder, private_folder
@@ -54,6 +56,16 @@ def hold(data_dir: Path) -> int:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     return descriptor
+
+
+@contextmanager
+def held(data_dir: Path) -> Iterator[int]:
+    """`hold` for the time of a block."""
+    descriptor = hold(data_dir)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _locked(descriptor: int) -> bool:

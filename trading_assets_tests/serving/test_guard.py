@@ -139,7 +139,7 @@ def test_a_header_that_is_there_twice_is_refused() -> None:
 
 
 def test_a_server_for_other_machines_answers_to_its_addresses_and_its_names() -> None:
-    bound: dict[str, Any] = {"host": "0.0.0.0", "names": ("Archive.lan",)}
+    bound: dict[str, Any] = {"host": "0.0.0.0", "names": ("Archive.lan:8443",)}
     for host in ("192.168.1.5:3000", "[fe80::1]:3000", "archive.lan:3000", "localhost:3000"):
         assert served("POST", "/graphql", {**OWN, "host": host, "origin": f"http://{host}"}, **bound)
     assert served("POST", "/graphql", {**OWN, "host": "archive.lan", "origin": "https://archive.lan"}, **bound), "behind a proxy with TLS"

@@ -89,11 +89,11 @@ def environment(folder: Path) -> dict[str, str]:
     return {**others, "TRADING_ASSETS_DATA_DIR": str(folder), "TRADING_ASSETS_NOW": "2024-06-03T16:30-04:00"}
 
 
-def start(folder: Path) -> Up:
+def start(folder: Path, *options: str) -> Up:
     port = free_port()
     with open(folder.parent / "up.log", "wb") as log:
         process = subprocess.Popen(
-            [*COMMAND, "up", "--port", str(port)], env=environment(folder), cwd=folder.parent, stdout=log, stderr=subprocess.STDOUT
+            [*COMMAND, "up", "--port", str(port), *options], env=environment(folder), cwd=folder.parent, stdout=log, stderr=subprocess.STDOUT
         )
     up = Up(process, folder, port)
     eventually(lambda: up.serves() and all(any(name in line for line in up.running().values()) for name in SERVICES), PATIENCE)
@@ -195,8 +195,11 @@ def test_nothing_outlives_a_killed_one_and_the_next_one_starts_at_once(up: Up) -
         pass
 
 
-def test_ctrl_c_ends_it_and_all_its_services(tmp_path: Path) -> None:
-    up = start(tmp_path / "lake")
+def test_one_for_other_machines_warns_answers_to_its_names_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    up = start(tmp_path / "lake", "--host", "0.0.0.0", "--allow-remote", "--allowed-host", "archive.lan")
+    assert "note: The UI on 0.0.0.0 has no login: " in up.log
+    assert up.status("/server_info", host="archive.lan") == 200
+    assert up.status("/server_info", host="evil.example") == 403
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(PATIENCE) == 0
     assert up.running() == {}
