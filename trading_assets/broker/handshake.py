@@ -83,9 +83,7 @@ class Handshake:
             what = "a server of encrypted connections (TLS) answers there"
         else:
             what = f"something else answers there ({start if start.isprintable() and start else heard[:16].hex(' ')})"
-        remedy = (
-            f"Set {_PORTS} to the socket port in TWS's API settings; the Client Portal Gateway and other programs cannot be used. Then run again."
-        )
+        remedy = f"Set {_PORTS} to the socket port in TWS's API settings (the Client Portal Gateway is another program), {_AGAIN}"
         return ConnectFailed(f"it is not TWS: {what}", remedy, lasting=True)
 
     def closed(self, reason: str = "") -> ConnectFailed:
@@ -153,7 +151,7 @@ class Handshake:
         if code in VERSION_REFUSED or "version" in text.lower():
             return ConnectFailed(f"{said}; {self._offer}", f"{self._usable} {_THEN}", lasting=True)
         row = lookup(code, text)
-        return ConnectFailed(said, f"{row.remedy if row and row.remedy else f'Do what TWS says, {_WHERE},'} {_THEN}")
+        return ConnectFailed(said, f"{row.remedy if row and row.remedy else 'Do what TWS says.'} {_THEN}")
 
     def _too_new(self, version: int | None) -> ConnectFailed:
         speaks = f"API version {version}" if version is not None else "an API version of its own (protobuf)"
@@ -178,8 +176,7 @@ def unreached(error: OSError, host: str, seconds: float) -> ConnectFailed:
         remedy = f"Start it and tick 'Enable ActiveX and Socket Clients' in its API settings, {_WHERE}, {_AGAIN}"
         return ConnectFailed("nothing listens there (connection refused)", remedy)
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
-        return ConnectFailed(
-            "the connection was broken at once", f"{_WHERE.capitalize()}, and the trusted IP addresses in TWS's API settings, {_AGAIN}"
-        )
+        remedy = f"Look at the trusted IP addresses in TWS's API settings, {_WHERE}, {_AGAIN}"
+        return ConnectFailed("the connection was broken at once", remedy)
     why = f"nobody answered within {seconds:g} s" if isinstance(error, TimeoutError) else f"the machine cannot be reached ({error.strerror or error})"
     return ConnectFailed(why, f"{_WHERE[:1].upper()}{_WHERE[1:]}, and the network and firewalls on the way, {_AGAIN}")
