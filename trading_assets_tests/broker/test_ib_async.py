@@ -14,7 +14,7 @@ from trading_assets_tests.leaving_out import leave_out
 
 FILES = [str(Path(module.__file__ or "").relative_to(REPOSITORY)) for module in (test_handshake, test_unreadable)]
 
-SOME = " or ".join(("missing", "word", "promised", "without a request id", "backslash", "name_keeps", "too new", "TWS", "dialog", "listens"))
+SOME = " or ".join(("missing", "word", "promised", "backslash", "name_keeps", "histories", "newer", "refuses", "dialog", "listens"))
 """Of each kind of fault some: what differs between the libraries is decoding and encoding, not what is done about it."""
 
 

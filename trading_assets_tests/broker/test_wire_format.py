@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,16 +32,15 @@ def test_a_message_of_the_right_form_passes() -> None:
     check(KINDS[17], BARS, 176)
 
 
-@given(
-    st.lists(st.text(st.characters(codec="utf-8"), max_size=12), max_size=40), st.sampled_from(sorted(KINDS)), st.sampled_from([157, 163, 164, 178])
-)
+FIELDS = st.lists(st.text(st.characters(codec="utf-8"), max_size=12), max_size=40)
+
+
+@given(FIELDS, st.sampled_from(sorted(KINDS)), st.sampled_from([157, 163, 164, 178]))
 def test_whatever_comes_is_right_or_unreadable(fields: list[str], number: int, version: int) -> None:
     """No other error: nothing of a check may reach the connection."""
     kind = KINDS[number]
-    try:
+    with suppress(Unreadable):
         check(kind, normal(kind, [str(number), *fields], version), version)
-    except Unreadable as error:
-        assert str(error)
 
 
 @given(st.text(st.one_of(st.characters(), st.sampled_from('\\uUx0dD89fnN"'))))
