@@ -12,7 +12,7 @@ import socket
 import struct
 
 from trading_assets.broker.codes import CodeClass, lookup
-from trading_assets.broker.wire_format import ERROR, MANAGED_ACCOUNTS, NEXT_VALID_ID, PROTOBUF_IDS, plain_text
+from trading_assets.broker.wire_format import ERROR, MANAGED_ACCOUNTS, NEXT_VALID_ID, PROTOBUF_IDS, PROTOBUF_VERSION, plain_text
 
 MAX_GREETING = 65_536
 """Bytes of the longest frame believed before TWS has named its version; its own are shorter than a hundred."""
@@ -121,7 +121,7 @@ class Handshake:
         if version < self._lowest:
             text = f"TWS is too old: it speaks API version {version}, and {self._offer}"
             raise ConnectFailed(text, f"Update TWS or IB Gateway to {OLDEST_TWS} or later, {_AGAIN}", lasting=True)
-        if version > self._highest:
+        if version >= PROTOBUF_VERSION:
             raise self._too_new(version)
         self.version = version
 
@@ -155,7 +155,7 @@ class Handshake:
 
     def _too_new(self, version: int | None) -> ConnectFailed:
         speaks = f"API version {version}" if version is not None else "an API version of its own (protobuf)"
-        if version is not None and version <= self._highest:
+        if version is not None and version < PROTOBUF_VERSION:
             speaks += ", but goes on in protobuf"
         text = f"TWS is too new: it speaks {speaks} and no longer the text protocol; {self._offer}"
         return ConnectFailed(text, f"{self._usable} {_THEN}", lasting=True)

@@ -3,7 +3,7 @@
 The protocol version that client and TWS agreed on fixes the form of a message, so a field too many or too few means that the
 others cannot be trusted either. The client library's decoder does not look at most of this: it drops what it cannot decode and
 takes what it can (a bar count of 0 in front of bars is "no bars" to it). Facts: `tws/protocol.md`. The text form is the only
-one here; protobuf (server version 201 and up) is not spoken.
+one here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ FRACTIONAL_SIZES = 163
 
 ADVANCED_REJECT = 166
 """Server version from which `error` has a sixth field."""
+
+PROTOBUF_VERSION = 201
+"""Server version from which messages are protobuf. Up to here the text form is spoken, also by a TWS that names a version above ours."""
 
 PROTOBUF_IDS = range(200, 1000)
 """A message whose first four bytes are such a number is protobuf: its message id plus 200."""

@@ -96,6 +96,7 @@ TLS_ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
 LASTING: dict[str, tuple[Talk, tuple[str, ...]]] = {
     "an older TWS": (says(["142", "20180603 16:30:00 EST"]), ("too old", "142", OFFER, "Update")),
     "a newer TWS": (says(["213", "20260603 16:30:00"], protobuf(15), protobuf(9)), ("too new", "213", OFFER, "protobuf", "Install")),
+    "the first TWS with protobuf": (says(["201", "20260603 16:30:00"]), ("too new", "201", OFFER, "protobuf", "Install")),
     "a newer TWS that agrees first": (says(HELLO, protobuf(15), protobuf(9)), ("too new", str(HIGHEST), OFFER, "protobuf", "Install")),
     "a newer TWS without a version": (says(protobuf(15)), ("too new", OFFER, "protobuf", "Install")),
     "a TWS that refuses the version": (says(["4", "2", "-1", "508", BAD_VERSION, ""], closes=True), (BAD_VERSION, "508", OFFER, "Install")),
@@ -118,6 +119,7 @@ PASSING: dict[str, tuple[Talk, tuple[str, ...]]] = {
     "closes after its version": (says(HELLO, closes=True), (f"named API version {HIGHEST} and closed", "dialog")),
     "is silent": (says(), ("nothing was said within 0.6 s", OFFER, "dialog")),
     "is silent after its version": (says(HELLO), (f"named API version {HIGHEST}, but not anything more within 0.6 s", "dialog")),
+    "is silent after a version above ours": (says(["179", "20260603 16:30:00"]), ("named API version 179, but not anything more", "dialog")),
     "is not logged in": (says(HELLO, ["9", "1", "1"], ["15", "1", ""]), ("but not its accounts", "logged in")),
     "greets unreadably": (says(HELLO, ["9", "1"], ["15", "1", "SIM-TINY-1"]), ("nextValidId (9) could not be read", OFFER, "Restart TWS")),
     "says something else": (says(["4", "2", "-1", "10999", "Inicie sesi\\u00f3n", ""], closes=True), ("Inicie sesión", "10999", "Do what TWS says")),
