@@ -102,6 +102,7 @@ class ReadingDecoder(Decoder):
             check(kind, plain, self.serverVersion)
             self.handlers[kind.number](with_plain_text(kind, fields, self.serverVersion))
         except Exception as error:  # whatever the library stumbles over is the same to us: the message was not read
+            logger.debug("The message %s was not read.", fields[:1], exc_info=error)
             why = str(error) if isinstance(error, Unreadable) else f"one of its fields holds no proper value ({error})"
             self.reader.unread(plain, kind, request_id(kind, plain), why)
 

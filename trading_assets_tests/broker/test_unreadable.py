@@ -332,6 +332,13 @@ def test_an_empty_size_is_no_size(spoiling: Any) -> None:
     assert result.payload["bid_size"] != 0
 
 
+def test_an_end_of_ticks_before_the_first_is_no_quote(spoiling: Any) -> None:
+    wire, broker, _ = spoiling(58, STOCK_QUOTE, lambda fields: pack(["57", "1", fields[2]]) + pack(fields))
+    [result] = broker.run([STOCK_QUOTE], planned_at=wall_clock())
+    assert wire.spoilt == 1
+    assert result.payload["bid"] == 99.99
+
+
 def test_messages_about_nothing_asked_are_no_concern(spoiling: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Account and order messages, and kinds of a newer TWS, whatever their form: no warning, nothing is asked again."""
     wire, broker, _ = spoiling(10, DETAILS, lambda fields: fields)
