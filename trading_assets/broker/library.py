@@ -47,6 +47,10 @@ MAX_FRAME = 0xFFFFFF
 """Bytes of the longest frame; what claims to be longer is no frame: the stream is out of step (the official client's limit)."""
 
 
+_MISREAD = (ArithmeticError, LookupError, StopIteration, TypeError, ValueError)
+"""What decoding a message of the wrong form can raise: too few or too many values, values of another kind, numbers out of range."""
+
+
 class Reader(Protocol):
     """Who gets what comes in: the methods that the library's decoder calls by name, and these."""
 
@@ -101,7 +105,7 @@ class ReadingDecoder(Decoder):
                 raise Unreadable(fault or "it is of a kind that this platform does not know")
             check(kind, plain, self.serverVersion)
             self.handlers[kind.number](with_plain_text(kind, fields, self.serverVersion))
-        except Exception as error:  # whatever the library stumbles over is the same to us: the message was not read
+        except _MISREAD as error:
             logger.debug("The message %s was not read.", fields[:1], exc_info=error)
             why = str(error) if isinstance(error, Unreadable) else f"one of its fields holds no proper value ({error})"
             self.reader.unread(plain, kind, request_id(kind, plain), why)
