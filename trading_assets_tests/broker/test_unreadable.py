@@ -102,6 +102,8 @@ SPOILT: dict[str, tuple[int, Request, Spoil]] = {
     "bars: the last is cut": (17, STOCK_BARS, cut(-3)),
     "bars: a field too many": (17, STOCK_BARS, one_more),
     "bars: an empty price": (17, STOCK_BARS, at(6, "")),
+    "bars: a price that only Python reads": (17, STOCK_BARS, at(9, "1_0")),
+    "bars: a price in other digits": (17, STOCK_BARS, at(9, "１２")),
     "bars: a price is a word": (17, STOCK_BARS, at(9, "high")),
     "bars: a count with a fraction": (17, STOCK_BARS, at(12, "1.5")),
     "bars: a time of day where a date must stand": (17, STOCK_BARS, at(5, "1717421400")),
