@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trading_assets.broker.handshake import MAX_GREETING, ConnectFailed, Handshake
-from trading_assets.broker.wire_format import MessageKind, Unreadable, check, kind_of, normal, request_id, with_plain_text
+from trading_assets.broker.wire_format import MessageKind, Unreadable, check, kind_of, normal, request_id, with_plain_name
 
 logger = logging.getLogger("trading_assets.broker")
 
@@ -104,7 +104,7 @@ class ReadingDecoder(Decoder):
             if kind is None or fault:
                 raise Unreadable(fault or "it is of a kind that this platform does not know")
             check(kind, plain, self.serverVersion)
-            self.handlers[kind.number](with_plain_text(kind, fields, self.serverVersion))
+            self.handlers[kind.number](with_plain_name(kind, fields, self.serverVersion))
         except _MISREAD as error:
             logger.debug("The message %s was not read.", fields[:1], exc_info=error)
             why = str(error) if isinstance(error, Unreadable) else f"one of its fields holds no proper value ({error})"

@@ -127,16 +127,14 @@ def check(kind: MessageKind, fields: Sequence[str], version: int) -> None:
     _check_text(kind, fields)
 
 
-def with_plain_text(kind: MessageKind, fields: list[str], version: int) -> list[str]:
-    """The fields as they came, but with the texts as people wrote them: the words of an error unescaped, the long name of a contract
-    escaped anew, so that the library's own decoding of escapes gives `plain_text` and cannot fail."""
-    if kind.number == CONTRACT_DATA:
-        place = _LONG_NAME if version >= SIZE_RULES else _LONG_NAME + 2
-        name = plain_text(fields[place]).encode("unicode_escape").decode("ascii")
-        return [*fields[:place], name, *fields[place + 1 :]]
-    if kind.number == ERROR:
-        return [*fields[:4], plain_text(fields[4]), *fields[5:]]
-    return fields
+def with_plain_name(kind: MessageKind, fields: list[str], version: int) -> list[str]:
+    """The fields as they came, but the long name of a contract escaped anew, so that the library's own decoding of escapes gives
+    `plain_text` and cannot fail."""
+    if kind.number != CONTRACT_DATA:
+        return fields
+    place = _LONG_NAME if version >= SIZE_RULES else _LONG_NAME + 2
+    name = plain_text(fields[place]).encode("unicode_escape").decode("ascii")
+    return [*fields[:place], name, *fields[place + 1 :]]
 
 
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})|\\x([0-9a-fA-F]{2})|\\(\\)")
