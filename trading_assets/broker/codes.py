@@ -182,6 +182,9 @@ _KIND_REMEDIES = {
     DISCONNECTED: "Run again when the connection is back: what came is kept, only the rest is asked for.",
     CANCELLED: "Run again: the request was withdrawn before its answer.",
     REJECTED: _REPORT,
+    OutcomeKind.UNREADABLE: (
+        "Nothing to do: it is asked again by itself. If it persists, restart TWS or install another version of it, and report the message."
+    ),
 }
 
 

@@ -5,6 +5,7 @@
     │   └── ClientIdsExhausted     retryable: every client id of the range is in use
     ├── PacingExhausted            retryable: a limit of the broker stayed exhausted
     ├── BreakerOpen                retryable: the circuit breaker is open, nothing was sent
+    ├── BrokerIncompatible         what answers is not TWS, or speaks no protocol version that we speak
     ├── IdentityMismatch           the broker behind the connection is not the one that filled this lake
     └── BrokerNotConfigured        the settings name no broker to connect to
 
@@ -34,6 +35,10 @@ class ClientIdsExhausted(BrokerUnavailable):
     """Every client id of `settings.ib_client_ids` is in use."""
 
 
+class BrokerIncompatible(BrokerError):
+    """What answers at the broker's address is not TWS, or shares no protocol version with us: another attempt would bring the same."""
+
+
 class PacingExhausted(BrokerError):
     """A limit of the broker stayed exhausted for longer than a run may wait."""
 
@@ -58,6 +63,7 @@ __all__ = [
     "BreakerOpen",
     "BrokerCode",
     "BrokerError",
+    "BrokerIncompatible",
     "BrokerNotConfigured",
     "BrokerUnavailable",
     "ClientIdsExhausted",

@@ -33,6 +33,8 @@ class OutcomeKind(StrEnum):
     """Withdrawn by us before the answer."""
     REJECTED = "rejected"
     """The broker refused the request as it stands, with a code and a text."""
+    UNREADABLE = "unreadable"
+    """A message of the answer could not be read: the broker has answered, but what is not known. Never a statement that there is no data."""
 
     @property
     def answers(self) -> bool:
@@ -48,7 +50,7 @@ class OutcomeKind(StrEnum):
 _ANSWERS = frozenset(
     {OutcomeKind.COMPLETE, OutcomeKind.EMPTY, OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.EXPIRED, OutcomeKind.REJECTED}
 )
-_RETRYABLE = frozenset({OutcomeKind.PACING, OutcomeKind.TIMEOUT, OutcomeKind.DISCONNECTED, OutcomeKind.CANCELLED})
+_RETRYABLE = frozenset({OutcomeKind.PACING, OutcomeKind.TIMEOUT, OutcomeKind.DISCONNECTED, OutcomeKind.CANCELLED, OutcomeKind.UNREADABLE})
 
 
 @dataclass(frozen=True, slots=True)

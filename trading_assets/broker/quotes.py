@@ -120,8 +120,9 @@ class QuoteCollector(Collector):
         self.end(Outcome(OutcomeKind.NOT_PERMITTED, 10167, "The broker gives delayed data only, and this lake holds live data."))
 
     def snapshot_end(self) -> None:
-        """The broker says that nothing more comes."""
-        self._deliver()
+        """The broker says that nothing more comes. Without a tick before it, what came got lost: the timeout says so."""
+        if self._settles:
+            self._deliver()
 
     def _ticked(self) -> None:
         self.touch()

@@ -252,7 +252,7 @@ def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str
         if row["condition"] == "no_contract" and dataset != CONTRACTS.name:
             continue  # nothing is listed, nothing is missing
         if row["condition"] in _REFUSED:
-            wrong.append(f"{symbol}: {dataset} is refused: {row['reason']}")
+            wrong.append(f"{symbol}: {dataset} {'failed' if row['condition'] == 'error' else 'is refused'}: {row['reason']}")
         elif not row["rows"]:
             wrong.append(f"{symbol} has no {dataset}: trading-assets {'setup' if symbol in new else 'update'} {symbol}")
         elif row["behind"] and dataset != OPTION_BARS.name:

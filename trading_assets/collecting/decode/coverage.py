@@ -10,6 +10,7 @@ recorded with the instant after which to ask again. The two are never mixed.
 | not_permitted, no_contract, rejected | `not_permitted`, `no_contract`, `error`, with `retry_after` |
 | no_contract, of an option after its last trading day | `expired_lost` |
 | expired | `expired_lost` |
+| unreadable | `error`, to be asked again at any time: the broker answered, and nobody knows what |
 | pacing, timeout, disconnected, cancelled | `pending`: the next run asks again |
 """
 
@@ -44,6 +45,7 @@ _CONDITIONS = {
     OutcomeKind.NOT_PERMITTED: Condition.NOT_PERMITTED,
     OutcomeKind.NO_CONTRACT: Condition.NO_CONTRACT,
     OutcomeKind.REJECTED: Condition.ERROR,
+    OutcomeKind.UNREADABLE: Condition.ERROR,
     OutcomeKind.EXPIRED: Condition.EXPIRED_LOST,
 }
 
@@ -209,7 +211,7 @@ def _failure(outcome: Outcome, instant: datetime, retry_days: int) -> _Finding:
     condition = _CONDITIONS.get(outcome.kind, Condition.PENDING)
     if condition is Condition.EXPIRED_LOST:
         return _Finding(condition, _LOST)
-    retry = instant + timedelta(days=retry_days) if condition is not Condition.PENDING else None
+    retry = None if outcome.kind.retryable else instant + timedelta(days=retry_days)
     return _Finding(condition, _sentence(outcome), retry)
 
 

@@ -207,8 +207,9 @@ def _list(
     under_con_ids = {symbol: chain.underlying.con_id for symbol, chain in chains.items()}
     for symbol, chain in new.items():
         mine = [result for result in without_echoes(answers) if result.request.symbol == symbol]
-        failed = [r.request.instrument.last_trade for r in mine if r.outcome.kind is not OutcomeKind.COMPLETE]
-        chain.lacking += [f"{_LISTING_FAILED} {expiry}." for expiry in failed]
+        failures = {r.request.instrument.last_trade: r.outcome for r in mine if r.outcome.kind is not OutcomeKind.COMPLETE}
+        failed = list(failures)
+        chain.lacking += [f"{_LISTING_FAILED} {expiry}: {outcome.text or outcome.kind}" for expiry, outcome in failures.items()]
         carried = [*plans[symbol].carried, *(failed if plans[symbol].reason is ListingReason.AGED else ())]
         fresh = listing_rows(mine, under_con_ids, stamped=archive.settings.now)
         chain.table = pa.concat_tables([fresh, carry_listing(chain.last, carried, session, symbol=symbol)])
