@@ -99,8 +99,8 @@ class CollectionReport:
         self.outcomes.update(str(result.outcome.kind) for result in found)
         self.asked_by_symbol.update(result.request.instrument.symbol for result in found if not result.reused)
 
-    def fail(self, results: Iterable[Result], *, harmless: frozenset[OutcomeKind]) -> None:
-        """Report every result whose outcome is neither data nor `harmless`."""
+    def fail(self, results: Iterable[Result], *, harmless: frozenset[OutcomeKind], delayed: bool = False) -> None:
+        """Report every result whose outcome is neither data nor `harmless`. `delayed`: the settings ask for delayed market data."""
         for result in results:
             if result.outcome.kind is OutcomeKind.COMPLETE or result.outcome.kind in harmless:
                 continue
@@ -110,7 +110,7 @@ class CollectionReport:
                     ProblemKind.FAILED,
                     symbol=instrument.symbol,
                     subject=f"{type(result.request).kind} {instrument.local_symbol or instrument.last_trade or instrument.symbol}".strip(),
-                    sentence=" ".join(filter(None, (_ended(result.outcome.text), remedy_of(result.outcome)))),
+                    sentence=" ".join(filter(None, (_ended(result.outcome.text), remedy_of(result.outcome, delayed=delayed)))),
                     outcome=str(result.outcome.kind),
                     broker_code=result.outcome.code,
                 )

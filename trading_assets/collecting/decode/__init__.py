@@ -12,10 +12,13 @@ from trading_assets.collecting.decode.chains import carry_listing, listing_rows,
 from trading_assets.collecting.decode.contracts import carry_contracts, contract_rows, spot_price
 from trading_assets.collecting.decode.coverage import bar_coverage, lost_coverage, snapshot_coverage
 from trading_assets.collecting.decode.restated import Restatement, restated
+from trading_assets.collecting.decode.retries import Refusal, Retries
 
 __all__ = [
     "AGGREGATED_BAR_SIZE",
+    "Refusal",
     "Restatement",
+    "Retries",
     "aggregate_sessions",
     "bar_coverage",
     "bar_rows",

@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest, Instrument, Request
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.decode import bar_coverage
+from trading_assets.collecting.decode import Refusal, Retries, bar_coverage
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.planning.instruments import underlying_instrument
 from trading_assets.repositories.catalog import query
@@ -22,6 +22,9 @@ from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import NEW_YORK
 
 _REFUSED = [str(condition) for condition in (Condition.NOT_PERMITTED, Condition.NO_CONTRACT, Condition.ERROR)]
+
+_REFUSING = (OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.REJECTED, OutcomeKind.EMPTY)
+"""Outcomes that may become a refusal: an empty one does of a snapshot, where it says that nothing is listed."""
 
 Ask = Callable[[Sequence[Request]], list[Result]]
 """`Archive.ask` with the report and the run already given."""
@@ -75,10 +78,39 @@ def without_echoes(results: Sequence[Result]) -> list[Result]:
     return [r for r in results if r.payload is not None or not r.reused or r.outcome.kind is not OutcomeKind.COMPLETE]
 
 
+def outcomes_of(results: Iterable[Result]) -> list[tuple[str, Outcome]]:
+    """Symbol and outcome of each result."""
+    return [(result.request.symbol, result.outcome) for result in results]
+
+
 def known_underlyings(archive: Archive, contracts: DatasetView, symbols: Sequence[str]) -> dict[str, Instrument]:
     """The resolved underlying of each symbol that has a contract row, by symbol: its newest row counts."""
     rows = contracts.as_of(symbols, archive.calendar.current(archive.now), columns=contracts.dataset.schema.names)
     return {row["symbol"]: underlying_instrument(row) for row in rows.to_pylist()}
+
+
+def retries_for(archive: Archive, dataset: Dataset, outcomes: Iterable[tuple[str, Outcome]]) -> Retries:
+    """Who decides when these symbols may be asked again after these outcomes: knows the last word on each of their instruments.
+
+    Nothing is read where no outcome refuses. Rows that no answer stands behind (`request_id` 0) and failures that pass say nothing.
+    """
+    symbols = sorted({symbol for symbol, outcome in outcomes if outcome.kind in _REFUSING})
+    refused = {}
+    if symbols:
+        sql = """with told as (from coverage where dataset = $dataset and symbol in (select unnest($symbols::varchar[]))
+                                              and request_id > 0 and condition <> 'pending'),
+                      answered as (select bar_size, symbol, con_id, max(collected_at) as at from told
+                                   where condition not in (select unnest($refused::varchar[])) group by all)
+                 select t.bar_size, t.symbol, t.con_id, t.condition, t.broker_code, t.collected_at, t.retry_after
+                 from told t left join answered a using (bar_size, symbol, con_id)
+                 where t.condition in (select unnest($refused::varchar[])) and (a.at is null or a.at <= t.collected_at)
+                 qualify row_number() over (partition by t.bar_size, t.symbol, t.con_id order by t.collected_at desc) = 1"""
+        rows = query(archive.settings.data_dir, sql, {"dataset": dataset.name, "symbols": symbols, "refused": _REFUSED}).to_pylist()
+        refused = {
+            (row["bar_size"], row["symbol"], row["con_id"]): Refusal(row["condition"], row["broker_code"], row["collected_at"], row["retry_after"])
+            for row in rows
+        }
+    return Retries(archive.calendar, archive.settings.no_data_retry_days, refused)
 
 
 def settled_in(
@@ -102,7 +134,7 @@ def settled_in(
         recovered,
         dataset.schema.empty_table() if rows is None else rows,
         archive.calendar,
-        retry_days=archive.settings.no_data_retry_days,
+        retries=retries_for(archive, dataset, outcomes_of(recovered)),
         stamped=archive.settings.now,
     )
     settled = pa.array([condition.value for condition in Condition if condition.settled])
@@ -147,7 +179,7 @@ def refusals(archive: Archive, dataset: Dataset, symbols: Sequence[str], now: da
     return {
         symbol: f"{row['reason']} Not asked again before {row['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
         for symbol, row in _last_conditions(archive, dataset, symbols).items()
-        if row["retry_after"] is not None and row["retry_after"] > now
+        if row["condition"] in _REFUSED and row["retry_after"] is not None and row["retry_after"] > now
     }
 
 

@@ -30,6 +30,7 @@ from trading_assets.collecting.steps.common import (
     known_underlyings,
     missing_prerequisite,
     refusals,
+    retries_for,
     rows_by_symbol,
     tell_without_options,
     without_echoes,
@@ -99,7 +100,7 @@ def collect_option_chains(
     _quote(archive, ask, chains, session, results, report, quoted_since)
 
     report.notes += [f"{plan.symbol}: {plan.reason}" for plan in plans]
-    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
+    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
     stored, fresher = stored_answers(archive, session, sorted(set(symbols) - set(chains)))
     table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table, fresher])
     report.rows_by_symbol = rows_by_symbol(table)
@@ -110,7 +111,7 @@ def collect_option_chains(
         session,
         outcomes,
         now,
-        retry_days=archive.settings.no_data_retry_days,
+        retries=retries_for(archive, OPTION_CHAINS, outcomes.items()),
         partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
         request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
     )
