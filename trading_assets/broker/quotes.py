@@ -30,6 +30,9 @@ _MODEL = (13, 83)
 _IMPLIED_VOLATILITY = 24
 _OPEN_INTEREST_TICK = "101"
 
+GREEKS = frozenset({"implied_volatility", "delta", "gamma", "vega", "theta"})
+"""What the broker's model computes of an option."""
+
 SETTLE = 2.0
 """Seconds without news of an awaited field after which a quote whose prices were told is taken as it is: far options never get
 greeks, and nobody may bid. Public reports see values up to some 0.5 s after their placeholders."""
@@ -66,7 +69,7 @@ class QuoteCollector(Collector):
         is_option = request.instrument.sec_type == "OPT"
         self._wanted = {"bid", "ask"} if is_option else {"last"} if request.instrument.sec_type == "IND" else {"bid", "ask", "last"}
         if is_option:
-            self._wanted.add("model")
+            self._wanted |= GREEKS
             if _OPEN_INTEREST_TICK in generic_ticks.split(","):
                 self._wanted.add("open_interest")
 
@@ -114,7 +117,6 @@ class QuoteCollector(Collector):
         model |= {"gamma": computed(gamma), "vega": computed(vega)}
         for name, value in model.items():
             self._take(name, value)
-        self._take("model", volatility if model["delta"] is not None else None)
         self._ticked()
 
     def market_data_type(self, kind: int) -> None:

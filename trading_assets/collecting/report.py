@@ -26,6 +26,8 @@ class ProblemKind(StrEnum):
     """A request ended without an answer."""
     PENDING = "pending"
     """Cannot be known yet (the session is not closed)."""
+    PARTIAL = "partial"
+    """Came, but not all of it: a quote without greeks."""
     DEFERRED = "deferred"
     """Left to a later run: this one was to send only so many requests."""
     LOST = "expired_lost"
@@ -110,7 +112,7 @@ class CollectionReport:
                     ProblemKind.FAILED,
                     symbol=instrument.symbol,
                     subject=f"{type(result.request).kind} {instrument.local_symbol or instrument.last_trade or instrument.symbol}".strip(),
-                    sentence=" ".join(filter(None, (_ended(result.outcome.text), remedy_of(result.outcome, delayed=delayed)))),
+                    sentence=" ".join(filter(None, (as_sentence(result.outcome.text), remedy_of(result.outcome, delayed=delayed)))),
                     outcome=str(result.outcome.kind),
                     broker_code=result.outcome.code,
                 )
@@ -151,7 +153,7 @@ class CollectionReport:
         }
 
 
-def _ended(text: str) -> str:
+def as_sentence(text: str) -> str:
     """The broker's words, closed like a sentence."""
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."
 

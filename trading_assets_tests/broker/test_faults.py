@@ -151,7 +151,10 @@ def test_pacing_that_keeps_several_requests_out_ends_the_run_as_retryable(
 
 
 ONE_REQUESTS: dict[str, tuple[dict[str, Any], OutcomeKind]] = {
-    "162 in Spanish": ({"do": "error", "code": 162, "text": "Mensaje de error:La consulta HMDS no devolvió datos: AAA@SMART Trades"}, OutcomeKind.REJECTED),
+    "162 in Spanish": (
+        {"do": "error", "code": 162, "text": "Mensaje de error:La consulta HMDS no devolvió datos: AAA@SMART Trades"},
+        OutcomeKind.REJECTED,
+    ),
     "162 pacing": ({"do": "pacing"}, OutcomeKind.PACING),
     "162 different IP": ({"do": "different_ip"}, OutcomeKind.UNAVAILABLE),
     "162 timed out": ({"do": "timed_out"}, OutcomeKind.TIMEOUT),

@@ -210,6 +210,8 @@ def test_a_lasting_fault_is_a_clear_failure_that_the_next_run_mends(
         assert broken_runs(settings) == []
 
 
+NEXT_SESSION = "2024-06-04"
+
 REFUSING: dict[str, tuple[Rule, str]] = {
     "error 321": ({"do": "validation"}, str(Condition.ERROR)),
     "no permission": ({"do": "not_permitted"}, str(Condition.NOT_PERMITTED)),

@@ -15,13 +15,16 @@ from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import (
+    PARTIAL,
     carry_listing,
+    lacking_sentence,
     listing_rows,
     option_parameters,
     snapshot_coverage,
     spot_price,
     with_quotes,
     with_selection,
+    without_worse,
 )
 from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
@@ -38,6 +41,7 @@ from trading_assets.collecting.steps.common import (
 )
 from trading_assets.collecting.steps.interrupted_chains import interrupted_chains, stored_answers
 from trading_assets.collecting.steps.missed import missed_snapshots
+from trading_assets.collecting.steps.partial_quotes import exhausted
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
 from trading_assets.planning.selection import SelectionRules, select_contracts
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_CHAINS, Condition
@@ -45,6 +49,8 @@ from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
 
 _SETTLED_QUOTES = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value])
+
+_QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL])
 
 _LISTING_FAILED = "The listing failed of"
 
@@ -54,7 +60,10 @@ _MARKET_VALUES = ("bid", "ask", "last", "volume", "open_interest", "implied_vola
 
 @dataclass
 class _Chain:
-    """One symbol's chain while it is put together. `lacking` are sentences about what it will not hold."""
+    """One symbol's chain while it is put together. `lacking` are sentences about what it will not hold.
+
+    `exhausted`: what its quotes lack was asked for often enough in this session.
+    """
 
     underlying: Instrument
     last: pa.Table
@@ -62,6 +71,7 @@ class _Chain:
     selected: set[int] = field(default_factory=set)
     quoted: set[int] = field(default_factory=set)
     lacking: list[str] = field(default_factory=list)
+    exhausted: bool = False
 
 
 def collect_option_chains(
@@ -113,6 +123,7 @@ def collect_option_chains(
         now,
         retries=retries_for(archive, OPTION_CHAINS, outcomes.items()),
         partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
+        exhausted={symbol for symbol, chain in chains.items() if chain.exhausted and len(chain.lacking) == 1},
         request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
     )
     ids = {result.request_id for result in results} | interrupted.request_ids | stored
@@ -260,10 +271,12 @@ def _quote(
 ) -> None:
     """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols those that expire first.
 
-    One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is asked for again.
+    One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is asked for again. A
+    quote that lacks a value is asked for again by later runs of the session, `partial_quotes.MOST` times in all.
     """
     for chain in chains.values():
         kept = chain.last.filter(pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], _SETTLED_QUOTES)))
+        kept = pa.concat_tables([kept, exhausted(archive, chain.last, session)])
         if quoted_since is not None:
             kept = kept.filter(pc.greater_equal(kept["quoted_at"], pa.scalar(quoted_since, kept["quoted_at"].type)))
         if _says_nothing(kept):
@@ -287,9 +300,10 @@ def _quote(
     for symbol, chain in chains.items():
         ours = chain.table.filter(pc.invert(pc.is_in(chain.table["con_id"], stored)))  # the others stand in the lake with their quotes
         failed = [r for r in by_symbol[symbol] if r.outcome.kind not in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY)]
-        earlier = set(ours.filter(pc.is_in(ours["quote_outcome"], _SETTLED_QUOTES))["con_id"].to_pylist())
+        earlier = set(ours.filter(pc.is_in(ours["quote_outcome"], _QUOTED))["con_id"].to_pylist())
         kept = {id(r) for r in failed if r.request.instrument.con_id in earlier}  # an older quote is better than none
-        chain.table = with_quotes(ours, [r for r in by_symbol[symbol] if id(r) not in kept], stamped=archive.settings.now)
+        better = without_worse(ours, [r for r in by_symbol[symbol] if id(r) not in kept])
+        chain.table = with_quotes(ours, better, stamped=archive.settings.now)
         silent = bool(by_symbol[symbol]) and _says_nothing(chain.table.filter(chain.table["selected"]))
         if silent and earlier:
             chain.table = ours
@@ -300,6 +314,17 @@ def _quote(
             sentence = f"Not one of the {len(chain.selected)} quotes of {symbol} holds a value: the broker has no market data of session {session}."
             report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
             chain.lacking.append(sentence)
+        if not silent and (partial := lacking_sentence(chain.table.filter(chain.table["selected"]))):
+            _tell_partial(archive, chain, symbol, session, partial, report)
+
+
+def _tell_partial(archive: Archive, chain: _Chain, symbol: str, session: date, lacking: str, report: CollectionReport) -> None:
+    """Record that quotes of a chain lack values, and whether they are asked for again in this session."""
+    left = pc.sum(pc.equal(chain.table["quote_outcome"], PARTIAL)).as_py() - exhausted(archive, chain.table, session).num_rows
+    chain.exhausted = left == 0
+    again = "They are asked for again by the next run of this session." if left else "They were asked for again, and the broker gave no more."
+    report.problems.append(Problem(ProblemKind.PARTIAL, symbol, "quotes", f"{lacking} {again}", outcome=PARTIAL))
+    chain.lacking.append(lacking)
 
 
 def _says_nothing(quotes: pa.Table) -> bool:
