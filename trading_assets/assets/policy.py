@@ -164,7 +164,7 @@ def complete_check(report: CollectionReport, conditions: Mapping[str, Any]) -> d
 
 
 def _sentence(report: CollectionReport) -> str:
-    if report.complete:
+    if not report.problems:
         return "Everything wanted is in the lake."
     counts = Counter(str(problem.kind) for problem in report.problems)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))

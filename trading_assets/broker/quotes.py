@@ -171,14 +171,17 @@ class QuoteCollector(Collector):
         if self.answer.done():
             return
         told = {"bid", "ask"} <= self._told or "last" in self._told
-        refused = not self._values and self._refusal() is not None  # delayed values may follow until the timeout
+        refused = self._refusal() is not None  # delayed values may follow until the timeout
         if told and not refused and self._loop.time() - self._news >= SETTLE:
             self._deliver()
         else:
             self._loop.call_later(_CHECK_INTERVAL, self._look)
 
     def _refusal(self) -> tuple[int, str] | None:
-        """The last warning that says why there is no value. That delayed data is displayed is none where delayed data is wanted and ticks came."""
+        """The last warning that says why there is no value; None when there is one. That delayed data is displayed does not say it where
+        delayed data is wanted and ticks came."""
+        if any(self._values.values()):  # a size of 0 is none
+            return None
         displayed = DELAYED_NOTICE if self._allow_delayed and self._told else None
         return next((warning for warning in reversed(self.warnings) if _refuses(*warning) and warning[0] != displayed), None)
 
@@ -187,7 +190,7 @@ class QuoteCollector(Collector):
         due = self._began + self.timeout
         if self._loop.time() < due:
             self._timer = self._loop.call_at(due, self._check)
-        elif not self._values and (refusal := self._refusal()) is not None:
+        elif (refusal := self._refusal()) is not None:
             self.end(Outcome(OutcomeKind.NOT_PERMITTED, *refusal))
         elif self._told:
             self._deliver()

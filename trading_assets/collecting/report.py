@@ -92,8 +92,8 @@ class CollectionReport:
 
     @property
     def complete(self) -> bool:
-        """Whether everything wanted that can be had is in the lake."""
-        return not self.problems
+        """Whether everything wanted that can be had is in the lake. Values that the broker did not give with a quote are told, and no lack."""
+        return all(problem.kind is ProblemKind.PARTIAL for problem in self.problems)
 
     def count(self, results: Iterable[Result]) -> None:
         """Add the outcomes of results, and whose questions went to the broker."""

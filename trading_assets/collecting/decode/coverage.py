@@ -16,7 +16,7 @@ recorded with the instant after which to ask again. The two are never mixed.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -140,14 +140,14 @@ def snapshot_coverage(
     *,
     retries: Retries | None = None,
     partial: Mapping[str, str] | None = None,
-    exhausted: Collection[str] = (),
+    again_at: Mapping[str, datetime] | None = None,
     request_ids: Mapping[str, int] | None = None,
 ) -> pa.Table:
     """Rows of `coverage` for a snapshot dataset: one a symbol, from the outcome that decided it.
 
     `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are asked again.
-    `exhausted` are those of them of which no more is to be had in this session: the next one asks again. `retries` decides when
-    what was refused may be asked for again.
+    `again_at` says of those of them that are not to be asked for at once when they may be. `retries` decides when what was
+    refused may be asked for again.
     A symbol carried forward without a request has outcome complete and no request id.
     """
     rows = []
@@ -156,8 +156,7 @@ def snapshot_coverage(
         outcome = outcomes[symbol]
         if outcome.kind is OutcomeKind.COMPLETE:
             lacking = (partial or {}).get(symbol)
-            retry = retries.next_session(now) if symbol in exhausted else None
-            finding = _Finding(Condition.PARTIAL, lacking, retry) if lacking else _Finding(Condition.COMPLETE, "")
+            finding = _Finding(Condition.PARTIAL, lacking, (again_at or {}).get(symbol)) if lacking else _Finding(Condition.COMPLETE, "")
         elif outcome.kind is OutcomeKind.EMPTY:
             retry = retries.after(("", symbol, 0), Condition.NO_CONTRACT, outcome.code, now)
             finding = _Finding(Condition.NO_CONTRACT, outcome.text or _NOTHING_LISTED, retry)

@@ -47,7 +47,7 @@ class Retries:
         `last_trade` is an option's last trading day (`YYYYMMDD...`), empty for anything else.
         """
         believed = instant + timedelta(days=self.retry_days)
-        at = believed if self._confirmed(key, condition, code, instant) else min(believed, self.next_session(instant))
+        at = believed if self._confirmed(key, condition, code, instant) else min(believed, self._next_session(instant))
         if last_trade:
             last_day = datetime.combine(parse_day(last_trade[:8]), time(), NEW_YORK).astimezone(UTC)
             if at > last_day:
@@ -63,8 +63,7 @@ class Retries:
             return False
         if self.calendar.current(earlier.asked_at) < self.calendar.current(instant):
             return True
-        return earlier.retry_after is not None and earlier.retry_after > self.next_session(earlier.asked_at)
+        return earlier.retry_after is not None and earlier.retry_after > self._next_session(earlier.asked_at)
 
-    def next_session(self, instant: datetime) -> datetime:
-        """The open of the session after the one that is current at `instant`."""
+    def _next_session(self, instant: datetime) -> datetime:
         return self.calendar.opens_at(self.calendar.following(self.calendar.current(instant)))

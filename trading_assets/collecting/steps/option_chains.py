@@ -41,14 +41,12 @@ from trading_assets.collecting.steps.common import (
 )
 from trading_assets.collecting.steps.interrupted_chains import interrupted_chains, stored_answers
 from trading_assets.collecting.steps.missed import missed_snapshots
-from trading_assets.collecting.steps.partial_quotes import exhausted
+from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, asked_again_at, waiting
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
 from trading_assets.planning.selection import SelectionRules, select_contracts
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_CHAINS, Condition
 from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
-
-_SETTLED_QUOTES = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value])
 
 _QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL])
 
@@ -62,7 +60,7 @@ _MARKET_VALUES = ("bid", "ask", "last", "volume", "open_interest", "implied_vola
 class _Chain:
     """One symbol's chain while it is put together. `lacking` are sentences about what it will not hold.
 
-    `exhausted`: what its quotes lack was asked for often enough in this session.
+    `again_at`: when what its quotes lack may be asked for again; None: by the next run.
     """
 
     underlying: Instrument
@@ -71,7 +69,7 @@ class _Chain:
     selected: set[int] = field(default_factory=set)
     quoted: set[int] = field(default_factory=set)
     lacking: list[str] = field(default_factory=list)
-    exhausted: bool = False
+    again_at: datetime | None = None
 
 
 def collect_option_chains(
@@ -123,7 +121,7 @@ def collect_option_chains(
         now,
         retries=retries_for(archive, OPTION_CHAINS, outcomes.items()),
         partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
-        exhausted={symbol for symbol, chain in chains.items() if chain.exhausted and len(chain.lacking) == 1},
+        again_at={symbol: chain.again_at for symbol, chain in chains.items() if chain.again_at and len(chain.lacking) == 1},
         request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
     )
     ids = {result.request_id for result in results} | interrupted.request_ids | stored
@@ -181,7 +179,7 @@ def _resumed(
     archive: Archive, underlyings: Mapping[str, Instrument], session: date, known: Sequence[Mapping[str, object]], outdated: set[str]
 ) -> dict[str, _Chain]:
     """Chains of this very session that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is asked again."""
-    partial = [row["symbol"] for row in known if row["condition"] == Condition.PARTIAL and _LISTING_FAILED not in str(row["reason"])]
+    partial = [row["symbol"] for row in known if may_be_resumed(row)]
     partial += sorted(outdated)
     stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=[str(symbol) for symbol in partial]).cast(OPTION_CHAINS.schema)
     chains = {}
@@ -191,6 +189,11 @@ def _resumed(
         if selected:
             chains[symbol] = _Chain(underlyings[symbol], rows, rows, selected)
     return chains
+
+
+def may_be_resumed(row: Mapping[str, object]) -> bool:
+    """Whether a recorded chain (a row of `coverage`) lacks nothing but quotes or values of them."""
+    return row["condition"] == Condition.PARTIAL and _LISTING_FAILED not in str(row["reason"])
 
 
 def _list(
@@ -272,11 +275,11 @@ def _quote(
     """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols those that expire first.
 
     One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is asked for again. A
-    quote that lacks a value is asked for again by later runs of the session, `partial_quotes.MOST` times in all.
+    quote that lacks a value is asked for again by later runs of the session (`partial_quotes`).
     """
     for chain in chains.values():
-        kept = chain.last.filter(pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], _SETTLED_QUOTES)))
-        kept = pa.concat_tables([kept, exhausted(archive, chain.last, session)])
+        kept = chain.last.filter(pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], SETTLED_QUOTES)))
+        kept = pa.concat_tables([kept, waiting(archive, chain.last, session)])
         if quoted_since is not None:
             kept = kept.filter(pc.greater_equal(kept["quoted_at"], pa.scalar(quoted_since, kept["quoted_at"].type)))
         if _says_nothing(kept):
@@ -320,9 +323,11 @@ def _quote(
 
 def _tell_partial(archive: Archive, chain: _Chain, symbol: str, session: date, lacking: str, report: CollectionReport) -> None:
     """Record that quotes of a chain lack values, and whether they are asked for again in this session."""
-    left = pc.sum(pc.equal(chain.table["quote_outcome"], PARTIAL)).as_py() - exhausted(archive, chain.table, session).num_rows
-    chain.exhausted = left == 0
-    again = "They are asked for again by the next run of this session." if left else "They were asked for again, and the broker gave no more."
+    left = pc.sum(pc.equal(chain.table["quote_outcome"], PARTIAL)).as_py() - waiting(archive, chain.table, session).num_rows
+    again = "They are asked for again by the next run of this session."
+    if not left:
+        chain.again_at = asked_again_at(archive, session)
+        again = f"They were asked for again, and the broker gave no more; the next time is {chain.again_at:%Y-%m-%d %H:%M} UTC."
     report.problems.append(Problem(ProblemKind.PARTIAL, symbol, "quotes", f"{lacking} {again}", outcome=PARTIAL))
     chain.lacking.append(lacking)
 
