@@ -6,6 +6,7 @@ The library's decoder calls the methods below by name; their names and argument 
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
 from trading_assets.broker.collectors import BarsCollector, Collector, ContractCollector, HeadTimestampCollector, ParameterCollector, parameter_record
@@ -13,6 +14,9 @@ from trading_assets.broker.quotes import QuoteCollector
 
 NO_REQUEST = -1
 """Request id of messages that belong to no request."""
+
+
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
 
 
 class ConnectionListener(Protocol):
@@ -35,6 +39,7 @@ class Inbox:
     # requests
 
     def error(self, reqId: int, errorCode: int, errorString: str, *_: Any) -> None:
+        errorString = unescaped(errorString)
         if reqId == NO_REQUEST:
             self._listener.on_status(errorCode, errorString)
         elif (collector := self.open.get(reqId)) is not None:
@@ -124,3 +129,9 @@ class Inbox:
 
     def connectionClosed(self) -> None:
         self._listener.on_lost()
+
+
+def unescaped(text: str) -> str:
+    """A message of TWS with its letters: from server version 153 on, those that are not ASCII come as `\\u00f3` or `\\xf3`."""
+    found = _ESCAPED.sub(lambda escape: chr(int(escape[1] or escape[2], 16)), text)
+    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two escapes may be the halves of one letter

@@ -6,6 +6,7 @@ import pytest
 
 from trading_assets.broker.codes import CODES, delayed_may_follow, tries_of
 from trading_assets.broker.errors import CodeClass, classify, is_warning, lookup, remedy_of
+from trading_assets.broker.inbox import unescaped
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 
 HISTORY = "Historical Market Data Service error message:"
@@ -92,6 +93,20 @@ def test_only_codes_of_the_connection_say_that_it_broke() -> None:
 def test_a_text_nobody_knows_names_the_setting_for_english(code: int) -> None:
     text = "La consulta HMDS no devolvió datos: AAPL@SMART Trades"
     assert 'tick "Show API messages in English" in TWS (Configuration, API, Settings)' in remedy_of(classify(code, text))
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        ("La consulta HMDS no devolvi\\u00f3 datos", "La consulta HMDS no devolvió datos"),
+        ("Ung\\xfcltig", "Ungültig"),
+        ("\\ud83d\\ude00", "\U0001f600"),
+        ("\\ud83d", "\ufffd"),
+        ("C:\\Jts\\users: Error processing request.-'bX'", "C:\\Jts\\users: Error processing request.-'bX'"),
+    ],
+)
+def test_letters_that_are_not_ascii_are_readable(sent: str, text: str) -> None:
+    assert unescaped(sent) == text
 
 
 @pytest.mark.parametrize(

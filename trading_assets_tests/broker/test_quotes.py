@@ -141,11 +141,16 @@ def test_when_it_is_quiet_the_quote_is_taken_as_it_is(ticks: Sequence[Frame], la
     assert not [value for name, value in result.payload.items() if value in (-1, -2)], "a placeholder is no number"
 
 
-def test_without_a_price_a_quote_ends_at_its_timeout(ask: Ask) -> None:
-    for ticks in (at(0, price(9, 2.2)), at(0, size(0, 11), size(3, 12))):
-        result = ask(ticks, quote_timeout=SETTLE + 0.5)
-        assert result.outcome.kind is OutcomeKind.COMPLETE
-        assert lacks(result.payload) == ("bid and ask", "greeks", "open interest")
+@pytest.mark.parametrize("ticks", [(price(9, 2.2),), (size(0, 11), size(3, 12))], ids=["close only", "sizes only"])
+def test_without_a_price_a_quote_is_waited_for_until_its_timeout(ticks: Sequence[Frame], ask: Ask) -> None:
+    began = time.monotonic()
+    result = ask(at(0, *ticks), quote_timeout=SETTLE + 1)
+    assert time.monotonic() - began > SETTLE + 1
+    assert result.outcome.kind is OutcomeKind.COMPLETE
+    assert lacks(result.payload) == ("bid and ask", "greeks", "open interest")
+
+
+def test_without_a_tick_a_quote_times_out(ask: Ask) -> None:
     assert ask([], quote_timeout=0.5).outcome.kind is OutcomeKind.TIMEOUT
 
 
