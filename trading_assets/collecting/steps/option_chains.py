@@ -41,7 +41,7 @@ from trading_assets.collecting.steps.common import (
 )
 from trading_assets.collecting.steps.interrupted_chains import interrupted_chains, stored_answers
 from trading_assets.collecting.steps.missed import missed_snapshots
-from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, asked_again_at, waiting
+from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, quoted_before, says_nothing, tell_partial, waiting
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
 from trading_assets.planning.selection import SelectionRules, select_contracts
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_CHAINS, Condition
@@ -51,9 +51,6 @@ from trading_assets.universe import UniverseEntry
 _QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL])
 
 _LISTING_FAILED = "The listing failed of"
-
-_MARKET_VALUES = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
-"""What a quote can hold of the market; a broker without any data of a session answers quotes with none of them."""
 
 
 @dataclass
@@ -145,7 +142,7 @@ def _parameters(
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", list(underlyings), session, session).to_pylist()
     stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=list(underlyings), columns=["symbol"])["symbol"].unique().to_pylist()
     done = set() if refresh else {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE} & set(stored)
-    outdated = _quoted_before(archive, done, session, quoted_since)
+    outdated = quoted_before(archive, done, session, quoted_since)
     done -= outdated
     refused = {} if refresh else refusals(archive, OPTION_CHAINS, sorted(set(underlyings) - done), archive.now)
     optionless = without_options(archive, sorted(refused))
@@ -163,16 +160,6 @@ def _parameters(
     report.notes += [f"{symbol}: another run has just collected it." for symbol in sorted({a.request.symbol for a in answers} - set(outcomes))]
     outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
     return chains | resumed, outcomes
-
-
-def _quoted_before(archive: Archive, symbols: Iterable[str], session: date, instant: datetime | None) -> set[str]:
-    """Symbols whose newest quote of the session was taken before `instant`; none when it is None."""
-    if instant is None:
-        return set()
-    columns = ["symbol", "quoted_at"]
-    rows = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=sorted(symbols), columns=columns, where="quoted_at is not null")
-    newest = rows.group_by("symbol").aggregate([("quoted_at", "max")])
-    return {symbol for symbol, at in zip(newest["symbol"].to_pylist(), newest["quoted_at_max"].to_pylist(), strict=True) if at < instant}
 
 
 def _resumed(
@@ -282,7 +269,7 @@ def _quote(
         kept = pa.concat_tables([kept, waiting(archive, chain.last, session)])
         if quoted_since is not None:
             kept = kept.filter(pc.greater_equal(kept["quoted_at"], pa.scalar(quoted_since, kept["quoted_at"].type)))
-        if _says_nothing(kept):
+        if says_nothing(kept):
             kept = kept.slice(0, 0)
         chain.quoted = set(kept["con_id"].to_pylist()) & set(chain.table["con_id"].to_pylist())
         kept = kept.filter(pc.is_in(kept["con_id"], pa.array(sorted(chain.quoted), pa.int64())))
@@ -307,7 +294,7 @@ def _quote(
         kept = {id(r) for r in failed if r.request.instrument.con_id in earlier}  # an older quote is better than none
         better = without_worse(ours, [r for r in by_symbol[symbol] if id(r) not in kept])
         chain.table = with_quotes(ours, better, stamped=archive.settings.now)
-        silent = bool(by_symbol[symbol]) and _says_nothing(chain.table.filter(chain.table["selected"]))
+        silent = bool(by_symbol[symbol]) and says_nothing(chain.table.filter(chain.table["selected"]))
         if silent and earlier:
             chain.table = ours
         if failed:
@@ -318,23 +305,8 @@ def _quote(
             report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
             chain.lacking.append(sentence)
         if not silent and (partial := lacking_sentence(chain.table.filter(chain.table["selected"]))):
-            _tell_partial(archive, chain, symbol, session, partial, report)
-
-
-def _tell_partial(archive: Archive, chain: _Chain, symbol: str, session: date, lacking: str, report: CollectionReport) -> None:
-    """Record that quotes of a chain lack values, and whether they are asked for again in this session."""
-    left = pc.sum(pc.equal(chain.table["quote_outcome"], PARTIAL)).as_py() - waiting(archive, chain.table, session).num_rows
-    again = "They are asked for again by the next run of this session."
-    if not left:
-        chain.again_at = asked_again_at(archive, session)
-        again = f"They were asked for again, and the broker gave no more; the next time is {chain.again_at:%Y-%m-%d %H:%M} UTC."
-    report.problems.append(Problem(ProblemKind.PARTIAL, symbol, "quotes", f"{lacking} {again}", outcome=PARTIAL))
-    chain.lacking.append(lacking)
-
-
-def _says_nothing(quotes: pa.Table) -> bool:
-    """Whether no row holds anything of the market: no price, no volume, no open interest, no greeks."""
-    return all(quotes[name].null_count == quotes.num_rows for name in _MARKET_VALUES)
+            chain.again_at = tell_partial(archive, chain.table, symbol, session, partial, report)
+            chain.lacking.append(partial)
 
 
 def _echoes(answers: Sequence[Result]) -> list[Result]:

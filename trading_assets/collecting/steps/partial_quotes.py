@@ -6,6 +6,7 @@ while the market is open, and only when its last quote is older than `settings.r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 import pyarrow as pa
@@ -18,13 +19,18 @@ from trading_assets.broker.state import read_transaction
 from trading_assets.broker.tables import requests as journal
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import PARTIAL
+from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.planning.chains import plan_quotes
+from trading_assets.repositories.schemas import OPTION_CHAINS
 
 AT_ONCE = 2
 """Quotes of one contract and session that follow one another without a wait while they stay partial."""
 
 SETTLED_QUOTES = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value])
 """Values of `quote_outcome` that are not asked for again in their session."""
+
+_MARKET_VALUES = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
+"""What a quote can hold of the market; a broker without any data of a session answers quotes with none of them."""
 
 _IN_CHUNK = 500
 """Keys in one IN list: under SQLite's oldest limit of 999 variables."""
@@ -41,18 +47,44 @@ def waiting(archive: Archive, chain: pa.Table, session: date) -> pa.Table:
     return rows.filter(pc.is_in(rows["con_id"], pa.array(enough, pa.int64())))
 
 
-def asked_again_at(archive: Archive, session: date) -> datetime:
-    """The first instant (UTC) at which quotes that are `waiting` now may be asked for again, in this session or the next."""
-    soon = archive.now + timedelta(minutes=archive.settings.requote_after_minutes)
-    closes = archive.calendar.closes_at(session)
-    return soon if soon < closes else archive.calendar.opens_at(archive.calendar.following(session))
-
-
 def quotes_left(archive: Archive, chain: pa.Table, session: date) -> list[QuoteRequest]:
     """The quotes that a chain of `session` still lacks and that may be asked for now."""
     chosen = chain.filter(chain["selected"])
     settled = chosen.filter(pc.is_in(chosen["quote_outcome"], SETTLED_QUOTES))["con_id"].to_pylist()
     return plan_quotes(chain, chosen["con_id"].to_pylist(), session, {*settled, *waiting(archive, chosen, session)["con_id"].to_pylist()})
+
+
+def tell_partial(archive: Archive, chain: pa.Table, symbol: str, session: date, lacking: str, report: CollectionReport) -> datetime | None:
+    """Report that quotes of a chain lack values; the instant at which they may be asked for again, None: by the next run."""
+    left = pc.sum(pc.equal(chain["quote_outcome"], PARTIAL)).as_py() - waiting(archive, chain, session).num_rows
+    at = None if left else _asked_again_at(archive, session)
+    again = "They are asked for again by the next run of this session."
+    if at is not None:
+        again = f"They were asked for again, and the broker gave no more; the next time is {at:%Y-%m-%d %H:%M} UTC."
+    report.problems.append(Problem(ProblemKind.PARTIAL, symbol, "quotes", f"{lacking} {again}", outcome=PARTIAL))
+    return at
+
+
+def says_nothing(quotes: pa.Table) -> bool:
+    """Whether no row holds anything of the market: no price, no volume, no open interest, no greeks."""
+    return all(quotes[name].null_count == quotes.num_rows for name in _MARKET_VALUES)
+
+
+def quoted_before(archive: Archive, symbols: Iterable[str], session: date, instant: datetime | None) -> set[str]:
+    """Symbols whose newest quote of the session was taken before `instant`; none when it is None."""
+    if instant is None:
+        return set()
+    columns = ["symbol", "quoted_at"]
+    rows = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=sorted(symbols), columns=columns, where="quoted_at is not null")
+    newest = rows.group_by("symbol").aggregate([("quoted_at", "max")])
+    return {symbol for symbol, at in zip(newest["symbol"].to_pylist(), newest["quoted_at_max"].to_pylist(), strict=True) if at < instant}
+
+
+def _asked_again_at(archive: Archive, session: date) -> datetime:
+    """The first instant (UTC) at which quotes that are `waiting` now may be asked for again, in this session or the next."""
+    soon = archive.now + timedelta(minutes=archive.settings.requote_after_minutes)
+    closes = archive.calendar.closes_at(session)
+    return soon if soon < closes else archive.calendar.opens_at(archive.calendar.following(session))
 
 
 def _answered(archive: Archive, keys: list[str]) -> dict[str, int]:
