@@ -114,7 +114,10 @@ class Settings(BaseSettings):
     contract_verify_days: int = Field(default=7, ge=0, description="A stored contract is asked for again when verified longer ago (days).")
     relist_days: int = Field(default=7, ge=1, description="The whole option listing is read again when older (days).")
     no_data_retry_days: int = Field(
-        default=30, ge=0, description="A recorded `not_permitted`, `no_contract` or `error` is asked again after this many days."
+        default=30,
+        ge=0,
+        description="A `not_permitted`, `no_contract` or `error` that a second session has confirmed is asked again after this many days; "
+        "the first one is asked again in the next session.",
     )
     equity_bar_sizes: tuple[str, ...] = Field(default=("1 day",), description="Bar sizes collected for underlyings.")
     stock_volume_unit: str = Field(
@@ -209,6 +212,11 @@ class Settings(BaseSettings):
     def clock(self) -> datetime:
         """The present instant in UTC: the pinned one when `now` is set."""
         return (self.now or datetime.now(UTC)).astimezone(UTC)
+
+    @property
+    def delayed(self) -> bool:
+        """Whether delayed market data is asked for."""
+        return self.market_data == "delayed"
 
     @property
     def contract_verify_age(self) -> timedelta:

@@ -86,12 +86,14 @@ class Collector:
         )
 
     def _refined(self, outcome: Outcome) -> Outcome:
-        """An option that has expired is EXPIRED, whichever way the broker says that it has nothing."""
-        nothing = outcome.kind in (OutcomeKind.NO_CONTRACT, OutcomeKind.EMPTY)
+        """An option that has expired is EXPIRED, whichever way the broker says that it has nothing; what is alive never is."""
         instrument = self.request.instrument
+        expired = instrument.sec_type == "OPT" and "" < instrument.last_trade < f"{session_date(self.clock()):%Y%m%d}"
         asks_history = isinstance(self.request, BarsRequest | HeadTimestampRequest)
-        if nothing and asks_history and instrument.sec_type == "OPT" and "" < instrument.last_trade < f"{session_date(self.clock()):%Y%m%d}":
+        if expired and asks_history and outcome.kind in (OutcomeKind.NO_CONTRACT, OutcomeKind.EMPTY):
             return Outcome(OutcomeKind.EXPIRED, outcome.code, outcome.text)
+        if outcome.kind is OutcomeKind.EXPIRED and not expired:
+            return Outcome(OutcomeKind.REJECTED, outcome.code, outcome.text)
         return outcome
 
     def _check(self) -> None:

@@ -3,7 +3,7 @@
     BrokerError
     ├── BrokerUnavailable          retryable: no connection, and none could be made in time
     │   └── ClientIdsExhausted     retryable: every client id of the range is in use
-    ├── PacingExhausted            retryable: a limit of the broker stayed exhausted
+    ├── PacingExhausted            retryable: a limit of the broker stayed exhausted for several requests
     ├── BreakerOpen                retryable: the circuit breaker is open, nothing was sent
     ├── BrokerIncompatible         what answers is not TWS, or speaks no protocol version that we speak
     ├── IdentityMismatch           the broker behind the connection is not the one that filled this lake
@@ -40,7 +40,7 @@ class BrokerIncompatible(BrokerError):
 
 
 class PacingExhausted(BrokerError):
-    """A limit of the broker stayed exhausted for longer than a run may wait."""
+    """A limit of the broker stayed exhausted for longer than a run may wait, for more than one request and with no answer in between."""
 
     retryable = True
 

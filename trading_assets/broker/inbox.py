@@ -8,6 +8,7 @@ read ends the requests it may belong to (`unread`).
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -57,6 +58,9 @@ _ENDS_LATER = (BarsCollector, HeadTimestampCollector)
 """Requests with a single message as answer: who gets that one has lost nothing."""
 
 
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
+
+
 class ConnectionListener(Protocol):
     """Who hears about the connection itself."""
 
@@ -98,6 +102,7 @@ class Inbox:
     # requests
 
     def error(self, reqId: int, errorCode: int, errorString: str, *_: Any) -> None:
+        errorString = unescaped(errorString)
         if reqId == NO_REQUEST or (reqId not in self._issued and is_warning(errorCode, errorString)):
             self._listener.on_status(errorCode, errorString)
         elif (collector := self._of(reqId, Collector)) is not None:
@@ -239,3 +244,9 @@ class Inbox:
 
     def connectionClosed(self) -> None:
         self._listener.on_lost()
+
+
+def unescaped(text: str) -> str:
+    """A message of TWS with its letters: from server version 153 on, those that are not ASCII come as `\\u00f3` or `\\xf3`."""
+    found = _ESCAPED.sub(lambda escape: chr(int(escape[1] or escape[2], 16)), text)
+    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two escapes may be the halves of one letter

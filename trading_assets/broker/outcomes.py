@@ -28,7 +28,9 @@ class OutcomeKind(StrEnum):
     TIMEOUT = "timeout"
     """No answer within the request's own timeout."""
     DISCONNECTED = "disconnected"
-    """The connection broke before the answer."""
+    """The connection broke before the answer. The one outcome that speaks of all requests."""
+    UNAVAILABLE = "unavailable"
+    """The broker could not answer this request now, for a cause that passes: a competing session, its nightly reset, a duplicate id."""
     CANCELLED = "cancelled"
     """Withdrawn by us before the answer."""
     REJECTED = "rejected"
@@ -50,7 +52,16 @@ class OutcomeKind(StrEnum):
 _ANSWERS = frozenset(
     {OutcomeKind.COMPLETE, OutcomeKind.EMPTY, OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.EXPIRED, OutcomeKind.REJECTED}
 )
-_RETRYABLE = frozenset({OutcomeKind.PACING, OutcomeKind.TIMEOUT, OutcomeKind.DISCONNECTED, OutcomeKind.CANCELLED, OutcomeKind.UNREADABLE})
+_RETRYABLE = frozenset(
+    {
+        OutcomeKind.PACING,
+        OutcomeKind.TIMEOUT,
+        OutcomeKind.DISCONNECTED,
+        OutcomeKind.UNAVAILABLE,
+        OutcomeKind.CANCELLED,
+        OutcomeKind.UNREADABLE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
