@@ -13,7 +13,7 @@ import traceback
 import typer
 from pydantic import ValidationError
 
-from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, streams, validate
+from trading_assets.cli import alerts, collect, coverage, inspect, notices, quarantine, serve, status, streams, validate
 from trading_assets.cli.output import Failed, errors_to, note_to
 from trading_assets.permissions import PRIVATE_UMASK
 from trading_assets.settings import traceback_wanted, unknown_variables, wrong_value
@@ -31,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, collect, status, coverage, inspect, validate, alerts):
+for module in (serve, collect, status, coverage, inspect, validate, alerts, quarantine):
     module.register(app)
 
 

@@ -31,8 +31,8 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
     report = CollectionReport(CONTRACTS.name, session, sessions=[session], symbols=symbols)
     known = contracts_plan(archive, entries, session, refresh=refresh)
     plan = known.plan
+    late = archive.recovered([CONTRACTS.name])  # first: what is bad among them answers nothing and is asked again
     results = without_echoes(archive.ask(plan.requests, report, planned_at=planned_at, run_id=run_id))
-    late = archive.journal.unapplied([CONTRACTS.name])
     fresh = contract_rows([*late, *results], stamped=archive.settings.now)
     table = pa.concat_tables([fresh, carry_contracts(known.latest, plan.carried, session)])
     report.saved = len(symbols) - len(plan.requests)
@@ -63,6 +63,7 @@ def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], r
             {**(carried if then == session else {}), **{result.request.symbol: result.outcome for result in answers}},
             now,
             retries=retries,
+            partial={r.request.symbol: r.quarantined.reason for r in answers if r.quarantined is not None and r.payload is not None},
             request_ids={result.request.symbol: result.request_id for result in answers},
         )
         for then, answers in by_session.items()

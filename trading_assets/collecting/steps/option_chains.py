@@ -31,6 +31,7 @@ from trading_assets.collecting.report import Collected, CollectionReport, Proble
 from trading_assets.collecting.steps.common import (
     Ask,
     known_underlyings,
+    last_close,
     missing_prerequisite,
     refusals,
     retries_for,
@@ -40,17 +41,16 @@ from trading_assets.collecting.steps.common import (
     without_options,
 )
 from trading_assets.collecting.steps.interrupted_chains import interrupted_chains, stored_answers
+from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, may_be_resumed, still_lacking, without_expiries
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, quoted_before, says_nothing, tell_partial, waiting
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
 from trading_assets.planning.selection import SelectionRules, select_contracts
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_CHAINS, Condition
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, OPTION_CHAINS, Condition
 from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
 
 _QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL])
-
-_LISTING_FAILED = "The listing failed of"
 
 
 @dataclass
@@ -159,6 +159,8 @@ def _parameters(
     chains = {symbol: _Chain(underlyings[symbol], last.filter(pc.equal(last["symbol"], symbol))) for symbol in parameters}
     report.notes += [f"{symbol}: another run has just collected it." for symbol in sorted({a.request.symbol for a in answers} - set(outcomes))]
     outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
+    for symbol, chain in chains.items():
+        chain.lacking += listed_in_part(results, symbol)
     return chains | resumed, outcomes
 
 
@@ -166,21 +168,18 @@ def _resumed(
     archive: Archive, underlyings: Mapping[str, Instrument], session: date, known: Sequence[Mapping[str, object]], outdated: set[str]
 ) -> dict[str, _Chain]:
     """Chains of this very session that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is asked again."""
-    partial = [row["symbol"] for row in known if may_be_resumed(row)]
+    due = archive.examiner.due_listings(underlyings)
+    reasons = {str(row["symbol"]): str(row["reason"]) for row in known}
+    partial = [str(row["symbol"]) for row in known if may_be_resumed(row, due)]
     partial += sorted(outdated)
-    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=[str(symbol) for symbol in partial]).cast(OPTION_CHAINS.schema)
+    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=partial).cast(OPTION_CHAINS.schema)
     chains = {}
     for symbol in stored["symbol"].unique().to_pylist():
         rows = stored.filter(pc.equal(stored["symbol"], symbol))
         selected = set(rows.filter(rows["selected"])["con_id"].to_pylist())
         if selected:
-            chains[symbol] = _Chain(underlyings[symbol], rows, rows, selected)
+            chains[symbol] = _Chain(underlyings[symbol], rows, rows, selected, lacking=still_lacking(reasons.get(symbol, "")))
     return chains
-
-
-def may_be_resumed(row: Mapping[str, object]) -> bool:
-    """Whether a recorded chain (a row of `coverage`) lacks nothing but quotes or values of them."""
-    return row["condition"] == Condition.PARTIAL and _LISTING_FAILED not in str(row["reason"])
 
 
 def _list(
@@ -196,9 +195,16 @@ def _list(
     """Read the listings that are new, carry the others forward, and put each symbol's chain together."""
     parameters = option_parameters(results)
     new = {symbol: chain for symbol, chain in chains.items() if not chain.table.num_rows}
+    in_part = archive.examiner.due_listings(new)
     plans = {
         symbol: plan_chain(
-            chain.underlying, parameters[symbol], chain.last, rules, session, relist_days=archive.settings.relist_days, refresh=refresh
+            chain.underlying,
+            parameters[symbol],
+            without_expiries(chain.last, in_part.get(symbol, set())),
+            rules,
+            session,
+            relist_days=archive.settings.relist_days,
+            refresh=refresh,
         )
         for symbol, chain in new.items()
     }
@@ -210,9 +216,11 @@ def _list(
     for symbol, chain in new.items():
         mine = [result for result in without_echoes(answers) if result.request.symbol == symbol]
         failures = {r.request.instrument.last_trade: r.outcome for r in mine if r.outcome.kind is not OutcomeKind.COMPLETE}
-        failed = list(failures)
-        chain.lacking += [f"{_LISTING_FAILED} {expiry}: {outcome.text or outcome.kind}" for expiry, outcome in failures.items()]
-        carried = [*plans[symbol].carried, *(failed if plans[symbol].reason is ListingReason.AGED else ())]
+        failed = set(failures)
+        chain.lacking += [f"{LISTING_FAILED} {expiry}: {outcome.text or outcome.kind}" for expiry, outcome in failures.items()]
+        stale = failed if plans[symbol].reason is ListingReason.AGED else failed & in_part.get(symbol, set())
+        carried = [*plans[symbol].carried, *sorted(stale)]
+        chain.lacking += listed_in_part(mine, symbol)
         fresh = listing_rows(mine, under_con_ids, stamped=archive.settings.now)
         chain.table = pa.concat_tables([fresh, carry_listing(chain.last, carried, session, symbol=symbol)])
     return list(plans.values())
@@ -237,7 +245,7 @@ def _select(
     results += quotes
     spots = {result.request.symbol: spot_price(result.payload) for result in quotes if result.outcome.kind is OutcomeKind.COMPLETE}
     for symbol, chain in listed.items():
-        spot = spots.get(symbol) or _last_close(archive, symbol)
+        spot = spots.get(symbol) or last_close(archive, symbol)
         if spot is None and rules.needs_spot:
             refusal = next((r.outcome for r in quotes if r.request.symbol == symbol and r.outcome.kind is OutcomeKind.NOT_PERMITTED), None)
             if refusal is not None:  # told by the quote itself, and not to be asked for again before its time
@@ -338,13 +346,3 @@ def _with_known_open_interest(chain: _Chain) -> pa.Table:
     position = pc.index_in(chain.table["con_id"], chain.last["con_id"].combine_chunks())
     column = chain.last["open_interest"].combine_chunks().take(position.combine_chunks())
     return chain.table.set_column(chain.table.schema.get_field_index("open_interest"), "open_interest", column)
-
-
-def _last_close(archive: Archive, symbol: str) -> float | None:
-    """The last stored daily close of a symbol whose present price the broker would not tell."""
-    view = archive.view(EQUITY_BARS)
-    stored = view.stored_sessions([symbol], where="bar_size = '1 day'").get(symbol)
-    if not stored or archive.calendar.count_between(stored[-1], archive.calendar.current(archive.now)) > 3:
-        return None
-    rows = view.table(sessions=[stored[-1]], symbols=[symbol], columns=["close"], where="bar_size = '1 day'")
-    return float(rows["close"][0].as_py())
