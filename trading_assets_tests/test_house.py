@@ -26,12 +26,13 @@ ABOVE = {*DAGSTER_LAYER, "cli/"}
 
 MAY_IMPORT = {
     "stored_calendar.py": (),
+    "folders.py": (),
     "sessions.py": ("stored_calendar",),
-    "settings.py": ("sessions",),
+    "settings.py": ("folders", "sessions"),
     "planning/": ("sessions", "planning", "broker.requests", "broker.payloads"),
-    "broker/": ("sessions", "settings", "broker", "reliability", "repositories.identity"),
+    "broker/": ("sessions", "settings", "broker", "reliability", "repositories.identity", "repositories.provenance"),
     "reliability/": ("reliability",),
-    "repositories/": ("sessions", "repositories"),
+    "repositories/": ("folders", "sessions", "repositories"),
     "pricing/": ("pricing",),
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
     "validation/": ("sessions", "settings", "universe", "repositories", "broker.state", "validation"),

@@ -12,7 +12,7 @@ import traceback
 import typer
 from pydantic import ValidationError
 
-from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, validate
+from trading_assets.cli import alerts, collect, coverage, inspect, notices, recovery, serve, status, validate
 from trading_assets.cli.output import Failed, errors_to
 from trading_assets.settings import traceback_wanted, wrong_value
 
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, collect, status, coverage, inspect, validate, alerts):
+for module in (serve, collect, status, coverage, inspect, recovery, validate, alerts):
     module.register(app)
 
 
@@ -84,8 +84,9 @@ def _unforeseen(error: Exception) -> str:
 
 def _lake_errors() -> tuple[type[Exception], ...]:
     """Errors of the data folder: the words of the command were right. Imported late, `--help` needs no Arrow."""
+    from trading_assets.broker.lake_pin import StateMismatch
     from trading_assets.repositories import IdentityMismatch, InvalidFrame, LayoutMismatch
     from trading_assets.repositories.catalog import UnreadableFile
-    from trading_assets.repositories.identity import DamagedIdentity
+    from trading_assets.repositories.identity import DamagedIdentity, LostIdentity
 
-    return DamagedIdentity, IdentityMismatch, InvalidFrame, LayoutMismatch, UnreadableFile
+    return DamagedIdentity, IdentityMismatch, InvalidFrame, LayoutMismatch, LostIdentity, StateMismatch, UnreadableFile

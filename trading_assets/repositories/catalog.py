@@ -7,16 +7,17 @@ also while there is no file. Times are `TIMESTAMP WITH TIME ZONE` shown in UTC, 
 from __future__ import annotations
 
 import os
-import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 
-from trading_assets.repositories.files import CATALOG_FILE, dataset_files, locked, replacing
+from trading_assets.folders import usable_folder
+from trading_assets.repositories.files import CATALOG_FILE, UnreadableFile, check_file, dataset_files, locked, replacing
+from trading_assets.repositories.layout import settle
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS, Dataset
 
@@ -24,21 +25,10 @@ READ_ATTEMPTS = 5
 """DuckDB opens a file anew after reading its footer, so a query can meet a file that was replaced in between. That
 takes a writer within the same few milliseconds: five times in a row it does not happen."""
 
-_PARQUET_FILE = re.compile(r"'([^'*]+\.parquet)'")
-"""How DuckDB's errors name the file they are about; a pattern of files is none."""
+_ABOUT_FILES = (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException, duckdb.InternalException)
+"""Errors that DuckDB raises for damaged files; it raises them for other reasons too."""
 
 T = TypeVar("T")
-
-
-class UnreadableFile(ValueError):
-    """A file of the lake is no Parquet file: cut off by a full disk, or written by something else. The message names it."""
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        super().__init__(
-            f"{path} is damaged: it is no readable Parquet file. Put it back from a backup, or move it away and run trading-assets update; "
-            "what the broker no longer gives of it is then lost."
-        )
 
 
 _connections: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
@@ -53,9 +43,10 @@ def connect(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
     The process keeps one database a data folder (opening costs about 26 ms); what is returned is a cursor of it, cheap, with
     its own transaction, to be used by one thread and closed at will. The folder need not exist yet.
     """
-    key = (os.getpid(), Path(data_dir).expanduser().absolute())
+    key = (os.getpid(), usable_folder(Path(data_dir).expanduser().absolute()))
     with _guard:
         if key not in _connections:
+            settle(key[1])
             _connections[key] = _open(key[1])
         return _connections[key].cursor()
 
@@ -80,22 +71,31 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
     """
     root = Path(data_dir).expanduser().absolute()
     with connect(root) as connection:
-        for _ in range(READ_ATTEMPTS - 1):
+        for attempt in range(1, READ_ATTEMPTS + 1):
             before = _fingerprint(root)
             try:
-                return action(connection)
+                found = action(connection)
             except duckdb.Error as error:
-                if _fingerprint(root) == before:
-                    _raise_if_unreadable(error)
+                if attempt == READ_ATTEMPTS or _fingerprint(root) == before:
+                    _raise_if_unreadable(root, error)
                     raise
-        return action(connection)
+            else:
+                # A lake of the older layout that may not be written is read as it is; somebody else may be moving its folders.
+                if settle(root) or attempt == READ_ATTEMPTS or _fingerprint(root) == before:
+                    return found
+    raise AssertionError("the last attempt returns or raises")
 
 
-def _raise_if_unreadable(error: duckdb.Error) -> None:
-    """Raise `UnreadableFile` when the error is about the content of one file of the lake."""
-    named = _PARQUET_FILE.search(str(error).partition("\n")[0])
-    if named is not None and isinstance(error, duckdb.InvalidInputException | duckdb.IOException):
-        raise UnreadableFile(named[1]) from error
+def _raise_if_unreadable(root: Path, error: duckdb.Error) -> None:
+    """Raise `UnreadableFile` when the error is about the content of a file of the lake. The files it names are read whole to see that."""
+    if not isinstance(error, _ABOUT_FILES):
+        return
+    for kind, path in _files(root):
+        if str(path) in str(error):
+            try:
+                check_file(path, kind, pages=True)
+            except UnreadableFile as damaged:
+                raise damaged from error
 
 
 def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.Table:
@@ -152,7 +152,7 @@ def _open(data_dir: Path) -> duckdb.DuckDBPyConnection:
     try:
         _create_views(connection, data_dir)
     except duckdb.Error as error:
-        _raise_if_unreadable(error)
+        _raise_if_unreadable(data_dir, error)
         raise
     return connection
 
@@ -163,14 +163,36 @@ def _create_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None
         connection.execute(view_sql(data_dir, revisions_of(dataset)))
 
 
-def _fingerprint(data_dir: Path) -> list[tuple[str, int, int]]:
-    """Name, inode and time of every file a view can read."""
-    found: list[tuple[str, int, int]] = []
-    for dataset in DATASETS.values():
-        for path in (*dataset_files(data_dir, dataset), *dataset_files(data_dir, revisions_of(dataset))):
-            status = path.stat()
-            found.append((str(path), status.st_ino, status.st_mtime_ns))
+_checked: dict[Path, tuple[int, int, int]] = {}
+"""Inode, time and size of the files that were seen to be readable."""
+
+
+def _fingerprint(data_dir: Path) -> list[tuple[Path, tuple[int, int, int]]]:
+    """Name, inode, time and size of every file a view can read. Raises `UnreadableFile`: a view would read a foreign file as rows of nulls.
+
+    The footer of a file is read once a process and version of the file.
+    """
+    found: list[tuple[Path, tuple[int, int, int]]] = []
+    for kind, path in _files(data_dir):
+        try:
+            status = os.stat(path)
+            mark = status.st_ino, status.st_mtime_ns, status.st_size
+            if _checked.get(path) != mark:
+                check_file(path, kind)
+                _checked[path] = mark
+        except OSError:
+            if path.is_symlink() or path.exists():
+                check_file(path, kind)
+            continue  # it was removed since its folder was listed
+        found.append((path, mark))
     return found
+
+
+def _files(data_dir: Path) -> Iterator[tuple[Dataset, Path]]:
+    for dataset in DATASETS.values():
+        for kind in (dataset, revisions_of(dataset)):
+            for path in dataset_files(data_dir, kind):
+                yield kind, path
 
 
 def _escaped(path: str) -> str:
