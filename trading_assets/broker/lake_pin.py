@@ -49,7 +49,7 @@ class StateMismatch(ValueError):
 def pin_lake(engine: sa.Engine, data_dir: Path) -> None:
     """Make the state database belong to the lake in the folder, or see that it does. Safe to repeat, and among processes.
 
-    A folder without a lake gets a `lake.json` with an id. Raises `StateMismatch`, `LostIdentity`, `DamagedIdentity`, `LayoutMismatch`.
+    A folder without data gets a `lake.json` with an id. Data without that file is left alone while no database is pinned. Raises `StateMismatch`, `LostIdentity`, `DamagedIdentity`, `LayoutMismatch`.
     """
     path = data_dir / _FILE
     mark = _mark(path)
@@ -105,11 +105,13 @@ def _settle(engine: sa.Engine, data_dir: Path) -> None:
     identity = LakeIdentity(data_dir)
     with identity.changing():
         row, found = pinned(engine), identity.held()
+        if found is None and identity.has_data():
+            if row is None:
+                return  # nobody knows whose data it is: it can be looked at, and nothing can be collected (`LakeIdentity.pin`)
+            raise LostIdentity(identity.path)
         if row is None:
             _insert(engine, data_dir, identity.ensure())
             return
-        if found is None and identity.has_data():
-            raise LostIdentity(identity.path)
         if found is None and not _inside(engine, data_dir):
             raise _foreign(engine, data_dir, row, None)
         found = found or LakeFile()  # there is nothing in the folder but this state database

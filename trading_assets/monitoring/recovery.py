@@ -20,7 +20,7 @@ from trading_assets.broker.state import connect_state, read_transaction, write_t
 from trading_assets.broker.tables import requests
 from trading_assets.repositories import query
 from trading_assets.repositories.files import dataset_files
-from trading_assets.repositories.identity import DamagedIdentity, LakeFile, LakeIdentity
+from trading_assets.repositories.identity import DamagedIdentity, LakeFile, LakeIdentity, LostIdentity
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.provenance import largest_request, requests_in_lake
 from trading_assets.repositories.schemas import DATASETS, Period
@@ -45,15 +45,17 @@ class Collected:
 
 
 def lost_state(settings: Settings) -> str:
-    """A sentence while an earlier state database of the lake is lost and nobody has acted; empty otherwise. Raises `UnreadableFile`."""
+    """A sentence while `lake.json` or an earlier state database is lost and nobody has acted; empty otherwise. Raises `UnreadableFile`."""
     engine = connect_state(settings.state_url)
     row = pinned(engine)
+    if row is None:  # else the file would have been missed at the opening
+        return str(LostIdentity(LakeIdentity(settings.data_dir).path))
     with read_transaction(engine) as connection:
         known = largest_id(connection)
     newest = query(settings.data_dir, "select max(request_id) as newest from coverage")["newest"][0].as_py() or 0
-    if newest > known:
+    if newest > known > 0:
         what = f"is older than the lake (its last request is {known}, the lake has rows of request {newest})"
-    elif row is not None and row.restore_due:
+    elif row.restore_due:
         what = "is new, and the lake was filled with an earlier one: the journal, the universe, alerts and reviews of that one are gone"
     else:
         return ""
