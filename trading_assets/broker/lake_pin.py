@@ -49,7 +49,8 @@ class StateMismatch(ValueError):
 def pin_lake(engine: sa.Engine, data_dir: Path) -> None:
     """Make the state database belong to the lake in the folder, or see that it does. Safe to repeat, and among processes.
 
-    A folder without data gets a `lake.json` with an id. Data without that file is left alone while no database is pinned. Raises `StateMismatch`, `LostIdentity`, `DamagedIdentity`, `LayoutMismatch`.
+    A folder without data gets a `lake.json` with an id. Data without that file is left alone while no database is pinned.
+    Raises `StateMismatch`, `LostIdentity`, `DamagedIdentity`, `LayoutMismatch`, `UnreadableFile` at the first pin.
     """
     path = data_dir / _FILE
     mark = _mark(path)
@@ -115,7 +116,7 @@ def _settle(engine: sa.Engine, data_dir: Path) -> None:
         if found is None and not _inside(engine, data_dir):
             raise _foreign(engine, data_dir, row, None)
         found = found or LakeFile()  # there is nothing in the folder but this state database
-        if found.lake_id not in ("", row.lake_id) or (found.identity and row.identity and found.identity != row.identity):
+        if not _belongs(found, row, inside=_inside(engine, data_dir)):
             raise _foreign(engine, data_dir, row, found)
         periods = dict(found.periods or json.loads(row.periods))
         agreed = replace(found, lake_id=row.lake_id, identity=found.identity or row.identity, periods=periods)
@@ -123,6 +124,14 @@ def _settle(engine: sa.Engine, data_dir: Path) -> None:
             identity.rewrite(agreed)
         with write_transaction(engine) as connection:
             connection.execute(lake.update().values(identity=agreed.identity, periods=json.dumps(periods)))
+
+
+def _belongs(found: LakeFile, row: sa.Row[Any], *, inside: bool) -> bool:
+    """Whether the file is that of the pinned lake. One without an id (put back from before there were ids, or begun anew by a write) is,
+    when the database is in its folder or they name the same broker."""
+    if found.identity and row.identity and found.identity != row.identity:
+        return False
+    return found.lake_id == row.lake_id if found.lake_id else inside or bool(found.identity and found.identity == row.identity)
 
 
 def _insert(engine: sa.Engine, data_dir: Path, found: LakeFile) -> None:

@@ -100,7 +100,7 @@ def up(
         environment["TRADING_ASSETS_IB_PORT"] = str(ready["port"])
         console.print(f"Simulated TWS on port {ready['port']} ({ready['market']} market, now {ready['now']}).")
     command = [sys.executable, "-m", "dagster", "dev", "-m", "trading_assets.definitions", "--host", host, "--port", str(port)]
-    console.print(f"Dagster UI: http://{host}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.")
+    console.print(f"Dagster UI: http://{host}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.", markup=False)
     # In its own folder: a dagster.yaml in the working directory would be warned about.
     # A session of its own: whatever Dagster starts can be ended with it. SIGINT is not ignored in it: background
     # jobs of a shell inherit an ignored one, and Dagster would then ignore SIGTERM as well.

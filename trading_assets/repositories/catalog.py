@@ -111,6 +111,7 @@ def write_catalog(data_dir: Path | str) -> Path:
     """
     root = Path(data_dir).expanduser().absolute()
     path = root / CATALOG_FILE
+    settle(root)
     with locked(root, CATALOG_FILE), replacing(path) as temporary:
         temporary.unlink(missing_ok=True)
         with duckdb.connect(str(temporary)) as connection:

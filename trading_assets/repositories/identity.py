@@ -52,8 +52,8 @@ class LostIdentity(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LakeFile:
-    """What `lake.json` says: the lake's id (empty: made by version 1, which had none), the broker identity (empty: not pinned yet), the
-    period of each dataset that was written, the version, and whether a migration to that version has begun and not ended."""
+    """What `lake.json` says: the lake's id (empty: no state database was opened since there are ids), the broker identity (empty: not
+    pinned yet), the period of each dataset that was written, the version, and whether a migration to it has begun and not ended."""
 
     lake_id: str = ""
     identity: str = ""
@@ -87,7 +87,7 @@ class LakeIdentity:
         if self.read() == identity:
             return
         with locked(self._data_dir, IDENTITY_FILE):
-            document = self._document_of_lake()
+            document = self._document()
             held = document.get("identity")
             if held is None and self.has_data():
                 raise IdentityMismatch(
@@ -95,7 +95,7 @@ class LakeIdentity:
                     f"trading-assets rebuild-identity, or set TRADING_ASSETS_DATA_DIR to another folder for `{identity}`."
                 )
             if held is None:
-                self._write({**document, "identity": identity})
+                self._write({**_with_id(document), "identity": identity})
             elif held != identity:
                 raise IdentityMismatch(
                     f"The lake in {self._data_dir} holds data of `{held}`, and data of `{identity}` was offered: they are not mixed. "
@@ -115,7 +115,7 @@ class LakeIdentity:
         if self.periods().get(dataset) == period:
             return
         with locked(self._data_dir, IDENTITY_FILE):
-            document = self._document_of_lake()
+            document = self._document()
             pinned: Mapping[str, str] = document.get("periods", {})
             held = pinned.get(dataset)
             if held is None:
@@ -141,10 +141,10 @@ class LakeIdentity:
             yield
 
     def ensure(self) -> LakeFile:
-        """What the file says, with an id; both are made where they are missing. Within `changing`. Raises `LostIdentity`."""
-        document = self._document_of_lake()
+        """What the file says, with an id; both are made where they are missing. Within `changing`."""
+        document = self._document()
         if not document.get("lake_id"):
-            self._write(document)
+            self._write(_with_id(document))
         held = self.held()
         assert held is not None
         return held
@@ -159,13 +159,6 @@ class LakeIdentity:
         with self.changing():
             document = {name: value for name, value in self._document().items() if name != "migrating"}
             self._write({**document, "schema_version": LAKE_VERSION, **({"migrating": True} if begun else {})})
-
-    def _document_of_lake(self) -> dict[str, Any]:
-        """The same as `_document`; raises `LostIdentity` where there is none beside data."""
-        document = self._document()
-        if not document and self.has_data():
-            raise LostIdentity(self.path)
-        return document
 
     def _document(self) -> dict[str, Any]:
         """What the file says; nothing where there is none. Raises `DamagedIdentity` where it does not say it as this class writes it."""
@@ -195,11 +188,15 @@ class LakeIdentity:
     def _write(self, document: dict[str, Any]) -> None:
         for leftover in leftovers(self.path):
             leftover.unlink(missing_ok=True)
-        # A new lake is of this version; one that has no version yet was written before there was another.
-        made = {"lake_id": uuid.uuid4().hex, "schema_version": _version(document) if document else LAKE_VERSION}
-        text = json.dumps({**made, **{name: value for name, value in document.items() if value != ""}}, indent=2, sort_keys=True)
+        # A new lake has the present layout; whether an older one has it is for the migration to say.
+        version = {"schema_version": 1 if self.path.exists() else LAKE_VERSION}
+        text = json.dumps({**version, **{name: value for name, value in document.items() if value != ""}}, indent=2, sort_keys=True)
         with replacing(self.path) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _with_id(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "lake_id": document.get("lake_id") or uuid.uuid4().hex}
 
 
 def _version(document: Mapping[str, Any]) -> int:
