@@ -25,7 +25,7 @@ Output = pytest.CaptureFixture[str]
 WORST = " 'a': \"b\" #c [1]*{d,e} 100% $HOME `;&=~ ü日本😀 [bold]"
 """Quotes of SQL, shell and YAML, a comment, patterns, markup, an incomplete escape, and characters of one to four bytes."""
 
-USABLE = ["a: b #c", "a[1]*b", "it's \"quoted\"", "100% $HOME `x`", "ü日本😀", "~"]
+USABLE = ["a: b #c", "a[1]*b", 'it\'s "quoted"', "100% $HOME `x`", "ü日本😀", "~"]
 
 REFUSED = {
     "a?b": "a question mark",

@@ -21,7 +21,7 @@ from trading_assets.broker.tables import requests
 from trading_assets.repositories import query
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.identity import DamagedIdentity, LakeFile, LakeIdentity, LostIdentity
-from trading_assets.repositories.layout import settle
+from trading_assets.repositories.layout import migrate
 from trading_assets.repositories.provenance import largest_request, requests_in_lake
 from trading_assets.repositories.schemas import DATASETS, Period
 from trading_assets.settings import Settings
@@ -117,7 +117,7 @@ def rebuild_identity(settings: Settings) -> LakeFile:
             known = _known(engine, settings.data_dir)
             _compare(engine, settings.data_dir)
             identity.rewrite(known)
-    settle(settings.data_dir)
+    migrate(settings.data_dir)
     pin_lake(engine, settings.data_dir)
     held = identity.held()
     assert held is not None

@@ -97,7 +97,7 @@ def platform_status(settings: Settings, *, probe: bool = True) -> Status:
         gaps=find_gaps(settings, now=now),
     )
     early, lost = clock_before_lake(settings, now), lost_state(settings)
-    found.wrong = [*_wrong_platform(settings, found), *([lost] if lost else []), *([early] if early else _wrong_symbols(settings, found, now))]
+    found.wrong = [*_wrong_platform(settings, found), *([early] if early else _wrong_symbols(settings, found, now)), *([lost] if lost else [])]
     return found
 
 

@@ -25,9 +25,6 @@ READ_ATTEMPTS = 5
 """DuckDB opens a file anew after reading its footer, so a query can meet a file that was replaced in between. That
 takes a writer within the same few milliseconds: five times in a row it does not happen."""
 
-_ABOUT_FILES = (duckdb.InvalidInputException, duckdb.IOException, duckdb.SerializationException, duckdb.InternalException)
-"""Errors that DuckDB raises for damaged files; it raises them for other reasons too."""
-
 T = TypeVar("T")
 
 
@@ -87,15 +84,20 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
 
 
 def _raise_if_unreadable(root: Path, error: duckdb.Error) -> None:
-    """Raise `UnreadableFile` when the error is about the content of a file of the lake. The files it names are read whole to see that."""
-    if not isinstance(error, _ABOUT_FILES):
+    """Raise `UnreadableFile` when the error is about the content of a file of the lake: those it may be about are read whole to see that."""
+    files = list(_files(root))
+    named = [(kind, path) for kind, path in files if str(path) in str(error)]
+    # Of a damaged page DuckDB says neither the file nor that it is one: an error without a class of its own.
+    unnamed = type(error) is duckdb.Error or isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException)
+    if not named and not unnamed:
         return
-    for kind, path in _files(root):
-        if str(path) in str(error):
-            try:
-                check_file(path, kind, pages=True)
-            except UnreadableFile as damaged:
-                raise damaged from error
+    for kind, path in named or files:
+        try:
+            check_file(path, kind, pages=True)
+        except FileNotFoundError:
+            continue  # it was removed since its folder was listed
+        except UnreadableFile as damaged:
+            raise damaged from error
 
 
 def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.Table:
@@ -150,18 +152,18 @@ def duckdb_type(arrow: pa.DataType) -> str:
 def _open(data_dir: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    try:
-        _create_views(connection, data_dir)
-    except duckdb.Error as error:
-        _raise_if_unreadable(data_dir, error)
-        raise
+    _create_views(connection, data_dir)
     return connection
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
-    for dataset in DATASETS.values():
-        connection.execute(view_sql(data_dir, dataset))
-        connection.execute(view_sql(data_dir, revisions_of(dataset)))
+    try:
+        for dataset in DATASETS.values():
+            connection.execute(view_sql(data_dir, dataset))
+            connection.execute(view_sql(data_dir, revisions_of(dataset)))
+    except duckdb.Error as error:
+        _raise_if_unreadable(data_dir, error)
+        raise
 
 
 _checked: dict[Path, tuple[int, int, int]] = {}

@@ -157,7 +157,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _followed(path: Path) -> Path:
-    return path.resolve() if path.is_symlink() else path
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def sync(path: Path) -> None:

@@ -43,7 +43,7 @@ def settle(data_dir: Path) -> bool:
         return False
     if lake.version < LAKE_VERSION or lake.migrating:
         try:
-            _migrate(root)
+            migrate(root)
         except OSError as error:
             if error.errno not in _READ_ONLY:
                 raise
@@ -60,7 +60,8 @@ def settle_for_writing(data_dir: Path, dataset: Dataset) -> None:
             _move(root, dataset)
 
 
-def _migrate(root: Path) -> None:
+def migrate(root: Path) -> None:
+    """Move the folders of an older layout and write down that it is done; nothing where `lake.json` says so already. Raises as `settle` does."""
     identity = LakeIdentity(root)
     with locked(root, _LOCK):
         lake = identity.held()
