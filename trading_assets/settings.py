@@ -293,4 +293,15 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-__all__ = ["DEFAULT_TWS_PORT", "SECRETS", "BrokerKind", "Clock", "Selection", "Settings", "StateUrl", "system_clock", "traceback_wanted", "wrong_value"]
+__all__ = [
+    "DEFAULT_TWS_PORT",
+    "SECRETS",
+    "BrokerKind",
+    "Clock",
+    "Selection",
+    "Settings",
+    "StateUrl",
+    "system_clock",
+    "traceback_wanted",
+    "wrong_value",
+]

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trading_assets.repositories import LakeIdentity, LayoutMismatch, ParquetStore, query, write_catalog
+from trading_assets.repositories.catalog import view_sql
 from trading_assets.repositories.files import dataset_files, locked
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.merge import revisions_of
@@ -75,6 +76,15 @@ def test_the_first_opening_migrates_and_loses_nothing(lake: Path, opening: str) 
     check_migrated(lake)
     stamp = (lake / "lake.json").stat()
     assert settle(lake) and (lake / "lake.json").stat().st_mtime_ns == stamp.st_mtime_ns
+
+
+def test_a_catalog_file_written_before_reads_the_lake_before_and_after(lake: Path) -> None:
+    with duckdb.connect(str(lake / "lake.duckdb")) as before:
+        before.execute(view_sql(lake, EQUITY_BARS))
+    for migrated in (False, True):
+        with duckdb.connect(str(lake / "lake.duckdb"), read_only=True) as client:
+            assert client.execute("select count(*) from equity_bars where bar_size = '1 day'").fetchall() == [(12,)]
+        assert settle(lake) and (lake / "equity_bars" / "1_day").exists(), migrated
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if BEFORE[kind.name].num_rows], ids=lambda kind: kind.name)
