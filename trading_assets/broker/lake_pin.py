@@ -159,9 +159,9 @@ def _foreign(engine: sa.Engine, data_dir: Path, row: sa.Row[Any], found: LakeFil
 
     there = f"holds {lake_of(found.lake_id, found.identity)}" if found is not None else "holds no lake"
     remedy = (
-        "Set TRADING_ASSETS_DATA_DIR and TRADING_ASSETS_DATABASE_URL so that they belong together, or give this folder a database of its own"
-        if engine.dialect.name != "sqlite"
-        else "Put the files of one lake together again from a backup, or set TRADING_ASSETS_DATA_DIR to its folder"
+        "Put the files of one lake together again from a backup, or set TRADING_ASSETS_DATA_DIR to its folder"
+        if _inside(engine, data_dir)
+        else "Set TRADING_ASSETS_DATA_DIR and TRADING_ASSETS_DATABASE_URL so that they belong together, or give this folder a database of its own"
     )
     return StateMismatch(
         f"The state database {place(engine)} belongs to {lake_of(row.lake_id, row.identity)}, and {data_dir} {there}: "

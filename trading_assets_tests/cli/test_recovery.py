@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from trading_assets.cli.app import run
+from trading_assets.monitoring import watch
 from trading_assets.repositories import ParquetStore, query
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
+from trading_assets.settings import Settings
 from trading_assets_tests.cli.conftest import Output, document
 from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
 from trading_assets_tests.repositories.frames import covered, table
@@ -59,10 +61,11 @@ def test_a_lost_state_database_is_told_until_the_universe_is_restored(lost: Path
         assert said.startswith(f"The state database {lost / 'state.db'} is new, and the lake was filled with an earlier one")
         assert "Put it back from a backup, or go on with this one: trading-assets universe restore keeps AAPL, SPY again." in said
     assert symbols(capsys) == []
+    assert [(trouble.subject, said == trouble.reason) for trouble in watch.troubles(Settings())] == [("state.db", True)]
     assert run(["update"]) == 1 and "trading-assets universe restore keeps AAPL, SPY again" in capsys.readouterr().err
     assert run(["universe", "restore"]) == 0
     assert capsys.readouterr().out == "Restored: AAPL, SPY.\n"
-    assert symbols(capsys) == ["AAPL", "SPY"] and wrong(capsys) == []
+    assert symbols(capsys) == ["AAPL", "SPY"] and wrong(capsys) == [] and watch.troubles(Settings()) == []
 
 
 def test_the_universe_may_be_restored_in_part_or_not_at_all(lost: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
