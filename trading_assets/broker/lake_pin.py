@@ -127,11 +127,10 @@ def _settle(engine: sa.Engine, data_dir: Path) -> None:
 
 
 def _belongs(found: LakeFile, row: sa.Row[Any], *, inside: bool) -> bool:
-    """Whether the file is that of the pinned lake. One without an id (put back from before there were ids, or begun anew by a write) is,
-    when the database is in its folder or they name the same broker."""
-    if found.identity and row.identity and found.identity != row.identity:
-        return False
-    return found.lake_id == row.lake_id if found.lake_id else inside or bool(found.identity and found.identity == row.identity)
+    """Whether the file is that of the pinned lake. One without an id (put back from before there were ids, or begun anew by a write) is
+    when the database is in its folder: on a server, two lakes of one account would pass for one."""
+    same_broker = not found.identity or not row.identity or found.identity == row.identity
+    return same_broker and (found.lake_id == row.lake_id if found.lake_id else inside)
 
 
 def _insert(engine: sa.Engine, data_dir: Path, found: LakeFile) -> None:

@@ -134,6 +134,14 @@ def test_a_second_lake_on_one_server_is_refused(tmp_path: Path, postgresql: str)
     assert opened(settings_of(tmp_path / "first", database_url=postgresql)) == first
 
 
+def test_of_two_older_lakes_of_one_account_on_one_server_the_first_is_adopted(tmp_path: Path, postgresql: str) -> None:
+    first, second = (settings_of(copy_of(PLAIN, tmp_path / name), database_url=postgresql) for name in ("first", "second"))
+    assert opened(first)["identity"] == "simulated/generated/42"
+    with pytest.raises(StateMismatch, match=r"belongs to lake \w{8} of `simulated/generated/42`, and .*second holds lake without an id of"):
+        opened(second)
+    assert "lake_id" not in document(second.data_dir) and opened(first)["lake_id"] == document(first.data_dir)["lake_id"]
+
+
 def test_after_the_loss_of_the_state_database_ids_go_on_above_those_in_the_lake(tmp_path: Path) -> None:
     folder = copy_of(PLAIN, tmp_path / "lake")
     connect_state(settings_of(folder).state_url).dispose()
