@@ -45,7 +45,7 @@ class LostIdentity(ValueError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} is missing: it was deleted, or did not come with the other files, and nothing else says whose data the lake holds. "
+            f"{path} is missing: the folder holds data, but lake.json does not say whose. It was deleted, or did not come with the other files. "
             "Put it back from a backup, or rebuild it from the state database with trading-assets rebuild-identity."
         )
 
