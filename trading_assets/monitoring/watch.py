@@ -113,7 +113,10 @@ def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType]
 
 def lost(settings: Settings) -> list[Trouble]:
     """`data_integrity_failure` of the platform: the state database or `lake.json` was lost, and nobody has acted (`monitoring.recovery`)."""
-    said = lost_state(settings)
+    try:
+        said = lost_state(settings)
+    except UnreadableFile:
+        return []  # told with the damaged file, which other looks meet too
     return (
         [Trouble(AlertType.DATA_INTEGRITY_FAILURE, "state.db", said, remedy="Do what the reason says, then look at `trading-assets status`.")]
         if said
