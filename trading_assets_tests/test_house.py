@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "trading_assets"
 MODULES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 """The syntax tree of every module, by its path in the package."""
 
-DAGSTER_LAYER = ("assets/", "checks/", "automation/", "resources/", "lineage/", "jobs/", "definitions.py")
+DAGSTER_LAYER = ("assets/", "checks/", "automation/", "resources/", "lineage/", "jobs/", "serving/", "definitions.py")
 """Folders and modules that may import Dagster at the top; the command imports it inside its functions only."""
 
 ABOVE = {*DAGSTER_LAYER, "cli/"}
@@ -28,17 +28,19 @@ MAY_IMPORT = {
     "stored_calendar.py": (),
     "folders.py": (),
     "sessions.py": ("stored_calendar",),
-    "settings.py": ("folders", "sessions"),
+    "setting_names.py": (),
+    "settings.py": ("folders", "sessions", "setting_names"),
     "planning/": ("sessions", "planning", "broker.requests", "broker.payloads"),
-    "broker/": ("sessions", "settings", "broker", "reliability", "repositories.identity", "repositories.provenance"),
+    "broker/": ("sessions", "settings", "permissions", "broker", "reliability", "repositories.identity", "repositories.provenance"),
     "reliability/": ("reliability",),
-    "repositories/": ("folders", "sessions", "repositories"),
+    "repositories/": ("folders", "sessions", "permissions", "repositories"),
     "pricing/": ("pricing",),
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
-    "validation/": ("sessions", "settings", "universe", "repositories", "broker.state", "validation"),
+    "validation/": ("sessions", "settings", "permissions", "universe", "repositories", "broker.state", "validation"),
     "monitoring/": (
         "sessions",
         "settings",
+        "permissions",
         "universe",
         "repositories",
         "planning",
@@ -129,14 +131,16 @@ def test_only_settings_read_the_environment() -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "putenv") and ast.unparse(node.value) == "os"
     }
     # What a child process inherits is no setting.
-    assert {("settings.py", "environ")} <= readers <= {("settings.py", "environ"), ("cli/serve.py", "environ")}
+    handing_on = {("cli/serve.py", "environ"), ("serving/supervisor.py", "environ")}
+    assert {("settings.py", "environ")} <= readers <= {("settings.py", "environ")} | handing_on
     assert not [module for module, tree in MODULES.items() if {"os.environ", "os.getenv"} & set(imports(tree))]
 
 
-def test_the_command_only_hands_its_environment_on() -> None:
+@pytest.mark.parametrize("module", ["cli/serve.py", "serving/supervisor.py"])
+def test_what_starts_processes_only_hands_its_environment_on(module: str) -> None:
     copies = [
         ast.unparse(node)
-        for node in ast.walk(MODULES["cli/serve.py"])
+        for node in ast.walk(MODULES[module])
         if isinstance(node, ast.Subscript | ast.Call) and ast.unparse(node).startswith(("os.environ[", "os.environ.get", "os.getenv"))
     ]
     assert copies == []
@@ -163,8 +167,8 @@ def test_modules_stay_short() -> None:
 
 
 def test_no_error_is_swallowed() -> None:
-    """A bare `except` or an `except Exception` raises again, but for the last resort of the command and two threads that hand an
-    error over to whoever waits for their answer."""
+    """A bare `except` or an `except Exception` raises again, but for the last resort of the command, two threads that hand an error
+    over to whoever waits for their answer, and the examination of answers: what an answer makes fail is in quarantine with the error."""
     broad = [
         (module, node.lineno)
         for module, tree in MODULES.items()
@@ -173,7 +177,8 @@ def test_no_error_is_swallowed() -> None:
         and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
         and not any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
     ]
-    assert [(module, line) for module, line in broad if module not in ("cli/app.py", "broker/writer.py", "simulator/worker.py")] == []
+    last_resorts = ("cli/app.py", "broker/writer.py", "simulator/worker.py", "collecting/quarantine.py")
+    assert [(module, line) for module, line in broad if module not in last_resorts] == []
 
 
 LOADING = """

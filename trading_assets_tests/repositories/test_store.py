@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trading_assets import __version__
-from trading_assets.repositories import LakeIdentity, LayoutMismatch, ParquetStore, UpsertCounts
+from trading_assets.repositories import LakeIdentity, LayoutMismatch, ParquetStore, UpsertCounts, query
 from trading_assets.repositories.files import UnreadableFile, locked, replacing
 from trading_assets.repositories.merge import combined_codes
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Period
@@ -269,3 +269,21 @@ def test_reading_is_pushed_down_to_row_groups(tmp_path: Path) -> None:
 def test_counts_add_up() -> None:
     total = UpsertCounts(1, 2, 3, ["a"]) + UpsertCounts(10, 20, 30, ["a", "b"])
     assert (total, total.rows) == (UpsertCounts(11, 22, 33, ["a", "b"]), 66)
+
+
+def test_an_unknown_volume_enters_a_file_of_the_time_when_none_could_be(tmp_path: Path) -> None:
+    """Files written before a volume could be null say that it never is: they are read, and rewritten with one that is."""
+    store = ParquetStore(tmp_path)
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6)]))
+    (path,) = store.files(EQUITY_BARS)
+    written = pq.read_table(path)
+    position = written.schema.get_field_index("volume")
+    required = written.schema.set(position, written.schema.field(position).with_nullable(False))
+    pq.write_table(written.cast(required), path)
+    assert not pq.read_schema(path).field("volume").nullable
+    assert store.read(EQUITY_BARS)["volume"].to_pylist() == [1000.0]
+
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_9, volume=None)]))
+
+    assert store.read(EQUITY_BARS)["volume"].to_pylist() == [1000.0, None]
+    assert query(tmp_path, "select volume from equity_bars order by session")["volume"].to_pylist() == [1000.0, None]

@@ -7,10 +7,14 @@ recorded with the instant after which to ask again. The two are never mixed.
 | --- | --- |
 | complete, empty | `no_trades`; of a stock in one of the last days `pending` (see `RECENT`) |
 | empty, of an option after its last trading day | `expired_lost` |
-| not_permitted, no_contract, rejected | `not_permitted`, `no_contract`, `error`, with `retry_after` |
+| not_permitted, no_contract, rejected | `not_permitted`, `no_contract`, `error`, with `retry_after` (see `decode.retries`) |
 | no_contract, of an option after its last trading day | `expired_lost` |
 | expired | `expired_lost` |
-| pacing, timeout, disconnected, cancelled | `pending`: the next run asks again |
+| unreadable | `error`, to be asked again at any time: the broker answered, and nobody knows what |
+| pacing, timeout, disconnected, unavailable, cancelled | `pending`: the next run asks again |
+| quarantined | `error`, with the quarantine's `retry_after` |
+
+A session that lacks something because part of the answer is in quarantine is `partial` where it has a bar, else `error`.
 """
 
 from __future__ import annotations
@@ -24,14 +28,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Quarantined, Result
 from trading_assets.broker.requests import BarsRequest, Instrument
+from trading_assets.collecting.decode.retries import InstrumentKey, Retries
 from trading_assets.collecting.decode.tables import empty, from_columns, from_rows, last_of_key, stamp
 from trading_assets.planning.bars import LostOption
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.conditions_sql import carried_contract, missed_snapshot
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, INSTANT, OPTION_BARS, Condition
-from trading_assets.sessions import SessionCalendar, session_date
+from trading_assets.sessions import SessionCalendar, calendar, session_date
 
 RECENT = timedelta(days=7)
 """A stock without a bar in so recent a session is not yet believed to have none: the broker's daily data of a session can
@@ -44,6 +49,8 @@ _CONDITIONS = {
     OutcomeKind.NOT_PERMITTED: Condition.NOT_PERMITTED,
     OutcomeKind.NO_CONTRACT: Condition.NO_CONTRACT,
     OutcomeKind.REJECTED: Condition.ERROR,
+    OutcomeKind.UNREADABLE: Condition.ERROR,
+    OutcomeKind.QUARANTINED: Condition.ERROR,
     OutcomeKind.EXPIRED: Condition.EXPIRED_LOST,
 }
 
@@ -82,12 +89,12 @@ class _Findings:
 
 
 def bar_coverage(
-    results: Iterable[Result], bars: pa.Table, calendar: SessionCalendar, *, retry_days: int = 30, stamped: datetime | None = None
+    results: Iterable[Result], bars: pa.Table, calendar: SessionCalendar, *, retries: Retries | None = None, stamped: datetime | None = None
 ) -> pa.Table:
     """Rows of `coverage` for every session that the `bars` requests asked for and that was closed by then.
 
     `bars` are the rows decoded from the same results (`bar_rows`): a session with a bar is complete. `con_id` is 0 for
-    underlyings. `retry_days` after a refusal it may be asked for again.
+    underlyings. `retries` decides when what was refused may be asked for again.
     """
     found = sorted((r for r in results if isinstance(r.request, BarsRequest)), key=lambda result: result.request_id)
     requests: list[BarsRequest] = [result.request for result in found]  # type: ignore[misc]
@@ -97,6 +104,7 @@ def bar_coverage(
     present = _present(bars, dates)
     whole = _whole_sessions(found, calendar)
     findings = _Findings()
+    retries = retries or Retries(calendar)
     codes: list[np.ndarray] = []
     positions: list[np.ndarray] = []
     for result, request in zip(found, requests, strict=True):
@@ -110,7 +118,9 @@ def bar_coverage(
         if split and result.outcome.kind in _DATA:
             answers = np.full(len(asked), findings.number(_Finding(Condition.PARTIAL, _SOME_WINDOWS)))
         else:
-            answers = _answers(result, request, dates[begin:end], inside[:0] if split else inside, instant, retry_days, findings)
+            answers = _answers(result, request, dates[begin:end], inside[:0] if split else inside, instant, retries, findings)
+        if result.quarantined is not None:
+            answers = _without_quarantined(answers, dates[begin:end], inside, result.quarantined, findings)
         codes.append(answers)
         positions.append(asked)
     counts = np.array([len(asked) for asked in positions])
@@ -136,25 +146,30 @@ def snapshot_coverage(
     outcomes: Mapping[str, Outcome],
     now: datetime,
     *,
-    retry_days: int = 30,
+    retries: Retries | None = None,
     partial: Mapping[str, str] | None = None,
+    again_at: Mapping[str, datetime] | None = None,
     request_ids: Mapping[str, int] | None = None,
 ) -> pa.Table:
     """Rows of `coverage` for a snapshot dataset: one a symbol, from the outcome that decided it.
 
     `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are asked again.
+    `again_at` says of those of them that are not to be asked for at once when they may be. `retries` decides when what was
+    refused may be asked for again.
     A symbol carried forward without a request has outcome complete and no request id.
     """
     rows = []
+    retries = retries or Retries(calendar())
     for symbol in sorted(outcomes):
         outcome = outcomes[symbol]
         if outcome.kind is OutcomeKind.COMPLETE:
             lacking = (partial or {}).get(symbol)
-            finding = _Finding(Condition.PARTIAL, lacking) if lacking else _Finding(Condition.COMPLETE, "")
+            finding = _Finding(Condition.PARTIAL, lacking, (again_at or {}).get(symbol)) if lacking else _Finding(Condition.COMPLETE, "")
         elif outcome.kind is OutcomeKind.EMPTY:
-            finding = _Finding(Condition.NO_CONTRACT, outcome.text or _NOTHING_LISTED, now + timedelta(days=retry_days))
+            retry = retries.after(("", symbol, 0), Condition.NO_CONTRACT, outcome.code, now)
+            finding = _Finding(Condition.NO_CONTRACT, outcome.text or _NOTHING_LISTED, retry)
         else:
-            finding = _failure(outcome, now, retry_days)
+            finding = _failure(outcome, now, retries, ("", symbol, 0))
         code = None if finding.condition is Condition.COMPLETE else outcome.code
         rows.append(_row(dataset, "", symbol, 0, session, finding, now, code, (request_ids or {}).get(symbol, 0)))
     return from_rows(COVERAGE, rows)
@@ -182,7 +197,7 @@ def _answers(
     asked: list[date],
     have: np.ndarray,
     instant: datetime,
-    retry_days: int,
+    retries: Retries,
     findings: _Findings,
 ) -> np.ndarray:
     """The finding's number for each session asked for; `have` are the positions of those with a bar."""
@@ -190,7 +205,9 @@ def _answers(
     late = is_option and _past_last_trade(request.instrument, instant)
     if result.outcome.kind not in _DATA:
         expired = late and result.outcome.kind is OutcomeKind.NO_CONTRACT
-        finding = _Finding(Condition.EXPIRED_LOST, _LOST) if expired else _failure(result.outcome, instant, retry_days)
+        key = (request.bar_size, request.symbol, request.instrument.con_id if is_option else 0)
+        last_trade = request.instrument.last_trade if is_option else ""
+        finding = _Finding(Condition.EXPIRED_LOST, _LOST) if expired else _failure(result.outcome, instant, retries, key, last_trade)
         answers = np.full(len(asked), findings.number(finding))
     elif is_option:
         lost = late and result.outcome.kind is OutcomeKind.EMPTY
@@ -205,11 +222,22 @@ def _answers(
     return answers
 
 
-def _failure(outcome: Outcome, instant: datetime, retry_days: int) -> _Finding:
+def _without_quarantined(answers: np.ndarray, asked: list[date], have: np.ndarray, bad: Quarantined, findings: _Findings) -> np.ndarray:
+    """The findings with those of the sessions that lack something because of the quarantine replaced."""
+    lacking = np.array([session in bad.sessions for session in asked], dtype=bool)
+    present = np.zeros(len(asked), dtype=bool)
+    present[have] = True
+    partial, error = (findings.number(_Finding(condition, bad.reason, bad.retry_after)) for condition in (Condition.PARTIAL, Condition.ERROR))
+    return np.where(lacking, np.where(present, partial, error), answers)
+
+
+def _failure(outcome: Outcome, instant: datetime, retries: Retries, key: InstrumentKey, last_trade: str = "") -> _Finding:
     condition = _CONDITIONS.get(outcome.kind, Condition.PENDING)
     if condition is Condition.EXPIRED_LOST:
         return _Finding(condition, _LOST)
-    retry = instant + timedelta(days=retry_days) if condition is not Condition.PENDING else None
+    if outcome.retry_after is not None:
+        return _Finding(condition, _sentence(outcome), outcome.retry_after)
+    retry = None if outcome.kind.retryable else retries.after(key, condition, outcome.code, instant, last_trade=last_trade)
     return _Finding(condition, _sentence(outcome), retry)
 
 

@@ -13,7 +13,7 @@ from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import carry_contracts, contract_rows, snapshot_coverage
 from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
-from trading_assets.collecting.steps.common import refusals, rows_by_symbol, without_echoes
+from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for, rows_by_symbol, without_echoes
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.planning.contracts import ContractsPlan, plan_contracts
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
@@ -31,13 +31,13 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
     report = CollectionReport(CONTRACTS.name, session, sessions=[session], symbols=symbols)
     known = contracts_plan(archive, entries, session, refresh=refresh)
     plan = known.plan
+    late = archive.recovered([CONTRACTS.name])  # first: what is bad among them answers nothing and is asked again
     results = without_echoes(archive.ask(plan.requests, report, planned_at=planned_at, run_id=run_id))
-    late = archive.journal.unapplied([CONTRACTS.name])
     fresh = contract_rows([*late, *results], stamped=archive.settings.now)
     table = pa.concat_tables([fresh, carry_contracts(known.latest, plan.carried, session)])
     report.saved = len(symbols) - len(plan.requests)
     report.rows_by_symbol = rows_by_symbol(table)
-    report.fail(results, harmless=frozenset())
+    report.fail(results, harmless=frozenset(), delayed=archive.settings.delayed)
     for symbol, sentence in known.refused.items():
         report.problems.append(Problem(ProblemKind.FAILED, symbol, "contract_details", sentence, outcome="no_contract"))
     misfits = _misfits([*late, *results], fresh)
@@ -55,13 +55,15 @@ def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], r
     by_session: dict[date, list[Result]] = {session: []}
     for result in results:
         by_session.setdefault(result.request.session, []).append(result)
+    retries = retries_for(archive, CONTRACTS, outcomes_of(results))
     tables = [
         snapshot_coverage(
             CONTRACTS.name,
             then,
             {**(carried if then == session else {}), **{result.request.symbol: result.outcome for result in answers}},
             now,
-            retry_days=archive.settings.no_data_retry_days,
+            retries=retries,
+            partial={r.request.symbol: r.quarantined.reason for r in answers if r.quarantined is not None and r.payload is not None},
             request_ids={result.request.symbol: result.request_id for result in answers},
         )
         for then, answers in by_session.items()

@@ -18,6 +18,8 @@ from trading_assets.collecting.steps.common import (
     Ask,
     known_underlyings,
     missing_prerequisite,
+    outcomes_of,
+    retries_for,
     rows_by_symbol,
     settled_in,
     tell_open_sessions,
@@ -61,7 +63,7 @@ def collect_equity_bars(
     bounded = within_allowance(ask, report, max_requests)
     rests = resting(archive.settings, symbols) if leave_resting else NOTHING
 
-    results = archive.journal.unapplied([EQUITY_BARS.name])
+    results = archive.recovered([EQUITY_BARS.name])
     for bar_size in bar_sizes:
         if not refresh:
             tell_refused_bars(archive, report, EQUITY_BARS, bar_size, {(symbol, 0) for symbol in underlyings}, sessions)
@@ -69,10 +71,11 @@ def collect_equity_bars(
         results += _restated(archive, ask, underlyings, bar_size, results, report)
     results = without_echoes(results)
     table = _rows(archive, results)
-    coverage = bar_coverage(results, table, archive.calendar, retry_days=archive.settings.no_data_retry_days, stamped=archive.settings.now)
+    retries = retries_for(archive, EQUITY_BARS, outcomes_of(results))
+    coverage = bar_coverage(results, table, archive.calendar, retries=retries, stamped=archive.settings.now)
     report.saved = max(0, len(underlyings) * len(bar_sizes) - report.planned - report.deferred)
     report.rows_by_symbol = rows_by_symbol(table)
-    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
+    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
     return Collected(EQUITY_BARS, table, coverage, [result.request_id for result in results], report, now)
 
 

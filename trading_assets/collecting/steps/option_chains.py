@@ -15,45 +15,50 @@ from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import (
+    PARTIAL,
     carry_listing,
+    lacking_sentence,
     listing_rows,
     option_parameters,
     snapshot_coverage,
     spot_price,
     with_quotes,
     with_selection,
+    without_worse,
 )
 from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.common import (
     Ask,
     known_underlyings,
+    last_close,
     missing_prerequisite,
     refusals,
+    retries_for,
     rows_by_symbol,
     tell_without_options,
     without_echoes,
     without_options,
 )
 from trading_assets.collecting.steps.interrupted_chains import interrupted_chains, stored_answers
+from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, may_be_resumed, still_lacking, without_expiries
 from trading_assets.collecting.steps.missed import missed_snapshots
+from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, quoted_before, says_nothing, tell_partial, waiting
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
 from trading_assets.planning.selection import SelectionRules, select_contracts
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_CHAINS, Condition
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, OPTION_CHAINS, Condition
 from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
 
-_SETTLED_QUOTES = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value])
-
-_LISTING_FAILED = "The listing failed of"
-
-_MARKET_VALUES = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
-"""What a quote can hold of the market; a broker without any data of a session answers quotes with none of them."""
+_QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL])
 
 
 @dataclass
 class _Chain:
-    """One symbol's chain while it is put together. `lacking` are sentences about what it will not hold."""
+    """One symbol's chain while it is put together. `lacking` are sentences about what it will not hold.
+
+    `again_at`: when what its quotes lack may be asked for again; None: by the next run.
+    """
 
     underlying: Instrument
     last: pa.Table
@@ -61,6 +66,7 @@ class _Chain:
     selected: set[int] = field(default_factory=set)
     quoted: set[int] = field(default_factory=set)
     lacking: list[str] = field(default_factory=list)
+    again_at: datetime | None = None
 
 
 def collect_option_chains(
@@ -99,7 +105,7 @@ def collect_option_chains(
     _quote(archive, ask, chains, session, results, report, quoted_since)
 
     report.notes += [f"{plan.symbol}: {plan.reason}" for plan in plans]
-    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
+    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
     stored, fresher = stored_answers(archive, session, sorted(set(symbols) - set(chains)))
     table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table, fresher])
     report.rows_by_symbol = rows_by_symbol(table)
@@ -110,8 +116,9 @@ def collect_option_chains(
         session,
         outcomes,
         now,
-        retry_days=archive.settings.no_data_retry_days,
+        retries=retries_for(archive, OPTION_CHAINS, outcomes.items()),
         partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
+        again_at={symbol: chain.again_at for symbol, chain in chains.items() if chain.again_at and len(chain.lacking) == 1},
         request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
     )
     ids = {result.request_id for result in results} | interrupted.request_ids | stored
@@ -135,7 +142,7 @@ def _parameters(
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", list(underlyings), session, session).to_pylist()
     stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=list(underlyings), columns=["symbol"])["symbol"].unique().to_pylist()
     done = set() if refresh else {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE} & set(stored)
-    outdated = _quoted_before(archive, done, session, quoted_since)
+    outdated = quoted_before(archive, done, session, quoted_since)
     done -= outdated
     refused = {} if refresh else refusals(archive, OPTION_CHAINS, sorted(set(underlyings) - done), archive.now)
     optionless = without_options(archive, sorted(refused))
@@ -152,32 +159,26 @@ def _parameters(
     chains = {symbol: _Chain(underlyings[symbol], last.filter(pc.equal(last["symbol"], symbol))) for symbol in parameters}
     report.notes += [f"{symbol}: another run has just collected it." for symbol in sorted({a.request.symbol for a in answers} - set(outcomes))]
     outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
+    for symbol, chain in chains.items():
+        chain.lacking += listed_in_part(results, symbol)
     return chains | resumed, outcomes
-
-
-def _quoted_before(archive: Archive, symbols: Iterable[str], session: date, instant: datetime | None) -> set[str]:
-    """Symbols whose newest quote of the session was taken before `instant`; none when it is None."""
-    if instant is None:
-        return set()
-    columns = ["symbol", "quoted_at"]
-    rows = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=sorted(symbols), columns=columns, where="quoted_at is not null")
-    newest = rows.group_by("symbol").aggregate([("quoted_at", "max")])
-    return {symbol for symbol, at in zip(newest["symbol"].to_pylist(), newest["quoted_at_max"].to_pylist(), strict=True) if at < instant}
 
 
 def _resumed(
     archive: Archive, underlyings: Mapping[str, Instrument], session: date, known: Sequence[Mapping[str, object]], outdated: set[str]
 ) -> dict[str, _Chain]:
     """Chains of this very session that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is asked again."""
-    partial = [row["symbol"] for row in known if row["condition"] == Condition.PARTIAL and _LISTING_FAILED not in str(row["reason"])]
+    due = archive.examiner.due_listings(underlyings)
+    reasons = {str(row["symbol"]): str(row["reason"]) for row in known}
+    partial = [str(row["symbol"]) for row in known if may_be_resumed(row, due)]
     partial += sorted(outdated)
-    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=[str(symbol) for symbol in partial]).cast(OPTION_CHAINS.schema)
+    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=partial).cast(OPTION_CHAINS.schema)
     chains = {}
     for symbol in stored["symbol"].unique().to_pylist():
         rows = stored.filter(pc.equal(stored["symbol"], symbol))
         selected = set(rows.filter(rows["selected"])["con_id"].to_pylist())
         if selected:
-            chains[symbol] = _Chain(underlyings[symbol], rows, rows, selected)
+            chains[symbol] = _Chain(underlyings[symbol], rows, rows, selected, lacking=still_lacking(reasons.get(symbol, "")))
     return chains
 
 
@@ -194,9 +195,16 @@ def _list(
     """Read the listings that are new, carry the others forward, and put each symbol's chain together."""
     parameters = option_parameters(results)
     new = {symbol: chain for symbol, chain in chains.items() if not chain.table.num_rows}
+    in_part = archive.examiner.due_listings(new)
     plans = {
         symbol: plan_chain(
-            chain.underlying, parameters[symbol], chain.last, rules, session, relist_days=archive.settings.relist_days, refresh=refresh
+            chain.underlying,
+            parameters[symbol],
+            without_expiries(chain.last, in_part.get(symbol, set())),
+            rules,
+            session,
+            relist_days=archive.settings.relist_days,
+            refresh=refresh,
         )
         for symbol, chain in new.items()
     }
@@ -207,9 +215,12 @@ def _list(
     under_con_ids = {symbol: chain.underlying.con_id for symbol, chain in chains.items()}
     for symbol, chain in new.items():
         mine = [result for result in without_echoes(answers) if result.request.symbol == symbol]
-        failed = [r.request.instrument.last_trade for r in mine if r.outcome.kind is not OutcomeKind.COMPLETE]
-        chain.lacking += [f"{_LISTING_FAILED} {expiry}." for expiry in failed]
-        carried = [*plans[symbol].carried, *(failed if plans[symbol].reason is ListingReason.AGED else ())]
+        failures = {r.request.instrument.last_trade: r.outcome for r in mine if r.outcome.kind is not OutcomeKind.COMPLETE}
+        failed = set(failures)
+        chain.lacking += [f"{LISTING_FAILED} {expiry}: {outcome.text or outcome.kind}" for expiry, outcome in failures.items()]
+        stale = failed if plans[symbol].reason is ListingReason.AGED else failed & in_part.get(symbol, set())
+        carried = [*plans[symbol].carried, *sorted(stale)]
+        chain.lacking += listed_in_part(mine, symbol)
         fresh = listing_rows(mine, under_con_ids, stamped=archive.settings.now)
         chain.table = pa.concat_tables([fresh, carry_listing(chain.last, carried, session, symbol=symbol)])
     return list(plans.values())
@@ -234,7 +245,7 @@ def _select(
     results += quotes
     spots = {result.request.symbol: spot_price(result.payload) for result in quotes if result.outcome.kind is OutcomeKind.COMPLETE}
     for symbol, chain in listed.items():
-        spot = spots.get(symbol) or _last_close(archive, symbol)
+        spot = spots.get(symbol) or last_close(archive, symbol)
         if spot is None and rules.needs_spot:
             refusal = next((r.outcome for r in quotes if r.request.symbol == symbol and r.outcome.kind is OutcomeKind.NOT_PERMITTED), None)
             if refusal is not None:  # told by the quote itself, and not to be asked for again before its time
@@ -259,13 +270,15 @@ def _quote(
 ) -> None:
     """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols those that expire first.
 
-    One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is asked for again.
+    One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is asked for again. A
+    quote that lacks a value is asked for again by later runs of the session (`partial_quotes`).
     """
     for chain in chains.values():
-        kept = chain.last.filter(pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], _SETTLED_QUOTES)))
+        kept = chain.last.filter(pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], SETTLED_QUOTES)))
+        kept = pa.concat_tables([kept, waiting(archive, chain.last, session)])
         if quoted_since is not None:
             kept = kept.filter(pc.greater_equal(kept["quoted_at"], pa.scalar(quoted_since, kept["quoted_at"].type)))
-        if _says_nothing(kept):
+        if says_nothing(kept):
             kept = kept.slice(0, 0)
         chain.quoted = set(kept["con_id"].to_pylist()) & set(chain.table["con_id"].to_pylist())
         kept = kept.filter(pc.is_in(kept["con_id"], pa.array(sorted(chain.quoted), pa.int64())))
@@ -286,10 +299,11 @@ def _quote(
     for symbol, chain in chains.items():
         ours = chain.table.filter(pc.invert(pc.is_in(chain.table["con_id"], stored)))  # the others stand in the lake with their quotes
         failed = [r for r in by_symbol[symbol] if r.outcome.kind not in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY)]
-        earlier = set(ours.filter(pc.is_in(ours["quote_outcome"], _SETTLED_QUOTES))["con_id"].to_pylist())
+        earlier = set(ours.filter(pc.is_in(ours["quote_outcome"], _QUOTED))["con_id"].to_pylist())
         kept = {id(r) for r in failed if r.request.instrument.con_id in earlier}  # an older quote is better than none
-        chain.table = with_quotes(ours, [r for r in by_symbol[symbol] if id(r) not in kept], stamped=archive.settings.now)
-        silent = bool(by_symbol[symbol]) and _says_nothing(chain.table.filter(chain.table["selected"]))
+        better = without_worse(ours, [r for r in by_symbol[symbol] if id(r) not in kept])
+        chain.table = with_quotes(ours, better, stamped=archive.settings.now)
+        silent = bool(by_symbol[symbol]) and says_nothing(chain.table.filter(chain.table["selected"]))
         if silent and earlier:
             chain.table = ours
         if failed:
@@ -299,11 +313,9 @@ def _quote(
             sentence = f"Not one of the {len(chain.selected)} quotes of {symbol} holds a value: the broker has no market data of session {session}."
             report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
             chain.lacking.append(sentence)
-
-
-def _says_nothing(quotes: pa.Table) -> bool:
-    """Whether no row holds anything of the market: no price, no volume, no open interest, no greeks."""
-    return all(quotes[name].null_count == quotes.num_rows for name in _MARKET_VALUES)
+        if not silent and (partial := lacking_sentence(chain.table.filter(chain.table["selected"]))):
+            chain.again_at = tell_partial(archive, chain.table, symbol, session, partial, report)
+            chain.lacking.append(partial)
 
 
 def _echoes(answers: Sequence[Result]) -> list[Result]:
@@ -334,13 +346,3 @@ def _with_known_open_interest(chain: _Chain) -> pa.Table:
     position = pc.index_in(chain.table["con_id"], chain.last["con_id"].combine_chunks())
     column = chain.last["open_interest"].combine_chunks().take(position.combine_chunks())
     return chain.table.set_column(chain.table.schema.get_field_index("open_interest"), "open_interest", column)
-
-
-def _last_close(archive: Archive, symbol: str) -> float | None:
-    """The last stored daily close of a symbol whose present price the broker would not tell."""
-    view = archive.view(EQUITY_BARS)
-    stored = view.stored_sessions([symbol], where="bar_size = '1 day'").get(symbol)
-    if not stored or archive.calendar.count_between(stored[-1], archive.calendar.current(archive.now)) > 3:
-        return None
-    rows = view.table(sessions=[stored[-1]], symbols=[symbol], columns=["close"], where="bar_size = '1 day'")
-    return float(rows["close"][0].as_py())
