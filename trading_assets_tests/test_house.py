@@ -26,13 +26,14 @@ ABOVE = {*DAGSTER_LAYER, "cli/"}
 
 MAY_IMPORT = {
     "stored_calendar.py": (),
+    "folders.py": (),
     "sessions.py": ("stored_calendar",),
     "setting_names.py": (),
-    "settings.py": ("sessions", "setting_names"),
+    "settings.py": ("folders", "sessions", "setting_names"),
     "planning/": ("sessions", "planning", "broker.requests", "broker.payloads"),
-    "broker/": ("sessions", "settings", "permissions", "broker", "reliability", "repositories.identity"),
+    "broker/": ("sessions", "settings", "permissions", "broker", "reliability", "repositories.identity", "repositories.provenance"),
     "reliability/": ("reliability",),
-    "repositories/": ("sessions", "permissions", "repositories"),
+    "repositories/": ("folders", "sessions", "permissions", "repositories"),
     "pricing/": ("pricing",),
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
     "validation/": ("sessions", "settings", "permissions", "universe", "repositories", "broker.state", "validation"),

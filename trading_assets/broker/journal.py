@@ -27,6 +27,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.broker import payloads
+from trading_assets.broker.lake_pin import largest_id
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.owners import Owner, live_owners
 from trading_assets.broker.requests import Request, from_record
@@ -264,7 +265,7 @@ def _insert(connection: sa.Connection, fresh: Sequence[Request], me: str, run_id
     if not fresh:
         return []
     common = {"owner": me, "run_id": run_id, "state": "claimed", "attempt": 0, "claimed_at": now}
-    first = 1 + int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.c.id), 0))).scalar_one())
+    first = 1 + largest_id(connection)
     values = [{"id": first + i, **_request_values(request), **common} for i, request in enumerate(fresh)]
     connection.execute(t.insert(), values)  # ids by hand: the transaction excludes other writers, and executemany returns none
     return [value["id"] for value in values]

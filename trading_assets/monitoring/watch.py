@@ -18,6 +18,7 @@ from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.broker.state import connect_state
 from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
 from trading_assets.monitoring.gaps import due_session, expiring_gaps, stale_chains
+from trading_assets.monitoring.recovery import lost_state
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.repositories.catalog import UnreadableFile, query
 from trading_assets.repositories.conditions import ask_conditions
@@ -103,6 +104,7 @@ def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType]
     kinds = AlertType
     return [
         (frozenset({kinds.DATA_INTEGRITY_FAILURE, kinds.PREREQUISITE_VIOLATION}), lambda: integrity(settings, symbols)),
+        (frozenset({kinds.DATA_INTEGRITY_FAILURE}), lambda: lost(settings)),
         (frozenset({kinds.PREREQUISITE_VIOLATION}), lambda: prerequisites(settings, symbols)),
         (frozenset({kinds.MISSING_EQUITY_DATA}), lambda: missing_equity(settings, now, symbols)),
         (frozenset({kinds.STALE_OPTION_CHAINS}), lambda: stale(settings, now)),
@@ -112,6 +114,19 @@ def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType]
         (frozenset({kinds.MARKET_DATA_DELAYED}), lambda: delayed(settings, now, symbols)),
         (frozenset({kinds.ANSWER_QUARANTINED}), lambda: quarantined(settings, now)),
     ]
+
+
+def lost(settings: Settings) -> list[Trouble]:
+    """`data_integrity_failure` of the platform: the state database or `lake.json` was lost, and nobody has acted (`monitoring.recovery`)."""
+    try:
+        said = lost_state(settings)
+    except UnreadableFile:
+        return []  # told with the damaged file, which other looks meet too
+    return (
+        [Trouble(AlertType.DATA_INTEGRITY_FAILURE, "state.db", said, remedy="Do what the reason says, then look at `trading-assets status`.")]
+        if said
+        else []
+    )
 
 
 def integrity(settings: Settings, symbols: list[str]) -> list[Trouble]:
