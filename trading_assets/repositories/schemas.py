@@ -135,6 +135,7 @@ CONTRACTS = Dataset(
         _text("stock_type", "COMMON, ETF, ..."),
         _text("market_rule_ids", "Market rules, comma separated"),
         _text("valid_exchanges", "Exchanges, comma separated"),
+        _text("sec_ids", "Other ids of the contract as the broker gives them, e.g. `CUSIP=30303M102 ISIN=US30303M1027`", nullable=True),
         Column("verified_at", INSTANT, "When the broker last gave these details", "UTC"),
         COLLECTED_AT,
         REQUEST_ID,

@@ -160,6 +160,18 @@ def snapshot_coverage(
     return from_rows(COVERAGE, rows)
 
 
+def changed_contract_coverage(
+    changed: Mapping[str, str], session: date, retry_after: datetime, now: datetime, request_ids: Mapping[str, int] | None = None
+) -> pa.Table:
+    """Rows of `coverage` for contract details that name another contract than the series has: `error`, looked at again at `retry_after`.
+
+    `changed` has the sentence of each symbol.
+    """
+    finding = {symbol: _Finding(Condition.ERROR, sentence, retry_after) for symbol, sentence in changed.items()}
+    ids = request_ids or {}
+    return from_rows(COVERAGE, [_row(CONTRACTS.name, "", symbol, 0, session, finding[symbol], now, None, ids.get(symbol, 0)) for symbol in sorted(finding)])
+
+
 def missed_snapshot_coverage(dataset: str, missed: Mapping[str, Iterable[date]], now: datetime) -> pa.Table:
     """Rows of `coverage` for past sessions of which no snapshot was taken, by symbol. No request was made: `request_id` is 0.
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import AGGREGATED_BAR_SIZE, aggregate_sessions, bar_coverage, bar_rows, lost_coverage
+from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.resting import NOTHING, Resting, resting
 from trading_assets.collecting.steps.common import (
@@ -63,6 +64,7 @@ def collect_option_bars(
     planned_at, now = wall_clock(), archive.now
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(OPTION_BARS.name, archive.calendar.current(now), sessions=list(sessions), symbols=symbols)
+    symbols = hold_back(archive, symbols, report)
     ready = _ready(archive, symbols, sessions, contracts, chains, equity, report)
     tell_open_sessions(archive, report, sessions)
     ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.broker.payloads import ParameterRecord
 from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import (
@@ -24,6 +25,7 @@ from trading_assets.collecting.decode import (
     with_selection,
 )
 from trading_assets.collecting.decode.tables import last_of_key
+from trading_assets.collecting.identity import hold_back, revealed
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.common import (
     Ask,
@@ -86,6 +88,7 @@ def collect_option_chains(
     quoted_since = min(now, archive.calendar.closes_at(session)) - requote_after if requote_after is not None else None
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(OPTION_CHAINS.name, session, sessions=[session], symbols=symbols)
+    symbols = hold_back(archive, symbols, report)
     underlyings = known_underlyings(archive, contracts, symbols)
     for symbol in sorted(set(symbols) - set(underlyings)):
         report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
@@ -149,10 +152,25 @@ def _parameters(
     outcomes = {result.request.symbol: result.outcome for result in results}
     last = archive.view(OPTION_CHAINS).as_of(list(parameters), session)
     last = last.filter(pc.less_equal(last["session"], pa.scalar(session)))  # a replay of the past must not know a later listing
+    for symbol in _of_another_underlying(archive, underlyings, parameters, report):
+        del parameters[symbol], outcomes[symbol]
     chains = {symbol: _Chain(underlyings[symbol], last.filter(pc.equal(last["symbol"], symbol))) for symbol in parameters}
     report.notes += [f"{symbol}: another run has just collected it." for symbol in sorted({a.request.symbol for a in answers} - set(outcomes))]
     outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
     return chains | resumed, outcomes
+
+
+def _of_another_underlying(
+    archive: Archive, underlyings: Mapping[str, Instrument], parameters: Mapping[str, Sequence[ParameterRecord]], report: CollectionReport
+) -> list[str]:
+    """Symbols whose option parameters all name another underlying than was asked about: recorded as changed contracts, not to be stored."""
+    found = []
+    for symbol, records in parameters.items():
+        named = {record["underlying_con_id"] for record in records} - {0}
+        if named and underlyings[symbol].con_id not in named:
+            revealed(archive, underlyings[symbol], min(named), report)
+            found.append(symbol)
+    return found
 
 
 def _quoted_before(archive: Archive, symbols: Iterable[str], session: date, instant: datetime | None) -> set[str]:

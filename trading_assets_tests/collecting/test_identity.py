@@ -1,0 +1,309 @@
+"""Whose data a symbol's rows are, over several days: re-used and renamed symbols, delisting, ambiguity, and the user's decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.identity import resolve
+from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
+from trading_assets.settings import Settings
+from trading_assets.simulator import Simulator
+from trading_assets.simulator.market import ContractQuery
+from trading_assets_tests.collecting.companies import Companies
+from trading_assets_tests.rewriting import Fields, Hook, Link, Rewriting, collect, rows, settings_for
+
+FIRST = datetime.fromisoformat("2026-06-05T16:30-04:00")
+LATER = datetime.fromisoformat("2026-06-15T16:30-04:00")
+"""Seven days and more after the first: contract details are asked for again."""
+
+
+class Days:
+    """One data folder and one simulated broker, over several days."""
+
+    def __init__(self, folder: Path, market: Companies, simulator: Simulator) -> None:
+        self.folder, self.market, self.simulator = folder, market, simulator
+
+    @property
+    def settings(self) -> Settings:
+        return settings_for(self.folder, self.simulator.port, self.simulator.clock.now(), enforce_pacing=False)
+
+    def move(self, now: datetime) -> None:
+        self.simulator.clock.set(now)
+        self.simulator.reset_counters()
+
+    def collect(self, *symbols: str, steps: str = "cheo", **how: Any) -> dict[str, CollectionReport]:
+        return collect(self.settings, symbols, steps, **how)
+
+    def resolve(self, symbol: str, decision: str) -> str:
+        with Archive(self.settings) as archive:
+            return resolve(archive, symbol, decision)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        return rows(self.settings, sql)
+
+    def con_ids(self, dataset: str, symbol: str) -> set[int]:
+        column = "under_con_id" if dataset == "option_chains" else "con_id"
+        return {row[column] for row in self.rows(f"select distinct {column} from {dataset} where symbol = '{symbol}'")}
+
+    def asked(self) -> dict[str, int]:
+        kinds = ("contract_details", "option_parameters", "market_data", "historical_data")
+        return {kind: count for kind, count in self.simulator.counters.requests.items() if kind in kinds}
+
+
+def wrong(reports: dict[str, CollectionReport]) -> list[Problem]:
+    """What is missing, but for contracts that expired on days without a run."""
+    return [problem for report in reports.values() for problem in report.problems if problem.kind is not ProblemKind.LOST]
+
+
+@pytest.fixture
+def days(tmp_path: Path) -> Iterator[Days]:
+    market = Companies()
+    with Simulator(market, now=FIRST, limits=False) as simulator:
+        yield Days(tmp_path / "lake", market, simulator)
+
+
+def test_nothing_of_another_company_is_stored_under_the_symbol(days: Days) -> None:
+    assert wrong(days.collect("META")) == []
+    before = days.rows("select * from equity_bars order by all"), days.rows("select * from option_bars order by all")
+    (old,) = days.con_ids("contracts", "META")
+    days.market.held = {"META": "IBM"}
+    days.move(LATER)
+    reports = days.collect("META")
+    assert days.asked() == {"contract_details": 1}, "nothing else is asked for"
+    assert (days.rows("select * from equity_bars order by all"), days.rows("select * from option_bars order by all")) == before
+    for dataset in ("contracts", "option_chains", "equity_bars"):
+        assert days.con_ids(dataset, "META") == {old}
+    (problem,) = reports["c"].problems
+    assert (problem.outcome, problem.symbol) == ("contract_changed", "META")
+    assert f"contract {old}" in problem.sentence
+    assert "INTL BUSINESS MACHINES" in problem.sentence.upper()
+    assert "universe resolve META --same" in problem.sentence
+    assert [problem.kind for step in "heo" for problem in reports[step].problems] == ["prerequisite_violation"] * 3
+
+
+def change_hands(days: Days) -> tuple[int, int]:
+    """META collected, then taken over by another company, which one run has seen. The contract ids before and after."""
+    days.collect("META")
+    (old,) = days.con_ids("contracts", "META")
+    days.market.held = {"META": "IBM"}
+    days.move(LATER)
+    days.collect("META")
+    with Archive(days.settings) as archive:
+        return old, archive.changes.unfinished()["META"].new_con_id
+
+
+def test_a_changed_contract_is_looked_at_once_a_session_and_no_more(days: Days) -> None:
+    change_hands(days)
+    days.simulator.reset_counters()
+    days.collect("META")
+    assert days.asked() == {}
+    days.move(datetime.fromisoformat("2026-06-16T16:30-04:00"))
+    days.collect("META")
+    assert days.asked() == {"contract_details": 1}
+
+
+def test_another_company_closes_the_series_and_begins_a_new_one(days: Days) -> None:
+    old, new = change_hands(days)
+    stored = {name: days.rows(f"select count(*) as n from {name} where symbol = 'META'")[0]["n"] for name in ("equity_bars", "option_bars", "option_chains")}
+    told = days.resolve("META", "new")
+    assert f"META@{old}" in told
+    assert days.con_ids("contracts", "META") == {new}
+    assert days.rows("select * from equity_bars where symbol = 'META'") == []
+    for name, count in stored.items():
+        assert days.rows(f"select count(*) as n from {name} where symbol = 'META@{old}'")[0]["n"] == count > 0
+    assert days.rows("select distinct symbol from coverage where dataset <> 'contracts'") == [{"symbol": f"META@{old}"}]
+    reports = days.collect("META")
+    assert wrong(reports) == []
+    assert days.con_ids("equity_bars", "META") == days.con_ids("option_chains", "META") == {new}
+    # The sessions of both companies overlap, and each keeps its own bar.
+    assert days.con_ids("equity_bars", f"META@{old}") == {old}
+    both = days.rows("select session from equity_bars group by session having count(*) = 2")
+    assert both
+
+
+def test_the_same_company_under_a_new_contract_continues_the_series(days: Days) -> None:
+    old, new = change_hands(days)
+    days.resolve("META", "same")
+    assert days.con_ids("contracts", "META") == {old, new}
+    reports = days.collect("META")
+    assert wrong(reports) == []
+    sessions = days.rows("select con_id, min(session) as first, max(session) as last from equity_bars where symbol = 'META' group by con_id order by first")
+    assert [row["con_id"] for row in sessions] == [old, new]
+    days.move(datetime.fromisoformat("2026-06-24T16:30-04:00"))
+    assert days.collect("META", steps="c")["c"].complete, "the new contract is the series' own now"
+
+
+def test_a_change_that_was_only_passing_goes_by_itself(days: Days) -> None:
+    change_hands(days)
+    days.market.held = {}
+    days.move(datetime.fromisoformat("2026-06-16T16:30-04:00"))
+    reports = days.collect("META")
+    assert wrong(reports) == []
+    with Archive(days.settings) as archive:
+        assert archive.changes.unfinished() == {}
+    with pytest.raises(ValueError, match="no contract change"):
+        days.resolve("META", "same")
+
+
+def test_without_the_state_database_the_lake_itself_tells_the_contracts_apart(days: Days) -> None:
+    old, _ = change_hands(days)
+    lost = [path for path in days.folder.iterdir() if path.name.startswith("state.db")]
+    for path in lost:
+        path.unlink()
+    days.move(datetime.fromisoformat("2026-06-16T16:30-04:00"))
+    assert [problem.outcome for problem in days.collect("META")["c"].problems] == ["contract_changed"]
+    assert days.con_ids("equity_bars", "META") == {old}
+
+
+def test_a_removed_symbol_that_another_company_holds_when_it_comes_back(days: Days) -> None:
+    days.collect("META")
+    with Archive(days.settings) as archive:
+        archive.universe.remove(["META"])
+    days.market.held = {"META": "IBM"}
+    days.move(datetime.fromisoformat("2026-09-15T16:30-04:00"))
+    reports = days.collect("META")
+    assert [problem.outcome for problem in reports["c"].problems] == ["contract_changed"]
+    assert days.asked() == {"contract_details": 1}
+
+
+def test_a_renamed_company_goes_on_under_its_new_symbol(days: Days) -> None:
+    days.collect("IBM", "AAPL")
+    bars = days.rows("select * exclude (symbol) from equity_bars where symbol = 'IBM' order by all")
+    days.market.held = {"WTSN": "IBM", "IBM": None}
+    days.move(LATER)
+    reports = days.collect("WTSN", "AAPL")
+    assert wrong(reports) == []
+    assert "WTSN goes on with the series of IBM: it is the same contract." in reports["c"].notes
+    kept = days.rows(f"select * exclude (symbol) from equity_bars where symbol = 'WTSN' and session <= '{FIRST.date()}' order by all")
+    assert kept == bars
+    for dataset in ("contracts", "option_chains", "equity_bars", "option_bars", "coverage"):
+        assert days.rows(f"select * from {dataset} where symbol = 'IBM'") == []
+    with Archive(days.settings) as archive:
+        assert [entry.symbol for entry in archive.universe.entries()] == ["AAPL", "WTSN"]
+
+
+def test_a_closed_series_goes_on_when_its_company_is_met_again(days: Days) -> None:
+    old, _ = change_hands(days)
+    days.resolve("META", "new")
+    bars = days.rows("select count(*) as n from equity_bars")
+    days.market.held = {"META": "IBM", "OLDM": "META"}
+    reports = days.collect("OLDM", steps="c")
+    assert reports["c"].notes == [f"OLDM goes on with the series of META@{old}: it is the same contract."]
+    assert days.rows("select count(*) as n from equity_bars where symbol = 'OLDM'") == bars
+
+
+def test_a_delisted_symbol_keeps_its_series_and_the_others_go_on(days: Days) -> None:
+    days.collect("META", "AAPL")
+    (old,) = days.con_ids("contracts", "META")
+    bars = days.rows("select * from equity_bars where symbol = 'META'")
+    days.market.held = {"META": None}
+    days.move(LATER)
+    reports = days.collect("META", "AAPL", steps="c")
+    (problem,) = reports["c"].problems
+    assert (problem.symbol, problem.outcome, problem.broker_code) == ("META", "no_contract", 200)
+    assert days.con_ids("contracts", "META") == {old}
+    assert days.rows("select * from equity_bars where symbol = 'META'") == bars
+    assert days.rows(f"select condition from coverage where dataset = 'contracts' and session = '{LATER.date()}' order by symbol") == [
+        {"condition": "complete"},
+        {"condition": "no_contract"},
+    ]
+
+
+def test_a_chain_that_names_another_underlying_is_not_stored(days: Days) -> None:
+    """The symbol is taken over a day after its details were verified: they are not asked for again, the chain shows it."""
+    days.collect("META")
+    (old,) = days.con_ids("contracts", "META")
+    days.market.held = {"META": "IBM"}
+    days.market.names_by_symbol = True
+    days.move(datetime.fromisoformat("2026-06-08T16:30-04:00"))
+    reports = days.collect("META")
+    assert [problem.outcome for problem in reports["h"].problems] == ["contract_changed"]
+    assert days.con_ids("option_chains", "META") == {old}
+    assert days.rows("select distinct session from option_chains where symbol = 'META'") == [{"session": FIRST.date()}]
+    with pytest.raises(ValueError, match="trading-assets update META"):
+        days.resolve("META", "new")
+    reports = days.collect("META")
+    assert [problem.outcome for problem in reports["c"].problems] == ["contract_changed"]
+    days.resolve("META", "new")
+    assert wrong(days.collect("META")) == []
+
+
+def two_listings(primary_exchange: str, currency: str = "USD") -> Hook:
+    """A broker that answers a stock's details with a second contract of the same symbol, first in the answer and with the smaller id."""
+
+    def hook(fields: Fields, _link: Link) -> list[Fields] | None:
+        if fields[0] != "10" or fields[3] != "STK":
+            return None
+        other = list(fields)
+        other[12], other[20], other[16], other[8], other[19] = "1000", primary_exchange, f"SMART,{primary_exchange}", currency, "WORLD EX USA UCITS ETF"
+        return [other, fields]
+
+    return hook
+
+
+@pytest.mark.parametrize(("primary_exchange", "currency"), [("LSEETF", "USD"), ("", "USD"), ("EBS", "USD"), ("NYSE", "MXN")])
+def test_of_two_listings_the_one_in_the_us_is_taken(days: Days, primary_exchange: str, currency: str) -> None:
+    with Rewriting(days.simulator.port, on_server=two_listings(primary_exchange, currency)) as wire:
+        reports = collect(settings_for(days.folder, wire.port, FIRST), ["EXUS"], "c")
+    assert reports["c"].complete
+    assert 1000 not in days.con_ids("contracts", "EXUS")
+
+
+def test_two_us_listings_are_refused_with_the_candidates_until_one_is_named(days: Days) -> None:
+    with Rewriting(days.simulator.port, on_server=two_listings("IEX")) as wire:
+        settings = settings_for(days.folder, wire.port, FIRST)
+        reports = collect(settings, ["EXUS", "AAPL"], "c")
+        sentences = {problem.symbol: problem.sentence for problem in reports["c"].problems}
+        assert "EXUS is ambiguous, 2 contracts fit: contract 1000, WORLD EX USA UCITS ETF, listed on IEX, in USD; contract " in sentences["EXUS"]
+        assert "universe add EXUS --primary-exchange EXCHANGE" in sentences["EXUS"]
+        assert days.rows("select * from contracts") == []
+        asked = len(wire.asked(9))
+        collect(settings, ["EXUS", "AAPL"], "c")
+        assert len(wire.asked(9)) == asked, "the same words are not asked again at once"
+        with Archive(settings) as archive:
+            archive.universe.add(["EXUS"], primary_exchange="iex", now=archive.now)
+        passing = Rewriting(days.simulator.port, on_server=two_listings("IEX"), on_client=any_listing)
+    with passing:
+        reports = collect(settings_for(days.folder, passing.port, FIRST), ["EXUS"], "c")
+    assert reports["c"].complete, "other words are a new question"
+    assert days.rows("select con_id, primary_exchange, exchange from contracts") == [{"con_id": 1000, "primary_exchange": "IEX", "exchange": "SMART"}]
+
+
+def any_listing(fields: Fields, _link: Link) -> list[Fields] | None:
+    """The question without the primary exchange: the simulator knows no contract on the other one."""
+    return [[*fields[:11], "", *fields[12:]]] if fields[0] == "9" else None
+
+
+def test_listings_that_come_in_another_order_or_later_change_nothing(days: Days) -> None:
+    days.collect("EXUS", steps="c")
+    before = days.con_ids("contracts", "EXUS")
+    days.move(LATER)
+    with Rewriting(days.simulator.port, on_server=two_listings("IEX")) as wire:
+        reports = collect(settings_for(days.folder, wire.port, LATER), ["EXUS"], "c")
+    assert reports["c"].complete
+    assert days.con_ids("contracts", "EXUS") == before
+
+
+def test_route_and_listing_exchange_are_two_things(days: Days) -> None:
+    with Rewriting(days.simulator.port) as wire:
+        settings = settings_for(days.folder, wire.port, FIRST)
+        with Archive(settings) as archive:
+            archive.universe.add(["KWEB"], primary_exchange=listing(days, "KWEB"), now=archive.now)
+        assert collect(settings, ["KWEB"], "ce")["e"].complete
+        assert [frame[9] for frame in wire.asked(20)] == ["SMART"], "bars are asked of all exchanges together"
+        with Archive(settings) as archive:
+            archive.universe.add(["KWEB"], exchange=listing(days, "KWEB"), now=archive.now)
+        collect(settings, ["KWEB"], "ce", refresh=True)
+        assert wire.asked(20)[-1][9] == listing(days, "KWEB"), "the route is another one only when it is given"
+
+
+def listing(days: Days, symbol: str) -> str:
+    """The listing exchange of a company of the simulator."""
+    (found,) = days.market.contracts(ContractQuery(symbol=symbol, sec_type="STK"), FIRST)
+    return found.primary_exchange
