@@ -86,7 +86,9 @@ def describe(
     name = normalize(symbol)
     exchange, primary_exchange = _exchange(exchange), _exchange(primary_exchange)
     if primary_exchange == "SMART":
-        raise ValueError("SMART is a route, not a listing exchange: give it as the exchange, and for instance NASDAQ or ARCA as the primary exchange.")
+        raise ValueError(
+            "SMART is a route, not a listing exchange: give it as the exchange, and for instance NASDAQ or ARCA as the primary exchange."
+        )
     kind = sec_type or ("IND" if name in INDEX_EXCHANGES else "STK")
     routed = INDEX_EXCHANGES.get(name, "CBOE") if kind == "IND" else "SMART"
     return UniverseEntry(name, kind, exchange or routed, "USD", True, (now or datetime.now(UTC)).astimezone(UTC), primary_exchange or "")

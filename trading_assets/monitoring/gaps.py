@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from trading_assets.collecting.resting import NOTHING, Resting
+from trading_assets.contract_changes import ContractChanges
 from trading_assets.planning.windows import second_windows, spans, within_reach
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions import OPTION_BAR_SIZE, ask_conditions
@@ -200,7 +201,9 @@ def expiring(settings: Settings, session: date) -> dict[str, int]:
 
 
 def _active(settings: Settings) -> list[str]:
-    return [entry.symbol for entry in Universe(settings.state_url).entries()]
+    """The active symbols but those whose contract has changed: nothing is asked for them until the user decides."""
+    held = ContractChanges(settings.state_url).unfinished()
+    return [entry.symbol for entry in Universe(settings.state_url).entries() if entry.symbol not in held]
 
 
 def _with_contract(settings: Settings, symbols: Sequence[str]) -> list[str]:

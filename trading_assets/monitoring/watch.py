@@ -15,6 +15,7 @@ from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import last_contact
 from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.broker.state import connect_state
+from trading_assets.contract_changes import ContractChange, ContractChanges
 from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
 from trading_assets.monitoring.gaps import due_session, expiring_gaps, stale_chains
 from trading_assets.reliability import CircuitBreaker, Phase
@@ -95,10 +96,14 @@ _MEND = "Put the file back from a backup, or move it away and run `trading-asset
 
 def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType], Look]]:
     """Each look with the types of trouble that it finds."""
-    symbols = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    changes = ContractChanges(settings.state_url).unfinished()
+    # A symbol that waits for a decision is told as that alone: an update, the remedy of the others, would collect nothing for it.
+    active = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    symbols = [symbol for symbol in active if symbol not in changes]
     kinds = AlertType
     return [
-        (frozenset({kinds.DATA_INTEGRITY_FAILURE, kinds.PREREQUISITE_VIOLATION}), lambda: integrity(settings, symbols)),
+        (frozenset({kinds.CONTRACT_CHANGED}), lambda: contract_changed(changes)),
+        (frozenset({kinds.DATA_INTEGRITY_FAILURE, kinds.PREREQUISITE_VIOLATION}), lambda: integrity(settings, active)),
         (frozenset({kinds.PREREQUISITE_VIOLATION}), lambda: prerequisites(settings, symbols)),
         (frozenset({kinds.MISSING_EQUITY_DATA}), lambda: missing_equity(settings, now, symbols)),
         (frozenset({kinds.STALE_OPTION_CHAINS}), lambda: stale(settings, now)),
@@ -106,6 +111,19 @@ def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType]
         (frozenset({kinds.API_CIRCUIT_BREAKER_OPEN}), lambda: breaker_open(settings)),
         (frozenset({kinds.BROKER_UNREACHABLE}), lambda: unreachable(settings)),
         (frozenset({kinds.MARKET_DATA_DELAYED}), lambda: delayed(settings, now, symbols)),
+    ]
+
+
+def contract_changed(changes: Mapping[str, ContractChange]) -> list[Trouble]:
+    """`contract_changed`: symbols that the broker answers with another contract than their series has, and on which nobody has decided."""
+    return [
+        Trouble(
+            AlertType.CONTRACT_CHANGED,
+            symbol,
+            change.reason,
+            details={"series": change.old_contract, "broker": change.new_contract, "found": _minute(change.found_at)},
+        )
+        for symbol, change in changes.items()
     ]
 
 

@@ -152,7 +152,9 @@ class ParquetStore:
         Each file is replaced at once or not at all; what was interrupted is simply done again. Raises `LakeBusy`.
         """
         for path in self.files(revisions_of(dataset)):
-            self._relabel_file(dataset, path.relative_to(self.data_dir / revisions_of(dataset).name).as_posix(), symbol, new_symbol, of_revisions=True)
+            self._relabel_file(
+                dataset, path.relative_to(self.data_dir / revisions_of(dataset).name).as_posix(), symbol, new_symbol, of_revisions=True
+            )
         paths = self.files(dataset)
         return sum(self._relabel_file(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), symbol, new_symbol) for path in paths)
 

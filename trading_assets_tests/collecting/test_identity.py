@@ -110,7 +110,9 @@ def test_a_changed_contract_is_looked_at_once_a_session_and_no_more(days: Days) 
 
 def test_another_company_closes_the_series_and_begins_a_new_one(days: Days) -> None:
     old, new = change_hands(days)
-    stored = {name: days.rows(f"select count(*) as n from {name} where symbol = 'META'")[0]["n"] for name in ("equity_bars", "option_bars", "option_chains")}
+    stored = {
+        name: days.rows(f"select count(*) as n from {name} where symbol = 'META'")[0]["n"] for name in ("equity_bars", "option_bars", "option_chains")
+    }
     told = days.resolve("META", "new")
     assert f"META@{old}" in told
     assert days.con_ids("contracts", "META") == {new}
@@ -133,7 +135,9 @@ def test_the_same_company_under_a_new_contract_continues_the_series(days: Days) 
     assert days.con_ids("contracts", "META") == {old, new}
     reports = days.collect("META")
     assert wrong(reports) == []
-    sessions = days.rows("select con_id, min(session) as first, max(session) as last from equity_bars where symbol = 'META' group by con_id order by first")
+    sessions = days.rows(
+        "select con_id, min(session) as first, max(session) as last from equity_bars where symbol = 'META' group by con_id order by first"
+    )
     assert [row["con_id"] for row in sessions] == [old, new]
     days.move(datetime.fromisoformat("2026-06-24T16:30-04:00"))
     assert days.collect("META", steps="c")["c"].complete, "the new contract is the series' own now"
@@ -241,7 +245,13 @@ def two_listings(primary_exchange: str, currency: str = "USD") -> Hook:
         if fields[0] != "10" or fields[3] != "STK":
             return None
         other = list(fields)
-        other[12], other[20], other[16], other[8], other[19] = "1000", primary_exchange, f"SMART,{primary_exchange}", currency, "WORLD EX USA UCITS ETF"
+        other[12], other[20], other[16], other[8], other[19] = (
+            "1000",
+            primary_exchange,
+            f"SMART,{primary_exchange}",
+            currency,
+            "WORLD EX USA UCITS ETF",
+        )
         return [other, fields]
 
     return hook

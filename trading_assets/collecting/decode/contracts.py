@@ -91,7 +91,12 @@ def choose(words: Instrument, contracts: Iterable[ContractRecord], known_con_id:
 
 def describe_contract(con_id: int, name: str, primary_exchange: str, currency: str, sec_ids: str | None = None) -> str:
     """A contract in a sentence: `contract 265598, APPLE INC, listed on NASDAQ, in USD, ISIN=US0378331005`."""
-    parts = [f"contract {con_id}", name or "(no name)", f"listed on {primary_exchange}" if primary_exchange else "", f"in {currency}" if currency else ""]
+    parts = [
+        f"contract {con_id}",
+        name or "(no name)",
+        f"listed on {primary_exchange}" if primary_exchange else "",
+        f"in {currency}" if currency else "",
+    ]
     return ", ".join([*filter(None, parts), *(sec_ids or "").split()])
 
 

@@ -169,7 +169,9 @@ def changed_contract_coverage(
     """
     finding = {symbol: _Finding(Condition.ERROR, sentence, retry_after) for symbol, sentence in changed.items()}
     ids = request_ids or {}
-    return from_rows(COVERAGE, [_row(CONTRACTS.name, "", symbol, 0, session, finding[symbol], now, None, ids.get(symbol, 0)) for symbol in sorted(finding)])
+    return from_rows(
+        COVERAGE, [_row(CONTRACTS.name, "", symbol, 0, session, finding[symbol], now, None, ids.get(symbol, 0)) for symbol in sorted(finding)]
+    )
 
 
 def missed_snapshot_coverage(dataset: str, missed: Mapping[str, Iterable[date]], now: datetime) -> pa.Table:

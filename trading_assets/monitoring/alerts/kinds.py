@@ -32,6 +32,7 @@ class AlertType(StrEnum):
     EXPIRING_DATA_AT_RISK = "expiring_data_at_risk"
     BROKER_UNREACHABLE = "broker_unreachable"
     MARKET_DATA_DELAYED = "market_data_delayed"
+    CONTRACT_CHANGED = "contract_changed"
     RUN_FAILED = "run_failed"
     SCHEDULE_MISSED = "schedule_missed"
 
@@ -85,6 +86,12 @@ KINDS: dict[AlertType, Kind] = {
         AlertSeverity.WARNING,
         "the broker gives delayed quotes though the settings say live",
         "Check the account's market data subscriptions and that no other session of the same user holds them.",
+    ),
+    AlertType.CONTRACT_CHANGED: Kind(
+        AlertSeverity.CRITICAL,
+        "the broker answers a symbol with another contract than its series has; nothing is collected for it until you decide",
+        "Compare the two contracts, then run `trading-assets universe resolve SYMBOL --same` (the same company under a new contract: the series "
+        "goes on) or `--new` (another company: the series is closed and a new one begins).",
     ),
     AlertType.RUN_FAILED: Kind(
         AlertSeverity.CRITICAL,
