@@ -76,8 +76,9 @@ class ContractChange:
     def remedy(self) -> str:
         """What to do, as a sentence."""
         return (
-            f"Nothing is collected for it until you decide, and what expires meanwhile is lost: `trading-assets universe resolve {self.symbol} --same` continues the series (the same "
-            f"company under a new contract), `--new` closes it and begins a new one (another company holds the symbol now)."
+            "Nothing is collected for it until you decide, and what expires meanwhile is lost: "
+            f"`trading-assets universe resolve {self.symbol} --same` continues the series (the same company under a new contract), "
+            "`--new` closes it and begins a new one (another company holds the symbol now)."
         )
 
 

@@ -39,6 +39,7 @@ MAY_IMPORT = {
         "sessions",
         "settings",
         "universe",
+        "contract_changes",
         "repositories",
         "planning",
         "broker",

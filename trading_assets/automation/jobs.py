@@ -7,9 +7,9 @@ import dagster as dg
 from pydantic import Field
 
 from trading_assets.assets.policy import COMPLETE
+from trading_assets.checks.rules import ALL_RULES
 from trading_assets.collecting.identity import resolve
 from trading_assets.contract_changes import Decision
-from trading_assets.checks.rules import ALL_RULES
 from trading_assets.monitoring.agenda import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
@@ -127,7 +127,7 @@ class ChangedContract(dg.Config):
 
     symbol: str = Field(description="Symbol whose contract has changed (alert contract_changed).")
     decision: Decision = Field(
-        description="SAME: the same company under a new contract, the series goes on. NEW: another company, the series is closed and a new one begins."
+        description="SAME: the same company under a new contract, the series goes on. NEW: another company, its series is closed, a new one begins."
     )
 
 
@@ -141,6 +141,7 @@ def decide_contract(context: dg.OpExecutionContext, config: ChangedContract, arc
 
 @dg.job(
     description="Decide whose data a symbol's new contract is, after the alert contract_changed. Asks no broker.",
+    config={"ops": {"decide_contract": {"config": {"symbol": "", "decision": Decision.SAME.name}}}},
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
 )

@@ -122,7 +122,7 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
 
 def _unclear(details: Iterable[Result], con_ids: dict[str, int]) -> dict[str, str]:
     """Symbols whose answer does not say which contract is meant, each with a sentence."""
-    found = {}
+    found: dict[str, str] = {}
     for result in details:
         symbol = result.request.symbol
         choice = choose(result.request.instrument, result.payload["contracts"], con_ids.get(symbol, 0))
@@ -149,7 +149,7 @@ def _nothing_fits(result: Result) -> str:
     offered = "; ".join(dict.fromkeys(describe_record(record) for record in result.payload["contracts"]))
     return (
         f"The broker's answer for {words.symbol} holds no contract of that symbol, type {words.sec_type}, currency {words.currency}{where}. "
-        f"It names: {offered}. Add it with its type and exchanges: `trading-assets universe add {words.symbol} --sec-type STK --primary-exchange NASDAQ`."
+        f"It names: {offered}. Say which one you mean: `trading-assets universe add {words.symbol} --sec-type TYPE --primary-exchange EXCHANGE`."
     )
 
 

@@ -62,7 +62,7 @@ def _chains(archive: Archive, symbols: Sequence[str], rules: SelectionRules, pac
     """Symbols with an earlier snapshot: parameters and quotes of as many contracts as were selected last; new expiries are not known."""
     session = archive.calendar.current(archive.now)
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", symbols, session, session).to_pylist()
-    done = {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE}
+    done = {row["symbol"] for row in known if row["condition"] in (Condition.COMPLETE, Condition.NOTHING_SELECTED)}
     open_symbols = [symbol for symbol in symbols if symbol not in done]
     if not open_symbols:
         return Stage(OPTION_CHAINS.name)

@@ -156,7 +156,7 @@ def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleC
     sql = f"""
         with told as (
             select symbol, arg_max(condition, session) in {_REFUSED} and arg_max_null(retry_after, session) > $now as waiting,
-                   arg_max(collected_at, session) filter (condition in ('complete', 'partial')) as collected_at
+                   arg_max(collected_at, session) filter (condition in ('complete', 'partial', 'nothing_selected')) as collected_at
             from coverage where dataset = 'option_chains' and con_id = 0 and symbol in (select unnest($symbols::varchar[])) group by symbol),
         quoted as (
             select symbol, max(coalesce(quoted_at, collected_at)) as quoted_at from option_chains

@@ -223,6 +223,7 @@ class Condition(StrEnum):
     COMPLETE = "complete"
     PARTIAL = "partial"
     NO_TRADES = "no_trades"
+    NOTHING_SELECTED = "nothing_selected"
     NOT_PERMITTED = "not_permitted"
     NO_CONTRACT = "no_contract"
     ERROR = "error"
@@ -232,7 +233,7 @@ class Condition(StrEnum):
     @property
     def settled(self) -> bool:
         """Whether the question has its final answer and is not asked again."""
-        return self in (Condition.COMPLETE, Condition.NO_TRADES, Condition.EXPIRED_LOST)
+        return self in (Condition.COMPLETE, Condition.NO_TRADES, Condition.NOTHING_SELECTED, Condition.EXPIRED_LOST)
 
 
 COVERAGE = Dataset(
@@ -244,7 +245,7 @@ COVERAGE = Dataset(
         _text("symbol", "Symbol of the underlying"),
         Column("con_id", pa.int64(), "Option contract id; 0 for the underlying"),
         SESSION,
-        _text("condition", "complete, partial, no_trades, not_permitted, no_contract, error, expired_lost or pending"),
+        _text("condition", "complete, partial, no_trades, nothing_selected, not_permitted, no_contract, error, expired_lost or pending"),
         _text("reason", "One sentence; empty for what was collected"),
         Column("broker_code", pa.int32(), "The broker's error code", nullable=True),
         Column("retry_after", INSTANT, "Not to be asked again before; null: at any time, or never when settled", "UTC", nullable=True),

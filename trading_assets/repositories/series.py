@@ -62,7 +62,8 @@ def series_contracts(data_dir: Path | str, symbols: Collection[str]) -> dict[str
 
 def owner_of(data_dir: Path | str, con_id: int) -> str | None:
     """The symbol whose series is of that contract by its newest details (a closed one included); None when none is."""
-    sql = """select symbol from (select symbol, con_id, session from contracts qualify row_number() over (partition by symbol order by session desc) = 1)
+    sql = """select symbol from (
+                 select symbol, con_id, session from contracts qualify row_number() over (partition by symbol order by session desc) = 1)
              where con_id = ? order by session desc, symbol limit 1"""
     found = query(data_dir, sql, [con_id])["symbol"].to_pylist()
     return found[0] if found else None

@@ -43,8 +43,8 @@ def option_expiry(local_symbol: str, last_trade: str) -> date:
 def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int], *, stamped: datetime | None = None) -> pa.Table:
     """Rows of `option_chains` without quotes, from the answers to `option_listing` requests.
 
-    `under_con_ids` gives the underlying's contract id per symbol where the answer names none; contracts on another one are left out. `selected` is false and
-    the quote columns are null: `with_selection` and `with_quotes` fill them.
+    `under_con_ids` gives the underlying's contract id per symbol where the answer names none; contracts on another one are left out.
+    `selected` is false and the quote columns are null: `with_selection` and `with_quotes` fill them.
     """
     records: list[ContractRecord] = []
     origins: list[tuple[date, str, datetime, int]] = []

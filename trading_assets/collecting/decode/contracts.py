@@ -15,7 +15,6 @@ from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.decode.tables import answered, constant, from_rows, last_of_key, replaced, stamp, text_in
 from trading_assets.repositories.schemas import CONTRACTS
 
-
 US_LISTING_EXCHANGES = frozenset({"NYSE", "NASDAQ", "ARCA", "AMEX", "BATS", "IEX", "CBOE", "CHX", "LTSE", "NYSENAT"})
 """Primary exchanges of US stocks and ETFs in the broker's words (its product listings)."""
 

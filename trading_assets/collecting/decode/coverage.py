@@ -139,10 +139,13 @@ def snapshot_coverage(
     retry_days: int = 30,
     partial: Mapping[str, str] | None = None,
     request_ids: Mapping[str, int] | None = None,
+    unselected: Mapping[str, str] | None = None,
+    codes: Mapping[str, int | None] | None = None,
 ) -> pa.Table:
     """Rows of `coverage` for a snapshot dataset: one a symbol, from the outcome that decided it.
 
-    `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are asked again.
+    `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are asked again. `codes` are
+    the broker codes of what they lack, where there is one. `unselected` names symbols of which nothing was selected, with the sentence.
     A symbol carried forward without a request has outcome complete and no request id.
     """
     rows = []
@@ -150,12 +153,22 @@ def snapshot_coverage(
         outcome = outcomes[symbol]
         if outcome.kind is OutcomeKind.COMPLETE:
             lacking = (partial or {}).get(symbol)
-            finding = _Finding(Condition.PARTIAL, lacking) if lacking else _Finding(Condition.COMPLETE, "")
+            nothing = (unselected or {}).get(symbol)
+            if lacking:
+                finding = _Finding(Condition.PARTIAL, lacking)
+            else:
+                finding = _Finding(Condition.NOTHING_SELECTED, nothing) if nothing else _Finding(Condition.COMPLETE, "")
         elif outcome.kind is OutcomeKind.EMPTY:
             finding = _Finding(Condition.NO_CONTRACT, outcome.text or _NOTHING_LISTED, now + timedelta(days=retry_days))
         else:
             finding = _failure(outcome, now, retry_days)
-        code = None if finding.condition is Condition.COMPLETE else outcome.code
+        code = (
+            outcome.code
+            if outcome.kind is not OutcomeKind.COMPLETE
+            else (codes or {}).get(symbol)
+            if finding.condition is Condition.PARTIAL
+            else None
+        )
         rows.append(_row(dataset, "", symbol, 0, session, finding, now, code, (request_ids or {}).get(symbol, 0)))
     return from_rows(COVERAGE, rows)
 

@@ -29,6 +29,7 @@ from trading_assets.collecting.steps.common import (
     within_allowance,
     without_echoes,
     without_options,
+    without_selection,
 )
 from trading_assets.planning.bars import OPTION_BAR_SIZE, LostOption, WantedOption, plan_option_bars
 from trading_assets.planning.instruments import option_instruments
@@ -137,9 +138,11 @@ def _ready(
     with_bars = equity.stored_sessions(symbols)
     optionless = without_options(archive, symbols) & set(underlyings) - set(listed)
     tell_without_options(report, optionless)
+    unselected = {s: reason for s, reason in without_selection(archive, symbols).items() if s in underlyings and s not in listed}
+    report.notes += unselected.values()
     wrong = blocked(archive.settings, (CONTRACTS.name, OPTION_CHAINS.name, EQUITY_BARS.name), symbols, first=min(sessions), last=max(sessions))
     ready = []
-    for symbol in [symbol for symbol in symbols if symbol not in optionless]:
+    for symbol in [symbol for symbol in symbols if symbol not in optionless and symbol not in unselected]:
         if symbol not in underlyings:
             report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
         elif symbol not in listed:

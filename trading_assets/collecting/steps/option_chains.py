@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -12,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.payloads import ParameterRecord
 from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import (
@@ -20,13 +18,15 @@ from trading_assets.collecting.decode import (
     listing_rows,
     option_parameters,
     snapshot_coverage,
-    spot_price,
     with_quotes,
     with_selection,
 )
 from trading_assets.collecting.decode.tables import last_of_key
-from trading_assets.collecting.identity import hold_back, revealed
+from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
+from trading_assets.collecting.steps.chain import Chain, echoes, leave_to_others
+from trading_assets.collecting.steps.chain_knowledge import cost_from_nothing, empty_listings, lists_nothing, of_another_underlying
+from trading_assets.collecting.steps.chain_selection import same_selection, select_and_mark, unselected_sentence
 from trading_assets.collecting.steps.common import (
     Ask,
     known_underlyings,
@@ -39,9 +39,9 @@ from trading_assets.collecting.steps.common import (
 )
 from trading_assets.collecting.steps.interrupted_chains import interrupted_chains, stored_answers
 from trading_assets.collecting.steps.missed import missed_snapshots
-from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
-from trading_assets.planning.selection import SelectionRules, select_contracts
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_CHAINS, Condition
+from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes
+from trading_assets.planning.selection import SelectionRules
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, OPTION_CHAINS, Condition
 from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
 
@@ -51,18 +51,6 @@ _LISTING_FAILED = "The listing failed of"
 
 _MARKET_VALUES = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
 """What a quote can hold of the market; a broker without any data of a session answers quotes with none of them."""
-
-
-@dataclass
-class _Chain:
-    """One symbol's chain while it is put together. `lacking` are sentences about what it will not hold."""
-
-    underlying: Instrument
-    last: pa.Table
-    table: pa.Table = field(default_factory=OPTION_CHAINS.schema.empty_table)
-    selected: set[int] = field(default_factory=set)
-    quoted: set[int] = field(default_factory=set)
-    lacking: list[str] = field(default_factory=list)
 
 
 def collect_option_chains(
@@ -96,17 +84,25 @@ def collect_option_chains(
     interrupted = interrupted_chains(archive, session, underlyings)
 
     results: list[Result] = []
-    chains, outcomes = _parameters(archive, ask, underlyings, session, report, results, refresh, quoted_since)
-    plans = _list(archive, ask, chains, outcomes, session, rules, results, refresh)
-    _select(archive, ask, chains, outcomes, session, rules, results, report)
+    chains, outcomes = _parameters(archive, ask, underlyings, session, rules, report, results, refresh, quoted_since)
+    plans = _list(archive, ask, chains, outcomes, session, rules, results, report, refresh)
+    select_and_mark(archive, ask, chains, outcomes, session, rules, results, report)
     _quote(archive, ask, chains, session, results, report, quoted_since)
 
     report.notes += [f"{plan.symbol}: {plan.reason}" for plan in plans]
-    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
+    unselected = {
+        symbol: unselected_sentence(symbol, rules, chain.expiries, chain.table.num_rows)
+        for symbol, chain in chains.items()
+        if symbol in outcomes and outcomes[symbol].kind is OutcomeKind.COMPLETE and not chain.selected and not chain.lacking
+    }
+    report.notes += unselected.values()
+    report.fail([r for r in results if not lists_nothing(r)], harmless=frozenset({OutcomeKind.EMPTY}))
     stored, fresher = stored_answers(archive, session, sorted(set(symbols) - set(chains)))
     table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table, fresher])
     report.rows_by_symbol = rows_by_symbol(table)
-    report.saved = max(0, _cost_from_nothing(archive, session, underlyings, chains) - report.planned)
+    report.saved = max(
+        0, cost_from_nothing(archive, session, underlyings, {symbol: chain.table for symbol, chain in chains.items()}) - report.planned
+    )
     tell_without_options(report, {symbol for symbol, outcome in outcomes.items() if outcome.kind is OutcomeKind.EMPTY} & set(symbols))
     coverage = snapshot_coverage(
         OPTION_CHAINS.name,
@@ -116,6 +112,8 @@ def collect_option_chains(
         retry_days=archive.settings.no_data_retry_days,
         partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
         request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
+        unselected=unselected,
+        codes={symbol: chain.code for symbol, chain in chains.items()},
     )
     ids = {result.request_id for result in results} | interrupted.request_ids | stored
     missed = missed_snapshots(archive, OPTION_CHAINS, outcomes, session)
@@ -129,17 +127,21 @@ def _parameters(
     ask: Ask,
     underlyings: Mapping[str, Instrument],
     session: date,
+    rules: SelectionRules,
     report: CollectionReport,
     results: list[Result],
     refresh: bool,
     quoted_since: datetime | None,
-) -> tuple[dict[str, _Chain], dict[str, Outcome]]:
+) -> tuple[dict[str, Chain], dict[str, Outcome]]:
     """Ask what is listed, for symbols without a complete snapshot of the session; chains of those that answered."""
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", list(underlyings), session, session).to_pylist()
     stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=list(underlyings), columns=["symbol"])["symbol"].unique().to_pylist()
     done = set() if refresh else {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE} & set(stored)
     outdated = _quoted_before(archive, done, session, quoted_since)
     done -= outdated
+    unselected = {row["symbol"]: row["reason"] for row in known if row["condition"] == Condition.NOTHING_SELECTED}
+    report.notes += [] if refresh else [reason for reason in unselected.values() if same_selection(reason, rules)]
+    done |= set() if refresh else {symbol for symbol, reason in unselected.items() if same_selection(reason, rules)}
     refused = {} if refresh else refusals(archive, OPTION_CHAINS, sorted(set(underlyings) - done), archive.now)
     optionless = without_options(archive, sorted(refused))
     tell_without_options(report, optionless)
@@ -152,25 +154,12 @@ def _parameters(
     outcomes = {result.request.symbol: result.outcome for result in results}
     last = archive.view(OPTION_CHAINS).as_of(list(parameters), session)
     last = last.filter(pc.less_equal(last["session"], pa.scalar(session)))  # a replay of the past must not know a later listing
-    for symbol in _of_another_underlying(archive, underlyings, parameters, report):
+    for symbol in of_another_underlying(archive, underlyings, parameters, report):
         del parameters[symbol], outcomes[symbol]
-    chains = {symbol: _Chain(underlyings[symbol], last.filter(pc.equal(last["symbol"], symbol))) for symbol in parameters}
+    chains = {symbol: Chain(underlyings[symbol], last.filter(pc.equal(last["symbol"], symbol))) for symbol in parameters}
     report.notes += [f"{symbol}: another run has just collected it." for symbol in sorted({a.request.symbol for a in answers} - set(outcomes))]
     outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
     return chains | resumed, outcomes
-
-
-def _of_another_underlying(
-    archive: Archive, underlyings: Mapping[str, Instrument], parameters: Mapping[str, Sequence[ParameterRecord]], report: CollectionReport
-) -> list[str]:
-    """Symbols whose option parameters all name another underlying than was asked about: recorded as changed contracts, not to be stored."""
-    found = []
-    for symbol, records in parameters.items():
-        named = {record["underlying_con_id"] for record in records} - {0}
-        if named and underlyings[symbol].con_id not in named:
-            revealed(archive, underlyings[symbol], min(named), report)
-            found.append(symbol)
-    return found
 
 
 def _quoted_before(archive: Archive, symbols: Iterable[str], session: date, instant: datetime | None) -> set[str]:
@@ -185,7 +174,7 @@ def _quoted_before(archive: Archive, symbols: Iterable[str], session: date, inst
 
 def _resumed(
     archive: Archive, underlyings: Mapping[str, Instrument], session: date, known: Sequence[Mapping[str, object]], outdated: set[str]
-) -> dict[str, _Chain]:
+) -> dict[str, Chain]:
     """Chains of this very session that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is asked again."""
     partial = [row["symbol"] for row in known if row["condition"] == Condition.PARTIAL and _LISTING_FAILED not in str(row["reason"])]
     partial += sorted(outdated)
@@ -195,81 +184,58 @@ def _resumed(
         rows = stored.filter(pc.equal(stored["symbol"], symbol))
         selected = set(rows.filter(rows["selected"])["con_id"].to_pylist())
         if selected:
-            chains[symbol] = _Chain(underlyings[symbol], rows, rows, selected)
+            chains[symbol] = Chain(underlyings[symbol], rows, rows, selected)
     return chains
 
 
 def _list(
     archive: Archive,
     ask: Ask,
-    chains: dict[str, _Chain],
-    outcomes: dict[str, Outcome],
-    session: date,
-    rules: SelectionRules,
-    results: list[Result],
-    refresh: bool,
-) -> list[ChainPlan]:
-    """Read the listings that are new, carry the others forward, and put each symbol's chain together."""
-    parameters = option_parameters(results)
-    new = {symbol: chain for symbol, chain in chains.items() if not chain.table.num_rows}
-    plans = {
-        symbol: plan_chain(
-            chain.underlying, parameters[symbol], chain.last, rules, session, relist_days=archive.settings.relist_days, refresh=refresh
-        )
-        for symbol, chain in new.items()
-    }
-    answers = ask([request for plan in plans.values() for request in plan.listings])
-    results += without_echoes(answers)
-    for symbol in _leave_to_others(answers, chains, outcomes):
-        del new[symbol]
-    under_con_ids = {symbol: chain.underlying.con_id for symbol, chain in chains.items()}
-    for symbol, chain in new.items():
-        mine = [result for result in without_echoes(answers) if result.request.symbol == symbol]
-        failed = [r.request.instrument.last_trade for r in mine if r.outcome.kind is not OutcomeKind.COMPLETE]
-        chain.lacking += [f"{_LISTING_FAILED} {expiry}." for expiry in failed]
-        carried = [*plans[symbol].carried, *(failed if plans[symbol].reason is ListingReason.AGED else ())]
-        fresh = listing_rows(mine, under_con_ids, stamped=archive.settings.now)
-        chain.table = pa.concat_tables([fresh, carry_listing(chain.last, carried, session, symbol=symbol)])
-    return list(plans.values())
-
-
-def _select(
-    archive: Archive,
-    ask: Ask,
-    chains: dict[str, _Chain],
+    chains: dict[str, Chain],
     outcomes: dict[str, Outcome],
     session: date,
     rules: SelectionRules,
     results: list[Result],
     report: CollectionReport,
-) -> None:
-    """Ask the underlyings' prices and mark the contracts that the rules select around them."""
-    listed = {symbol: chain for symbol, chain in chains.items() if chain.table.num_rows and not chain.selected}
-    answers = ask([plan_spot(chain.underlying, session) for chain in listed.values()])
-    for symbol in _leave_to_others(answers, chains, outcomes):
-        del listed[symbol]
-    quotes = without_echoes(answers)
-    results += quotes
-    spots = {result.request.symbol: spot_price(result.payload) for result in quotes if result.outcome.kind is OutcomeKind.COMPLETE}
-    for symbol, chain in listed.items():
-        spot = spots.get(symbol) or _last_close(archive, symbol)
-        if spot is None and rules.needs_spot:
-            refusal = next((r.outcome for r in quotes if r.request.symbol == symbol and r.outcome.kind is OutcomeKind.NOT_PERMITTED), None)
-            if refusal is not None:  # told by the quote itself, and not to be asked for again before its time
-                outcomes[symbol] = refusal
-                continue
-            sentence = f"The price of {symbol} is not known, so no contract could be selected for quotes. Run it again when the market is open."
-            report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", sentence))
-            chain.lacking.append(sentence)
-            continue
-        chain.selected = select_contracts(_with_known_open_interest(chain), spot, session, rules)
-        chain.table = with_selection(chain.table, chain.selected)
+    refresh: bool,
+) -> list[ChainPlan]:
+    """Read the listings that are new, carry the others forward, and put each symbol's chain together."""
+    parameters = option_parameters(results)
+    new = {symbol: chain for symbol, chain in chains.items() if not chain.table.num_rows}
+    plans = {}
+    for symbol, chain in new.items():
+        plan = partial(plan_chain, chain.underlying, parameters[symbol], chain.last, rules, session, relist_days=archive.settings.relist_days)
+        plans[symbol] = plan(refresh=refresh)
+        chain.expiries = sorted([*plans[symbol].carried, *(request.instrument.last_trade for request in plans[symbol].listings)])
+        if plans[symbol].reason in (ListingReason.FIRST, ListingReason.INCREMENT, ListingReason.AGED):
+            plans[symbol] = plan(empty=empty_listings(archive, plans[symbol].listings, session))
+    answers = ask([request for plan in plans.values() for request in plan.listings])
+    results += without_echoes(answers)
+    for symbol in leave_to_others(answers, chains, outcomes):
+        del new[symbol]
+    under_con_ids = {symbol: chain.underlying.con_id for symbol, chain in chains.items()}
+    for symbol, chain in new.items():
+        mine = [result for result in without_echoes(answers) if result.request.symbol == symbol]
+        without = [r for r in mine if r.outcome.kind is not OutcomeKind.COMPLETE]
+        for result in without:
+            expiry, outcome = result.request.instrument.last_trade, result.outcome
+            if lists_nothing(result):
+                report.notes.append(
+                    f"{symbol}: the broker names the expiry {expiry} and lists nothing behind it; asked again with the weekly listing."
+                )
+            else:
+                chain.lacks(f"{_LISTING_FAILED} {expiry}: {outcome.text or outcome.kind}", outcome)
+        unread = [result.request.instrument.last_trade for result in without]
+        carried = [*plans[symbol].carried, *(unread if plans[symbol].reason is ListingReason.AGED else ())]
+        fresh = listing_rows(mine, under_con_ids, stamped=archive.settings.now)
+        chain.table = pa.concat_tables([fresh, carry_listing(chain.last, carried, session, symbol=symbol)])
+    return list(plans.values())
 
 
 def _quote(
     archive: Archive,
     ask: Ask,
-    chains: Mapping[str, _Chain],
+    chains: Mapping[str, Chain],
     session: date,
     results: list[Result],
     report: CollectionReport,
@@ -297,7 +263,7 @@ def _quote(
     everyones = ask(plan_quotes(everything, selected, session, quoted))
     answers = without_echoes(everyones)
     results += answers
-    stored = pa.array(sorted({result.request.instrument.con_id for result in _echoes(everyones)}), pa.int64())
+    stored = pa.array(sorted({result.request.instrument.con_id for result in echoes(everyones)}), pa.int64())
     by_symbol: dict[str, list[Result]] = defaultdict(list)
     for answer in answers:
         by_symbol[answer.request.symbol].append(answer)
@@ -312,53 +278,13 @@ def _quote(
             chain.table = ours
         if failed:
             first = failed[0].outcome
-            chain.lacking.append(f"{len(failed)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}")
+            chain.lacks(f"{len(failed)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}", first)
         elif silent:
             sentence = f"Not one of the {len(chain.selected)} quotes of {symbol} holds a value: the broker has no market data of session {session}."
             report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
-            chain.lacking.append(sentence)
+            chain.lacks(sentence)
 
 
 def _says_nothing(quotes: pa.Table) -> bool:
     """Whether no row holds anything of the market: no price, no volume, no open interest, no greeks."""
     return all(quotes[name].null_count == quotes.num_rows for name in _MARKET_VALUES)
-
-
-def _echoes(answers: Sequence[Result]) -> list[Result]:
-    """Answers that another run asked for and has stored since ours was planned."""
-    own = {id(result) for result in without_echoes(answers)}
-    return [result for result in answers if id(result) not in own]
-
-
-def _leave_to_others(answers: Sequence[Result], chains: dict[str, _Chain], outcomes: dict[str, Outcome]) -> set[str]:
-    """Forget the symbols whose very chain another run is collecting and has stored: ours would repeat it and say less of it."""
-    symbols = {result.request.symbol for result in _echoes(answers)}
-    for symbol in symbols:
-        del chains[symbol], outcomes[symbol]
-    return symbols
-
-
-def _cost_from_nothing(archive: Archive, session: date, symbols: Iterable[str], chains: Mapping[str, _Chain]) -> int:
-    """The requests that the snapshot of these symbols costs an empty archive: parameters, the underlying's price, expiries, quotes."""
-    columns = ["symbol", "last_trade", "selected"]
-    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=sorted(set(symbols) - set(chains)), columns=columns)
-    rows = pa.concat_tables([stored, *(chain.table.select(columns) for chain in chains.values())], promote_options="permissive")
-    found = rows.group_by("symbol").aggregate([("last_trade", "count_distinct"), ("selected", "sum")])
-    return 2 * found.num_rows + sum(found["last_trade_count_distinct"].to_pylist()) + sum(found["selected_sum"].to_pylist())
-
-
-def _with_known_open_interest(chain: _Chain) -> pa.Table:
-    """The listing with the open interest of the last snapshot, which the rules may ask for; null where none was seen."""
-    position = pc.index_in(chain.table["con_id"], chain.last["con_id"].combine_chunks())
-    column = chain.last["open_interest"].combine_chunks().take(position.combine_chunks())
-    return chain.table.set_column(chain.table.schema.get_field_index("open_interest"), "open_interest", column)
-
-
-def _last_close(archive: Archive, symbol: str) -> float | None:
-    """The last stored daily close of a symbol whose present price the broker would not tell."""
-    view = archive.view(EQUITY_BARS)
-    stored = view.stored_sessions([symbol], where="bar_size = '1 day'").get(symbol)
-    if not stored or archive.calendar.count_between(stored[-1], archive.calendar.current(archive.now)) > 3:
-        return None
-    rows = view.table(sessions=[stored[-1]], symbols=[symbol], columns=["close"], where="bar_size = '1 day'")
-    return float(rows["close"][0].as_py())

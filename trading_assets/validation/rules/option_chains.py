@@ -54,8 +54,11 @@ RULES = (
         rows="""select a.symbol, p.current_session as session, s.session as snapshot, s.seen, p.now, p.stale_chain_hours as hours
                 from active_symbols a cross join present p left join (
                     select symbol, o.session, coalesce(o.quoted, k.closes) as seen from (
-                        select symbol, session, max(quoted_at) as quoted from all_option_chains group by symbol, session
-                        qualify row_number() over (partition by symbol order by session desc) = 1) o
+                        select * from (
+                            select symbol, session, max(quoted_at) as quoted from all_option_chains group by symbol, session
+                            union all select symbol, session, collected_at from all_coverage
+                            where dataset = 'option_chains' and condition = 'nothing_selected')
+                        qualify row_number() over (partition by symbol order by session desc, quoted desc nulls last) = 1) o
                     left join session_calendar k on k.session = o.session) s on s.symbol = a.symbol
                 where a.symbol not in (select symbol from all_coverage where dataset = 'option_chains' group by symbol
                                        having arg_max(condition, session) = 'no_contract')""",
@@ -78,7 +81,7 @@ RULES = (
                 left join coverage v on v.dataset = 'option_chains' and v.symbol = s.symbol and v.session = k.session
                 where c.session is not null or s.symbol in (select symbol from active_symbols)
                    or k.session < (select max(session) from all_option_chains o where o.symbol = s.symbol)""",
-        holds="snapshot or condition in ('no_contract', 'not_permitted', 'expired_lost')",
+        holds="snapshot or condition in ('no_contract', 'not_permitted', 'expired_lost', 'nothing_selected')",
         shows=("condition",),
     ),
     Rule(
