@@ -22,6 +22,8 @@ class Companies(GeneratedMarket):
         self.held: dict[str, str | None] = {}
         self.names_by_symbol = False
         """Whether option parameters are answered by the symbol alone, whatever contract id is asked with it."""
+        self.unlisted: tuple[str, ...] = ()
+        """Expiries (`YYYYMMDD`) that option parameters name and behind which nothing is listed."""
 
     def contracts(self, query: ContractQuery, now: datetime) -> list[ListedContract]:
         if query.con_id:
@@ -42,7 +44,8 @@ class Companies(GeneratedMarket):
         company = self.held.get(symbol, symbol)
         if company is None or self._symbol(company) != symbol:
             return []
-        return super().option_parameters(company, sec_type, 0 if self.names_by_symbol else con_id, now)
+        found = super().option_parameters(company, sec_type, 0 if self.names_by_symbol else con_id, now)
+        return [replace(one, expirations=tuple(sorted({*one.expirations, *self.unlisted}))) for one in found]
 
     def bars(self, contract: ListedContract, *rest: Any) -> Any:
         return super().bars(self._own(contract), *rest)
