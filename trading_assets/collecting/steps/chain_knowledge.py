@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from trading_assets.broker.history import answered_with_nothing
 from trading_assets.broker.outcomes import OutcomeKind, Result
@@ -45,6 +46,12 @@ def empty_listings(archive: Archive, listings: Sequence[OptionListingRequest], s
     sessions = archive.calendar.sessions(since, session)
     earlier = [replace(listing, session=then) for then in sessions for listing in listings]
     return {request.instrument.last_trade: request.session for request in answered_with_nothing(archive.journal, earlier)}
+
+
+def doubled_terms(chain: pa.Table) -> int:
+    """Contracts of a chain that have the terms of another one too: two contract ids under one symbol, class, expiry, strike and right."""
+    terms = chain.group_by(["trading_class", "expiry", "strike", "right", "multiplier"]).aggregate([([], "count_all")])["count_all"]
+    return int(pc.sum(terms.filter(pc.greater(terms, 1))).as_py() or 0)
 
 
 def cost_from_nothing(archive: Archive, session: date, symbols: Iterable[str], chains: Mapping[str, pa.Table]) -> int:

@@ -25,7 +25,7 @@ from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.chain import Chain, echoes, leave_to_others
-from trading_assets.collecting.steps.chain_knowledge import cost_from_nothing, empty_listings, lists_nothing, of_another_underlying
+from trading_assets.collecting.steps.chain_knowledge import cost_from_nothing, doubled_terms, empty_listings, lists_nothing, of_another_underlying
 from trading_assets.collecting.steps.chain_selection import same_selection, select_and_mark, unselected_sentence
 from trading_assets.collecting.steps.common import (
     Ask,
@@ -96,6 +96,10 @@ def collect_option_chains(
         if symbol in outcomes and outcomes[symbol].kind is OutcomeKind.COMPLETE and not chain.selected and not chain.lacking
     }
     report.notes += unselected.values()
+    doubled = {symbol: doubled_terms(chain.table) for symbol, chain in chains.items()}
+    report.notes += [
+        f"{symbol}: {count} contracts have the terms of another one; each is collected by its con_id." for symbol, count in doubled.items() if count
+    ]
     report.fail([r for r in results if not lists_nothing(r)], harmless=frozenset({OutcomeKind.EMPTY}))
     stored, fresher = stored_answers(archive, session, sorted(set(symbols) - set(chains)))
     table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table, fresher])

@@ -104,7 +104,6 @@ RULES = (
         remedy="Look at the row's request_id; collect the chain again with --refresh.",
         holds="expiry >= session",
         shows=("local_symbol", "expiry"),
-        blocks=True,
     ),
     Rule(
         "strikes_around_spot",
@@ -122,14 +121,13 @@ RULES = (
     Rule(
         "no_doubled_contract",
         "option_chains",
-        Severity.ERROR,
-        why="The same contract twice counts twice in every sum over the chain, and its bars are asked for twice.",
-        remedy="Run trading-assets update SYMBOL --refresh; if it stays, tell the two rows apart by con_id.",
+        Severity.WARN,
+        why="Two contracts with equal terms (contracts moved by an unscheduled close, an adjustment) count twice in every sum over the chain.",
+        remedy="Tell them apart by con_id: both are quoted and collected under their own. Leave one out of sums over the chain.",
         rows="""select symbol, session, trading_class, expiry, strike, "right", multiplier, count(*) as contracts
                 from option_chains group by symbol, session, trading_class, expiry, strike, "right", multiplier""",
         holds="contracts = 1",
         shows=("trading_class", "expiry", "strike", "right", "contracts"),
-        blocks=True,
     ),
     Rule(
         "bid_not_above_ask",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,11 @@ from trading_assets.monitoring.agenda import Wait, daily_bars, daily_snapshot
 from trading_assets.monitoring.watch import troubles
 from trading_assets.repositories.conditions import symbol_conditions
 from trading_assets.sessions import calendar
+from trading_assets.simulator import Simulator
+from trading_assets.validation import blocked, validate
 from trading_assets_tests.collecting.days import FIRST, Days
+from trading_assets_tests.collecting.doubled import DoubledTerms
+from trading_assets_tests.rewriting import collect, rows, settings_for
 
 NO_EXPIRY = {"min_days_to_expiry": 1, "max_days_to_expiry": 2}
 """FIRST is a Friday: no option expires on Saturday or Sunday."""
@@ -156,3 +161,23 @@ def test_a_listing_that_fails_is_named_with_its_cause(days: Days) -> None:
     ((row),) = chain_coverage(days)
     assert (row["condition"], row["broker_code"]) == ("partial", 321)
     assert "Error validating request" in row["reason"]
+
+
+@pytest.mark.parametrize("expiry", ["20250108", "20250110"])
+def test_contracts_with_equal_terms_are_collected_by_their_ids(tmp_path: Path, expiry: str) -> None:
+    """On the day they expire: held back, their bars would be lost."""
+    now = datetime.fromisoformat("2025-01-08T16:30-05:00")
+    market = DoubledTerms(expiry)
+    with Simulator(market, now=now, limits=False) as simulator:
+        settings = settings_for(tmp_path, simulator.port, now, enforce_pacing=False)
+        reports = collect(settings, ["SPY"], rules={"max_days_to_expiry": 2})
+        assert [problem for report in reports.values() for problem in report.problems] == []
+        assert any("have the terms of another one" in note for note in reports["h"].notes)
+        selected = rows(settings, f"select con_id from option_chains where selected and last_trade = '{expiry}'")
+        bars = rows(settings, f"select distinct con_id from option_bars where strftime(expiry, '%Y%m%d') = '{expiry}'")
+        assert {row["con_id"] for row in bars} == {row["con_id"] for row in selected}
+        assert sum(row["con_id"] in market.moved for row in selected) * 2 == len(selected) > 0
+        found = validate(settings)
+        assert found.passed
+        assert "no_doubled_contract" in {result.rule.name for result in found.failing()}
+        assert blocked(settings, ("contracts", "option_chains", "equity_bars"), ["SPY"]) == {}
