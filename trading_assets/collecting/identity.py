@@ -23,8 +23,8 @@ from trading_assets.collecting.decode.contracts import choose, contract_row, des
 from trading_assets.collecting.decode.tables import answered, from_rows
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.contract_changes import ContractChange, Decision
-from trading_assets.repositories.schemas import CONTRACTS
-from trading_assets.repositories.series import SeriesContract, closed_symbol, move_series, owner_of, series_contracts
+from trading_assets.repositories.schemas import CONTRACTS, closed_symbol
+from trading_assets.repositories.series import SeriesContract, move_series, owner_of, series_contracts
 from trading_assets.universe import normalize
 
 CHANGED = "contract_changed"

@@ -285,3 +285,8 @@ QUALITY_METRICS = Dataset(
 
 DATASETS: dict[str, Dataset] = {d.name: d for d in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, COVERAGE, QUALITY_METRICS)}
 """All datasets by name."""
+
+
+def closed_symbol(symbol: str, con_id: int) -> str:
+    """The symbol under which the rows of a company are kept that held `symbol` before. No symbol of the broker holds an `@`."""
+    return f"{symbol}@{con_id}"

@@ -37,11 +37,6 @@ class SeriesContract:
     sec_ids: str | None = None
 
 
-def closed_symbol(symbol: str, con_id: int) -> str:
-    """The symbol under which the rows of a company are kept that held `symbol` before. No symbol of the broker holds an `@`."""
-    return f"{symbol}@{con_id}"
-
-
 def series_contracts(data_dir: Path | str, symbols: Collection[str]) -> dict[str, SeriesContract]:
     """The contract of each symbol's series, by symbol; a symbol without rows has none.
 

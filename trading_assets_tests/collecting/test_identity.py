@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 import pytest
 
+from trading_assets.cli.app import run
 from trading_assets.collecting.archive import Archive
+from trading_assets.definitions import build_defs
+from trading_assets.monitoring.agenda import Ask, Wait, daily_bars, daily_snapshot
+from trading_assets.monitoring.gaps import find_gaps, new_symbols, stale_chains
+from trading_assets.monitoring.watch import troubles
+from trading_assets.repositories import ContractRepository, EquityBarRepository, ParquetStore
+from trading_assets.repositories.schemas import Dataset
 from trading_assets.simulator.market import ContractQuery
 from trading_assets_tests.collecting.days import FIRST, LATER, Days, wrong
 from trading_assets_tests.rewriting import Fields, Hook, Link, Rewriting, collect, settings_for
@@ -261,3 +269,92 @@ def listing(days: Days, symbol: str) -> str:
     """The listing exchange of a company of the simulator."""
     (found,) = days.market.contracts(ContractQuery(symbol=symbol, sec_type="STK"), FIRST)
     return found.primary_exchange
+
+
+def test_the_alert_names_both_contracts_and_nothing_else_is_told(days: Days) -> None:
+    old, new = change_hands(days)
+    days.move(datetime.fromisoformat("2026-06-16T11:00-04:00"))
+    (trouble,) = troubles(days.settings)
+    assert trouble.key == ("contract_changed", "META")
+    assert f"contract {old}, " in trouble.reason
+    assert f"contract {new}, " in trouble.reason
+    assert "listed on" in trouble.reason
+    assert "universe resolve META --same" in trouble.advice
+    days.resolve("META", "new")
+    assert "contract_changed" not in {each.alert_type for each in troubles(days.settings)}
+
+
+def test_the_platform_asks_nothing_by_itself_but_the_details_once_a_session(days: Days) -> None:
+    change_hands(days)
+    settings = days.settings
+    assert find_gaps(settings) == []
+    assert stale_chains(settings) == []
+    assert new_symbols(settings) == []
+    assert isinstance(daily_snapshot(settings, settings.clock()), Wait)
+    evening = datetime.fromisoformat("2026-06-15T19:00-04:00")
+    assert isinstance(daily_bars(settings, evening), Wait)
+    days.move(datetime.fromisoformat("2026-06-16T15:50-04:00"))
+    assert isinstance(daily_snapshot(days.settings, days.settings.clock()), Ask)
+
+
+def test_the_command_decides(days: Days, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = change_hands(days)
+    for name, value in days.settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert run(["universe", "resolve", "META"]) == 2
+    assert run(["universe", "resolve", "AAPL", "--same"]) == 1
+    assert "AAPL has no contract change to decide" in capsys.readouterr().err
+    assert run(["universe", "series", "META", "--json"]) == 0
+    assert [(row["con_id"], row["status"]) for row in json.loads(capsys.readouterr().out)] == [(old, "changed")]
+    assert run(["universe", "resolve", "meta", "--new"]) == 0
+    assert f"META@{old}" in capsys.readouterr().out
+    assert run(["universe", "series", "--json"]) == 0
+    found = [(row["series"], row["con_id"], row["status"]) for row in json.loads(capsys.readouterr().out)]
+    assert found == [(f"META@{old}", old, "closed"), ("META", new, "present")]
+
+
+def test_the_ui_decides(days: Days) -> None:
+    old, _ = change_hands(days)
+    settings = days.settings
+    given = settings.model_dump(exclude={"data_dir_setting", "selection"}, exclude_none=True, mode="json")
+    job = build_defs(**given, data_dir=str(settings.data_dir)).resolve_job_def("resolve_contract")
+    config = {"ops": {"decide_contract": {"config": {"symbol": "META", "decision": "SAME"}}}}
+    assert job.execute_in_process(run_config=config).success
+    assert days.con_ids("contracts", "META") > {old}
+
+
+def test_repositories_read_the_present_company_and_the_earlier_one_by_its_contract(days: Days) -> None:
+    old, new = change_hands(days)
+    days.resolve("META", "new")
+    days.collect("META")
+    bars = EquityBarRepository(data_dir=days.folder)
+    assert set(bars.load_symbol_data("META")["con_id"]) == {new}
+    assert set(bars.load_symbol_data("META", con_id=old)["con_id"]) == {old}
+    assert set(bars.load_symbol_data(f"META@{old}")["con_id"]) == {old}
+    contracts = ContractRepository(data_dir=days.folder).latest("META")
+    assert contracts is not None
+    assert contracts["con_id"] == new
+
+
+def test_a_decision_that_was_killed_is_carried_out_by_the_next_run(days: Days, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = change_hands(days)
+    everything = days.rows("select count(*) as n from equity_bars")
+    moved: list[str] = []
+    relabel = ParquetStore.relabel
+
+    def dies(store: ParquetStore, dataset: Dataset, symbol: str, new_symbol: str) -> int:
+        moved.append(dataset.name)
+        if len(moved) == 3:
+            raise KeyboardInterrupt
+        return relabel(store, dataset, symbol, new_symbol)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ParquetStore, "relabel", dies)
+        with pytest.raises(KeyboardInterrupt):
+            days.resolve("META", "new")
+    assert [problem.outcome for problem in days.collect("META", steps="e")["e"].problems] == ["contract_changed"]
+    days.collect("META", steps="c")
+    assert days.con_ids("contracts", "META") == {new}
+    assert days.con_ids("contracts", f"META@{old}") == {old}
+    assert days.rows(f"select count(*) as n from equity_bars where symbol = 'META@{old}'") == everything
+    assert days.rows("select * from coverage where symbol = 'META' and dataset <> 'contracts'") == []
