@@ -73,6 +73,11 @@ class ContractChange:
         return f"The series of {self.symbol} is of {self.old_contract}; the broker now answers {self.new_contract}."
 
     @property
+    def held(self) -> str:
+        """What happened and why nothing was asked, for the steps that are held back."""
+        return f"{self.reason} Nothing was asked for it: decide with `trading-assets universe resolve {self.symbol} --same` or `--new`."
+
+    @property
     def remedy(self) -> str:
         """What to do, as a sentence."""
         return (

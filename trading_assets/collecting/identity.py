@@ -69,9 +69,7 @@ def hold_back(archive: Archive, symbols: Sequence[str], report: CollectionReport
     """The symbols without those whose contract has changed; these are reported, and nothing is to be asked for them."""
     held = archive.changes.unfinished(symbols)
     for symbol, change in held.items():
-        report.problems.append(
-            Problem(ProblemKind.PREREQUISITE_VIOLATION, symbol, report.dataset, f"{change.reason} {change.remedy}", outcome=CHANGED)
-        )
+        report.problems.append(Problem(ProblemKind.PREREQUISITE_VIOLATION, symbol, report.dataset, change.held, outcome=CHANGED))
     return [symbol for symbol in symbols if symbol not in held]
 
 

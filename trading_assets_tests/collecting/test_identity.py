@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
+from trading_assets.broker.requests import Instrument, OptionParametersRequest
 from trading_assets.cli.app import run
 from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.steps.equity_bars import collect_equity_bars
+from trading_assets.contract_changes import ContractChange
 from trading_assets.definitions import build_defs
 from trading_assets.monitoring.agenda import Ask, Wait, daily_bars, daily_snapshot
 from trading_assets.monitoring.gaps import find_gaps, new_symbols, stale_chains
+from trading_assets.monitoring.status import platform_status
 from trading_assets.monitoring.watch import troubles
 from trading_assets.repositories import ContractRepository, EquityBarRepository, ParquetStore
-from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.schemas import CONTRACTS, Dataset
 from trading_assets.simulator.market import ContractQuery
 from trading_assets_tests.collecting.days import FIRST, LATER, Days, wrong
 from trading_assets_tests.rewriting import Fields, Hook, Link, Rewriting, collect, settings_for
@@ -280,8 +284,15 @@ def test_the_alert_names_both_contracts_and_nothing_else_is_told(days: Days) -> 
     assert f"contract {new}, " in trouble.reason
     assert "listed on" in trouble.reason
     assert "universe resolve META --same" in trouble.advice
+    wrong = platform_status(days.settings, probe=False).wrong
+    assert [sentence for sentence in wrong if "META" in sentence] == [f"{trouble.reason} {change_of(days).remedy}"], "status says it once"
     days.resolve("META", "new")
     assert "contract_changed" not in {each.alert_type for each in troubles(days.settings)}
+
+
+def change_of(days: Days) -> ContractChange:
+    with Archive(days.settings) as archive:
+        return archive.changes.unfinished()["META"]
 
 
 def test_the_platform_asks_nothing_by_itself_but_the_details_once_a_session(days: Days) -> None:
@@ -358,3 +369,49 @@ def test_a_decision_that_was_killed_is_carried_out_by_the_next_run(days: Days, m
     assert days.con_ids("contracts", f"META@{old}") == {old}
     assert days.rows(f"select count(*) as n from equity_bars where symbol = 'META@{old}'") == everything
     assert days.rows("select * from coverage where symbol = 'META' and dataset <> 'contracts'") == []
+
+
+def with_sec_ids(fields: Fields, _link: Link) -> list[Fields] | None:
+    """Contract details with an ISIN and a CUSIP of the contract."""
+    if fields[0] != "10" or fields[3] != "STK":
+        return None
+    return [[*fields[:30], "2", "ISIN", f"US{fields[12]}", "CUSIP", fields[12], *fields[31:]]]
+
+
+def test_both_contracts_are_named_with_isin_and_cusip(days: Days) -> None:
+    for now, held in ((FIRST, {}), (LATER, {"META": "IBM"})):
+        days.market.held = dict(held)
+        days.move(now)
+        with Rewriting(days.simulator.port, on_server=with_sec_ids) as wire:
+            reports = collect(settings_for(days.folder, wire.port, now), ["META"], "c")
+    (old,) = days.con_ids("contracts", "META")
+    change = change_of(days)
+    assert days.rows("select sec_ids from contracts") == [{"sec_ids": f"CUSIP={old} ISIN=US{old}"}]
+    for con_id in (old, change.new_con_id):
+        assert f"CUSIP={con_id}, ISIN=US{con_id}" in reports["c"].problems[0].sentence
+
+
+def test_a_decision_waits_for_requests_that_are_in_flight(days: Days) -> None:
+    change_hands(days)
+    with Archive(days.settings) as other:
+        request = OptionParametersRequest(Instrument("META", con_id=1), LATER.date())
+        other.journal.claim([request], datetime.now(UTC))
+        with pytest.raises(ValueError, match="in flight in another process"):
+            days.resolve("META", "new")
+    days.resolve("META", "new")
+
+
+def test_answers_on_their_way_to_the_lake_go_with_the_series_they_are_of(days: Days) -> None:
+    """A run that was killed between the answer and the write: its bars are the old company's, whatever was decided meanwhile."""
+    days.collect("META", steps="ch")
+    (old,) = days.con_ids("contracts", "META")
+    with Archive(days.settings) as killed:
+        entries = killed.universe.entries()
+        collect_equity_bars(killed, entries, [FIRST.date()], contracts=killed.view(CONTRACTS), bar_sizes=("1 day",))
+    days.market.held = {"META": "IBM"}
+    days.move(LATER)
+    days.collect("META", steps="c")
+    days.resolve("META", "new")
+    days.collect("META", steps="e")
+    assert days.con_ids("equity_bars", f"META@{old}") == {old}
+    assert old not in days.con_ids("equity_bars", "META")
