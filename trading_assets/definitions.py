@@ -15,13 +15,11 @@ from trading_assets.automation.sensors import ALL_SENSORS
 from trading_assets.checks.rules import ALL_CHECKS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.io_manager import ParquetIOManager
-from trading_assets.settings import SECRETS
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
-    """The platform's definitions. `overrides` are settings by name that win over the environment at run time; Dagster never sees the secret ones."""
-    secrets = {name: value for name, value in overrides.items() if name in SECRETS}
-    archive = ArchiveResource.holding(secrets)(overrides={name: value for name, value in overrides.items() if name not in SECRETS})
+    """The platform's definitions. `overrides` are settings by name that win over the environment at run time; Dagster never sees them."""
+    archive = ArchiveResource.holding(overrides)()
     return dg.Definitions(
         assets=[contracts, option_chains, equity_bars, option_bars, quality_metrics],
         asset_checks=list(ALL_CHECKS),

@@ -24,6 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from trading_assets import setting_names
 from trading_assets.sessions import Clock
 
 CONFIG = "TRADING_ASSETS_CONFIG"
@@ -62,7 +63,8 @@ class Selection(BaseModel):
 class Settings(BaseSettings):
     """Everything an operator can set. Durations are seconds unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="TRADING_ASSETS_", extra="forbid", frozen=True, validate_default=True)
+    # Without `hide_input_in_errors` an error's own text, which Dagster keeps of a failed tick, repeats a wrong value: a password, maybe.
+    model_config = SettingsConfigDict(env_prefix="TRADING_ASSETS_", extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
     data_dir_setting: Path | None = Field(
         default=None,
@@ -112,7 +114,10 @@ class Settings(BaseSettings):
     contract_verify_days: int = Field(default=7, ge=0, description="A stored contract is asked for again when verified longer ago (days).")
     relist_days: int = Field(default=7, ge=1, description="The whole option listing is read again when older (days).")
     no_data_retry_days: int = Field(
-        default=30, ge=0, description="A recorded `not_permitted`, `no_contract` or `error` is asked again after this many days."
+        default=30,
+        ge=0,
+        description="A `not_permitted`, `no_contract` or `error` that a second session has confirmed is asked again after this many days; "
+        "the first one is asked again in the next session.",
     )
     equity_bar_sizes: tuple[str, ...] = Field(default=("1 day",), description="Bar sizes collected for underlyings.")
     stock_volume_unit: str = Field(
@@ -155,6 +160,26 @@ class Settings(BaseSettings):
             raise ValueError("TRADING_ASSETS_NOW needs a time zone, for example 2015-12-24T13:30-05:00.")
         return value
 
+    @field_validator("alert_channels", mode="before")
+    @classmethod
+    def _are_channels(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+            raise ValueError(
+                'TRADING_ASSETS_ALERT_CHANNELS is a table of names and Apprise URLs, for example {"desk": "slack://..."} '
+                "(what was given is not repeated here: it may carry a password)."
+            )
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database_url(cls, value: str | None) -> str | None:
+        if value is not None and not setting_names.is_database_url(value):
+            raise ValueError(
+                "TRADING_ASSETS_DATABASE_URL is no SQLAlchemy URL (it is not repeated here: it may carry a password). An example: "
+                "postgresql+psycopg2://user:password@host:5432/name; in a password @ is written %40, : %3A, / %2F, ? %3F, # %23."
+            )
+        return value
+
     @field_validator("ib_client_ids")
     @classmethod
     def _range_in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
@@ -187,6 +212,11 @@ class Settings(BaseSettings):
     def clock(self) -> datetime:
         """The present instant in UTC: the pinned one when `now` is set."""
         return (self.now or datetime.now(UTC)).astimezone(UTC)
+
+    @property
+    def delayed(self) -> bool:
+        """Whether delayed market data is asked for."""
+        return self.market_data == "delayed"
 
     @property
     def contract_verify_age(self) -> timedelta:
@@ -251,19 +281,33 @@ SECRETS = frozenset({"alert_channels", "database_url"})
 def wrong_value(error: ValidationError) -> str:
     """The first wrong value of settings or of a run config, as one sentence."""
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
+    secret = first["type"] == "extra_forbidden" or str(first["loc"][0] if first["loc"] else "") in SECRETS
+    # Below a secret setting even a name may be a value: a channel's URL where its name should be.
+    name = ".".join(str(part) for part in (first["loc"][:1] if secret else first["loc"]))
     if first["type"] == "value_error":
         what = str(first["ctx"]["error"])
         return what if what.endswith(".") else f"{what}."
     said = f"{first['msg'][0].lower()}{first['msg'][1:]}" if first["type"] != "extra_forbidden" else "there is no such setting"
-    secret = first["type"] == "extra_forbidden" or name.split(".")[0] in SECRETS
     given = "" if secret else f" ({first['input']!r})"
     return f"The setting {name} is wrong{given}: {said}."
 
 
+TRACEBACK = "TRADING_ASSETS_TRACEBACK"
+"""Environment variable with which the command shows tracebacks."""
+
+
+_BY_NAME = frozenset(f"TRADING_ASSETS_{name.upper()}" for name in Settings.model_fields if name != "data_dir_setting")
+"""The variables of settings that have the setting's name."""
+
+
+def unknown_variables() -> list[str]:
+    """A sentence for each variable of the environment that begins as ours do and is none."""
+    return setting_names.unknown_variables(os.environ, {CONFIG, TRACEBACK, "TRADING_ASSETS_DATA_DIR", *_BY_NAME})
+
+
 def traceback_wanted() -> bool:
     """Whether the command line shows where an unforeseen error came from (TRADING_ASSETS_TRACEBACK)."""
-    return bool(os.environ.get("TRADING_ASSETS_TRACEBACK"))
+    return bool(os.environ.get(TRACEBACK))
 
 
 def system_clock() -> datetime:
@@ -271,4 +315,14 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-__all__ = ["DEFAULT_TWS_PORT", "SECRETS", "BrokerKind", "Clock", "Selection", "Settings", "system_clock", "traceback_wanted", "wrong_value"]
+__all__ = [
+    "SECRETS",
+    "BrokerKind",
+    "Clock",
+    "Selection",
+    "Settings",
+    "system_clock",
+    "traceback_wanted",
+    "unknown_variables",
+    "wrong_value",
+]

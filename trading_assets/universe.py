@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -71,7 +72,8 @@ def normalize(symbol: str) -> str:
     Raises `ValueError` for text that cannot be a symbol.
     """
     text = " ".join(symbol.upper().replace(".", " ").split())
-    if not text or len(text) > 12 or not all(c.isalnum() or c in " -" for c in text):
+    # Case folding turns some letters of other alphabets into ASCII ones, another symbol's: the text as given decides.
+    if not symbol.isascii() or not re.fullmatch(r"[A-Z0-9]+([ -][A-Z0-9]+)?", text) or len(text) > 12:
         raise ValueError(f"{symbol!r} is not a US stock, ETF or index symbol.")
     return text
 

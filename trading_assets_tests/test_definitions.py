@@ -175,7 +175,8 @@ def test_the_launchpad_opens_with_the_rules_of_the_planner() -> None:
 def test_overrides_reach_the_archive() -> None:
     resource = (build_defs(data_dir="/somewhere", broker="tws").resources or {})["archive"]
     assert isinstance(resource, ArchiveResource)
-    assert resource.overrides == {"data_dir": "/somewhere", "broker": "tws"}
+    settings = resource.settings()
+    assert (str(settings.data_dir), settings.broker) == ("/somewhere", "tws")
 
 
 # --- partitions -------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "trading_assets"
 MODULES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 """The syntax tree of every module, by its path in the package."""
 
-DAGSTER_LAYER = ("assets/", "checks/", "automation/", "resources/", "lineage/", "jobs/", "definitions.py")
+DAGSTER_LAYER = ("assets/", "checks/", "automation/", "resources/", "lineage/", "jobs/", "serving/", "definitions.py")
 """Folders and modules that may import Dagster at the top; the command imports it inside its functions only."""
 
 ABOVE = {*DAGSTER_LAYER, "cli/"}
@@ -27,17 +27,19 @@ ABOVE = {*DAGSTER_LAYER, "cli/"}
 MAY_IMPORT = {
     "stored_calendar.py": (),
     "sessions.py": ("stored_calendar",),
-    "settings.py": ("sessions",),
+    "setting_names.py": (),
+    "settings.py": ("sessions", "setting_names"),
     "planning/": ("sessions", "planning", "broker.requests", "broker.payloads"),
-    "broker/": ("sessions", "settings", "broker", "reliability", "repositories.identity"),
+    "broker/": ("sessions", "settings", "permissions", "broker", "reliability", "repositories.identity"),
     "reliability/": ("reliability",),
-    "repositories/": ("sessions", "repositories"),
+    "repositories/": ("sessions", "permissions", "repositories"),
     "pricing/": ("pricing",),
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
-    "validation/": ("sessions", "settings", "universe", "repositories", "broker.state", "validation"),
+    "validation/": ("sessions", "settings", "permissions", "universe", "repositories", "broker.state", "validation"),
     "monitoring/": (
         "sessions",
         "settings",
+        "permissions",
         "universe",
         "contract_changes",
         "repositories",
@@ -129,14 +131,16 @@ def test_only_settings_read_the_environment() -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "putenv") and ast.unparse(node.value) == "os"
     }
     # What a child process inherits is no setting.
-    assert {("settings.py", "environ")} <= readers <= {("settings.py", "environ"), ("cli/serve.py", "environ")}
+    handing_on = {("cli/serve.py", "environ"), ("serving/supervisor.py", "environ")}
+    assert {("settings.py", "environ")} <= readers <= {("settings.py", "environ")} | handing_on
     assert not [module for module, tree in MODULES.items() if {"os.environ", "os.getenv"} & set(imports(tree))]
 
 
-def test_the_command_only_hands_its_environment_on() -> None:
+@pytest.mark.parametrize("module", ["cli/serve.py", "serving/supervisor.py"])
+def test_what_starts_processes_only_hands_its_environment_on(module: str) -> None:
     copies = [
         ast.unparse(node)
-        for node in ast.walk(MODULES["cli/serve.py"])
+        for node in ast.walk(MODULES[module])
         if isinstance(node, ast.Subscript | ast.Call) and ast.unparse(node).startswith(("os.environ[", "os.environ.get", "os.getenv"))
     ]
     assert copies == []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from trading_assets.settings import BrokerKind, Settings, wrong_value
+from trading_assets.settings import BrokerKind, Settings, unknown_variables, wrong_value
 
 
 @pytest.fixture(autouse=True)
@@ -154,6 +155,71 @@ def test_a_child_finds_the_named_file(empty_desk: Path, monkeypatch: pytest.Monk
         check=True,
     )
     assert done.stdout == "5"
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("variable", "toml"),
+    [
+        ("DATABASE_URL=hunter2", 'database_url = "hunter2"'),
+        ("DATABASE_URL=postgresql://desk:pass@hunter2@host/archive", 'database_url = "postgresql://desk:pass@hunter2@host/archive"'),
+        ("DATABASE_URL=postgresql://desk:pass@host:hunter2/archive", 'database_url = "postgresql://desk:pass@host:hunter2/archive"'),
+        ("DATABASE_URL=postgresql://desk:a hunter2@host name/archive", 'database_url = ["hunter2"]'),
+        ("ALERT_CHANNELS=slack://hunter2", 'alert_channels = "slack://hunter2"'),
+        ('ALERT_CHANNELS={"desk": "slack://hunter2"', '[alert_channels]\ndesk = "slack://hunter2'),
+        ('ALERT_CHANNELS={"desk": {"url": "slack://hunter2"}}', '[alert_channels.desk]\nurl = "slack://hunter2"'),
+        ('ALERT_CHANNELS={"slack://hunter2": 5}', '[alert_channels]\n"slack://hunter2" = 5'),
+        ('ALERT_CHANNELS=["slack://hunter2"]', 'alert_channels = ["slack://hunter2"]'),
+        ("ALERT_CHANNELS=5", '[alert_chanels]\ndesk = "slack://hunter2"'),
+        ("ALERT_CHANNELS=hunter2", 'alert_chanels = "slack://hunter2"'),
+    ],
+)
+@pytest.mark.parametrize("source", ["variable", "toml"])
+def test_a_malformed_secret_is_never_shown(variable: str, toml: str, source: str, empty_desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if source == "variable":
+        name, _, value = variable.partition("=")
+        monkeypatch.setenv(f"TRADING_ASSETS_{name}", value)
+    else:
+        (empty_desk / "trading_assets.toml").write_text(toml)
+    with pytest.raises(ValueError) as caught:
+        Settings()
+    sentence = wrong_value(caught.value) if isinstance(caught.value, ValidationError) else str(caught.value)
+    assert sentence.endswith(".") and "\n" not in sentence
+    told = [sentence, "".join(traceback.format_exception(caught.value)), repr(caught.value)]
+    assert not [text for text in told if SECRET in text]
+
+
+def test_secrets_are_used_and_not_shown() -> None:
+    given = Settings(database_url=f"postgresql+psycopg2://desk:{SECRET}%40@[::1]:5432/archive", alert_channels={"desk": f"slack://{SECRET}"})
+    assert SECRET in given.state_url
+    assert SECRET not in repr(given) + str(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("TRADING_ASSETS_DATA_DIRECTORY", "TRADING_ASSETS_DATA_DIRECTORY is no setting and is ignored: did you mean TRADING_ASSETS_DATA_DIR?"),
+        ("TRADING_ASSETS_ALERT_CHANELS", "TRADING_ASSETS_ALERT_CHANELS is no setting and is ignored: did you mean TRADING_ASSETS_ALERT_CHANNELS?"),
+        ("trading_assets_ib_prot", "trading_assets_ib_prot is no setting and is ignored: did you mean TRADING_ASSETS_IB_PORT?"),
+        (
+            "TRADING_ASSETS_DATA_DIR_SETTING",
+            "TRADING_ASSETS_DATA_DIR_SETTING is no setting and is ignored: did you mean TRADING_ASSETS_DATA_DIR?",
+        ),
+        (
+            "TRADING_ASSETS_COLOUR",
+            "TRADING_ASSETS_COLOUR is no setting and is ignored: README.md and trading_assets/settings.py name all there are.",
+        ),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_named_without_its_value(name: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for known in (*Settings(ib_port=7497, database_url="sqlite:///x.db").environment(), "TRADING_ASSETS_TRACEBACK", "TRADING_ASSETS_CONFIG"):
+        monkeypatch.setenv(known, "1")
+    monkeypatch.setenv("trading_assets_ib_host", "1")
+    assert unknown_variables() == []
+    monkeypatch.setenv(name, SECRET)
+    assert unknown_variables() == [sentence]
 
 
 def test_settings_do_not_change() -> None:

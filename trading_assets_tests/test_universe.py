@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -47,11 +48,17 @@ def test_symbols_are_written_as_the_broker_does(given_text: str, symbol: str) ->
     assert normalize(given_text) == symbol
 
 
-@pytest.mark.parametrize("text", ["", "  ", ".", "AAPL;", "A/B", "THIRTEENCHARS", "AAPL'--", "$SPX"])
+@pytest.mark.parametrize("text", ["", "  ", ".", "AAPL;", "A/B", "THIRTEENCHARS", "AAPL'--", "$SPX", "A\x00", "A B C", "-", "--", "-A", "A-"])
 def test_what_cannot_be_a_symbol_is_refused(text: str) -> None:
     with pytest.raises(ValueError) as caught:
         normalize(text)
     assert str(caught.value) == f"{text!r} is not a US stock, ETF or index symbol."
+
+
+@pytest.mark.parametrize("text", ["ß", "ﬁ", "ıbm", "АAPL", "ＡＡＰＬ", "²", "١٢٣", "Ⅷ", "ſpy", "SPY\u200b", "BRK\u00a0B", "\u212aO"])
+def test_letters_of_other_alphabets_are_no_symbol_and_do_not_become_another(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a US stock, ETF or index symbol"):
+        normalize(text)
 
 
 @given(st.text(max_size=14))
@@ -61,7 +68,7 @@ def test_normalize_refuses_or_is_idempotent(text: str) -> None:
     except ValueError:
         return
     assert normalize(symbol) == symbol
-    assert symbol == symbol.upper().strip()
+    assert re.fullmatch(r"[A-Z0-9]+([ -][A-Z0-9]+)?", symbol)
 
 
 def test_indices_are_known_by_name_and_the_rest_are_stocks() -> None:

@@ -140,9 +140,10 @@ def _lookback_to_mark(context: dg.AssetExecutionContext, lake: Archive, collecte
 def complete_check(report: CollectionReport, conditions: Mapping[str, Any]) -> dg.AssetCheckResult:
     """Passes when nothing wanted is missing; else lists symbol, outcome, broker code and sentence. `conditions` is further metadata.
 
-    What can no longer be had, or is left to a later run, is told (WARN) but is no failure of this run; everything else is an ERROR.
+    What can no longer be had, came in part, or is left to a later run, is told (WARN) but is no failure of this run; everything
+    else is an ERROR.
     """
-    open_problems = [problem for problem in report.problems if problem.kind not in (ProblemKind.LOST, ProblemKind.DEFERRED)]
+    open_problems = [problem for problem in report.problems if problem.kind not in (ProblemKind.LOST, ProblemKind.PARTIAL, ProblemKind.DEFERRED)]
     rows = [problem.as_row() for problem in report.problems]
     metadata: dict[str, Any] = {
         **conditions,
@@ -163,7 +164,7 @@ def complete_check(report: CollectionReport, conditions: Mapping[str, Any]) -> d
 
 
 def _sentence(report: CollectionReport) -> str:
-    if report.complete:
+    if not report.problems:
         return "Everything wanted is in the lake."
     counts = Counter(str(problem.kind) for problem in report.problems)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))

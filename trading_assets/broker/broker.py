@@ -99,7 +99,7 @@ class Broker:
         what is in the lake was looked up. `on_result` and the progress are called in this thread, `on_result` only after
         the result is in the journal. The payload of a reused result is None when its answer is in the lake already.
 
-        A request's own failure is its result. Raises `BrokerUnavailable`, `BreakerOpen`, `PacingExhausted` (retryable)
+        A request's own failure is its result, and the others go on. Raises `BrokerUnavailable`, `BreakerOpen`, `PacingExhausted` (retryable)
         or `IdentityMismatch` when the run as a whole cannot go on; what came is in the journal.
         """
         if not requests:

@@ -19,7 +19,8 @@ from trading_assets.broker import messages
 from trading_assets.broker.collectors import Collector
 from trading_assets.broker.connection import ClientIdInUse, Connection
 from trading_assets.broker.contact import TELLING, market_data_word, record_connected, record_failure, record_market_data
-from trading_assets.broker.errors import BrokerUnavailable, ClientIdsExhausted, is_warning, lookup
+from trading_assets.broker.errors import BrokerIncompatible, BrokerUnavailable, ClientIdsExhausted, is_warning, lookup
+from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.identity import check_settings, identity_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.broker.owners import Owner, lease_client_id
@@ -119,7 +120,7 @@ class TwsClient:
             raise ConnectionError("The connection to TWS is down.")
         collector = messages.collector_of(request, self._settings, self._clock, in_reset_window=self.in_reset_window())
         req_id = collector.req_id = connection.wire.getReqId()
-        connection.inbox.open[req_id] = collector
+        connection.inbox.expect(req_id, collector)
         messages.send(connection.wire, req_id, request)
         return collector
 
@@ -183,16 +184,22 @@ class TwsClient:
             try:
                 await self._connect()
                 return
-            except (ConnectionError, TimeoutError, OSError) as error:
-                reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            await self._tell_unreachable(self._sentence(reason))
+            except ConnectFailed as failure:
+                failed = failure
+            except (ConnectionError, TimeoutError) as error:  # lost again before it was introduced
+                text = f"the session broke at once ({str(error) or 'TWS does not answer'})"
+                failed = ConnectFailed(text, "Look at TWS, then run again: what came is kept.")
+            sentence = f"No connection to TWS or IB Gateway at {self._endpoint}: {failed}. {failed.remedy}"
+            await self._tell_unreachable(sentence)
+            if failed.lasting:
+                raise BrokerIncompatible(sentence)
             if (reset_end := self._reset_end()) is not None:
                 deadline = max(deadline, time.monotonic() + (reset_end - self._clock()).total_seconds() + patience)
             wait = min(RECONNECT.wait(attempt), deadline - time.monotonic())
             if wait <= 0:
-                raise BrokerUnavailable(self._sentence(reason))
+                raise BrokerUnavailable(sentence)
             until = f" (the broker's nightly reset lasts until {reset_end:%H:%M} UTC)" if reset_end else ""
-            logger.warning("No connection to TWS at %s:%s (%s); trying again in %.1f s%s.", self._host, self._port, reason, wait, until)
+            logger.warning("No connection to TWS at %s: %s; trying again in %.1f s%s.", self._endpoint, failed, wait, until)
             await asyncio.sleep(wait)
 
     async def _connect(self) -> None:
@@ -233,7 +240,8 @@ class TwsClient:
             await self._run(lambda: self._on_identity(self.identity) if self._on_identity else None)
         if self._settings.now is None:
             await self._pacer.message()
-            skew = await connection.server_time() - time.time()
+            told = await connection.server_time()
+            skew = 0.0 if told is None else told - time.time()
             if abs(skew) > MAX_CLOCK_SKEW:
                 logger.warning("The clock of TWS is %.0f s ahead of this machine's: set it right, or sessions may be told apart wrongly.", skew)
         version = connection.wire.serverVersion()
@@ -292,13 +300,6 @@ class TwsClient:
 
     def _reset_end(self) -> datetime | None:
         return reset_window_end(self._clock()) if self._settings.broker is BrokerKind.TWS else None
-
-    def _sentence(self, reason: str) -> str:
-        return (
-            f"No connection to TWS or IB Gateway at {self._host}:{self._port} ({reason}). Start it and tick "
-            "'Enable ActiveX and Socket Clients' in its API settings, check TRADING_ASSETS_IB_HOST and TRADING_ASSETS_IB_PORT, "
-            "accept the connection if it asks, then run again: what came is kept."
-        )
 
     async def _run(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._database, function)

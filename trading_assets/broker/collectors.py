@@ -13,7 +13,8 @@ from typing import Any
 from trading_assets.broker.codes import CodeClass, classify, lookup
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.broker.payloads import ContractRecord, ParameterRecord
-from trading_assets.broker.requests import BarsRequest, HeadTimestampRequest, OptionListingRequest, Request
+from trading_assets.broker.requests import BarsRequest, HeadTimestampRequest, Request
+from trading_assets.broker.wire_format import CONTRACT_DATA_END, KINDS, Unreadable
 from trading_assets.sessions import Clock, session_date
 
 Answer = tuple[Outcome, Any]
@@ -22,6 +23,9 @@ UNSET = 1e300
 """Doubles above this are the broker's "unset" (1.797e308)."""
 
 _DATE_LENGTH = len("YYYYMMDD")
+
+_DAILY = frozenset({"1 day", "1W", "1M"})
+"""Bar sizes whose bars carry a date, whatever form of time was asked for."""
 
 COMPLETE = Outcome(OutcomeKind.COMPLETE)
 
@@ -43,6 +47,8 @@ class Collector:
         """Whether the broker ended the request with an error: nothing of it is left open there."""
         self.given_up = False
         """Whether we ended it before the broker did: it still works at it."""
+        self.doubt: Outcome | None = None
+        """The end of a request that a message may have been about which could not be read, should nothing else come."""
         self._timer = self._loop.call_at(self.touched + timeout, self._check)
 
     def touch(self) -> None:
@@ -68,15 +74,26 @@ class Collector:
         """End the request from our side."""
         if not self.answer.done():
             self.given_up = True
-            self.end(outcome)
+            self.end(self.doubt or outcome if outcome.kind is OutcomeKind.TIMEOUT else outcome)
+
+    def unreadable(self, message: str, fault: str, *, certain: bool = True) -> Outcome:
+        """The outcome of a request of whose answer `message` could not be read, for the reason `fault`; not `certain`: it may be another's."""
+        whose = "about" if certain else "that may be about"
+        return Outcome(
+            OutcomeKind.UNREADABLE,
+            None,
+            f"TWS's message {message} {whose} {_words(self.request)} could not be read: {fault}. This is not a statement that there is no data.",
+        )
 
     def _refined(self, outcome: Outcome) -> Outcome:
-        """An option that has expired is EXPIRED, whichever way the broker says that it has nothing."""
-        nothing = outcome.kind in (OutcomeKind.NO_CONTRACT, OutcomeKind.EMPTY)
+        """An option that has expired is EXPIRED, whichever way the broker says that it has nothing; what is alive never is."""
         instrument = self.request.instrument
+        expired = instrument.sec_type == "OPT" and "" < instrument.last_trade < f"{session_date(self.clock()):%Y%m%d}"
         asks_history = isinstance(self.request, BarsRequest | HeadTimestampRequest)
-        if nothing and asks_history and instrument.sec_type == "OPT" and "" < instrument.last_trade < f"{session_date(self.clock()):%Y%m%d}":
+        if expired and asks_history and outcome.kind in (OutcomeKind.NO_CONTRACT, OutcomeKind.EMPTY):
             return Outcome(OutcomeKind.EXPIRED, outcome.code, outcome.text)
+        if outcome.kind is OutcomeKind.EXPIRED and not expired:
+            return Outcome(OutcomeKind.REJECTED, outcome.code, outcome.text)
         return outcome
 
     def _check(self) -> None:
@@ -101,9 +118,8 @@ class ContractCollector(Collector):
     def finished(self) -> None:
         if self._records:
             self.end(COMPLETE, {"contracts": self._records})
-        else:
-            kind = OutcomeKind.EMPTY if isinstance(self.request, OptionListingRequest) else OutcomeKind.NO_CONTRACT
-            self.end(Outcome(kind, None, "The broker ended its answer without a contract."))
+        else:  # of what does not exist TWS says 200: the contract got lost
+            self.end(self.unreadable(str(KINDS[CONTRACT_DATA_END]), "no contract came before it"))
 
 
 class ParameterCollector(Collector):
@@ -125,7 +141,7 @@ class ParameterCollector(Collector):
 
 
 class BarsCollector(Collector):
-    """The bars of one `historicalData` message. Starts are epoch seconds, of daily and larger bars the session's `YYYYMMDD`."""
+    """The bars of one `historicalData` message. Starts are epoch seconds, of daily and larger bars `YYYYMMDD`."""
 
     def __init__(self, request: Request, timeout: float, clock: Clock, in_reset_window: bool = False) -> None:
         super().__init__(request, timeout, clock, in_reset_window)
@@ -135,14 +151,28 @@ class BarsCollector(Collector):
 
     def finished(self) -> None:
         if self._bars:
-            self.end(COMPLETE, {"bars": [_plain(bar) for bar in self._bars]})
+            start = _day if isinstance(self.request, BarsRequest) and self.request.bar_size in _DAILY else _instant
+            self.end(COMPLETE, {"bars": [_plain(bar, start(bar.date)) for bar in self._bars]})
         else:
             self.end(self._refined(Outcome(OutcomeKind.EMPTY, None, "The broker answered without a bar.")))
 
 
-def _plain(bar: Any) -> list[Any]:
-    text, average, count = bar.date, bar.average, bar.barCount
-    start = text if len(text) == _DATE_LENGTH else int(text)
+def _day(text: str) -> str:
+    """`YYYYMMDD` as it is. Raises `Unreadable` for anything else."""
+    if len(text) != _DATE_LENGTH or not text.isdecimal():
+        raise Unreadable(f"the time {text!r} of a bar is no date")
+    return text
+
+
+def _instant(text: str) -> int:
+    """Epoch seconds. Raises `Unreadable` for anything else: a time in words carries the zone of whoever wrote it."""
+    if len(text) <= _DATE_LENGTH or not text.isdecimal():
+        raise Unreadable(f"the time {text!r} of a bar is no instant in epoch seconds")
+    return int(text)
+
+
+def _plain(bar: Any, start: str | int) -> list[Any]:
+    average, count = bar.average, bar.barCount
     return [start, bar.open, bar.high, bar.low, bar.close, bar.volume, average if average >= 0 else None, count if count >= 0 else None]
 
 
@@ -150,10 +180,18 @@ class HeadTimestampCollector(Collector):
     """One `headTimestamp` message."""
 
     def head(self, text: str) -> None:
-        if text.isdigit():
-            self.end(COMPLETE, {"timestamp": int(text)})
-        else:
-            self.end(Outcome(OutcomeKind.EMPTY, None, f"The broker gave no head time stamp ({text!r})."))
+        if not text.isdecimal():  # where there is none, TWS says 162
+            raise Unreadable(f"the head time stamp {text!r} is no instant in epoch seconds")
+        self.end(COMPLETE, {"timestamp": int(text)})
+
+
+def _words(request: Request) -> str:
+    """What a request is about, for sentences."""
+    instrument = request.instrument
+    if instrument.local_symbol:
+        return instrument.local_symbol
+    strike = f"{instrument.strike:g}" if instrument.strike else ""
+    return " ".join(filter(None, (instrument.symbol, instrument.last_trade, strike, instrument.right)))
 
 
 def contract_record(details: Any) -> ContractRecord:

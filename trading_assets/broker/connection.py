@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from trading_assets.broker.handshake import ConnectFailed, unreached
 from trading_assets.broker.inbox import Inbox
 from trading_assets.broker.library import WireClient
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
@@ -16,6 +17,9 @@ CLIENT_ID_IN_USE = 326
 
 PONG_TIMEOUT = 10.0
 """Seconds a live TWS may take to tell the time: it answers that itself, at once, without its servers."""
+
+FIRST_REQUEST_ID = 1000
+"""The least request id of a session: larger than the small numbers that stand beside ids in messages (versions, tick types)."""
 
 
 class ClientIdInUse(ConnectionError):
@@ -28,33 +32,37 @@ class Connection:
     def __init__(self, on_status: Callable[[int, str], None], on_lost: Callable[[Connection], None]) -> None:
         self.inbox = Inbox(self)
         self.wire = WireClient(self.inbox)
-        self.wire.apiError += self._on_wire_error
         self.alive = False
         self.market_data_type = 0
         self._on_status = on_status
         self._on_lost = on_lost
-        self._refusal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._clock: asyncio.Future[int] | None = None
+        self._greeting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._clock: asyncio.Future[int | None] | None = None
 
     async def open(self, host: str, port: int, client_id: int, timeout: float) -> list[str]:
-        """Connect and shake hands; the accounts. Raises `ClientIdInUse`, another `ConnectionError`, `OSError` or `TimeoutError`."""
-        shaking = asyncio.ensure_future(self.wire.connectAsync(host, port, client_id, timeout))
-        await asyncio.wait({shaking, self._refusal}, return_when=asyncio.FIRST_COMPLETED)
+        """Connect and shake hands within `timeout` seconds; the accounts. Raises `ClientIdInUse` or `ConnectFailed`."""
         try:
-            if self._refusal.done():
-                self._refusal.result()
-            await shaking
-        except BaseException:
-            shaking.cancel()
-            await asyncio.gather(shaking, return_exceptions=True)
+            await asyncio.wait_for(self._shake_hands(host, port, client_id), timeout)
+        except (ClientIdInUse, ConnectFailed):
+            self.wire.disconnect()
             raise
-        finally:
-            self._refusal.cancel()
+        except OSError as error:  # a TimeoutError is one
+            failure = self.wire.handshake.silent(timeout, self.wire.pending) if self.wire.handshake.reached else unreached(error, host, timeout)
+            self.wire.disconnect()
+            raise failure from None
+        except BaseException:
+            self.wire.disconnect()
+            raise
+        self.wire.updateReqId(FIRST_REQUEST_ID)
         self.alive = True
         return list(self.wire.getAccounts())
 
-    async def server_time(self) -> int:
-        """The clock of TWS, epoch seconds. Raises `TimeoutError` when it does not answer: the session is dead."""
+    async def _shake_hands(self, host: str, port: int, client_id: int) -> None:
+        await self.wire.reach(host, port, client_id)
+        await self._greeting
+
+    async def server_time(self) -> int | None:
+        """The clock of TWS, epoch seconds; None when its answer cannot be read. Raises `TimeoutError` without one: the session is dead."""
         if self._clock is None or self._clock.done():
             self._clock = asyncio.get_running_loop().create_future()
             self.wire.reqCurrentTime()
@@ -74,20 +82,31 @@ class Connection:
     # what the inbox and the library tell
 
     def on_status(self, code: int, text: str) -> None:
-        if code == CLIENT_ID_IN_USE and not self._refusal.done():
-            self._refusal.set_exception(ClientIdInUse(text))
+        if code == CLIENT_ID_IN_USE:
+            self._end_greeting(ClientIdInUse(text))
         self._on_status(code, text)
 
-    def on_time(self, epoch: int) -> None:
+    def on_ready(self) -> None:
+        self._end_greeting(None)
+
+    def on_failed(self, failure: ConnectFailed) -> None:
+        self._end_greeting(failure)
+
+    def on_time(self, epoch: int | None) -> None:
         if self._clock is not None and not self._clock.done():
             self._clock.set_result(epoch)
 
-    def on_lost(self) -> None:
-        self._lost(Outcome(OutcomeKind.DISCONNECTED, None, "The connection to TWS broke."))
+    def on_lost(self, reason: str = "") -> None:
+        self.drop(Outcome(OutcomeKind.DISCONNECTED, None, reason or "The connection to TWS broke."))
 
-    def _on_wire_error(self, text: str) -> None:
-        if not self._refusal.done():
-            self._refusal.set_exception(ConnectionError(text))
+    def _end_greeting(self, failure: ConnectionError | None) -> None:
+        if self._greeting.done():
+            return
+        if failure is None:
+            self._greeting.set_result(None)
+        else:
+            self._greeting.set_exception(failure)
+            self._greeting.exception()  # mark it read: the attempt may have been given up
 
     def _lost(self, outcome: Outcome) -> None:
         was_alive, self.alive = self.alive, False

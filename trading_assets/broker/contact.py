@@ -35,8 +35,8 @@ MARKET_DATA_WORDS = {1: "live", 2: "frozen", 3: "delayed", 4: "delayed frozen"}
 DELAYED_NOTICE = 10167
 """Warning: the market data is not subscribed; delayed data is shown instead."""
 
-NOT_SUBSCRIBED = frozenset({354, 10168})
-"""Errors: the market data is not subscribed, and delayed data is not switched on."""
+NOT_SUBSCRIBED = frozenset({354, 10089, 10168, 10186})
+"""Errors: the market data is not subscribed. Delayed ticks may follow all the same when they were asked for."""
 
 TELLING = ("", "not subscribed", "live", "frozen", "delayed", "delayed frozen")
 """The words by what they tell of a connection: one symbol without a subscription says less than any quote, one delayed quote
@@ -104,7 +104,7 @@ def last_contact(engine: sa.Engine, endpoint: str | None = None) -> Contact | No
 
 def market_data_word(kind: int, codes: frozenset[int]) -> str:
     """The word for a quote's market data type and the codes that came with it; empty for an unknown type."""
-    if codes & NOT_SUBSCRIBED:
+    if codes & NOT_SUBSCRIBED and kind not in (3, 4):
         return "not subscribed"
     if DELAYED_NOTICE in codes and kind in (1, 2):
         return "delayed"

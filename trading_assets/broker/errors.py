@@ -3,8 +3,9 @@
     BrokerError
     ├── BrokerUnavailable          retryable: no connection, and none could be made in time
     │   └── ClientIdsExhausted     retryable: every client id of the range is in use
-    ├── PacingExhausted            retryable: a limit of the broker stayed exhausted
+    ├── PacingExhausted            retryable: a limit of the broker stayed exhausted for several requests
     ├── BreakerOpen                retryable: the circuit breaker is open, nothing was sent
+    ├── BrokerIncompatible         what answers is not TWS, or speaks no protocol version that we speak
     ├── IdentityMismatch           the broker behind the connection is not the one that filled this lake
     └── BrokerNotConfigured        the settings name no broker to connect to
 
@@ -34,8 +35,12 @@ class ClientIdsExhausted(BrokerUnavailable):
     """Every client id of `settings.ib_client_ids` is in use."""
 
 
+class BrokerIncompatible(BrokerError):
+    """What answers at the broker's address is not TWS, or shares no protocol version with us: another attempt would bring the same."""
+
+
 class PacingExhausted(BrokerError):
-    """A limit of the broker stayed exhausted for longer than a run may wait."""
+    """A limit of the broker stayed exhausted for longer than a run may wait, for more than one request and with no answer in between."""
 
     retryable = True
 
@@ -58,6 +63,7 @@ __all__ = [
     "BreakerOpen",
     "BrokerCode",
     "BrokerError",
+    "BrokerIncompatible",
     "BrokerNotConfigured",
     "BrokerUnavailable",
     "ClientIdsExhausted",

@@ -1,18 +1,64 @@
 """Routes the messages of one connection: by request id to its collector, the rest to the connection's listener.
 
 The library's decoder calls the methods below by name; their names and argument orders are those of the broker's
-`EWrapper`. A message for a request that has ended already is dropped: its answer came too late.
+`EWrapper`. A message for a request that has ended already is dropped: its answer came too late. A message that cannot be
+read ends the requests it may belong to (`unread`).
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
 
+from trading_assets.broker.codes import is_warning
 from trading_assets.broker.collectors import BarsCollector, Collector, ContractCollector, HeadTimestampCollector, ParameterCollector, parameter_record
+from trading_assets.broker.doubts import Doubts
+from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.quotes import QuoteCollector
+from trading_assets.broker.wire_format import (
+    BOND_DATA,
+    CONTRACT_DATA,
+    CONTRACT_DATA_END,
+    CURRENT_TIME,
+    ERROR,
+    HEAD_TIMESTAMP,
+    HISTORICAL_DATA,
+    OPTION_PARAMETERS,
+    OPTION_PARAMETERS_END,
+    TICKS,
+    MessageKind,
+    Unreadable,
+)
+
+logger = logging.getLogger("trading_assets.broker")
+
+C = TypeVar("C", bound=Collector)
 
 NO_REQUEST = -1
 """Request id of messages that belong to no request."""
+
+_ANSWERS: dict[int, type[Collector]] = {
+    **dict.fromkeys((CONTRACT_DATA, BOND_DATA, CONTRACT_DATA_END), ContractCollector),
+    **dict.fromkeys((OPTION_PARAMETERS, OPTION_PARAMETERS_END), ParameterCollector),
+    **dict.fromkeys(TICKS, QuoteCollector),
+    HISTORICAL_DATA: BarsCollector,
+    HEAD_TIMESTAMP: HeadTimestampCollector,
+}
+"""Which requests a kind of message answers; an error, and a message of no known kind, may answer any."""
+
+_WHOLE = frozenset({HISTORICAL_DATA, HEAD_TIMESTAMP})
+"""Kinds that are an answer by themselves: after one, the broker is done with the request."""
+
+_PARTS = frozenset({CONTRACT_DATA, BOND_DATA, OPTION_PARAMETERS, *TICKS})
+"""Kinds that are one of many in an answer: without it, the answer ends as if nothing were missing."""
+
+_ENDS_LATER = (BarsCollector, HeadTimestampCollector)
+"""Requests with a single message as answer: who gets that one has lost nothing."""
+
+
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
 
 
 class ConnectionListener(Protocol):
@@ -20,70 +66,92 @@ class ConnectionListener(Protocol):
 
     def on_status(self, code: int, text: str) -> None: ...
 
-    def on_lost(self) -> None: ...
+    def on_lost(self, reason: str = "") -> None: ...
 
-    def on_time(self, epoch: int) -> None: ...
+    def on_time(self, epoch: int | None) -> None: ...
+
+    def on_ready(self) -> None: ...
+
+    def on_failed(self, failure: ConnectFailed) -> None: ...
 
 
 class Inbox:
-    """The object a library's client and decoder talk to (their "wrapper")."""
+    """The object a library's client and decoder talk to (their "wrapper"): a `library.Reader`."""
 
     def __init__(self, listener: ConnectionListener) -> None:
         self._listener = listener
         self.open: dict[int, Collector] = {}
+        self._issued = range(0)
+        self._doubts = Doubts()
+        self._told: set[str] = set()
+
+    def expect(self, req_id: int, collector: Collector) -> None:
+        """A request is about to be sent under this id, the next one of the connection."""
+        self._issued = range(self._issued.start if self._issued else req_id, req_id + 1)
+        self.open[req_id] = collector
+
+    def _of(self, req_id: int, wanted: type[C]) -> C | None:
+        """The open request of this id and kind; None for one that has ended. Raises `Unreadable` when the id cannot be right."""
+        collector = self.open.get(req_id)
+        if isinstance(collector, wanted):
+            return collector
+        if collector is None and req_id in self._issued:
+            return None
+        raise Unreadable(f"no request that it could answer has the id {req_id}")
 
     # requests
 
     def error(self, reqId: int, errorCode: int, errorString: str, *_: Any) -> None:
-        if reqId == NO_REQUEST:
+        errorString = unescaped(errorString)
+        if reqId == NO_REQUEST or (reqId not in self._issued and is_warning(errorCode, errorString)):
             self._listener.on_status(errorCode, errorString)
-        elif (collector := self.open.get(reqId)) is not None:
+        elif (collector := self._of(reqId, Collector)) is not None:
             collector.error(errorCode, errorString)
 
     def contractDetails(self, reqId: int, contractDetails: Any) -> None:
-        if isinstance(collector := self.open.get(reqId), ContractCollector):
+        if (collector := self._of(reqId, ContractCollector)) is not None:
             collector.contract(contractDetails)
 
     bondContractDetails = contractDetails
 
     def contractDetailsEnd(self, reqId: int) -> None:
-        if isinstance(collector := self.open.get(reqId), ContractCollector):
+        if (collector := self._of(reqId, ContractCollector)) is not None:
             collector.finished()
 
     def securityDefinitionOptionParameter(
         self, reqId: int, exchange: str, underlyingConId: int | str, tradingClass: str, multiplier: str, expirations: list[str], strikes: list[float]
     ) -> None:
-        if isinstance(collector := self.open.get(reqId), ParameterCollector):
+        if (collector := self._of(reqId, ParameterCollector)) is not None:
             collector.parameters(parameter_record(exchange, underlyingConId, tradingClass, multiplier, expirations, strikes))
 
     def securityDefinitionOptionParameterEnd(self, reqId: int) -> None:
-        if isinstance(collector := self.open.get(reqId), ParameterCollector):
+        if (collector := self._of(reqId, ParameterCollector)) is not None:
             collector.finished()
 
     def historicalData(self, reqId: int, bar: Any) -> None:
-        if isinstance(collector := self.open.get(reqId), BarsCollector):
+        if (collector := self._of(reqId, BarsCollector)) is not None:
             collector.bar(bar)
 
     def historicalDataEnd(self, reqId: int, _start: str, _end: str) -> None:
-        if isinstance(collector := self.open.get(reqId), BarsCollector):
+        if (collector := self._of(reqId, BarsCollector)) is not None:
             collector.finished()
 
     def headTimestamp(self, reqId: int, headTimestamp: str) -> None:
-        if isinstance(collector := self.open.get(reqId), HeadTimestampCollector):
+        if (collector := self._of(reqId, HeadTimestampCollector)) is not None:
             collector.head(headTimestamp)
 
     # market data
 
     def priceSizeTick(self, reqId: int, tickType: int, price: float, size: float) -> None:
-        if isinstance(collector := self.open.get(reqId), QuoteCollector):
+        if (collector := self._of(reqId, QuoteCollector)) is not None:
             collector.price(tickType, price, size)
 
     def tickSize(self, reqId: int, tickType: int, size: float) -> None:
-        if isinstance(collector := self.open.get(reqId), QuoteCollector):
+        if (collector := self._of(reqId, QuoteCollector)) is not None:
             collector.size(tickType, size)
 
     def tickGeneric(self, reqId: int, tickType: int, value: float) -> None:
-        if isinstance(collector := self.open.get(reqId), QuoteCollector):
+        if (collector := self._of(reqId, QuoteCollector)) is not None:
             collector.generic(tickType, value)
 
     def tickOptionComputation(
@@ -100,27 +168,85 @@ class Inbox:
         theta: float,
         undPrice: float,
     ) -> None:
-        if isinstance(collector := self.open.get(reqId), QuoteCollector):
+        if (collector := self._of(reqId, QuoteCollector)) is not None:
             collector.greeks(tickType, impliedVol, delta, optPrice, gamma, vega, theta, undPrice)
 
     def marketDataType(self, reqId: int, marketDataType: int) -> None:
-        if isinstance(collector := self.open.get(reqId), QuoteCollector):
+        if (collector := self._of(reqId, QuoteCollector)) is not None:
             collector.market_data_type(marketDataType)
 
     def tickSnapshotEnd(self, reqId: int) -> None:
-        if isinstance(collector := self.open.get(reqId), QuoteCollector):
+        if (collector := self._of(reqId, QuoteCollector)) is not None:
             collector.snapshot_end()
+
+    # what cannot be read
+
+    def unread(self, fields: Sequence[str], kind: MessageKind | None, req_id: int | None, fault: str) -> None:
+        """End as `unreadable` the requests that a message may belong to: the one whose id it carries, else all that its kind can answer.
+
+        Of those, a request that is answered by a single message waits for it: who gets one was not meant (`Doubts`).
+        """
+        number = kind.number if kind is not None else 0
+        name = str(kind) if kind is not None else f"of kind {fields[0][:20]!r}" if fields and fields[0] else "without a kind"
+        self._note(name, fault, fields)
+        if number == CURRENT_TIME:
+            self._listener.on_time(None)
+            return
+        wanted = _ANSWERS.get(number, Collector)
+        if kind is None:
+            req_id = next((int(text) for text in fields[1:3] if text.isdecimal() and int(text) in self.open), None)
+            if req_id is None and fields and fields[0].isdecimal():
+                return  # something new that is about no request of ours
+        collector = self.open.get(req_id) if req_id is not None else None
+        told = f"{fault} ({', '.join(fields[1:])[:200]})" if number == ERROR else fault
+        if isinstance(collector, wanted):
+            outcome = collector.unreadable(name, told)
+            (collector.end if number in _WHOLE else collector.give_up)(outcome)
+        elif (collector is not None or req_id not in self._issued) and not (number == ERROR and req_id == NO_REQUEST):
+            self._suspect(number, name, told, [other for other in self.open.values() if isinstance(other, wanted)])
+
+    def _suspect(self, number: int, name: str, fault: str, suspects: Sequence[Collector]) -> None:
+        waiting = []
+        for collector in suspects:
+            if number in _PARTS or (not number and not isinstance(collector, _ENDS_LATER)):
+                collector.give_up(collector.unreadable(name, fault, certain=False))
+            elif not collector.answer.done():
+                waiting.append((collector, collector.unreadable(name, fault, certain=False)))
+        self._doubts.add(number, waiting)
+
+    def _note(self, name: str, fault: str, fields: Sequence[str]) -> None:
+        """Log the first of each kind where it is seen, the others with what they hold for whoever looks for the cause."""
+        level = logging.DEBUG if name in self._told else logging.WARNING
+        self._told.add(name)
+        logger.log(level, "A message of TWS could not be read: %s, %s.", name, fault)
+        logger.debug("It holds: %s", fields)
 
     # the connection
 
     def currentTime(self, time: int) -> None:
         self._listener.on_time(time)
 
-    def connectAck(self) -> None:
-        """The version is agreed; the library goes on by itself."""
+    def ready(self) -> None:
+        """The handshake is done."""
+        self._listener.on_ready()
 
-    def setEventsDone(self) -> None:
-        """The library's hook for its own events; there are none here."""
+    def greeted(self, code: int, text: str) -> None:
+        """TWS said something during the handshake."""
+        self._listener.on_status(code, text)
+
+    def failed(self, failure: ConnectFailed) -> None:
+        """The handshake failed."""
+        self._listener.on_failed(failure)
+
+    def out_of_step(self) -> None:
+        """What comes is not cut into messages any more: nothing after it can be read."""
+        self._listener.on_lost("TWS sent a message of an impossible length (507), so nothing after it could be read.")
 
     def connectionClosed(self) -> None:
         self._listener.on_lost()
+
+
+def unescaped(text: str) -> str:
+    """A message of TWS with its letters: from server version 153 on, those that are not ASCII come as `\\u00f3` or `\\xf3`."""
+    found = _ESCAPED.sub(lambda escape: chr(int(escape[1] or escape[2], 16)), text)
+    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two escapes may be the halves of one letter

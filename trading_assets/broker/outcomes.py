@@ -28,11 +28,15 @@ class OutcomeKind(StrEnum):
     TIMEOUT = "timeout"
     """No answer within the request's own timeout."""
     DISCONNECTED = "disconnected"
-    """The connection broke before the answer."""
+    """The connection broke before the answer. The one outcome that speaks of all requests."""
+    UNAVAILABLE = "unavailable"
+    """The broker could not answer this request now, for a cause that passes: a competing session, its nightly reset, a duplicate id."""
     CANCELLED = "cancelled"
     """Withdrawn by us before the answer."""
     REJECTED = "rejected"
     """The broker refused the request as it stands, with a code and a text."""
+    UNREADABLE = "unreadable"
+    """A message of the answer could not be read: the broker has answered, but what is not known. Never a statement that there is no data."""
 
     @property
     def answers(self) -> bool:
@@ -48,7 +52,16 @@ class OutcomeKind(StrEnum):
 _ANSWERS = frozenset(
     {OutcomeKind.COMPLETE, OutcomeKind.EMPTY, OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.EXPIRED, OutcomeKind.REJECTED}
 )
-_RETRYABLE = frozenset({OutcomeKind.PACING, OutcomeKind.TIMEOUT, OutcomeKind.DISCONNECTED, OutcomeKind.CANCELLED})
+_RETRYABLE = frozenset(
+    {
+        OutcomeKind.PACING,
+        OutcomeKind.TIMEOUT,
+        OutcomeKind.DISCONNECTED,
+        OutcomeKind.UNAVAILABLE,
+        OutcomeKind.CANCELLED,
+        OutcomeKind.UNREADABLE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

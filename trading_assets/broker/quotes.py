@@ -1,16 +1,21 @@
 """One moment's quote out of a stream of ticks: which ticks fill which field, and when the quote is complete.
 
 Tick ids: IBKR "Tick Types". A subscription, not a snapshot: open interest (generic tick 101) is refused together with
-a snapshot (error 321). It ends as soon as everything that can be expected has come, when it has become quiet, or at its
-timeout with what came.
+a snapshot (error 321). It ends as soon as every awaited field has a value, when it has become quiet, or at its timeout with
+what came.
+
+A tick is not yet a value. The first ticks of a contract often hold placeholders: price -1, size 0, volatility or delta -1 or
+-2. They mean "not yet" as often as "none": the value may come some 0.4 s later. So a placeholder keeps the quote open until it
+is quiet, and never takes the place of a value.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from trading_assets.broker.codes import OutcomeKind, lookup
+from trading_assets.broker.codes import OutcomeKind, delayed_may_follow, lookup
 from trading_assets.broker.collectors import COMPLETE, Collector, number
+from trading_assets.broker.contact import DELAYED_NOTICE
 from trading_assets.broker.outcomes import Outcome
 from trading_assets.broker.payloads import QuoteRecord
 from trading_assets.broker.requests import Request
@@ -19,18 +24,21 @@ from trading_assets.sessions import Clock
 _PRICES = {1: "bid", 2: "ask", 4: "last", 9: "close", 66: "bid", 67: "ask", 68: "last", 75: "close"}
 _SIZE_OF_PRICE = {"bid": "bid_size", "ask": "ask_size", "last": "last_size"}
 _SIZES = {0: "bid_size", 3: "ask_size", 5: "last_size", 8: "volume", 69: "bid_size", 70: "ask_size", 71: "last_size", 74: "volume"}
+_SIZES_OF_PRICES = frozenset(_SIZE_OF_PRICE.values())
 _OPEN_INTEREST = {27: "C", 28: "P"}
 _MODEL = (13, 83)
 _IMPLIED_VOLATILITY = 24
 _OPEN_INTEREST_TICK = "101"
 
+GREEKS = frozenset({"implied_volatility", "delta", "gamma", "vega", "theta"})
+"""What the broker's model computes of an option."""
+
 SETTLE = 2.0
-"""Seconds without a new tick after which a quote that has its prices is taken as it is: far options never get greeks."""
+"""Seconds without news of an awaited field after which a quote whose prices were told is taken as it is: far options never get
+greeks, and nobody may bid. Public reports see values up to some 0.5 s after their placeholders."""
 
 GATHER = 0.05
 """Seconds to take along what comes in the same breath as the last awaited tick (close, volume)."""
-
-_DONE = {"nothing more is awaited"}
 
 _CHECK_INTERVAL = 0.1
 """Seconds between two looks whether a quote has become quiet."""
@@ -48,41 +56,53 @@ class QuoteCollector(Collector):
     def __init__(self, request: Request, timeout: float, clock: Clock, *, generic_ticks: str, allow_delayed: bool) -> None:
         super().__init__(request, timeout, clock)
         self._allow_delayed = allow_delayed
-        self._fields: dict[str, float | None] = {}
+        self._values: dict[str, float] = {}
+        self._told: set[str] = set()
+        """Fields of which a tick came, be it a placeholder."""
+        self._news = self._loop.time()
+        """When a field was last told, or got its value, for the first time."""
         self._market_data_type = 1
         self._told_type = 0
         self._began = self._loop.time()
         self._settles = False
+        self._gathers = False
         is_option = request.instrument.sec_type == "OPT"
         self._wanted = {"bid", "ask"} if is_option else {"last"} if request.instrument.sec_type == "IND" else {"bid", "ask", "last"}
         if is_option:
-            self._wanted.add("model")
+            self._wanted |= GREEKS
             if _OPEN_INTEREST_TICK in generic_ticks.split(","):
                 self._wanted.add("open_interest")
+
+    def error(self, code: int, text: str) -> None:
+        if self._allow_delayed and delayed_may_follow(code, text):
+            self.warnings.append((code, text))  # only when no tick follows is it a refusal
+        else:
+            super().error(code, text)
 
     def price(self, tick_type: int, price: float, size: float) -> None:
         name = _PRICES.get(tick_type)
         if name is None or self._is_unwanted(tick_type):
             return
-        absent = price < 0 or (price == 0 and name != "bid")  # -1: no such price; only a bid can be worth nothing
-        self._fields[name] = None if absent else number(price)
         if name in _SIZE_OF_PRICE:
-            self._fields[_SIZE_OF_PRICE[name]] = number(size)
+            self._take(_SIZE_OF_PRICE[name], computed(size))
+        real = price > 0 or (price == 0 and name == "bid" and size > 0)  # only a bid can be worth nothing
+        self._take(name, number(price) if real else None)
         self._ticked()
 
     def size(self, tick_type: int, size: float) -> None:
         side = _OPEN_INTEREST.get(tick_type)
         if side is not None:
-            if side == self.request.instrument.right:  # the other side of a single option is always 0
-                self._fields["open_interest"] = number(size)
+            # The other side of a single option is 0: a number there is this contract's, sent on one tick alone.
+            if side == self.request.instrument.right or size > 0:
+                self._take("open_interest", computed(size))
                 self._ticked()
         elif tick_type in _SIZES and not self._is_unwanted(tick_type):
-            self._fields[_SIZES[tick_type]] = number(size)
+            self._take(_SIZES[tick_type], computed(size))
             self._ticked()
 
     def generic(self, tick_type: int, value: float) -> None:
-        if tick_type == _IMPLIED_VOLATILITY:
-            self._fields.setdefault("implied_volatility", number(value))
+        if tick_type == _IMPLIED_VOLATILITY and "implied_volatility" not in self._values:
+            self._take("implied_volatility", computed(value))
             self._ticked()
 
     def greeks(
@@ -90,11 +110,13 @@ class QuoteCollector(Collector):
     ) -> None:
         if tick_type not in _MODEL or self._is_unwanted(tick_type):
             return
-        positive = {"implied_volatility": implied_volatility, "model_price": price, "underlying_price": underlying}
-        signed = {"delta": delta, "gamma": gamma, "vega": vega, "theta": theta}
-        self._fields.update({name: computed(value, -1.0) for name, value in positive.items()})
-        self._fields.update({name: computed(value, -2.0) for name, value in signed.items()})
-        self._fields["model"] = 1.0
+        volatility = computed(implied_volatility)
+        model = {"implied_volatility": volatility, "model_price": computed(price), "underlying_price": computed(underlying) or None}
+        # Delta and theta may be -1 in earnest, but not where not even a volatility was computed.
+        model |= {name: computed(value, -2.0, *(() if volatility else (-1.0,))) for name, value in {"delta": delta, "theta": theta}.items()}
+        model |= {"gamma": computed(gamma), "vega": computed(vega)}
+        for name, value in model.items():
+            self._take(name, value)
         self._ticked()
 
     def market_data_type(self, kind: int) -> None:
@@ -120,43 +142,64 @@ class QuoteCollector(Collector):
         self.end(Outcome(OutcomeKind.NOT_PERMITTED, 10167, "The broker gives delayed data only, and this lake holds live data."))
 
     def snapshot_end(self) -> None:
-        """The broker says that nothing more comes."""
-        self._deliver()
+        """The broker says that nothing more comes. Without a tick before it, what came got lost: the timeout says so."""
+        if self._settles:
+            self._deliver()
+
+    def _take(self, name: str, value: float | None) -> None:
+        """Note that a field was told, and its value unless it is a placeholder; a size of 0 never takes the place of a size."""
+        known = self._values.get(name)
+        if name not in self._told or (known is None and value is not None):
+            self._news = self._loop.time()
+        self._told.add(name)
+        if value is not None and not (value == 0 and known is not None and name in _SIZES_OF_PRICES):
+            self._values[name] = value
 
     def _ticked(self) -> None:
         self.touch()
-        if all(name in self._fields for name in self._wanted):
-            self._wanted = _DONE
+        if not self._gathers and all(self._has(name) for name in self._wanted):
+            self._gathers = True
             self._loop.call_later(GATHER, self._deliver)
         elif not self._settles:
             self._settles = True
             self._loop.call_later(_CHECK_INTERVAL, self._look)
 
+    def _has(self, name: str) -> bool:
+        """Whether a field's value is there. An open interest of 0 may be a placeholder: it counts when the quote is quiet."""
+        return bool(self._values.get(name)) if name == "open_interest" else name in self._values
+
     def _look(self) -> None:
         if self.answer.done():
             return
-        prices = {"bid", "ask"} <= self._fields.keys() or "last" in self._fields
-        if prices and self._loop.time() - self.touched >= SETTLE:
+        told = {"bid", "ask"} <= self._told or "last" in self._told
+        refused = self._refusal() is not None  # delayed values may follow until the timeout
+        if told and not refused and self._loop.time() - self._news >= SETTLE:
             self._deliver()
         else:
             self._loop.call_later(_CHECK_INTERVAL, self._look)
+
+    def _refusal(self) -> tuple[int, str] | None:
+        """The last warning that says why there is no value; None when there is one. That delayed data is displayed does not say it where
+        delayed data is wanted and ticks came."""
+        if any(self._values.values()):  # a size of 0 is none
+            return None
+        displayed = DELAYED_NOTICE if self._allow_delayed and self._told else None
+        return next((warning for warning in reversed(self.warnings) if _refuses(*warning) and warning[0] != displayed), None)
 
     def _check(self) -> None:
         """At the timeout: what came is the quote. Nothing at all is a refusal if a warning said so, else a timeout, never "no data"."""
         due = self._began + self.timeout
         if self._loop.time() < due:
             self._timer = self._loop.call_at(due, self._check)
-        elif self._fields:
+        elif (refusal := self._refusal()) is not None:
+            self.end(Outcome(OutcomeKind.NOT_PERMITTED, *refusal))
+        elif self._told:
             self._deliver()
         else:
-            refused = [(code, text) for code, text in self.warnings if _refuses(code, text)]
-            if refused:
-                self.end(Outcome(OutcomeKind.NOT_PERMITTED, *refused[-1]))
-            else:
-                self.give_up(Outcome(OutcomeKind.TIMEOUT, None, f"No tick within {self.timeout:g} s."))
+            self.give_up(Outcome(OutcomeKind.TIMEOUT, None, f"No tick within {self.timeout:g} s."))
 
     def _deliver(self) -> None:
-        get = self._fields.get
+        get = self._values.get
         names = QuoteRecord.__annotations__.keys() - {"market_data_type", "time"}
         record: dict[str, Any] = {name: get(name) for name in sorted(names)}
         self.end(COMPLETE, {**record, "market_data_type": self._market_data_type, "time": self.clock().timestamp()})
@@ -167,6 +210,10 @@ def _refuses(code: int, text: str) -> bool:
     return row is not None and row.kind is OutcomeKind.NOT_PERMITTED
 
 
-def computed(value: float | None, absent: float) -> float | None:
-    """A value of an option computation, None where the broker writes `absent` for "not computed"."""
-    return None if value == absent else number(value)
+def computed(value: float, *placeholders: float) -> float | None:
+    """A value that a tick carries; None for the broker's "not computed" and "unset".
+
+    `placeholders` are those of a value that may be negative; without them every negative number is one.
+    """
+    absent = value in placeholders if placeholders else value < 0
+    return None if absent else number(value)

@@ -8,9 +8,6 @@ from trading_assets.broker.codes import Retry, lookup
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.reliability import RetryConfig
 
-_MARKET_DATA_CODES = 10_000
-"""Codes from here on are about market data and its sessions, not about the connection."""
-
 
 @dataclass(frozen=True, slots=True)
 class Waits:
@@ -25,12 +22,7 @@ class Waits:
 
     def after(self, outcome: Outcome, tries: int) -> float:
         """Seconds to wait after the failure of try number `tries` (from 1)."""
-        if outcome.kind is OutcomeKind.PACING:
+        row = None if outcome.code is None else lookup(outcome.code, outcome.text)
+        if outcome.kind is OutcomeKind.PACING or (row is not None and row.retry is Retry.PACING):
             return self.pacing.wait(tries)
-        return (self.user if is_users(outcome) else self.later).wait(tries)
-
-
-def is_users(outcome: Outcome) -> bool:
-    """Whether the failure is a matter of the user's other sessions, not of the connection."""
-    row = None if outcome.code is None else lookup(outcome.code, outcome.text)
-    return row is not None and (row.retry is Retry.USER or row.code >= _MARKET_DATA_CODES)
+        return (self.user if row is not None and row.retry is Retry.USER else self.later).wait(tries)

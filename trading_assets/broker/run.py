@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -21,14 +22,14 @@ from typing import TypeVar
 
 from trading_assets.broker.claims import LOW_WATER, Claimer, Job
 from trading_assets.broker.client import TwsClient
-from trading_assets.broker.codes import remedy_of
+from trading_assets.broker.codes import remedy_of, tries_of
 from trading_assets.broker.collectors import Collector
 from trading_assets.broker.errors import BreakerOpen, BrokerError, BrokerUnavailable, PacingExhausted
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.requests import PacingClass, Request
-from trading_assets.broker.retries import Waits, is_users
+from trading_assets.broker.retries import Waits
 from trading_assets.broker.writer import Ended, Sent, Writer
 from trading_assets.reliability import CircuitBreaker, Phase
 
@@ -79,6 +80,7 @@ class Run:
         self._changed = asyncio.Event()
         self._error: BaseException | None = None
         self._losses = 0
+        self._paced: dict[PacingClass, set[int]] = defaultdict(set)
         self._breaker_seen = float("-inf")
 
     async def work(self, requests: Sequence[Request], planned_at: datetime) -> None:
@@ -194,6 +196,7 @@ class Run:
             outcome, payload = await collector.answer
             if outcome.kind.retryable or not self._breaker.clean:
                 await self._judge(outcome, client)
+            self._note_pacing(job, outcome)
             if not self._sends_again(job, outcome):
                 self._writer.put(Ended(job.request, job.request_id, outcome, payload, job.attempts, sent_at, time.time()))
                 self._held.discard(job.request_id)
@@ -210,19 +213,29 @@ class Run:
         while self._open:
             await asyncio.wait(set(self._open))
 
+    def _note_pacing(self, job: Job, outcome: Outcome) -> None:
+        """Keep which requests of a pacing class were refused for pacing since one of that class was answered."""
+        if outcome.kind is OutcomeKind.PACING:
+            self._paced[job.request.pacing].add(job.index)
+        elif outcome.kind.answers:
+            self._paced[job.request.pacing].clear()
+
     def _sends_again(self, job: Job, outcome: Outcome) -> bool:
-        """Whether a failed request has no end yet: it is queued again, or, when the run stops, left for the next run."""
-        if not outcome.kind.retryable:
-            return False
-        if self._error is not None:
+        """Whether a failed request has no end yet: it is queued again, or, when the run stops, left for the next run.
+
+        A failure of one request is its own end. Only what concerns all of them stops the run: a connection that broke each
+        time, or a limit that kept more than one request out while no other of its class was answered.
+        """
+        most = tries_of(outcome, self._max_attempts)
+        if outcome.kind.retryable and self._error is not None:
             return True
-        if job.tries < self._max_attempts:
+        if job.tries < most:
             self._loop.call_later(self._waits.after(outcome, job.tries), self._to_send, job)
             return True
-        if outcome.kind is OutcomeKind.PACING:
-            what = f"a limit of the broker stayed exhausted after {job.tries} attempts"
+        if outcome.kind is OutcomeKind.PACING and len(self._paced[job.request.pacing]) > 1:
+            what = f"a limit of the broker stayed exhausted for {len(self._paced[job.request.pacing])} requests after {job.tries} attempts"
             self._stop(PacingExhausted(f"{job.request.key}: {what} ({outcome.text}). {remedy_of(outcome)}"))
-        elif outcome.kind is OutcomeKind.DISCONNECTED and not is_users(outcome):
+        elif outcome.kind is OutcomeKind.DISCONNECTED:
             self._stop(BrokerUnavailable(f"{job.request.key}: the connection broke {job.tries} times ({outcome.text}). {remedy_of(outcome)}"))
         return False
 

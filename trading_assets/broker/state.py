@@ -19,6 +19,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
+from trading_assets.permissions import own_file, private_folder, restrict_files
+
 metadata = sa.MetaData()
 """Every table of the state database registers here."""
 
@@ -81,11 +83,18 @@ def _engine(url: str, pid: int) -> sa.Engine:
         return sa.create_engine(parsed, pool_pre_ping=True)
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError("The state database must be a file or a server: processes share it.")
-    Path(parsed.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+    _own(Path(parsed.database).absolute())
     engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _own(file: Path) -> None:
+    """The database file, there and its owner's alone; SQLite makes the two files beside it with the same permissions."""
+    private_folder(file.parent)
+    own_file(file)
+    restrict_files(file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm"))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

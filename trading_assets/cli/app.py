@@ -6,18 +6,23 @@ Exit codes: 0 well, 1 something failed, 2 wrong use.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 
 import typer
 from pydantic import ValidationError
 
-from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, validate
-from trading_assets.cli.output import Failed, errors_to
-from trading_assets.settings import traceback_wanted, wrong_value
+from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, streams, validate
+from trading_assets.cli.output import Failed, errors_to, note_to
+from trading_assets.permissions import PRIVATE_UMASK
+from trading_assets.settings import traceback_wanted, unknown_variables, wrong_value
 
 WRONG_USE = 2
 FAILED = 1
+
+INTERRUPTED = 130
+"""What Typer gives back for a command that Ctrl-C ended."""
 
 app = typer.Typer(
     name="trading-assets",
@@ -33,8 +38,16 @@ for module in (serve, collect, status, coverage, inspect, validate, alerts):
 def main() -> None:
     """Entry point of the command."""
     notices.silence()
+    os.umask(PRIVATE_UMASK)
     logging.getLogger("trading_assets").setLevel(logging.ERROR)
-    sys.exit(run(sys.argv[1:]))
+    output = streams.make_lenient()
+    for sentence in unknown_variables():
+        note_to(sentence)
+    code = run(sys.argv[1:])
+    output.flush()
+    if output.error is not None:
+        note_to(streams.sentence(output.error))
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -53,8 +66,7 @@ def run(arguments: list[str]) -> int:
             errors_to(said)
         return WRONG_USE
     except (typer.Abort, KeyboardInterrupt):
-        errors_to("Interrupted. Nothing is lost: what was answered is in the journal, run the same command again.")
-        return FAILED
+        return _interrupted()
     except OSError as error:
         if traceback_wanted():
             traceback.print_exc()
@@ -69,7 +81,14 @@ def run(arguments: list[str]) -> int:
             traceback.print_exc()
         errors_to(_unforeseen(error))
         return FAILED
+    if result == INTERRUPTED:
+        return _interrupted()
     return result if isinstance(result, int) else 0
+
+
+def _interrupted() -> int:
+    errors_to("Interrupted. Nothing is lost: what was answered is in the journal, run the same command again.")
+    return FAILED
 
 
 def _unforeseen(error: Exception) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trading_assets.cli.output import Failed, LiveProgress, as_json, console, errors_to, note_to, print_reports, table_of
+from trading_assets.permissions import private_folder
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _tell_not_kept(symbols: SomeSymbols) -> None:
     from trading_assets.universe import Universe, normalize
 
     settings = Settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.data_dir)
     kept = {entry.symbol for entry in Universe(settings.state_url).entries()}
     others = sorted({normalize(symbol) for symbol in symbols or ()} - kept)
     if others:
@@ -156,7 +157,7 @@ def _require_symbols(symbols: list[str] | None) -> None:
     if symbols:
         return
     settings = Settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.data_dir)
     if not Universe(settings.state_url).entries():
         raise Failed("The universe is empty: set up a symbol first (trading-assets setup AAPL) or name symbols.")
 

@@ -135,16 +135,15 @@ def query(
     limit: Annotated[int, typer.Option(min=1, help="Rows printed; --json prints all.")] = 40,
     as_document: Json = False,
 ) -> int:
-    """Run one DuckDB query over the lake."""
+    """Run one SELECT of DuckDB over the lake. It reads the datasets and nothing else."""
     import duckdb
 
     from trading_assets.repositories import query as run
 
     try:
-        statements = duckdb.extract_statements(sql)
-        if len(statements) != 1 or statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
-            raise typer.BadParameter("query takes one SELECT: it only reads.")
         table = run(Settings().data_dir, sql)
+    except duckdb.PermissionException as error:
+        raise typer.BadParameter(f"{_first_line(error)}. query reads the datasets of the lake, no other file and no network address.") from error
     except duckdb.Error as error:
         raise Failed(str(error).strip()) from error
     if as_document:
@@ -154,3 +153,7 @@ def query(
     if table.num_rows > limit:
         console.print(f"... {table.num_rows - limit:,} more rows (--limit, --json).")
     return 0
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].removeprefix("Permission Error: ").strip().rstrip(".")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,14 +16,11 @@ from typing import Annotated
 import typer
 
 from trading_assets.cli import notices
-from trading_assets.cli.output import Failed, console
-from trading_assets.settings import BrokerKind, Settings
+from trading_assets.cli.output import Failed, console, note_to
+from trading_assets.settings import Settings
 
 STOP_TIMEOUT = 30.0
-"""Seconds Dagster may take to stop its services before they are killed."""
-
-READY_TIMEOUT = 60.0
-"""Seconds a simulator may take to say that it serves: it imports, and reads its market."""
+"""Seconds the services may take to end before they are killed; their supervisor itself waits a little less."""
 
 
 def register(app: typer.Typer) -> None:
@@ -85,35 +83,59 @@ def _seconds(text: str) -> float:
 
 
 def up(
-    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Dagster UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address of the Dagster UI.")] = "127.0.0.1",
+    allow_remote: Annotated[bool, typer.Option(help="Serve other machines too, where --host is more than loopback: the UI has no login.")] = False,
+    allowed_host: Annotated[list[str] | None, typer.Option(help="Name under which browsers may open the UI; may be given several times.")] = None,
 ) -> int:
     """Dagster UI and daemon on this data folder; with the simulated broker and no port set, a simulator beside them."""
-    from trading_assets.resources.instance import dagster_home
+    from trading_assets.serving.guard import is_loopback
+    from trading_assets.serving.place import PlaceTaken, held, listen
 
     settings = Settings()
+    if not is_loopback(host):
+        if not allow_remote:
+            raise typer.BadParameter(
+                f"{host} is reached from other machines, and the UI has no login: whoever reaches it can start runs and see everything. "
+                "Give --allow-remote too if that is meant; an SSH tunnel to 127.0.0.1 is safer."
+            )
+        note_to(f"The UI on {host} has no login: whoever reaches port {port} of this machine can start runs and see everything.")
+    try:
+        with listen(host, port) as listening, held(settings.data_dir) as lock:
+            return _supervise(settings, listening, lock, host, allowed_host or [])
+    except PlaceTaken as taken:
+        raise Failed(str(taken)) from taken
+
+
+def _supervise(settings: Settings, listening: socket.socket, lock: int, host: str, names: list[str]) -> int:
+    """Run the services' supervisor until it ends or is told to; nothing is left behind."""
+    from trading_assets.resources.instance import dagster_home
+
     home = dagster_home(settings)
     environment = {**os.environ, **settings.environment(), "DAGSTER_HOME": str(home), "PYTHONWARNINGS": notices.for_children()}
-    simulator = None
-    if settings.broker is BrokerKind.SIMULATED and settings.ib_port is None:
-        simulator, ready = _start_simulator(settings)
-        environment["TRADING_ASSETS_IB_PORT"] = str(ready["port"])
-        console.print(f"Simulated TWS on port {ready['port']} ({ready['market']} market, now {ready['now']}).")
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "trading_assets.definitions", "--host", host, "--port", str(port)]
-    console.print(f"Dagster UI: http://{host}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.")
-    # In its own folder: a dagster.yaml in the working directory would be warned about.
-    # A session of its own: whatever Dagster starts can be ended with it. SIGINT is not ignored in it: background
-    # jobs of a shell inherit an ignored one, and Dagster would then ignore SIGTERM as well.
-    dagster = subprocess.Popen(command, env=environment, cwd=home, start_new_session=True, preexec_fn=_interruptible)
+    command = [sys.executable, "-m", "trading_assets.serving.supervisor", str(listening.fileno()), host, *names]
+    address = f"[{host}]" if ":" in host else host
+    port = listening.getsockname()[1]
+    console.print(f"Dagster UI: http://{address}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.", soft_wrap=True, markup=False)
+    # In its own folder: a dagster.yaml in the working directory would be warned about. A session of its own: whatever
+    # Dagster starts can be ended with it. The pipe is its standard input: it is at its end when this process is gone.
+    services = subprocess.Popen(
+        command,
+        env=environment,
+        cwd=home,
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+        pass_fds=(listening.fileno(), lock),
+    )
     previous = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return int(dagster.wait() != 0)
+        return int(services.wait() != 0)
     except SystemExit:
         return 0
     finally:
         for number in previous:
             signal.signal(number, signal.SIG_IGN)  # what follows must not be interrupted half way
-        _end(dagster, simulator)
+        _end(services)
         for number, handler in previous.items():
             signal.signal(number, handler)
 
@@ -122,26 +144,19 @@ def _stop(*_: object) -> None:
     raise SystemExit(0)
 
 
-def _interruptible() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _end(dagster: subprocess.Popen[bytes], simulator: subprocess.Popen[str] | None) -> None:
-    """Leave no process behind."""
-    try:
-        os.killpg(dagster.pid, signal.SIGTERM)
-    except ProcessLookupError:
-        pass
-    else:
-        deadline = time.monotonic() + STOP_TIMEOUT
-        while _group_alive(dagster.pid) and time.monotonic() < deadline:
-            dagster.poll()  # reaps it: a dead leader nobody waited for keeps its group alive
-            time.sleep(0.1)
-        if _group_alive(dagster.pid):
-            os.killpg(dagster.pid, signal.SIGKILL)
-    if simulator is not None:
-        simulator.terminate()
-        simulator.wait(READY_TIMEOUT)
+def _end(services: subprocess.Popen[bytes]) -> None:
+    """Leave no process behind: neither the supervisor nor, when it was killed, what it had started."""
+    services.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        services.wait(STOP_TIMEOUT)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(services.pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while _group_alive(services.pid) and time.monotonic() < deadline:
+        services.poll()  # reaps it: a dead leader nobody waited for keeps its group alive
+        time.sleep(0.1)
+    if _group_alive(services.pid):
+        os.killpg(services.pid, signal.SIGKILL)
 
 
 def _group_alive(group: int) -> bool:
@@ -150,19 +165,6 @@ def _group_alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _start_simulator(settings: Settings) -> tuple[subprocess.Popen[str], dict[str, str]]:
-    """A simulator of the settings' market in a process of its own, ready to be connected to."""
-    now = settings.now.isoformat() if settings.now else "live"
-    command = [sys.executable, "-m", "trading_assets.cli", "simulate", "--market", settings.market, "--now", now, "--seed", str(settings.market_seed)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise Failed(f"The simulator did not start (exit code {process.wait(READY_TIMEOUT)}): {' '.join(command[2:])}")
-    ready: dict[str, str] = json.loads(line)
-    return process, ready
 
 
 def demo(

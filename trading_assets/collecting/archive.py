@@ -18,6 +18,7 @@ from trading_assets.broker.requests import Request
 from trading_assets.collecting.progress import listener
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.contract_changes import ContractChanges
+from trading_assets.permissions import private_folder
 from trading_assets.repositories import CoverageRepository, LakeIdentity, ParquetStore
 from trading_assets.repositories.schemas import Dataset
 from trading_assets.repositories.store import UpsertCounts
@@ -69,13 +70,13 @@ class Archive:
     @cached_property
     def journal(self) -> Journal:
         """Every request ever made, and answers on their way to the lake."""
-        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(self.settings.data_dir)
         return Journal(self.settings.state_url)
 
     @cached_property
     def universe(self) -> Universe:
         """The active symbols."""
-        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(self.settings.data_dir)
         return Universe(self.settings.state_url)
 
     @cached_property

@@ -10,6 +10,8 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.steps.common import known_underlyings, settled_in
 from trading_assets.collecting.steps.contracts import contracts_plan
 from trading_assets.collecting.steps.option_bars import wanted_options
+from trading_assets.collecting.steps.option_chains import may_be_resumed
+from trading_assets.collecting.steps.partial_quotes import quotes_left
 from trading_assets.planning.bars import plan_equity_bars, plan_option_bars
 from trading_assets.planning.chains import plan_parameters
 from trading_assets.planning.estimate import Estimate, Pacing, Stage, estimate_cold, estimate_stage
@@ -59,19 +61,26 @@ def _pacing(archive: Archive) -> Pacing:
 
 
 def _chains(archive: Archive, symbols: Sequence[str], rules: SelectionRules, pacing: Pacing) -> Stage:
-    """Symbols with an earlier snapshot: parameters and quotes of as many contracts as were selected last; new expiries are not known."""
+    """Symbols with an earlier snapshot: parameters and quotes of as many contracts as were selected last; new expiries are not known.
+
+    Of a snapshot of this session that lacks values of quotes, just these quotes are asked for again.
+    """
     session = archive.calendar.current(archive.now)
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", symbols, session, session).to_pylist()
     done = {row["symbol"] for row in known if row["condition"] in (Condition.COMPLETE, Condition.NOTHING_SELECTED)}
-    open_symbols = [symbol for symbol in symbols if symbol not in done]
-    if not open_symbols:
-        return Stage(OPTION_CHAINS.name)
     view = archive.view(OPTION_CHAINS)
+    begun = sorted({row["symbol"] for row in known if may_be_resumed(row)} & set(symbols))
+    resumed = view.table(sessions=[session], symbols=begun, where="selected").cast(OPTION_CHAINS.schema)
+    begun = resumed["symbol"].unique().to_pylist()
+    again = estimate_stage(OPTION_CHAINS.name, quotes_left(archive, resumed, session), archive.calendar, pacing=pacing)
+    open_symbols = [symbol for symbol in symbols if symbol not in done and symbol not in begun]
+    if not open_symbols:
+        return again
     underlyings = known_underlyings(archive, archive.view(CONTRACTS), open_symbols)
     selected = view.as_of(open_symbols, session, columns=["symbol"], where="selected").num_rows
     stage = estimate_stage(OPTION_CHAINS.name, plan_parameters(underlyings.values(), session), archive.calendar, pacing=pacing)
     quotes = Stage(OPTION_CHAINS.name, {"quote": selected + len(underlyings)}, 2 * (selected + len(underlyings)), exact=False)
-    return stage + quotes
+    return again + stage + quotes
 
 
 def _equity(archive: Archive, entries: Sequence[UniverseEntry], sessions: Sequence[date]) -> list[Request]:

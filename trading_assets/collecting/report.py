@@ -26,6 +26,8 @@ class ProblemKind(StrEnum):
     """A request ended without an answer."""
     PENDING = "pending"
     """Cannot be known yet (the session is not closed)."""
+    PARTIAL = "partial"
+    """Came, but not all of it: a quote without greeks."""
     DEFERRED = "deferred"
     """Left to a later run: this one was to send only so many requests."""
     LOST = "expired_lost"
@@ -90,8 +92,8 @@ class CollectionReport:
 
     @property
     def complete(self) -> bool:
-        """Whether everything wanted that can be had is in the lake."""
-        return not self.problems
+        """Whether everything wanted that can be had is in the lake. Values that the broker did not give with a quote are told, and no lack."""
+        return all(problem.kind is ProblemKind.PARTIAL for problem in self.problems)
 
     def count(self, results: Iterable[Result]) -> None:
         """Add the outcomes of results, and whose questions went to the broker."""
@@ -99,8 +101,8 @@ class CollectionReport:
         self.outcomes.update(str(result.outcome.kind) for result in found)
         self.asked_by_symbol.update(result.request.instrument.symbol for result in found if not result.reused)
 
-    def fail(self, results: Iterable[Result], *, harmless: frozenset[OutcomeKind]) -> None:
-        """Report every result whose outcome is neither data nor `harmless`."""
+    def fail(self, results: Iterable[Result], *, harmless: frozenset[OutcomeKind], delayed: bool = False) -> None:
+        """Report every result whose outcome is neither data nor `harmless`. `delayed`: the settings ask for delayed market data."""
         for result in results:
             if result.outcome.kind is OutcomeKind.COMPLETE or result.outcome.kind in harmless:
                 continue
@@ -110,7 +112,7 @@ class CollectionReport:
                     ProblemKind.FAILED,
                     symbol=instrument.symbol,
                     subject=f"{type(result.request).kind} {instrument.local_symbol or instrument.last_trade or instrument.symbol}".strip(),
-                    sentence=" ".join(filter(None, (_ended(result.outcome.text), remedy_of(result.outcome)))),
+                    sentence=" ".join(filter(None, (as_sentence(result.outcome.text), remedy_of(result.outcome, delayed=delayed)))),
                     outcome=str(result.outcome.kind),
                     broker_code=result.outcome.code,
                 )
@@ -151,7 +153,7 @@ class CollectionReport:
         }
 
 
-def _ended(text: str) -> str:
+def as_sentence(text: str) -> str:
     """The broker's words, closed like a sentence."""
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."
 

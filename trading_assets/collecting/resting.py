@@ -61,10 +61,11 @@ def resting(settings: Settings, symbols: Collection[str]) -> Resting:
     """
     sql = """
         select dataset, bar_size, symbol, con_id, session, request_id from coverage
-        where condition = $pending and request_id > 0 and retry_after is null
+        where condition in ($pending, $error) and request_id > 0 and retry_after is null
           and (dataset = $equity or dataset = $option and bar_size = $size) and symbol in (select unnest($symbols::varchar[]))"""
     values = {
         "pending": str(Condition.PENDING),
+        "error": str(Condition.ERROR),
         "equity": EQUITY_BARS.name,
         "option": OPTION_BARS.name,
         "size": OPTION_BAR_SIZE,

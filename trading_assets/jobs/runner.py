@@ -80,7 +80,7 @@ def run_job(
     progress: Progress | None = None,
     steps: Sequence[str] | None = None,
 ) -> RunReport:
-    """Run `job` on the partitions of `sessions` (one, or the first and last of a range) with `config` by asset name.
+    """Run `job` on the partitions of `sessions` (one, the first and last of a range, or none of a job without) with `config` by asset name.
 
     `steps` restricts the run to some of the job's assets. The report tells failures; nothing is raised for them.
     """
@@ -90,7 +90,7 @@ def run_job(
     where: dict[str, Any] = {"tags": {PROCESS_TAG: process_mark()}}
     if len(sessions) == 1:
         where["partition_key"] = sessions[0].isoformat()
-    else:
+    elif sessions:
         where["tags"] |= {
             "dagster/asset_partition_range_start": min(sessions).isoformat(),
             "dagster/asset_partition_range_end": max(sessions).isoformat(),

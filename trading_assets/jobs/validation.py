@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from trading_assets.permissions import private_folder
 from trading_assets.repositories import query
 from trading_assets.repositories.schemas import Condition
 from trading_assets.settings import Settings
@@ -105,7 +106,7 @@ class DataValidation:
 def get_all_active_symbols(base_path: Path | str | None = None, *, settings: Settings | None = None) -> list[str]:
     """The symbols the archive is kept for, by name."""
     chosen = DataValidation(base_path, settings=settings).settings
-    chosen.data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(chosen.data_dir)
     return [entry.symbol for entry in Universe(chosen.state_url).entries()]
 
 

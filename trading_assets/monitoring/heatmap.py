@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+
+from trading_assets.monitoring.pictures import png_of
 
 COLOURS = {
     "complete": "#2f7d4f",
@@ -70,6 +70,4 @@ def coverage_png(table: pa.Table) -> bytes:
     if handles:
         figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=8)
     figure.tight_layout(rect=(0, 0.06, 1, 1))
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return png_of(figure)

@@ -10,10 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from PIL import Image
 
 from trading_assets.repositories.schemas import PLATFORM
 
 _INK = "#1f3a5f"
+
+COLOURS = 32
+"""Colours of a picture: its lines, and shades enough for smooth letters."""
 
 
 def closes_png(bars: pa.Table, symbols: int) -> bytes:
@@ -94,6 +98,12 @@ def _png(figure: Figure, axes: object, label: str, extra: list[object] | None = 
         each.grid(alpha=0.25, linewidth=0.5)  # type: ignore[attr-defined]
     figure.autofmt_xdate() if extra else None
     figure.tight_layout()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return png_of(figure)
+
+
+def png_of(figure: Figure) -> bytes:
+    """The figure as a PNG of few colours: a quarter of the bytes, which Dagster keeps three times with each materialization."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()

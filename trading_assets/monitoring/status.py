@@ -23,6 +23,7 @@ from trading_assets.broker.state import connect_state
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring.gaps import Gap, due_session, find_gaps, new_symbols, stale_chains
 from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
+from trading_assets.permissions import private_folder
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.repositories.catalog import UnreadableFile, query
 from trading_assets.repositories.conditions import Scope, count_conditions
@@ -81,7 +82,7 @@ def platform_status(settings: Settings, *, probe: bool = True) -> Status:
     `probe`: whether to see if the broker's port accepts connections, where one is configured and a symbol is active.
     """
     now, sessions = settings.clock(), calendar()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.data_dir)
     engine = connect_state(settings.state_url)
     symbols = [entry.symbol for entry in Universe(settings.state_url).entries()]
     found = Status(
@@ -254,7 +255,7 @@ def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str
         if (row["condition"] == "no_contract" and dataset != CONTRACTS.name) or row["condition"] == "nothing_selected":
             continue  # nothing is listed or selected, nothing is missing
         if row["condition"] in _REFUSED:
-            wrong.append(f"{symbol}: {dataset} is refused: {row['reason']}")
+            wrong.append(f"{symbol}: {dataset} {'failed' if row['condition'] == 'error' else 'is refused'}: {row['reason']}")
         elif not row["rows"]:
             wrong.append(f"{symbol} has no {dataset}: trading-assets {'setup' if symbol in new else 'update'} {symbol}")
         elif row["behind"] and dataset != OPTION_BARS.name:

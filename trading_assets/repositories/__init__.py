@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trading_assets.repositories.identity import IdentityMismatch, LakeIdentity, LayoutMismatch
     from trading_assets.repositories.option_bars import OptionBarRepository
     from trading_assets.repositories.option_chains import ChainSnapshot, OptionChainSnapshotRepository, choose_snapshot
+    from trading_assets.repositories.select_only import NotOneSelect
     from trading_assets.repositories.store import ParquetStore, UpsertCounts
     from trading_assets.repositories.validation import InvalidFrame, to_arrow
 
@@ -28,6 +29,7 @@ _MODULES = {
     "LakeBusy": "files",
     "LakeIdentity": "identity",
     "LayoutMismatch": "identity",
+    "NotOneSelect": "select_only",
     "OptionBarRepository": "option_bars",
     "OptionChainSnapshotRepository": "option_chains",
     "ParquetStore": "store",
@@ -51,6 +53,7 @@ __all__ = [
     "LakeBusy",
     "LakeIdentity",
     "LayoutMismatch",
+    "NotOneSelect",
     "OptionBarRepository",
     "OptionChainSnapshotRepository",
     "ParquetStore",

@@ -2,6 +2,9 @@
 
 A view lists its files anew at each query, so it sees what was written since, and it has the dataset's columns and types
 also while there is no file. Times are `TIMESTAMP WITH TIME ZONE` shown in UTC, `session` is a `DATE`.
+
+A connection reaches the folders of the datasets and nothing else: no other file (the state database lies beside them), no
+network, no extension, and its settings cannot be changed. `connect(..., unrestricted=True)` lifts that.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import pyarrow as pa
 from trading_assets.repositories.files import CATALOG_FILE, dataset_files, locked, replacing
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS, Dataset
+from trading_assets.repositories.select_only import check_select
 
 READ_ATTEMPTS = 5
 """DuckDB opens a file anew after reading its footer, so a query can meet a file that was replaced in between. That
@@ -41,34 +45,39 @@ class UnreadableFile(ValueError):
         )
 
 
-_connections: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
+_connections: dict[tuple[int, Path, bool], duckdb.DuckDBPyConnection] = {}
 _guard = threading.Lock()
 
 
-def connect(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
+def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection with a view for each dataset and `revisions_<dataset>` for each of their revisions.
 
     The datasets are `contracts`, `option_chains`, `equity_bars`, `option_bars`, `coverage` and `quality_metrics`.
 
     The process keeps one database a data folder (opening costs about 26 ms); what is returned is a cursor of it, cheap, with
     its own transaction, to be used by one thread and closed at will. The folder need not exist yet.
+
+    It reads the files in the folders of the datasets, and temporary tables and registered frames (`register`) may be joined to
+    them. Every other file, the network, extensions and DuckDB's settings are closed to it: `duckdb.PermissionException` or
+    `duckdb.InvalidInputException`. With `unrestricted=True` it is a plain DuckDB connection with the same views.
     """
-    key = (os.getpid(), Path(data_dir).expanduser().absolute())
+    key = (os.getpid(), Path(data_dir).expanduser().absolute(), unrestricted)
     with _guard:
         if key not in _connections:
-            _connections[key] = _open(key[1])
+            _connections[key] = _open(key[1], unrestricted=unrestricted)
         return _connections[key].cursor()
 
 
 def cursor(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
-    """The same as `connect`: each call gives a cursor of the process's one connection to that folder."""
+    """The same as `connect(data_dir)`: each call gives a cursor of the process's one connection to that folder."""
     return connect(data_dir)
 
 
 def query(data_dir: Path | str, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
-    """The result of one query as an Arrow table; asked again when a file was replaced while it was read.
+    """The result of one SELECT (or EXPLAIN of one) as an Arrow table; asked again when a file was replaced while it was read.
 
-    Raises `duckdb.Error` for everything that is wrong with the query itself, `UnreadableFile` for a damaged file.
+    Raises `NotOneSelect` for any other statement, `duckdb.Error` for everything that is wrong with the query itself
+    (`duckdb.PermissionException` for what is outside the lake's datasets), `UnreadableFile` for a damaged file.
     """
     return steadily(data_dir, lambda connection: _result(connection, sql, parameters))
 
@@ -99,9 +108,8 @@ def _raise_if_unreadable(error: duckdb.Error) -> None:
 
 
 def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.Table:
-    relation = connection.sql(sql, params=parameters)
-    # A statement without a result (`SET ...`) gives no relation.
-    return pa.table({}) if relation is None else relation.to_arrow_table()
+    check_select(connection, sql, parameters)
+    return connection.sql(sql, params=parameters).to_arrow_table()
 
 
 def write_catalog(data_dir: Path | str) -> Path:
@@ -146,7 +154,7 @@ def duckdb_type(arrow: pa.DataType) -> str:
     return _TYPES[arrow]
 
 
-def _open(data_dir: Path) -> duckdb.DuckDBPyConnection:
+def _open(data_dir: Path, *, unrestricted: bool) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     try:
@@ -154,7 +162,26 @@ def _open(data_dir: Path) -> duckdb.DuckDBPyConnection:
     except duckdb.Error as error:
         _raise_if_unreadable(error)
         raise
+    if not unrestricted:
+        _restrict(connection, data_dir)
     return connection
+
+
+def _restrict(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+    """Close everything but the folders of the datasets to the connection, for good."""
+    folders = [data_dir / dataset.name for each in DATASETS.values() for dataset in (each, revisions_of(each))]
+    # DuckDB compares the text of a path or pattern: the views name a folder as a pattern.
+    allowed = {f"{text}/" for folder in folders for text in (str(folder), _escaped(str(folder)))}
+    for name, value in {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "allow_community_extensions": "false",
+        "allow_persistent_secrets": "false",
+        "allowed_directories": f"[{', '.join(map(_quoted, sorted(allowed)))}]",
+        "enable_external_access": "false",
+        "lock_configuration": "true",  # the last one: nothing can be changed after it
+    }.items():
+        connection.execute(f"SET GLOBAL {name} = {value}")
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:

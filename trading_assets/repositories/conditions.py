@@ -21,7 +21,8 @@ recorded snapshot (the day it was set up), to the last closed session; of a snap
 | `contracts` | a past one soon after a complete one | `complete`, carried: details are believed for `verify_days` |
 | `contracts` | any other past one | `pending`: nothing is lost, the next update answers for it (it asks once, for all such sessions) |
 
-A snapshot that was recorded as `pending` counts as not recorded once its session is past: it can no longer be taken.
+A snapshot that was recorded as `pending`, or as an `error` that may be asked again at any time (an answer that could not be read), counts
+as not recorded once its session is past: it can no longer be taken.
 
 A `complete` whose bars are gone from the lake is `pending`: they are asked for again. A snapshot that was recorded as `complete`
 or `partial`, and of which the lake holds no row, counts as not recorded and says so. Contract details carried over a session nobody

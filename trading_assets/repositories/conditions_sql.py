@@ -134,7 +134,8 @@ snapshot_wanted as (
 snapshot_joined as (
     select w.dataset, w.symbol, w.session, r.reason, r.broker_code, r.retry_after, r.condition as recorded,
            coalesce(r.condition in ('complete', 'partial') and p.session is null, false) as gone,
-           case when r.condition = 'pending' and w.session < (select current_session from given) then null
+           case when (r.condition = 'pending' or r.condition = 'error' and r.retry_after is null)
+                     and w.session < (select current_session from given) then null
                 when r.condition in ('complete', 'partial') and p.session is null then null else r.condition end as condition
     from snapshot_wanted w
     left join snapshot_rows r on r.dataset = w.dataset and r.symbol = w.symbol and r.session = w.session

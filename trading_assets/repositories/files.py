@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from trading_assets import __version__
+from trading_assets.permissions import PRIVATE_FILE, file_like_folder, folder_like_parent, own_folder, private_folder
 from trading_assets.repositories.schemas import SCHEMA_VERSION, Dataset
 
 if TYPE_CHECKING:
@@ -82,9 +83,9 @@ def locked(data_dir: Path, name: str, seconds: float = LOCK_SECONDS) -> Iterator
 
     Raises `LakeBusy` when the lock was not free within `seconds`.
     """
-    path = data_dir / LOCKS / f"{name}.lock"
+    path = own_folder(private_folder(data_dir) / LOCKS) / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = FileLock(path, mode=PRIVATE_FILE)
     try:
         lock.acquire(timeout=seconds, poll_interval=0.02)
     except Timeout:
@@ -104,10 +105,11 @@ def replacing(path: Path) -> Iterator[Path]:
     The caller writes and closes the temporary file. It is synced, moved over `path` in one step, and the folder is
     synced: after a power failure the file is the old or the new one. On an error it is removed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder_like_parent(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         yield temporary
+        file_like_folder(temporary)
         _sync(temporary)
         os.replace(temporary, path)
     finally:

@@ -1,53 +1,52 @@
 """The archive as a Dagster resource: it configures and hands out the plain domain object, nothing more."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import PrivateAttr
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.resources.abandoned import PROCESS_TAG, process_mark
-from trading_assets.settings import SECRETS, Settings
+from trading_assets.settings import Settings
 
 
 class ArchiveResource(dg.ConfigurableResource):
     """The archive of the settings in force when a run begins; one broker connection a run at most, made when needed.
 
-    Nothing is read, opened or connected before the first step asks for `open()`.
+    It has no config: a run started in the UI cannot work on another data folder, broker or database than the platform's, nor
+    send messages elsewhere. Nothing is read, opened or connected before the first step asks for `open()`.
     """
 
-    overrides: dict[str, Any] = Field(
-        default_factory=dict, description="Settings by name that win over the environment (see `trading_assets.settings`)."
-    )
     _archive: Archive | None = PrivateAttr(default=None)
-    _secrets: ClassVar[Mapping[str, Any]] = {}
+    _overrides: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
-    def holding(cls, secrets: Mapping[str, Any]) -> type["ArchiveResource"]:
-        """A class of this resource whose settings have these values, too.
+    def holding(cls, overrides: Mapping[str, Any]) -> type["ArchiveResource"]:
+        """A class of this resource with settings by name that win over the environment (see `trading_assets.settings`).
 
-        What a resource is configured with is kept in the snapshot of every job and shown in the UI; what its class holds is neither.
+        What a resource is configured with is kept in the snapshot of every job, shown in the UI, and replaced by run config;
+        what its class holds is not.
         """
-        return type(cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, "_secrets": dict(secrets)})
+        return type(cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, "_overrides": dict(overrides)})
 
     def settings(self) -> Settings:
-        """The settings in force now. Raises `ValueError` for a setting that carries passwords among the overrides."""
-        shown = sorted(SECRETS & self.overrides.keys())
-        if shown:
-            raise ValueError(
-                f"{shown[0]} carries passwords, and Dagster keeps and shows what a run is configured with: "
-                f"set TRADING_ASSETS_{shown[0].upper()} or the settings file instead."
-            )
-        return Settings(**self.overrides, **self._secrets)
+        """The settings in force now."""
+        return Settings(**self._overrides)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Dagster calls this when a run begins: the run says which process works on it, so that another one can tell when it died.
 
-        A repeated run carries the mark of the process that failed until then.
+        A repeated run carries the mark of the process that failed until then. Raises `dg.Failure` for a run config that refers to
+        the environment: a value that is wrong is shown with the error, and may be a password of another program.
         """
         run, mark = context.run, process_mark()
-        if run is not None and context.instance is not None and run.tags.get(PROCESS_TAG) != mark:
+        if run is None:
+            return
+        named = next(_environment_references(run.run_config, ()), None)
+        if named is not None:
+            raise dg.Failure(f"The run config takes {named} from the environment, which is not allowed: write the value itself.", allow_retries=False)
+        if context.instance is not None and run.tags.get(PROCESS_TAG) != mark:
             context.instance.add_run_tags(run.run_id, {PROCESS_TAG: mark})
 
     def open(self) -> Archive:
@@ -61,3 +60,15 @@ class ArchiveResource(dg.ConfigurableResource):
         if self._archive is not None:
             self._archive.close()
             self._archive = None
+
+
+def _environment_references(node: Any, path: tuple[str, ...]) -> Iterator[str]:
+    """Where a run config says `{"env": NAME}`, which Dagster replaces by the value of that environment variable."""
+    if isinstance(node, Mapping):
+        if set(node) == {"env"}:
+            yield ".".join(path)
+        for name, value in node.items():
+            yield from _environment_references(value, (*path, str(name)))
+    elif isinstance(node, list | tuple):
+        for position, value in enumerate(node):
+            yield from _environment_references(value, (*path, str(position)))

@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from trading_assets.permissions import own_folder
 from trading_assets.repositories.files import leftovers, locked, replacing
 from trading_assets.settings import Settings
 
@@ -40,7 +41,7 @@ def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.Dagster
     """
     with locked(settings.data_dir, _LOCK):  # Dagster's own making of its databases is not safe among processes
         home = _home(settings)
-        home.mkdir(parents=True, exist_ok=True)
+        own_folder(home)
         _write_settings(home / "dagster.yaml", dagster_yaml(home))
         return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=None if captures else _NO_CAPTURE))
 

@@ -14,7 +14,7 @@ from trading_assets.collecting.report import Collected
 from trading_assets.repositories.store import UpsertCounts
 from trading_assets.resources.conditions import conditions_metadata
 
-ROWS_SHOWN = 20
+ROWS_SHOWN = 8
 """Rows of a table in the event log: enough to recognise the data, small enough for hundreds of partitions."""
 
 SYMBOLS_DRAWN = 6

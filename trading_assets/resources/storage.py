@@ -23,14 +23,16 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset, TimeWindowPartitionsSubset
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory, _runs_directory, _schedule_directory
 from dagster._record import replace
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, QueuePool, create_engine
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, text
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 OPEN_DATABASES = 4
 """Event logs that a process keeps open: that of all runs, and of the runs it looks at."""
@@ -48,6 +50,7 @@ class CompactEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._revision: str | None = None
         super().__init__(base_dir, inst_data)
 
     def store_event(self, event: EventLogEntry) -> None:
@@ -87,11 +90,28 @@ class CompactEventLogStorage(SqliteEventLogStorage):
         if shard not in self._engines:
             waits = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False}  # one caller at a time, by the lock
             engine = create_engine(self.conn_string_for_shard(shard), poolclass=QueuePool, pool_size=1, connect_args=waits)
-            self._initdb(engine)
+            if shard == INDEX_SHARD_NAME:
+                self._initdb(engine)
+            else:
+                self._make_run_log(engine)
             self._engines[shard] = engine
         self._engines.move_to_end(shard)
         self._close(*list(self._engines)[:-OPEN_DATABASES])
         return self._engines[shard]
+
+    def _make_run_log(self, engine: Engine) -> None:
+        """The one table that the log of a run needs; Dagster's own storage makes all eleven, 70 KB, in the log of each run."""
+        if self._revision is None:
+            with self._engine(INDEX_SHARD_NAME).connect() as of_all_runs:
+                self._revision = str(of_all_runs.execute(text("select version_num from alembic_version")).scalar_one())
+        with engine.begin() as connection:
+            connection.execute(CreateTable(SqlEventLogStorageTable, if_not_exists=True))
+            for index in sorted(SqlEventLogStorageTable.indexes, key=lambda index: str(index.name)):
+                connection.execute(CreateIndex(index, if_not_exists=True))
+            connection.execute(text("create table if not exists alembic_version (version_num varchar(32) not null primary key)"))
+            connection.execute(text("insert or ignore into alembic_version values (:revision)"), {"revision": self._revision})
+        with engine.connect() as connection:
+            connection.execute(text("pragma journal_mode=wal"))
 
     def _close(self, *shards: str) -> None:
         for shard in list(shards):

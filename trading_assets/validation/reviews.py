@@ -17,6 +17,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from trading_assets.broker.state import connect_state, metadata, read_transaction, write_transaction
+from trading_assets.permissions import private_folder
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, Condition
 from trading_assets.settings import Settings
 
@@ -67,7 +68,7 @@ class Reviews:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(settings.data_dir)
         self._engine = connect_state(settings.state_url)
 
     def held(self, verdict: Verdict | None = Verdict.PENDING) -> list[Review]:

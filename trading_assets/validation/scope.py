@@ -25,6 +25,7 @@ from functools import lru_cache
 import duckdb
 import pyarrow as pa
 
+from trading_assets.permissions import private_folder
 from trading_assets.repositories.schemas import DATASETS as LAKE
 from trading_assets.repositories.schemas import INSTANT
 from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
@@ -93,7 +94,7 @@ def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope)
 
 
 def _universe(settings: Settings) -> Universe:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.data_dir)
     return Universe(settings.state_url)
 
 

@@ -52,7 +52,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def resource(desk: Desk, now: datetime | None = None, **changes: Any) -> ArchiveResource:
     settings = {"data_dir": str(desk.folder), "ib_port": desk.simulator.port, "selection": SELECTION, **changes}
-    return ArchiveResource(overrides=settings | ({"now": now.isoformat()} if now else {}))
+    return ArchiveResource.holding(settings | ({"now": now.isoformat()} if now else {}))()
 
 
 def scheduled(schedule: dg.ScheduleDefinition, desk: Desk, instance: dg.DagsterInstance, new_york: str, **changes: Any) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from trading_assets.broker.codes import CODES
+from trading_assets.broker.codes import CODES, delayed_may_follow, tries_of
 from trading_assets.broker.errors import CodeClass, classify, is_warning, lookup, remedy_of
+from trading_assets.broker.inbox import unescaped
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 
 HISTORY = "Historical Market Data Service error message:"
@@ -14,7 +15,7 @@ TEXTS = [
     (162, HISTORY + "Historical data request pacing violation", OutcomeKind.PACING),
     (162, HISTORY + "HMDS query returned no data: SYM@SMART Trades", OutcomeKind.EMPTY),
     (162, HISTORY + "API historical data query cancelled: 17", OutcomeKind.CANCELLED),
-    (162, HISTORY + "Trading TWS session is connected from a different IP address", OutcomeKind.DISCONNECTED),
+    (162, HISTORY + "Trading TWS session is connected from a different IP address", OutcomeKind.UNAVAILABLE),
     (162, HISTORY + "No market data permissions for ISLAND STK.", OutcomeKind.NOT_PERMITTED),
     (162, HISTORY + "No data of type EODChart is available for the exchange 'BEST' and the security type 'Option'", OutcomeKind.REJECTED),
     (162, HISTORY + "No head time stamp", OutcomeKind.EMPTY),
@@ -22,17 +23,26 @@ TEXTS = [
     (162, HISTORY + "Invalid time length", OutcomeKind.REJECTED),
     (162, HISTORY + "No historical market data for SYM/STK@SMART Last 60", OutcomeKind.EMPTY),
     (162, HISTORY + "Request Timed Out", OutcomeKind.TIMEOUT),
-    (162, HISTORY + "Something nobody has seen", OutcomeKind.DISCONNECTED),
+    (162, HISTORY + "Something nobody has seen", OutcomeKind.REJECTED),
     (166, "HMDS Expired Contract Violation", OutcomeKind.EXPIRED),
     (200, "No security definition has been found for the request", OutcomeKind.NO_CONTRACT),
     (200, "The contract description specified for SYM is ambiguous", OutcomeKind.NO_CONTRACT),
     (321, "Error validating request.-'bM' : cause - Historical data requested duration is invalid.", OutcomeKind.REJECTED),
     (322, "Error processing request.-'bX' : cause - Only 50 simultaneous API historical data requests allowed", OutcomeKind.PACING),
-    (322, "Error processing request.-'bX' : cause - Duplicate ticker id", OutcomeKind.REJECTED),
+    (322, "Error processing request.-'bX' : cause - Duplicate ticker id", OutcomeKind.UNAVAILABLE),
+    (322, "Error processing request.-'bX' : cause - Duplicate ticker ID for API historical data query", OutcomeKind.UNAVAILABLE),
+    (322, "Error al procesar la solicitud", OutcomeKind.REJECTED),
+    (102, "Duplicate ticker ID", OutcomeKind.UNAVAILABLE),
+    (386, "Duplicate ticker ID for API historical data query", OutcomeKind.UNAVAILABLE),
+    (366, "No historical data query found for ticker id:7", OutcomeKind.UNAVAILABLE),
+    (300, "Can't find EId with tickerId:7", OutcomeKind.UNAVAILABLE),
     (354, "Requested market data is not subscribed. Delayed market data is not available.", OutcomeKind.NOT_PERMITTED),
     (420, "Invalid Real-time Query:Historical data request pacing violation", OutcomeKind.PACING),
     (420, "Invalid Real-time Query:No market data permissions for NYSE STK", OutcomeKind.NOT_PERMITTED),
-    (10197, "No market data during competing live session", OutcomeKind.DISCONNECTED),
+    (420, "Invalid Real-time Query:Trading TWS session is connected from a different IP address", OutcomeKind.UNAVAILABLE),
+    (420, "Ungültige Echtzeitabfrage", OutcomeKind.REJECTED),
+    (10197, "No market data during competing live session", OutcomeKind.UNAVAILABLE),
+    (504, "Not connected", OutcomeKind.DISCONNECTED),
     (4711, "A code of tomorrow", OutcomeKind.REJECTED),
 ]
 
@@ -56,18 +66,90 @@ def test_every_kind_has_a_remedy_but_success() -> None:
 
 def test_a_missing_contract_is_not_believed_in_the_reset_window() -> None:
     text = "No security definition has been found for the request"
-    assert classify(200, text, in_reset_window=True).kind.retryable
+    assert classify(200, text, in_reset_window=True).kind is OutcomeKind.UNAVAILABLE
     assert classify(200, "The contract description specified for SYM is ambiguous", in_reset_window=True).kind is OutcomeKind.NO_CONTRACT
 
 
-@pytest.mark.parametrize("code", [165, 300, 366, 2104, 2106, 2107, 2108, 2119, 2158, 2174, 2186, 10090, 10091, 10167])
+@pytest.mark.parametrize("code", [165, 310, 365, 2104, 2106, 2107, 2108, 2119, 2158, 2174, 2186, 10090, 10091, 10167])
 def test_warnings_leave_a_request_running(code: int) -> None:
     assert is_warning(code)
 
 
-@pytest.mark.parametrize("code", [162, 200, 321, 354, 1100, 2110, 10089, 10197, 4711])
+@pytest.mark.parametrize("code", [162, 200, 300, 321, 354, 366, 1100, 2110, 10089, 10197, 4711])
 def test_everything_else_does_not(code: int) -> None:
     assert not is_warning(code)
+
+
+def test_only_codes_of_the_connection_say_that_it_broke() -> None:
+    """What is said to one request, in whatever words, is about that request."""
+    said = [row for row in CODES if row.kind is OutcomeKind.DISCONNECTED]
+    assert {row.cls for row in said} == {CodeClass.CONNECTION}
+    unknown = {row.code for row in CODES if row.cls is CodeClass.REQUEST} | {4711}
+    words = "Palabras que nadie ha visto"
+    assert not [code for code in unknown if classify(code, words).kind in (OutcomeKind.DISCONNECTED, OutcomeKind.EMPTY, OutcomeKind.COMPLETE)]
+
+
+@pytest.mark.parametrize("code", [162, 322, 420, 4711])
+def test_a_text_nobody_knows_names_the_setting_for_english(code: int) -> None:
+    text = "La consulta HMDS no devolvió datos: AAPL@SMART Trades"
+    assert 'tick "Show API messages in English" in TWS (Configuration, API, Settings)' in remedy_of(classify(code, text))
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        ("La consulta HMDS no devolvi\\u00f3 datos", "La consulta HMDS no devolvió datos"),
+        ("Ung\\xfcltig", "Ungültig"),
+        ("\\ud83d\\ude00", "\U0001f600"),
+        ("\\ud83d", "\ufffd"),
+        ("C:\\Jts\\users: Error processing request.-'bX'", "C:\\Jts\\users: Error processing request.-'bX'"),
+    ],
+)
+def test_letters_that_are_not_ascii_are_readable(sent: str, text: str) -> None:
+    assert unescaped(sent) == text
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "tries"),
+    [
+        (162, HISTORY + "Request Timed Out", 4),
+        (322, "Error processing request.-'bX' : cause - Duplicate ticker id", 4),
+        (162, "Algo nuevo", 2),
+        (420, "Algo nuevo", 2),
+        (162, HISTORY + "Invalid time length", 1),
+        (200, "No security definition has been found for the request", 1),
+        (4711, "A code of tomorrow", 1),
+    ],
+)
+def test_how_often_a_run_sends_a_request(code: int, text: str, tries: int) -> None:
+    assert tries_of(classify(code, text), 4) == tries
+
+
+def test_the_remedy_never_names_what_is_set() -> None:
+    for row in CODES:
+        remedy = remedy_of(Outcome(row.kind, row.code, row.phrase), delayed=True)
+        assert "MARKET_DATA=delayed" not in remedy
+    assert "MARKET_DATA=delayed" not in remedy_of(Outcome(OutcomeKind.NOT_PERMITTED), delayed=True)
+    live = "Requested market data is not subscribed. Delayed market data is available."
+    assert "MARKET_DATA=delayed" in remedy_of(Outcome(OutcomeKind.NOT_PERMITTED, 354, live))
+    history = HISTORY + "No market data permissions for ISLAND STK."
+    assert "MARKET_DATA=delayed" not in remedy_of(classify(162, history)), "it is of no use for history"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "follows"),
+    [
+        (10089, "Requested market data requires additional subscription for API. Delayed market data is available.", True),
+        (354, "Requested market data is not subscribed. Delayed market data is available.AAPL NASDAQ.NMS/TOP/ALL", True),
+        (354, "Los datos de mercado solicitados no están suscritos.", True),
+        (354, "Requested market data is not subscribed. Delayed market data is not available.", False),
+        (10168, "Requested market data is not subscribed. Delayed market data is not enabled.", True),
+        (10186, "Requested market data is not subscribed. Delayed market data is not available.", False),
+        (10197, "No market data during competing live session", False),
+    ],
+)
+def test_delayed_ticks_may_follow_a_refusal(code: int, text: str, follows: bool) -> None:
+    assert delayed_may_follow(code, text) is follows
 
 
 def test_rows_with_a_phrase_come_before_the_general_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from trading_assets.broker.broker import Broker
 from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.errors import BrokerUnavailable, PacingExhausted
 from trading_assets.broker.outcomes import OutcomeKind
-from trading_assets.settings import Settings
+from trading_assets.broker.requests import ContractDetailsRequest, Instrument, Request
+from trading_assets.settings import BrokerKind, Settings
 from trading_assets.simulator import Faults, Simulator
-from trading_assets_tests.broker.conftest import LISTING, ONE_OF_EACH, STOCK_BARS, STOCK_QUOTE, option_bars, wall_clock
+from trading_assets_tests.broker.conftest import LISTING, LIVE_OPTIONS, ONE_OF_EACH, SESSION, STOCK_BARS, STOCK_QUOTE, option_bars, wall_clock
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -139,8 +141,76 @@ def test_no_broker_at_all(simulate: Simulate, settings_for: SettingsFor, broker_
     assert broker.sent == 0
 
 
-def test_pacing_exhausted_ends_the_run_as_retryable(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_pacing_that_keeps_several_requests_out_ends_the_run_as_retryable(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate(faults=Faults([{"on": "historical_data", "do": "pacing", "times": 0}]))
     with pytest.raises(PacingExhausted) as caught:
-        broker_for(settings_for(simulator, max_attempts=2)).run([STOCK_BARS], planned_at=wall_clock())
+        broker_for(settings_for(simulator, max_attempts=2)).run([STOCK_BARS, option_bars(6)], planned_at=wall_clock())
     assert caught.value.retryable
+
+
+ONE_REQUESTS: dict[str, tuple[dict[str, Any], OutcomeKind]] = {
+    "162 in Spanish": (
+        {"do": "error", "code": 162, "text": "Mensaje de error:La consulta HMDS no devolvió datos: AAA@SMART Trades"},
+        OutcomeKind.REJECTED,
+    ),
+    "162 pacing": ({"do": "pacing"}, OutcomeKind.PACING),
+    "162 different IP": ({"do": "different_ip"}, OutcomeKind.UNAVAILABLE),
+    "162 timed out": ({"do": "timed_out"}, OutcomeKind.TIMEOUT),
+    "166 of what is alive": ({"do": "error", "code": 166, "text": "HMDS Expired Contract Violation"}, OutcomeKind.REJECTED),
+    "300": ({"do": "error", "code": 300, "text": "Can't find EId with tickerId:7"}, OutcomeKind.UNAVAILABLE),
+    "322 in German": ({"do": "error", "code": 322, "text": "Fehler bei der Verarbeitung der Anfrage"}, OutcomeKind.REJECTED),
+    "322 too many": ({"do": "too_many_open"}, OutcomeKind.PACING),
+    "322 duplicate": ({"do": "error", "code": 322, "text": "Error processing request.-'bX' : cause - Duplicate ticker id"}, OutcomeKind.UNAVAILABLE),
+    "366": ({"do": "error", "code": 366, "text": "No historical data query found for ticker id:7"}, OutcomeKind.UNAVAILABLE),
+    "420 in French": ({"do": "error", "code": 420, "text": "Requête en temps réel non valide"}, OutcomeKind.REJECTED),
+    "10197": ({"do": "competing_session"}, OutcomeKind.UNAVAILABLE),
+    "an unknown code": ({"do": "error", "code": 7777, "text": "Something new"}, OutcomeKind.REJECTED),
+}
+"""What the broker says every time to one request, and what that comes to."""
+
+
+@pytest.mark.parametrize(("what", "kind"), ONE_REQUESTS.values(), ids=ONE_REQUESTS.keys())
+def test_the_lasting_error_of_one_request_ends_it_alone(
+    what: dict[str, Any], kind: OutcomeKind, simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
+    simulator = simulate(faults=Faults([{"on": "historical_data", "contract": "AAA STK", "times": 0, **what}]))
+    requests = [STOCK_BARS, *(option_bars(i) for i in LIVE_OPTIONS)]
+
+    first, *others = broker_for(settings_for(simulator)).run(requests, planned_at=wall_clock())
+
+    assert (first.outcome.kind, first.payload) == (kind, None)
+    assert remedy_of(first.outcome).endswith(".")
+    assert {result.outcome.kind for result in others} == {OutcomeKind.COMPLETE}
+    assert simulator.counters.connections["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (102, "Duplicate ticker ID"),
+        (322, "Error processing request.-'bX' : cause - Duplicate ticker ID for API historical data query"),
+        (386, "Duplicate ticker ID for API historical data query"),
+    ],
+)
+@pytest.mark.parametrize("request_", [STOCK_BARS, STOCK_QUOTE, LISTING], ids=["bars", "quote", "listing"])
+def test_a_duplicate_id_is_sent_again_with_another(
+    code: int, text: str, request_: Request, simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
+    simulator = simulate(faults=Faults([{"on": "any", "do": "error", "code": code, "text": text, "times": 2}]))
+    broker = broker_for(settings_for(simulator))
+    [result] = broker.run([request_], planned_at=wall_clock())
+    assert result.outcome.kind is OutcomeKind.COMPLETE
+    assert broker.sent == 3
+    ids = [entry.req_id for entry in simulator.counters.log if entry.req_id >= 0]
+    assert len(set(ids)) >= 3, "each with an id of its own"
+
+
+def test_a_200_in_the_reset_window_ends_its_request_alone(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+    in_window = datetime(2024, 6, 4, 4, 30, tzinfo=UTC)
+    settings = settings_for(simulate(), broker=BrokerKind.TWS)
+    unknown = ContractDetailsRequest(Instrument("NOSUCH"), SESSION)
+    first, second = broker_for(settings, clock=lambda: in_window).run([unknown, LISTING], planned_at=wall_clock())
+    assert (first.outcome.kind, first.outcome.code) == (OutcomeKind.UNAVAILABLE, 200)
+    assert second.outcome.kind is OutcomeKind.COMPLETE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -51,6 +53,46 @@ def test_a_chain_of_the_past_is_refused_with_a_sentence(page: Page, platform: Pl
     assert [run["status"] for run in runs] == ["FAILURE"]  # and it was not started again: it would fail the same way
     page.goto(f"{platform.url}/runs/{runs[0]['runId']}")
     page.get_by_text(f"it can be collected for the current session {current} only, not for {past}").first.wait_for()
+
+
+FOREIGN = """<!doctype html><title>foreign</title><script>
+const ui = "UI", mutation = encodeURIComponent("mutation { reloadWorkspace { __typename } }");
+new Image().src = ui + "/graphql?query=" + mutation;
+fetch(ui + "/graphql?query=" + encodeURIComponent("{ version }"), {mode: "no-cors"});
+fetch(ui + "/graphql?query=" + mutation, {method: "POST", mode: "no-cors", body: "x"});
+fetch(ui + "/graphql", {method: "POST", mode: "no-cors", body: JSON.stringify({query: "{ version }"})});
+const line = new WebSocket(ui.replace("http", "ws") + "/graphql", "graphql-ws");
+line.onopen = () => { document.title = "subscribed"; };
+line.onerror = () => { document.title = "refused"; };
+</script>"""
+"""A page of another program of this machine, which is another origin of the same site; a page of the web is refused by more headers."""
+
+
+def test_a_page_of_another_program_cannot_use_the_ui(page: Page, platform: Platform) -> None:
+    class Foreign(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(FOREIGN.replace("UI", platform.url).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is printed."""
+
+    answers: list[int] = []
+    page.on("response", lambda answer: answers.append(answer.status) if "/graphql" in answer.url else None)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.wait_for_function("document.title != 'foreign'")
+        assert page.title() == "refused"
+        while len(answers) < 4:
+            page.wait_for_event("response")
+        server.shutdown()
+    assert answers == [403] * 4
+    page.goto(f"{platform.url}/assets")
+    page.get_by_text("option_chains").first.wait_for()
+    assert set(answers[4:]) == {200}, "its own pages are answered"
 
 
 def test_the_graph_shows_the_order_of_the_assets(platform: Platform) -> None:

@@ -245,6 +245,27 @@ def test_a_query_that_fails_says_why(small_lake: Path, capsys: Output, sql: str,
     assert printed.out == ""
 
 
+@pytest.mark.parametrize(
+    ("sql", "sentence"),
+    [
+        (
+            "explain analyze copy (select 1) to 'x.csv'",
+            "A query is one SELECT, or EXPLAIN of one: it only reads. This is an EXPLAIN of another statement.",
+        ),
+        ("select 1; select 2", "A query is exactly one SELECT; this text has 2 statements."),
+        ("drop view equity_bars", "A query is one SELECT, or EXPLAIN of one: it only reads. This is a statement of the kind DROP."),
+        (
+            "select * from read_csv('/etc/passwd')",
+            'Invalid value: Cannot access file "/etc/passwd" - file system operations are disabled by configuration. '
+            "query reads the datasets of the lake, no other file and no network address.",
+        ),
+    ],
+)
+def test_a_query_that_does_more_than_read_the_lake_is_refused_in_one_line(small_lake: Path, capsys: Output, sql: str, sentence: str) -> None:
+    assert run(["query", sql]) == 2
+    assert capsys.readouterr().err == f"error: {sentence}\n"
+
+
 def test_a_query_over_an_empty_folder_has_columns_and_no_rows(folder: Path, capsys: Output) -> None:
     assert run(["query", "select symbol, close from equity_bars"]) == 0
     assert capsys.readouterr().out.split() == ["symbol", "close"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from trading_assets.repositories import ParquetStore, connect, cursor, query, write_catalog
+from trading_assets.repositories import NotOneSelect, ParquetStore, connect, cursor, query, write_catalog
 from trading_assets.repositories.catalog import duckdb_type
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS, EQUITY_BARS, OPTION_CHAINS, Dataset
@@ -62,7 +62,8 @@ def test_a_wrong_query_fails_as_duckdb_says_and_parameters_are_bound(tmp_path: P
     ParquetStore(tmp_path).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6), bar(JUNE_6, symbol="GOOG")]))
     assert query(tmp_path, "SELECT symbol FROM equity_bars WHERE symbol = ?", ["GOOG"]).to_pylist() == [{"symbol": "GOOG"}]
     assert query(tmp_path, "SELECT symbol FROM equity_bars WHERE symbol = $s", {"s": "GOOG"}).num_rows == 1
-    assert query(tmp_path, "SET threads = 2").num_rows == 0
+    with pytest.raises(NotOneSelect, match="kind SET"):
+        query(tmp_path, "SET threads = 2")
 
 
 @pytest.mark.parametrize("folder", ["plain", "it's [odd] 100*"])

@@ -36,7 +36,7 @@ def run(folder: Path, instance: dg.DagsterInstance) -> Run:
     """Materialize assets on the partitions of some sessions, at `NOW`, into `folder`."""
 
     def materialized(assets: Sequence[Any], sessions: Sequence[date]) -> dg.ExecuteInProcessResult:
-        archive = ArchiveResource(overrides={"data_dir": str(folder), "now": NOW.isoformat(), "ib_port": 1})
+        archive = ArchiveResource.holding({"data_dir": str(folder), "now": NOW.isoformat(), "ib_port": 1})()
         where: dict[str, Any] = {"partition_key": sessions[0].isoformat()}
         if len(sessions) > 1:
             ends = {"start": sessions[0], "end": sessions[-1]}

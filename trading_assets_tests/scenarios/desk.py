@@ -6,7 +6,10 @@ the lake, what was asked is read from the simulator's own counters.
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
@@ -26,6 +29,7 @@ from trading_assets.jobs.runner import RunReport, run_job
 from trading_assets.repositories import query
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
+from trading_assets_tests.homes import furnish
 
 CONVERSATION = frozenset({"start_api", "market_data_type", "cancel_market_data", "cancel_historical_data", "current_time", "managed_accounts", "ids"})
 """Messages that ask for no data: the handshake, the kind of data wanted, the end of a subscription."""
@@ -49,6 +53,9 @@ class Desk:
     simulator: Simulator
     options: Mapping[str, Mapping[str, Any]] | None = None
     changes: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        furnish(self.folder)
 
     @property
     def settings(self) -> Settings:
@@ -106,6 +113,25 @@ class Desk:
     def forget(self) -> None:
         """Start counting anew."""
         self.simulator.reset_counters()
+
+
+_SET_UP: dict[str, Path] = {}
+"""Lakes that were set up in this worker, by what they were made of."""
+
+
+def set_up(
+    folder: Path, simulator: Simulator, symbol: str, options: Mapping[str, Any], *, lookback_days: int = 10, changes: Mapping[str, Any] | None = None
+) -> Desk:
+    """A desk on which `symbol` was set up at the simulator's instant: collected once a worker, and copied into `folder` for each test."""
+    key = repr((simulator.market.identity, simulator.clock.now(), symbol, options, lookback_days, changes))
+    if key not in _SET_UP:
+        template = Path(tempfile.mkdtemp(prefix="set-up-"))
+        atexit.register(shutil.rmtree, template, ignore_errors=True)
+        assert Desk(template, simulator, options, dict(changes or {})).setup(symbol, lookback_days=lookback_days).success
+        _SET_UP[key] = template
+    shutil.copytree(_SET_UP[key], folder, dirs_exist_ok=True)
+    simulator.reset_counters()
+    return Desk(folder, simulator, options, dict(changes or {}))
 
 
 def settings_of(folder: Path, simulator: Simulator, **changes: Any) -> Settings:

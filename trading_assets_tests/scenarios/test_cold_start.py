@@ -47,8 +47,11 @@ class Collected:
     desk: Desk
     operation: Operation
     asked: dict[str, int]
+    partial: int
     again: Operation
-    connections_of_again: int
+    asked_again: dict[str, int]
+    third: Operation
+    connections_of_third: int
 
     @property
     def first(self) -> date:
@@ -65,8 +68,12 @@ def collected(request: pytest.FixtureRequest, open_desk: OpenDesk) -> Collected:
     operation = desk.setup(start.symbol, lookback_days=LOOKBACK)
     asked = desk.asked()
     desk.forget()
+    partial = int(desk.rows("select count(*) as n from option_chains where quote_outcome = 'partial'")["n"][0])
     again = desk.setup(start.symbol, lookback_days=LOOKBACK)
-    return Collected(start, desk, operation, asked, again, desk.connections())
+    asked_again = desk.asked()
+    desk.forget()
+    third = desk.setup(start.symbol, lookback_days=LOOKBACK)
+    return Collected(start, desk, operation, asked, partial, again, asked_again, third, desk.connections())
 
 
 def test_it_is_complete(collected: Collected) -> None:
@@ -108,7 +115,9 @@ def test_quotes_and_open_interest_are_the_recorded_ones(collected: Collected, so
     chosen = sources.selection(start.symbol, start.session, at(start.now))
     stored = collected.desk.rows("select * from option_chains where selected").set_index("local_symbol").sort_index()
     assert set(stored.index) == chosen
-    assert set(stored["quote_outcome"]) == {"complete"}
+    lacking = stored[["delta", "open_interest"]].isna().any(axis=1) | stored[["bid", "ask"]].isna().all(axis=1)
+    assert (stored["quote_outcome"] == lacking.map({True: "partial", False: "complete"})).all()
+    assert 0 < lacking.sum() == collected.partial
     expected = sources.quotes(start.symbol, start.session, at(start.now), chosen).reindex(stored.index)
     pd.testing.assert_frame_equal(stored[["bid", "ask"]], expected, check_names=False)
     interest = sources.open_interest(start.symbol, start.session, start.previous).reindex(stored.index)
@@ -159,11 +168,17 @@ def test_requests_sent_are_the_plan_and_the_minimum(collected: Collected, source
     assert sent(collected.operation) == planned(collected.operation) == sum(minimum.values())
 
 
-def test_the_same_again_asks_nothing_and_does_not_even_connect(collected: Collected) -> None:
+def test_the_same_again_asks_for_the_quotes_that_lack_a_value(collected: Collected) -> None:
     assert collected.again.success
-    assert planned(collected.again) == sent(collected.again) == 0
-    assert collected.connections_of_again == 0
-    saved = sum(report.saved for run in collected.again.runs for report in run.reports)
+    assert collected.asked_again == {"quote": collected.partial}
+    assert planned(collected.again) == sent(collected.again) == collected.partial
+
+
+def test_the_same_once_more_asks_nothing_and_does_not_even_connect(collected: Collected) -> None:
+    assert collected.third.success
+    assert planned(collected.third) == sent(collected.third) == 0
+    assert collected.connections_of_third == 0
+    saved = sum(report.saved for run in collected.third.runs for report in run.reports)
     assert saved == sum(collected.asked.values()), "what the first time cost"
 
 

@@ -41,6 +41,15 @@ def test_setup_then_plan_then_setup_again(desk: Desk, monkeypatch: pytest.Monkey
     assert desk.simulator.counters.violations == []
     assert desk.simulator.counters.internal_errors == []
 
+    partial = int(desk.rows("select count(*) as n from option_chains where quote_outcome = 'partial'")["n"][0])
+    assert partial > 0, "of these the recording lacks greeks or open interest: they are asked for once more"
+    desk.forget()
+    code, document = desk.command(monkeypatch, "plan", *ARGUMENTS)
+    assert (code, document["requests"], document["exact"]) == (0, partial, True)
+    code, document = desk.command(monkeypatch, "setup", *ARGUMENTS)
+    assert (code, document["requests"]["planned"], document["requests"]["sent"]) == (0, partial, partial)
+    assert desk.asked() == {"quote": partial}
+
     desk.forget()
     code, document = desk.command(monkeypatch, "plan", *ARGUMENTS)
     assert (code, document["requests"], document["exact"]) == (0, 0, True)

@@ -30,7 +30,7 @@ from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.simulator.market import ContractQuery, ListedContract
 from trading_assets.universe import Universe
 from trading_assets.validation import validate
-from trading_assets_tests.scenarios.desk import Desk, at
+from trading_assets_tests.scenarios.desk import Desk, at, set_up
 
 NOON = "2025-11-20T12:00-05:00"
 """Thursday: the bars of Tuesday and Wednesday are missing, and contracts expire tomorrow and a week later."""
@@ -44,8 +44,7 @@ TWO_EXPIRIES = {"option_chains": {"selection": {"max_days_to_expiry": 15, "strik
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """AAPL, set up on Monday and then left alone until Thursday noon."""
     with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40-05:00")) as simulator:
-        desk = Desk(tmp_path, simulator, TWO_EXPIRIES, {"enforce_pacing": False})
-        assert desk.setup("AAPL").success
+        desk = set_up(tmp_path, simulator, "AAPL", TWO_EXPIRIES, changes={"enforce_pacing": False})
         desk.move(NOON)
         desk.forget()
         yield desk
@@ -155,7 +154,7 @@ def test_an_old_gap_of_one_dataset_asks_for_nothing_of_the_other(desk: Desk) -> 
 def test_a_symbol_whose_data_blocks_does_not_take_the_place_of_others(desk: Desk) -> None:
     assert desk.setup("MSFT").success
     desk.move(FRIDAY)
-    desk.changes["gap_request_budget"] = 2
+    desk.changes["gap_request_budget"] = 4
     contract = desk.rows("select * from contracts where symbol = 'AAPL' order by session desc limit 1")
     ParquetStore(desk.folder).upsert(CONTRACTS, contract.assign(currency="EUR"))
     validate(desk.settings)
@@ -176,6 +175,7 @@ def test_equity_bars_come_before_the_options_that_need_them(desk: Desk) -> None:
     found = decided(desk)
     assert isinstance(found, Ask)
     assert found.assets == ("equity_bars",), "although contracts expire tomorrow: without them nothing is asked for options"
+    desk.changes["gap_request_budget"] = 4
     filled(desk)
     assert find_gaps(desk.settings) == []
 

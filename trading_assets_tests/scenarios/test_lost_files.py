@@ -15,7 +15,7 @@ from trading_assets.planning.selection import SelectionRules
 from trading_assets.sessions import calendar
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
-from trading_assets_tests.scenarios.desk import SMALL, Desk, at, sent
+from trading_assets_tests.scenarios.desk import SMALL, Desk, at, sent, set_up
 
 FIRST, LAST = date(2025, 11, 7), date(2025, 11, 17)
 
@@ -24,8 +24,7 @@ FIRST, LAST = date(2025, 11, 7), date(2025, 11, 17)
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """AAPL, set up on a Monday after the close."""
     with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40-05:00")) as simulator:
-        desk = Desk(tmp_path, simulator, SMALL, {"enforce_pacing": False})
-        assert desk.setup("AAPL").success
+        desk = set_up(tmp_path, simulator, "AAPL", SMALL, changes={"enforce_pacing": False})
         desk.forget()
         yield desk
 

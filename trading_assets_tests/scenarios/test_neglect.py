@@ -11,20 +11,19 @@ import pytest
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.universe import Universe
-from trading_assets_tests.scenarios.desk import SMALL, Desk, at
+from trading_assets_tests.scenarios.desk import SMALL, Desk, at, set_up
 
 FRIDAY = "2025-11-21T16:30-05:00"
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A desk on the generated market, on a Friday after the close."""
+    """AAPL, set up on a Friday after the close."""
     with Simulator(GeneratedMarket(), now=at(FRIDAY), limits=False) as simulator:
-        yield Desk(tmp_path / "lake", simulator, SMALL)
+        yield set_up(tmp_path / "lake", simulator, "AAPL", SMALL)
 
 
 def test_before_the_open_nothing_is_taken_for_the_new_session(desk: Desk) -> None:
-    assert desk.setup("AAPL").success
     desk.move("2025-11-24T07:00-05:00")
     assert desk.update("AAPL").success
     chains = "select distinct session::varchar as session from option_chains order by 1"
@@ -37,7 +36,6 @@ def test_before_the_open_nothing_is_taken_for_the_new_session(desk: Desk) -> Non
 
 
 def test_weeks_away_are_made_good_and_what_expired_is_told(desk: Desk) -> None:
-    assert desk.setup("AAPL").success
     expiring = desk.rows("select con_id from option_chains where selected and expiry = date '2025-11-28'")["con_id"]
     assert len(expiring) > 0
     desk.move("2025-12-10T16:30-05:00")
@@ -52,7 +50,6 @@ def test_weeks_away_are_made_good_and_what_expired_is_told(desk: Desk) -> None:
 
 
 def test_deleted_bars_are_collected_again(desk: Desk) -> None:
-    assert desk.setup("AAPL").success
     bars = "select * from equity_bars order by start"
     before = desk.rows(bars)
     shutil.rmtree(desk.folder / "equity_bars")
@@ -61,7 +58,6 @@ def test_deleted_bars_are_collected_again(desk: Desk) -> None:
 
 
 def test_a_lake_that_lost_its_identity_is_not_filled_further(desk: Desk) -> None:
-    assert desk.setup("AAPL").success
     (desk.folder / "lake.json").unlink()
     desk.move("2025-11-24T16:30-05:00")
     refused = desk.update("AAPL")
@@ -70,7 +66,6 @@ def test_a_lake_that_lost_its_identity_is_not_filled_further(desk: Desk) -> None
 
 
 def test_a_removed_symbol_comes_back_with_setup(desk: Desk) -> None:
-    assert desk.setup("AAPL").success
     universe = Universe(desk.settings.state_url)
     assert universe.remove(["AAPL"]) == ["AAPL"]
     assert desk.setup("AAPL").success

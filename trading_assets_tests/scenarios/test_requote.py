@@ -16,7 +16,7 @@ from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
-from trading_assets_tests.scenarios.desk import SMALL, Desk, at
+from trading_assets_tests.scenarios.desk import SMALL, Desk, at, set_up
 
 MONDAY = date(2025, 11, 24)
 
@@ -25,8 +25,7 @@ MONDAY = date(2025, 11, 24)
 def morning(tmp_path: Path) -> Iterator[Desk]:
     """AAPL's chain, taken shortly after Monday's open; then the afternoon."""
     with Simulator(GeneratedMarket(seed=42), now=at("2025-11-24T09:40-05:00")) as simulator:
-        desk = Desk(tmp_path, simulator, SMALL)
-        assert desk.setup("AAPL", lookback_days=5).success
+        desk = set_up(tmp_path, simulator, "AAPL", SMALL, lookback_days=5)
         desk.move("2025-11-24T15:46-05:00")
         desk.forget()
         yield desk

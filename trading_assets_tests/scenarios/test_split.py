@@ -29,7 +29,8 @@ class Story:
         self.split, self.asked_on_split = self._told(lambda: desk.setup("AAPL", lookback_days=LOOKBACK))
         self.new_bars = self._bars()
         self.again, self.asked_again = self._told(lambda: desk.setup("AAPL", lookback_days=LOOKBACK))
-        self.connections_of_again = desk.connections()
+        self.third, self.asked_third = self._told(lambda: desk.setup("AAPL", lookback_days=LOOKBACK))
+        self.connections_of_third = desk.connections()
         desk.move("2014-06-10T16:30-04:00")
         self.after, self.asked_after = self._told(desk.update)
 
@@ -116,9 +117,11 @@ def test_option_bars_of_both_chains_stand_side_by_side(story: Story, sources: So
     assert not story.desk.rows("select * from revisions_option_bars").shape[0], "contracts of their own, nothing restated"
 
 
-def test_the_same_setup_at_the_same_moment_asks_nothing_and_opens_no_connection(story: Story) -> None:
-    assert story.asked_again == {}
-    assert story.connections_of_again == 0
+def test_the_same_setup_at_the_same_moment_asks_once_more_for_what_quotes_lack_and_then_nothing(story: Story) -> None:
+    partial = story.desk.rows("select count(*) as n from option_chains where session = '2014-06-09' and quote_outcome = 'partial'")["n"][0]
+    assert story.asked_again == {"quote": partial}, "open interest was not published"
+    assert story.asked_third == {}
+    assert story.connections_of_third == 0
 
 
 def test_the_next_session_costs_its_increment_only(story: Story) -> None:

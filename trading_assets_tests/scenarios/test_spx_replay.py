@@ -147,13 +147,18 @@ def test_the_coverage_command_tells_each_session_once(replay: Replay) -> None:
     told = {row["session"]: row for row in rows}
     assert sorted(told) == [str(day) for day in replay.sessions()]
     assert len(rows) == len(told)
+    without_greeks = set(replay.desk.rows("select distinct session from option_chains where selected and delta is null")["session"])
+    assert len(without_greeks - {*MISSING}) == 3, "a quote of each of these sessions has none in the recording"
+    partial = {*MISSING, *without_greeks}
     assert {day: told[str(day)]["condition"] for day in replay.sessions()} == {
-        day: "partial" if day in MISSING else "complete" for day in replay.sessions()
+        day: "partial" if day in partial else "complete" for day in replay.sessions()
     }
+    for day in without_greeks - {*MISSING}:
+        assert told[str(day)]["reason"] == "1 of 36 quotes lacks greeks."
     for day in MISSING:
         assert f"no market data of session {day}" in told[str(day)]["reason"]
     counts = Counter({row["condition"]: row["sessions"] for row in replay.commands["counts"][1]})
-    assert counts == {"complete": 24, "partial": 2}
+    assert counts == {"complete": 21, "partial": 5}
 
 
 def test_on_the_holiday_nothing_is_asked_and_the_reason_is_told(replay: Replay) -> None:

@@ -8,20 +8,37 @@ pinned while the journal runs on the machine's: every function takes `stamped`, 
 """
 
 from trading_assets.collecting.decode.bars import AGGREGATED_BAR_SIZE, aggregate_sessions, bar_rows
-from trading_assets.collecting.decode.chains import carry_listing, listing_rows, option_expiry, option_parameters, with_quotes, with_selection
+from trading_assets.collecting.decode.chains import (
+    PARTIAL,
+    carry_listing,
+    lacking_sentence,
+    lacks,
+    listing_rows,
+    option_expiry,
+    option_parameters,
+    with_quotes,
+    with_selection,
+    without_worse,
+)
 from trading_assets.collecting.decode.contracts import carry_contracts, contract_rows, spot_price
 from trading_assets.collecting.decode.coverage import bar_coverage, lost_coverage, snapshot_coverage
 from trading_assets.collecting.decode.restated import Restatement, restated
+from trading_assets.collecting.decode.retries import Refusal, Retries
 
 __all__ = [
     "AGGREGATED_BAR_SIZE",
+    "PARTIAL",
+    "Refusal",
     "Restatement",
+    "Retries",
     "aggregate_sessions",
     "bar_coverage",
     "bar_rows",
     "carry_contracts",
     "carry_listing",
     "contract_rows",
+    "lacking_sentence",
+    "lacks",
     "listing_rows",
     "lost_coverage",
     "option_expiry",
@@ -31,4 +48,5 @@ __all__ = [
     "spot_price",
     "with_quotes",
     "with_selection",
+    "without_worse",
 ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.payloads import ContractRecord, ParameterRecord
+from trading_assets.broker.quotes import GREEKS
 from trading_assets.collecting.decode.tables import answered, constant, empty, from_columns, last_of_key, replaced, stamp, text_in
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.schemas import OPTION_CHAINS
@@ -19,6 +22,9 @@ QUOTE_VALUES = (
     *("delta", "gamma", "vega", "theta", "model_price", "underlying_price", "market_data_type"),
 )
 """Columns of `option_chains` that a quote fills, named alike in the quote's payload."""
+
+PARTIAL = "partial"
+"""`quote_outcome` of a quote that came and lacks a value which it should hold."""
 
 _QUOTE_COLUMNS = ("quote_outcome", "quoted_at", *QUOTE_VALUES)
 
@@ -104,11 +110,58 @@ def with_selection(chain: pa.Table, selected: Collection[int]) -> pa.Table:
     return replaced(chain, "selected", pc.is_in(chain["con_id"], pa.array(sorted(selected), pa.int64())))
 
 
+_LACKING = ("bid and ask", "bid", "ask", "greeks", "open interest")
+"""What a quote can lack, in the order in which it is told."""
+
+
+def lacks(quote: Mapping[str, Any]) -> tuple[str, ...]:
+    """What an option's quote should hold and does not: some of "bid and ask", "bid", "ask", "greeks", "open interest".
+
+    `quote` has the columns of `QUOTE_VALUES`. One side without a price and with size 0 beside a price on the other is no lack:
+    the broker said that nobody bids (or offers).
+    """
+    missing = {side for side in ("bid", "ask") if quote.get(side) is None}
+    if len(missing) == 1 and quote.get(f"{next(iter(missing))}_size") == 0:
+        missing = set()
+    if len(missing) == 2:
+        missing = {"bid and ask"}
+    if any(quote.get(name) is None for name in GREEKS):
+        missing.add("greeks")
+    if quote.get("open_interest") is None:
+        missing.add("open interest")
+    return tuple(name for name in _LACKING if name in missing)
+
+
+def lacking_sentence(chain: pa.Table) -> str:
+    """How many of the chain's selected quotes lack what ("3 of 42 quotes lack greeks, 1 lacks bid and ask."); empty when none is partial."""
+    partial = chain.filter(pc.equal(chain["quote_outcome"], PARTIAL)).select(QUOTE_VALUES).to_pylist()
+    counts = Counter(name for quote in partial for name in lacks(quote))
+    if not counts:
+        return ""
+    total = pc.sum(chain["selected"]).as_py()
+    told = [f"{counts[name]} {'lacks' if counts[name] == 1 else 'lack'} {name}" for name in _LACKING if counts[name]]
+    first, *others = told
+    number, words = first.split(" ", 1)
+    return f"{', '.join([f'{number} of {total} quotes {words}', *others])}."
+
+
+def without_worse(chain: pa.Table, results: Iterable[Result]) -> list[Result]:
+    """The `quote` results without those that lack something that the contract's quote in `chain` holds: the earlier one says more."""
+    stored = chain.filter(pc.is_in(chain["quote_outcome"], pa.array([OutcomeKind.COMPLETE.value, PARTIAL])))
+    lacking = {quote["con_id"]: set(lacks(quote)) for quote in stored.select(("con_id", *QUOTE_VALUES)).to_pylist()}
+    return [
+        result
+        for result in results
+        if not _quoted(result) or set(lacks(result.payload)) <= lacking.get(result.request.instrument.con_id, set(_LACKING))
+    ]
+
+
 def with_quotes(chain: pa.Table, results: Iterable[Result], *, stamped: datetime | None = None) -> pa.Table:
     """The chain with the quotes of the given `quote` results merged in by contract id; other rows stay as they are.
 
     A quote that failed leaves its values null and its outcome in `quote_outcome`: a missing quote is told apart from a
-    contract nobody bids for. `quoted_at` is the moment of the quote, `collected_at` and `request_id` become the quote's.
+    contract nobody bids for. One that lacks a value (see `lacks`) is `partial`. `quoted_at` is the moment of the quote,
+    `collected_at` and `request_id` become the quote's.
     """
     latest: dict[int, Result] = {}
     for result in sorted(results, key=lambda result: result.request_id):
@@ -122,7 +175,7 @@ def with_quotes(chain: pa.Table, results: Iterable[Result], *, stamped: datetime
     hit = position.is_valid()
     quotes = list(latest.values())
     values = {
-        "quote_outcome": [str(quote.outcome.kind) for quote in quotes],
+        "quote_outcome": [PARTIAL if _quoted(quote) and lacks(quote.payload) else str(quote.outcome.kind) for quote in quotes],
         "quoted_at": [_moment(quote, stamped) for quote in quotes],
         "collected_at": [stamp(quote, stamped) for quote in quotes],
         "request_id": [quote.request_id for quote in quotes],

@@ -7,10 +7,11 @@ recorded with the instant after which to ask again. The two are never mixed.
 | --- | --- |
 | complete, empty | `no_trades`; of a stock in one of the last days `pending` (see `RECENT`) |
 | empty, of an option after its last trading day | `expired_lost` |
-| not_permitted, no_contract, rejected | `not_permitted`, `no_contract`, `error`, with `retry_after` |
+| not_permitted, no_contract, rejected | `not_permitted`, `no_contract`, `error`, with `retry_after` (see `decode.retries`) |
 | no_contract, of an option after its last trading day | `expired_lost` |
 | expired | `expired_lost` |
-| pacing, timeout, disconnected, cancelled | `pending`: the next run asks again |
+| unreadable | `error`, to be asked again at any time: the broker answered, and nobody knows what |
+| pacing, timeout, disconnected, unavailable, cancelled | `pending`: the next run asks again |
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest, Instrument
+from trading_assets.collecting.decode.retries import InstrumentKey, Retries
 from trading_assets.collecting.decode.tables import empty, from_columns, from_rows, last_of_key, stamp
 from trading_assets.planning.bars import LostOption
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.conditions_sql import carried_contract, missed_snapshot
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, INSTANT, OPTION_BARS, Condition
-from trading_assets.sessions import SessionCalendar, session_date
+from trading_assets.sessions import SessionCalendar, calendar, session_date
 
 RECENT = timedelta(days=7)
 """A stock without a bar in so recent a session is not yet believed to have none: the broker's daily data of a session can
@@ -44,6 +46,7 @@ _CONDITIONS = {
     OutcomeKind.NOT_PERMITTED: Condition.NOT_PERMITTED,
     OutcomeKind.NO_CONTRACT: Condition.NO_CONTRACT,
     OutcomeKind.REJECTED: Condition.ERROR,
+    OutcomeKind.UNREADABLE: Condition.ERROR,
     OutcomeKind.EXPIRED: Condition.EXPIRED_LOST,
 }
 
@@ -82,12 +85,12 @@ class _Findings:
 
 
 def bar_coverage(
-    results: Iterable[Result], bars: pa.Table, calendar: SessionCalendar, *, retry_days: int = 30, stamped: datetime | None = None
+    results: Iterable[Result], bars: pa.Table, calendar: SessionCalendar, *, retries: Retries | None = None, stamped: datetime | None = None
 ) -> pa.Table:
     """Rows of `coverage` for every session that the `bars` requests asked for and that was closed by then.
 
     `bars` are the rows decoded from the same results (`bar_rows`): a session with a bar is complete. `con_id` is 0 for
-    underlyings. `retry_days` after a refusal it may be asked for again.
+    underlyings. `retries` decides when what was refused may be asked for again.
     """
     found = sorted((r for r in results if isinstance(r.request, BarsRequest)), key=lambda result: result.request_id)
     requests: list[BarsRequest] = [result.request for result in found]  # type: ignore[misc]
@@ -97,6 +100,7 @@ def bar_coverage(
     present = _present(bars, dates)
     whole = _whole_sessions(found, calendar)
     findings = _Findings()
+    retries = retries or Retries(calendar)
     codes: list[np.ndarray] = []
     positions: list[np.ndarray] = []
     for result, request in zip(found, requests, strict=True):
@@ -110,7 +114,7 @@ def bar_coverage(
         if split and result.outcome.kind in _DATA:
             answers = np.full(len(asked), findings.number(_Finding(Condition.PARTIAL, _SOME_WINDOWS)))
         else:
-            answers = _answers(result, request, dates[begin:end], inside[:0] if split else inside, instant, retry_days, findings)
+            answers = _answers(result, request, dates[begin:end], inside[:0] if split else inside, instant, retries, findings)
         codes.append(answers)
         positions.append(asked)
     counts = np.array([len(asked) for asked in positions])
@@ -136,39 +140,40 @@ def snapshot_coverage(
     outcomes: Mapping[str, Outcome],
     now: datetime,
     *,
-    retry_days: int = 30,
+    retries: Retries | None = None,
     partial: Mapping[str, str] | None = None,
+    again_at: Mapping[str, datetime] | None = None,
     request_ids: Mapping[str, int] | None = None,
     unselected: Mapping[str, str] | None = None,
     codes: Mapping[str, int | None] | None = None,
 ) -> pa.Table:
     """Rows of `coverage` for a snapshot dataset: one a symbol, from the outcome that decided it.
 
-    `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are asked again. `codes` are
-    the broker codes of what they lack, where there is one. `unselected` names symbols of which nothing was selected, with the sentence.
+    `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are asked again.
+    `again_at` says of those of them that are not to be asked for at once when they may be, `codes` are the broker codes of what
+    they lack, where there is one. `unselected` names symbols of which nothing was selected, with the sentence. `retries` decides
+    when what was refused may be asked for again.
     A symbol carried forward without a request has outcome complete and no request id.
     """
     rows = []
+    retries = retries or Retries(calendar())
     for symbol in sorted(outcomes):
         outcome = outcomes[symbol]
         if outcome.kind is OutcomeKind.COMPLETE:
             lacking = (partial or {}).get(symbol)
             nothing = (unselected or {}).get(symbol)
             if lacking:
-                finding = _Finding(Condition.PARTIAL, lacking)
+                finding = _Finding(Condition.PARTIAL, lacking, (again_at or {}).get(symbol))
             else:
                 finding = _Finding(Condition.NOTHING_SELECTED, nothing) if nothing else _Finding(Condition.COMPLETE, "")
         elif outcome.kind is OutcomeKind.EMPTY:
-            finding = _Finding(Condition.NO_CONTRACT, outcome.text or _NOTHING_LISTED, now + timedelta(days=retry_days))
+            retry = retries.after(("", symbol, 0), Condition.NO_CONTRACT, outcome.code, now)
+            finding = _Finding(Condition.NO_CONTRACT, outcome.text or _NOTHING_LISTED, retry)
         else:
-            finding = _failure(outcome, now, retry_days)
-        code = (
-            outcome.code
-            if outcome.kind is not OutcomeKind.COMPLETE
-            else (codes or {}).get(symbol)
-            if finding.condition is Condition.PARTIAL
-            else None
-        )
+            finding = _failure(outcome, now, retries, ("", symbol, 0))
+        code = outcome.code if outcome.kind is not OutcomeKind.COMPLETE else None
+        if finding.condition is Condition.PARTIAL:
+            code = (codes or {}).get(symbol, code)
         rows.append(_row(dataset, "", symbol, 0, session, finding, now, code, (request_ids or {}).get(symbol, 0)))
     return from_rows(COVERAGE, rows)
 
@@ -209,7 +214,7 @@ def _answers(
     asked: list[date],
     have: np.ndarray,
     instant: datetime,
-    retry_days: int,
+    retries: Retries,
     findings: _Findings,
 ) -> np.ndarray:
     """The finding's number for each session asked for; `have` are the positions of those with a bar."""
@@ -217,7 +222,9 @@ def _answers(
     late = is_option and _past_last_trade(request.instrument, instant)
     if result.outcome.kind not in _DATA:
         expired = late and result.outcome.kind is OutcomeKind.NO_CONTRACT
-        finding = _Finding(Condition.EXPIRED_LOST, _LOST) if expired else _failure(result.outcome, instant, retry_days)
+        key = (request.bar_size, request.symbol, request.instrument.con_id if is_option else 0)
+        last_trade = request.instrument.last_trade if is_option else ""
+        finding = _Finding(Condition.EXPIRED_LOST, _LOST) if expired else _failure(result.outcome, instant, retries, key, last_trade)
         answers = np.full(len(asked), findings.number(finding))
     elif is_option:
         lost = late and result.outcome.kind is OutcomeKind.EMPTY
@@ -232,11 +239,11 @@ def _answers(
     return answers
 
 
-def _failure(outcome: Outcome, instant: datetime, retry_days: int) -> _Finding:
+def _failure(outcome: Outcome, instant: datetime, retries: Retries, key: InstrumentKey, last_trade: str = "") -> _Finding:
     condition = _CONDITIONS.get(outcome.kind, Condition.PENDING)
     if condition is Condition.EXPIRED_LOST:
         return _Finding(condition, _LOST)
-    retry = instant + timedelta(days=retry_days) if condition is not Condition.PENDING else None
+    retry = None if outcome.kind.retryable else retries.after(key, condition, outcome.code, instant, last_trade=last_trade)
     return _Finding(condition, _sentence(outcome), retry)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -18,6 +19,7 @@ class Chain:
     """One symbol's chain while it is put together.
 
     `lacking` are sentences about what it will not hold, `code` the broker's code of the first of them; `expiries` are those wanted.
+    `again_at`: when what its quotes lack may be asked for again; None: by the next run.
     """
 
     underlying: Instrument
@@ -28,6 +30,7 @@ class Chain:
     lacking: list[str] = field(default_factory=list)
     code: int | None = None
     expiries: list[str] = field(default_factory=list)
+    again_at: datetime | None = None
 
     def lacks(self, sentence: str, cause: Outcome | None = None) -> None:
         """Note what the chain will not hold, and the outcome that is the cause."""

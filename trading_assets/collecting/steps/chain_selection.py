@@ -46,7 +46,7 @@ def select_and_mark(
             if quote is not None and quote.kind is OutcomeKind.NOT_PERMITTED:  # told by the quote itself, and not to be asked for before its time
                 outcomes[symbol] = quote
                 continue
-            sentence = without_price(symbol, quote)
+            sentence = without_price(symbol, quote, delayed=archive.settings.delayed)
             if quote is None or quote.kind in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY):  # a failed quote is reported as one
                 report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", sentence))
             chain.lacks(sentence, quote)
@@ -76,14 +76,14 @@ def unselected_sentence(symbol: str, rules: SelectionRules, expiries: Sequence[s
     return f"No expiry of {symbol} lies inside {words}."
 
 
-def without_price(symbol: str, quote: Outcome | None) -> str:
+def without_price(symbol: str, quote: Outcome | None, *, delayed: bool = False) -> str:
     """Why no contract could be selected: what the broker said of the underlying's quote comes first."""
     consequence = f"the price of {symbol} is not known, so no contract could be selected for quotes."
     if quote is None or quote.kind in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY):
         return f"{consequence[0].upper()}{consequence[1:]} Run it again when the market is open."
     code = f" (code {quote.code})" if quote.code is not None else ""
     said = quote.text.rstrip(".") or str(quote.kind).replace("_", " ")
-    return f"The quote of {symbol} failed: {said}{code}; {consequence} {remedy_of(quote)}".strip()
+    return f"The quote of {symbol} failed: {said}{code}; {consequence} {remedy_of(quote, delayed=delayed)}".strip()
 
 
 def last_close(archive: Archive, symbol: str) -> float | None:

@@ -10,18 +10,29 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.broker.codes import remedy_of
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest, Instrument, Request
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.decode import bar_coverage
-from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
+from trading_assets.collecting.decode import Refusal, Retries, bar_coverage
+from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind, as_sentence
 from trading_assets.planning.instruments import underlying_instrument
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import OPTION_CHAINS, Condition, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import NEW_YORK
 
-_REFUSED = [str(condition) for condition in (Condition.NOT_PERMITTED, Condition.NO_CONTRACT, Condition.ERROR)]
+_KINDS = {
+    str(Condition.NOT_PERMITTED): OutcomeKind.NOT_PERMITTED,
+    str(Condition.NO_CONTRACT): OutcomeKind.NO_CONTRACT,
+    str(Condition.ERROR): OutcomeKind.REJECTED,
+}
+"""Conditions that are refusals, and the outcomes they come of."""
+
+_REFUSED = list(_KINDS)
+
+_REFUSING = (OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.REJECTED, OutcomeKind.EMPTY)
+"""Outcomes that may become a refusal: an empty one does of a snapshot, where it says that nothing is listed."""
 
 Ask = Callable[[Sequence[Request]], list[Result]]
 """`Archive.ask` with the report and the run already given."""
@@ -75,10 +86,39 @@ def without_echoes(results: Sequence[Result]) -> list[Result]:
     return [r for r in results if r.payload is not None or not r.reused or r.outcome.kind is not OutcomeKind.COMPLETE]
 
 
+def outcomes_of(results: Iterable[Result]) -> list[tuple[str, Outcome]]:
+    """Symbol and outcome of each result."""
+    return [(result.request.symbol, result.outcome) for result in results]
+
+
 def known_underlyings(archive: Archive, contracts: DatasetView, symbols: Sequence[str]) -> dict[str, Instrument]:
     """The resolved underlying of each symbol that has a contract row, by symbol: its newest row counts."""
     rows = contracts.as_of(symbols, archive.calendar.current(archive.now), columns=contracts.dataset.schema.names)
     return {row["symbol"]: underlying_instrument(row) for row in rows.to_pylist()}
+
+
+def retries_for(archive: Archive, dataset: Dataset, outcomes: Iterable[tuple[str, Outcome]]) -> Retries:
+    """Who decides when these symbols may be asked again after these outcomes: knows the last word on each of their instruments.
+
+    Nothing is read where no outcome refuses. Rows that no answer stands behind (`request_id` 0) and failures that pass say nothing.
+    """
+    symbols = sorted({symbol for symbol, outcome in outcomes if outcome.kind in _REFUSING})
+    refused = {}
+    if symbols:
+        sql = """with told as (from coverage where dataset = $dataset and symbol in (select unnest($symbols::varchar[]))
+                                              and request_id > 0 and condition <> 'pending'),
+                      answered as (select bar_size, symbol, con_id, max(collected_at) as at from told
+                                   where condition not in (select unnest($refused::varchar[])) group by all)
+                 select t.bar_size, t.symbol, t.con_id, t.condition, t.broker_code, t.collected_at, t.retry_after
+                 from told t left join answered a using (bar_size, symbol, con_id)
+                 where t.condition in (select unnest($refused::varchar[])) and (a.at is null or a.at <= t.collected_at)
+                 qualify row_number() over (partition by t.bar_size, t.symbol, t.con_id order by t.collected_at desc) = 1"""
+        rows = query(archive.settings.data_dir, sql, {"dataset": dataset.name, "symbols": symbols, "refused": _REFUSED}).to_pylist()
+        refused = {
+            (row["bar_size"], row["symbol"], row["con_id"]): Refusal(row["condition"], row["broker_code"], row["collected_at"], row["retry_after"])
+            for row in rows
+        }
+    return Retries(archive.calendar, archive.settings.no_data_retry_days, refused)
 
 
 def settled_in(
@@ -102,7 +142,7 @@ def settled_in(
         recovered,
         dataset.schema.empty_table() if rows is None else rows,
         archive.calendar,
-        retry_days=archive.settings.no_data_retry_days,
+        retries=retries_for(archive, dataset, outcomes_of(recovered)),
         stamped=archive.settings.now,
     )
     settled = pa.array([condition.value for condition in Condition if condition.settled])
@@ -145,9 +185,9 @@ def tell_open_sessions(archive: Archive, report: CollectionReport, sessions: Ite
 def refusals(archive: Archive, dataset: Dataset, symbols: Sequence[str], now: datetime) -> dict[str, str]:
     """Symbols whose snapshot the broker last refused and that are not to be asked for yet: symbol -> sentence."""
     return {
-        symbol: f"{row['reason']} Not asked again before {row['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
+        symbol: f"{_explained(archive, row)} Not asked again before {row['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
         for symbol, row in _last_conditions(archive, dataset, symbols).items()
-        if row["retry_after"] is not None and row["retry_after"] > now
+        if row["condition"] in _REFUSED and row["retry_after"] is not None and row["retry_after"] > now
     }
 
 
@@ -165,6 +205,12 @@ def without_selection(archive: Archive, symbols: Sequence[str]) -> dict[str, str
 def tell_without_options(report: CollectionReport, symbols: Iterable[str]) -> None:
     """Note the symbols that have no options: neither a chain nor option bars can be had of them, and that is no failure."""
     report.notes += [f"{symbol} has no listed options." for symbol in sorted(symbols)]
+
+
+def _explained(archive: Archive, row: Mapping[str, Any]) -> str:
+    """The recorded reason of a refusal as a sentence, and what to do about it."""
+    outcome = Outcome(_KINDS[row["condition"]], row["broker_code"], row["reason"])
+    return " ".join(filter(None, (as_sentence(row["reason"]), remedy_of(outcome, delayed=archive.settings.delayed))))
 
 
 def _last_conditions(archive: Archive, dataset: Dataset, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -190,7 +236,9 @@ def tell_refused_bars(
             missing[row["symbol"], row["con_id"]].append(row)
     for (symbol, con_id), rows in sorted(missing.items()):
         first = min(rows, key=lambda row: row["retry_after"])
-        sentence = f"{first['reason']} {len(rows)} session(s) are missing; not asked again before {first['retry_after']:%Y-%m-%d %H:%M} UTC."
+        sentence = (
+            f"{_explained(archive, first)} {len(rows)} session(s) are missing; not asked again before {first['retry_after']:%Y-%m-%d %H:%M} UTC."
+        )
         subject = f"bars of contract {con_id}" if con_id else "bars"
         report.problems.append(Problem(ProblemKind.FAILED, symbol, subject, sentence, outcome=first["condition"], broker_code=first["broker_code"]))
 

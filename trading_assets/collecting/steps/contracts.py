@@ -18,7 +18,7 @@ from trading_assets.collecting.decode.coverage import changed_contract_coverage
 from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.identity import CHANGED, carry_out, hold_back, judge
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
-from trading_assets.collecting.steps.common import refusals, rows_by_symbol, without_echoes
+from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for, rows_by_symbol, without_echoes
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.planning.contracts import ContractsPlan, plan_contracts
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
@@ -46,7 +46,7 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
     report.notes += [f"{symbol} goes on with the series of {before}: it is the same contract." for symbol, before in judged.renamed.items()]
     table = pa.concat_tables([judged.rows, carry_contracts(known.latest, plan.carried, session)])
     report.saved = len(symbols) - len(plan.requests)
-    report.fail(results, harmless=frozenset())
+    report.fail(results, harmless=frozenset(), delayed=archive.settings.delayed)
     _tell(report, known.refused | judged.unclear, "no_contract")
     _tell(report, judged.changed, CHANGED)
     hold_back(archive, [symbol for symbol in symbols if symbol not in judged.changed], report)
@@ -69,13 +69,14 @@ def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], r
     by_session: dict[date, list[Result]] = {session: []}
     for result in results:
         by_session.setdefault(result.request.session, []).append(result)
+    retries = retries_for(archive, CONTRACTS, outcomes_of(results))
     tables = [
         snapshot_coverage(
             CONTRACTS.name,
             then,
             {**(carried if then == session else {}), **{result.request.symbol: result.outcome for result in answers}},
             now,
-            retry_days=archive.settings.no_data_retry_days,
+            retries=retries,
             request_ids={result.request.symbol: result.request_id for result in answers},
         )
         for then, answers in by_session.items()

@@ -19,6 +19,8 @@ from trading_assets.collecting.steps.common import (
     Ask,
     known_underlyings,
     missing_prerequisite,
+    outcomes_of,
+    retries_for,
     rows_by_symbol,
     settled_in,
     tell_open_sessions,
@@ -71,10 +73,11 @@ def collect_equity_bars(
         results += _restated(archive, ask, underlyings, bar_size, results, report)
     results = without_echoes(results)
     table = _rows(archive, results)
-    coverage = bar_coverage(results, table, archive.calendar, retry_days=archive.settings.no_data_retry_days, stamped=archive.settings.now)
+    retries = retries_for(archive, EQUITY_BARS, outcomes_of(results))
+    coverage = bar_coverage(results, table, archive.calendar, retries=retries, stamped=archive.settings.now)
     report.saved = max(0, len(underlyings) * len(bar_sizes) - report.planned - report.deferred)
     report.rows_by_symbol = rows_by_symbol(table)
-    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}))
+    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
     return Collected(EQUITY_BARS, table, coverage, [result.request_id for result in results], report, now)
 
 

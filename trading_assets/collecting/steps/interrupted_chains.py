@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Instrument, OptionListingRequest, QuoteRequest
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.decode import carry_listing, listing_rows, snapshot_coverage, with_quotes, with_selection
+from trading_assets.collecting.decode import carry_listing, listing_rows, snapshot_coverage, with_quotes, with_selection, without_worse
 from trading_assets.repositories.schemas import OPTION_CHAINS, Condition
 
 
@@ -81,7 +81,7 @@ def _fresher(archive: Archive, session: date, symbols: Sequence[str], results: S
     brought_by = dict(zip(stored["con_id"].to_pylist(), stored["request_id"].to_pylist(), strict=True))
     later = {r.request.instrument.con_id: r for r in quotes if r.request_id > brought_by.get(r.request.instrument.con_id, r.request_id)}
     rows = stored.filter(pc.is_in(stored["con_id"], pa.array(sorted(later), pa.int64())))
-    return with_quotes(rows, later.values(), stamped=archive.settings.now)
+    return with_quotes(rows, without_worse(rows, later.values()), stamped=archive.settings.now)
 
 
 def _moment(results: Sequence[Result]) -> datetime:

@@ -21,6 +21,8 @@ from trading_assets.collecting.steps.common import (
     Ask,
     known_underlyings,
     missing_prerequisite,
+    outcomes_of,
+    retries_for,
     rows_by_symbol,
     settled_in,
     tell_open_sessions,
@@ -87,11 +89,12 @@ def collect_option_bars(
         results += bounded(plan.requests)
     results = without_echoes(results)
     finer = bar_rows(results, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
-    coverage = bar_coverage(results, finer, archive.calendar, retry_days=archive.settings.no_data_retry_days, stamped=archive.settings.now)
+    retries = retries_for(archive, OPTION_BARS, outcomes_of(results))
+    coverage = bar_coverage(results, finer, archive.calendar, retries=retries, stamped=archive.settings.now)
     whole = finer.filter(pc.equal(finer["bar_size"], OPTION_BAR_SIZE))
     daily = aggregate_sessions(pa.concat_tables([whole, _not_aggregated(archive, ready, sessions, whole)]), archive.calendar)
     report.rows_by_symbol = rows_by_symbol(pa.concat_tables([finer, daily]))
-    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY, OutcomeKind.EXPIRED}))
+    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY, OutcomeKind.EXPIRED}), delayed=archive.settings.delayed)
     return Collected(
         OPTION_BARS,
         pa.concat_tables([finer, daily]),

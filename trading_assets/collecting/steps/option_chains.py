@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -14,12 +14,15 @@ from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import (
+    PARTIAL,
     carry_listing,
+    lacking_sentence,
     listing_rows,
     option_parameters,
     snapshot_coverage,
     with_quotes,
     with_selection,
+    without_worse,
 )
 from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.identity import hold_back
@@ -32,6 +35,7 @@ from trading_assets.collecting.steps.common import (
     known_underlyings,
     missing_prerequisite,
     refusals,
+    retries_for,
     rows_by_symbol,
     tell_without_options,
     without_echoes,
@@ -39,18 +43,16 @@ from trading_assets.collecting.steps.common import (
 )
 from trading_assets.collecting.steps.interrupted_chains import interrupted_chains, stored_answers
 from trading_assets.collecting.steps.missed import missed_snapshots
+from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, quoted_before, says_nothing, tell_partial, waiting
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes
 from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, OPTION_CHAINS, Condition
 from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
 
-_SETTLED_QUOTES = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value])
+_QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL])
 
 _LISTING_FAILED = "The listing failed of"
-
-_MARKET_VALUES = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
-"""What a quote can hold of the market; a broker without any data of a session answers quotes with none of them."""
 
 
 def collect_option_chains(
@@ -100,7 +102,7 @@ def collect_option_chains(
     report.notes += [
         f"{symbol}: {count} contracts have the terms of another one; each is collected by its con_id." for symbol, count in doubled.items() if count
     ]
-    report.fail([r for r in results if not lists_nothing(r)], harmless=frozenset({OutcomeKind.EMPTY}))
+    report.fail([r for r in results if not lists_nothing(r)], harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
     stored, fresher = stored_answers(archive, session, sorted(set(symbols) - set(chains)))
     table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table, fresher])
     report.rows_by_symbol = rows_by_symbol(table)
@@ -113,8 +115,9 @@ def collect_option_chains(
         session,
         outcomes,
         now,
-        retry_days=archive.settings.no_data_retry_days,
+        retries=retries_for(archive, OPTION_CHAINS, outcomes.items()),
         partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
+        again_at={symbol: chain.again_at for symbol, chain in chains.items() if chain.again_at and len(chain.lacking) == 1},
         request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
         unselected=unselected,
         codes={symbol: chain.code for symbol, chain in chains.items()},
@@ -141,7 +144,7 @@ def _parameters(
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", list(underlyings), session, session).to_pylist()
     stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=list(underlyings), columns=["symbol"])["symbol"].unique().to_pylist()
     done = set() if refresh else {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE} & set(stored)
-    outdated = _quoted_before(archive, done, session, quoted_since)
+    outdated = quoted_before(archive, done, session, quoted_since)
     done -= outdated
     unselected = {row["symbol"]: row["reason"] for row in known if row["condition"] == Condition.NOTHING_SELECTED}
     report.notes += [] if refresh else [reason for reason in unselected.values() if same_selection(reason, rules)]
@@ -166,21 +169,11 @@ def _parameters(
     return chains | resumed, outcomes
 
 
-def _quoted_before(archive: Archive, symbols: Iterable[str], session: date, instant: datetime | None) -> set[str]:
-    """Symbols whose newest quote of the session was taken before `instant`; none when it is None."""
-    if instant is None:
-        return set()
-    columns = ["symbol", "quoted_at"]
-    rows = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=sorted(symbols), columns=columns, where="quoted_at is not null")
-    newest = rows.group_by("symbol").aggregate([("quoted_at", "max")])
-    return {symbol for symbol, at in zip(newest["symbol"].to_pylist(), newest["quoted_at_max"].to_pylist(), strict=True) if at < instant}
-
-
 def _resumed(
     archive: Archive, underlyings: Mapping[str, Instrument], session: date, known: Sequence[Mapping[str, object]], outdated: set[str]
 ) -> dict[str, Chain]:
     """Chains of this very session that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is asked again."""
-    partial = [row["symbol"] for row in known if row["condition"] == Condition.PARTIAL and _LISTING_FAILED not in str(row["reason"])]
+    partial = [row["symbol"] for row in known if may_be_resumed(row)]
     partial += sorted(outdated)
     stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=[str(symbol) for symbol in partial]).cast(OPTION_CHAINS.schema)
     chains = {}
@@ -190,6 +183,11 @@ def _resumed(
         if selected:
             chains[symbol] = Chain(underlyings[symbol], rows, rows, selected)
     return chains
+
+
+def may_be_resumed(row: Mapping[str, object]) -> bool:
+    """Whether a recorded chain (a row of `coverage`) lacks nothing but quotes or values of them."""
+    return row["condition"] == Condition.PARTIAL and _LISTING_FAILED not in str(row["reason"])
 
 
 def _list(
@@ -247,13 +245,15 @@ def _quote(
 ) -> None:
     """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols those that expire first.
 
-    One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is asked for again.
+    One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is asked for again. A
+    quote that lacks a value is asked for again by later runs of the session (`partial_quotes`).
     """
     for chain in chains.values():
-        kept = chain.last.filter(pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], _SETTLED_QUOTES)))
+        kept = chain.last.filter(pc.and_(pc.equal(chain.last["session"], pa.scalar(session)), pc.is_in(chain.last["quote_outcome"], SETTLED_QUOTES)))
+        kept = pa.concat_tables([kept, waiting(archive, chain.last, session)])
         if quoted_since is not None:
             kept = kept.filter(pc.greater_equal(kept["quoted_at"], pa.scalar(quoted_since, kept["quoted_at"].type)))
-        if _says_nothing(kept):
+        if says_nothing(kept):
             kept = kept.slice(0, 0)
         chain.quoted = set(kept["con_id"].to_pylist()) & set(chain.table["con_id"].to_pylist())
         kept = kept.filter(pc.is_in(kept["con_id"], pa.array(sorted(chain.quoted), pa.int64())))
@@ -274,10 +274,11 @@ def _quote(
     for symbol, chain in chains.items():
         ours = chain.table.filter(pc.invert(pc.is_in(chain.table["con_id"], stored)))  # the others stand in the lake with their quotes
         failed = [r for r in by_symbol[symbol] if r.outcome.kind not in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY)]
-        earlier = set(ours.filter(pc.is_in(ours["quote_outcome"], _SETTLED_QUOTES))["con_id"].to_pylist())
+        earlier = set(ours.filter(pc.is_in(ours["quote_outcome"], _QUOTED))["con_id"].to_pylist())
         kept = {id(r) for r in failed if r.request.instrument.con_id in earlier}  # an older quote is better than none
-        chain.table = with_quotes(ours, [r for r in by_symbol[symbol] if id(r) not in kept], stamped=archive.settings.now)
-        silent = bool(by_symbol[symbol]) and _says_nothing(chain.table.filter(chain.table["selected"]))
+        better = without_worse(ours, [r for r in by_symbol[symbol] if id(r) not in kept])
+        chain.table = with_quotes(ours, better, stamped=archive.settings.now)
+        silent = bool(by_symbol[symbol]) and says_nothing(chain.table.filter(chain.table["selected"]))
         if silent and earlier:
             chain.table = ours
         if failed:
@@ -287,8 +288,6 @@ def _quote(
             sentence = f"Not one of the {len(chain.selected)} quotes of {symbol} holds a value: the broker has no market data of session {session}."
             report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
             chain.lacks(sentence)
-
-
-def _says_nothing(quotes: pa.Table) -> bool:
-    """Whether no row holds anything of the market: no price, no volume, no open interest, no greeks."""
-    return all(quotes[name].null_count == quotes.num_rows for name in _MARKET_VALUES)
+        if not silent and (partial := lacking_sentence(chain.table.filter(chain.table["selected"]))):
+            chain.again_at = tell_partial(archive, chain.table, symbol, session, partial, report)
+            chain.lacks(partial)

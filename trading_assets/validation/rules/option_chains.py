@@ -146,7 +146,8 @@ RULES = (
         Severity.ERROR,
         why="A quote from before the session's open or after the next open is of another session.",
         remedy="Check the machine's clock and time zone, then collect the current session again.",
-        rows="select o.*, k.opens, k.following from option_chains o left join session_calendar k using (session) where o.quote_outcome = 'complete'",
+        rows="""select o.*, k.opens, k.following from option_chains o left join session_calendar k using (session)
+                where o.quote_outcome in ('complete', 'partial')""",
         holds="quoted_at >= opens and quoted_at < following",
         shows=("local_symbol", "quoted_at"),
     ),
@@ -191,7 +192,7 @@ RULES = (
         remedy="Check the option market-data subscription (OPRA) of the account.",
         rows="""select symbol, session, count(*) as quoted,
                        count(*) filter (where open_interest >= 0 and isfinite(open_interest)) as with_open_interest
-                from option_chains where quote_outcome = 'complete' group by symbol, session""",
+                from option_chains where quote_outcome in ('complete', 'partial') group by symbol, session""",
         holds=f"with_open_interest >= {OPEN_INTEREST_SHARE} * quoted",
         shows=("quoted", "with_open_interest"),
     ),

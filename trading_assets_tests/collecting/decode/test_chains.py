@@ -1,18 +1,34 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.broker.requests import Instrument, OptionListingRequest, OptionParametersRequest, QuoteRequest
-from trading_assets.collecting.decode import carry_listing, listing_rows, option_expiry, option_parameters, with_quotes, with_selection
+from trading_assets.collecting.decode import (
+    carry_listing,
+    lacking_sentence,
+    lacks,
+    listing_rows,
+    option_expiry,
+    option_parameters,
+    with_quotes,
+    with_selection,
+    without_worse,
+)
 from trading_assets.planning.chains import plan_quotes
 from trading_assets.repositories.schemas import OPTION_CHAINS
 from trading_assets_tests.collecting.decode.answers import NOW, contract, quote, result
 
 SESSION = date(2015, 12, 24)
 UNDERLYINGS = {"GOOG": 208813719}
+
+WHOLE: dict[str, Any] = {
+    **{"bid": 1.4, "ask": 1.7, "bid_size": 3.0, "ask_size": 4.0, "last": 1.5, "volume": 9.0, "open_interest": 12.0},
+    **{"implied_volatility": 0.25, "delta": 0.5, "gamma": 0.03, "vega": 0.1, "theta": -0.02, "model_price": 1.55, "underlying_price": 750.0},
+}
 
 
 def option(con_id: int, strike: float, right: str = "C", last_trade: str = "20151231", symbol: str = "GOOG"):  # type: ignore[no-untyped-def]
@@ -90,15 +106,15 @@ def test_quotes_are_merged_and_failures_are_told_apart_from_no_bid() -> None:
     merged = with_quotes(
         table,
         [
-            quoted(1, 11, bid=1.5, ask=1.7, implied_volatility=0.25, delta=0.5, vega=None, open_interest=12.0),  # type: ignore[arg-type]
-            quoted(2, 12, ask=0.05, bid_size=0.0),
+            quoted(1, 11, **{**WHOLE, "bid": 1.5, "vega": None}),
+            quoted(2, 12, **{**WHOLE, "bid": None, "ask": 0.05, "bid_size": 0.0}),
             quoted(3, 13, refused),
         ],
     )
     first, no_bid, failed, unselected = merged.to_pylist()
     assert (first["bid"], first["implied_volatility"], first["vega"], first["open_interest"], first["request_id"]) == (1.5, 0.25, None, 12.0, 11)
     assert first["quoted_at"] == datetime(2015, 12, 24, 21, 0, tzinfo=UTC)
-    assert first["market_data_type"] == 1
+    assert (first["market_data_type"], first["quote_outcome"]) == (1, "partial")
     assert (no_bid["quote_outcome"], no_bid["bid"], no_bid["ask"], no_bid["bid_size"]) == ("complete", None, 0.05, 0.0)
     assert (failed["quote_outcome"], failed["bid"], failed["quoted_at"], failed["market_data_type"]) == ("not_permitted", None, None, None)
     assert (unselected["quote_outcome"], unselected["selected"]) == (None, False)
@@ -108,7 +124,41 @@ def test_quotes_are_merged_and_failures_are_told_apart_from_no_bid() -> None:
 def test_a_quote_that_came_is_not_undone_by_a_later_failure() -> None:
     table = listing_rows([listing(option(1, 750.0))], UNDERLYINGS)
     [row] = with_quotes(table, [quoted(1, 11, bid=1.5), quoted(1, 12, Outcome(OutcomeKind.TIMEOUT))]).to_pylist()
-    assert (row["bid"], row["quote_outcome"]) == (1.5, "complete")
+    assert (row["bid"], row["quote_outcome"]) == (1.5, "partial")
+
+
+def test_what_a_quote_lacks() -> None:
+    def lacking(**values: float | None) -> tuple[str, ...]:
+        return lacks({**WHOLE, **values})
+
+    assert lacking() == ()
+    assert lacking(bid=None, bid_size=0.0) == (), "nobody bids: that is known"
+    assert lacking(bid=None) == ("bid",), "a size is no price"
+    assert lacking(bid=None, bid_size=None) == ("bid",)
+    assert lacking(ask=None) == ("ask",)
+    assert lacking(bid=None, ask=None, bid_size=0.0, ask_size=0.0) == ("bid and ask",)
+    for name in ("delta", "gamma", "vega", "theta", "implied_volatility"):
+        assert lacking(**{name: None}) == ("greeks",)
+    assert lacking(open_interest=None, delta=None) == ("greeks", "open interest")
+    assert lacking(last=None, volume=None, model_price=None) == ()
+
+
+def test_the_sentence_counts_the_quotes_by_what_they_lack() -> None:
+    table = with_selection(listing_rows([listing(*(option(i, 700.0 + i) for i in range(1, 8)))], UNDERLYINGS), set(range(1, 7)))
+    quotes = [quoted(i, i, **WHOLE) for i in (1, 2)]
+    assert lacking_sentence(with_quotes(table, quotes)) == ""
+    quotes += [quoted(i, i, **{**WHOLE, "delta": None}) for i in (3, 4, 5)]
+    assert lacking_sentence(with_quotes(table, quotes)) == "3 of 6 quotes lack greeks."
+    quotes += [quoted(6, 6, **{**WHOLE, "bid": None, "ask": None})]
+    assert lacking_sentence(with_quotes(table, quotes)) == "1 of 6 quotes lacks bid and ask, 3 lack greeks."
+
+
+def test_a_later_quote_that_lacks_more_does_not_take_an_earlier_ones_place() -> None:
+    table = with_quotes(listing_rows([listing(option(1, 750.0), option(2, 755.0))], UNDERLYINGS), [quoted(1, 1, **{**WHOLE, "delta": None})])
+    whole, worse, other = quoted(1, 2, **WHOLE), quoted(1, 3, bid=1.0), quoted(2, 4, bid=1.0)
+    assert without_worse(table, [whole, worse, other]) == [whole, other]
+    refused = quoted(1, 5, Outcome(OutcomeKind.TIMEOUT))
+    assert without_worse(table, [refused]) == [refused], "what becomes of failures is said elsewhere"
 
 
 def test_parameters_by_symbol() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Instrument
-from trading_assets.collecting.decode import bar_coverage, bar_rows, lost_coverage, snapshot_coverage
+from trading_assets.collecting.decode import Refusal, Retries, bar_coverage, bar_rows, lost_coverage, snapshot_coverage
 from trading_assets.planning.bars import LostOption, plan_equity_bars
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS
@@ -92,6 +92,7 @@ def test_an_option_without_trades_is_settled() -> None:
         (OutcomeKind.TIMEOUT, "pending", False),
         (OutcomeKind.DISCONNECTED, "pending", False),
         (OutcomeKind.PACING, "pending", False),
+        (OutcomeKind.UNAVAILABLE, "pending", False),
         (OutcomeKind.CANCELLED, "pending", False),
     ],
 )
@@ -100,7 +101,17 @@ def test_failures_are_never_no_data(kind: OutcomeKind, condition: str, retried: 
     assert {row["condition"] for row in rows} == {condition}
     assert {row["broker_code"] for row in rows} == {321}
     assert all(row["reason"] for row in rows)
-    assert {row["retry_after"] for row in rows} == {NOW + timedelta(days=30) if retried else None}
+    assert {row["retry_after"] for row in rows} == {XNYS.opens_at(date(2015, 12, 28)) if retried else None}, "the next session asks again"
+
+
+@pytest.mark.parametrize(("kind", "condition"), [(OutcomeKind.NOT_PERMITTED, "not_permitted"), (OutcomeKind.REJECTED, "error")])
+def test_a_refusal_that_an_earlier_session_brought_too_is_believed_for_long(kind: OutcomeKind, condition: str) -> None:
+    refusal = Refusal(condition, 321, NOW - timedelta(days=1), NOW - timedelta(hours=6))
+    retries = Retries(XNYS, 30, {("1 day", "AAPL", 0): refusal})
+    table = bar_coverage([stock(Outcome(kind, 321, "words"))], EQUITY_BARS.schema.empty_table(), XNYS, retries=retries)
+    assert set(table["retry_after"].to_pylist()) == {NOW + timedelta(days=30)}
+    rows = snapshot_coverage("contracts", LAST, {"AAPL": Outcome(kind, 321, "words")}, NOW, retries=Retries(XNYS, 30, {("", "AAPL", 0): refusal}))
+    assert rows["retry_after"].to_pylist() == [NOW + timedelta(days=30)]
 
 
 def test_a_contract_gone_after_its_last_trading_day_is_lost_not_untraded() -> None:

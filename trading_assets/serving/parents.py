@@ -1,0 +1,49 @@
+"""Processes that do not outlive the process that started them, however it ended.
+
+Linux signals a child when its parent dies, and hands orphans to the nearest ancestor that asks for them. Elsewhere a pipe does the
+first: its reading end is at its end when the process that holds the writing end is gone (`supervisor`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+"""Options of prctl(2), from <linux/prctl.h>."""
+
+
+def _prctl() -> Callable[[int, int], int] | None:
+    """The system call, looked up before a fork: nothing may be loaded between fork and exec."""
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None, use_errno=True)
+    return lambda option, value: int(library.prctl(option, value, 0, 0, 0))
+
+
+def ending_with_parent() -> Callable[[], None]:
+    """A `preexec_fn`: the child gets SIGTERM when this process dies (Linux), and an inherited ignored SIGINT is a default one again.
+
+    Background jobs of a shell inherit an ignored SIGINT, and Dagster would then ignore SIGTERM as well.
+    """
+    parent, prctl = os.getpid(), _prctl()
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # it died before the call
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    return prepare
+
+
+def adopt_orphans() -> None:
+    """From now on descendants whose parent dies become children of this process (Linux), which can wait for them."""
+    prctl = _prctl()
+    if prctl is not None:
+        prctl(_PR_SET_CHILD_SUBREAPER, 1)

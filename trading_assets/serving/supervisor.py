@@ -1,0 +1,174 @@
+"""The process that starts the services of `up` and ends them: simulator, code server, web server, daemon.
+
+It leads a process group of its own in which all of them are. It ends them when it is told to (SIGTERM), when one of them
+ends by itself, and when its standard input is at its end: that is a pipe from `up`, so a killed `up` leaves nothing running.
+
+`python -m trading_assets.serving.supervisor SOCKET HOST [NAME ...]`: see `serving.webserver`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from trading_assets.serving.parents import adopt_orphans, ending_with_parent
+from trading_assets.settings import BrokerKind, Settings
+
+STOP_TIMEOUT = 25.0
+"""Seconds the services may take to end before they are killed; a run that is told to end writes its last events."""
+
+CODE_TIMEOUT = 120.0
+"""Seconds the code server may take to load the definitions on a busy machine."""
+
+LOCATION = "trading_assets.definitions"
+
+_LOOK = 0.2
+"""Seconds between two looks at the services."""
+
+
+class ServiceFailed(Exception):
+    """A service did not start, or ended by itself. The message says which."""
+
+
+class Services:
+    """The running services by name, in the order of their start. `environment` is that of the services started from then on."""
+
+    def __init__(self) -> None:
+        self.environment = dict(os.environ)
+        self.asked = threading.Event()
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+
+    def start(self, name: str, *module_and_arguments: str, pass_fds: tuple[int, ...] = (), stdout: int | None = None) -> subprocess.Popen[str]:
+        """Start a Python module as a service."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module_and_arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            text=True,
+            pass_fds=pass_fds,
+            preexec_fn=ending_with_parent(),
+        )
+        self._processes[name] = process
+        return process
+
+    def check(self) -> None:
+        """Raise `ServiceFailed` when one has ended."""
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                raise ServiceFailed(f"The {name} ended by itself (exit code {process.returncode}): everything is stopped. What it said is above.")
+
+    def watch(self) -> None:
+        """Return when the services are to end."""
+        while not self.asked.wait(_LOOK):
+            self.check()
+
+
+def end_all(timeout: float = STOP_TIMEOUT) -> None:
+    """End every process of this process's group but this one. What others left behind is waited for where the system allows it."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(os.getpgrp(), signal.SIGTERM)
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not pid:
+            time.sleep(_LOOK / 4)
+    os.killpg(os.getpgrp(), signal.SIGKILL)  # this process too: it is the last act
+
+
+def start_simulator(services: Services, settings: Settings) -> None:
+    """A simulator of the settings' market, ready to be connected to; the services started after it find its port among their settings."""
+    now = settings.now.isoformat() if settings.now else "live"
+    asked = ("simulate", "--market", settings.market, "--now", now, "--seed", str(settings.market_seed))
+    process = services.start("simulator", "trading_assets.cli", *asked, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise ServiceFailed(f"The simulator did not start (exit code {process.wait(STOP_TIMEOUT)}): trading-assets {' '.join(asked)}")
+    ready = json.loads(line)
+    services.environment["TRADING_ASSETS_IB_PORT"] = str(ready["port"])
+    say(f"Simulated TWS on port {ready['port']} ({ready['market']} market, now {ready['now']}).")
+
+
+def start_code_server(services: Services, folder: Path) -> Path:
+    """The process that holds the definitions and starts runs, ready; the workspace file that leads Dagster to it."""
+    address = folder / "code"  # in a folder of this user alone, and with a short name: a socket's has 107 characters at most
+    services.start(
+        "code server",
+        *("dagster", "code-server", "start", "--module-name", LOCATION, "--location-name", LOCATION, "--socket", str(address)),
+        *("--startup-timeout", f"{CODE_TIMEOUT:.0f}", "--inject-env-vars-from-instance"),
+    )
+    deadline = time.monotonic() + CODE_TIMEOUT
+    while not _answers(address):
+        services.check()
+        if services.asked.wait(_LOOK):
+            raise KeyboardInterrupt
+        if time.monotonic() > deadline:
+            raise ServiceFailed(f"The definitions were not loaded within {CODE_TIMEOUT:.0f} seconds: everything is stopped.")
+    workspace = folder / "workspace.yaml"
+    server = {"location_name": LOCATION, "socket": str(address), "host": "localhost", "additional_metadata": {"module_name": LOCATION}}
+    workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}), "utf-8")  # JSON is YAML
+    return workspace
+
+
+def _answers(address: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(address))
+        except OSError:
+            return False
+    return True
+
+
+def say(sentence: str) -> None:
+    """Print a line at once: it is read by a person who waits, or by a log."""
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
+
+
+def supervise(listening: int, host: str, names: list[str]) -> int:
+    """Start all services, watch them until they are to end, end them. The exit code: 1 when one failed."""
+    services = Services()
+    threading.Thread(target=_wait_for_parent, args=(services.asked,), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: services.asked.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # `up` decides
+    adopt_orphans()
+    settings = Settings()
+    with tempfile.TemporaryDirectory(prefix="trading-assets-") as folder:
+        try:
+            if settings.broker is BrokerKind.SIMULATED and settings.ib_port is None:
+                start_simulator(services, settings)
+            workspace = str(start_code_server(services, Path(folder)))
+            services.start("web server", "trading_assets.serving.webserver", str(listening), workspace, host, *names, pass_fds=(listening,))
+            services.start("daemon", "dagster._daemon", "run", "--workspace", workspace)
+            services.watch()
+        except KeyboardInterrupt:
+            return 0
+        except ServiceFailed as failed:
+            if services.asked.is_set():
+                return 0
+            say(str(failed))
+            return 1
+        finally:
+            end_all()
+    return 0
+
+
+def _wait_for_parent(asked: threading.Event) -> None:
+    sys.stdin.buffer.read()  # nothing is ever written: it ends with the process that holds the other end
+    asked.set()
+
+
+if __name__ == "__main__":
+    sys.exit(supervise(int(sys.argv[1]), sys.argv[2], sys.argv[3:]))

@@ -1,0 +1,47 @@
+"""The process of the web server: Dagster's UI behind our guard, on a socket that `up` has bound.
+
+`python -m trading_assets.serving.webserver SOCKET WORKSPACE HOST [NAME ...]`: the inherited descriptor of the listening socket,
+the workspace file, the address it is bound to, and further hosts that browsers may name.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from typing import Any
+
+import dagster as dg
+import uvicorn
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._utils.log import configure_loggers
+from dagster_webserver.app import create_app_from_workspace_process_context
+from dagster_webserver.version import __version__
+
+from trading_assets.serving.guard import Guard
+
+STATEMENT_TIMEOUT = 15_000
+"""Milliseconds a statement on Dagster's database may take in the UI; the default of `dagster-webserver`, as the next two."""
+
+POOL_RECYCLE = 3_600
+POOL_MAX_OVERFLOW = 20
+
+POLL_MILLISECONDS = 2_000
+"""How often an open page asks for news."""
+
+
+def serve(listening: socket.socket, workspace: str, host: str, names: list[str]) -> None:
+    """Serve the UI until SIGTERM or SIGINT."""
+    configure_loggers(log_level="INFO")
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    with dg.DagsterInstance.get() as instance:
+        instance.optimize_for_webserver(STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_MAX_OVERFLOW)
+        target = WorkspaceFileTarget(paths=[workspace])
+        with WorkspaceProcessContext(instance, version=__version__, read_only=False, workspace_load_target=target) as context:
+            app: Any = Guard(create_app_from_workspace_process_context(context, "", POLL_MILLISECONDS), host, names)
+            uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2], sys.argv[3], sys.argv[4:])

@@ -1,0 +1,40 @@
+"""What is said of settings that are no settings: a variable with a wrong name, a database URL that is none. Their values are never said."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+PREFIX = "TRADING_ASSETS_"
+"""How the variables of the platform begin."""
+
+_OF_TESTS = ("TEST", "REQUIRE_ALL_TESTS", "IB_ASYNC_PYTHON")
+"""Variables of the test suite, without the prefix."""
+
+_HOST = re.compile(r"[A-Za-z0-9._:-]*")
+"""What may be the host of a database. Part of a password that was not escaped would be taken for one, and shown when it is not found."""
+
+
+def unknown_variables(given: Iterable[str], settings: Iterable[str]) -> list[str]:
+    """A sentence for each variable among `given` that begins as ours do and is none of `settings` (both without regard to case)."""
+    known = sorted(name.upper().removeprefix(PREFIX) for name in settings)
+    sentences = []
+    for name in sorted(given):
+        own = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX) and own not in known and not own.startswith(_OF_TESTS):
+            near = difflib.get_close_matches(own, known, n=1)
+            meant = f"did you mean {PREFIX}{near[0]}?" if near else "README.md and trading_assets/settings.py name all there are."
+            sentences.append(f"{name} is no setting and is ignored: {meant}")
+    return sentences
+
+
+def is_database_url(value: str) -> bool:
+    """Whether a text is a SQLAlchemy URL whose host can be one."""
+    import sqlalchemy as sa  # late: most commands need no URL
+
+    try:
+        url = sa.make_url(value)
+    except (sa.exc.ArgumentError, ValueError):
+        return False
+    return _HOST.fullmatch(url.host or "") is not None

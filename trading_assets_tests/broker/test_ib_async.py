@@ -1,0 +1,36 @@
+"""The other client library: what is read, what cannot be read, and failed handshakes, in the environment that has ib_async."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from trading_assets_tests.broker import test_handshake, test_unreadable
+from trading_assets_tests.conftest import REPOSITORY
+from trading_assets_tests.leaving_out import leave_out
+
+FILES = [str(Path(module.__file__ or "").relative_to(REPOSITORY)) for module in (test_handshake, test_unreadable)]
+
+SOME = " or ".join(("missing", "word", "promised", "backslash", "name_keeps", "histories", "newer", "refuses", "dialog", "listens"))
+"""Of each kind of fault some: what differs between the libraries is decoding and encoding, not what is done about it."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_messages_and_handshakes_with_ib_async() -> None:
+    python = os.environ.get("TRADING_ASSETS_IB_ASYNC_PYTHON")
+    if not python:
+        leave_out("ib_async needs an environment of its own: set TRADING_ASSETS_IB_ASYNC_PYTHON to a Python that has it (make test does)")
+    library = _run(python, "-c", "from trading_assets.broker.library import LIBRARY; print(LIBRARY)")
+    assert library.stdout.strip() == "ib_async"
+    done = _run(python, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-o", "addopts=", "-k", SOME, *FILES)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
+
+
+def _run(python: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([python, *arguments], cwd=REPOSITORY, capture_output=True, text=True, timeout=280, check=False)
