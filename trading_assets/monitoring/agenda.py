@@ -17,6 +17,7 @@ from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import last_contact
 from trading_assets.broker.state import connect_state, database_now, read_transaction
 from trading_assets.collecting.resting import resting
+from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring import gaps as reading
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE, QUALITY_CHECK, clock_time, due_at, last_chance_at, latest_due
 from trading_assets.reliability import CircuitBreaker
@@ -248,12 +249,17 @@ def held_back(settings: Settings) -> Wait | None:
 
 
 def _nothing_left(settings: Settings, session: date, now: datetime, datasets: Sequence[str]) -> bool:
-    """Whether there is nothing of `datasets` in that session that may be asked for now, of any active symbol."""
-    symbols = _active(settings)
+    """Whether there is nothing of `datasets` in that session that may be asked for now, of any active symbol.
+
+    A symbol whose contract has changed wants its contract details alone: a run looks at them once a session.
+    """
+    held = ContractChanges(settings.state_url).unfinished()
+    symbols = [symbol for symbol in _active(settings) if symbol not in held or datasets[0] == CONTRACTS.name]
     sizes = settings.equity_bar_sizes
     rows = symbol_conditions(
         settings.data_dir, calendar(), now, symbols, datasets=list(datasets), first=session, last=session, equity_bar_sizes=sizes
     ).to_pylist()
+    rows = [r for r in rows if r["symbol"] not in held or r["dataset"] == CONTRACTS.name]
     left = [r for r in rows if not Condition(r["condition"]).settled and not (r["retry_after"] is not None and r["retry_after"] > now)]
     return not left and {r["symbol"] for r in rows if r["dataset"] == datasets[0]} == set(symbols)
 
