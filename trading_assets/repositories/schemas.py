@@ -160,7 +160,7 @@ OPTION_CHAINS = Dataset(
         _number("min_tick", "Smallest price step", "dollars"),
         Column("listed_at", INSTANT, "When the listing that names the contract was read", "UTC"),
         Column("selected", pa.bool_(), "Whether the contract was selected for quotes and bars"),
-        _text("quote_outcome", "Outcome of the quote request; null when none was made", nullable=True),
+        _text("quote_outcome", "Outcome of the quote request, `partial` when it lacks a value; null when none was made", nullable=True),
         Column("quoted_at", INSTANT, "When the quote came", "UTC", nullable=True),
         _number("bid", "Bid; null is no bid", "dollars (index points)"),
         _number("ask", "Ask; null is no ask", "dollars (index points)"),
