@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -34,7 +35,27 @@ def unknown_variables(given: Iterable[str], settings: Iterable[str]) -> list[str
     return sentences
 
 
-def is_database_url(value: str) -> bool:
+def channels(value: Any) -> Any:
+    """The value, when it is a table of names and URLs. Raises `ValueError`."""
+    if not isinstance(value, dict) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise ValueError(
+            'TRADING_ASSETS_ALERT_CHANNELS is a table of names and Apprise URLs, for example {"desk": "slack://..."} '
+            "(what was given is not repeated here: it may carry a password)."
+        )
+    return value
+
+
+def database_url(value: str) -> str:
+    """The text, when it is a SQLAlchemy URL. Raises `ValueError`."""
+    if not _is_database_url(value):
+        raise ValueError(
+            "TRADING_ASSETS_DATABASE_URL is no SQLAlchemy URL (it is not repeated here: it may carry a password). An example: "
+            "postgresql+psycopg2://user:password@host:5432/name; in a password @ is written %40, : %3A, / %2F, ? %3F, # %23."
+        )
+    return value
+
+
+def _is_database_url(value: str) -> bool:
     """Whether a text is a SQLAlchemy URL whose host can be one."""
     import sqlalchemy as sa  # late: most commands need no URL
 

@@ -177,22 +177,12 @@ class Settings(BaseSettings):
     @field_validator("alert_channels", mode="before")
     @classmethod
     def _are_channels(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or not all(isinstance(text, str) for pair in value.items() for text in pair):
-            raise ValueError(
-                'TRADING_ASSETS_ALERT_CHANNELS is a table of names and Apprise URLs, for example {"desk": "slack://..."} '
-                "(what was given is not repeated here: it may carry a password)."
-            )
-        return value
+        return setting_names.channels(value)
 
     @field_validator("database_url")
     @classmethod
     def _is_a_database_url(cls, value: str | None) -> str | None:
-        if value is not None and not setting_names.is_database_url(value):
-            raise ValueError(
-                "TRADING_ASSETS_DATABASE_URL is no SQLAlchemy URL (it is not repeated here: it may carry a password). An example: "
-                "postgresql+psycopg2://user:password@host:5432/name; in a password @ is written %40, : %3A, / %2F, ? %3F, # %23."
-            )
-        return value
+        return value if value is None else setting_names.database_url(value)
 
     @field_validator("ib_client_ids")
     @classmethod

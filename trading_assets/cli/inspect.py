@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from trading_assets.cli.output import Failed, as_json, console, table_of
+from trading_assets.permissions import private_folder
 from trading_assets.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
@@ -111,7 +112,7 @@ def universe_series(
     from trading_assets.universe import normalize
 
     settings = Settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.data_dir)
     changed = ContractChanges(settings.state_url).unfinished()
     rows = series(settings.data_dir, [normalize(symbol) for symbol in symbols] if symbols else None)
     for row in rows:

@@ -88,7 +88,7 @@ class Archive:
     @cached_property
     def changes(self) -> ContractChanges:
         """Symbols that the broker answers with another contract than their series has."""
-        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(self.settings.data_dir)
         return ContractChanges(self.settings.state_url)
 
     @cached_property
