@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -27,6 +27,7 @@ from pydantic_settings import (
 from trading_assets import setting_names
 from trading_assets.folders import StateUrl, usable_folder
 from trading_assets.sessions import Clock
+from trading_assets.setting_names import SECRETS, wrong_value
 
 CONFIG = "TRADING_ASSETS_CONFIG"
 """Environment variable that names the settings file, when it is not `trading_assets.toml` in the working directory."""
@@ -282,24 +283,6 @@ def _file(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
         return TomlConfigSettingsSource(settings_cls, toml_file=file)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{file} is no valid TOML: {error}.") from error
-
-
-SECRETS = frozenset({"alert_channels", "database_url"})
-"""Settings whose values carry passwords: no message repeats them, nothing shows them, no run is configured with them."""
-
-
-def wrong_value(error: ValidationError) -> str:
-    """The first wrong value of settings or of a run config, as one sentence."""
-    first = error.errors()[0]
-    secret = first["type"] == "extra_forbidden" or str(first["loc"][0] if first["loc"] else "") in SECRETS
-    # Below a secret setting even a name may be a value: a channel's URL where its name should be.
-    name = ".".join(str(part) for part in (first["loc"][:1] if secret else first["loc"]))
-    if first["type"] == "value_error":
-        what = str(first["ctx"]["error"])
-        return what if what.endswith(".") else f"{what}."
-    said = f"{first['msg'][0].lower()}{first['msg'][1:]}" if first["type"] != "extra_forbidden" else "there is no such setting"
-    given = "" if secret else f" ({first['input']!r})"
-    return f"The setting {name} is wrong{given}: {said}."
 
 
 TRACEBACK = "TRADING_ASSETS_TRACEBACK"

@@ -36,7 +36,8 @@ universe_table = sa.Table(
     metadata,
     sa.Column("symbol", sa.String(32), primary_key=True),
     sa.Column("sec_type", sa.String(8), nullable=False),
-    sa.Column("exchange", sa.String(32), nullable=False),
+    sa.Column("exchange", sa.String(32), nullable=False, doc="Route of requests, e.g. SMART"),
+    sa.Column("primary_exchange", sa.String(32), nullable=False, server_default="", doc="Listing exchange that tells the contract apart"),
     sa.Column("currency", sa.String(8), nullable=False),
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("added_at", sa.String(40), nullable=False),
@@ -45,7 +46,11 @@ universe_table = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class UniverseEntry:
-    """A symbol of the universe and how the broker is asked for it."""
+    """A symbol of the universe and how the broker is asked for it.
+
+    `exchange` is the route of all requests: SMART takes the best of all exchanges, any other one has the data of that exchange
+    alone (an index has one exchange). `primary_exchange` is where the stock is listed; empty: the US listing.
+    """
 
     symbol: str
     sec_type: str
@@ -53,11 +58,12 @@ class UniverseEntry:
     currency: str
     active: bool
     added_at: datetime
+    primary_exchange: str = ""
 
     @property
     def instrument(self) -> Instrument:
         """The words that resolve the underlying."""
-        return Instrument(self.symbol, self.sec_type, self.exchange, self.currency)
+        return Instrument(self.symbol, self.sec_type, self.exchange, self.currency, self.primary_exchange)
 
 
 def normalize(symbol: str) -> str:
@@ -72,12 +78,30 @@ def normalize(symbol: str) -> str:
     return text
 
 
-def describe(symbol: str, sec_type: str | None = None, exchange: str | None = None, now: datetime | None = None) -> UniverseEntry:
-    """The entry a symbol would have at `now`: indices are known by name, the rest are stocks routed by SMART."""
+def describe(
+    symbol: str, sec_type: str | None = None, exchange: str | None = None, now: datetime | None = None, primary_exchange: str | None = None
+) -> UniverseEntry:
+    """The entry a symbol would have at `now`: indices are known by name, the rest are stocks routed by SMART.
+
+    Raises `ValueError` for a symbol or an exchange that cannot be one.
+    """
     name = normalize(symbol)
+    exchange, primary_exchange = _exchange(exchange), _exchange(primary_exchange)
+    if primary_exchange == "SMART":
+        raise ValueError(
+            "SMART is a route, not a listing exchange: give it as the exchange, and for instance NASDAQ or ARCA as the primary exchange."
+        )
     kind = sec_type or ("IND" if name in INDEX_EXCHANGES else "STK")
     routed = INDEX_EXCHANGES.get(name, "CBOE") if kind == "IND" else "SMART"
-    return UniverseEntry(name, kind, exchange or routed, "USD", True, (now or datetime.now(UTC)).astimezone(UTC))
+    return UniverseEntry(name, kind, exchange or routed, "USD", True, (now or datetime.now(UTC)).astimezone(UTC), primary_exchange or "")
+
+
+def _exchange(name: str | None) -> str | None:
+    """An exchange as the broker writes it; None for none given."""
+    text = (name or "").strip().upper()
+    if len(text) > 12 or not all(c.isascii() and (c.isalnum() or c in ".-_") for c in text):
+        raise ValueError(f"{name!r} is not the name of an exchange, for example SMART, NASDAQ, NYSE, ARCA or CBOE.")
+    return text or None
 
 
 class Universe:
@@ -87,22 +111,37 @@ class Universe:
         self._engine = connect_state(url)
 
     def add(
-        self, symbols: Iterable[str], *, sec_type: str | None = None, exchange: str | None = None, now: datetime | None = None
+        self,
+        symbols: Iterable[str],
+        *,
+        sec_type: str | None = None,
+        exchange: str | None = None,
+        primary_exchange: str | None = None,
+        now: datetime | None = None,
     ) -> list[UniverseEntry]:
         """Make symbols active; a known symbol keeps how it is asked for unless told anew. Raises `ValueError`.
 
+        `exchange` is the route, `primary_exchange` the listing exchange (see `UniverseEntry`); what is not given of a known
+        symbol stays, unless `sec_type` makes it another kind of instrument. An empty text takes back what was given before.
         `added_at` is when a symbol last became active, `now` by the market's clock (default: the machine's): what it missed
         while it was inactive was never promised.
         """
-        entries = [describe(symbol, sec_type, exchange, now) for symbol in symbols]
+        entries = [describe(symbol, sec_type, exchange, now, primary_exchange) for symbol in symbols]
         with write_transaction(self._engine) as connection:
-            known = {row.symbol: row.active for row in connection.execute(sa.select(universe_table.c.symbol, universe_table.c.active))}
+            known = {row.symbol: row for row in connection.execute(sa.select(universe_table))}
             for entry in {entry.symbol: entry for entry in entries}.values():
+                stored = known.get(entry.symbol)
+                if stored is not None and not sec_type:
+                    entry = describe(entry.symbol, stored.sec_type, exchange, now, primary_exchange)
                 values: dict[str, object] = {"active": True}
-                if not known.get(entry.symbol):
+                if stored is None or not stored.active:
                     values["added_at"] = entry.added_at.isoformat()
-                if entry.symbol not in known or sec_type or exchange:
-                    values |= {"sec_type": entry.sec_type, "exchange": entry.exchange, "currency": entry.currency}
+                if stored is None or sec_type:
+                    values |= {"sec_type": entry.sec_type, "currency": entry.currency}
+                if stored is None or sec_type or exchange is not None:
+                    values["exchange"] = entry.exchange
+                if stored is None or sec_type or primary_exchange is not None:
+                    values["primary_exchange"] = entry.primary_exchange
                 if entry.symbol in known:
                     connection.execute(universe_table.update().where(universe_table.c.symbol == entry.symbol).values(**values))
                 else:
@@ -125,7 +164,10 @@ class Universe:
             query = query.where(universe_table.c.active.is_(True))
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
-        return [UniverseEntry(r.symbol, r.sec_type, r.exchange, r.currency, bool(r.active), datetime.fromisoformat(r.added_at)) for r in rows]
+        return [
+            UniverseEntry(r.symbol, r.sec_type, r.exchange, r.currency, bool(r.active), datetime.fromisoformat(r.added_at), r.primary_exchange)
+            for r in rows
+        ]
 
     def resolve(self, symbols: Iterable[str] | None) -> list[UniverseEntry]:
         """Entries of the given symbols (known or not), or all active ones when none are given."""

@@ -42,6 +42,7 @@ MAY_IMPORT = {
         "settings",
         "permissions",
         "universe",
+        "contract_changes",
         "repositories",
         "planning",
         "broker",

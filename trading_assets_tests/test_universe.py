@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -145,3 +146,62 @@ def test_two_processes_add_at_once(url: str, universe: Universe) -> None:
 def test_another_process_sees_what_was_added(url: str, universe: Universe) -> None:
     universe.add(["AAPL"])
     assert names(Universe(url)) == ["AAPL"]
+
+
+def test_route_and_listing_exchange_are_two_attributes(universe: Universe) -> None:
+    (entry,) = universe.add(["EXUS"], primary_exchange=" nasdaq ")
+    assert entry.instrument == Instrument("EXUS", "STK", "SMART", "USD", "NASDAQ")
+    (entry,) = universe.add(["EXUS"], exchange="ARCA")
+    assert (entry.exchange, entry.primary_exchange) == ("ARCA", "NASDAQ"), "the one not given stays"
+    assert universe.add(["EXUS"]) == [entry]
+    (entry,) = universe.add(["EXUS"], exchange="", primary_exchange="")
+    assert entry.instrument == Instrument("EXUS", "STK", "SMART", "USD"), "an empty text takes back what was given"
+    (index,) = universe.add(["MID"], sec_type="IND", exchange="PHLX")
+    assert universe.add(["MID"], exchange="CBOE")[0].instrument == Instrument("MID", "IND", "CBOE", "USD")
+    assert index.primary_exchange == ""
+
+
+@pytest.mark.parametrize(("exchange", "primary_exchange"), [("N/A", None), (None, "A B"), (None, "THIRTEENCHARS"), (None, "SMART"), ("NÄSDAQ", None)])
+def test_what_cannot_be_an_exchange_is_refused(universe: Universe, exchange: str | None, primary_exchange: str | None) -> None:
+    with pytest.raises(ValueError, match="exchange"):
+        universe.add(["AAPL"], exchange=exchange, primary_exchange=primary_exchange)
+    assert universe.entries() == []
+
+
+OLD_TABLE = """create table universe (symbol varchar(32) primary key, sec_type varchar(8) not null, exchange varchar(32) not null,
+               currency varchar(8) not null, active boolean not null, added_at varchar(40) not null)"""
+"""The table as the version before listing exchanges made it."""
+
+OLD_ROW = "insert into universe values ('MID', 'IND', 'PHLX', 'USD', true, '2024-01-02T00:00:00+00:00')"
+
+
+def old_database(url: str) -> None:
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for statement in ("drop table if exists universe", OLD_TABLE, OLD_ROW):
+            connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+@pytest.fixture
+def old_url(state_url: str) -> str:
+    """A state database of the version before listing exchanges."""
+    old_database(state_url)
+    return state_url
+
+
+def test_a_state_database_of_an_older_version_gets_the_new_column(old_url: str) -> None:
+    (entry,) = Universe(old_url).entries()
+    assert entry.instrument == Instrument("MID", "IND", "PHLX", "USD")
+    assert Universe(old_url).add(["EXUS"], primary_exchange="NYSE")[0].primary_exchange == "NYSE"
+
+
+def test_several_processes_migrate_an_older_state_database_at_once(old_url: str) -> None:
+    code = "import sys; sys.stdin.readline(); from trading_assets.universe import Universe; print(len(Universe(sys.argv[1]).entries()))"
+    workers = [subprocess.Popen([sys.executable, "-c", code, old_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    assert [worker.communicate(timeout=120)[0].strip() for worker in workers] == ["1"] * 4
+    assert [worker.returncode for worker in workers] == [0] * 4

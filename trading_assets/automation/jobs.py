@@ -8,6 +8,8 @@ from pydantic import Field
 
 from trading_assets.assets.policy import COMPLETE
 from trading_assets.checks.rules import ALL_RULES
+from trading_assets.collecting.identity import resolve
+from trading_assets.contract_changes import Decision
 from trading_assets.monitoring.agenda import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
@@ -85,6 +87,15 @@ class NewSymbols(dg.Config):
     """Run config of `add_symbols`."""
 
     symbols: list[str] = Field(description="Symbols to keep the archive for, for example AAPL or SPX.")
+    sec_type: str | None = Field(default=None, description="STK or IND, where the symbol is not known by name.")
+    primary_exchange: str | None = Field(
+        default=None,
+        description="Listing exchange, e.g. NASDAQ or ARCA, where several contracts have the symbol. Data still come from all exchanges.",
+    )
+    exchange: str | None = Field(
+        default=None,
+        description="Route: SMART (default of stocks) or, of an index, its exchange, e.g. CBOE. Any other one limits the data to that exchange.",
+    )
 
 
 @dg.op
@@ -94,7 +105,9 @@ def join_universe(context: dg.OpExecutionContext, config: NewSymbols, archive: A
         if not config.symbols:
             raise ValueError("No symbol was given: write them into the config of join_universe.")
         opened = archive.open()
-        entries = opened.universe.add(config.symbols, now=opened.now)
+        entries = opened.universe.add(
+            config.symbols, sec_type=config.sec_type, exchange=config.exchange, primary_exchange=config.primary_exchange, now=opened.now
+        )
     context.log.info(f"Active now: {', '.join(entry.symbol for entry in entries)}. The sensor new_symbols sets them up.")
 
 
@@ -109,4 +122,32 @@ def add_symbols() -> None:
     join_universe()
 
 
-ALL_JOBS = (setup_symbol, daily_update, snapshot, backfill_bars, quality_check, add_symbols)
+class ChangedContract(dg.Config):
+    """Run config of `resolve_contract`."""
+
+    symbol: str = Field(description="Symbol whose contract has changed (alert contract_changed).")
+    decision: Decision = Field(
+        description="SAME: the same company under a new contract, the series goes on. NEW: another company, its series is closed, a new one begins."
+    )
+
+
+@dg.op
+def decide_contract(context: dg.OpExecutionContext, config: ChangedContract, archive: ArchiveResource) -> None:
+    """Carry out what the user decided."""
+    with told_plainly(context):
+        sentence = resolve(archive.open(), config.symbol, Decision(config.decision.value))
+    context.log.info(sentence)
+
+
+@dg.job(
+    description="Decide whose data a symbol's new contract is, after the alert contract_changed. Asks no broker.",
+    config={"ops": {"decide_contract": {"config": {"symbol": "", "decision": Decision.SAME.name}}}},
+    executor_def=dg.in_process_executor,
+    tags=_RETRIES,
+)
+def resolve_contract() -> None:
+    """Decide whose data a symbol's new contract is."""
+    decide_contract()
+
+
+ALL_JOBS = (setup_symbol, daily_update, snapshot, backfill_bars, quality_check, add_symbols, resolve_contract)

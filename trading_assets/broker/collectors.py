@@ -224,6 +224,7 @@ def contract_record(details: Any) -> ContractRecord:
         last_trade_time=details.lastTradeTime,
         market_rule_ids=details.marketRuleIds,
         valid_exchanges=details.validExchanges,
+        sec_ids=" ".join(sorted(f"{pair.tag}={pair.value}" for pair in details.secIdList or ())),
     )
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class ContractRecord(TypedDict):
@@ -53,6 +53,7 @@ class ContractRecord(TypedDict):
     last_trade_time: str
     market_rule_ids: str
     valid_exchanges: str
+    sec_ids: NotRequired[str]  # "CUSIP=... ISIN=..."; absent in answers that an older version journalled
 
 
 class ParameterRecord(TypedDict):

@@ -51,15 +51,31 @@ def connect_state(url: str) -> sa.Engine:
 
 
 def ensure_tables(engine: sa.Engine) -> None:
-    """Create the tables of `metadata` that the database lacks. Idempotent and safe against other processes doing the same."""
+    """Create the tables and columns of `metadata` that the database lacks. Idempotent and safe against other processes doing the same."""
     from trading_assets.broker import lake_pin, tables  # noqa: F401  (registers the tables of the broker side)
 
     known = _created.setdefault(engine, set())
     if known >= set(metadata.tables):
         return
     with write_transaction(engine) as connection:
+        _add_missing_columns(connection)
         metadata.create_all(connection)
     known.update(metadata.tables)
+
+
+def _add_missing_columns(connection: sa.Connection) -> None:
+    """Give the tables that an older version created the columns that were added since; each is nullable or has a server default.
+
+    The caller's transaction excludes other processes: whoever comes second finds the columns.
+    """
+    stored = sa.inspect(connection).get_multi_columns(filter_names=list(metadata.tables))
+    quote = connection.dialect.identifier_preparer.format_table
+    for (_schema, name), columns in stored.items():
+        have = {column["name"] for column in columns}
+        for column in metadata.tables[name].columns:
+            if column.name not in have:
+                definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {quote(metadata.tables[name])} ADD COLUMN {definition}")
 
 
 _created: dict[sa.Engine, set[str]] = {}

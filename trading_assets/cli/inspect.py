@@ -26,13 +26,21 @@ def universe_list(as_document: Json = False) -> int:
     from trading_assets.universe import Universe
 
     rows = [
-        {"symbol": e.symbol, "sec_type": e.sec_type, "exchange": e.exchange, "currency": e.currency, "added_at": e.added_at}
+        {
+            "symbol": e.symbol,
+            "sec_type": e.sec_type,
+            "primary_exchange": e.primary_exchange,
+            "exchange": e.exchange,
+            "currency": e.currency,
+            "added_at": e.added_at,
+        }
         for e in Universe(Settings().state_url).entries()
     ]
     if as_document:
         as_json(rows)
     else:
-        console.print(table_of(rows, ["symbol", "sec_type", "exchange", "currency", "added_at"]) if rows else "The universe is empty.")
+        columns = ["symbol", "sec_type", "primary_exchange", "exchange", "currency", "added_at"]
+        console.print(table_of(rows, columns) if rows else "The universe is empty.")
     return 0
 
 
@@ -40,13 +48,23 @@ def universe_list(as_document: Json = False) -> int:
 def universe_add(
     symbols: Annotated[list[str], typer.Argument(help="Symbols to keep the archive for.")],
     sec_type: Annotated[str | None, typer.Option(help="STK or IND, where the symbol is not known by name.")] = None,
-    exchange: Annotated[str | None, typer.Option(help="Exchange of an index, e.g. CBOE.")] = None,
+    primary_exchange: Annotated[
+        str | None,
+        typer.Option(help="Listing exchange, e.g. NASDAQ or ARCA, where several contracts have the symbol. Data still come from all exchanges."),
+    ] = None,
+    exchange: Annotated[
+        str | None,
+        typer.Option(
+            help="Route: SMART (default of stocks) or, of an index, its exchange, e.g. CBOE. Any other one limits the data to that exchange."
+        ),
+    ] = None,
 ) -> int:
-    """Add symbols; the next update collects them."""
+    """Add symbols, or say anew how they are asked for; the next update collects them."""
     from trading_assets.universe import Universe
 
     settings = Settings()
-    added = Universe(settings.state_url).add(symbols, sec_type=sec_type, exchange=exchange, now=settings.clock())
+    universe = Universe(settings.state_url)
+    added = universe.add(symbols, sec_type=sec_type, exchange=exchange, primary_exchange=primary_exchange, now=settings.clock())
     console.print(f"Active: {', '.join(entry.symbol for entry in added)}.")
     return 0
 
@@ -60,6 +78,53 @@ def universe_remove(symbols: Annotated[list[str], typer.Argument(help="Symbols t
     if not gone:
         raise Failed("None of these symbols was active.")
     console.print(f"No longer collected: {', '.join(gone)}. Their data stays in the lake.")
+    return 0
+
+
+@universe_app.command("resolve")
+def universe_resolve(
+    symbol: Annotated[str, typer.Argument(help="Symbol whose contract has changed (alert contract_changed).")],
+    same: Annotated[bool, typer.Option("--same", help="The same company under a new contract: the series goes on.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Another company holds the symbol now: its series is closed, a new one begins.")] = False,
+) -> int:
+    """Decide whose data the symbol's new contract is. Asks no broker."""
+    from trading_assets.collecting.archive import Archive
+    from trading_assets.collecting.identity import resolve
+
+    if same == new:
+        raise typer.BadParameter("say one of --same (the series goes on) and --new (it is closed and a new one begins).")
+    try:
+        with Archive(Settings()) as archive:
+            console.print(resolve(archive, symbol, "same" if same else "new"))
+    except ValueError as error:
+        raise Failed(str(error)) from error
+    return 0
+
+
+@universe_app.command("series")
+def universe_series(
+    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; none: all.", show_default=False)] = None, as_document: Json = False
+) -> int:
+    """The contracts that each symbol's rows are of, and the series of companies that held the symbol before."""
+    from trading_assets.contract_changes import ContractChanges
+    from trading_assets.repositories.series import series
+    from trading_assets.universe import normalize
+
+    settings = Settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    changed = ContractChanges(settings.state_url).unfinished()
+    rows = series(settings.data_dir, [normalize(symbol) for symbol in symbols] if symbols else None)
+    for row in rows:
+        change = changed.get(row["series"])
+        if change is not None and change.old_con_id == row["con_id"]:
+            row["status"] = "changed"
+    if as_document:
+        as_json(rows)
+    else:
+        columns = ["symbol", "series", "con_id", "long_name", "first", "last", "status"]
+        console.print(table_of(rows, columns) if rows else "There are no contract details in the lake.")
+        for change in changed.values():
+            console.print(f"{change.reason} {change.remedy}")
     return 0
 
 

@@ -18,6 +18,7 @@ from trading_assets.broker.requests import Request
 from trading_assets.collecting.progress import listener
 from trading_assets.collecting.quarantine import Examiner
 from trading_assets.collecting.report import Collected, CollectionReport
+from trading_assets.contract_changes import ContractChanges
 from trading_assets.permissions import private_folder
 from trading_assets.repositories import CoverageRepository, LakeIdentity, ParquetStore
 from trading_assets.repositories.schemas import Dataset
@@ -83,6 +84,12 @@ class Archive:
         """The active symbols."""
         private_folder(self.settings.data_dir)
         return Universe(self.settings.state_url)
+
+    @cached_property
+    def changes(self) -> ContractChanges:
+        """Symbols that the broker answers with another contract than their series has."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return ContractChanges(self.settings.state_url)
 
     @cached_property
     def identity(self) -> LakeIdentity:

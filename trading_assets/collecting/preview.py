@@ -67,7 +67,7 @@ def _chains(archive: Archive, symbols: Sequence[str], rules: SelectionRules, pac
     """
     session = archive.calendar.current(archive.now)
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", symbols, session, session).to_pylist()
-    done = {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE}
+    done = {row["symbol"] for row in known if row["condition"] in (Condition.COMPLETE, Condition.NOTHING_SELECTED)}
     view = archive.view(OPTION_CHAINS)
     due = archive.examiner.due_listings(symbols)
     begun = sorted({row["symbol"] for row in known if may_be_resumed(row, due)} & set(symbols))

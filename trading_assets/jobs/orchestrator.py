@@ -9,7 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.identity import resolve
 from trading_assets.collecting.progress import Progress
+from trading_assets.contract_changes import Decision
 from trading_assets.jobs.runner import RunReport, run_job
 from trading_assets.jobs.validation import DataIntegrityError, DataValidation, PrerequisiteError
 from trading_assets.monitoring.agenda import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
@@ -100,9 +103,22 @@ class DataPipelineOrchestrator:
         self.enable_lineage = enable_lineage
         self._progress = progress
 
-    def setup_new_symbol(self, symbol: str, lookback_days: int = SETUP_LOOKBACK_DAYS) -> list[JobResult]:
-        """Collect a new symbol from nothing; one result a step, in order."""
+    def setup_new_symbol(
+        self, symbol: str, lookback_days: int = SETUP_LOOKBACK_DAYS, *, exchange: str | None = None, primary_exchange: str | None = None
+    ) -> list[JobResult]:
+        """Collect a new symbol from nothing; one result a step, in order. `exchange` and `primary_exchange` as in `Universe.add`."""
+        if exchange is not None or primary_exchange is not None:
+            universe = Universe(self.settings.state_url)
+            universe.add([symbol], exchange=exchange, primary_exchange=primary_exchange, now=self.settings.clock())
         return self.setup([symbol], lookback_days).job_results(normalize(symbol))
+
+    def resolve(self, symbol: str, decision: Decision | str) -> str:
+        """Decide whose data a changed contract is: `same` continues the series, `new` closes it and begins a new one. A sentence of what was done.
+
+        Raises `ValueError` when there is nothing to decide, or not yet.
+        """
+        with Archive(self.settings) as archive:
+            return resolve(archive, symbol, decision)
 
     def daily_update(self, symbols: Sequence[str] | None = None) -> dict[str, list[JobResult]]:
         """The day's increment of the given (default: all active) symbols; results by symbol."""

@@ -60,7 +60,7 @@ class DataValidation:
     def validate_option_backfill_prerequisites(self, symbol: str) -> None:
         """Everything that option bars build on is there and blocks nothing: contract, chain with selected contracts, equity bars.
 
-        A symbol of which the broker lists no options lacks nothing. Raises `PrerequisiteError`.
+        A symbol of which the broker lists no options, or none inside the selection, lacks nothing. Raises `PrerequisiteError`.
         """
         name = normalize(symbol)
         self._require(name, ["contract_present"])
@@ -89,9 +89,9 @@ class DataValidation:
             raise DataIntegrityError(name, failing)
 
     def _without_options(self, symbol: str) -> bool:
-        """Whether the broker's last word on the symbol's chain was that no option is listed."""
+        """Whether the last word on the symbol's chain was that no option is listed, or none selected."""
         sql = "select arg_max(condition, session) as last from coverage where dataset = 'option_chains' and con_id = 0 and symbol = ?"
-        return bool(query(self.settings.data_dir, sql, [symbol])["last"][0].as_py() == Condition.NO_CONTRACT)
+        return bool(query(self.settings.data_dir, sql, [symbol])["last"][0].as_py() in (Condition.NO_CONTRACT, Condition.NOTHING_SELECTED))
 
     def _require(self, symbol: str, names: Collection[str]) -> None:
         name = normalize(symbol)

@@ -7,7 +7,7 @@ their part, as is the queue of runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from hashlib import blake2s
@@ -17,6 +17,7 @@ from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import last_contact
 from trading_assets.broker.state import connect_state, database_now, read_transaction
 from trading_assets.collecting.resting import resting
+from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring import gaps as reading
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE, QUALITY_CHECK, clock_time, due_at, last_chance_at, latest_due
 from trading_assets.reliability import CircuitBreaker
@@ -113,7 +114,8 @@ def daily_bars(settings: Settings, now: datetime) -> Ask | Wait:
             f"{_closed(now)}The bars of session {session} are complete; the next come on {clock_time(due_at(DAILY_BARS, settings, xnys, following))}."
         )
     patience = due_at(DAILY_BARS, settings, xnys, session) + SNAPSHOT_PATIENCE
-    if session == xnys.current(now) and now < patience and not _nothing_left(settings, session, now, SNAPSHOTS):
+    # A chain whose quotes lack values names its contracts all the same.
+    if session == xnys.current(now) and now < patience and not _nothing_left(settings, session, now, SNAPSHOTS, enough=(Condition.PARTIAL,)):
         return Wait(f"The bars of session {session} wait for its snapshot until {patience.astimezone(NEW_YORK):%H:%M} New York.")
     config = {name: {"lookback_days": UPDATE_LOOKBACK_DAYS} for name in BARS}
     return Ask("backfill_bars", f"{DAILY_BARS} {session}", f"The bars of session {session}.", session, session, config=config)
@@ -247,14 +249,20 @@ def held_back(settings: Settings) -> Wait | None:
     return None
 
 
-def _nothing_left(settings: Settings, session: date, now: datetime, datasets: Sequence[str]) -> bool:
-    """Whether there is nothing of `datasets` in that session that may be asked for now, of any active symbol."""
-    symbols = _active(settings)
+def _nothing_left(settings: Settings, session: date, now: datetime, datasets: Sequence[str], *, enough: Collection[Condition] = ()) -> bool:
+    """Whether there is nothing of `datasets` in that session that may be asked for now, of any active symbol; `enough` counts as had.
+
+    A symbol whose contract has changed wants its contract details alone: a run looks at them once a session.
+    """
+    held = ContractChanges(settings.state_url).unfinished()
+    symbols = [symbol for symbol in _active(settings) if symbol not in held or datasets[0] == CONTRACTS.name]
     sizes = settings.equity_bar_sizes
     rows = symbol_conditions(
         settings.data_dir, calendar(), now, symbols, datasets=list(datasets), first=session, last=session, equity_bar_sizes=sizes
     ).to_pylist()
-    left = [r for r in rows if not Condition(r["condition"]).settled and not (r["retry_after"] is not None and r["retry_after"] > now)]
+    rows = [r for r in rows if r["symbol"] not in held or r["dataset"] == CONTRACTS.name]
+    had = {condition for condition in Condition if condition.settled} | set(enough)
+    left = [r for r in rows if Condition(r["condition"]) not in had and not (r["retry_after"] is not None and r["retry_after"] > now)]
     return not left and {r["symbol"] for r in rows if r["dataset"] == datasets[0]} == set(symbols)
 
 

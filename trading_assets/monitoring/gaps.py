@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from trading_assets.collecting.resting import NOTHING, Resting
+from trading_assets.contract_changes import ContractChanges
 from trading_assets.planning.windows import second_windows, spans, within_reach
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions import OPTION_BAR_SIZE, ask_conditions
@@ -155,7 +156,7 @@ def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleC
     sql = f"""
         with told as (
             select symbol, arg_max(condition, session) in {_REFUSED} and arg_max_null(retry_after, session) > $now as waiting,
-                   arg_max(collected_at, session) filter (condition in ('complete', 'partial')) as collected_at
+                   arg_max(collected_at, session) filter (condition in ('complete', 'partial', 'nothing_selected')) as collected_at
             from coverage where dataset = 'option_chains' and con_id = 0 and symbol in (select unnest($symbols::varchar[])) group by symbol),
         quoted as (
             select symbol, max(coalesce(quoted_at, collected_at)) as quoted_at from option_chains
@@ -200,7 +201,9 @@ def expiring(settings: Settings, session: date) -> dict[str, int]:
 
 
 def _active(settings: Settings) -> list[str]:
-    return [entry.symbol for entry in Universe(settings.state_url).entries()]
+    """The active symbols but those whose contract has changed: nothing is asked for them until the user decides."""
+    held = ContractChanges(settings.state_url).unfinished()
+    return [entry.symbol for entry in Universe(settings.state_url).entries() if entry.symbol not in held]
 
 
 def _with_contract(settings: Settings, symbols: Sequence[str]) -> list[str]:

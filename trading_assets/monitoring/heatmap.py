@@ -14,6 +14,7 @@ from trading_assets.monitoring.pictures import png_of
 COLOURS = {
     "complete": "#2f7d4f",
     "no_trades": "#a5cfa9",
+    "nothing_selected": "#d3e8d5",
     "partial": "#e3c345",
     "pending": "#7aa6d6",
     "error": "#d1495b",

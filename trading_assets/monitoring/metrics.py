@@ -25,7 +25,7 @@ from trading_assets.repositories.store import ParquetStore, UpsertCounts
 from trading_assets.validation.engine import RuleResult
 from trading_assets.validation.rule import Severity
 
-_WHOLE = (Condition.COMPLETE, Condition.NO_TRADES)
+_WHOLE = (Condition.COMPLETE, Condition.NO_TRADES, Condition.NOTHING_SELECTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import Contact, last_contact
 from trading_assets.broker.state import connect_state
+from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring.gaps import Gap, due_session, find_gaps, new_symbols, stale_chains
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
@@ -232,6 +233,8 @@ def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str
     stale = {chain.symbol: chain for chain in stale_chains(settings, now)}
     new = set(new_symbols(settings, now))
     uncovered = _uncovered(settings, found.freshness)
+    held = ContractChanges(settings.state_url).unfinished(found.symbols)
+    wrong += [f"{change.reason} {change.remedy}" for change in held.values()]
     for symbol, rows in uncovered.items():
         days = (found.session - min(row["first"] for row in rows.values())).days
         wrong.append(
@@ -241,10 +244,10 @@ def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str
         )
     for row in found.freshness:
         symbol, dataset = row["symbol"], row["dataset"]
-        if dataset in uncovered.get(symbol, ()):
+        if dataset in uncovered.get(symbol, ()) or symbol in held:
             continue
-        if row["condition"] == "no_contract" and dataset != CONTRACTS.name:
-            continue  # nothing is listed, nothing is missing
+        if (row["condition"] == "no_contract" and dataset != CONTRACTS.name) or row["condition"] == "nothing_selected":
+            continue  # nothing is listed or selected, nothing is missing
         if row["condition"] in _REFUSED:
             wrong.append(f"{symbol}: {dataset} {'failed' if row['condition'] == 'error' else 'is refused'}: {row['reason']}")
         elif not row["rows"]:

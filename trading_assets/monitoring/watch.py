@@ -16,6 +16,7 @@ from trading_assets.broker.contact import last_contact
 from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.broker.state import connect_state
+from trading_assets.contract_changes import ContractChange, ContractChanges
 from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
 from trading_assets.monitoring.gaps import due_session, expiring_gaps, stale_chains
 from trading_assets.monitoring.recovery import lost_state
@@ -100,10 +101,14 @@ _MEND = "Put the file back from a backup, or move it away and run `trading-asset
 
 def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType], Look]]:
     """Each look with the types of trouble that it finds."""
-    symbols = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    changes = ContractChanges(settings.state_url).unfinished()
+    # A symbol that waits for a decision is told as that alone: an update, the remedy of the others, would collect nothing for it.
+    active = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    symbols = [symbol for symbol in active if symbol not in changes]
     kinds = AlertType
     return [
-        (frozenset({kinds.DATA_INTEGRITY_FAILURE, kinds.PREREQUISITE_VIOLATION}), lambda: integrity(settings, symbols)),
+        (frozenset({kinds.CONTRACT_CHANGED}), lambda: contract_changed(changes)),
+        (frozenset({kinds.DATA_INTEGRITY_FAILURE, kinds.PREREQUISITE_VIOLATION}), lambda: integrity(settings, active)),
         (frozenset({kinds.DATA_INTEGRITY_FAILURE}), lambda: lost(settings)),
         (frozenset({kinds.PREREQUISITE_VIOLATION}), lambda: prerequisites(settings, symbols)),
         (frozenset({kinds.MISSING_EQUITY_DATA}), lambda: missing_equity(settings, now, symbols)),
@@ -127,6 +132,19 @@ def lost(settings: Settings) -> list[Trouble]:
         if said
         else []
     )
+
+
+def contract_changed(changes: Mapping[str, ContractChange]) -> list[Trouble]:
+    """`contract_changed`: symbols that the broker answers with another contract than their series has, and on which nobody has decided."""
+    return [
+        Trouble(
+            AlertType.CONTRACT_CHANGED,
+            symbol,
+            change.reason,
+            details={"series": change.old_contract, "broker": change.new_contract, "found": _minute(change.found_at)},
+        )
+        for symbol, change in changes.items()
+    ]
 
 
 def integrity(settings: Settings, symbols: list[str]) -> list[Trouble]:
@@ -164,7 +182,7 @@ def prerequisites(settings: Settings, symbols: list[str]) -> list[Trouble]:
     A symbol nobody has asked for yet, or that is being set up, is new and not in trouble (`gaps.new_symbols` finishes it);
     one without listed options wants no option bars.
     """
-    sql = """select symbol, dataset, bool_or(condition in ('complete', 'partial', 'no_trades')) as held,
+    sql = """select symbol, dataset, bool_or(condition in ('complete', 'partial', 'no_trades', 'nothing_selected')) as held,
                     arg_max(condition, session) as condition, arg_max(reason, session) as reason
              from coverage where con_id = 0 and dataset in ('contracts', 'option_chains', 'equity_bars') and symbol in (select unnest(?::varchar[]))
              group by symbol, dataset"""

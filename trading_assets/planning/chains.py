@@ -7,7 +7,7 @@ strike and expiry of SPY would be 32,844 requests instead of 35 (limits.md).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -64,6 +64,7 @@ def plan_chain(
     *,
     relist_days: int = 7,
     refresh: bool = False,
+    empty: Mapping[str, date] | None = None,
 ) -> ChainPlan:
     """The listings that one symbol's chain needs, given the broker's parameters of today and the rows of its last chain.
 
@@ -73,17 +74,23 @@ def plan_chain(
     - was not listed before, or was listed at least `relist_days` days ago (New York dates; strikes are added as the price moves); or
     - a strike of an unexpired stored contract has vanished from the parameters of its trading class: a split or another
       corporate action has adjusted the contracts. Then every wanted expiry is listed again.
+
+    `empty` are expiries behind which the broker listed nothing, each with the session it was asked in: they are left out
+    until they are `relist_days` old, as if they were listed.
     """
     records = list(parameters)
     wanted = wanted_expiries(records, rules, session)
     listed = _listed_on(last)
-    if refresh or not listed:
-        fresh, reason = wanted, ListingReason.REFRESH if refresh else ListingReason.FIRST
+    known_empty = {day for day, asked in (empty or {}).items() if (session - asked).days < relist_days}
+    if refresh:
+        fresh, reason = wanted, ListingReason.REFRESH
+    elif not listed:
+        fresh, reason = [day for day in wanted if day not in known_empty], ListingReason.FIRST
     elif last is not None and strikes_adjusted(last, records, session):
         fresh, reason = wanted, ListingReason.ADJUSTED
     else:
-        aged = [day for day in wanted if day in listed and (session - listed[day]).days >= relist_days]
-        new = [day for day in wanted if day not in listed]
+        aged = [day for day in wanted if day in listed and (session - listed[day]).days >= relist_days and day not in known_empty]
+        new = [day for day in wanted if day not in listed and day not in known_empty]
         fresh = sorted([*aged, *new])
         reason = ListingReason.AGED if aged else ListingReason.INCREMENT if new else ListingReason.NOTHING
     return ChainPlan(

@@ -30,7 +30,8 @@ asked in have no row, and none is missed while another session answers.
 
 **Contracts of a symbol** (`option_bars`) are those selected in the snapshot that answers for the session (its own, else the
 earliest after, else the latest before; without one of its own the latest before counts too), alive in that session. Their
-conditions are rolled up to the first of `PRECEDENCE` that one of them has.
+conditions are rolled up to the first of `PRECEDENCE` that one of them has. A session without any is `nothing_selected` where its
+own chain says so, or the last chain of a symbol of which nothing was ever selected.
 """
 
 from __future__ import annotations
@@ -62,9 +63,10 @@ PRECEDENCE = (
     Condition.NO_CONTRACT,
     Condition.COMPLETE,
     Condition.NO_TRADES,
+    Condition.NOTHING_SELECTED,
 )
 """Of several contracts, the first of these that one has is the symbol's: what can still be mended comes before what is lost,
-what is lost before what is there. `no_trades` only when no contract traded."""
+what is lost before what is there. `no_trades` only when no contract traded; a contract is never `nothing_selected`, its symbol can be."""
 
 CONDITION_SCHEMA = pa.schema(
     [

@@ -162,7 +162,7 @@ snapshot_untold as (
     left join last_verified l on l.symbol = u.symbol),
 snapshot_conditions as (
     select dataset, symbol, session, '' as bar_size, condition, reason, broker_code, retry_after, 1::bigint as instruments,
-           (condition in ('complete', 'no_trades'))::bigint as complete,
+           (condition in ('complete', 'no_trades', 'nothing_selected'))::bigint as complete,
            (session = (select current_session from given) and condition not in ({_SETTLED})
             and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable, null::date as expires
     from (
@@ -283,13 +283,18 @@ chain_answers as (
     select symbol, arg_max(condition, session) as condition, arg_max(reason, session) as reason, arg_max_null(broker_code, session) as broker_code,
            arg_max_null(retry_after, session) as retry_after
     from coverage where dataset = 'option_chains' and con_id = 0 and symbol in (select symbol from wanted_symbols) group by symbol),
+unselected as (
+    select symbol, session, reason from coverage
+    where dataset = 'option_chains' and con_id = 0 and condition = 'nothing_selected' and symbol in (select symbol from wanted_symbols)),
 option_conditions as (
     select 'option_bars' as dataset, '{bar_size}' as bar_size, w.symbol, w.session,
            case when r.symbol is not null then [{words}][r.rank + 1]
+                when s.symbol is not null or u.symbol is null and c.condition = 'nothing_selected' then 'nothing_selected'
                 when u.symbol is null and c.condition in ({_REFUSED}) then c.condition else 'pending' end as condition,
            case when r.symbol is not null and (r.reason = '' or r.instruments = 1) then r.reason
                 when r.symbol is not null then n.alike || ' of ' || r.instruments || ' contracts: ' || r.reason
-                when u.symbol is null and c.condition in ({_REFUSED}) then c.reason
+                when s.symbol is not null then s.reason
+                when u.symbol is null and c.condition in ({_REFUSED}, 'nothing_selected') then c.reason
                 when u.symbol is null then '{NOTHING_SELECTED}' else '{NO_CONTRACT_ALIVE}' end as reason,
            case when r.symbol is not null then r.broker_code when u.symbol is null and c.condition in ({_REFUSED}) then c.broker_code end
                as broker_code,
@@ -299,5 +304,6 @@ option_conditions as (
     from option_wanted w
     left join option_rolled r on r.symbol = w.symbol and r.session = w.session
     left join option_counts n on n.symbol = r.symbol and n.session = r.session and n.rank = r.rank
+    left join unselected s on s.symbol = w.symbol and s.session = w.session
     left join chain_answers c on c.symbol = w.symbol
     left join (select distinct symbol from chain_sessions) u on u.symbol = w.symbol)"""

@@ -6,6 +6,8 @@ from datetime import date
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
 
 from trading_assets.repositories.base import DatasetRepository, Day, restricted
 from trading_assets.repositories.contracts import ContractRepository
@@ -24,9 +26,19 @@ class EquityBarRepository(DatasetRepository):
 
     DATASET = EQUITY_BARS
 
-    def load_symbol_data(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None, bar_size: str = DAILY) -> pd.DataFrame:
-        """Bars of one symbol in the sessions from `start_date` to `end_date` (both included), ordered by start."""
-        return self._load(restricted(symbol=symbol), first=start_date, last=end_date, variants=[bar_size])
+    def load_symbol_data(
+        self, symbol: str, start_date: Day | None = None, end_date: Day | None = None, bar_size: str = DAILY, *, con_id: int | None = None
+    ) -> pd.DataFrame:
+        """Bars of one symbol in the sessions from `start_date` to `end_date` (both included), ordered by start.
+
+        They are of the company that holds the symbol now. With `con_id` they are of that contract: also of a company that held the
+        symbol before (`trading-assets universe series` lists the contracts).
+        """
+        where = restricted(symbol=symbol, con_id=con_id)
+        if con_id is not None:
+            of_symbol = (pads.field("symbol") == symbol) | pc.starts_with(pads.field("symbol"), f"{symbol}@")
+            where = of_symbol & (pads.field("con_id") == con_id)
+        return self._load(where, first=start_date, last=end_date, variants=[bar_size])
 
     def load(self, symbol: str | list[str] | None = None, trade_date: Day | None = None, bar_size: str = DAILY) -> pd.DataFrame:
         """Bars of some or all symbols, of one session or of all. A day without trading has no bars."""

@@ -135,6 +135,7 @@ CONTRACTS = Dataset(
         _text("stock_type", "COMMON, ETF, ..."),
         _text("market_rule_ids", "Market rules, comma separated"),
         _text("valid_exchanges", "Exchanges, comma separated"),
+        _text("sec_ids", "Other ids of the contract as the broker gives them, e.g. `CUSIP=30303M102 ISIN=US30303M1027`", nullable=True),
         Column("verified_at", INSTANT, "When the broker last gave these details", "UTC"),
         COLLECTED_AT,
         REQUEST_ID,
@@ -222,6 +223,7 @@ class Condition(StrEnum):
     COMPLETE = "complete"
     PARTIAL = "partial"
     NO_TRADES = "no_trades"
+    NOTHING_SELECTED = "nothing_selected"
     NOT_PERMITTED = "not_permitted"
     NO_CONTRACT = "no_contract"
     ERROR = "error"
@@ -231,7 +233,7 @@ class Condition(StrEnum):
     @property
     def settled(self) -> bool:
         """Whether the question has its final answer and is not asked again."""
-        return self in (Condition.COMPLETE, Condition.NO_TRADES, Condition.EXPIRED_LOST)
+        return self in (Condition.COMPLETE, Condition.NO_TRADES, Condition.NOTHING_SELECTED, Condition.EXPIRED_LOST)
 
 
 COVERAGE = Dataset(
@@ -243,7 +245,7 @@ COVERAGE = Dataset(
         _text("symbol", "Symbol of the underlying"),
         Column("con_id", pa.int64(), "Option contract id; 0 for the underlying"),
         SESSION,
-        _text("condition", "complete, partial, no_trades, not_permitted, no_contract, error, expired_lost or pending"),
+        _text("condition", "complete, partial, no_trades, nothing_selected, not_permitted, no_contract, error, expired_lost or pending"),
         _text("reason", "One sentence; empty for what was collected"),
         Column("broker_code", pa.int32(), "The broker's error code", nullable=True),
         Column("retry_after", INSTANT, "Not to be asked again before; null: at any time, or never when settled", "UTC", nullable=True),
@@ -283,3 +285,8 @@ QUALITY_METRICS = Dataset(
 
 DATASETS: dict[str, Dataset] = {d.name: d for d in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, COVERAGE, QUALITY_METRICS)}
 """All datasets by name."""
+
+
+def closed_symbol(symbol: str, con_id: int) -> str:
+    """The symbol under which the rows of a company are kept that held `symbol` before. No symbol of the broker holds an `@`."""
+    return f"{symbol}@{con_id}"

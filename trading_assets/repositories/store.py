@@ -148,6 +148,39 @@ class ParquetStore:
                 path.unlink()
         return int(gone.num_rows)
 
+    def relabel(self, dataset: Dataset, symbol: str, new_symbol: str) -> int:
+        """Give all rows of `symbol`, revisions included, another symbol; nothing else of them changes. Returns how many rows of the dataset.
+
+        Where a row of the new symbol has the same key already, the later answer stays and the other one moves to the revisions.
+        Each file is replaced at once or not at all; what was interrupted is simply done again. Raises `LakeBusy`.
+        """
+        for path in self.files(revisions_of(dataset)):
+            self._relabel_file(
+                dataset, path.relative_to(self.data_dir / revisions_of(dataset).name).as_posix(), symbol, new_symbol, of_revisions=True
+            )
+        paths = self.files(dataset)
+        return sum(self._relabel_file(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), symbol, new_symbol) for path in paths)
+
+    def _relabel_file(self, dataset: Dataset, relative: str, symbol: str, new_symbol: str, *, of_revisions: bool = False) -> int:
+        kind = revisions_of(dataset) if of_revisions else dataset
+        path = self.data_dir / kind.name / relative
+        mine = pads.field("symbol") == symbol
+        with locked(self.data_dir, f"{dataset.name}/{relative}"):
+            if not read_file(path, kind, ["symbol"], mine).num_rows:
+                return 0
+            stored = self._stored(kind, path)
+            moved, stays = contiguous(stored.filter(mine)), contiguous(stored.filter(~mine))
+            names = pa.repeat(pa.scalar(new_symbol, pa.string()), moved.num_rows)
+            moved = moved.set_column(moved.schema.get_field_index("symbol"), kind.schema.field("symbol"), names)
+            merged = add_revisions(dataset, stays, moved) if of_revisions else merge(dataset, stays, moved)
+            if len(merged.losers):
+                self._add_revisions(dataset, relative, superseded_rows(dataset, merged))
+            if merged.order is None:  # all of them were there already under the new symbol
+                write_file(path, kind, stays, np.arange(stays.num_rows))
+            else:
+                write_file(path, kind, merged.rows, merged.order)
+        return int(moved.num_rows)
+
     def _add_revisions(self, dataset: Dataset, relative: str, superseded: pa.Table) -> None:
         revisions = revisions_of(dataset)
         path = self.data_dir / revisions.name / relative

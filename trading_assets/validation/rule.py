@@ -35,7 +35,8 @@ class Rule:
     `holds`: an SQL predicate. Null counts as a violation unless `null_passes`.
     `shows`: the columns that show the case, beside `symbol` and `session`.
     `blocks`: what the dataset's followers build on is broken, so an ERROR keeps them from being collected for that symbol.
-    Rules of absence and of values that nobody builds on do not block: a gap must not keep expiring options from being saved.
+    Rules of absence and of values that nobody builds on do not block: a gap must not keep expiring options from being saved. Nor does
+    a rule that an answer of the broker can break: the user could not repair it. `mended` says how such a row comes to be and goes.
     `of_now`: the rule speaks of the present instant, not of past sessions; the sessions of a scope do not restrict it.
     `reviewed`: a violation is held for a person to accept or reject (`validation.reviews`).
     """
@@ -50,6 +51,7 @@ class Rule:
     shows: tuple[str, ...] = ()
     null_passes: bool = False
     blocks: bool = False
+    mended: str = ""
     of_now: bool = False
     reviewed: bool = False
 
@@ -58,6 +60,8 @@ class Rule:
             raise ValueError(f"Rule {self.name} speaks of {self.dataset!r}, and there is no such dataset.")
         if self.blocks and self.severity is not Severity.ERROR:
             raise ValueError(f"Rule {self.name} is a warning: a warning does not block.")
+        if self.blocks != bool(self.mended):
+            raise ValueError(f"Rule {self.name} must say how it is mended if it blocks, and only then.")
 
     @property
     def source(self) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from shutil import rmtree
 
@@ -26,6 +27,7 @@ from trading_assets.repositories import CoverageRepository, ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.simulator.market import ContractQuery, ListedContract
 from trading_assets.universe import Universe
 from trading_assets.validation import validate
 from trading_assets_tests.scenarios.desk import Desk, at, set_up
@@ -230,10 +232,16 @@ def pass_time(desk: Desk, *, hours: int = 0, minutes: int = 0) -> None:
         connection.execute(requests.update().values(finished_at=requests.c.finished_at - seconds))
 
 
-def test_an_answer_that_does_not_fit_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Pesos(GeneratedMarket):
+    """A market whose stocks trade in another currency, whatever was asked for."""
+
+    def contracts(self, query: ContractQuery, now: datetime) -> list[ListedContract]:
+        return [replace(contract, currency="MXN") for contract in super().contracts(query, now)]
+
+
+def test_an_answer_that_does_not_fit_is_a_refusal(tmp_path: Path) -> None:
     """Nothing was learnt that could be stored: it is no `complete`, and is not asked for again every hour."""
-    monkeypatch.setattr("trading_assets.collecting.decode.contracts.best_match", lambda *given: None)  # as of a contract in another currency
-    with Simulator(GeneratedMarket(seed=42), now=at(NOON)) as simulator:
+    with Simulator(Pesos(seed=42), now=at(NOON)) as simulator:
         desk = Desk(tmp_path, simulator, TWO_EXPIRIES, {"enforce_pacing": False})
         Universe(desk.settings.state_url).add(["AAPL"], now=desk.settings.clock())
         assert isinstance(agenda.new_symbols(desk.settings, desk.settings.clock()), Ask)
@@ -241,4 +249,5 @@ def test_an_answer_that_does_not_fit_is_a_refusal(tmp_path: Path, monkeypatch: p
         assert desk.conditions("dataset = 'contracts'") == {"no_contract": 1}
         assert isinstance(agenda.new_symbols(desk.settings, desk.settings.clock()), Wait)
         (told,) = prerequisites(desk.settings, ["AAPL"])
-        assert "holds no contract of that symbol, type and currency" in told.reason
+        assert "holds no contract of that symbol, type STK, currency USD" in told.reason
+        assert "in MXN" in told.reason

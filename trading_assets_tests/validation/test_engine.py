@@ -138,9 +138,13 @@ def test_old_snapshots_gaps_and_late_data_block_nothing(tmp_path: Path) -> None:
     assert blocked(used, ALL, []) == {}
 
 
-def test_an_expired_contract_in_the_newest_chain_blocks(tmp_path: Path) -> None:
+def test_what_an_answer_of_the_broker_can_break_blocks_nothing(tmp_path: Path) -> None:
     rows = world()
     for row in rows[OPTION_CHAINS.name]:
         if row["session"] == TODAY and row["symbol"] == "IBM":
             row["expiry"] = SNAPSHOTS[0]
-    assert list(blocked(write(tmp_path, rows), ALL, SYMBOLS)) == ["IBM"]
+    doubled = [{**row, "con_id": row["con_id"] + 1000} for row in rows[OPTION_CHAINS.name] if row["session"] == TODAY and row["symbol"] == "AAPL"]
+    rows[OPTION_CHAINS.name] += doubled
+    used = write(tmp_path, rows)
+    assert {"expiry_not_before_session", "no_doubled_contract"} <= {result.rule.name for result in validate(used).failing()}
+    assert blocked(used, ALL, SYMBOLS) == {}

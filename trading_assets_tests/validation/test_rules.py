@@ -396,4 +396,4 @@ def test_rules_have_unique_names_and_say_why_and_what_to_do() -> None:
 
 def test_a_warning_cannot_block() -> None:
     with pytest.raises(ValueError, match="a warning does not block"):
-        Rule("x", "contracts", Severity.WARN, why="", remedy="", holds="true", blocks=True)
+        Rule("x", "contracts", Severity.WARN, why="", remedy="", holds="true", blocks=True, mended="so")

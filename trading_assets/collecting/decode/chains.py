@@ -49,13 +49,20 @@ def option_expiry(local_symbol: str, last_trade: str) -> date:
 def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int], *, stamped: datetime | None = None) -> pa.Table:
     """Rows of `option_chains` without quotes, from the answers to `option_listing` requests.
 
-    `under_con_ids` gives the underlying's contract id per symbol where the answer names none. `selected` is false and
-    the quote columns are null: `with_selection` and `with_quotes` fill them.
+    `under_con_ids` gives the underlying's contract id per symbol where the answer names none; contracts on another one are left out.
+    `selected` is false and the quote columns are null: `with_selection` and `with_quotes` fill them.
     """
     records: list[ContractRecord] = []
     origins: list[tuple[date, str, datetime, int]] = []
     for result in answered(results, "option_listing"):
-        found = [record for record in result.payload["contracts"] if record["sec_type"] == "OPT" and record["right"] in ("C", "P", "CALL", "PUT")]
+        mine = (0, under_con_ids.get(result.request.symbol, 0))
+        found = [
+            record
+            for record in result.payload["contracts"]
+            if record["sec_type"] == "OPT"
+            and record["right"] in ("C", "P", "CALL", "PUT")
+            and (record["under_con_id"] in mine or not mine[1])  # the symbol may belong to another company by now
+        ]
         records += found
         origins += [(result.request.session, result.request.symbol, stamp(result, stamped), result.request_id)] * len(found)
     if not records:

@@ -150,12 +150,15 @@ def snapshot_coverage(
     partial: Mapping[str, str] | None = None,
     again_at: Mapping[str, datetime] | None = None,
     request_ids: Mapping[str, int] | None = None,
+    unselected: Mapping[str, str] | None = None,
+    codes: Mapping[str, int | None] | None = None,
 ) -> pa.Table:
     """Rows of `coverage` for a snapshot dataset: one a symbol, from the outcome that decided it.
 
     `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are asked again.
-    `again_at` says of those of them that are not to be asked for at once when they may be. `retries` decides when what was
-    refused may be asked for again.
+    `again_at` says of those of them that are not to be asked for at once when they may be, `codes` are the broker codes of what
+    they lack, where there is one. `unselected` names symbols of which nothing was selected, with the sentence. `retries` decides
+    when what was refused may be asked for again.
     A symbol carried forward without a request has outcome complete and no request id.
     """
     rows = []
@@ -164,15 +167,35 @@ def snapshot_coverage(
         outcome = outcomes[symbol]
         if outcome.kind is OutcomeKind.COMPLETE:
             lacking = (partial or {}).get(symbol)
-            finding = _Finding(Condition.PARTIAL, lacking, (again_at or {}).get(symbol)) if lacking else _Finding(Condition.COMPLETE, "")
+            nothing = (unselected or {}).get(symbol)
+            if lacking:
+                finding = _Finding(Condition.PARTIAL, lacking, (again_at or {}).get(symbol))
+            else:
+                finding = _Finding(Condition.NOTHING_SELECTED, nothing) if nothing else _Finding(Condition.COMPLETE, "")
         elif outcome.kind is OutcomeKind.EMPTY:
             retry = retries.after(("", symbol, 0), Condition.NO_CONTRACT, outcome.code, now)
             finding = _Finding(Condition.NO_CONTRACT, outcome.text or _NOTHING_LISTED, retry)
         else:
             finding = _failure(outcome, now, retries, ("", symbol, 0))
-        code = None if finding.condition is Condition.COMPLETE else outcome.code
+        code = outcome.code if outcome.kind is not OutcomeKind.COMPLETE else None
+        if finding.condition is Condition.PARTIAL:
+            code = (codes or {}).get(symbol, code)
         rows.append(_row(dataset, "", symbol, 0, session, finding, now, code, (request_ids or {}).get(symbol, 0)))
     return from_rows(COVERAGE, rows)
+
+
+def changed_contract_coverage(
+    changed: Mapping[str, str], session: date, retry_after: datetime, now: datetime, request_ids: Mapping[str, int] | None = None
+) -> pa.Table:
+    """Rows of `coverage` for contract details that name another contract than the series has: `error`, looked at again at `retry_after`.
+
+    `changed` has the sentence of each symbol.
+    """
+    finding = {symbol: _Finding(Condition.ERROR, sentence, retry_after) for symbol, sentence in changed.items()}
+    ids = request_ids or {}
+    return from_rows(
+        COVERAGE, [_row(CONTRACTS.name, "", symbol, 0, session, finding[symbol], now, None, ids.get(symbol, 0)) for symbol in sorted(finding)]
+    )
 
 
 def missed_snapshot_coverage(dataset: str, missed: Mapping[str, Iterable[date]], now: datetime) -> pa.Table:

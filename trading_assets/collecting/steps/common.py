@@ -200,6 +200,12 @@ def without_options(archive: Archive, symbols: Sequence[str]) -> set[str]:
     return {symbol for symbol, row in _last_conditions(archive, OPTION_CHAINS, symbols).items() if row["condition"] == Condition.NO_CONTRACT}
 
 
+def without_selection(archive: Archive, symbols: Sequence[str]) -> dict[str, str]:
+    """Symbols of whose last chain nothing was selected, each with the sentence that says why: nothing of theirs is missing."""
+    rows = _last_conditions(archive, OPTION_CHAINS, symbols)
+    return {symbol: row["reason"] for symbol, row in rows.items() if row["condition"] == Condition.NOTHING_SELECTED}
+
+
 def tell_without_options(report: CollectionReport, symbols: Iterable[str]) -> None:
     """Note the symbols that have no options: neither a chain nor option bars can be had of them, and that is no failure."""
     report.notes += [f"{symbol} has no listed options." for symbol in sorted(symbols)]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from trading_assets.broker.history import words_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.collecting.archive import Archive, wall_clock
-from trading_assets.collecting.decode import carry_contracts, contract_rows, snapshot_coverage
+from trading_assets.collecting.decode import carry_contracts, snapshot_coverage
+from trading_assets.collecting.decode.coverage import changed_contract_coverage
 from trading_assets.collecting.decode.tables import last_of_key
+from trading_assets.collecting.identity import CHANGED, carry_out, hold_back, judge
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for, rows_by_symbol, without_echoes
 from trading_assets.collecting.steps.missed import missed_snapshots
@@ -23,31 +28,41 @@ from trading_assets.universe import UniverseEntry
 def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], session: date, *, refresh: bool = False, run_id: str = "") -> Collected:
     """One row a symbol for `session` (the current one): asked for when new or last verified too long ago, else carried.
 
-    A symbol the broker does not know is reported and not asked for again until its retry time; the others go on.
+    A symbol the broker does not know is reported and not asked for again until its retry time; so is one that several contracts
+    fit, and one whose contract is another than its series': of these nothing is stored. The others go on.
     Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(CONTRACTS.name, session, sessions=[session], symbols=symbols)
+    for change in archive.changes.unfinished(symbols).values():
+        if change.decision is not None:  # the process that carried it out was killed
+            report.notes.append(carry_out(archive, change))
     known = contracts_plan(archive, entries, session, refresh=refresh)
     plan = known.plan
     late = archive.recovered([CONTRACTS.name])  # first: what is bad among them answers nothing and is asked again
     results = without_echoes(archive.ask(plan.requests, report, planned_at=planned_at, run_id=run_id))
-    fresh = contract_rows([*late, *results], stamped=archive.settings.now)
-    table = pa.concat_tables([fresh, carry_contracts(known.latest, plan.carried, session)])
+    answers = [*late, *results]
+    judged = judge(archive, answers)
+    report.notes += [f"{symbol} goes on with the series of {before}: it is the same contract." for symbol, before in judged.renamed.items()]
+    table = pa.concat_tables([judged.rows, carry_contracts(known.latest, plan.carried, session)])
     report.saved = len(symbols) - len(plan.requests)
-    report.rows_by_symbol = rows_by_symbol(table)
     report.fail(results, harmless=frozenset(), delayed=archive.settings.delayed)
-    for symbol, sentence in known.refused.items():
-        report.problems.append(Problem(ProblemKind.FAILED, symbol, "contract_details", sentence, outcome="no_contract"))
-    misfits = _misfits([*late, *results], fresh)
-    _tell_misfits(report, misfits)
+    _tell(report, known.refused | judged.unclear, "no_contract")
+    _tell(report, judged.changed, CHANGED)
+    hold_back(archive, [symbol for symbol in symbols if symbol not in judged.changed], report)
     carried = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in [*plan.carried, *_unrecorded(archive, known, session)]}
-    ids = {result.request_id for result in [*late, *results]}
     asked = {result.request.symbol for result in results}
-    missed = missed_snapshots(archive, CONTRACTS, {*carried, *asked}, session)
-    told = last_of_key(pa.concat_tables([missed, _coverage(archive, session, carried, _with_misfits([*late, *results], misfits), now)]), COVERAGE.key)
-    return Collected(CONTRACTS, table, told, sorted(ids), report, now)
+    missed = missed_snapshots(archive, CONTRACTS, {*carried, *asked} - judged.changed.keys(), session)
+    clear = [result for result in _with_unclear(answers, judged.unclear) if result.request.symbol not in judged.changed]
+    next_look = archive.calendar.opens_at(archive.calendar.following(session))
+    ids = {result.request.symbol: result.request_id for result in answers}
+    changed = changed_contract_coverage(judged.changed, session, next_look, now, ids)
+    told = last_of_key(pa.concat_tables([missed, _coverage(archive, session, carried, clear, now), changed]), COVERAGE.key)
+    moved = pa.array(sorted(judged.renamed.values()), pa.string())  # what was read of them before the move is under the new symbol now
+    table, told = (rows.filter(pc.invert(pc.is_in(rows["symbol"], moved))) for rows in (table, told))
+    report.rows_by_symbol = rows_by_symbol(table)
+    return Collected(CONTRACTS, table, told, sorted({result.request_id for result in answers}), report, now)
 
 
 def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], results: Sequence[Result], now: datetime) -> pa.Table:
@@ -90,39 +105,47 @@ def contracts_plan(archive: Archive, entries: Sequence[UniverseEntry], session: 
     """What the contracts of `session` cost, from what the lake holds."""
     symbols = [entry.symbol for entry in entries]
     latest = archive.view(CONTRACTS).as_of(symbols, session)
-    stored = {row["symbol"]: row for row in latest.select(["symbol", "session", "verified_at"]).to_pylist()}
-    refused = {} if refresh else refusals(archive, CONTRACTS, symbols, archive.now)
+    stored = {row["symbol"]: row for row in latest.select(["symbol", "session", "verified_at", "request_id"]).to_pylist()}
+    held = archive.changes.unfinished(symbols)
+    reworded = _reworded(archive, entries, stored.values())
+    refused = {} if refresh else refusals(archive, CONTRACTS, sorted(set(symbols) - held.keys() - reworded), archive.now)
     plan = plan_contracts(
         [entry.instrument for entry in entries],
-        {symbol: row["verified_at"] for symbol, row in stored.items()},
+        # A changed contract is looked at once a session: the broker may give the old one again.
+        {symbol: row["verified_at"] for symbol, row in stored.items() if symbol not in held.keys() | reworded},
         archive.now,
         session,
         verify_days=archive.settings.contract_verify_days,
-        settled={symbol for symbol, row in stored.items() if row["session"] == session} | set(refused),
+        settled={symbol for symbol, row in stored.items() if row["session"] == session and symbol not in held.keys() | reworded}
+        | set(refused)
+        | {symbol for symbol, change in held.items() if change.session == session and symbol not in reworded},
         refresh=refresh,
     )
     return KnownContracts(latest, refused, plan)
 
 
-def _misfits(results: Sequence[Result], fresh: pa.Table) -> dict[str, str]:
-    """Symbols whose answer held no contract in US dollars of the kind asked for, each with a sentence."""
-    answered = {result.request.symbol for result in results if result.payload}
-    return {
-        symbol: f"The broker's answer for {symbol} holds no contract of that symbol, type and currency. Add it with its exchange and type."
-        for symbol in sorted(answered - set(fresh["symbol"].to_pylist()))
-    }
+def _reworded(archive: Archive, entries: Sequence[UniverseEntry], stored: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Symbols that were last asked for in other words than the universe has now (an exchange, the type): what was answered then says nothing."""
+    recorded = archive.coverage.conditions(CONTRACTS.name, "", [entry.symbol for entry in entries]).to_pylist()
+    asked: dict[str, int] = {}
+    for row in [*recorded, *stored]:
+        asked[row["symbol"]] = max(row["request_id"], asked.get(row["symbol"], 0))
+    words = words_of(archive.journal, set(asked.values()))
+    present = {entry.symbol: entry.instrument for entry in entries}
+    last = {symbol: words[request_id] for symbol, request_id in asked.items() if request_id in words}
+    return {symbol for symbol, then in last.items() if then.symbol == symbol and then.key != present[symbol].key}
 
 
-def _with_misfits(results: Sequence[Result], misfits: Mapping[str, str]) -> list[Result]:
-    """The results; an answer that does not fit says that there is no such contract, and is not asked for again at once."""
+def _with_unclear(results: Sequence[Result], unclear: Mapping[str, str]) -> list[Result]:
+    """The results; an answer that does not say which contract is meant is not asked for again at once."""
     return [
-        replace(result, outcome=Outcome(OutcomeKind.NO_CONTRACT, None, misfits[result.request.symbol]))
-        if result.request.symbol in misfits and result.outcome.kind is OutcomeKind.COMPLETE
+        replace(result, outcome=Outcome(OutcomeKind.NO_CONTRACT, None, unclear[result.request.symbol]))
+        if result.request.symbol in unclear and result.outcome.kind is OutcomeKind.COMPLETE
         else result
         for result in results
     ]
 
 
-def _tell_misfits(report: CollectionReport, misfits: Mapping[str, str]) -> None:
-    for symbol, sentence in misfits.items():
-        report.problems.append(Problem(ProblemKind.FAILED, symbol, "contract_details", sentence, outcome="no_contract"))
+def _tell(report: CollectionReport, sentences: Mapping[str, str], outcome: str) -> None:
+    for symbol, sentence in sentences.items():
+        report.problems.append(Problem(ProblemKind.FAILED, symbol, "contract_details", sentence, outcome=outcome))

@@ -12,6 +12,7 @@ from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest, Instrument
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import bar_coverage, bar_rows, restated
+from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.collecting.resting import NOTHING, Resting, resting
 from trading_assets.collecting.steps.common import (
@@ -55,6 +56,7 @@ def collect_equity_bars(
     planned_at, now = wall_clock(), archive.now
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(EQUITY_BARS.name, archive.calendar.current(now), sessions=list(sessions), symbols=symbols)
+    symbols = hold_back(archive, symbols, report)
     underlyings = known_underlyings(archive, contracts, symbols)
     for symbol in sorted(set(symbols) - set(underlyings)):
         report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))

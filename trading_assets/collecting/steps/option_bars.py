@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import AGGREGATED_BAR_SIZE, aggregate_sessions, bar_coverage, bar_rows, lost_coverage
+from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.resting import NOTHING, Resting, resting
 from trading_assets.collecting.steps.common import (
@@ -30,6 +31,7 @@ from trading_assets.collecting.steps.common import (
     within_allowance,
     without_echoes,
     without_options,
+    without_selection,
 )
 from trading_assets.planning.bars import OPTION_BAR_SIZE, LostOption, WantedOption, plan_option_bars
 from trading_assets.planning.instruments import option_instruments
@@ -65,6 +67,7 @@ def collect_option_bars(
     planned_at, now = wall_clock(), archive.now
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(OPTION_BARS.name, archive.calendar.current(now), sessions=list(sessions), symbols=symbols)
+    symbols = hold_back(archive, symbols, report)
     ready = _ready(archive, symbols, sessions, contracts, chains, equity, report)
     tell_open_sessions(archive, report, sessions)
     ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
@@ -149,9 +152,11 @@ def _ready(
     with_bars = equity.stored_sessions(symbols)
     optionless = without_options(archive, symbols) & set(underlyings) - set(listed)
     tell_without_options(report, optionless)
+    unselected = {s: reason for s, reason in without_selection(archive, symbols).items() if s in underlyings and s not in listed}
+    report.notes += unselected.values()
     wrong = blocked(archive.settings, (CONTRACTS.name, OPTION_CHAINS.name, EQUITY_BARS.name), symbols, first=min(sessions), last=max(sessions))
     ready = []
-    for symbol in [symbol for symbol in symbols if symbol not in optionless]:
+    for symbol in [symbol for symbol in symbols if symbol not in optionless and symbol not in unselected]:
         if symbol not in underlyings:
             report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
         elif symbol not in listed:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -21,17 +20,19 @@ from trading_assets.collecting.decode import (
     listing_rows,
     option_parameters,
     snapshot_coverage,
-    spot_price,
     with_quotes,
     with_selection,
     without_worse,
 )
 from trading_assets.collecting.decode.tables import last_of_key
+from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
+from trading_assets.collecting.steps.chain import Chain, echoes, leave_to_others
+from trading_assets.collecting.steps.chain_knowledge import cost_from_nothing, doubled_terms, empty_listings, lists_nothing, of_another_underlying
+from trading_assets.collecting.steps.chain_selection import same_selection, select_and_mark, unselected_sentence
 from trading_assets.collecting.steps.common import (
     Ask,
     known_underlyings,
-    last_close,
     missing_prerequisite,
     refusals,
     retries_for,
@@ -44,29 +45,13 @@ from trading_assets.collecting.steps.interrupted_chains import interrupted_chain
 from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, may_be_resumed, still_lacking, without_expiries
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, quoted_before, says_nothing, tell_partial, waiting
-from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
-from trading_assets.planning.selection import SelectionRules, select_contracts
+from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes
+from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, OPTION_CHAINS, Condition
 from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
 
 _QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL])
-
-
-@dataclass
-class _Chain:
-    """One symbol's chain while it is put together. `lacking` are sentences about what it will not hold.
-
-    `again_at`: when what its quotes lack may be asked for again; None: by the next run.
-    """
-
-    underlying: Instrument
-    last: pa.Table
-    table: pa.Table = field(default_factory=OPTION_CHAINS.schema.empty_table)
-    selected: set[int] = field(default_factory=set)
-    quoted: set[int] = field(default_factory=set)
-    lacking: list[str] = field(default_factory=list)
-    again_at: datetime | None = None
 
 
 def collect_option_chains(
@@ -92,6 +77,7 @@ def collect_option_chains(
     quoted_since = min(now, archive.calendar.closes_at(session)) - requote_after if requote_after is not None else None
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(OPTION_CHAINS.name, session, sessions=[session], symbols=symbols)
+    symbols = hold_back(archive, symbols, report)
     underlyings = known_underlyings(archive, contracts, symbols)
     for symbol in sorted(set(symbols) - set(underlyings)):
         report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
@@ -99,17 +85,29 @@ def collect_option_chains(
     interrupted = interrupted_chains(archive, session, underlyings)
 
     results: list[Result] = []
-    chains, outcomes = _parameters(archive, ask, underlyings, session, report, results, refresh, quoted_since)
-    plans = _list(archive, ask, chains, outcomes, session, rules, results, refresh)
-    _select(archive, ask, chains, outcomes, session, rules, results, report)
+    chains, outcomes = _parameters(archive, ask, underlyings, session, rules, report, results, refresh, quoted_since)
+    plans = _list(archive, ask, chains, outcomes, session, rules, results, report, refresh)
+    select_and_mark(archive, ask, chains, outcomes, session, rules, results, report)
     _quote(archive, ask, chains, session, results, report, quoted_since)
 
     report.notes += [f"{plan.symbol}: {plan.reason}" for plan in plans]
-    report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
+    unselected = {
+        symbol: unselected_sentence(symbol, rules, chain.expiries, chain.table.num_rows)
+        for symbol, chain in chains.items()
+        if symbol in outcomes and outcomes[symbol].kind is OutcomeKind.COMPLETE and not chain.selected and not chain.lacking
+    }
+    report.notes += unselected.values()
+    doubled = {symbol: doubled_terms(chain.table) for symbol, chain in chains.items()}
+    report.notes += [
+        f"{symbol}: {count} contracts have the terms of another one; each is collected by its con_id." for symbol, count in doubled.items() if count
+    ]
+    report.fail([r for r in results if not lists_nothing(r)], harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
     stored, fresher = stored_answers(archive, session, sorted(set(symbols) - set(chains)))
     table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table, fresher])
     report.rows_by_symbol = rows_by_symbol(table)
-    report.saved = max(0, _cost_from_nothing(archive, session, underlyings, chains) - report.planned)
+    report.saved = max(
+        0, cost_from_nothing(archive, session, underlyings, {symbol: chain.table for symbol, chain in chains.items()}) - report.planned
+    )
     tell_without_options(report, {symbol for symbol, outcome in outcomes.items() if outcome.kind is OutcomeKind.EMPTY} & set(symbols))
     coverage = snapshot_coverage(
         OPTION_CHAINS.name,
@@ -120,6 +118,8 @@ def collect_option_chains(
         partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
         again_at={symbol: chain.again_at for symbol, chain in chains.items() if chain.again_at and len(chain.lacking) == 1},
         request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
+        unselected=unselected,
+        codes={symbol: chain.code for symbol, chain in chains.items()},
     )
     ids = {result.request_id for result in results} | interrupted.request_ids | stored
     missed = missed_snapshots(archive, OPTION_CHAINS, outcomes, session)
@@ -133,17 +133,21 @@ def _parameters(
     ask: Ask,
     underlyings: Mapping[str, Instrument],
     session: date,
+    rules: SelectionRules,
     report: CollectionReport,
     results: list[Result],
     refresh: bool,
     quoted_since: datetime | None,
-) -> tuple[dict[str, _Chain], dict[str, Outcome]]:
+) -> tuple[dict[str, Chain], dict[str, Outcome]]:
     """Ask what is listed, for symbols without a complete snapshot of the session; chains of those that answered."""
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", list(underlyings), session, session).to_pylist()
     stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=list(underlyings), columns=["symbol"])["symbol"].unique().to_pylist()
     done = set() if refresh else {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE} & set(stored)
     outdated = quoted_before(archive, done, session, quoted_since)
     done -= outdated
+    unselected = {row["symbol"]: row["reason"] for row in known if row["condition"] == Condition.NOTHING_SELECTED}
+    report.notes += [] if refresh else [reason for reason in unselected.values() if same_selection(reason, rules)]
+    done |= set() if refresh else {symbol for symbol, reason in unselected.items() if same_selection(reason, rules)}
     refused = {} if refresh else refusals(archive, OPTION_CHAINS, sorted(set(underlyings) - done), archive.now)
     optionless = without_options(archive, sorted(refused))
     tell_without_options(report, optionless)
@@ -156,7 +160,9 @@ def _parameters(
     outcomes = {result.request.symbol: result.outcome for result in results}
     last = archive.view(OPTION_CHAINS).as_of(list(parameters), session)
     last = last.filter(pc.less_equal(last["session"], pa.scalar(session)))  # a replay of the past must not know a later listing
-    chains = {symbol: _Chain(underlyings[symbol], last.filter(pc.equal(last["symbol"], symbol))) for symbol in parameters}
+    for symbol in of_another_underlying(archive, underlyings, parameters, report):
+        del parameters[symbol], outcomes[symbol]
+    chains = {symbol: Chain(underlyings[symbol], last.filter(pc.equal(last["symbol"], symbol))) for symbol in parameters}
     report.notes += [f"{symbol}: another run has just collected it." for symbol in sorted({a.request.symbol for a in answers} - set(outcomes))]
     outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
     for symbol, chain in chains.items():
@@ -166,7 +172,7 @@ def _parameters(
 
 def _resumed(
     archive: Archive, underlyings: Mapping[str, Instrument], session: date, known: Sequence[Mapping[str, object]], outdated: set[str]
-) -> dict[str, _Chain]:
+) -> dict[str, Chain]:
     """Chains of this very session that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is asked again."""
     due = archive.examiner.due_listings(underlyings)
     reasons = {str(row["symbol"]): str(row["reason"]) for row in known}
@@ -178,47 +184,51 @@ def _resumed(
         rows = stored.filter(pc.equal(stored["symbol"], symbol))
         selected = set(rows.filter(rows["selected"])["con_id"].to_pylist())
         if selected:
-            chains[symbol] = _Chain(underlyings[symbol], rows, rows, selected, lacking=still_lacking(reasons.get(symbol, "")))
+            chains[symbol] = Chain(underlyings[symbol], rows, rows, selected, lacking=still_lacking(reasons.get(symbol, "")))
     return chains
 
 
 def _list(
     archive: Archive,
     ask: Ask,
-    chains: dict[str, _Chain],
+    chains: dict[str, Chain],
     outcomes: dict[str, Outcome],
     session: date,
     rules: SelectionRules,
     results: list[Result],
+    report: CollectionReport,
     refresh: bool,
 ) -> list[ChainPlan]:
     """Read the listings that are new, carry the others forward, and put each symbol's chain together."""
     parameters = option_parameters(results)
     new = {symbol: chain for symbol, chain in chains.items() if not chain.table.num_rows}
     in_part = archive.examiner.due_listings(new)
-    plans = {
-        symbol: plan_chain(
-            chain.underlying,
-            parameters[symbol],
-            without_expiries(chain.last, in_part.get(symbol, set())),
-            rules,
-            session,
-            relist_days=archive.settings.relist_days,
-            refresh=refresh,
-        )
-        for symbol, chain in new.items()
-    }
+    plans = {}
+    for symbol, chain in new.items():
+        last = without_expiries(chain.last, in_part.get(symbol, set()))
+        plan = partial(plan_chain, chain.underlying, parameters[symbol], last, rules, session, relist_days=archive.settings.relist_days)
+        plans[symbol] = plan(refresh=refresh)
+        chain.expiries = sorted([*plans[symbol].carried, *(request.instrument.last_trade for request in plans[symbol].listings)])
+        if plans[symbol].reason in (ListingReason.FIRST, ListingReason.INCREMENT, ListingReason.AGED):
+            plans[symbol] = plan(empty=empty_listings(archive, plans[symbol].listings, session))
     answers = ask([request for plan in plans.values() for request in plan.listings])
     results += without_echoes(answers)
-    for symbol in _leave_to_others(answers, chains, outcomes):
+    for symbol in leave_to_others(answers, chains, outcomes):
         del new[symbol]
     under_con_ids = {symbol: chain.underlying.con_id for symbol, chain in chains.items()}
     for symbol, chain in new.items():
         mine = [result for result in without_echoes(answers) if result.request.symbol == symbol]
-        failures = {r.request.instrument.last_trade: r.outcome for r in mine if r.outcome.kind is not OutcomeKind.COMPLETE}
-        failed = set(failures)
-        chain.lacking += [f"{LISTING_FAILED} {expiry}: {outcome.text or outcome.kind}" for expiry, outcome in failures.items()]
-        stale = failed if plans[symbol].reason is ListingReason.AGED else failed & in_part.get(symbol, set())
+        without = [r for r in mine if r.outcome.kind is not OutcomeKind.COMPLETE]
+        for result in without:
+            expiry, outcome = result.request.instrument.last_trade, result.outcome
+            if lists_nothing(result):
+                report.notes.append(
+                    f"{symbol}: the broker names the expiry {expiry} and lists nothing behind it; asked again with the weekly listing."
+                )
+            else:
+                chain.lacks(f"{LISTING_FAILED} {expiry}: {outcome.text or outcome.kind}", outcome)
+        unread = {result.request.instrument.last_trade for result in without}
+        stale = unread if plans[symbol].reason is ListingReason.AGED else unread & in_part.get(symbol, set())
         carried = [*plans[symbol].carried, *sorted(stale)]
         chain.lacking += listed_in_part(mine, symbol)
         fresh = listing_rows(mine, under_con_ids, stamped=archive.settings.now)
@@ -226,43 +236,10 @@ def _list(
     return list(plans.values())
 
 
-def _select(
-    archive: Archive,
-    ask: Ask,
-    chains: dict[str, _Chain],
-    outcomes: dict[str, Outcome],
-    session: date,
-    rules: SelectionRules,
-    results: list[Result],
-    report: CollectionReport,
-) -> None:
-    """Ask the underlyings' prices and mark the contracts that the rules select around them."""
-    listed = {symbol: chain for symbol, chain in chains.items() if chain.table.num_rows and not chain.selected}
-    answers = ask([plan_spot(chain.underlying, session) for chain in listed.values()])
-    for symbol in _leave_to_others(answers, chains, outcomes):
-        del listed[symbol]
-    quotes = without_echoes(answers)
-    results += quotes
-    spots = {result.request.symbol: spot_price(result.payload) for result in quotes if result.outcome.kind is OutcomeKind.COMPLETE}
-    for symbol, chain in listed.items():
-        spot = spots.get(symbol) or last_close(archive, symbol)
-        if spot is None and rules.needs_spot:
-            refusal = next((r.outcome for r in quotes if r.request.symbol == symbol and r.outcome.kind is OutcomeKind.NOT_PERMITTED), None)
-            if refusal is not None:  # told by the quote itself, and not to be asked for again before its time
-                outcomes[symbol] = refusal
-                continue
-            sentence = f"The price of {symbol} is not known, so no contract could be selected for quotes. Run it again when the market is open."
-            report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", sentence))
-            chain.lacking.append(sentence)
-            continue
-        chain.selected = select_contracts(_with_known_open_interest(chain), spot, session, rules)
-        chain.table = with_selection(chain.table, chain.selected)
-
-
 def _quote(
     archive: Archive,
     ask: Ask,
-    chains: Mapping[str, _Chain],
+    chains: Mapping[str, Chain],
     session: date,
     results: list[Result],
     report: CollectionReport,
@@ -292,7 +269,7 @@ def _quote(
     everyones = ask(plan_quotes(everything, selected, session, quoted))
     answers = without_echoes(everyones)
     results += answers
-    stored = pa.array(sorted({result.request.instrument.con_id for result in _echoes(everyones)}), pa.int64())
+    stored = pa.array(sorted({result.request.instrument.con_id for result in echoes(everyones)}), pa.int64())
     by_symbol: dict[str, list[Result]] = defaultdict(list)
     for answer in answers:
         by_symbol[answer.request.symbol].append(answer)
@@ -308,41 +285,11 @@ def _quote(
             chain.table = ours
         if failed:
             first = failed[0].outcome
-            chain.lacking.append(f"{len(failed)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}")
+            chain.lacks(f"{len(failed)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}", first)
         elif silent:
             sentence = f"Not one of the {len(chain.selected)} quotes of {symbol} holds a value: the broker has no market data of session {session}."
             report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
-            chain.lacking.append(sentence)
+            chain.lacks(sentence)
         if not silent and (partial := lacking_sentence(chain.table.filter(chain.table["selected"]))):
             chain.again_at = tell_partial(archive, chain.table, symbol, session, partial, report)
-            chain.lacking.append(partial)
-
-
-def _echoes(answers: Sequence[Result]) -> list[Result]:
-    """Answers that another run asked for and has stored since ours was planned."""
-    own = {id(result) for result in without_echoes(answers)}
-    return [result for result in answers if id(result) not in own]
-
-
-def _leave_to_others(answers: Sequence[Result], chains: dict[str, _Chain], outcomes: dict[str, Outcome]) -> set[str]:
-    """Forget the symbols whose very chain another run is collecting and has stored: ours would repeat it and say less of it."""
-    symbols = {result.request.symbol for result in _echoes(answers)}
-    for symbol in symbols:
-        del chains[symbol], outcomes[symbol]
-    return symbols
-
-
-def _cost_from_nothing(archive: Archive, session: date, symbols: Iterable[str], chains: Mapping[str, _Chain]) -> int:
-    """The requests that the snapshot of these symbols costs an empty archive: parameters, the underlying's price, expiries, quotes."""
-    columns = ["symbol", "last_trade", "selected"]
-    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=sorted(set(symbols) - set(chains)), columns=columns)
-    rows = pa.concat_tables([stored, *(chain.table.select(columns) for chain in chains.values())], promote_options="permissive")
-    found = rows.group_by("symbol").aggregate([("last_trade", "count_distinct"), ("selected", "sum")])
-    return 2 * found.num_rows + sum(found["last_trade_count_distinct"].to_pylist()) + sum(found["selected_sum"].to_pylist())
-
-
-def _with_known_open_interest(chain: _Chain) -> pa.Table:
-    """The listing with the open interest of the last snapshot, which the rules may ask for; null where none was seen."""
-    position = pc.index_in(chain.table["con_id"], chain.last["con_id"].combine_chunks())
-    column = chain.last["open_interest"].combine_chunks().take(position.combine_chunks())
-    return chain.table.set_column(chain.table.schema.get_field_index("open_interest"), "open_interest", column)
+            chain.lacks(partial)

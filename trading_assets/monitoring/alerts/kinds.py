@@ -33,6 +33,7 @@ class AlertType(StrEnum):
     BROKER_UNREACHABLE = "broker_unreachable"
     MARKET_DATA_DELAYED = "market_data_delayed"
     ANSWER_QUARANTINED = "answer_quarantined"
+    CONTRACT_CHANGED = "contract_changed"
     RUN_FAILED = "run_failed"
     SCHEDULE_MISSED = "schedule_missed"
 
@@ -92,6 +93,12 @@ KINDS: dict[AlertType, Kind] = {
         "the broker answered with values that cannot be stored; the answer is kept, and it is asked for again",
         "Nothing, if it clears by itself: a later answer takes its place. Else compare with TWS (`trading-assets quarantine show ID`), ask again at "
         "once with `trading-assets quarantine retry ID`, or give it up with `trading-assets quarantine discard ID`.",
+    ),
+    AlertType.CONTRACT_CHANGED: Kind(
+        AlertSeverity.CRITICAL,
+        "the broker answers a symbol with another contract than its series has; nothing is collected for it until you decide",
+        "Compare the two contracts, then run `trading-assets universe resolve SYMBOL --same` (the same company under a new contract: the series "
+        "goes on) or `--new` (another company: the series is closed and a new one begins).",
     ),
     AlertType.RUN_FAILED: Kind(
         AlertSeverity.CRITICAL,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from trading_assets.validation.rule import Rule, Severity
 from trading_assets.validation.rules.names import named
 
-EXCHANGES = ("SMART", "CBOE", "NASDAQ", "RUSSELL", "NYSE", "ARCA", "AMEX", "BATS", "IEX", "ISLAND", "PSE", "CME")
-"""Exchanges that US stocks, ETFs and indices are routed to (`universe.INDEX_EXCHANGES`; the broker's listing exchanges of US stocks)."""
+EXCHANGES = (
+    *("SMART", "CBOE", "NASDAQ", "RUSSELL", "NYSE", "ARCA", "AMEX", "BATS", "IEX", "ISLAND", "PSE", "CME", "PHLX", "ISE", "CHX", "NYSENAT"),
+    *("LTSE", "BYX", "BEX", "PSX", "EDGEA", "DRCTEDGE", "MEMX", "PEARL", "IBKRATS", "OVERNIGHT", "TPLUS0", "NYSEFLOOR"),
+)
+"""Routes of US stocks, ETFs and indices: SMART, the exchanges of indices (`universe.INDEX_EXCHANGES`), and the venues the broker names as
+valid exchanges of US stocks."""
 
 _EXCHANGES = ", ".join(f"'{name}'" for name in EXCHANGES)
 
@@ -34,16 +38,18 @@ RULES = (
         holds="contracts = 1",
         shows=("contracts", "con_ids"),
         blocks=True,
+        mended="The platform writes one row a symbol and session; a second one is in a file that something else wrote, and goes with it.",
     ),
     Rule(
         "known_exchange_and_currency",
         "contracts",
         Severity.ERROR,
         why="A contract of another exchange or currency is another instrument: its chain and bars would be of that one.",
-        remedy="Add the symbol again with --sec-type and --exchange, then collect contracts again.",
+        remedy="Run trading-assets universe add SYMBOL --exchange SMART (of an index its own exchange), then trading-assets update SYMBOL.",
         holds=f"con_id > 0 and exchange in ({_EXCHANGES}) and currency = 'USD'",
         shows=("con_id", "sec_type", "exchange", "currency"),
         blocks=True,
+        mended="The route is the one the universe names, other currencies are never taken: said anew, the next update asks and stores it anew.",
     ),
     Rule(
         "contract_verified",

@@ -54,6 +54,7 @@ RULES = (
         holds="high >= open and high >= close and high >= low and low <= open and low <= close and isfinite(open + high + low + close)",
         shows=("bar_size", "start", "open", "high", "low", "close"),
         blocks=True,
+        mended="The write refuses such a bar, whoever answers it: another program stored it. Collected again, the broker's bar takes its place.",
     ),
     Rule(
         "prices_positive",
@@ -64,6 +65,7 @@ RULES = (
         holds="open > 0 and high > 0 and low > 0 and close > 0 and isfinite(open) and isfinite(high) and isfinite(low) and isfinite(close)",
         shows=("bar_size", "start", "open", "high", "low", "close"),
         blocks=True,
+        mended="The write refuses such a bar, whoever answers it: another program stored it. Collected again, the broker's bar takes its place.",
     ),
     Rule(
         "no_doubled_bar",
@@ -75,6 +77,7 @@ RULES = (
         holds="bars = 1",
         shows=("bar_size", "start", "bars"),
         blocks=True,
+        mended="The platform writes one row a bar; a second one is in a file that something else wrote, and goes with it.",
     ),
     Rule(
         "bar_inside_session",
@@ -86,6 +89,7 @@ RULES = (
         holds="start >= opens and start < closes and (bar_size <> '1 day' or start = opens)",
         shows=("bar_size", "start", "opens", "closes"),
         blocks=True,
+        mended="The write refuses such a bar, whoever answers it: another program stored it, and it goes with that program's file.",
     ),
     Rule(
         "session_complete",

@@ -54,8 +54,11 @@ RULES = (
         rows="""select a.symbol, p.current_session as session, s.session as snapshot, s.seen, p.now, p.stale_chain_hours as hours
                 from active_symbols a cross join present p left join (
                     select symbol, o.session, coalesce(o.quoted, k.closes) as seen from (
-                        select symbol, session, max(quoted_at) as quoted from all_option_chains group by symbol, session
-                        qualify row_number() over (partition by symbol order by session desc) = 1) o
+                        select * from (
+                            select symbol, session, max(quoted_at) as quoted from all_option_chains group by symbol, session
+                            union all select symbol, session, collected_at from all_coverage
+                            where dataset = 'option_chains' and condition = 'nothing_selected')
+                        qualify row_number() over (partition by symbol order by session desc, quoted desc nulls last) = 1) o
                     left join session_calendar k on k.session = o.session) s on s.symbol = a.symbol
                 where a.symbol not in (select symbol from all_coverage where dataset = 'option_chains' group by symbol
                                        having arg_max(condition, session) = 'no_contract')""",
@@ -78,7 +81,7 @@ RULES = (
                 left join coverage v on v.dataset = 'option_chains' and v.symbol = s.symbol and v.session = k.session
                 where c.session is not null or s.symbol in (select symbol from active_symbols)
                    or k.session < (select max(session) from all_option_chains o where o.symbol = s.symbol)""",
-        holds="snapshot or condition in ('no_contract', 'not_permitted', 'expired_lost')",
+        holds="snapshot or condition in ('no_contract', 'not_permitted', 'expired_lost', 'nothing_selected')",
         shows=("condition",),
     ),
     Rule(
@@ -101,7 +104,6 @@ RULES = (
         remedy="Look at the row's request_id; collect the chain again with --refresh.",
         holds="expiry >= session",
         shows=("local_symbol", "expiry"),
-        blocks=True,
     ),
     Rule(
         "strikes_around_spot",
@@ -119,14 +121,13 @@ RULES = (
     Rule(
         "no_doubled_contract",
         "option_chains",
-        Severity.ERROR,
-        why="The same contract twice counts twice in every sum over the chain, and its bars are asked for twice.",
-        remedy="Run trading-assets update SYMBOL --refresh; if it stays, tell the two rows apart by con_id.",
+        Severity.WARN,
+        why="Two contracts with equal terms (contracts moved by an unscheduled close, an adjustment) count twice in every sum over the chain.",
+        remedy="Tell them apart by con_id: both are quoted and collected under their own. Leave one out of sums over the chain.",
         rows="""select symbol, session, trading_class, expiry, strike, "right", multiplier, count(*) as contracts
                 from option_chains group by symbol, session, trading_class, expiry, strike, "right", multiplier""",
         holds="contracts = 1",
         shows=("trading_class", "expiry", "strike", "right", "contracts"),
-        blocks=True,
     ),
     Rule(
         "bid_not_above_ask",

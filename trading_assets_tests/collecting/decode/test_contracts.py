@@ -8,7 +8,7 @@ import pytest
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.broker.requests import ContractDetailsRequest, Instrument
 from trading_assets.collecting.decode import carry_contracts, contract_rows, spot_price
-from trading_assets.collecting.decode.contracts import best_match
+from trading_assets.collecting.decode.contracts import choose
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets_tests.collecting.decode.answers import NOW, contract, quote, result
 
@@ -39,8 +39,8 @@ def test_the_contract_that_fits_the_words_is_taken_whatever_the_order() -> None:
     wanted = contract(**STOCK, con_id=265598, exchange="SMART", primary_exchange="NASDAQ")
     future = contract(symbol="AAPL", sec_type="FUT", currency="USD", con_id=3)
     for order in permutations([foreign, unlisted, wanted, future]):
-        assert best_match(Instrument("AAPL"), order) == wanted
-    assert best_match(Instrument("MSFT"), [wanted]) is None
+        assert choose(Instrument("AAPL"), order).record == wanted
+    assert choose(Instrument("MSFT"), [wanted]).record is None
 
 
 def test_failures_and_answers_that_do_not_fit_give_no_row() -> None:

@@ -1,0 +1,63 @@
+"""What is known beside a chain's own answers: whose options they are, expiries behind which nothing is listed, what a chain costs from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.broker.history import answered_with_nothing
+from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.broker.payloads import ParameterRecord
+from trading_assets.broker.requests import Instrument, OptionListingRequest
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.identity import revealed
+from trading_assets.collecting.report import CollectionReport
+from trading_assets.repositories.schemas import OPTION_CHAINS
+
+_LISTED_NOTHING = (OutcomeKind.EMPTY, OutcomeKind.NO_CONTRACT)
+"""Ends of a listing that say that the expiry has no contract: the broker names some expiries (holiday weeklies) before it lists them."""
+
+
+def of_another_underlying(
+    archive: Archive, underlyings: Mapping[str, Instrument], parameters: Mapping[str, Sequence[ParameterRecord]], report: CollectionReport
+) -> list[str]:
+    """Symbols whose option parameters all name another underlying than was asked about: recorded as changed contracts, not to be stored."""
+    found = []
+    for symbol, records in parameters.items():
+        named = {record["underlying_con_id"] for record in records} - {0}
+        if named and underlyings[symbol].con_id not in named:
+            revealed(archive, underlyings[symbol], min(named), report)
+            found.append(symbol)
+    return found
+
+
+def lists_nothing(result: Result) -> bool:
+    """Whether the broker's answer to a listing is that the expiry has no contract."""
+    return type(result.request).kind == "option_listing" and result.outcome.kind in _LISTED_NOTHING
+
+
+def empty_listings(archive: Archive, listings: Sequence[OptionListingRequest], session: date) -> dict[str, date]:
+    """The expiries (`YYYYMMDD`) of those listings that had no contract when they were asked within the re-listing time, each with the session."""
+    since = session - timedelta(days=archive.settings.relist_days - 1)
+    sessions = archive.calendar.sessions(since, session)
+    earlier = [replace(listing, session=then) for then in sessions for listing in listings]
+    return {request.instrument.last_trade: request.session for request in answered_with_nothing(archive.journal, earlier)}
+
+
+def doubled_terms(chain: pa.Table) -> int:
+    """Contracts of a chain that have the terms of another one too: two contract ids under one symbol, class, expiry, strike and right."""
+    terms = chain.group_by(["trading_class", "expiry", "strike", "right", "multiplier"]).aggregate([([], "count_all")])["count_all"]
+    return int(pc.sum(terms.filter(pc.greater(terms, 1))).as_py() or 0)
+
+
+def cost_from_nothing(archive: Archive, session: date, symbols: Iterable[str], chains: Mapping[str, pa.Table]) -> int:
+    """The requests that the snapshot of these symbols costs an empty archive: parameters, the underlying's price, expiries, quotes."""
+    columns = ["symbol", "last_trade", "selected"]
+    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=sorted(set(symbols) - set(chains)), columns=columns)
+    rows = pa.concat_tables([stored, *(table.select(columns) for table in chains.values())], promote_options="permissive")
+    found = rows.group_by("symbol").aggregate([("last_trade", "count_distinct"), ("selected", "sum")])
+    return 2 * found.num_rows + sum(found["last_trade_count_distinct"].to_pylist()) + sum(found["selected_sum"].to_pylist())

@@ -1,0 +1,92 @@
+"""Selecting contracts of the listed chains around the underlying's price, and the words for a selection of nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.broker.codes import remedy_of
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.decode import spot_price, with_selection
+from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
+from trading_assets.collecting.steps.chain import Chain, leave_to_others
+from trading_assets.collecting.steps.common import Ask, last_close, without_echoes
+from trading_assets.planning.chains import plan_spot
+from trading_assets.planning.selection import SelectionRules, select_contracts
+
+
+def select_and_mark(
+    archive: Archive,
+    ask: Ask,
+    chains: dict[str, Chain],
+    outcomes: dict[str, Outcome],
+    session: date,
+    rules: SelectionRules,
+    results: list[Result],
+    report: CollectionReport,
+) -> None:
+    """Ask the underlyings' prices and mark the contracts that the rules select around them."""
+    listed = {symbol: chain for symbol, chain in chains.items() if chain.table.num_rows and not chain.selected}
+    answers = ask([plan_spot(chain.underlying, session) for chain in listed.values()])
+    for symbol in leave_to_others(answers, chains, outcomes):
+        del listed[symbol]
+    quotes = without_echoes(answers)
+    results += quotes
+    said = {result.request.symbol: result.outcome for result in quotes}
+    spots = {result.request.symbol: spot_price(result.payload) for result in quotes if result.outcome.kind is OutcomeKind.COMPLETE}
+    for symbol, chain in listed.items():
+        spot = spots.get(symbol) or last_close(archive, symbol)
+        if spot is None and rules.needs_spot:
+            quote = said.get(symbol)
+            if quote is not None and quote.kind is OutcomeKind.NOT_PERMITTED:  # told by the quote itself, and not to be asked for before its time
+                outcomes[symbol] = quote
+                continue
+            sentence = without_price(symbol, quote, delayed=archive.settings.delayed)
+            if quote is None or quote.kind in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY):  # a failed quote is reported as one
+                report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", sentence))
+            chain.lacks(sentence, quote)
+            continue
+        chain.selected = select_contracts(_with_known_open_interest(chain), spot, session, rules)
+        chain.table = with_selection(chain.table, chain.selected)
+
+
+def selection_words(rules: SelectionRules) -> str:
+    """The rules that restrict, in words: the same for the same rules."""
+    given = ((name.replace("_", " "), value) for name, value in rules.model_dump().items() if value is not None)
+    return ", ".join(f"{name} {' '.join(value) if isinstance(value, tuple) else value}" for name, value in given)
+
+
+def same_selection(reason: str, rules: SelectionRules) -> bool:
+    """Whether a reason that `unselected_sentence` gave was of these rules."""
+    return f"({selection_words(rules)})" in reason
+
+
+def unselected_sentence(symbol: str, rules: SelectionRules, expiries: Sequence[str], listed: int) -> str:
+    """Why nothing was selected: no expiry inside the selection (none of `expiries`), nothing behind them, or no contract (of `listed`) that fits."""
+    words = f"the selection ({selection_words(rules)})"
+    if listed:
+        return f"None of the {listed} listed contracts of {symbol} fits {words}."
+    if expiries:
+        return f"The broker lists no contract behind the {len(expiries)} expiries of {symbol} inside {words}."
+    return f"No expiry of {symbol} lies inside {words}."
+
+
+def without_price(symbol: str, quote: Outcome | None, *, delayed: bool = False) -> str:
+    """Why no contract could be selected: what the broker said of the underlying's quote comes first."""
+    consequence = f"the price of {symbol} is not known, so no contract could be selected for quotes."
+    if quote is None or quote.kind in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY):
+        return f"{consequence[0].upper()}{consequence[1:]} Run it again when the market is open."
+    code = f" (code {quote.code})" if quote.code is not None else ""
+    said = quote.text.rstrip(".") or str(quote.kind).replace("_", " ")
+    return f"The quote of {symbol} failed: {said}{code}; {consequence} {remedy_of(quote, delayed=delayed)}".strip()
+
+
+def _with_known_open_interest(chain: Chain) -> pa.Table:
+    """The listing with the open interest of the last snapshot, which the rules may ask for; null where none was seen."""
+    position = pc.index_in(chain.table["con_id"], chain.last["con_id"].combine_chunks())
+    column = chain.last["open_interest"].combine_chunks().take(position.combine_chunks())
+    return chain.table.set_column(chain.table.schema.get_field_index("open_interest"), "open_interest", column)

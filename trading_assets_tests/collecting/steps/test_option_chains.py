@@ -1,0 +1,185 @@
+"""What a chain's coverage knows: nothing selected, expiries without contracts, the cause of what it lacks. Requests are counted at the broker."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trading_assets.monitoring.agenda import Wait, daily_bars, daily_snapshot
+from trading_assets.monitoring.status import platform_status
+from trading_assets.monitoring.watch import troubles
+from trading_assets.repositories.conditions import symbol_conditions
+from trading_assets.sessions import calendar
+from trading_assets.simulator import Simulator
+from trading_assets.validation import blocked, validate
+from trading_assets_tests.collecting.days import FIRST, Days
+from trading_assets_tests.collecting.doubled import DoubledTerms
+from trading_assets_tests.rewriting import collect, rows, settings_for
+
+NO_EXPIRY = {"min_days_to_expiry": 1, "max_days_to_expiry": 2}
+"""FIRST is a Friday: no option expires on Saturday or Sunday."""
+
+NO_CONTRACT = {"trading_classes": ("OTHER",)}
+
+NOT_ONE = {"min_moneyness": 50.0, "strikes_around_spot": None}
+
+
+def chain_coverage(days: Days, symbol: str = "AAPL") -> list[dict[str, Any]]:
+    columns = "session, condition, reason, broker_code"
+    return days.rows(f"select {columns} from coverage where dataset = 'option_chains' and symbol = '{symbol}' order by session")
+
+
+@pytest.mark.parametrize(
+    ("rules", "asked"),
+    [
+        (NO_EXPIRY, {"option_parameters": 1}),
+        (NO_CONTRACT, {"option_parameters": 1}),
+        (NOT_ONE, {"option_parameters": 1, "contract_details": 2, "market_data": 1}),
+    ],
+    ids=["no expiry", "no class", "no contract"],
+)
+def test_nothing_selected_is_settled_for_the_session(days: Days, rules: dict[str, Any], asked: dict[str, int]) -> None:
+    days.collect("AAPL", steps="c")
+    days.simulator.reset_counters()
+    reports = days.collect("AAPL", steps="heo", rules=rules)
+    assert {**days.asked(), "historical_data": 0} == {**asked, "historical_data": 0}
+    assert all(report.complete for report in reports.values()), "no violation"
+    ((row),) = chain_coverage(days)
+    assert (row["condition"], row["broker_code"]) == ("nothing_selected", None)
+    assert row["reason"] in reports["h"].notes
+    assert row["reason"] in reports["o"].notes
+    days.simulator.reset_counters()
+    again = days.collect("AAPL", steps="heo", rules=rules)
+    assert days.asked() == {}, "not asked again in the session"
+    assert all(report.complete for report in again.values())
+    assert row["reason"] in again["h"].notes
+
+
+def test_nothing_selected_is_no_trouble_and_leaves_nothing_to_do(days: Days) -> None:
+    days.collect("AAPL", rules=NO_EXPIRY)
+    settings = days.settings
+    conditions = {
+        row["dataset"]: row["condition"]
+        for row in symbol_conditions(settings.data_dir, calendar(), settings.clock(), ["AAPL"], first=FIRST.date()).to_pylist()
+    }
+    assert conditions == {"contracts": "complete", "option_chains": "nothing_selected", "equity_bars": "complete", "option_bars": "nothing_selected"}
+    days.simulator.clock.set(datetime.fromisoformat("2026-06-05T19:00-04:00"))
+    assert troubles(days.settings) == []
+    assert platform_status(days.settings, probe=False).wrong == []
+    assert isinstance(daily_snapshot(days.settings, days.settings.clock()), Wait)
+    assert isinstance(daily_bars(days.settings, days.settings.clock()), Wait)
+
+
+def test_a_wider_selection_is_another_question(days: Days) -> None:
+    days.collect("AAPL", rules=NO_EXPIRY)
+    reports = days.collect("AAPL")
+    assert all(report.complete for report in reports.values())
+    assert reports["o"].rows > 0
+    assert [row["condition"] for row in chain_coverage(days)] == ["complete"]
+
+
+def test_the_next_session_asks_again(days: Days) -> None:
+    days.collect("AAPL", rules=NO_EXPIRY)
+    days.move(datetime.fromisoformat("2026-06-08T16:30-04:00"))
+    reports = days.collect("AAPL", steps="h", rules=NO_CONTRACT)
+    assert reports["h"].complete
+    assert days.asked() == {"option_parameters": 1}
+    assert [row["condition"] for row in chain_coverage(days)] == ["nothing_selected", "nothing_selected"]
+
+
+def test_an_expiry_without_contracts_is_asked_once_a_week(days: Days) -> None:
+    days.market.unlisted = ("20260610",)
+    first = days.collect("AAPL", steps="ch")
+    assert first["h"].complete
+    assert [row["condition"] for row in chain_coverage(days)] == ["complete"]
+    assert any("20260610" in note and "nothing behind it" in note for note in first["h"].notes)
+    listings = []
+    for day in ("2026-06-08", "2026-06-09", "2026-06-10"):
+        days.move(datetime.fromisoformat(f"{day}T16:30-04:00"))
+        assert days.collect("AAPL", steps="ch")["h"].complete
+        listings.append([entry.subject for entry in days.simulator.counters.log if entry.kind == "contract_details" and "20260610" in entry.subject])
+    assert listings == [[], [], []]
+
+
+def test_it_is_asked_again_with_the_weekly_listing(days: Days) -> None:
+    days.market.unlisted = ("20260617",)
+    days.collect("AAPL", steps="ch", rules={"max_days_to_expiry": 14})
+    days.move(datetime.fromisoformat("2026-06-11T16:30-04:00"))
+    days.collect("AAPL", steps="ch", rules={"max_days_to_expiry": 14})
+    assert asked_of(days, "20260617") == 0
+    days.move(datetime.fromisoformat("2026-06-12T16:30-04:00"))
+    days.collect("AAPL", steps="ch", rules={"max_days_to_expiry": 14})
+    assert asked_of(days, "20260617") == 1
+
+
+def test_a_selection_of_an_expiry_without_contracts_is_nothing_selected(days: Days) -> None:
+    days.market.unlisted = ("20260607",)
+    days.collect("AAPL", rules=NO_EXPIRY)
+    days.simulator.reset_counters()
+    reports = days.collect("AAPL", rules=NO_EXPIRY)
+    assert days.asked() == {}
+    assert all(report.complete for report in reports.values())
+    ((row),) = chain_coverage(days)
+    assert row["condition"] == "nothing_selected"
+    assert row["reason"].startswith("The broker lists no contract behind the 1 expiries of AAPL")
+
+
+def asked_of(days: Days, expiry: str) -> int:
+    return sum(entry.kind == "contract_details" and expiry in entry.subject for entry in days.simulator.counters.log)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "text"),
+    [
+        ({"do": "error", "code": 10225, "text": "Bust event occurred, current subscription is deactivated."}, 10225, "Bust event occurred"),
+        ({"do": "error", "code": 321, "text": "Error validating request."}, 321, "Error validating request"),
+        ({"do": "not_subscribed"}, 354, "Requested market data is not subscribed"),
+    ],
+)
+def test_the_coverage_of_a_chain_names_the_cause(days: Days, fault: dict[str, Any], code: int, text: str) -> None:
+    days.simulator.faults.add(**fault, on="market_data", times=1000)
+    days.collect("AAPL", steps="ch")
+    ((row),) = chain_coverage(days)
+    assert row["broker_code"] == code
+    assert text in row["reason"]
+
+
+def test_a_competing_session_is_named_as_the_cause(days: Days) -> None:
+    days.simulator.faults.add(do="competing_session", on="market_data", times=1000)
+    days.collect("AAPL", "IBM", steps="ch")
+    for symbol in ("AAPL", "IBM"):
+        ((row),) = chain_coverage(days, symbol)
+        assert row["broker_code"] == 10197
+        assert "competing live session" in row["reason"]
+
+
+def test_a_listing_that_fails_is_named_with_its_cause(days: Days) -> None:
+    days.collect("AAPL", steps="c")
+    days.simulator.faults.add(do="error", on="contract_details", code=321, text="Error validating request.", times=1000)
+    days.collect("AAPL", steps="h")
+    ((row),) = chain_coverage(days)
+    assert (row["condition"], row["broker_code"]) == ("partial", 321)
+    assert "Error validating request" in row["reason"]
+
+
+@pytest.mark.parametrize("expiry", ["20250108", "20250110"])
+def test_contracts_with_equal_terms_are_collected_by_their_ids(tmp_path: Path, expiry: str) -> None:
+    """On the day they expire: held back, their bars would be lost."""
+    now = datetime.fromisoformat("2025-01-08T16:30-05:00")
+    market = DoubledTerms(expiry)
+    with Simulator(market, now=now, limits=False) as simulator:
+        settings = settings_for(tmp_path, simulator.port, now, enforce_pacing=False)
+        reports = collect(settings, ["SPY"], rules={"max_days_to_expiry": 2})
+        assert [problem for report in reports.values() for problem in report.problems] == []
+        assert any("have the terms of another one" in note for note in reports["h"].notes)
+        selected = rows(settings, f"select con_id from option_chains where selected and last_trade = '{expiry}'")
+        bars = rows(settings, f"select distinct con_id from option_bars where strftime(expiry, '%Y%m%d') = '{expiry}'")
+        assert {row["con_id"] for row in bars} == {row["con_id"] for row in selected}
+        assert sum(row["con_id"] in market.moved for row in selected) * 2 == len(selected) > 0
+        found = validate(settings)
+        assert found.passed
+        assert "no_doubled_contract" in {result.rule.name for result in found.failing()}
+        assert blocked(settings, ("contracts", "option_chains", "equity_bars"), ["SPY"]) == {}
