@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Self
 
 _REFUSED = (
     (re.compile(r"\\"), "a backslash", "DuckDB takes it for a separator of folders"),
@@ -24,3 +25,15 @@ def usable_folder(path: Path) -> Path:
         if pattern.search(text):
             raise ValueError(f"The data folder {text!a} cannot be used: its path has {what} ({why}). Rename the folder, or choose another one.")
     return path
+
+
+class StateUrl(str):
+    """The URL of a state database as SQLAlchemy reads it, with the data folder of the lake that it belongs to."""
+
+    data_dir: Path
+
+    def __new__(cls, text: str, data_dir: Path) -> Self:
+        """The text, and the folder beside it."""
+        url = super().__new__(cls, text)
+        url.data_dir = data_dir
+        return url

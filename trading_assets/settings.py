@@ -25,7 +25,7 @@ from pydantic_settings import (
 )
 
 from trading_assets import setting_names
-from trading_assets.folders import usable_folder
+from trading_assets.folders import StateUrl, usable_folder
 from trading_assets.sessions import Clock
 from trading_assets.setting_names import SECRETS, wrong_value
 
@@ -42,18 +42,6 @@ class BrokerKind(StrEnum):
 
     SIMULATED = "simulated"
     TWS = "tws"
-
-
-class StateUrl(str):
-    """The URL of a state database as SQLAlchemy reads it, with the data folder of the lake that it belongs to."""
-
-    data_dir: Path
-
-    def __new__(cls, text: str, data_dir: Path) -> Self:
-        """The text, and the folder beside it."""
-        url = super().__new__(cls, text)
-        url.data_dir = data_dir
-        return url
 
 
 class Selection(BaseModel):
@@ -317,7 +305,6 @@ __all__ = [
     "Clock",
     "Selection",
     "Settings",
-    "StateUrl",
     "system_clock",
     "traceback_wanted",
     "unknown_variables",

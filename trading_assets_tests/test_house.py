@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "setting_names.py": (),
     "settings.py": ("folders", "sessions", "setting_names"),
     "planning/": ("sessions", "planning", "broker.requests", "broker.payloads"),
-    "broker/": ("sessions", "settings", "permissions", "broker", "reliability", "repositories.identity", "repositories.provenance"),
+    "broker/": ("sessions", "settings", "folders", "permissions", "broker", "reliability", "repositories.identity", "repositories.provenance"),
     "reliability/": ("reliability",),
     "repositories/": ("folders", "sessions", "permissions", "repositories"),
     "pricing/": ("pricing",),

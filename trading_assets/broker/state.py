@@ -19,8 +19,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
+from trading_assets.folders import StateUrl
 from trading_assets.permissions import own_file, private_folder, restrict_files
-from trading_assets.settings import StateUrl
 
 metadata = sa.MetaData()
 """Every table of the state database registers here."""

@@ -41,6 +41,7 @@ class Collected:
     symbol: str
     sec_type: str
     exchange: str
+    primary_exchange: str
     last: date
 
 
@@ -68,7 +69,8 @@ def lost_state(settings: Settings) -> str:
 
 def collected_symbols(settings: Settings) -> list[Collected]:
     """Every symbol with contract details in the lake, by name. Raises `UnreadableFile`."""
-    sql = """select symbol, arg_max(sec_type, session) as sec_type, arg_max(exchange, session) as exchange, max(session) as last
+    sql = """select symbol, arg_max(sec_type, session) as sec_type, arg_max(exchange, session) as exchange,
+                    arg_max(primary_exchange, session) as primary_exchange, max(session) as last
              from contracts group by symbol order by symbol"""
     return [Collected(**row) for row in query(settings.data_dir, sql).to_pylist()]
 
@@ -94,8 +96,12 @@ def restore_universe(settings: Settings, symbols: Sequence[str] | None = None) -
     now = settings.clock()
     restored: list[UniverseEntry] = []
     for name in names:
-        sec_type, exchange = (None, None) if name in known else (found[name].sec_type, found[name].exchange)
-        restored += universe.add([name], sec_type=sec_type, exchange=exchange, now=now)
+        one = found[name]
+        if name in known:
+            restored += universe.add([name], now=now)
+        else:  # the listing exchange too: it tells the company apart from another one with the symbol
+            listing = one.primary_exchange if one.sec_type == "STK" else None
+            restored += universe.add([name], sec_type=one.sec_type, exchange=one.exchange, primary_exchange=listing, now=now)
     above = largest_request(settings.data_dir)
     with write_transaction(connect_state(settings.state_url)) as connection:
         connection.execute(lake.update().values(restore_due=False, ids_above=max(above, largest_id(connection))))

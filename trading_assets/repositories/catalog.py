@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 
 _connections: dict[tuple[int, Path, bool], duckdb.DuckDBPyConnection] = {}
+_opened_links: dict[tuple[int, Path, bool], list[str]] = {}
 _guard = threading.Lock()
 
 
@@ -52,6 +53,7 @@ def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckD
     with _guard:
         if key not in _connections:
             settle(key[1])
+            _opened_links[key] = _links(key[1])
             _connections[key] = _open(key[1], unrestricted=unrestricted)
         return _connections[key].cursor()
 
@@ -82,6 +84,8 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
             try:
                 found = action(connection)
             except duckdb.Error as error:
+                if isinstance(error, duckdb.PermissionException) and attempt == 1 and _forget_links(root):
+                    return steadily(root, action)
                 if attempt == READ_ATTEMPTS or _fingerprint(root) == before:
                     _raise_if_unreadable(root, error)
                     raise
@@ -90,6 +94,16 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
                 if settle(root) or attempt == READ_ATTEMPTS or _fingerprint(root) == before:
                     return found
     raise AssertionError("the last attempt returns or raises")
+
+
+def _forget_links(root: Path) -> bool:
+    """Close the process's connection when links were made in the lake since it was opened: what they name was closed to it."""
+    key = (os.getpid(), root, False)
+    with _guard:
+        changed = key in _connections and _opened_links.get(key) != _links(root)
+        if changed:
+            del _connections[key]
+    return changed
 
 
 def _raise_if_unreadable(root: Path, error: duckdb.Error) -> None:
@@ -167,16 +181,19 @@ def _open(data_dir: Path, *, unrestricted: bool) -> duckdb.DuckDBPyConnection:
 
 
 def _restrict(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
-    """Close everything but the folders of the datasets to the connection, for good."""
+    """Close everything but the folders of the datasets, and what links in them name, to the connection, for good."""
     folders = [data_dir / dataset.name for each in DATASETS.values() for dataset in (each, revisions_of(each))]
     # DuckDB compares the text of a path or pattern: the views name a folder as a pattern.
     allowed = {f"{text}/" for folder in folders for text in (str(folder), _escaped(str(folder)))}
+    linked = _links(data_dir)  # DuckDB looks at the place that a link names
+    allowed |= {f"{place}/" for place in linked if os.path.isdir(place)}
     for name, value in {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "allow_community_extensions": "false",
         "allow_persistent_secrets": "false",
         "allowed_directories": f"[{', '.join(map(_quoted, sorted(allowed)))}]",
+        "allowed_paths": f"[{', '.join(map(_quoted, linked))}]",
         "enable_external_access": "false",
         "lock_configuration": "true",  # the last one: nothing can be changed after it
     }.items():
@@ -191,6 +208,12 @@ def _create_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None
     except duckdb.Error as error:
         _raise_if_unreadable(data_dir, error)
         raise
+
+
+def _links(data_dir: Path) -> list[str]:
+    """The places that links among the folders and files of the datasets name."""
+    places = {place for kind, path in _files(data_dir) for place in (data_dir / kind.name, path.parent, path)}
+    return sorted(os.path.realpath(place) for place in places if place.is_symlink())
 
 
 _checked: dict[Path, tuple[int, int, int]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,11 @@ from trading_assets.monitoring import watch
 from trading_assets.repositories import ParquetStore, query
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
 from trading_assets.settings import Settings
+from trading_assets.simulator import Simulator
+from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets_tests.cli.conftest import Output, document
+from trading_assets_tests.endurance.collect import by_the_steps
+from trading_assets_tests.endurance.conftest import settings_of
 from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
 from trading_assets_tests.repositories.frames import covered, table
 
@@ -66,6 +70,20 @@ def test_a_lost_state_database_is_told_until_the_universe_is_restored(lost: Path
     assert run(["universe", "restore"]) == 0
     assert capsys.readouterr().out == "Restored: AAPL, SPY.\n"
     assert symbols(capsys) == ["AAPL", "SPY"] and wrong(capsys) == [] and watch.troubles(Settings()) == []
+
+
+def test_what_is_collected_after_the_loss_has_request_ids_of_its_own(lost: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(lost))
+    assert run(["universe", "restore"]) == 0
+    now = datetime.fromisoformat("2024-01-03T16:30-05:00")
+    with Simulator(GeneratedMarket(), now=now, limits=False) as simulator:
+        assert by_the_steps(settings_of(lost, simulator, now=now), ["AAPL", "SPY"])["success"]
+    sql = "select min(request_id) as first, count(*) as rows from {} where session = '2024-01-03'"
+    for name in ("equity_bars", "option_bars"):
+        (found,) = query(lost, sql.format(name)).to_pylist()
+        assert found["rows"] > 0 and found["first"] > 97, name
+    with sqlite3.connect(lost / "state.db") as state:
+        assert state.execute("select min(id) from requests").fetchall() == [(98,)]
 
 
 def test_the_universe_may_be_restored_in_part_or_not_at_all(lost: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,9 +170,9 @@ def test_a_wrong_query_is_no_damaged_file(lake: Path) -> None:
 @pytest.mark.parametrize("what", [FILE, "equity_bars/1_day", "equity_bars"])
 def test_what_may_not_be_read_is_named(lake: Path, what: str) -> None:
     """In a child of another user: root may read everything."""
-    for place in (lake, *lake.parents):
-        if place.stat().st_uid == os.geteuid() and place.is_relative_to(lake.parents[2]):
-            place.chmod(0o755)
+    above = [place for place in lake.parents if place.stat().st_uid == os.geteuid() and place.is_relative_to(lake.parents[2])]
+    for place in (*above, lake, *lake.rglob("*")):
+        place.chmod(0o755)
     (lake / what).chmod(0)
     reads = [action for name, (_, action) in READS.items() if name in ("query", "read", "largest request")]
     [action(lake) for action in reads]  # as root, and whatever is imported late
@@ -194,6 +194,7 @@ def test_a_linked_file_is_written_through(lake: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere" / "bars of 2014"
     elsewhere.parent.mkdir()
     shutil.move(lake / FILE, elsewhere)
+    assert query(lake, "select 1 from equity_bars").num_rows == 0
     (lake / FILE).symlink_to(elsewhere)
     store = ParquetStore(lake)
     (elsewhere.parent / ".bars of 2014.999999.tmp").write_bytes(b"half")
@@ -209,8 +210,13 @@ def test_a_linked_file_is_written_through(lake: Path, tmp_path: Path) -> None:
     assert (lake / FILE).is_symlink() and pq.ParquetFile(elsewhere).metadata.num_rows == 1
 
 
-def test_a_linked_folder_is_written_through(lake: Path, tmp_path: Path) -> None:
-    shutil.move(lake / "equity_bars", tmp_path / "bars")
-    (lake / "equity_bars").symlink_to(tmp_path / "bars")
+@pytest.mark.parametrize("folder", ["equity_bars", "equity_bars/1_day"])
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_linked_folder_is_written_through(lake: Path, tmp_path: Path, folder: str, opened: bool) -> None:
+    """Also when the link was made while this process had the lake open."""
+    if opened:
+        assert query(lake, "select 1 from equity_bars").num_rows == 2
+    shutil.move(lake / folder, tmp_path / "bars")
+    (lake / folder).symlink_to(tmp_path / "bars")
     ParquetStore(lake).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 10))]))
-    assert (lake / "equity_bars").is_symlink() and query(lake, "select 1 from equity_bars").num_rows == 3
+    assert (lake / folder).is_symlink() and query(lake, "select 1 from equity_bars").num_rows == 3

@@ -41,7 +41,8 @@ def lake(tmp_path: Path) -> Path:
 def contents(folder: Path, kind: Dataset) -> pa.Table:
     """All rows of the dataset's files, whatever their folders, read without the store."""
     files = sorted((folder / kind.name).rglob("*.parquet"), key=lambda path: path.as_posix().replace(f"{kind.variant}=", ""))
-    parts = [pq.ParquetFile(file).read().cast(kind.schema).replace_schema_metadata(None) for file in files]
+    # The columns of today: those that came since are null.
+    parts = [pq.read_table(file, schema=kind.schema, partitioning=None).replace_schema_metadata(None) for file in files]
     return pa.concat_tables([kind.schema.remove_metadata().empty_table(), *parts])
 
 
@@ -99,7 +100,7 @@ def test_any_tool_reads_every_folder_with_its_defaults(lake: Path, kind: Dataset
         "duckdb hive": duckdb.sql(f"select * from read_parquet('{folder}/**/*.parquet', hive_partitioning = true)").df(),
     }
     for tool, frame in frames.items():
-        assert len(frame) == wanted and set(frame.columns) == set(kind.schema.names), tool
+        assert len(frame) == wanted and set(frame.columns) <= set(kind.schema.names), tool
         if kind.variant is not None:
             assert set(frame[kind.variant]) == set(BEFORE[kind.name][kind.variant].to_pylist()), tool
     if kind.variant is not None:
