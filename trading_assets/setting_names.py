@@ -1,4 +1,4 @@
-"""What is said of settings that are no settings: a variable with a wrong name, a database URL that is none. Their values are never said."""
+"""What is said of settings that are wrong: a variable with a wrong name, a value, a database URL that is none. Secret values are never said."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from pydantic import ValidationError
+
 PREFIX = "TRADING_ASSETS_"
 """How the variables of the platform begin."""
+
+SECRETS = frozenset({"alert_channels", "database_url"})
+"""Settings whose values carry passwords: no message repeats them, nothing shows them, no run is configured with them."""
 
 _OF_TESTS = ("TEST", "REQUIRE_ALL_TESTS", "IB_ASYNC_PYTHON")
 """Variables of the test suite, without the prefix."""
@@ -38,3 +43,17 @@ def is_database_url(value: str) -> bool:
     except (sa.exc.ArgumentError, ValueError):
         return False
     return _HOST.fullmatch(url.host or "") is not None
+
+
+def wrong_value(error: ValidationError) -> str:
+    """The first wrong value of settings or of a run config, as one sentence."""
+    first = error.errors()[0]
+    secret = first["type"] == "extra_forbidden" or str(first["loc"][0] if first["loc"] else "") in SECRETS
+    # Below a secret setting even a name may be a value: a channel's URL where its name should be.
+    name = ".".join(str(part) for part in (first["loc"][:1] if secret else first["loc"]))
+    if first["type"] == "value_error":
+        what = str(first["ctx"]["error"])
+        return what if what.endswith(".") else f"{what}."
+    said = f"{first['msg'][0].lower()}{first['msg'][1:]}" if first["type"] != "extra_forbidden" else "there is no such setting"
+    given = "" if secret else f" ({first['input']!r})"
+    return f"The setting {name} is wrong{given}: {said}."

@@ -12,9 +12,9 @@ import tomllib
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -25,7 +25,9 @@ from pydantic_settings import (
 )
 
 from trading_assets import setting_names
+from trading_assets.folders import usable_folder
 from trading_assets.sessions import Clock
+from trading_assets.setting_names import SECRETS, wrong_value
 
 CONFIG = "TRADING_ASSETS_CONFIG"
 """Environment variable that names the settings file, when it is not `trading_assets.toml` in the working directory."""
@@ -40,6 +42,18 @@ class BrokerKind(StrEnum):
 
     SIMULATED = "simulated"
     TWS = "tws"
+
+
+class StateUrl(str):
+    """The URL of a state database as SQLAlchemy reads it, with the data folder of the lake that it belongs to."""
+
+    data_dir: Path
+
+    def __new__(cls, text: str, data_dir: Path) -> Self:
+        """The text, and the folder beside it."""
+        url = super().__new__(cls, text)
+        url.data_dir = data_dir
+        return url
 
 
 class Selection(BaseModel):
@@ -187,6 +201,11 @@ class Settings(BaseSettings):
             raise ValueError(f"TRADING_ASSETS_IB_CLIENT_IDS is the first and the last id to lease, for example [50, 79], not {list(value)}.")
         return value
 
+    @model_validator(mode="after")
+    def _folder_can_be_used(self) -> Self:
+        usable_folder(self.data_dir)
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -200,14 +219,18 @@ class Settings(BaseSettings):
 
     @property
     def data_dir(self) -> Path:
-        """The data folder: as set, else by the broker."""
+        """The data folder: as set, else by the broker. Raises `ValueError` for a name that cannot be used (see `folders`)."""
         default = Path("data/simulated") if self.broker is BrokerKind.SIMULATED else Path("data")
-        return (self.data_dir_setting or default).expanduser().absolute()
+        return usable_folder((self.data_dir_setting or default).expanduser().absolute())
 
     @property
-    def state_url(self) -> str:
+    def state_url(self) -> StateUrl:
         """SQLAlchemy URL of the state database."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'state.db'}"
+        if self.database_url is not None:
+            return StateUrl(self.database_url, self.data_dir)
+        from sqlalchemy import URL  # late: commands that only read the lake do without it
+
+        return StateUrl(URL.create("sqlite", database=str(self.data_dir / "state.db")).render_as_string(), self.data_dir)
 
     def clock(self) -> datetime:
         """The present instant in UTC: the pinned one when `now` is set."""
@@ -274,24 +297,6 @@ def _file(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
         raise ValueError(f"{file} is no valid TOML: {error}.") from error
 
 
-SECRETS = frozenset({"alert_channels", "database_url"})
-"""Settings whose values carry passwords: no message repeats them, nothing shows them, no run is configured with them."""
-
-
-def wrong_value(error: ValidationError) -> str:
-    """The first wrong value of settings or of a run config, as one sentence."""
-    first = error.errors()[0]
-    secret = first["type"] == "extra_forbidden" or str(first["loc"][0] if first["loc"] else "") in SECRETS
-    # Below a secret setting even a name may be a value: a channel's URL where its name should be.
-    name = ".".join(str(part) for part in (first["loc"][:1] if secret else first["loc"]))
-    if first["type"] == "value_error":
-        what = str(first["ctx"]["error"])
-        return what if what.endswith(".") else f"{what}."
-    said = f"{first['msg'][0].lower()}{first['msg'][1:]}" if first["type"] != "extra_forbidden" else "there is no such setting"
-    given = "" if secret else f" ({first['input']!r})"
-    return f"The setting {name} is wrong{given}: {said}."
-
-
 TRACEBACK = "TRADING_ASSETS_TRACEBACK"
 """Environment variable with which the command shows tracebacks."""
 
@@ -316,11 +321,13 @@ def system_clock() -> datetime:
 
 
 __all__ = [
+    "DEFAULT_TWS_PORT",
     "SECRETS",
     "BrokerKind",
     "Clock",
     "Selection",
     "Settings",
+    "StateUrl",
     "system_clock",
     "traceback_wanted",
     "unknown_variables",

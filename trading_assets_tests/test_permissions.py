@@ -64,6 +64,18 @@ def test_a_new_data_folder_of_a_program_is_the_owners(tmp_path: Path) -> None:
     assert [name for name in files if not name.startswith("dagster/")] == []
 
 
+def test_an_empty_folder_that_everybody_may_read_was_not_shared_on_purpose(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / ".gitkeep").touch()
+    assert mode(folder) == "0o755"
+    fill(folder)
+    assert mode(folder) == "0o700"
+    folder.chmod(0o755)
+    fill(folder)
+    assert mode(folder) == "0o755", "now it is a decision"
+
+
 def test_a_shared_folder_stays_shared_and_its_state_is_the_owners(tmp_path: Path) -> None:
     folder = tmp_path / "lake"
     folder.mkdir()

@@ -207,6 +207,7 @@ _KIND_REMEDIES = {
     OutcomeKind.UNREADABLE: (
         "Nothing to do: it is asked again by itself. If it persists, restart TWS or install another version of it, and report the message."
     ),
+    OutcomeKind.QUARANTINED: "It is asked for again by itself; see `trading-assets quarantine list`.",
 }
 
 

@@ -7,10 +7,10 @@ into plain values at once, so that nothing of the library lives on. Quotes have 
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import Any
 
 from trading_assets.broker.codes import CodeClass, classify, lookup
+from trading_assets.broker.numbers import number
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.broker.payloads import ContractRecord, ParameterRecord
 from trading_assets.broker.requests import BarsRequest, HeadTimestampRequest, Request
@@ -18,9 +18,6 @@ from trading_assets.broker.wire_format import CONTRACT_DATA_END, KINDS, Unreadab
 from trading_assets.sessions import Clock, session_date
 
 Answer = tuple[Outcome, Any]
-
-UNSET = 1e300
-"""Doubles above this are the broker's "unset" (1.797e308)."""
 
 _DATE_LENGTH = len("YYYYMMDD")
 
@@ -172,8 +169,9 @@ def _instant(text: str) -> int:
 
 
 def _plain(bar: Any, start: str | int) -> list[Any]:
-    average, count = bar.average, bar.barCount
-    return [start, bar.open, bar.high, bar.low, bar.close, bar.volume, average if average >= 0 else None, count if count >= 0 else None]
+    prices = (number(value) for value in (bar.open, bar.high, bar.low, bar.close))
+    count = None if bar.barCount == -1 else bar.barCount
+    return [start, *prices, number(bar.volume, -1), number(bar.average, -1), count]
 
 
 class HeadTimestampCollector(Collector):
@@ -203,7 +201,7 @@ def contract_record(details: Any) -> ContractRecord:
         sec_type=c.secType,
         last_trade=c.lastTradeDateOrContractMonth,
         strike=number(c.strike) or 0.0,
-        right=c.right[:1] if c.right[:1] in ("C", "P") else "",
+        right=c.right[:1] if c.right[:1] in ("C", "P") else c.right,
         multiplier=c.multiplier,
         exchange=c.exchange,
         primary_exchange=c.primaryExchange,
@@ -242,8 +240,3 @@ def parameter_record(
         expirations=sorted(expirations),
         strikes=sorted(strikes),
     )
-
-
-def number(value: float | None) -> float | None:
-    """A finite number, None for the broker's ways to say "unset"."""
-    return None if value is None or not math.isfinite(value) or abs(value) > UNSET else float(value)

@@ -27,6 +27,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.broker import payloads
+from trading_assets.broker.lake_pin import largest_id
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.owners import Owner, live_owners
 from trading_assets.broker.requests import Request, from_record
@@ -37,6 +38,9 @@ _IN_CHUNK = 500
 """Keys in one IN list: under SQLite's oldest limit of 999 variables."""
 
 _ANSWERS = [kind.value for kind in OutcomeKind if kind.answers]
+
+_RECOVERABLE = [*_ANSWERS, OutcomeKind.QUARANTINED.value]
+"""Outcomes of rows that may hold a response. One that was found to be bad answers no question, and what is right in it is still to be stored."""
 
 
 _OPEN_ROW = t.update().where(t.c.id == sa.bindparam("row"), t.c.state != "done")
@@ -181,9 +185,15 @@ class Journal:
                     t.update().where(t.c.id.in_(chunk), t.c.state == "done", t.c.applied_at.is_(None)).values(applied_at=now, response=None)
                 )
 
+    def set_aside(self, request_ids: Sequence[int]) -> None:
+        """These answers are bad: they answer no question any more, so that it may be asked again. Their responses stay until they are applied."""
+        with write_transaction(self.engine) as connection:
+            for chunk in _chunks(request_ids):
+                connection.execute(t.update().where(t.c.id.in_(chunk), t.c.state == "done").values(outcome=OutcomeKind.QUARANTINED.value))
+
     def unapplied(self, datasets: Iterable[str], symbols: Iterable[str] | None = None) -> list[Result]:
-        """Answers of these datasets (and underlyings) that are not in the lake yet, oldest first."""
-        query = sa.select(t).where(t.c.state == "done", t.c.applied_at.is_(None), t.c.dataset.in_(list(datasets)), t.c.outcome.in_(_ANSWERS))
+        """Answers of these datasets (and underlyings) that are not in the lake yet, oldest first; also those that were set aside and not applied."""
+        query = sa.select(t).where(t.c.state == "done", t.c.applied_at.is_(None), t.c.dataset.in_(list(datasets)), t.c.outcome.in_(_RECOVERABLE))
         if symbols is not None:
             query = query.where(t.c.symbol.in_(list(symbols)))
         with read_transaction(self.engine) as connection:
@@ -224,7 +234,7 @@ def count_rows(payload: Any) -> int:
     if payload is None:
         return 0
     for name in ("bars", "contracts", "parameters"):
-        if name in payload:
+        if isinstance(payload, dict) and isinstance(payload.get(name), list):
             return len(payload[name])
     return 1
 
@@ -255,7 +265,7 @@ def _insert(connection: sa.Connection, fresh: Sequence[Request], me: str, run_id
     if not fresh:
         return []
     common = {"owner": me, "run_id": run_id, "state": "claimed", "attempt": 0, "claimed_at": now}
-    first = 1 + int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.c.id), 0))).scalar_one())
+    first = 1 + largest_id(connection)
     values = [{"id": first + i, **_request_values(request), **common} for i, request in enumerate(fresh)]
     connection.execute(t.insert(), values)  # ids by hand: the transaction excludes other writers, and executemany returns none
     return [value["id"] for value in values]
@@ -292,8 +302,11 @@ def _end_values(end: Finish) -> dict[str, Any]:
 
 
 def _result(row: sa.Row[Any], request: Request) -> Result:
-    outcome = Outcome(OutcomeKind(row.outcome), row.code, row.text or "")
-    payload = None if row.response is None else payloads.unpack(row.response)
+    outcome, payload = Outcome(OutcomeKind(row.outcome), row.code, row.text or ""), None
+    try:
+        payload = None if row.response is None else payloads.unpack(row.response)
+    except payloads.DamagedPayload as error:  # one row must not keep all others from being read
+        outcome = Outcome(OutcomeKind.QUARANTINED, None, f"{error}")
     return Result(request, outcome, payload, row.id, datetime.fromtimestamp(row.finished_at, UTC), reused=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -37,6 +37,8 @@ class OutcomeKind(StrEnum):
     """The broker refused the request as it stands, with a code and a text."""
     UNREADABLE = "unreadable"
     """A message of the answer could not be read: the broker has answered, but what is not known. Never a statement that there is no data."""
+    QUARANTINED = "quarantined"
+    """The broker answered with data of which nothing can be stored. Never what a request ends in: found when the answer is examined."""
 
     @property
     def answers(self) -> bool:
@@ -66,11 +68,46 @@ _RETRYABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a request ended: the kind, and the broker's code and text where there are any. `broker.codes.remedy_of` says what to do about it."""
+    """How a request ended: the kind, and the broker's code and text where there are any. `broker.codes.remedy_of` says what to do about it.
+
+    `retry_after` (an instant) is when to ask again, where that is known better than by kind and code.
+    """
 
     kind: OutcomeKind
     code: int | None = None
     text: str = ""
+    retry_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing of an answer that cannot be stored: which column, where in the answer, the value as text, and what is wrong with it.
+
+    `session` is the session it belongs to, None where that cannot be told.
+    """
+
+    field: str
+    where: str
+    value: str
+    reason: str
+    session: date | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.field} {self.value} {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """What of an answer cannot be stored. `sessions` lack something because of it; `failures` counts the bad answers to this question in a row.
+
+    `reason` is a sentence that names the first faults; `retry_after` (an instant, UTC) is when the question is due again.
+    """
+
+    faults: tuple[Fault, ...]
+    sessions: frozenset[date]
+    reason: str
+    failures: int
+    retry_after: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +116,8 @@ class Result:
 
     `payload` is the neutral form of the answer (JSON-able, see `broker.payloads`), None without an answer with data.
     `request_id` is its row in the journal; `finished_at` (UTC) is when the answer came; `reused` says that the answer
-    was taken from the journal instead of being asked for again.
+    was taken from the journal instead of being asked for again. `quarantined` says what of the answer cannot be stored; the
+    payload is then what is left of it (None: nothing, and the outcome is QUARANTINED).
     """
 
     request: Request
@@ -88,3 +126,4 @@ class Result:
     request_id: int
     finished_at: datetime
     reused: bool = False
+    quarantined: Quarantined | None = None

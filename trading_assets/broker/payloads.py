@@ -11,8 +11,8 @@ whichever client library brought it. "Not computed" (-1, -2) and unset values ar
 | `bars` | `{"bars": [[start, open, high, low, close, volume, wap, count], ...]}` |
 | `head_timestamp` | `{"timestamp": epoch seconds}` |
 
-`start` is epoch seconds (UTC) for intraday bars and `"YYYYMMDD"` (the session) for `1 day` bars; `wap` and `count` are null
-where the broker gives none.
+`start` is epoch seconds (UTC) for intraday bars and `"YYYYMMDD"` (the session) for `1 day` bars (any other text where the broker
+wrote something else); numbers are null where the broker gives none. What a payload holds is not yet checked (`collecting.examine`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ContractRecord(TypedDict):
     sec_type: str
     last_trade: str  # YYYYMMDD, empty for stocks
     strike: float
-    right: str  # "C", "P" or ""
+    right: str  # "C", "P" or ""; anything else as the broker wrote it
     multiplier: str
     exchange: str
     primary_exchange: str
@@ -94,11 +94,18 @@ class QuoteRecord(TypedDict):
     time: float
 
 
+class DamagedPayload(ValueError):
+    """A stored answer that cannot be read again."""
+
+
 def pack(payload: Any) -> bytes:
-    """Compress a payload for the journal."""
+    """Compress a payload for the journal. Raises `ValueError`, `TypeError` or `RecursionError` for what JSON cannot hold."""
     return zlib.compress(json.dumps(payload, separators=(",", ":"), allow_nan=False).encode(), 1)
 
 
 def unpack(blob: bytes) -> Any:
-    """The payload that `pack` was given."""
-    return json.loads(zlib.decompress(blob))
+    """The payload that `pack` was given. Raises `DamagedPayload` for a blob that it did not make."""
+    try:
+        return json.loads(zlib.decompress(blob))
+    except (zlib.error, ValueError, RecursionError) as error:
+        raise DamagedPayload(f"the stored answer is damaged ({error})") from error

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 from trading_assets.broker.codes import OutcomeKind, delayed_may_follow, lookup
-from trading_assets.broker.collectors import COMPLETE, Collector, number
+from trading_assets.broker.collectors import COMPLETE, Collector
 from trading_assets.broker.contact import DELAYED_NOTICE
+from trading_assets.broker.numbers import number
 from trading_assets.broker.outcomes import Outcome
 from trading_assets.broker.payloads import QuoteRecord
 from trading_assets.broker.requests import Request

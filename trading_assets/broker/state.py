@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from trading_assets.permissions import own_file, private_folder, restrict_files
+from trading_assets.settings import StateUrl
 
 metadata = sa.MetaData()
 """Every table of the state database registers here."""
@@ -37,16 +38,21 @@ _DURABLE = "trading_assets_durable"
 def connect_state(url: str) -> sa.Engine:
     """The engine of a state database, its tables created. The same engine for the same URL in one process.
 
-    Creates the folder of a SQLite file. Safe when several processes create the database at once.
+    Creates the folder of a SQLite file. Safe when several processes create the database at once. The URL of `Settings.state_url`
+    names a data folder too: the database is pinned to the lake in it, and another lake is refused (see `broker.lake_pin`).
     """
     engine = _engine(url, os.getpid())
     ensure_tables(engine)
+    if isinstance(url, StateUrl):
+        from trading_assets.broker.lake_pin import pin_lake
+
+        pin_lake(engine, url.data_dir)
     return engine
 
 
 def ensure_tables(engine: sa.Engine) -> None:
     """Create the tables and columns of `metadata` that the database lacks. Idempotent and safe against other processes doing the same."""
-    from trading_assets.broker import tables  # noqa: F401  (registers the tables of the broker side)
+    from trading_assets.broker import lake_pin, tables  # noqa: F401  (registers the tables of the broker side)
 
     known = _created.setdefault(engine, set())
     if known >= set(metadata.tables):

@@ -52,6 +52,33 @@ requests = sa.Table(
     ),
 )
 
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    sa.Column("request_id", sa.BigInteger, nullable=False, unique=True, doc="Journal row of the answer"),
+    sa.Column("question", sa.Text, nullable=False, doc="What was asked, without the span of sessions"),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("dataset", sa.Text, nullable=False),
+    sa.Column("symbol", sa.Text, nullable=False, doc="Underlying"),
+    sa.Column("con_id", sa.BigInteger, nullable=False, doc="0 where not known"),
+    sa.Column("contract", sa.Text, nullable=False, doc="Local symbol of an option contract; empty where there is none"),
+    sa.Column("last_trade", sa.Text, nullable=False, doc="YYYYMMDD of options and their listings; else empty"),
+    sa.Column("bar_size", sa.Text, nullable=False, doc="Empty for snapshots"),
+    sa.Column("sessions", sa.Text, nullable=False, doc="JSON list: sessions that lack something because of it, and were not answered since"),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("faults", sa.Text, nullable=False, doc="JSON list of the first faults: field, where, value, reason, session"),
+    sa.Column("fault_count", sa.Integer, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False, doc="Bad answers to this question in a row"),
+    sa.Column("quarantined_at", sa.Double, nullable=False, doc="By the platform's clock"),
+    sa.Column("retry_after", sa.Double, nullable=False, doc="When the question is due again, by the platform's clock"),
+    sa.Column("last_day", sa.Text, doc="YYYY-MM-DD: after it the broker cannot be asked any more; null: always"),
+    sa.Column("response", sa.LargeBinary, doc="The answer as the journal held it"),
+    sa.Column("closed_at", sa.Double, doc="When a later answer took its place, by the platform's clock"),
+    sa.Column("closed_by", sa.BigInteger, doc="Journal row of that answer"),
+    sa.Index("quarantine_open", "symbol", sqlite_where=sa.text("closed_at IS NULL"), postgresql_where=sa.text("closed_at IS NULL")),
+)
+
 owners = sa.Table(
     "owners",
     metadata,

@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from trading_assets.broker.journal import Finish, Journal, count_rows
-from trading_assets.broker.outcomes import Outcome, Result
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.payloads import pack
 from trading_assets.broker.requests import Request
 
@@ -99,14 +99,38 @@ class Writer:
         return batch, None
 
     def _commit(self, batch: list[Sent | Ended]) -> None:
-        ended = [item for item in batch if isinstance(item, Ended)]
+        packed = [_packed(item) for item in batch if isinstance(item, Ended)]
+        ended = [item for item, _ in packed]
         over = {item.request_id for item in ended}
         sent = [(item.request_id, item.attempt, item.at) for item in batch if isinstance(item, Sent) and item.request_id not in over]
-        self._journal.record(sent, [_finish(item) for item in ended])
+        self._journal.record(sent, [_finish(item, response) for item, response in packed])
         for item in ended:
             self._committed(Result(item.request, item.outcome, item.payload, item.request_id, datetime.fromtimestamp(item.at, UTC)))
 
 
-def _finish(item: Ended) -> Finish:
-    packed = None if item.payload is None else pack(item.payload)
-    return Finish(item.request_id, item.outcome, packed, count_rows(item.payload), item.attempt, item.sent_at, item.at)
+def _packed(item: Ended) -> tuple[Ended, bytes | None]:
+    """The end as the journal can hold it, with its response. An answer that cannot be packed ends its own request and no other."""
+    outcome = replace(item.outcome, code=_code(item.outcome.code), text=_text(item.outcome.text))
+    if item.payload is None:
+        return replace(item, outcome=outcome), None
+    try:
+        return replace(item, outcome=outcome), pack(item.payload)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        sentence = (
+            f"The answer holds what the journal cannot keep ({error}), so nothing of it was taken; this says nothing about whether there is data."
+        )
+        return replace(item, outcome=Outcome(OutcomeKind.UNREADABLE, None, _text(sentence)), payload=None), None
+
+
+def _code(code: int | None) -> int | None:
+    """A code as databases can hold it; no code of the broker has more than five digits."""
+    return code if code is None or abs(code) < 2**31 else None
+
+
+def _text(text: str) -> str:
+    """Text without what databases refuse: lone surrogates and NUL."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+
+
+def _finish(item: Ended, response: bytes | None) -> Finish:
+    return Finish(item.request_id, item.outcome, response, count_rows(item.payload), item.attempt, item.sent_at, item.at)

@@ -13,7 +13,7 @@ import traceback
 import typer
 from pydantic import ValidationError
 
-from trading_assets.cli import alerts, collect, coverage, inspect, notices, serve, status, streams, validate
+from trading_assets.cli import alerts, collect, coverage, inspect, notices, quarantine, recovery, serve, status, streams, validate
 from trading_assets.cli.output import Failed, errors_to, note_to
 from trading_assets.permissions import PRIVATE_UMASK
 from trading_assets.settings import traceback_wanted, unknown_variables, wrong_value
@@ -31,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, collect, status, coverage, inspect, validate, alerts):
+for module in (serve, collect, status, coverage, inspect, recovery, validate, alerts, quarantine):
     module.register(app)
 
 
@@ -103,8 +103,9 @@ def _unforeseen(error: Exception) -> str:
 
 def _lake_errors() -> tuple[type[Exception], ...]:
     """Errors of the data folder: the words of the command were right. Imported late, `--help` needs no Arrow."""
+    from trading_assets.broker.lake_pin import StateMismatch
     from trading_assets.repositories import IdentityMismatch, InvalidFrame, LayoutMismatch
     from trading_assets.repositories.catalog import UnreadableFile
-    from trading_assets.repositories.identity import DamagedIdentity
+    from trading_assets.repositories.identity import DamagedIdentity, LostIdentity
 
-    return DamagedIdentity, IdentityMismatch, InvalidFrame, LayoutMismatch, UnreadableFile
+    return DamagedIdentity, IdentityMismatch, InvalidFrame, LayoutMismatch, LostIdentity, StateMismatch, UnreadableFile

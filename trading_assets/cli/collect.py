@@ -159,7 +159,9 @@ def _require_symbols(symbols: list[str] | None) -> None:
     settings = Settings()
     private_folder(settings.data_dir)
     if not Universe(settings.state_url).entries():
-        raise Failed("The universe is empty: set up a symbol first (trading-assets setup AAPL) or name symbols.")
+        from trading_assets.monitoring.recovery import lost_state
+
+        raise Failed(lost_state(settings) or "The universe is empty: set up a symbol first (trading-assets setup AAPL) or name symbols.")
 
 
 def _operate(operation: Callable[[DataPipelineOrchestrator], Operation], as_document: bool) -> int:

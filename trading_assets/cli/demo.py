@@ -10,6 +10,7 @@ import shutil
 import time
 from datetime import timedelta
 from pathlib import Path
+from shlex import quote
 
 from rich.table import Table
 
@@ -71,10 +72,11 @@ def run_demo(symbol: str, lookback_days: int, *, keep: bool) -> int:
 
     _query(settings, symbol)
     for picture in _pictures(settings, symbol):
-        console.print(f"picture  {picture}", soft_wrap=True)
+        console.print(f"picture  {picture}", soft_wrap=True, markup=False)
     console.print(
-        f"\nLook at it in the Dagster UI:\n  TRADING_ASSETS_DATA_DIR={settings.data_dir} make up\nand open http://127.0.0.1:3000/assets",
+        f"\nLook at it in the Dagster UI:\n  TRADING_ASSETS_DATA_DIR={quote(str(settings.data_dir))} make up\nand open http://127.0.0.1:3000/assets",
         soft_wrap=True,
+        markup=False,
     )
     return 0
 
@@ -127,6 +129,7 @@ def _collected(settings: Settings, reports: list[CollectionReport], seconds: flo
         f"{sum(r.rows for r in reports):,} rows with {sum(r.sent for r in reports):,} requests in {seconds:.0f} s; "
         f"{size / 1024:,.0f} kB of Parquet in {settings.data_dir}\n",
         soft_wrap=True,
+        markup=False,
     )
     return table_of(rows, ["asset", "rows", "requests planned", "sent", "saved", "outcomes"])
 

@@ -6,7 +6,7 @@ and writing an answer so that nothing is lost. What to collect, and how answers 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
@@ -16,6 +16,7 @@ from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.requests import Request
 from trading_assets.collecting.progress import listener
+from trading_assets.collecting.quarantine import Examiner
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.permissions import private_folder
@@ -74,6 +75,11 @@ class Archive:
         return Journal(self.settings.state_url)
 
     @cached_property
+    def examiner(self) -> Examiner:
+        """Examines every answer before it is decoded; bad ones go into quarantine."""
+        return Examiner(self.settings, self.journal, self.calendar)
+
+    @cached_property
     def universe(self) -> Universe:
         """The active symbols."""
         private_folder(self.settings.data_dir)
@@ -97,8 +103,8 @@ class Archive:
     def ask(self, requests: Sequence[Request], report: CollectionReport, *, planned_at: datetime, run_id: str) -> list[Result]:
         """Have requests answered, from the journal where an answer waits there, else by the broker; counts go to the report.
 
-        Results come in the order of the requests. Nothing is connected when there is nothing to ask. Raises
-        `BrokerError` when the broker cannot be reached; what was answered until then is in the journal.
+        Results come in the order of the requests, examined: what cannot be stored is left out of them. Nothing is connected when
+        there is nothing to ask. Raises `BrokerError` when the broker cannot be reached; what was answered until then is in the journal.
         """
         if not requests:
             return []
@@ -111,17 +117,23 @@ class Archive:
         finally:
             report.sent += broker.sent - sent
             report.reused += broker.reused - reused
+        results = self.examiner.examined(results)
         report.count(results)
         return results
 
+    def recovered(self, datasets: Iterable[str], symbols: Iterable[str] | None = None) -> list[Result]:
+        """Answers of these datasets (and underlyings) in the journal that are not in the lake yet, oldest first, examined."""
+        return self.examiner.examined(self.journal.unapplied(datasets, symbols))
+
     def write(self, collected: Collected) -> UpsertCounts:
-        """Put a collection into the lake: rows, then coverage, then the journal lets its answers go.
+        """Put a collection into the lake: rows, then coverage, then the quarantine keeps bad answers, then the journal lets all go.
 
         Killed between any two of them, the next run does the rest again and comes to the same lake.
         """
         counts = self.store.upsert(collected.dataset, collected.table, now=collected.as_of)
         self.coverage.record(collected.coverage)
         if collected.request_ids:
+            self.examiner.settle(collected.request_ids, self.now)
             self.journal.applied(collected.request_ids)
         return counts
 

@@ -9,8 +9,8 @@ from trading_assets.broker.requests import Request
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.steps.common import known_underlyings, settled_in
 from trading_assets.collecting.steps.contracts import contracts_plan
+from trading_assets.collecting.steps.listings import may_be_resumed
 from trading_assets.collecting.steps.option_bars import wanted_options
-from trading_assets.collecting.steps.option_chains import may_be_resumed
 from trading_assets.collecting.steps.partial_quotes import quotes_left
 from trading_assets.planning.bars import plan_equity_bars, plan_option_bars
 from trading_assets.planning.chains import plan_parameters
@@ -69,7 +69,8 @@ def _chains(archive: Archive, symbols: Sequence[str], rules: SelectionRules, pac
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", symbols, session, session).to_pylist()
     done = {row["symbol"] for row in known if row["condition"] in (Condition.COMPLETE, Condition.NOTHING_SELECTED)}
     view = archive.view(OPTION_CHAINS)
-    begun = sorted({row["symbol"] for row in known if may_be_resumed(row)} & set(symbols))
+    due = archive.examiner.due_listings(symbols)
+    begun = sorted({row["symbol"] for row in known if may_be_resumed(row, due)} & set(symbols))
     resumed = view.table(sessions=[session], symbols=begun, where="selected").cast(OPTION_CHAINS.schema)
     begun = resumed["symbol"].unique().to_pylist()
     again = estimate_stage(OPTION_CHAINS.name, quotes_left(archive, resumed, session), archive.calendar, pacing=pacing)

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from trading_assets.broker.codes import remedy_of
-from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Request
 from trading_assets.repositories.schemas import Dataset
 
@@ -102,9 +102,15 @@ class CollectionReport:
         self.asked_by_symbol.update(result.request.instrument.symbol for result in found if not result.reused)
 
     def fail(self, results: Iterable[Result], *, harmless: frozenset[OutcomeKind], delayed: bool = False) -> None:
-        """Report every result whose outcome is neither data nor `harmless`. `delayed`: the settings ask for delayed market data."""
+        """Report every result whose outcome is neither data nor `harmless`, and every answer of which a part cannot be stored.
+
+        `delayed`: the settings ask for delayed market data.
+        """
         for result in results:
-            if result.outcome.kind is OutcomeKind.COMPLETE or result.outcome.kind in harmless:
+            outcome = result.outcome
+            if result.quarantined is not None:
+                outcome = Outcome(OutcomeKind.QUARANTINED, None, result.quarantined.reason)
+            if outcome.kind is OutcomeKind.COMPLETE or outcome.kind in harmless:
                 continue
             instrument = result.request.instrument
             self.problems.append(
@@ -112,9 +118,9 @@ class CollectionReport:
                     ProblemKind.FAILED,
                     symbol=instrument.symbol,
                     subject=f"{type(result.request).kind} {instrument.local_symbol or instrument.last_trade or instrument.symbol}".strip(),
-                    sentence=" ".join(filter(None, (as_sentence(result.outcome.text), remedy_of(result.outcome, delayed=delayed)))),
-                    outcome=str(result.outcome.kind),
-                    broker_code=result.outcome.code,
+                    sentence=" ".join(filter(None, (as_sentence(outcome.text), remedy_of(outcome, delayed=delayed)))),
+                    outcome=str(outcome.kind),
+                    broker_code=outcome.code,
                 )
             )
 

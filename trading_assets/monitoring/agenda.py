@@ -7,7 +7,7 @@ their part, as is the queue of runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from hashlib import blake2s
@@ -114,7 +114,8 @@ def daily_bars(settings: Settings, now: datetime) -> Ask | Wait:
             f"{_closed(now)}The bars of session {session} are complete; the next come on {clock_time(due_at(DAILY_BARS, settings, xnys, following))}."
         )
     patience = due_at(DAILY_BARS, settings, xnys, session) + SNAPSHOT_PATIENCE
-    if session == xnys.current(now) and now < patience and not _nothing_left(settings, session, now, SNAPSHOTS):
+    # A chain whose quotes lack values names its contracts all the same.
+    if session == xnys.current(now) and now < patience and not _nothing_left(settings, session, now, SNAPSHOTS, enough=(Condition.PARTIAL,)):
         return Wait(f"The bars of session {session} wait for its snapshot until {patience.astimezone(NEW_YORK):%H:%M} New York.")
     config = {name: {"lookback_days": UPDATE_LOOKBACK_DAYS} for name in BARS}
     return Ask("backfill_bars", f"{DAILY_BARS} {session}", f"The bars of session {session}.", session, session, config=config)
@@ -248,8 +249,8 @@ def held_back(settings: Settings) -> Wait | None:
     return None
 
 
-def _nothing_left(settings: Settings, session: date, now: datetime, datasets: Sequence[str]) -> bool:
-    """Whether there is nothing of `datasets` in that session that may be asked for now, of any active symbol.
+def _nothing_left(settings: Settings, session: date, now: datetime, datasets: Sequence[str], *, enough: Collection[Condition] = ()) -> bool:
+    """Whether there is nothing of `datasets` in that session that may be asked for now, of any active symbol; `enough` counts as had.
 
     A symbol whose contract has changed wants its contract details alone: a run looks at them once a session.
     """
@@ -260,7 +261,8 @@ def _nothing_left(settings: Settings, session: date, now: datetime, datasets: Se
         settings.data_dir, calendar(), now, symbols, datasets=list(datasets), first=session, last=session, equity_bar_sizes=sizes
     ).to_pylist()
     rows = [r for r in rows if r["symbol"] not in held or r["dataset"] == CONTRACTS.name]
-    left = [r for r in rows if not Condition(r["condition"]).settled and not (r["retry_after"] is not None and r["retry_after"] > now)]
+    had = {condition for condition in Condition if condition.settled} | set(enough)
+    left = [r for r in rows if Condition(r["condition"]) not in had and not (r["retry_after"] is not None and r["retry_after"] > now)]
     return not left and {r["symbol"] for r in rows if r["dataset"] == datasets[0]} == set(symbols)
 
 

@@ -10,11 +10,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from trading_assets.broker.breaker_store import DatabaseStore
@@ -22,13 +19,15 @@ from trading_assets.broker.contact import Contact, last_contact
 from trading_assets.broker.state import connect_state
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring.gaps import Gap, due_session, find_gaps, new_symbols, stale_chains
+from trading_assets.monitoring.recovery import lost_state
 from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
 from trading_assets.permissions import private_folder
 from trading_assets.reliability import CircuitBreaker, Phase
-from trading_assets.repositories.catalog import UnreadableFile, query
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions import Scope, count_conditions
-from trading_assets.repositories.files import dataset_files
+from trading_assets.repositories.files import check_file, dataset_files
 from trading_assets.repositories.identity import LakeIdentity
+from trading_assets.repositories.layout import settle
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.sessions import SessionCalendar, calendar
 from trading_assets.settings import DEFAULT_TWS_PORT, BrokerKind, Settings
@@ -99,8 +98,8 @@ def platform_status(settings: Settings, *, probe: bool = True) -> Status:
         freshness=_freshness(settings, sessions, now, symbols),
         gaps=find_gaps(settings, now=now),
     )
-    early = clock_before_lake(settings, now)
-    found.wrong = [*_wrong_platform(settings, found), *([early] if early else _wrong_symbols(settings, found, now))]
+    early, lost = clock_before_lake(settings, now), lost_state(settings)
+    found.wrong = [*_wrong_platform(settings, found), *([early] if early else _wrong_symbols(settings, found, now)), *([lost] if lost else [])]
     return found
 
 
@@ -116,21 +115,16 @@ def clock_before_lake(settings: Settings, now: datetime) -> str:
 
 def _lake(settings: Settings) -> dict[str, Any]:
     """Files, rows by dataset and the last write, from names and footers alone."""
+    settle(settings.data_dir)
     files = {name: dataset_files(settings.data_dir, dataset) for name, dataset in DATASETS.items()}
+    rows = {name: sum(check_file(path, DATASETS[name]) for path in paths) for name, paths in files.items()}
     times = [path.stat().st_mtime for paths in files.values() for path in paths]
     return {
         "identity": LakeIdentity(settings.data_dir).read(),
         "files": len(times),
-        "rows": {name: sum(_rows(path) for path in paths) for name, paths in files.items()},
+        "rows": rows,
         "last_write": datetime.fromtimestamp(max(times), UTC) if times else None,
     }
-
-
-def _rows(path: Path) -> int:
-    try:
-        return int(pq.read_metadata(path).num_rows)
-    except pa.ArrowInvalid as error:
-        raise UnreadableFile(path) from error
 
 
 def _breaker(engine: sa.Engine) -> dict[str, Any]:

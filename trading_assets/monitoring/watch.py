@@ -6,18 +6,20 @@ Each function looks at one thing and changes nothing; no broker is asked. What d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import last_contact
+from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.broker.state import connect_state
 from trading_assets.contract_changes import ContractChange, ContractChanges
 from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
 from trading_assets.monitoring.gaps import due_session, expiring_gaps, stale_chains
+from trading_assets.monitoring.recovery import lost_state
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.repositories.catalog import UnreadableFile, query
 from trading_assets.repositories.conditions import ask_conditions
@@ -54,6 +56,9 @@ _NAMELESS_REMEDY = "Run `trading-assets validate` to see the rows and what the r
 
 NAMED_RULES = 3
 """Broken rules one reason names."""
+
+NAMED_ENTRIES = 3
+"""Quarantined answers one reason names."""
 
 
 def troubles(settings: Settings, *, now: datetime | None = None, runs: Iterable[Trouble] = (), schedules: Iterable[Trouble] = ()) -> list[Trouble]:
@@ -104,6 +109,7 @@ def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType]
     return [
         (frozenset({kinds.CONTRACT_CHANGED}), lambda: contract_changed(changes)),
         (frozenset({kinds.DATA_INTEGRITY_FAILURE, kinds.PREREQUISITE_VIOLATION}), lambda: integrity(settings, active)),
+        (frozenset({kinds.DATA_INTEGRITY_FAILURE}), lambda: lost(settings)),
         (frozenset({kinds.PREREQUISITE_VIOLATION}), lambda: prerequisites(settings, symbols)),
         (frozenset({kinds.MISSING_EQUITY_DATA}), lambda: missing_equity(settings, now, symbols)),
         (frozenset({kinds.STALE_OPTION_CHAINS}), lambda: stale(settings, now)),
@@ -111,7 +117,21 @@ def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType]
         (frozenset({kinds.API_CIRCUIT_BREAKER_OPEN}), lambda: breaker_open(settings)),
         (frozenset({kinds.BROKER_UNREACHABLE}), lambda: unreachable(settings)),
         (frozenset({kinds.MARKET_DATA_DELAYED}), lambda: delayed(settings, now, symbols)),
+        (frozenset({kinds.ANSWER_QUARANTINED}), lambda: quarantined(settings, now)),
     ]
+
+
+def lost(settings: Settings) -> list[Trouble]:
+    """`data_integrity_failure` of the platform: the state database or `lake.json` was lost, and nobody has acted (`monitoring.recovery`)."""
+    try:
+        said = lost_state(settings)
+    except UnreadableFile:
+        return []  # told with the damaged file, which other looks meet too
+    return (
+        [Trouble(AlertType.DATA_INTEGRITY_FAILURE, "state.db", said, remedy="Do what the reason says, then look at `trading-assets status`.")]
+        if said
+        else []
+    )
 
 
 def contract_changed(changes: Mapping[str, ContractChange]) -> list[Trouble]:
@@ -263,6 +283,29 @@ def delayed(settings: Settings, now: datetime, symbols: list[str]) -> list[Troub
         Trouble(AlertType.MARKET_DATA_DELAYED, row["symbol"], f"The chain of {row['session']} holds {_count(row['quotes'], 'delayed quote')}.")
         for row in query(settings.data_dir, sql, [since, symbols]).to_pylist()
     ]
+
+
+def quarantined(settings: Settings, now: datetime) -> list[Trouble]:
+    """`answer_quarantined`: per symbol, the bad answers that nothing has taken the place of yet, each with session and field."""
+    by_symbol: dict[str, list[Entry]] = {}
+    for entry in Quarantine(settings.state_url).entries():
+        if entry.state(now) == "open":
+            by_symbol.setdefault(entry.symbol, []).append(entry)
+    return [_in_quarantine(symbol, entries) for symbol, entries in sorted(by_symbol.items())]
+
+
+def _in_quarantine(symbol: str, entries: list[Entry]) -> Trouble:
+    told = [f"{e.dataset} {_when(e.sessions)}, {', '.join(e.fields)}: {e.reason}" for e in entries[:NAMED_ENTRIES]]
+    more = [f"{len(entries) - NAMED_ENTRIES} more answers are in quarantine."] if len(entries) > NAMED_ENTRIES else []
+    due = min(entry.retry_after for entry in entries)
+    details = {"ids": ", ".join(str(entry.id) for entry in entries), "asked again from": _minute(due)}
+    return Trouble(AlertType.ANSWER_QUARANTINED, symbol, " ".join([*told, *more]), details=details)
+
+
+def _when(sessions: Sequence[date]) -> str:
+    if not sessions:
+        return "without a session"
+    return f"of session {sessions[0]}" if len(sessions) == 1 else f"of {len(sessions)} sessions from {sessions[0]} to {sessions[-1]}"
 
 
 def _count(number: int, noun: str) -> str:

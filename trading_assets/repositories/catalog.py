@@ -10,16 +10,17 @@ network, no extension, and its settings cannot be changed. `connect(..., unrestr
 from __future__ import annotations
 
 import os
-import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
 
-from trading_assets.repositories.files import CATALOG_FILE, dataset_files, locked, replacing
+from trading_assets.folders import usable_folder
+from trading_assets.repositories.files import CATALOG_FILE, UnreadableFile, check_file, dataset_files, locked, replacing
+from trading_assets.repositories.layout import settle
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS, Dataset
 from trading_assets.repositories.select_only import check_select
@@ -28,21 +29,7 @@ READ_ATTEMPTS = 5
 """DuckDB opens a file anew after reading its footer, so a query can meet a file that was replaced in between. That
 takes a writer within the same few milliseconds: five times in a row it does not happen."""
 
-_PARQUET_FILE = re.compile(r"'([^'*]+\.parquet)'")
-"""How DuckDB's errors name the file they are about; a pattern of files is none."""
-
 T = TypeVar("T")
-
-
-class UnreadableFile(ValueError):
-    """A file of the lake is no Parquet file: cut off by a full disk, or written by something else. The message names it."""
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        super().__init__(
-            f"{path} is damaged: it is no readable Parquet file. Put it back from a backup, or move it away and run trading-assets update; "
-            "what the broker no longer gives of it is then lost."
-        )
 
 
 _connections: dict[tuple[int, Path, bool], duckdb.DuckDBPyConnection] = {}
@@ -61,9 +48,10 @@ def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckD
     them. Every other file, the network, extensions and DuckDB's settings are closed to it: `duckdb.PermissionException` or
     `duckdb.InvalidInputException`. With `unrestricted=True` it is a plain DuckDB connection with the same views.
     """
-    key = (os.getpid(), Path(data_dir).expanduser().absolute(), unrestricted)
+    key = (os.getpid(), usable_folder(Path(data_dir).expanduser().absolute()), unrestricted)
     with _guard:
         if key not in _connections:
+            settle(key[1])
             _connections[key] = _open(key[1], unrestricted=unrestricted)
         return _connections[key].cursor()
 
@@ -89,22 +77,36 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
     """
     root = Path(data_dir).expanduser().absolute()
     with connect(root) as connection:
-        for _ in range(READ_ATTEMPTS - 1):
+        for attempt in range(1, READ_ATTEMPTS + 1):
             before = _fingerprint(root)
             try:
-                return action(connection)
+                found = action(connection)
             except duckdb.Error as error:
-                if _fingerprint(root) == before:
-                    _raise_if_unreadable(error)
+                if attempt == READ_ATTEMPTS or _fingerprint(root) == before:
+                    _raise_if_unreadable(root, error)
                     raise
-        return action(connection)
+            else:
+                # A lake of the older layout that may not be written is read as it is; somebody else may be moving its folders.
+                if settle(root) or attempt == READ_ATTEMPTS or _fingerprint(root) == before:
+                    return found
+    raise AssertionError("the last attempt returns or raises")
 
 
-def _raise_if_unreadable(error: duckdb.Error) -> None:
-    """Raise `UnreadableFile` when the error is about the content of one file of the lake."""
-    named = _PARQUET_FILE.search(str(error).partition("\n")[0])
-    if named is not None and isinstance(error, duckdb.InvalidInputException | duckdb.IOException):
-        raise UnreadableFile(named[1]) from error
+def _raise_if_unreadable(root: Path, error: duckdb.Error) -> None:
+    """Raise `UnreadableFile` when the error is about the content of a file of the lake: those it may be about are read whole to see that."""
+    files = list(_files(root))
+    named = [(kind, path) for kind, path in files if str(path) in str(error)]
+    # Of a damaged page DuckDB says neither the file nor that it is one: an error without a class of its own.
+    unnamed = type(error) is duckdb.Error or isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException)
+    if not named and not unnamed:
+        return
+    for kind, path in named or files:
+        try:
+            check_file(path, kind, pages=True)
+        except FileNotFoundError:
+            continue  # it was removed since its folder was listed
+        except UnreadableFile as damaged:
+            raise damaged from error
 
 
 def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.Table:
@@ -119,6 +121,7 @@ def write_catalog(data_dir: Path | str) -> Path:
     """
     root = Path(data_dir).expanduser().absolute()
     path = root / CATALOG_FILE
+    settle(root)
     with locked(root, CATALOG_FILE), replacing(path) as temporary:
         temporary.unlink(missing_ok=True)
         with duckdb.connect(str(temporary)) as connection:
@@ -157,11 +160,7 @@ def duckdb_type(arrow: pa.DataType) -> str:
 def _open(data_dir: Path, *, unrestricted: bool) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    try:
-        _create_views(connection, data_dir)
-    except duckdb.Error as error:
-        _raise_if_unreadable(error)
-        raise
+    _create_views(connection, data_dir)
     if not unrestricted:
         _restrict(connection, data_dir)
     return connection
@@ -185,19 +184,45 @@ def _restrict(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
-    for dataset in DATASETS.values():
-        connection.execute(view_sql(data_dir, dataset))
-        connection.execute(view_sql(data_dir, revisions_of(dataset)))
+    try:
+        for dataset in DATASETS.values():
+            connection.execute(view_sql(data_dir, dataset))
+            connection.execute(view_sql(data_dir, revisions_of(dataset)))
+    except duckdb.Error as error:
+        _raise_if_unreadable(data_dir, error)
+        raise
 
 
-def _fingerprint(data_dir: Path) -> list[tuple[str, int, int]]:
-    """Name, inode and time of every file a view can read."""
-    found: list[tuple[str, int, int]] = []
-    for dataset in DATASETS.values():
-        for path in (*dataset_files(data_dir, dataset), *dataset_files(data_dir, revisions_of(dataset))):
-            status = path.stat()
-            found.append((str(path), status.st_ino, status.st_mtime_ns))
+_checked: dict[Path, tuple[int, int, int]] = {}
+"""Inode, time and size of the files that were seen to be readable."""
+
+
+def _fingerprint(data_dir: Path) -> list[tuple[Path, tuple[int, int, int]]]:
+    """Name, inode, time and size of every file a view can read. Raises `UnreadableFile`: a view would read a foreign file as rows of nulls.
+
+    The footer of a file is read once a process and version of the file.
+    """
+    found: list[tuple[Path, tuple[int, int, int]]] = []
+    for kind, path in _files(data_dir):
+        try:
+            status = os.stat(path)
+            mark = status.st_ino, status.st_mtime_ns, status.st_size
+            if _checked.get(path) != mark:
+                check_file(path, kind)
+                _checked[path] = mark
+        except OSError:
+            if path.is_symlink() or path.exists():
+                check_file(path, kind)
+            continue  # it was removed since its folder was listed
+        found.append((path, mark))
     return found
+
+
+def _files(data_dir: Path) -> Iterator[tuple[Dataset, Path]]:
+    for dataset in DATASETS.values():
+        for kind in (dataset, revisions_of(dataset)):
+            for path in dataset_files(data_dir, kind):
+                yield kind, path
 
 
 def _escaped(path: str) -> str:

@@ -66,7 +66,7 @@ class CoverageRepository:
 
         Raises `InvalidFrame` before anything is written.
         """
-        return self._store.upsert(COVERAGE, table, wins=_never_weaker)
+        return self._store.upsert(COVERAGE, table, wins=never_weaker)
 
     def reopen(self, table: pa.Table | pd.DataFrame) -> UpsertCounts:
         """Record conditions that take the place of a `complete` as well: what was stored is withdrawn and is to be asked for again.
@@ -127,7 +127,8 @@ def _where(bar_size: str | None, symbols: Collection[str] | None, con_ids: Colle
     return where
 
 
-def _never_weaker(stored: pa.Table, new: pa.Table) -> Mask:
+def never_weaker(stored: pa.Table, new: pa.Table) -> Mask:
+    """The rule of conditions: what is complete stays complete, of others the later answer wins."""
     complete = Condition.COMPLETE.value
     had = pc.equal(stored["condition"], complete).to_numpy()
     has = pc.equal(new["condition"], complete).to_numpy()

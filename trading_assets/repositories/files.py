@@ -3,8 +3,9 @@
 Here belongs everything that touches a file of the lake. What does not belong here: which rows a file holds
 (`repositories.merge`), what may be written (`repositories.validation`), the order of the steps (`repositories.store`).
 
-A file is named `<dataset>/[<variant>=<value>/]<period>.parquet`; spaces in the value become underscores. The variant is
-a column of the file too, so that a file is complete alone: read folders without hive partitioning.
+A file is named `<dataset>/[<variant>/]<period>.parquet`; spaces in the variant become underscores. The variant is a column of
+the file, so that a file is complete alone. The folder is not named `<column>=<value>`: tools would read the column's value from
+that name instead, and there it is not the same. Lakes of layout version 1 have such folders (see `repositories.layout`).
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.types as pt
 from filelock import FileLock, Timeout
 
 from trading_assets import __version__
 from trading_assets.permissions import PRIVATE_FILE, file_like_folder, folder_like_parent, own_folder, private_folder
-from trading_assets.repositories.schemas import SCHEMA_VERSION, Dataset
+from trading_assets.repositories.schemas import SCHEMA_VERSION, Column, Dataset
 
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
@@ -49,9 +51,34 @@ class LakeBusy(TimeoutError):
     """Another process has held the lock of a file for longer than `LOCK_SECONDS`."""
 
 
-def variant_folder(dataset: Dataset, value: str) -> str:
-    """The folder of one variant: `bar_size=1_day`."""
-    return f"{dataset.variant}={value.replace(' ', '_')}"
+class UnreadableFile(ValueError):
+    """A file of the lake cannot be read as one of its dataset: cut off by a full disk, written by something else, not permitted. The message
+    names it and says what to do."""
+
+    def __init__(self, path: Path | str, why: str = "it is no readable Parquet file") -> None:
+        self.path = Path(path)
+        super().__init__(
+            f"{path} is damaged: {why}. Put it back from a backup, or move it away and run trading-assets update; "
+            "what the broker no longer gives of it is then lost."
+        )
+
+
+class ForbiddenFile(UnreadableFile):
+    """A file of the lake that this user may not read. It may be whole."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path)
+        self.args = (f"{path} cannot be read: this user is not permitted to. Give the user the right to read the files of the data folder.",)
+
+
+def variant_folder(value: str) -> str:
+    """The folder of one variant: `1_day`."""
+    return value.replace(" ", "_")
+
+
+def older_variant_folder(dataset: Dataset, value: str) -> str:
+    """The same in layout version 1: `bar_size=1_day`."""
+    return f"{dataset.variant}={variant_folder(value)}"
 
 
 def dataset_files(
@@ -59,16 +86,28 @@ def dataset_files(
 ) -> list[Path]:
     """The dataset's files whose period touches `first` to `last` (both included, exchange dates), in order of path.
 
-    `variants` restricts the folders (bar sizes, for instance). Temporary files are never listed. No file is opened.
+    `variants` restricts the folders (bar sizes, for instance). Temporary files are never listed. No file is opened. Files in the
+    folders of layout version 1 are listed as well: a lake that may not be written, or a folder from an old backup, has them.
+    Raises `ForbiddenFile` for a folder that may not be read.
     """
     root = data_dir / dataset.name
     if dataset.variant is None:
         folders = [root]
     elif variants is None:
-        folders = sorted(root.glob(f"{dataset.variant}=*"))
+        folders = [root / name for name in _names(root)]
     else:
-        folders = sorted({root / variant_folder(dataset, value) for value in variants})
-    return [path for folder in folders for path in sorted(folder.glob("[!.]*.parquet")) if _touches(path.stem, first, last)]
+        folders = sorted({root / name for value in variants for name in (variant_folder(value), older_variant_folder(dataset, value))})
+    return [folder / name for folder in folders for name in _names(folder, ".parquet") if _touches(name.removesuffix(".parquet"), first, last)]
+
+
+def _names(folder: Path, suffix: str = "") -> list[str]:
+    """What is in a folder, in order, without hidden names; nothing where there is no folder. Raises `ForbiddenFile`."""
+    try:
+        return sorted(name for name in os.listdir(folder) if name.endswith(suffix) and not name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except PermissionError as error:
+        raise ForbiddenFile(folder) from error
 
 
 def _touches(period: str, first: date | None, last: date | None) -> bool:
@@ -103,21 +142,28 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, what was written there takes its place, durably.
 
     The caller writes and closes the temporary file. It is synced, moved over `path` in one step, and the folder is
-    synced: after a power failure the file is the old or the new one. On an error it is removed.
+    synced: after a power failure the file is the old or the new one. On an error it is removed. Of a symbolic link the
+    file that it names is replaced, in that file's folder; the link stays.
     """
+    path = _followed(path)
     folder_like_parent(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         yield temporary
         file_like_folder(temporary)
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync(path.parent)
+    sync(path.parent)
 
 
-def _sync(path: Path) -> None:
+def _followed(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def sync(path: Path) -> None:
+    """Make what was written to a file, or the names in a folder, outlast a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -127,6 +173,7 @@ def _sync(path: Path) -> None:
 
 def leftovers(path: Path) -> list[Path]:
     """Temporary files of `path`. Only who holds the lock of `path` may judge that their writers are dead."""
+    path = _followed(path)
     return sorted(path.parent.glob(f".{path.name}.*{TEMPORARY_SUFFIX}*"))
 
 
@@ -162,10 +209,66 @@ def read_file(path: Path, dataset: Dataset, columns: Sequence[str] | None = None
 
     The file is opened once and everything is read from that handle (a scan by path opens it again after the footer).
     Row groups that cannot hold a row of `where` are not read. A nullable column that an older file lacks is null.
+    Raises `UnreadableFile`, `FileNotFoundError` when the file is gone.
     """
     import pyarrow.dataset as pads  # brings pandas, which a command that only queries does without
 
-    with pa.OSFile(str(path)) as source:
-        fragment = pads.ParquetFileFormat().make_fragment(source)
-        table = fragment.to_table(schema=dataset.schema, columns=list(columns) if columns is not None else None, filter=where)
+    try:
+        with pa.OSFile(str(path)) as source:
+            fragment = pads.ParquetFileFormat().make_fragment(source)
+            if misfit := _misfit(dataset, fragment.physical_schema):
+                raise UnreadableFile(path, misfit)
+            table = fragment.to_table(schema=dataset.schema, columns=list(columns) if columns is not None else None, filter=where)
+    except (OSError, pa.ArrowException):
+        check_file(path, dataset, pages=True)
+        raise
     return table.replace_schema_metadata(None)
+
+
+def check_file(path: Path, dataset: Dataset, *, pages: bool = False) -> int:
+    """See that a file is readable as one of the dataset, by its footer and columns, with `pages` by all its content; the rows in it.
+
+    Raises `UnreadableFile`, `FileNotFoundError` when there is none.
+    """
+    try:
+        with path.open("rb") as source:
+            file = pq.ParquetFile(source, page_checksum_verification=pages)
+            if misfit := _misfit(dataset, file.schema_arrow):
+                raise UnreadableFile(path, misfit)
+            if pages:
+                for batch in file.iter_batches():
+                    batch.validate()
+            return int(file.metadata.num_rows)
+    except IsADirectoryError as error:
+        raise UnreadableFile(path, "it is a folder") from error
+    except PermissionError as error:
+        raise ForbiddenFile(path) from error
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise UnreadableFile(path, "it is a link to a file that is not there") from error
+        raise
+    except (OSError, pa.ArrowException) as error:
+        raise UnreadableFile(path) from error
+
+
+def _misfit(dataset: Dataset, schema: pa.Schema) -> str:
+    """Why a file with this schema holds no rows of the dataset; empty when it may."""
+    for column in dataset.columns:
+        found = schema.get_all_field_indices(column.name)
+        if not found and not column.nullable:
+            return f"it has no column `{column.name}` and holds no {dataset.name}"
+        if len(found) > 1:
+            return f"it has the column `{column.name}` {len(found)} times"
+        if found and not _fits(column, schema.field(found[0]).type):
+            return f"its column `{column.name}` is {schema.field(found[0]).type}, and {column.type} is wanted"
+    return ""
+
+
+def _fits(column: Column, given: pa.DataType) -> bool:
+    """Whether values of the type can be read as the column's: the same kind of value, whatever its width."""
+    if pt.is_dictionary(given):
+        given = given.value_type
+    if pt.is_timestamp(column.type):
+        return bool(pt.is_timestamp(given)) and given.tz is not None
+    kinds = ((pt.is_string, pt.is_large_string, pt.is_string_view), (pt.is_floating,), (pt.is_integer,), (pt.is_date,), (pt.is_boolean,))
+    return any(any(is_kind(column.type) for is_kind in kind) and any(is_kind(given) for is_kind in kind) for kind in kinds)

@@ -1,17 +1,25 @@
-"""What a lake is: the broker identity that filled it and the periods its files have, pinned in `lake.json`.
+"""What a lake is: its id, the broker identity that filled it, the periods of its files and its version, pinned in `lake.json`.
 
-Live, delayed, paper and simulated data never mix: the first collector pins its identity and every other one is refused.
+Live, delayed, paper and simulated data never mix: the first collector pins its identity and every other one is refused. The id
+is random and made once; the state database is pinned to it (`broker.lake_pin`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trading_assets.repositories.files import IDENTITY_FILE, leftovers, locked, replacing
-from trading_assets.repositories.schemas import DATASETS, QUALITY_METRICS, SCHEMA_VERSION, Period
+from trading_assets.repositories.schemas import DATASETS, QUALITY_METRICS, Period
+
+LAKE_VERSION = 2
+"""Written as `schema_version`. Programs refuse a lake of a version they do not know, those of version 1 too. It is not the version of
+the columns, which stands in each file. Version 2: folders of variants are named `1_day`, not `bar_size=1_day`."""
 
 
 class IdentityMismatch(ValueError):
@@ -27,9 +35,31 @@ class DamagedIdentity(ValueError):
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(
-            f"{path} is damaged ({why}): it does not say whose data the lake holds. Put it back from a backup, or collect into another "
-            "TRADING_ASSETS_DATA_DIR; the data files beside it are not touched."
+            f"{path} is damaged ({why}): it does not say whose data the lake holds. Put it back from a backup, or rebuild it from the state "
+            "database with trading-assets rebuild-identity; the data files beside it are not touched."
         )
+
+
+class LostIdentity(ValueError):
+    """The folder holds a lake, and there is no `lake.json`. The message says what to do."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is missing: the folder holds data, but lake.json does not say whose. It was deleted, or did not come with the other files. "
+            "Put it back from a backup, or rebuild it from the state database with trading-assets rebuild-identity."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """What `lake.json` says: the lake's id (empty: no state database was opened since there are ids), the broker identity (empty: not
+    pinned yet), the period of each dataset that was written, the version, and whether a migration to it has begun and not ended."""
+
+    lake_id: str = ""
+    identity: str = ""
+    periods: Mapping[str, str] = field(default_factory=dict)
+    version: int = LAKE_VERSION
+    migrating: bool = False
 
 
 class LakeIdentity:
@@ -59,20 +89,20 @@ class LakeIdentity:
         with locked(self._data_dir, IDENTITY_FILE):
             document = self._document()
             held = document.get("identity")
-            if held is None and self._has_data():
+            if held is None and self.has_data():
                 raise IdentityMismatch(
-                    f"{self._data_dir} holds data, but {IDENTITY_FILE} does not say whose: it was deleted. Restore it, "
-                    f"or set TRADING_ASSETS_DATA_DIR to another folder for `{identity}`."
+                    f"{self._data_dir} holds data, but {IDENTITY_FILE} does not say whose. Put it back from a backup, rebuild it with "
+                    f"trading-assets rebuild-identity, or set TRADING_ASSETS_DATA_DIR to another folder for `{identity}`."
                 )
             if held is None:
-                self._write({**document, "identity": identity})
+                self._write({**_with_id(document), "identity": identity})
             elif held != identity:
                 raise IdentityMismatch(
                     f"The lake in {self._data_dir} holds data of `{held}`, and data of `{identity}` was offered: they are not mixed. "
                     f"Set TRADING_ASSETS_DATA_DIR to another folder for `{identity}`."
                 )
 
-    def _has_data(self) -> bool:
+    def has_data(self) -> bool:
         """Whether any dataset of the broker's data has a file; measures of quality belong to nobody."""
         return any(file for name in DATASETS.keys() - {QUALITY_METRICS.name} for file in (self._data_dir / name).rglob("*.parquet"))
 
@@ -96,6 +126,40 @@ class LakeIdentity:
                     f"keep `{held}`, or collect into another TRADING_ASSETS_DATA_DIR."
                 )
 
+    def held(self) -> LakeFile | None:
+        """What the file says; None where there is none. Raises `DamagedIdentity`, `LayoutMismatch`."""
+        document = self._document()
+        if not document:
+            return None
+        lake_id, identity, periods = document.get("lake_id", ""), document.get("identity") or "", document.get("periods", {})
+        return LakeFile(lake_id, identity, periods, _version(document), bool(document.get("migrating")))
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the file's lock, for `ensure` and `rewrite` together with what belongs to them. Raises `LakeBusy`."""
+        with locked(self._data_dir, IDENTITY_FILE):
+            yield
+
+    def ensure(self) -> LakeFile:
+        """What the file says, with an id; both are made where they are missing. Within `changing`."""
+        document = self._document()
+        if not document.get("lake_id"):
+            self._write(_with_id(document))
+        held = self.held()
+        assert held is not None
+        return held
+
+    def rewrite(self, lake: LakeFile) -> None:
+        """Put a file with that id, identity and periods in place of what is there, damaged or not. Within `changing`."""
+        document: dict[str, Any] = {"lake_id": lake.lake_id, "identity": lake.identity, "periods": dict(lake.periods), "schema_version": lake.version}
+        self._write({**document, **({"migrating": True} if lake.migrating else {})})
+
+    def mark_migration(self, *, begun: bool) -> None:
+        """Say that the lake is of this version, and whether its files are still being moved: older programs keep out from then on."""
+        with self.changing():
+            document = {name: value for name, value in self._document().items() if name != "migrating"}
+            self._write({**document, "schema_version": LAKE_VERSION, **({"migrating": True} if begun else {})})
+
     def _document(self) -> dict[str, Any]:
         """What the file says; nothing where there is none. Raises `DamagedIdentity` where it does not say it as this class writes it."""
         try:
@@ -106,14 +170,17 @@ class LakeIdentity:
             raise DamagedIdentity(self.path, str(error)) from error
         if not isinstance(document, dict):
             raise DamagedIdentity(self.path, "it is no JSON object")
-        version, identity, periods = document.get("schema_version", SCHEMA_VERSION), document.get("identity"), document.get("periods", {})
-        if not isinstance(version, int) or not isinstance(identity, str | None) or not isinstance(periods, dict):
+        if not document:
+            raise DamagedIdentity(self.path, "it is empty")
+        identity, lake_id, periods = document.get("identity"), document.get("lake_id", ""), document.get("periods", {})
+        texts = isinstance(identity, str | None) and isinstance(lake_id, str)
+        if not isinstance(_version(document), int) or not texts or not isinstance(periods, dict):
             raise DamagedIdentity(self.path, "a value in it has the wrong type")
         if not all(period in tuple(Period) for period in periods.values()):
             raise DamagedIdentity(self.path, "it names a period that there is not")
-        if version > SCHEMA_VERSION:
+        if _version(document) > LAKE_VERSION:
             raise LayoutMismatch(
-                f"The lake in {self._data_dir} has schema version {version}, and this program knows versions up to {SCHEMA_VERSION}: "
+                f"The lake in {self._data_dir} has schema version {_version(document)}, and this program knows versions up to {LAKE_VERSION}: "
                 "use a newer version of the program."
             )
         return document
@@ -121,5 +188,17 @@ class LakeIdentity:
     def _write(self, document: dict[str, Any]) -> None:
         for leftover in leftovers(self.path):
             leftover.unlink(missing_ok=True)
+        # A new lake has the present layout; whether an older one has it is for the migration to say.
+        version = {"schema_version": 1 if self.path.exists() else LAKE_VERSION}
+        text = json.dumps({**version, **{name: value for name, value in document.items() if value != ""}}, indent=2, sort_keys=True)
         with replacing(self.path) as temporary:
-            temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _with_id(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "lake_id": document.get("lake_id") or uuid.uuid4().hex}
+
+
+def _version(document: Mapping[str, Any]) -> int:
+    version: int = document.get("schema_version", 1)
+    return version

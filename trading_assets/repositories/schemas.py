@@ -189,7 +189,7 @@ _BAR_TAIL = (
     Column("start", INSTANT, "Start of the bar; of `1 day` bars the regular open", "UTC"),
     _text("bar_size", "Length of the bar in the broker's words"),
     *_PRICES,
-    _number("volume", "Traded volume", "shares (settings: stock_volume_unit) or contracts", nullable=False),
+    _number("volume", "Traded volume; null where the broker does not know it", "shares (settings: stock_volume_unit) or contracts"),
     _number("wap", "Volume-weighted average price; null where the broker gives none", "dollars (index points)"),
     Column("bar_count", pa.int64(), "Trades in the bar; null where the broker gives none", nullable=True),
     COLLECTED_AT,

@@ -30,6 +30,7 @@ from trading_assets.repositories.files import (
     write_file,
 )
 from trading_assets.repositories.identity import LakeIdentity
+from trading_assets.repositories.layout import settle, settle_for_writing
 from trading_assets.repositories.merge import Wins, add_revisions, contiguous, later_answer_wins, merge, revisions_of, superseded_rows, withdrawn_rows
 from trading_assets.repositories.schemas import DATASETS, Dataset, Period
 from trading_assets.repositories.validation import validated
@@ -81,12 +82,13 @@ class ParquetStore:
         included. A file without a change is not rewritten.
 
         Each file is replaced at once or not at all; a frame of several periods that was interrupted is simply written again.
-        Raises `InvalidFrame`, `LayoutMismatch`, `LakeBusy`.
+        Raises `InvalidFrame`, `LayoutMismatch`, `LostIdentity`, `UnreadableFile`, `LakeBusy`.
         """
         table = validated(dataset, frame, now)
         counts = UpsertCounts()
         if not table.num_rows:
             return counts
+        settle_for_writing(self.data_dir, dataset)
         period = self.period(dataset)
         self._identity.pin_period(dataset.name, period)
         for relative, part in _split(dataset, period, table):
@@ -127,6 +129,7 @@ class ParquetStore:
             raise ValueError(f"{at!r} has no time zone: give an instant with a zone, for example in UTC.")
         condition = _between(where, first, last)
         assert condition is not None
+        settle_for_writing(self.data_dir, dataset)
         paths = self.files(dataset, variants=variants, first=first, last=last)
         return sum(self._withdraw_from(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), condition, at) for path in paths)
 
@@ -139,7 +142,7 @@ class ParquetStore:
                 return 0
             self._add_revisions(dataset, relative, withdrawn_rows(dataset, gone, at))
             stays = contiguous(stored.filter(~where))
-            if stays.num_rows:
+            if stays.num_rows or path.is_symlink():  # without rows a link keeps a file to name
                 write_file(path, dataset, stays, np.arange(stays.num_rows))
             else:
                 path.unlink()
@@ -187,12 +190,26 @@ class ParquetStore:
         if merged.order is not None:
             write_file(path, revisions, merged.rows, merged.order)
 
+    def absorb(self, dataset: Dataset, path: Path, relative: str, wins: Wins, *, revisions: bool) -> None:
+        """Merge the rows of the file `path`, which stands in an older folder, into the file `relative` of the dataset, and remove it.
+
+        With `revisions` both are files of the dataset's revisions. Killed before the end, it is done again with the same result.
+        """
+        if revisions:
+            with locked(self.data_dir, f"{dataset.name}/{relative}"):
+                self._add_revisions(dataset, relative, self._stored(revisions_of(dataset), path))
+        else:
+            self._upsert_file(dataset, relative, self._stored(dataset, path), wins)
+        path.unlink()
+
     @staticmethod
     def _stored(dataset: Dataset, path: Path) -> pa.Table:
-        return contiguous(read_file(path, dataset)).cast(dataset.schema) if path.exists() else dataset.schema.empty_table()
+        present = path.exists() or path.is_symlink()
+        return contiguous(read_file(path, dataset)).cast(dataset.schema) if present else dataset.schema.empty_table()
 
     def files(self, dataset: Dataset, *, variants: Sequence[str] | None = None, first: date | None = None, last: date | None = None) -> list[Path]:
         """The dataset's files that may hold rows of those variants (bar sizes) and sessions; no file is opened."""
+        settle(self.data_dir)
         return dataset_files(self.data_dir, dataset, variants, first, last)
 
     def read(
@@ -209,6 +226,7 @@ class ParquetStore:
 
         Files of other periods and variants are not opened; row groups are pruned by `where`. Each file is read as it
         was at one moment, also while another process replaces it. Without rows: an empty table of the same columns.
+        Raises `UnreadableFile`.
         """
         where = _between(where, first, last)
         names = list(columns) if columns is not None else dataset.schema.names
@@ -219,7 +237,7 @@ class ParquetStore:
     def read_one(
         self, dataset: Dataset, path: Path, *, where: pads.Expression | None = None, first: date | None = None, last: date | None = None
     ) -> pa.Table:
-        """Rows of one of the `files`."""
+        """Rows of one of the `files`. Raises `UnreadableFile`."""
         return read_file(path, dataset, None, _between(where, first, last))
 
     def read_revisions(
@@ -233,12 +251,13 @@ class ParquetStore:
 
         A file whose lock is held is being written: it is left alone.
         """
+        settle(self.data_dir)
         targets = {self.data_dir / name: name for name in (IDENTITY_FILE, CATALOG_FILE)}
         for dataset in DATASETS.values():
             for kind in (dataset, revisions_of(dataset)):
                 root = self.data_dir / kind.name
-                for temporary in root.rglob(f".*.parquet.*{TEMPORARY_SUFFIX}"):
-                    path = temporary.with_name(_target(temporary))
+                links = [path for path in dataset_files(self.data_dir, kind) if path.is_symlink()]  # theirs are beside what they name
+                for path in [*(_target(temporary) for temporary in root.rglob(f".*.parquet.*{TEMPORARY_SUFFIX}")), *links]:
                     targets[path] = f"{dataset.name}/{path.relative_to(root).as_posix()}"
         return [name for path, lock in sorted(targets.items()) for name in self._remove_leftovers(path, lock)]
 
@@ -252,7 +271,7 @@ class ParquetStore:
                     leftover.unlink(missing_ok=True)
         except LakeBusy:
             return []
-        return [leftover.relative_to(self.data_dir).as_posix() for leftover in dead]
+        return [(f.relative_to(self.data_dir) if f.is_relative_to(self.data_dir) else f).as_posix() for f in dead]
 
 
 def _between(where: pads.Expression | None, first: date | None, last: date | None) -> pads.Expression | None:
@@ -263,9 +282,9 @@ def _between(where: pads.Expression | None, first: date | None, last: date | Non
     return where
 
 
-def _target(temporary: Path) -> str:
-    """The name of the file a temporary one was to become: `.2015.parquet.123.tmp` -> `2015.parquet`."""
-    return temporary.name[1:].rsplit(".", 2)[0]
+def _target(temporary: Path) -> Path:
+    """The file a temporary one was to become: `.2015.parquet.123.tmp` -> `2015.parquet`."""
+    return temporary.with_name(temporary.name[1:].rsplit(".", 2)[0])
 
 
 def _split(dataset: Dataset, period: Period, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -275,7 +294,7 @@ def _split(dataset: Dataset, period: Period, table: pa.Table) -> Iterator[tuple[
     paths = pc.take(names, sessions.indices)
     if dataset.variant is not None:
         variants = pc.dictionary_encode(table[dataset.variant].combine_chunks())
-        folders = pa.array([variant_folder(dataset, value) for value in variants.dictionary.to_pylist()], pa.string())
+        folders = pa.array([variant_folder(value) for value in variants.dictionary.to_pylist()], pa.string())
         paths = pc.binary_join_element_wise(pc.take(folders, variants.indices), paths, "/")
     distinct = sorted(pc.unique(paths).to_pylist())
     for name in distinct:

@@ -17,11 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from trading_assets.repositories.schemas import DATASETS, EQUITY_BARS, INSTANT, Column, Condition, Dataset
+from trading_assets.repositories.schemas import COVERAGE, DATASETS, EQUITY_BARS, INSTANT, OPTION_CHAINS, Column, Condition, Dataset
 from trading_assets.sessions import NEW_YORK, calendar
 
 NAMED_ROWS = 5
 """How many of the offending rows a sentence names."""
+
+UNSET = 1e300
+"""Doubles above this are the broker's "unset" (1.797e308; `broker.numbers`)."""
 
 BAR_SIZE = re.compile(r"\d+ (secs|mins?|hours?|day|week|month)")
 """Bar sizes in the broker's words. They name folders, so nothing else may come in."""
@@ -129,6 +132,8 @@ def _checks(dataset: Dataset, table: pa.Table, now: datetime | None) -> Iterator
     for column in dataset.columns:
         if pt.is_floating(column.type):
             yield _mask(pc.is_inf(table[column.name])), f"an infinite `{column.name}`"
+            unset = pc.and_(pc.greater(pc.abs(table[column.name]), UNSET), pc.is_finite(table[column.name]))
+            yield _mask(unset), f'the broker\'s "unset" for a `{column.name}`'
     yield from _words(dataset, table)
     yield from _duplicates(dataset, table)
     yield from _sessions(dataset, table, now)
@@ -136,6 +141,9 @@ def _checks(dataset: Dataset, table: pa.Table, now: datetime | None) -> Iterator
         yield from _bars(table)
     if dataset is EQUITY_BARS:
         yield from _equity_bars(table)
+    yield from _contracts(dataset, table)
+    if dataset is OPTION_CHAINS:
+        yield from _quotes(table)
 
 
 def _words(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
@@ -201,6 +209,27 @@ def _equity_bars(table: pa.Table) -> Iterator[Check]:
     start = table["start"].combine_chunks()
     outside = pc.or_(pc.less(start, opens), pc.greater_equal(start, closes))
     yield np.asarray(pc.fill_null(outside, False).to_numpy(zero_copy_only=False), dtype=bool), "a `start` outside the session's regular hours"
+
+
+def _contracts(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
+    """Contract ids from 1 on (in coverage 0 is the underlying), and the terms of options."""
+    if "con_id" in dataset.schema.names:
+        ids = table["con_id"].to_numpy()
+        yield (ids < 0) | ((ids == 0) & (dataset is not COVERAGE)), "a `con_id` that is none"
+    for name in [name for name in ("strike", "multiplier") if name in dataset.schema.names]:
+        yield table[name].to_numpy() <= 0, f"a `{name}` that is not above 0"
+    if "min_tick" in dataset.schema.names:
+        yield _mask(pc.less(table["min_tick"], 0)), "a negative `min_tick`"
+
+
+def _quotes(table: pa.Table) -> Iterator[Check]:
+    for name in ("bid", "ask", "last", "bid_size", "ask_size", "volume", "open_interest", "implied_volatility", "model_price", "underlying_price"):
+        yield _mask(pc.less(table[name], 0)), f"a negative `{name}`"
+    yield _mask(pc.greater(pc.abs(table["delta"]), 1.01)), "a `delta` beyond 1"
+    yield (
+        _mask(pc.invert(pc.is_in(pc.fill_null(table["market_data_type"], 1), pa.array([1, 2, 3, 4], pa.int8())))),
+        "a `market_data_type` that is none of 1 to 4",
+    )
 
 
 def _in(column: pa.ChunkedArray, days: list[Any]) -> np.ndarray:

@@ -6,6 +6,8 @@ so that everything a lake needs is under its data folder.
 
 from __future__ import annotations
 
+import json
+import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,10 +23,17 @@ _LOCK = "dagster"
 
 _NO_CAPTURE = {"compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}}
 
+_PATH = re.compile(rf"(?<=: ){re.escape(_PLACE)}(\S*)")
+"""The folder as a value in `dagster.yaml`, with the rest of its path."""
+
 
 def dagster_yaml(base_dir: Path | str = _PLACE) -> str:
-    """The text of `dagster.yaml` with that folder for storage and logs."""
-    return files("trading_assets.resources").joinpath("dagster.yaml").read_text("utf-8").replace(_PLACE, str(base_dir))
+    """The text of `dagster.yaml` with that folder for storage and logs, its path quoted for YAML."""
+    text = files("trading_assets.resources").joinpath("dagster.yaml").read_text("utf-8")
+    if str(base_dir) == _PLACE:
+        return text
+    # A JSON text is a YAML text; of characters beyond 16 bits YAML takes the escapes of JSON for two characters.
+    return _PATH.sub(lambda found: json.dumps(f"{base_dir}{found[1]}", ensure_ascii=False), text)
 
 
 def dagster_home(settings: Settings) -> Path:

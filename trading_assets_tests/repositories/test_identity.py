@@ -18,7 +18,7 @@ def test_the_first_pin_is_written_and_the_same_passes_again(tmp_path: Path) -> N
     lake.pin("simulated generated seed 42")
     lake.pin("simulated generated seed 42")
     assert LakeIdentity(tmp_path / "new" / "lake").read() == "simulated generated seed 42"
-    assert json.loads(lake.path.read_text())["schema_version"] == 1
+    assert json.loads(lake.path.read_text())["schema_version"] == 2
 
 
 def test_another_identity_is_refused_and_the_sentence_says_what_to_do(tmp_path: Path) -> None:
@@ -59,5 +59,5 @@ def test_an_empty_identity_and_a_lake_of_the_future_are_refused(tmp_path: Path) 
     with pytest.raises(ValueError, match="cannot be empty"):
         LakeIdentity(tmp_path).pin(" ")
     (tmp_path / "lake.json").write_text('{"schema_version": 99}')
-    with pytest.raises(LayoutMismatch, match="schema version 99, and this program knows versions up to 1"):
+    with pytest.raises(LayoutMismatch, match="schema version 99, and this program knows versions up to 2"):
         LakeIdentity(tmp_path).read()

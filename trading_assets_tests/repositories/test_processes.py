@@ -21,7 +21,7 @@ from trading_assets_tests.repositories.frames import NOON, bar, table
 from trading_assets_tests.repositories.writer import SESSIONS, version
 
 ROOT = Path(__file__).parents[2]
-FILE = "equity_bars/bar_size=1_day/2014.parquet"
+FILE = "equity_bars/1_day/2014.parquet"
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from trading_assets.repositories import (
@@ -18,6 +17,7 @@ from trading_assets.repositories import (
     ParquetStore,
     choose_snapshot,
 )
+from trading_assets.repositories.files import UnreadableFile
 from trading_assets.repositories.frames import as_date
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.sessions import calculate_missing_windows, calendar
@@ -97,15 +97,15 @@ def test_frames_have_proper_types_and_dates_behave(store: ParquetStore) -> None:
 
 
 def test_a_query_of_one_year_opens_no_other_file(store: ParquetStore) -> None:
-    (store.data_dir / "equity_bars/bar_size=1_day/2015.parquet").write_bytes(b"broken")
-    (store.data_dir / "option_bars/bar_size=1_day/2015-12.parquet").write_bytes(b"broken")
+    (store.data_dir / "equity_bars/1_day/2015.parquet").write_bytes(b"broken")
+    (store.data_dir / "option_bars/1_day/2015-12.parquet").write_bytes(b"broken")
     (store.data_dir / "option_chains/2015-12.parquet").write_bytes(b"broken")
     bars, options = EquityBarRepository(store=store), OptionBarRepository(store=store)
     assert len(bars.load_symbol_data("AAPL", "2014-01-01", "2014-12-31")) == 3
     assert bars.present_dates("AAPL", "1 day", "2014-06-09", "2014-12-31") == {MONDAY}
     assert len(options.load("AAPL", trade_date=MONDAY)) == 2
     assert len(OptionChainSnapshotRepository(store=store).load_chain_snapshot("AAPL", MONDAY)) == 2
-    with pytest.raises(pa.ArrowInvalid):
+    with pytest.raises(UnreadableFile, match=r"1_day/2015\.parquet is damaged"):
         bars.load_symbol_data("AAPL")
 
 

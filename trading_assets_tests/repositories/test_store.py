@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trading_assets import __version__
-from trading_assets.repositories import LakeIdentity, LayoutMismatch, ParquetStore, UpsertCounts
-from trading_assets.repositories.files import locked, replacing
+from trading_assets.repositories import LakeIdentity, LayoutMismatch, ParquetStore, UpsertCounts, query
+from trading_assets.repositories.files import UnreadableFile, locked, replacing
 from trading_assets.repositories.merge import combined_codes
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Period
 from trading_assets.sessions import calendar
@@ -30,8 +30,8 @@ def test_a_first_write_is_read_back_row_for_row_and_names_its_file(tmp_path: Pat
 
     counts = store.upsert(EQUITY_BARS, rows)
 
-    assert counts == UpsertCounts(4, 0, 0, ["equity_bars/bar_size=1_day/2014.parquet", "equity_bars/bar_size=1_day/2015.parquet"])
-    assert (tmp_path / "equity_bars/bar_size=1_day/2014.parquet").exists()
+    assert counts == UpsertCounts(4, 0, 0, ["equity_bars/1_day/2014.parquet", "equity_bars/1_day/2015.parquet"])
+    assert (tmp_path / "equity_bars/1_day/2014.parquet").exists()
     read = store.read(EQUITY_BARS)
     assert read.schema.equals(EQUITY_BARS.schema)
     assert read.to_pylist() == [rows.to_pylist()[i] for i in (2, 1, 0, 3)], "sorted by symbol and start within each file"
@@ -40,7 +40,7 @@ def test_a_first_write_is_read_back_row_for_row_and_names_its_file(tmp_path: Pat
 def test_the_footer_says_who_wrote_the_file_and_what_the_columns_mean(tmp_path: Path) -> None:
     ParquetStore(tmp_path).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_9)]))
 
-    file = pq.ParquetFile(tmp_path / "equity_bars/bar_size=1_day/2014.parquet")
+    file = pq.ParquetFile(tmp_path / "equity_bars/1_day/2014.parquet")
 
     assert {key: file.metadata.metadata[key] for key in (b"schema_version", b"writer_version", b"dataset")} == {
         b"schema_version": b"1",
@@ -54,7 +54,7 @@ def test_the_footer_says_who_wrote_the_file_and_what_the_columns_mean(tmp_path: 
 def test_an_equal_row_keeps_its_provenance_and_the_file_is_not_rewritten(tmp_path: Path) -> None:
     store = ParquetStore(tmp_path)
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_9, wap=None)]))
-    file = tmp_path / "equity_bars/bar_size=1_day/2014.parquet"
+    file = tmp_path / "equity_bars/1_day/2014.parquet"
     before = file.stat()
 
     counts = store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_9, wap=None, collected_at=NOON + timedelta(days=1), request_id=9)]))
@@ -72,7 +72,7 @@ def test_a_restated_bar_moves_the_old_one_to_the_revisions(tmp_path: Path) -> No
 
     counts = store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6, 92.22, collected_at=later, request_id=2)]))
 
-    assert counts == UpsertCounts(0, 1, 0, ["equity_bars/bar_size=1_day/2014.parquet"])
+    assert counts == UpsertCounts(0, 1, 0, ["equity_bars/1_day/2014.parquet"])
     assert store.read(EQUITY_BARS)["close"].to_pylist() == [92.22, 93.7]
     (old,) = store.read_revisions(EQUITY_BARS).to_pylist()
     assert (old["close"], old["request_id"], old["superseded_at"], old["superseded_by"]) == (645.57, 1, later, 2)
@@ -182,12 +182,12 @@ def test_many_distinct_values_in_every_column_of_the_order_do_not_overflow() -> 
 def test_files_of_other_periods_and_variants_are_not_opened(tmp_path: Path) -> None:
     store = ParquetStore(tmp_path)
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_9), bar(date(2015, 12, 24)), bar(JUNE_9, bar_size="1 hour")]))
-    for other in ("bar_size=1_day/2014", "bar_size=1_hour/2014"):
+    for other in ("1_day/2014", "1_hour/2014"):
         (tmp_path / f"equity_bars/{other}.parquet").write_bytes(b"not a Parquet file")
 
     assert store.read(EQUITY_BARS, variants=["1 day"], first=date(2015, 1, 1)).num_rows == 1
     assert store.read(EQUITY_BARS, variants=["1 day"], first=date(2015, 12, 24), last=date(2016, 3, 1)).num_rows == 1
-    with pytest.raises(pa.ArrowInvalid):
+    with pytest.raises(UnreadableFile, match=r"1_day/2014\.parquet is damaged"):
         store.read(EQUITY_BARS, variants=["1 day"])
 
 
@@ -197,8 +197,8 @@ def test_options_are_kept_by_month_and_conditions_by_dataset(tmp_path: Path) -> 
     store.upsert(OPTION_CHAINS, table(OPTION_CHAINS, [chain_row(date(2015, 12, 24))]))
 
     assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.parquet")) == [
-        "option_bars/bar_size=1_day/2015-11.parquet",
-        "option_bars/bar_size=1_day/2015-12.parquet",
+        "option_bars/1_day/2015-11.parquet",
+        "option_bars/1_day/2015-12.parquet",
         "option_chains/2015-12.parquet",
     ]
 
@@ -208,14 +208,14 @@ def test_a_lake_keeps_the_periods_it_began_with(tmp_path: Path) -> None:
 
     assert LakeIdentity(tmp_path).periods() == {"equity_bars": Period.DAY}
     counts = ParquetStore(tmp_path).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6)]))
-    assert counts.files == ["equity_bars/bar_size=1_day/2014-06-06.parquet"], "a store without periods takes the lake's"
+    assert counts.files == ["equity_bars/1_day/2014-06-06.parquet"], "a store without periods takes the lake's"
     with pytest.raises(LayoutMismatch, match="one file a day, and one file a year was asked for"):
         ParquetStore(tmp_path, {"equity_bars": Period.YEAR}).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6)]))
 
 
 def test_a_file_of_an_older_schema_is_read_with_nulls_and_upgraded_by_the_next_write(tmp_path: Path) -> None:
     store = ParquetStore(tmp_path)
-    path = tmp_path / "equity_bars/bar_size=1_day/2014.parquet"
+    path = tmp_path / "equity_bars/1_day/2014.parquet"
     path.parent.mkdir(parents=True)
     pq.write_table(table(EQUITY_BARS, [bar(JUNE_6)]).drop_columns(["bar_count"]), path)
 
@@ -227,15 +227,15 @@ def test_a_file_of_an_older_schema_is_read_with_nulls_and_upgraded_by_the_next_w
 def test_temporary_files_are_never_read_and_are_cleaned_unless_someone_writes(tmp_path: Path) -> None:
     store = ParquetStore(tmp_path)
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_9)]))
-    folder = tmp_path / "equity_bars/bar_size=1_day"
+    folder = tmp_path / "equity_bars/1_day"
     dead = folder / ".2014.parquet.999999.tmp"
     dead.write_bytes(b"half a file")
     (folder / "note.txt").write_text("not ours")
     assert store.read(EQUITY_BARS).num_rows == 1
-    with locked(tmp_path, "equity_bars/bar_size=1_day/2014.parquet"):
+    with locked(tmp_path, "equity_bars/1_day/2014.parquet"):
         assert store.clean_temporary() == []
     (tmp_path / ".lake.duckdb.999999.tmp.wal").write_bytes(b"half a catalog")
-    assert store.clean_temporary() == ["equity_bars/bar_size=1_day/.2014.parquet.999999.tmp", ".lake.duckdb.999999.tmp.wal"]
+    assert store.clean_temporary() == ["equity_bars/1_day/.2014.parquet.999999.tmp", ".lake.duckdb.999999.tmp.wal"]
     assert sorted(p.name for p in folder.iterdir()) == ["2014.parquet", "note.txt"]
 
 
@@ -257,7 +257,7 @@ def test_reading_is_pushed_down_to_row_groups(tmp_path: Path) -> None:
     store = ParquetStore(tmp_path)
     sessions = calendar().sessions(date(2014, 1, 1), date(2014, 12, 31))
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(s, symbol=f"S{i:03d}") for i in range(140) for s in sessions]))
-    path = tmp_path / "equity_bars/bar_size=1_day/2014.parquet"
+    path = tmp_path / "equity_bars/1_day/2014.parquet"
     groups = pq.ParquetFile(path).metadata.num_row_groups
     with pa.OSFile(str(path)) as source:
         fragment = pads.ParquetFileFormat().make_fragment(source)
@@ -269,3 +269,21 @@ def test_reading_is_pushed_down_to_row_groups(tmp_path: Path) -> None:
 def test_counts_add_up() -> None:
     total = UpsertCounts(1, 2, 3, ["a"]) + UpsertCounts(10, 20, 30, ["a", "b"])
     assert (total, total.rows) == (UpsertCounts(11, 22, 33, ["a", "b"]), 66)
+
+
+def test_an_unknown_volume_enters_a_file_of_the_time_when_none_could_be(tmp_path: Path) -> None:
+    """Files written before a volume could be null say that it never is: they are read, and rewritten with one that is."""
+    store = ParquetStore(tmp_path)
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6)]))
+    (path,) = store.files(EQUITY_BARS)
+    written = pq.read_table(path)
+    position = written.schema.get_field_index("volume")
+    required = written.schema.set(position, written.schema.field(position).with_nullable(False))
+    pq.write_table(written.cast(required), path)
+    assert not pq.read_schema(path).field("volume").nullable
+    assert store.read(EQUITY_BARS)["volume"].to_pylist() == [1000.0]
+
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_9, volume=None)]))
+
+    assert store.read(EQUITY_BARS)["volume"].to_pylist() == [1000.0, None]
+    assert query(tmp_path, "select volume from equity_bars order by session")["volume"].to_pylist() == [1000.0, None]

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from trading_assets.repositories import InvalidFrame, ParquetStore, to_arrow
 from trading_assets.repositories.frames import to_pandas
-from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Dataset
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Dataset
 from trading_assets.repositories.validation import validated
 from trading_assets.sessions import calendar
-from trading_assets_tests.repositories.frames import bar, chain_row, covered, option_bar, table
+from trading_assets_tests.repositories.frames import bar, chain_row, contract_row, covered, option_bar, table
 
 DAY = date(2015, 12, 24)
 DAYS = calendar().sessions(date(2015, 12, 1), date(2015, 12, 24))
@@ -37,6 +37,9 @@ impossible: list[tuple[dict[str, Any], str]] = [
     ({"wap": -0.5}, "1 row has a negative `wap`: row 1"),
     ({"bar_count": -1}, "1 row has a negative `bar_count`: row 1"),
     ({"high": float("inf")}, "1 row has an infinite `high`: row 1"),
+    ({"high": 1.7976931348623157e308}, '1 row has the broker\'s "unset" for a `high`: row 1'),
+    ({"volume": 1.7976931348623157e308}, '1 row has the broker\'s "unset" for a `volume`: row 1'),
+    ({"con_id": 0}, "1 row has a `con_id` that is none: row 1"),
     ({"close": float("nan")}, "1 row has no value in `close`: row 1"),
     ({"close": None}, "1 row has no value in `close`: row 1"),
     ({"symbol": ""}, "1 row has an empty `symbol`: row 1"),
@@ -54,6 +57,37 @@ def test_an_impossible_bar_is_refused_with_its_row_and_nothing_is_written(tmp_pa
     assert str(refusal.value).startswith("equity_bars refused the frame and wrote nothing. ")
     assert sentence in str(refusal.value)
     assert not list(tmp_path.iterdir())
+
+
+impossible_quotes: list[tuple[dict[str, Any], str]] = [
+    ({"con_id": 0}, "a `con_id` that is none"),
+    ({"con_id": -5}, "a `con_id` that is none"),
+    ({"strike": 0.0}, "a `strike` that is not above 0"),
+    ({"multiplier": -100.0}, "a `multiplier` that is not above 0"),
+    ({"right": "X"}, "a `right` that is none of C, P"),
+    ({"min_tick": -0.01}, "a negative `min_tick`"),
+    ({"bid": -1.0}, "a negative `bid`"),
+    ({"open_interest": -1.0}, "a negative `open_interest`"),
+    ({"implied_volatility": float("inf")}, "an infinite `implied_volatility`"),
+    ({"theta": 1.7976931348623157e308}, 'the broker\'s "unset" for a `theta`'),
+    ({"delta": -2.0}, "a `delta` beyond 1"),
+    ({"market_data_type": 5}, "a `market_data_type` that is none of 1 to 4"),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), impossible_quotes, ids=[f"{change}" for change, _ in impossible_quotes])
+def test_an_impossible_chain_is_refused_like_an_impossible_bar(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+    frame = table(OPTION_CHAINS, [chain_row(DAY, con_id=7), {**chain_row(DAY), **change}])
+    with pytest.raises(InvalidFrame) as refusal:
+        ParquetStore(tmp_path).upsert(OPTION_CHAINS, frame)
+    assert f"1 row has {sentence}: row 1" in str(refusal.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("dataset", "row"), [(CONTRACTS, {**contract_row(DAY), "con_id": 0}), (COVERAGE, covered(DAY, con_id=-1))])
+def test_impossible_contract_ids_are_refused_everywhere(dataset: Dataset, row: dict[str, Any]) -> None:
+    with pytest.raises(InvalidFrame, match="a `con_id` that is none"):
+        validated(dataset, table(dataset, [row]))
 
 
 def test_only_the_first_five_rows_are_named_and_the_rest_counted() -> None:

@@ -49,8 +49,8 @@ def test_a_frame_of_many_sessions_and_years_is_written_in_one_run(run: Run, fold
     assert result.success
     assert stored(folder, EQUITY_BARS).sort_by([("symbol", "ascending"), ("start", "ascending")]).equals(rows)
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")) == [
-        "equity_bars/bar_size=1_day/2014.parquet",
-        "equity_bars/bar_size=1_day/2015.parquet",
+        "equity_bars/1_day/2014.parquet",
+        "equity_bars/1_day/2015.parquet",
     ]
 
 

@@ -33,7 +33,7 @@ def test_daily_bars_of_options_are_made_again_without_a_request(desk: Desk) -> N
     wanted = "select con_id, session, open, high, low, close, volume from option_bars where bar_size = '1 day' order by con_id, session"
     before = desk.rows(wanted)
     assert len(before)
-    rmtree(desk.folder / "option_bars" / "bar_size=1_day")
+    rmtree(desk.folder / "option_bars" / "1_day")
     report = desk.job("backfill_bars", [FIRST, LAST], {})
     assert report.complete
     assert desk.asked() == {}

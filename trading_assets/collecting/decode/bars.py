@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trading_assets.broker.numbers import numbers
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.collecting.decode.chains import option_expiry
@@ -65,7 +66,7 @@ def bar_rows(
 
     Kept are the bars of sessions that were asked for (`first_session` to `session` of the request) and that were closed
     when the answer came: the broker also sends bars before them, and the unfinished bar of a running session. `start` of
-    a `1 day` bar is the regular open. A volume-weighted price or a count that the broker did not give is null. Stock
+    a `1 day` bar is the regular open. A volume, volume-weighted price or count that the broker did not give is null. Stock
     volumes in round lots become shares, exactly. The terms of options come from the request's instrument.
     Of two answers for one bar the later request's is kept. Order: symbol, contract id, bar size, start.
     """
@@ -117,8 +118,8 @@ def bar_rows(
 def aggregate_sessions(bars: pa.Table, calendar: SessionCalendar) -> pa.Table:
     """One `1 day` row a contract and session from finer bars of one size (rows of `equity_bars` or `option_bars`).
 
-    Open of the first bar, highest high, lowest low, close of the last, summed volume; the volume-weighted price over all
-    bars with volume, and the summed count, null where a bar lacks it. A settlement bar stamped at the close belongs to
+    Open of the first bar, highest high, lowest low, close of the last; the volume-weighted price over all bars with
+    volume, the summed volume and the summed count, each null where a bar lacks it. A settlement bar stamped at the close belongs to
     the session it closes. `start` is the regular open; provenance is that of the last bar.
 
     Raises `ValueError` for a table that holds several bar sizes, or `1 day` bars already.
@@ -133,7 +134,8 @@ def aggregate_sessions(bars: pa.Table, calendar: SessionCalendar) -> pa.Table:
     days = table["session"].cast(pa.int32()).to_numpy()
     firsts = np.flatnonzero(np.r_[True, (np.diff(con_ids) != 0) | (np.diff(days) != 0)])
     lasts = np.r_[firsts[1:], table.num_rows] - 1
-    volume = table["volume"].to_numpy()
+    unknown = np.add.reduceat(table["volume"].is_null().to_numpy().astype(np.int64), firsts) > 0
+    volume = pc.fill_null(table["volume"], 0.0).to_numpy()
     total = np.add.reduceat(volume, firsts)
     wap, counts = table["wap"], table["bar_count"]
     lacking = np.add.reduceat((wap.is_null().to_numpy() & (volume > 0)).astype(np.int64), firsts) > 0
@@ -151,8 +153,8 @@ def aggregate_sessions(bars: pa.Table, calendar: SessionCalendar) -> pa.Table:
         "high": pa.array(np.maximum.reduceat(table["high"].to_numpy(), firsts)),
         "low": pa.array(np.minimum.reduceat(table["low"].to_numpy(), firsts)),
         "close": tail["close"],
-        "volume": pa.array(total),
-        "wap": pa.array(average, mask=lacking | (total <= 0) | ~np.isfinite(average)),
+        "volume": pa.array(total, mask=unknown),
+        "wap": pa.array(average, mask=lacking | ~np.isfinite(average) | (~single & unknown) | (~unknown & (total <= 0))),
         "bar_count": pa.array(np.add.reduceat(pc.fill_null(counts, 0).to_numpy(), firsts), mask=uncounted),
         "collected_at": tail["collected_at"],
         "request_id": tail["request_id"],
@@ -166,7 +168,7 @@ def _midnight(day: date) -> float:
 
 def _prices(bars: list[list[Any]], origin: np.ndarray, requests: list[BarsRequest], stock_volume_unit: str) -> dict[str, Any]:
     _, opens, highs, lows, closes, volumes, waps, counts = zip(*bars, strict=True)
-    volume = np.maximum(np.array(volumes, dtype=np.float64), 0.0)
+    volume, wap, count = numbers(volumes, -1), numbers(waps, -1), numbers(counts, -1)
     if stock_volume_unit == "round_lots":
         stocks = np.array([request.instrument.sec_type == "STK" for request in requests])[origin]
         volume = np.where(stocks, np.rint(volume * ROUND_LOT), volume)
@@ -175,9 +177,9 @@ def _prices(bars: list[list[Any]], origin: np.ndarray, requests: list[BarsReques
         "high": highs,
         "low": lows,
         "close": closes,
-        "volume": volume,
-        "wap": [value if value is not None and value > 0 else None for value in waps],
-        "bar_count": [int(value) if value is not None and value >= 0 else None for value in counts],
+        "volume": pa.array(volume, mask=np.isnan(volume)),
+        "wap": pa.array(wap, mask=~(wap > 0)),
+        "bar_count": pa.array(np.nan_to_num(count).astype(np.int64), mask=np.isnan(count)),
     }
 
 

@@ -12,6 +12,9 @@ recorded with the instant after which to ask again. The two are never mixed.
 | expired | `expired_lost` |
 | unreadable | `error`, to be asked again at any time: the broker answered, and nobody knows what |
 | pacing, timeout, disconnected, unavailable, cancelled | `pending`: the next run asks again |
+| quarantined | `error`, with the quarantine's `retry_after` |
+
+A session that lacks something because part of the answer is in quarantine is `partial` where it has a bar, else `error`.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Quarantined, Result
 from trading_assets.broker.requests import BarsRequest, Instrument
 from trading_assets.collecting.decode.retries import InstrumentKey, Retries
 from trading_assets.collecting.decode.tables import empty, from_columns, from_rows, last_of_key, stamp
@@ -47,6 +50,7 @@ _CONDITIONS = {
     OutcomeKind.NO_CONTRACT: Condition.NO_CONTRACT,
     OutcomeKind.REJECTED: Condition.ERROR,
     OutcomeKind.UNREADABLE: Condition.ERROR,
+    OutcomeKind.QUARANTINED: Condition.ERROR,
     OutcomeKind.EXPIRED: Condition.EXPIRED_LOST,
 }
 
@@ -115,6 +119,8 @@ def bar_coverage(
             answers = np.full(len(asked), findings.number(_Finding(Condition.PARTIAL, _SOME_WINDOWS)))
         else:
             answers = _answers(result, request, dates[begin:end], inside[:0] if split else inside, instant, retries, findings)
+        if result.quarantined is not None:
+            answers = _without_quarantined(answers, dates[begin:end], inside, result.quarantined, findings)
         codes.append(answers)
         positions.append(asked)
     counts = np.array([len(asked) for asked in positions])
@@ -239,10 +245,21 @@ def _answers(
     return answers
 
 
+def _without_quarantined(answers: np.ndarray, asked: list[date], have: np.ndarray, bad: Quarantined, findings: _Findings) -> np.ndarray:
+    """The findings with those of the sessions that lack something because of the quarantine replaced."""
+    lacking = np.array([session in bad.sessions for session in asked], dtype=bool)
+    present = np.zeros(len(asked), dtype=bool)
+    present[have] = True
+    partial, error = (findings.number(_Finding(condition, bad.reason, bad.retry_after)) for condition in (Condition.PARTIAL, Condition.ERROR))
+    return np.where(lacking, np.where(present, partial, error), answers)
+
+
 def _failure(outcome: Outcome, instant: datetime, retries: Retries, key: InstrumentKey, last_trade: str = "") -> _Finding:
     condition = _CONDITIONS.get(outcome.kind, Condition.PENDING)
     if condition is Condition.EXPIRED_LOST:
         return _Finding(condition, _LOST)
+    if outcome.retry_after is not None:
+        return _Finding(condition, _sentence(outcome), outcome.retry_after)
     retry = None if outcome.kind.retryable else retries.after(key, condition, outcome.code, instant, last_trade=last_trade)
     return _Finding(condition, _sentence(outcome), retry)
 

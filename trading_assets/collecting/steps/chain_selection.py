@@ -14,10 +14,9 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import spot_price, with_selection
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.chain import Chain, leave_to_others
-from trading_assets.collecting.steps.common import Ask, without_echoes
+from trading_assets.collecting.steps.common import Ask, last_close, without_echoes
 from trading_assets.planning.chains import plan_spot
 from trading_assets.planning.selection import SelectionRules, select_contracts
-from trading_assets.repositories.schemas import EQUITY_BARS
 
 
 def select_and_mark(
@@ -84,16 +83,6 @@ def without_price(symbol: str, quote: Outcome | None, *, delayed: bool = False) 
     code = f" (code {quote.code})" if quote.code is not None else ""
     said = quote.text.rstrip(".") or str(quote.kind).replace("_", " ")
     return f"The quote of {symbol} failed: {said}{code}; {consequence} {remedy_of(quote, delayed=delayed)}".strip()
-
-
-def last_close(archive: Archive, symbol: str) -> float | None:
-    """The last stored daily close of a symbol whose present price the broker would not tell."""
-    view = archive.view(EQUITY_BARS)
-    stored = view.stored_sessions([symbol], where="bar_size = '1 day'").get(symbol)
-    if not stored or archive.calendar.count_between(stored[-1], archive.calendar.current(archive.now)) > 3:
-        return None
-    rows = view.table(sessions=[stored[-1]], symbols=[symbol], columns=["close"], where="bar_size = '1 day'")
-    return float(rows["close"][0].as_py())
 
 
 def _with_known_open_interest(chain: Chain) -> pa.Table:

@@ -15,10 +15,11 @@ from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest, Instrument, Request
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import Refusal, Retries, bar_coverage
+from trading_assets.collecting.quarantine import IN_QUARANTINE
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind, as_sentence
 from trading_assets.planning.instruments import underlying_instrument
 from trading_assets.repositories.catalog import query
-from trading_assets.repositories.schemas import OPTION_CHAINS, Condition, Dataset
+from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_CHAINS, Condition, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import NEW_YORK
 
@@ -30,6 +31,9 @@ _KINDS = {
 """Conditions that are refusals, and the outcomes they come of."""
 
 _REFUSED = list(_KINDS)
+
+_MISSING = [*_REFUSED, str(Condition.PARTIAL)]
+"""Conditions of bars that are missing until their retry time; `partial` is a session of which a part is in quarantine."""
 
 _REFUSING = (OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.REJECTED, OutcomeKind.EMPTY)
 """Outcomes that may become a refusal: an empty one does of a snapshot, where it says that nothing is listed."""
@@ -209,7 +213,8 @@ def tell_without_options(report: CollectionReport, symbols: Iterable[str]) -> No
 
 def _explained(archive: Archive, row: Mapping[str, Any]) -> str:
     """The recorded reason of a refusal as a sentence, and what to do about it."""
-    outcome = Outcome(_KINDS[row["condition"]], row["broker_code"], row["reason"])
+    quarantined = IN_QUARANTINE in row["reason"]
+    outcome = Outcome(OutcomeKind.QUARANTINED if quarantined else _KINDS[row["condition"]], row["broker_code"], row["reason"])
     return " ".join(filter(None, (as_sentence(row["reason"]), remedy_of(outcome, delayed=archive.settings.delayed))))
 
 
@@ -228,7 +233,7 @@ def tell_refused_bars(
     """
     conditions = archive.coverage.conditions(dataset.name, bar_size, sorted({symbol for symbol, _ in wanted}), min(sessions), max(sessions))
     waits = pc.fill_null(pc.greater(conditions["retry_after"], pa.scalar(archive.now, conditions["retry_after"].type)), False)
-    refused = conditions.filter(pc.and_(waits, pc.is_in(conditions["condition"], pa.array(_REFUSED)))).to_pylist()
+    refused = conditions.filter(pc.and_(waits, pc.is_in(conditions["condition"], pa.array(_MISSING)))).to_pylist()
     missing: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     days = set(sessions)
     for row in refused:
@@ -247,3 +252,13 @@ def rows_by_symbol(table: pa.Table) -> dict[str, int]:
     """Rows of each symbol."""
     counts = table.group_by("symbol").aggregate([("symbol", "count")])
     return dict(sorted(zip(counts["symbol"].to_pylist(), counts["symbol_count"].to_pylist(), strict=True)))
+
+
+def last_close(archive: Archive, symbol: str) -> float | None:
+    """The last stored daily close of a symbol whose present price the broker would not tell."""
+    view = archive.view(EQUITY_BARS)
+    stored = view.stored_sessions([symbol], where="bar_size = '1 day'").get(symbol)
+    if not stored or archive.calendar.count_between(stored[-1], archive.calendar.current(archive.now)) > 3:
+        return None
+    rows = view.table(sessions=[stored[-1]], symbols=[symbol], columns=["close"], where="bar_size = '1 day'")
+    return float(rows["close"][0].as_py())

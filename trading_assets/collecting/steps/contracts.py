@@ -40,8 +40,9 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
             report.notes.append(carry_out(archive, change))
     known = contracts_plan(archive, entries, session, refresh=refresh)
     plan = known.plan
+    late = archive.recovered([CONTRACTS.name])  # first: what is bad among them answers nothing and is asked again
     results = without_echoes(archive.ask(plan.requests, report, planned_at=planned_at, run_id=run_id))
-    answers = [*archive.journal.unapplied([CONTRACTS.name]), *results]
+    answers = [*late, *results]
     judged = judge(archive, answers)
     report.notes += [f"{symbol} goes on with the series of {before}: it is the same contract." for symbol, before in judged.renamed.items()]
     report.notes += unknown_to_the_broker(archive, {r.request.symbol for r in results if r.outcome.kind is OutcomeKind.NO_CONTRACT})
@@ -78,6 +79,7 @@ def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], r
             {**(carried if then == session else {}), **{result.request.symbol: result.outcome for result in answers}},
             now,
             retries=retries,
+            partial={r.request.symbol: r.quarantined.reason for r in answers if r.quarantined is not None and r.payload is not None},
             request_ids={result.request.symbol: result.request_id for result in answers},
         )
         for then, answers in by_session.items()

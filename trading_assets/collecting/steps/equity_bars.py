@@ -65,7 +65,7 @@ def collect_equity_bars(
     bounded = within_allowance(ask, report, max_requests)
     rests = resting(archive.settings, symbols) if leave_resting else NOTHING
 
-    results = archive.journal.unapplied([EQUITY_BARS.name])
+    results = archive.recovered([EQUITY_BARS.name])
     for bar_size in bar_sizes:
         if not refresh:
             tell_refused_bars(archive, report, EQUITY_BARS, bar_size, {(symbol, 0) for symbol in underlyings}, sessions)

@@ -27,8 +27,13 @@ class Interrupted:
 
 
 def interrupted_chains(archive: Archive, session: date, underlyings: Mapping[str, Instrument]) -> Interrupted:
-    """Answers of earlier sessions that never reached the lake: those snapshots cannot be taken again, so what came of them is kept."""
-    left = [result for result in archive.journal.unapplied([OPTION_CHAINS.name]) if result.request.session < session]
+    """Answers of earlier sessions that never reached the lake: those snapshots cannot be taken again, so what came of them is kept.
+
+    Bad answers of `session` itself are among the `request_ids`: they answer nothing and are asked again in this run.
+    """
+    waiting = archive.recovered([OPTION_CHAINS.name])
+    left = [result for result in waiting if result.request.session < session]
+    bad = {result.request_id for result in waiting if result.quarantined is not None and result.request.session == session}
     groups: dict[tuple[date, str], list[Result]] = defaultdict(list)
     for result in left:
         groups[result.request.session, result.request.symbol].append(result)
@@ -51,7 +56,7 @@ def interrupted_chains(archive: Archive, session: date, underlyings: Mapping[str
         tables.append(with_quotes(with_selection(table, chosen), quotes))
         reason = {symbol: "The run of that session was interrupted; this is what had come."}
         coverages.append(snapshot_coverage(OPTION_CHAINS.name, then, {symbol: Outcome(OutcomeKind.COMPLETE)}, _moment(results), partial=reason))
-    return Interrupted(pa.concat_tables(tables), pa.concat_tables(coverages), {result.request_id for result in left})
+    return Interrupted(pa.concat_tables(tables), pa.concat_tables(coverages), {result.request_id for result in left} | bad)
 
 
 def _complete(archive: Archive, symbols: Sequence[str], session: date) -> set[str]:
@@ -65,7 +70,7 @@ def stored_answers(archive: Archive, session: date, symbols: Sequence[str]) -> t
 
     Also the rows of those that are not: a run that quoted a complete chain again died before it could write.
     """
-    waiting = [result for result in archive.journal.unapplied([OPTION_CHAINS.name], symbols) if result.request.session == session]
+    waiting = [result for result in archive.recovered([OPTION_CHAINS.name], symbols) if result.request.session == session]
     complete = _complete(archive, symbols, session) if waiting else set()
     stored = [result for result in waiting if result.request.symbol in complete]
     return {result.request_id for result in stored}, _fresher(archive, session, sorted(complete), stored)

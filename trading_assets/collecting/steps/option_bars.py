@@ -37,7 +37,7 @@ from trading_assets.planning.bars import OPTION_BAR_SIZE, LostOption, WantedOpti
 from trading_assets.planning.instruments import option_instruments
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.option_chains import choose_snapshot
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
 from trading_assets.validation import blocked
@@ -75,7 +75,7 @@ def collect_option_bars(
     rests = resting(archive.settings, symbols) if leave_resting else NOTHING
 
     wanted, report.snapshots_used = wanted_options(chains, ready, sessions)
-    results = archive.journal.unapplied([OPTION_BARS.name])
+    results = archive.recovered([OPTION_BARS.name])
     lost: list[pa.Table] = []
     contracts_wanted = {(option.instrument.symbol, option.instrument.con_id) for option in wanted}
     for bar_size in bar_sizes:
@@ -91,7 +91,7 @@ def collect_option_bars(
     finer = bar_rows(results, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
     retries = retries_for(archive, OPTION_BARS, outcomes_of(results))
     coverage = bar_coverage(results, finer, archive.calendar, retries=retries, stamped=archive.settings.now)
-    whole = finer.filter(pc.equal(finer["bar_size"], OPTION_BAR_SIZE))
+    whole = _whole_sessions(finer.filter(pc.equal(finer["bar_size"], OPTION_BAR_SIZE)), coverage)
     daily = aggregate_sessions(pa.concat_tables([whole, _not_aggregated(archive, ready, sessions, whole)]), archive.calendar)
     report.rows_by_symbol = rows_by_symbol(pa.concat_tables([finer, daily]))
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY, OutcomeKind.EXPIRED}), delayed=archive.settings.delayed)
@@ -105,16 +105,27 @@ def collect_option_bars(
     )
 
 
+def _whole_sessions(bars: pa.Table, coverage: pa.Table) -> pa.Table:
+    """The bars without those of sessions of which a part is in quarantine: the sum of a part is no session."""
+    partial = coverage.filter(pc.and_(pc.equal(coverage["condition"], str(Condition.PARTIAL)), pc.equal(coverage["bar_size"], OPTION_BAR_SIZE)))
+    if not partial.num_rows:
+        return bars
+    return bars.join(partial.select(["con_id", "session"]), ["con_id", "session"], join_type="left anti").select(bars.column_names).cast(bars.schema)
+
+
 def _not_aggregated(archive: Archive, symbols: Sequence[str], sessions: Sequence[date], but: pa.Table) -> pa.Table:
     """Stored bars of `OPTION_BAR_SIZE` whose `1 day` bar is gone from the lake (a lost file): it is made again without a request.
 
-    Those that `but` brings anew are left out.
+    Those that `but` brings anew are left out, and so are sessions that are not whole.
     """
     sql = f"""select {", ".join(f'"{name}"' for name in OPTION_BARS.schema.names)}
               from (from option_bars where bar_size = $size and symbol in (select unnest($symbols::varchar[])) and session between $first and $last)
               anti join (select con_id, session from option_bars where bar_size = '{AGGREGATED_BAR_SIZE}') using (con_id, session)
+              anti join (select con_id, session from coverage
+                         where dataset = $dataset and bar_size = $size and condition = 'partial') using (con_id, session)
               anti join (select unnest($con_ids::bigint[]) as con_id, unnest($sessions::date[]) as session) using (con_id, session)"""
     values = {
+        "dataset": OPTION_BARS.name,
         "size": OPTION_BAR_SIZE,
         "symbols": list(symbols),
         "first": min(sessions),

@@ -42,6 +42,7 @@ from trading_assets.collecting.steps.common import (
     without_options,
 )
 from trading_assets.collecting.steps.interrupted_chains import interrupted_chains, stored_answers
+from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, may_be_resumed, still_lacking, without_expiries
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, quoted_before, says_nothing, tell_partial, waiting
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes
@@ -51,8 +52,6 @@ from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
 
 _QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL])
-
-_LISTING_FAILED = "The listing failed of"
 
 
 def collect_option_chains(
@@ -166,6 +165,8 @@ def _parameters(
     chains = {symbol: Chain(underlyings[symbol], last.filter(pc.equal(last["symbol"], symbol))) for symbol in parameters}
     report.notes += [f"{symbol}: another run has just collected it." for symbol in sorted({a.request.symbol for a in answers} - set(outcomes))]
     outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
+    for symbol, chain in chains.items():
+        chain.lacking += listed_in_part(results, symbol)
     return chains | resumed, outcomes
 
 
@@ -173,21 +174,18 @@ def _resumed(
     archive: Archive, underlyings: Mapping[str, Instrument], session: date, known: Sequence[Mapping[str, object]], outdated: set[str]
 ) -> dict[str, Chain]:
     """Chains of this very session that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is asked again."""
-    partial = [row["symbol"] for row in known if may_be_resumed(row)]
+    due = archive.examiner.due_listings(underlyings)
+    reasons = {str(row["symbol"]): str(row["reason"]) for row in known}
+    partial = [str(row["symbol"]) for row in known if may_be_resumed(row, due)]
     partial += sorted(outdated)
-    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=[str(symbol) for symbol in partial]).cast(OPTION_CHAINS.schema)
+    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=partial).cast(OPTION_CHAINS.schema)
     chains = {}
     for symbol in stored["symbol"].unique().to_pylist():
         rows = stored.filter(pc.equal(stored["symbol"], symbol))
         selected = set(rows.filter(rows["selected"])["con_id"].to_pylist())
         if selected:
-            chains[symbol] = Chain(underlyings[symbol], rows, rows, selected)
+            chains[symbol] = Chain(underlyings[symbol], rows, rows, selected, lacking=still_lacking(reasons.get(symbol, "")))
     return chains
-
-
-def may_be_resumed(row: Mapping[str, object]) -> bool:
-    """Whether a recorded chain (a row of `coverage`) lacks nothing but quotes or values of them."""
-    return row["condition"] == Condition.PARTIAL and _LISTING_FAILED not in str(row["reason"])
 
 
 def _list(
@@ -204,9 +202,11 @@ def _list(
     """Read the listings that are new, carry the others forward, and put each symbol's chain together."""
     parameters = option_parameters(results)
     new = {symbol: chain for symbol, chain in chains.items() if not chain.table.num_rows}
+    in_part = archive.examiner.due_listings(new)
     plans = {}
     for symbol, chain in new.items():
-        plan = partial(plan_chain, chain.underlying, parameters[symbol], chain.last, rules, session, relist_days=archive.settings.relist_days)
+        last = without_expiries(chain.last, in_part.get(symbol, set()))
+        plan = partial(plan_chain, chain.underlying, parameters[symbol], last, rules, session, relist_days=archive.settings.relist_days)
         plans[symbol] = plan(refresh=refresh)
         chain.expiries = sorted([*plans[symbol].carried, *(request.instrument.last_trade for request in plans[symbol].listings)])
         if plans[symbol].reason in (ListingReason.FIRST, ListingReason.INCREMENT, ListingReason.AGED):
@@ -226,9 +226,11 @@ def _list(
                     f"{symbol}: the broker names the expiry {expiry} and lists nothing behind it; asked again with the weekly listing."
                 )
             else:
-                chain.lacks(f"{_LISTING_FAILED} {expiry}: {outcome.text or outcome.kind}", outcome)
-        unread = [result.request.instrument.last_trade for result in without]
-        carried = [*plans[symbol].carried, *(unread if plans[symbol].reason is ListingReason.AGED else ())]
+                chain.lacks(f"{LISTING_FAILED} {expiry}: {outcome.text or outcome.kind}", outcome)
+        unread = {result.request.instrument.last_trade for result in without}
+        stale = unread if plans[symbol].reason is ListingReason.AGED else unread & in_part.get(symbol, set())
+        carried = [*plans[symbol].carried, *sorted(stale)]
+        chain.lacking += listed_in_part(mine, symbol)
         fresh = listing_rows(mine, under_con_ids, stamped=archive.settings.now)
         chain.table = pa.concat_tables([fresh, carry_listing(chain.last, carried, session, symbol=symbol)])
     return list(plans.values())

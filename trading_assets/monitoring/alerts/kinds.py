@@ -32,6 +32,7 @@ class AlertType(StrEnum):
     EXPIRING_DATA_AT_RISK = "expiring_data_at_risk"
     BROKER_UNREACHABLE = "broker_unreachable"
     MARKET_DATA_DELAYED = "market_data_delayed"
+    ANSWER_QUARANTINED = "answer_quarantined"
     CONTRACT_CHANGED = "contract_changed"
     RUN_FAILED = "run_failed"
     SCHEDULE_MISSED = "schedule_missed"
@@ -86,6 +87,12 @@ KINDS: dict[AlertType, Kind] = {
         AlertSeverity.WARNING,
         "the broker gives delayed quotes though the settings say live",
         "Check the account's market data subscriptions and that no other session of the same user holds them.",
+    ),
+    AlertType.ANSWER_QUARANTINED: Kind(
+        AlertSeverity.WARNING,
+        "the broker answered with values that cannot be stored; the answer is kept, and it is asked for again",
+        "Nothing, if it clears by itself: a later answer takes its place. Else compare with TWS (`trading-assets quarantine show ID`), ask again at "
+        "once with `trading-assets quarantine retry ID`, or give it up with `trading-assets quarantine discard ID`.",
     ),
     AlertType.CONTRACT_CHANGED: Kind(
         AlertSeverity.CRITICAL,

@@ -126,7 +126,7 @@ RULES = (
         why="A session of a listed share without volume was halted, or its volume is lost; a volume below zero or without end never was.",
         remedy="Compare with another source; collect the session again with --refresh.",
         rows="select *, bar_size = '1 day' and symbol not in (select symbol from index_symbols) as trades from equity_bars",
-        holds="volume >= 0 and isfinite(volume) and (volume > 0 or not trades)",
+        holds="coalesce(volume, 0) >= 0 and isfinite(coalesce(volume, 0)) and (coalesce(volume, 0) > 0 or not trades)",
         shows=("bar_size", "close", "volume"),
     ),
     Rule(
@@ -183,14 +183,14 @@ RULES = (
                        d.close, i.close as close_inside, d.volume, i.volume as volume_inside
                 from (select * from equity_bars where bar_size = '1 day') d
                 join (select b.symbol, b.session, b.bar_size, arg_min(b.open, b.start) as open, max(b.high) as high, min(b.low) as low,
-                             arg_max(b.close, b.start) as close, sum(b.volume) as volume
+                             arg_max(b.close, b.start) as close, if(count(*) = count(b.volume), sum(b.volume), null) as volume
                       from equity_bars b where b.bar_size <> '1 day' group by b.symbol, b.session, b.bar_size) i
                   on i.symbol = d.symbol and i.session = d.session""",
-        holds=f"""isfinite(open + open_inside + high + high_inside + low + low_inside + close + close_inside + volume + volume_inside)
+        holds=f"""isfinite(open + open_inside + high + high_inside + low + low_inside + close + close_inside + coalesce(volume + volume_inside, 0))
                   and abs(open - open_inside) <= greatest(0.05, {CLOSE_TOLERANCE} * open)
                   and abs(close - close_inside) <= greatest(0.05, {CLOSE_TOLERANCE} * close)
                   and high_inside <= high * (1 + {CLOSE_TOLERANCE}) + 0.05 and low_inside >= low * (1 - {CLOSE_TOLERANCE}) - 0.05
-                  and abs(volume - volume_inside) <= {VOLUME_TOLERANCE} * greatest(volume, volume_inside)""",
+                  and coalesce(abs(volume - volume_inside) <= {VOLUME_TOLERANCE} * greatest(volume, volume_inside), true)""",
         shows=("bar_size", "open", "open_inside", "close", "close_inside", "volume", "volume_inside"),
     ),
 )

@@ -71,8 +71,8 @@ RULES = (
         Severity.ERROR,
         why="A bar whose high is below its open, close or low, with a price of zero or below, or with a volume below zero, never happened.",
         remedy="Collect the contract's bars again with --refresh.",
-        holds="""high >= open and high >= close and high >= low and low <= open and low <= close and low > 0 and volume >= 0
-                 and isfinite(open + high + low + close + volume)""",
+        holds="""high >= open and high >= close and high >= low and low <= open and low <= close and low > 0 and coalesce(volume, 0) >= 0
+                 and isfinite(open + high + low + close + coalesce(volume, 0))""",
         shows=("con_id", "local_symbol", "bar_size", "open", "high", "low", "close", "volume"),
     ),
     Rule(
@@ -96,6 +96,8 @@ RULES = (
                 from (select symbol, session, con_id, any_value(local_symbol) as local_symbol, arg_min(open, start) as open, max(high) as high,
                              min(low) as low, arg_max(close, start) as close
                       from option_bars where bar_size = '8 hours' group by symbol, session, con_id) w
+                anti join (select session, con_id from coverage
+                           where dataset = 'option_bars' and bar_size = '8 hours' and condition = 'partial') using (session, con_id)
                 left join (select * from option_bars where bar_size = '1 day') d using (symbol, session, con_id)""",
         holds="open = daily_open and high = daily_high and low = daily_low and close = daily_close",
         shows=("con_id", "local_symbol", "open", "daily_open", "close", "daily_close"),

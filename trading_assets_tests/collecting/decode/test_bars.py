@@ -57,7 +57,7 @@ def test_a_bar_of_a_day_without_trading_belongs_to_no_session() -> None:
 def test_what_the_broker_did_not_compute_is_null() -> None:
     table = bar_rows([daily([bar("20151223", wap=None, count=None), bar("20151224", volume=-1, wap=-1, count=-1)])], EQUITY_BARS, XNYS)
     assert table["wap"].null_count == table["bar_count"].null_count == 2
-    assert table["volume"].to_pylist() == [100.0, 0.0]
+    assert table["volume"].to_pylist() == [100.0, None]
 
 
 def test_round_lots_become_shares_exactly_and_only_for_stocks() -> None:
@@ -131,6 +131,12 @@ def test_a_bar_without_average_or_count_leaves_none_for_the_session() -> None:
     table = half_hours([[at(LAST), 1, 1, 1, 1, 5.0, 1.0, 2], [at(LAST, 30), 1, 1, 1, 1, 5.0, None, None]])
     [day] = aggregate_sessions(table, XNYS).to_pylist()
     assert (day["wap"], day["bar_count"], day["volume"]) == (None, None, 10.0)
+
+
+def test_a_bar_without_a_volume_leaves_none_for_the_session() -> None:
+    table = half_hours([[at(LAST), 1, 1, 1, 1, 5.0, 1.0, 2], [at(LAST, 30), 1, 1, 1, 1, None, 1.0, 2]])
+    [day] = aggregate_sessions(table, XNYS).to_pylist()
+    assert (day["wap"], day["bar_count"], day["volume"]) == (None, 4, None)
 
 
 @given(

@@ -14,6 +14,7 @@ import pytest
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.preview import preview
 from trading_assets.collecting.report import CollectionReport, ProblemKind
+from trading_assets.monitoring.agenda import Ask, Wait, daily_bars
 from trading_assets.planning.selection import SelectionRules
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
@@ -39,7 +40,7 @@ class Options:
     def collect(self, now: datetime = OPEN, steps: str = "ch", **rules: Any) -> CollectionReport:
         self.simulator.clock.set(now)
         self.wire.frames.clear()
-        return collect(self.settings(now), ["AAPL"], steps=steps, rules=rules)["h"]
+        return collect(self.settings(now), ["AAPL"], steps=steps, rules=rules)[steps[-1]]
 
     def settings(self, now: datetime = OPEN) -> Settings:
         return settings_for(self.folder, self.wire.port, now)
@@ -153,6 +154,16 @@ def test_what_never_comes_is_not_asked_for_at_every_run(options: Options) -> Non
     options.collect(CLOSED)
     assert options.quotes == 0
     assert options.condition()["retry_after"] == datetime(2024, 6, 4, 13, 30, tzinfo=UTC)
+
+
+def test_the_days_bars_do_not_wait_for_values_of_quotes(options: Options) -> None:
+    settings = options.settings(CLOSED)
+    options.collect(CLOSED, "c")
+    assert isinstance(daily_bars(settings, CLOSED), Wait), "without a chain they do"
+    options.hold = lambda fields, ordinal: greeks(fields) and ordinal == 1
+    options.collect(CLOSED, "h")
+    assert options.condition()["condition"] == "partial"
+    assert isinstance(daily_bars(settings, CLOSED), Ask)
 
 
 def test_a_later_quote_that_lacks_more_leaves_the_earlier_one(options: Options) -> None:

@@ -1,0 +1,107 @@
+"""The command `quarantine`: answers of the broker that could not be stored. None of its commands asks the broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trading_assets.cli.output import as_json, console, table_of
+from trading_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from trading_assets.broker.quarantine import Entry
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
+Id = Annotated[int, typer.Argument(metavar="ID", min=1, max=10**15, help="The id that `quarantine list` shows.")]
+
+COLUMNS = ["id", "symbol", "dataset", "bar_size", "sessions", "field", "reason", "failures", "retry_after", "state"]
+
+quarantine_app = typer.Typer(help="Answers of the broker that could not be stored: see them, ask again, give them up.", invoke_without_command=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.add_typer(quarantine_app, name="quarantine")
+
+
+@quarantine_app.callback()
+def without_command(context: typer.Context, as_document: Json = False) -> int:
+    """Answers of the broker that could not be stored. Without a command: those that nothing has taken the place of yet."""
+    return list_answers(as_document=as_document) if context.invoked_subcommand is None else 0
+
+
+@quarantine_app.command("list")
+def list_answers(everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False, as_document: Json = False) -> int:
+    """The quarantined answers with symbol, sessions, field and reason."""
+    from trading_assets.broker.quarantine import Quarantine
+
+    settings = Settings()
+    now = settings.clock()
+    entries = [entry for entry in Quarantine(settings.state_url).entries(closed=everything) if everything or entry.state(now) == "open"]
+    if as_document:
+        as_json([entry.as_dict(now) for entry in entries])
+    elif entries:
+        console.print(table_of([_row(entry, now) for entry in entries], COLUMNS))
+    else:
+        console.print("No answer has ever been in quarantine." if everything else "No answer is in quarantine.")
+    return 0
+
+
+@quarantine_app.command("show")
+def show(entry_id: Id, as_document: Json = False) -> int:
+    """One quarantined answer: what is wrong with it, and the answer itself as the broker gave it (`answer`)."""
+    from trading_assets.broker.quarantine import Quarantine
+
+    settings = Settings()
+    quarantine = Quarantine(settings.state_url)
+    now, entry, answer = settings.clock(), quarantine.entry(entry_id), quarantine.answer(entry_id)
+    if as_document:
+        as_json({**entry.as_dict(now), "answer": answer})
+        return 0
+    console.print(table_of([_row(entry, now)], COLUMNS))
+    for fault in entry.faults:
+        console.print(f"{fault}", markup=False, soft_wrap=True)
+    if entry.fault_count > len(entry.faults):
+        console.print(f"... and {entry.fault_count - len(entry.faults):,} more.")
+    as_json(answer)
+    return 0
+
+
+@quarantine_app.command("retry")
+def retry(entry_id: Id, as_document: Json = False) -> int:
+    """Make the question of a quarantined answer due now: the next run asks it again, without waiting for its time."""
+    from trading_assets.collecting.archive import Archive
+    from trading_assets.collecting.quarantine import make_due
+
+    with Archive(Settings()) as archive:
+        entry = make_due(archive, entry_id)
+        if as_document:
+            as_json(entry.as_dict(archive.now))
+    if not as_document:
+        console.print(f"Due now: trading-assets update {entry.symbol}", markup=False, soft_wrap=True)
+    return 0
+
+
+@quarantine_app.command("discard")
+def discard(entry_id: Id, as_document: Json = False) -> int:
+    """Delete a quarantined answer. What is missing because of it stays missing in coverage, and is asked for again at its time."""
+    from trading_assets.broker.quarantine import Quarantine
+
+    settings = Settings()
+    entry = Quarantine(settings.state_url).discard(entry_id)
+    if as_document:
+        as_json({"discarded": entry.id})
+    else:
+        console.print(
+            f"Deleted. What is missing of {entry.symbol} stays missing: trading-assets coverage {entry.symbol}", markup=False, soft_wrap=True
+        )
+    return 0
+
+
+def _row(entry: Entry, now: datetime) -> dict[str, Any]:
+    first = f"{entry.sessions[0]}" if entry.sessions else ""
+    sessions = first if len(entry.sessions) < 2 else f"{len(entry.sessions)} from {first} to {entry.sessions[-1]}"
+    return {**entry.as_dict(now), "sessions": sessions, "field": ", ".join(entry.fields)}

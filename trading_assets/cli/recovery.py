@@ -1,0 +1,49 @@
+"""Commands that put back what was lost beside the data: `universe restore`, `rebuild-identity`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trading_assets.cli.inspect import universe_app
+from trading_assets.cli.output import console
+from trading_assets.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    universe_app.command("restore")(universe_restore)
+    app.command("rebuild-identity")(rebuild_identity)
+
+
+def universe_restore(
+    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; none: those that were collected to the end.", show_default=False)] = None,
+    none: Annotated[bool, typer.Option("--none", help="Add no symbol: go on with the universe as it is.")] = False,
+) -> int:
+    """After the loss of the state database: keep the symbols that the lake has, and go on with this one."""
+    from trading_assets.monitoring.recovery import collected_symbols, restore_universe
+    from trading_assets.universe import Universe
+
+    if none and symbols:
+        raise typer.BadParameter("give symbols or --none.")
+    settings = Settings()
+    restored = restore_universe(settings, [] if none else symbols or None)
+    console.print(f"Restored: {', '.join(entry.symbol for entry in restored) or 'no symbol'}.")
+    kept = {entry.symbol for entry in Universe(settings.state_url).entries()}
+    for one in collected_symbols(settings):
+        if one.symbol not in kept:
+            console.print(
+                f"Not kept: {one.symbol}, last collected in session {one.last}. trading-assets universe restore {one.symbol} keeps it again."
+            )
+    return 0
+
+
+def rebuild_identity() -> int:
+    """Write a lost or damaged lake.json again, when the state database and the rows of the lake agree."""
+    from trading_assets.monitoring.recovery import rebuild_identity as rebuild
+
+    settings = Settings()
+    held = rebuild(settings)
+    console.print(f"{settings.data_dir / 'lake.json'}: lake {held.lake_id[:8]} of {held.identity}.", soft_wrap=True, markup=False)
+    return 0

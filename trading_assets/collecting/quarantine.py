@@ -1,0 +1,202 @@
+"""What becomes of bad answers: each answer is examined before it is decoded, a bad one is set aside, kept, and asked for again with backoff.
+
+Here belongs the way of an answer between journal and decoding. What makes one bad is in `collecting.examine`, the table of those that
+are kept in `broker.quarantine`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.broker.journal import Journal
+from trading_assets.broker.outcomes import Fault, Outcome, OutcomeKind, Quarantined, Result
+from trading_assets.broker.quarantine import Entry, Quarantine, question
+from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, OptionListingRequest, QuoteRequest, Request
+from trading_assets.collecting.decode import bar_rows, contract_rows, listing_rows
+from trading_assets.collecting.decode.tables import replaced, stamp
+from trading_assets.collecting.examine import Examined, examine
+from trading_assets.collecting.examine.answers import nothing_left
+from trading_assets.collecting.resting import FIRST_REST, LONGEST_REST, rest_after
+from trading_assets.repositories.schemas import CONTRACTS, DATASETS, INSTANT, OPTION_BARS, OPTION_CHAINS
+from trading_assets.repositories.validation import InvalidFrame, validated
+from trading_assets.sessions import SessionCalendar, session_date
+from trading_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from trading_assets.collecting.archive import Archive
+
+FIRST_SNAPSHOT_REST = timedelta(minutes=5)
+"""After the first bad answer about a snapshot: it can be had in its session only."""
+
+IN_QUARANTINE = "is in quarantine:"
+"""How a reason says that an answer is; what comes behind it are the faults."""
+
+NAMED_FAULTS = 2
+"""Faults that a reason names."""
+
+_Trial = Callable[[list[Result]], object]
+
+
+class Examiner:
+    """Examines the answers of one archive. `settle` is due when their rows are in the lake."""
+
+    def __init__(self, settings: Settings, journal: Journal, calendar: SessionCalendar) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._calendar = calendar
+        self._quarantine = Quarantine(settings.state_url)
+        self._seen: dict[int, Result] = {}
+
+    def examined(self, results: Iterable[Result]) -> list[Result]:
+        """The results with what can be stored of their payloads; bad ones carry `quarantined` and are set aside in the journal."""
+        found = [self._examined(result) for result in results]
+        found = self._decodable(found)
+        bad = [result for result in found if result.quarantined is not None]
+        if bad:
+            self._journal.set_aside([result.request_id for result in bad])
+        self._seen |= {result.request_id: replace(result, payload=None) for result in found}
+        return found
+
+    def settle(self, request_ids: Iterable[int], now: datetime) -> None:
+        """The rows of these answers are in the lake: keep the bad ones, close what they answer. Before `Journal.applied`."""
+        results = [self._seen.pop(request_id) for request_id in request_ids if request_id in self._seen]
+        self._quarantine.settle(results, now)
+
+    def due_listings(self, symbols: Iterable[str]) -> dict[str, set[str]]:
+        """Symbols of which an answer about what is listed is in quarantine and due again, each with the last trading days (`YYYYMMDD`) concerned.
+
+        What is stored of those days is not whole. The set is empty where the option parameters are concerned.
+        """
+        now = self._settings.clock()
+        found: dict[str, set[str]] = defaultdict(set)
+        for entry in self._quarantine.entries(symbols=symbols):
+            if entry.dataset == OPTION_CHAINS.name and entry.kind != QuoteRequest.kind and entry.retry_after <= now:
+                found[entry.symbol] |= {entry.last_trade} if entry.last_trade else set()
+        return found
+
+    def _examined(self, result: Result) -> Result:
+        kind = result.outcome.kind
+        if kind is OutcomeKind.QUARANTINED and result.payload is None:
+            return self._bad(result, nothing_left(result.request, Fault("response", "the answer", "", result.outcome.text), *self._instant(result)))
+        if result.payload is None or kind not in (OutcomeKind.COMPLETE, OutcomeKind.QUARANTINED):
+            return result
+        try:
+            examined = examine(result.request, result.payload, *self._instant(result))
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever an answer holds, it must not keep the others out: it is quarantined, and says why
+            return self._undecodable(result, error)
+        if examined.faults:
+            return self._bad(result, examined)
+        return replace(result, outcome=Outcome(OutcomeKind.COMPLETE), payload=examined.payload)
+
+    def _instant(self, result: Result) -> tuple[SessionCalendar, datetime]:
+        return self._calendar, stamp(result, self._settings.now)
+
+    def _bad(self, result: Result, examined: Examined) -> Result:
+        failures = 1 + max((entry.failures for entry in self._earlier(result, examined)), default=0)
+        answered = stamp(result, self._settings.now)
+        retry_after = answered + _rest(result.request, failures, answered)
+        bad = Quarantined(examined.faults, examined.sessions, _sentence(result.request, examined), failures, retry_after)
+        left = examined.payload is not None
+        kind, text = (OutcomeKind.COMPLETE, "") if left else (OutcomeKind.QUARANTINED, bad.reason)
+        outcome = Outcome(kind, None, text, None if left else retry_after)
+        return replace(result, outcome=outcome, payload=examined.payload, quarantined=bad)
+
+    def _earlier(self, result: Result, examined: Examined) -> list[Entry]:
+        """Open entries of the same question about the same sessions."""
+        return [
+            entry
+            for entry in self._quarantine.entries(symbols=[result.request.symbol])
+            if entry.question == question(result.request)
+            and entry.request_id < result.request_id
+            and (not isinstance(result.request, BarsRequest) or examined.sessions & set(entry.sessions))
+        ]
+
+    def _undecodable(self, result: Result, error: Exception) -> Result:
+        reason = " ".join(error.problems) if isinstance(error, InvalidFrame) else f"{type(error).__name__}: {error}"
+        fault = Fault("the answer", "the answer", "", f"cannot be stored ({reason[:500]})")
+        return self._bad(result, nothing_left(result.request, fault, *self._instant(result)))
+
+    def _decodable(self, results: Sequence[Result]) -> list[Result]:
+        """The results, those of which decoding or the checks at the write would fail as bad ones: found by trying, not by what is known of them."""
+        groups: dict[tuple[type[Request], str], list[int]] = defaultdict(list)
+        for position, result in enumerate(results):
+            if result.payload is not None and result.outcome.kind is OutcomeKind.COMPLETE:
+                groups[type(result.request), result.request.dataset].append(position)
+        found = list(results)
+        for (kind, dataset), positions in groups.items():
+            trial = self._trial(kind, dataset)
+            for position, error in _culprits(found, positions, trial) if trial is not None else ():
+                found[position] = self._undecodable(results[position], error)
+        return found
+
+    def _trial(self, kind: type[Request], dataset: str) -> _Trial | None:
+        """Decoding answers of a kind and checking their rows, as the steps and the store do."""
+        settings, stamped = self._settings, self._settings.now
+        if kind is BarsRequest:
+            unit, now = settings.stock_volume_unit, settings.clock()
+            return lambda group: validated(
+                DATASETS[dataset], bar_rows(group, DATASETS[dataset], self._calendar, stock_volume_unit=unit, stamped=stamped), now
+            )
+        if kind is OptionListingRequest:
+            return lambda group: validated(OPTION_CHAINS, listing_rows(group, {}, stamped=stamped))
+        if kind is ContractDetailsRequest:
+            return lambda group: validated(CONTRACTS, contract_rows(group, stamped=stamped))
+        return None
+
+
+def _culprits(results: Sequence[Result], positions: list[int], trial: _Trial) -> list[tuple[int, Exception]]:
+    """Positions of the results with which the trial fails, and how: by halves, so that a hundred good ones cost one trial."""
+    try:
+        trial([results[position] for position in positions])
+    except (MemoryError, pa.ArrowMemoryError):
+        raise
+    except Exception as error:  # ends in quarantine with the error as the reason
+        if len(positions) == 1:
+            return [(positions[0], error)]
+        middle = len(positions) // 2
+        return [*_culprits(results, positions[:middle], trial), *_culprits(results, positions[middle:], trial)]
+    return []
+
+
+def _rest(request: Request, failures: int, now: datetime) -> timedelta:
+    """How long a question rests after so many bad answers: one, two, four, ... hours; what can be had today only never longer than the first."""
+    if not isinstance(request, BarsRequest):
+        return min(LONGEST_REST, FIRST_SNAPSHOT_REST * 2 ** min(failures - 1, 16))
+    expiring = "" < request.instrument.last_trade[:8] <= f"{session_date(now):%Y%m%d}"
+    return FIRST_REST if expiring else rest_after(failures)
+
+
+def _sentence(request: Request, examined: Examined) -> str:
+    asked = type(request).kind.replace("_", " ")
+    instrument = request.instrument
+    of = f"{request.bar_size} bars" if isinstance(request, BarsRequest) else asked
+    who = (instrument.local_symbol or f"{instrument.symbol} {instrument.last_trade}").strip()
+    named = "; ".join(str(fault) for fault in examined.faults[:NAMED_FAULTS])
+    more = f" (and {len(examined.faults) - NAMED_FAULTS:,} more)" if len(examined.faults) > NAMED_FAULTS else ""
+    part = "part of " if examined.payload is not None else ""
+    return f"The broker answered with values that cannot be stored, so {part}its answer about {of} of {who} {IN_QUARANTINE} {named}{more}."
+
+
+def make_due(archive: Archive, entry_id: int) -> Entry:
+    """Let the question of an open entry be asked again from now on: in the quarantine and in what coverage says.
+
+    Raises `ValueError` for an entry that is not open.
+    """
+    entry = Quarantine(archive.settings.state_url).make_due(entry_id, archive.now)
+    rows = archive.coverage.conditions(
+        entry.dataset, entry.bar_size, [entry.symbol], min(entry.sessions, default=None), max(entry.sessions, default=None)
+    )
+    con_id = entry.con_id if entry.kind == BarsRequest.kind and entry.dataset == OPTION_BARS.name else 0
+    mine = pc.and_(pc.equal(rows["con_id"], con_id), pc.is_in(rows["session"], pa.array(entry.sessions, pa.date32())))
+    waiting = rows.filter(pc.and_(mine, pc.is_valid(rows["retry_after"])))
+    archive.coverage.record(replaced(waiting, "retry_after", pa.nulls(waiting.num_rows, INSTANT)))
+    return entry

@@ -1,0 +1,216 @@
+"""Files that are not what their name says: whoever reads them is told which file it is and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from trading_assets.monitoring.status import platform_status
+from trading_assets.repositories import ParquetStore, query, write_catalog
+from trading_assets.repositories.catalog import UnreadableFile
+from trading_assets.repositories.conditions import symbol_conditions
+from trading_assets.repositories.files import ForbiddenFile
+from trading_assets.repositories.provenance import largest_request
+from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
+from trading_assets.sessions import calendar
+from trading_assets.settings import Settings
+from trading_assets_tests.repositories.frames import NOON, bar, covered, table
+
+DAY = date(2014, 6, 6)
+FILE = "equity_bars/1_day/2014.parquet"
+
+Damage = Callable[[Path], object]
+Read = Callable[[Path], object]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """Bars of two days, a restated one, and coverage."""
+    store = ParquetStore(tmp_path / "lake")
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAY), bar(date(2014, 6, 9))]))
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAY, 200.0, collected_at=NOON + timedelta(1))]))
+    store.upsert(COVERAGE, table(COVERAGE, [covered(DAY)]))
+    return tmp_path / "lake"
+
+
+def replaced(change: Callable[[pa.Table], pa.Table]) -> Damage:
+    """The file with other columns."""
+
+    def write(path: Path) -> None:
+        pq.write_table(change(pq.ParquetFile(path).read()), path)
+
+    return write
+
+
+def retyped(name: str, convert: Callable[[Any], Any]) -> Damage:
+    return replaced(lambda rows: rows.set_column(rows.schema.get_field_index(name), name, convert(rows[name])))
+
+
+def flipped(path: Path) -> None:
+    """A page in the middle has other bytes; the footer is whole."""
+    content = bytearray(path.read_bytes())
+    content[8:40] = bytes(byte ^ 0xFF for byte in content[8:40])
+    path.write_bytes(content)
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def dangling(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.with_name("gone"))
+
+
+def loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
+DAMAGES: dict[str, tuple[Damage, str]] = {
+    "zero bytes": (lambda path: path.write_bytes(b""), "it is no readable Parquet file"),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "it is no readable Parquet file"),
+    "begin missing": (lambda path: path.write_bytes(path.read_bytes()[-900:]), "it is no readable Parquet file"),
+    "text": (lambda path: path.write_text("session,symbol\n" * 50), "it is no readable Parquet file"),
+    "another page": (flipped, "it is no readable Parquet file"),
+    "other columns": (lambda path: pq.write_table(pa.table({"a": [1, 2]}), path), "it has no column `"),
+    "a column less": (replaced(lambda rows: rows.drop_columns(["request_id"])), "it has no column `request_id`"),
+    "dates as text": (retyped("session", lambda c: c.cast(pa.string())), "its column `session` is string, and date32[day] is wanted"),
+    "numbers as text": (retyped("request_id", lambda c: c.cast(pa.string())), "its column `request_id` is string, and int64 is wanted"),
+    "times without a zone": (retyped("collected_at", lambda c: c.cast(pa.timestamp("us"))), "its column `collected_at` is timestamp[us], and"),
+    "a folder": (folder, "it is a folder"),
+    "a link to nothing": (dangling, "it is a link to a file that is not there"),
+    "a link to itself": (loop, "it is no readable Parquet file"),
+}
+
+
+def status(data_dir: Path) -> object:
+    return platform_status(Settings(data_dir=data_dir, now=NOON), probe=False)  # type: ignore[call-arg]
+
+
+READS: dict[str, tuple[str, Read]] = {
+    "query": (FILE, lambda lake: query(lake, "select sum(close), max(session), max(collected_at), max(request_id) from equity_bars")),
+    "read": (FILE, lambda lake: ParquetStore(lake).read(EQUITY_BARS)),
+    "read some": (FILE, lambda lake: ParquetStore(lake).read(EQUITY_BARS, where=pc.field("symbol") == "AAPL", first=DAY, last=DAY)),
+    "upsert": (FILE, lambda lake: ParquetStore(lake).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAY, 300.0, collected_at=NOON + timedelta(2))]))),
+    "withdraw": (FILE, lambda lake: ParquetStore(lake).withdraw(EQUITY_BARS, where=pc.field("symbol") == "AAPL", at=NOON)),
+    "catalog": (
+        FILE,
+        lambda lake: (write_catalog(lake), query(lake, "select sum(close), max(session), max(collected_at), max(request_id) from equity_bars")),
+    ),
+    "status": (FILE, status),
+    "largest request": (FILE, largest_request),
+    "revisions": (f"revisions/{FILE}", lambda lake: ParquetStore(lake).read_revisions(EQUITY_BARS)),
+    "revised": (f"revisions/{FILE}", lambda lake: ParquetStore(lake).withdraw(EQUITY_BARS, where=pc.field("symbol") == "AAPL", at=NOON)),
+    "conditions": ("coverage/equity_bars/2014.parquet", lambda lake: symbol_conditions(lake, calendar(), NOON, ["AAPL"])),
+}
+
+FOOTER_ONLY = {"status", "largest request"}
+"""Reads of footers alone: what is wrong with a page is found by those that read it."""
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_named_with_the_remedy_wherever_it_is_read(lake: Path, damage: str, read: str) -> None:
+    if damage == "another page" and read in FOOTER_ONLY:
+        pytest.skip("the footer is whole")
+    (name, action), (harm, why) = READS[read], DAMAGES[damage]
+    harm(lake / name)
+    with pytest.raises(UnreadableFile) as refusal:
+        action(lake)
+    said = str(refusal.value)
+    assert refusal.value.path == lake / name
+    assert said.startswith(f"{lake / name} is damaged: {why}") and "Put it back from a backup, or move it away" in said and "\n" not in said
+
+
+@pytest.mark.parametrize("read", ["query", "read", "status"])
+def test_a_file_damaged_under_an_open_connection_is_named(lake: Path, read: str) -> None:
+    name, action = READS[read]
+    action(lake)
+    (lake / name).write_bytes(b"PAR1")
+    with pytest.raises(UnreadableFile, match=r"2014\.parquet is damaged"):
+        action(lake)
+    (lake / name).unlink()
+    action(lake)
+
+
+def test_cleaning_up_does_not_mind_a_damaged_file(lake: Path) -> None:
+    (lake / FILE).write_bytes(b"")
+    (lake / FILE).with_name(".2014.parquet.999999.tmp").write_bytes(b"half")
+    assert ParquetStore(lake).clean_temporary() == ["equity_bars/1_day/.2014.parquet.999999.tmp"]
+
+
+def test_columns_of_the_same_kind_and_missing_nullable_ones_are_no_damage(lake: Path) -> None:
+    retyped("close", lambda c: c.cast(pa.float32()))(lake / FILE)
+    retyped("symbol", lambda c: c.cast(pa.large_string()))(lake / FILE)
+    replaced(lambda rows: rows.drop_columns(["wap"]))(lake / FILE)
+    assert ParquetStore(lake).read(EQUITY_BARS)["wap"].null_count == 2
+    assert query(lake, "select symbol, close, wap from equity_bars where session = '2014-06-06'").to_pylist() == [
+        {"symbol": "AAPL", "close": 200.0, "wap": None}
+    ]
+
+
+def test_a_wrong_query_is_no_damaged_file(lake: Path) -> None:
+    with pytest.raises(Exception, match="Conversion") as wrong:
+        query(lake, "select symbol::integer from equity_bars")
+    assert not isinstance(wrong.value, UnreadableFile)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user can be had as root only")
+@pytest.mark.parametrize("what", [FILE, "equity_bars/1_day", "equity_bars"])
+def test_what_may_not_be_read_is_named(lake: Path, what: str) -> None:
+    """In a child of another user: root may read everything."""
+    for place in (lake, *lake.parents):
+        if place.stat().st_uid == os.geteuid() and place.is_relative_to(lake.parents[2]):
+            place.chmod(0o755)
+    (lake / what).chmod(0)
+    reads = [action for name, (_, action) in READS.items() if name in ("query", "read", "largest request")]
+    [action(lake) for action in reads]  # as root, and whatever is imported late
+    if not (child := os.fork()):
+        os.setuid(65534)
+        os._exit(sum(1 << number for number, action in enumerate(reads) if not refused(lake, what, action)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "one bit for each read that was not refused"
+
+
+def refused(lake: Path, what: str, action: Read) -> bool:
+    try:
+        action(lake)
+    except ForbiddenFile as error:
+        return error.path == lake / what and "Give the user the right to read" in str(error)
+    return False
+
+
+def test_a_linked_file_is_written_through(lake: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / "bars of 2014"
+    elsewhere.parent.mkdir()
+    shutil.move(lake / FILE, elsewhere)
+    (lake / FILE).symlink_to(elsewhere)
+    store = ParquetStore(lake)
+    (elsewhere.parent / ".bars of 2014.999999.tmp").write_bytes(b"half")
+    assert store.clean_temporary() == [(elsewhere.parent / ".bars of 2014.999999.tmp").as_posix()]
+    before = elsewhere.stat().st_ino
+    assert store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 10))])).inserted == 1
+    assert (lake / FILE).is_symlink() and elsewhere.stat().st_ino != before, "replaced in one step, in its own folder"
+    assert pq.ParquetFile(elsewhere).metadata.num_rows == 3 and query(lake, "select 1 from equity_bars").num_rows == 3
+    assert [path.name for path in elsewhere.parent.iterdir()] == [elsewhere.name]
+    assert store.withdraw(EQUITY_BARS, where=pc.field("symbol") == "AAPL", at=NOON) == 3
+    assert (lake / FILE).is_symlink() and query(lake, "select 1 from equity_bars").num_rows == 0
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAY)]))
+    assert (lake / FILE).is_symlink() and pq.ParquetFile(elsewhere).metadata.num_rows == 1
+
+
+def test_a_linked_folder_is_written_through(lake: Path, tmp_path: Path) -> None:
+    shutil.move(lake / "equity_bars", tmp_path / "bars")
+    (lake / "equity_bars").symlink_to(tmp_path / "bars")
+    ParquetStore(lake).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 10))]))
+    assert (lake / "equity_bars").is_symlink() and query(lake, "select 1 from equity_bars").num_rows == 3
