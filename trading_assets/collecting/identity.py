@@ -7,7 +7,7 @@ What a series is follows from the lake (`repositories.series`); open questions a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 
@@ -71,6 +71,16 @@ def hold_back(archive: Archive, symbols: Sequence[str], report: CollectionReport
     for symbol, change in held.items():
         report.problems.append(Problem(ProblemKind.PREREQUISITE_VIOLATION, symbol, report.dataset, change.held, outcome=CHANGED))
     return [symbol for symbol in symbols if symbol not in held]
+
+
+def unknown_to_the_broker(archive: Archive, symbols: Collection[str]) -> list[str]:
+    """A sentence for each symbol with a series that the broker knows no more: delisted, or under another symbol now."""
+    known = series_contracts(archive.settings.data_dir, symbols) if symbols else {}
+    return [
+        f"{symbol}: the broker knows no contract of this symbol any more; its series ({_in_words(found)}) stays. If the company has a new symbol, "
+        f"`trading-assets universe add NEWSYMBOL` and an update continue the series; if it was delisted, `trading-assets universe remove {symbol}`."
+        for symbol, found in sorted(known.items())
+    ]
 
 
 def revealed(archive: Archive, underlying: Instrument, con_id: int, report: CollectionReport) -> None:

@@ -42,16 +42,19 @@ def series_contracts(data_dir: Path | str, symbols: Collection[str]) -> dict[str
 
     The newest row of `contracts` says it; where there is none (a lost file), the newest chain or bar of the underlying.
     """
-    sql = """
-        with wanted as (select unnest($symbols::varchar[]) as symbol),
-        told as (
-            select symbol, con_id, session, long_name, primary_exchange, currency, sec_ids, 1 as rank from contracts
-            union all by name select symbol, under_con_id as con_id, session, 2 as rank from option_chains
-            union all by name select symbol, con_id, session, 2 as rank from equity_bars)
-        select symbol, con_id, session, coalesce(long_name, '') as long_name, coalesce(primary_exchange, '') as primary_exchange,
-               coalesce(currency, '') as currency, sec_ids
-        from told where symbol in (select symbol from wanted) and con_id > 0
-        qualify row_number() over (partition by symbol order by rank, session desc, con_id) = 1"""
+    found = _newest(data_dir, "select symbol, con_id, session, long_name, primary_exchange, currency, sec_ids from contracts", symbols)
+    lost = set(symbols) - found.keys()
+    if lost:  # only then: to look through chains and bars costs a reading of all of them
+        sql = """select symbol, under_con_id as con_id, session from option_chains
+                 union all by name select symbol, con_id, session from equity_bars"""
+        found |= _newest(data_dir, sql, lost)
+    return found
+
+
+def _newest(data_dir: Path | str, rows: str, symbols: Collection[str]) -> dict[str, SeriesContract]:
+    """The newest of those rows of each symbol, by symbol."""
+    sql = f"""select * from ({rows}) where symbol in (select unnest($symbols::varchar[])) and con_id > 0
+              qualify row_number() over (partition by symbol order by session desc, con_id) = 1"""
     return {row["symbol"]: SeriesContract(**row) for row in query(data_dir, sql, {"symbols": list(symbols)}).to_pylist()}
 
 

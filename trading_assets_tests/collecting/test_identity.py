@@ -167,6 +167,9 @@ def test_a_delisted_symbol_keeps_its_series_and_the_others_go_on(days: Days) -> 
     reports = days.collect("META", "AAPL", steps="c")
     (problem,) = reports["c"].problems
     assert (problem.symbol, problem.outcome, problem.broker_code) == ("META", "no_contract", 200)
+    (note,) = reports["c"].notes
+    assert f"contract {old}, " in note
+    assert "trading-assets universe remove META" in note
     assert days.con_ids("contracts", "META") == {old}
     assert days.rows("select * from equity_bars where symbol = 'META'") == bars
     assert days.rows(f"select condition from coverage where dataset = 'contracts' and session = '{LATER.date()}' order by symbol") == [
@@ -415,3 +418,12 @@ def test_answers_on_their_way_to_the_lake_go_with_the_series_they_are_of(days: D
     days.collect("META", steps="e")
     assert days.con_ids("equity_bars", f"META@{old}") == {old}
     assert old not in days.con_ids("equity_bars", "META")
+
+
+def test_a_company_that_is_spun_off_is_a_series_of_its_own(days: Days) -> None:
+    days.collect("IBM")
+    (parent,) = days.con_ids("contracts", "IBM")
+    days.move(LATER)
+    assert wrong(days.collect("IBM", "SPUN")) == []
+    assert days.con_ids("contracts", "IBM") == days.con_ids("equity_bars", "IBM") == {parent}
+    assert parent not in days.con_ids("equity_bars", "SPUN")

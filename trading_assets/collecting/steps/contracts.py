@@ -16,7 +16,7 @@ from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import carry_contracts, snapshot_coverage
 from trading_assets.collecting.decode.coverage import changed_contract_coverage
 from trading_assets.collecting.decode.tables import last_of_key
-from trading_assets.collecting.identity import CHANGED, carry_out, hold_back, judge
+from trading_assets.collecting.identity import CHANGED, carry_out, hold_back, judge, unknown_to_the_broker
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for, rows_by_symbol, without_echoes
 from trading_assets.collecting.steps.missed import missed_snapshots
@@ -45,6 +45,7 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
     answers = [*late, *results]
     judged = judge(archive, answers)
     report.notes += [f"{symbol} goes on with the series of {before}: it is the same contract." for symbol, before in judged.renamed.items()]
+    report.notes += unknown_to_the_broker(archive, {r.request.symbol for r in results if r.outcome.kind is OutcomeKind.NO_CONTRACT})
     table = pa.concat_tables([judged.rows, carry_contracts(known.latest, plan.carried, session)])
     report.saved = len(symbols) - len(plan.requests)
     report.fail(results, harmless=frozenset(), delayed=archive.settings.delayed)
