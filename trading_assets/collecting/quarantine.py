@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -79,6 +79,17 @@ class Examiner:
         for entry in self._quarantine.entries(symbols=symbols):
             if entry.dataset == OPTION_CHAINS.name and entry.kind != QuoteRequest.kind and entry.retry_after <= now:
                 found[entry.symbol] |= {entry.last_trade} if entry.last_trade else set()
+        return found
+
+    def due_bars(self, dataset: str, bar_size: str, symbols: Iterable[str]) -> dict[tuple[str, int], set[date]]:
+        """Sessions whose bars are in quarantine and due again, by symbol and contract id (0: the underlying), whatever coverage says of them."""
+        now = self._settings.clock()
+        found: dict[tuple[str, int], set[date]] = defaultdict(set)
+        for entry in self._quarantine.entries(symbols=symbols):
+            mine = entry.kind == BarsRequest.kind and (entry.dataset, entry.bar_size) == (dataset, bar_size)
+            expired = "" < entry.last_trade < f"{session_date(now):%Y%m%d}"
+            if mine and not expired and entry.retry_after <= now:
+                found[entry.symbol, entry.con_id if dataset == OPTION_BARS.name else 0] |= set(entry.sessions)
         return found
 
     def _examined(self, result: Result) -> Result:

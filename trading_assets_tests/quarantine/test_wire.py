@@ -162,6 +162,20 @@ def test_bad_answers_are_asked_again_ever_less_often(bench: Bench) -> None:
     assert bench.entries()[0].failures == 4
 
 
+def test_a_bad_answer_about_what_is_stored_leaves_it_and_is_asked_again(bench: Bench) -> None:
+    bench.collect("ce")
+    stored = bench.rows("select * from equity_bars order by symbol, session")
+    _, bench.change = IMPOSSIBLE_BARS["low above open"]
+    bench.collect("e", refresh=True)
+    assert len(bench.entries()) == 1
+    assert bench.rows("select * from equity_bars order by symbol, session") == stored
+    bench.change = None
+    assert bench.collect("e")["e"].sent == 0, "not before its time"
+    bench.move(1.1)
+    assert bench.collect("e")["e"].sent == 1
+    assert bench.entries() == []
+
+
 def test_retry_makes_it_due_now(bench: Bench) -> None:
     _, bench.change = IMPOSSIBLE_BARS["NaN"]
     bench.collect("ce")

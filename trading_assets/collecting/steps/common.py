@@ -136,11 +136,14 @@ def settled_in(
 ) -> Mapping[tuple[str, int], frozenset[date]]:
     """Sessions that need no request, by symbol and contract id (0: the underlying): as recorded, and as the recovered answers say.
 
-    `rows` are the bars decoded from the answers that are `recovered`. What is recorded and whose bars are gone is wanted again.
+    `rows` are the bars decoded from the answers that are `recovered`. What is recorded and whose bars are gone is wanted again, and so is
+    what a later answer said otherwise of that is in quarantine and due.
     """
     known = archive.coverage.settled_sessions(dataset.name, bar_size, symbols, min(sessions), max(sessions), now=archive.now)
-    vanished = _vanished(archive, dataset, bar_size, symbols, min(sessions), max(sessions))
-    if not recovered and not vanished:
+    again = _vanished(archive, dataset, bar_size, symbols, min(sessions), max(sessions))
+    for key, days in archive.examiner.due_bars(dataset.name, bar_size, symbols).items():
+        again.setdefault(key, set()).update(days)
+    if not recovered and not again:
         return known
     fresh = bar_coverage(
         recovered,
@@ -152,7 +155,7 @@ def settled_in(
     settled = pa.array([condition.value for condition in Condition if condition.settled])
     waits = pc.fill_null(pc.greater(fresh["retry_after"], pa.scalar(archive.now, fresh["retry_after"].type)), False)
     fresh = fresh.filter(pc.and_(pc.equal(fresh["bar_size"], bar_size), pc.or_(pc.is_in(fresh["condition"], settled), waits)))
-    merged = {key: set(known[key]) - vanished.get(key, set()) for key in known}
+    merged = {key: set(known[key]) - again.get(key, set()) for key in known}
     for symbol, con_id, session in zip(*(fresh[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
         merged.setdefault((symbol, con_id), set()).add(session)
     return {key: frozenset(days) for key, days in merged.items()}
