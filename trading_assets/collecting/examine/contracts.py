@@ -69,12 +69,12 @@ def examine_listing(request: Request, records: Sequence[Any]) -> tuple[list[Any]
     return _sieve(request, records, wrong, lambda record: record["con_id"])
 
 
-def examine_parameters(request: Request, records: Sequence[Any]) -> tuple[list[Any], list[Fault]]:
+def examine_parameters(_request: Request, records: Sequence[Any]) -> tuple[list[Any], list[Fault]]:
     """The parameters that can be used: records without the expiries and strikes that are none; and the faults."""
     kept: list[ParameterRecord] = []
     faults: list[Fault] = []
     for position, record in enumerate(records):
-        wrong = _wrong_shape(record, _OF_PARAMETERS) or _wrong_parameters(request, record)
+        wrong = _wrong_shape(record, _OF_PARAMETERS) or _first(_of_parameters(record))
         if wrong is not None:
             faults.append(_fault(record, position, wrong))
             continue
@@ -136,6 +136,7 @@ def _of_contract(record: ContractRecord) -> Iterator[Wrong]:
         yield name, wrong_text(record[name], NAME_LENGTH)  # type: ignore[literal-required]
     for name in _TEXTS:
         yield name, wrong_text(record[name])  # type: ignore[literal-required]
+    yield "sec_ids", wrong_text(record.get("sec_ids", ""))
     yield "min_tick", wrong_number(record["min_tick"], 0, LARGEST_PRICE)
 
 
@@ -189,17 +190,12 @@ def _wrong_local_symbol(record: ContractRecord) -> str:
     return "" if abs(int(osi[3]) - record["strike"] * 1000) < 1 else f"names another strike than {record['strike']:g}"
 
 
-def _wrong_parameters(request: Request, record: ParameterRecord) -> Wrong | None:
-    return _first(_of_parameters(request, record))
-
-
-def _of_parameters(request: Request, record: ParameterRecord) -> Iterator[Wrong]:
+def _of_parameters(record: ParameterRecord) -> Iterator[Wrong]:
     yield "exchange", wrong_code(record["exchange"])
     yield "trading_class", wrong_code(record["trading_class"])
     yield "multiplier", wrong_multiplier(record["multiplier"])
-    under, asked = record["underlying_con_id"], request.instrument.con_id
+    under = record["underlying_con_id"]  # that of another contract says that the symbol has another one now (`collecting.identity`)
     yield "underlying_con_id", "" if under == 0 and type(under) is int else wrong_con_id(under)
-    yield "underlying_con_id", "" if not asked or under in (0, asked) else f"is not {asked}, whose options were asked for"
     for name in ("expirations", "strikes"):
         yield name, "" if isinstance(record[name], list) else "is no list"
 

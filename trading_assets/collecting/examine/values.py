@@ -7,8 +7,8 @@ import re
 from datetime import date
 from typing import Any
 
-LARGEST_CON_ID = 2**31 - 1
-"""The broker's contract ids are 32-bit integers."""
+LARGEST_CON_ID = 10**12
+"""The broker's contract ids have nine digits so far; what has more than twelve is none."""
 
 LARGEST_PRICE = 1e12
 """Dollars. Split-adjusted prices of old histories reach some 1e9; what is larger is no price."""
@@ -37,9 +37,7 @@ def shown(value: Any) -> str:
 
 def wrong_con_id(value: Any) -> str:
     """Of a contract id: a whole number from 1 on."""
-    if type(value) is not int:
-        return "is no contract id"
-    return "" if 0 < value <= LARGEST_CON_ID else "is no contract id (1 to 2147483647)"
+    return "" if type(value) is int and 0 < value <= LARGEST_CON_ID else "is no contract id"
 
 
 def wrong_number(value: Any, least: float, most: float, *, above: bool = False, optional: bool = True) -> str:
