@@ -7,8 +7,8 @@ import re
 from datetime import date
 from typing import Any
 
-LARGEST_CON_ID = 2**31 - 1
-"""The broker's contract ids are 32-bit integers."""
+LARGEST_CON_ID = 2**32 - 1
+"""The broker's contract ids are 32-bit integers; the upper half is not refused, for nothing says that they are signed."""
 
 LARGEST_PRICE = 1e12
 """Dollars. Split-adjusted prices of old histories reach some 1e9; what is larger is no price."""
@@ -39,7 +39,7 @@ def wrong_con_id(value: Any) -> str:
     """Of a contract id: a whole number from 1 on."""
     if type(value) is not int:
         return "is no contract id"
-    return "" if 0 < value <= LARGEST_CON_ID else "is no contract id (1 to 2147483647)"
+    return "" if 0 < value <= LARGEST_CON_ID else "is no contract id (1 to 4294967295)"
 
 
 def wrong_number(value: Any, least: float, most: float, *, above: bool = False, optional: bool = True) -> str:

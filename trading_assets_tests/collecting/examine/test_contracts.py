@@ -33,7 +33,7 @@ def option(strike: float, right: str = "C", **values: Any) -> Any:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *(("con_id", value) for value in (0, -1, 10**31, 2**31, 9.5, True, "5", None, "")),
+        *(("con_id", value) for value in (0, -1, 10**31, 2**32, 9.5, True, "5", None, "")),
         *(("strike", value) for value in (0, -5.0, 1.7976931348623157e308, 10**400, None, "750", True, "1,000")),
         *(("right", value) for value in ("", "X", None, 5, "?")),
         *(("multiplier", value) for value in ("", "1oo", "0", "-100", "NaN", "inf", "1,000", "1_00", None, 100, "１００")),
@@ -117,6 +117,12 @@ def test_impossible_parameters_are_left_out_alone(field: str, value: Any) -> Non
     kept, faults = examine_parameters(PARAMETERS, [parameters(**{field: value}), parameters(exchange="CBOE")])
     assert kept == [parameters(exchange="CBOE")]
     assert [fault.field for fault in faults] == [field]
+
+
+def test_parameters_that_all_name_another_underlying_are_left_to_the_step() -> None:
+    """The symbol belongs to another company now: the user decides about that (`collecting.identity`), it is no spoilt answer."""
+    others = [parameters(underlying_con_id=98), parameters(exchange="CBOE", underlying_con_id=98)]
+    assert examine_parameters(PARAMETERS, others) == (others, [])
 
 
 def test_impossible_expiries_and_strikes_are_left_out_of_their_parameters() -> None:
