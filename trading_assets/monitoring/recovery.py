@@ -68,10 +68,10 @@ def lost_state(settings: Settings) -> str:
 
 
 def collected_symbols(settings: Settings) -> list[Collected]:
-    """Every symbol with contract details in the lake, by name. Raises `UnreadableFile`."""
+    """Every symbol with contract details in the lake, by name, without those of closed series (`META@8314`). Raises `UnreadableFile`."""
     sql = """select symbol, arg_max(sec_type, session) as sec_type, arg_max(exchange, session) as exchange,
                     arg_max(primary_exchange, session) as primary_exchange, max(session) as last
-             from contracts group by symbol order by symbol"""
+             from contracts where not contains(symbol, '@') group by symbol order by symbol"""
     return [Collected(**row) for row in query(settings.data_dir, sql).to_pylist()]
 
 

@@ -69,12 +69,18 @@ def examine_listing(request: Request, records: Sequence[Any]) -> tuple[list[Any]
     return _sieve(request, records, wrong, lambda record: record["con_id"])
 
 
-def examine_parameters(_request: Request, records: Sequence[Any]) -> tuple[list[Any], list[Fault]]:
-    """The parameters that can be used: records without the expiries and strikes that are none; and the faults."""
+def examine_parameters(request: Request, records: Sequence[Any]) -> tuple[list[Any], list[Fault]]:
+    """The parameters that can be used: records without the expiries and strikes that are none; and the faults.
+
+    A record of another underlying than was asked for is a fault, unless all of them are: then the symbol belongs to another
+    company, about which the user decides (`collecting.identity`).
+    """
     kept: list[ParameterRecord] = []
     faults: list[Fault] = []
+    named = {record.get("underlying_con_id") if isinstance(record, dict) else None for record in records}
+    underlying = next(iter(named)) if len(named) == 1 else request.instrument.con_id
     for position, record in enumerate(records):
-        wrong = _wrong_shape(record, _OF_PARAMETERS) or _first(_of_parameters(record))
+        wrong = _wrong_shape(record, _OF_PARAMETERS) or _wrong_parameters(underlying, record)
         if wrong is not None:
             faults.append(_fault(record, position, wrong))
             continue
@@ -190,12 +196,17 @@ def _wrong_local_symbol(record: ContractRecord) -> str:
     return "" if abs(int(osi[3]) - record["strike"] * 1000) < 1 else f"names another strike than {record['strike']:g}"
 
 
-def _of_parameters(record: ParameterRecord) -> Iterator[Wrong]:
+def _wrong_parameters(underlying: Any, record: ParameterRecord) -> Wrong | None:
+    return _first(_of_parameters(underlying, record))
+
+
+def _of_parameters(underlying: Any, record: ParameterRecord) -> Iterator[Wrong]:
     yield "exchange", wrong_code(record["exchange"])
     yield "trading_class", wrong_code(record["trading_class"])
     yield "multiplier", wrong_multiplier(record["multiplier"])
-    under = record["underlying_con_id"]  # that of another contract says that the symbol has another one now (`collecting.identity`)
+    under = record["underlying_con_id"]
     yield "underlying_con_id", "" if under == 0 and type(under) is int else wrong_con_id(under)
+    yield "underlying_con_id", "" if not underlying or under in (0, underlying) else f"is not {underlying}, whose options were asked for"
     for name in ("expirations", "strikes"):
         yield name, "" if isinstance(record[name], list) else "is no list"
 

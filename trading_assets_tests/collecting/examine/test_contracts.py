@@ -119,6 +119,12 @@ def test_impossible_parameters_are_left_out_alone(field: str, value: Any) -> Non
     assert [fault.field for fault in faults] == [field]
 
 
+def test_parameters_that_all_name_another_underlying_are_left_to_the_step() -> None:
+    """The symbol belongs to another company now: the user decides about that (`collecting.identity`), it is no spoilt answer."""
+    others = [parameters(underlying_con_id=98), parameters(exchange="CBOE", underlying_con_id=98)]
+    assert examine_parameters(PARAMETERS, others) == (others, [])
+
+
 def test_impossible_expiries_and_strikes_are_left_out_of_their_parameters() -> None:
     given = parameters(expirations=["20151231", "20151301", "", None, "20160115"], strikes=[740.0, 0, -1, None, "5", 750.0])
     kept, faults = examine_parameters(PARAMETERS, [given])
