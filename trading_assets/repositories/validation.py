@@ -215,7 +215,9 @@ def _contracts(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
     """Contract ids from 1 on (in coverage 0 is the underlying), and the terms of options."""
     if "con_id" in dataset.schema.names:
         ids = table["con_id"].to_numpy()
-        yield (ids < 0) | ((ids == 0) & (dataset is not COVERAGE)), "a `con_id` that is none"
+        of_requests = table["request_id"].to_numpy() != 0  # a user's own bars of an underlying need no contract id
+        optional = ~of_requests if dataset is EQUITY_BARS else np.full(len(ids), dataset is COVERAGE)
+        yield (ids < 0) | ((ids == 0) & ~optional), "a `con_id` that is none"
     for name in [name for name in ("strike", "multiplier") if name in dataset.schema.names]:
         yield table[name].to_numpy() <= 0, f"a `{name}` that is not above 0"
     if "min_tick" in dataset.schema.names:
