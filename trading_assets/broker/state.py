@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
@@ -78,10 +79,11 @@ def _add_missing_columns(connection: sa.Connection) -> None:
                 connection.exec_driver_sql(f"ALTER TABLE {quote(metadata.tables[name])} ADD COLUMN {definition}")
 
 
-_created: dict[sa.Engine, set[str]] = {}
+_created: WeakKeyDictionary[sa.Engine, set[str]] = WeakKeyDictionary()
+"""The tables of each database that are known to be there; forgotten with the engine."""
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _engine(url: str, pid: int) -> sa.Engine:
     """`pid` keys the cache so that a forked child does not share its parent's connections."""
     parsed = sa.make_url(url)

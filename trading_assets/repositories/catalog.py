@@ -32,6 +32,9 @@ takes a writer within the same few milliseconds: five times in a row it does not
 T = TypeVar("T")
 
 
+MOST_FOLDERS = 8
+"""Data folders whose databases a process keeps open, the latest used: each has threads and memory of its own."""
+
 _connections: dict[tuple[int, Path, bool], duckdb.DuckDBPyConnection] = {}
 _opened_links: dict[tuple[int, Path, bool], list[str]] = {}
 _guard = threading.Lock()
@@ -42,7 +45,7 @@ def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckD
 
     The datasets are `contracts`, `option_chains`, `equity_bars`, `option_bars`, `coverage` and `quality_metrics`.
 
-    The process keeps one database a data folder (opening costs about 26 ms); what is returned is a cursor of it, cheap, with
+    The process keeps one database a data folder, of some folders (opening costs about 26 ms); what is returned is a cursor of it, cheap, with
     its own transaction, to be used by one thread and closed at will. The folder need not exist yet.
 
     It reads the files in the folders of the datasets, and temporary tables and registered frames (`register`) may be joined to
@@ -55,6 +58,9 @@ def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckD
             settle(key[1])
             _opened_links[key] = _links(key[1])
             _connections[key] = _open(key[1], unrestricted=unrestricted)
+        _connections[key] = _connections.pop(key)  # the latest used is the last
+        for oldest in list(_connections)[:-MOST_FOLDERS]:
+            del _connections[oldest], _opened_links[oldest]  # cursors of it work on
         return _connections[key].cursor()
 
 

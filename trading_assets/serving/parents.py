@@ -26,14 +26,17 @@ def _prctl() -> Callable[[int, int], int] | None:
 
 
 def ending_with_parent() -> Callable[[], None]:
-    """A `preexec_fn`: the child gets SIGTERM when this process dies (Linux), and an inherited ignored SIGINT is a default one again.
+    """A `preexec_fn`: the child gets SIGTERM when this process dies (Linux); SIGTERM and an ignored SIGINT are default ones again.
 
-    Background jobs of a shell inherit an ignored SIGINT, and Dagster would then ignore SIGTERM as well.
+    Both are inherited where they are ignored or blocked: background jobs of a shell inherit an ignored SIGINT, and Dagster would
+    then ignore SIGTERM as well.
     """
     parent, prctl = os.getpid(), _prctl()
 
     def prepare() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
         if prctl is not None:
             prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != parent:  # it died before the call
