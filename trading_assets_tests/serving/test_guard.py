@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Coroutine, MutableMapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +20,15 @@ async def _served(scope: MutableMapping[str, Any], receive: Any, send: Any) -> N
     await send({"type": "served"})
 
 
+def complete(work: Coroutine[Any, Any, None]) -> None:
+    """Run to its end on a loop of its own: `asyncio.run` would leave the worker's later tests without an event loop."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(work)
+    finally:
+        loop.close()
+
+
 def ask(method: str, url: str, headers: dict[str, str], *, host: str = "127.0.0.1", names: tuple[str, ...] = ()) -> list[MutableMapping[str, Any]]:
     """What is sent for a request through a guard in front of a server bound to `host`; `WS` is the opening of a WebSocket."""
     sent: list[MutableMapping[str, Any]] = []
@@ -33,7 +42,7 @@ def ask(method: str, url: str, headers: dict[str, str], *, host: str = "127.0.0.
     path, _, query = url.partition("?")
     kind = {"type": "websocket"} if method == "WS" else {"type": "http", "method": method}
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    asyncio.run(Guard(_served, host, names)({**kind, "path": path, "query_string": query.encode(), "headers": pairs}, receive, send))
+    complete(Guard(_served, host, names)({**kind, "path": path, "query_string": query.encode(), "headers": pairs}, receive, send))
     return sent
 
 
@@ -153,7 +162,7 @@ def test_the_life_of_the_server_is_handed_on() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Guard(_served, "127.0.0.1")({"type": "lifespan"}, None, send))  # type: ignore[arg-type]
+    complete(Guard(_served, "127.0.0.1")({"type": "lifespan"}, None, send))  # type: ignore[arg-type]
     assert sent == [{"type": "served"}]
 
 

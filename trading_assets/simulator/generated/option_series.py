@@ -228,5 +228,8 @@ def mid_minutes(model: OptionModel, session: int, stock: Columns) -> Columns:
 
 
 def trade_prices(values: Floats) -> Floats:
-    """Prices at which trades happen: the value on the cent, at least one cent."""
-    return np.maximum(np.rint(values * 100.0), 1.0) / 100.0
+    """Prices at which trades happen: the value on the cent, at least one cent.
+
+    Values are taken with 4 decimals, as minutes hold them: rounded once in the session's bar and twice in its minutes, they would differ.
+    """
+    return np.maximum(np.rint(np.round(values, 4) * 100.0), 1.0) / 100.0

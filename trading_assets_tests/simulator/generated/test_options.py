@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trading_assets.pricing import black_scholes
@@ -40,6 +40,7 @@ symbols = st.sampled_from(["AAPL", "SPY", "SPX", "QWER"])
 @settings(max_examples=40, deadline=None)
 @given(symbols, st.sampled_from(SESSIONS), places, st.sampled_from(["1 min", "5 mins", "30 mins", "1 hour", "4 hours"]), st.sampled_from(
     ["TRADES", "BID", "ASK"]))  # fmt: skip
+@example("SPY", date(2023, 6, 12), 0.4494853324265036, "1 min", "TRADES")  # a high of 34.27496
 def test_all_sizes_agree_with_the_session_bar(symbol: str, day: date, place: float, size: str, what: str) -> None:
     now = new_york(day, 18)
     contract = pick(symbol, day, now, place)
