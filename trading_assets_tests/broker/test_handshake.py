@@ -118,8 +118,8 @@ PASSING: dict[str, tuple[Talk, tuple[str, ...]]] = {
     "resets": (says(resets=True), ("without a word", OFFER, "trusted IP addresses")),
     "closes after its version": (says(HELLO, closes=True), (f"named API version {HIGHEST} and closed", "dialog")),
     "is silent": (says(), ("nothing was said within 0.6 s", OFFER, "dialog")),
-    "is silent after its version": (says(HELLO), (f"named API version {HIGHEST}, but not anything more within 0.6 s", "dialog")),
-    "is silent after a version above ours": (says(["179", "20260603 16:30:00"]), ("named API version 179, but not anything more", "dialog")),
+    "is silent after its version": (says(HELLO), (f"named API version {HIGHEST}, but nothing more within 0.6 s", "dialog")),
+    "is silent after a version above ours": (says(["179", "20260603 16:30:00"]), ("named API version 179, but nothing more", "dialog")),
     "is not logged in": (says(HELLO, ["9", "1", "1"], ["15", "1", ""]), ("but not its accounts", "logged in")),
     "greets unreadably": (says(HELLO, ["9", "1"], ["15", "1", "SIM-TINY-1"]), ("nextValidId (9) could not be read", OFFER, "Restart TWS")),
     "says something else": (says(["4", "2", "-1", "10999", "Inicie sesi\\u00f3n", ""], closes=True), ("Inicie sesión", "10999", "Do what TWS says")),
@@ -219,4 +219,4 @@ def test_tws_answers_after_a_dialog_was_confirmed(
     assert result.outcome.kind is OutcomeKind.COMPLETE
     assert len(sessions) == 2
     [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert "but not anything more within 0.6 s" in warning
+    assert "but nothing more within 0.6 s" in warning
