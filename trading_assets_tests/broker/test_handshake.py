@@ -220,3 +220,40 @@ def test_tws_answers_after_a_dialog_was_confirmed(
     assert len(sessions) == 2
     [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert "but nothing more within 0.6 s" in warning
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["during the greeting", "after it"])
+def test_tws_without_its_servers_is_waited_for_from_the_connect_on(
+    place: int, simulate: Callable[..., Simulator], settings_for: Callable[..., Settings], broker_for: BrokerFor
+) -> None:
+    """TWS says at the connect that it has lost its servers: nothing is asked before it has them again."""
+    simulator = simulate()
+    asked_before: list[int] = []
+    lost = ["4", "2", "-1", "2110", "Connectivity between TWS and server is broken. It will be restored automatically.", ""]
+
+    def restore(link: Link) -> None:
+        asked_before.append(len(wire.asked(9)))
+        link.to_client(["4", "2", "-1", "1102", "Connectivity between IB and TWS has been restored - data maintained.", ""])
+
+    def greeting(fields: Fields, link: Link) -> list[Fields] | None:
+        if fields[0] != ("15", "9")[place]:
+            return None
+        threading.Timer(0.5, restore, [link]).start()
+        return [lost, fields] if place == 0 else [fields, lost]
+
+    with Rewriting(simulator.port, on_server=greeting) as wire:
+        [result] = broker_for(settings_for(simulator, ib_port=wire.port)).run([DETAILS], planned_at=wall_clock())
+    assert result.outcome.kind is OutcomeKind.COMPLETE
+    assert asked_before == [0]
+
+
+def test_tws_that_does_not_get_its_servers_back_is_unavailable(
+    simulate: Callable[..., Simulator], settings_for: Callable[..., Settings], broker_for: BrokerFor
+) -> None:
+    simulator = simulate()
+    lost = ["4", "2", "-1", "1100", "Connectivity between IB and TWS has been lost.", ""]
+    with Rewriting(simulator.port, on_server=lambda fields, _: [lost, fields] if fields[0] == "15" else None) as wire:
+        with pytest.raises(BrokerUnavailable) as caught:
+            broker_for(settings_for(simulator, ib_port=wire.port, reconnect_timeout=0.5)).run([DETAILS], planned_at=wall_clock())
+        assert "without its connection to the broker" in str(caught.value)
+        assert wire.asked(9) == []
