@@ -9,7 +9,6 @@ recorded with the instant after which to ask again. The two are never mixed.
 | empty, of an option after its last trading day | `expired_lost` |
 | not_permitted, no_contract, rejected | `not_permitted`, `no_contract`, `error`, with `retry_after` (see `decode.retries`) |
 | no_contract, of an option after its last trading day | `expired_lost` |
-| no_contract, of an underlying whose options were asked for | `error`; that it has no options is said by `empty` alone: `no_contract` |
 | expired | `expired_lost` |
 | unreadable | `error`, to be asked again at any time: the broker answered, and nobody knows what |
 | pacing, timeout, disconnected, unavailable, cancelled | `pending`: the next run asks again |
@@ -22,7 +21,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -36,7 +35,7 @@ from trading_assets.collecting.decode.tables import empty, from_columns, from_ro
 from trading_assets.planning.bars import LostOption
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.conditions_sql import carried_contract, missed_snapshot
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, INSTANT, OPTION_BARS, OPTION_CHAINS, Condition
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, INSTANT, OPTION_BARS, Condition
 from trading_assets.sessions import SessionCalendar, calendar, session_date
 
 RECENT = timedelta(days=7)
@@ -166,8 +165,6 @@ def snapshot_coverage(
     retries = retries or Retries(calendar())
     for symbol in sorted(outcomes):
         outcome = outcomes[symbol]
-        if dataset == OPTION_CHAINS.name and outcome.kind is OutcomeKind.NO_CONTRACT:  # it says nothing about options
-            outcome = replace(outcome, kind=OutcomeKind.REJECTED)
         if outcome.kind is OutcomeKind.COMPLETE:
             lacking = (partial or {}).get(symbol)
             nothing = (unselected or {}).get(symbol)

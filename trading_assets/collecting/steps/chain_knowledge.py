@@ -37,10 +37,12 @@ def of_another_underlying(
     return found
 
 
-def contradicted(archive: Archive, answers: Sequence[Result], session: date) -> list[Result]:
-    """The answers; one that says that a symbol has no options is `unreadable` where contracts of it were listed lately and go on trading.
+def said_of_options(archive: Archive, answers: Sequence[Result], session: date) -> list[Result]:
+    """The answers to option parameters as what they say of the options.
 
-    "Lately" is the re-listing time: options that have really gone (a takeover) are believed to have gone after that.
+    One that says that there are none is `unreadable` where contracts of the symbol were listed lately and go on trading. "Lately" is
+    the re-listing time: options that have really gone (a takeover) are believed to have gone after that. One that says that there is
+    no such underlying (200) is `rejected`: it says nothing about options.
     """
     without = {result.request.symbol for result in answers if result.outcome.kind is OutcomeKind.EMPTY}
     alive: Counter[str] = Counter()
@@ -49,15 +51,17 @@ def contradicted(archive: Archive, answers: Sequence[Result], session: date) -> 
         where = f"last_trade > '{session:%Y%m%d}'"
         listed = archive.view(OPTION_CHAINS).table(sessions=sessions, symbols=sorted(without), columns=["symbol", "con_id"], where=where)
         alive.update(listed.group_by(["symbol", "con_id"]).aggregate([])["symbol"].to_pylist())
-    return [replace(result, outcome=_without_rows(result, alive)) if alive[result.request.symbol] else result for result in answers]
+    return [replace(result, outcome=_said(result.outcome, result.request.symbol, alive[result.request.symbol])) for result in answers]
 
 
-def _without_rows(result: Result, alive: Mapping[str, int]) -> Outcome:
-    symbol = result.request.symbol
-    end = KINDS[OPTION_PARAMETERS_END]
+def _said(outcome: Outcome, symbol: str, alive: int) -> Outcome:
+    if outcome.kind is OutcomeKind.NO_CONTRACT:
+        return replace(outcome, kind=OutcomeKind.REJECTED)
+    if outcome.kind is not OutcomeKind.EMPTY or not alive:
+        return outcome
     sentence = (
-        f"TWS's message {end} about {symbol} came without option parameters before it, although {alive[symbol]} option contracts "
-        f"that were listed lately have not expired. This is not a statement that {symbol} has no options."
+        f"TWS's message {KINDS[OPTION_PARAMETERS_END]} about {symbol} came without option parameters before it, although {alive} option "
+        f"contracts that were listed lately have not expired. This is not a statement that {symbol} has no options."
     )
     return Outcome(OutcomeKind.UNREADABLE, None, sentence)
 
