@@ -217,6 +217,7 @@ class TwsClient:
             for _ in range(HANDSHAKE_MESSAGES):
                 await self._pacer.message()
             connection = Connection(self._on_status, self._on_lost)
+            self._upstream.set()  # what is told from here on is about this session: TWS may say at once that its servers are away
             try:
                 accounts = await connection.open(self._host, self._port, client_id, self._settings.connect_timeout)
                 break
@@ -228,7 +229,6 @@ class TwsClient:
             connection.alive = False
             connection.drop()
             raise
-        self._upstream.set()
         self._connection = connection
         self.connects += 1
 

@@ -14,7 +14,7 @@ from trading_assets.broker.numbers import number
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.broker.payloads import ContractRecord, ParameterRecord
 from trading_assets.broker.requests import BarsRequest, HeadTimestampRequest, Request
-from trading_assets.broker.wire_format import CONTRACT_DATA_END, KINDS, Unreadable
+from trading_assets.broker.wire_format import CONTRACT_DATA_END, KINDS, Unreadable, plain_text
 from trading_assets.sessions import Clock, session_date
 
 Answer = tuple[Outcome, Any]
@@ -213,11 +213,11 @@ def contract_record(details: Any) -> ContractRecord:
         time_zone_id=details.timeZoneId,
         trading_hours=details.tradingHours,
         liquid_hours=details.liquidHours,
-        industry=details.industry,
-        category=details.category,
-        subcategory=details.subcategory,
+        industry=plain_text(details.industry),
+        category=plain_text(details.category),
+        subcategory=plain_text(details.subcategory),
         stock_type=details.stockType,
-        market_name=details.marketName,
+        market_name=plain_text(details.marketName),
         under_con_id=int(details.underConId or 0),
         contract_month=details.contractMonth,
         real_expiration_date=details.realExpirationDate,

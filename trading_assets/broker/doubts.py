@@ -1,17 +1,22 @@
 """Messages that could not be read and carried no usable request id: whose answer they were shows in who gets none.
 
 A message that is an answer by itself (bars), or ends one (an error, an end), belongs to one of the requests open at that moment. Those that
-get their end were not meant. When no more are left than messages were lost, those are the ones: they end at once, without waiting
-for their timeout. At the timeout a request in doubt ends as `unreadable` as well.
+get their end were not meant. When no more are left than messages were lost, those are the ones: they end after a short grace, without
+waiting for their timeout. The grace is for messages that were nobody's here (about an order, or a request of an earlier session): the
+answer is then on its way. At the timeout a request in doubt ends as `unreadable` as well.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
 from trading_assets.broker.collectors import Collector
 from trading_assets.broker.outcomes import Outcome
+
+GRACE = 1.0
+"""Seconds in which the answer of the last requests in doubt may still come."""
 
 
 class Doubts:
@@ -46,4 +51,4 @@ class Doubts:
         del self._lost[kind]
         for collector in guilty:
             if collector.doubt is not None:
-                collector.give_up(collector.doubt)
+                asyncio.get_running_loop().call_later(GRACE, collector.give_up, collector.doubt)

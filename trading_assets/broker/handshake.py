@@ -108,8 +108,8 @@ class Handshake:
         if self.words:
             return self._refused()
         if self.version is not None:
-            missing = "its accounts" if self.next_id is not None else "the next order id" if self.accounts else "anything more"
-            text = f"TWS named API version {self.version}, but not {missing} within {seconds:g} s"
+            missing = "not its accounts" if self.next_id is not None else "not the next order id" if self.accounts else "nothing more"
+            text = f"TWS named API version {self.version}, but {missing} within {seconds:g} s"
             return ConnectFailed(text, f"Look at TWS: {_DIALOG}; answer it, see that TWS is logged in, {_AGAIN}")
         if self._heard or pending:
             return self.stranger(self._heard or pending)

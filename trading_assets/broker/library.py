@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import logging
 import math
+import re
 import struct
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -107,8 +108,7 @@ class ReadingDecoder(Decoder):
             self.handlers[kind.number](with_plain_name(kind, fields, self.serverVersion))
         except _MISREAD as error:
             logger.debug("The message %s was not read.", fields[:1], exc_info=error)
-            why = str(error) if isinstance(error, Unreadable) else f"one of its fields holds no proper value ({error})"
-            self.reader.unread(plain, kind, request_id(kind, plain), why)
+            self.reader.unread(plain, kind, request_id(kind, plain), str(error) if isinstance(error, Unreadable) else _in_words(error))
 
 
 class WireClient(Client):
@@ -205,6 +205,12 @@ class WireClient(Client):
             self.reader.out_of_step()
         else:
             self.reader.failed(self.handshake.stranger(self.pending))
+
+
+def _in_words(error: Exception) -> str:
+    """What is wrong with a message, of an error of Python's or the library's decoding."""
+    no_number = re.search(r"(?:to float|base 10): (.*)", str(error))
+    return f"one of its fields is no number: {no_number[1][:40]}" if no_number else f"one of its fields holds no proper value ({error})"
 
 
 def _or_unset(field: str) -> float:

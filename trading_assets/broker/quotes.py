@@ -54,8 +54,10 @@ _DELAYED_TICKS = frozenset((*range(66, 77), *range(80, 84), 88))
 class QuoteCollector(Collector):
     """The ticks of one market-data subscription. `allow_delayed` is false for a lake of live data."""
 
-    def __init__(self, request: Request, timeout: float, clock: Clock, *, generic_ticks: str, allow_delayed: bool) -> None:
-        super().__init__(request, timeout, clock)
+    def __init__(
+        self, request: Request, timeout: float, clock: Clock, in_reset_window: bool = False, *, generic_ticks: str, allow_delayed: bool
+    ) -> None:
+        super().__init__(request, timeout, clock, in_reset_window)
         self._allow_delayed = allow_delayed
         self._values: dict[str, float] = {}
         self._told: set[str] = set()

@@ -12,7 +12,7 @@ from trading_assets.broker.broker import Broker
 from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.errors import BrokerUnavailable, PacingExhausted
 from trading_assets.broker.outcomes import OutcomeKind
-from trading_assets.broker.requests import ContractDetailsRequest, Instrument, Request
+from trading_assets.broker.requests import ContractDetailsRequest, Instrument, QuoteRequest, Request
 from trading_assets.settings import BrokerKind, Settings
 from trading_assets.simulator import Faults, Simulator
 from trading_assets_tests.broker.conftest import LISTING, LIVE_OPTIONS, ONE_OF_EACH, SESSION, STOCK_BARS, STOCK_QUOTE, option_bars, wall_clock
@@ -207,10 +207,12 @@ def test_a_duplicate_id_is_sent_again_with_another(
     assert len(set(ids)) >= 3, "each with an id of its own"
 
 
-def test_a_200_in_the_reset_window_ends_its_request_alone(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+@pytest.mark.parametrize("unknown", [ContractDetailsRequest(Instrument("NOSUCH"), SESSION), QuoteRequest(Instrument("NOSUCH"), SESSION)])
+def test_a_200_in_the_reset_window_ends_its_request_alone(
+    unknown: Request, simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     in_window = datetime(2024, 6, 4, 4, 30, tzinfo=UTC)
     settings = settings_for(simulate(), broker=BrokerKind.TWS)
-    unknown = ContractDetailsRequest(Instrument("NOSUCH"), SESSION)
     first, second = broker_for(settings, clock=lambda: in_window).run([unknown, LISTING], planned_at=wall_clock())
     assert (first.outcome.kind, first.outcome.code) == (OutcomeKind.UNAVAILABLE, 200)
     assert second.outcome.kind is OutcomeKind.COMPLETE

@@ -118,8 +118,8 @@ PASSING: dict[str, tuple[Talk, tuple[str, ...]]] = {
     "resets": (says(resets=True), ("without a word", OFFER, "trusted IP addresses")),
     "closes after its version": (says(HELLO, closes=True), (f"named API version {HIGHEST} and closed", "dialog")),
     "is silent": (says(), ("nothing was said within 0.6 s", OFFER, "dialog")),
-    "is silent after its version": (says(HELLO), (f"named API version {HIGHEST}, but not anything more within 0.6 s", "dialog")),
-    "is silent after a version above ours": (says(["179", "20260603 16:30:00"]), ("named API version 179, but not anything more", "dialog")),
+    "is silent after its version": (says(HELLO), (f"named API version {HIGHEST}, but nothing more within 0.6 s", "dialog")),
+    "is silent after a version above ours": (says(["179", "20260603 16:30:00"]), ("named API version 179, but nothing more", "dialog")),
     "is not logged in": (says(HELLO, ["9", "1", "1"], ["15", "1", ""]), ("but not its accounts", "logged in")),
     "greets unreadably": (says(HELLO, ["9", "1"], ["15", "1", "SIM-TINY-1"]), ("nextValidId (9) could not be read", OFFER, "Restart TWS")),
     "says something else": (says(["4", "2", "-1", "10999", "Inicie sesi\\u00f3n", ""], closes=True), ("Inicie sesión", "10999", "Do what TWS says")),
@@ -219,4 +219,41 @@ def test_tws_answers_after_a_dialog_was_confirmed(
     assert result.outcome.kind is OutcomeKind.COMPLETE
     assert len(sessions) == 2
     [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert "but not anything more within 0.6 s" in warning
+    assert "but nothing more within 0.6 s" in warning
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["during the greeting", "after it"])
+def test_tws_without_its_servers_is_waited_for_from_the_connect_on(
+    place: int, simulate: Callable[..., Simulator], settings_for: Callable[..., Settings], broker_for: BrokerFor
+) -> None:
+    """TWS says at the connect that it has lost its servers: nothing is asked before it has them again."""
+    simulator = simulate()
+    asked_before: list[int] = []
+    lost = ["4", "2", "-1", "2110", "Connectivity between TWS and server is broken. It will be restored automatically.", ""]
+
+    def restore(link: Link) -> None:
+        asked_before.append(len(wire.asked(9)))
+        link.to_client(["4", "2", "-1", "1102", "Connectivity between IB and TWS has been restored - data maintained.", ""])
+
+    def greeting(fields: Fields, link: Link) -> list[Fields] | None:
+        if fields[0] != ("15", "9")[place]:
+            return None
+        threading.Timer(0.5, restore, [link]).start()
+        return [lost, fields] if place == 0 else [fields, lost]
+
+    with Rewriting(simulator.port, on_server=greeting) as wire:
+        [result] = broker_for(settings_for(simulator, ib_port=wire.port)).run([DETAILS], planned_at=wall_clock())
+    assert result.outcome.kind is OutcomeKind.COMPLETE
+    assert asked_before == [0]
+
+
+def test_tws_that_does_not_get_its_servers_back_is_unavailable(
+    simulate: Callable[..., Simulator], settings_for: Callable[..., Settings], broker_for: BrokerFor
+) -> None:
+    simulator = simulate()
+    lost = ["4", "2", "-1", "1100", "Connectivity between IB and TWS has been lost.", ""]
+    with Rewriting(simulator.port, on_server=lambda fields, _: [lost, fields] if fields[0] == "15" else None) as wire:
+        with pytest.raises(BrokerUnavailable) as caught:
+            broker_for(settings_for(simulator, ib_port=wire.port, reconnect_timeout=0.5)).run([DETAILS], planned_at=wall_clock())
+        assert "without its connection to the broker" in str(caught.value)
+        assert wire.asked(9) == []

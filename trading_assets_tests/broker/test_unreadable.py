@@ -319,6 +319,21 @@ def test_no_name_keeps_a_contract_out(sent: str, read: str, version: int, spoili
     assert wire.spoilt == 1
 
 
+@pytest.mark.parametrize(("place", "name"), [(10, "market_name"), (22, "industry"), (23, "category"), (24, "subcategory")])
+def test_other_texts_of_a_contract_are_read_as_well(place: int, name: str, spoiling: Any) -> None:
+    _, broker, _ = spoiling(10, DETAILS, at(place, "Caf\\u00e9 \\ Nestl\udce9"))
+    [result] = broker.run([DETAILS], planned_at=wall_clock())
+    assert [contract[name] for contract in result.payload["contracts"]] == ["Café \\ Nestlé"]
+
+
+def test_an_error_about_something_else_costs_no_answer(spoiling: Any) -> None:
+    """One about an order, just before the only answer that is waited for."""
+    _, broker, _ = spoiling(17, STOCK_BARS, lambda fields: pack(["4", "2", "7", "202", "Order Canceled - reason:", ""]) + pack(fields))
+    [result] = broker.run([STOCK_BARS], planned_at=wall_clock())
+    assert result.outcome.kind is OutcomeKind.COMPLETE
+    assert broker.sent == 1
+
+
 def test_fields_after_a_contract_are_of_a_newer_tws(spoiling: Any) -> None:
     _, broker, _ = spoiling(10, DETAILS, lambda fields: [*fields, "0", "", "0"])
     [result] = broker.run([DETAILS], planned_at=wall_clock())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +174,34 @@ def test_a_session_without_a_contract_that_was_read_is_answered_by_the_next(tmp_
     assert all(step.complete for step in report.values())
     told = symbol_conditions(settings.data_dir, calendar(), NEXT, ["AAPL"], datasets=["contracts"]).to_pylist()
     assert [(f"{row['session']}", row["condition"]) for row in told] == [("2024-06-03", "complete"), ("2024-06-04", "complete")]
+
+
+def test_options_do_not_vanish_because_tws_names_none(tmp_path: Path) -> None:
+    """The end of option parameters without any says "no options"; not of a symbol whose contracts were listed the day before."""
+    spoiler = Spoiler(lambda fields: [] if fields[0] == "75" else None)
+    spoiler.on = False
+    with (
+        Simulator(GeneratedMarket(seed=42), now=NOW) as tws,
+        Rewriting(tws.port, on_server=spoiler.on_server, on_client=spoiler.on_client) as wire,
+    ):
+        collect(settings_for(tmp_path, wire.port, NOW), ["AAPL"], "ch")
+        spoiler.on = True
+        tws.clock.set(NEXT)
+        settings = settings_for(tmp_path, wire.port, NEXT)
+        report = collect(settings, ["AAPL"], "ch")["h"]
+        assert not any("has no listed options" in note for note in report.notes)
+        (problem,) = report.problems
+        assert (problem.symbol, problem.outcome) == ("AAPL", OutcomeKind.UNREADABLE)
+        assert "securityDefinitionOptionParameterEnd (76)" in problem.sentence
+        last = "SELECT condition, retry_after FROM coverage WHERE dataset = 'option_chains' ORDER BY session DESC LIMIT 1"
+        assert rows(settings, last) == [{"condition": "error", "retry_after": None}]
+
+        spoiler.on = False
+        assert collect(settings, ["AAPL"], "h")["h"].complete
+        assert rows(settings, last) == [{"condition": "complete", "retry_after": None}]
+
+        spoiler.on = True
+        later = NEXT + timedelta(days=14)
+        tws.clock.set(later)
+        gone = collect(settings_for(tmp_path, wire.port, later), ["AAPL"], "ch")["h"]
+        assert gone.notes == ["AAPL has no listed options."], "what is not contradicted is believed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -10,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.history import answered_with_nothing
-from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.payloads import ParameterRecord
 from trading_assets.broker.requests import Instrument, OptionListingRequest
+from trading_assets.broker.wire_format import KINDS, OPTION_PARAMETERS_END
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.identity import revealed
 from trading_assets.collecting.report import CollectionReport
@@ -33,6 +35,35 @@ def of_another_underlying(
             revealed(archive, underlyings[symbol], min(named), report)
             found.append(symbol)
     return found
+
+
+def said_of_options(archive: Archive, answers: Sequence[Result], session: date) -> list[Result]:
+    """The answers to option parameters as what they say of the options.
+
+    One that says that there are none is `unreadable` where contracts of the symbol were listed lately and go on trading. "Lately" is
+    the re-listing time: options that have really gone (a takeover) are believed to have gone after that. One that says that there is
+    no such underlying (200) is `rejected`: it says nothing about options.
+    """
+    without = {result.request.symbol for result in answers if result.outcome.kind is OutcomeKind.EMPTY}
+    alive: Counter[str] = Counter()
+    if without:
+        sessions = archive.calendar.sessions(session - timedelta(days=archive.settings.relist_days), session)
+        where = f"last_trade > '{session:%Y%m%d}'"
+        listed = archive.view(OPTION_CHAINS).table(sessions=sessions, symbols=sorted(without), columns=["symbol", "con_id"], where=where)
+        alive.update(listed.group_by(["symbol", "con_id"]).aggregate([])["symbol"].to_pylist())
+    return [replace(result, outcome=_said(result.outcome, result.request.symbol, alive[result.request.symbol])) for result in answers]
+
+
+def _said(outcome: Outcome, symbol: str, alive: int) -> Outcome:
+    if outcome.kind is OutcomeKind.NO_CONTRACT:
+        return replace(outcome, kind=OutcomeKind.REJECTED)
+    if outcome.kind is not OutcomeKind.EMPTY or not alive:
+        return outcome
+    sentence = (
+        f"TWS's message {KINDS[OPTION_PARAMETERS_END]} about {symbol} came without option parameters before it, although {alive} option "
+        f"contracts that were listed lately have not expired. This is not a statement that {symbol} has no options."
+    )
+    return Outcome(OutcomeKind.UNREADABLE, None, sentence)
 
 
 def lists_nothing(result: Result) -> bool:

@@ -245,7 +245,8 @@ def tell_refused_bars(
     for (symbol, con_id), rows in sorted(missing.items()):
         first = min(rows, key=lambda row: row["retry_after"])
         sentence = (
-            f"{_explained(archive, first)} {len(rows)} session(s) are missing; not asked again before {first['retry_after']:%Y-%m-%d %H:%M} UTC."
+            f"{_explained(archive, first)} {len(rows)} session(s) are missing; "
+            f"not asked again before {first['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
         )
         subject = f"bars of contract {con_id}" if con_id else "bars"
         report.problems.append(Problem(ProblemKind.FAILED, symbol, subject, sentence, outcome=first["condition"], broker_code=first["broker_code"]))

@@ -28,7 +28,14 @@ from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.chain import Chain, echoes, leave_to_others
-from trading_assets.collecting.steps.chain_knowledge import cost_from_nothing, doubled_terms, empty_listings, lists_nothing, of_another_underlying
+from trading_assets.collecting.steps.chain_knowledge import (
+    cost_from_nothing,
+    doubled_terms,
+    empty_listings,
+    lists_nothing,
+    of_another_underlying,
+    said_of_options,
+)
 from trading_assets.collecting.steps.chain_selection import same_selection, select_and_mark, unselected_sentence
 from trading_assets.collecting.steps.common import (
     Ask,
@@ -154,7 +161,7 @@ def _parameters(
     for symbol in sorted(set(refused) - optionless):
         report.problems.append(Problem(ProblemKind.FAILED, symbol, "option_parameters", refused[symbol]))
     resumed = {} if refresh else _resumed(archive, underlyings, session, known, outdated)
-    answers = ask(plan_parameters(underlyings.values(), session, settled=done | set(refused) | set(resumed)))
+    answers = said_of_options(archive, ask(plan_parameters(underlyings.values(), session, settled=done | set(refused) | set(resumed))), session)
     results += without_echoes(answers)
     parameters = option_parameters(results)
     outcomes = {result.request.symbol: result.outcome for result in results}

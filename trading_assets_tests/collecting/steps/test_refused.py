@@ -113,6 +113,17 @@ def test_an_unknown_symbol_is_asked_for_once_more_and_then_left_alone(tws: Simul
     assert "contract_details" not in tws.counters.requests
 
 
+def test_an_underlying_that_is_not_found_is_not_one_without_options(tws: Simulator, tmp_path: Path) -> None:
+    tws.faults.add(on="option_parameters", contract="AAPL", times=0, do="no_security")
+    for asked in (1, None):
+        report = gather(tws, tmp_path, MONDAY, ["AAPL"], "ch")["h"]
+        assert tws.counters.requests.get("option_parameters") == asked
+        (problem,) = report.problems
+        assert "No security definition" in problem.sentence
+        assert not any("has no listed options" in note for note in report.notes)
+        assert [(row["condition"], row["broker_code"]) for row in coverage(tws, tmp_path, "option_chains")] == [("error", 200)]
+
+
 def test_a_contract_is_asked_again_on_its_last_day_however_often_it_was_refused(tws: Simulator, tmp_path: Path) -> None:
     gather(tws, tmp_path, MONDAY, ["AAPL"], "che")
     friday = "20240607"
