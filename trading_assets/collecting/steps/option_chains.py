@@ -323,7 +323,7 @@ def _quote(
             first = failed[0].outcome if failed else Outcome(OutcomeKind.QUARANTINED, None, bad[0].reason)
             chain.lacks(f"{len(failed) + len(bad)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}", first)
             if all(result.quarantined is not None for result in failed):
-                chain.again_at = min(e.retry_after for e in [*bad, *(r.quarantined for r in failed if r.quarantined is not None)])
+                chain.again_at = min([entry.retry_after for entry in bad] + [r.quarantined.retry_after for r in failed if r.quarantined is not None])
         elif silent:
             sentence = f"Not one of the {len(chain.selected)} quotes of {symbol} holds a value: the broker has no market data of session {session}."
             report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
