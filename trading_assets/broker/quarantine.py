@@ -137,7 +137,7 @@ class Quarantine:
             raise ValueError(f"The quarantined answer {entry_id} cannot be asked for again: {why}.")
         with write_transaction(self._engine) as connection:
             connection.execute(t.update().where(t.c.id == entry_id).values(retry_after=now.timestamp()))
-        return entry
+        return replace(entry, retry_after=now)
 
     def rename(self, symbol: str, new_symbol: str) -> None:
         """The open entries of a symbol belong to a series that goes on under another symbol."""

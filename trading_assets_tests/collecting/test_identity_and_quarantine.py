@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import pytest
 
@@ -133,21 +133,34 @@ def test_the_newest_of_several_details_decides(days: Days) -> None:
 
 
 def test_what_was_refused_of_the_contract_before_is_asked_of_the_new_one(days: Days) -> None:
+    """The symbol is taken over soon after its details were verified, and the broker knows nothing of the contract before any more."""
     days.collect("META")
     days.market.held = {"META": "IBM"}
-    for day in ("2026-06-08", "2026-06-09"):
-        days.move(datetime.fromisoformat(f"{day}T16:30-04:00"))
-        days.collect("META")
-    believed = days.rows("select max(retry_after) as at from coverage where condition = 'no_contract'")[0]["at"]
-    assert believed > LATER + timedelta(days=7), "the second refusal is believed for long"
-    days.move(LATER)
-    days.collect("META", steps="c")
+    days.move(NEXT)
+    days.collect("META")
+    refused = "select dataset from coverage where condition = 'no_contract' and retry_after is not null group by all order by all"
+    assert days.rows(refused) == [{"dataset": "equity_bars"}, {"dataset": "option_bars"}, {"dataset": "option_chains"}]
+    days.simulator.reset_counters()
+    assert [problem.outcome for problem in days.collect("META")["c"].problems] == ["contract_changed"]
+    days.collect("META")
+    assert days.asked() == {"contract_details": 1}, "the details are not believed for a week after that, and asked once a session"
     days.resolve("META", "same")
     reports = days.collect("META")
-    assert wrong(reports) == []
+    assert wrong({step: reports[step] for step in "che"}) == []
     assert days.con_ids("option_chains", "META") == {107113386, 8314}
-    missing = "select session from coverage where dataset = 'equity_bars' and condition not in ('complete', 'no_trades')"
-    assert days.rows(missing) == []
+    assert days.rows("select session from coverage where dataset = 'equity_bars' and condition not in ('complete', 'no_trades')") == []
+
+
+def test_details_of_a_delisted_company_are_asked_once_more_and_then_believed(days: Days) -> None:
+    days.collect("META")
+    days.market.held = {"META": None}
+    days.move(NEXT)
+    days.collect("META")
+    days.simulator.reset_counters()
+    assert [problem.outcome for problem in days.collect("META")["c"].problems] == ["no_contract"]
+    assert days.asked() == {"contract_details": 1}
+    days.collect("META")
+    assert days.asked() == {"contract_details": 1}
 
 
 def test_a_preview_of_a_changed_contract_asks_nothing(days: Days) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.broker.history import words_of
+from trading_assets.broker.history import last_details, words_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Quarantined, Result
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import carry_contracts, snapshot_coverage
@@ -21,6 +21,7 @@ from trading_assets.collecting.report import Collected, CollectionReport, Proble
 from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for, rows_by_symbol, without_echoes
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.planning.contracts import ContractsPlan, plan_contracts
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
 from trading_assets.repositories.validation import storable
 from trading_assets.universe import UniverseEntry
@@ -118,7 +119,7 @@ def contracts_plan(archive: Archive, entries: Sequence[UniverseEntry], session: 
     stored = {row["symbol"]: row for row in latest.select(["symbol", "session", "verified_at", "request_id"]).to_pylist()}
     held = archive.changes.unfinished(symbols)
     # What was answered to other words, or in part, does not say what the contract is now.
-    again = _reworded(archive, entries, stored.values()) | archive.examiner.due_details(symbols)
+    again = _reworded(archive, entries, stored.values()) | archive.examiner.due_details(symbols) | _doubted(archive, symbols)
     refused = {} if refresh else refusals(archive, CONTRACTS, sorted(set(symbols) - held.keys() - again), archive.now)
     plan = plan_contracts(
         [entry.instrument for entry in entries],
@@ -145,6 +146,19 @@ def _reworded(archive: Archive, entries: Sequence[UniverseEntry], stored: Iterab
     present = {entry.symbol: entry.instrument for entry in entries}
     last = {symbol: words[request_id] for symbol, request_id in asked.items() if request_id in words}
     return {symbol for symbol, then in last.items() if then.symbol == symbol and then.key != present[symbol].key}
+
+
+def _doubted(archive: Archive, symbols: Sequence[str]) -> set[str]:
+    """Symbols with chains or bars of which the broker, since their details were last asked for, knows no contract any more: they are due at once."""
+    sql = """select symbol, max(request_id) as request_id from coverage c
+             where dataset in ('option_chains', 'equity_bars') and con_id = 0 and condition = 'no_contract' and request_id > 0
+               and symbol in (select unnest($symbols::varchar[]))
+               and case dataset when 'equity_bars' then exists (from equity_bars b where b.symbol = c.symbol and b.session < c.session)
+                                else exists (from option_chains o where o.symbol = c.symbol and o.session < c.session) end
+             group by symbol"""
+    refused = query(archive.settings.data_dir, sql, {"symbols": list(symbols)}).to_pylist()
+    asked = last_details(archive.journal, [row["symbol"] for row in refused]) if refused else {}
+    return {row["symbol"] for row in refused if row["request_id"] > asked.get(row["symbol"], 0)}
 
 
 def _with_unclear(results: Sequence[Result], unclear: Mapping[str, str]) -> list[Result]:
