@@ -140,6 +140,13 @@ class ContractChanges:
             connection.execute(contract_changes_table.update().where(contract_changes_table.c.id == row.id).values(decision=decision.value))
             return _change(row, decision)
 
+    def denied(self, symbol: str, new_con_id: int) -> bool:
+        """Whether a change to that contract was found before and went by itself: the contract details named the series' own contract."""
+        table = contract_changes_table
+        gone = table.c.symbol == symbol, table.c.new_con_id == new_con_id, table.c.decision == "", table.c.done_at.is_not(None)
+        with read_transaction(self._engine) as connection:
+            return connection.execute(sa.select(table.c.id).where(*gone).limit(1)).first() is not None
+
     def finish(self, symbols: Collection[str], now: datetime) -> None:
         """The changes of these symbols hold nothing back any more: their decision is carried out, or the broker answers the old contract again."""
         table = contract_changes_table

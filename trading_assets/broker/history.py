@@ -42,6 +42,14 @@ def answered_with_nothing(journal: Journal, asked: Sequence[Request]) -> list[Re
     return [request for request in asked if last.get(request.key) in _NOTHING]
 
 
+def last_details(journal: Journal, symbols: Collection[str]) -> dict[str, int]:
+    """The journal row of the last answer about the contract details of each symbol; without one a symbol is left out."""
+    query = sa.select(t.c.symbol, sa.func.max(t.c.id).label("id")).where(t.c.kind == ContractDetailsRequest.kind, t.c.state == "done")
+    with read_transaction(journal.engine) as connection:
+        rows = connection.execute(query.where(t.c.symbol.in_(list(symbols))).group_by(t.c.symbol)).all()
+    return {row.symbol: row.id for row in rows}
+
+
 def in_flight(journal: Journal, symbols: Collection[str]) -> int:
     """Requests for these symbols that another owner, alive now, has not ended yet."""
     with read_transaction(journal.engine) as connection:

@@ -21,11 +21,11 @@ import sqlalchemy as sa
 
 from trading_assets.broker import payloads
 from trading_assets.broker.outcomes import Fault, Result
-from trading_assets.broker.requests import BarsRequest, Request
+from trading_assets.broker.requests import BarsRequest, QuoteRequest, Request
 from trading_assets.broker.state import connect_state, read_transaction, write_transaction
 from trading_assets.broker.tables import quarantine as t
 from trading_assets.broker.tables import requests as journal
-from trading_assets.sessions import session_date
+from trading_assets.sessions import calendar, session_date
 
 KEPT_FAULTS = 50
 """Faults of one answer that are written down one by one; all of them are counted."""
@@ -35,7 +35,7 @@ KEPT_FAULTS = 50
 class Entry:
     """One quarantined answer. Instants are UTC, by the platform's clock; `sessions` are those it still leaves lacking.
 
-    `state`: `open`; `closed` by the answer `closed_by`; `expired` when the broker cannot be asked any more.
+    `state`: `open`; `closed` by the answer `closed_by` (None: with its series); `expired` when the broker cannot be asked any more.
     """
 
     id: int
@@ -132,11 +132,26 @@ class Quarantine:
         """The question of an open entry may be asked again from now on. Raises `ValueError` for an entry that is not open."""
         entry = self.entry(entry_id)
         if (state := entry.state(now)) != "open":
-            why = "a later answer has taken its place" if state == "closed" else f"the broker cannot be asked for it after {entry.last_day}"
+            over = "a later answer has taken its place" if entry.closed_by else f"the series of {entry.symbol} that it belongs to is closed"
+            why = over if state == "closed" else f"the broker cannot be asked for it after {entry.last_day}"
             raise ValueError(f"The quarantined answer {entry_id} cannot be asked for again: {why}.")
         with write_transaction(self._engine) as connection:
             connection.execute(t.update().where(t.c.id == entry_id).values(retry_after=now.timestamp()))
-        return entry
+        return replace(entry, retry_after=now)
+
+    def rename(self, symbol: str, new_symbol: str) -> None:
+        """The open entries of a symbol belong to a series that goes on under another symbol."""
+        with write_transaction(self._engine) as connection:
+            mine = t.c.symbol == symbol, t.c.closed_at.is_(None)
+            for row in connection.execute(sa.select(t.c.id, t.c.question, t.c.last_trade).where(*mine)).all():
+                kind, asked, *rest = row.question.split("|")
+                asked = _of_symbol(new_symbol, row.last_trade) if asked == _of_symbol(symbol, row.last_trade) else asked
+                connection.execute(t.update().where(t.c.id == row.id).values(symbol=new_symbol, question="|".join((kind, asked, *rest))))
+
+    def close_series(self, symbol: str, now: datetime) -> None:
+        """The series of a symbol is closed: nobody asks for what its open entries lack any more."""
+        with write_transaction(self._engine) as connection:
+            connection.execute(t.update().where(t.c.symbol == symbol, t.c.closed_at.is_(None)).values(closed_at=now.timestamp()))
 
     def discard(self, entry_id: int) -> Entry:
         """Delete an entry with its answer; what is missing stays missing. Raises `ValueError` when there is none of that id."""
@@ -147,11 +162,20 @@ class Quarantine:
 
 
 def question(request: Request) -> str:
-    """What a request asks, whatever the span: a later answer to the same question takes the place of an earlier one."""
-    parts = [type(request).kind, request.instrument.key]
+    """What a request asks, whatever the span: a later answer to the same question takes the place of an earlier one.
+
+    Of an option it is asked by contract id, of anything else by symbol: with another exchange or contract of the series it is the same question.
+    """
+    instrument = request.instrument
+    of_option = instrument.sec_type == "OPT" and instrument.con_id
+    parts = [type(request).kind, f"{instrument.con_id}" if of_option else _of_symbol(instrument.symbol, instrument.last_trade)]
     if isinstance(request, BarsRequest):
         parts += [request.bar_size, request.what_to_show, "rth" if request.use_rth else "all"]
     return "|".join(parts)
+
+
+def _of_symbol(symbol: str, last_trade: str) -> str:
+    return "/".join(filter(None, (symbol, last_trade)))
 
 
 _COLUMNS = [column for column in t.c if column.name != "response"]
@@ -211,7 +235,12 @@ def _response(request_id: int) -> sa.ScalarSelect[Any]:
 
 
 def _last_day(request: Request) -> str | None:
-    """The last day on which the broker can be asked: options are forgotten after their expiry, at most a day after the last trading day."""
+    """The last day on which the broker can be asked. Options are forgotten after their expiry, at most a day after the last trading day.
+
+    A quote is of its session: it can be had until the next one begins.
+    """
+    if isinstance(request, QuoteRequest):
+        return (calendar().following(request.session) - timedelta(days=1)).isoformat()
     if request.instrument.sec_type != "OPT":
         return None
     text = request.instrument.last_trade

@@ -16,14 +16,15 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.history import in_flight, relabel_answers
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.broker.quarantine import Quarantine
 from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import contract_rows, snapshot_coverage
 from trading_assets.collecting.decode.contracts import choose, contract_row, describe_contract, describe_record
-from trading_assets.collecting.decode.tables import answered, from_rows
+from trading_assets.collecting.decode.tables import answered, from_rows, replaced
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.contract_changes import ContractChange, Decision
-from trading_assets.repositories.schemas import CONTRACTS, closed_symbol
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS, closed_symbol
 from trading_assets.repositories.series import SeriesContract, move_series, owner_of, series_contracts
 from trading_assets.universe import normalize
 
@@ -51,11 +52,13 @@ def judge(archive: Archive, results: Sequence[Result]) -> Judged:
     con_ids = {symbol: contract.con_id for symbol, contract in known.items()}
     judged = Judged(contract_rows(details, con_ids, stamped=archive.settings.now), _unclear(details, con_ids))
     agreeing: set[str] = set()
-    for row in judged.rows.select(["symbol", "con_id"]).to_pylist():
-        symbol = row["symbol"]
+    # Where an interrupted run left an earlier answer, the newest decides.
+    newest = {row["symbol"]: row["con_id"] for row in judged.rows.sort_by("session").select(["symbol", "con_id"]).to_pylist()}
+    judged.rows = judged.rows.filter(pa.array([newest[row["symbol"]] == row["con_id"] for row in judged.rows.to_pylist()], pa.bool_()))
+    for symbol, con_id in newest.items():
         if symbol not in known:
-            _continue_renamed(archive, symbol, row["con_id"], judged)
-        elif known[symbol].con_id == row["con_id"]:
+            _continue_renamed(archive, symbol, con_id, judged)
+        elif known[symbol].con_id == con_id:
             agreeing.add(symbol)
         else:
             _record(archive, known[symbol], _last_answer(details, symbol), judged)
@@ -114,10 +117,13 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
         stored = series_contracts(archive.settings.data_dir, [symbol]).get(symbol)
         if stored is not None and stored.con_id == change.old_con_id:
             relabel_answers(archive.journal, symbol, closed)
+            Quarantine(archive.settings.state_url).close_series(symbol, archive.now)
             move_series(archive.store, symbol, closed)
         told = f"{symbol}: the series of {change.old_contract} is closed, its rows have the symbol {closed} now. A new series begins with "
         told += f"{change.new_contract}; run `trading-assets setup {symbol}` for its history."
         _adopt(archive, symbol, change.new_con_id)
+    else:
+        _ask_again(archive, symbol)
     words = next(iter(archive.universe.resolve([symbol]))).instrument
     session = change.session or archive.calendar.current(archive.now)
     row = contract_row(change.record, words, session, change.found_at.astimezone(UTC), change.request_id)
@@ -126,6 +132,14 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
     archive.coverage.record(snapshot_coverage(CONTRACTS.name, session, complete, archive.now, request_ids={symbol: change.request_id}))
     archive.changes.finish([symbol], archive.now)
     return told
+
+
+def _ask_again(archive: Archive, symbol: str) -> None:
+    """What the broker refused of the symbol was refused of the contract before: it may be asked for at once."""
+    for dataset in (OPTION_CHAINS, EQUITY_BARS, OPTION_BARS):
+        rows = archive.coverage.conditions(dataset.name, None, [symbol])
+        refused = rows.filter(pc.is_valid(rows["retry_after"]))
+        archive.coverage.record(replaced(refused, "retry_after", pa.nulls(refused.num_rows, INSTANT)))
 
 
 def _unclear(details: Iterable[Result], con_ids: dict[str, int]) -> dict[str, str]:
@@ -207,6 +221,7 @@ def _adopt(archive: Archive, symbol: str, con_id: int) -> None:
     if "@" not in owner:
         archive.universe.remove([owner])
     relabel_answers(archive.journal, owner, symbol)
+    Quarantine(archive.settings.state_url).rename(owner, symbol)
     move_series(archive.store, owner, symbol)
 
 

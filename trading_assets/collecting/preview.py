@@ -7,7 +7,8 @@ from datetime import date
 
 from trading_assets.broker.requests import Request
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.steps.common import known_underlyings, settled_in
+from trading_assets.collecting.steps.chain_selection import same_selection
+from trading_assets.collecting.steps.common import known_underlyings, refusals, settled_in
 from trading_assets.collecting.steps.contracts import contracts_plan
 from trading_assets.collecting.steps.listings import may_be_resumed
 from trading_assets.collecting.steps.option_bars import wanted_options
@@ -35,20 +36,23 @@ def preview(
     """
     pacing = _pacing(archive)
     total = Estimate(tuple(Stage(dataset.name) for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)))
+    contracts = contracts_plan(archive, entries, archive.calendar.current(archive.now)).plan
+    held = archive.changes.unfinished([entry.symbol for entry in entries])
+    entries = [entry for entry in entries if entry.symbol not in held]  # nothing but their contract details is asked for
     symbols = [entry.symbol for entry in entries]
     listed = archive.view(OPTION_CHAINS).stored_sessions(symbols, where="selected")
-    cold = [entry for entry in entries if entry.symbol not in listed]
+    answered = _without_chain(archive, symbols, rules)
+    cold = [entry for entry in entries if entry.symbol not in listed and entry.symbol not in answered]
     for entry in cold:
         days = (archive.calendar.current(archive.now) - sessions[0]).days if sessions else 0
         sizes = archive.settings.equity_bar_sizes
         assumed = estimate_cold(entry.symbol, archive.now, days, rules, archive.calendar, bar_sizes=sizes, pacing=pacing)
         total += Estimate(tuple(stage for stage in assumed.stages if stage.dataset in (OPTION_CHAINS.name, OPTION_BARS.name)))
     warm = [symbol for symbol in symbols if symbol in listed]
-    contracts = contracts_plan(archive, entries, archive.calendar.current(archive.now)).plan
     return total + Estimate(
         (
             estimate_stage(CONTRACTS.name, contracts.requests, archive.calendar, pacing=pacing),
-            _chains(archive, warm, rules, pacing),
+            _chains(archive, [symbol for symbol in warm if symbol not in answered], pacing),
             estimate_stage(EQUITY_BARS.name, _equity(archive, entries, sessions), archive.calendar, pacing=pacing),
             _options(archive, warm, sessions, option_bar_sizes, pacing),
         )
@@ -60,14 +64,22 @@ def _pacing(archive: Archive) -> Pacing:
     return Pacing(settings.messages_per_second, settings.open_history_requests, settings.market_data_lines, settings.small_bar_requests_in_10_min)
 
 
-def _chains(archive: Archive, symbols: Sequence[str], rules: SelectionRules, pacing: Pacing) -> Stage:
+def _without_chain(archive: Archive, symbols: Sequence[str], rules: SelectionRules) -> set[str]:
+    """Symbols whose chain is not asked for now: the broker refused it, or nothing of this session's fits these very rules."""
+    session = archive.calendar.current(archive.now)
+    known = archive.coverage.conditions(OPTION_CHAINS.name, "", symbols, session, session).to_pylist()
+    unselected = {row["symbol"] for row in known if row["condition"] == Condition.NOTHING_SELECTED and same_selection(row["reason"], rules)}
+    return unselected | refusals(archive, OPTION_CHAINS, symbols, archive.now).keys()
+
+
+def _chains(archive: Archive, symbols: Sequence[str], pacing: Pacing) -> Stage:
     """Symbols with an earlier snapshot: parameters and quotes of as many contracts as were selected last; new expiries are not known.
 
     Of a snapshot of this session that lacks values of quotes, just these quotes are asked for again.
     """
     session = archive.calendar.current(archive.now)
     known = archive.coverage.conditions(OPTION_CHAINS.name, "", symbols, session, session).to_pylist()
-    done = {row["symbol"] for row in known if row["condition"] in (Condition.COMPLETE, Condition.NOTHING_SELECTED)}
+    done = {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE}
     view = archive.view(OPTION_CHAINS)
     due = archive.examiner.due_listings(symbols)
     begun = sorted({row["symbol"] for row in known if may_be_resumed(row, due)} & set(symbols))

@@ -81,6 +81,18 @@ class Examiner:
                 found[entry.symbol] |= {entry.last_trade} if entry.last_trade else set()
         return found
 
+    def due_details(self, symbols: Iterable[str]) -> set[str]:
+        """Symbols of whose contract details a part is in quarantine and due again: another of the contracts may be meant."""
+        now = self._settings.clock()
+        return {e.symbol for e in self._quarantine.entries(symbols=symbols) if e.kind == ContractDetailsRequest.kind and e.retry_after <= now}
+
+    def waiting_quotes(self, symbols: Iterable[str], session: date) -> dict[tuple[str, int], Entry]:
+        """Quotes of the session that are in quarantine and not due yet, by symbol and contract id (of the underlying: its own)."""
+        now = self._settings.clock()
+        entries = self._quarantine.entries(symbols=symbols)
+        mine = (entry for entry in entries if entry.kind == QuoteRequest.kind and entry.sessions == (session,) and entry.retry_after > now)
+        return {(entry.symbol, entry.con_id): entry for entry in mine}
+
     def due_bars(self, dataset: str, bar_size: str, symbols: Iterable[str]) -> dict[tuple[str, int], set[date]]:
         """Sessions whose bars are in quarantine and due again, by symbol and contract id (0: the underlying), whatever coverage says of them."""
         now = self._settings.clock()

@@ -101,9 +101,9 @@ _MEND = "Put the file back from a backup, or move it away and run `trading-asset
 
 def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType], Look]]:
     """Each look with the types of trouble that it finds."""
-    changes = ContractChanges(settings.state_url).unfinished()
-    # A symbol that waits for a decision is told as that alone: an update, the remedy of the others, would collect nothing for it.
     active = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    changes = ContractChanges(settings.state_url).unfinished(active)
+    # A symbol that waits for a decision is told as that alone: an update, the remedy of the others, would collect nothing for it.
     symbols = [symbol for symbol in active if symbol not in changes]
     kinds = AlertType
     return [
@@ -117,7 +117,7 @@ def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType]
         (frozenset({kinds.API_CIRCUIT_BREAKER_OPEN}), lambda: breaker_open(settings)),
         (frozenset({kinds.BROKER_UNREACHABLE}), lambda: unreachable(settings)),
         (frozenset({kinds.MARKET_DATA_DELAYED}), lambda: delayed(settings, now, symbols)),
-        (frozenset({kinds.ANSWER_QUARANTINED}), lambda: quarantined(settings, now)),
+        (frozenset({kinds.ANSWER_QUARANTINED}), lambda: quarantined(settings, now, active)),
     ]
 
 
@@ -285,10 +285,10 @@ def delayed(settings: Settings, now: datetime, symbols: list[str]) -> list[Troub
     ]
 
 
-def quarantined(settings: Settings, now: datetime) -> list[Trouble]:
+def quarantined(settings: Settings, now: datetime, symbols: Sequence[str]) -> list[Trouble]:
     """`answer_quarantined`: per symbol, the bad answers that nothing has taken the place of yet, each with session and field."""
     by_symbol: dict[str, list[Entry]] = {}
-    for entry in Quarantine(settings.state_url).entries():
+    for entry in Quarantine(settings.state_url).entries(symbols=symbols):
         if entry.state(now) == "open":
             by_symbol.setdefault(entry.symbol, []).append(entry)
     return [_in_quarantine(symbol, entries) for symbol, entries in sorted(by_symbol.items())]

@@ -120,6 +120,14 @@ def validated(dataset: Dataset, frame: pa.Table | pd.DataFrame, now: datetime | 
     return table if all(column.num_chunks == 1 for column in table.columns) else table.combine_chunks()
 
 
+def storable(dataset: Dataset, table: pa.Table) -> pa.Table:
+    """The rows that a write would take of rows read from the lake: an older version of the platform may have stored what is refused now."""
+    bad = np.zeros(table.num_rows, dtype=bool)
+    for rows, _ in _checks(dataset, table, None) if table.num_rows else ():
+        bad |= rows
+    return table.filter(pa.array(~bad)) if bad.any() else table
+
+
 Check = tuple[np.ndarray, str]
 
 

@@ -69,6 +69,7 @@ def test_retry_lets_it_be_asked_now(quarantined: Path, capsys: Output) -> None:
     (entry,) = answer(capsys, "list")
     waiting = Archive(Settings()).coverage.conditions("equity_bars", "1 day").to_pylist()
     assert [row["retry_after"] is not None for row in waiting] == [True]
+    assert answer(capsys, "retry", str(entry["id"]))["retry_after"] < entry["retry_after"]
     assert run(["quarantine", "retry", str(entry["id"])]) == 0
     assert "trading-assets update AAPL" in capsys.readouterr().out
     due = Archive(Settings()).coverage.conditions("equity_bars", "1 day").to_pylist()

@@ -6,6 +6,8 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
@@ -60,3 +62,22 @@ def test_the_next_session_brings_what_was_bad(lake: Path) -> None:
         assert collect(next_day, SYMBOLS, steps="ce")["e"].complete
     assert rows(next_day, "select distinct condition from coverage where dataset = 'equity_bars'") == [{"condition": "complete"}]
     assert Quarantine(settings.state_url).entries() == []
+
+
+@pytest.mark.parametrize("dataset", ["contracts", "option_chains"])
+def test_an_impossible_row_that_an_earlier_version_stored_is_not_carried_on(tmp_path: Path, dataset: str) -> None:
+    with Simulator(GeneratedMarket(seed=42), now=NOW) as tws:
+        settings = settings_for(tmp_path / "lake", tws.port, NOW)
+        collect(settings, SYMBOLS, steps="ch")
+        (path,) = (tmp_path / "lake" / dataset).rglob("*.parquet")
+        stored = pq.read_table(path)
+        position = stored["symbol"].to_pylist().index("AAPL")
+        ids = stored["con_id"].to_pylist()
+        ids[position] = 0 if dataset == "contracts" else -3
+        pq.write_table(stored.set_column(stored.schema.get_field_index("con_id"), stored.schema.field("con_id"), pa.array(ids, pa.int64())), path)
+        later = NOW + timedelta(days=1)
+        tws.clock.set(later)
+        next_day = settings_for(tmp_path / "lake", tws.port, later)
+        assert all(report.complete for report in collect(next_day, SYMBOLS, steps="ch").values())
+    assert len(rows(next_day, f"select distinct symbol from {dataset} where session = '2024-06-04'")) == 2
+    assert rows(next_day, f"select * from {dataset} where session = '2024-06-04' and con_id <= 0") == []

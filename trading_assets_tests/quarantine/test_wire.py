@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from trading_assets.broker.journal import Journal
 from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.quarantine import make_due
+from trading_assets.collecting.quarantine import Examiner, make_due
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.monitoring.alerts.kinds import AlertType
 from trading_assets.monitoring.watch import quarantined
+from trading_assets.repositories import CoverageRepository, ParquetStore
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
@@ -126,7 +128,7 @@ def test_an_impossible_bar_harms_nothing_but_itself(bench: Bench, name: str) -> 
     assert field in entry.fields
     assert list(entry.sessions) == [row["session"] for row in lacking]
     assert len(Quarantine(bench.settings.state_url).answer(entry.id)["bars"]) > 5, "the raw answer is kept"
-    (alert,) = quarantined(bench.settings, bench.now)
+    (alert,) = quarantined(bench.settings, bench.now, SYMBOLS)
     assert (alert.alert_type, alert.subject) == (AlertType.ANSWER_QUARANTINED, "AAPL")
     assert field in alert.reason
     assert f"{entry.sessions[0]}" in alert.reason
@@ -139,7 +141,7 @@ def test_an_impossible_bar_harms_nothing_but_itself(bench: Bench, name: str) -> 
         {"symbol": "AAPL", "bars": 7},
         {"symbol": "MSFT", "bars": 7},
     ]
-    assert quarantined(bench.settings, bench.now) == []
+    assert quarantined(bench.settings, bench.now, SYMBOLS) == []
 
 
 def test_bad_answers_are_asked_again_ever_less_often(bench: Bench) -> None:
@@ -190,7 +192,7 @@ def test_a_discarded_answer_leaves_its_session_missing(bench: Bench) -> None:
     _, bench.change = IMPOSSIBLE_BARS["NaN"]
     bench.collect("ce")
     Quarantine(bench.settings.state_url).discard(bench.entries()[0].id)
-    assert quarantined(bench.settings, bench.now) == []
+    assert quarantined(bench.settings, bench.now, SYMBOLS) == []
     (row,) = bench.rows("select condition from coverage where dataset = 'equity_bars' and condition <> 'complete'")
     assert row["condition"] == "error"
     bench.change = None
@@ -312,4 +314,113 @@ def test_parameters_with_an_impossible_value_give_the_others(bench: Bench, what:
     bench.change = None
     bench.move(0.2)
     assert bench.collect("h", rules=RULES)["h"].complete
+    assert bench.entries() == []
+
+
+def asked_quotes(fields: Fields, link: Link) -> None:
+    """Note which quotes of AAPL are asked, by request id: the security type."""
+    if fields[0] == "1" and "AAPL" in fields:
+        link.state.setdefault("quotes", {})[fields[2]] = fields[5]
+
+
+def impossible_asks(sec_type: str) -> Callable[[Fields, Link], list[Fields] | None]:
+    """The first quote of AAPL of that type asks an impossible price."""
+    chosen: list[str] = []
+
+    def change(fields: Fields, link: Link) -> list[Fields] | None:
+        if fields[0] != "1" or fields[3] != "2" or link.state.get("quotes", {}).get(fields[2]) != sec_type:
+            return None
+        chosen.append(fields[2])
+        return [[*fields[:4], "1e15", *fields[5:]]] if fields[2] == chosen[0] else None
+
+    return change
+
+
+def collect_quotes(bench: Bench, sec_type: str, steps: str) -> CollectionReport:
+    with Rewriting(bench.tws.port, on_server=impossible_asks(sec_type), on_client=asked_quotes) as wire:
+        return collect(settings_for(bench.folder, wire.port, bench.now), SYMBOLS, steps=steps, rules=RULES)["h"]
+
+
+def test_a_bad_quote_waits_for_its_time_and_is_over_with_its_session(bench: Bench) -> None:
+    collect_quotes(bench, "OPT", "ch")
+    (entry,) = bench.entries()
+    assert (entry.kind, entry.retry_after) == ("quote", NOW + timedelta(minutes=5))
+    chain = "select condition, retry_after from coverage where dataset = 'option_chains' and symbol = 'AAPL'"
+    assert bench.rows(chain) == [{"condition": "partial", "retry_after": NOW + timedelta(minutes=5)}]
+    assert collect_quotes(bench, "OPT", "h").sent == 0
+    assert bench.rows(chain) == [{"condition": "partial", "retry_after": NOW + timedelta(minutes=5)}]
+    bench.move(0.1)
+    assert collect_quotes(bench, "OPT", "h").sent == 1
+    (entry,) = bench.entries()
+    assert (entry.failures, entry.retry_after - bench.now) == (2, timedelta(minutes=10))
+    assert len(quarantined(bench.settings, bench.now, SYMBOLS)) == 1
+    bench.move(24)
+    assert entry.state(bench.now) == "expired"
+    assert quarantined(bench.settings, bench.now, SYMBOLS) == []
+
+
+def test_a_bad_quote_that_is_retried_makes_the_chain_complete(bench: Bench) -> None:
+    collect_quotes(bench, "OPT", "ch")
+    with Archive(bench.settings) as archive:
+        make_due(archive, bench.entries()[0].id)
+    report = bench.collect("h", rules=RULES)["h"]
+    assert report.sent == 1
+    assert report.complete
+    assert bench.entries() == []
+
+
+def test_after_a_bad_price_of_the_underlying_nothing_of_its_chain_is_asked_before_its_time(bench: Bench) -> None:
+    collect_quotes(bench, "STK", "ch")
+    assert collect_quotes(bench, "STK", "h").sent == 0
+    (row,) = bench.rows("select condition, retry_after from coverage where dataset = 'option_chains' and symbol = 'AAPL'")
+    assert row == {"condition": "error", "retry_after": NOW + timedelta(minutes=5)}
+    bench.move(0.1)
+    assert bench.collect("h", rules=RULES)["h"].complete
+    assert bench.entries() == []
+
+
+def test_contract_details_of_which_a_part_is_bad_are_asked_again_at_their_time(bench: Bench) -> None:
+    def second(fields: Fields, link: Link) -> list[Fields] | None:
+        mine = fields[1] in link.state.get("aapl", ()) if len(fields) > 1 else False
+        return [fields, [*fields[:12], "0", *fields[13:]]] if mine and fields[0] == "10" else None
+
+    with Rewriting(bench.tws.port, on_server=second, on_client=bench.on_client) as wire:
+        collect(settings_for(bench.folder, wire.port, bench.now), SYMBOLS, steps="c")
+    assert [entry.kind for entry in bench.entries()] == ["contract_details"]
+    assert bench.collect("c")["c"].sent == 0
+    bench.move(0.1)
+    assert bench.collect("c")["c"].sent == 1
+    assert bench.entries() == []
+    assert bench.rows("select distinct condition from coverage where dataset = 'contracts'") == [{"condition": "complete"}]
+
+
+@pytest.mark.parametrize("place", [(ParquetStore, "upsert"), (CoverageRepository, "record"), (Examiner, "settle"), (Journal, "applied")])
+@pytest.mark.parametrize("step", ["h", "e"])
+def test_a_run_killed_while_it_writes_a_bad_answer_comes_to_the_same_lake(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, place: tuple[type, str], step: str
+) -> None:
+    listing, (_, bar) = of_option(put(0, "0")), IMPOSSIBLE_BARS["NaN"]
+    bench.collect("ce" if step == "h" else "c")
+
+    def change(fields: Fields) -> Fields:
+        return bar(fields) if fields[0] == "17" else listing(fields)
+
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    bench.change = change
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, dies)
+        with pytest.raises(KeyboardInterrupt):
+            bench.collect(step, rules=RULES)
+    bench.collect(step, rules=RULES)
+    kept = Quarantine(bench.settings.state_url).entries(closed=True)
+    assert len(kept) == 1
+    lacking = bench.rows("select condition from coverage where condition <> 'complete'")
+    assert bool(lacking) == (kept[0].closed_at is None), "what is in quarantine is lacking, and nothing else"
+    if step == "h" and not lacking:
+        assert bench.rows("select count(*) as n from option_chains where symbol = 'AAPL'") == [{"n": 64}], "it was listed anew in the second run"
+    bench.change = None
+    bench.move(1.1)
+    assert bench.collect(step, rules=RULES)[step].complete
     assert bench.entries() == []

@@ -12,12 +12,11 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.history import answered_with_nothing
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.payloads import ParameterRecord
 from trading_assets.broker.requests import Instrument, OptionListingRequest
 from trading_assets.broker.wire_format import KINDS, OPTION_PARAMETERS_END
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.identity import revealed
-from trading_assets.collecting.report import CollectionReport
+from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.repositories.schemas import OPTION_CHAINS
 
 _LISTED_NOTHING = (OutcomeKind.EMPTY, OutcomeKind.NO_CONTRACT)
@@ -25,15 +24,29 @@ _LISTED_NOTHING = (OutcomeKind.EMPTY, OutcomeKind.NO_CONTRACT)
 
 
 def of_another_underlying(
-    archive: Archive, underlyings: Mapping[str, Instrument], parameters: Mapping[str, Sequence[ParameterRecord]], report: CollectionReport
-) -> list[str]:
-    """Symbols whose option parameters all name another underlying than was asked about: recorded as changed contracts, not to be stored."""
-    found = []
-    for symbol, records in parameters.items():
-        named = {record["underlying_con_id"] for record in records} - {0}
-        if named and underlyings[symbol].con_id not in named:
-            revealed(archive, underlyings[symbol], min(named), report)
-            found.append(symbol)
+    archive: Archive, underlyings: Mapping[str, Instrument], named: Mapping[str, set[int]], report: CollectionReport
+) -> dict[str, Outcome | None]:
+    """Symbols whose answers all name another underlying than was asked about (`named`: contract ids by symbol; 0 names none): not to be stored.
+
+    They are recorded as changed contracts, and have None. Where the contract details have denied that very change before, the answer is
+    wrong and the contract is not: that is reported, only the chain fails, and they have the outcome that says so.
+    """
+    found: dict[str, Outcome | None] = {}
+    for symbol, con_ids in named.items():
+        underlying, others = underlyings[symbol], con_ids - {0}
+        if not others or underlying.con_id in others:
+            continue
+        found[symbol] = None
+        if not archive.changes.denied(symbol, min(others)):
+            revealed(archive, underlying, min(others), report)
+            continue
+        sentence = (
+            f"The option chain of {symbol} names contract {min(others)} as the underlying, its contract details name {underlying.con_id}: "
+            f"nothing of that chain was stored. Compare both in TWS; `trading-assets update {symbol} --refresh` asks again at once."
+        )
+        again = archive.calendar.opens_at(archive.calendar.following(archive.calendar.current(archive.now)))
+        found[symbol] = Outcome(OutcomeKind.REJECTED, None, sentence, again)
+        report.problems.append(Problem(ProblemKind.FAILED, symbol, "option_parameters", sentence, outcome=str(OutcomeKind.REJECTED)))
     return found
 
 
@@ -64,6 +77,12 @@ def _said(outcome: Outcome, symbol: str, alive: int) -> Outcome:
         f"contracts that were listed lately have not expired. This is not a statement that {symbol} has no options."
     )
     return Outcome(OutcomeKind.UNREADABLE, None, sentence)
+
+
+def listed_underlyings(answers: Iterable[Result], symbol: str) -> set[int]:
+    """The contract ids that the listings of a symbol name as the underlying."""
+    mine = [r for r in answers if r.request.symbol == symbol and r.outcome.kind is OutcomeKind.COMPLETE and r.payload is not None]
+    return {record["under_con_id"] for result in mine for record in result.payload["contracts"]}
 
 
 def lists_nothing(result: Result) -> bool:

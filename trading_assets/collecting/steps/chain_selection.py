@@ -18,6 +18,9 @@ from trading_assets.collecting.steps.common import Ask, last_close, without_echo
 from trading_assets.planning.chains import plan_spot
 from trading_assets.planning.selection import SelectionRules, select_contracts
 
+_NOT_BEFORE_ITS_TIME = (OutcomeKind.NOT_PERMITTED, OutcomeKind.QUARANTINED)
+"""Ends of the underlying's quote after which the chain is not to be asked for at once."""
+
 
 def select_and_mark(
     archive: Archive,
@@ -42,7 +45,7 @@ def select_and_mark(
         spot = spots.get(symbol) or last_close(archive, symbol)
         if spot is None and rules.needs_spot:
             quote = said.get(symbol)
-            if quote is not None and quote.kind is OutcomeKind.NOT_PERMITTED:  # told by the quote itself, and not to be asked for before its time
+            if quote is not None and quote.kind in _NOT_BEFORE_ITS_TIME:  # told by the quote itself
                 outcomes[symbol] = quote
                 continue
             sentence = without_price(symbol, quote, delayed=archive.settings.delayed)

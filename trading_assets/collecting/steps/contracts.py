@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.broker.history import words_of
-from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.broker.history import last_details, words_of
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Quarantined, Result
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import carry_contracts, snapshot_coverage
 from trading_assets.collecting.decode.coverage import changed_contract_coverage
@@ -21,7 +21,9 @@ from trading_assets.collecting.report import Collected, CollectionReport, Proble
 from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for, rows_by_symbol, without_echoes
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.planning.contracts import ContractsPlan, plan_contracts
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
+from trading_assets.repositories.validation import storable
 from trading_assets.universe import UniverseEntry
 
 
@@ -72,6 +74,7 @@ def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], r
     for result in results:
         by_session.setdefault(result.request.session, []).append(result)
     retries = retries_for(archive, CONTRACTS, outcomes_of(results))
+    lacking = {then: _in_part(answers) for then, answers in by_session.items()}
     tables = [
         snapshot_coverage(
             CONTRACTS.name,
@@ -79,12 +82,19 @@ def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], r
             {**(carried if then == session else {}), **{result.request.symbol: result.outcome for result in answers}},
             now,
             retries=retries,
-            partial={r.request.symbol: r.quarantined.reason for r in answers if r.quarantined is not None and r.payload is not None},
+            partial={symbol: bad.reason for symbol, bad in lacking[then].items()},
+            again_at={symbol: bad.retry_after for symbol, bad in lacking[then].items()},
             request_ids={result.request.symbol: result.request_id for result in answers},
         )
         for then, answers in by_session.items()
     ]
     return pa.concat_tables(tables)
+
+
+def _in_part(answers: Sequence[Result]) -> dict[str, Quarantined]:
+    """What is in quarantine of each symbol's last answer, where the rest of it is stored."""
+    last = {answer.request.symbol: answer for answer in answers}
+    return {symbol: r.quarantined for symbol, r in last.items() if r.quarantined is not None and r.payload is not None}
 
 
 def _unrecorded(archive: Archive, known: KnownContracts, session: date) -> set[str]:
@@ -105,21 +115,22 @@ class KnownContracts:
 def contracts_plan(archive: Archive, entries: Sequence[UniverseEntry], session: date, *, refresh: bool = False) -> KnownContracts:
     """What the contracts of `session` cost, from what the lake holds."""
     symbols = [entry.symbol for entry in entries]
-    latest = archive.view(CONTRACTS).as_of(symbols, session)
+    latest = storable(CONTRACTS, archive.view(CONTRACTS).as_of(symbols, session))
     stored = {row["symbol"]: row for row in latest.select(["symbol", "session", "verified_at", "request_id"]).to_pylist()}
     held = archive.changes.unfinished(symbols)
-    reworded = _reworded(archive, entries, stored.values())
-    refused = {} if refresh else refusals(archive, CONTRACTS, sorted(set(symbols) - held.keys() - reworded), archive.now)
+    # What was answered to other words, or in part, does not say what the contract is now.
+    again = _reworded(archive, entries, stored.values()) | archive.examiner.due_details(symbols) | _doubted(archive, symbols)
+    refused = {} if refresh else refusals(archive, CONTRACTS, sorted(set(symbols) - held.keys() - again), archive.now)
     plan = plan_contracts(
         [entry.instrument for entry in entries],
         # A changed contract is looked at once a session: the broker may give the old one again.
-        {symbol: row["verified_at"] for symbol, row in stored.items() if symbol not in held.keys() | reworded},
+        {symbol: row["verified_at"] for symbol, row in stored.items() if symbol not in held.keys() | again},
         archive.now,
         session,
         verify_days=archive.settings.contract_verify_days,
-        settled={symbol for symbol, row in stored.items() if row["session"] == session and symbol not in held.keys() | reworded}
+        settled={symbol for symbol, row in stored.items() if row["session"] == session and symbol not in held.keys() | again}
         | set(refused)
-        | {symbol for symbol, change in held.items() if change.session == session and symbol not in reworded},
+        | {symbol for symbol, change in held.items() if change.session == session and symbol not in again},
         refresh=refresh,
     )
     return KnownContracts(latest, refused, plan)
@@ -135,6 +146,19 @@ def _reworded(archive: Archive, entries: Sequence[UniverseEntry], stored: Iterab
     present = {entry.symbol: entry.instrument for entry in entries}
     last = {symbol: words[request_id] for symbol, request_id in asked.items() if request_id in words}
     return {symbol for symbol, then in last.items() if then.symbol == symbol and then.key != present[symbol].key}
+
+
+def _doubted(archive: Archive, symbols: Sequence[str]) -> set[str]:
+    """Symbols with chains or bars of which the broker, since their details were last asked for, knows no contract any more: they are due at once."""
+    sql = """select symbol, max(request_id) as request_id from coverage c
+             where dataset in ('option_chains', 'equity_bars') and con_id = 0 and condition = 'no_contract' and request_id > 0
+               and symbol in (select unnest($symbols::varchar[]))
+               and case dataset when 'equity_bars' then exists (from equity_bars b where b.symbol = c.symbol and b.session < c.session)
+                                else exists (from option_chains o where o.symbol = c.symbol and o.session < c.session) end
+             group by symbol"""
+    refused = query(archive.settings.data_dir, sql, {"symbols": list(symbols)}).to_pylist()
+    asked = last_details(archive.journal, [row["symbol"] for row in refused]) if refused else {}
+    return {row["symbol"] for row in refused if row["request_id"] > asked.get(row["symbol"], 0)}
 
 
 def _with_unclear(results: Sequence[Result], unclear: Mapping[str, str]) -> list[Result]:

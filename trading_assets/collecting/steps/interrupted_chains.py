@@ -15,15 +15,20 @@ from trading_assets.broker.requests import Instrument, OptionListingRequest, Quo
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import carry_listing, listing_rows, snapshot_coverage, with_quotes, with_selection, without_worse
 from trading_assets.repositories.schemas import OPTION_CHAINS, Condition
+from trading_assets.repositories.validation import storable
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """What interrupted runs of earlier sessions left in the journal, as rows."""
+    """What interrupted runs of earlier sessions left in the journal, as rows.
+
+    `in_part` are the last trading days (`YYYYMMDD`) by symbol whose listing of the present session a killed run may have stored in part.
+    """
 
     table: pa.Table
     coverage: pa.Table
     request_ids: set[int]
+    in_part: dict[str, set[str]]
 
 
 def interrupted_chains(archive: Archive, session: date, underlyings: Mapping[str, Instrument]) -> Interrupted:
@@ -33,7 +38,11 @@ def interrupted_chains(archive: Archive, session: date, underlyings: Mapping[str
     """
     waiting = archive.recovered([OPTION_CHAINS.name])
     left = [result for result in waiting if result.request.session < session]
-    bad = {result.request_id for result in waiting if result.quarantined is not None and result.request.session == session}
+    bad = [result for result in waiting if result.quarantined is not None and result.request.session == session]
+    in_part: dict[str, set[str]] = defaultdict(set)
+    for result in bad:
+        if isinstance(result.request, OptionListingRequest):
+            in_part[result.request.symbol].add(result.request.instrument.last_trade)
     groups: dict[tuple[date, str], list[Result]] = defaultdict(list)
     for result in left:
         groups[result.request.session, result.request.symbol].append(result)
@@ -44,7 +53,7 @@ def interrupted_chains(archive: Archive, session: date, underlyings: Mapping[str
         if _complete(archive, [symbol], then):
             tables.append(_fresher(archive, then, [symbol], results))  # the rest is stored; the run died before it could tell the journal
             continue
-        earlier = view.as_of([symbol], then)
+        earlier = storable(OPTION_CHAINS, view.as_of([symbol], then))
         if earlier.num_rows and earlier["session"][0].as_py() > then:
             earlier = earlier.slice(0, 0)
         listings = [r.request.instrument.last_trade for r in results if isinstance(r.request, OptionListingRequest)]
@@ -56,7 +65,8 @@ def interrupted_chains(archive: Archive, session: date, underlyings: Mapping[str
         tables.append(with_quotes(with_selection(table, chosen), quotes))
         reason = {symbol: "The run of that session was interrupted; this is what had come."}
         coverages.append(snapshot_coverage(OPTION_CHAINS.name, then, {symbol: Outcome(OutcomeKind.COMPLETE)}, _moment(results), partial=reason))
-    return Interrupted(pa.concat_tables(tables), pa.concat_tables(coverages), {result.request_id for result in left} | bad)
+    ids = {result.request_id for result in [*left, *bad]}
+    return Interrupted(pa.concat_tables(tables), pa.concat_tables(coverages), ids, in_part)
 
 
 def _complete(archive: Archive, symbols: Sequence[str], session: date) -> set[str]:
@@ -86,7 +96,7 @@ def _fresher(archive: Archive, session: date, symbols: Sequence[str], results: S
     brought_by = dict(zip(stored["con_id"].to_pylist(), stored["request_id"].to_pylist(), strict=True))
     later = {r.request.instrument.con_id: r for r in quotes if r.request_id > brought_by.get(r.request.instrument.con_id, r.request_id)}
     rows = stored.filter(pc.is_in(stored["con_id"], pa.array(sorted(later), pa.int64())))
-    return with_quotes(rows, without_worse(rows, later.values()), stamped=archive.settings.now)
+    return storable(OPTION_CHAINS, with_quotes(rows, without_worse(rows, later.values()), stamped=archive.settings.now))
 
 
 def _moment(results: Sequence[Result]) -> datetime:

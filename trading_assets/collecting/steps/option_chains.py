@@ -32,6 +32,7 @@ from trading_assets.collecting.steps.chain_knowledge import (
     cost_from_nothing,
     doubled_terms,
     empty_listings,
+    listed_underlyings,
     lists_nothing,
     of_another_underlying,
     said_of_options,
@@ -55,6 +56,7 @@ from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, quote
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes
 from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, OPTION_CHAINS, Condition
+from trading_assets.repositories.validation import storable
 from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
 
@@ -93,9 +95,9 @@ def collect_option_chains(
 
     results: list[Result] = []
     chains, outcomes = _parameters(archive, ask, underlyings, session, rules, report, results, refresh, quoted_since)
-    plans = _list(archive, ask, chains, outcomes, session, rules, results, report, refresh)
+    plans = _list(archive, ask, chains, outcomes, session, rules, results, report, refresh, interrupted.in_part)
     select_and_mark(archive, ask, chains, outcomes, session, rules, results, report)
-    _quote(archive, ask, chains, session, results, report, quoted_since)
+    _quote(archive, ask, chains, session, results, report, refresh, quoted_since)
 
     report.notes += [f"{plan.symbol}: {plan.reason}" for plan in plans]
     unselected = {
@@ -167,14 +169,29 @@ def _parameters(
     outcomes = {result.request.symbol: result.outcome for result in results}
     last = archive.view(OPTION_CHAINS).as_of(list(parameters), session)
     last = last.filter(pc.less_equal(last["session"], pa.scalar(session)))  # a replay of the past must not know a later listing
-    for symbol in of_another_underlying(archive, underlyings, parameters, report):
+    named = {symbol: {record["underlying_con_id"] for record in records} for symbol, records in parameters.items()}
+    for symbol, denied in of_another_underlying(archive, underlyings, named, report).items():
         del parameters[symbol], outcomes[symbol]
-    chains = {symbol: Chain(underlyings[symbol], last.filter(pc.equal(last["symbol"], symbol))) for symbol in parameters}
-    report.notes += [f"{symbol}: another run has just collected it." for symbol in sorted({a.request.symbol for a in answers} - set(outcomes))]
+        if denied is not None:
+            outcomes[symbol] = denied
+    chains = {symbol: Chain(underlyings[symbol], _last_of(last, underlyings[symbol])) for symbol in parameters}
+    report.notes += [
+        f"{symbol}: another run has just collected it." for symbol in sorted({a.request.symbol for a in echoes(answers)} - set(outcomes))
+    ]
     outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
     for symbol, chain in chains.items():
         chain.lacking += listed_in_part(results, symbol)
     return chains | resumed, outcomes
+
+
+def _last_of(last: pa.Table, underlying: Instrument) -> pa.Table:
+    """The rows that may be carried on: of the underlying's contract, not of the one that its series had before, and of expiries without a
+    row that cannot be stored."""
+    own = pc.is_in(last["under_con_id"], pa.array([0, underlying.con_id], pa.int64()))
+    rows = last.filter(pc.and_(pc.equal(last["symbol"], underlying.symbol), own))
+    kept = storable(OPTION_CHAINS, rows)
+    dropped = rows.filter(pc.invert(pc.is_in(rows["con_id"], kept["con_id"].combine_chunks())))
+    return without_expiries(kept, set(dropped["last_trade"].to_pylist()))
 
 
 def _resumed(
@@ -190,7 +207,7 @@ def _resumed(
     for symbol in stored["symbol"].unique().to_pylist():
         rows = stored.filter(pc.equal(stored["symbol"], symbol))
         selected = set(rows.filter(rows["selected"])["con_id"].to_pylist())
-        if selected:
+        if selected and storable(OPTION_CHAINS, rows).num_rows == rows.num_rows:
             chains[symbol] = Chain(underlyings[symbol], rows, rows, selected, lacking=still_lacking(reasons.get(symbol, "")))
     return chains
 
@@ -205,14 +222,19 @@ def _list(
     results: list[Result],
     report: CollectionReport,
     refresh: bool,
+    interrupted: Mapping[str, set[str]],
 ) -> list[ChainPlan]:
-    """Read the listings that are new, carry the others forward, and put each symbol's chain together."""
+    """Read the listings that are new, carry the others forward, and put each symbol's chain together.
+
+    `interrupted` are expiries by symbol that a killed run may have stored in part.
+    """
     parameters = option_parameters(results)
     new = {symbol: chain for symbol, chain in chains.items() if not chain.table.num_rows}
-    in_part = archive.examiner.due_listings(new)
+    due = archive.examiner.due_listings(new)
+    in_part = {symbol: due.get(symbol, set()) | interrupted.get(symbol, set()) for symbol in new}
     plans = {}
     for symbol, chain in new.items():
-        last = without_expiries(chain.last, in_part.get(symbol, set()))
+        last = without_expiries(chain.last, in_part[symbol])
         plan = partial(plan_chain, chain.underlying, parameters[symbol], last, rules, session, relist_days=archive.settings.relist_days)
         plans[symbol] = plan(refresh=refresh)
         chain.expiries = sorted([*plans[symbol].carried, *(request.instrument.last_trade for request in plans[symbol].listings)])
@@ -222,6 +244,11 @@ def _list(
     results += without_echoes(answers)
     for symbol in leave_to_others(answers, chains, outcomes):
         del new[symbol]
+    listed = {symbol: listed_underlyings(answers, symbol) for symbol in new}
+    for symbol, denied in of_another_underlying(archive, {symbol: chain.underlying for symbol, chain in new.items()}, listed, report).items():
+        del new[symbol], chains[symbol], outcomes[symbol]
+        if denied is not None:
+            outcomes[symbol] = denied
     under_con_ids = {symbol: chain.underlying.con_id for symbol, chain in chains.items()}
     for symbol, chain in new.items():
         mine = [result for result in without_echoes(answers) if result.request.symbol == symbol]
@@ -235,7 +262,7 @@ def _list(
             else:
                 chain.lacks(f"{LISTING_FAILED} {expiry}: {outcome.text or outcome.kind}", outcome)
         unread = {result.request.instrument.last_trade for result in without}
-        stale = unread if plans[symbol].reason is ListingReason.AGED else unread & in_part.get(symbol, set())
+        stale = unread if plans[symbol].reason is ListingReason.AGED else unread & in_part[symbol]
         carried = [*plans[symbol].carried, *sorted(stale)]
         chain.lacking += listed_in_part(mine, symbol)
         fresh = listing_rows(mine, under_con_ids, stamped=archive.settings.now)
@@ -250,6 +277,7 @@ def _quote(
     session: date,
     results: list[Result],
     report: CollectionReport,
+    refresh: bool,
     quoted_since: datetime | None = None,
 ) -> None:
     """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols those that expire first.
@@ -273,7 +301,8 @@ def _quote(
     everything = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values())])
     selected = {con_id for chain in chains.values() for con_id in chain.selected}
     quoted = {con_id for chain in chains.values() for con_id in chain.quoted}
-    everyones = ask(plan_quotes(everything, selected, session, quoted))
+    held = {} if refresh else archive.examiner.waiting_quotes(chains, session)
+    everyones = ask(plan_quotes(everything, selected, session, quoted | {con_id for _, con_id in held}))
     answers = without_echoes(everyones)
     results += answers
     stored = pa.array(sorted({result.request.instrument.con_id for result in echoes(everyones)}), pa.int64())
@@ -290,13 +319,17 @@ def _quote(
         silent = bool(by_symbol[symbol]) and says_nothing(chain.table.filter(chain.table["selected"]))
         if silent and earlier:
             chain.table = ours
-        if failed:
-            first = failed[0].outcome
-            chain.lacks(f"{len(failed)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}", first)
+        bad = [entry for (name, con_id), entry in held.items() if name == symbol and con_id in chain.selected]
+        if failed or bad:
+            first = failed[0].outcome if failed else Outcome(OutcomeKind.QUARANTINED, None, bad[0].reason)
+            chain.lacks(f"{len(failed) + len(bad)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}", first)
+            if all(result.quarantined is not None for result in failed):
+                chain.again_at = min([entry.retry_after for entry in bad] + [r.quarantined.retry_after for r in failed if r.quarantined is not None])
         elif silent:
             sentence = f"Not one of the {len(chain.selected)} quotes of {symbol} holds a value: the broker has no market data of session {session}."
             report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
             chain.lacks(sentence)
         if not silent and (partial := lacking_sentence(chain.table.filter(chain.table["selected"]))):
-            chain.again_at = tell_partial(archive, chain.table, symbol, session, partial, report)
+            again_at = tell_partial(archive, chain.table, symbol, session, partial, report)
+            chain.again_at = again_at if not chain.lacking else None
             chain.lacks(partial)

@@ -51,7 +51,8 @@ def quotes_left(archive: Archive, chain: pa.Table, session: date) -> list[QuoteR
     """The quotes that a chain of `session` still lacks and that may be asked for now."""
     chosen = chain.filter(chain["selected"])
     settled = chosen.filter(pc.is_in(chosen["quote_outcome"], SETTLED_QUOTES))["con_id"].to_pylist()
-    return plan_quotes(chain, chosen["con_id"].to_pylist(), session, {*settled, *waiting(archive, chosen, session)["con_id"].to_pylist()})
+    bad = {con_id for _, con_id in archive.examiner.waiting_quotes(chosen["symbol"].unique().to_pylist(), session)}
+    return plan_quotes(chain, chosen["con_id"].to_pylist(), session, {*settled, *bad, *waiting(archive, chosen, session)["con_id"].to_pylist()})
 
 
 def tell_partial(archive: Archive, chain: pa.Table, symbol: str, session: date, lacking: str, report: CollectionReport) -> datetime | None:
