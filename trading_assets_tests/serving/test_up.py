@@ -205,4 +205,5 @@ def test_one_for_other_machines_warns_answers_to_its_names_and_ends_with_ctrl_c(
     assert up.process.wait(PATIENCE) == 0
     assert up.running() == {}
     assert "Traceback" not in up.log and "Fatal" not in up.log
+    assert not [file.name for file in (up.folder / "dagster").rglob("*.db-wal")], "all databases are closed"
     assert "Telemetry" not in up.log, "the settings of Dagster hold also where the folder's name is a pattern"
