@@ -12,9 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
-import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import serialize_value
+from dagster_shared.yaml_utils import safe_load_yaml
 
 from trading_assets.permissions import own_folder
 from trading_assets.repositories.files import leftovers, locked, replacing
@@ -62,7 +62,7 @@ def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.Dagster
         text = dagster_yaml(home)
         _write_settings(home / "dagster.yaml", text)
         # Dagster takes the path of the file for a pattern: of `a[1]` it would read nothing, of `a*` the settings of another lake as well.
-        settings_of_file = {**yaml.safe_load(text), **({} if captures else _NO_CAPTURE)}
+        settings_of_file = {**safe_load_yaml(text), **({} if captures else _NO_CAPTURE)}
         return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=settings_of_file))
 
 

@@ -52,6 +52,8 @@ class CompactRunStorage(SqliteRunStorage):
 class CompactEventLogStorage(SqliteEventLogStorage):
     """Keeps the partitions of planned checks as keys, a few databases open, and nothing of a run that was deleted."""
 
+    _obs: Any  # the base class says None of it, until there is an observer
+
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._revision: str | None = None
