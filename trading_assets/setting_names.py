@@ -56,13 +56,15 @@ def database_url(value: str) -> str:
 
 
 def _is_database_url(value: str) -> bool:
-    """Whether a text is a SQLAlchemy URL whose host can be one."""
+    """Whether a text is a SQLAlchemy URL whose host can be one, and no part of a password stands behind it."""
     import sqlalchemy as sa  # late: most commands need no URL
 
     try:
         url = sa.make_url(value)
     except (sa.exc.ArgumentError, ValueError):
         return False
+    if url.get_backend_name() != "sqlite" and not value.rpartition("@")[2].lstrip("[").startswith(url.host or ""):
+        return False  # the host that was found stands before the last @
     return _HOST.fullmatch(url.host or "") is not None
 
 

@@ -6,13 +6,19 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
+from dagster._core.instance.ref import InstanceRef
+from dagster._serdes import deserialize_value
 
 from trading_assets.broker.state import connect_state
 from trading_assets.cli.app import run
 from trading_assets.folders import usable_folder
 from trading_assets.repositories import connect, query, write_catalog
+from trading_assets.resources.instance import dagster_instance, instance_reference
+from trading_assets.resources.launcher import LaunchOnce
+from trading_assets.resources.storage import CompactEventLogStorage
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
@@ -87,6 +93,21 @@ def test_a_dagster_run_works_in_the_worst_of_them(desk: Path, tws: Simulator, mo
     assert through_dagster(settings_of(desk / WORST, tws), ["AAPL"])["success"]
     check_lake(Settings(), capsys)
     assert (desk / WORST / "dagster" / "history" / "runs.db").is_file()
+
+
+@pytest.mark.parametrize("name", ["a[1]*b", "a*", WORST])
+def test_the_settings_of_dagster_hold_in_a_folder_named_like_a_pattern(tmp_path: Path, name: str) -> None:
+    other = Settings(data_dir=tmp_path / "ab")  # a lake whose name the patterns match
+    with dagster_instance(other):
+        pass
+    settings = Settings(data_dir=tmp_path / name)
+    reference = deserialize_value(instance_reference(settings), InstanceRef)
+    with dagster_instance(settings) as mine, dg.DagsterInstance.from_ref(reference) as handed_on:
+        for instance in (mine, handed_on):
+            assert isinstance(instance.event_log_storage, CompactEventLogStorage)
+            assert isinstance(instance.run_launcher, LaunchOnce)
+            assert instance.event_log_storage.path_for_shard("index").startswith(f"{settings.data_dir}/")
+            assert not instance.telemetry_enabled and not instance.nux_enabled
 
 
 @pytest.mark.parametrize("name", REFUSED)

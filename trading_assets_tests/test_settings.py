@@ -165,6 +165,8 @@ SECRET = "hunter2"
     [
         ("DATABASE_URL=hunter2", 'database_url = "hunter2"'),
         ("DATABASE_URL=postgresql://desk:pass@hunter2@host/archive", 'database_url = "postgresql://desk:pass@hunter2@host/archive"'),
+        ("DATABASE_URL=postgresql://desk:p@hunter2/s@host/archive", 'database_url = "postgresql://desk:p@hunter2/s@host/archive"'),
+        ("DATABASE_URL=postgresql://desk:p@hunter2?s@host/archive", 'database_url = "postgresql://desk:p@hunter2?s@host/archive"'),
         ("DATABASE_URL=postgresql://desk:pass@host:hunter2/archive", 'database_url = "postgresql://desk:pass@host:hunter2/archive"'),
         ("DATABASE_URL=postgresql://desk:a hunter2@host name/archive", 'database_url = ["hunter2"]'),
         ("ALERT_CHANNELS=slack://hunter2", 'alert_channels = "slack://hunter2"'),

@@ -35,11 +35,15 @@ BUSY_SECONDS = 5.0
 RUN_STATES: Mapping[str, Sequence[str]] = {"queued": ("NOT_STARTED", "QUEUED"), "running": ("STARTING", "STARTED", "CANCELING")}
 """Dagster's run statuses by what `status` calls them."""
 
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+"""What a record that Dagster did not write leads to: text that is no JSON, or JSON without the parts that are looked for."""
+
 
 @dataclass
 class Running:
-    """`queue`: runs queued and running. `schedules`: one record each, sensors among them, switched `on` or `off`. `daemon`: its last sign
-    of life (UTC; None: none ever, which is not wrong: an archive may be driven by hand). `wrong`: sentences about all of them.
+    """`queue`: runs queued and running; empty when that is not known. `schedules`: one record each, sensors among them, switched `on` or
+    `off`. `daemon`: its last sign of life (UTC; None: none ever, which is not wrong: an archive may be driven by hand). `wrong`: sentences
+    about all of them.
     """
 
     queue: dict[str, int]
@@ -49,17 +53,23 @@ class Running:
 
 
 def running(settings: Settings) -> Running:
-    """The state of the Dagster instance under the data folder; empty where a database of it does not exist yet."""
+    """The state of the Dagster instance under the data folder; without runs and schedules where a database of it does not exist yet."""
     home = settings.data_dir / "dagster"
+    history, evaluations = home / "history" / "runs.db", home / "schedules" / "schedules.db"
+    if not (history.exists() and evaluations.exists()):
+        return Running(dict.fromkeys(RUN_STATES, 0), [])
     try:
-        with closing(_open(home / "history" / "runs.db")) as runs:
+        with closing(_open(history)) as runs:
             queue, beat = _queue(runs), _last_beat(runs)
-        with closing(_open(home / "schedules" / "schedules.db")) as ticks:
+        with closing(_open(evaluations)) as ticks:
             schedules = _schedules(ticks, settings)
-    except sqlite3.Error as error:
-        return Running(
-            {}, [], wrong=[f"Dagster's databases under {home} cannot be read ({error}): see that no other program holds them, then look again."]
+    except (sqlite3.Error, *_DAMAGE) as error:
+        what = error if isinstance(error, sqlite3.Error) else "a record in them is damaged"
+        said = (
+            f"Dagster's databases under {home} cannot be read ({what}): see that no other program holds them, then look again. "
+            "If that does not help, stop trading-assets up and move that folder away: the history of runs begins anew, the lake is not touched."
         )
+        return Running({}, [], wrong=[said])
     return Running(queue, schedules, beat, [*_silent_daemon(beat, schedules), *_wrong(schedules)])
 
 

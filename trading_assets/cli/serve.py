@@ -109,11 +109,11 @@ def up(
 
 def _supervise(settings: Settings, listening: socket.socket, lock: int, host: str, names: list[str]) -> int:
     """Run the services' supervisor until it ends or is told to; nothing is left behind."""
-    from trading_assets.resources.instance import dagster_home
+    from trading_assets.resources.instance import dagster_home, instance_reference
 
-    home = dagster_home(settings)
+    home, reference = dagster_home(settings), instance_reference(settings)
     environment = {**os.environ, **settings.environment(), "DAGSTER_HOME": str(home), "PYTHONWARNINGS": notices.for_children()}
-    command = [sys.executable, "-m", "trading_assets.serving.supervisor", str(listening.fileno()), host, *names]
+    command = [sys.executable, "-m", "trading_assets.serving.supervisor", str(listening.fileno()), host, reference, *names]
     address = f"[{host}]" if ":" in host else host
     port = listening.getsockname()[1]
     console.print(f"Dagster UI: http://{address}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.", soft_wrap=True, markup=False)

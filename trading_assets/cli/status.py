@@ -62,7 +62,7 @@ def _print(document: dict[str, Any]) -> None:
         "pacing": _pacing(document["pacing"]),
         "queue": _queue(document["queue"]),
     }
-    if document["queue"] is not None:
+    if document["queue"]:
         lines["daemon"] = f"last sign of life {_instant(document['daemon'])}" if document["daemon"] is not None else NO_DAEMON
     for name, said in lines.items():
         console.print(f"{name:<13} {said}", soft_wrap=True, markup=False)
@@ -105,7 +105,9 @@ def _pacing(pacing: dict[str, Any]) -> str:
 
 
 def _queue(queue: dict[str, Any] | None) -> str:
-    return f"{queue['queued']} runs queued, {queue['running']} running" if queue is not None else "no Dagster instance yet"
+    if not queue:
+        return "no Dagster instance yet" if queue is None else "not known"
+    return f"{queue['queued']} runs queued, {queue['running']} running"
 
 
 def _conditions(counts: dict[str, int]) -> str:

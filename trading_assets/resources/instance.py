@@ -13,6 +13,8 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
+from dagster._serdes import serialize_value
+from dagster_shared.yaml_utils import safe_load_yaml
 
 from trading_assets.permissions import own_folder
 from trading_assets.repositories.files import leftovers, locked, replacing
@@ -42,6 +44,12 @@ def dagster_home(settings: Settings) -> Path:
         return _home(settings)
 
 
+def instance_reference(settings: Settings) -> str:
+    """The instance of the data folder as text, for Dagster's option `--instance-ref`: which process reads the settings does not matter then."""
+    with dagster_instance(settings) as instance:
+        return str(serialize_value(instance.get_ref()))
+
+
 def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.DagsterInstance:
     """The instance of the data folder. Use it as a context manager. Raises `LakeBusy` when another process does not finish making it.
 
@@ -51,8 +59,11 @@ def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.Dagster
     with locked(settings.data_dir, _LOCK):  # Dagster's own making of its databases is not safe among processes
         home = _home(settings)
         own_folder(home)
-        _write_settings(home / "dagster.yaml", dagster_yaml(home))
-        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=None if captures else _NO_CAPTURE))
+        text = dagster_yaml(home)
+        _write_settings(home / "dagster.yaml", text)
+        # Dagster takes the path of the file for a pattern: of `a[1]` it would read nothing, of `a*` the settings of another lake as well.
+        settings_of_file = {**safe_load_yaml(text), **({} if captures else _NO_CAPTURE)}
+        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=settings_of_file))
 
 
 def _home(settings: Settings) -> Path:

@@ -10,9 +10,10 @@ and closes a database for each statement, 260 times in such a run.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from dagster import DagsterRun
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset, TimeWindowPartitionsSubset
+from dagster._core.event_api import EventHandlerFn
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorageWatchdog
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
@@ -33,6 +35,8 @@ from dagster._record import replace
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, text
 from sqlalchemy.schema import CreateIndex, CreateTable
+from watchdog.events import EVENT_TYPE_MODIFIED, FileSystemEvent
+from watchdog.observers import Observer
 
 OPEN_DATABASES = 4
 """Event logs that a process keeps open: that of all runs, and of the runs it looks at."""
@@ -48,6 +52,8 @@ class CompactRunStorage(SqliteRunStorage):
 class CompactEventLogStorage(SqliteEventLogStorage):
     """Keeps the partitions of planned checks as keys, a few databases open, and nothing of a run that was deleted."""
 
+    _obs: Any  # the base class says None of it, until there is an observer
+
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._revision: str | None = None
@@ -56,6 +62,8 @@ class CompactEventLogStorage(SqliteEventLogStorage):
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event, in the log of its run and, where it is about an asset, in that of all runs."""
         super().store_event(compact(event))
+        with suppress(FileNotFoundError):  # the run may be deleted at this moment
+            os.utime(self.path_for_shard(event.run_id))  # what watchers wait for: while the log stays open, SQLite writes beside this file
 
     def delete_events(self, run_id: str) -> None:
         """Delete the events of a run, its checks among them, and the file of its log, which Dagster's own storage leaves behind."""
@@ -79,6 +87,14 @@ class CompactEventLogStorage(SqliteEventLogStorage):
         super().dispose()
         with self._db_lock:
             self._close(*self._engines)
+
+    def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
+        """Call back with each new event of a run, until `end_watch` or the end of the run: what keeps an open page of the UI up to date."""
+        if not self._obs:
+            self._obs = Observer()
+            self._obs.start()
+        watchdog = _RunLogWatchdog(self, run_id, callback, cursor)
+        self._watchers[run_id][callback] = (watchdog, self._obs.schedule(watchdog, self._base_dir, recursive=True))
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
@@ -117,6 +133,15 @@ class CompactEventLogStorage(SqliteEventLogStorage):
         for shard in list(shards):
             if (engine := self._engines.pop(shard, None)) is not None:
                 engine.dispose()
+
+
+class _RunLogWatchdog(SqliteEventLogStorageWatchdog):
+    """Reads the log of a run when its file was touched. Dagster's own takes the file's name for a pattern, and a data folder may be named `a[1]`."""
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        """Called by the observer with every change in the folder of the logs."""
+        if event.event_type == EVENT_TYPE_MODIFIED and os.fsdecode(event.src_path) == self._log_path:
+            self._process_log()
 
 
 class CompactSqliteStorage(DagsterSqliteStorage):

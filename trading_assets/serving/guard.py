@@ -41,7 +41,7 @@ _ASKED_ABOUT = ("application/json", "application/graphql")
 _NOT_ASKED_ABOUT = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
 """Content types that a browser sends to any origin without asking."""
 
-_NO_PAGES = ("/graphql", "/logs/", "/download_debug/", "/notebook", "/report_asset")
+_NO_PAGES = ("/graphql", "/logs/", "/download_debug/", "/notebook", "/dagit/", "/report_asset")
 """Paths that give data or take it; every other path gives the UI's page or a file of it."""
 
 

@@ -3,7 +3,8 @@
 It leads a process group of its own in which all of them are. It ends them when it is told to (SIGTERM), when one of them
 ends by itself, and when its standard input is at its end: that is a pipe from `up`, so a killed `up` leaves nothing running.
 
-`python -m trading_assets.serving.supervisor SOCKET HOST [NAME ...]`: see `serving.webserver`.
+`python -m trading_assets.serving.supervisor SOCKET HOST INSTANCE [NAME ...]`: see `serving.webserver`;
+the instance as `resources.instance.instance_reference` gives it.
 """
 
 from __future__ import annotations
@@ -101,13 +102,13 @@ def start_simulator(services: Services, settings: Settings) -> None:
     say(f"Simulated TWS on port {ready['port']} ({ready['market']} market, now {ready['now']}).")
 
 
-def start_code_server(services: Services, folder: Path) -> Path:
+def start_code_server(services: Services, folder: Path, instance: str) -> Path:
     """The process that holds the definitions and starts runs, ready; the workspace file that leads Dagster to it."""
     address = folder / "code"  # in a folder of this user alone, and with a short name: a socket's has 107 characters at most
     services.start(
         "code server",
         *("dagster", "code-server", "start", "--module-name", LOCATION, "--location-name", LOCATION, "--socket", str(address)),
-        *("--startup-timeout", f"{CODE_TIMEOUT:.0f}", "--inject-env-vars-from-instance"),
+        *("--startup-timeout", f"{CODE_TIMEOUT:.0f}", "--inject-env-vars-from-instance", "--instance-ref", instance),
     )
     deadline = time.monotonic() + CODE_TIMEOUT
     while not _answers(address):
@@ -137,7 +138,7 @@ def say(sentence: str) -> None:
     sys.stdout.flush()
 
 
-def supervise(listening: int, host: str, names: list[str]) -> int:
+def supervise(listening: int, host: str, instance: str, names: list[str]) -> int:
     """Start all services, watch them until they are to end, end them. The exit code: 1 when one failed."""
     services = Services()
     threading.Thread(target=_wait_for_parent, args=(services.asked,), daemon=True).start()
@@ -149,9 +150,9 @@ def supervise(listening: int, host: str, names: list[str]) -> int:
         try:
             if settings.broker is BrokerKind.SIMULATED and settings.ib_port is None:
                 start_simulator(services, settings)
-            workspace = str(start_code_server(services, Path(folder)))
+            workspace = str(start_code_server(services, Path(folder), instance))
             services.start("web server", "trading_assets.serving.webserver", str(listening), workspace, host, *names, pass_fds=(listening,))
-            services.start("daemon", "dagster._daemon", "run", "--workspace", workspace)
+            services.start("daemon", "dagster._daemon", "run", "--workspace", workspace, "--instance-ref", instance)
             services.watch()
         except KeyboardInterrupt:
             return 0
@@ -166,9 +167,10 @@ def supervise(listening: int, host: str, names: list[str]) -> int:
 
 
 def _wait_for_parent(asked: threading.Event) -> None:
-    sys.stdin.buffer.read()  # nothing is ever written: it ends with the process that holds the other end
+    """Not through `sys.stdin`: Python ends with a fatal error when a thread still reads from that."""
+    os.read(sys.stdin.fileno(), 1)  # nothing is ever written: it ends with the process that holds the other end
     asked.set()
 
 
 if __name__ == "__main__":
-    sys.exit(supervise(int(sys.argv[1]), sys.argv[2], sys.argv[3:]))
+    sys.exit(supervise(int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]))

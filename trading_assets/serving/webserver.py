@@ -7,11 +7,11 @@ the workspace file, the address it is bound to, and further hosts that browsers 
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 from typing import Any
 
-import dagster as dg
 import uvicorn
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -19,7 +19,9 @@ from dagster._utils.log import configure_loggers
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__
 
+from trading_assets.resources.instance import dagster_instance
 from trading_assets.serving.guard import Guard
+from trading_assets.settings import Settings
 
 STATEMENT_TIMEOUT = 15_000
 """Milliseconds a statement on Dagster's database may take in the UI; the default of `dagster-webserver`, as the next two."""
@@ -33,9 +35,12 @@ POLL_MILLISECONDS = 2_000
 
 def serve(listening: socket.socket, workspace: str, host: str, names: list[str]) -> None:
     """Serve the UI until SIGTERM or SIGINT."""
+    # uvicorn raises the signal again once it has ended: by default that ends the process before Dagster's databases are closed,
+    # and SQLite leaves four megabytes beside each of them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     configure_loggers(log_level="INFO")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance(Settings()) as instance:
         instance.optimize_for_webserver(STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_MAX_OVERFLOW)
         target = WorkspaceFileTarget(paths=[workspace])
         with WorkspaceProcessContext(instance, version=__version__, read_only=False, workspace_load_target=target) as context:

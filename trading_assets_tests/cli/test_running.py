@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,8 +16,10 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from dagster._core.utils import make_new_run_id
 from dagster._daemon.types import DaemonHeartbeat
 
+from trading_assets.cli import running as running_module
 from trading_assets.cli.app import run
 from trading_assets.cli.running import DAEMON_SILENCE, running
+from trading_assets.cli.status import NO_DAEMON
 from trading_assets.definitions import build_defs
 from trading_assets.monitoring.hours import SCHEDULES, SENSORS
 from trading_assets.resources.instance import dagster_instance
@@ -50,6 +56,65 @@ def test_a_daemon_is_missed_where_one_worked_and_is_silent(folder: Path, capsys:
     found = silent(capsys)
     assert bool(found) is named
     assert not named or "trading-assets up" in found[0]
+
+
+def cut_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:5000])
+
+
+def overwritten(file: Path) -> None:
+    file.write_bytes(b"garbage" * 1000)
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("name", ["history/runs.db", "schedules/schedules.db"])
+@pytest.mark.parametrize("harm", [cut_off, overwritten, emptied])
+def test_damaged_databases_of_dagster_are_one_sentence(folder: Path, capsys: Output, name: str, harm: Callable[[Path], None]) -> None:
+    with dagster_instance(Settings()):
+        pass
+    harm(folder / "dagster" / name)
+    assert run(["status", "--no-probe"]) == 1
+    said = capsys.readouterr().out
+    assert f"wrong Dagster's databases under {folder / 'dagster'} cannot be read" in said and "move that folder away" in said
+    assert "not known" in said and NO_DAEMON not in said
+    assert run(["status", "--no-probe", "--json"]) == 1
+    assert document(capsys)["queue"] == {}
+
+
+def test_a_damaged_record_of_dagster_is_one_sentence(folder: Path, capsys: Output) -> None:
+    with dagster_instance(Settings()) as instance:
+        origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "all"), "gaps")
+        instance.add_instigator_state(InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, None))
+    for body in ("[]", "{}", "gar", "null"):
+        with closing(sqlite3.connect(folder / "dagster" / "schedules" / "schedules.db")) as database:
+            database.execute("update instigators set instigator_body = ?", (body,))
+            database.commit()
+        assert run(["status", "--no-probe"]) == 1
+        assert "a record in them is damaged" in capsys.readouterr().out
+
+
+def test_locked_databases_of_dagster_are_one_sentence(folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_module, "BUSY_SECONDS", 0.1)
+    with dagster_instance(Settings()):
+        pass
+    with closing(sqlite3.connect(folder / "dagster" / "history" / "runs.db")) as database:
+        database.execute("pragma locking_mode = exclusive")
+        database.execute("begin exclusive")
+        database.execute("create table held (one)")
+        assert run(["status", "--no-probe"]) == 1
+    assert "database is locked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("gone", ["history", "schedules"])
+def test_databases_that_are_not_made_yet_are_nothing_wrong(folder: Path, capsys: Output, gone: str) -> None:
+    with dagster_instance(Settings()):
+        pass
+    shutil.rmtree(folder / "dagster" / gone)
+    assert run(["status", "--no-probe"]) == 0
+    assert "0 runs queued, 0 running" in capsys.readouterr().out
 
 
 def test_the_names_are_those_of_the_definitions() -> None:

@@ -145,6 +145,20 @@ def test_a_file_damaged_under_an_open_connection_is_named(lake: Path, read: str)
     action(lake)
 
 
+def test_no_bit_of_a_page_changes_what_the_store_reads(lake: Path) -> None:
+    """The pages carry checksums: a value that the disk changed is damage and no price."""
+    path, store = lake / FILE, ParquetStore(lake)
+    whole, rows, damaged = path.read_bytes(), store.read(EQUITY_BARS), 0
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    for place in range(4, footer, 5):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        try:
+            assert store.read(EQUITY_BARS) == rows, place
+        except UnreadableFile:
+            damaged += 1
+    assert damaged > footer / 5 / 2
+
+
 def test_cleaning_up_does_not_mind_a_damaged_file(lake: Path) -> None:
     (lake / FILE).write_bytes(b"")
     (lake / FILE).with_name(".2014.parquet.999999.tmp").write_bytes(b"half")

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events.log import EventLogEntry
 
 from trading_assets.assets.partitions import session_partitions
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.resources.storage import CompactEventLogStorage
 from trading_assets.settings import Settings
+from trading_assets_tests.observing import eventually
 
 LARGEST_PLANNED = 2_000
 """Bytes of a planned check: the calendar alone is 28,000."""
@@ -85,3 +87,19 @@ def test_a_history_of_dagsters_own_storage_is_continued(settings: Settings, tmp_
         assert instance.get_materialized_partitions(dg.AssetKey("bars")) == {"2015-11-27", "2015-11-30"}
         assert {run.tags["dagster/partition"] for run in instance.get_runs()} == {"2015-11-27", "2015-11-30"}
         assert all(len(instance.all_logs(run.run_id)) > 10 for run in instance.get_runs())
+
+
+def test_a_watcher_sees_events_while_the_writer_keeps_the_log_open(tmp_path: Path) -> None:
+    """What an open page of the UI shows of a run. The folder has characters that stand for others in a pattern."""
+    writer, reader = (CompactEventLogStorage(str(tmp_path / "a[1]*b")) for _ in range(2))
+    seen: list[str] = []
+    reader.get_records_for_run("one")  # the page was opened before the run began
+    reader.watch("one", None, lambda event, _cursor: seen.append(event.user_message))
+    try:
+        for number in range(3):
+            writer.store_event(EventLogEntry(None, 20, f"event {number}", "one", 100.0 + number))
+            eventually(lambda: len(seen) > number, 10)  # noqa: B023
+        assert seen == ["event 0", "event 1", "event 2"]
+    finally:
+        reader.dispose()
+        writer.dispose()

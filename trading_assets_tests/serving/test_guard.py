@@ -135,7 +135,8 @@ def test_a_link_of_another_site_opens_a_page_and_nothing_else() -> None:
     assert served("GET", "/runs/1", link)
     assert not served("GET", "/runs/1", {**link, "sec-fetch-dest": "iframe"})
     assert not served("GET", QUERY, link)
-    assert not served("GET", "/download_debug/1", link)
+    for path in ("/download_debug/1", "/logs/1/stdout", "/notebook?path=/home/me/downloaded.ipynb", "/dagit/notebook?path=/home/me/downloaded.ipynb"):
+        assert not served("GET", path, link)
     assert not served("POST", "/runs/1", {**link, "content-type": "application/json"})
 
 

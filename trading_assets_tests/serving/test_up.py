@@ -197,11 +197,13 @@ def test_nothing_outlives_a_killed_one_and_the_next_one_starts_at_once(up: Up) -
 
 
 def test_one_for_other_machines_warns_answers_to_its_names_and_ends_with_ctrl_c(tmp_path: Path) -> None:
-    up = start(tmp_path / "lake", "--host", "0.0.0.0", "--allow-remote", "--allowed-host", "archive.lan")
+    up = start(tmp_path / "a[1]*: b #c", "--host", "0.0.0.0", "--allow-remote", "--allowed-host", "archive.lan")
     assert "note: The UI on 0.0.0.0 has no login: " in up.log
     assert up.status("/server_info", host="archive.lan") == 200
     assert up.status("/server_info", host="evil.example") == 403
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(PATIENCE) == 0
     assert up.running() == {}
-    assert "Traceback" not in up.log
+    assert "Traceback" not in up.log and "Fatal" not in up.log
+    assert not [file.name for file in (up.folder / "dagster").rglob("*.db-wal")], "all databases are closed"
+    assert "Telemetry" not in up.log, "the settings of Dagster hold also where the folder's name is a pattern"
