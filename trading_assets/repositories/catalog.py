@@ -127,6 +127,18 @@ def _raise_if_unreadable(root: Path, error: duckdb.Error) -> None:
             continue  # it was removed since its folder was listed
         except UnreadableFile as damaged:
             raise damaged from error
+        if unnamed and not _reads(path):
+            raise UnreadableFile(path) from error
+
+
+def _reads(path: Path) -> bool:
+    """Whether DuckDB can read the whole file: it stumbles over some damage that Arrow passes by."""
+    try:
+        with duckdb.connect() as connection:
+            connection.execute(f"SELECT count(COLUMNS(*)) FROM read_parquet({_quoted(_escaped(str(path)))}, hive_partitioning = false)").fetchall()
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.Table:
