@@ -11,6 +11,7 @@ and closes a database for each statement, 260 times in such a run.
 from __future__ import annotations
 
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -34,6 +35,7 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_lo
 from dagster._record import replace
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 from watchdog.events import EVENT_TYPE_MODIFIED, FileSystemEvent
 from watchdog.observers import Observer
@@ -126,13 +128,26 @@ class CompactEventLogStorage(SqliteEventLogStorage):
                 connection.execute(CreateIndex(index, if_not_exists=True))
             connection.execute(text("create table if not exists alembic_version (version_num varchar(32) not null primary key)"))
             connection.execute(text("insert or ignore into alembic_version values (:revision)"), {"revision": self._revision})
-        with engine.connect() as connection:
-            connection.execute(text("pragma journal_mode=wal"))
+        _switch_to_wal(engine)
 
     def _close(self, *shards: str) -> None:
         for shard in list(shards):
             if (engine := self._engines.pop(shard, None)) is not None:
                 engine.dispose()
+
+
+def _switch_to_wal(engine: Engine) -> None:
+    """Let readers and a writer of the database work at once; while another process does the same, SQLite refuses it and does not wait."""
+    deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("pragma journal_mode=wal"))
+            return
+        except OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 class _RunLogWatchdog(SqliteEventLogStorageWatchdog):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from dagster._core.events.log import EventLogEntry
 
 from trading_assets.assets.partitions import session_partitions
 from trading_assets.resources.instance import dagster_instance
-from trading_assets.resources.storage import CompactEventLogStorage
+from trading_assets.resources.storage import CompactEventLogStorage, _switch_to_wal
 from trading_assets.settings import Settings
 from trading_assets_tests.observing import eventually
 
@@ -103,3 +105,16 @@ def test_a_watcher_sees_events_while_the_writer_keeps_the_log_open(tmp_path: Pat
     finally:
         reader.dispose()
         writer.dispose()
+
+
+def test_a_log_that_another_process_opens_at_this_moment_is_waited_for(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "one.db", check_same_thread=False)) as other:
+        other.executescript("create table event_logs (id integer primary key); begin; select * from event_logs")
+        other.execute("select * from sqlite_master").fetchall()
+        release = threading.Timer(0.3, other.rollback)
+        engine = sa.create_engine(f"sqlite:///{tmp_path}/one.db", connect_args={"timeout": 0})
+        release.start()
+        _switch_to_wal(engine)
+        assert engine.connect().exec_driver_sql("pragma journal_mode").scalar_one() == "wal"
+        release.join()
+        engine.dispose()
