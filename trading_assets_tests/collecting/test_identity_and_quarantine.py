@@ -139,7 +139,9 @@ def test_what_was_refused_of_the_contract_before_is_asked_of_the_new_one(days: D
     days.move(NEXT)
     days.collect("META")
     refused = "select dataset from coverage where condition = 'no_contract' and retry_after is not null group by all order by all"
-    assert days.rows(refused) == [{"dataset": "equity_bars"}, {"dataset": "option_bars"}, {"dataset": "option_chains"}]
+    assert days.rows(refused) == [{"dataset": "equity_bars"}, {"dataset": "option_bars"}]
+    unread = "select condition from coverage where dataset = 'option_chains' and retry_after is null and condition <> 'complete'"
+    assert days.rows(unread) == [{"condition": "error"}], "no options, where contracts were listed lately, is not believed"
     days.simulator.reset_counters()
     assert [problem.outcome for problem in days.collect("META")["c"].problems] == ["contract_changed"]
     days.collect("META")
@@ -158,9 +160,9 @@ def test_details_of_a_delisted_company_are_asked_once_more_and_then_believed(day
     days.collect("META")
     days.simulator.reset_counters()
     assert [problem.outcome for problem in days.collect("META")["c"].problems] == ["no_contract"]
-    assert days.asked() == {"contract_details": 1}
+    assert days.asked() == {"contract_details": 1, "option_parameters": 1}
     days.collect("META")
-    assert days.asked() == {"contract_details": 1}
+    assert days.asked() == {"contract_details": 1, "option_parameters": 2}, "that it has no options is not believed for a week"
 
 
 def test_a_preview_of_a_changed_contract_asks_nothing(days: Days) -> None:
