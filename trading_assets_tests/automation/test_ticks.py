@@ -38,7 +38,7 @@ pytestmark = pytest.mark.xdist_group("ticks")  # what they look at is collected 
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """AAPL, set up on Monday 2025-11-17 after the close, its contracts expiring on Friday the 21st."""
-    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40")) as simulator:
+    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40"), limits=False) as simulator:
         desk = Desk(tmp_path_factory.mktemp("lake"), simulator, changes={"selection": SELECTION})
         assert desk.setup("AAPL", lookback_days=10).success
         yield desk
