@@ -11,8 +11,8 @@ from dagster import DagsterRunStatus, RunsFilter
 
 from trading_assets.monitoring.hours import QUALITY_CHECK
 
-KEPT_CHECKS = 24
-"""Runs of the quality check that are kept: a day of an hourly check. The measures themselves are kept in `quality_metrics`."""
+KEPT_CHECKS = 12
+"""Runs of the quality check that are kept: half a day of an hourly check. The measures themselves are kept in `quality_metrics`."""
 
 DELETED_AT_ONCE = 20
 """Runs deleted at one tick at most, some 20 ms each: a tick must be short."""

@@ -24,6 +24,7 @@ from dagster._config.config_schema import UserConfigSchema
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset, TimeWindowPartitionsSubset
 from dagster._core.event_api import EventHandlerFn
+from dagster._core.events import HandledOutputData
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
@@ -183,10 +184,19 @@ class CompactSqliteStorage(DagsterSqliteStorage):
 
 
 def compact(event: EventLogEntry) -> EventLogEntry:
-    """The event with the partitions of a planned check as keys; every other event as it is."""
-    planned = event.dagster_event.event_specific_data if event.dagster_event is not None else None
-    if not isinstance(planned, AssetCheckEvaluationPlanned) or not isinstance(planned.partitions_subset, TimeWindowPartitionsSubset):
+    """The event with the partitions of a planned check as keys, and without the metadata that the materialization beside it has.
+
+    What our IO manager says of a write (it names the `dagster/uri`) is in the asset's materialization; Dagster repeats it in the event
+    that the output was handled. Every other event stays as it is.
+    """
+    told = event.dagster_event
+    data = told.event_specific_data if told is not None else None
+    if isinstance(data, AssetCheckEvaluationPlanned) and isinstance(data.partitions_subset, TimeWindowPartitionsSubset):
+        keys = DefaultPartitionsSubset(set(data.partitions_subset.get_partition_keys()))
+        data = replace(data, partitions_subset=keys)
+    elif isinstance(data, HandledOutputData) and "dagster/uri" in data.metadata:
+        data = data._replace(metadata={})
+    else:
         return event
-    keys = DefaultPartitionsSubset(set(planned.partitions_subset.get_partition_keys()))
-    assert event.dagster_event is not None
-    return event._replace(dagster_event=event.dagster_event._replace(event_specific_data=replace(planned, partitions_subset=keys)))
+    assert told is not None
+    return event._replace(dagster_event=told._replace(event_specific_data=data))
