@@ -3,6 +3,8 @@
 Every job runs its steps in one process: the broker connection is made once a run, and the steps are short.
 """
 
+from collections.abc import Iterable
+
 import dagster as dg
 from pydantic import Field
 
@@ -15,9 +17,16 @@ from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
 
 
+def own_checks(assets: Iterable[str]) -> list[dg.AssetCheckKey]:
+    """The checks that these assets emit themselves, while they collect.
+
+    A run of some assets of a job names them: without, Dagster adds all single rules of these assets.
+    """
+    return [dg.AssetCheckKey(dg.AssetKey(name), check) for name in assets for check in (COMPLETE, ALL_RULES)]
+
+
 def _own_checks(*assets: str) -> dg.AssetSelection:
-    """The checks that these assets emit themselves, while they collect."""
-    return dg.AssetSelection.checks(*(dg.AssetCheckKey(dg.AssetKey(name), check) for name in assets for check in (COMPLETE, ALL_RULES)))
+    return dg.AssetSelection.checks(*own_checks(assets))
 
 
 def _collecting(*assets: str) -> dg.AssetSelection:

@@ -12,6 +12,7 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
 
+from trading_assets.automation.jobs import own_checks
 from trading_assets.monitoring.agenda import Ask, Wait
 from trading_assets.monitoring.asked import CLAIM_SECONDS, claim
 from trading_assets.resources.abandoned import end_abandoned_runs
@@ -85,6 +86,7 @@ def run_request(ask: Ask, attempt: int = 0) -> dg.RunRequest:
         run_config={"ops": {name: {"config": dict(config)} for name, config in ask.config.items()}},
         tags=tags,
         asset_selection=[dg.AssetKey(name) for name in ask.assets] or None,
+        asset_check_keys=own_checks(ask.assets) or None,
     )
 
 

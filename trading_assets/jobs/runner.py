@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from trading_assets.automation.jobs import own_checks
 from trading_assets.collecting.progress import Progress, Silent, listening
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.definitions import build_defs
@@ -87,6 +88,8 @@ def run_job(
     given = settings.model_dump(exclude={"data_dir_setting", "selection"}, exclude_none=True, mode="json")
     definitions = build_defs(**given, selection=settings.selection.given(), data_dir=str(settings.data_dir))
     found = definitions.resolve_job_def(job)
+    if steps:
+        found = found.get_subset(asset_selection={dg.AssetKey(name) for name in steps}, asset_check_selection=set(own_checks(steps)))
     where: dict[str, Any] = {"tags": {PROCESS_TAG: process_mark()}}
     if len(sessions) == 1:
         where["partition_key"] = sessions[0].isoformat()
@@ -103,7 +106,6 @@ def run_job(
             instance=instance,
             run_config=run_config,
             raise_on_error=False,
-            asset_selection=[dg.AssetKey(name) for name in steps] if steps else None,
             **where,
         )
     report = RunReport(job, result.run_id, result.success, reports=collector.reports)

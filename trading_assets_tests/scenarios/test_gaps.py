@@ -9,9 +9,12 @@ from pathlib import Path
 from shutil import rmtree
 
 import pytest
+from dagster import DagsterEventType
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trading_assets.automation.jobs import own_checks
+from trading_assets.automation.once import run_request
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.requests import BarsRequest, Instrument, Request
 from trading_assets.broker.state import connect_state
@@ -25,6 +28,7 @@ from trading_assets.monitoring.gaps import find_gaps
 from trading_assets.monitoring.watch import prerequisites
 from trading_assets.repositories import CoverageRepository, ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS
+from trading_assets.resources.instance import dagster_instance
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.simulator.market import ContractQuery, ListedContract
@@ -88,6 +92,7 @@ def test_what_is_left_to_a_later_run_is_told_and_is_no_failure(desk: Desk) -> No
     found = decided(desk)
     assert isinstance(found, Ask) and found.first is not None and found.last is not None
     assert "more request(s) wait for the next run" in found.why
+    assert run_request(found).asset_check_keys == own_checks(found.assets)
 
     report = desk.job(found.job, [found.first, found.last], found.config, steps=found.assets)
 
@@ -95,6 +100,10 @@ def test_what_is_left_to_a_later_run_is_told_and_is_no_failure(desk: Desk) -> No
     problems = {(problem.kind, problem.symbol) for collected in report.reports for problem in collected.problems}
     assert problems == {("deferred", "AAPL")}
     assert sum(collected.sent for collected in report.reports) == 1
+    with dagster_instance(desk.settings) as instance:
+        evaluated = instance.get_records_for_run(report.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION).records
+    checks = {record.event_log_entry.asset_check_evaluation.asset_check_key for record in evaluated if record.event_log_entry.asset_check_evaluation}
+    assert checks == set(own_checks(found.assets)), "the single rules are not evaluated a second time"
 
 
 def test_what_fails_rests_twice_as_long_each_time_and_holds_up_nobody(desk: Desk) -> None:
