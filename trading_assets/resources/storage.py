@@ -11,13 +11,14 @@ and closes a database for each statement, 260 times in such a run.
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
 from dagster import DagsterRun
 from dagster._config.config_schema import UserConfigSchema
@@ -31,7 +32,7 @@ from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, Sq
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorageWatchdog
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory, _runs_directory, _schedule_directory
 from dagster._record import replace
 from dagster._serdes import ConfigurableClassData
@@ -47,6 +48,13 @@ OPEN_DATABASES = 4
 
 class CompactRunStorage(SqliteRunStorage):
     """Keeps runs without their partitions: the tags of a run name them, and Dagster reads them from there."""
+
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
+        """The runs under `base_dir`."""
+        if is_made(Path(base_dir) / "runs.db", "instance_info"):
+            return cls(create_db_conn_string(base_dir, "runs"), inst_data)
+        return super().from_local(base_dir, inst_data)
 
     def _get_run_insertion_values(self, dagster_run: DagsterRun, run_creation_time: datetime | None = None) -> dict[str, Any]:
         return super()._get_run_insertion_values(dagster_run._replace(partitions_subset=None), run_creation_time)
@@ -110,7 +118,8 @@ class CompactEventLogStorage(SqliteEventLogStorage):
             waits = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False}  # one caller at a time, by the lock
             engine = create_engine(self.conn_string_for_shard(shard), poolclass=QueuePool, pool_size=1, connect_args=waits)
             if shard == INDEX_SHARD_NAME:
-                self._initdb(engine)
+                if not is_made(Path(self.path_for_shard(shard)), "asset_keys"):
+                    self._initdb(engine)
             else:
                 self._make_run_log(engine)
             self._engines[shard] = engine
@@ -160,6 +169,17 @@ class _RunLogWatchdog(SqliteEventLogStorageWatchdog):
             self._process_log()
 
 
+class CompactScheduleStorage(SqliteScheduleStorage):
+    """Dagster's own, opened without its migrations."""
+
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
+        """The schedules under `base_dir`."""
+        if is_made(Path(base_dir) / "schedules.db", "job_ticks"):
+            return cls(create_db_conn_string(base_dir, "schedules"), inst_data)
+        return cast(Self, super().from_local(base_dir, inst_data))
+
+
 class CompactSqliteStorage(DagsterSqliteStorage):
     """Runs, events and schedules under `base_dir`, in the same files as Dagster's own SQLite storage."""
 
@@ -168,7 +188,7 @@ class CompactSqliteStorage(DagsterSqliteStorage):
         self.base_dir = base_dir
         self._run_storage = CompactRunStorage.from_local(_runs_directory(base_dir))
         self._event_log_storage = CompactEventLogStorage(_event_logs_directory(base_dir))
-        self._schedule_storage = SqliteScheduleStorage.from_local(_schedule_directory(base_dir))
+        self._schedule_storage = CompactScheduleStorage.from_local(_schedule_directory(base_dir))
         self._inst_data = inst_data
         super(DagsterSqliteStorage, self).__init__()
 
@@ -181,6 +201,20 @@ class CompactSqliteStorage(DagsterSqliteStorage):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> CompactSqliteStorage:
         """The storage of `dagster.yaml`."""
         return cls.from_local(inst_data=inst_data, **config_value)
+
+
+def is_made(database: Path, table: str) -> bool:
+    """Whether Dagster has made the database: it is stamped with a revision and has that table.
+
+    Dagster asks this of a database too, and reads its sixty migrations to do so: a twentieth of a second in every process.
+    """
+    if not database.exists():
+        return False
+    with closing(sqlite3.connect(database, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as connection:
+        tables = {str(name) for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+        if not {"alembic_version", table} <= tables:
+            return False
+        return connection.execute("select count(*) from alembic_version").fetchone() != (0,)
 
 
 def compact(event: EventLogEntry) -> EventLogEntry:

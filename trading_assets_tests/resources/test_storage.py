@@ -91,6 +91,33 @@ def test_a_history_of_dagsters_own_storage_is_continued(settings: Settings, tmp_
         assert all(len(instance.all_logs(run.run_id)) > 10 for run in instance.get_runs())
 
 
+@pytest.mark.parametrize(
+    ("file", "statement"),
+    [
+        ("history/runs.db", "drop table instance_info"),
+        ("history/runs.db", "drop table alembic_version"),
+        ("history/runs/index.db", "delete from alembic_version"),
+        ("schedules/schedules.db", "drop table alembic_version"),
+    ],
+)
+def test_a_database_that_a_killed_process_left_half_made_is_completed(settings: Settings, file: str, statement: str) -> None:
+    def tables(database: Path) -> set[tuple[str]]:
+        with closing(sqlite3.connect(database)) as connection:
+            assert connection.execute("select count(*) from alembic_version").fetchone() == (1,)
+            return set(connection.execute("select name from sqlite_master where type = 'table'"))
+
+    with dagster_instance(settings):
+        pass
+    database = settings.data_dir / "dagster" / file
+    whole = tables(database)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(statement)
+    with dagster_instance(settings) as instance:
+        assert JOB.execute_in_process(instance=instance, tags=ONE).success
+        assert instance.all_instigator_state() == []
+    assert tables(database) == whole
+
+
 def test_a_watcher_sees_events_while_the_writer_keeps_the_log_open(tmp_path: Path) -> None:
     """What an open page of the UI shows of a run. The folder has characters that stand for others in a pattern."""
     writer, reader = (CompactEventLogStorage(str(tmp_path / "a[1]*b")) for _ in range(2))
