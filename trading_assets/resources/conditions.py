@@ -21,7 +21,7 @@ SESSIONS_DRAWN = 2000
 
 
 def conditions_metadata(archive: Archive, report: CollectionReport, *, picture: bool) -> dict[str, Any]:
-    """`conditions` (sessions by condition, all symbols and bar sizes), and with `picture` the heat map `coverage` of more than one session."""
+    """`conditions` (sessions by condition, all symbols and bar sizes), and with `picture` the heat map `coverage`."""
     if not report.sessions or not report.symbols:
         return {}
     if report.conditions is None:
@@ -30,7 +30,7 @@ def conditions_metadata(archive: Archive, report: CollectionReport, *, picture: 
     if not counts:
         return {}
     metadata: dict[str, Any] = {"conditions": dg.MetadataValue.json(counts)}
-    if picture and len(report.sessions) > 1:
+    if picture:
         metadata["coverage"] = dg.MetadataValue.md(f"![coverage](data:image/png;base64,{_heat_map(archive, report)})")
     return metadata
 

@@ -14,7 +14,7 @@ from trading_assets.collecting.report import Collected
 from trading_assets.repositories.store import UpsertCounts
 from trading_assets.resources.conditions import conditions_metadata
 
-ROWS_SHOWN = 8
+ROWS_SHOWN = 20
 """Rows of a table in the event log: enough to recognise the data, small enough for hundreds of partitions."""
 
 SYMBOLS_DRAWN = 6
@@ -45,11 +45,12 @@ def materialization_metadata(archive: Archive, collected: Collected, counts: Ups
         metadata["snapshots_used"] = dg.MetadataValue.json(dict(sorted(report.snapshots_used.items())[-60:]))
     if report.notes:
         metadata["notes"] = "\n".join(report.notes[:50])
-    # What changed nothing is not drawn again: matplotlib alone is half a second of a run that asks nothing.
-    metadata |= conditions_metadata(archive, report, picture=bool(report.planned or counts.inserted or counts.updated))
+    # One more session is not worth drawing all of them again: a picture is half of what a daily update leaves in Dagster's history.
+    several = bool(counts.inserted or counts.updated) and len(collected.table["session"].unique()) > 1
+    metadata |= conditions_metadata(archive, report, picture=several)
     if collected.table.num_rows:
         metadata["last_rows"] = plain_table(collected.table.slice(max(0, collected.table.num_rows - ROWS_SHOWN)))
-        if len(report.sessions) > 1 and "close" in collected.table.column_names and collected.dataset.name == "equity_bars":
+        if several and "close" in collected.table.column_names and collected.dataset.name == "equity_bars":
             metadata["picture"] = dg.MetadataValue.md(f"![closes](data:image/png;base64,{_closes_png(collected.table)})")
     return metadata
 

@@ -109,12 +109,22 @@ def test_the_metadata_of_a_frame_shows_its_rows_and_a_picture(run: Run, folder: 
     assert query(folder, "select close from revisions_equity_bars")["close"].to_pylist() == [100.0]
 
 
+def test_one_more_session_is_not_drawn(run: Run) -> None:
+    """A daily run writes one session of the ten that it looks at."""
+    report = CollectionReport("equity_bars", THURSDAY, sessions=WEEK, symbols=["AAPL"])
+    known = table(COVERAGE, [covered(session) for session in WEEK])
+    rows = table(EQUITY_BARS, [bar(THURSDAY, 103.0)])
+    shown = metadata(run([maker(EQUITY_BARS, Collected(EQUITY_BARS, rows, known, [], report, NOW))], [THURSDAY]), EQUITY_BARS)
+    assert shown["conditions"]
+    assert not {"picture", "coverage"} & set(shown)
+
+
 def test_the_table_in_the_metadata_stays_small(run: Run) -> None:
     sessions = [date(2015, 1, day) for day in range(5, 31) if date(2015, 1, day).weekday() < 5 and day != 19]
     rows = table(OPTION_BARS, [option_bar(session, con_id=1000 + n) for session in sessions for n in range(3)])
     shown = metadata(run([maker(OPTION_BARS, rows)], [sessions[0], sessions[-1]]), OPTION_BARS)
     assert shown["rows"] == len(sessions) * 3
-    assert len(shown["last_rows"].records) == 8
+    assert len(shown["last_rows"].records) == 20
     assert "request_id" not in shown["last_rows"].records[0].data
     assert "picture" not in shown
 
