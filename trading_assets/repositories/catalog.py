@@ -35,6 +35,9 @@ T = TypeVar("T")
 MOST_FOLDERS = 8
 """Data folders whose databases a process keeps open, the latest used: each has threads and memory of its own."""
 
+SMALL_LAKE = 16 * 2**20
+"""Bytes of files up to which a lake is read by one thread: queries of it take milliseconds, and waking others costs more than they save."""
+
 _connections: dict[tuple[int, Path, bool], duckdb.DuckDBPyConnection] = {}
 _opened_links: dict[tuple[int, Path, bool], list[str]] = {}
 _guard = threading.Lock()
@@ -190,7 +193,8 @@ def duckdb_type(arrow: pa.DataType) -> str:
 
 
 def _open(data_dir: Path, *, unrestricted: bool) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
+    small = sum(path.stat().st_size for _, path in _files(data_dir) if path.exists()) <= SMALL_LAKE
+    connection = duckdb.connect(config={"threads": 1} if small else {})
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     _create_views(connection, data_dir)
     if not unrestricted:

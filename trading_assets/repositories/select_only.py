@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -19,7 +20,7 @@ _EXPLAIN_OPTIONS = (re.compile(r"\s*analy[sz]e\b", re.IGNORECASE), re.compile(r"
 """What may stand between EXPLAIN and the statement that it explains."""
 
 _MAY_WRITE = re.compile(r"copy|insert|update|delete|merge|serialized|external_resource|\bquery\b", re.IGNORECASE)
-"""Words without which no SELECT of DuckDB 2 writes or runs another statement; texts without them need no plan."""
+"""Words outside of strings without which no SELECT of DuckDB 2 writes or runs another statement; texts without them need no plan."""
 
 _WRITES = re.compile(r"COPY|INSERT|UPDATE|DELETE|MERGE|CREATE|SERIALIZED|EXTERNAL_RESOURCE")
 """Operators of a plan that write, or that run what the plan does not show."""
@@ -34,6 +35,17 @@ def check_select(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Se
 
     Raises `duckdb.Error` for a text that DuckDB cannot parse or, where it must be planned, bind.
     """
+    selected, may_write = _selected(sql)
+    if may_write and any(_WRITES.search(name) for name in _operators(connection, selected, parameters)):
+        raise NotOneSelect("A query only reads: this SELECT would write, or run another statement.")
+
+
+@lru_cache(maxsize=200)
+def _selected(sql: str) -> tuple[str, bool]:
+    """The one SELECT that the text is, or explains, and whether it could write. Raises `NotOneSelect` where there is none.
+
+    A text that is asked often is parsed once.
+    """
     statements = duckdb.extract_statements(sql)
     if len(statements) != 1:
         raise NotOneSelect(f"A query is exactly one SELECT; this text has {len(statements) or 'no'} statements.")
@@ -41,8 +53,7 @@ def check_select(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Se
     selected = _explained(text) if kind == duckdb.StatementType.EXPLAIN else text
     if selected is None or kind not in (duckdb.StatementType.EXPLAIN, duckdb.StatementType.SELECT):
         raise NotOneSelect(f"A query is one SELECT, or EXPLAIN of one: it only reads. This is {_article(kind.name)}.")
-    if _MAY_WRITE.search(selected) and any(_WRITES.search(name) for name in _operators(connection, selected, parameters)):
-        raise NotOneSelect("A query only reads: this SELECT would write, or run another statement.")
+    return selected, _MAY_WRITE.search(_without(selected, duckdb.token_type.string_const)) is not None
 
 
 def _article(kind: str) -> str:
@@ -51,7 +62,7 @@ def _article(kind: str) -> str:
 
 def _explained(text: str) -> str | None:
     """The SELECT that an EXPLAIN is about; None when it is about something else."""
-    bare = _without_comments(text)
+    bare = _without(text, duckdb.token_type.comment)
     begin = _EXPLAIN.match(bare)
     if begin is None:
         return None
@@ -61,11 +72,11 @@ def _explained(text: str) -> str | None:
     return next((found for found in rest if _is_select(found)), None)
 
 
-def _without_comments(text: str) -> str:
-    """The text with a blank for each comment. DuckDB's own tokenizer says where one begins, in bytes; it ends before the next token."""
+def _without(text: str, left_out: duckdb.token_type) -> str:
+    """The text with a blank for each token of that kind. DuckDB's own tokenizer says where one begins, in bytes; it ends before the next."""
     tokens, encoded = duckdb.tokenize(text), text.encode()
     ends = [*(position for position, _ in tokens[1:]), len(encoded)]
-    parts = (b" " if kind == duckdb.token_type.comment else encoded[begin:end] for (begin, kind), end in zip(tokens, ends, strict=True))
+    parts = (b" " if kind == left_out else encoded[begin:end] for (begin, kind), end in zip(tokens, ends, strict=True))
     return b"".join(parts).decode()
 
 

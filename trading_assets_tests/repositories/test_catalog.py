@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from trading_assets.repositories import NotOneSelect, ParquetStore, connect, cursor, query, write_catalog
+from trading_assets.repositories import NotOneSelect, ParquetStore, catalog, connect, cursor, query, write_catalog
 from trading_assets.repositories.catalog import duckdb_type
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS, EQUITY_BARS, OPTION_CHAINS, Dataset
@@ -64,6 +64,15 @@ def test_a_wrong_query_fails_as_duckdb_says_and_parameters_are_bound(tmp_path: P
     assert query(tmp_path, "SELECT symbol FROM equity_bars WHERE symbol = $s", {"s": "GOOG"}).num_rows == 1
     with pytest.raises(NotOneSelect, match="kind SET"):
         query(tmp_path, "SET threads = 2")
+
+
+@pytest.mark.parametrize(("most", "alone"), [(catalog.SMALL_LAKE, True), (10, False)])
+def test_a_small_lake_is_read_by_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, alone: bool) -> None:
+    monkeypatch.setattr(catalog, "SMALL_LAKE", most)
+    ParquetStore(tmp_path).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 6))]))
+    threads = query(tmp_path, "select current_setting('threads')::int as threads")["threads"].to_pylist()
+    ((usual,),) = duckdb.sql("select current_setting('threads')::int").fetchall()
+    assert threads == [1 if alone else usual]
 
 
 @pytest.mark.parametrize("folder", ["plain", "it's [odd] 100*"])

@@ -51,6 +51,7 @@ def named(text: str, lake: Path) -> str:
         "select symbol as copy from equity_bars",
         "select * from query('select symbol from equity_bars')",
         "select 'insert, update, delete and copy' as words",
+        "select $$copy$$ as words, 'it''s an update' as more -- delete",
         "describe equity_bars",
         "summarize equity_bars",
         "explain select symbol from equity_bars",
