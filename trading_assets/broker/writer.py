@@ -80,7 +80,8 @@ class Writer:
                     error = caught
                     self._failed(error)
             if done is not None:
-                done.set_exception(error) if error is not None else done.set_result(None)
+                if done.set_running_or_notify_cancel():  # an interrupted run no longer waits for it
+                    done.set_exception(error) if error is not None else done.set_result(None)
                 return
 
     def _batch(self) -> tuple[list[Sent | Ended], Future[None] | None]:

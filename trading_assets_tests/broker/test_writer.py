@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,25 @@ def test_an_answer_that_cannot_be_packed_ends_its_request_alone(tmp_path: Path, 
     ]
     assert "the journal cannot keep" in handed[1].outcome.text
     assert [result.payload for result in kept] == [GOOD, GOOD]
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_end_that_nobody_waits_for_any_more_is_no_error(tmp_path: Path) -> None:
+    journal = Journal(f"sqlite:///{tmp_path / 'state.db'}")
+    (claim,) = journal.claim([ContractDetailsRequest(Instrument("S"), date(2024, 6, 3))], datetime.now(UTC))
+    cancelled = threading.Event()
+    before = set(threading.enumerate())
+    writer = Writer(
+        journal, lambda _: None if cancelled.wait(30) else pytest.fail("never cancelled"), lambda error: pytest.fail(f"the writer failed: {error}")
+    )
+    (thread,) = set(threading.enumerate()) - before
+    at = datetime.now(UTC).timestamp()
+    writer.put(Ended(claim.request, claim.request_id, COMPLETE, GOOD, 1, at, at))
+    assert writer.close().cancel()
+    cancelled.set()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert [result.payload for result in journal.unapplied(["contracts"])] == [GOOD]
 
 
 @pytest.mark.parametrize(("code", "text"), [(10**31, "a code of 31 digits"), (162, "half a character \ud800"), (162, "a NUL \0 inside")])
