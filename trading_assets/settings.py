@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     contract_timeout: float = Field(default=120.0, gt=0, description="Seconds to wait for contract details; a whole expiry is slow.")
     history_timeout: float = Field(default=180.0, gt=0, description="Seconds to wait for historical bars.")
     quote_timeout: float = Field(default=11.0, gt=0, description="Seconds to wait for a quote to be complete (the broker's own snapshot limit).")
+    quote_quiet_time: float = Field(
+        default=2.0,
+        gt=0,
+        description="Seconds without a new value after which a quote is taken as it is; values seldom come more than 0.5 s after their placeholders.",
+    )
     max_attempts: int = Field(default=4, ge=1, description="How often a request is sent in one run before its failure is reported.")
     reconnect_timeout: float = Field(default=300.0, ge=0, description="Seconds to keep reconnecting before a run fails as retryable.")
 

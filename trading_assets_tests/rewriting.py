@@ -184,6 +184,7 @@ def settings_for(data_dir: Path, port: int, now: datetime, **changes: Any) -> Se
         "connect_timeout": 4.0,
         "reconnect_timeout": 6.0,
         "max_attempts": 2,
+        "quote_quiet_time": 0.5,
     }
     return Settings(**{**values, **changes})
 

@@ -42,7 +42,15 @@ def collector_of(request: Request, settings: Settings, clock: Clock, *, in_reset
             return HeadTimestampCollector(request, settings.history_timeout, clock, in_reset_window)
         case QuoteRequest():
             delayed = settings.market_data == "delayed"
-            return QuoteCollector(request, settings.quote_timeout, clock, in_reset_window, generic_ticks=request.generic_ticks, allow_delayed=delayed)
+            return QuoteCollector(
+                request,
+                settings.quote_timeout,
+                clock,
+                in_reset_window,
+                generic_ticks=request.generic_ticks,
+                allow_delayed=delayed,
+                quiet_time=settings.quote_quiet_time,
+            )
     raise TypeError(f"The client has no message for a request of kind {type(request).kind!r}.")
 
 

@@ -34,10 +34,6 @@ _OPEN_INTEREST_TICK = "101"
 GREEKS = frozenset({"implied_volatility", "delta", "gamma", "vega", "theta"})
 """What the broker's model computes of an option."""
 
-SETTLE = 2.0
-"""Seconds without news of an awaited field after which a quote whose prices were told is taken as it is: far options never get
-greeks, and nobody may bid. Public reports see values up to some 0.5 s after their placeholders."""
-
 GATHER = 0.05
 """Seconds to take along what comes in the same breath as the last awaited tick (close, volume)."""
 
@@ -52,12 +48,25 @@ _DELAYED_TICKS = frozenset((*range(66, 77), *range(80, 84), 88))
 
 
 class QuoteCollector(Collector):
-    """The ticks of one market-data subscription. `allow_delayed` is false for a lake of live data."""
+    """The ticks of one market-data subscription. `allow_delayed` is false for a lake of live data.
+
+    After `quiet_time` seconds without news of an awaited field a quote whose prices were told is taken as it is: far options never
+    get greeks, and nobody may bid.
+    """
 
     def __init__(
-        self, request: Request, timeout: float, clock: Clock, in_reset_window: bool = False, *, generic_ticks: str, allow_delayed: bool
+        self,
+        request: Request,
+        timeout: float,
+        clock: Clock,
+        in_reset_window: bool = False,
+        *,
+        generic_ticks: str,
+        allow_delayed: bool,
+        quiet_time: float,
     ) -> None:
         super().__init__(request, timeout, clock, in_reset_window)
+        self._quiet_time = quiet_time
         self._allow_delayed = allow_delayed
         self._values: dict[str, float] = {}
         self._told: set[str] = set()
@@ -176,7 +185,7 @@ class QuoteCollector(Collector):
             return
         told = {"bid", "ask"} <= self._told or "last" in self._told
         refused = self._refusal() is not None  # delayed values may follow until the timeout
-        if told and not refused and self._loop.time() - self._news >= SETTLE:
+        if told and not refused and self._loop.time() - self._news >= self._quiet_time:
             self._deliver()
         else:
             self._loop.call_later(_CHECK_INTERVAL, self._look)

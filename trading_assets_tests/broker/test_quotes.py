@@ -12,7 +12,7 @@ import pytest
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.outcomes import OutcomeKind, Result
-from trading_assets.broker.quotes import SETTLE, computed
+from trading_assets.broker.quotes import computed
 from trading_assets.broker.requests import QuoteRequest, Request
 from trading_assets.collecting.decode import lacks
 from trading_assets.settings import Settings
@@ -25,6 +25,9 @@ pytestmark = pytest.mark.timeout(60)
 Frame = Sequence[object]
 Ticks = Sequence[tuple[float, Frame]]
 """Seconds after the request, and the frame with `REQ` in place of the request's id."""
+
+QUIET = 2.0
+"""The default of the setting `quote_quiet_time`, seconds."""
 
 REQ = object()
 UNSET = "1.7976931348623157E308"
@@ -116,7 +119,7 @@ def test_a_whole_quote_is_not_waited_for(ask: Ask) -> None:
     began = time.monotonic()
     result = ask(at(0, *PRICES, *GREEKS, *INTEREST))
     assert lacks(result.payload) == ()
-    assert time.monotonic() - began < SETTLE
+    assert time.monotonic() - began < QUIET
 
 
 @pytest.mark.parametrize(
@@ -137,15 +140,22 @@ def test_when_it_is_quiet_the_quote_is_taken_as_it_is(ticks: Sequence[Frame], la
     result = ask(at(0, *ticks))
     assert result.outcome.kind is OutcomeKind.COMPLETE
     assert lacks(result.payload) == lacking
-    assert SETTLE <= time.monotonic() - began < 6
+    assert QUIET <= time.monotonic() - began < 6
     assert not [value for name, value in result.payload.items() if value in (-1, -2)], "a placeholder is no number"
+
+
+def test_the_quiet_time_is_a_setting(ask: Ask) -> None:
+    began = time.monotonic()
+    result = ask(at(0, *PRICES, *INTEREST), quote_quiet_time=0.3)
+    assert lacks(result.payload) == ("greeks",)
+    assert 0.3 <= time.monotonic() - began < QUIET
 
 
 @pytest.mark.parametrize("ticks", [(price(9, 2.2),), (size(0, 11), size(3, 12))], ids=["close only", "sizes only"])
 def test_without_a_price_a_quote_is_waited_for_until_its_timeout(ticks: Sequence[Frame], ask: Ask) -> None:
     began = time.monotonic()
-    result = ask(at(0, *ticks), quote_timeout=SETTLE + 1)
-    assert time.monotonic() - began > SETTLE + 1
+    result = ask(at(0, *ticks), quote_timeout=QUIET + 1)
+    assert time.monotonic() - began > QUIET + 1
     assert result.outcome.kind is OutcomeKind.COMPLETE
     assert lacks(result.payload) == ("bid and ask", "greeks", "open interest")
 

@@ -55,7 +55,7 @@ def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
 
 def settings_of(folder: Path, simulator: Simulator, **changes: Any) -> Settings:
     """Settings of a lake in `folder` that is filled from the simulator."""
-    return Settings(**{"data_dir": folder, "ib_port": simulator.port, "now": NOW, "enforce_pacing": False, **changes})
+    return Settings(**{"data_dir": folder, "ib_port": simulator.port, "now": NOW, "enforce_pacing": False, "quote_quiet_time": 0.5, **changes})
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,8 @@ def set_up(
 
 def settings_of(folder: Path, simulator: Simulator, **changes: Any) -> Settings:
     """Settings for a data folder and a running simulator, at the simulator's instant; without pacing unless told otherwise."""
-    given = {"data_dir": folder, "ib_port": simulator.port, "now": simulator.clock.now(), "enforce_pacing": False, **changes}
+    quick = {"enforce_pacing": False, "quote_quiet_time": 0.5}
+    given = {"data_dir": folder, "ib_port": simulator.port, "now": simulator.clock.now(), **quick, **changes}
     return Settings(**given)
 
 

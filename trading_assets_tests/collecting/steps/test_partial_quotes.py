@@ -43,7 +43,7 @@ class Options:
         return collect(self.settings(now), ["AAPL"], steps=steps, rules=rules)[steps[-1]]
 
     def settings(self, now: datetime = OPEN) -> Settings:
-        return settings_for(self.folder, self.wire.port, now)
+        return settings_for(self.folder, self.wire.port, now, quote_quiet_time=0.5 if self.late is None else 2.0)
 
     @property
     def quotes(self) -> int:
