@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from trading_assets.serving.parents import adopt_orphans, ending_with_parent
@@ -25,6 +26,9 @@ from trading_assets.settings import BrokerKind, Settings
 
 STOP_TIMEOUT = 25.0
 """Seconds the services may take to end before they are killed; a run that is told to end writes its last events."""
+
+ASKERS_TIMEOUT = 10.0
+"""Seconds that the web server and the daemon, which ask the code server, have to end before it."""
 
 CODE_TIMEOUT = 120.0
 """Seconds the code server may take to load the definitions on a busy machine."""
@@ -60,6 +64,16 @@ class Services:
         )
         self._processes[name] = process
         return process
+
+    def end(self, *names: str, timeout: float) -> None:
+        """End some services before the others, which these ask: asked while it ends, a service gives an error that somebody would read."""
+        asked = [self._processes[name] for name in names if name in self._processes]
+        deadline = time.monotonic() + timeout
+        for process in asked:
+            process.terminate()
+        for process in asked:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
 
     def check(self) -> None:
         """Raise `ServiceFailed` when one has ended."""
@@ -162,6 +176,7 @@ def supervise(listening: int, host: str, instance: str, names: list[str]) -> int
             say(str(failed))
             return 1
         finally:
+            services.end("web server", "daemon", timeout=ASKERS_TIMEOUT)
             end_all()
     return 0
 
