@@ -77,14 +77,16 @@ def test_two_processes_get_equal_shares(simulate: Callable[..., Simulator], tmp_
     """While both have work, neither is starved of messages."""
     simulator = simulate()
     start = CONTEXT.Barrier(2)
-    running = [begin(collect, tmp_path, simulator.port, 48 * i, 48 * i + 48, start, None) for i in range(2)]
+    running = [begin(collect, tmp_path, simulator.port, 72 * i, 72 * i + 72, start, None) for i in range(2)]
     for _, pipe in running:
         hear(pipe)
     for process, _ in running:
         process.join(PATIENCE)
-    senders = Counter(entry.client_id for entry in simulator.counters.of("historical_data")[:60])
-    assert len(senders) == 2
-    assert min(senders.values()) >= 15
+    senders = [entry.client_id for entry in simulator.counters.of("historical_data")]
+    both = max(senders.index(client_id) for client_id in set(senders))  # one of them may begin later on a busy machine
+    shares = Counter(senders[both : both + 48])
+    assert len(shares) == 2
+    assert min(shares.values()) >= 12
     assert not simulator.counters.violations
 
 

@@ -25,9 +25,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A symbol set up by the command line, then the UI and the daemon."""
+    """A symbol set up by the command line, then the UI and the daemon; they end with the tests in the browser, since they work all the time."""
     if CHROMIUM is None:
         leave_out("there is no chromium on the PATH (apt-get install chromium)")
     xnys = calendar()

@@ -22,6 +22,9 @@ COMMAND = [sys.executable, "-m", "trading_assets.cli"]
 PATIENCE = 240.0
 """Seconds a service or run may take on a busy machine of two cores."""
 
+BETWEEN_LOOKS = 0.25
+"""Seconds between two looks: each is work for the services that are waited for."""
+
 RUNS = """{ runsOrError(limit: 50) { ... on Runs { results { runId jobName status tags { key value } } } } }"""
 
 
@@ -51,7 +54,7 @@ class Platform:
 
     def finished(self, job: str) -> list[dict[str, Any]]:
         """The runs of a job that a person started, once there are some and all of them have ended; schedules and sensors start their own."""
-        return eventually(lambda: _ended([run for run in self._runs() if run["jobName"] == job]), PATIENCE)
+        return eventually(lambda: _ended([run for run in self._runs() if run["jobName"] == job]), PATIENCE, BETWEEN_LOOKS)
 
     def _runs(self) -> list[dict[str, Any]]:
         runs = self.ask(RUNS)["runsOrError"]["results"]

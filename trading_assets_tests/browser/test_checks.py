@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 import pytest
 from playwright.sync_api import Page
 
+from trading_assets.monitoring.alerts import Alerts, AlertType
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import OPTION_CHAINS
-from trading_assets_tests.browser.running import PATIENCE, Platform
+from trading_assets_tests.browser.running import BETWEEN_LOOKS, PATIENCE, Platform
 from trading_assets_tests.observing import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("browser")]
@@ -52,18 +53,34 @@ class Quotes:
 
 def execute(page: Page, platform: Platform) -> None:
     """Execute the check in the UI and wait until its run has ended."""
-    before = platform.ask("{ runsOrError(limit: 500) { ... on Runs { count } } }")["runsOrError"]["count"]
+    before = runs(platform)
     page.goto(f"{platform.url}/assets/option_chains?view=checks&checkDetail={RULE}")
     page.get_by_role("button").filter(has_text=re.compile("^Execute$")).click()
-    eventually(lambda: platform.ask("{ runsOrError(limit: 500) { ... on Runs { count } } }")["runsOrError"]["count"] > before, PATIENCE)
+    eventually(lambda: runs(platform) > before, PATIENCE, BETWEEN_LOOKS)
     platform.finished("__ASSET_JOB")
     page.reload()
+
+
+def runs(platform: Platform) -> int:
+    """How many runs there are."""
+    count: int = platform.ask("{ runsOrError(limit: 500) { ... on Runs { count } } }")["runsOrError"]["count"]
+    return count
 
 
 def alerts(platform: Platform) -> list[dict[str, Any]]:
     """Open alerts that say that stored data is wrong."""
     _, document = platform.command("alerts", "list")
     return [alert for alert in document if alert["alert_type"] == "data_integrity_failure"]
+
+
+def await_alerts(platform: Platform, count: int) -> None:
+    """Wait until so many alerts of that kind are open; the daemon looks twice a minute."""
+    book = Alerts(platform.settings)
+
+    def told() -> bool:
+        return len([alert for alert in book.open() if alert.alert_type is AlertType.DATA_INTEGRITY_FAILURE]) == count
+
+    eventually(told, PATIENCE, BETWEEN_LOOKS)
 
 
 def test_a_wrong_row_is_red_and_alerted_until_it_is_mended(page: Page, platform: Platform, tmp_path: Path) -> None:
@@ -77,7 +94,8 @@ def test_a_wrong_row_is_red_and_alerted_until_it_is_mended(page: Page, platform:
     page.get_by_text("Failed", exact=True).first.wait_for()
     page.screenshot(path=tmp_path / "red.png", full_page=True)
 
-    (alert,) = eventually(lambda: alerts(platform), PATIENCE)
+    await_alerts(platform, 1)
+    (alert,) = alerts(platform)
     assert alert["subject"] == "AAPL"
     assert RULE in alert["reason"]
     assert alert["remedy"]
@@ -87,7 +105,8 @@ def test_a_wrong_row_is_red_and_alerted_until_it_is_mended(page: Page, platform:
     page.get_by_text("Passed", exact=True).first.wait_for()
     assert page.get_by_text("first_rows").count() == 0
     page.screenshot(path=tmp_path / "green.png", full_page=True)
-    assert eventually(lambda: alerts(platform) == [], PATIENCE)
+    await_alerts(platform, 0)
+    assert alerts(platform) == []
     _, history = platform.command("alerts", "list", "--all")
     assert [each["cleared_at"] is not None for each in history if each["alert_type"] == "data_integrity_failure"] == [True]
 
