@@ -38,8 +38,8 @@ pytestmark = pytest.mark.xdist_group("ticks")  # what they look at is collected 
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """AAPL, set up on Monday 2025-11-17 after the close, its contracts expiring on Friday the 21st."""
-    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40"), limits=False) as simulator:
-        desk = Desk(tmp_path_factory.mktemp("lake"), simulator, changes={"selection": SELECTION})
+    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40")) as simulator:
+        desk = Desk(tmp_path_factory.mktemp("lake"), simulator, changes={"selection": SELECTION, "enforce_pacing": True})
         assert desk.setup("AAPL", lookback_days=10).success
         yield desk
 
@@ -181,7 +181,7 @@ def test_nothing_is_started_while_the_broker_does_not_answer(collected: Desk, in
 
 
 def test_a_symbol_that_joins_the_universe_is_set_up(tmp_path: Path, collected: Desk, instance: dg.DagsterInstance) -> None:
-    desk = Desk(tmp_path, collected.simulator)
+    desk = Desk(tmp_path, collected.simulator, changes={"enforce_pacing": True})
     assert "The universe is empty" in scheduled(schedules.daily_snapshot, desk, instance, "2025-11-18T15:45")
     for sensor in (sensors.new_symbols, sensors.stale_chains, sensors.gaps):
         assert "The universe is empty" in sensed(sensor, desk, instance, "2025-11-18T12:00")

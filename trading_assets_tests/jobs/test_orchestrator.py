@@ -15,8 +15,8 @@ from trading_assets_tests.scenarios.desk import SMALL, Desk, at, sent
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """AAPL, set up on a Monday after the close."""
-    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40-05:00"), limits=False) as simulator:
-        desk = Desk(tmp_path_factory.mktemp("lake"), simulator, SMALL, {"enforce_pacing": False})
+    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40-05:00")) as simulator:
+        desk = Desk(tmp_path_factory.mktemp("lake"), simulator, SMALL, {"enforce_pacing": True})
         assert desk.setup("AAPL").success
         yield desk
 

@@ -47,8 +47,8 @@ TWO_EXPIRIES = {"option_chains": {"selection": {"max_days_to_expiry": 15, "strik
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """AAPL, set up on Monday and then left alone until Thursday noon."""
-    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40-05:00"), limits=False) as simulator:
-        desk = set_up(tmp_path, simulator, "AAPL", TWO_EXPIRIES, changes={"enforce_pacing": False})
+    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40-05:00")) as simulator:
+        desk = set_up(tmp_path, simulator, "AAPL", TWO_EXPIRIES, changes={"enforce_pacing": True})
         desk.move(NOON)
         desk.forget()
         yield desk
@@ -250,8 +250,8 @@ class Pesos(GeneratedMarket):
 
 def test_an_answer_that_does_not_fit_is_a_refusal(tmp_path: Path) -> None:
     """Nothing was learnt that could be stored: it is no `complete`, and is not asked for again every hour."""
-    with Simulator(Pesos(seed=42), now=at(NOON), limits=False) as simulator:
-        desk = Desk(tmp_path, simulator, TWO_EXPIRIES, {"enforce_pacing": False})
+    with Simulator(Pesos(seed=42), now=at(NOON)) as simulator:
+        desk = Desk(tmp_path, simulator, TWO_EXPIRIES, {"enforce_pacing": True})
         Universe(desk.settings.state_url).add(["AAPL"], now=desk.settings.clock())
         assert isinstance(agenda.new_symbols(desk.settings, desk.settings.clock()), Ask)
         assert not desk.setup("AAPL").success

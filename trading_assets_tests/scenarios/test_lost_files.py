@@ -23,8 +23,8 @@ FIRST, LAST = date(2025, 11, 7), date(2025, 11, 17)
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """AAPL, set up on a Monday after the close."""
-    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40-05:00"), limits=False) as simulator:
-        desk = set_up(tmp_path, simulator, "AAPL", SMALL, changes={"enforce_pacing": False})
+    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40-05:00")) as simulator:
+        desk = set_up(tmp_path, simulator, "AAPL", SMALL, changes={"enforce_pacing": True})
         desk.forget()
         yield desk
 

@@ -82,8 +82,8 @@ def test_the_open_session_is_pending_and_never_stored(desk: Desk) -> None:
 
 def test_a_lake_of_one_market_refuses_another(desk: Desk) -> None:
     files = {path: path.read_bytes() for path in desk.folder.rglob("*.parquet")}
-    with Simulator(GeneratedMarket(seed=7), now=at(NOON), limits=False) as other:
-        operation = DataPipelineOrchestrator(settings=settings_of(desk.folder, other)).setup(["AAPL"], 5)
+    with Simulator(GeneratedMarket(seed=7), now=at(NOON)) as other:
+        operation = DataPipelineOrchestrator(settings=settings_of(desk.folder, other, enforce_pacing=True)).setup(["AAPL"], 5)
         asked = other.counters.requests
     assert not operation.success
     error = operation.runs[0].error

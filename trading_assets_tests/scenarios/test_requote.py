@@ -24,8 +24,8 @@ MONDAY = date(2025, 11, 24)
 @pytest.fixture
 def morning(tmp_path: Path) -> Iterator[Desk]:
     """AAPL's chain, taken shortly after Monday's open; then the afternoon."""
-    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-24T09:40-05:00"), limits=False) as simulator:
-        desk = set_up(tmp_path, simulator, "AAPL", SMALL, lookback_days=5)
+    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-24T09:40-05:00")) as simulator:
+        desk = set_up(tmp_path, simulator, "AAPL", SMALL, lookback_days=5, changes={"enforce_pacing": True})
         desk.move("2025-11-24T15:46-05:00")
         desk.forget()
         yield desk
