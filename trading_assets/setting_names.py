@@ -45,14 +45,38 @@ def channels(value: Any) -> Any:
     return value
 
 
+DATABASES = ("sqlite", "postgresql")
+"""Databases that keep the state, by SQLAlchemy's names."""
+
+
 def database_url(value: str) -> str:
-    """The text, when it is a SQLAlchemy URL. Raises `ValueError`."""
+    """The text, when it is a SQLAlchemy URL of SQLite or PostgreSQL whose driver is installed. Raises `ValueError`."""
     if not _is_database_url(value):
         raise ValueError(
             "TRADING_ASSETS_DATABASE_URL is no SQLAlchemy URL (it is not repeated here: it may carry a password). An example: "
             "postgresql+psycopg2://user:password@host:5432/name; in a password @ is written %40, : %3A, / %2F, ? %3F, # %23."
         )
+    if (reason := _unusable_driver(value)) is not None:
+        raise ValueError(
+            f"TRADING_ASSETS_DATABASE_URL {reason}. The state is kept in SQLite (sqlite:///FILE) or in PostgreSQL (postgresql+psycopg2://..., "
+            "whose driver comes with pip install 'trading-assets[postgres]')."
+        )
     return value
+
+
+def _unusable_driver(value: str) -> str | None:
+    """Why nothing can be connected to through the driver that the URL names; None where it can."""
+    import sqlalchemy as sa
+
+    url = sa.make_url(value)
+    if url.get_backend_name() not in DATABASES:
+        return f"names a database of the kind {url.get_backend_name()}"
+    try:
+        dialect = url.get_dialect()
+        dialect.import_dbapi()
+    except (ModuleNotFoundError, sa.exc.NoSuchModuleError):
+        return f"names the driver {url.drivername}, which is not installed"
+    return f"names the asynchronous driver {url.drivername}" if dialect.is_async else None
 
 
 def _is_database_url(value: str) -> bool:
@@ -63,7 +87,7 @@ def _is_database_url(value: str) -> bool:
         url = sa.make_url(value)
     except (sa.exc.ArgumentError, ValueError):
         return False
-    if url.get_backend_name() != "sqlite" and not value.rpartition("@")[2].lstrip("[").startswith(url.host or ""):
+    if url.get_backend_name() != "sqlite" and not value.partition("://")[2].rpartition("@")[2].lstrip("[").startswith(url.host or ""):
         return False  # the host that was found stands before the last @
     return _HOST.fullmatch(url.host or "") is not None
 

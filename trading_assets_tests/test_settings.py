@@ -233,3 +233,25 @@ def test_every_setting_is_described() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mysql+mysqldb://desk@host/archive", "names a database of the kind mysql"),
+        ("postgresql+asyncpg://desk@host/archive", "names the driver postgresql+asyncpg, which is not installed"),
+        ("postgresql+nosuch://host/archive", "names the driver postgresql+nosuch, which is not installed"),
+        ("sqlite+aiosqlite:////tmp/state.db", "names the driver sqlite+aiosqlite, which is not installed"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_refused_with_what_can(url: str, reason: str) -> None:
+    with pytest.raises(ValidationError) as failed:
+        Settings(database_url=url)  # type: ignore[call-arg]
+    sentence = wrong_value(failed.value)
+    assert reason in sentence
+    assert "postgresql+psycopg2://" in sentence and "pip install 'trading-assets[postgres]'" in sentence
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg2://host/archive", "postgresql+psycopg2://host:5432/archive", "sqlite:////tmp/state.db"])
+def test_a_database_without_a_user_is_a_database(url: str) -> None:
+    assert Settings(database_url=url).state_url == url  # type: ignore[call-arg]
