@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +41,7 @@ SMALL_LAKE = 16 * 2**20
 
 _connections: dict[tuple[int, Path, bool], duckdb.DuckDBPyConnection] = {}
 _opened_links: dict[tuple[int, Path, bool], list[str]] = {}
+_opened_small: set[Path] = set()
 _guard = threading.Lock()
 
 
@@ -90,6 +92,8 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
     with connect(root) as connection:
         for attempt in range(1, READ_ATTEMPTS + 1):
             before = _fingerprint(root)
+            if root in _opened_small and sum(size for _, (_, _, size) in before) > SMALL_LAKE:
+                _close(root)  # the next query has more threads
             try:
                 found = action(connection)
             except duckdb.Error as error:
@@ -103,6 +107,13 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
                 if settle(root) or attempt == READ_ATTEMPTS or _fingerprint(root) == before:
                     return found
     raise AssertionError("the last attempt returns or raises")
+
+
+def _close(root: Path) -> None:
+    """Let the process's connections to a data folder go; cursors of them work on."""
+    with _guard:
+        for key in [key for key in _connections if key[1] == root]:
+            del _connections[key], _opened_links[key]
 
 
 def _forget_links(root: Path) -> bool:
@@ -193,13 +204,23 @@ def duckdb_type(arrow: pa.DataType) -> str:
 
 
 def _open(data_dir: Path, *, unrestricted: bool) -> duckdb.DuckDBPyConnection:
-    small = sum(path.stat().st_size for _, path in _files(data_dir) if path.exists()) <= SMALL_LAKE
+    small = _bytes(data_dir) <= SMALL_LAKE
     connection = duckdb.connect(config={"threads": 1} if small else {})
+    (_opened_small.add if small else _opened_small.discard)(data_dir)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     _create_views(connection, data_dir)
     if not unrestricted:
         _restrict(connection, data_dir)
     return connection
+
+
+def _bytes(data_dir: Path) -> int:
+    """The size of the files that can be looked at."""
+    found = 0
+    for _, path in _files(data_dir):
+        with suppress(OSError):  # removed since its folder was listed, or not ours to see: whoever reads it says so
+            found += os.stat(path).st_size
+    return found
 
 
 def _restrict(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:

@@ -210,11 +210,14 @@ def is_made(database: Path, table: str) -> bool:
     """
     if not database.exists():
         return False
-    with closing(sqlite3.connect(database, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as connection:
-        tables = {str(name) for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
-        if not {"alembic_version", table} <= tables:
-            return False
-        return connection.execute("select count(*) from alembic_version").fetchone() != (0,)
+    try:
+        with closing(sqlite3.connect(database, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as connection:
+            tables = {str(name) for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+            if not {"alembic_version", table} <= tables:
+                return False
+            return connection.execute("select count(*) from alembic_version").fetchone() != (0,)
+    except sqlite3.Error:
+        return False  # Dagster's own opening says what is wrong
 
 
 def compact(event: EventLogEntry) -> EventLogEntry:

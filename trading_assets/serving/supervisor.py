@@ -24,10 +24,10 @@ from pathlib import Path
 from trading_assets.serving.parents import adopt_orphans, ending_with_parent
 from trading_assets.settings import BrokerKind, Settings
 
-STOP_TIMEOUT = 25.0
+STOP_TIMEOUT = 20.0
 """Seconds the services may take to end before they are killed; a run that is told to end writes its last events."""
 
-ASKERS_TIMEOUT = 10.0
+ASKERS_TIMEOUT = 5.0
 """Seconds that the web server and the daemon, which ask the code server, have to end before it."""
 
 CODE_TIMEOUT = 120.0

@@ -75,6 +75,16 @@ def test_a_small_lake_is_read_by_one_thread(tmp_path: Path, monkeypatch: pytest.
     assert threads == [1 if alone else usual]
 
 
+def test_a_lake_that_has_grown_is_read_by_more_threads_from_the_next_query_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ((usual,),) = duckdb.sql("select current_setting('threads')::int").fetchall()
+    ParquetStore(tmp_path).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 6))]))
+    asked = "select current_setting('threads')::int as threads, count(*) as n from equity_bars"
+    assert query(tmp_path, asked).to_pylist() == [{"threads": 1, "n": 1}]
+    monkeypatch.setattr(catalog, "SMALL_LAKE", 10)
+    query(tmp_path, asked)
+    assert [query(tmp_path, asked).to_pylist() for _ in range(2)] == [[{"threads": usual, "n": 1}]] * 2
+
+
 @pytest.mark.parametrize("folder", ["plain", "it's [odd] 100*"])
 def test_the_catalog_file_serves_other_clients(tmp_path: Path, folder: str) -> None:
     lake = tmp_path / folder

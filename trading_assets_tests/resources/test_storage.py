@@ -118,6 +118,17 @@ def test_a_database_that_a_killed_process_left_half_made_is_completed(settings: 
     assert tables(database) == whole
 
 
+@pytest.mark.parametrize("file", ["history/runs.db", "history/runs/index.db", "schedules/schedules.db"])
+def test_what_is_no_database_is_told_as_dagsters_own_storage_tells_it(settings: Settings, file: str) -> None:
+    with dagster_instance(settings):
+        pass
+    (settings.data_dir / "dagster" / file).write_bytes(b"x" * 5000)
+    with pytest.raises(sa.exc.DatabaseError, match="file is not a database"), dagster_instance(settings) as instance:
+        instance.get_runs()
+        instance.get_asset_keys()
+        instance.all_instigator_state()
+
+
 def test_a_watcher_sees_events_while_the_writer_keeps_the_log_open(tmp_path: Path) -> None:
     """What an open page of the UI shows of a run. The folder has characters that stand for others in a pattern."""
     writer, reader = (CompactEventLogStorage(str(tmp_path / "a[1]*b")) for _ in range(2))
