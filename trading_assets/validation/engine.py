@@ -128,7 +128,7 @@ def validate(
     now = settings.clock()
 
     def run(connection: duckdb.DuckDBPyConnection) -> list[_Answer]:
-        lay(connection, settings, scope)
+        lay(connection, settings, scope, " ".join(f"{rule.source} {rule.violation}" for rule in chosen))
         by_source: dict[tuple[str, bool], list[Rule]] = {}
         for rule in chosen:
             by_source.setdefault((rule.source, rule.of_now), []).append(rule)

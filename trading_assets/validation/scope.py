@@ -1,6 +1,6 @@
 """Which part of the lake is validated, and the tables that rules find beside the datasets.
 
-Laid over a DuckDB cursor as temporary views and tables, which end with it:
+Laid over a DuckDB cursor as temporary views and tables, those that the rules name; they end with it:
 
 | name | columns |
 | --- | --- |
@@ -17,7 +17,8 @@ Laid over a DuckDB cursor as temporary views and tables, which end with it:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -38,6 +39,8 @@ CONTEXT = timedelta(days=100)
 
 GRACE = timedelta(hours=1)
 """How long after the scheduled collection (`bars_delay_minutes` after the close) a session's bars may be on their way."""
+
+_WORD = re.compile(r"\w+")
 
 SNAPSHOT_DATASETS = ("contracts", "option_chains")
 
@@ -65,32 +68,45 @@ class Scope:
         return _between(self.first, self.last)
 
 
-def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope) -> None:
-    """Make the scope's views and tables on a cursor of the lake. Called again, they are made anew."""
+def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope, sql: str) -> None:
+    """Make the scope's views and tables that `sql` names on a cursor of the lake: each costs a look at files. Made again, they are made anew."""
     xnys, now = calendar(), settings.clock()
-    active = list(scope.symbols) if scope.symbols is not None else [entry.symbol for entry in _universe(settings).entries()]
-    _table(connection, "scope_symbols", {"symbol": pa.array(sorted(set(active)), pa.string())})
-    _table(connection, "active_symbols", {"symbol": pa.array(sorted(set(active)), pa.string())})
-    _table(connection, "equity_bar_sizes", {"bar_size": pa.array(settings.equity_bar_sizes, pa.string())})
-    _table(connection, "session_calendar", _calendar(xnys, now))
-    _table(connection, "present", _present(settings, xnys, now))
-    _table(connection, "accepted_bars", _accepted(settings))
-    where = "symbol in (select symbol from scope_symbols)" if scope.symbols is not None else "true"
-    first = scope.first - CONTEXT if scope.first else None
+    names = {"scope_symbols", *_WORD.findall(sql.lower())}
+    if "index_symbols" in names:
+        names.add("all_contracts")
+    active = sorted(set(scope.symbols if scope.symbols is not None else [entry.symbol for entry in _universe(settings).entries()]))
+    tables: dict[str, Callable[[], dict[str, pa.Array]]] = {
+        "scope_symbols": lambda: {"symbol": pa.array(active, pa.string())},
+        "active_symbols": lambda: {"symbol": pa.array(active, pa.string())},
+        "equity_bar_sizes": lambda: {"bar_size": pa.array(settings.equity_bar_sizes, pa.string())},
+        "session_calendar": lambda: _calendar(xnys, now),
+        "present": lambda: _present(settings, xnys, now),
+        "accepted_bars": lambda: _accepted(settings),
+    }
+    for name in tables.keys() & names:
+        _table(connection, name, tables[name]())
     for name in LAKE:
-        # The views of the lake are hidden by temporary ones of the same name: rules are written over plain names.
-        newest = f"(symbol, session) in (select (symbol, max(session)) from memory.main.{name} where {where} group by symbol)"
-        written = f"select * from memory.main.{name} where {where}"
-        view = f"{written} and symbol is not null and session is not null"
-        connection.execute(f"create or replace temp view written_{name} as {written}")
-        connection.execute(f"create or replace temp view all_{name} as {view}")
-        within = newest if name in scope.newest_only else _between(first, scope.last)
-        connection.execute(f"create or replace temp view {name} as {view} and {within}")
-    indices = ", ".join(f"('{symbol}')" for symbol in sorted(INDEX_EXCHANGES))
-    connection.execute(
-        f"create or replace temp table index_symbols as select col0 as symbol from (values {indices}) "
-        "union select distinct symbol from all_contracts where sec_type = 'IND'"
-    )
+        for view, rows in _views(name, scope).items():
+            if view in names:
+                connection.execute(f"create or replace temp view {view} as {rows}")
+    if "index_symbols" in names:
+        indices = ", ".join(f"('{symbol}')" for symbol in sorted(INDEX_EXCHANGES))
+        connection.execute(
+            f"create or replace temp table index_symbols as select col0 as symbol from (values {indices}) "
+            "union select distinct symbol from all_contracts where sec_type = 'IND'"
+        )
+
+
+def _views(name: str, scope: Scope) -> dict[str, str]:
+    """The views of a dataset, each with its SQL. The views of the lake are hidden by temporary ones of the same name: rules are written over
+    plain names."""
+    where = "symbol in (select symbol from scope_symbols)" if scope.symbols is not None else "true"
+    newest = f"(symbol, session) in (select (symbol, max(session)) from memory.main.{name} where {where} group by symbol)"
+    first = scope.first - CONTEXT if scope.first else None
+    written = f"select * from memory.main.{name} where {where}"
+    every = f"{written} and symbol is not null and session is not null"
+    within = newest if name in scope.newest_only else _between(first, scope.last)
+    return {f"written_{name}": written, f"all_{name}": every, name: f"{every} and {within}"}
 
 
 def _universe(settings: Settings) -> Universe:
