@@ -65,18 +65,18 @@ def database_url(value: str) -> str:
 
 
 def _unusable_driver(value: str) -> str | None:
-    """Why nothing can be connected to through the driver that the URL names; None where it can."""
+    """Why nothing can be connected to through the driver that the URL names; None where it can. Repeats no part of the URL."""
     import sqlalchemy as sa
 
     url = sa.make_url(value)
     if url.get_backend_name() not in DATABASES:
-        return f"names a database of the kind {url.get_backend_name()}"
+        return "names a database of another kind"
     try:
         dialect = url.get_dialect()
         dialect.import_dbapi()
     except (ModuleNotFoundError, sa.exc.NoSuchModuleError):
-        return f"names the driver {url.drivername}, which is not installed"
-    return f"names the asynchronous driver {url.drivername}" if dialect.is_async else None
+        return "names, or leaves SQLAlchemy to choose, a driver that is not installed"
+    return "names an asynchronous driver" if dialect.is_async else None
 
 
 def _is_database_url(value: str) -> bool:

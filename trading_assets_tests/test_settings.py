@@ -169,6 +169,7 @@ SECRET = "hunter2"
         ("DATABASE_URL=postgresql://desk:p@hunter2?s@host/archive", 'database_url = "postgresql://desk:p@hunter2?s@host/archive"'),
         ("DATABASE_URL=postgresql://desk:pass@host:hunter2/archive", 'database_url = "postgresql://desk:pass@host:hunter2/archive"'),
         ("DATABASE_URL=postgresql://desk:a hunter2@host name/archive", 'database_url = ["hunter2"]'),
+        ("DATABASE_URL=hunter2://desk@host/archive", 'database_url = "postgresql+hunter2://desk@host/archive"'),
         ("ALERT_CHANNELS=slack://hunter2", 'alert_channels = "slack://hunter2"'),
         ('ALERT_CHANNELS={"desk": "slack://hunter2"', '[alert_channels]\ndesk = "slack://hunter2'),
         ('ALERT_CHANNELS={"desk": {"url": "slack://hunter2"}}', '[alert_channels.desk]\nurl = "slack://hunter2"'),
@@ -238,10 +239,10 @@ def test_every_setting_is_described() -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("mysql+mysqldb://desk@host/archive", "names a database of the kind mysql"),
-        ("postgresql+asyncpg://desk@host/archive", "names the driver postgresql+asyncpg, which is not installed"),
-        ("postgresql+nosuch://host/archive", "names the driver postgresql+nosuch, which is not installed"),
-        ("sqlite+aiosqlite:////tmp/state.db", "names the driver sqlite+aiosqlite, which is not installed"),
+        ("mysql+mysqldb://desk@host/archive", "names a database of another kind"),
+        ("postgresql+asyncpg://desk@host/archive", "a driver that is not installed"),
+        ("postgresql+nosuch://host/archive", "a driver that is not installed"),
+        ("sqlite+aiosqlite:///state.db", "a driver that is not installed"),
     ],
 )
 def test_a_database_that_cannot_be_used_is_refused_with_what_can(url: str, reason: str) -> None:
@@ -252,6 +253,6 @@ def test_a_database_that_cannot_be_used_is_refused_with_what_can(url: str, reaso
     assert "postgresql+psycopg2://" in sentence and "pip install 'trading-assets[postgres]'" in sentence
 
 
-@pytest.mark.parametrize("url", ["postgresql+psycopg2://host/archive", "postgresql+psycopg2://host:5432/archive", "sqlite:////tmp/state.db"])
+@pytest.mark.parametrize("url", ["postgresql+psycopg2://host/archive", "postgresql+psycopg2://host:5432/archive", "sqlite:///state.db"])
 def test_a_database_without_a_user_is_a_database(url: str) -> None:
     assert Settings(database_url=url).state_url == url  # type: ignore[call-arg]

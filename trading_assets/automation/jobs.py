@@ -25,13 +25,9 @@ def own_checks(assets: Iterable[str]) -> list[dg.AssetCheckKey]:
     return [dg.AssetCheckKey(dg.AssetKey(name), check) for name in assets for check in (COMPLETE, ALL_RULES)]
 
 
-def _own_checks(*assets: str) -> dg.AssetSelection:
-    return dg.AssetSelection.checks(*own_checks(assets))
-
-
 def _collecting(*assets: str) -> dg.AssetSelection:
     """Assets to collect, with their own checks; the single rules are left to `quality_check`."""
-    return dg.AssetSelection.assets(*assets).without_checks() | _own_checks(*assets)
+    return dg.AssetSelection.assets(*assets).without_checks() | dg.AssetSelection.checks(*own_checks(assets))
 
 
 _RETRIES = {"dagster/max_retries": "2"}
@@ -85,7 +81,8 @@ backfill_bars = dg.define_asset_job(
 
 quality_check = dg.define_asset_job(
     "quality_check",
-    selection=dg.AssetSelection.assets("quality_metrics") | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS) - _own_checks(*SNAPSHOTS, *BARS),
+    selection=dg.AssetSelection.assets("quality_metrics")
+    | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS) - dg.AssetSelection.checks(*own_checks((*SNAPSHOTS, *BARS))),
     description="All rules over the latest sessions as asset checks, and the quality metrics. Asks no broker.",
     executor_def=dg.in_process_executor,
     tags=_RETRIES,

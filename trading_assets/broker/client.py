@@ -217,7 +217,7 @@ class TwsClient:
             for _ in range(HANDSHAKE_MESSAGES):
                 await self._pacer.message()
             connection = Connection(self._on_status, self._on_lost)
-            self._upstream.set()  # what is told from here on is about this session: TWS may say at once that its servers are away
+            self._upstream.set()  # later messages are about this session: TWS may report at once that its servers are unavailable
             try:
                 accounts = await connection.open(self._host, self._port, client_id, self._settings.connect_timeout)
                 break

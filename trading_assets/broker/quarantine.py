@@ -237,7 +237,7 @@ def _response(request_id: int) -> sa.ScalarSelect[Any]:
 def _last_day(request: Request) -> str | None:
     """The last day on which the broker can be asked. Options are forgotten after their expiry, at most a day after the last trading day.
 
-    A quote is of its session: it can be had until the next one begins.
+    A quote belongs to its session: it can be requested until the next one begins.
     """
     if isinstance(request, QuoteRequest):
         return (calendar().following(request.session) - timedelta(days=1)).isoformat()

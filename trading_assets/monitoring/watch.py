@@ -103,7 +103,7 @@ def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType]
     """Each look with the types of trouble that it finds."""
     active = [entry.symbol for entry in Universe(settings.state_url).entries()]
     changes = ContractChanges(settings.state_url).unfinished(active)
-    # A symbol that waits for a decision is told as that alone: an update, the remedy of the others, would collect nothing for it.
+    # A symbol that waits for a decision has that one alert: the others advise an update, which would collect nothing for it.
     symbols = [symbol for symbol in active if symbol not in changes]
     kinds = AlertType
     return [

@@ -178,7 +178,7 @@ def test_a_wrong_query_is_no_damaged_file(lake: Path) -> None:
     assert not isinstance(wrong.value, UnreadableFile)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another user can be had as root only")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 @pytest.mark.parametrize("what", [FILE, "equity_bars/1_day", "equity_bars"])
 def test_what_may_not_be_read_is_named(lake: Path, what: str) -> None:
     """In a child of another user: root may read everything."""

@@ -195,7 +195,7 @@ def test_a_folder_from_an_old_backup_is_taken_in_at_the_next_write(lake: Path) -
     assert query(lake, "select count(*) as n from equity_bars")["n"].to_pylist() == [BEFORE["equity_bars"].num_rows]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another user can be had as root only")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_a_lake_that_may_not_be_written_is_read_as_it_is() -> None:
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
