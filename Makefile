@@ -58,9 +58,9 @@ demo: compiled ## Cold start on the simulator: collect, check, query, report
 up: compiled ## Dagster UI and daemon (and a simulator where no TWS is configured)
 	@$(BIN)/trading-assets up
 
-# Four workers on two cores: tests that wait for a simulator or a process leave the processor to others.
+# Five workers on two cores: tests that wait for a simulator or a process leave the processor to others.
 test: compiled $(IB_ASYNC_READY) ## The whole test suite
-	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" $(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
+	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" $(BIN)/python -m pytest -n 5 --dist loadgroup $(ARGS)
 
 week: compiled ## Ten sessions with a running daemon and a clock of its own (nine minutes; not part of `make test`)
 	@$(BIN)/python -m pytest -m world -s trading_assets_tests/world $(ARGS)

@@ -19,8 +19,8 @@ LIBRARY = "exchange-calendars"
 
 FILE = "xnys.json"
 
-STORED_UNTIL = date(2035, 12, 31)
-"""The last date of the file: beyond the horizon of any option listed during the life of one version of the library."""
+STORED_UNTIL = date(2040, 12, 31)
+"""The last date of the file: beyond the expiry of any option listed during the life of one version of the library; the simulator's horizon."""
 
 NEW_YORK = ZoneInfo("America/New_York")
 

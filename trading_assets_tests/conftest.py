@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import uuid
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 
 from trading_assets.broker.state import connect_state
 from trading_assets_tests.leaving_out import leave_out
+from trading_assets_tests.scheduling import SharedSetups, group_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -35,9 +37,20 @@ def pytest_configure(config: pytest.Config) -> None:
         tempfile.tempdir = None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first: with several workers none is left alone with them at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long ones first: with several workers none is left alone with them at the end.
+
+    In a worker the others are in a mixed order, the same in each run: tests that wait for a broker are neighbours in their folder,
+    and four workers that wait at once leave both processors idle. Tests that stay together (`scheduling`) begin in the first half.
+    """
+    mixed = hasattr(config, "workerinput")
+
+    def place(item: pytest.Item) -> tuple[bool, float]:
+        group = group_of(item.nodeid.partition("::")[0])
+        mixture = zlib.crc32((group or item.nodeid).encode()) * (0.5 if group else 1.0)
+        return item.get_closest_marker("slow") is None, mixture if mixed else 0.0
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:
@@ -54,8 +67,6 @@ def pytest_sessionfinish() -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With several workers (`--dist loadgroup`): tests that share a set-up lake run in one of them."""
-    from trading_assets_tests.scheduling import SharedSetups
-
     return SharedSetups(config, log) if config.getoption("dist") == "loadgroup" else None
 
 

@@ -10,14 +10,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "trading_assets"
 
-MODULES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
-"""The syntax tree of every module, by its path in the package."""
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """The syntax tree of every module, by its path in the package."""
+    return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
 
 DAGSTER_LAYER = ("assets/", "checks/", "automation/", "resources/", "lineage/", "jobs/", "serving/", "definitions.py")
 """Folders and modules that may import Dagster at the top; the command imports it inside its functions only."""
@@ -79,23 +84,23 @@ def under(module: str, places: tuple[str, ...] | set[str]) -> bool:
 
 
 def test_the_package_was_found() -> None:
-    assert len(MODULES) > 100
+    assert len(modules()) > 100
 
 
 def test_domain_code_knows_no_dagster() -> None:
-    domain = {module: tree for module, tree in MODULES.items() if not under(module, ABOVE)}
+    domain = {module: tree for module, tree in modules().items() if not under(module, ABOVE)}
     assert [module for module, tree in domain.items() if any(of_package(name, "dagster") for name in imports(tree))] == []
 
 
 def test_domain_code_imports_nothing_of_the_layers_above() -> None:
     layers = tuple(f"trading_assets.{place.rstrip('/').removesuffix('.py')}" for place in ABOVE)
-    domain = {module: tree for module, tree in MODULES.items() if not under(module, ABOVE)}
+    domain = {module: tree for module, tree in modules().items() if not under(module, ABOVE)}
     found = [(module, name) for module, tree in domain.items() for name in imports(tree) if any(of_package(name, layer) for layer in layers)]
     assert found == []
 
 
 def test_the_command_imports_dagster_only_inside_its_commands() -> None:
-    command = {module: tree for module, tree in MODULES.items() if module.startswith("cli/")}
+    command = {module: tree for module, tree in modules().items() if module.startswith("cli/")}
     heavy = ("dagster", *(f"trading_assets.{layer}" for layer in ("assets", "automation", "resources", "jobs", "definitions")))
     found = [(module, name) for module, tree in command.items() for name in imports(tree, nested=False) if any(of_package(name, h) for h in heavy)]
     assert found == []
@@ -106,7 +111,7 @@ def test_each_folder_imports_only_what_it_may(place: str) -> None:
     allowed = tuple(f"trading_assets.{name}" for name in MAY_IMPORT[place])
     found = [
         (module, name)
-        for module, tree in MODULES.items()
+        for module, tree in modules().items()
         if under(module, (place,))
         for name in imports(tree)
         if name.startswith("trading_assets.") and name != "trading_assets.__version__" and not any(of_package(name, a) for a in allowed)
@@ -116,10 +121,10 @@ def test_each_folder_imports_only_what_it_may(place: str) -> None:
 
 def test_one_module_imports_the_client_library() -> None:
     libraries = ("ib_insync", "ib_async", "eventkit", "ibapi")
-    found = {module for module, tree in MODULES.items() if any(of_package(name, library) for name in imports(tree) for library in libraries)}
+    found = {module for module, tree in modules().items() if any(of_package(name, library) for name in imports(tree) for library in libraries)}
     # The choice between the two libraries is made by name in one place.
     assert found == {"broker/library.py"}
-    by_name = {module for module in MODULES if "import_module(" in (PACKAGE / module).read_text("utf-8")}
+    by_name = {module for module in modules() if "import_module(" in (PACKAGE / module).read_text("utf-8")}
     # The packages load their own modules late.
     assert by_name <= {"broker/library.py", "simulator/__init__.py", "repositories/__init__.py", "monitoring/__init__.py"}
 
@@ -127,21 +132,21 @@ def test_one_module_imports_the_client_library() -> None:
 def test_only_settings_read_the_environment() -> None:
     readers = {
         (module, node.attr)
-        for module, tree in MODULES.items()
+        for module, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "putenv") and ast.unparse(node.value) == "os"
     }
     # What a child process inherits is no setting.
     handing_on = {("cli/serve.py", "environ"), ("serving/supervisor.py", "environ")}
     assert {("settings.py", "environ")} <= readers <= {("settings.py", "environ")} | handing_on
-    assert not [module for module, tree in MODULES.items() if {"os.environ", "os.getenv"} & set(imports(tree))]
+    assert not [module for module, tree in modules().items() if {"os.environ", "os.getenv"} & set(imports(tree))]
 
 
 @pytest.mark.parametrize("module", ["cli/serve.py", "serving/supervisor.py"])
 def test_what_starts_processes_only_hands_its_environment_on(module: str) -> None:
     copies = [
         ast.unparse(node)
-        for node in ast.walk(MODULES[module])
+        for node in ast.walk(modules()[module])
         if isinstance(node, ast.Subscript | ast.Call) and ast.unparse(node).startswith(("os.environ[", "os.environ.get", "os.getenv"))
     ]
     assert copies == []
@@ -150,7 +155,7 @@ def test_what_starts_processes_only_hands_its_environment_on(module: str) -> Non
 def test_nothing_prints() -> None:
     printing = [
         (module, node.lineno)
-        for module, tree in MODULES.items()
+        for module, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
@@ -158,12 +163,12 @@ def test_nothing_prints() -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [module for module, tree in MODULES.items() if tree.body and not ast.get_docstring(tree)]
+    silent = [module for module, tree in modules().items() if tree.body and not ast.get_docstring(tree)]
     assert silent == []
 
 
 def test_modules_stay_short() -> None:
-    lengths = {module: len((PACKAGE / module).read_text("utf-8").splitlines()) for module in MODULES}
+    lengths = {module: len((PACKAGE / module).read_text("utf-8").splitlines()) for module in modules()}
     assert {module: length for module, length in lengths.items() if length > LINES} == {}
 
 
@@ -172,7 +177,7 @@ def test_no_error_is_swallowed() -> None:
     over to whoever waits for their answer, and the examination of answers: what an answer makes fail is in quarantine with the error."""
     broad = [
         (module, node.lineno)
-        for module, tree in MODULES.items()
+        for module, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))

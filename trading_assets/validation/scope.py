@@ -145,12 +145,13 @@ def _whole_calendar(xnys: SessionCalendar) -> dict[str, pa.Array]:
 
 
 def _present(settings: Settings, xnys: SessionCalendar, now: datetime) -> dict[str, pa.Array]:
+    current, closed = xnys.current(now), xnys.last_closed(now)  # first: a clock outside the calendar is named as it is
     due = xnys.last_closed(now - timedelta(minutes=settings.bars_delay_minutes) - GRACE)
     return {
         "now": pa.array([now], INSTANT),
         "today": pa.array([now.astimezone(NEW_YORK).date()], pa.date32()),
-        "current_session": pa.array([xnys.current(now)], pa.date32()),
-        "last_closed": pa.array([xnys.last_closed(now)], pa.date32()),
+        "current_session": pa.array([current], pa.date32()),
+        "last_closed": pa.array([closed], pa.date32()),
         "bars_due": pa.array([due], pa.date32()),
         "contract_verify_days": pa.array([settings.contract_verify_days], pa.int32()),
         "stale_chain_hours": pa.array([settings.stale_chain_hours], pa.float64()),

@@ -176,7 +176,8 @@ def spoiling(simulate: Callable[..., Simulator], settings_for: SettingsFor, brok
         ) -> tuple[Wire, Broker, Journal]:
             simulator = simulate(server_version=version, limits=False)  # a head time stamp may be asked for again after 15 s only
             wire = Wire(stack, simulator, message, request, spoil, times)
-            settings = settings_for(simulator, ib_port=wire.proxy.port, max_attempts=2, identical_interval=0.0, **changes)
+            patient = {"quote_timeout": 20.0, "contract_timeout": 20.0, "history_timeout": 20.0}  # nothing ends by its time where a machine is slow
+            settings = settings_for(simulator, ib_port=wire.proxy.port, max_attempts=2, identical_interval=0.0, **{**patient, **changes})
             journal = journal_for(settings)
             return wire, broker_for(settings, journal), journal
 
@@ -363,7 +364,8 @@ def test_messages_about_nothing_asked_are_no_concern(spoiling: Any, caplog: pyte
         wire.spoil = lambda fields, noise=noise: pack(noise) + pack(fields)
         [result] = broker.run([DETAILS], planned_at=wall_clock())
         assert result.outcome.kind is OutcomeKind.COMPLETE
-    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+    told = [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+    assert not [record for record in told if not record.name.startswith("sqlalchemy.pool")]  # connections of other tests, closed late
 
 
 def test_a_frame_of_an_impossible_length_breaks_the_connection_only(spoiling: Any) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
@@ -27,7 +27,10 @@ FLAGS = [
 
 @pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A symbol set up by the command line, then the UI and the daemon; they end with the tests in the browser, since they work all the time."""
+    """A symbol set up by the command line, then the UI and the daemon; Ctrl-C ends them with the tests in the browser.
+
+    Raises an AssertionError where Ctrl-C leaves an exit code, a traceback or an open database.
+    """
     if CHROMIUM is None:
         leave_out("there is no chromium on the PATH (apt-get install chromium)")
     xnys = calendar()
@@ -38,23 +41,34 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     running = Platform(Settings(data_dir=tmp_path_factory.mktemp("ui"), now=now), f"http://127.0.0.1:{port}")  # type: ignore[call-arg]
     setup = ["setup", "AAPL", "--lookback-days", "5", "--strikes", "2", "--max-days-to-expiry", "10"]
     subprocess.run([*COMMAND, *setup], env=running.environment, check=True, timeout=PATIENCE)
-    with open(running.settings.data_dir / "up.log", "wb") as log:
+    written = running.settings.data_dir / "up.log"
+    with open(written, "wb") as log:
         process = subprocess.Popen([*COMMAND, "up", "--port", str(port)], env=running.environment, stdout=log, stderr=subprocess.STDOUT)
         try:
             eventually(running.serves, PATIENCE)
             yield running
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            process.send_signal(signal.SIGINT)
+            code = process.wait(60)
+    assert code == 0
+    assert "Traceback" not in written.read_text() and "Fatal" not in written.read_text()
+    assert not [file.name for file in (running.settings.data_dir / "dagster").rglob("*.db-wal")], "all databases are closed"
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture
-def page(platform: Platform) -> Iterator[Page]:
-    """A browser page."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        opened = browser.new_page(viewport={"width": 1500, "height": 1000})
-        opened.set_default_timeout(PATIENCE * 1000)
-        yield opened
-        opened.screenshot(path=platform.settings.data_dir / "last_page.png")
-        browser.close()
+def page(platform: Platform, browser: Browser) -> Iterator[Page]:
+    """A page of its own, without anything that pages before it stored."""
+    opened = browser.new_page(viewport={"width": 1500, "height": 1000})
+    opened.set_default_timeout(PATIENCE * 1000)
+    yield opened
+    opened.screenshot(path=platform.settings.data_dir / "last_page.png")
+    opened.close()

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import accumulate
 
 import numpy as np
-from scipy.signal import lfilter
 
 from trading_assets.simulator.generated.columns import Floats, Ints
 from trading_assets.simulator.generated.instruments import Underlying
@@ -105,7 +105,7 @@ def build_path(underlying: Underlying, seed: int, timeline: Timeline) -> Path:
     def shocks(purpose: str) -> Floats:
         return np.sqrt(_MARKET_SHARE) * normal("market", purpose) + np.sqrt(1 - _MARKET_SHARE) * normal(symbol, purpose)
 
-    log_volatility = lfilter([_VOLATILITY_NOISE], [1.0, -(1.0 - _VOLATILITY_PULL)], normal(symbol, "volatility"))
+    log_volatility = _pulled_back(_VOLATILITY_NOISE * normal(symbol, "volatility"), _VOLATILITY_PULL)
     volatility = underlying.volatility * np.exp(np.clip(log_volatility, -0.7, 0.9))
     daily = volatility / np.sqrt(SESSIONS_A_YEAR)
     inside = daily * np.sqrt(1 - _OVERNIGHT_SHARE)
@@ -113,7 +113,7 @@ def build_path(underlying: Underlying, seed: int, timeline: Timeline) -> Path:
     step = day_return + daily * np.sqrt(_OVERNIGHT_SHARE) * shocks("night")
     step[: first + 1] = day_return[: first + 1]
     step[:first] = 0.0
-    distance = lfilter([1.0], [1.0, -(1.0 - underlying.reversion)], step)
+    distance = _pulled_back(step, underlying.reversion)
     log_close = np.log(underlying.start_price) + underlying.growth / SESSIONS_A_YEAR * np.maximum(np.arange(total) - first, 0) + distance
     log_open = log_close - day_return
     up, down = 1.0 - uniform(symbol, "high"), 1.0 - uniform(symbol, "low")
@@ -159,6 +159,12 @@ def build_path(underlying: Underlying, seed: int, timeline: Timeline) -> Path:
         underlying, first, opened, high, low, closed, volume, count, high_step, low_step, halt_start, halt_minutes, volatility, shares,
         splits, dividends, np.cumprod(factors, dtype=np.float64),
     )  # fmt: skip
+
+
+def _pulled_back(steps: Floats, pull: float) -> Floats:
+    """A path that makes these steps and loses the part `pull` of its distance from 0 before each (an AR(1) process)."""
+    keep = 1.0 - pull
+    return np.array(list(accumulate(steps.tolist(), lambda distance, step: step + keep * distance)))
 
 
 def _splits(underlying: Underlying, value: Floats, first: int, seed: int) -> tuple[tuple[tuple[int, int], ...], Ints]:

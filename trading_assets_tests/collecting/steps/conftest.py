@@ -17,7 +17,7 @@ def _waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trading_assets.broker.broker.Waits", lambda: Waits(SOON, SOON, SOON))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def market() -> GeneratedMarket:
     """The generated market."""
     return GeneratedMarket(seed=42)
