@@ -83,6 +83,15 @@ def query(data_dir: Path | str, sql: str, parameters: Sequence[Any] | Mapping[st
     return steadily(data_dir, lambda connection: _result(connection, sql, parameters))
 
 
+def lake_bytes(data_dir: Path | str) -> int:
+    """The size of the lake's files that can be looked at."""
+    found = 0
+    for _, path in _files(Path(data_dir).expanduser().absolute()):
+        with suppress(OSError):  # removed since its folder was listed, or not ours to see: whoever reads it says so
+            found += os.stat(path).st_size
+    return found
+
+
 def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
     """What `action` returns for a cursor of the lake; done again from its beginning when a file was replaced while it was read.
 
@@ -204,7 +213,7 @@ def duckdb_type(arrow: pa.DataType) -> str:
 
 
 def _open(data_dir: Path, *, unrestricted: bool) -> duckdb.DuckDBPyConnection:
-    small = _bytes(data_dir) <= SMALL_LAKE
+    small = lake_bytes(data_dir) <= SMALL_LAKE
     connection = duckdb.connect(config={"threads": 1} if small else {})
     (_opened_small.add if small else _opened_small.discard)(data_dir)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
@@ -212,15 +221,6 @@ def _open(data_dir: Path, *, unrestricted: bool) -> duckdb.DuckDBPyConnection:
     if not unrestricted:
         _restrict(connection, data_dir)
     return connection
-
-
-def _bytes(data_dir: Path) -> int:
-    """The size of the files that can be looked at."""
-    found = 0
-    for _, path in _files(data_dir):
-        with suppress(OSError):  # removed since its folder was listed, or not ours to see: whoever reads it says so
-            found += os.stat(path).st_size
-    return found
 
 
 def _restrict(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from trading_assets.repositories.catalog import query as run_query
+from trading_assets.repositories.answers import remembered
 from trading_assets.repositories.option_chains import choose_snapshot
 from trading_assets.repositories.schemas import Dataset
 
@@ -45,13 +45,13 @@ class DatasetView:
         names = ", ".join(f'"{name}"' for name in (columns or self.columns))
         order = ", ".join(f'"{name}"' for name in self.dataset.order)
         query = f'select {names} from "{self.dataset.name}" where {" and ".join(conditions)} order by {order}'
-        return run_query(self._data_dir, query, values)
+        return remembered(self._data_dir, self.dataset, query, values)
 
     def stored_sessions(self, symbols: Iterable[str], *, where: str = "true") -> dict[str, list[date]]:
         """The sessions with rows of each symbol, in order; a symbol without rows is absent."""
         query = f"""select symbol, list(distinct session order by session) as sessions from "{self.dataset.name}"
                     where symbol in (select unnest(?)) and ({where}) group by symbol"""
-        rows = run_query(self._data_dir, query, [list(symbols)])
+        rows = remembered(self._data_dir, self.dataset, query, [list(symbols)])
         return dict(zip(rows["symbol"].to_pylist(), rows["sessions"].to_pylist(), strict=True))
 
     def as_of(self, symbols: Iterable[str], session: date, *, columns: Sequence[str] | None = None, where: str = "true") -> pa.Table:

@@ -14,13 +14,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from trading_assets.repositories.catalog import steadily
+from trading_assets.repositories.catalog import lake_bytes, steadily
 from trading_assets.settings import Settings
 from trading_assets.validation.findings import STORED_FINDINGS, Finding, Findings
 from trading_assets.validation.reviews import Reviews
 from trading_assets.validation.rule import DATASETS, Rule, Severity
 from trading_assets.validation.rules import RULES
-from trading_assets.validation.scope import Scope, lay
+from trading_assets.validation.scope import IN_MEMORY, Scope, lay
 
 ROWS_SHOWN = 20
 """Rows of a failing rule in its result."""
@@ -125,10 +125,10 @@ def validate(
     become pending. Reads the lake only; needs no broker. Raises `ValueError` for a dataset that does not exist.
     """
     chosen = _chosen(rules, datasets)
-    now = settings.clock()
+    now, in_memory = settings.clock(), lake_bytes(settings.data_dir) <= IN_MEMORY
 
     def run(connection: duckdb.DuckDBPyConnection) -> list[_Answer]:
-        lay(connection, settings, scope, " ".join(f"{rule.source} {rule.violation}" for rule in chosen))
+        lay(connection, settings, scope, " ".join(f"{rule.source} {rule.violation}" for rule in chosen), in_memory=in_memory)
         by_source: dict[tuple[str, bool], list[Rule]] = {}
         for rule in chosen:
             by_source.setdefault((rule.source, rule.of_now), []).append(rule)

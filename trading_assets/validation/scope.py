@@ -40,6 +40,9 @@ CONTEXT = timedelta(days=100)
 GRACE = timedelta(hours=1)
 """How long after the scheduled collection (`bars_delay_minutes` after the close) a session's bars may be on their way."""
 
+IN_MEMORY = 4 * 2**20
+"""Bytes of files up to which a validation reads each dataset once and keeps its rows: they take some 30 times as much memory."""
+
 _WORD = re.compile(r"\w+")
 
 SNAPSHOT_DATASETS = ("contracts", "option_chains")
@@ -68,8 +71,11 @@ class Scope:
         return _between(self.first, self.last)
 
 
-def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope, sql: str) -> None:
-    """Make the scope's views and tables that `sql` names on a cursor of the lake: each costs a look at files. Made again, they are made anew."""
+def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope, sql: str, *, in_memory: bool = False) -> None:
+    """Make the scope's views and tables that `sql` names on a cursor of the lake: each costs a look at files. Made again, they are made anew.
+
+    With `in_memory` the rows of a dataset are read once and kept for all rules: for a lake of which all rows fit into memory.
+    """
     xnys, now = calendar(), settings.clock()
     names = {"scope_symbols", *_WORD.findall(sql.lower())}
     if "index_symbols" in names:
@@ -85,10 +91,11 @@ def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope,
     }
     for name in tables.keys() & names:
         _table(connection, name, tables[name]())
+    kind = "table" if in_memory else "view"
     for name in LAKE:
         for view, rows in _views(name, scope).items():
             if view in names:
-                connection.execute(f"create or replace temp view {view} as {rows}")
+                connection.execute(f"create or replace temp {kind} {view} as {rows}")
     if "index_symbols" in names:
         indices = ", ".join(f"('{symbol}')" for symbol in sorted(INDEX_EXCHANGES))
         connection.execute(

@@ -1,0 +1,87 @@
+"""Remembered answers: the same as asking again, whatever is written between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trading_assets.repositories import ParquetStore, answers, catalog
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS
+from trading_assets.repositories.views import DatasetView
+from trading_assets_tests.repositories.frames import bar, contract_row, table
+
+DAYS = [date(2014, 6, day) for day in (9, 10, 11, 12, 13)]
+SYMBOLS = ("AAPL", "GOOG")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The texts that DuckDB was asked."""
+    texts: list[str] = []
+
+    def query(data_dir: Path, sql: str, parameters: Any = None) -> pa.Table:
+        texts.append(sql)
+        return catalog.query(data_dir, sql, parameters)
+
+    monkeypatch.setattr(answers, "query", query)
+    yield texts
+
+
+def test_the_same_question_is_asked_once_until_its_dataset_is_written(tmp_path: Path, asked: list[str]) -> None:
+    store, view = ParquetStore(tmp_path), DatasetView(tmp_path, EQUITY_BARS)
+    assert view.stored_sessions(SYMBOLS) == {}
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAYS[0])]))
+    assert [view.stored_sessions(SYMBOLS) for _ in range(3)] == [{"AAPL": [DAYS[0]]}] * 3
+    assert len(asked) == 2
+    store.upsert(CONTRACTS, table(CONTRACTS, [contract_row(DAYS[0])]))
+    assert view.stored_sessions(SYMBOLS) == {"AAPL": [DAYS[0]]}
+    assert len(asked) == 2, "another dataset is no concern"
+    assert view.stored_sessions(SYMBOLS, where="bar_size = '1 min'") == {}
+    assert len(asked) == 3, "another question"
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAYS[1])]))
+    assert view.stored_sessions(SYMBOLS) == {"AAPL": DAYS[:2]}
+
+
+def test_a_large_answer_is_not_kept(tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    ParquetStore(tmp_path).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(day) for day in DAYS]))
+    view = DatasetView(tmp_path, EQUITY_BARS)
+    monkeypatch.setattr(answers, "LARGEST_ANSWER", view.table().nbytes - 1)
+    assert view.table().equals(view.table())
+    assert len(asked) == 3
+
+
+def test_no_more_answers_are_kept_than_may_be(tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MOST_ANSWERS", 2)
+    view = DatasetView(tmp_path, EQUITY_BARS)
+    for symbol in ("A", "B", "A", "C", "A", "B"):
+        view.stored_sessions([symbol])
+    assert len(asked) == 4, "A is the latest used of two, B was the older one"
+
+
+writes = st.lists(st.tuples(st.sampled_from(DAYS), st.sampled_from(SYMBOLS), st.integers(1, 9), st.booleans()), max_size=6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(writes)
+def test_whatever_is_written_or_deleted_the_answer_is_that_of_the_files(tmp_path_factory: pytest.TempPathFactory, writes: Any) -> None:
+    folder = tmp_path_factory.mktemp("lake")
+    store, view = ParquetStore(folder), DatasetView(folder, EQUITY_BARS)
+    for day, symbol, close, deleted in writes:
+        if deleted:
+            for file in (folder / "equity_bars").rglob("*.parquet"):
+                file.unlink()
+        else:
+            store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(day, 10.0 + close, symbol=symbol)]))
+        for symbols in (SYMBOLS, SYMBOLS[:1]):
+            sql = "select * from equity_bars where symbol in (select unnest(?)) order by session, symbol"
+            fresh = catalog.query(folder, sql, [list(symbols)]).to_pylist()
+            read = sorted(view.table(symbols=symbols).to_pylist(), key=lambda row: (row["session"], row["symbol"]))
+            assert read == fresh
+            assert {(s, d) for s, days in view.stored_sessions(symbols).items() for d in days} == {(r["symbol"], r["session"]) for r in fresh}
