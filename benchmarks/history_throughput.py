@@ -27,7 +27,8 @@ from typing import Any
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
-from trading_assets.broker.requests import BarsRequest, Instrument
+from trading_assets.broker.requests import BarsRequest
+from trading_assets.instrument import Instrument
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator

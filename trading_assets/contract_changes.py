@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.broker.payloads import ContractRecord
-from trading_assets.broker.state import connect_state, metadata, read_transaction, write_transaction
+from trading_assets.state import connect_state, metadata, read_transaction, write_transaction
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from trading_assets.broker.requests import Instrument
-from trading_assets.broker.state import connect_state, metadata, write_transaction
+from trading_assets.instrument import Instrument
+from trading_assets.state import connect_state, metadata, write_transaction
 
 INDEX_EXCHANGES = {
     "SPX": "CBOE",

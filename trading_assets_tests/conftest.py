@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from trading_assets.broker.state import connect_state
+from trading_assets.state import connect_state
 from trading_assets_tests.leaving_out import leave_out
 from trading_assets_tests.scheduling import SharedSetups, group_of
 

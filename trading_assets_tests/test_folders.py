@@ -12,7 +12,6 @@ import pytest
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import deserialize_value
 
-from trading_assets.broker.state import connect_state
 from trading_assets.cli.app import run
 from trading_assets.folders import usable_folder
 from trading_assets.repositories import connect, query, write_catalog
@@ -22,6 +21,7 @@ from trading_assets.resources.storage import CompactEventLogStorage
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.state import connect_state
 from trading_assets.universe import Universe
 from trading_assets_tests.endurance.collect import by_the_steps, through_dagster
 from trading_assets_tests.endurance.conftest import NOW, settings_of

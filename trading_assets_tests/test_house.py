@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -35,18 +36,22 @@ MAY_IMPORT = {
     "sessions.py": ("stored_calendar",),
     "setting_names.py": (),
     "settings.py": ("folders", "sessions", "setting_names"),
-    "planning/": ("sessions", "planning", "broker.requests", "broker.payloads"),
-    "broker/": ("sessions", "settings", "folders", "permissions", "broker", "reliability", "repositories.identity", "repositories.provenance"),
+    "instrument.py": (),
+    "state/": ("folders", "permissions", "repositories.identity", "repositories.provenance", "state"),
+    "universe.py": ("instrument", "state"),
+    "planning/": ("sessions", "instrument", "planning", "broker.requests", "broker.payloads"),
+    "broker/": ("sessions", "settings", "folders", "permissions", "instrument", "state", "broker", "reliability", "repositories.identity"),
     "reliability/": ("reliability",),
     "repositories/": ("folders", "sessions", "permissions", "repositories"),
     "pricing/": ("pricing",),
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
-    "validation/": ("sessions", "settings", "permissions", "universe", "repositories", "broker.state", "validation"),
+    "validation/": ("sessions", "settings", "permissions", "universe", "repositories", "state", "validation"),
     "monitoring/": (
         "sessions",
         "settings",
         "permissions",
         "universe",
+        "state",
         "contract_changes",
         "repositories",
         "planning",
@@ -56,6 +61,7 @@ MAY_IMPORT = {
         "monitoring",
         "collecting.resting",
     ),
+    "monitoring/alerts/": ("sessions", "settings", "permissions", "universe", "state", "repositories", "validation", "monitoring"),
 }
 """What the modules of a folder may import of ours."""
 
@@ -104,6 +110,16 @@ def test_the_command_imports_dagster_only_inside_its_commands() -> None:
     heavy = ("dagster", *(f"trading_assets.{layer}" for layer in ("assets", "automation", "resources", "jobs", "definitions")))
     found = [(module, name) for module, tree in command.items() for name in imports(tree, nested=False) if any(of_package(name, h) for h in heavy)]
     assert found == []
+
+
+def test_no_folder_imports_another_in_a_circle() -> None:
+    """Inside of functions either."""
+    folders: dict[str, set[str]] = {}
+    for module, tree in modules().items():
+        ours = {name.split(".")[1] for name in imports(tree) if name.startswith("trading_assets.")}
+        place = module.partition("/")[0].removesuffix(".py")
+        folders.setdefault(place, set()).update(ours - {place, "__version__"})
+    assert len(list(TopologicalSorter(folders).static_order())) > 20, "a circle raises CycleError, which names it"
 
 
 @pytest.mark.parametrize("place", MAY_IMPORT)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from trading_assets.broker.state import connect_state
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state
 from trading_assets_tests.repositories.frames import bar, table
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading_assets.broker.requests import Instrument
+from trading_assets.instrument import Instrument
 from trading_assets.universe import INDEX_EXCHANGES, Universe, describe, normalize
 
 ADD = """

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from trading_assets.broker.state import read_transaction, write_transaction
-from trading_assets.broker.tables import breakers
 from trading_assets.reliability import BreakerState, Phase
+from trading_assets.state import read_transaction, write_transaction
+from trading_assets.state.tables import breakers
 
 
 class DatabaseStore:

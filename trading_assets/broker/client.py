@@ -23,7 +23,6 @@ from trading_assets.broker.errors import BrokerIncompatible, BrokerUnavailable, 
 from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.identity import check_settings, identity_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
-from trading_assets.broker.owners import Owner, lease_client_id
 from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.quotes import QuoteCollector
 from trading_assets.broker.requests import QuoteRequest, Request
@@ -31,6 +30,7 @@ from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.reliability import RetryConfig
 from trading_assets.sessions import Clock
 from trading_assets.settings import BrokerKind, Settings
+from trading_assets.state.owners import Owner, lease_client_id
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading_assets.broker.state import metadata, read_transaction, write_transaction
+from trading_assets.state import metadata, read_transaction, write_transaction
 
 broker_contact = sa.Table(
     "broker_contact",

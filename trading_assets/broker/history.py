@@ -9,10 +9,11 @@ import sqlalchemy as sa
 
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind
-from trading_assets.broker.owners import live_owners
-from trading_assets.broker.requests import ContractDetailsRequest, Instrument, Request, from_record
-from trading_assets.broker.state import database_now, read_transaction, write_transaction
-from trading_assets.broker.tables import requests as t
+from trading_assets.broker.requests import ContractDetailsRequest, Request, from_record
+from trading_assets.instrument import Instrument
+from trading_assets.state import database_now, read_transaction, write_transaction
+from trading_assets.state.owners import live_owners
+from trading_assets.state.tables import requests as t
 
 _IN_CHUNK = 500
 """Values in one IN list: under SQLite's oldest limit of 999 variables."""

@@ -11,7 +11,7 @@ What is promised:
 - A response is committed before anybody sees it; `kill -9` at any instant loses none that was committed.
 - A question whose answer is here and not yet in the lake, or came after the asker's plan was made, is not asked again.
 
-Here belongs the table `requests` alone. Pacing is in `broker.pacing`, leases in `broker.owners`.
+Here belongs the table `requests` alone. Pacing is in `broker.pacing`, leases in `state.owners`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.broker import payloads
-from trading_assets.broker.lake_pin import largest_id
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.owners import Owner, live_owners
 from trading_assets.broker.requests import Request, from_record
-from trading_assets.broker.state import connect_state, database_now, read_transaction, write_transaction
-from trading_assets.broker.tables import requests as t
+from trading_assets.state import connect_state, database_now, read_transaction, write_transaction
+from trading_assets.state.owners import Owner, live_owners
+from trading_assets.state.pin import largest_id
+from trading_assets.state.tables import requests as t
 
 _IN_CHUNK = 500
 """Keys in one IN list: under SQLite's oldest limit of 999 variables."""

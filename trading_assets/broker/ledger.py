@@ -1,7 +1,7 @@
 """The transactions of pacing: message slots, small-bar permits and open-request slots, each decided in one transaction.
 
 Blocking, for a database thread. All processes that share the state database and the endpoint share the limits. The
-arithmetic is in `broker.windows`; what the event loop awaits is in `broker.pacing`.
+arithmetic is in `broker.pacing_rules`; what the event loop awaits is in `broker.pacing`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import time
 
 import sqlalchemy as sa
 
-from trading_assets.broker.owners import bury
+from trading_assets.broker.pacing_rules import LONG_WINDOW, WINDOW_MARGIN, SmallRules, SmallSend, Stake, message_slots, rebalanced, small_ready_at
 from trading_assets.broker.requests import BarsRequest, Request
-from trading_assets.broker.state import database_now, write_transaction
-from trading_assets.broker.tables import pacing_queue, pacing_rate, pacing_slots, pacing_small
-from trading_assets.broker.windows import LONG_WINDOW, WINDOW_MARGIN, SmallRules, SmallSend, Stake, message_slots, rebalanced, small_ready_at
 from trading_assets.settings import Settings
+from trading_assets.state import database_now, write_transaction
+from trading_assets.state.owners import bury
+from trading_assets.state.tables import pacing_queue, pacing_rate, pacing_slots, pacing_small
 
 CLOCK_RELIC = 60.0
 """Seconds ahead from which a stored slot is not believed."""

@@ -12,12 +12,12 @@ from trading_assets.broker.requests import (
     BarsRequest,
     ContractDetailsRequest,
     HeadTimestampRequest,
-    Instrument,
     OptionListingRequest,
     OptionParametersRequest,
     QuoteRequest,
     Request,
 )
+from trading_assets.instrument import Instrument
 from trading_assets.sessions import Clock
 from trading_assets.settings import Settings
 

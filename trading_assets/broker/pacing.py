@@ -22,8 +22,8 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from trading_assets.broker.ledger import HISTORY_SLOTS, MARKET_DATA_SLOTS, Ledger
+from trading_assets.broker.pacing_rules import WINDOW_MARGIN
 from trading_assets.broker.requests import PacingClass, Request
-from trading_assets.broker.windows import WINDOW_MARGIN
 
 T = TypeVar("T")
 

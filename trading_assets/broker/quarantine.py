@@ -22,10 +22,10 @@ import sqlalchemy as sa
 from trading_assets.broker import payloads
 from trading_assets.broker.outcomes import Fault, Result
 from trading_assets.broker.requests import BarsRequest, QuoteRequest, Request
-from trading_assets.broker.state import connect_state, read_transaction, write_transaction
-from trading_assets.broker.tables import quarantine as t
-from trading_assets.broker.tables import requests as journal
 from trading_assets.sessions import calendar, session_date
+from trading_assets.state import connect_state, read_transaction, write_transaction
+from trading_assets.state.tables import quarantine as t
+from trading_assets.state.tables import requests as journal
 
 KEPT_FAULTS = 50
 """Faults of one answer that are written down one by one; all of them are counted."""

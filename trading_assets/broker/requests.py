@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from trading_assets.instrument import Instrument
+
 SMALL_BAR_SIZES = frozenset({"1 secs", "5 secs", "10 secs", "15 secs", "30 secs"})
 """Bar sizes under the small-bar pacing rules (broker documentation, "Historical Data Limitations")."""
 
@@ -27,37 +29,6 @@ class PacingClass(StrEnum):
     """Bars of 30 s or less and head timestamps: an open request and the small-bar windows."""
     MARKET_DATA = "market_data"
     """Quotes: one market-data line until cancelled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """A contract as the broker's requests carry it. Unset fields are empty or zero.
-
-    `last_trade` is the broker's `lastTradeDateOrContractMonth` (`YYYYMMDD`); for AM-settled index options that is
-    the day before the expiry. `strike` is in dollars (index points for index options).
-    """
-
-    symbol: str
-    sec_type: str = "STK"
-    exchange: str = "SMART"
-    currency: str = "USD"
-    primary_exchange: str = ""
-    con_id: int = 0
-    last_trade: str = ""
-    strike: float = 0.0
-    right: str = ""
-    multiplier: str = ""
-    local_symbol: str = ""
-    trading_class: str = ""
-
-    @property
-    def key(self) -> str:
-        """The contract id where known, else the words that describe the contract."""
-        if self.con_id:
-            return str(self.con_id)
-        words = (self.symbol, self.sec_type, self.exchange, self.currency, self.primary_exchange, self.last_trade)
-        strike = f"{self.strike:g}" if self.strike else ""
-        return "/".join((*words, strike, self.right, self.trading_class)).rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

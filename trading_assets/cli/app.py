@@ -103,9 +103,9 @@ def _unforeseen(error: Exception) -> str:
 
 def _lake_errors() -> tuple[type[Exception], ...]:
     """Errors of the data folder: the words of the command were right. Imported late, `--help` needs no Arrow."""
-    from trading_assets.broker.lake_pin import StateMismatch
     from trading_assets.repositories import IdentityMismatch, InvalidFrame, LayoutMismatch
     from trading_assets.repositories.catalog import UnreadableFile
     from trading_assets.repositories.identity import DamagedIdentity, LostIdentity
+    from trading_assets.state.pin import StateMismatch
 
     return DamagedIdentity, IdentityMismatch, InvalidFrame, LayoutMismatch, LostIdentity, StateMismatch, UnreadableFile

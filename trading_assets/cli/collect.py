@@ -143,7 +143,7 @@ def _options(
     if selection:
         options["option_chains"]["selection"] = selection
     if bar_sizes:
-        from trading_assets.planning.windows import bar_seconds
+        from trading_assets.planning.durations import bar_seconds
 
         for size in bar_sizes:
             bar_seconds(size)  # a wrong one is refused before anything is asked

@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 from trading_assets.broker.history import in_flight, relabel_answers
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.quarantine import Quarantine
-from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import contract_rows, snapshot_coverage
 from trading_assets.collecting.decode.contracts import choose, contract_row, describe_contract, describe_record
 from trading_assets.collecting.decode.tables import answered, from_rows, replaced
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.contract_changes import ContractChange, Decision
+from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS, closed_symbol
 from trading_assets.repositories.series import SeriesContract, move_series, owner_of, series_contracts
 from trading_assets.universe import normalize

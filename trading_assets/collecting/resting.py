@@ -15,13 +15,13 @@ from datetime import UTC, date, datetime, timedelta
 import sqlalchemy as sa
 
 from trading_assets.broker.outcomes import OutcomeKind
-from trading_assets.broker.state import connect_state, database_now, read_transaction
-from trading_assets.broker.tables import requests
 from trading_assets.planning.bars import OPTION_BAR_SIZE
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, Condition
 from trading_assets.sessions import NEW_YORK
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state, database_now, read_transaction
+from trading_assets.state.tables import requests
 
 FIRST_REST = timedelta(hours=1)
 """After the first failure of a question."""

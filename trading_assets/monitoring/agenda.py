@@ -15,7 +15,6 @@ from typing import Any
 
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import last_contact
-from trading_assets.broker.state import connect_state, database_now, read_transaction
 from trading_assets.collecting.resting import resting
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring import gaps as reading
@@ -26,6 +25,7 @@ from trading_assets.repositories.conditions import symbol_conditions
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state, database_now, read_transaction
 from trading_assets.universe import Universe
 
 SETUP_LOOKBACK_DAYS: int = Settings.model_fields["setup_lookback_days"].default

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from trading_assets.broker.state import connect_state, database_now, metadata, write_transaction
+from trading_assets.state import connect_state, database_now, metadata, write_transaction
 
 CLAIM_SECONDS = 120.0
 """How long a claim holds. Dagster's daemon records a run within seconds of the tick that asked for it, and gives a tick 60 s."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from trading_assets.collecting.resting import NOTHING, Resting
 from trading_assets.contract_changes import ContractChanges
-from trading_assets.planning.windows import second_windows, spans, within_reach
+from trading_assets.planning.durations import second_windows, spans, within_reach
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions import OPTION_BAR_SIZE, ask_conditions
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition

@@ -1,6 +1,6 @@
 """What was lost beside the data, and how it is put back: the state database with the universe, or `lake.json`.
 
-That a state database is new beside an old lake is found at its first opening (`broker.lake_pin`). Here is what the user is told of it,
+That a state database is new beside an old lake is found at its first opening (`state.pin`). Here is what the user is told of it,
 and what the commands `universe restore` and `rebuild-identity` do.
 """
 
@@ -15,9 +15,6 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from trading_assets.broker.contact import broker_contact
-from trading_assets.broker.lake_pin import StateMismatch, lake, largest_id, pin_lake, pinned, place
-from trading_assets.broker.state import connect_state, read_transaction, write_transaction
-from trading_assets.broker.tables import requests
 from trading_assets.repositories import query
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.identity import DamagedIdentity, LakeFile, LakeIdentity, LostIdentity
@@ -25,6 +22,9 @@ from trading_assets.repositories.layout import migrate
 from trading_assets.repositories.provenance import largest_request, requests_in_lake
 from trading_assets.repositories.schemas import DATASETS, Period
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state, read_transaction, write_transaction
+from trading_assets.state.pin import StateMismatch, lake, largest_id, pin_lake, pinned, place
+from trading_assets.state.tables import requests
 from trading_assets.universe import Universe, UniverseEntry, normalize
 
 _IN_CHUNK = 500

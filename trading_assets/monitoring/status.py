@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import Contact, last_contact
-from trading_assets.broker.state import connect_state
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring.gaps import Gap, due_session, find_gaps, new_symbols, stale_chains
 from trading_assets.monitoring.recovery import lost_state
@@ -31,6 +30,7 @@ from trading_assets.repositories.layout import settle
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.sessions import SessionCalendar, calendar
 from trading_assets.settings import DEFAULT_TWS_PORT, BrokerKind, Settings
+from trading_assets.state import connect_state
 from trading_assets.universe import Universe
 
 PROBE_SECONDS = 2.0

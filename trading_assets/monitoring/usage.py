@@ -12,12 +12,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading_assets.broker import tables
 from trading_assets.broker.ledger import HISTORY_SLOTS, MARKET_DATA_SLOTS
-from trading_assets.broker.owners import live_owners
-from trading_assets.broker.state import database_now, read_transaction
-from trading_assets.broker.windows import LONG_WINDOW
+from trading_assets.broker.pacing_rules import LONG_WINDOW
 from trading_assets.settings import Settings, system_clock
+from trading_assets.state import database_now, read_transaction, tables
+from trading_assets.state.owners import live_owners
 
 DAY = timedelta(days=1)
 

@@ -15,7 +15,6 @@ from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import last_contact
 from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.broker.reset_windows import reset_window_end
-from trading_assets.broker.state import connect_state
 from trading_assets.contract_changes import ContractChange, ContractChanges
 from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
 from trading_assets.monitoring.gaps import due_session, expiring_gaps, stale_chains
@@ -25,6 +24,7 @@ from trading_assets.repositories.catalog import UnreadableFile, query
 from trading_assets.repositories.conditions import ask_conditions
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state
 from trading_assets.universe import Universe
 from trading_assets.validation.findings import Finding, Findings
 from trading_assets.validation.rule import NAMELESS, Severity

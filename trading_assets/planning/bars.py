@@ -1,7 +1,7 @@
 """Bars: wanted sessions minus settled ones, as the fewest requests.
 
 Here belongs which instrument needs bars of which sessions and in which order they are asked for. How sessions become
-end and duration belongs to `planning.windows`; which options are wanted at all to `planning.selection`.
+end and duration belongs to `planning.durations`; which options are wanted at all to `planning.selection`.
 
 *Settled* sessions are those that must not be asked for now: the lake has the bars, or a recorded answer of "no data"
 that is still believed (`CoverageRepository.settled_sessions`).
@@ -13,9 +13,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from trading_assets.broker.requests import BarsRequest, Instrument
+from trading_assets.broker.requests import BarsRequest
+from trading_assets.instrument import Instrument
+from trading_assets.planning.durations import Span, earliest_reach, second_windows, spans, within_reach
 from trading_assets.planning.selection import parse_day
-from trading_assets.planning.windows import Span, earliest_reach, second_windows, spans, within_reach
 from trading_assets.sessions import NEW_YORK, SessionCalendar
 
 OPTION_BAR_SIZE = "8 hours"

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.payloads import ParameterRecord
-from trading_assets.broker.requests import Instrument, OptionListingRequest, OptionParametersRequest, QuoteRequest
+from trading_assets.broker.requests import OptionListingRequest, OptionParametersRequest, QuoteRequest
+from trading_assets.instrument import Instrument
 from trading_assets.planning.instruments import OPTION_EXCHANGE, option_instruments
 from trading_assets.planning.selection import SelectionRules, wanted_expiries
 from trading_assets.sessions import session_date

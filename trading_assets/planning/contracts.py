@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from trading_assets.broker.requests import ContractDetailsRequest, Instrument
+from trading_assets.broker.requests import ContractDetailsRequest
+from trading_assets.instrument import Instrument
 from trading_assets.sessions import session_date
 
 

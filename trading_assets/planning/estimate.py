@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from trading_assets.broker.requests import BarsRequest, Instrument, PacingClass, Request
+from trading_assets.broker.requests import BarsRequest, PacingClass, Request
+from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import LostOption, plan_equity_bars
+from trading_assets.planning.durations import bars_in_session
 from trading_assets.planning.selection import SelectionRules
-from trading_assets.planning.windows import bars_in_session
 from trading_assets.sessions import SessionCalendar
 
 MESSAGES = {"contract_details": 1, "option_parameters": 1, "option_listing": 1, "quote": 2, "bars": 1, "head_timestamp": 2}

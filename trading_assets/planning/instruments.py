@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from trading_assets.broker.requests import Instrument
+from trading_assets.instrument import Instrument
 
 INDEX_EXCHANGES: Mapping[str, str] = {
     "SPX": "CBOE",

@@ -1,7 +1,7 @@
 """What a lake is: its id, the broker identity that filled it, the periods of its files and its version, pinned in `lake.json`.
 
 Live, delayed, paper and simulated data never mix: the first collector pins its identity and every other one is refused. The id
-is random and made once; the state database is pinned to it (`broker.lake_pin`).
+is random and made once; the state database is pinned to it (`state.pin`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import os
 import dagster as dg
 from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 
-from trading_assets.broker.owners import process_birth, this_host
+from trading_assets.state.owners import process_birth, this_host
 
 PROCESS_TAG = "trading_assets/process"
 """Says which process works on a run: host, process id and the process's birth, so that a reused id is told apart."""

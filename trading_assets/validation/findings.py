@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading_assets.broker.state import connect_state, metadata, read_transaction, write_transaction
+from trading_assets.state import connect_state, metadata, read_transaction, write_transaction
 from trading_assets.validation.rule import Rule, Severity
 
 STORED_FINDINGS = 1_000

@@ -16,10 +16,10 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from trading_assets.broker.state import connect_state, metadata, read_transaction, write_transaction
 from trading_assets.permissions import private_folder
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, Condition
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state, metadata, read_transaction, write_transaction
 
 reviews_table = sa.Table(
     "reviews",

@@ -14,10 +14,10 @@ from dagster._core.utils import make_new_run_id
 from trading_assets.automation import once
 from trading_assets.automation.once import NEVER_SUBMITTED
 from trading_assets.automation.promises import failed_runs, missed_schedules
-from trading_assets.broker.state import connect_state
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import COVERAGE
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state
 from trading_assets.universe import Universe, universe_table
 from trading_assets_tests.repositories.frames import covered, table
 

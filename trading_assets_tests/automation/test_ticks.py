@@ -15,13 +15,13 @@ from dagster._core.utils import make_new_run_id
 
 from trading_assets.automation import once, schedules, sensors
 from trading_assets.broker.contact import record_connected, record_failure
-from trading_assets.broker.state import connect_state
 from trading_assets.monitoring.alerts import Alerts
 from trading_assets.monitoring.asked import asked_table, claim
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.sessions import NEW_YORK
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.state import connect_state
 from trading_assets.universe import Universe
 from trading_assets_tests.scenarios.desk import Desk
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
-from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, Instrument
+from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest
 from trading_assets.broker.retries import Waits
+from trading_assets.instrument import Instrument
 from trading_assets.reliability import RetryConfig
 from trading_assets.settings import Settings
 

@@ -18,12 +18,12 @@ from trading_assets.broker.requests import (
     BarsRequest,
     ContractDetailsRequest,
     HeadTimestampRequest,
-    Instrument,
     OptionListingRequest,
     OptionParametersRequest,
     QuoteRequest,
     Request,
 )
+from trading_assets.instrument import Instrument
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets_tests.broker.collecting import QUICK

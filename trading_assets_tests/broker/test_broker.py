@@ -12,11 +12,12 @@ from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.errors import BreakerOpen, BrokerError, BrokerNotConfigured, IdentityMismatch
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind, Result
-from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, Instrument, Request
-from trading_assets.broker.state import write_transaction
+from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, Request
+from trading_assets.instrument import Instrument
 from trading_assets.reliability import Phase
 from trading_assets.settings import BrokerKind, Settings
 from trading_assets.simulator import Faults, Simulator
+from trading_assets.state import write_transaction
 from trading_assets_tests.broker.conftest import (
     DETAILS,
     FIRST,

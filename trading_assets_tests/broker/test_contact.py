@@ -13,9 +13,9 @@ from trading_assets.broker.contact import last_contact, market_data_word, record
 from trading_assets.broker.errors import BrokerUnavailable
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind
-from trading_assets.broker.state import connect_state
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
+from trading_assets.state import connect_state
 from trading_assets_tests.broker.conftest import DETAILS, OPTION_QUOTE, STOCK_QUOTE, wall_clock
 from trading_assets_tests.simulator.tiny_market import NOW
 

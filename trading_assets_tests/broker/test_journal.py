@@ -14,9 +14,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from trading_assets.broker.journal import ClaimState, Journal
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
-from trading_assets.broker.requests import ContractDetailsRequest, Instrument
-from trading_assets.broker.state import read_transaction
-from trading_assets.broker.tables import requests as requests_table
+from trading_assets.broker.requests import ContractDetailsRequest
+from trading_assets.instrument import Instrument
+from trading_assets.state import read_transaction
+from trading_assets.state.tables import requests as requests_table
 
 SESSION = date(2024, 6, 3)
 COMPLETE = Outcome(OutcomeKind.COMPLETE)

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from trading_assets.broker.journal import Journal
-from trading_assets.broker.lake_pin import StateMismatch, pinned
-from trading_assets.broker.requests import BarsRequest, Instrument
-from trading_assets.broker.state import connect_state
+from trading_assets.broker.requests import BarsRequest
+from trading_assets.instrument import Instrument
 from trading_assets.repositories import LakeIdentity, ParquetStore
 from trading_assets.repositories.identity import DamagedIdentity, LostIdentity
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state
+from trading_assets.state.pin import StateMismatch, pinned
 from trading_assets.universe import Universe
 from trading_assets_tests.lakes import PLAIN, copy_of
 from trading_assets_tests.repositories.frames import bar, table
@@ -81,8 +82,8 @@ def test_a_lake_from_before_there_were_ids_is_adopted(tmp_path: Path) -> None:
 ADOPT = """
 import sys
 from pathlib import Path
-from trading_assets.broker.lake_pin import pinned
-from trading_assets.broker.state import connect_state
+from trading_assets.state.pin import pinned
+from trading_assets.state import connect_state
 from trading_assets.settings import Settings
 settings = Settings(data_dir=Path(sys.argv[1]))
 connect_state(str(settings.state_url))

@@ -15,12 +15,13 @@ import sqlalchemy as sa
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.ledger import HISTORY_SLOTS, Ledger
-from trading_assets.broker.owners import process_birth
-from trading_assets.broker.requests import BarsRequest, Instrument
-from trading_assets.broker.state import read_transaction
-from trading_assets.broker.tables import pacing_rate
+from trading_assets.broker.requests import BarsRequest
+from trading_assets.instrument import Instrument
 from trading_assets.reliability import BreakerOpen, CircuitBreaker, Phase
 from trading_assets.settings import Settings
+from trading_assets.state import read_transaction
+from trading_assets.state.owners import process_birth
+from trading_assets.state.tables import pacing_rate
 
 ENDPOINT = "somewhere:7497"
 

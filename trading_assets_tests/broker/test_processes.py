@@ -17,8 +17,8 @@ import pytest
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
-from trading_assets.broker.owners import lease_client_id
 from trading_assets.simulator import Simulator
+from trading_assets.state.owners import lease_client_id
 from trading_assets_tests.broker.collecting import QUICK, collect, collect_until_killed, open_journal, questions, settings_of
 
 pytestmark = pytest.mark.timeout(120)

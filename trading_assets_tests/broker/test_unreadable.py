@@ -17,7 +17,8 @@ from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.payloads import pack as packed
-from trading_assets.broker.requests import ContractDetailsRequest, Instrument, Request
+from trading_assets.broker.requests import ContractDetailsRequest, Request
+from trading_assets.instrument import Instrument
 from trading_assets.reliability import Phase
 from trading_assets.settings import Settings
 from trading_assets.simulator import Faults, Simulator

@@ -11,8 +11,9 @@ import pytest
 
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.requests import ContractDetailsRequest, Instrument
+from trading_assets.broker.requests import ContractDetailsRequest
 from trading_assets.broker.writer import Ended, Writer
+from trading_assets.instrument import Instrument
 
 COMPLETE = Outcome(OutcomeKind.COMPLETE)
 GOOD = {"contracts": [{"con_id": 1}]}

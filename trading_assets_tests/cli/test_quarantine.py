@@ -11,10 +11,11 @@ import pytest
 
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
-from trading_assets.broker.requests import BarsRequest, Instrument
+from trading_assets.broker.requests import BarsRequest
 from trading_assets.cli.app import run
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import bar_coverage
+from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
 

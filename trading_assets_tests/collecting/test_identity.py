@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from trading_assets.broker.requests import Instrument, OptionParametersRequest
+from trading_assets.broker.requests import OptionParametersRequest
 from trading_assets.cli.app import run
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.steps.equity_bars import collect_equity_bars
 from trading_assets.contract_changes import ContractChange
 from trading_assets.definitions import build_defs
+from trading_assets.instrument import Instrument
 from trading_assets.monitoring.agenda import Ask, Wait, daily_bars, daily_snapshot
 from trading_assets.monitoring.gaps import find_gaps, new_symbols, stale_chains
 from trading_assets.monitoring.status import platform_status

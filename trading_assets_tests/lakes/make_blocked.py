@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
-from trading_assets.broker.state import connect_state
 from trading_assets.repositories import InvalidFrame
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.state import connect_state
 
 HERE = Path(__file__).resolve().parent
 LAKE = HERE / "blocked_answers"

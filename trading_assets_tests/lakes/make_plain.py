@@ -20,7 +20,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.broker.state import connect_state
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.steps.contracts import collect_contracts
 from trading_assets.collecting.steps.equity_bars import collect_equity_bars
@@ -31,6 +30,7 @@ from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_C
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.state import connect_state
 
 SYMBOLS = ("AAPL", "SPY")
 EVENINGS = ("2023-12-29T16:30-05:00", "2024-01-02T16:30-05:00")

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 
-from trading_assets.broker.state import connect_state, write_transaction
 from trading_assets.monitoring.asked import CLAIM_SECONDS, asked_table, claim
+from trading_assets.state import connect_state, write_transaction
 
 
 def test_of_many_that_ask_at_once_one_may_start_it(state_url: str) -> None:

@@ -13,7 +13,6 @@ from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import record_connected, record_failure, record_market_data
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.ledger import HISTORY_SLOTS, Ledger
-from trading_assets.broker.state import connect_state
 from trading_assets.monitoring.status import platform_status
 from trading_assets.monitoring.usage import pacing_budget, requests_used
 from trading_assets.reliability import CircuitBreaker
@@ -21,6 +20,7 @@ from trading_assets.repositories import LakeIdentity, ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state
 from trading_assets.universe import Universe
 from trading_assets_tests.broker.conftest import DETAILS, STOCK_BARS, wall_clock
 from trading_assets_tests.repositories.frames import bar, contract_row, covered, table

@@ -9,13 +9,13 @@ import pytest
 
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import record_connected, record_failure
-from trading_assets.broker.state import connect_state
 from trading_assets.monitoring import watch
 from trading_assets.monitoring.alerts import AlertType, Trouble
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_CHAINS
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state
 from trading_assets.universe import Universe
 from trading_assets.validation import NAMELESS, Finding, Findings, Severity
 from trading_assets.validation.rules import RULES

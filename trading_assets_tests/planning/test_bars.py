@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.requests import BarsRequest, Instrument, from_record
+from trading_assets.broker.requests import BarsRequest, from_record
 from trading_assets.collecting.decode import bar_coverage, bar_rows
+from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import WantedOption, is_expired, plan_equity_bars, plan_option_bars, plan_redownload
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, Condition, Dataset

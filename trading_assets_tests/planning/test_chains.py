@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from trading_assets.broker.payloads import ParameterRecord
-from trading_assets.broker.requests import Instrument
+from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot, strikes_adjusted
 from trading_assets.planning.instruments import underlying_instrument
 from trading_assets.planning.selection import SelectionRules, parse_day

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from trading_assets.broker.requests import Instrument
+from trading_assets.instrument import Instrument
 from trading_assets.planning.contracts import plan_contracts
 
 SESSION = date(2015, 12, 24)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 
-from trading_assets.broker.requests import Instrument, OptionListingRequest, QuoteRequest
+from trading_assets.broker.requests import OptionListingRequest, QuoteRequest
+from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import LostOption, plan_equity_bars
 from trading_assets.planning.estimate import Estimate, Pacing, assumed_expiries, estimate_cold, estimate_stage
 from trading_assets.planning.selection import SelectionRules

@@ -17,7 +17,6 @@ from typing import Any
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Request
-from trading_assets.broker.state import connect_state
 from trading_assets.broker.writer import Ended, Sent, Writer
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected, CollectionReport
@@ -31,6 +30,7 @@ from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.state import connect_state
 
 NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
 SYMBOLS = ("AAPL", "AMZN", "GOOG", "MSFT", "NVDA")

@@ -12,10 +12,10 @@ import pytest
 import sqlalchemy as sa
 
 from trading_assets.broker.quarantine import Quarantine
-from trading_assets.broker.state import connect_state
-from trading_assets.broker.tables import requests
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.state import connect_state
+from trading_assets.state.tables import requests
 from trading_assets_tests.rewriting import collect, rows, settings_for
 
 BLOCKED = Path(__file__).resolve().parent.parent / "lakes" / "blocked_answers"

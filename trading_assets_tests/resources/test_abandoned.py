@@ -11,9 +11,9 @@ import pytest
 from dagster import DagsterRunStatus
 from dagster._core.utils import make_new_run_id
 
-from trading_assets.broker.owners import this_host
 from trading_assets.resources.abandoned import PROCESS_TAG, end_abandoned_runs, process_mark
 from trading_assets.resources.archive import ArchiveResource
+from trading_assets.state.owners import this_host
 
 
 @pytest.fixture

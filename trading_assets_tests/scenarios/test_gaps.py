@@ -16,12 +16,11 @@ from hypothesis import strategies as st
 from trading_assets.automation.jobs import own_checks
 from trading_assets.automation.once import run_request
 from trading_assets.broker.outcomes import Result
-from trading_assets.broker.requests import BarsRequest, Instrument, Request
-from trading_assets.broker.state import connect_state
-from trading_assets.broker.tables import requests
+from trading_assets.broker.requests import BarsRequest, Request
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.resting import rest_after
 from trading_assets.collecting.steps.common import within_allowance
+from trading_assets.instrument import Instrument
 from trading_assets.monitoring import agenda
 from trading_assets.monitoring.agenda import Ask, Wait
 from trading_assets.monitoring.gaps import find_gaps
@@ -32,6 +31,8 @@ from trading_assets.resources.instance import dagster_instance
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.simulator.market import ContractQuery, ListedContract
+from trading_assets.state import connect_state
+from trading_assets.state.tables import requests
 from trading_assets.universe import Universe
 from trading_assets.validation import validate
 from trading_assets_tests.scenarios.desk import Desk, at, set_up

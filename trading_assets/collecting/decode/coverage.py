@@ -29,9 +29,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Quarantined, Result
-from trading_assets.broker.requests import BarsRequest, Instrument
+from trading_assets.broker.requests import BarsRequest
 from trading_assets.collecting.decode.retries import InstrumentKey, Retries
 from trading_assets.collecting.decode.tables import empty, from_columns, from_rows, last_of_key, stamp
+from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import LostOption
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.conditions_sql import carried_contract, missed_snapshot

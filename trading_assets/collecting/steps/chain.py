@@ -9,8 +9,8 @@ from datetime import datetime
 import pyarrow as pa
 
 from trading_assets.broker.outcomes import Outcome, Result
-from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.steps.common import without_echoes
+from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import OPTION_CHAINS
 
 

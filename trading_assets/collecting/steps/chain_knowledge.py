@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.history import answered_with_nothing
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.requests import Instrument, OptionListingRequest
+from trading_assets.broker.requests import OptionListingRequest
 from trading_assets.broker.wire_format import KINDS, OPTION_PARAMETERS_END
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.identity import revealed
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
+from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import OPTION_CHAINS
 
 _LISTED_NOTHING = (OutcomeKind.EMPTY, OutcomeKind.NO_CONTRACT)

@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.requests import BarsRequest, Instrument, Request
+from trading_assets.broker.requests import BarsRequest, Request
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import Refusal, Retries, bar_coverage
 from trading_assets.collecting.quarantine import IN_QUARANTINE
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind, as_sentence
+from trading_assets.instrument import Instrument
 from trading_assets.planning.instruments import underlying_instrument
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_CHAINS, Condition, Dataset

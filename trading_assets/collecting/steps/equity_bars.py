@@ -9,7 +9,7 @@ from functools import partial
 import pyarrow as pa
 
 from trading_assets.broker.outcomes import OutcomeKind, Result
-from trading_assets.broker.requests import BarsRequest, Instrument
+from trading_assets.broker.requests import BarsRequest
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import bar_coverage, bar_rows, restated
 from trading_assets.collecting.identity import hold_back
@@ -28,6 +28,7 @@ from trading_assets.collecting.steps.common import (
     within_allowance,
     without_echoes,
 )
+from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import plan_equity_bars, plan_redownload
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS
 from trading_assets.repositories.views import DatasetView

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.requests import Instrument, OptionListingRequest, QuoteRequest
+from trading_assets.broker.requests import OptionListingRequest, QuoteRequest
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import carry_listing, listing_rows, snapshot_coverage, with_quotes, with_selection, without_worse
+from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import OPTION_CHAINS, Condition
 from trading_assets.repositories.validation import storable
 

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import (
     PARTIAL,
@@ -53,6 +52,7 @@ from trading_assets.collecting.steps.interrupted_chains import interrupted_chain
 from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, may_be_resumed, still_lacking, without_expiries
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, quoted_before, says_nothing, tell_partial, waiting
+from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes
 from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, OPTION_CHAINS, Condition

@@ -15,13 +15,13 @@ import sqlalchemy as sa
 
 from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.broker.requests import QuoteRequest
-from trading_assets.broker.state import read_transaction
-from trading_assets.broker.tables import requests as journal
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import PARTIAL
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.planning.chains import plan_quotes
 from trading_assets.repositories.schemas import OPTION_CHAINS
+from trading_assets.state import read_transaction
+from trading_assets.state.tables import requests as journal
 
 AT_ONCE = 2
 """Quotes of one contract and session that follow one another without a wait while they stay partial."""

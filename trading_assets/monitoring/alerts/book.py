@@ -10,13 +10,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading_assets.broker.state import connect_state, read_transaction, write_transaction
 from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Trouble
 from trading_assets.monitoring.alerts.reconcile import Changes, reconcile
 from trading_assets.monitoring.alerts.rules import AlertRules
 from trading_assets.monitoring.alerts.silences import Silences, set_silence
 from trading_assets.monitoring.alerts.tables import alerts
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state, read_transaction, write_transaction
 
 
 @dataclass(frozen=True, slots=True)

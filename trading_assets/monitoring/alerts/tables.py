@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from trading_assets.broker.state import metadata
+from trading_assets.state import metadata
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # only INTEGER PRIMARY KEY counts up by itself in SQLite
 _OPEN = sa.text("cleared_at IS NULL")

@@ -7,8 +7,9 @@ from typing import Any
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.payloads import ContractRecord, QuoteRecord
-from trading_assets.broker.requests import BarsRequest, Instrument, Request
-from trading_assets.planning.windows import duration_for
+from trading_assets.broker.requests import BarsRequest, Request
+from trading_assets.instrument import Instrument
+from trading_assets.planning.durations import duration_for
 from trading_assets.sessions import calendar
 
 XNYS = calendar()

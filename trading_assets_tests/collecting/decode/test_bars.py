@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
-from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.decode import aggregate_sessions, bar_rows, restated
+from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS
 from trading_assets_tests.collecting.decode.answers import AAPL, CALL, NOW, XNYS, bar, bars_request, result
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
-from trading_assets.broker.requests import Instrument, OptionListingRequest, OptionParametersRequest, QuoteRequest
+from trading_assets.broker.requests import OptionListingRequest, OptionParametersRequest, QuoteRequest
 from trading_assets.collecting.decode import (
     carry_listing,
     lacking_sentence,
@@ -18,6 +18,7 @@ from trading_assets.collecting.decode import (
     with_selection,
     without_worse,
 )
+from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import plan_quotes
 from trading_assets.repositories.schemas import OPTION_CHAINS
 from trading_assets_tests.collecting.decode.answers import NOW, contract, quote, result

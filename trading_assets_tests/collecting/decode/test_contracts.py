@@ -6,9 +6,10 @@ from itertools import permutations
 import pytest
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
-from trading_assets.broker.requests import ContractDetailsRequest, Instrument
+from trading_assets.broker.requests import ContractDetailsRequest
 from trading_assets.collecting.decode import carry_contracts, contract_rows, spot_price
 from trading_assets.collecting.decode.contracts import choose
+from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets_tests.collecting.decode.answers import NOW, contract, quote, result
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.requests import Instrument
 from trading_assets.collecting.decode import Refusal, Retries, bar_coverage, bar_rows, lost_coverage, snapshot_coverage
+from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import LostOption, plan_equity_bars
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from trading_assets.broker.requests import ContractDetailsRequest, Instrument, OptionListingRequest, OptionParametersRequest
+from trading_assets.broker.requests import ContractDetailsRequest, OptionListingRequest, OptionParametersRequest
 from trading_assets.collecting.examine.contracts import examine_details, examine_listing, examine_parameters
+from trading_assets.instrument import Instrument
 from trading_assets_tests.collecting.decode.answers import contract
 
 SESSION = date(2015, 12, 24)

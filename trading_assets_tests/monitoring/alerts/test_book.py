@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from trading_assets.broker.state import connect_state, read_transaction
 from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType, Trouble, deliver
 from trading_assets.monitoring.alerts.kinds import KINDS
 from trading_assets.monitoring.alerts.outbox import ALERTS_TOLD_SINGLY
 from trading_assets.monitoring.alerts.tables import alert_messages, alerts
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state, read_transaction
 from trading_assets_tests.conftest import REPOSITORY
 
 NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)

@@ -9,11 +9,11 @@ from itertools import pairwise
 import pytest
 import sqlalchemy as sa
 
-from trading_assets.broker.state import connect_state, read_transaction
 from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType, Trouble, deliver
 from trading_assets.monitoring.alerts.delivery import FIRST_RETRY, GIVE_UP_AFTER, LONGEST_RETRY
 from trading_assets.monitoring.alerts.tables import alert_messages
 from trading_assets.settings import Settings
+from trading_assets.state import connect_state, read_transaction
 from trading_assets_tests.monitoring.alerts.receivers import SECRET, Webhook, mail_server
 
 NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from trading_assets.broker.state import metadata, read_transaction, write_transaction
-from trading_assets.broker.tables import requests
+from trading_assets.state.engine import metadata, read_transaction, write_transaction
+from trading_assets.state.tables import requests
 
 if TYPE_CHECKING:
     from trading_assets.repositories.identity import LakeFile

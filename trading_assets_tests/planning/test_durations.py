@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.broker.requests import BarsRequest, Instrument
-from trading_assets.planning.windows import (
+from trading_assets.broker.requests import BarsRequest
+from trading_assets.instrument import Instrument
+from trading_assets.planning.durations import (
     BAR_SECONDS,
     Span,
     SpanTooLong,

@@ -1,13 +1,10 @@
-"""The state database: one engine a process and URL, write transactions that exclude each other, tables created on first use.
+"""Engines of the state database: one a process and URL, write transactions that exclude each other, tables created on first use.
 
-SQLite in WAL mode by default; a PostgreSQL URL when several machines work. This module is the only place where the two
-differ. State that is not data lives here: the journal, pacing, leases, the breaker, and the tables other modules add to
-`metadata` (the universe of symbols).
+SQLite in WAL mode by default; a PostgreSQL URL when several machines work. This module is the only place where the two differ.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -18,9 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
 
-from trading_assets.folders import StateUrl
 from trading_assets.permissions import own_file, private_folder, restrict_files
 
 metadata = sa.MetaData()
@@ -36,25 +31,8 @@ _WRITES = "trading_assets_writes"
 _DURABLE = "trading_assets_durable"
 
 
-def connect_state(url: str) -> sa.Engine:
-    """The engine of a state database, its tables created. The same engine for the same URL in one process.
-
-    Creates the folder of a SQLite file. Safe when several processes create the database at once. The URL of `Settings.state_url`
-    names a data folder too: the database is pinned to the lake in it, and another lake is refused (see `broker.lake_pin`).
-    """
-    engine = _engine(url, os.getpid())
-    ensure_tables(engine)
-    if isinstance(url, StateUrl):
-        from trading_assets.broker.lake_pin import pin_lake
-
-        pin_lake(engine, url.data_dir)
-    return engine
-
-
 def ensure_tables(engine: sa.Engine) -> None:
     """Create the tables and columns of `metadata` that the database lacks. Idempotent and safe against other processes doing the same."""
-    from trading_assets.broker import lake_pin, tables  # noqa: F401  (registers the tables of the broker side)
-
     known = _created.setdefault(engine, set())
     if known >= set(metadata.tables):
         return
@@ -84,7 +62,7 @@ _created: WeakKeyDictionary[sa.Engine, set[str]] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=16)
-def _engine(url: str, pid: int) -> sa.Engine:
+def engine_of(url: str, pid: int) -> sa.Engine:
     """`pid` keys the cache so that a forked child does not share its parent's connections."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
@@ -151,6 +129,3 @@ def database_now(connection: sa.Connection) -> float:
     if connection.dialect.name == "postgresql":
         return float(connection.execute(sa.select(sa.func.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
     return time.time()
-
-
-__all__ = ["OperationalError", "connect_state", "database_now", "ensure_tables", "metadata", "read_transaction", "write_transaction"]

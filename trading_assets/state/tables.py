@@ -1,13 +1,13 @@
 """The tables of the broker side in the state database. All instants are epoch seconds (UTC, wall clock) as floats.
 
-A module that needs a table of its own elsewhere registers it with `broker.state.metadata` in the same way.
+A module that needs a table of its own elsewhere registers it with `state.metadata` in the same way.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from trading_assets.broker.state import metadata
+from trading_assets.state.engine import metadata
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # only INTEGER PRIMARY KEY counts up by itself in SQLite
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from trading_assets.broker.state import database_now, write_transaction
-from trading_assets.broker.tables import client_ids, owners, pacing_queue, pacing_slots
+from trading_assets.state.engine import database_now, write_transaction
+from trading_assets.state.tables import client_ids, owners, pacing_queue, pacing_slots
 
 HEARTBEAT = 10.0
 """Seconds between heartbeats."""
