@@ -169,6 +169,10 @@ class Universe:
             for r in rows
         ]
 
+    def active(self) -> list[str]:
+        """The names of the active symbols, in order."""
+        return [entry.symbol for entry in self.entries()]
+
     def resolve(self, symbols: Iterable[str] | None) -> list[UniverseEntry]:
         """Entries of the given symbols (known or not), or all active ones when none are given."""
         known = {entry.symbol: entry for entry in self.entries(active_only=False)}

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "planning/": ("sessions", "instrument", "planning", "broker.requests", "broker.payloads"),
     "broker/": ("sessions", "settings", "folders", "permissions", "instrument", "state", "broker", "reliability", "repositories.identity"),
     "reliability/": ("reliability",),
-    "repositories/": ("folders", "sessions", "permissions", "repositories"),
+    "repositories/": ("folders", "sessions", "settings", "permissions", "repositories"),
     "pricing/": ("pricing",),
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
     "validation/": ("sessions", "settings", "permissions", "universe", "repositories", "state", "validation"),

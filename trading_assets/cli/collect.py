@@ -68,7 +68,7 @@ def _tell_not_kept(symbols: SomeSymbols) -> None:
 
     settings = Settings()
     private_folder(settings.data_dir)
-    kept = {entry.symbol for entry in Universe(settings.state_url).entries()}
+    kept = set(Universe(settings.state_url).active())
     others = sorted({normalize(symbol) for symbol in symbols or ()} - kept)
     if others:
         note_to(f"Not in the universe, so not kept up by itself: {', '.join(others)}. trading-assets universe add {' '.join(others)} keeps it up.")
@@ -158,7 +158,7 @@ def _require_symbols(symbols: list[str] | None) -> None:
         return
     settings = Settings()
     private_folder(settings.data_dir)
-    if not Universe(settings.state_url).entries():
+    if not Universe(settings.state_url).active():
         from trading_assets.monitoring.recovery import lost_state
 
         raise Failed(lost_state(settings) or "The universe is empty: set up a symbol first (trading-assets setup AAPL) or name symbols.")

@@ -30,9 +30,8 @@ def coverage(
     as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
 ) -> int:
     """What the lake has, lacks and why: exactly one condition for each dataset, bar size, symbol and session."""
-    from trading_assets.repositories.conditions import Scope, count_conditions, symbol_conditions
+    from trading_assets.repositories.lake import Bounds, Lake
     from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
-    from trading_assets.sessions import calendar
     from trading_assets.universe import Universe, normalize
 
     known = [each.name for each in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)]
@@ -41,22 +40,20 @@ def coverage(
     if first is not None and last is not None and last < first:
         raise typer.BadParameter(f"the range cannot end ({last.date()}) before it begins ({first.date()}).", param_hint="--to")
     settings = Settings()
-    active = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    active = Universe(settings.state_url).active()
     symbols = [normalize(symbol)] if symbol else _symbols(settings, active)
-    asked = (settings.data_dir, calendar(), settings.clock(), symbols)
-    scope: Scope = {
+    lake = Lake.of(settings)
+    bounds: Bounds = {
         "datasets": [dataset] if dataset else None,
         "first": first.date() if first else None,
         "last": last.date() if last else None,
-        "equity_bar_sizes": settings.equity_bar_sizes,
-        "verify_days": settings.contract_verify_days,
     }
     if picture is not None:
         from trading_assets.monitoring.heatmap import coverage_png
 
-        picture.write_bytes(coverage_png(symbol_conditions(*asked, **scope)))
-    read = symbol_conditions if by_session else count_conditions
-    rows = read(*asked, **scope).to_pylist()
+        picture.write_bytes(coverage_png(lake.conditions(symbols, **bounds)))
+    read = lake.conditions if by_session else lake.count_conditions
+    rows = read(symbols, **bounds).to_pylist()
     unknown = bool(symbol) and not rows and symbols[0] not in active
     if unknown:
         note_to(f"{symbols[0]} is not in the universe: trading-assets setup {symbols[0]}")

@@ -30,7 +30,7 @@ def universe_restore(
     settings = Settings()
     restored = restore_universe(settings, [] if none else symbols or None)
     console.print(f"Restored: {', '.join(entry.symbol for entry in restored) or 'no symbol'}.")
-    kept = {entry.symbol for entry in Universe(settings.state_url).entries()}
+    kept = set(Universe(settings.state_url).active())
     for one in collected_symbols(settings):
         if one.symbol not in kept:
             console.print(

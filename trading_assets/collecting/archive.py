@@ -21,6 +21,8 @@ from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.permissions import private_folder
 from trading_assets.repositories import CoverageRepository, LakeIdentity, ParquetStore
+from trading_assets.repositories.identity import Wanted
+from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import Dataset
 from trading_assets.repositories.store import UpsertCounts
 from trading_assets.repositories.views import DatasetView
@@ -96,9 +98,14 @@ class Archive:
         """The broker identity the lake belongs to."""
         return LakeIdentity(self.settings.data_dir)
 
+    @property
+    def lake(self) -> Lake:
+        """The lake at the present instant."""
+        return Lake.of(self.settings)
+
     def view(self, dataset: Dataset) -> DatasetView:
         """The stored rows of a dataset, read when asked for."""
-        return DatasetView(self.settings.data_dir, dataset)
+        return self.lake.view(dataset)
 
     def ask(self, requests: Sequence[Request], report: CollectionReport, *, planned_at: datetime, run_id: str) -> list[Result]:
         """Have requests answered, from the journal where an answer waits there, else by the broker; counts go to the report.
@@ -130,6 +137,7 @@ class Archive:
 
         Killed between any two of them, the next run does the rest again and comes to the same lake.
         """
+        self.identity.keep_wanted(Wanted(self.settings.equity_bar_sizes, self.settings.contract_verify_days))
         counts = self.store.upsert(collected.dataset, collected.table, now=collected.as_of)
         self.coverage.record(collected.coverage)
         if collected.request_ids:

@@ -123,7 +123,7 @@ class DataPipelineOrchestrator:
     def daily_update(self, symbols: Sequence[str] | None = None) -> dict[str, list[JobResult]]:
         """The day's increment of the given (default: all active) symbols; results by symbol."""
         operation = self.update(symbols)
-        names = [normalize(s) for s in symbols] if symbols else [entry.symbol for entry in Universe(self.settings.state_url).entries()]
+        names = [normalize(s) for s in symbols] if symbols else Universe(self.settings.state_url).active()
         return {name: operation.job_results(name) for name in names}
 
     def setup(
@@ -146,7 +146,7 @@ class DataPipelineOrchestrator:
 
     def _days_behind(self, names: Sequence[str]) -> int:
         """Calendar days since the oldest of the symbols' last stored equity bars; 0 without any."""
-        wanted = names or [entry.symbol for entry in Universe(self.settings.state_url).entries()]
+        wanted = names or Universe(self.settings.state_url).active()
         sql = "select min(last) as oldest from (select max(session) as last from equity_bars where symbol in (select unnest(?)) group by symbol)"
         oldest = query(self.settings.data_dir, sql, [list(wanted)])["oldest"][0].as_py()
         return (calendar().current(self.settings.clock()) - oldest).days + 1 if oldest else 0

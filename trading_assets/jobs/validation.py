@@ -107,7 +107,7 @@ def get_all_active_symbols(base_path: Path | str | None = None, *, settings: Set
     """The symbols the archive is kept for, by name."""
     chosen = DataValidation(base_path, settings=settings).settings
     private_folder(chosen.data_dir)
-    return [entry.symbol for entry in Universe(chosen.state_url).entries()]
+    return Universe(chosen.state_url).active()
 
 
 def validate_all_data(base_path: Path | str | None = None, *, settings: Settings | None = None) -> dict[str, list[Any]]:

@@ -21,7 +21,7 @@ from trading_assets.monitoring import gaps as reading
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE, QUALITY_CHECK, clock_time, due_at, last_chance_at, latest_due
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.repositories.catalog import query
-from trading_assets.repositories.conditions import symbol_conditions
+from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
 from trading_assets.settings import Settings
@@ -256,10 +256,7 @@ def _nothing_left(settings: Settings, session: date, now: datetime, datasets: Se
     """
     held = ContractChanges(settings.state_url).unfinished()
     symbols = [symbol for symbol in _active(settings) if symbol not in held or datasets[0] == CONTRACTS.name]
-    sizes = settings.equity_bar_sizes
-    rows = symbol_conditions(
-        settings.data_dir, calendar(), now, symbols, datasets=list(datasets), first=session, last=session, equity_bar_sizes=sizes
-    ).to_pylist()
+    rows = Lake.of(settings, now).conditions(symbols, datasets=datasets, first=session, last=session).to_pylist()
     rows = [r for r in rows if r["symbol"] not in held or r["dataset"] == CONTRACTS.name]
     had = {condition for condition in Condition if condition.settled} | set(enough)
     left = [r for r in rows if Condition(r["condition"]) not in had and not (r["retry_after"] is not None and r["retry_after"] > now)]
@@ -279,7 +276,7 @@ def _selection(settings: Settings) -> dict[str, Any]:
 
 
 def _active(settings: Settings) -> list[str]:
-    return [entry.symbol for entry in Universe(settings.state_url).entries()]
+    return Universe(settings.state_url).active()
 
 
 def _empty_universe() -> Wait:

@@ -16,7 +16,8 @@ from trading_assets.collecting.resting import NOTHING, Resting
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.planning.durations import second_windows, spans, within_reach
 from trading_assets.repositories.catalog import query
-from trading_assets.repositories.conditions import OPTION_BAR_SIZE, ask_conditions
+from trading_assets.repositories.conditions import OPTION_BAR_SIZE
+from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
 from trading_assets.settings import Settings
@@ -77,13 +78,12 @@ def find_gaps(settings: Settings, *, now: datetime | None = None, but: Resting =
     A closed session is a gap when it is neither settled nor waiting for its retry time; the last one only when its scheduled
     collection is `SCHEDULE_GRACE` ago. Symbols without a contract are not among them (`new_symbols`), nor is what rests (`but`).
     """
-    instant, sessions = now or settings.clock(), calendar()
-    symbols = _with_contract(settings, _active(settings))
+    lake = Lake.of(settings, now)
+    symbols = _with_contract(lake, _active(settings))
     if not symbols:
         return []
-    last = due_session(settings, sessions, instant)
-    equity = _equity_gaps(settings, sessions, instant, symbols, last, but)
-    return sorted([*equity, *_option_gaps(settings, sessions, instant, symbols, last, but)], key=_urgency)
+    last = due_session(settings, lake.calendar, lake.now)
+    return sorted([*_equity_gaps(lake, symbols, last, but), *_option_gaps(lake, symbols, last, but)], key=_urgency)
 
 
 def expiring_gaps(settings: Settings, by: date, *, now: datetime | None = None) -> list[Gap]:
@@ -91,16 +91,16 @@ def expiring_gaps(settings: Settings, by: date, *, now: datetime | None = None) 
 
     What `find_gaps` has of them, and much faster: only symbols with such contracts are looked at, and their options alone.
     """
-    instant, sessions = now or settings.clock(), calendar()
+    lake = Lake.of(settings, now)
     sql = """
         select distinct symbol from option_chains
         where selected and expiry between $today and $by and symbol in (select unnest($symbols::varchar[])) order by symbol"""
-    values = {"symbols": _active(settings), "today": instant.astimezone(NEW_YORK).date(), "by": by}
-    symbols = query(settings.data_dir, sql, values)["symbol"].to_pylist()
-    symbols = _with_contract(settings, symbols) if symbols else []
+    values = {"symbols": _active(settings), "today": lake.now.astimezone(NEW_YORK).date(), "by": by}
+    symbols = lake.query(sql, values)["symbol"].to_pylist()
+    symbols = _with_contract(lake, symbols) if symbols else []
     if not symbols:
         return []
-    found = _option_gaps(settings, sessions, instant, symbols, due_session(settings, sessions, instant))
+    found = _option_gaps(lake, symbols, due_session(settings, lake.calendar, lake.now))
     return sorted((gap for gap in found if gap.expires is not None and gap.expires <= by), key=_urgency)
 
 
@@ -148,11 +148,11 @@ def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleC
     Left out: symbols that were never set up (`new_symbols`), and those whose chain was refused and may not be asked for yet
     (among them the symbols without options).
     """
-    instant, sessions = now or settings.clock(), calendar()
-    current = sessions.current(instant)
-    opened = sessions.opens_at(current)
+    lake = Lake.of(settings, now)
+    current = lake.calendar.current(lake.now)
+    opened = lake.calendar.opens_at(current)
     limit = timedelta(hours=settings.stale_chain_hours)
-    symbols = _with_contract(settings, _active(settings))
+    symbols = _with_contract(lake, _active(settings))
     sql = f"""
         with told as (
             select symbol, arg_max(condition, session) in {_REFUSED} and arg_max_null(retry_after, session) > $now as waiting,
@@ -164,9 +164,10 @@ def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleC
         select symbol, epoch(coalesce(quoted_at, collected_at)) as newest from told left join quoted using (symbol)
         where not coalesce(waiting, false) order by symbol"""
     # Seconds and not an instant: pyarrow imports pandas to give one, a quarter of the time of `status`.
-    rows = query(settings.data_dir, sql, {"symbols": symbols, "now": instant, "recent": sessions.previous(current, RECENT_SNAPSHOTS)}).to_pylist()
+    values = {"symbols": symbols, "now": lake.now, "recent": lake.calendar.previous(current, RECENT_SNAPSHOTS)}
+    rows = lake.query(sql, values).to_pylist()
     newest = {row["symbol"]: datetime.fromtimestamp(row["newest"], UTC) if row["newest"] is not None else None for row in rows}
-    return [StaleChain(symbol, at, current) for symbol, at in newest.items() if at is None or (instant - at > limit and opened > at)]
+    return [StaleChain(symbol, at, current) for symbol, at in newest.items() if at is None or (lake.now - at > limit and opened > at)]
 
 
 def new_symbols(settings: Settings, now: datetime | None = None) -> list[str]:
@@ -174,15 +175,15 @@ def new_symbols(settings: Settings, now: datetime | None = None) -> list[str]:
 
     A symbol whose contract the broker refused is left out until its retry time.
     """
-    instant, symbols = now or settings.clock(), _active(settings)
+    lake, symbols = Lake.of(settings, now), _active(settings)
     sql = f"""
         select symbol, arg_max(condition, session) filter (dataset = 'contracts') in {_REFUSED}
                        and arg_max_null(retry_after, session) filter (dataset = 'contracts') > $now as refused,
                bool_or(dataset = 'option_chains') and bool_or(dataset = 'equity_bars') as whole
         from coverage where dataset in ('contracts', 'option_chains', 'equity_bars') and symbol in (select unnest($symbols::varchar[]))
         group by symbol"""
-    known = {row["symbol"]: row for row in query(settings.data_dir, sql, {"symbols": symbols, "now": instant}).to_pylist()}
-    resolved = set(_with_contract(settings, symbols))
+    known = {row["symbol"]: row for row in lake.query(sql, {"symbols": symbols, "now": lake.now}).to_pylist()}
+    resolved = set(_with_contract(lake, symbols))
     refused = {symbol for symbol, row in known.items() if row["refused"]}
     whole = {symbol for symbol, row in known.items() if row["whole"]} & resolved
     return [symbol for symbol in symbols if symbol not in whole and symbol not in refused]
@@ -203,13 +204,13 @@ def expiring(settings: Settings, session: date) -> dict[str, int]:
 def _active(settings: Settings) -> list[str]:
     """The active symbols but those whose contract has changed: nothing is asked for them until the user decides."""
     held = ContractChanges(settings.state_url).unfinished()
-    return [entry.symbol for entry in Universe(settings.state_url).entries() if entry.symbol not in held]
+    return [symbol for symbol in Universe(settings.state_url).active() if symbol not in held]
 
 
-def _with_contract(settings: Settings, symbols: Sequence[str]) -> list[str]:
+def _with_contract(lake: Lake, symbols: Sequence[str]) -> list[str]:
     """Those of the symbols that have contract details in the lake, by name."""
     sql = "select distinct symbol from contracts where symbol in (select unnest($symbols::varchar[])) order by symbol"
-    found: list[str] = query(settings.data_dir, sql, {"symbols": list(symbols)})["symbol"].to_pylist()
+    found: list[str] = lake.query(sql, {"symbols": list(symbols)})["symbol"].to_pylist()
     return found
 
 
@@ -220,40 +221,39 @@ def due_session(settings: Settings, sessions: SessionCalendar, now: datetime) ->
     return closed if due <= now else sessions.previous(closed)
 
 
-def _equity_gaps(
-    settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str], last: date, but: Resting = NOTHING
-) -> list[Gap]:
+def _equity_gaps(lake: Lake, symbols: Sequence[str], last: date, but: Resting = NOTHING) -> list[Gap]:
     sql = """select symbol, bar_size, list(session order by session) as missing from conditions
              where askable > 0 group by symbol, bar_size order by symbol, bar_size"""
-    sizes = settings.equity_bar_sizes
-    rows = ask_conditions(settings.data_dir, sessions, now, symbols, sql, datasets=[EQUITY_BARS.name], last=last, equity_bar_sizes=sizes).to_pylist()
+    rows = lake.over_conditions(symbols, sql, datasets=[EQUITY_BARS.name], last=last).to_pylist()
     gaps = []
     for row in rows:
         size = row["bar_size"]
         rests = but.underlyings.get((row["symbol"], size), frozenset())
-        missing = within_reach(size, [session for session in row["missing"] if session not in rests], now)
+        missing = within_reach(size, [session for session in row["missing"] if session not in rests], lake.now)
         if not missing:
             continue
-        cost = sum(len(second_windows(s, now, sessions)) for s in missing) if size == "1 secs" else len(spans(size, missing, now, sessions))
+        cost = (
+            sum(len(second_windows(s, lake.now, lake.calendar)) for s in missing)
+            if size == "1 secs"
+            else len(spans(size, missing, lake.now, lake.calendar))
+        )
         gaps.append(Gap(row["symbol"], EQUITY_BARS.name, size, missing[0], missing[-1], len(missing), 1, None, cost))
     return gaps
 
 
-def _option_gaps(
-    settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str], last: date, but: Resting = NOTHING
-) -> list[Gap]:
+def _option_gaps(lake: Lake, symbols: Sequence[str], last: date, but: Resting = NOTHING) -> list[Gap]:
     # From the contracts alone: rolling them up into a condition a session, as `conditions` does, doubles the work and adds nothing here.
     sql = """select symbol, list(distinct session order by session) as missing, count(distinct con_id) as contracts, min(expiry) as expires
              from lacking_contracts
              anti join (select unnest($rests::bigint[]) as con_id, unnest($rest_sessions::date[]) as session) using (con_id, session)
              group by symbol order by symbol"""
     rests = {"rests": [con_id for con_id, _ in but.contracts], "rest_sessions": [session for _, session in but.contracts]}
-    first = sessions.previous(last, OPTION_SESSIONS)
-    rows = ask_conditions(settings.data_dir, sessions, now, symbols, sql, rests, datasets=[OPTION_BARS.name], first=first, last=last).to_pylist()
+    first = lake.calendar.previous(last, OPTION_SESSIONS)
+    rows = lake.over_conditions(symbols, sql, rests, datasets=[OPTION_BARS.name], first=first, last=last).to_pylist()
     gaps = []
     for row in rows:
         missing = row["missing"]
-        cost = row["contracts"] * len(spans(OPTION_BAR_SIZE, missing, now, sessions, sparse=True))
+        cost = row["contracts"] * len(spans(OPTION_BAR_SIZE, missing, lake.now, lake.calendar, sparse=True))
         found = Gap(row["symbol"], OPTION_BARS.name, OPTION_BAR_SIZE, missing[0], missing[-1], len(missing), row["contracts"], row["expires"], cost)
         gaps.append(found)
     return gaps

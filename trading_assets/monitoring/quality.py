@@ -23,7 +23,7 @@ from trading_assets.monitoring.alerts.kinds import parse_severity, parse_type
 from trading_assets.monitoring.alerts.rules import LOG_CHANNEL
 from trading_assets.monitoring.metrics import Metric, measure, store_metrics
 from trading_assets.monitoring.watch import WATCHED, troubles
-from trading_assets.repositories.conditions import count_conditions
+from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.store import UpsertCounts
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
@@ -125,12 +125,10 @@ class DataQualityMonitor:
         now = settings.clock()
         last = xnys.current(now)
         first = xnys.previous(last, (sessions or settings.check_window_sessions) - 1)
-        names = tuple(symbols) if symbols is not None else tuple(entry.symbol for entry in Universe(settings.state_url).entries())
+        names = tuple(symbols) if symbols is not None else tuple(Universe(settings.state_url).active())
         scope = Scope(symbols=names if symbols is not None else None, first=first, last=last)
         results = validate(settings, scope, record=record).results
-        sizes, days = settings.equity_bar_sizes, settings.contract_verify_days
-        counted = count_conditions(settings.data_dir, xnys, now, names, first=first, last=last, equity_bar_sizes=sizes, verify_days=days)
-        conditions = counted.to_pylist()
+        conditions = Lake.of(settings, now).count_conditions(names, first=first, last=last).to_pylist()
         found = tuple(trouble for trouble in troubles(settings, now=now) if symbols is None or trouble.subject in ("", *names))
         severities = _severities(settings)
         return QualityReport(

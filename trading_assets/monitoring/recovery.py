@@ -60,7 +60,7 @@ def lost_state(settings: Settings) -> str:
         what = "is new, and the lake was filled with an earlier one: the journal, the universe, alerts and reviews of that one are gone"
     else:
         return ""
-    kept = {entry.symbol for entry in Universe(settings.state_url).entries()}
+    kept = set(Universe(settings.state_url).active())
     missing = [found.symbol for found in _recent(collected_symbols(settings), settings) if found.symbol not in kept]
     symbols = f"{', '.join(missing[:_NAMED])}{f' and {len(missing) - _NAMED} more' if len(missing) > _NAMED else ''}"
     offer = f"trading-assets universe restore keeps {symbols} again" if missing else "trading-assets universe restore ends this message"

@@ -23,9 +23,9 @@ from trading_assets.monitoring.usage import journal_counts, pacing_budget, reque
 from trading_assets.permissions import private_folder
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.repositories.catalog import query
-from trading_assets.repositories.conditions import Scope, count_conditions
 from trading_assets.repositories.files import check_file, dataset_files
 from trading_assets.repositories.identity import LakeIdentity
+from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.sessions import SessionCalendar, calendar
@@ -83,7 +83,7 @@ def platform_status(settings: Settings, *, probe: bool = True) -> Status:
     now, sessions = settings.clock(), calendar()
     private_folder(settings.data_dir)
     engine = connect_state(settings.state_url)
-    symbols = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    symbols = Universe(settings.state_url).active()
     found = Status(
         data_dir=str(settings.data_dir),
         now=now,
@@ -168,8 +168,7 @@ def _refused(host: str, port: int) -> str:
 def _freshness(settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str]) -> list[dict[str, Any]]:
     bars_due, current = due_session(settings, sessions, now), sessions.current(now)
     first = sessions.previous(current, RECENT_SESSIONS - 1)
-    scope: Scope = {"first": first, "equity_bar_sizes": settings.equity_bar_sizes, "verify_days": settings.contract_verify_days}
-    counted = count_conditions(settings.data_dir, sessions, now, symbols, **scope).to_pylist()
+    counted = Lake.of(settings, now).count_conditions(symbols, first=first).to_pylist()
     conditions: dict[tuple[str, str], dict[str, int]] = {}
     newest: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in counted:

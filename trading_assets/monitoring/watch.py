@@ -21,7 +21,7 @@ from trading_assets.monitoring.gaps import due_session, expiring_gaps, stale_cha
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.repositories.catalog import UnreadableFile, query
-from trading_assets.repositories.conditions import ask_conditions
+from trading_assets.repositories.lake import Lake
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state
@@ -101,7 +101,7 @@ _MEND = "Put the file back from a backup, or move it away and run `trading-asset
 
 def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType], Look]]:
     """Each look with the types of trouble that it finds."""
-    active = [entry.symbol for entry in Universe(settings.state_url).entries()]
+    active = Universe(settings.state_url).active()
     changes = ContractChanges(settings.state_url).unfinished(active)
     # A symbol that waits for a decision has that one alert: the others advise an update, which would collect nothing for it.
     symbols = [symbol for symbol in active if symbol not in changes]
@@ -213,8 +213,7 @@ def missing_equity(settings: Settings, now: datetime, symbols: list[str]) -> lis
     sql = """select symbol, count(distinct session) as sessions, min(session) as first, max(session) as last,
                     arg_max(condition, session) as condition, arg_max(reason, session) as reason, arg_max(broker_code, session) as code
              from conditions where condition not in ('complete', 'no_trades') group by symbol order by symbol"""
-    sizes = settings.equity_bar_sizes
-    rows = ask_conditions(settings.data_dir, xnys, now, symbols, sql, datasets=["equity_bars"], first=first, last=last, equity_bar_sizes=sizes)
+    rows = Lake.of(settings, now).over_conditions(symbols, sql, datasets=["equity_bars"], first=first, last=last)
     return [_missing(row) for row in rows.to_pylist()]
 
 

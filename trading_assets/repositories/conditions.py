@@ -45,14 +45,12 @@ import pyarrow as pa
 
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions_sql import statement
+from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import NEW_YORK, SessionCalendar
 
 OPTION_BAR_SIZE = "8 hours"
 """The bar size that option contracts are asked for (`planning.bars`); other sizes of options come from it."""
-
-VERIFY_DAYS: int = 7
-"""Days for which contract details are believed unless the settings say otherwise."""
 
 PRECEDENCE = (
     Condition.PENDING,
@@ -93,9 +91,9 @@ class Scope(TypedDict, total=False):
     """Which conditions are looked at.
 
     `datasets` restricts to some of the four (None: all), `first` and `last` (both included) restrict the sessions.
-    `equity_bar_sizes` are those in use (`settings.equity_bar_sizes`, by default daily bars); options have `OPTION_BAR_SIZE`,
-    snapshots an empty one. Contract details answer for sessions less than `verify_days` days after theirs
-    (`settings.contract_verify_days`, by default `VERIFY_DAYS`).
+    `equity_bar_sizes` are those in use; options have `OPTION_BAR_SIZE`, snapshots an empty one. Contract details answer for sessions
+    less than `verify_days` days after theirs. By default both are what the last collection wanted of the lake (`lake.json`): whoever
+    asks with the settings of the collection and whoever asks without get one answer.
     """
 
     datasets: Sequence[str] | None
@@ -142,13 +140,17 @@ def ask_conditions(
     `parameters` are those of `sql` by name.
     """
     datasets, first, last = scope.get("datasets"), scope.get("first"), scope.get("last")
+    sizes, days = scope.get("equity_bar_sizes"), scope.get("verify_days")
+    if sizes is None or days is None:
+        wanted = LakeIdentity(Path(data_dir)).wanted()
+        sizes, days = wanted.equity_bar_sizes if sizes is None else sizes, wanted.contract_verify_days if days is None else days
     names = tuple(dataset.name for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS))
     chosen = names if datasets is None else tuple(name for name in names if name in datasets)
     closed, current = calendar.last_closed(now), calendar.current(now)
     begin, end = max(first or calendar.first, calendar.first), min(last or current, current)
     values = {
         "symbols": list(dict.fromkeys(symbols)),
-        "sizes": list(dict.fromkeys(scope.get("equity_bar_sizes", ("1 day",)))),
+        "sizes": list(dict.fromkeys(sizes)),
         "sessions": calendar.sessions(begin, end),
         "begin": begin,
         "end": end,
@@ -156,7 +158,7 @@ def ask_conditions(
         "current": current,
         "today": now.astimezone(NEW_YORK).date(),
         "now": now,
-        "verify_days": scope.get("verify_days", VERIFY_DAYS),
+        "verify_days": days,
         **(parameters or {}),
     }
     ranks = [str(condition) for condition in PRECEDENCE]

@@ -62,6 +62,18 @@ class LakeFile:
     migrating: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of a lake: the bar sizes of underlyings, and for how many days contract details answer (the settings of these names)."""
+
+    equity_bar_sizes: tuple[str, ...] = ("1 day",)
+    contract_verify_days: int = 7
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in `lake.json`."""
+        return {"equity_bar_sizes": list(self.equity_bar_sizes), "contract_verify_days": self.contract_verify_days}
+
+
 class LakeIdentity:
     """Reads and pins `lake.json` of one data folder."""
 
@@ -126,6 +138,18 @@ class LakeIdentity:
                     f"keep `{held}`, or collect into another TRADING_ASSETS_DATA_DIR."
                 )
 
+    def wanted(self) -> Wanted:
+        """What the last collection wanted of the lake; what the settings are by default where the file does not say it."""
+        said = self._document().get("wanted")
+        return Wanted(tuple(said["equity_bar_sizes"]), said["contract_verify_days"]) if said else Wanted()
+
+    def keep_wanted(self, wanted: Wanted) -> None:
+        """Write down what a collection wants of the lake, for readers that do not know its settings."""
+        if self._document().get("wanted") == wanted.as_dict():
+            return
+        with locked(self._data_dir, IDENTITY_FILE):
+            self._write({**self._document(), "wanted": wanted.as_dict()})
+
     def held(self) -> LakeFile | None:
         """What the file says; None where there is none. Raises `DamagedIdentity`, `LayoutMismatch`."""
         document = self._document()
@@ -174,6 +198,9 @@ class LakeIdentity:
             raise DamagedIdentity(self.path, "it is empty")
         identity, lake_id, periods = document.get("identity"), document.get("lake_id", ""), document.get("periods", {})
         texts = isinstance(identity, str | None) and isinstance(lake_id, str)
+        known = document.get("wanted", Wanted().as_dict())
+        sizes, days = (known.get("equity_bar_sizes"), known.get("contract_verify_days")) if isinstance(known, dict) else (None, None)
+        texts = texts and isinstance(sizes, list) and all(isinstance(size, str) for size in sizes) and isinstance(days, int)
         if not isinstance(_version(document), int) or not texts or not isinstance(periods, dict):
             raise DamagedIdentity(self.path, "a value in it has the wrong type")
         if not all(period in tuple(Period) for period in periods.values()):

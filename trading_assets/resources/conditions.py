@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import CollectionReport
-from trading_assets.repositories.conditions import ask_conditions, symbol_conditions
+from trading_assets.repositories.lake import Bounds
 
 SESSIONS_DRAWN = 2000
 """Sessions of the heat map at most, the newest: eight years, more columns than the picture has pixels."""
@@ -37,18 +37,8 @@ def conditions_metadata(archive: Archive, report: CollectionReport, *, picture: 
 
 def _counts(archive: Archive, report: CollectionReport) -> dict[str, int]:
     sql = "select condition, count(*) as sessions from conditions group by condition order by sessions desc, condition"
-    settings = archive.settings
-    rows = ask_conditions(
-        settings.data_dir,
-        archive.calendar,
-        archive.now,
-        report.symbols,
-        sql,
-        datasets=[report.dataset],
-        first=min(report.sessions),
-        last=max(report.sessions),
-        equity_bar_sizes=settings.equity_bar_sizes,
-    )
+    bounds: Bounds = {"datasets": [report.dataset], "first": min(report.sessions), "last": max(report.sessions)}
+    rows = archive.lake.over_conditions(report.symbols, sql, **bounds)
     return dict(zip(rows["condition"].to_pylist(), rows["sessions"].to_pylist(), strict=True))
 
 
@@ -57,15 +47,7 @@ def _heat_map(archive: Archive, report: CollectionReport) -> str:
     from trading_assets.monitoring.heatmap import MOST_ROWS, coverage_png
 
     newest = sorted(report.sessions)[-SESSIONS_DRAWN:]
-    table = symbol_conditions(
-        archive.settings.data_dir,
-        archive.calendar,
-        archive.now,
-        sorted(report.symbols)[:MOST_ROWS],
-        datasets=[report.dataset],
-        first=newest[0],
-        last=newest[-1],
-        equity_bar_sizes=archive.settings.equity_bar_sizes,
-    )
+    symbols = sorted(report.symbols)[:MOST_ROWS]
+    table = archive.lake.conditions(symbols, datasets=[report.dataset], first=newest[0], last=newest[-1])
     wanted = table.filter(pc.is_in(table["session"], pa.array(newest, pa.date32())))
     return base64.b64encode(coverage_png(wanted)).decode()

@@ -80,7 +80,7 @@ def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope,
     names = {"scope_symbols", *_WORD.findall(sql.lower())}
     if "index_symbols" in names:
         names.add("all_contracts")
-    active = sorted(set(scope.symbols if scope.symbols is not None else [entry.symbol for entry in _universe(settings).entries()]))
+    active = sorted(set(scope.symbols if scope.symbols is not None else _universe(settings).active()))
     tables: dict[str, Callable[[], dict[str, pa.Array]]] = {
         "scope_symbols": lambda: {"symbol": pa.array(active, pa.string())},
         "active_symbols": lambda: {"symbol": pa.array(active, pa.string())},

@@ -1,0 +1,79 @@
+"""The lake at one instant: one place that answers what is stored, what is wanted, what is missing and what may be asked for.
+
+    lake = Lake.of(settings)
+    lake.conditions(["AAPL"], datasets=["equity_bars"], first=date(2025, 11, 3))
+    lake.query("select * from equity_bars where symbol = 'AAPL'")
+
+Made once for a command, a run or the tick of a sensor, from the settings. What a condition means stands in
+`repositories.conditions`; recording belongs to `repositories.coverage`, making requests out of what is missing to `planning`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import pyarrow as pa
+
+from trading_assets.repositories import conditions as truth
+from trading_assets.repositories.catalog import query
+from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.views import DatasetView
+from trading_assets.sessions import SessionCalendar, calendar
+from trading_assets.settings import Settings
+
+
+class Bounds(TypedDict, total=False):
+    """Which conditions are looked at: `datasets` (None: all four), `first` and `last` session (both included; None: any)."""
+
+    datasets: Sequence[str] | None
+    first: date | None
+    last: date | None
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The lake in `data_dir` at the instant `now` (with a time zone), with the settings that decide what is wanted of it.
+
+    `equity_bar_sizes` are collected of underlyings; contract details answer for the sessions of `contract_verify_days` days.
+    """
+
+    data_dir: Path
+    calendar: SessionCalendar
+    now: datetime
+    equity_bar_sizes: tuple[str, ...]
+    contract_verify_days: int
+
+    @classmethod
+    def of(cls, settings: Settings, now: datetime | None = None) -> Lake:
+        """The lake of the settings, at `now` or at the instant of their clock."""
+        return cls(settings.data_dir, calendar(), now or settings.clock(), settings.equity_bar_sizes, settings.contract_verify_days)
+
+    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
+        """The rows of one SELECT over the datasets. Raises as `repositories.query`."""
+        return query(self.data_dir, sql, parameters)
+
+    def view(self, dataset: Dataset) -> DatasetView:
+        """The stored rows of a dataset, read when asked for."""
+        return DatasetView(self.data_dir, dataset)
+
+    def conditions(self, symbols: Sequence[str], **bounds: Unpack[Bounds]) -> pa.Table:
+        """One row for each dataset, bar size, symbol and wanted session (`conditions.CONDITION_SCHEMA`)."""
+        return truth.symbol_conditions(*self._asked(symbols), **self._scope(bounds))
+
+    def count_conditions(self, symbols: Sequence[str], **bounds: Unpack[Bounds]) -> pa.Table:
+        """The same, counted by dataset, bar size, symbol and condition (`conditions.count_conditions`)."""
+        return truth.count_conditions(*self._asked(symbols), **self._scope(bounds))
+
+    def over_conditions(self, symbols: Sequence[str], sql: str, parameters: Mapping[str, Any] | None = None, **bounds: Unpack[Bounds]) -> pa.Table:
+        """The rows of a SELECT over the relation `conditions`, for counts of many symbols and years (`conditions.ask_conditions`)."""
+        return truth.ask_conditions(*self._asked(symbols), sql, parameters, **self._scope(bounds))
+
+    def _asked(self, symbols: Sequence[str]) -> tuple[Path, SessionCalendar, datetime, Sequence[str]]:
+        return self.data_dir, self.calendar, self.now, symbols
+
+    def _scope(self, bounds: Bounds) -> truth.Scope:
+        return {**bounds, "equity_bar_sizes": self.equity_bar_sizes, "verify_days": self.contract_verify_days}
