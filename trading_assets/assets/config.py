@@ -6,6 +6,7 @@ Lists have a `default`, not a `default_factory`: Dagster shows only what it know
 import dagster as dg
 from pydantic import Field
 
+from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.planning.selection import SelectionRules
 
 _RULES = SelectionRules()
@@ -86,6 +87,6 @@ class OptionBarsConfig(BarsConfig):
     """Run config of `option_bars`."""
 
     bar_sizes: list[str] = Field(
-        default=["8 hours"],
+        default=[OPTION_BAR_SIZE],
         description="Bar sizes asked for. `1 day` bars are made from `8 hours` bars: the broker has no daily bars of options.",
     )

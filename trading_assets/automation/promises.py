@@ -13,6 +13,7 @@ from trading_assets.automation.once import NEVER_SUBMITTED, UNFINISHED, will_be_
 from trading_assets.monitoring.alerts import AlertType, Trouble
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, clock_time, due_at, latest_due
 from trading_assets.repositories import query
+from trading_assets.repositories.schemas import REFUSED_SQL
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
 from trading_assets.universe import Universe
@@ -104,10 +105,10 @@ def missed_schedules(settings: Settings, now: datetime) -> list[Trouble]:
 
 def _refusals(settings: Settings, schedule: str) -> list[tuple[str, date, date, datetime]]:
     """Refusals that hold a symbol back from a schedule: symbol, first session, the session of the next answer, and when it may be asked again."""
-    sql = """with told as (select symbol, session, condition, retry_after, lead(session, 1, date '9999-12-31') over answers as next
+    sql = f"""with told as (select symbol, session, condition, retry_after, lead(session, 1, date '9999-12-31') over answers as next
                            from coverage where con_id = 0 and dataset in (select unnest(?::varchar[]))
                            window answers as (partition by dataset, symbol order by session))
              select symbol, session, next, retry_after from told
-             where condition in ('not_permitted', 'no_contract', 'error') and retry_after is not null"""
+             where condition in ({REFUSED_SQL}) and retry_after is not null"""
     rows = query(settings.data_dir, sql, [_HELD_BACK_BY[schedule]]).to_pylist()
     return [(row["symbol"], row["session"], row["next"], row["retry_after"]) for row in rows]

@@ -13,6 +13,7 @@ from trading_assets.collecting.steps.contracts import contracts_plan
 from trading_assets.collecting.steps.listings import may_be_resumed
 from trading_assets.collecting.steps.option_bars import wanted_options
 from trading_assets.collecting.steps.partial_quotes import quotes_left
+from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.planning.bars import plan_equity_bars, plan_option_bars
 from trading_assets.planning.chains import plan_parameters
 from trading_assets.planning.estimate import Estimate, Pacing, Stage, estimate_cold, estimate_stage
@@ -27,7 +28,7 @@ def preview(
     sessions: Sequence[date],
     rules: SelectionRules,
     *,
-    option_bar_sizes: Sequence[str] = ("8 hours",),
+    option_bar_sizes: Sequence[str] = (OPTION_BAR_SIZE,),
 ) -> Estimate:
     """The cost of bringing `sessions` (closed ones) and today's snapshot of the symbols into the lake.
 

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 import sqlalchemy as sa
 
 from trading_assets.broker.outcomes import OutcomeKind
-from trading_assets.planning.bars import OPTION_BAR_SIZE
+from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, Condition
 from trading_assets.sessions import NEW_YORK

@@ -14,18 +14,15 @@ from typing import Any
 
 from trading_assets.collecting.resting import NOTHING, Resting
 from trading_assets.contract_changes import ContractChanges
+from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.planning.durations import second_windows, spans, within_reach
 from trading_assets.repositories.catalog import query
-from trading_assets.repositories.conditions import OPTION_BAR_SIZE
 from trading_assets.repositories.lake import Lake
-from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
-from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, REFUSED_SQL, SETTLED_SQL
+from trading_assets.sessions import NEW_YORK, calendar
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
 from trading_assets.validation import RULES, Findings, Severity, blocked
-
-SCHEDULE_GRACE = timedelta(minutes=60)
-"""How long after the scheduled collection of a session's bars the session is left to it before it counts as a gap."""
 
 OPTION_SESSIONS = 42
 """Sessions back in which missing option bars are looked for: two months, more than the reach of the default selection. What
@@ -33,11 +30,6 @@ is older is told by `coverage` and filled by `backfill`; to look further costs a
 
 RECENT_SNAPSHOTS = 5
 """Sessions back in which the instants of quotes are read; an older snapshot is stale by its session alone."""
-
-SETTLED = ", ".join(f"'{condition}'" for condition in Condition if condition.settled)
-"""Conditions that need no request, as a list in SQL."""
-
-_REFUSED = "('not_permitted', 'no_contract', 'error')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +68,13 @@ def find_gaps(settings: Settings, *, now: datetime | None = None, but: Resting =
     """The gaps of the active symbols: those with the nearest expiry first, then by symbol and dataset.
 
     A closed session is a gap when it is neither settled nor waiting for its retry time; the last one only when its scheduled
-    collection is `SCHEDULE_GRACE` ago. Symbols without a contract are not among them (`new_symbols`), nor is what rests (`but`).
+    collection is `lake.COLLECTION_GRACE` ago. Symbols without a contract are not among them (`new_symbols`), nor is what rests (`but`).
     """
     lake = Lake.of(settings, now)
     symbols = _with_contract(lake, _active(settings))
     if not symbols:
         return []
-    last = due_session(settings, lake.calendar, lake.now)
-    return sorted([*_equity_gaps(lake, symbols, last, but), *_option_gaps(lake, symbols, last, but)], key=_urgency)
+    return sorted([*_equity_gaps(lake, symbols, but), *_option_gaps(lake, symbols, but)], key=_urgency)
 
 
 def expiring_gaps(settings: Settings, by: date, *, now: datetime | None = None) -> list[Gap]:
@@ -100,7 +91,7 @@ def expiring_gaps(settings: Settings, by: date, *, now: datetime | None = None) 
     symbols = _with_contract(lake, symbols) if symbols else []
     if not symbols:
         return []
-    found = _option_gaps(lake, symbols, due_session(settings, lake.calendar, lake.now))
+    found = _option_gaps(lake, symbols)
     return sorted((gap for gap in found if gap.expires is not None and gap.expires <= by), key=_urgency)
 
 
@@ -133,7 +124,7 @@ def waiting_options(settings: Settings, gaps: Iterable[Gap]) -> dict[str, str]:
         select symbol from equity_bars where symbol in (select unnest($symbols::varchar[]))
         union
         select symbol from coverage
-        where dataset = $equity and con_id = 0 and condition in ({SETTLED}) and symbol in (select unnest($symbols::varchar[]))"""
+        where dataset = $equity and con_id = 0 and condition in ({SETTLED_SQL}) and symbol in (select unnest($symbols::varchar[]))"""
     ready = set(query(settings.data_dir, sql, {"symbols": symbols, "equity": EQUITY_BARS.name})["symbol"].to_pylist())
     waiting = {symbol: f"{symbol} has no equity bars yet, and they come first." for symbol in symbols if symbol not in ready}
     blocking = {rule.name for rule in RULES if rule.blocks}
@@ -155,7 +146,7 @@ def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleC
     symbols = _with_contract(lake, _active(settings))
     sql = f"""
         with told as (
-            select symbol, arg_max(condition, session) in {_REFUSED} and arg_max_null(retry_after, session) > $now as waiting,
+            select symbol, arg_max(condition, session) in ({REFUSED_SQL}) and arg_max_null(retry_after, session) > $now as waiting,
                    arg_max(collected_at, session) filter (condition in ('complete', 'partial', 'nothing_selected')) as collected_at
             from coverage where dataset = 'option_chains' and con_id = 0 and symbol in (select unnest($symbols::varchar[])) group by symbol),
         quoted as (
@@ -177,7 +168,7 @@ def new_symbols(settings: Settings, now: datetime | None = None) -> list[str]:
     """
     lake, symbols = Lake.of(settings, now), _active(settings)
     sql = f"""
-        select symbol, arg_max(condition, session) filter (dataset = 'contracts') in {_REFUSED}
+        select symbol, arg_max(condition, session) filter (dataset = 'contracts') in ({REFUSED_SQL})
                        and arg_max_null(retry_after, session) filter (dataset = 'contracts') > $now as refused,
                bool_or(dataset = 'option_chains') and bool_or(dataset = 'equity_bars') as whole
         from coverage where dataset in ('contracts', 'option_chains', 'equity_bars') and symbol in (select unnest($symbols::varchar[]))
@@ -214,17 +205,10 @@ def _with_contract(lake: Lake, symbols: Sequence[str]) -> list[str]:
     return found
 
 
-def due_session(settings: Settings, sessions: SessionCalendar, now: datetime) -> date:
-    """The last session whose bars the schedule must have collected by now."""
-    closed = sessions.last_closed(now)
-    due = sessions.closes_at(closed) + timedelta(minutes=settings.bars_delay_minutes) + SCHEDULE_GRACE
-    return closed if due <= now else sessions.previous(closed)
-
-
-def _equity_gaps(lake: Lake, symbols: Sequence[str], last: date, but: Resting = NOTHING) -> list[Gap]:
+def _equity_gaps(lake: Lake, symbols: Sequence[str], but: Resting = NOTHING) -> list[Gap]:
     sql = """select symbol, bar_size, list(session order by session) as missing from conditions
              where askable > 0 group by symbol, bar_size order by symbol, bar_size"""
-    rows = lake.over_conditions(symbols, sql, datasets=[EQUITY_BARS.name], last=last).to_pylist()
+    rows = lake.over_conditions(symbols, sql, datasets=[EQUITY_BARS.name], last=lake.bars_due).to_pylist()
     gaps = []
     for row in rows:
         size = row["bar_size"]
@@ -241,13 +225,14 @@ def _equity_gaps(lake: Lake, symbols: Sequence[str], last: date, but: Resting = 
     return gaps
 
 
-def _option_gaps(lake: Lake, symbols: Sequence[str], last: date, but: Resting = NOTHING) -> list[Gap]:
+def _option_gaps(lake: Lake, symbols: Sequence[str], but: Resting = NOTHING) -> list[Gap]:
     # From the contracts alone: rolling them up into a condition a session, as `conditions` does, doubles the work and adds nothing here.
     sql = """select symbol, list(distinct session order by session) as missing, count(distinct con_id) as contracts, min(expiry) as expires
              from lacking_contracts
              anti join (select unnest($rests::bigint[]) as con_id, unnest($rest_sessions::date[]) as session) using (con_id, session)
              group by symbol order by symbol"""
     rests = {"rests": [con_id for con_id, _ in but.contracts], "rest_sessions": [session for _, session in but.contracts]}
+    last = lake.bars_due
     first = lake.calendar.previous(last, OPTION_SESSIONS)
     rows = lake.over_conditions(symbols, sql, rests, datasets=[OPTION_BARS.name], first=first, last=last).to_pylist()
     gaps = []

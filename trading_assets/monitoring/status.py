@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import Contact, last_contact
 from trading_assets.contract_changes import ContractChanges
-from trading_assets.monitoring.gaps import Gap, due_session, find_gaps, new_symbols, stale_chains
+from trading_assets.monitoring.gaps import Gap, find_gaps, new_symbols, stale_chains
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
 from trading_assets.permissions import private_folder
@@ -27,7 +27,7 @@ from trading_assets.repositories.files import check_file, dataset_files
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.layout import settle
-from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
+from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import SessionCalendar, calendar
 from trading_assets.settings import DEFAULT_TWS_PORT, BrokerKind, Settings
 from trading_assets.state import connect_state
@@ -40,8 +40,6 @@ RECENT_SESSIONS = 30
 """Sessions whose conditions are counted: six weeks, the reach of the default option selection."""
 
 COLLECTED = (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)
-
-_REFUSED = ("not_permitted", "no_contract", "error")
 
 
 @dataclass
@@ -166,9 +164,10 @@ def _refused(host: str, port: int) -> str:
 
 
 def _freshness(settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str]) -> list[dict[str, Any]]:
-    bars_due, current = due_session(settings, sessions, now), sessions.current(now)
+    lake = Lake.of(settings, now)
+    bars_due, current = lake.bars_due, sessions.current(now)
     first = sessions.previous(current, RECENT_SESSIONS - 1)
-    counted = Lake.of(settings, now).count_conditions(symbols, first=first).to_pylist()
+    counted = lake.count_conditions(symbols, first=first).to_pylist()
     conditions: dict[tuple[str, str], dict[str, int]] = {}
     newest: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in counted:
@@ -247,7 +246,7 @@ def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str
             continue
         if (row["condition"] == "no_contract" and dataset != CONTRACTS.name) or row["condition"] == "nothing_selected":
             continue  # nothing is listed or selected, nothing is missing
-        if row["condition"] in _REFUSED:
+        if row["condition"] and Condition(row["condition"]).refused:
             wrong.append(f"{symbol}: {dataset} {'failed' if row['condition'] == 'error' else 'is refused'}: {row['reason']}")
         elif not row["rows"]:
             wrong.append(f"{symbol} has no {dataset}: trading-assets {'setup' if symbol in new else 'update'} {symbol}")

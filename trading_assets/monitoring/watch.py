@@ -17,7 +17,7 @@ from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.contract_changes import ContractChange, ContractChanges
 from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
-from trading_assets.monitoring.gaps import due_session, expiring_gaps, stale_chains
+from trading_assets.monitoring.gaps import expiring_gaps, stale_chains
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.repositories.catalog import UnreadableFile, query
@@ -205,15 +205,15 @@ def prerequisites(settings: Settings, symbols: list[str]) -> list[Trouble]:
 def missing_equity(settings: Settings, now: datetime, symbols: list[str]) -> list[Trouble]:
     """`missing_equity_data`: per symbol, the closed sessions of the checked window whose bars are neither complete nor without trades.
 
-    A session counts when its scheduled collection is `SCHEDULE_GRACE` ago.
+    A session counts when its scheduled collection is `lake.COLLECTION_GRACE` ago.
     """
-    xnys = calendar()
-    last = due_session(settings, xnys, now)
-    first = xnys.previous(last, settings.check_window_sessions - 1)
+    lake = Lake.of(settings, now)
+    last = lake.bars_due
+    first = lake.calendar.previous(last, settings.check_window_sessions - 1)
     sql = """select symbol, count(distinct session) as sessions, min(session) as first, max(session) as last,
                     arg_max(condition, session) as condition, arg_max(reason, session) as reason, arg_max(broker_code, session) as code
              from conditions where condition not in ('complete', 'no_trades') group by symbol order by symbol"""
-    rows = Lake.of(settings, now).over_conditions(symbols, sql, datasets=["equity_bars"], first=first, last=last)
+    rows = lake.over_conditions(symbols, sql, datasets=["equity_bars"], first=first, last=last)
     return [_missing(row) for row in rows.to_pylist()]
 
 

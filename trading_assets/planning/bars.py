@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from trading_assets.broker.requests import BarsRequest
-from trading_assets.instrument import Instrument
+from trading_assets.instrument import OPTION_BAR_SIZE, Instrument
 from trading_assets.planning.durations import Span, earliest_reach, second_windows, spans, within_reach
 from trading_assets.planning.selection import parse_day
 from trading_assets.sessions import NEW_YORK, SessionCalendar
-
-OPTION_BAR_SIZE = "8 hours"
-"""Options have no daily bars at the broker (code 162, "No data of type EODChart"): one bar of 8 hours is a whole session."""
 
 
 @dataclass(frozen=True, slots=True)

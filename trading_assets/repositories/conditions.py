@@ -43,14 +43,12 @@ from typing import Any, TypedDict, Unpack
 
 import pyarrow as pa
 
+from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions_sql import statement
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import NEW_YORK, SessionCalendar
-
-OPTION_BAR_SIZE = "8 hours"
-"""The bar size that option contracts are asked for (`planning.bars`); other sizes of options come from it."""
 
 PRECEDENCE = (
     Condition.PENDING,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, REFUSED_SQL, SETTLED_SQL
 
 NOT_COLLECTED = "Not collected yet."
 GONE = "The bars are gone from the lake; they are asked for again."
@@ -17,8 +17,6 @@ LOST_CONTRACT = "The contract expired before its bars were collected; the broker
 NO_CONTRACT_ALIVE = "No selected contract was alive in this session; a newer chain is needed first."
 NOTHING_SELECTED = "No option contract is selected yet; option_chains comes first."
 
-_SETTLED = ", ".join(f"'{condition}'" for condition in Condition if condition.settled)
-_REFUSED = "'not_permitted', 'no_contract', 'error'"
 _COLUMNS = "dataset, bar_size, symbol, session, condition, reason, broker_code, retry_after, instruments, complete, askable, expires"
 
 
@@ -143,7 +141,7 @@ snapshot_joined as (
     where r.condition is not null or w.session <= (select closed from given)),
 refusing as (
     select dataset, symbol, session, condition, reason, broker_code, retry_after from snapshot_rows
-    where (dataset, symbol) in (select (dataset, symbol) from snapshot_rows where condition in ({_REFUSED}) and retry_after is not null)),
+    where (dataset, symbol) in (select (dataset, symbol) from snapshot_rows where condition in ({REFUSED_SQL}) and retry_after is not null)),
 verified as (
     select symbol, session from snapshot_present p
     where dataset = 'contracts' and exists (
@@ -153,7 +151,7 @@ last_verified as (select symbol, max(session) as session from verified group by 
 snapshot_untold as (
     select u.dataset, u.symbol, u.session, u.recorded, u.reason, u.gone, u.session = (select current_session from given) as is_current,
            r.condition as last_condition, r.reason as last_reason, r.broker_code as last_code, r.retry_after as last_retry,
-           not u.gone and coalesce(r.condition in ({_REFUSED}) and r.retry_after::timestamp::date > u.session, false) as refused,
+           not u.gone and coalesce(r.condition in ({REFUSED_SQL}) and r.retry_after::timestamp::date > u.session, false) as refused,
            coalesce(l.session > u.session, false) as later,
            coalesce(u.session - v.session < (select verify_days from given), false) as recent
     from (select * from snapshot_joined where condition is null) u
@@ -163,7 +161,7 @@ snapshot_untold as (
 snapshot_conditions as (
     select dataset, symbol, session, '' as bar_size, condition, reason, broker_code, retry_after, 1::bigint as instruments,
            (condition in ('complete', 'no_trades', 'nothing_selected'))::bigint as complete,
-           (session = (select current_session from given) and condition not in ({_SETTLED})
+           (session = (select current_session from given) and condition not in ({SETTLED_SQL})
             and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable, null::date as expires
     from (
         select dataset, symbol, session, condition, reason, broker_code, retry_after from snapshot_joined where condition is not null
@@ -208,7 +206,7 @@ equity_conditions as (
     select 'equity_bars' as dataset, bar_size, symbol, session, condition,
            case when unknown then '{NOT_COLLECTED}' when gone then '{GONE}' else reason end as reason, broker_code, retry_after,
            1::bigint as instruments, (condition in ('complete', 'no_trades'))::bigint as complete,
-           (condition not in ({_SETTLED}) and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable,
+           (condition not in ({SETTLED_SQL}) and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable,
            null::date as expires
     from equity_joined)"""
 
@@ -261,19 +259,19 @@ option_joined as (
     left join option_present p on p.con_id = w.con_id and p.session = w.session),
 option_told as (
     select symbol, session, con_id, expiry, broker_code, retry_after,
-           case when coalesce(recorded, 'pending') not in ({_SETTLED}) and expired then 'expired_lost'
+           case when coalesce(recorded, 'pending') not in ({SETTLED_SQL}) and expired then 'expired_lost'
                 when gone then if(expired, 'expired_lost', 'pending') else coalesce(recorded, 'pending') end as condition,
-           case when coalesce(recorded, 'pending') not in ({_SETTLED}) and expired then '{LOST_CONTRACT}'
+           case when coalesce(recorded, 'pending') not in ({SETTLED_SQL}) and expired then '{LOST_CONTRACT}'
                 when recorded is null then '{NOT_COLLECTED}' when gone then if(expired, '{LOST_CONTRACT}', '{GONE}') else reason end as reason
     from option_joined),
 option_ranked as (
     select *, case condition {ranks} end as rank,
-           condition not in ({_SETTLED}) and (retry_after is null or retry_after <= (select instant from given)) as may_ask
+           condition not in ({SETTLED_SQL}) and (retry_after is null or retry_after <= (select instant from given)) as may_ask
     from option_told),
 option_rolled as (
     select symbol, session, min(rank) as rank, count(*) as instruments, arg_min(reason, rank) as reason,
            arg_min_null(broker_code, rank) as broker_code,
-           min(retry_after) filter (condition not in ({_SETTLED})) as retry_after,
+           min(retry_after) filter (condition not in ({SETTLED_SQL})) as retry_after,
            count(*) filter (condition in ('complete', 'no_trades')) as complete, count(*) filter (may_ask) as askable,
            min(expiry) filter (may_ask) as expires, max(rank) as last_rank
     from option_ranked group by symbol, session),
@@ -290,15 +288,15 @@ option_conditions as (
     select 'option_bars' as dataset, '{bar_size}' as bar_size, w.symbol, w.session,
            case when r.symbol is not null then [{words}][r.rank + 1]
                 when s.symbol is not null or u.symbol is null and c.condition = 'nothing_selected' then 'nothing_selected'
-                when u.symbol is null and c.condition in ({_REFUSED}) then c.condition else 'pending' end as condition,
+                when u.symbol is null and c.condition in ({REFUSED_SQL}) then c.condition else 'pending' end as condition,
            case when r.symbol is not null and (r.reason = '' or r.instruments = 1) then r.reason
                 when r.symbol is not null then n.alike || ' of ' || r.instruments || ' contracts: ' || r.reason
                 when s.symbol is not null then s.reason
-                when u.symbol is null and c.condition in ({_REFUSED}, 'nothing_selected') then c.reason
+                when u.symbol is null and c.condition in ({REFUSED_SQL}, 'nothing_selected') then c.reason
                 when u.symbol is null then '{NOTHING_SELECTED}' else '{NO_CONTRACT_ALIVE}' end as reason,
-           case when r.symbol is not null then r.broker_code when u.symbol is null and c.condition in ({_REFUSED}) then c.broker_code end
+           case when r.symbol is not null then r.broker_code when u.symbol is null and c.condition in ({REFUSED_SQL}) then c.broker_code end
                as broker_code,
-           case when r.symbol is not null then r.retry_after when u.symbol is null and c.condition in ({_REFUSED}) then c.retry_after end
+           case when r.symbol is not null then r.retry_after when u.symbol is null and c.condition in ({REFUSED_SQL}) then c.retry_after end
                as retry_after,
            coalesce(r.instruments, 0) as instruments, coalesce(r.complete, 0) as complete, coalesce(r.askable, 0) as askable, r.expires
     from option_wanted w

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -24,6 +24,9 @@ from trading_assets.repositories.schemas import Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import SessionCalendar, calendar
 from trading_assets.settings import Settings
+
+COLLECTION_GRACE = timedelta(hours=1)
+"""How long after the scheduled collection of a session's bars they may be on their way before they count as missing."""
 
 
 class Bounds(TypedDict, total=False):
@@ -38,7 +41,8 @@ class Bounds(TypedDict, total=False):
 class Lake:
     """The lake in `data_dir` at the instant `now` (with a time zone), with the settings that decide what is wanted of it.
 
-    `equity_bar_sizes` are collected of underlyings; contract details answer for the sessions of `contract_verify_days` days.
+    `equity_bar_sizes` are collected of underlyings; contract details answer for the sessions of `contract_verify_days` days; the bars
+    of a session are collected `bars_delay` after its close.
     """
 
     data_dir: Path
@@ -46,11 +50,22 @@ class Lake:
     now: datetime
     equity_bar_sizes: tuple[str, ...]
     contract_verify_days: int
+    bars_delay: timedelta
 
     @classmethod
     def of(cls, settings: Settings, now: datetime | None = None) -> Lake:
         """The lake of the settings, at `now` or at the instant of their clock."""
-        return cls(settings.data_dir, calendar(), now or settings.clock(), settings.equity_bar_sizes, settings.contract_verify_days)
+        delay = timedelta(minutes=settings.bars_delay_minutes)
+        return cls(settings.data_dir, calendar(), now or settings.clock(), settings.equity_bar_sizes, settings.contract_verify_days, delay)
+
+    @property
+    def bars_due(self) -> date:
+        """The last session whose bars must be in the lake by now: its collection was due `COLLECTION_GRACE` ago.
+
+        Raises `NotASession` where the clock is outside the calendar.
+        """
+        self.calendar.current(self.now)  # a clock outside the calendar is named as it is
+        return self.calendar.last_closed(self.now - self.bars_delay - COLLECTION_GRACE)
 
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
         """The rows of one SELECT over the datasets. Raises as `repositories.query`."""

@@ -235,6 +235,16 @@ class Condition(StrEnum):
         """Whether the question has its final answer and is not asked again."""
         return self in (Condition.COMPLETE, Condition.NO_TRADES, Condition.NOTHING_SELECTED, Condition.EXPIRED_LOST)
 
+    @property
+    def refused(self) -> bool:
+        """Whether the broker said no, for good or until the retry time."""
+        return self in (Condition.NOT_PERMITTED, Condition.NO_CONTRACT, Condition.ERROR)
+
+
+SETTLED_SQL = ", ".join(f"'{condition}'" for condition in Condition if condition.settled)
+REFUSED_SQL = ", ".join(f"'{condition}'" for condition in Condition if condition.refused)
+"""The settled and the refused conditions as lists in SQL, without brackets."""
+
 
 COVERAGE = Dataset(
     name="coverage",

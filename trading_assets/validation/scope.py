@@ -27,6 +27,7 @@ import duckdb
 import pyarrow as pa
 
 from trading_assets.permissions import private_folder
+from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import DATASETS as LAKE
 from trading_assets.repositories.schemas import INSTANT
 from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
@@ -36,9 +37,6 @@ from trading_assets.validation.reviews import Reviews
 
 CONTEXT = timedelta(days=100)
 """How far before the scope's first session a rule can see: the 60 bars a spike is measured against are 88 days at most."""
-
-GRACE = timedelta(hours=1)
-"""How long after the scheduled collection (`bars_delay_minutes` after the close) a session's bars may be on their way."""
 
 IN_MEMORY = 4 * 2**20
 """Bytes of files up to which a validation reads each dataset once and keeps its rows: they take some 30 times as much memory."""
@@ -152,14 +150,12 @@ def _whole_calendar(xnys: SessionCalendar) -> dict[str, pa.Array]:
 
 
 def _present(settings: Settings, xnys: SessionCalendar, now: datetime) -> dict[str, pa.Array]:
-    current, closed = xnys.current(now), xnys.last_closed(now)  # first: a clock outside the calendar is named as it is
-    due = xnys.last_closed(now - timedelta(minutes=settings.bars_delay_minutes) - GRACE)
     return {
         "now": pa.array([now], INSTANT),
         "today": pa.array([now.astimezone(NEW_YORK).date()], pa.date32()),
-        "current_session": pa.array([current], pa.date32()),
-        "last_closed": pa.array([closed], pa.date32()),
-        "bars_due": pa.array([due], pa.date32()),
+        "current_session": pa.array([xnys.current(now)], pa.date32()),
+        "last_closed": pa.array([xnys.last_closed(now)], pa.date32()),
+        "bars_due": pa.array([Lake.of(settings, now).bars_due], pa.date32()),
         "contract_verify_days": pa.array([settings.contract_verify_days], pa.int32()),
         "stale_chain_hours": pa.array([settings.stale_chain_hours], pa.float64()),
     }

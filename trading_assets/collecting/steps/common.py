@@ -31,9 +31,7 @@ _KINDS = {
 }
 """Conditions that are refusals, and the outcomes they come of."""
 
-_REFUSED = list(_KINDS)
-
-_MISSING = [*_REFUSED, str(Condition.PARTIAL)]
+_MISSING = [*_KINDS, str(Condition.PARTIAL)]
 """Conditions of bars that are missing until their retry time; `partial` is a session of which a part is in quarantine."""
 
 _REFUSING = (OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.REJECTED, OutcomeKind.EMPTY)
@@ -118,7 +116,7 @@ def retries_for(archive: Archive, dataset: Dataset, outcomes: Iterable[tuple[str
                  from told t left join answered a using (bar_size, symbol, con_id)
                  where t.condition in (select unnest($refused::varchar[])) and (a.at is null or a.at <= t.collected_at)
                  qualify row_number() over (partition by t.bar_size, t.symbol, t.con_id order by t.collected_at desc) = 1"""
-        rows = query(archive.settings.data_dir, sql, {"dataset": dataset.name, "symbols": symbols, "refused": _REFUSED}).to_pylist()
+        rows = query(archive.settings.data_dir, sql, {"dataset": dataset.name, "symbols": symbols, "refused": list(_KINDS)}).to_pylist()
         refused = {
             (row["bar_size"], row["symbol"], row["con_id"]): Refusal(row["condition"], row["broker_code"], row["collected_at"], row["retry_after"])
             for row in rows
@@ -195,7 +193,7 @@ def refusals(archive: Archive, dataset: Dataset, symbols: Sequence[str], now: da
     return {
         symbol: f"{_explained(archive, row)} Not asked again before {row['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
         for symbol, row in _last_conditions(archive, dataset, symbols).items()
-        if row["condition"] in _REFUSED and row["retry_after"] is not None and row["retry_after"] > now
+        if row["condition"] in _KINDS and row["retry_after"] is not None and row["retry_after"] > now
     }
 
 

@@ -15,8 +15,6 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode.coverage import missed_snapshot_coverage
 from trading_assets.repositories.schemas import Condition, Dataset
 
-_REFUSED = (Condition.NOT_PERMITTED, Condition.NO_CONTRACT, Condition.ERROR)
-
 
 def missed_snapshots(archive: Archive, dataset: Dataset, symbols: Collection[str], session: date) -> pa.Table:
     """Coverage of the sessions between each symbol's last recorded one and `session`, which is being collected now.
@@ -27,7 +25,7 @@ def missed_snapshots(archive: Archive, dataset: Dataset, symbols: Collection[str
     newest = {row["symbol"]: row for row in recorded}
     missed = {}
     for symbol, row in sorted(newest.items()):
-        waits = row["retry_after"].date() if row["condition"] in _REFUSED and row["retry_after"] is not None else date.min
+        waits = row["retry_after"].date() if Condition(row["condition"]).refused and row["retry_after"] is not None else date.min
         days = archive.calendar.sessions(row["session"] + timedelta(days=1), session - timedelta(days=1))
         missed[symbol] = [day for day in days if day >= waits]
     return missed_snapshot_coverage(dataset.name, missed, archive.now)

@@ -33,7 +33,8 @@ from trading_assets.collecting.steps.common import (
     without_options,
     without_selection,
 )
-from trading_assets.planning.bars import OPTION_BAR_SIZE, LostOption, WantedOption, plan_option_bars
+from trading_assets.instrument import OPTION_BAR_SIZE
+from trading_assets.planning.bars import LostOption, WantedOption, plan_option_bars
 from trading_assets.planning.instruments import option_instruments
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.option_chains import choose_snapshot

@@ -7,6 +7,7 @@ rates and a split between the two series move them without an error of anybody.
 
 from __future__ import annotations
 
+from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.validation.rule import Rule, Severity
 from trading_assets.validation.rules.names import named
 
@@ -92,12 +93,12 @@ RULES = (
         why="The daily bar of an option is made from its bar of 8 hours; where it lacks or differs, a file was lost or changed.",
         remedy="Run trading-assets backfill SYMBOL over the session: a daily bar that is gone is made again, without a request. "
         "One that differs: collect the session again with --refresh.",
-        rows="""select w.*, d.open as daily_open, d.high as daily_high, d.low as daily_low, d.close as daily_close
+        rows=f"""select w.*, d.open as daily_open, d.high as daily_high, d.low as daily_low, d.close as daily_close
                 from (select symbol, session, con_id, any_value(local_symbol) as local_symbol, arg_min(open, start) as open, max(high) as high,
                              min(low) as low, arg_max(close, start) as close
-                      from option_bars where bar_size = '8 hours' group by symbol, session, con_id) w
+                      from option_bars where bar_size = '{OPTION_BAR_SIZE}' group by symbol, session, con_id) w
                 anti join (select session, con_id from coverage
-                           where dataset = 'option_bars' and bar_size = '8 hours' and condition = 'partial') using (session, con_id)
+                           where dataset = 'option_bars' and bar_size = '{OPTION_BAR_SIZE}' and condition = 'partial') using (session, con_id)
                 left join (select * from option_bars where bar_size = '1 day') d using (symbol, session, con_id)""",
         holds="open = daily_open and high = daily_high and low = daily_low and close = daily_close",
         shows=("con_id", "local_symbol", "open", "daily_open", "close", "daily_close"),
@@ -148,7 +149,7 @@ RULES = (
         Severity.WARN,
         why="The broker keeps no history of expired options: what was not collected up to the last day is lost for ever.",
         remedy="Nothing brings it back. Keep the last-chance run before the close of expiry days on.",
-        rows="""with snapshots as (select distinct symbol, session from option_chains),
+        rows=f"""with snapshots as (select distinct symbol, session from option_chains),
                      answering as (
                          select s.symbol, k.session, s.session as snapshot
                          from session_calendar k join (select distinct symbol from snapshots) n on true
@@ -158,14 +159,14 @@ RULES = (
                          select o.symbol, o.con_id, o.local_symbol, o.last_trade, a.session
                          from answering a join option_chains o on o.symbol = a.symbol and o.session = a.snapshot
                          where o.selected and strftime(a.session, '%Y%m%d') <= o.last_trade and o.expiry < (select today from present)),
-                     kept as (select distinct con_id, session from option_bars where bar_size = '8 hours')
+                     kept as (select distinct con_id, session from option_bars where bar_size = '{OPTION_BAR_SIZE}')
                 select w.symbol, w.con_id, any_value(w.local_symbol) as local_symbol, max(w.session) as session,
                        count(distinct w.session) as sessions,
                        count(distinct w.session) filter (where c.session is null) as unknown,
                        count(distinct w.session) filter (
                            where c.condition <> 'no_trades' and (c.condition <> 'complete' or b.session is null)) as lost
                 from wanted w
-                left join coverage c on c.dataset = 'option_bars' and c.bar_size = '8 hours'
+                left join coverage c on c.dataset = 'option_bars' and c.bar_size = '{OPTION_BAR_SIZE}'
                                     and c.symbol = w.symbol and c.con_id = w.con_id and c.session = w.session
                 left join kept b on b.con_id = w.con_id and b.session = w.session
                 group by w.symbol, w.con_id""",
