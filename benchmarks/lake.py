@@ -20,8 +20,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from trading_assets.repositories import CoverageRepository, ParquetStore, connect
-from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, INSTANT
+from trading_assets.repositories.lake import Lake
+from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS
 from trading_assets.sessions import calendar
+from trading_assets.settings import Settings
+from trading_assets_tests.repositories.frames import chain_row, table
 
 COLLECTED = datetime(2024, 1, 2, tzinfo=UTC)
 
@@ -61,6 +64,12 @@ def conditions(contracts: int, sessions: list[date]) -> pa.Table:
     columns["collected_at"] = pa.array([COLLECTED] * rows, INSTANT)
     columns["request_id"] = pa.array(np.ones(rows, dtype=np.int64))
     return pa.table({name: columns[name] for name in COVERAGE.schema.names}, schema=COVERAGE.schema)
+
+
+def listed(contracts: int, session: date) -> pa.Table:
+    """A chain snapshot with as many selected contracts that outlive the year."""
+    terms = {"expiry": date(session.year + 1, 12, 16), "selected": True}
+    return table(OPTION_CHAINS, [{**chain_row(session, con_id=n, strike=float(n)), **terms} for n in range(1, contracts + 1)])
 
 
 def best(action: Callable[[], object], times: int = 5) -> float:
@@ -140,13 +149,14 @@ def coverage(folder: Path) -> None:
     repository = CoverageRepository(ParquetStore(folder))
     repository.record(conditions(2_000, sessions))
 
-    def settled() -> int:
-        found = repository.settled_sessions("option_bars", "1 day", ["AAPL"], sessions[0], sessions[-1], COLLECTED)
-        return sum(map(len, found.values()))
+    store = ParquetStore(folder)
+    store.upsert(OPTION_CHAINS, listed(2_000, sessions[0]))
+    lake = Lake.of(Settings(data_dir=folder), COLLECTED)  # type: ignore[call-arg]
 
     (path,) = ParquetStore(folder).files(COVERAGE)
     plain = best(lambda: pc.count_distinct(pq.ParquetFile(path).read()["con_id"]))
-    report(f"settled sessions of {2_000 * len(sessions):,} rows, as sets", best(settled), plain, "plain Arrow read and count")
+    wanted = best(lambda: lake.wanted(OPTION_BARS, "1 day", ["AAPL"], sessions))
+    report(f"what is missing of {2_000 * len(sessions):,} rows", wanted, plain, "plain Arrow read and count")
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from trading_assets.collecting.steps.option_bars import collect_option_bars
 from trading_assets.collecting.steps.option_chains import collect_option_chains
 from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories import connect
-from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_CHAINS
+from trading_assets.repositories.schemas import CONTRACTS, OPTION_CHAINS
 from trading_assets.settings import Settings
 
 Fields = list[str]
@@ -209,14 +209,12 @@ def collect(
         session = archive.calendar.current(archive.now)
         sessions = archive.calendar.sessions(session - timedelta(days=lookback_days), session)
         selection = SelectionRules(**{"max_days_to_expiry": 8, "strikes_around_spot": 2, **(rules or {})})
-        contracts, chains, equity = archive.view(CONTRACTS), archive.view(OPTION_CHAINS), archive.view(EQUITY_BARS)
+        contracts, chains = archive.view(CONTRACTS), archive.view(OPTION_CHAINS)
         run: dict[str, Callable[[], Collected]] = {
             "c": lambda: collect_contracts(archive, entries, session, refresh=refresh),
             "h": lambda: collect_option_chains(archive, entries, session, contracts=contracts, rules=selection, refresh=refresh),
             "e": lambda: collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=tuple(bar_sizes), refresh=refresh),
-            "o": lambda: collect_option_bars(
-                archive, entries, sessions, contracts=contracts, chains=chains, equity=equity, bar_sizes=("8 hours",), refresh=refresh
-            ),
+            "o": lambda: collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",), refresh=refresh),
         }
         for step in steps:
             collected = run[step]()

@@ -13,14 +13,13 @@ from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
 
 
-@dg.asset(**asset_policy("option_bars", group="bars", kinds={"ibkr"}))
+@dg.asset(**asset_policy("option_bars", group="bars", kinds={"ibkr"}), deps=["equity_bars"])
 def option_bars(
     context: dg.AssetExecutionContext,
     config: OptionBarsConfig,
     archive: ArchiveResource,
     contracts: DatasetView,
     option_chains: DatasetView,
-    equity_bars: DatasetView,
 ) -> Iterator[Any]:
     """Bars of the selected option contracts (TRADES, regular hours), expiring contracts first.
 
@@ -37,7 +36,6 @@ def option_bars(
             bar_sessions(context, lake, config),
             contracts=contracts,
             chains=option_chains,
-            equity=equity_bars,
             bar_sizes=tuple(config.bar_sizes),
             refresh=config.refresh,
             max_requests=config.max_requests,

@@ -8,7 +8,7 @@ from datetime import date
 from trading_assets.broker.requests import Request
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.steps.chain_selection import same_selection
-from trading_assets.collecting.steps.common import known_underlyings, refusals, settled_in
+from trading_assets.collecting.steps.common import known_underlyings, refusals, settled_bars
 from trading_assets.collecting.steps.contracts import contracts_plan
 from trading_assets.collecting.steps.listings import may_be_resumed
 from trading_assets.collecting.steps.option_bars import wanted_options
@@ -105,8 +105,8 @@ def _equity(archive: Archive, entries: Sequence[UniverseEntry], sessions: Sequen
     wanted = {entry.symbol: (resolved.get(entry.symbol, entry.instrument), sessions) for entry in entries}
     requests: list[Request] = []
     for size in archive.settings.equity_bar_sizes:
-        known = settled_in(archive, EQUITY_BARS, size, symbols, sessions)
-        settled = {symbol: known.get((symbol, 0), frozenset()) for symbol in symbols}
+        known = settled_bars(archive, EQUITY_BARS, size, archive.lake.wanted(EQUITY_BARS, size, symbols, sessions))
+        settled = {symbol: known[symbol, 0] for symbol in symbols}
         requests += plan_equity_bars(wanted, settled, dict.fromkeys(symbols), size, archive.now, archive.calendar)
     return requests
 
@@ -115,10 +115,9 @@ def _options(archive: Archive, symbols: Sequence[str], sessions: Sequence[date],
     stage = Stage(OPTION_BARS.name)
     if not sessions or not symbols:
         return stage
-    wanted, _ = wanted_options(archive.view(OPTION_CHAINS), symbols, sessions)
     for size in bar_sizes:
-        known = settled_in(archive, OPTION_BARS, size, symbols, sessions)
-        settled = {con_id: known[symbol, con_id] for symbol, con_id in known}
-        plan = plan_option_bars(wanted, settled, archive.now, archive.calendar, size)
+        rows = archive.lake.wanted(OPTION_BARS, size, symbols, sessions)
+        settled = {con_id: days for (_, con_id), days in settled_bars(archive, OPTION_BARS, size, rows).items()}
+        plan = plan_option_bars(wanted_options(archive.view(OPTION_CHAINS), rows), settled, archive.now, archive.calendar, size)
         stage += estimate_stage(OPTION_BARS.name, plan.requests, archive.calendar, lost=plan.lost, pacing=pacing)
     return stage

@@ -18,7 +18,7 @@ from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.planning.durations import second_windows, spans, within_reach
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.lake import Lake
-from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, REFUSED_SQL, SETTLED_SQL
+from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, REFUSED_SQL
 from trading_assets.sessions import NEW_YORK, calendar
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
@@ -120,12 +120,7 @@ def waiting_options(settings: Settings, gaps: Iterable[Gap]) -> dict[str, str]:
     symbols = sorted({gap.symbol for gap in of_options})
     if not symbols:
         return {}
-    sql = f"""
-        select symbol from equity_bars where symbol in (select unnest($symbols::varchar[]))
-        union
-        select symbol from coverage
-        where dataset = $equity and con_id = 0 and condition in ({SETTLED_SQL}) and symbol in (select unnest($symbols::varchar[]))"""
-    ready = set(query(settings.data_dir, sql, {"symbols": symbols, "equity": EQUITY_BARS.name})["symbol"].to_pylist())
+    ready = Lake.of(settings).with_equity_bars(symbols)
     waiting = {symbol: f"{symbol} has no equity bars yet, and they come first." for symbol in symbols if symbol not in ready}
     blocking = {rule.name for rule in RULES if rule.blocks}
     suspects = {f.symbol for f in Findings(settings.state_url).current(severity=Severity.ERROR, symbols=symbols) if f.rule in blocking}

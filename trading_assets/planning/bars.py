@@ -4,7 +4,7 @@ Here belongs which instrument needs bars of which sessions and in which order th
 end and duration belongs to `planning.durations`; which options are wanted at all to `planning.selection`.
 
 *Settled* sessions are those that must not be asked for now: the lake has the bars, or a recorded answer of "no data"
-that is still believed (`CoverageRepository.settled_sessions`).
+that is still believed (`repositories.lake.Lake.wanted`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trading_assets.repositories.catalog import connect, cursor, query, write_catalog
     from trading_assets.repositories.contracts import ContractRepository
-    from trading_assets.repositories.coverage import CoverageRepository, SettledSessions
+    from trading_assets.repositories.coverage import CoverageRepository
     from trading_assets.repositories.equity_bars import EquityBarRepository
     from trading_assets.repositories.files import LakeBusy
     from trading_assets.repositories.identity import IdentityMismatch, LakeIdentity, LayoutMismatch
@@ -33,7 +33,6 @@ _MODULES = {
     "OptionBarRepository": "option_bars",
     "OptionChainSnapshotRepository": "option_chains",
     "ParquetStore": "store",
-    "SettledSessions": "coverage",
     "UpsertCounts": "store",
     "choose_snapshot": "option_chains",
     "connect": "catalog",
@@ -57,7 +56,6 @@ __all__ = [
     "OptionBarRepository",
     "OptionChainSnapshotRepository",
     "ParquetStore",
-    "SettledSessions",
     "UpsertCounts",
     "choose_snapshot",
     "connect",

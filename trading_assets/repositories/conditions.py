@@ -45,7 +45,7 @@ import pyarrow as pa
 
 from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.repositories.catalog import query
-from trading_assets.repositories.conditions_sql import statement
+from trading_assets.repositories.conditions_sql import instruments, statement
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import NEW_YORK, SessionCalendar
@@ -82,6 +82,19 @@ CONDITION_SCHEMA = pa.schema(
 instruments may be asked for again; `instruments` are wanted in the session (1 of an underlying), `complete` of them are
 answered: their data is in the lake, or the knowledge that there was no trade."""
 
+WANTED_SCHEMA = pa.schema(
+    [
+        *(CONDITION_SCHEMA.field("symbol"), pa.field("con_id", pa.int64())),
+        *(CONDITION_SCHEMA.field(name) for name in ("session", "condition", "reason", "broker_code", "retry_after")),
+        pa.field("snapshot", pa.date32()),
+        pa.field("askable", pa.bool_()),
+        pa.field("lost", pa.bool_()),
+    ]
+)
+"""Columns of `wanted_bars`. `con_id` is 0 for the underlying; `snapshot` is the session of the chain that selects a contract. `askable`:
+missing, and may be requested now. `lost`: the contract expired before the session was answered. What is neither is answered, or waits
+for its `retry_after`."""
+
 _ORDER = "dataset, bar_size, symbol, session"
 
 
@@ -89,16 +102,30 @@ class Scope(TypedDict, total=False):
     """Which conditions are looked at.
 
     `datasets` restricts to some of the four (None: all), `first` and `last` (both included) restrict the sessions.
-    `equity_bar_sizes` are those in use; options have `OPTION_BAR_SIZE`, snapshots an empty one. Contract details answer for sessions
-    less than `verify_days` days after theirs. By default both are what the last collection wanted of the lake (`lake.json`): whoever
-    asks with the settings of the collection and whoever asks without get one answer.
+    With `sessions` all of these that are closed are wanted of bars, whatever was recorded before.
+    `equity_bar_sizes` are those in use; options have `option_bar_size` (by default `OPTION_BAR_SIZE`), snapshots an empty one.
+    Contract details answer for sessions less than `verify_days` days after theirs. By default both are what the last collection wanted
+    of the lake (`lake.json`): whoever asks with the settings of the collection and whoever asks without get one answer.
     """
 
     datasets: Sequence[str] | None
     first: date | None
     last: date | None
+    sessions: Sequence[date]
+    option_bar_size: str
     equity_bar_sizes: Sequence[str]
     verify_days: int
+
+
+def wanted_bars(
+    data_dir: Path | str, calendar: SessionCalendar, now: datetime, symbols: Sequence[str], dataset: str, bar_size: str, sessions: Sequence[date]
+) -> pa.Table:
+    """One row for each instrument and session of `sessions` (the closed ones) whose bars are wanted (`WANTED_SCHEMA`), in order.
+
+    `dataset` is `equity_bars` (the symbols themselves) or `option_bars` (the selected contracts alive in the session).
+    """
+    scope: Scope = {"datasets": [dataset], "sessions": sessions, "equity_bar_sizes": [bar_size], "option_bar_size": bar_size, "verify_days": 0}
+    return ask_conditions(data_dir, calendar, now, symbols, instruments(dataset), **scope).cast(WANTED_SCHEMA)
 
 
 def symbol_conditions(data_dir: Path | str, calendar: SessionCalendar, now: datetime, symbols: Sequence[str], **scope: Unpack[Scope]) -> pa.Table:
@@ -145,11 +172,15 @@ def ask_conditions(
     names = tuple(dataset.name for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS))
     chosen = names if datasets is None else tuple(name for name in names if name in datasets)
     closed, current = calendar.last_closed(now), calendar.current(now)
+    explicit = scope.get("sessions")
+    if explicit is not None:
+        first, last = min(explicit, default=calendar.last), max(explicit, default=calendar.first)
     begin, end = max(first or calendar.first, calendar.first), min(last or current, current)
     values = {
         "symbols": list(dict.fromkeys(symbols)),
         "sizes": list(dict.fromkeys(sizes)),
-        "sessions": calendar.sessions(begin, end),
+        "sessions": calendar.sessions(begin, end) if explicit is None else [session for session in explicit if session <= end],
+        "every": explicit is not None,
         "begin": begin,
         "end": end,
         "closed": closed,
@@ -160,4 +191,4 @@ def ask_conditions(
         **(parameters or {}),
     }
     ranks = [str(condition) for condition in PRECEDENCE]
-    return query(data_dir, f"{statement(chosen, OPTION_BAR_SIZE, ranks)} {sql}", values)
+    return query(data_dir, f"{statement(chosen, scope.get('option_bar_size', OPTION_BAR_SIZE), ranks)} {sql}", values)

@@ -78,7 +78,7 @@ def statement(datasets: Sequence[str], option_bar_size: str, precedence: Sequenc
 _GIVEN = """
 given as (select $symbols::varchar[] as symbols, $sizes::varchar[] as sizes, $begin::date as begin_day, $end::date as end_day,
                  $closed::date as closed, $current::date as current_session, $today::date as today, $now::timestamptz as instant,
-                 $verify_days::integer as verify_days),
+                 $verify_days::integer as verify_days, $every::boolean as every_session),
 wanted_symbols as (select unnest($symbols::varchar[]) as symbol),
 all_sessions as (select unnest($sessions::date[]) as session)"""
 
@@ -98,6 +98,16 @@ _NOTHING = """
 nothing as (select null::varchar as dataset, null::varchar as bar_size, null::varchar as symbol, null::date as session, null::varchar as condition,
                    null::varchar as reason, null::integer as broker_code, null::timestamptz as retry_after, 0::bigint as instruments,
                    0::bigint as complete, 0::bigint as askable, null::date as expires where false)"""
+
+
+def instruments(dataset: str) -> str:
+    """A SELECT of what is wanted of bars, an instrument and session a row, after the `with` clause of that dataset alone."""
+    if dataset == EQUITY_BARS.name:
+        return """select symbol, 0::bigint as con_id, session, condition, reason, broker_code, retry_after,
+                         null::date as snapshot, askable > 0 as askable, false as lost
+                  from equity_conditions order by symbol, session"""
+    return """select symbol, con_id, session, condition, reason, broker_code, retry_after, snapshot, may_ask as askable, lost
+              from option_ranked order by symbol, con_id, session"""
 
 
 def _sentence(sentence: str) -> str:
@@ -193,7 +203,8 @@ equity_wanted as (
     from (select unnest($sizes::varchar[]) as bar_size) z cross join wanted_symbols s
     left join marks m on m.dataset = 'equity_bars' and m.bar_size = z.bar_size and m.symbol = s.symbol
     left join set_up u on u.symbol = s.symbol
-    join all_sessions d on d.session >= coalesce(m.first_session, u.first_session) and d.session <= (select closed from given)),
+    join all_sessions d on ((select every_session from given) or d.session >= coalesce(m.first_session, u.first_session))
+                       and d.session <= (select closed from given)),
 equity_joined as (
     select w.bar_size, w.symbol, w.session, r.reason, r.broker_code,
            coalesce(r.condition = 'complete' and p.session is null, false) as gone,
@@ -219,7 +230,8 @@ option_wanted as (
     select s.symbol, d.session from wanted_symbols s
     left join marks m on m.dataset = 'option_bars' and m.symbol = s.symbol
     left join set_up u on u.symbol = s.symbol
-    join all_sessions d on d.session >= coalesce(m.first_session, u.first_session) and d.session <= (select closed from given)),
+    join all_sessions d on ((select every_session from given) or d.session >= coalesce(m.first_session, u.first_session))
+                       and d.session <= (select closed from given)),
 chain_sessions as (
     select distinct symbol, session from option_chains
     where selected and session >= (select begin_day from given) and symbol in (select symbol from wanted_symbols)
@@ -240,7 +252,7 @@ selected_contracts as (
            least(o.expiry, coalesce(try_strptime(o.last_trade[:8], '%Y%m%d')::date, o.expiry)) as last_day
     from option_chains o semi join used u on o.symbol = u.symbol and o.session = u.snapshot where o.selected),
 contracts_wanted as (
-    select u.symbol, u.session, c.con_id, max(c.expiry) as expiry
+    select u.symbol, u.session, c.con_id, max(c.expiry) as expiry, max(c.snapshot) as snapshot
     from used u join selected_contracts c on c.symbol = u.symbol and c.snapshot = u.snapshot and c.last_day >= u.session
     group by u.symbol, u.session, c.con_id),
 option_rows as (
@@ -252,13 +264,14 @@ option_present as (
     where bar_size = '{bar_size}' and symbol in (select symbol from wanted_symbols)
       and session between (select begin_day from given) and (select end_day from given)),
 option_joined as (
-    select w.symbol, w.session, w.con_id, w.expiry, w.expiry < (select today from given) as expired, r.condition as recorded, r.reason, r.broker_code,
-           r.retry_after, coalesce(r.condition = 'complete' and p.con_id is null, false) as gone
+    select w.symbol, w.session, w.con_id, w.expiry, w.snapshot, w.expiry < (select today from given) as expired,
+           r.condition as recorded, r.reason, r.broker_code, r.retry_after, coalesce(r.condition = 'complete' and p.con_id is null, false) as gone
     from contracts_wanted w
     left join option_rows r on r.symbol = w.symbol and r.con_id = w.con_id and r.session = w.session
     left join option_present p on p.con_id = w.con_id and p.session = w.session),
 option_told as (
-    select symbol, session, con_id, expiry, broker_code, retry_after,
+    select symbol, session, con_id, expiry, snapshot, broker_code, retry_after,
+           expired and (gone or coalesce(recorded, 'pending') not in ({SETTLED_SQL})) as lost,
            case when coalesce(recorded, 'pending') not in ({SETTLED_SQL}) and expired then 'expired_lost'
                 when gone then if(expired, 'expired_lost', 'pending') else coalesce(recorded, 'pending') end as condition,
            case when coalesce(recorded, 'pending') not in ({SETTLED_SQL}) and expired then '{LOST_CONTRACT}'

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from trading_assets.repositories import conditions as truth
 from trading_assets.repositories.catalog import query
-from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.schemas import SETTLED_SQL, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import SessionCalendar, calendar
 from trading_assets.settings import Settings
@@ -86,6 +86,22 @@ class Lake:
     def over_conditions(self, symbols: Sequence[str], sql: str, parameters: Mapping[str, Any] | None = None, **bounds: Unpack[Bounds]) -> pa.Table:
         """The rows of a SELECT over the relation `conditions`, for counts of many symbols and years (`conditions.ask_conditions`)."""
         return truth.ask_conditions(*self._asked(symbols), sql, parameters, **self._scope(bounds))
+
+    def wanted(self, dataset: Dataset, bar_size: str, symbols: Sequence[str], sessions: Sequence[date]) -> pa.Table:
+        """One row for each underlying or contract and session of `sessions` whose bars are wanted (`conditions.WANTED_SCHEMA`).
+
+        `askable` says what may be requested now, `lost` what no longer can be.
+        """
+        return truth.wanted_bars(*self._asked(symbols), dataset.name, bar_size, sessions)
+
+    def with_equity_bars(self, symbols: Sequence[str]) -> set[str]:
+        """Those of the symbols that have equity bars, or the answer that there are none: bars of their options may be asked for."""
+        sql = f"""
+            select symbol from equity_bars where symbol in (select unnest($symbols::varchar[]))
+            union
+            select symbol from coverage
+            where dataset = 'equity_bars' and con_id = 0 and condition in ({SETTLED_SQL}) and symbol in (select unnest($symbols::varchar[]))"""
+        return set(self.query(sql, {"symbols": list(symbols)})["symbol"].to_pylist())
 
     def _asked(self, symbols: Sequence[str]) -> tuple[Path, SessionCalendar, datetime, Sequence[str]]:
         return self.data_dir, self.calendar, self.now, symbols

@@ -14,7 +14,7 @@ from trading_assets.collecting.steps.equity_bars import collect_equity_bars
 from trading_assets.collecting.steps.option_bars import collect_option_bars
 from trading_assets.collecting.steps.option_chains import collect_option_chains
 from trading_assets.jobs.orchestrator import DataPipelineOrchestrator
-from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_CHAINS
+from trading_assets.repositories.schemas import CONTRACTS, OPTION_CHAINS
 from trading_assets.settings import Settings
 
 SELECTION: dict[str, dict[str, dict[str, Any]]] = {"option_chains": {"selection": {"max_days_to_expiry": 8, "strikes_around_spot": 2}}}
@@ -53,11 +53,11 @@ def steps(archive: Archive, symbols: Sequence[str]) -> list[Callable[[], Collect
     entries = archive.universe.resolve(symbols)
     current, closed = archive.calendar.current(archive.now), archive.calendar.last_closed(archive.now)
     sessions = archive.calendar.sessions(closed - timedelta(days=LOOKBACK_DAYS), closed)
-    contracts, chains, equity = (archive.view(dataset) for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS))
+    contracts, chains = (archive.view(dataset) for dataset in (CONTRACTS, OPTION_CHAINS))
     sizes = archive.settings.equity_bar_sizes
     return [
         lambda: collect_contracts(archive, entries, current),
         lambda: collect_option_chains(archive, entries, current, contracts=contracts, rules=rules),
         lambda: collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=sizes),
-        lambda: collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, equity=equity, bar_sizes=("8 hours",)),
+        lambda: collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",)),
     ]

@@ -46,12 +46,12 @@ def collect(settings: Settings) -> None:
         entries = archive.universe.add(SYMBOLS, now=archive.now)
         current, closed = archive.calendar.current(archive.now), archive.calendar.last_closed(archive.now)
         sessions = archive.calendar.sessions(closed - timedelta(days=7), closed)
-        contracts, chains, equity = (archive.view(dataset) for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS))
+        contracts, chains = (archive.view(dataset) for dataset in (CONTRACTS, OPTION_CHAINS))
         for step in (
             lambda: collect_contracts(archive, entries, current),
             lambda: collect_option_chains(archive, entries, current, contracts=contracts, rules=RULES),
             lambda: collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=SIZES),
-            lambda: collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, equity=equity, bar_sizes=("8 hours",)),
+            lambda: collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",)),
         ):
             archive.write(step())
 

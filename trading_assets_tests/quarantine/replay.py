@@ -26,7 +26,7 @@ from trading_assets.collecting.steps.option_bars import collect_option_bars
 from trading_assets.collecting.steps.option_chains import collect_option_chains
 from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories.catalog import _connections, query
-from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_CHAINS
+from trading_assets.repositories.schemas import CONTRACTS, DATASETS, OPTION_CHAINS
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
@@ -97,7 +97,7 @@ def step(archive: Archive, letter: str, *, refresh: bool = False) -> Collected:
     entries = archive.universe.entries()
     session = archive.calendar.current(archive.now)
     sessions = archive.calendar.sessions(session - timedelta(days=7), session)
-    contracts, chains, equity = archive.view(CONTRACTS), archive.view(OPTION_CHAINS), archive.view(EQUITY_BARS)
+    contracts, chains = archive.view(CONTRACTS), archive.view(OPTION_CHAINS)
     if letter == "c":
         return collect_contracts(archive, entries, session, refresh=refresh)
     if letter == "h":
@@ -105,7 +105,7 @@ def step(archive: Archive, letter: str, *, refresh: bool = False) -> Collected:
         return collect_option_chains(archive, entries, session, contracts=contracts, rules=RULES, refresh=refresh, requote_after=requote)
     if letter == "e":
         return collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=("1 day",), refresh=refresh)
-    return collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, equity=equity, bar_sizes=("8 hours",), refresh=refresh)
+    return collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",), refresh=refresh)
 
 
 def record(folder: Path) -> Recording:

@@ -9,6 +9,7 @@ import pytest
 
 import trading_assets.repositories.store as store_module
 from trading_assets.repositories import CoverageRepository, ParquetStore
+from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
 from trading_assets.settings import Settings
 from trading_assets.validation import RULES, NoReview, Reviews, Verdict, validate
@@ -66,8 +67,8 @@ def test_a_rejected_bar_is_withdrawn_and_asked_for_again(desk: Settings) -> None
     coverage = CoverageRepository(store)
     (condition,) = coverage.conditions("equity_bars", "1 day", ["AAPL"], BAD, BAD).to_pylist()
     assert condition["condition"] == "error" and "rejected in review (spike)" in condition["reason"]
-    assert BAD not in coverage.settled_sessions("equity_bars", "1 day", now=NOW)["AAPL", 0]
-    assert BAD in coverage.settled_sessions("equity_bars", "1 day", now=NOW)["IBM", 0]
+    wanted = Lake.of(desk, NOW).wanted(EQUITY_BARS, "1 day", ["AAPL", "IBM"], [BAD]).to_pylist()
+    assert {row["symbol"]: row["askable"] for row in wanted} == {"AAPL": True, "IBM": False}
     assert validate(desk).result("spike").passed
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -36,6 +36,9 @@ _MISSING = [*_KINDS, str(Condition.PARTIAL)]
 
 _REFUSING = (OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.REJECTED, OutcomeKind.EMPTY)
 """Outcomes that may become a refusal: an empty one does of a snapshot, where it says that nothing is listed."""
+
+InstrumentKey = tuple[str, int]
+"""Symbol of the underlying and option contract id; 0 for the underlying itself."""
 
 Ask = Callable[[Sequence[Request]], list[Result]]
 """`Archive.ask` with the report and the run already given."""
@@ -124,54 +127,38 @@ def retries_for(archive: Archive, dataset: Dataset, outcomes: Iterable[tuple[str
     return Retries(archive.calendar, archive.settings.no_data_retry_days, refused)
 
 
-def settled_in(
-    archive: Archive,
-    dataset: Dataset,
-    bar_size: str,
-    symbols: Sequence[str],
-    sessions: Sequence[date],
-    recovered: Sequence[Result] = (),
-    rows: pa.Table | None = None,
-) -> Mapping[tuple[str, int], frozenset[date]]:
-    """Sessions that need no request, by symbol and contract id (0: the underlying): as recorded, and as the recovered answers say.
+def settled_bars(
+    archive: Archive, dataset: Dataset, bar_size: str, wanted: pa.Table, recovered: Sequence[Result] = (), rows: pa.Table | None = None
+) -> dict[InstrumentKey, set[date]]:
+    """Sessions that need no request, by symbol and contract id (0: the underlying): as the lake says, and as the recovered answers do.
 
-    `rows` are the bars decoded from the answers that are `recovered`. What is recorded and whose bars are gone is wanted again, and so is
-    what a later answer said otherwise of that is in quarantine and due.
+    `wanted` is what `Lake.wanted` gives, `rows` are the bars decoded from the answers that are `recovered`. What a later answer said
+    otherwise of that is in quarantine and due is wanted again.
     """
-    known = archive.coverage.settled_sessions(dataset.name, bar_size, symbols, min(sessions), max(sessions), now=archive.now)
-    again = _vanished(archive, dataset, bar_size, symbols, min(sessions), max(sessions))
-    for key, days in archive.examiner.due_bars(dataset.name, bar_size, symbols).items():
-        again.setdefault(key, set()).update(days)
-    if not recovered and not again:
-        return known
-    fresh = bar_coverage(
-        recovered,
-        dataset.schema.empty_table() if rows is None else rows,
-        archive.calendar,
-        retries=retries_for(archive, dataset, outcomes_of(recovered)),
-        stamped=archive.settings.now,
-    )
-    settled = pa.array([condition.value for condition in Condition if condition.settled])
-    waits = pc.fill_null(pc.greater(fresh["retry_after"], pa.scalar(archive.now, fresh["retry_after"].type)), False)
-    fresh = fresh.filter(pc.and_(pc.equal(fresh["bar_size"], bar_size), pc.or_(pc.is_in(fresh["condition"], settled), waits)))
-    merged = {key: set(known[key]) - again.get(key, set()) for key in known}
-    for symbol, con_id, session in zip(*(fresh[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
-        merged.setdefault((symbol, con_id), set()).add(session)
-    return {key: frozenset(days) for key, days in merged.items()}
+    settled: dict[InstrumentKey, set[date]] = defaultdict(set)
+    for key, session in _instruments(wanted.filter(pc.invert(pc.or_(wanted["askable"], wanted["lost"])))):
+        settled[key].add(session)
+    for key, days in archive.examiner.due_bars(dataset.name, bar_size, wanted["symbol"].unique().to_pylist()).items():
+        settled[key] -= days
+    if recovered:
+        retries = retries_for(archive, dataset, outcomes_of(recovered))
+        bars = dataset.schema.empty_table() if rows is None else rows
+        fresh = bar_coverage(recovered, bars, archive.calendar, retries=retries, stamped=archive.settings.now)
+        answered = pa.array([condition.value for condition in Condition if condition.settled])
+        done = pc.and_(pc.equal(fresh["bar_size"], bar_size), pc.or_(pc.is_in(fresh["condition"], answered), _waiting(archive, fresh)))
+        for key, session in _instruments(fresh.filter(done)):
+            settled[key].add(session)
+    return settled
 
 
-def _vanished(archive: Archive, dataset: Dataset, bar_size: str, symbols: Sequence[str], first: date, last: date) -> dict[tuple[str, int], set[date]]:
-    """Sessions that coverage calls complete although their bars are gone (a deleted file): they are wanted again."""
-    sql = f"""select c.symbol, c.con_id, c.session from coverage c
-              where c.dataset = ? and c.bar_size = ? and c.condition = 'complete' and c.session between ? and ?
-                and c.symbol in (select unnest(?)) and not exists (
-                  from "{dataset.name}" b where b.symbol = c.symbol and b.session = c.session and b.bar_size = c.bar_size
-                  and (c.con_id = 0 or b.con_id = c.con_id))"""
-    gone: dict[tuple[str, int], set[date]] = {}
-    rows = query(archive.settings.data_dir, sql, [dataset.name, bar_size, first, last, list(symbols)])
+def _instruments(rows: pa.Table) -> Iterator[tuple[InstrumentKey, date]]:
     for symbol, con_id, session in zip(*(rows[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
-        gone.setdefault((symbol, con_id), set()).add(session)
-    return gone
+        yield (symbol, con_id), session
+
+
+def _waiting(archive: Archive, rows: pa.Table) -> pa.ChunkedArray:
+    """Which of the rows are not to be asked for yet."""
+    return pc.fill_null(pc.greater(rows["retry_after"], pa.scalar(archive.now, rows["retry_after"].type)), False)
 
 
 def missing_prerequisite(dataset: str, symbol: str) -> str:
@@ -226,21 +213,12 @@ def _last_conditions(archive: Archive, dataset: Dataset, symbols: Sequence[str])
     return {row["symbol"]: row for row in rows}
 
 
-def tell_refused_bars(
-    archive: Archive, report: CollectionReport, dataset: Dataset, bar_size: str, wanted: Collection[tuple[str, int]], sessions: Sequence[date]
-) -> None:
-    """Report wanted bars that the broker refused in an earlier run and that are not to be asked for yet: they are missing all the same.
-
-    `wanted` are symbols with contract ids (0: the underlying). One problem a symbol or contract.
-    """
-    conditions = archive.coverage.conditions(dataset.name, bar_size, sorted({symbol for symbol, _ in wanted}), min(sessions), max(sessions))
-    waits = pc.fill_null(pc.greater(conditions["retry_after"], pa.scalar(archive.now, conditions["retry_after"].type)), False)
-    refused = conditions.filter(pc.and_(waits, pc.is_in(conditions["condition"], pa.array(_MISSING)))).to_pylist()
-    missing: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-    days = set(sessions)
-    for row in refused:
-        if (row["symbol"], row["con_id"]) in wanted and row["session"] in days:
-            missing[row["symbol"], row["con_id"]].append(row)
+def tell_refused_bars(archive: Archive, report: CollectionReport, wanted: pa.Table) -> None:
+    """Report wanted bars (see `Lake.wanted`) that the broker refused in an earlier run and that are not to be asked for yet: they are missing
+    all the same. One problem a symbol or contract."""
+    missing: dict[InstrumentKey, list[dict[str, Any]]] = defaultdict(list)
+    for row in wanted.filter(pc.and_(_waiting(archive, wanted), pc.is_in(wanted["condition"], pa.array(_MISSING)))).to_pylist():
+        missing[row["symbol"], row["con_id"]].append(row)
     for (symbol, con_id), rows in sorted(missing.items()):
         first = min(rows, key=lambda row: row["retry_after"])
         sentence = (

@@ -7,6 +7,7 @@ from datetime import date
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest
@@ -22,7 +23,7 @@ from trading_assets.collecting.steps.common import (
     outcomes_of,
     retries_for,
     rows_by_symbol,
-    settled_in,
+    settled_bars,
     tell_open_sessions,
     tell_refused_bars,
     within_allowance,
@@ -68,9 +69,7 @@ def collect_equity_bars(
 
     results = archive.recovered([EQUITY_BARS.name])
     for bar_size in bar_sizes:
-        if not refresh:
-            tell_refused_bars(archive, report, EQUITY_BARS, bar_size, {(symbol, 0) for symbol in underlyings}, sessions)
-        results += _missing(archive, bounded, underlyings, sessions, bar_size, results, refresh, rests)
+        results += _missing(archive, bounded, report, underlyings, sessions, bar_size, results, refresh, rests)
         results += _restated(archive, ask, underlyings, bar_size, results, report)
     results = without_echoes(results)
     table = _rows(archive, results)
@@ -85,6 +84,7 @@ def collect_equity_bars(
 def _missing(
     archive: Archive,
     ask: Ask,
+    report: CollectionReport,
     underlyings: Mapping[str, Instrument],
     sessions: Sequence[date],
     bar_size: str,
@@ -95,8 +95,12 @@ def _missing(
     """Ask for the sessions that neither the lake nor a recovered answer settles and that do not rest."""
     settled: Mapping[str, Collection[date]] = {}
     if not refresh:
-        known = settled_in(archive, EQUITY_BARS, bar_size, list(underlyings), sessions, recovered, _rows(archive, recovered))
-        settled = {symbol: known.get((symbol, 0), frozenset()) | rests.underlyings.get((symbol, bar_size), frozenset()) for symbol in underlyings}
+        # The sessions between the wanted ones as well: a request may reach over those that are stored.
+        span = archive.calendar.sessions(min(sessions), max(sessions))
+        wanted_bars = archive.lake.wanted(EQUITY_BARS, bar_size, list(underlyings), span)
+        tell_refused_bars(archive, report, wanted_bars.filter(pc.is_in(wanted_bars["session"], pa.array(sessions, pa.date32()))))
+        known = settled_bars(archive, EQUITY_BARS, bar_size, wanted_bars, recovered, _rows(archive, recovered))
+        settled = {symbol: known[symbol, 0] | rests.underlyings.get((symbol, bar_size), frozenset()) for symbol in underlyings}
     stored = archive.view(EQUITY_BARS).stored_sessions(underlyings, where=f"bar_size = '{bar_size}'")
     wanted = {symbol: (instrument, sessions) for symbol, instrument in underlyings.items()}
     # A request does not reach back over what rests: the session that cannot be answered would take the others with it.

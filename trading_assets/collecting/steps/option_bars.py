@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -24,7 +23,7 @@ from trading_assets.collecting.steps.common import (
     outcomes_of,
     retries_for,
     rows_by_symbol,
-    settled_in,
+    settled_bars,
     tell_open_sessions,
     tell_refused_bars,
     tell_without_options,
@@ -51,7 +50,6 @@ def collect_option_bars(
     *,
     contracts: DatasetView,
     chains: DatasetView,
-    equity: DatasetView,
     bar_sizes: Sequence[str],
     refresh: bool = False,
     max_requests: int | None = None,
@@ -69,20 +67,21 @@ def collect_option_bars(
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(OPTION_BARS.name, archive.calendar.current(now), sessions=list(sessions), symbols=symbols)
     symbols = hold_back(archive, symbols, report)
-    ready = _ready(archive, symbols, sessions, contracts, chains, equity, report)
+    ready = _ready(archive, symbols, sessions, contracts, chains, report)
     tell_open_sessions(archive, report, sessions)
     ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
     bounded = within_allowance(ask, report, max_requests)
     rests = resting(archive.settings, symbols) if leave_resting else NOTHING
 
-    wanted, report.snapshots_used = wanted_options(chains, ready, sessions)
+    report.snapshots_used = _snapshots_used(chains, ready, sessions)
     results = archive.recovered([OPTION_BARS.name])
     lost: list[pa.Table] = []
-    contracts_wanted = {(option.instrument.symbol, option.instrument.con_id) for option in wanted}
     for bar_size in bar_sizes:
+        rows = archive.lake.wanted(OPTION_BARS, bar_size, ready, sessions)
+        wanted = wanted_options(chains, rows)
         if not refresh:
-            tell_refused_bars(archive, report, OPTION_BARS, bar_size, contracts_wanted, sessions)
-        settled = _settled(archive, ready, sessions, bar_size, results, refresh, rests)
+            tell_refused_bars(archive, report, rows)
+        settled = _settled(archive, rows, bar_size, results, refresh, rests)
         plan = plan_option_bars(wanted, settled, now, archive.calendar, bar_size)
         report.saved += max(0, len(wanted) - len(plan.requests) - len(plan.lost))
         lost.append(lost_coverage(plan.lost, bar_size, now))
@@ -143,14 +142,12 @@ def _ready(
     sessions: Sequence[date],
     contracts: DatasetView,
     chains: DatasetView,
-    equity: DatasetView,
     report: CollectionReport,
 ) -> list[str]:
     """The symbols whose prerequisites hold; the others are reported, those without options as no failure."""
     underlyings = known_underlyings(archive, contracts, symbols)
     listed = chains.stored_sessions(symbols, where="selected")
-    collected = archive.coverage.settled_sessions(EQUITY_BARS.name, None, symbols, min(sessions), max(sessions))
-    with_bars = equity.stored_sessions(symbols)
+    with_bars = archive.lake.with_equity_bars(symbols)
     optionless = without_options(archive, symbols) & set(underlyings) - set(listed)
     tell_without_options(report, optionless)
     unselected = {s: reason for s, reason in without_selection(archive, symbols).items() if s in underlyings and s not in listed}
@@ -163,7 +160,7 @@ def _ready(
         elif symbol not in listed:
             sentence = f"{symbol} has no selected option contracts in the lake, so nothing was asked for it. Materialize option_chains for it first."
             report.violation(symbol, sentence)
-        elif (symbol, 0) not in collected and symbol not in with_bars:
+        elif symbol not in with_bars:
             report.violation(symbol, missing_prerequisite(EQUITY_BARS.name, symbol))
         elif symbol in wrong:
             report.violation(symbol, wrong[symbol])
@@ -172,42 +169,41 @@ def _ready(
     return ready
 
 
-def wanted_options(chains: DatasetView, symbols: Sequence[str], sessions: Sequence[date]) -> tuple[list[WantedOption], dict[str, str]]:
-    """Every contract with the sessions it is selected for, of each session in the snapshot that answers for it.
+def wanted_options(chains: DatasetView, rows: pa.Table) -> list[WantedOption]:
+    """The contracts of `rows` (see `Lake.wanted`) with their sessions; their terms are those of the newest chain that selects them."""
+    sessions: dict[int, list[date]] = {}
+    newest: dict[int, date] = {}
+    for con_id, session, snapshot in zip(*(rows[name].to_pylist() for name in ("con_id", "session", "snapshot")), strict=True):
+        sessions.setdefault(con_id, []).append(session)
+        newest[con_id] = max(snapshot, newest.get(con_id, snapshot))
+    if not newest:
+        return []
+    symbols, snapshots = rows["symbol"].unique().to_pylist(), sorted(set(newest.values()))
+    terms = chains.table(sessions=snapshots, symbols=symbols, columns=OPTION_CHAINS.schema.names, where="selected")
+    chosen = [newest.get(con_id) == session for con_id, session in zip(terms["con_id"].to_pylist(), terms["session"].to_pylist(), strict=True)]
+    terms = terms.filter(pa.array(chosen, pa.bool_()))
+    instruments = zip(option_instruments(terms), terms["expiry"].to_pylist(), strict=True)
+    return [WantedOption(instrument, expiry, sessions[instrument.con_id]) for instrument, expiry in instruments]
 
-    For a session without a snapshot the contracts of the last one before count as well: those that have expired since are
-    in no later listing, and the planner must see them to tell that they are lost. Also the snapshot's session by session,
-    where it is another than the session's own.
-    """
-    used_instead: dict[str, str] = {}
-    by_snapshot: dict[date, dict[str, list[date]]] = {}
-    for symbol, stored in chains.stored_sessions(symbols, where="selected").items():
+
+def _snapshots_used(chains: DatasetView, symbols: Sequence[str], sessions: Sequence[date]) -> dict[str, str]:
+    """The session of the snapshot that answers, by session, where it is another than the session's own."""
+    used = {}
+    for stored in chains.stored_sessions(symbols, where="selected").values():
         for session in sessions:
-            used = choose_snapshot(stored, session)
-            assert used is not None, "stored_sessions gives only symbols with snapshots"
-            by_snapshot.setdefault(used, {}).setdefault(symbol, []).append(session)
-            if used != session:
-                used_instead[session.isoformat()] = used.isoformat()
-            earlier = stored[bisect_left(stored, session) - 1] if bisect_left(stored, session) else used
-            if earlier not in (used, session) and used != session:
-                by_snapshot.setdefault(earlier, {}).setdefault(symbol, []).append(session)
-    options: dict[int, WantedOption] = {}
-    for snapshot, asked in sorted(by_snapshot.items()):
-        rows = chains.table(sessions=[snapshot], symbols=list(asked), columns=OPTION_CHAINS.schema.names, where="selected")
-        for instrument, expiry in zip(option_instruments(rows), rows["expiry"].to_pylist(), strict=True):
-            known = options.get(instrument.con_id)
-            days = sorted({*(known.sessions if known else ()), *asked[instrument.symbol]})
-            options[instrument.con_id] = WantedOption(instrument, expiry, days)
-    return list(options.values()), used_instead
+            found = choose_snapshot(stored, session)
+            if found is not None and found != session:
+                used[session.isoformat()] = found.isoformat()
+    return used
 
 
 def _settled(
-    archive: Archive, symbols: Sequence[str], sessions: Sequence[date], bar_size: str, recovered: Sequence[Result], refresh: bool, rests: Resting
+    archive: Archive, wanted: pa.Table, bar_size: str, recovered: Sequence[Result], refresh: bool, rests: Resting
 ) -> Mapping[int, frozenset[date]]:
-    if refresh or not symbols:
+    if refresh or not wanted.num_rows:
         return {}
     rows = bar_rows(recovered, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
-    known = settled_in(archive, OPTION_BARS, bar_size, symbols, sessions, recovered, rows)
+    known = settled_bars(archive, OPTION_BARS, bar_size, wanted, recovered, rows)
     settled = {con_id: set(days) for (_, con_id), days in known.items()}
     for con_id, session in rests.contracts if bar_size == OPTION_BAR_SIZE else ():
         settled.setdefault(con_id, set()).add(session)
