@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -223,11 +223,6 @@ class Settings(BaseSettings):
     def delayed(self) -> bool:
         """Whether delayed market data is asked for."""
         return self.market_data == "delayed"
-
-    @property
-    def contract_verify_age(self) -> timedelta:
-        """`contract_verify_days` as a duration."""
-        return timedelta(days=self.contract_verify_days)
 
     def environment(self) -> dict[str, str]:
         """Environment variables from which a child process builds the same settings, in whatever folder it works."""

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import traceback
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,7 @@ def test_without_anything_set_a_simulated_broker_fills_a_folder_of_its_own(empty
     assert settings.data_dir == empty_desk / "data" / "simulated"
     assert settings.state_url == f"sqlite:///{empty_desk}/data/simulated/state.db"
     assert Settings(broker=BrokerKind.TWS).data_dir == empty_desk / "data"
-    assert settings.contract_verify_age == timedelta(days=7)
+    assert settings.contract_verify_days == 7
 
 
 def test_the_clock_runs_unless_it_is_pinned() -> None:

@@ -14,7 +14,7 @@ from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
 
 
-@dg.asset(**asset_policy("contracts", group="reference", kinds={"ibkr"}))
+@dg.asset(**asset_policy("contracts", group="reference"))
 def contracts(context: dg.AssetExecutionContext, config: ContractsConfig, archive: ArchiveResource) -> Iterator[Any]:
     """Contract details of each underlying (stock, ETF or index), one row a symbol and session.
 

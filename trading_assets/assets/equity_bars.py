@@ -13,7 +13,7 @@ from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
 
 
-@dg.asset(**asset_policy("equity_bars", group="bars", kinds={"ibkr"}), deps=["option_chains"])
+@dg.asset(**asset_policy("equity_bars", group="bars"), deps=["option_chains"])
 def equity_bars(context: dg.AssetExecutionContext, config: EquityBarsConfig, archive: ArchiveResource, contracts: DatasetView) -> Iterator[Any]:
     """Bars of the underlyings, split-adjusted at the time of the request (TRADES, regular hours).
 

@@ -13,7 +13,7 @@ from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
 
 
-@dg.asset(**asset_policy("option_bars", group="bars", kinds={"ibkr"}), deps=["equity_bars"])
+@dg.asset(**asset_policy("option_bars", group="bars"), deps=["equity_bars"])
 def option_bars(
     context: dg.AssetExecutionContext,
     config: OptionBarsConfig,

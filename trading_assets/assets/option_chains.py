@@ -14,7 +14,7 @@ from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
 
 
-@dg.asset(**asset_policy("option_chains", group="reference", kinds={"ibkr"}))
+@dg.asset(**asset_policy("option_chains", group="reference"))
 def option_chains(context: dg.AssetExecutionContext, config: OptionChainsConfig, archive: ArchiveResource, contracts: DatasetView) -> Iterator[Any]:
     """Every listed option contract of the wanted expiries, with quotes, greeks and open interest of the selected ones.
 

@@ -4,7 +4,7 @@ Here belongs everything Dagster wants said about an asset but its name, its upst
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -31,11 +31,11 @@ COMPLETE = "complete"
 """Name of the check that every asset emits itself."""
 
 
-def asset_policy(dataset: str, *, group: str, kinds: Iterable[str]) -> dict[str, Any]:
+def asset_policy(dataset: str, *, group: str) -> dict[str, Any]:
     """Arguments of `dg.asset` that follow from the dataset."""
     return {
         "group_name": group,
-        "kinds": {*kinds, "parquet"},
+        "kinds": {"ibkr", "parquet"},
         "owners": ["team:trading-assets"],
         "code_version": CODE_VERSION,
         "partitions_def": session_partitions(),

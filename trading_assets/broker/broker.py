@@ -65,7 +65,7 @@ class Broker:
         self._endpoint = endpoint or self._endpoint_of_settings
         self._waits = waits or Waits()
         self._counts = Counts()
-        self._loop = LoopThread("broker")
+        self._loop = LoopThread()
         self._database = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="broker-state")
         self._client: TwsClient | None = None
         self._pacer: Pacer | None = None
@@ -92,11 +92,11 @@ class Broker:
         """The identity behind the connection; empty before the first."""
         return self._client.identity if self._client is not None else ""
 
-    def run(self, requests: Sequence[Request], *, planned_at: datetime, on_result: Callable[[Result], None] | None = None) -> list[Result]:
+    def run(self, requests: Sequence[Request], *, planned_at: datetime) -> list[Result]:
         """Bring every request to its end; the results in the order of the requests.
 
         Sends in the given order. Requests with equal keys are asked once. `planned_at` is the wall-clock instant at which
-        what is in the lake was looked up. `on_result` and the progress are called in this thread, `on_result` only after
+        what is in the lake was looked up. The progress is called in this thread, after
         the result is in the journal. The payload of a reused result is None when its answer is in the lake already.
 
         A request's own failure is its result, and the others go on. Raises `BrokerUnavailable`, `BreakerOpen`, `PacingExhausted` (retryable)
@@ -107,7 +107,7 @@ class Broker:
         if planned_at.tzinfo is None:
             raise ValueError(f"planned_at is {planned_at!r}: give an instant with a time zone.")
         with self._running:
-            return self._run_all(requests, planned_at, on_result)
+            return self._run_all(requests, planned_at)
 
     def close(self) -> None:
         """Disconnect and stop the threads. The journal stays open: it is the caller's."""
@@ -122,7 +122,7 @@ class Broker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _run_all(self, requests: Sequence[Request], planned_at: datetime, on_result: Callable[[Result], None] | None) -> list[Result]:
+    def _run_all(self, requests: Sequence[Request], planned_at: datetime) -> list[Result]:
         distinct = list({request.key: request for request in reversed(requests)}.values())[::-1]
         events: queue.SimpleQueue[Result | Future[None]] = queue.SimpleQueue()
         work = self._loop.submit(self._work(distinct, planned_at, events.put))
@@ -131,8 +131,6 @@ class Broker:
         try:
             while not isinstance(event := events.get(), Future):
                 results[event.request.key] = event
-                if on_result is not None:
-                    on_result(event)
                 if self._progress is not None:
                     self._progress(len(results), len(distinct), self.sent, self.reused)
         except BaseException:

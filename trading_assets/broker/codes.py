@@ -101,7 +101,6 @@ CODES: tuple[BrokerCode, ...] = (
     BrokerCode(162, R, UNAVAILABLE, Retry.USER, _OTHER_SESSION, "W", "different ip address"),
     BrokerCode(162, R, NOT_PERMITTED, Retry.USER, _SUBSCRIBE_HISTORY, "W", "no market data permissions"),
     BrokerCode(162, R, REJECTED, Retry.NEVER, "Options have no daily bars: ask for bars of 8 hours or less and aggregate them.", "W", "eodchart"),
-    BrokerCode(162, R, EMPTY, Retry.NEVER, _NO_DATA, "W", "no head time stamp"),
     BrokerCode(
         162,
         R,

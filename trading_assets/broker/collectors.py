@@ -13,7 +13,7 @@ from trading_assets.broker.codes import CodeClass, classify, lookup
 from trading_assets.broker.numbers import number
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.broker.payloads import ContractRecord, ParameterRecord
-from trading_assets.broker.requests import BarsRequest, HeadTimestampRequest, Request
+from trading_assets.broker.requests import BarsRequest, Request
 from trading_assets.broker.wire_format import CONTRACT_DATA_END, KINDS, Unreadable, plain_text
 from trading_assets.sessions import Clock, session_date
 
@@ -86,7 +86,7 @@ class Collector:
         """An option that has expired is EXPIRED, whichever way the broker says that it has nothing; what is alive never is."""
         instrument = self.request.instrument
         expired = instrument.sec_type == "OPT" and "" < instrument.last_trade < f"{session_date(self.clock()):%Y%m%d}"
-        asks_history = isinstance(self.request, BarsRequest | HeadTimestampRequest)
+        asks_history = isinstance(self.request, BarsRequest)
         if expired and asks_history and outcome.kind in (OutcomeKind.NO_CONTRACT, OutcomeKind.EMPTY):
             return Outcome(OutcomeKind.EXPIRED, outcome.code, outcome.text)
         if outcome.kind is OutcomeKind.EXPIRED and not expired:
@@ -172,15 +172,6 @@ def _plain(bar: Any, start: str | int) -> list[Any]:
     prices = (number(value) for value in (bar.open, bar.high, bar.low, bar.close))
     count = None if bar.barCount == -1 else bar.barCount
     return [start, *prices, number(bar.volume, -1), number(bar.average, -1), count]
-
-
-class HeadTimestampCollector(Collector):
-    """One `headTimestamp` message."""
-
-    def head(self, text: str) -> None:
-        if not text.isdecimal():  # where there is none, TWS says 162
-            raise Unreadable(f"the head time stamp {text!r} is no instant in epoch seconds")
-        self.end(COMPLETE, {"timestamp": int(text)})
 
 
 def _words(request: Request) -> str:

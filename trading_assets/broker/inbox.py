@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from trading_assets.broker.codes import is_warning
-from trading_assets.broker.collectors import BarsCollector, Collector, ContractCollector, HeadTimestampCollector, ParameterCollector, parameter_record
+from trading_assets.broker.collectors import BarsCollector, Collector, ContractCollector, ParameterCollector, parameter_record
 from trading_assets.broker.doubts import Doubts
 from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.quotes import QuoteCollector
@@ -23,7 +23,6 @@ from trading_assets.broker.wire_format import (
     CONTRACT_DATA_END,
     CURRENT_TIME,
     ERROR,
-    HEAD_TIMESTAMP,
     HISTORICAL_DATA,
     OPTION_PARAMETERS,
     OPTION_PARAMETERS_END,
@@ -44,19 +43,11 @@ _ANSWERS: dict[int, type[Collector]] = {
     **dict.fromkeys((OPTION_PARAMETERS, OPTION_PARAMETERS_END), ParameterCollector),
     **dict.fromkeys(TICKS, QuoteCollector),
     HISTORICAL_DATA: BarsCollector,
-    HEAD_TIMESTAMP: HeadTimestampCollector,
 }
 """Which requests a kind of message answers; an error, and a message of no known kind, may answer any."""
 
-_WHOLE = frozenset({HISTORICAL_DATA, HEAD_TIMESTAMP})
-"""Kinds that are an answer by themselves: after one, the broker is done with the request."""
-
 _PARTS = frozenset({CONTRACT_DATA, BOND_DATA, OPTION_PARAMETERS, *TICKS})
 """Kinds that are one of many in an answer: without it, the answer ends as if nothing were missing."""
-
-_ENDS_LATER = (BarsCollector, HeadTimestampCollector)
-"""Requests with a single message as answer: who gets that one has lost nothing."""
-
 
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
 
@@ -136,10 +127,6 @@ class Inbox:
         if (collector := self._of(reqId, BarsCollector)) is not None:
             collector.finished()
 
-    def headTimestamp(self, reqId: int, headTimestamp: str) -> None:
-        if (collector := self._of(reqId, HeadTimestampCollector)) is not None:
-            collector.head(headTimestamp)
-
     # market data
 
     def priceSizeTick(self, reqId: int, tickType: int, price: float, size: float) -> None:
@@ -201,14 +188,15 @@ class Inbox:
         told = f"{fault} ({', '.join(fields[1:])[:200]})" if number == ERROR else fault
         if isinstance(collector, wanted):
             outcome = collector.unreadable(name, told)
-            (collector.end if number in _WHOLE else collector.give_up)(outcome)
+            # Bars are one message: after it, the broker is done with the request.
+            (collector.end if number == HISTORICAL_DATA else collector.give_up)(outcome)
         elif (collector is not None or req_id not in self._issued) and not (number == ERROR and req_id == NO_REQUEST):
             self._suspect(number, name, told, [other for other in self.open.values() if isinstance(other, wanted)])
 
     def _suspect(self, number: int, name: str, fault: str, suspects: Sequence[Collector]) -> None:
         waiting = []
         for collector in suspects:
-            if number in _PARTS or (not number and not isinstance(collector, _ENDS_LATER)):
+            if number in _PARTS or (not number and not isinstance(collector, BarsCollector)):
                 collector.give_up(collector.unreadable(name, fault, certain=False))
             elif not collector.answer.done():
                 waiting.append((collector, collector.unreadable(name, fault, certain=False)))

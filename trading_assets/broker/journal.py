@@ -17,7 +17,6 @@ Here belongs the table `requests` alone. Pacing is in `broker.pacing`, leases in
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -151,23 +150,6 @@ class Journal:
             if finished:
                 connection.execute(_MARK_DONE, [_end_values(f) for f in finished])
 
-    def sent(self, request_ids: Iterable[int], *, attempt: int = 1) -> None:
-        """Mark rows as sent now."""
-        now = datetime.now(UTC).timestamp()
-        self.record([(row, attempt, now) for row in request_ids], [])
-
-    def finish(self, ends: Iterable[tuple[int, Outcome, Any]]) -> None:
-        """Record `(request_id, outcome, payload)` now, in one transaction."""
-        now = datetime.now(UTC).timestamp()
-        with read_transaction(self.engine) as connection:
-            marks = {row.id: row for row in connection.execute(sa.select(t.c.id, t.c.attempt, t.c.sent_at).where(t.c.state != "done"))}
-        finishes = []
-        for row, outcome, payload in ends:
-            mark = marks.get(row)
-            packed = None if payload is None else payloads.pack(payload)
-            finishes.append(Finish(row, outcome, packed, count_rows(payload), mark.attempt if mark else 0, mark.sent_at if mark else None, now))
-        self.record([], finishes)
-
     def release(self, request_ids: Sequence[int]) -> None:
         """Give up rows of ours that have no end: they are free for whoever wants them next."""
         with write_transaction(self.engine) as connection:
@@ -198,35 +180,6 @@ class Journal:
             query = query.where(t.c.symbol.in_(list(symbols)))
         with read_transaction(self.engine) as connection:
             return [_result(row, from_record(json.loads(row.record))) for row in connection.execute(query.order_by(t.c.finished_at, t.c.id))]
-
-    def summary(self, run_id: str) -> dict[str, dict[str, int]]:
-        """Requests of a run: kind -> outcome (or `claimed`, `sent` while open) -> count."""
-        word = sa.case((t.c.state == "done", t.c.outcome), else_=t.c.state)
-        query = sa.select(t.c.kind, word, sa.func.count()).where(t.c.run_id == run_id).group_by(t.c.kind, word)
-        counts: dict[str, dict[str, int]] = {}
-        with read_transaction(self.engine) as connection:
-            for kind, outcome, count in connection.execute(query):
-                counts.setdefault(kind, {})[outcome] = count
-        return counts
-
-    def sent_since(self, since: datetime) -> dict[str, int]:
-        """Requests sent at or after an instant, repeats included: kind -> count."""
-        query = sa.select(t.c.kind, sa.func.sum(t.c.attempt)).where(t.c.sent_at >= since.timestamp()).group_by(t.c.kind)
-        with read_transaction(self.engine) as connection:
-            return {kind: int(count) for kind, count in connection.execute(query)}
-
-    def open_now(self) -> dict[str, int]:
-        """Requests sent by live owners and not ended: kind -> count."""
-        with read_transaction(self.engine) as connection:
-            alive = live_owners(connection)
-            rows = connection.execute(sa.select(t.c.kind, t.c.owner).where(t.c.state != "done", t.c.state == "sent")).all()
-        return dict(Counter(row.kind for row in rows if row.owner in alive))
-
-    def recent(self, limit: int = 50) -> list[dict[str, Any]]:
-        """The latest rows, newest first, without their responses."""
-        columns = [column for column in t.c if column.name not in ("response", "record")]
-        with read_transaction(self.engine) as connection:
-            return [dict(row._mapping) for row in connection.execute(sa.select(*columns).order_by(t.c.id.desc()).limit(limit))]
 
 
 def count_rows(payload: Any) -> int:

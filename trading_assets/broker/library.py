@@ -40,10 +40,6 @@ else:
     Client = importlib.import_module(f"{LIBRARY}.client").Client
     Decoder = importlib.import_module(f"{LIBRARY}.decoder").Decoder
 
-LIBRARY_LOGGERS = (f"{LIBRARY}.client", f"{LIBRARY}.Decoder", f"{LIBRARY}.wrapper", f"{LIBRARY}.ib")
-"""Loggers of the library: an error logged there is a message that it could not read."""
-
-
 MAX_FRAME = 0xFFFFFF
 """Bytes of the longest frame; what claims to be longer is no frame: the stream is out of step (the official client's limit)."""
 
@@ -255,4 +251,4 @@ def contract_of(
     )
 
 
-__all__ = ["IB", "LIBRARY", "LIBRARY_LOGGERS", "Contract", "WireClient", "contract_of"]
+__all__ = ["IB", "LIBRARY", "Contract", "WireClient", "contract_of"]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import UTC, datetime
 
-from trading_assets.broker.collectors import BarsCollector, Collector, ContractCollector, HeadTimestampCollector, ParameterCollector
+from trading_assets.broker.collectors import BarsCollector, Collector, ContractCollector, ParameterCollector
 from trading_assets.broker.library import Contract, WireClient, contract_of
 from trading_assets.broker.quotes import QuoteCollector
 from trading_assets.broker.requests import (
     BarsRequest,
     ContractDetailsRequest,
-    HeadTimestampRequest,
     OptionListingRequest,
     OptionParametersRequest,
     QuoteRequest,
@@ -38,8 +37,6 @@ def collector_of(request: Request, settings: Settings, clock: Clock, *, in_reset
             return ParameterCollector(request, settings.contract_timeout, clock, in_reset_window)
         case BarsRequest():
             return BarsCollector(request, settings.history_timeout, clock, in_reset_window)
-        case HeadTimestampRequest():
-            return HeadTimestampCollector(request, settings.history_timeout, clock, in_reset_window)
         case QuoteRequest():
             delayed = settings.market_data == "delayed"
             return QuoteCollector(
@@ -66,8 +63,6 @@ def send(client: WireClient, req_id: int, request: Request) -> None:
         case BarsRequest():
             shown = request.what_to_show, request.use_rth, EPOCH_SECONDS
             client.reqHistoricalData(req_id, contract, end_text(request), request.duration, request.bar_size, *shown, False, [])
-        case HeadTimestampRequest():
-            client.reqHeadTimeStamp(req_id, contract, request.what_to_show, request.use_rth, EPOCH_SECONDS)
         case QuoteRequest():
             client.reqMktData(req_id, contract, request.generic_ticks, False, False, [])
 
@@ -77,8 +72,6 @@ def needs_cancel(request: Request, collector: Collector) -> bool:
     match request:
         case QuoteRequest():
             return not collector.refused  # a subscription goes on until it is cancelled
-        case HeadTimestampRequest():
-            return True  # holds its slot until cancelled, answered or not
         case BarsRequest():
             return collector.given_up
     return False  # contract details cannot be withdrawn at these protocol versions
@@ -89,8 +82,6 @@ def cancel(client: WireClient, req_id: int, request: Request) -> None:
     match request:
         case QuoteRequest():
             client.cancelMktData(req_id)
-        case HeadTimestampRequest():
-            client.cancelHeadTimeStamp(req_id)
         case BarsRequest():
             client.cancelHistoricalData(req_id)
 

@@ -107,7 +107,7 @@ class Pacer:
                 return
 
     async def small_message(self, request: Request) -> None:
-        """The same for a small-bar request or head timestamp, which the small-bar rules count too."""
+        """The same for a small-bar request, which the small-bar rules count too."""
         if self._ledger is None:
             return
         loop = asyncio.get_running_loop()

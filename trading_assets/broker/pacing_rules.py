@@ -10,8 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-IDENTICAL, BURST, LONG = "identical", "burst", "long"
-
 BURST_WINDOW = 2.0
 """Seconds of the rule for one contract, exchange and tick type [broker documentation]."""
 

@@ -9,7 +9,6 @@ whichever client library brought it. "Not computed" (-1, -2) and unset values ar
 | `option_parameters` | `{"parameters": [ParameterRecord, ...]}` |
 | `quote` | `QuoteRecord` |
 | `bars` | `{"bars": [[start, open, high, low, close, volume, wap, count], ...]}` |
-| `head_timestamp` | `{"timestamp": epoch seconds}` |
 
 `start` is epoch seconds (UTC) for intraday bars and `"YYYYMMDD"` (the session) for `1 day` bars (any other text where the broker
 wrote something else); numbers are null where the broker gives none. What a payload holds is not yet checked (`collecting.examine`).

@@ -26,7 +26,7 @@ class PacingClass(StrEnum):
     HISTORY = "history"
     """Bars of 1 min or more, schedules: one of the open historical requests."""
     SMALL_HISTORY = "small_history"
-    """Bars of 30 s or less and head timestamps: an open request and the small-bar windows."""
+    """Bars of 30 s or less: an open request and the small-bar windows."""
     MARKET_DATA = "market_data"
     """Quotes: one market-data line until cancelled."""
 
@@ -201,29 +201,6 @@ class BarsRequest(Request):
         return f"{self.instrument.key}@{self.instrument.exchange}/{self.what_to_show}"
 
 
-@dataclass(frozen=True, slots=True)
-class HeadTimestampRequest(Request):
-    """The instant of the oldest bar the broker has of a contract."""
-
-    kind: ClassVar[str] = "head_timestamp"
-    pacing_class: ClassVar[PacingClass] = PacingClass.SMALL_HISTORY
-
-    what_to_show: str = "TRADES"
-    use_rth: bool = True
-
-    @property
-    def dataset(self) -> str:
-        return "option_bars" if self.instrument.sec_type == "OPT" else "equity_bars"
-
-    @property
-    def key(self) -> str:
-        return f"head_timestamp|{self.instrument.key}|{self.what_to_show}|{self.session}"
-
-    @property
-    def contract_tick_key(self) -> str:
-        return f"{self.instrument.key}@{self.instrument.exchange}/{self.what_to_show}"
-
-
 _KINDS: dict[str, type[Request]] = {
     cls.kind: cls
     for cls in (
@@ -232,7 +209,6 @@ _KINDS: dict[str, type[Request]] = {
         OptionListingRequest,
         QuoteRequest,
         BarsRequest,
-        HeadTimestampRequest,
     )
 }
 

@@ -45,7 +45,7 @@ class MessageKind:
 
 ERROR, NEXT_VALID_ID, CONTRACT_DATA, MANAGED_ACCOUNTS, HISTORICAL_DATA, BOND_DATA = 4, 9, 10, 15, 17, 18
 
-CURRENT_TIME, CONTRACT_DATA_END, OPTION_PARAMETERS, OPTION_PARAMETERS_END, HEAD_TIMESTAMP = 49, 52, 75, 76, 88
+CURRENT_TIME, CONTRACT_DATA_END, OPTION_PARAMETERS, OPTION_PARAMETERS_END = 49, 52, 75, 76
 
 TICKS = frozenset({1, 2, 21, 45, 57, 58})
 """Messages of a market-data subscription that are read."""
@@ -67,7 +67,6 @@ KINDS: dict[int, MessageKind] = {
         MessageKind(58, "marketDataType", 2, 4),
         MessageKind(OPTION_PARAMETERS, "securityDefinitionOptionParameter", 1),
         MessageKind(OPTION_PARAMETERS_END, "securityDefinitionOptionParameterEnd", 1, 2),
-        MessageKind(HEAD_TIMESTAMP, "headTimestamp", 1, 3),
     )
 }
 """The kinds that answer a request of ours, and the clock. All others (account, orders, text ticks) are not read at all."""

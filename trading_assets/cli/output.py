@@ -75,9 +75,9 @@ def _escaped(text: str) -> str:
     return escape(text)
 
 
-def table_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], title: str = "") -> Table:
+def table_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table:
     """A table of records; numbers to the right, nothing for None."""
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     records = list(rows)
     for column in columns:
         numeric = any(isinstance(row.get(column), int | float) and not isinstance(row.get(column), bool) for row in records)
@@ -143,7 +143,6 @@ class LiveProgress:
             transient=True,
         )
         self._task: TaskID | None = None
-        self._stage = ""
 
     def __enter__(self) -> LiveProgress:
         self._progress.start()
@@ -154,7 +153,6 @@ class LiveProgress:
 
     def begin(self, stage: str, total: int) -> None:
         """A new bar."""
-        self._stage = stage
         self._task = self._progress.add_task(stage, total=total, rate="")
 
     def advance(self, done: int, total: int, sent: int, reused: int) -> None:

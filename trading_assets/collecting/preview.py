@@ -27,8 +27,6 @@ def preview(
     entries: Sequence[UniverseEntry],
     sessions: Sequence[date],
     rules: SelectionRules,
-    *,
-    option_bar_sizes: Sequence[str] = (OPTION_BAR_SIZE,),
 ) -> Estimate:
     """The cost of bringing `sessions` (closed ones) and today's snapshot of the symbols into the lake.
 
@@ -55,7 +53,7 @@ def preview(
             estimate_stage(CONTRACTS.name, contracts.requests, archive.calendar, pacing=pacing),
             _chains(archive, [symbol for symbol in warm if symbol not in answered], pacing),
             estimate_stage(EQUITY_BARS.name, _equity(archive, entries, sessions), archive.calendar, pacing=pacing),
-            _options(archive, warm, sessions, option_bar_sizes, pacing),
+            _options(archive, warm, sessions, pacing),
         )
     )
 
@@ -111,13 +109,10 @@ def _equity(archive: Archive, entries: Sequence[UniverseEntry], sessions: Sequen
     return requests
 
 
-def _options(archive: Archive, symbols: Sequence[str], sessions: Sequence[date], bar_sizes: Sequence[str], pacing: Pacing) -> Stage:
-    stage = Stage(OPTION_BARS.name)
+def _options(archive: Archive, symbols: Sequence[str], sessions: Sequence[date], pacing: Pacing) -> Stage:
     if not sessions or not symbols:
-        return stage
-    for size in bar_sizes:
-        rows = archive.lake.wanted(OPTION_BARS, size, symbols, sessions)
-        settled = {con_id: days for (_, con_id), days in settled_bars(archive, OPTION_BARS, size, rows).items()}
-        plan = plan_option_bars(wanted_options(archive.view(OPTION_CHAINS), rows), settled, archive.now, archive.calendar, size)
-        stage += estimate_stage(OPTION_BARS.name, plan.requests, archive.calendar, lost=plan.lost, pacing=pacing)
-    return stage
+        return Stage(OPTION_BARS.name)
+    rows = archive.lake.wanted(OPTION_BARS, OPTION_BAR_SIZE, symbols, sessions)
+    settled = {con_id: days for (_, con_id), days in settled_bars(archive, OPTION_BARS, OPTION_BAR_SIZE, rows).items()}
+    plan = plan_option_bars(wanted_options(archive.view(OPTION_CHAINS), rows), settled, archive.now, archive.calendar, OPTION_BAR_SIZE)
+    return estimate_stage(OPTION_BARS.name, plan.requests, archive.calendar, lost=plan.lost, pacing=pacing)

@@ -79,6 +79,6 @@ def store_metrics(data_dir: Path, metrics: Iterable[Metric], *, session: date, m
     return ParquetStore(data_dir).upsert(QUALITY_METRICS, pa.Table.from_pylist(rows, schema=QUALITY_METRICS.schema))
 
 
-def metric_history(data_dir: Path, *, symbol: str = ALL_SYMBOLS) -> pa.Table:
-    """All measures of one symbol (`*`: of all together), columns of `quality_metrics`, by metric, about and time."""
-    return query(data_dir, "select * from quality_metrics where symbol = ? order by metric, about, measured_at", [symbol])
+def metric_history(data_dir: Path) -> pa.Table:
+    """All measures of all symbols together, columns of `quality_metrics`, by metric, about and time."""
+    return query(data_dir, "select * from quality_metrics where symbol = ? order by metric, about, measured_at", [ALL_SYMBOLS])

@@ -7,7 +7,7 @@ by `broker.ledger`. Instants are the wall clock's: limits are counted in real ti
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,9 +23,9 @@ DAY = timedelta(days=1)
 _REQUESTS = tables.requests
 
 
-def requests_used(engine: sa.Engine, now: datetime | None = None) -> dict[str, Any]:
+def requests_used(engine: sa.Engine) -> dict[str, Any]:
     """Requests sent in the last 24 hours, repeats included, and those open now: `sent_today`, `by_kind`, `open`."""
-    since = ((now or system_clock()) - DAY).timestamp()
+    since = (system_clock() - DAY).timestamp()
     sent = sa.select(_REQUESTS.c.kind, sa.func.sum(_REQUESTS.c.attempt)).where(_REQUESTS.c.sent_at >= since).group_by(_REQUESTS.c.kind)
     with read_transaction(engine) as connection:
         by_kind = {kind: int(count) for kind, count in connection.execute(sent)}

@@ -19,10 +19,10 @@ from trading_assets.planning.durations import bars_in_session
 from trading_assets.planning.selection import SelectionRules
 from trading_assets.sessions import SessionCalendar
 
-MESSAGES = {"contract_details": 1, "option_parameters": 1, "option_listing": 1, "quote": 2, "bars": 1, "head_timestamp": 2}
-"""Messages a request costs: a quote is a subscription and its cancellation, a head timestamp is cancelled as well."""
+MESSAGES = {"contract_details": 1, "option_parameters": 1, "option_listing": 1, "quote": 2, "bars": 1}
+"""Messages a request costs: a quote is a subscription and its cancellation."""
 
-LATENCY = {"contract_details": 0.5, "option_parameters": 0.5, "option_listing": 3.0, "quote": 2.0, "bars": 1.0, "head_timestamp": 1.0}
+LATENCY = {"contract_details": 0.5, "option_parameters": 0.5, "option_listing": 3.0, "quote": 2.0, "bars": 1.0}
 """Seconds until an answer, assumed (not measured against a live TWS). A whole expiry is throttled by the broker and slow;
 a quote waits for its greeks and open interest, at most 11 s."""
 
@@ -176,13 +176,9 @@ def estimate_cold(
     calendar: SessionCalendar,
     *,
     bar_sizes: Sequence[str] = ("1 day",),
-    chain_known: bool = False,
     pacing: Pacing | None = None,
 ) -> Estimate:
-    """The cost of a symbol of which the lake has no chain: expiries and strikes are assumed, and the estimate says so.
-
-    With `chain_known` the chain is in the lake but the selection cannot be made yet; listings are not counted.
-    """
+    """The cost of a symbol of which the lake has no chain: expiries and strikes are assumed, and the estimate says so."""
     limits = pacing or Pacing()
     session = calendar.current(now)
     expiries = len(assumed_expiries(symbol, session, rules, calendar))
@@ -191,8 +187,7 @@ def estimate_cold(
     words = Instrument(symbol)
     sessions = calendar.lookback(now, lookback_days)
     equity = [r for size in bar_sizes for r in plan_equity_bars({symbol: (words, sessions)}, {}, {}, size, now, calendar)]
-    chain: Counter[str] = Counter({} if chain_known else {"option_parameters": 1, "option_listing": expiries})
-    chain["quote"] += contracts + 1
+    chain: Counter[str] = Counter({"option_parameters": 1, "option_listing": expiries, "quote": contracts + 1})
 
     def stage(dataset: str, counts: Mapping[str, int], bars: int, exact: bool) -> Stage:
         return Stage(dataset, dict(counts), _messages(counts), _seconds(counts, bars, 0, limits), exact)
@@ -228,7 +223,7 @@ def _messages(counts: Mapping[str, int]) -> int:
 def _seconds(counts: Mapping[str, int], bars: int, small: int, pacing: Pacing) -> float:
     """Seconds of one stage: the slowest of the message rate, the answers in flight and the window of small bars."""
     rate = _messages(counts) / pacing.messages_per_second
-    history = (counts.get("bars", 0) + counts.get("head_timestamp", 0)) * LATENCY["bars"] + bars * SECONDS_A_BAR
+    history = counts.get("bars", 0) * LATENCY["bars"] + bars * SECONDS_A_BAR
     lines = counts.get("quote", 0) * LATENCY["quote"] / pacing.market_data_lines
     details = sum(counts.get(kind, 0) * LATENCY[kind] for kind in ("contract_details", "option_parameters", "option_listing"))
     in_flight = history / min(pacing.open_history_requests, max(1, counts.get("bars", 0))) + lines + details / LISTINGS_AT_ONCE

@@ -13,38 +13,8 @@ import pyarrow as pa
 
 from trading_assets.instrument import Instrument
 
-INDEX_EXCHANGES: Mapping[str, str] = {
-    "SPX": "CBOE",
-    "XSP": "CBOE",
-    "OEX": "CBOE",
-    "XEO": "CBOE",
-    "VIX": "CBOE",
-    "DJX": "CBOE",
-    "NDX": "NASDAQ",
-    "XND": "NASDAQ",
-    "RUT": "RUSSELL",
-}
-"""Indices with listed US options, and the exchange the broker files each under. SPX is on record; the others are common
-knowledge, not checked against a live TWS: the universe takes another exchange when told.
-
-A stock symbol needs no hint: the broker routes it by SMART. An index is found under its own exchange only.
-"""
-
 OPTION_EXCHANGE = "SMART"
 """Option requests are routed to SMART: one listing and one history for all option exchanges together."""
-
-
-def underlying_words(symbol: str, sec_type: str = "", exchange: str = "", currency: str = "USD", primary_exchange: str = "") -> Instrument:
-    """The words that describe an underlying not yet resolved: `SPX` becomes an index on CBOE, `AAPL` a stock by SMART.
-
-    What is given explicitly wins over the table of indices. Raises `ValueError` for an empty symbol.
-    """
-    name = symbol.strip().upper()
-    if not name:
-        raise ValueError("A symbol cannot be empty.")
-    kind = sec_type or ("IND" if name in INDEX_EXCHANGES else "STK")
-    default = INDEX_EXCHANGES.get(name, "CBOE") if kind == "IND" else "SMART"
-    return Instrument(symbol=name, sec_type=kind, exchange=exchange or default, currency=currency, primary_exchange=primary_exchange)
 
 
 def underlying_instrument(row: Mapping[str, Any]) -> Instrument:

@@ -87,11 +87,11 @@ class Services:
             self.check()
 
 
-def end_all(timeout: float = STOP_TIMEOUT) -> None:
+def end_all() -> None:
     """End every process of this process's group but this one. What others left behind is waited for where the system allows it."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(os.getpgrp(), signal.SIGTERM)
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + STOP_TIMEOUT
     while time.monotonic() < deadline:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)

@@ -159,10 +159,6 @@ class Answer:
     stream: Callable[[], Awaitable[None]] | None = None
 
 
-Handler = Callable[[Call[ApiRequest]], Awaitable[Answer]]
-"""A service's coroutine for one kind of request."""
-
-
 class Ticker:
     """Wakes a stream: at its interval on a live clock, whenever the clock is moved on a pinned one.
 

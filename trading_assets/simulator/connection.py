@@ -50,7 +50,6 @@ class Connection(asyncio.Protocol):
         self._world = server.world
         self._frames = FrameReader()
         self._backlog: deque[bytes] = deque()
-        self._pacing = False
         self._paced_by_option = False
         self._strikes = 0
         self._last_strike = float("-inf")

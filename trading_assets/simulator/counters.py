@@ -184,10 +184,10 @@ class Counters:
         with self._lock:
             self._internal.append(text)
 
-    def received(self, count: int = 1) -> None:
-        """Messages came in."""
+    def received(self) -> None:
+        """A message came in."""
         with self._lock:
-            self._received += count
+            self._received += 1
 
     def sent(self, count: int) -> None:
         """Messages went out."""

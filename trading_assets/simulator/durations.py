@@ -49,12 +49,12 @@ class Span:
     end: datetime
 
 
-def span_of(duration: Duration, end: datetime, use_rth: bool, bar_size: str, xnys: SessionCalendar | None = None) -> Span:
+def span_of(duration: Duration, end: datetime, use_rth: bool, bar_size: str) -> Span:
     """The window that `duration` before `end` (UTC) asks for.
 
     A window before the first session of the calendar begins there; one wholly before it is empty (`start` == `end`).
     """
-    days = xnys or calendar()
+    days = calendar()
     last = last_begun(days, end, use_rth)
     if last is None:
         return Span(end, end)

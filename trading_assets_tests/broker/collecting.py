@@ -54,8 +54,8 @@ def collect(data_dir: Path, port: int, first: int, last: int, start: Barrier, da
 def collect_until_killed(data_dir: Path, port: int, count: int, pipe: Connection) -> None:
     """Run questions and tell the number of results in the journal after each; somebody kills this process."""
     journal = Journal(settings_of(data_dir, port).state_url)
-    with Broker(settings_of(data_dir, port), journal, waits=QUICK) as broker:
-        broker.run(questions(count), planned_at=datetime.now(UTC), on_result=lambda result: pipe.send(result.request.key))
+    with Broker(settings_of(data_dir, port), journal, waits=QUICK, progress=lambda done, *_: pipe.send(done)) as broker:
+        broker.run(questions(count), planned_at=datetime.now(UTC))
 
 
 def open_journal(data_dir: Path, start: Barrier, pipe: Connection) -> None:

@@ -13,11 +13,10 @@ import pytest
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
-from trading_assets.broker.library import LIBRARY_LOGGERS
+from trading_assets.broker.library import LIBRARY
 from trading_assets.broker.requests import (
     BarsRequest,
     ContractDetailsRequest,
-    HeadTimestampRequest,
     OptionListingRequest,
     OptionParametersRequest,
     QuoteRequest,
@@ -49,7 +48,6 @@ DETAILS = ContractDetailsRequest(Instrument("AAA"), SESSION)
 PARAMETERS = OptionParametersRequest(STOCK, SESSION)
 LISTING = OptionListingRequest(Instrument("AAA", "OPT", last_trade="20240621"), SESSION)
 STOCK_BARS = BarsRequest(STOCK, SESSION, bar_size="1 day", first_session=FIRST, end=NOW, duration="10 D")
-HEAD = HeadTimestampRequest(STOCK, SESSION)
 STOCK_QUOTE = QuoteRequest(STOCK, SESSION)
 OPTION_QUOTE = QuoteRequest(option(6), SESSION, generic_ticks="100,101,106")
 LIVE_OPTIONS = range(6, 18)
@@ -64,6 +62,10 @@ ONE_OF_EACH: list[Request] = [
     STOCK_QUOTE,
     OPTION_QUOTE,
 ]
+
+
+LIBRARY_LOGGERS = (f"{LIBRARY}.client", f"{LIBRARY}.Decoder", f"{LIBRARY}.wrapper", f"{LIBRARY}.ib")
+"""Loggers of the library: an error logged there is a message that it could not read."""
 
 
 def wall_clock() -> datetime:

@@ -11,7 +11,7 @@ from trading_assets.broker.broker import Broker
 from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.errors import BreakerOpen, BrokerError, BrokerNotConfigured, IdentityMismatch
 from trading_assets.broker.journal import Journal
-from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, Request
 from trading_assets.instrument import Instrument
 from trading_assets.reliability import Phase
@@ -21,7 +21,6 @@ from trading_assets.state import write_transaction
 from trading_assets_tests.broker.conftest import (
     DETAILS,
     FIRST,
-    HEAD,
     LISTING,
     LIVE_OPTIONS,
     ONE_OF_EACH,
@@ -50,10 +49,10 @@ JournalFor = Callable[[Settings], Journal]
 def test_every_kind_of_answer(version: int, simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
     simulator = simulate(server_version=version)
     broker = broker_for(settings_for(simulator))
-    details, parameters, listing, bars, intraday, stock, quote, head = (
+    details, parameters, listing, bars, intraday, stock, quote = (
         result.payload
         for result in broker.run(
-            [DETAILS, PARAMETERS, LISTING, STOCK_BARS, option_bars(6), STOCK_QUOTE, OPTION_QUOTE, HEAD],
+            [DETAILS, PARAMETERS, LISTING, STOCK_BARS, option_bars(6), STOCK_QUOTE, OPTION_QUOTE],
             planned_at=wall_clock(),
         )
     )
@@ -69,7 +68,6 @@ def test_every_kind_of_answer(version: int, simulate: Simulate, settings_for: Se
     assert stock["time"] == NOW.timestamp()
     assert quote["open_interest"] == 77.0
     assert quote["delta"] == 0.5
-    assert head["timestamp"] > 0
     eventually(lambda: simulator.counters.open_now.get("lines", 0) == 0)  # the last cancel is still on its way
     assert not simulator.counters.violations
 
@@ -129,13 +127,13 @@ def test_results_are_in_the_journal_before_they_are_handed_on(
     journal = journal_for(settings)
     seen: list[int] = []
 
-    def look(result: Result) -> None:
+    def look(done: int, *_: int) -> None:
         datasets = ["contracts", "option_chains", "equity_bars", "option_bars"]
-        assert result.request_id in {r.request_id for r in journal.unapplied(datasets)}
-        seen.append(result.request_id)
+        assert len({r.request_id for r in journal.unapplied(datasets)}) >= done
+        seen.append(done)
 
-    broker_for(settings, journal).run(ONE_OF_EACH, planned_at=wall_clock(), on_result=look)
-    assert len(set(seen)) == len(ONE_OF_EACH)
+    broker_for(settings, journal, progress=look).run(ONE_OF_EACH, planned_at=wall_clock())
+    assert seen == list(range(1, len(ONE_OF_EACH) + 1))
 
 
 def test_progress_counts_to_the_end(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
@@ -152,11 +150,11 @@ def test_a_callback_that_raises_ends_the_run_and_leaves_no_claim(
     settings = settings_for(simulate())
     journal = journal_for(settings)
 
-    def refuse(result: Result) -> None:
+    def refuse(*_: int) -> None:
         raise RuntimeError("the disk is full")
 
     with pytest.raises(RuntimeError, match="disk is full"):
-        broker_for(settings, journal).run(ONE_OF_EACH, planned_at=wall_clock(), on_result=refuse)
+        broker_for(settings, journal, progress=refuse).run(ONE_OF_EACH, planned_at=wall_clock())
 
     other = broker_for(settings)
     results = other.run(ONE_OF_EACH, planned_at=wall_clock())
@@ -294,9 +292,9 @@ def test_a_journal_that_cannot_be_written_ends_the_run(
     settings = settings_for(simulate(latency=0.1))
     journal = journal_for(settings)
 
-    def destroy(result: Result) -> None:
+    def destroy(*_: int) -> None:
         with write_transaction(journal.engine) as connection:
             connection.exec_driver_sql("DROP TABLE IF EXISTS requests")
 
     with pytest.raises(BrokerError, match="journal cannot be written"):
-        broker_for(settings, journal).run(ONE_OF_EACH, planned_at=wall_clock(), on_result=destroy)
+        broker_for(settings, journal, progress=destroy).run(ONE_OF_EACH, planned_at=wall_clock())

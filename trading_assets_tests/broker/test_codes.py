@@ -18,7 +18,6 @@ TEXTS = [
     (162, HISTORY + "Trading TWS session is connected from a different IP address", OutcomeKind.UNAVAILABLE),
     (162, HISTORY + "No market data permissions for ISLAND STK.", OutcomeKind.NOT_PERMITTED),
     (162, HISTORY + "No data of type EODChart is available for the exchange 'BEST' and the security type 'Option'", OutcomeKind.REJECTED),
-    (162, HISTORY + "No head time stamp", OutcomeKind.EMPTY),
     (162, HISTORY + "BEST queries are not supported for this contract", OutcomeKind.REJECTED),
     (162, HISTORY + "Invalid time length", OutcomeKind.REJECTED),
     (162, HISTORY + "No historical market data for SYM/STK@SMART Last 60", OutcomeKind.EMPTY),

@@ -18,6 +18,7 @@ from trading_assets.broker.requests import ContractDetailsRequest
 from trading_assets.instrument import Instrument
 from trading_assets.state import read_transaction
 from trading_assets.state.tables import requests as requests_table
+from trading_assets_tests.journals import mark_done, mark_sent
 
 SESSION = date(2024, 6, 3)
 COMPLETE = Outcome(OutcomeKind.COMPLETE)
@@ -64,8 +65,8 @@ def test_a_question_is_sent_by_one_and_waited_for_by_others(journals: Callable[[
 def test_an_answer_that_is_not_in_the_lake_is_known_to_everybody(journals: Callable[[], Journal]) -> None:
     first, second = journals(), journals()
     [claim] = first.claim([ask("A")], now())
-    first.sent([claim.request_id])
-    first.finish([(claim.request_id, COMPLETE, payload("A"))])
+    mark_sent(first, [claim.request_id])
+    mark_done(first, claim.request_id, COMPLETE, payload("A"))
 
     [known] = second.claim([ask("A")], now())
 
@@ -82,7 +83,7 @@ def test_an_applied_answer_is_known_to_plans_made_before_it_and_no_others(journa
     journal = journals()
     before = now()
     [claim] = journal.claim([ask("A")], before)
-    journal.finish([(claim.request_id, COMPLETE, payload("A"))])
+    mark_done(journal, claim.request_id, COMPLETE, payload("A"))
     journal.applied([claim.request_id])
 
     [known] = journal.claim([ask("A")], before)
@@ -96,7 +97,7 @@ def test_an_applied_answer_is_known_to_plans_made_before_it_and_no_others(journa
 def test_applied_drops_the_response_and_keeps_the_row(journals: Callable[[], Journal]) -> None:
     journal = journals()
     [claim] = journal.claim([ask("A")], now())
-    journal.finish([(claim.request_id, COMPLETE, payload("A"))])
+    mark_done(journal, claim.request_id, COMPLETE, payload("A"))
     journal.applied([claim.request_id])
     with read_transaction(journal.engine) as connection:
         row = connection.execute(sa.select(requests_table)).one()
@@ -108,7 +109,7 @@ def test_applied_drops_the_response_and_keeps_the_row(journals: Callable[[], Jou
 def test_a_failure_that_may_pass_is_no_answer(kind: OutcomeKind, journals: Callable[[], Journal]) -> None:
     journal = journals()
     [claim] = journal.claim([ask("A")], LONG_AGO)
-    journal.finish([(claim.request_id, Outcome(kind), None)])
+    mark_done(journal, claim.request_id, Outcome(kind))
     assert journal.unapplied(["contracts"]) == []
     assert states(journal, "A") == [ClaimState.SEND]
 
@@ -117,15 +118,15 @@ def test_a_failure_that_may_pass_is_no_answer(kind: OutcomeKind, journals: Calla
 def test_a_lasting_refusal_is_an_answer(kind: OutcomeKind, journals: Callable[[], Journal]) -> None:
     journal = journals()
     [claim] = journal.claim([ask("A")], LONG_AGO)
-    journal.finish([(claim.request_id, Outcome(kind, 1, "text"), None)])
+    mark_done(journal, claim.request_id, Outcome(kind, 1, "text"))
     assert states(journal, "A") == [ClaimState.KNOWN]
 
 
 def test_the_first_answer_stands(journals: Callable[[], Journal]) -> None:
     journal = journals()
     [claim] = journal.claim([ask("A")], LONG_AGO)
-    journal.finish([(claim.request_id, COMPLETE, payload("A"))])
-    journal.finish([(claim.request_id, TIMEOUT, None)])
+    mark_done(journal, claim.request_id, COMPLETE, payload("A"))
+    mark_done(journal, claim.request_id, TIMEOUT)
     [result] = journal.unapplied(["contracts"])
     assert result.outcome == COMPLETE
 
@@ -133,7 +134,7 @@ def test_the_first_answer_stands(journals: Callable[[], Journal]) -> None:
 def test_what_a_closed_owner_had_open_is_taken_over(journals: Callable[[], Journal]) -> None:
     first, second = journals(), journals()
     [claim, _] = first.claim([ask("A"), ask("B")], now())
-    first.sent([claim.request_id])
+    mark_sent(first, [claim.request_id])
     waits = second.claim([ask("A"), ask("B")], now())
     assert {w.state for w in waits} == {ClaimState.WAIT}
     assert not second.moved([w.request_id for w in waits])
@@ -147,25 +148,9 @@ def test_what_a_closed_owner_had_open_is_taken_over(journals: Callable[[], Journ
 def test_released_claims_are_free_at_once(journals: Callable[[], Journal]) -> None:
     first, second = journals(), journals()
     claims = first.claim([ask("A"), ask("B")], now())
-    first.sent([claims[0].request_id])
+    mark_sent(first, [claims[0].request_id])
     first.release([claim.request_id for claim in claims])
     assert states(second, "A", "B") == [ClaimState.SEND, ClaimState.SEND]
-
-
-def test_accounts(journals: Callable[[], Journal]) -> None:
-    journal = journals()
-    began = now()
-    a, b, c = journal.claim([ask("A"), ask("B"), ask("C")], now(), run_id="run")
-    journal.sent([a.request_id, b.request_id])
-    journal.sent([a.request_id], attempt=2)
-    journal.finish([(a.request_id, COMPLETE, payload("A"))])
-    assert journal.summary("run") == {"contract_details": {"complete": 1, "sent": 1, "claimed": 1}}
-    assert journal.sent_since(began) == {"contract_details": 3}
-    assert journal.sent_since(now() + timedelta(hours=1)) == {}
-    assert journal.open_now() == {"contract_details": 1}
-    newest = journal.recent(1)
-    assert newest[0]["id"] == c.request_id
-    assert "response" not in newest[0]
 
 
 class OneAnswerEach(RuleBasedStateMachine):
@@ -200,7 +185,7 @@ class OneAnswerEach(RuleBasedStateMachine):
     def finish(self, symbol: str, succeeds: bool) -> None:
         if symbol in self.open:
             who, row = self.open.pop(symbol)
-            self.journals[who].finish([(row, COMPLETE, payload(symbol)) if succeeds else (row, TIMEOUT, None)])
+            mark_done(self.journals[who], row, *((COMPLETE, payload(symbol)) if succeeds else (TIMEOUT,)))
             if succeeds:
                 self.answered[symbol] = row
 

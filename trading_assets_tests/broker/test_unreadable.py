@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.codes import remedy_of
@@ -22,9 +23,10 @@ from trading_assets.instrument import Instrument
 from trading_assets.reliability import Phase
 from trading_assets.settings import Settings
 from trading_assets.simulator import Faults, Simulator
+from trading_assets.state import read_transaction
+from trading_assets.state.tables import requests
 from trading_assets_tests.broker.conftest import (
     DETAILS,
-    HEAD,
     LISTING,
     OPTION_QUOTE,
     PARAMETERS,
@@ -112,9 +114,6 @@ SPOILT: dict[str, tuple[int, Request, Spoil]] = {
     "bars: the time carries a zone": (17, option_bars(6), at(5, "20240603 09:30:00 US/Eastern")),
     "bars: a date where an instant must stand": (17, option_bars(6), at(5, "20240603")),
     "bars: the frame is not finished": (17, option_bars(6), unfinished),
-    "head: a time in words": (88, HEAD, at(2, "20220103-14:30:00")),
-    "head: nothing": (88, HEAD, at(2, "")),
-    "head: a field too many": (88, HEAD, one_more),
     "price: a field too few": (1, OPTION_QUOTE, cut(-1)),
     "price: a field too many": (1, OPTION_QUOTE, one_more),
     "price: a word": (1, OPTION_QUOTE, at(4, "high")),
@@ -129,9 +128,9 @@ SPOILT: dict[str, tuple[int, Request, Spoil]] = {
 }
 """By name: the message that is spoilt, the request that it answers, and how."""
 
-ALL: list[Request] = [DETAILS, PARAMETERS, LISTING, STOCK_BARS, option_bars(6), option_bars(7), STOCK_QUOTE, OPTION_QUOTE, HEAD]
+ALL: list[Request] = [DETAILS, PARAMETERS, LISTING, STOCK_BARS, option_bars(6), option_bars(7), STOCK_QUOTE, OPTION_QUOTE]
 
-ASKING = {9: 2, 20: 1, 1: 2, 78: 1, 87: 1}
+ASKING = {9: 2, 20: 1, 1: 2, 78: 1}
 """Messages of the client that ask something, with the index of their request id."""
 
 
@@ -151,7 +150,7 @@ class Wire:
 
     def _asks_it(self, kind: int, contract: Fields) -> bool:
         instrument, asked = self.request.instrument, type(self.request).kind
-        kinds = {"contract_details": 9, "option_listing": 9, "bars": 20, "quote": 1, "option_parameters": 78, "head_timestamp": 87}
+        kinds = {"contract_details": 9, "option_listing": 9, "bars": 20, "quote": 1, "option_parameters": 78}
         if kinds[asked] != kind:
             return False
         if kind == 78:
@@ -206,7 +205,9 @@ def test_what_cannot_be_read_is_unreadable_and_harms_only_itself(message: int, r
     assert remedy_of(result.outcome)
     assert broker.breaker.state.phase is Phase.CLOSED
     assert broker.breaker.state.failures == 0, "TWS is there and answers"
-    assert {row["outcome"] for row in journal.recent() if row["key"] == request_.key} == {"unreadable"}
+    with read_transaction(journal.engine) as connection:
+        recorded = connection.execute(sa.select(requests.c.outcome).where(requests.c.key == request_.key)).scalars().all()
+    assert set(recorded) == {"unreadable"}
 
     wire.left, sent = 1, broker.sent
     [healed] = broker.run([request_], planned_at=wall_clock())
@@ -240,7 +241,6 @@ ASTRAY: dict[str, tuple[int, Request, Spoil]] = {
     "an end of parameters without a request id": (76, PARAMETERS, at(1, "")),
     "bars without a request id": (17, STOCK_BARS, at(1, "")),
     "bars of an unreadable kind": (17, STOCK_BARS, at(0, "")),
-    "a head time stamp without a request id": (88, HEAD, at(1, "x")),
     "a price without a request id": (1, STOCK_QUOTE, at(2, "")),
     "greeks without a request id": (21, OPTION_QUOTE, at(1, "x")),
     "an empty frame instead of bars": (17, STOCK_BARS, lambda _: []),

@@ -18,6 +18,7 @@ from trading_assets.collecting.decode import bar_coverage
 from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
+from trading_assets_tests.journals import mark_done
 
 Output = pytest.CaptureFixture[str]
 
@@ -33,7 +34,7 @@ def quarantined(folder: Path) -> Path:
         request = BarsRequest(Instrument("AAPL", con_id=265598), SESSION, first_session=SESSION, end=end, duration="1 D")
         journal: Journal = archive.journal
         (claim,) = journal.claim([request], wall_clock())
-        journal.finish([(claim.request_id, Outcome(OutcomeKind.COMPLETE), {"bars": BAD})])
+        mark_done(journal, claim.request_id, Outcome(OutcomeKind.COMPLETE), {"bars": BAD})
         results = archive.recovered([EQUITY_BARS.name])
         archive.coverage.record(bar_coverage(results, EQUITY_BARS.schema.empty_table(), archive.calendar, stamped=archive.now))
         archive.examiner.settle([claim.request_id], archive.now)

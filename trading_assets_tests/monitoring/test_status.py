@@ -23,6 +23,7 @@ from trading_assets.settings import Settings
 from trading_assets.state import connect_state
 from trading_assets.universe import Universe
 from trading_assets_tests.broker.conftest import DETAILS, STOCK_BARS, wall_clock
+from trading_assets_tests.journals import mark_sent
 from trading_assets_tests.repositories.frames import bar, contract_row, covered, table
 
 EVENING = datetime(2015, 12, 23, 23, 0, tzinfo=UTC)
@@ -146,7 +147,7 @@ def test_a_clock_before_the_lake_is_told_in_one_sentence(settings: Settings) -> 
 def test_requests_and_budget_are_read_from_the_state(settings: Settings, journal: Journal) -> None:
     claims = journal.claim([DETAILS, STOCK_BARS], wall_clock())
     assert platform_status(settings, probe=False).journal == {"open": 2, "unapplied": 0}
-    journal.sent([claim.request_id for claim in claims])
+    mark_sent(journal, [claim.request_id for claim in claims])
     used = requests_used(journal.engine)
     assert (used["sent_today"], used["open"]) == (2, 2)
     assert sum(used["by_kind"].values()) == 2

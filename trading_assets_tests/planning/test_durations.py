@@ -109,7 +109,7 @@ def test_the_simulator_reads_the_durations_as_they_are_meant(bar_size: str, miss
     single = bar_size == "1 secs"
     planned = second_windows(max(missing), now, XNYS) if single else spans(bar_size, missing, now, XNYS, sparse=sparse)
     for span in planned:
-        answered = span_of(check_duration(span.duration), span.end, True, bar_size, XNYS)
+        answered = span_of(check_duration(span.duration), span.end, True, bar_size)
         if single:
             assert answered.end - answered.start == timedelta(seconds=int(span.duration.split()[0]))
         else:

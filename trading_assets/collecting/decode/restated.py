@@ -31,7 +31,7 @@ class Restatement:
     bars: int
 
 
-def restated(new: pa.Table, stored: pa.Table, *, tolerance: float = TOLERANCE) -> list[Restatement]:
+def restated(new: pa.Table, stored: pa.Table) -> list[Restatement]:
     """Symbols whose new bars differ from stored bars of the same start, by symbol and bar size.
 
     Both tables have the columns symbol, bar_size, start, open, high, low, close (rows of `equity_bars`); bars that are in
@@ -43,12 +43,12 @@ def restated(new: pa.Table, stored: pa.Table, *, tolerance: float = TOLERANCE) -
     for (symbol, bar_size), rows in both.groupby(["symbol", "bar_size"], sort=True):
         fresh = rows[[f"{name}_new" for name in PRICES]].to_numpy(float)
         old = rows[[f"{name}_old" for name in PRICES]].to_numpy(float)
-        differs = abs(fresh - old) > tolerance * abs(old)
+        differs = abs(fresh - old) > TOLERANCE * abs(old)
         changed = differs.any(axis=1)
         if not changed.any():
             continue
         fresh, old = fresh[changed], old[changed]
         ratio = float(fresh.sum() / old.sum())
-        uniform = bool(differs[changed].all() and (abs(fresh - old * ratio) <= ROUNDING + tolerance * old).all())
+        uniform = bool(differs[changed].all() and (abs(fresh - old * ratio) <= ROUNDING + TOLERANCE * old).all())
         found.append(Restatement(str(symbol), str(bar_size), ratio, uniform, int(changed.sum())))
     return found

@@ -57,7 +57,7 @@ def examine_bars(
         found.setdefault(position, Fault(field, _where(position, sessions[position]), shown(value), reason, session))
 
     for position, session in enumerate(sessions):
-        if (reason := spans.wrong_start(columns[0][position], session)) is not None:
+        if (reason := spans.wrong_start(session)) is not None:
             fault(position, "start", reason, None)
     for position in _contradicting(whole, columns[0]):
         fault(position, "start", "comes twice, with different values", sessions[position])
@@ -120,8 +120,8 @@ class _Asked:
             return self._listed[position]
         return datetime.fromtimestamp(start, UTC).astimezone(NEW_YORK).date()
 
-    def wrong_start(self, start: Any, session: date | None) -> str | None:
-        """Why a bar cannot start there; None when it can."""
+    def wrong_start(self, session: date | None) -> str | None:
+        """Why a bar cannot start in that session, None for a start in no session; None when it can."""
         if session is None:
             return "is no date" if self.daily else "is no instant"
         if session in self.dates:

@@ -46,7 +46,7 @@ def examine_details(request: Request, records: Sequence[Any]) -> tuple[list[Any]
 
     One of another symbol, type or currency than was asked for is a fault only where no other fits: the words may fit several.
     """
-    kept, faults = _sieve(request, records, _wrong_contract, lambda r: (r["con_id"], r["exchange"], r["primary_exchange"]))
+    kept, faults = _sieve(records, _wrong_contract, lambda r: (r["con_id"], r["exchange"], r["primary_exchange"]))
     misfits = [(position, wrong) for position, record in enumerate(kept) if (wrong := _other(request, record)) is not None]
     if len(misfits) < len(kept):
         return kept, faults
@@ -66,7 +66,7 @@ def examine_listing(request: Request, records: Sequence[Any]) -> tuple[list[Any]
             return "under_con_id", f"is not {underlying}, the underlying of the other contracts"
         return _wrong_option(request, record)
 
-    return _sieve(request, records, wrong, lambda record: record["con_id"])
+    return _sieve(records, wrong, lambda record: record["con_id"])
 
 
 def examine_parameters(request: Request, records: Sequence[Any]) -> tuple[list[Any], list[Fault]]:
@@ -94,7 +94,7 @@ def examine_parameters(request: Request, records: Sequence[Any]) -> tuple[list[A
 
 
 def _sieve(
-    request: Request, records: Sequence[Any], wrong_of: Callable[[ContractRecord], Wrong | None], key: Callable[[ContractRecord], Any]
+    records: Sequence[Any], wrong_of: Callable[[ContractRecord], Wrong | None], key: Callable[[ContractRecord], Any]
 ) -> tuple[list[Any], list[Fault]]:
     """The records that are right, and those that are wrong or contradict another record of the same key."""
     right: list[tuple[int, ContractRecord]] = []

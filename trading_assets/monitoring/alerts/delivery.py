@@ -55,7 +55,7 @@ class Delivered:
     errors: list[str] = field(default_factory=list)
 
 
-def deliver(settings: Settings, now: datetime | None = None, *, patience: float = PATIENCE) -> Delivered:
+def deliver(settings: Settings, now: datetime | None = None) -> Delivered:
     """Send what is due in the outbox at `now` (default: the platform's clock).
 
     A channel that fails is left alone for the rest of this delivery and tried again later; it raises nothing. May run in several
@@ -65,7 +65,7 @@ def deliver(settings: Settings, now: datetime | None = None, *, patience: float 
     done, failing = Delivered(), set[str]()
     begin = time.monotonic()
     done.abandoned = sender.give_up()
-    while time.monotonic() - begin < patience and (message := sender.claim(failing)) is not None:
+    while time.monotonic() - begin < PATIENCE and (message := sender.claim(failing)) is not None:
         try:
             channels.send(settings, message.channel, message.title, _numbered(message), AlertSeverity(message.severity))
         except channels.ChannelFailed as error:

@@ -81,10 +81,6 @@ class Path:
         """By what split-adjusted prices are multiplied for the dividends after each session, up to and with `as_of`."""
         return self._dividend_products[as_of] / self._dividend_products[sessions]
 
-    def era_start(self, session: int) -> int:
-        """The first session after the latest split up to `session` (the listing if there was none)."""
-        return max([self.first, *(start for start, _ in self.splits if start <= session)])
-
     def era_end(self, session: int) -> int:
         """The last session before the next split after `session` (the last of all if there is none)."""
         return min([len(self.open) - 1, *(start - 1 for start, _ in self.splits if start > session)])

@@ -6,7 +6,7 @@ The horizon is fixed, not relative to the wall clock: a market must list the sam
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -84,8 +84,3 @@ class Timeline:
 def timeline() -> Timeline:
     """The timeline of this process (built once, about 0.4 s)."""
     return Timeline()
-
-
-def utc(seconds: float) -> datetime:
-    """The instant of epoch seconds."""
-    return datetime.fromtimestamp(seconds, UTC)

@@ -97,10 +97,6 @@ class Catalog:
             contract = self._options[code] = option_contract(osi, self._con_ids[osi], trading_class, self.underlyings[symbol])
         return contract
 
-    def code_of_id(self, con_id: int) -> int | None:
-        """The code of an option's id."""
-        return self._code_of_id.get(con_id)
-
     def by_id(self, con_id: int) -> ListedContract | None:
         """The contract of an id, listed or not."""
         underlying = self._underlying_of_id.get(con_id)
