@@ -215,6 +215,13 @@ class Settings(BaseSettings):
 
         return StateUrl(URL.create("sqlite", database=str(self.data_dir / "state.db")).render_as_string(), self.data_dir)
 
+    @property
+    def endpoint(self) -> tuple[str, int] | None:
+        """Host and port of the broker; None with the simulated broker and no port: then a simulator is started inside the process."""
+        if self.ib_port is not None:
+            return self.ib_host, self.ib_port
+        return None if self.broker is BrokerKind.SIMULATED else (self.ib_host, DEFAULT_TWS_PORT)
+
     def clock(self) -> datetime:
         """The present instant in UTC: the pinned one when `now` is set."""
         return (self.now or datetime.now(UTC)).astimezone(UTC)
@@ -299,7 +306,6 @@ def system_clock() -> datetime:
 
 
 __all__ = [
-    "DEFAULT_TWS_PORT",
     "SECRETS",
     "BrokerKind",
     "Clock",

@@ -33,6 +33,13 @@ def test_without_anything_set_a_simulated_broker_fills_a_folder_of_its_own(empty
     assert settings.contract_verify_days == 7
 
 
+def test_the_endpoint_is_the_one_that_was_set_else_that_of_a_tws_with_a_paper_account(empty_desk: Path) -> None:
+    assert Settings().endpoint is None
+    assert Settings(ib_host="desk", ib_port=4002).endpoint == ("desk", 4002)
+    assert Settings(broker=BrokerKind.TWS).endpoint == ("127.0.0.1", 7497)
+    assert Settings(broker=BrokerKind.TWS, ib_host="desk", ib_port=4001).endpoint == ("desk", 4001)
+
+
 def test_the_clock_runs_unless_it_is_pinned() -> None:
     before = datetime.now(UTC)
     assert before <= Settings().clock() <= datetime.now(UTC)

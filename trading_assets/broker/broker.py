@@ -24,7 +24,7 @@ from trading_assets.broker.retries import Waits
 from trading_assets.broker.run import Counts, Run
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.sessions import Clock
-from trading_assets.settings import DEFAULT_TWS_PORT, BrokerKind, Settings
+from trading_assets.settings import Settings
 
 DATABASE_THREADS = 2
 """Threads for claims and pacing: a large claim must not delay the next message slot."""
@@ -175,11 +175,9 @@ class Broker:
             await self._pacer.close()
 
     def _endpoint_of_settings(self) -> tuple[str, int]:
-        if self._settings.ib_port is not None:
-            return self._settings.ib_host, self._settings.ib_port
-        if self._settings.broker is BrokerKind.SIMULATED:
+        if self._settings.endpoint is None:
             raise BrokerNotConfigured(
                 "No simulator to connect to: set TRADING_ASSETS_IB_PORT to the port of a running one (`trading-assets simulate`), "
                 "or TRADING_ASSETS_BROKER=tws to use a TWS."
             )
-        return self._settings.ib_host, DEFAULT_TWS_PORT
+        return self._settings.endpoint

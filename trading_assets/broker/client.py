@@ -235,7 +235,7 @@ class TwsClient:
     async def _introduce(self, connection: Connection, accounts: list[str]) -> None:
         """Find out who is behind the connection, before any data is asked for."""
         self.identity = identity_of(accounts, delayed=self._settings.market_data == "delayed")
-        check_settings(self._settings, self.identity)
+        check_settings(self._settings, self.identity, self._endpoint)
         if self._on_identity is not None:
             await self._run(lambda: self._on_identity(self.identity) if self._on_identity else None)
         if self._settings.now is None:

@@ -26,10 +26,10 @@ def identity_of(accounts: list[str], *, delayed: bool) -> str:
     return f"{identity}/delayed" if delayed else identity
 
 
-def check_settings(settings: Settings, identity: str) -> None:
-    """Raise `IdentityMismatch` when the settings say simulated and a real account answers."""
+def check_settings(settings: Settings, identity: str, endpoint: str) -> None:
+    """Raise `IdentityMismatch` when the settings say simulated and a real account answers at `endpoint` (`host:port`)."""
     if settings.broker is BrokerKind.SIMULATED and not identity.startswith("simulated/"):
         raise IdentityMismatch(
-            f"The settings name the simulated broker, but a {identity} account answers at {settings.ib_host}:{settings.ib_port}. "
+            f"The settings name the simulated broker, but a {identity} account answers at {endpoint}. "
             "Nothing was asked. Set TRADING_ASSETS_BROKER=tws to collect from it, or TRADING_ASSETS_IB_PORT to the simulator's port."
         )

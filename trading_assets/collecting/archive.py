@@ -27,7 +27,7 @@ from trading_assets.repositories.schemas import Dataset
 from trading_assets.repositories.store import UpsertCounts
 from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import SessionCalendar, calendar
-from trading_assets.settings import DEFAULT_TWS_PORT, BrokerKind, Settings
+from trading_assets.settings import Settings
 from trading_assets.simulator.embedded import EmbeddedSimulator
 from trading_assets.universe import Universe
 
@@ -172,12 +172,9 @@ class Archive:
 
     def _endpoint(self) -> tuple[str, int]:
         """Host and port, when they are first needed: with the simulated broker and no port, a simulator is started in this process."""
-        settings = self.settings
-        if settings.ib_port is not None:
-            return settings.ib_host, settings.ib_port
-        if settings.broker is not BrokerKind.SIMULATED:
-            return settings.ib_host, DEFAULT_TWS_PORT
-        self._simulator = EmbeddedSimulator(settings)
+        if self.settings.endpoint is not None:
+            return self.settings.endpoint
+        self._simulator = EmbeddedSimulator(self.settings)
         return "127.0.0.1", self._simulator.start()
 
 

@@ -29,7 +29,7 @@ from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import SessionCalendar, calendar
-from trading_assets.settings import DEFAULT_TWS_PORT, BrokerKind, Settings
+from trading_assets.settings import Settings
 from trading_assets.state import connect_state
 from trading_assets.universe import Universe
 
@@ -133,11 +133,11 @@ def _breaker(engine: sa.Engine) -> dict[str, Any]:
 
 def _broker(settings: Settings, engine: sa.Engine, probe: bool) -> dict[str, Any]:
     """Setting, endpoint (None: a simulator is started inside each run), what was last known of it, and whether its port answers now."""
-    port = settings.ib_port or (DEFAULT_TWS_PORT if settings.broker is BrokerKind.TWS else None)
-    endpoint = f"{settings.ib_host}:{port}" if port is not None else None
+    place = settings.endpoint
+    endpoint = f"{place[0]}:{place[1]}" if place is not None else None
     contact = last_contact(engine, endpoint)
-    error = _refused(settings.ib_host, port) if probe and port is not None else None
-    reachable = not error if probe and port is not None else contact.reachable if contact is not None else None
+    error = _refused(*place) if probe and place is not None else None
+    reachable = not error if probe and place is not None else contact.reachable if contact is not None else None
     return {
         "setting": str(settings.broker),
         "endpoint": endpoint,

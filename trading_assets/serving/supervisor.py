@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from trading_assets.serving.parents import adopt_orphans, ending_with_parent
-from trading_assets.settings import BrokerKind, Settings
+from trading_assets.settings import Settings
 
 STOP_TIMEOUT = 20.0
 """Seconds the services may take to end before they are killed; a run that is told to end writes its last events."""
@@ -162,7 +162,7 @@ def supervise(listening: int, host: str, instance: str, names: list[str]) -> int
     settings = Settings()
     with tempfile.TemporaryDirectory(prefix="trading-assets-") as folder:
         try:
-            if settings.broker is BrokerKind.SIMULATED and settings.ib_port is None:
+            if settings.endpoint is None:
                 start_simulator(services, settings)
             workspace = str(start_code_server(services, Path(folder), instance))
             services.start("web server", "trading_assets.serving.webserver", str(listening), workspace, host, *names, pass_fds=(listening,))
