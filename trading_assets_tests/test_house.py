@@ -142,8 +142,14 @@ def test_one_module_imports_the_client_library() -> None:
     # The choice between the two libraries is made by name in one place.
     assert found == {"broker/library.py"}
     by_name = {module for module in modules() if "import_module(" in (PACKAGE / module).read_text("utf-8")}
-    # The packages load their own modules late.
-    assert by_name <= {"broker/library.py", "simulator/__init__.py", "repositories/__init__.py", "monitoring/__init__.py"}
+    # The packages load their own modules late, and what is private to Dagster is loaded when it is asked for.
+    late = {"simulator/__init__.py", "repositories/__init__.py", "monitoring/__init__.py", "resources/dagster_private.py"}
+    assert by_name <= {"broker/library.py", *late}
+
+
+def test_one_module_imports_dagsters_private_names() -> None:
+    found = {module for module, tree in modules().items() if any(name.startswith(("dagster._", "dagster_shared")) for name in imports(tree))}
+    assert found == {"resources/dagster_private.py"}
 
 
 def test_only_settings_read_the_environment() -> None:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
-from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
 
 from trading_assets.automation.jobs import own_checks
 from trading_assets.monitoring.agenda import Ask, Wait
 from trading_assets.monitoring.asked import CLAIM_SECONDS, claim
 from trading_assets.resources.abandoned import end_abandoned_runs
+from trading_assets.resources.dagster_private import AUTO_RETRY_RUN_ID_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
 from trading_assets.settings import Settings, system_clock
 
 KEY_TAG = "trading_assets/key"

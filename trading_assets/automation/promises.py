@@ -7,13 +7,13 @@ from datetime import date, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
-from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG
 
 from trading_assets.automation.once import NEVER_SUBMITTED, UNFINISHED, will_be_retried
 from trading_assets.monitoring.alerts import AlertType, Trouble
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, clock_time, due_at, latest_due
 from trading_assets.repositories import query
 from trading_assets.repositories.schemas import REFUSED_SQL
+from trading_assets.resources.dagster_private import AUTO_RETRY_RUN_ID_TAG
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
 from trading_assets.universe import Universe

@@ -16,6 +16,7 @@ from trading_assets.monitoring import agenda
 from trading_assets.monitoring.agenda import Ask, Wait
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE, QUALITY_CHECK
 from trading_assets.resources.archive import ArchiveResource
+from trading_assets.resources.dagster_private import scheduled_time
 from trading_assets.sessions import NEW_YORK
 from trading_assets.settings import Settings
 
@@ -48,7 +49,7 @@ def instant(context: dg.ScheduleEvaluationContext, settings: Settings) -> dateti
 
     A tick that comes late must see the present: what was due then may no longer be had.
     """
-    trial = context.log_key is None and context._scheduled_execution_time is not None
+    trial = context.log_key is None and scheduled_time(context) is not None
     return context.scheduled_execution_time.astimezone(UTC) if trial else settings.clock()
 
 

@@ -12,12 +12,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef
-from dagster._serdes import serialize_value
-from dagster_shared.yaml_utils import safe_load_yaml
 
 from trading_assets.permissions import own_folder
 from trading_assets.repositories.files import leftovers, locked, replacing
+from trading_assets.resources.dagster_private import InstanceRef, safe_load_yaml, serialize_value
 from trading_assets.settings import Settings
 
 _PLACE = "data/dagster"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 
 from dagster import DefaultRunLauncher
-from dagster._core.launcher.base import LaunchRunContext
 
 from trading_assets.monitoring.asked import claim, release
+from trading_assets.resources.dagster_private import LaunchRunContext
 from trading_assets.settings import Settings
 
 _log = logging.getLogger(__name__)

@@ -21,26 +21,36 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from dagster import DagsterRun
-from dagster._config.config_schema import UserConfigSchema
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
-from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset, TimeWindowPartitionsSubset
-from dagster._core.event_api import EventHandlerFn
-from dagster._core.events import HandledOutputData
-from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorageWatchdog
-from dagster._core.storage.runs import SqliteRunStorage
-from dagster._core.storage.schedules import SqliteScheduleStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory, _runs_directory, _schedule_directory
-from dagster._record import replace
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 from watchdog.events import EVENT_TYPE_MODIFIED, FileSystemEvent
 from watchdog.observers import Observer
+
+from trading_assets.resources.dagster_private import (
+    INDEX_SHARD_NAME,
+    SQLITE_BUSY_TIMEOUT_SECONDS,
+    AssetCheckEvaluationPlanned,
+    AssetCheckExecutionsTable,
+    ConfigurableClassData,
+    DagsterSqliteStorage,
+    DefaultPartitionsSubset,
+    EventHandlerFn,
+    EventLogEntry,
+    HandledOutputData,
+    SqlEventLogStorageTable,
+    SqliteEventLogStorage,
+    SqliteEventLogStorageWatchdog,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
+    TimeWindowPartitionsSubset,
+    UserConfigSchema,
+    create_db_conn_string,
+    event_logs_directory,
+    replace,
+    runs_directory,
+    schedule_directory,
+)
 
 OPEN_DATABASES = 4
 """Event logs that a process keeps open: that of all runs, and of the runs it looks at."""
@@ -186,9 +196,9 @@ class CompactSqliteStorage(DagsterSqliteStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         # Dagster's own constructor would open each database first with its own classes: a tenth of a second in every process.
         self.base_dir = base_dir
-        self._run_storage = CompactRunStorage.from_local(_runs_directory(base_dir))
-        self._event_log_storage = CompactEventLogStorage(_event_logs_directory(base_dir))
-        self._schedule_storage = CompactScheduleStorage.from_local(_schedule_directory(base_dir))
+        self._run_storage = CompactRunStorage.from_local(runs_directory(base_dir))
+        self._event_log_storage = CompactEventLogStorage(event_logs_directory(base_dir))
+        self._schedule_storage = CompactScheduleStorage.from_local(schedule_directory(base_dir))
         self._inst_data = inst_data
         super(DagsterSqliteStorage, self).__init__()
 

@@ -13,12 +13,10 @@ import sys
 from typing import Any
 
 import uvicorn
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
-from dagster._utils.log import configure_loggers
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__
 
+from trading_assets.resources.dagster_private import WorkspaceFileTarget, WorkspaceProcessContext, configure_loggers
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.serving.guard import Guard
 from trading_assets.settings import Settings

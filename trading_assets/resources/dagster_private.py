@@ -1,0 +1,127 @@
+"""Dagster's private names that the platform uses, under plain ones: the one module to look at when Dagster is updated.
+
+Names that `import dagster` does not load itself are loaded when they are first asked for.
+
+Private modules that are named as text elsewhere: `dagster.yaml` (`dagster._core.storage.root`,
+`dagster._core.storage.local_compute_log_manager`), `resources.instance` (`dagster._core.storage.noop_compute_log_manager`),
+`serving.supervisor` (`dagster._daemon`, run as a module), `automation.once` (the job `__ASSET_JOB`).
+
+Private members of Dagster's storage classes that `resources.storage` uses or overrides, as their subclasses must: of runs
+`_get_run_insertion_values`; of events `_connect`, `_initdb`, `_db_lock`, `_obs`, `_watchers`, `_base_dir`; of the watchdog `_log_path`,
+`_process_log`; of all together `_run_storage`, `_event_log_storage`, `_schedule_storage`, `_inst_data`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dagster import ScheduleEvaluationContext
+from dagster._config.config_schema import UserConfigSchema  # the form of a storage's settings
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned  # an event: a check is planned
+from dagster._core.definitions.partitions.subset import (
+    DefaultPartitionsSubset,  # partitions as keys
+    TimeWindowPartitionsSubset,  # partitions as time windows of a definition
+)
+from dagster._core.event_api import EventHandlerFn  # who is told of new events
+from dagster._core.events import HandledOutputData  # an event: an output was stored
+from dagster._core.events.log import EventLogEntry  # one stored event
+from dagster._core.instance.ref import InstanceRef  # an instance by folder and settings
+from dagster._core.launcher.base import LaunchRunContext  # what a run launcher is given
+from dagster._core.storage.tags import (
+    AUTO_RETRY_RUN_ID_TAG,  # of a failed run: the run that tries again
+    RETRY_NUMBER_TAG,  # of a run that tries again: how many tries came before
+    WILL_RETRY_TAG,  # of a failed run: whether Dagster tries again
+)
+from dagster._record import replace  # a copy of a record with other values
+from dagster._serdes import (
+    ConfigurableClassData,  # a class of `dagster.yaml` with its settings
+    serialize_value,  # an instance's reference as text
+)
+from dagster._utils.log import configure_loggers  # the format of a service's log
+from dagster_shared.yaml_utils import safe_load_yaml  # YAML as Dagster reads it
+
+if TYPE_CHECKING:
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorageWatchdog
+    from dagster._core.storage.runs import SqliteRunStorage
+    from dagster._core.storage.schedules import SqliteScheduleStorage
+    from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+    from dagster._core.storage.sqlite_storage import _event_logs_directory as event_logs_directory
+    from dagster._core.storage.sqlite_storage import _runs_directory as runs_directory
+    from dagster._core.storage.sqlite_storage import _schedule_directory as schedule_directory
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+_STORAGE = "dagster._core.storage"
+
+_LATER = {
+    "SqliteEventLogStorage": f"{_STORAGE}.event_log",  # Dagster's own storage of events
+    "AssetCheckExecutionsTable": f"{_STORAGE}.event_log.schema",  # the table of checks
+    "SqlEventLogStorageTable": f"{_STORAGE}.event_log.schema",  # the table of events
+    "INDEX_SHARD_NAME": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",  # the event log of all runs
+    "SqliteEventLogStorageWatchdog": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",  # tells pages of the UI of new events
+    "SqliteRunStorage": f"{_STORAGE}.runs",  # Dagster's own storage of runs
+    "SqliteScheduleStorage": f"{_STORAGE}.schedules",  # Dagster's own storage of schedules and ticks
+    "SQLITE_BUSY_TIMEOUT_SECONDS": f"{_STORAGE}.sqlite",  # how long a statement waits for another process
+    "create_db_conn_string": f"{_STORAGE}.sqlite",  # the URL of a database by folder and name
+    "DagsterSqliteStorage": f"{_STORAGE}.sqlite_storage",  # all three storages together
+    "event_logs_directory": f"{_STORAGE}.sqlite_storage",  # where the events are
+    "runs_directory": f"{_STORAGE}.sqlite_storage",  # where the runs are
+    "schedule_directory": f"{_STORAGE}.sqlite_storage",  # where the schedules are
+    "WorkspaceProcessContext": "dagster._core.workspace.context",  # the code locations that the UI shows
+    "WorkspaceFileTarget": "dagster._core.workspace.load_target",  # a workspace file, for the same
+}
+"""Module of each name that is loaded late, and what the name is for. Names that Dagster writes with an underscore have none here."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(_LATER[name])
+    return getattr(module, f"_{name}" if name.endswith("_directory") else name)
+
+
+def scheduled_time(context: ScheduleEvaluationContext) -> datetime | None:
+    """The instant a tick was scheduled for; None where nobody said one: the public property raises then."""
+    return context._scheduled_execution_time
+
+
+__all__ = [
+    "AUTO_RETRY_RUN_ID_TAG",
+    "INDEX_SHARD_NAME",
+    "RETRY_NUMBER_TAG",
+    "SQLITE_BUSY_TIMEOUT_SECONDS",
+    "WILL_RETRY_TAG",
+    "AssetCheckEvaluationPlanned",
+    "AssetCheckExecutionsTable",
+    "ConfigurableClassData",
+    "DagsterSqliteStorage",
+    "DefaultPartitionsSubset",
+    "EventHandlerFn",
+    "EventLogEntry",
+    "HandledOutputData",
+    "InstanceRef",
+    "LaunchRunContext",
+    "SqlEventLogStorageTable",
+    "SqliteEventLogStorage",
+    "SqliteEventLogStorageWatchdog",
+    "SqliteRunStorage",
+    "SqliteScheduleStorage",
+    "TimeWindowPartitionsSubset",
+    "UserConfigSchema",
+    "WorkspaceFileTarget",
+    "WorkspaceProcessContext",
+    "configure_loggers",
+    "create_db_conn_string",
+    "event_logs_directory",
+    "replace",
+    "runs_directory",
+    "safe_load_yaml",
+    "schedule_directory",
+    "scheduled_time",
+    "serialize_value",
+]
