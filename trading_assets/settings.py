@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -26,6 +26,7 @@ from pydantic_settings import (
 
 from trading_assets import setting_names
 from trading_assets.folders import StateUrl, usable_folder
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import Clock
 from trading_assets.setting_names import SECRETS, wrong_value
 
@@ -42,24 +43,6 @@ class BrokerKind(StrEnum):
 
     SIMULATED = "simulated"
     TWS = "tws"
-
-
-class Selection(BaseModel):
-    """Which option contracts are quoted and have their bars collected; what is not given has the default of the launchpad."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    min_days_to_expiry: int | None = Field(default=None, ge=0, description="Nearest expiry, in calendar days from the session.")
-    max_days_to_expiry: int | None = Field(default=None, ge=0, description="Farthest expiry, in calendar days from the session.")
-    strikes_around_spot: int | None = Field(default=None, ge=1, description="Strikes on each side of the underlying's price, per expiry; null: all.")
-    rights: list[str] | None = Field(default=None, description="C, P or both.")
-    trading_classes: list[str] | None = Field(default=None, description="Only these trading classes; null: all.")
-    min_open_interest: int | None = Field(default=None, ge=0, description="Only contracts with at least this open interest, where it is known.")
-    max_contracts: int | None = Field(default=None, ge=1, description="At most so many contracts a symbol; null: no cap.")
-
-    def given(self) -> dict[str, Any]:
-        """What was set, also where it was set to null."""
-        return self.model_dump(exclude_unset=True)
 
 
 class Settings(BaseSettings):
@@ -131,8 +114,10 @@ class Settings(BaseSettings):
         default="shares", pattern="^(shares|round_lots)$", description="Unit of stock volume in the broker's bars (a TWS setting for API clients)."
     )
 
-    selection: Selection = Field(
-        default_factory=Selection, description="Selection of option contracts for set-ups, updates and scheduled runs. JSON in the environment."
+    selection: SelectionRules = Field(
+        default=SelectionRules(),
+        examples=[{"max_days_to_expiry": 30, "strikes_around_spot": 5}],
+        description="Which option contracts are quoted and have their bars collected, where a run says nothing else. JSON in the environment.",
     )
     setup_lookback_days: int = Field(
         default=365, ge=0, description="Calendar days of history that a symbol new in the universe is set up with; options reach no further back."
@@ -155,6 +140,7 @@ class Settings(BaseSettings):
 
     alert_channels: dict[str, str] = Field(
         default_factory=dict,
+        examples=[{"desk": "slack://..."}],
         repr=False,
         description="Notification channels by name, each an Apprise URL (mailto://, slack://, json://, ...). JSON in the environment.",
     )
@@ -235,7 +221,7 @@ class Settings(BaseSettings):
         """Environment variables from which a child process builds the same settings, in whatever folder it works."""
         given: dict[str, Any] = self.model_dump(mode="json", exclude_none=True, exclude={"data_dir_setting", "selection"})
         pairs = {f"TRADING_ASSETS_{name.upper()}": _text(value) for name, value in given.items()}
-        pairs["TRADING_ASSETS_SELECTION"] = json.dumps(self.selection.given())
+        pairs["TRADING_ASSETS_SELECTION"] = self.selection.model_dump_json()
         pairs["TRADING_ASSETS_DATA_DIR"] = str(self.data_dir)
         pairs["TRADING_ASSETS_RECORDED_MARKET"] = str(self.recorded_market.expanduser().absolute())
         if self.market != "generated":
@@ -262,11 +248,11 @@ class _OwnEnvironment(EnvSettingsSource):
             raise ValueError(str(error.__cause__ or error)) from error
 
     def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
-        """Lists are written as JSON."""
+        """Lists and tables are written as JSON."""
         try:
             return super().decode_complex_value(field_name, field, value)
         except json.JSONDecodeError:
-            kind, example = ("list", field.default) if field.default_factory is None else ("table", {"desk": "slack://..."})
+            kind, example = ("table", field.examples[0]) if field.examples else ("list", field.default)
             raise ValueError(f"TRADING_ASSETS_{field_name.upper()} is a {kind}, written as JSON, for example {json.dumps(example)}.") from None
 
 
@@ -309,7 +295,6 @@ __all__ = [
     "SECRETS",
     "BrokerKind",
     "Clock",
-    "Selection",
     "Settings",
     "system_clock",
     "traceback_wanted",

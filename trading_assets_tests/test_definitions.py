@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 
 from trading_assets.assets.partitions import session_partitions, sessions_of
 from trading_assets.definitions import build_defs
-from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.instance import dagster_home, dagster_instance, dagster_yaml
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import NEW_YORK, calendar
 from trading_assets.settings import Settings
 
@@ -98,7 +98,7 @@ def fields(config: Any) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for name, field in sorted(config.fields.items()):
         inner = getattr(field.config_type, "fields", None)
-        default = field.default_value_as_json_str if field.default_provided else "required"
+        default = field.default_value_as_json_str if field.default_provided else "required" if field.is_required else "unset"
         shown[name] = fields(field.config_type) if inner else f"{default} - {field.description}"
     return shown
 
@@ -164,12 +164,19 @@ def test_the_config_of_every_job_is_valid() -> None:
         assert dg.validate_run_config(resolved, run_config(resolved))
 
 
-def test_the_launchpad_opens_with_the_rules_of_the_planner() -> None:
-    shown = described()["assets"]["option_chains"]["config"]["selection"]
-    for name, text in shown.items():
-        default, _, description = text.partition(" - ")
-        assert json.loads(default) == SelectionRules().model_dump(mode="json")[name], name
-        assert description.endswith("."), name
+def test_the_launchpad_shows_the_rules_of_the_planner() -> None:
+    """A default would be filled in by Dagster, and win over the settings; what holds without any is said of the whole."""
+    selection = definitions().resolve_asset_graph().get(dg.AssetKey("option_chains")).assets_def.op.config_schema.config_type.fields["selection"]
+    assert not selection.is_required
+    assert selection.description.endswith(f"(TRADING_ASSETS_SELECTION), and where these say nothing: {SelectionRules().words()}.")
+    shown = selection.config_type.fields
+    assert list(shown) == list(SelectionRules.model_fields)
+    texts = dg.Array(dg.StringSource)
+    kinds = {int: dg.IntSource, int | None: dg.IntSource, float | None: dg.Float, tuple[str, ...]: texts, tuple[str, ...] | None: texts}
+    for name, field in SelectionRules.model_fields.items():
+        assert shown[name].config_type.key == dg.Noneable(kinds[field.annotation]).key, name
+        assert shown[name].description == field.description, name
+        assert not shown[name].is_required and not shown[name].default_provided, name
 
 
 def test_overrides_reach_the_archive() -> None:

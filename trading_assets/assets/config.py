@@ -3,13 +3,15 @@
 Lists have a `default`, not a `default_factory`: Dagster shows only what it knows before a run (pydantic copies it for each).
 """
 
+from collections.abc import Iterator
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, create_model
 
 from trading_assets.instrument import OPTION_BAR_SIZE
-from trading_assets.planning.selection import SelectionRules
-
-_RULES = SelectionRules()
+from trading_assets.selection_rules import SelectionRules
 
 
 class CollectionConfig(dg.Config):
@@ -28,36 +30,43 @@ class ContractsConfig(CollectionConfig):
     add_to_universe: bool = Field(default=False, description="Add the symbols to the universe once their contract is known.")
 
 
-class SelectionConfig(dg.Config):
-    """Which option contracts are quoted and have their bars collected."""
+def _launchpad_type(annotation: Any) -> Any:
+    """The type of a field of the rules as Dagster knows it: it has lists in place of tuples."""
+    if get_origin(annotation) is tuple:
+        return list[get_args(annotation)[0]]  # type: ignore[misc]
+    if get_origin(annotation) in (Union, UnionType):
+        return Union[tuple(_launchpad_type(part) for part in get_args(annotation))]  # noqa: UP007
+    return annotation
 
-    min_days_to_expiry: int = Field(default=_RULES.min_days_to_expiry, ge=0, description="Nearest expiry, in calendar days from the session.")
-    max_days_to_expiry: int = Field(default=_RULES.max_days_to_expiry, ge=0, description="Farthest expiry, in calendar days from the session.")
-    strikes_around_spot: int | None = Field(
-        default=_RULES.strikes_around_spot, description="Strikes on each side of the underlying's price, per expiry; null: all of them."
-    )
-    rights: list[str] = Field(default=list(_RULES.rights), description="C, P or both.")
-    trading_classes: list[str] | None = Field(default=None, description="Only these trading classes (e.g. SPXW); null: all.")
-    min_open_interest: int | None = Field(default=None, description="Only contracts with at least this open interest, where it is known.")
-    max_contracts: int | None = Field(default=_RULES.max_contracts, description="At most so many contracts a symbol, nearest first; null: no cap.")
 
-    def rules(self) -> SelectionRules:
-        """The planner's rules of this config."""
-        return SelectionRules(
-            min_days_to_expiry=self.min_days_to_expiry,
-            max_days_to_expiry=self.max_days_to_expiry,
-            strikes_around_spot=self.strikes_around_spot,
-            rights=tuple(self.rights),
-            trading_classes=tuple(self.trading_classes) if self.trading_classes is not None else None,
-            min_open_interest=self.min_open_interest,
-            max_contracts=self.max_contracts,
-        )
+# A default would be filled in by Dagster, and win over the settings.
+_FIELDS: dict[str, Any] = {
+    name: (_launchpad_type(field.annotation) | None, Field(default_factory=lambda: None, description=field.description))
+    for name, field in SelectionRules.model_fields.items()
+}
+_OptionalRules: Any = create_model("_OptionalRules", __base__=dg.Config, **_FIELDS)
+
+
+class SelectionConfig(_OptionalRules):
+    """Which option contracts are quoted and have their bars collected: the fields of `SelectionRules`, which checks their values."""
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """What was set: Dagster makes a run config of it."""
+        return ((name, value) for name, value in super().__iter__() if name in self.model_fields_set)
+
+    def rules(self, settings: SelectionRules) -> SelectionRules:
+        """The rules of the settings with what this config sets. Raises `pydantic.ValidationError`."""
+        return settings.changed(dict(self))
 
 
 class OptionChainsConfig(CollectionConfig):
     """Run config of `option_chains`."""
 
-    selection: SelectionConfig = Field(default_factory=SelectionConfig, description="Contracts to quote.")
+    selection: SelectionConfig = Field(
+        default_factory=SelectionConfig,
+        description="Contracts to quote. What is left out is as in the settings (TRADING_ASSETS_SELECTION), "
+        f"and where these say nothing: {SelectionRules().words()}.",
+    )
     requote_after_minutes: int | None = Field(
         default=None, description="Quote again a complete chain of this session whose quotes are older than so many minutes; null: keep the first."
     )

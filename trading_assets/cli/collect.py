@@ -7,9 +7,11 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from trading_assets.cli.output import Failed, LiveProgress, as_json, console, errors_to, note_to, print_reports, table_of
 from trading_assets.permissions import private_folder
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,9 +20,29 @@ if TYPE_CHECKING:
 Symbols = Annotated[list[str], typer.Argument(help="Symbols, e.g. AAPL SPY SPX.", show_default=False)]
 SomeSymbols = Annotated[list[str] | None, typer.Argument(help="Symbols; none: every active symbol of the universe.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
-MaxDays = Annotated[int | None, typer.Option("--max-days-to-expiry", min=0, help="Farthest expiry of the options (days).")]
-Strikes = Annotated[int | None, typer.Option("--strikes", min=1, help="Strikes on each side of the price, per expiry.")]
-MaxContracts = Annotated[int | None, typer.Option("--max-contracts", min=1, help="At most so many option contracts a symbol.")]
+
+
+def _rule(name: str, field: str) -> Any:
+    """The option `name` for a field of the selection rules, with the field's description and bounds."""
+    found = SelectionRules.model_fields[field]
+    kind: Any = Annotated[found.annotation, found]
+    allowed: TypeAdapter[Any] = TypeAdapter(kind)
+
+    def checked(value: Any) -> Any:
+        try:
+            return value if value is None else allowed.validate_python(value)
+        except ValidationError as error:
+            raise typer.BadParameter(error.errors()[0]["msg"]) from None
+
+    words = (found.description or "").partition("; null")[0].removesuffix(".")
+    return typer.Option(name, callback=checked, help=f"{words}; unset: as in the settings.")
+
+
+MaxDays = Annotated[int | None, _rule("--max-days-to-expiry", "max_days_to_expiry")]
+Strikes = Annotated[int | None, _rule("--strikes", "strikes_around_spot")]
+MinMoneyness = Annotated[float | None, _rule("--min-moneyness", "min_moneyness")]
+MaxMoneyness = Annotated[float | None, _rule("--max-moneyness", "max_moneyness")]
+MaxContracts = Annotated[int | None, _rule("--max-contracts", "max_contracts")]
 BarSizes = Annotated[list[str] | None, typer.Option("--bar-size", help="Bar size of the equity bars; may be given several times.")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Ask again even for what is in the lake; costs requests.")]
 
@@ -36,13 +58,16 @@ def setup(
     lookback_days: Annotated[int, typer.Option("--lookback-days", min=0, help="Calendar days of history.")] = 365,
     max_days_to_expiry: MaxDays = None,
     strikes: Strikes = None,
+    min_moneyness: MinMoneyness = None,
+    max_moneyness: MaxMoneyness = None,
     max_contracts: MaxContracts = None,
     bar_size: BarSizes = None,
     refresh: Refresh = False,
     as_document: Json = False,
 ) -> int:
     """Collect symbols from nothing: contracts, option chain, equity bars, option bars, in that order."""
-    options = _options(max_days_to_expiry, strikes, max_contracts, bar_size, refresh)
+    rules = _rules(max_days_to_expiry, strikes, min_moneyness, max_moneyness, max_contracts)
+    options = _options(rules, bar_size, refresh)
     return _operate(lambda orchestrator: orchestrator.setup(symbols, lookback_days, options), as_document)
 
 
@@ -50,13 +75,16 @@ def update(
     symbols: SomeSymbols = None,
     max_days_to_expiry: MaxDays = None,
     strikes: Strikes = None,
+    min_moneyness: MinMoneyness = None,
+    max_moneyness: MaxMoneyness = None,
     max_contracts: MaxContracts = None,
     bar_size: BarSizes = None,
     refresh: Refresh = False,
     as_document: Json = False,
 ) -> int:
     """Collect today's increment of the active symbols."""
-    options = _options(max_days_to_expiry, strikes, max_contracts, bar_size, refresh)
+    rules = _rules(max_days_to_expiry, strikes, min_moneyness, max_moneyness, max_contracts)
+    options = _options(rules, bar_size, refresh)
     _require_symbols(symbols)
     _tell_not_kept(symbols)
     return _operate(lambda orchestrator: orchestrator.update(symbols, options), as_document)
@@ -89,7 +117,7 @@ def backfill(
         raise typer.BadParameter("say from which session on: --from YYYY-MM-DD")
     settings = Settings()
     end: date = last.date() if last else calendar().last_closed(settings.clock())
-    options = _options(None, None, None, bar_size, refresh, only_bars=True)
+    options = _options({}, bar_size, refresh, only_bars=True)
     _require_symbols(symbols)
     return _operate(lambda orchestrator: orchestrator.backfill(symbols, first.date(), end, options), as_document)
 
@@ -99,17 +127,18 @@ def plan(
     lookback_days: Annotated[int, typer.Option("--lookback-days", min=0, help="Calendar days of history.")] = 365,
     max_days_to_expiry: MaxDays = None,
     strikes: Strikes = None,
+    min_moneyness: MinMoneyness = None,
+    max_moneyness: MaxMoneyness = None,
     max_contracts: MaxContracts = None,
     as_document: Json = False,
 ) -> int:
     """Say what a setup would cost: requests, minutes under pacing, what is lost for ever. Sends nothing."""
     from trading_assets.collecting.archive import Archive
     from trading_assets.collecting.preview import preview
-    from trading_assets.planning.selection import SelectionRules
 
-    given = {"max_days_to_expiry": max_days_to_expiry, "strikes_around_spot": strikes, "max_contracts": max_contracts}
-    rules = SelectionRules.model_validate({name: value for name, value in given.items() if value is not None})
-    with Archive(Settings()) as archive:
+    settings = Settings()
+    rules = settings.selection.changed(_rules(max_days_to_expiry, strikes, min_moneyness, max_moneyness, max_contracts))
+    with Archive(settings) as archive:
         sessions = archive.calendar.lookback(archive.now, lookback_days)
         estimate = preview(archive, archive.universe.resolve(symbols), sessions, rules)
     if as_document:
@@ -132,16 +161,25 @@ def plan(
     return 0
 
 
-def _options(
-    max_days: int | None, strikes: int | None, max_contracts: int | None, bar_sizes: list[str] | None, refresh: bool, *, only_bars: bool = False
-) -> dict[str, dict[str, Any]]:
-    """Run config by asset from the command's options."""
-    given = {"max_days_to_expiry": max_days, "strikes_around_spot": strikes, "max_contracts": max_contracts}
-    selection = {name: value for name, value in given.items() if value is not None}
+def _rules(max_days: int | None, strikes: int | None, min_moneyness: float | None, max_moneyness: float | None, cap: int | None) -> dict[str, Any]:
+    """The selection rules that the command's options set."""
+    given = {
+        "max_days_to_expiry": max_days,
+        "strikes_around_spot": strikes,
+        "min_moneyness": min_moneyness,
+        "max_moneyness": max_moneyness,
+        "max_contracts": cap,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _options(rules: dict[str, Any], bar_sizes: list[str] | None, refresh: bool, *, only_bars: bool = False) -> dict[str, dict[str, Any]]:
+    """Run config by asset from the command's options. Rules that select nothing are refused before anything is asked."""
     assets = ("equity_bars", "option_bars") if only_bars else ("contracts", "option_chains", "equity_bars", "option_bars")
     options: dict[str, dict[str, Any]] = {name: {"refresh": True} if refresh else {} for name in assets}
-    if selection:
-        options["option_chains"]["selection"] = selection
+    if rules:
+        Settings().selection.changed(rules)
+        options["option_chains"]["selection"] = rules
     if bar_sizes:
         from trading_assets.planning.durations import bar_seconds
 

@@ -17,8 +17,8 @@ from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.planning.bars import plan_equity_bars, plan_option_bars
 from trading_assets.planning.chains import plan_parameters
 from trading_assets.planning.estimate import Estimate, Pacing, Stage, estimate_cold, estimate_stage
-from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.universe import UniverseEntry
 
 

@@ -173,8 +173,6 @@ class DataPipelineOrchestrator:
         if current > calendar().current(system_clock()):
             raise ValueError(f"TRADING_ASSETS_NOW is {now:%Y-%m-%d %H:%M} UTC: session {current} has not begun yet on this machine's clock.")
         base: dict[str, dict[str, Any]] = {name: {"symbols": names} for name in (*SNAPSHOTS, *BARS)}
-        if self.settings.selection.given():
-            base["option_chains"]["selection"] = self.settings.selection.given()
         config = _merged(base, options)
         for name in BARS:
             config[name].setdefault("lookback_days", lookback_days)

@@ -86,7 +86,7 @@ def run_job(
     `steps` restricts the run to some of the job's assets. The report tells failures; nothing is raised for them.
     """
     given = settings.model_dump(exclude={"data_dir_setting", "selection"}, exclude_none=True, mode="json")
-    definitions = build_defs(**given, selection=settings.selection.given(), data_dir=str(settings.data_dir))
+    definitions = build_defs(**given, selection=settings.selection, data_dir=str(settings.data_dir))
     found = definitions.resolve_job_def(job)
     if steps:
         found = found.get_subset(asset_selection={dg.AssetKey(name) for name in steps}, asset_check_selection=set(own_checks(steps)))

@@ -88,7 +88,7 @@ def daily_snapshot(settings: Settings, now: datetime) -> Ask | Wait:
     since = due_at(DAILY_SNAPSHOT, settings, xnys, session) - timedelta(minutes=settings.requote_after_minutes)
     if _nothing_left(settings, session, now, SNAPSHOTS) and not _quoted_before(settings, session, since):
         return Wait(f"{_closed(now)}The snapshot of session {session} is complete, quoted after {since.astimezone(NEW_YORK):%H:%M} New York.")
-    config = {OPTION_CHAINS.name: {"requote_after_minutes": settings.requote_after_minutes, **_selection(settings)}}
+    config = {OPTION_CHAINS.name: {"requote_after_minutes": settings.requote_after_minutes}}
     late = "" if session == _today(now) else " It is late: the quotes are those of the session's close."
     return Ask(
         "snapshot",
@@ -155,7 +155,6 @@ def stale_chains(settings: Settings, now: datetime) -> Ask | Wait:
     symbols = sorted(chain.symbol for chain in stale)
     why = f"The newest chain of {_names(symbols)} is older than {settings.stale_chain_hours:g} hours."
     config: dict[str, dict[str, Any]] = {name: {"symbols": symbols} for name in SNAPSHOTS}
-    config[OPTION_CHAINS.name] |= _selection(settings)
     return Ask("snapshot", f"stale_chains {session} {_digest(symbols)} {now:%dT%H}", why, session, session, config=config)
 
 
@@ -217,7 +216,6 @@ def new_symbols(settings: Settings, now: datetime) -> Ask | Wait:
         return held
     session = calendar().current(now)
     config: dict[str, dict[str, Any]] = {name: {"symbols": new} for name in (*SNAPSHOTS, *BARS)}
-    config[OPTION_CHAINS.name] |= _selection(settings)
     for name in BARS:
         config[name]["lookback_days"] = settings.setup_lookback_days
     return Ask(
@@ -267,12 +265,6 @@ def _quoted_before(settings: Settings, session: date, instant: datetime) -> bool
     """Whether the newest quote of some symbol's chain of the session was taken before `instant`."""
     sql = "select symbol, max(quoted_at) as at from option_chains where session = ? and selected group by symbol having max(quoted_at) < ?"
     return query(settings.data_dir, sql, [session, instant]).num_rows > 0
-
-
-def _selection(settings: Settings) -> dict[str, Any]:
-    """The `selection` of a run config as set; nothing where nothing was set."""
-    given = settings.selection.given()
-    return {"selection": given} if given else {}
 
 
 def _active(settings: Settings) -> list[str]:

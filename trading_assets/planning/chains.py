@@ -19,7 +19,8 @@ from trading_assets.broker.payloads import ParameterRecord
 from trading_assets.broker.requests import OptionListingRequest, OptionParametersRequest, QuoteRequest
 from trading_assets.instrument import Instrument
 from trading_assets.planning.instruments import OPTION_EXCHANGE, option_instruments
-from trading_assets.planning.selection import SelectionRules, wanted_expiries
+from trading_assets.planning.selection import wanted_expiries
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import session_date
 
 OPTION_TICKS = "100,101,106"

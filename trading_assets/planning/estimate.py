@@ -16,7 +16,7 @@ from trading_assets.broker.requests import BarsRequest, PacingClass, Request
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import LostOption, plan_equity_bars
 from trading_assets.planning.durations import bars_in_session
-from trading_assets.planning.selection import SelectionRules
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import SessionCalendar
 
 MESSAGES = {"contract_details": 1, "option_parameters": 1, "option_listing": 1, "quote": 2, "bars": 1}

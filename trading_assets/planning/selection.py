@@ -1,6 +1,6 @@
-"""Which expiries are listed, and which listed contracts are quoted and collected.
+"""Which expiries are listed, and which listed contracts are quoted and collected: the rules of `selection_rules`, applied.
 
-Pure rules over a listing. What is asked of the broker for the selected contracts belongs to `planning.chains` (quotes)
+Pure functions of a listing. What is asked of the broker for the selected contracts belongs to `planning.chains` (quotes)
 and `planning.bars` (bars).
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trading_assets.broker.payloads import ParameterRecord
+from trading_assets.selection_rules import SelectionRules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,49 +24,6 @@ AM_SETTLED = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"})
 """Trading classes settled by the opening prices of the session after their last trading day. SPX is on record (limits.md);
 the others are common knowledge, not checked against a live TWS. A class missing here costs at most a contract that
 expires within four days of `min_days_to_expiry`."""
-
-
-class SelectionRules(BaseModel):
-    """Which contracts of an underlying are wanted. The defaults hold the liquid middle of the next six weeks."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_days_to_expiry: int = Field(default=0, ge=0, description="Contracts that expire sooner are left out (calendar days from the session).")
-    max_days_to_expiry: int = Field(default=45, ge=0, description="Contracts that expire later are left out (calendar days from the session).")
-    strikes_around_spot: int | None = Field(
-        default=10, ge=1, description="Strikes below and as many at or above the underlying's price, for each expiry and trading class; null: all."
-    )
-    min_moneyness: float | None = Field(
-        default=None, gt=0, description="Smallest strike as a part of the underlying's price, e.g. 0.8; null: no bound."
-    )
-    max_moneyness: float | None = Field(
-        default=None, gt=0, description="Largest strike as a part of the underlying's price, e.g. 1.2; null: no bound."
-    )
-    rights: tuple[str, ...] = Field(default=("C", "P"), min_length=1, description="C for calls, P for puts.")
-    trading_classes: tuple[str, ...] | None = Field(default=None, min_length=1, description="Trading classes, e.g. SPXW; null: all.")
-    min_open_interest: float | None = Field(
-        default=None, ge=0, description="Contracts with less open interest are left out, where it is known; null: no bound."
-    )
-    max_contracts: int | None = Field(
-        default=None,
-        ge=1,
-        description="At most so many contracts a symbol: the first to expire, of one expiry those nearest to the price; null: no cap.",
-    )
-
-    @model_validator(mode="after")
-    def _bounds_in_order(self) -> Self:
-        if self.max_days_to_expiry < self.min_days_to_expiry:
-            raise ValueError("max_days_to_expiry is smaller than min_days_to_expiry: no contract could be selected.")
-        if self.min_moneyness is not None and self.max_moneyness is not None and self.max_moneyness < self.min_moneyness:
-            raise ValueError("max_moneyness is smaller than min_moneyness: no contract could be selected.")
-        if not set(self.rights) <= {"C", "P"}:
-            raise ValueError(f"rights can hold C and P only, not {', '.join(sorted(set(self.rights) - {'C', 'P'}))}.")
-        return self
-
-    @property
-    def needs_spot(self) -> bool:
-        """Whether the rules can be applied only when the underlying's price is known."""
-        return any(rule is not None for rule in (self.strikes_around_spot, self.min_moneyness, self.max_moneyness, self.max_contracts))
 
 
 def wanted_expiries(parameters: Iterable[ParameterRecord], rules: SelectionRules, session: date) -> list[str]:

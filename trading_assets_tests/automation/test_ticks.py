@@ -77,7 +77,7 @@ def test_the_snapshot_comes_fifteen_minutes_before_the_close(collected: Desk, in
     assert "at 15:45 New York" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T15:40")
     request = scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T15:45")
     assert (request.partition_key, request.run_key) == ("2025-11-18", "daily_snapshot 2025-11-18")
-    assert config(request)["option_chains"] == {"requote_after_minutes": 60, "selection": SELECTION}
+    assert config(request)["option_chains"] == {"requote_after_minutes": 60}, "the selection is the settings' own"
 
 
 def test_a_half_day_has_its_own_time_and_a_setting_moves_it(collected: Desk, instance: dg.DagsterInstance) -> None:

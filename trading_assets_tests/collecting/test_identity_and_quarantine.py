@@ -12,7 +12,7 @@ from trading_assets.collecting.preview import preview
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.steps.contracts import collect_contracts
 from trading_assets.monitoring.watch import troubles
-from trading_assets.planning.selection import SelectionRules
+from trading_assets.selection_rules import SelectionRules
 from trading_assets_tests.collecting.days import LATER, Days, wrong
 from trading_assets_tests.rewriting import Fields, Hook, Link, Rewriting, collect, settings_for
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from trading_assets.assets.config import SelectionConfig
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
 from trading_assets.collecting.steps.contracts import collect_contracts
@@ -49,7 +48,7 @@ def by_the_steps(settings: Settings, symbols: Sequence[str], open_archive: Calla
 
 def steps(archive: Archive, symbols: Sequence[str]) -> list[Callable[[], Collected]]:
     """The four collections, in order. Each needs what those before it have written."""
-    rules = SelectionConfig(**SELECTION["option_chains"]["selection"]).rules()
+    rules = archive.settings.selection.changed(SELECTION["option_chains"]["selection"])
     entries = archive.universe.resolve(symbols)
     current, closed = archive.calendar.current(archive.now), archive.calendar.last_closed(archive.now)
     sessions = archive.calendar.sessions(closed - timedelta(days=LOOKBACK_DAYS), closed)

@@ -9,7 +9,8 @@ from trading_assets.broker.payloads import ParameterRecord
 from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot, strikes_adjusted
 from trading_assets.planning.instruments import underlying_instrument
-from trading_assets.planning.selection import SelectionRules, parse_day
+from trading_assets.planning.selection import parse_day
+from trading_assets.selection_rules import SelectionRules
 
 AAPL = Instrument("AAPL", con_id=265598, primary_exchange="NASDAQ")
 SESSION = date(2014, 6, 6)

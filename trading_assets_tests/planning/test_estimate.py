@@ -7,7 +7,7 @@ from trading_assets.broker.requests import OptionListingRequest, QuoteRequest
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import LostOption, plan_equity_bars
 from trading_assets.planning.estimate import Estimate, Pacing, assumed_expiries, estimate_cold, estimate_stage
-from trading_assets.planning.selection import SelectionRules
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import calendar
 
 XNYS = calendar()

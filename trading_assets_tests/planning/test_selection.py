@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from trading_assets.broker.payloads import ParameterRecord
-from trading_assets.planning.selection import SelectionRules, select_contracts, wanted_expiries
+from trading_assets.planning.selection import select_contracts, wanted_expiries
+from trading_assets.selection_rules import SelectionRules
 
 SESSION = date(2015, 12, 24)
 EXPIRIES = [date(2015, 12, 24), date(2015, 12, 31), date(2016, 1, 15), date(2016, 2, 19), date(2016, 6, 17)]

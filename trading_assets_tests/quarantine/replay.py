@@ -24,9 +24,9 @@ from trading_assets.collecting.steps.contracts import collect_contracts
 from trading_assets.collecting.steps.equity_bars import collect_equity_bars
 from trading_assets.collecting.steps.option_bars import collect_option_bars
 from trading_assets.collecting.steps.option_chains import collect_option_chains
-from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories.catalog import _connections, query
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, OPTION_CHAINS
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket

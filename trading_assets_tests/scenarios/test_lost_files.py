@@ -11,7 +11,7 @@ import pytest
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.preview import preview
-from trading_assets.planning.selection import SelectionRules
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import calendar
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket

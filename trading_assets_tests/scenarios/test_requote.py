@@ -12,8 +12,8 @@ import pytest
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
 from trading_assets.collecting.steps.option_chains import collect_option_chains
-from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories.schemas import CONTRACTS
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets_tests.scenarios.desk import SMALL, Desk, at, set_up

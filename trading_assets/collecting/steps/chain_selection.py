@@ -16,7 +16,8 @@ from trading_assets.collecting.report import CollectionReport, Problem, ProblemK
 from trading_assets.collecting.steps.chain import Chain, leave_to_others
 from trading_assets.collecting.steps.common import Ask, last_close, without_echoes
 from trading_assets.planning.chains import plan_spot
-from trading_assets.planning.selection import SelectionRules, select_contracts
+from trading_assets.planning.selection import select_contracts
+from trading_assets.selection_rules import SelectionRules
 
 _NOT_BEFORE_ITS_TIME = (OutcomeKind.NOT_PERMITTED, OutcomeKind.QUARANTINED)
 """Ends of the underlying's quote after which the chain is not to be asked for at once."""
@@ -57,20 +58,14 @@ def select_and_mark(
         chain.table = with_selection(chain.table, chain.selected)
 
 
-def selection_words(rules: SelectionRules) -> str:
-    """The rules that restrict, in words: the same for the same rules."""
-    given = ((name.replace("_", " "), value) for name, value in rules.model_dump().items() if value is not None)
-    return ", ".join(f"{name} {' '.join(value) if isinstance(value, tuple) else value}" for name, value in given)
-
-
 def same_selection(reason: str, rules: SelectionRules) -> bool:
     """Whether a reason that `unselected_sentence` gave was of these rules."""
-    return f"({selection_words(rules)})" in reason
+    return f"({rules.words()})" in reason
 
 
 def unselected_sentence(symbol: str, rules: SelectionRules, expiries: Sequence[str], listed: int) -> str:
     """Why nothing was selected: no expiry inside the selection (none of `expiries`), nothing behind them, or no contract (of `listed`) that fits."""
-    words = f"the selection ({selection_words(rules)})"
+    words = f"the selection ({rules.words()})"
     if listed:
         return f"None of the {listed} listed contracts of {symbol} fits {words}."
     if expiries:

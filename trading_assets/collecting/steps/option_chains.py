@@ -54,10 +54,10 @@ from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, quoted_before, says_nothing, tell_partial, waiting
 from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes
-from trading_assets.planning.selection import SelectionRules
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, OPTION_CHAINS, Condition
 from trading_assets.repositories.validation import storable
 from trading_assets.repositories.views import DatasetView
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.universe import UniverseEntry
 
 _QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL])

@@ -15,7 +15,7 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.preview import preview
 from trading_assets.collecting.report import CollectionReport, ProblemKind
 from trading_assets.monitoring.agenda import Ask, Wait, daily_bars
-from trading_assets.planning.selection import SelectionRules
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
