@@ -137,8 +137,9 @@ class Archive:
 
         Killed between any two of them, the next run does the rest again and comes to the same lake.
         """
-        self.identity.keep_wanted(Wanted(self.settings.equity_bar_sizes, self.settings.contract_verify_days))
         counts = self.store.upsert(collected.dataset, collected.table, now=collected.as_of)
+        if collected.table.num_rows:
+            self.identity.keep_wanted(Wanted(self.settings.equity_bar_sizes, self.settings.contract_verify_days))
         self.coverage.record(collected.coverage)
         if collected.request_ids:
             self.examiner.settle(collected.request_ids, self.now)

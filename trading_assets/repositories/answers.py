@@ -23,8 +23,8 @@ MOST_ANSWERS = 64
 LARGEST_ANSWER = 2**20
 """Bytes of rows above which an answer is not kept."""
 
-Mark = tuple[str, int, int, int]
-"""Path, inode, time and size of a file: every write makes another file of it."""
+Mark = tuple[str, int, int, int, int]
+"""Path, inode, size and the times of the last change of content and of state of a file: the last cannot be set back."""
 
 _answers: OrderedDict[tuple[Path, str, str], tuple[list[Mark], pa.Table]] = OrderedDict()
 _guard = threading.Lock()
@@ -32,20 +32,31 @@ _guard = threading.Lock()
 
 def remembered(data_dir: Path, dataset: Dataset, sql: str, parameters: Sequence[Any]) -> pa.Table:
     """What `catalog.query` gives for `sql`, which must name no dataset but this one and no present time. Raises as that does."""
-    key = (data_dir, sql, repr(parameters))
-    before = _marks(data_dir, dataset)
+    root = Path(data_dir).expanduser().absolute()
+    key = (root, sql, repr(parameters))
+    before = _marks(root, dataset)
     with _guard:
         known = _answers.get(key)
         if known is not None and known[0] == before:
             _answers.move_to_end(key)
             return known[1]
-    found = query(data_dir, sql, parameters)
-    if found.nbytes <= LARGEST_ANSWER and _marks(data_dir, dataset) == before:
+    found = query(root, sql, parameters)
+    if found.nbytes <= LARGEST_ANSWER and _marks(root, dataset) == before:
         with _guard:
             _answers[key] = before, found
             while len(_answers) > MOST_ANSWERS:
                 _answers.popitem(last=False)
     return found
+
+
+def _begin_anew() -> None:
+    """In a forked child: another thread of the parent may have held the lock."""
+    global _guard
+    _guard = threading.Lock()
+    _answers.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _marks(data_dir: Path, dataset: Dataset) -> list[Mark]:
@@ -55,5 +66,5 @@ def _marks(data_dir: Path, dataset: Dataset) -> list[Mark]:
             status = os.stat(path)
         except OSError:
             continue  # removed since its folder was listed, or not to be looked at: the query says which
-        marks.append((str(path), status.st_ino, status.st_mtime_ns, status.st_size))
+        marks.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
     return marks

@@ -10,6 +10,7 @@ network, no extension, and its settings cannot be changed. `connect(..., unrestr
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from trading_assets.folders import usable_folder
 from trading_assets.repositories.files import CATALOG_FILE, UnreadableFile, check_file, dataset_files, locked, replacing
@@ -89,6 +91,18 @@ def lake_bytes(data_dir: Path | str) -> int:
     for _, path in _files(Path(data_dir).expanduser().absolute()):
         with suppress(OSError):  # removed since its folder was listed, or not ours to see: whoever reads it says so
             found += os.stat(path).st_size
+    return found
+
+
+def lake_rows(data_dir: Path | str) -> int:
+    """The rows of the lake's files that can be read, by their footers; of a lake larger than `SMALL_LAKE` the largest number."""
+    root = Path(data_dir).expanduser().absolute()
+    if lake_bytes(root) > SMALL_LAKE:
+        return sys.maxsize
+    found = 0
+    for _, path in _files(root):
+        with suppress(OSError, pa.ArrowException):  # whoever reads it says what is wrong
+            found += pq.read_metadata(path).num_rows
     return found
 
 

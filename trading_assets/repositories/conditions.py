@@ -92,8 +92,8 @@ WANTED_SCHEMA = pa.schema(
     ]
 )
 """Columns of `wanted_bars`. `con_id` is 0 for the underlying; `snapshot` is the session of the chain that selects a contract. `askable`:
-missing, and may be requested now. `lost`: the contract expired before the session was answered. What is neither is answered, or waits
-for its `retry_after`."""
+missing, and may be requested now. `lost`: the contract expired before the session was answered. What is neither is answered, in part
+where the contract expired meanwhile, or waits for its `retry_after` (then `condition` and `reason` are as recorded)."""
 
 _ORDER = "dataset, bar_size, symbol, session"
 
@@ -167,7 +167,7 @@ def ask_conditions(
     datasets, first, last = scope.get("datasets"), scope.get("first"), scope.get("last")
     sizes, days = scope.get("equity_bar_sizes"), scope.get("verify_days")
     if sizes is None or days is None:
-        wanted = LakeIdentity(Path(data_dir)).wanted()
+        wanted = LakeIdentity(Path(data_dir).expanduser()).wanted()
         sizes, days = wanted.equity_bar_sizes if sizes is None else sizes, wanted.contract_verify_days if days is None else days
     names = tuple(dataset.name for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS))
     chosen = names if datasets is None else tuple(name for name in names if name in datasets)

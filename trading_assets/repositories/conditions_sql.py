@@ -106,7 +106,8 @@ def instruments(dataset: str) -> str:
         return """select symbol, 0::bigint as con_id, session, condition, reason, broker_code, retry_after,
                          null::date as snapshot, askable > 0 as askable, false as lost
                   from equity_conditions order by symbol, session"""
-    return """select symbol, con_id, session, condition, reason, broker_code, retry_after, snapshot, may_ask as askable, lost
+    return """select symbol, con_id, session, if(waits, recorded, condition) as condition, if(waits, recorded_reason, reason) as reason,
+                     broker_code, retry_after, snapshot, may_ask as askable, lost
               from option_ranked order by symbol, con_id, session"""
 
 
@@ -192,11 +193,11 @@ snapshot_conditions as (
 _EQUITY = f"""
 equity_rows as (
     select bar_size, symbol, session, condition, reason, broker_code, retry_after from coverage
-    where dataset = 'equity_bars' and con_id = 0 and symbol in (select symbol from wanted_symbols)
+    where dataset = 'equity_bars' and con_id = 0 and bar_size in (select unnest($sizes::varchar[])) and symbol in (select symbol from wanted_symbols)
       and session between (select begin_day from given) and (select end_day from given)),
 equity_present as (
     select distinct bar_size, symbol, session from equity_bars
-    where symbol in (select symbol from wanted_symbols)
+    where bar_size in (select unnest($sizes::varchar[])) and symbol in (select symbol from wanted_symbols)
       and session between (select begin_day from given) and (select end_day from given)),
 equity_wanted as (
     select z.bar_size, s.symbol, d.session
@@ -270,8 +271,10 @@ option_joined as (
     left join option_rows r on r.symbol = w.symbol and r.con_id = w.con_id and r.session = w.session
     left join option_present p on p.con_id = w.con_id and p.session = w.session),
 option_told as (
-    select symbol, session, con_id, expiry, snapshot, broker_code, retry_after,
-           expired and (gone or coalesce(recorded, 'pending') not in ({SETTLED_SQL})) as lost,
+    select symbol, session, con_id, expiry, snapshot, broker_code, retry_after, recorded, reason as recorded_reason,
+           coalesce(retry_after > (select instant from given), false) as waits,
+           expired and not coalesce(retry_after > (select instant from given), false) and recorded is distinct from 'partial'
+               and (gone or coalesce(recorded, 'pending') not in ({SETTLED_SQL})) as lost,
            case when coalesce(recorded, 'pending') not in ({SETTLED_SQL}) and expired then 'expired_lost'
                 when gone then if(expired, 'expired_lost', 'pending') else coalesce(recorded, 'pending') end as condition,
            case when coalesce(recorded, 'pending') not in ({SETTLED_SQL}) and expired then '{LOST_CONTRACT}'

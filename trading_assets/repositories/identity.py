@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,10 +145,13 @@ class LakeIdentity:
 
     def keep_wanted(self, wanted: Wanted) -> None:
         """Write down what a collection wants of the lake, for readers that do not know its settings."""
-        if self._document().get("wanted") == wanted.as_dict():
-            return
+        document = self._document()
+        if not document or document.get("wanted") == wanted.as_dict():
+            return  # a file is made by those who know whose the lake is
         with locked(self._data_dir, IDENTITY_FILE):
-            self._write({**self._document(), "wanted": wanted.as_dict()})
+            document = self._document()
+            if document:
+                self._write({**document, "wanted": wanted.as_dict()})
 
     def held(self) -> LakeFile | None:
         """What the file says; None where there is none. Raises `DamagedIdentity`, `LayoutMismatch`."""
@@ -176,6 +179,8 @@ class LakeIdentity:
     def rewrite(self, lake: LakeFile) -> None:
         """Put a file with that id, identity and periods in place of what is there, damaged or not. Within `changing`."""
         document: dict[str, Any] = {"lake_id": lake.lake_id, "identity": lake.identity, "periods": dict(lake.periods), "schema_version": lake.version}
+        with suppress(DamagedIdentity):
+            document |= {name: value for name, value in self._document().items() if name == "wanted"}
         self._write({**document, **({"migrating": True} if lake.migrating else {})})
 
     def mark_migration(self, *, begun: bool) -> None:

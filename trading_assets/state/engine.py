@@ -33,13 +33,13 @@ _DURABLE = "trading_assets_durable"
 
 def ensure_tables(engine: sa.Engine) -> None:
     """Create the tables and columns of `metadata` that the database lacks. Idempotent and safe against other processes doing the same."""
-    known = _created.setdefault(engine, set())
-    if known >= set(metadata.tables):
+    known, tables = _created.setdefault(engine, set()), dict(metadata.tables)
+    if known >= tables.keys():
         return
     with write_transaction(engine) as connection:
         _add_missing_columns(connection)
-        metadata.create_all(connection)
-    known.update(metadata.tables)
+        metadata.create_all(connection, tables=list(tables.values()))
+    known.update(tables)
 
 
 def _add_missing_columns(connection: sa.Connection) -> None:

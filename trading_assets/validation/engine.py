@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from trading_assets.repositories.catalog import lake_bytes, steadily
+from trading_assets.repositories.catalog import lake_rows, steadily
 from trading_assets.settings import Settings
 from trading_assets.validation.findings import STORED_FINDINGS, Finding, Findings
 from trading_assets.validation.reviews import Reviews
@@ -125,7 +125,7 @@ def validate(
     become pending. Reads the lake only; needs no broker. Raises `ValueError` for a dataset that does not exist.
     """
     chosen = _chosen(rules, datasets)
-    now, in_memory = settings.clock(), lake_bytes(settings.data_dir) <= IN_MEMORY
+    now, in_memory = settings.clock(), lake_rows(settings.data_dir) <= IN_MEMORY
 
     def run(connection: duckdb.DuckDBPyConnection) -> list[_Answer]:
         lay(connection, settings, scope, " ".join(f"{rule.source} {rule.violation}" for rule in chosen), in_memory=in_memory)

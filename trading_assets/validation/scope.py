@@ -38,8 +38,8 @@ from trading_assets.validation.reviews import Reviews
 CONTEXT = timedelta(days=100)
 """How far before the scope's first session a rule can see: the 60 bars a spike is measured against are 88 days at most."""
 
-IN_MEMORY = 4 * 2**20
-"""Bytes of files up to which a validation reads each dataset once and keeps its rows: they take some 30 times as much memory."""
+IN_MEMORY = 250_000
+"""Rows of the lake up to which a validation reads each dataset once and keeps its rows: about 100 MB of memory at most."""
 
 _WORD = re.compile(r"\w+")
 
@@ -89,11 +89,12 @@ def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope,
     }
     for name in tables.keys() & names:
         _table(connection, name, tables[name]())
-    kind = "table" if in_memory else "view"
     for name in LAKE:
-        for view, rows in _views(name, scope).items():
-            if view in names:
-                connection.execute(f"create or replace temp {kind} {view} as {rows}")
+        views = {view: rows for view, rows in _views(name, scope, kept=in_memory).items() if view in names}
+        if views and in_memory:
+            connection.execute(f"create or replace temp table kept_{name} as select * from memory.main.{name} where {_of_symbols(scope)}")
+        for view, rows in views.items():
+            connection.execute(f"create or replace temp view {view} as {rows}")
     if "index_symbols" in names:
         indices = ", ".join(f"('{symbol}')" for symbol in sorted(INDEX_EXCHANGES))
         connection.execute(
@@ -102,13 +103,17 @@ def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope,
         )
 
 
-def _views(name: str, scope: Scope) -> dict[str, str]:
+def _of_symbols(scope: Scope) -> str:
+    return "symbol in (select symbol from scope_symbols)" if scope.symbols is not None else "true"
+
+
+def _views(name: str, scope: Scope, *, kept: bool) -> dict[str, str]:
     """The views of a dataset, each with its SQL. The views of the lake are hidden by temporary ones of the same name: rules are written over
     plain names."""
-    where = "symbol in (select symbol from scope_symbols)" if scope.symbols is not None else "true"
-    newest = f"(symbol, session) in (select (symbol, max(session)) from memory.main.{name} where {where} group by symbol)"
+    where, source = _of_symbols(scope), f"kept_{name}" if kept else f"memory.main.{name}"
+    newest = f"(symbol, session) in (select (symbol, max(session)) from {source} where {where} group by symbol)"
     first = scope.first - CONTEXT if scope.first else None
-    written = f"select * from memory.main.{name} where {where}"
+    written = f"select * from {source} where {where}"
     every = f"{written} and symbol is not null and session is not null"
     within = newest if name in scope.newest_only else _between(first, scope.last)
     return {f"written_{name}": written, f"all_{name}": every, name: f"{every} and {within}"}

@@ -11,7 +11,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from trading_assets.automation.once import KEY_TAG
 from trading_assets.settings import Settings
@@ -73,14 +73,21 @@ def _ended(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return runs if runs and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in runs) else []
 
 
+def _clicked_away(button: Locator) -> bool:
+    """Click a button that hides itself; whether it is hidden. A click while the page still renders is lost."""
+    if button.is_visible():
+        button.click()
+    return not button.is_visible()
+
+
 def launch(page: Page, platform: Platform, job: str, partitions: str) -> None:
     """Open a job, choose partitions, launch."""
     page.goto(f"{platform.url}/locations/trading_assets.definitions/jobs/{job}")
     page.get_by_role("button", name="Materialize").first.click()
     dialog = page.get_by_role("dialog")
     everything = dialog.get_by_text("Show all partitions")
-    everything.click()
-    everything.wait_for(state="hidden")
+    everything.wait_for()
+    eventually(lambda: _clicked_away(everything), PATIENCE, BETWEEN_LOOKS)
     text = dialog.get_by_role("textbox").first
     text.fill(partitions)
     text.press("Enter")

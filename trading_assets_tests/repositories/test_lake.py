@@ -49,6 +49,14 @@ def test_what_is_wanted_is_kept_beside_the_identity(tmp_path: Path) -> None:
     assert identity.path.stat().st_ino == before, "the same is not written again"
     assert LakeIdentity(tmp_path).wanted() == wanted
     assert identity.read() == "simulated/generated/1"
+    found = identity.held()
+    assert found is not None
+    with identity.changing():
+        identity.rewrite(found)
+    assert identity.wanted() == wanted, "a file that is put together again keeps it"
+    nothing = LakeIdentity(tmp_path / "nothing")
+    nothing.keep_wanted(wanted)
+    assert not nothing.path.exists(), "whose the lake is must be known first"
 
 
 @pytest.mark.parametrize("wrong", [[], {}, {"equity_bar_sizes": "1 day", "contract_verify_days": 7}, {"equity_bar_sizes": ["1 day"]}])

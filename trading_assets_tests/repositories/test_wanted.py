@@ -122,7 +122,8 @@ def expected(told: dict[str, Any] | None, present: bool, expired: bool, now: dat
     """`askable` and `lost` of what was recorded (None: nothing), by the words of the documentation."""
     settled = told is not None and Condition(told["condition"]).settled and (present or told["condition"] != "complete")
     waits = told is not None and told["retry_after"] is not None and told["retry_after"] > now
-    return not settled and not expired and not waits, not settled and expired
+    partial = told is not None and told["condition"] == "partial"
+    return not settled and not expired and not waits, not settled and expired and not waits and not partial
 
 
 @settings(max_examples=25, deadline=None)
@@ -164,3 +165,23 @@ def test_it_is_what_a_plain_model_says(
             wanted["AAPL", con_id, day] = list(expected(options.get((con_id, day)), (con_id, day) in bars, expired, now))
     told = found(lake, OPTION_BARS, SIZE)
     assert {key: rest for key, (_, *rest) in told.items()} == wanted
+
+
+def test_of_an_expired_contract_a_part_stays_and_what_waits_is_not_lost_yet(tmp_path: Path) -> None:
+    now = datetime(2015, 12, 24, 20, tzinfo=UTC)
+    expiry, later = DAYS[4], datetime(2015, 12, 30, tzinfo=UTC)
+    terms = {"dataset": "option_bars", "bar_size": SIZE, "con_id": 1}
+    store = ParquetStore(tmp_path)
+    rows = [
+        covered(DAYS[0], "partial", reason="A bar is in quarantine.", **terms),
+        covered(DAYS[1], "partial", reason="A bar is in quarantine.", retry_after=later, **terms),
+        covered(DAYS[2], "not_permitted", reason="No subscription.", broker_code=354, retry_after=later, **terms),
+        covered(DAYS[3], "error", reason="Timed out.", **terms),
+    ]
+    store.upsert(COVERAGE, table(COVERAGE, rows))
+    store.upsert(OPTION_CHAINS, table(OPTION_CHAINS, [{**chain_row(DAYS[0], con_id=1, expiry=expiry), "selected": True}]))
+    told = found(lake_at(tmp_path, now), OPTION_BARS, SIZE)
+    lost = {session for (_, _, session), (_, askable, lost) in told.items() if lost and not askable}
+    assert lost == {DAYS[3], DAYS[4]}, "of a part and of what waits the recorded words stay"
+    assert told["AAPL", 1, DAYS[2]][0] == "not_permitted"
+    assert found(lake_at(tmp_path, later), OPTION_BARS, SIZE)["AAPL", 1, DAYS[2]] == ("expired_lost", False, True)

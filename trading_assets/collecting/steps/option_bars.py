@@ -182,8 +182,9 @@ def wanted_options(chains: DatasetView, rows: pa.Table) -> list[WantedOption]:
     terms = chains.table(sessions=snapshots, symbols=symbols, columns=OPTION_CHAINS.schema.names, where="selected")
     chosen = [newest.get(con_id) == session for con_id, session in zip(terms["con_id"].to_pylist(), terms["session"].to_pylist(), strict=True)]
     terms = terms.filter(pa.array(chosen, pa.bool_()))
-    instruments = zip(option_instruments(terms), terms["expiry"].to_pylist(), strict=True)
-    return [WantedOption(instrument, expiry, sessions[instrument.con_id]) for instrument, expiry in instruments]
+    found = zip(option_instruments(terms), terms["expiry"].to_pylist(), strict=True)
+    options = {each.con_id: WantedOption(each, expiry, sorted(set(sessions[each.con_id]))) for each, expiry in found}
+    return list(options.values())
 
 
 def _snapshots_used(chains: DatasetView, symbols: Sequence[str], sessions: Sequence[date]) -> dict[str, str]:
