@@ -26,7 +26,9 @@ class Lenient:
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        """Write, or drop the text."""
+        """Write, or drop the text. Raises `TypeError` for bytes: that is how libraries find out that this is a text stream."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if self.error is None:
             try:
                 for begin in range(0, len(text), _PIECE):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +34,8 @@ READ_ATTEMPTS = 5
 takes a writer within the same few milliseconds: five times in a row it does not happen."""
 
 T = TypeVar("T")
+
+warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # of few rows the copy costs less than a second plan
 
 
 MOST_FOLDERS = 8
@@ -76,13 +79,14 @@ def cursor(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
     return connect(data_dir)
 
 
-def query(data_dir: Path | str, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
+def query(data_dir: Path | str, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None, *, few: bool = False) -> pa.Table:
     """The result of one SELECT (or EXPLAIN of one) as an Arrow table; asked again when a file was replaced while it was read.
 
+    `few`: few rows are expected. The statement is planned once and not twice, and the rows are copied once more.
     Raises `NotOneSelect` for any other statement, `duckdb.Error` for everything that is wrong with the query itself
     (`duckdb.PermissionException` for what is outside the lake's datasets), `UnreadableFile` for a damaged file.
     """
-    return steadily(data_dir, lambda connection: _result(connection, sql, parameters))
+    return steadily(data_dir, lambda connection: _result(connection, sql, parameters, few=few))
 
 
 def lake_bytes(data_dir: Path | str) -> int:
@@ -178,8 +182,10 @@ def _reads(path: Path) -> bool:
     return True
 
 
-def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.Table:
+def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None, *, few: bool) -> pa.Table:
     check_select(connection, sql, parameters)
+    if few:
+        return connection.execute(sql, parameters).to_arrow_table()
     return connection.sql(sql, params=parameters).to_arrow_table()
 
 

@@ -191,4 +191,4 @@ def ask_conditions(
         **(parameters or {}),
     }
     ranks = [str(condition) for condition in PRECEDENCE]
-    return query(data_dir, f"{statement(chosen, scope.get('option_bar_size', OPTION_BAR_SIZE), ranks)} {sql}", values)
+    return query(data_dir, f"{statement(chosen, scope.get('option_bar_size', OPTION_BAR_SIZE), ranks)} {sql}", values, few=True)

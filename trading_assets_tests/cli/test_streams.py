@@ -43,6 +43,12 @@ def test_an_output_that_cannot_be_written_is_one_sentence_and_the_result_is_the_
     assert len(err.splitlines()) == 1
 
 
+def test_help_goes_into_a_pipe(folder: Path) -> None:
+    out, err = piped("$C coverage --help | cat; echo ${PIPESTATUS[0]}", folder)
+    assert (out.splitlines()[-1], err) == ("0", "")
+    assert "--by-session" in out
+
+
 def test_a_failed_command_fails_whatever_becomes_of_its_output(folder: Path) -> None:
     script = '$C query "select nothing" >/dev/full; echo $?; $C query "select 1; select 2" >&-; echo $?; $C query "select nothing" 2>&-; echo $?'
     out, err = piped(script, folder)

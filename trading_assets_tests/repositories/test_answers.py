@@ -25,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that DuckDB was asked."""
     texts: list[str] = []
 
-    def query(data_dir: Path, sql: str, parameters: Any = None) -> pa.Table:
+    def query(data_dir: Path, sql: str, parameters: Any = None, *, few: bool = False) -> pa.Table:
         texts.append(sql)
         return catalog.query(data_dir, sql, parameters)
 
