@@ -62,7 +62,7 @@ up: compiled ## Dagster UI and daemon (and a simulator where no TWS is configure
 test: compiled $(IB_ASYNC_READY) ## The whole test suite
 	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" $(BIN)/python -m pytest -n 5 --dist loadgroup $(ARGS)
 
-week: compiled ## Ten sessions with a running daemon and a clock of its own (seven minutes; not part of `make test`)
+week: compiled ## Ten sessions with a running daemon and a clock of its own (seven to nine minutes; not part of `make test`)
 	@$(BIN)/python -m pytest -m world -s trading_assets_tests/world $(ARGS)
 
 lint: $(READY) ## ruff and mypy

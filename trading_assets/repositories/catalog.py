@@ -50,6 +50,22 @@ _opened_small: set[Path] = set()
 _guard = threading.Lock()
 
 
+_of_the_parent: list[duckdb.DuckDBPyConnection] = []
+
+
+def _begin_anew() -> None:
+    """In a forked child: another thread of the parent may have held the lock, and its databases must not be closed here, since their
+    threads are not in this process."""
+    global _guard
+    _guard = threading.Lock()
+    _of_the_parent.extend(_connections.values())
+    _connections.clear()
+    _opened_links.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+
+
 def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection with a view for each dataset and `revisions_<dataset>` for each of their revisions.
 

@@ -24,7 +24,7 @@ from dagster._core.definitions.partitions.subset import (
     DefaultPartitionsSubset,  # partitions as keys
     TimeWindowPartitionsSubset,  # partitions as time windows of a definition
 )
-from dagster._core.event_api import EventHandlerFn  # who is told of new events
+from dagster._core.event_api import EventHandlerFn  # the type of a callback for new events
 from dagster._core.events import HandledOutputData  # an event: an output was stored
 from dagster._core.events.log import EventLogEntry  # one stored event
 from dagster._core.instance.ref import InstanceRef  # an instance by folder and settings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -85,3 +87,14 @@ def test_whatever_is_written_or_deleted_the_answer_is_that_of_the_files(tmp_path
             read = sorted(view.table(symbols=symbols).to_pylist(), key=lambda row: (row["session"], row["symbol"]))
             assert read == fresh
             assert {(s, d) for s, days in view.stored_sessions(symbols).items() for d in days} == {(r["symbol"], r["session"]) for r in fresh}
+
+
+def test_a_forked_child_waits_for_no_lock_of_its_parent(tmp_path: Path) -> None:
+    """A thread of the parent may hold the locks at the moment of the fork; in the child nobody would release them."""
+    ParquetStore(tmp_path).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAYS[0])]))
+    view = DatasetView(tmp_path, EQUITY_BARS)
+    with answers._guard, catalog._guard:
+        if not (child := os.fork()):
+            signal.alarm(20)  # ends a child that waits
+            os._exit(0 if view.stored_sessions(["AAPL"]) == {"AAPL": [DAYS[0]]} else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -60,7 +60,7 @@ def test_what_is_wanted_is_kept_beside_the_identity(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [[], {}, {"equity_bar_sizes": "1 day", "contract_verify_days": 7}, {"equity_bar_sizes": ["1 day"]}])
-def test_a_damaged_wish_is_a_damaged_file(tmp_path: Path, wrong: object) -> None:
+def test_a_wrong_value_of_what_is_wanted_is_a_damaged_file(tmp_path: Path, wrong: object) -> None:
     identity = LakeIdentity(tmp_path)
     identity.pin("simulated/generated/1")
     identity.path.write_text(json.dumps({**json.loads(identity.path.read_text()), "wanted": wrong}))
