@@ -17,7 +17,11 @@ from trading_assets.selection_rules import SelectionRules
 class CollectionConfig(dg.Config):
     """Common to all assets."""
 
-    symbols: list[str] = Field(default=[], description="Symbols to collect; empty: every active symbol of the universe.")
+    symbols: list[str] = Field(
+        default=[],
+        description="Symbols to collect, for example [AAPL, SPX]. One asset of the run is enough: the others collect the same. Empty everywhere: "
+        "every active symbol of the universe.",
+    )
     refresh: bool = Field(
         default=False,
         description="Ask the broker again even for what is already in the lake. Costs requests; changed values are kept as revisions.",
@@ -27,7 +31,11 @@ class CollectionConfig(dg.Config):
 class ContractsConfig(CollectionConfig):
     """Run config of `contracts`."""
 
-    add_to_universe: bool = Field(default=False, description="Add the symbols to the universe once their contract is known.")
+    add_to_universe: bool | None = Field(
+        default=None,
+        description="Add the symbols to the universe once their contract is known. null: a set-up does (the job setup_symbol, or all assets "
+        "materialized together for named symbols), other runs do not.",
+    )
 
 
 def _launchpad_type(annotation: Any) -> Any:
@@ -75,7 +83,12 @@ class OptionChainsConfig(CollectionConfig):
 class BarsConfig(CollectionConfig):
     """Common to the bars."""
 
-    lookback_days: int = Field(default=0, ge=0, description="Calendar days of history before the last partition, beside the partitions themselves.")
+    lookback_days: int | None = Field(
+        default=None,
+        ge=0,
+        description="Calendar days of history before the last partition, beside the partitions themselves. null: as given to the other bars of the "
+        "run; given to neither, a set-up collects a year (TRADING_ASSETS_SETUP_LOOKBACK_DAYS), daily_update ten days, other runs their partitions.",
+    )
     first_session: str | None = Field(default=None, description="First of these sessions to collect, YYYY-MM-DD; null: all of them.")
     last_session: str | None = Field(default=None, description="Last of these sessions to collect, YYYY-MM-DD; null: all of them.")
     max_requests: int | None = Field(

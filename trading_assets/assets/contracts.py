@@ -6,7 +6,8 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.assets.config import ContractsConfig
-from trading_assets.assets.policy import asset_policy, current_session, events
+from trading_assets.assets.inputs import current_session, entries_of, joins_universe
+from trading_assets.assets.policy import asset_policy, events
 from trading_assets.collecting.steps.common import known_underlyings
 from trading_assets.collecting.steps.contracts import collect_contracts
 from trading_assets.repositories.schemas import CONTRACTS
@@ -24,8 +25,8 @@ def contracts(context: dg.AssetExecutionContext, config: ContractsConfig, archiv
     with told_plainly(context):
         lake = archive.open()
         session = current_session(context, lake)
-        entries = lake.universe.resolve(config.symbols)
+        entries = entries_of(context, lake, config)
         collected = collect_contracts(lake, entries, session, refresh=config.refresh, run_id=context.run.run_id)
     yield from events(context, lake, collected)
-    if config.add_to_universe:
+    if joins_universe(context.run, config):
         lake.universe.add(known_underlyings(lake, lake.view(CONTRACTS), [entry.symbol for entry in entries]), now=lake.now)

@@ -6,7 +6,8 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.assets.config import EquityBarsConfig
-from trading_assets.assets.policy import asset_policy, bar_sessions, events
+from trading_assets.assets.inputs import bar_sessions, entries_of
+from trading_assets.assets.policy import asset_policy, events
 from trading_assets.collecting.steps.equity_bars import collect_equity_bars
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
@@ -25,7 +26,7 @@ def equity_bars(context: dg.AssetExecutionContext, config: EquityBarsConfig, arc
         lake = archive.open()
         collected = collect_equity_bars(
             lake,
-            lake.universe.resolve(config.symbols),
+            entries_of(context, lake, config),
             bar_sessions(context, lake, config),
             contracts=contracts,
             bar_sizes=tuple(config.bar_sizes) or lake.settings.equity_bar_sizes,

@@ -6,7 +6,8 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.assets.config import OptionBarsConfig
-from trading_assets.assets.policy import asset_policy, bar_sessions, events
+from trading_assets.assets.inputs import bar_sessions, entries_of
+from trading_assets.assets.policy import asset_policy, events
 from trading_assets.collecting.steps.option_bars import collect_option_bars
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
@@ -32,7 +33,7 @@ def option_bars(
         lake = archive.open()
         collected = collect_option_bars(
             lake,
-            lake.universe.resolve(config.symbols),
+            entries_of(context, lake, config),
             bar_sessions(context, lake, config),
             contracts=contracts,
             chains=option_chains,

@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.assets.config import OptionChainsConfig
-from trading_assets.assets.policy import asset_policy, current_session, events
+from trading_assets.assets.inputs import current_session, entries_of
+from trading_assets.assets.policy import asset_policy, events
 from trading_assets.collecting.steps.option_chains import collect_option_chains
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
@@ -26,7 +27,7 @@ def option_chains(context: dg.AssetExecutionContext, config: OptionChainsConfig,
         session = current_session(context, lake)
         collected = collect_option_chains(
             lake,
-            lake.universe.resolve(config.symbols),
+            entries_of(context, lake, config),
             session,
             contracts=contracts,
             rules=config.selection.rules(lake.settings.selection),

@@ -4,17 +4,19 @@ Every job runs its steps in one process: the broker connection is made once a ru
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from trading_assets.assets.policy import COMPLETE
+from trading_assets.checks.complete import COMPLETE
 from trading_assets.checks.rules import ALL_RULES
 from trading_assets.collecting.identity import resolve
 from trading_assets.contract_changes import Decision
-from trading_assets.monitoring.agenda import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
+from trading_assets.monitoring.agenda import BARS, SNAPSHOTS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
+from trading_assets.resources.run_config import SETUP_JOB, UPDATE_JOB
 
 
 def own_checks(assets: Iterable[str]) -> list[dg.AssetCheckKey]:
@@ -34,31 +36,26 @@ _RETRIES = {"dagster/max_retries": "2"}
 """Runs that fail on a broken connection are started again by the daemon; answers that came are not asked for twice."""
 
 
-def _config(lookback_days: int, *, add_to_universe: bool = False) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
-    """Run config that the launchpad opens with: where the symbols go in each asset, and how far the bars look back."""
-    by_asset: dict[str, dict[str, object]] = {name: {"symbols": []} for name in (*SNAPSHOTS, *BARS)}
-    if add_to_universe:
-        by_asset["contracts"]["add_to_universe"] = True
-    for name in BARS:
-        by_asset[name]["lookback_days"] = lookback_days
-    return {"ops": {name: {"config": config} for name, config in by_asset.items()}}
+_SYMBOLS: dict[str, Any] = {"ops": {"contracts": {"config": {"symbols": []}}}}
+"""Run config that the launchpad opens with: the one field to fill."""
 
 
 setup_symbol = dg.define_asset_job(
-    "setup_symbol",
+    SETUP_JOB,
     selection=_collecting(*SNAPSHOTS, *BARS),
-    description="Collect new symbols from nothing: contracts, option chain, equity bars, option bars, in that order. Run it on the current session's "
-    "partition with the symbols in each asset's config; `lookback_days` says how much history.",
-    config=_config(SETUP_LOOKBACK_DAYS, add_to_universe=True),
+    description="Collect new symbols from nothing: contracts, option chain, equity bars, option bars, in that order, with a year of history, and add "
+    "them to the universe. Run it on the newest partition; write the symbols into the config of contracts.",
+    config=_SYMBOLS,
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
 )
 
 daily_update = dg.define_asset_job(
-    "daily_update",
+    UPDATE_JOB,
     selection=_collecting(*SNAPSHOTS, *BARS),
-    description="The day's increment of every active symbol. Run it on the current session's partition after the close.",
-    config=_config(UPDATE_LOOKBACK_DAYS),
+    description="The day's increment of every active symbol, or of those named in the config of contracts. Run it on the current session's "
+    "partition after the close.",
+    config=_SYMBOLS,
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
 )

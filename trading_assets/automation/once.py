@@ -16,6 +16,7 @@ from trading_assets.monitoring.agenda import Ask, Wait
 from trading_assets.monitoring.asked import CLAIM_SECONDS, claim
 from trading_assets.resources.abandoned import end_abandoned_runs
 from trading_assets.resources.dagster_private import AUTO_RETRY_RUN_ID_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
+from trading_assets.resources.run_config import ASSET_JOB
 from trading_assets.settings import Settings, system_clock
 
 KEY_TAG = "trading_assets/key"
@@ -23,9 +24,6 @@ KEY_TAG = "trading_assets/key"
 
 WHY_TAG = "trading_assets/why"
 """The same as a sentence."""
-
-ASSET_JOB = "__ASSET_JOB"
-"""Dagster's name for what is materialized in the UI without a job."""
 
 RIVALS = {
     "snapshot": ("snapshot", "setup_symbol", "daily_update", ASSET_JOB),

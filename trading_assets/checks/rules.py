@@ -12,10 +12,12 @@ from typing import Any
 
 import dagster as dg
 
+from trading_assets.monitoring.agenda import BARS
 from trading_assets.monitoring.hours import QUALITY_CHECK
 from trading_assets.repositories.catalog import UnreadableFile
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.metadata import plain_table
+from trading_assets.resources.run_config import lookback_days
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.validation import DATASETS, RULES, Rule, RuleResult, Scope, Severity, ValidationReport, validate
@@ -42,14 +44,14 @@ def rules_spec(dataset: str) -> dg.AssetCheckSpec:
     )
 
 
-def evaluate_rules(run: dg.DagsterRun, settings: Settings, dataset: str) -> dg.AssetCheckResult:
-    """The check `rules` of a dataset over the sessions of a run; the findings are recorded.
+def evaluate_rules(settings: Settings, dataset: str, scope: Scope) -> dg.AssetCheckResult:
+    """The check `rules` of a dataset over the sessions that a run collected; the findings are recorded.
 
     A file that cannot be read fails the check, not the run: the other datasets are still collected.
     """
     rules = [rule for rule in RULES if rule.dataset == dataset]
     try:
-        report = validate(settings, scope_of(run, settings, dataset), rules=rules)
+        report = validate(settings, scope, rules=rules)
     except UnreadableFile as error:
         return dg.AssetCheckResult(check_name=ALL_RULES, passed=False, description=str(error))
     return rules_result(report)
@@ -144,8 +146,7 @@ def scope_of(run: dg.DagsterRun, settings: Settings, dataset: str) -> Scope:
     last = run.tags.get("dagster/asset_partition_range_end", partition)
     if first is None or last is None:
         return Scope()
-    ops = run.run_config.get("ops", {}) if isinstance(run.run_config, dict) else {}
-    lookback = ops.get(dataset, {}).get("config", {}).get("lookback_days", 0)
+    lookback = lookback_days(run, settings, dataset) if dataset in BARS else 0
     begin = min(date.fromisoformat(first), date.fromisoformat(last) - timedelta(days=lookback))
     return Scope(first=begin, last=date.fromisoformat(last))
 

@@ -43,6 +43,9 @@ Strikes = Annotated[int | None, _rule("--strikes", "strikes_around_spot")]
 MinMoneyness = Annotated[float | None, _rule("--min-moneyness", "min_moneyness")]
 MaxMoneyness = Annotated[float | None, _rule("--max-moneyness", "max_moneyness")]
 MaxContracts = Annotated[int | None, _rule("--max-contracts", "max_contracts")]
+LookbackDays = Annotated[
+    int | None, typer.Option("--lookback-days", min=0, help="Calendar days of history; unset: as in the settings (setup_lookback_days, a year).")
+]
 BarSizes = Annotated[list[str] | None, typer.Option("--bar-size", help="Bar size of the equity bars; may be given several times.")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Ask again even for what is in the lake; costs requests.")]
 
@@ -55,7 +58,7 @@ def register(app: typer.Typer) -> None:
 
 def setup(
     symbols: Symbols,
-    lookback_days: Annotated[int, typer.Option("--lookback-days", min=0, help="Calendar days of history.")] = 365,
+    lookback_days: LookbackDays = None,
     max_days_to_expiry: MaxDays = None,
     strikes: Strikes = None,
     min_moneyness: MinMoneyness = None,
@@ -124,7 +127,7 @@ def backfill(
 
 def plan(
     symbols: Symbols,
-    lookback_days: Annotated[int, typer.Option("--lookback-days", min=0, help="Calendar days of history.")] = 365,
+    lookback_days: LookbackDays = None,
     max_days_to_expiry: MaxDays = None,
     strikes: Strikes = None,
     min_moneyness: MinMoneyness = None,
@@ -139,7 +142,8 @@ def plan(
     settings = Settings()
     rules = settings.selection.changed(_rules(max_days_to_expiry, strikes, min_moneyness, max_moneyness, max_contracts))
     with Archive(settings) as archive:
-        sessions = archive.calendar.lookback(archive.now, lookback_days)
+        days = settings.setup_lookback_days if lookback_days is None else lookback_days
+        sessions = archive.calendar.lookback(archive.now, days)
         estimate = preview(archive, archive.universe.resolve(symbols), sessions, rules)
     if as_document:
         as_json({"symbols": symbols, "sessions": len(sessions), **estimate.as_dict()})

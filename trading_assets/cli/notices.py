@@ -6,6 +6,7 @@ KNOWN_NOTICES = (
     "Function `dev_command` is superseded",  # `dg dev` needs a project layout of its own
     "Parameter `backfill_policy` of function `asset` is currently in beta",
     "Parameter `backfill_policy` of initializer",
+    "Specifying a partitions_def on an AssetCheckSpec",
 )
 """How each begins."""
 

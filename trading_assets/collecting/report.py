@@ -64,8 +64,8 @@ class CollectionReport:
     `planned`: requests the plan held, follow-ups included. `sent`: messages of requests that went to the broker, repeats
     after a failure included. `reused`: planned requests whose answer was already in the journal. `deferred`: requests left to
     a later run. `asked_by_symbol`: questions that went to the broker, a repeated one counted once. `saved`: requests that the
-    same work would have cost with an empty archive, less those planned. `conditions`: sessions by condition after the write; None
-    until somebody has counted them.
+    same work would have cost with an empty archive, less those planned. `conditions`: those of its sessions after the write, a row
+    each (`repositories.conditions.CONDITION_SCHEMA`); None until somebody has asked the lake.
     """
 
     dataset: str
@@ -83,7 +83,7 @@ class CollectionReport:
     rows_by_symbol: dict[str, int] = field(default_factory=dict)
     asked_by_symbol: Counter[str] = field(default_factory=Counter)
     snapshots_used: dict[str, str] = field(default_factory=dict)
-    conditions: dict[str, int] | None = None
+    conditions: pa.Table | None = None
 
     @property
     def rows(self) -> int:

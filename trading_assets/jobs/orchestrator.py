@@ -15,9 +15,10 @@ from trading_assets.collecting.progress import Progress
 from trading_assets.contract_changes import Decision
 from trading_assets.jobs.runner import RunReport, run_job
 from trading_assets.jobs.validation import DataIntegrityError, DataValidation, PrerequisiteError
-from trading_assets.monitoring.agenda import BARS, SETUP_LOOKBACK_DAYS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
+from trading_assets.monitoring.agenda import BARS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
 from trading_assets.monitoring.status import platform_status
 from trading_assets.repositories import query
+from trading_assets.resources.run_config import SETUP_JOB, UPDATE_JOB
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
 from trading_assets.universe import Universe, normalize
@@ -104,7 +105,7 @@ class DataPipelineOrchestrator:
         self._progress = progress
 
     def setup_new_symbol(
-        self, symbol: str, lookback_days: int = SETUP_LOOKBACK_DAYS, *, exchange: str | None = None, primary_exchange: str | None = None
+        self, symbol: str, lookback_days: int | None = None, *, exchange: str | None = None, primary_exchange: str | None = None
     ) -> list[JobResult]:
         """Collect a new symbol from nothing; one result a step, in order. `exchange` and `primary_exchange` as in `Universe.add`."""
         if exchange is not None or primary_exchange is not None:
@@ -126,18 +127,17 @@ class DataPipelineOrchestrator:
         names = [normalize(s) for s in symbols] if symbols else Universe(self.settings.state_url).active()
         return {name: operation.job_results(name) for name in names}
 
-    def setup(
-        self, symbols: Sequence[str], lookback_days: int = SETUP_LOOKBACK_DAYS, options: Mapping[str, Mapping[str, Any]] | None = None
-    ) -> Operation:
-        """Set several symbols up in one pass: their history of `lookback_days` calendar days."""
+    def setup(self, symbols: Sequence[str], lookback_days: int | None = None, options: Mapping[str, Mapping[str, Any]] | None = None) -> Operation:
+        """Set several symbols up in one pass: their history of `lookback_days` calendar days (None: `Settings.setup_lookback_days`)."""
         names = [normalize(symbol) for symbol in symbols]
         extra: dict[str, dict[str, Any]] = {"contracts": {"add_to_universe": True}}
-        return self._operate("setup_symbol", names, lookback_days, _merged(extra, options))
+        days = self.settings.setup_lookback_days if lookback_days is None else lookback_days
+        return self._operate(SETUP_JOB, names, days, _merged(extra, options))
 
     def update(self, symbols: Sequence[str] | None = None, options: Mapping[str, Mapping[str, Any]] | None = None) -> Operation:
         """The increment since the last update, however long ago that was; what is covered costs nothing."""
         names = [normalize(symbol) for symbol in symbols] if symbols else []
-        return self._operate("daily_update", names, max(UPDATE_LOOKBACK_DAYS, self._days_behind(names)), _merged({}, options))
+        return self._operate(UPDATE_JOB, names, max(UPDATE_LOOKBACK_DAYS, self._days_behind(names)), _merged({}, options))
 
     def generate_status_report(self) -> dict[str, Any]:
         """The state of the archive as `trading-assets status --json` tells it, and `circuit_breaker_status`: closed, open or half_open."""

@@ -28,9 +28,6 @@ from trading_assets.settings import Settings
 from trading_assets.state import connect_state, database_now, read_transaction
 from trading_assets.universe import Universe
 
-SETUP_LOOKBACK_DAYS: int = Settings.model_fields["setup_lookback_days"].default
-"""Calendar days of history that setting up a symbol collects unless told otherwise."""
-
 UPDATE_LOOKBACK_DAYS = 10
 """Calendar days a daily update looks back for sessions it missed; what is covered costs nothing. Older gaps are the gap sensor's."""
 

@@ -8,18 +8,25 @@ Private modules that are named as text elsewhere: `dagster.yaml` (`dagster._core
 
 Private members of Dagster's storage classes that `resources.storage` uses or overrides, as their subclasses must: of runs
 `_get_run_insertion_values`; of events `_connect`, `_initdb`, `_db_lock`, `_obs`, `_watchers`, `_base_dir`; of the watchdog `_log_path`,
-`_process_log`; of all together `_run_storage`, `_event_log_storage`, `_schedule_storage`, `_inst_data`.
+`_process_log`; of all together `_run_storage`, `_event_log_storage`, `_schedule_storage`, `_inst_data`. Of contexts: here alone.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dagster import ScheduleEvaluationContext
+from dagster import DataVersion, OutputContext, ScheduleEvaluationContext
 from dagster._config.config_schema import UserConfigSchema  # the form of a storage's settings
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned  # an event: a check is planned
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,  # an event: a check is planned
+)
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as AssetCheckTarget,  # the materialization that a check speaks of
+)
 from dagster._core.definitions.partitions.subset import (
     DefaultPartitionsSubset,  # partitions as keys
     TimeWindowPartitionsSubset,  # partitions as time windows of a definition
@@ -29,6 +36,9 @@ from dagster._core.events import HandledOutputData  # an event: an output was st
 from dagster._core.events.log import EventLogEntry  # one stored event
 from dagster._core.instance.ref import InstanceRef  # an instance by folder and settings
 from dagster._core.launcher.base import LaunchRunContext  # what a run launcher is given
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecordStatus as CheckStatus,  # how a check ended
+)
 from dagster._core.storage.tags import (
     AUTO_RETRY_RUN_ID_TAG,  # of a failed run: the run that tries again
     RETRY_NUMBER_TAG,  # of a run that tries again: how many tries came before
@@ -85,6 +95,29 @@ def __getattr__(name: str) -> Any:
     return getattr(module, f"_{name}" if name.endswith("_directory") else name)
 
 
+def record_partitions(context: OutputContext, metadata: Mapping[str, Mapping[str, Any]]) -> None:
+    """Have Dagster record a materialization of exactly these partitions of an output, each with its metadata, in order of the keys.
+
+    Called by an IO manager after the write. By itself Dagster records every partition of the run, whether its data is there or not,
+    and no other. With no partition nothing is recorded, and the steps downstream run all the same.
+
+    The data version of an upstream asset is its code version, in every partition: Dagster would take that of the run's partitions, and
+    show the others as out of date.
+    """
+    if not metadata:
+        context._asset_key = None
+        return
+    step, accumulator = context.step_context, context.step_context._metadata_accumulator
+    graph, known = step.job_def.asset_layer, step._data_version_cache.input_asset_version_info
+    for key in graph.get(context.asset_key).parent_keys:
+        if (info := step.maybe_fetch_and_get_input_asset_version_info(key)) is not None:
+            known[key] = dataclasses.replace(info, data_version=DataVersion(graph.get(key).code_version or ""))
+    for partition, values in metadata.items():
+        accumulator = accumulator.with_additional_asset_metadata(context.asset_key, partition, values)
+    step._metadata_accumulator = accumulator
+    context._asset_partitions_subset = context.asset_partitions_def.subset_with_partition_keys(sorted(metadata))
+
+
 def scheduled_time(context: ScheduleEvaluationContext) -> datetime | None:
     """The instant a tick was scheduled for; None where nobody said one: the public property raises then."""
     return context._scheduled_execution_time
@@ -98,6 +131,8 @@ __all__ = [
     "WILL_RETRY_TAG",
     "AssetCheckEvaluationPlanned",
     "AssetCheckExecutionsTable",
+    "AssetCheckTarget",
+    "CheckStatus",
     "ConfigurableClassData",
     "DagsterSqliteStorage",
     "DefaultPartitionsSubset",
@@ -118,6 +153,7 @@ __all__ = [
     "configure_loggers",
     "create_db_conn_string",
     "event_logs_directory",
+    "record_partitions",
     "replace",
     "runs_directory",
     "safe_load_yaml",

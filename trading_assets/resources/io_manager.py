@@ -4,6 +4,7 @@ What a row must look like and how a file is replaced is said by `repositories`; 
 `resources.metadata`.
 """
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset
 from trading_assets.repositories.validation import validated
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
+from trading_assets.resources.completeness import SessionState, session_states, written_sessions
+from trading_assets.resources.dagster_private import record_partitions
 from trading_assets.resources.failures import told_plainly
-from trading_assets.resources.metadata import materialization_metadata
+from trading_assets.resources.metadata import partition_metadata, run_metadata
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
@@ -44,7 +47,15 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             lake = self.archive.open()
             collected = obj if isinstance(obj, Collected) else _given(lake, _dataset(context.asset_key), obj)
             counts = lake.write(collected)
-        context.add_output_metadata(materialization_metadata(lake, collected, counts))
+            states = session_states(lake, collected)
+        described = run_metadata(lake, collected, counts, states)
+        if isinstance(obj, Collected):
+            recorded = partition_metadata(lake, collected, _to_record(context, collected, states))
+            if recorded:
+                recorded[max(recorded)] |= described
+            record_partitions(context, {session.isoformat(): values for session, values in recorded.items()})
+        if not isinstance(obj, Collected) or not recorded:
+            context.add_output_metadata(described)
         lake.progress.finish(collected.report)
 
     def load_input(self, context: dg.InputContext) -> DatasetView | pa.Table | pd.DataFrame:
@@ -66,6 +77,16 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         else:
             table = view.table(symbols=symbols)
         return table if kind is pa.Table else table.to_pandas()
+
+
+def _to_record(context: dg.OutputContext, collected: Collected, states: Mapping[date, SessionState]) -> list[date]:
+    """The sessions to record as materialized: collected ones of the run's partitions, that it wrote, or that Dagster does not know yet.
+
+    An earlier run may have written them and died before it could say so.
+    """
+    known = context.step_context.instance.get_materialized_partitions(context.asset_key)
+    asked = {*context.asset_partition_keys, *(session.isoformat() for session in written_sessions(collected))}
+    return [session for session, state in states.items() if state.collected and (session.isoformat() in asked or session.isoformat() not in known)]
 
 
 def _dataset(key: dg.AssetKey) -> Dataset:

@@ -1,9 +1,11 @@
-"""What a materialization shows in the UI: counts, window, place, a small table, a picture of the newest rows."""
+"""What a materialization shows in the UI: the rows of each partition, and with the newest one the archive and the run."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -11,8 +13,9 @@ import pyarrow as pa
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
+from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.repositories.store import UpsertCounts
-from trading_assets.resources.conditions import conditions_metadata
+from trading_assets.resources.completeness import SessionState, judged_symbols, written_sessions
 
 ROWS_SHOWN = 20
 """Rows of a table in the event log: enough to recognise the data, small enough for hundreds of partitions."""
@@ -20,12 +23,26 @@ ROWS_SHOWN = 20
 SYMBOLS_DRAWN = 6
 """Lines in the picture: more than these cannot be told apart."""
 
+SESSIONS_DRAWN = 2000
+"""Sessions of the pictures at most, the newest: eight years, more columns than a picture has pixels."""
 
-def materialization_metadata(archive: Archive, collected: Collected, counts: UpsertCounts) -> Mapping[str, Any]:
-    """Metadata of one write of `collected`, by name."""
+
+def partition_metadata(archive: Archive, collected: Collected, sessions: Sequence[date]) -> dict[date, dict[str, Any]]:
+    """Of each of the sessions: how many rows the lake has of it, and the window of the run that told so."""
+    if not sessions:
+        return {}
+    sql = f'select session, count(*) as rows from "{collected.dataset.name}" where session between $first and $last group by session'
+    rows = archive.lake.query(sql, {"first": min(sessions), "last": max(sessions)}).to_pylist()
+    counts = {row["session"]: row["rows"] for row in rows}
+    return {session: {"dagster/partition_row_count": counts.get(session, 0), **_window(collected)} for session in sessions}
+
+
+def run_metadata(archive: Archive, collected: Collected, counts: UpsertCounts, states: Mapping[date, SessionState]) -> dict[str, Any]:
+    """Metadata of the archive after one write of `collected`, and of the run that wrote, by name."""
     report = collected.report
+    (stored,) = archive.lake.query(f'select count(*) as rows from "{collected.dataset.name}"')["rows"].to_pylist()
     metadata: dict[str, Any] = {
-        "dagster/row_count": collected.table.num_rows,
+        "dagster/row_count": stored,
         "dagster/uri": (archive.settings.data_dir / collected.dataset.name).as_uri(),
         "rows": collected.table.num_rows,
         "inserted": counts.inserted,
@@ -38,21 +55,28 @@ def materialization_metadata(archive: Archive, collected: Collected, counts: Ups
         "problems": len(report.problems),
         "outcomes": dg.MetadataValue.json(dict(report.outcomes)),
         "rows_by_symbol": dg.MetadataValue.json(dict(sorted(report.rows_by_symbol.items())[:200])),
+        **_window(collected),
     }
-    if report.sessions:
-        metadata["window"] = f"{report.sessions[0]} to {report.sessions[-1]}, {len(report.sessions)} session(s)"
     if report.snapshots_used:
         metadata["snapshots_used"] = dg.MetadataValue.json(dict(sorted(report.snapshots_used.items())[-60:]))
     if report.notes:
         metadata["notes"] = "\n".join(report.notes[:50])
+    if conditions := conditions_of(states, report.sessions):
+        metadata["conditions"] = dg.MetadataValue.json(conditions)
     # One more session is not worth drawing all of them again: that was a tenth of the time of a daily run.
-    several = bool(counts.inserted or counts.updated) and len(collected.table["session"].unique()) > 1
-    metadata |= conditions_metadata(archive, report, picture=several)
+    if (counts.inserted or counts.updated) and len(written_sessions(collected)) > 1:
+        metadata |= _pictures(archive, collected)
     if collected.table.num_rows:
         metadata["last_rows"] = plain_table(collected.table.slice(max(0, collected.table.num_rows - ROWS_SHOWN)))
-        if several and "close" in collected.table.column_names and collected.dataset.name == "equity_bars":
-            metadata["picture"] = dg.MetadataValue.md(f"![closes](data:image/png;base64,{_closes_png(collected.table)})")
     return metadata
+
+
+def conditions_of(states: Mapping[date, SessionState], sessions: Sequence[date]) -> dict[str, int]:
+    """Sessions of symbols (and bar sizes) by condition, the most frequent first: the numbers that the command `coverage` prints."""
+    total = Counter[str]()
+    for session in sessions:
+        total.update(states[session].conditions)
+    return dict(total.most_common())
 
 
 def plain_table(rows: pa.Table) -> dg.MetadataValue:
@@ -66,8 +90,25 @@ def _plain(value: Any) -> str | int | float | bool:
     return value if isinstance(value, str | int | float | bool) else "" if value is None else str(value)
 
 
-def _closes_png(table: pa.Table) -> str:
-    """Closes of the first symbols as a small PNG, base64."""
+def _window(collected: Collected) -> dict[str, str]:
+    sessions = collected.report.sessions
+    return {"window": f"{sessions[0]} to {sessions[-1]}, {len(sessions)} session(s)"} if sessions else {}
+
+
+def _pictures(archive: Archive, collected: Collected) -> dict[str, Any]:
+    """The heat map of what the archive has and lacks, and of equity bars the closes, of its newest sessions."""
+    from trading_assets.monitoring.heatmap import MOST_ROWS, coverage_png
     from trading_assets.monitoring.pictures import closes_png
 
-    return base64.b64encode(closes_png(table, SYMBOLS_DRAWN)).decode()
+    symbols = judged_symbols(archive, collected.report)
+    last = archive.calendar.current(archive.now)
+    first = archive.calendar.previous(last, SESSIONS_DRAWN)
+    table = archive.lake.conditions(symbols[:MOST_ROWS], datasets=[collected.dataset.name], first=first, last=last)
+    pictures = {"coverage": coverage_png(table)}
+    if collected.dataset.name == EQUITY_BARS.name:
+        sql = """select symbol, bar_size, max(start) as start, arg_max(close, start) as close from equity_bars
+                 where session between $first and $last and bar_size = $size and symbol in (select unnest($symbols::varchar[]))
+                 group by symbol, bar_size, session"""
+        values = {"first": first, "last": last, "size": collected.table["bar_size"][0].as_py(), "symbols": symbols[:SYMBOLS_DRAWN]}
+        pictures["picture"] = closes_png(archive.lake.query(sql, values), SYMBOLS_DRAWN)
+    return {name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})") for name, png in pictures.items()}

@@ -1,0 +1,75 @@
+"""What a run of an asset collects: its symbols and its sessions."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import dagster as dg
+
+from trading_assets.assets.config import BarsConfig, CollectionConfig, ContractsConfig
+from trading_assets.assets.partitions import sessions_of
+from trading_assets.collecting.archive import Archive
+from trading_assets.monitoring.recovery import lost_state
+from trading_assets.resources.run_config import lookback_days, sets_up, symbols_of
+from trading_assets.universe import UniverseEntry
+
+
+class Refused(ValueError):
+    """The run asks for something that is impossible or makes no sense; running it again changes nothing."""
+
+
+def entries_of(context: dg.AssetExecutionContext, archive: Archive, config: CollectionConfig) -> list[UniverseEntry]:
+    """The symbols of the run as the broker is asked for them. Raises `Refused` when there are none."""
+    entries = archive.universe.resolve(config.symbols or symbols_of(context.run))
+    if not entries:
+        raise Refused(
+            lost_state(archive.settings)
+            or "There is no symbol to collect: the universe is empty, and the run names none. Write `symbols` into the config of one of its "
+            "assets, for example [AAPL], or add symbols to the universe."
+        )
+    return entries
+
+
+def joins_universe(run: dg.DagsterRun, config: ContractsConfig) -> bool:
+    """Whether the symbols of the run become active once their contract is known."""
+    return sets_up(run) if config.add_to_universe is None else config.add_to_universe
+
+
+def current_session(context: dg.AssetExecutionContext, archive: Archive) -> date:
+    """The session of a snapshot run. Raises `Refused` for any other than the current session."""
+    wanted = sessions_of(context.partition_keys)
+    current = archive.calendar.current(archive.now)
+    if wanted != [current]:
+        named = f"{wanted[0]}" if len(wanted) == 1 else f"{wanted[0]} to {wanted[-1]}"
+        raise Refused(
+            f"{context.asset_key.to_user_string()} is a snapshot: the broker tells only what is listed now, so it can be "
+            f"collected for the current session {current} only, not for {named}. Choose partition {current}."
+        )
+    return current
+
+
+def bar_sessions(context: dg.AssetExecutionContext, archive: Archive, config: BarsConfig) -> list[date]:
+    """The sessions of a bar run: its partitions and the lookback before them, from `first_session` to `last_session` of the config.
+
+    Raises `Refused` for sessions that have not begun, and when none is left.
+    """
+    sessions = sessions_of(context.partition_keys)
+    current = archive.calendar.current(archive.now)
+    if sessions[-1] > current:
+        raise Refused(f"Session {sessions[-1]} has not begun; the current session is {current}. Choose partitions up to {current}.")
+    days = lookback_days(context.run, archive.settings, context.asset_key.path[-1])
+    first = min(sessions[0], sessions[-1] - timedelta(days=days)) if days else sessions[0]
+    begin, end = _day(config.first_session, first), _day(config.last_session, sessions[-1])
+    wanted = archive.calendar.sessions(max(first, begin), min(end, sessions[-1])) if max(first, begin) <= min(end, sessions[-1]) else []
+    if not wanted:
+        raise Refused(f"No session from {begin} to {end} is among those of the run, {first} to {sessions[-1]}.")
+    return wanted
+
+
+def _day(given: str | None, otherwise: date) -> date:
+    if given is None:
+        return otherwise
+    try:
+        return date.fromisoformat(given)
+    except ValueError as error:
+        raise Refused(f"{given!r} is no date: write it as YYYY-MM-DD.") from error

@@ -1,0 +1,130 @@
+"""What each session of a dataset has and lacks after a collection, judged over the lake and for every active symbol.
+
+A run may collect one symbol or a part of the sessions; a partition speaks of all of them. So neither its materialization nor its
+`complete` check follows from what the run did: both follow from `Lake.conditions`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.report import Collected, CollectionReport, ProblemKind
+from trading_assets.monitoring.agenda import BARS
+from trading_assets.repositories.schemas import OPTION_CHAINS, Condition
+
+ANSWERED = (Condition.COMPLETE, Condition.NO_TRADES, Condition.NOTHING_SELECTED)
+"""Nothing is lacking: the rows are in the lake, or the knowledge that there are none."""
+
+DEFERRED = "deferred"
+"""In place of `pending`: missing, and left to a later run on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A symbol (and bar size) that lacks something in a session: its condition, and the reason as recorded."""
+
+    symbol: str
+    bar_size: str
+    condition: str
+    reason: str
+    broker_code: int | None = None
+
+    def as_row(self) -> dict[str, str | int]:
+        """A flat record for tables."""
+        code = "" if self.broker_code is None else self.broker_code
+        return {"symbol": self.symbol, "bar_size": self.bar_size, "condition": self.condition, "reason": self.reason, "broker_code": code}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """One session of a dataset: symbols (and bar sizes) by condition, and those that lack something.
+
+    `closed` is False for bars of a session that has not closed: nothing of it can be collected yet.
+    """
+
+    session: date
+    dataset: str
+    closed: bool = True
+    conditions: Counter[str] = field(default_factory=Counter)
+    lacking: list[Lacking] = field(default_factory=list)
+
+    @property
+    def collected(self) -> bool:
+        """Whether all that is wanted of the session is in the lake, or recorded as not existing or lost.
+
+        Quotes that lack values count as collected: the chain is there, and the check `complete` tells of them.
+        """
+        enough = {Condition.EXPIRED_LOST, *((Condition.PARTIAL,) if self.dataset == OPTION_CHAINS.name else ())}
+        return self.closed and all(each.condition in enough for each in self.lacking)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether something is missing that should be there, and that a person or a later run can still collect."""
+        told = {Condition.EXPIRED_LOST, Condition.PARTIAL, DEFERRED}
+        return any(each.condition not in told for each in self.lacking)
+
+
+def session_states(archive: Archive, collected: Collected) -> dict[date, SessionState]:
+    """The state of each session that a collection was for or brought rows of, in order; the lake is asked once a report."""
+    report = collected.report
+    sessions = sorted({*report.sessions, *written_sessions(collected)})
+    if not sessions:
+        return {}
+    rows = _judged(archive, report, sessions[0], sessions[-1])
+    states = {s: SessionState(s, report.dataset, report.dataset not in BARS or archive.calendar.is_closed(s, archive.now)) for s in sessions}
+    for row in rows.group_by(["session", "condition"]).aggregate([("symbol", "count")]).to_pylist():
+        if row["session"] in states:
+            states[row["session"]].conditions[row["condition"]] += row["symbol_count"]
+    deferred = {problem.symbol for problem in report.problems if problem.kind is ProblemKind.DEFERRED}
+    nothing_lacks = pc.is_in(rows["condition"], pa.array([str(condition) for condition in _answered(report.dataset)]))
+    for row in rows.filter(pc.invert(nothing_lacks)).to_pylist():
+        if row["session"] in states:
+            pending = row["condition"] == Condition.PENDING and row["symbol"] in deferred
+            condition = DEFERRED if pending else row["condition"]
+            states[row["session"]].lacking.append(Lacking(row["symbol"], row["bar_size"], condition, row["reason"], row["broker_code"]))
+    _add_unrecorded(report, states, rows)
+    return states
+
+
+def written_sessions(collected: Collected) -> set[date]:
+    """The sessions of the rows that a collection gives to the lake."""
+    return set(collected.table["session"].unique().to_pylist())
+
+
+def judged_symbols(archive: Archive, report: CollectionReport) -> list[str]:
+    """The symbols that a partition speaks of: the active ones, and those that the run collected."""
+    return sorted({*report.symbols, *archive.universe.active()})
+
+
+def _judged(archive: Archive, report: CollectionReport, first: date, last: date) -> pa.Table:
+    """The conditions of these sessions (`repositories.conditions.CONDITION_SCHEMA`), kept with the report."""
+    if report.conditions is None:
+        report.conditions = archive.lake.conditions(judged_symbols(archive, report), datasets=[report.dataset], first=first, last=last)
+    return report.conditions
+
+
+def _answered(dataset: str) -> Sequence[Condition]:
+    """A chain that the broker does not know belongs to a symbol without options: nothing is lacking."""
+    return (*ANSWERED, Condition.NO_CONTRACT) if dataset == OPTION_CHAINS.name else ANSWERED
+
+
+def _add_unrecorded(report: CollectionReport, states: dict[date, SessionState], rows: pa.Table) -> None:
+    """Symbols that failed without a trace in the lake lack what the run was to bring: the sessions say why."""
+    recorded = set(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), strict=True))
+    told = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED)
+    sentences: dict[str, str] = {}
+    for problem in report.problems:
+        if problem.kind in told and problem.symbol:
+            sentences.setdefault(problem.symbol, problem.sentence)
+    for symbol, sentence in sentences.items():
+        for session, state in states.items():
+            if state.closed and (symbol, session) not in recorded:
+                state.conditions[str(Condition.PENDING)] += 1
+                state.lacking.append(Lacking(symbol, "", str(Condition.PENDING), sentence))

@@ -1,0 +1,152 @@
+"""What Dagster shows of a partition is what the lake has of it: for every symbol, whichever run collected it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.base import PartitionKeyFilter
+
+from trading_assets.assets.policy import CODE_VERSION
+from trading_assets.resources.instance import dagster_instance
+from trading_assets.resources.run_config import ASSETS
+from trading_assets.simulator import Simulator
+from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.universe import Universe
+from trading_assets_tests.scenarios.desk import Desk, at
+
+pytestmark = pytest.mark.xdist_group("partition status")  # one story, told once
+
+OPEN = date(2025, 11, 19)
+"""The session that is open when AAPL is set up."""
+
+NEXT = date(2025, 11, 20)
+
+SETTINGS = {"selection": {"max_days_to_expiry": 8, "strikes_around_spot": 1}, "setup_lookback_days": 6}
+
+
+class Story:
+    """AAPL is set up at noon, collected after the close, and joined by MSFT, whose bars are refused at first."""
+
+    def __init__(self, folder: Path, simulator: Simulator) -> None:
+        self.desk, self.seen = Desk(folder, simulator, changes=SETTINGS), dict[str, dict[str, Any]]()
+
+    def run(self, moment: str, job: str, session: date, config: dict[str, dict[str, Any]]) -> None:
+        """Run a job as the UI does, and keep what Dagster shows then."""
+        report = self.desk.job(job, [session], config)
+        assert report.success, report.error
+        self.look(moment)
+
+    def look(self, moment: str) -> None:
+        with dagster_instance(self.desk.settings) as instance:
+            self.seen[moment] = {name: _shown(instance, name) for name in ASSETS}
+
+
+def _shown(instance: dg.DagsterInstance, name: str) -> dict[str, Any]:
+    """Materialized sessions, the newest materialization, and the newest result of the check `complete` by session."""
+    key = dg.AssetKey(name)
+    partitions = sorted(instance.get_materialized_partitions(key))
+    checks = {}
+    for session in (OPEN, NEXT):
+        wanted = PartitionKeyFilter(key=session.isoformat())
+        records = instance.event_log_storage.get_asset_check_execution_history(dg.AssetCheckKey(key, "complete"), 1, partition_filter=wanted)
+        if records:
+            event = records[0].event.dagster_event.asset_check_evaluation_data
+            checks[session] = (records[0].status is AssetCheckExecutionRecordStatus.SUCCEEDED, event.severity, event.description)
+    records = instance.fetch_materializations(key, limit=100).records
+    return {"partitions": partitions, "checks": checks, "events": [record.asset_materialization for record in records]}
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    with Simulator(GeneratedMarket(seed=42), now=at(f"{OPEN}T12:00-05:00"), limits=False) as simulator:
+        found = Story(tmp_path_factory.mktemp("lake"), simulator)
+        found.run("set up at noon", "setup_symbol", OPEN, {"contracts": {"symbols": ["aapl"]}})
+        found.desk.move(f"{OPEN}T16:45-05:00")
+        found.run("after the close", "daily_update", OPEN, {})
+        found.desk.move(f"{NEXT}T16:45-05:00")
+        Universe(found.desk.settings.state_url).add(["MSFT"])
+        simulator.faults.add(on="historical_data", contract="MSFT", do="not_permitted", times=0)
+        found.run("MSFT is refused", "daily_update", NEXT, {})
+        found.run("AAPL again", "backfill_bars", NEXT, {"equity_bars": {"symbols": ["AAPL"], "refresh": True}})
+        simulator.faults.clear()
+        found.run("MSFT at last", "backfill_bars", NEXT, {"equity_bars": {"symbols": ["MSFT"], "refresh": True, "lookback_days": 6}})
+        yield found
+
+
+def test_one_field_sets_a_symbol_up_with_its_history_and_adds_it_to_the_universe(story: Story) -> None:
+    assert Universe(story.desk.settings.state_url).active() == ["AAPL", "MSFT"]
+    history = ["2025-11-13", "2025-11-14", "2025-11-17", "2025-11-18"]
+    for name in ("equity_bars", "option_bars"):
+        assert story.seen["set up at noon"][name]["partitions"] == history
+
+
+def test_before_the_close_bars_are_pending_and_no_failure(story: Story) -> None:
+    for name in ("equity_bars", "option_bars"):
+        shown = story.seen["set up at noon"][name]
+        assert OPEN.isoformat() not in shown["partitions"]
+        passed, _, sentence = shown["checks"][OPEN]
+        assert passed
+        assert sentence == f"Session {OPEN} closes at 16:00 New York; its bars are collected from 16:30 on."
+        assert OPEN.isoformat() in story.seen["after the close"][name]["partitions"]
+    for name in ("contracts", "option_chains"):
+        assert story.seen["set up at noon"][name]["partitions"] == [OPEN.isoformat()]
+
+
+def test_a_session_that_lacks_a_symbol_is_not_materialized_and_says_so(story: Story) -> None:
+    shown = story.seen["MSFT is refused"]["equity_bars"]
+    assert NEXT.isoformat() not in shown["partitions"]
+    passed, severity, sentence = shown["checks"][NEXT]
+    assert (passed, severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert sentence.startswith(f"Session {NEXT} lacks: 1 not_permitted. First: MSFT 1 day:")
+    assert OPEN.isoformat() in shown["partitions"], "what was collected before MSFT joined stays"
+
+
+def test_a_run_of_another_symbol_does_not_make_the_session_green(story: Story) -> None:
+    shown = story.seen["AAPL again"]["equity_bars"]
+    assert NEXT.isoformat() not in shown["partitions"]
+    assert not shown["checks"][NEXT][0]
+
+
+def test_the_run_that_brings_the_rest_does(story: Story) -> None:
+    shown = story.seen["MSFT at last"]["equity_bars"]
+    assert NEXT.isoformat() in shown["partitions"]
+    assert shown["checks"][NEXT] == (True, dg.AssetCheckSeverity.WARN, f"All that is wanted of session {NEXT} is in the lake.")
+
+
+def test_the_newest_event_shows_the_archive_and_each_partition_its_rows(story: Story) -> None:
+    for name in ASSETS:
+        newest, *others = story.seen["after the close"][name]["events"]
+        stored = story.desk.rows(f"select session, count(*) as n from {name} where session <= date '{OPEN}' and symbol = 'AAPL' group by session")
+        rows = {f"{row.session:%Y-%m-%d}": row.n for row in stored.itertuples()}
+        shown = {key: value.value for key, value in newest.metadata.items()}
+        assert newest.partition == OPEN.isoformat()
+        assert shown["dagster/row_count"] == sum(rows.values())
+        assert {"rows_by_symbol", "conditions", "requests_sent", "window", "dagster/uri"} <= shown.keys()
+        assert ("last_rows" in shown) == bool(shown["rows"])
+        for event in (newest, *others):
+            assert event.metadata["dagster/partition_row_count"].value == rows[event.partition]
+
+
+def test_nothing_is_out_of_date_after_a_set_up(story: Story) -> None:
+    """Dagster compares the versions of an asset's data with those that its consumers were made of: every event carries them."""
+    for shown in story.seen["after the close"].values():
+        assert {event.tags["dagster/data_version"] for event in shown["events"]} == {CODE_VERSION}
+    for event in story.seen["after the close"]["option_bars"]["events"]:
+        for upstream in ("contracts", "option_chains", "equity_bars"):
+            assert event.tags[f"dagster/input_data_version/{upstream}"] == CODE_VERSION
+
+
+def test_a_run_without_symbols_is_refused(tmp_path: Path, story: Story) -> None:
+    desk = Desk(tmp_path, story.desk.simulator)
+    for job in ("setup_symbol", "snapshot", "backfill_bars", "daily_update"):
+        report = desk.job(job, [NEXT], {})
+        assert not report.success
+        assert report.error.startswith("There is no symbol to collect: the universe is empty, and the run names none.")
+    with dagster_instance(desk.settings) as instance:
+        assert not any(instance.get_materialized_partitions(dg.AssetKey(name)) for name in ASSETS)
