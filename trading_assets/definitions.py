@@ -12,6 +12,7 @@ from trading_assets.assets.quality_metrics import quality_metrics
 from trading_assets.automation.jobs import ALL_JOBS
 from trading_assets.automation.schedules import ALL_SCHEDULES
 from trading_assets.automation.sensors import ALL_SENSORS
+from trading_assets.automation.sessions import SESSION_SENSORS
 from trading_assets.checks.rules import ALL_CHECKS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.io_manager import ParquetIOManager
@@ -25,7 +26,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
         asset_checks=list(ALL_CHECKS),
         jobs=list(ALL_JOBS),
         schedules=list(ALL_SCHEDULES),
-        sensors=list(ALL_SENSORS),
+        sensors=[*SESSION_SENSORS, *ALL_SENSORS],
         resources={"archive": archive, "io_manager": ParquetIOManager(archive=archive)},
         executor=dg.in_process_executor,
     )

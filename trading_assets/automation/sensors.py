@@ -26,11 +26,15 @@ ALERT_SECONDS = 30
 """Seconds between two looks of the alerts: how late a person may be told."""
 
 
-def _sensor(name: str, job: str, decide: Callable[[Settings, datetime], Ask | Wait], description: str) -> dg.SensorDefinition:
+def agenda_sensor(
+    name: str, job: str, decide: Callable[[Settings, datetime], Ask | Wait], description: str, *, seconds: int = LOOK_SECONDS
+) -> dg.SensorDefinition:
+    """A sensor that starts a run of `job` when the agenda says so, and looks every `seconds`."""
+
     @dg.sensor(
         name=name,
         job_name=job,
-        minimum_interval_seconds=LOOK_SECONDS,
+        minimum_interval_seconds=seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=description,
     )
@@ -41,21 +45,21 @@ def _sensor(name: str, job: str, decide: Callable[[Settings, datetime], Ask | Wa
     return sensing
 
 
-stale_chains = _sensor(
+stale_chains = agenda_sensor(
     "stale_chains",
     "snapshot",
     agenda.stale_chains,
     "Refreshes today's snapshot of symbols whose newest chain is older than a day (settings: stale_chain_hours) while a session has begun since.",
 )
 
-gaps = _sensor(
+gaps = agenda_sensor(
     "gaps",
     "backfill_bars",
     agenda.gaps,
     "Fills closed sessions that are missing, contracts that expire first before all others, within a budget (settings: gap_request_budget).",
 )
 
-new_symbols = _sensor("new_symbols", "setup_symbol", agenda.new_symbols, "Sets up symbols that were added to the universe.")
+new_symbols = agenda_sensor("new_symbols", "setup_symbol", agenda.new_symbols, "Sets up symbols that were added to the universe.")
 
 
 @dg.sensor(

@@ -15,9 +15,9 @@ DAILY_BARS = "daily_bars"
 LAST_CHANCE = "last_chance"
 QUALITY_CHECK = "quality_check"
 
-SCHEDULES = (DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE, QUALITY_CHECK)
-SENSORS = ("alerts", "gaps", "new_symbols", "stale_chains")
-"""Names of the platform's automations, in order."""
+SCHEDULES = (QUALITY_CHECK,)
+SENSORS = ("alerts", DAILY_BARS, DAILY_SNAPSHOT, "gaps", LAST_CHANCE, "new_symbols", "stale_chains")
+"""Names of the platform's automations in Dagster, in order."""
 
 
 def snapshot_at(settings: Settings, calendar: SessionCalendar, session: date) -> datetime:

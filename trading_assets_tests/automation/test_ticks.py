@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from dagster import DagsterRunStatus
 from dagster._core.utils import make_new_run_id
 
-from trading_assets.automation import once, schedules, sensors
+from trading_assets.automation import once, schedules, sensors, sessions
 from trading_assets.broker.contact import record_connected, record_failure
 from trading_assets.monitoring.alerts import Alerts
 from trading_assets.monitoring.asked import asked_table, claim
@@ -74,29 +74,29 @@ def config(request: dg.RunRequest) -> Mapping[str, Any]:
 
 
 def test_the_snapshot_comes_fifteen_minutes_before_the_close(collected: Desk, instance: dg.DagsterInstance) -> None:
-    assert "at 15:45 New York" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T15:40")
-    request = scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T15:45")
+    assert "at 15:45 New York" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-18T15:40")
+    request = sensed(sessions.daily_snapshot, collected, instance, "2025-11-18T15:45")
     assert (request.partition_key, request.run_key) == ("2025-11-18", "daily_snapshot 2025-11-18")
     assert config(request)["option_chains"] == {"requote_after_minutes": 60}, "the selection is the settings' own"
 
 
 def test_a_half_day_has_its_own_time_and_a_setting_moves_it(collected: Desk, instance: dg.DagsterInstance) -> None:
-    assert "half day comes at 12:45" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-28T12:40")
-    assert scheduled(schedules.daily_snapshot, collected, instance, "2025-11-28T12:45").partition_key == "2025-11-28"
-    assert "comes at 12:55" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-28T12:45", snapshot_lead_minutes=5)
+    assert "half day comes at 12:45" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-28T12:40")
+    assert sensed(sessions.daily_snapshot, collected, instance, "2025-11-28T12:45").partition_key == "2025-11-28"
+    assert "comes at 12:55" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-28T12:45", snapshot_lead_minutes=5)
 
 
 def test_a_missed_snapshot_is_made_good_until_the_next_open(collected: Desk, instance: dg.DagsterInstance) -> None:
     for late in ("2025-11-18T20:00", "2025-11-19T09:25"):
-        request = scheduled(schedules.daily_snapshot, collected, instance, late)
+        request = sensed(sessions.daily_snapshot, collected, instance, late)
         assert request.partition_key == "2025-11-18"
-    assert "2025-11-19 comes at 15:45" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-19T09:35")
+    assert "2025-11-19 comes at 15:45" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-19T09:35")
 
 
 def test_on_a_holiday_nothing_is_started_and_the_reason_says_so(collected: Desk, instance: dg.DagsterInstance) -> None:
-    instance.add_run(run_of(scheduled(schedules.daily_snapshot, collected, instance, "2025-11-26T15:45"), DagsterRunStatus.SUCCESS, "snapshot"))
-    assert "2025-11-26" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-27T15:45")
-    told = scheduled(schedules.last_chance, collected, instance, "2025-11-27T15:00")
+    instance.add_run(run_of(sensed(sessions.daily_snapshot, collected, instance, "2025-11-26T15:45"), DagsterRunStatus.SUCCESS, "snapshot"))
+    assert "2025-11-26" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-27T15:45")
+    told = sensed(sessions.last_chance, collected, instance, "2025-11-27T15:00")
     assert told == (
         "The exchange is closed on Thursday 2025-11-27. The last look before contracts expire of the next session comes on "
         "Friday 2025-11-28 at 12:00 New York."
@@ -104,28 +104,28 @@ def test_on_a_holiday_nothing_is_started_and_the_reason_says_so(collected: Desk,
 
 
 def test_what_is_complete_is_not_collected_again(collected: Desk, instance: dg.DagsterInstance) -> None:
-    assert "is complete, quoted after 14:45" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-17T17:00")
-    assert "The bars of session 2025-11-17 are complete" in scheduled(schedules.daily_bars, collected, instance, "2025-11-17T17:00")
+    assert "is complete, quoted after 14:45" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-17T17:00")
+    assert "The bars of session 2025-11-17 are complete" in sensed(sessions.daily_bars, collected, instance, "2025-11-17T17:00")
 
 
 def test_the_bars_come_after_the_close_and_after_the_snapshot(collected: Desk, instance: dg.DagsterInstance) -> None:
-    early = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:25")
+    early = sensed(sessions.daily_bars, collected, instance, "2025-11-18T16:25")
     assert early == "The bars of session 2025-11-17 are complete; the next come on Tuesday 2025-11-18 at 16:30 New York."
-    waiting = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T16:30")
+    waiting = sensed(sessions.daily_bars, collected, instance, "2025-11-18T16:30")
     assert waiting == "The bars of session 2025-11-18 wait for its snapshot until 17:00 New York."
-    request = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T17:00")
+    request = sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:00")
     assert (request.partition_key, request.run_key) == ("2025-11-18", "daily_bars 2025-11-18")
     assert config(request)["option_bars"] == {"lookback_days": 10}
-    instance.add_run(run_of(scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T17:00"), DagsterRunStatus.STARTED, "snapshot"))
-    assert "waits for run" in scheduled(schedules.daily_bars, collected, instance, "2025-11-18T17:05")
+    instance.add_run(run_of(sensed(sessions.daily_snapshot, collected, instance, "2025-11-18T17:00"), DagsterRunStatus.STARTED, "snapshot"))
+    assert "waits for run" in sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:05")
 
 
 def test_the_last_look_before_contracts_expire(collected: Desk, instance: dg.DagsterInstance) -> None:
-    request = scheduled(schedules.last_chance, collected, instance, "2025-11-21T15:00")
+    request = sensed(sessions.last_chance, collected, instance, "2025-11-21T15:00")
     assert request.tags["dagster/asset_partition_range_start"] == "2025-11-18"
     assert request.tags["dagster/asset_partition_range_end"] == "2025-11-20"
     assert config(request)["option_bars"] == {"symbols": ["AAPL"]}
-    assert "No selected contract expires in session 2025-11-20" in scheduled(schedules.last_chance, collected, instance, "2025-11-20T15:00")
+    assert "No selected contract expires in session 2025-11-20" in sensed(sessions.last_chance, collected, instance, "2025-11-20T15:00")
 
 
 def test_every_hour_is_checked_once(collected: Desk, instance: dg.DagsterInstance) -> None:
@@ -182,7 +182,7 @@ def test_nothing_is_started_while_the_broker_does_not_answer(collected: Desk, in
 
 def test_a_symbol_that_joins_the_universe_is_set_up(tmp_path: Path, collected: Desk, instance: dg.DagsterInstance) -> None:
     desk = Desk(tmp_path, collected.simulator, changes={"enforce_pacing": True})
-    assert "The universe is empty" in scheduled(schedules.daily_snapshot, desk, instance, "2025-11-18T15:45")
+    assert "The universe is empty" in sensed(sessions.daily_snapshot, desk, instance, "2025-11-18T15:45")
     for sensor in (sensors.new_symbols, sensors.stale_chains, sensors.gaps):
         assert "The universe is empty" in sensed(sensor, desk, instance, "2025-11-18T12:00")
     Universe(desk.settings.state_url).add(["IBM"])
@@ -203,11 +203,11 @@ def test_two_daemons_start_one_run(collected: Desk, instance: dg.DagsterInstance
 
 
 def test_a_run_that_was_recorded_and_never_queued_is_replaced(collected: Desk, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T17:00")
+    request = sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:00")
     run = instance.add_run(run_of(request, DagsterRunStatus.NOT_STARTED, "backfill_bars"))
-    assert "is not started" in scheduled(schedules.daily_bars, collected, instance, "2025-11-18T17:05")
+    assert "is not started" in sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:05")
     monkeypatch.setattr(once, "CLAIM_SECONDS", -1.0)
-    again = scheduled(schedules.daily_bars, collected, instance, "2025-11-18T17:10")
+    again = sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:10")
     assert (again.run_key, instance.get_run_by_id(run.run_id).status) == (f"{request.run_key}#1", DagsterRunStatus.FAILURE)
 
 
@@ -215,21 +215,21 @@ def test_a_snapshot_that_failed_is_tried_again_before_the_close(collected: Desk,
     """Nobody else would make it good on a day whose chain was refreshed after the open already."""
     keys = set()
     for minute in ("45", "50", "55"):
-        request = scheduled(schedules.daily_snapshot, collected, instance, f"2025-11-18T15:{minute}")
+        request = sensed(sessions.daily_snapshot, collected, instance, f"2025-11-18T15:{minute}")
         keys.add(request.run_key)
         failed = instance.add_run(run_of(request, DagsterRunStatus.FAILURE, "snapshot"))
         instance.add_run_tags(failed.run_id, {"dagster/will_retry": "true"})
-        assert "is failure" in scheduled(schedules.daily_snapshot, collected, instance, f"2025-11-18T15:{minute}"), "Dagster's own try comes first"
+        assert "is failure" in sensed(sessions.daily_snapshot, collected, instance, f"2025-11-18T15:{minute}"), "Dagster's own try comes first"
         retried = run_of(request, DagsterRunStatus.FAILURE, "snapshot").with_tags({**request.tags, "dagster/retry_number": "1"})
         instance.add_run(retried)
         instance.add_run_tags(failed.run_id, {"dagster/auto_retry_run_id": retried.run_id})
     assert len(keys) == 3
-    assert "is failure" in scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T15:59")
+    assert "is failure" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-18T15:59")
 
 
 def test_a_long_set_up_does_not_hold_up_the_snapshot_of_the_others(collected: Desk, instance: dg.DagsterInstance) -> None:
     instance.add_run(dg.DagsterRun(job_name="setup_symbol", run_id=make_new_run_id(), status=DagsterRunStatus.STARTED))
-    assert isinstance(scheduled(schedules.daily_snapshot, collected, instance, "2025-11-18T15:45"), dg.RunRequest)
+    assert isinstance(sensed(sessions.daily_snapshot, collected, instance, "2025-11-18T15:45"), dg.RunRequest)
     assert "waits for run" in sensed(sensors.stale_chains, collected, instance, "2025-11-18T16:41"), "a refresh is in no hurry"
 
 
@@ -251,13 +251,3 @@ def test_a_damaged_file_hides_no_other_trouble(tmp_path: Path, collected: Desk, 
     file.write_bytes(whole)
     sensed(sensors.alerts, desk, instance, "2025-11-17T16:42")
     assert {alert.alert_type for alert in Alerts(desk.settings).open()} == {"run_failed"}
-
-
-def test_a_late_tick_sees_the_present(collected: Desk, instance: dg.DagsterInstance) -> None:
-    """What was due at the tick may no longer be had: a real tick decides by the clock, a trial by the instant it is given."""
-    context = dg.build_schedule_context(instance, at("2025-11-18T15:45"), resources={"archive": resource(collected)})
-    settings = resource(collected, at("2025-12-01T12:00")).settings()
-    assert schedules.instant(context, settings) == at("2025-11-18T15:45")
-    context._log_key = ["a", "real", "tick"]
-    assert schedules.instant(context, settings) == at("2025-12-01T12:00")
-    assert date(2025, 12, 1) == schedules.instant(context, settings).date()

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from dagster._cli import create_dagster_cli
 
 from trading_assets.assets.config import OptionChainsConfig, SelectionConfig
-from trading_assets.automation import schedules, sensors
+from trading_assets.automation import sensors, sessions
 from trading_assets.definitions import build_defs
 from trading_assets.jobs import DataPipelineOrchestrator
 from trading_assets.resources.archive import ArchiveResource
@@ -108,8 +108,7 @@ def asked_for(decision: Callable[[Any], Any], context: Any, job: str) -> None:
 
 def schedule(launches: Launches) -> None:
     with dg.instance_for_test() as instance:
-        now = at(f"{SESSION}T16:40-05:00")
-        asked_for(schedules.daily_snapshot, dg.build_schedule_context(instance, now, resources={"archive": ArchiveResource()}), "snapshot")
+        asked_for(sessions.daily_snapshot, dg.build_sensor_context(instance, resources={"archive": ArchiveResource()}), "snapshot")
 
 
 def sensor(launches: Launches) -> None:
