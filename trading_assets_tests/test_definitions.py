@@ -7,7 +7,12 @@ When a change of the definitions is meant, rewrite the answer file and read its 
 from __future__ import annotations
 
 import json
+import logging
 import os
+import shutil
+import tomllib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from itertools import pairwise
@@ -17,7 +22,10 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._cli.utils import get_possibly_temporary_instance_for_cli
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.workspace.load import location_origins_from_yaml_paths
+from dagster._core.workspace.load_target import ModuleTarget, get_target_from_toml_data
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -25,8 +33,10 @@ from trading_assets.assets.partitions import session_partitions, sessions_of
 from trading_assets.definitions import build_defs
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.resources.archive import ArchiveResource
+from trading_assets.resources.history_folder import elsewhere
 from trading_assets.resources.instance import dagster_home, dagster_instance, dagster_yaml
 from trading_assets.selection_rules import SelectionRules
+from trading_assets.serving.supervisor import LOCATION, MODULE
 from trading_assets.sessions import NEW_YORK, calendar
 from trading_assets.settings import Settings
 
@@ -287,7 +297,79 @@ def test_an_outdated_instance_is_written_anew_and_a_current_one_left(tmp_path: P
     assert not [path.name for path in file.parent.iterdir() if path.name.startswith(".dagster")]
 
 
-def test_the_workspace_loads_the_definitions() -> None:
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data folder of the environment, which is not made yet."""
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(tmp_path / "lake"))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    return tmp_path / "lake"
+
+
+def project(folder: Path) -> Path:
+    """A folder with the project's settings of Dagster."""
+    folder.mkdir()
+    return Path(shutil.copy(REPOSITORY / "dagster.yaml", folder)).parent
+
+
+def test_all_ways_to_start_dagster_write_one_history(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands in the folder of the project without and with DAGSTER_HOME, with the folder that `up` makes, and `up` itself."""
+    monkeypatch.chdir(project(tmp_path / "project"))
+    ways: dict[str, Callable[[], AbstractContextManager[dg.DagsterInstance]]] = {
+        "the project's folder": get_possibly_temporary_instance_for_cli,
+        "DAGSTER_HOME, the project's folder": get_possibly_temporary_instance_for_cli,
+        "DAGSTER_HOME, the history's folder": get_possibly_temporary_instance_for_cli,
+        "up": lambda: dagster_instance(Settings()),
+    }
+    for way, instance_of in ways.items():
+        if "DAGSTER_HOME" in way:
+            monkeypatch.setenv("DAGSTER_HOME", str(Path.cwd() if "project" in way else dagster_home(Settings())))
+        with instance_of() as instance:
+            assert Path(instance.root_directory) == lake / "dagster", way
+            logs = instance.compute_log_manager
+            assert isinstance(logs, LocalComputeLogManager)
+            assert Path(logs.get_captured_local_path(["one"], "out")).is_relative_to(lake / "dagster" / "compute_logs"), way
+            assert elsewhere(instance, Settings()) is None
+            instance.run_storage.set_cursor_values({way: "was here"})
+    with dagster_instance(Settings()) as instance:
+        assert set(instance.run_storage.get_cursor_values(set(ways))) == set(ways)
+    assert [path.parent for path in tmp_path.rglob("runs.db")] == [lake / "dagster" / "history"]
+    assert (lake / "dagster").stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in (tmp_path / "project").iterdir()] == ["dagster.yaml"]
+
+
+def test_a_wrong_setting_is_one_sentence_to_dagsters_commands_as_well(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADING_ASSETS_IB_PORT", "not a port")
+    monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
+    with pytest.raises(ValueError, match=r"^The setting ib_port is wrong \('not a port'\): "):
+        dg.DagsterInstance.get()
+    assert not lake.exists()
+
+
+def test_a_run_whose_history_is_kept_elsewhere_says_so(lake: Path, tmp_path: Path) -> None:
+    @dg.asset
+    def nothing(archive: ArchiveResource) -> None:
+        """Opens no archive."""
+
+    def warnings(instance: dg.DagsterInstance) -> list[str]:
+        run = dg.materialize([nothing], instance=instance, resources={"archive": ArchiveResource()})
+        return [entry.user_message for entry in instance.all_logs(run.run_id) if entry.level == logging.WARNING]
+
+    (tmp_path / "other").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "other")) as instance:
+        (said,) = warnings(instance)
+        assert f"{tmp_path / 'other'}, not in {lake / 'dagster'}" in said
+        assert f"DAGSTER_HOME={lake / 'dagster'}" in said
+    with dagster_instance(Settings()) as instance:
+        assert warnings(instance) == []
+
+
+def test_all_ways_to_start_dagster_know_the_platform_by_one_name() -> None:
+    """The name is part of the keys under which Dagster keeps what was switched off, and the cursors of sensors."""
     (origin,) = location_origins_from_yaml_paths([str(REPOSITORY / "workspace.yaml")])
-    assert origin.location_name == "trading_assets"
-    assert origin.loadable_target_origin.module_name == "trading_assets.definitions"
+    target = origin.loadable_target_origin
+    assert (origin.location_name, target.module_name) == (LOCATION, MODULE)
+    tool = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["tool"]
+    for block in ("dagster", "dg"):
+        read = get_target_from_toml_data({"tool": {block: tool[block]}})
+        assert isinstance(read, ModuleTarget)
+        assert (read.location_name, read.module_name) == (LOCATION, MODULE)

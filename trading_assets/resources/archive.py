@@ -1,6 +1,8 @@
 """The archive as a Dagster resource: it configures and hands out the plain domain object, nothing more."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import dagster as dg
@@ -15,10 +17,11 @@ class ArchiveResource(dg.ConfigurableResource):
     """The archive of the settings in force when a run begins; one broker connection a run at most, made when needed.
 
     It has no config: a run started in the UI cannot work on another data folder, broker or database than the platform's, nor
-    send messages elsewhere. Nothing is read, opened or connected before the first step asks for `open()`.
+    send messages elsewhere. Nothing is opened or connected before the first step asks for `open()`.
     """
 
     _archive: Archive | None = PrivateAttr(default=None)
+    _warned: ClassVar[deque[str]] = deque(maxlen=10)
     _overrides: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
@@ -37,8 +40,9 @@ class ArchiveResource(dg.ConfigurableResource):
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Dagster calls this when a run begins: the run says which process works on it, so that another one can tell when it died.
 
-        A repeated run carries the mark of the process that failed until then. Raises `dg.Failure` for a run config that refers to
-        the environment: a value that is wrong is shown with the error, and may be a password of another program.
+        A repeated run carries the mark of the process that failed until then. A history that is kept elsewhere is warned of.
+        Raises `dg.Failure` for a run config that refers to the environment: a value that is wrong is shown with the error, and
+        may be a password of another program.
         """
         run, mark = context.run, process_mark()
         if run is None:
@@ -46,8 +50,18 @@ class ArchiveResource(dg.ConfigurableResource):
         named = next(_environment_references(run.run_config, ()), None)
         if named is not None:
             raise dg.Failure(f"The run config takes {named} from the environment, which is not allowed: write the value itself.", allow_retries=False)
-        if context.instance is not None and run.tags.get(PROCESS_TAG) != mark:
+        if context.instance is None:
+            return
+        if run.tags.get(PROCESS_TAG) != mark:
             context.instance.add_run_tags(run.run_id, {PROCESS_TAG: mark})
+        if context.log is not None and context.instance.is_persistent:
+            from trading_assets.resources.history_folder import elsewhere  # late: Dagster's storages take a fifth of a second in every process
+
+            with suppress(ValueError):  # wrong settings are told by the first step that opens the archive
+                sentence = elsewhere(context.instance, self.settings())
+                if sentence is not None and run.run_id not in self._warned:  # Dagster makes the resource for each of its users
+                    self._warned.append(run.run_id)
+                    context.log.warning(sentence)
 
     def open(self) -> Archive:
         """The archive, opened on first use and kept for the run."""

@@ -2,8 +2,7 @@
 
 Names that `import dagster` does not load itself are loaded when they are first asked for.
 
-Private modules that are named as text elsewhere: `dagster.yaml` (`dagster._core.storage.root`,
-`dagster._core.storage.local_compute_log_manager`), `resources.instance` (`dagster._core.storage.noop_compute_log_manager`),
+Private modules that are named as text elsewhere: `resources.instance` (`dagster._core.storage.noop_compute_log_manager`),
 `serving.supervisor` (`dagster._daemon`, run as a module), `automation.once` (the job `__ASSET_JOB`).
 
 Private members of Dagster's storage classes that `resources.storage` uses or overrides, as their subclasses must: of runs
@@ -36,6 +35,12 @@ from dagster._core.events import HandledOutputData  # an event: an output was st
 from dagster._core.events.log import EventLogEntry  # one stored event
 from dagster._core.instance.ref import InstanceRef  # an instance by folder and settings
 from dagster._core.launcher.base import LaunchRunContext  # what a run launcher is given
+from dagster._core.remote_origin import RemoteInstigatorOrigin as InstigatorOrigin  # where a schedule or sensor is defined
+from dagster._core.scheduler.instigation import (
+    InstigatorState,  # whether a schedule or sensor is on, and its cursor
+    InstigatorStatus,
+    InstigatorType,
+)
 from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecordStatus as CheckStatus,  # how a check ended
 )
@@ -56,6 +61,8 @@ if TYPE_CHECKING:
     from dagster._core.storage.event_log import SqliteEventLogStorage
     from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorageWatchdog
+    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+    from dagster._core.storage.root import LocalArtifactStorage
     from dagster._core.storage.runs import SqliteRunStorage
     from dagster._core.storage.schedules import SqliteScheduleStorage
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
@@ -74,6 +81,8 @@ _LATER = {
     "SqlEventLogStorageTable": f"{_STORAGE}.event_log.schema",  # the table of events
     "INDEX_SHARD_NAME": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",  # the event log of all runs
     "SqliteEventLogStorageWatchdog": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",  # tells pages of the UI of new events
+    "LocalComputeLogManager": f"{_STORAGE}.local_compute_log_manager",  # Dagster's own keeping of what runs print
+    "LocalArtifactStorage": f"{_STORAGE}.root",  # Dagster's own storage of what else it keeps
     "SqliteRunStorage": f"{_STORAGE}.runs",  # Dagster's own storage of runs
     "SqliteScheduleStorage": f"{_STORAGE}.schedules",  # Dagster's own storage of schedules and ticks
     "SQLITE_BUSY_TIMEOUT_SECONDS": f"{_STORAGE}.sqlite",  # how long a statement waits for another process
@@ -140,7 +149,13 @@ __all__ = [
     "EventLogEntry",
     "HandledOutputData",
     "InstanceRef",
+    "InstigatorOrigin",
+    "InstigatorState",
+    "InstigatorStatus",
+    "InstigatorType",
     "LaunchRunContext",
+    "LocalArtifactStorage",
+    "LocalComputeLogManager",
     "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
     "SqliteEventLogStorageWatchdog",

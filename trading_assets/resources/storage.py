@@ -51,6 +51,7 @@ from trading_assets.resources.dagster_private import (
     runs_directory,
     schedule_directory,
 )
+from trading_assets.resources.history_folder import base_dir_field, history_of
 
 OPEN_DATABASES = 4
 """Event logs that a process keeps open: that of all runs, and of the runs it looks at."""
@@ -204,13 +205,14 @@ class CompactSqliteStorage(DagsterSqliteStorage):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """The settings of Dagster's own SQLite storage: `base_dir`."""
-        return DagsterSqliteStorage.config_type()
+        """`base_dir`, the folder of the history."""
+        return base_dir_field()
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> CompactSqliteStorage:
         """The storage of `dagster.yaml`."""
-        return cls.from_local(inst_data=inst_data, **config_value)
+        with history_of(config_value) as folder:
+            return cls(folder, inst_data)
 
 
 def is_made(database: Path, table: str) -> bool:

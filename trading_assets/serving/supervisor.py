@@ -21,6 +21,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from trading_assets.resources.switches import LOCATION
 from trading_assets.serving.parents import adopt_orphans, ending_with_parent
 from trading_assets.settings import Settings
 
@@ -33,7 +34,8 @@ ASKERS_TIMEOUT = 5.0
 CODE_TIMEOUT = 120.0
 """Seconds the code server may take to load the definitions on a busy machine."""
 
-LOCATION = "trading_assets.definitions"
+MODULE = "trading_assets.definitions"
+"""What Dagster loads."""
 
 _LOOK = 0.2
 """Seconds between two looks at the services."""
@@ -121,7 +123,7 @@ def start_code_server(services: Services, folder: Path, instance: str) -> Path:
     address = folder / "code"  # in a folder of this user alone, and with a short name: a socket's has 107 characters at most
     services.start(
         "code server",
-        *("dagster", "code-server", "start", "--module-name", LOCATION, "--location-name", LOCATION, "--socket", str(address)),
+        *("dagster", "code-server", "start", "--module-name", MODULE, "--location-name", LOCATION, "--socket", str(address)),
         *("--startup-timeout", f"{CODE_TIMEOUT:.0f}", "--inject-env-vars-from-instance", "--instance-ref", instance),
     )
     deadline = time.monotonic() + CODE_TIMEOUT
@@ -132,7 +134,7 @@ def start_code_server(services: Services, folder: Path, instance: str) -> Path:
         if time.monotonic() > deadline:
             raise ServiceFailed(f"The definitions were not loaded within {CODE_TIMEOUT:.0f} seconds: everything is stopped.")
     workspace = folder / "workspace.yaml"
-    server = {"location_name": LOCATION, "socket": str(address), "host": "localhost", "additional_metadata": {"module_name": LOCATION}}
+    server = {"location_name": LOCATION, "socket": str(address), "host": "localhost", "additional_metadata": {"module_name": MODULE}}
     workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}), "utf-8")  # JSON is YAML
     return workspace
 

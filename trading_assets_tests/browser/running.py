@@ -82,7 +82,7 @@ def _clicked_away(button: Locator) -> bool:
 
 def launch(page: Page, platform: Platform, job: str, partitions: str) -> None:
     """Open a job, choose partitions, launch."""
-    page.goto(f"{platform.url}/locations/trading_assets.definitions/jobs/{job}")
+    page.goto(f"{platform.url}/locations/trading_assets/jobs/{job}")
     page.get_by_role("button", name="Materialize").first.click()
     dialog = page.get_by_role("dialog")
     everything = dialog.get_by_text("Show all partitions")

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600), p
 
 RULE = "bid_not_above_ask"
 
-AUTOMATION = """{ repositoryOrError(repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "trading_assets.definitions"}) {
+AUTOMATION = """{ repositoryOrError(repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "trading_assets"}) {
     ... on Repository {
         schedules { name scheduleState { status ticks(limit: 20) { status skipReason error { message } } } }
         sensors { name sensorState { status ticks(limit: 20) { status skipReason error { message } } } } } } }"""
@@ -134,7 +134,7 @@ def test_the_automation_page_says_why_nothing_is_to_be_done(page: Page, platform
     page.get_by_text("Every hour").first.wait_for()
     page.get_by_text("Standard sensor").nth(3).wait_for()
     page.screenshot(path=tmp_path / "automation.png", full_page=True)
-    page.goto(f"{platform.url}/locations/trading_assets.definitions/sensors/gaps")
+    page.goto(f"{platform.url}/locations/trading_assets/sensors/gaps")
     page.get_by_role("row").get_by_text("0 runs requested").first.hover()
     page.get_by_text("No closed session is missing that can be asked for now.").first.wait_for()
     page.screenshot(path=tmp_path / "gaps.png", full_page=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from urllib.parse import urlencode
 import pytest
 
 from trading_assets.cli.app import run
+from trading_assets.serving.supervisor import LOCATION
 from trading_assets_tests.cli.conftest import Output
 from trading_assets_tests.observing import eventually
 
@@ -141,9 +143,9 @@ def test_a_foreign_page_is_refused(up: Up) -> None:
     mutation = "/graphql?" + urlencode({"query": "mutation { startSensor(sensorSelector: {}) { __typename } }"})
     query = "/graphql?" + urlencode({"query": "{ version }"})
     ask = b'{"query": "{ version }"}'
-    json = {"content_type": "application/json"}
-    assert up.status("/graphql", ask, **json) == 200
-    assert up.status("/graphql", ask, origin=f"http://127.0.0.1:{up.port}", sec_fetch_site="same-origin", **json) == 200
+    as_json = {"content_type": "application/json"}
+    assert up.status("/graphql", ask, **as_json) == 200
+    assert up.status("/graphql", ask, origin=f"http://127.0.0.1:{up.port}", sec_fetch_site="same-origin", **as_json) == 200
     refused = [
         up.status(query, host="evil.example"),
         up.status(query, origin="https://evil.example"),
@@ -151,7 +153,7 @@ def test_a_foreign_page_is_refused(up: Up) -> None:
         up.status(mutation),
         up.status(mutation, b"", content_type="text/plain"),
         up.status("/graphql", ask, content_type="text/plain"),
-        up.status("/graphql", ask, origin="https://evil.example", **json),
+        up.status("/graphql", ask, origin="https://evil.example", **as_json),
         up.status("/server_info", host="evil.example"),
         up.status("/download_debug/1", sec_fetch_site="cross-site"),
     ]
@@ -163,6 +165,15 @@ def test_one_for_other_machines_warns_and_answers_to_its_names(up: Up) -> None:
     assert up.status("/server_info", host="archive.lan") == 200
     assert up.status("/server_info", host="evil.example") == 403
     assert "Telemetry" not in up.log, "the settings of Dagster hold also where the folder's name is a pattern"
+
+
+def test_it_serves_the_platform_under_its_name_with_the_history_of_the_data_folder(up: Up) -> None:
+    asked = {"query": "{ instance { info } locationStatusesOrError { ... on WorkspaceLocationStatusEntries { entries { name } } } }"}
+    request = urllib.request.Request(f"http://127.0.0.1:{up.port}/graphql", json.dumps(asked).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        told = json.load(answer)["data"]
+    assert told["locationStatusesOrError"]["entries"] == [{"name": LOCATION}]
+    assert str(up.folder / "dagster") in told["instance"]["info"]
 
 
 def opening(up: Up, origin: str) -> bytes:

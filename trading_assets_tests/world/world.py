@@ -48,6 +48,7 @@ TICK_SECONDS = 25.0
 
 _OFFSET = struct.Struct("=q")
 _CLOCK = Path(__file__).parent / "clock"
+WORKSPACE = Path(__file__).resolve().parents[2] / "workspace.yaml"
 
 
 def at_new_york(text: str) -> datetime:
@@ -107,7 +108,7 @@ class World:
         home = dagster_home(self.settings)
         with open(self.folder / "daemon.log", "ab") as log:
             daemon = subprocess.Popen(
-                [sys.executable, "-m", "dagster._daemon", "run", "-m", "trading_assets.definitions"],
+                [sys.executable, "-m", "dagster._daemon", "run", "-w", str(WORKSPACE)],
                 env={**self.environment, "DAGSTER_HOME": str(home)}, cwd=home, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         self.daemons.append(daemon)

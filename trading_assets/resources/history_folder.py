@@ -1,0 +1,102 @@
+"""Where Dagster keeps its history, whichever way it was started: `<data folder>/dagster`.
+
+The classes that `dagster.yaml` names take the folder as `base_dir`. Without it they ask the settings, so that `dagster dev`,
+`dg dev` and the other commands of Dagster write the same history as `trading-assets up`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import ValidationError
+
+from trading_assets.permissions import own_folder
+from trading_assets.repositories.files import locked
+from trading_assets.resources.dagster_private import (
+    ConfigurableClassData,
+    LocalArtifactStorage,
+    LocalComputeLogManager,
+    SqliteEventLogStorage,
+    UserConfigSchema,
+    event_logs_directory,
+)
+from trading_assets.settings import Settings, wrong_value
+
+HOME_LOCK = "dagster"
+"""Held while the folder and its databases are made: Dagster's own making of them is not safe among processes."""
+
+
+def history_folder(settings: Settings) -> Path:
+    """The folder of Dagster's history that belongs to the data folder."""
+    return settings.data_dir / "dagster"
+
+
+def base_dir_field() -> UserConfigSchema:
+    """The one value of the classes of `dagster.yaml`: the folder, where it is not that of the settings."""
+    return {"base_dir": dg.Field(dg.StringSource, is_required=False)}
+
+
+@contextmanager
+def history_of(config_value: Mapping[str, Any]) -> Iterator[str]:
+    """The folder of `dagster.yaml`, else that of the settings, which is made. Nobody else makes databases in it meanwhile."""
+    if (given := config_value.get("base_dir")) is not None:
+        yield given
+        return
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise ValueError(wrong_value(error)) from error
+    with locked(settings.data_dir, HOME_LOCK):
+        yield str(own_folder(history_folder(settings)))
+
+
+class LakeArtifactStorage(LocalArtifactStorage):
+    """Dagster's own, in the folder of the history. Its folder is what Dagster calls the root of the instance."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """`base_dir`, the folder of the history."""
+        return base_dir_field()
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> LakeArtifactStorage:
+        """The storage of `dagster.yaml`."""
+        with history_of(config_value) as folder:
+            return cls(folder, inst_data)
+
+
+class LakeComputeLogManager(LocalComputeLogManager):
+    """Dagster's own, in the folder `compute_logs` of the history."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """`base_dir`, the folder of the history."""
+        return base_dir_field()
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> LakeComputeLogManager:
+        """The logs of `dagster.yaml`."""
+        with history_of(config_value) as folder:
+            return cls(str(Path(folder) / "compute_logs"), inst_data=inst_data)
+
+
+def elsewhere(instance: dg.DagsterInstance, settings: Settings) -> str | None:
+    """A sentence when the instance keeps its history in SQLite files of another folder than the lake's; None when it does not.
+
+    Dagster makes an instance of its own, and deletes it, where neither DAGSTER_HOME is set nor a `dagster.yaml` is in the
+    working directory. An instance on PostgreSQL, or in memory, is meant.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqliteEventLogStorage):
+        return None
+    wanted = history_folder(settings)
+    if Path(storage.path_for_shard("index")).parent.absolute() == Path(event_logs_directory(str(wanted))).absolute():
+        return None
+    return (
+        f"Dagster keeps the history of this run in {instance.root_directory}, not in {wanted}: trading-assets up and status will not know of it. "
+        f"Start Dagster in the folder of the project, or with DAGSTER_HOME={wanted}."
+    )

@@ -1,0 +1,68 @@
+"""What a user switched off in the UI, kept when an automation gets another name or kind in Dagster's records.
+
+Dagster files the state of a schedule or sensor under the name of its code location and its kind. Earlier versions named the
+location `trading_assets.definitions` when started by `up`, and had schedules that are sensors now.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+
+from trading_assets.monitoring.hours import SCHEDULES, SENSORS
+from trading_assets.resources.dagster_private import InstigatorOrigin, InstigatorState, InstigatorStatus, InstigatorType, replace
+
+LOCATION = "trading_assets"
+"""Name of the code location, as in `workspace.yaml` and `pyproject.toml`."""
+
+_KINDS = {**dict.fromkeys(SCHEDULES, InstigatorType.SCHEDULE), **dict.fromkeys(SENSORS, InstigatorType.SENSOR)}
+
+
+def keep_switches(instance: dg.DagsterInstance, schedules: Path) -> None:
+    """File the states of an earlier version anew. `schedules` is Dagster's SQLite file of them; it is read first, for it is rarely needed."""
+    if not _outdated(schedules):
+        return
+    states = instance.all_instigator_state()
+    present = {state.instigator_name: state for state in states if _is_current(state)}
+    for state in states:
+        kind = _KINDS.get(state.instigator_name)
+        if _is_current(state) or kind is None:
+            continue
+        instance.delete_instigator_state(state.instigator_origin_id, state.selector_id)
+        if state.instigator_name in present or state.status is InstigatorStatus.DECLARED_IN_CODE:
+            continue
+        data = state.instigator_data if state.instigator_type is kind else None
+        renamed = InstigatorState(_at_present_location(state), kind, state.status, data)
+        instance.add_instigator_state(renamed)
+        present[state.instigator_name] = renamed
+
+
+def _is_current(state: InstigatorState) -> bool:
+    location = state.origin.repository_origin.code_location_origin.location_name
+    return location == LOCATION and state.instigator_type is _KINDS.get(state.instigator_name, state.instigator_type)
+
+
+def _at_present_location(state: InstigatorState) -> InstigatorOrigin:
+    repository = state.origin.repository_origin
+    location = replace(repository.code_location_origin, location_name=LOCATION)
+    return replace(state.origin, repository_origin=replace(repository, code_location_origin=location))
+
+
+def _outdated(schedules: Path) -> bool:
+    """Whether Dagster's records hold a state of an earlier version."""
+    if not schedules.exists():
+        return False
+    kinds = {name: kind.value for name, kind in _KINDS.items()}
+    sql = """
+        select instigator_type, json_extract(instigator_body, '$.origin.external_repository_origin.repository_location_origin.location_name'),
+               coalesce(json_extract(instigator_body, '$.origin.job_name'), json_extract(instigator_body, '$.origin.instigator_name'))
+        from instigators"""
+    with closing(sqlite3.connect(f"{schedules.as_uri()}?mode=ro", uri=True)) as database:
+        try:
+            rows = database.execute(sql).fetchall()
+        except sqlite3.DatabaseError:  # not made yet, or damaged: Dagster says so itself
+            return False
+    return any(name in kinds and (location != LOCATION or kind != kinds[name]) for kind, location, name in rows)
