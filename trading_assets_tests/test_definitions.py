@@ -158,6 +158,12 @@ def test_all_assets_share_one_policy() -> None:
         assert len(node.description) > 100
         schema = node.to_asset_spec().metadata["dagster/column_schema"]
         assert [column.name for column in schema.columns] == DATASETS[name].schema.names
+        lineage = node.to_asset_spec().metadata["dagster/column_lineage"].deps_by_column
+        assert bool(lineage) == bool(node.parent_keys)
+        assert lineage.keys() <= set(DATASETS[name].schema.names)
+        for (source,) in lineage.values():
+            assert source.asset_key in node.parent_keys
+            assert source.column_name in DATASETS[source.asset_key.to_user_string()].schema.names
         assert dg.AssetCheckKey(dg.AssetKey(name), "complete") in node.check_keys
 
 

@@ -7,7 +7,8 @@ writing (`repositories.store`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
@@ -55,7 +56,8 @@ class Column:
 class Dataset:
     """One dataset: its columns, the key that names a row, the order of rows in a file, and the file's period.
 
-    `variant` is the column that splits the dataset into folders (`bar_size`), if any.
+    `variant` is the column that splits the dataset into folders (`bar_size`), if any. `taken_from` names the columns that say which
+    row of another dataset the broker was asked about, each with dataset and column there; all others are the broker's answer.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Dataset:
     order: tuple[str, ...]
     period: Period
     variant: str | None = None
+    taken_from: Mapping[str, tuple[str, str]] = field(default_factory=dict, hash=False)
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -183,6 +186,7 @@ OPTION_CHAINS = Dataset(
     key=("session", "symbol", "con_id"),
     order=("symbol", "session", "expiry", "strike", "right", "con_id"),
     period=Period.MONTH,
+    taken_from={"symbol": ("contracts", "symbol"), "under_con_id": ("contracts", "con_id")},
 )
 
 _BAR_TAIL = (
@@ -204,6 +208,7 @@ EQUITY_BARS = Dataset(
     order=("symbol", "start"),
     period=Period.YEAR,
     variant="bar_size",
+    taken_from={"symbol": ("contracts", "symbol"), "con_id": ("contracts", "con_id")},
 )
 
 OPTION_BARS = Dataset(
@@ -214,6 +219,7 @@ OPTION_BARS = Dataset(
     order=("symbol", "con_id", "start"),
     period=Period.MONTH,
     variant="bar_size",
+    taken_from={name: ("option_chains", name) for name in ("symbol", "con_id", *(column.name for column in _OPTION_TERMS))},
 )
 
 

@@ -46,7 +46,8 @@ class Lacking:
 class SessionState:
     """One session of a dataset: symbols (and bar sizes) by condition, and those that lack something.
 
-    `closed` is False for bars of a session that has not closed: nothing of it can be collected yet.
+    `closed` is False for bars of a session that has not closed: nothing of it can be collected yet. `active` are the active symbols of
+    which something is wanted in the session.
     """
 
     session: date
@@ -54,15 +55,17 @@ class SessionState:
     closed: bool = True
     conditions: Counter[str] = field(default_factory=Counter)
     lacking: list[Lacking] = field(default_factory=list)
+    active: set[str] = field(default_factory=set)
 
     @property
     def collected(self) -> bool:
-        """Whether all that is wanted of the session is in the lake, or recorded as not existing or lost.
+        """Whether all that is wanted of the active symbols is in the lake, or recorded as not existing or lost.
 
-        Quotes that lack values count as collected: the chain is there, and the check `complete` tells of them.
+        Quotes that lack values count as collected: the chain is there, and the check `complete` tells of them. Where no active
+        symbol wants anything, the symbols of the run decide.
         """
         enough = {Condition.EXPIRED_LOST, *((Condition.PARTIAL,) if self.dataset == OPTION_CHAINS.name else ())}
-        return self.closed and all(each.condition in enough for each in self.lacking)
+        return self.closed and all(each.condition in enough for each in self.lacking if not self.active or each.symbol in self.active)
 
     @property
     def wrong(self) -> bool:
@@ -79,6 +82,10 @@ def session_states(archive: Archive, collected: Collected) -> dict[date, Session
         return {}
     rows = _judged(archive, report, sessions[0], sessions[-1])
     states = {s: SessionState(s, report.dataset, report.dataset not in BARS or archive.calendar.is_closed(s, archive.now)) for s in sessions}
+    active = pa.array(archive.universe.active(), pa.string())
+    for row in rows.filter(pc.is_in(rows["symbol"], active)).group_by(["session", "symbol"]).aggregate([]).to_pylist():
+        if row["session"] in states:
+            states[row["session"]].active.add(row["symbol"])
     for row in rows.group_by(["session", "condition"]).aggregate([("symbol", "count")]).to_pylist():
         if row["session"] in states:
             states[row["session"]].conditions[row["condition"]] += row["symbol_count"]

@@ -110,14 +110,15 @@ def record_partitions(context: OutputContext, metadata: Mapping[str, Mapping[str
     Called by an IO manager after the write. By itself Dagster records every partition of the run, whether its data is there or not,
     and no other. With no partition nothing is recorded, and the steps downstream run all the same.
 
-    The data version of an upstream asset is its code version, in every partition: Dagster would take that of the run's partitions, and
-    show the others as out of date.
+    The data version of the asset and of each upstream asset is its code version, in every partition: Dagster would compare with the
+    versions of the run's partitions alone, and show the others as out of date.
     """
     if not metadata:
         context._asset_key = None
         return
     step, accumulator = context.step_context, context.step_context._metadata_accumulator
     graph, known = step.job_def.asset_layer, step._data_version_cache.input_asset_version_info
+    step.set_data_version(context.asset_key, DataVersion(graph.get(context.asset_key).code_version or ""))
     for key in graph.get(context.asset_key).parent_keys:
         if (info := step.maybe_fetch_and_get_input_asset_version_info(key)) is not None:
             known[key] = dataclasses.replace(info, data_version=DataVersion(graph.get(key).code_version or ""))

@@ -111,4 +111,5 @@ def _pictures(archive: Archive, collected: Collected) -> dict[str, Any]:
                  group by symbol, bar_size, session"""
         values = {"first": first, "last": last, "size": collected.table["bar_size"][0].as_py(), "symbols": symbols[:SYMBOLS_DRAWN]}
         pictures["picture"] = closes_png(archive.lake.query(sql, values), SYMBOLS_DRAWN)
-    return {name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})") for name, png in pictures.items()}
+    named = {"coverage": "coverage", "picture": "closes"}
+    return {name: dg.MetadataValue.md(f"![{named[name]}](data:image/png;base64,{base64.b64encode(png).decode()})") for name, png in pictures.items()}
