@@ -128,7 +128,7 @@ def _add_unrecorded(report: CollectionReport, states: dict[date, SessionState], 
     told = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED)
     sentences: dict[str, str] = {}
     for problem in report.problems:
-        if problem.kind in told and problem.symbol:
+        if problem.kind in told and problem.symbol in report.symbols:
             sentences.setdefault(problem.symbol, problem.sentence)
     for symbol, sentence in sentences.items():
         for session, state in states.items():
