@@ -36,8 +36,8 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 
 def metadata(result: dg.ExecuteInProcessResult, dataset: Dataset) -> dict[str, Any]:
-    """Metadata of the first materialization."""
-    (event, *_) = result.asset_materializations_for_node(f"mine__{dataset.name}")
+    """Metadata of the newest materialization, which shows the run."""
+    (*_, event) = result.asset_materializations_for_node(f"mine__{dataset.name}")
     return {name: value.value for name, value in event.metadata.items()}
 
 
