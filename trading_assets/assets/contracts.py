@@ -6,13 +6,14 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.assets.config import ContractsConfig
-from trading_assets.assets.inputs import current_session, entries_of, joins_universe
+from trading_assets.assets.inputs import current_session, entries_of
 from trading_assets.assets.policy import asset_policy, events
 from trading_assets.collecting.steps.common import known_underlyings
 from trading_assets.collecting.steps.contracts import collect_contracts
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import told_plainly
+from trading_assets.resources.run_config import joins_universe
 
 
 @dg.asset(**asset_policy("contracts", group="reference"))
@@ -28,5 +29,5 @@ def contracts(context: dg.AssetExecutionContext, config: ContractsConfig, archiv
         entries = entries_of(context, lake, config)
         collected = collect_contracts(lake, entries, session, refresh=config.refresh, run_id=context.run.run_id)
     yield from events(context, lake, collected)
-    if joins_universe(context.run, config):
+    if joins_universe(context.run):
         lake.universe.add(known_underlyings(lake, lake.view(CONTRACTS), [entry.symbol for entry in entries]), now=lake.now)

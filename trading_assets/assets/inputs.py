@@ -6,11 +6,11 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from trading_assets.assets.config import BarsConfig, CollectionConfig, ContractsConfig
+from trading_assets.assets.config import BarsConfig, CollectionConfig
 from trading_assets.assets.partitions import sessions_of
 from trading_assets.collecting.archive import Archive
 from trading_assets.monitoring.recovery import lost_state
-from trading_assets.resources.run_config import lookback_days, sets_up, symbols_of
+from trading_assets.resources.run_config import lookback_days, symbols_of
 from trading_assets.universe import UniverseEntry
 
 
@@ -28,11 +28,6 @@ def entries_of(context: dg.AssetExecutionContext, archive: Archive, config: Coll
             "assets, for example [AAPL], or add symbols to the universe."
         )
     return entries
-
-
-def joins_universe(run: dg.DagsterRun, config: ContractsConfig) -> bool:
-    """Whether the symbols of the run become active once their contract is known."""
-    return sets_up(run) if config.add_to_universe is None else config.add_to_universe
 
 
 def current_session(context: dg.AssetExecutionContext, archive: Archive) -> date:

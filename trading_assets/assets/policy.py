@@ -15,6 +15,7 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.repositories.tables import column_rows
+from trading_assets.resources.run_config import joins_universe
 from trading_assets.validation import Scope
 
 IB_POOL = "ib"
@@ -71,6 +72,10 @@ def table_schema(dataset: str) -> dg.TableSchema:
 def events(context: dg.AssetExecutionContext, lake: Archive, collected: Collected) -> Iterator[Any]:
     """The output, of which the IO manager records the partitions that are collected, and the checks `complete` and `rules`."""
     report = collected.report
+    if not joins_universe(context.run):
+        for symbol in sorted(set(report.symbols) - set(lake.universe.active())):
+            report.notes.append(f"{symbol} is not in the universe: it is collected now, and not kept up by itself. Add it with the job add_symbols.")
+            context.log.warning(report.notes[-1])
     yield dg.Output(collected)
     yield from complete_checks(context, lake, collected)
     yield evaluate_rules(lake.settings, report.dataset, Scope(first=report.sessions[0], last=report.sessions[-1]))

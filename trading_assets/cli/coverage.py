@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trading_assets.cli.output import as_json, console, note_to, table_of
 from trading_assets.settings import Settings
 
-_COLUMNS = ["dataset", "bar_size", "symbol", "condition", "sessions", "instruments", "first", "last", "reason", "broker_code", "retry_after"]
+if TYPE_CHECKING:
+    from trading_assets.repositories.lake import Bounds, Lake
+
+_COLUMNS = ["dataset", "bar_size", "symbol", "condition", "sessions", "first", "last", "reason", "broker_code", "retry_after"]
+_COLUMNS_BY_SESSION = ["dataset", "bar_size", "symbol", "condition", "session", "instruments", "complete", "reason", "broker_code", "retry_after"]
+
+REASONS_NAMED = 5
+"""Reasons of one condition that are named, the most frequent first."""
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +37,7 @@ def coverage(
     as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
 ) -> int:
     """What the lake has, lacks and why: exactly one condition for each dataset, bar size, symbol and session."""
-    from trading_assets.repositories.lake import Bounds, Lake
+    from trading_assets.repositories.lake import Lake
     from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
     from trading_assets.universe import Universe, normalize
 
@@ -60,13 +67,34 @@ def coverage(
     if as_document:
         as_json(rows)
     elif rows:
-        names = [name if name != "sessions" or not by_session else "session" for name in _COLUMNS if not by_session or name not in ("first", "last")]
-        console.print(table_of(rows if by_session else [{**row, "reason": _dated(row)} for row in rows], names))
+        console.print(table_of(rows, _COLUMNS_BY_SESSION) if by_session else table_of([{**row, "reason": _dated(row)} for row in rows], _COLUMNS))
+        if symbol:
+            console.print("\n".join(_absent(lake, symbols[0], bounds, [dataset] if dataset else known)))
     elif not unknown:
         console.print("No coverage is recorded for that.")
     if picture is not None and not as_document:
         console.print(f"The picture is in {picture}.")
     return 0
+
+
+def _absent(lake: Lake, symbol: str, bounds: Bounds, datasets: Sequence[str]) -> list[str]:
+    """What is absent of a symbol and why, a line for each dataset, condition and reason."""
+    sql = """select dataset, bar_size, condition, reason, count(*) as sessions, min(session) as first, max(session) as last
+             from conditions where condition not in ('complete', 'no_trades', 'nothing_selected')
+             group by dataset, bar_size, condition, reason
+             qualify row_number() over (partition by dataset, bar_size, condition order by sessions desc, reason) <= $named
+             order by dataset, bar_size, condition, sessions desc, reason"""
+    absent = lake.over_conditions([symbol], sql, {"named": REASONS_NAMED}, **bounds).to_pylist()
+    recorded = set(lake.count_conditions([symbol], **bounds)["dataset"].to_pylist())
+    lines = [f"Absent of {symbol}:"]
+    for dataset in datasets:
+        if dataset not in recorded:
+            lines.append(f"  {dataset}: nothing is recorded; trading-assets setup {symbol} collects it, or records why there is none.")
+        for row in (row for row in absent if row["dataset"] == dataset):
+            when = f"{row['first']}" if row["first"] == row["last"] else f"{row['first']} to {row['last']}"
+            what = " ".join(filter(None, (dataset, row["bar_size"])))
+            lines.append(f"  {what}: {row['sessions']} session(s) {row['condition']}, {when}: {row['reason']}")
+    return lines if len(lines) > 1 else [f"Nothing is absent of {symbol}."]
 
 
 def _dated(row: Mapping[str, Any]) -> str:

@@ -35,7 +35,10 @@ class JobType(StrEnum):
 
 @dataclass(frozen=True)
 class JobResult:
-    """How one step ended for one symbol: its own rows, and its own questions that went to the broker."""
+    """How one step ended for one symbol: its own rows, and its own questions that went to the broker.
+
+    `note` says what is no failure, for example that the symbol is not in the universe.
+    """
 
     job_type: JobType
     success: bool
@@ -43,6 +46,7 @@ class JobResult:
     error_message: str = ""
     rows: int = 0
     requests_sent: int = 0
+    note: str = ""
 
 
 @dataclass
@@ -68,7 +72,9 @@ class Operation:
                 continue
             problems = [problem for problem in report.problems if problem.symbol == symbol]
             message = "; ".join(dict.fromkeys(problem.sentence for problem in problems[:5]))
-            results.append(JobResult(kind, not problems, symbol, message, report.rows_by_symbol.get(symbol, 0), report.asked_by_symbol[symbol]))
+            note = " ".join(note for note in report.notes if note.startswith(f"{symbol} "))
+            rows, asked = report.rows_by_symbol.get(symbol, 0), report.asked_by_symbol[symbol]
+            results.append(JobResult(kind, not problems, symbol, message, rows, asked, note))
         return results
 
     def as_dict(self) -> dict[str, Any]:

@@ -32,7 +32,10 @@ MOST_ROWS = 120
 TICKS = 10
 """Dates on the axis."""
 
-ROW_INCHES, LEAST_INCHES, MOST_INCHES = 0.17, 1.6, 16.0
+LETTERS = 8
+"""Points of the labels: those of a line fit into its height."""
+
+ROW_INCHES, LEAST_INCHES, MOST_INCHES = 0.17, 1.6, 21.0
 """Height of a line, and bounds of the picture's body."""
 
 
@@ -57,10 +60,11 @@ def coverage_png(table: pa.Table) -> bytes:
         norm = BoundaryNorm(np.arange(len(names) + 2) - 0.5, len(names) + 1)
         axes.imshow(cells[:MOST_ROWS], aspect="auto", interpolation="nearest", cmap=colours, norm=norm)
         step = max(1, -(-len(sessions) // TICKS))
-        axes.set_xticks(range(0, len(sessions), step), [str(day) for day in sessions.to_pylist()[::step]], fontsize=7)
-        axes.set_yticks(range(min(len(labels), MOST_ROWS)), labels[:MOST_ROWS], fontsize=6)
-        if len(labels) > MOST_ROWS:
-            axes.set_title(f"the first {MOST_ROWS} of {len(labels)} lines", fontsize=8, loc="left")
+        days = sessions.to_pylist()
+        axes.set_xticks(range(0, len(sessions), step), [str(day) for day in days[::step]], fontsize=LETTERS)
+        axes.set_yticks(range(min(len(labels), MOST_ROWS)), labels[:MOST_ROWS], fontsize=LETTERS)
+        shown_lines = f", the first {MOST_ROWS} of {len(labels)} lines" if len(labels) > MOST_ROWS else ""
+        axes.set_title(f"Coverage from {days[0]} to {days[-1]}{shown_lines}", fontsize=LETTERS + 1, loc="left")
         shown = [name for name in names if (cells == names.index(name)).any()]
     else:
         axes.text(0.5, 0.5, "Nothing is recorded.", ha="center", va="center")

@@ -27,8 +27,10 @@ def closes_png(bars: pa.Table, symbols: int) -> bytes:
     axes = figure.subplots()
     for symbol in sorted(frame["symbol"].unique())[:symbols]:
         rows = frame[frame["symbol"] == symbol].sort_values("start")
-        axes.plot(rows["start"], rows["close"], linewidth=1.1, label=symbol)
+        axes.plot(rows["start"], rows["close"], linewidth=1.1, label=symbol, marker=_marker(len(rows)), markersize=4)
     axes.legend(loc="upper left", frameon=False, fontsize=8)
+    axes.set_title(f"Closes of {bars['bar_size'][0]} bars", loc="left", fontsize=9)
+    axes.tick_params(labelsize=8)
     return _png(figure, axes, "close, dollars")
 
 
@@ -38,7 +40,7 @@ def price_path_png(bars: pd.DataFrame, title: str) -> bytes:
     price, volume = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     days = pd.to_datetime(bars["session"])
     price.fill_between(days, bars["low"], bars["high"], color=_INK, alpha=0.18, linewidth=0, label="low to high")
-    price.plot(days, bars["close"], color=_INK, linewidth=1.3, label="close")
+    price.plot(days, bars["close"], color=_INK, linewidth=1.3, label="close", marker=_marker(len(bars)), markersize=4)
     price.legend(loc="upper left", frameon=False)
     price.set_title(title, loc="left")
     price.set_ylabel("dollars")
@@ -89,6 +91,11 @@ def metrics_png(table: pa.Table) -> bytes:
     share.set_title("Quality of the archive", loc="left")
     share.set_ylabel("complete sessions, %")
     return _png(figure, failing, "rows breaking ERROR rules", extra=[share])
+
+
+def _marker(points: int) -> str:
+    """A line of one point has no length: the point is drawn."""
+    return "o" if points == 1 else ""
 
 
 def _png(figure: Figure, axes: object, label: str, extra: list[object] | None = None) -> bytes:

@@ -137,11 +137,13 @@ def symbol_conditions(data_dir: Path | str, calendar: SessionCalendar, now: date
 def count_conditions(data_dir: Path | str, calendar: SessionCalendar, now: datetime, symbols: Sequence[str], **scope: Unpack[Scope]) -> pa.Table:
     """The same, counted: one row for each dataset, bar size, symbol and condition that occurs.
 
-    Columns `dataset, bar_size, symbol, condition, sessions, first, last, instruments, complete, reason, reason_session,
-    broker_code, retry_after`; reason and code are those of the latest session, which `reason_session` is when there is a reason.
+    Columns `dataset, bar_size, symbol, condition, sessions, first, last, instrument_sessions, instrument_sessions_answered, reason,
+    reason_session, broker_code, retry_after`. An instrument wanted in three sessions counts as three instrument sessions. Reason and
+    code are those of the latest session, which `reason_session` is when there is a reason.
     """
     sql = """select dataset, bar_size, symbol, condition, count(*) as sessions, min(session) as first, max(session) as last,
-                    sum(instruments)::bigint as instruments, sum(complete)::bigint as complete, arg_max(reason, session) as reason,
+                    sum(instruments)::bigint as instrument_sessions, sum(complete)::bigint as instrument_sessions_answered,
+                    arg_max(reason, session) as reason,
                     case when arg_max(reason, session) <> '' then max(session) end as reason_session,
                     arg_max_null(broker_code, session) as broker_code, min(retry_after) as retry_after
              from conditions group by dataset, bar_size, symbol, condition order by dataset, bar_size, symbol, condition"""

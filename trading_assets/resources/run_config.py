@@ -40,6 +40,12 @@ def sets_up(run: dg.DagsterRun) -> bool:
     return run.job_name == ASSET_JOB and together and any(given.get("symbols") for given in _configs(run))
 
 
+def joins_universe(run: dg.DagsterRun) -> bool:
+    """Whether the symbols of the run become active once their contract is known: as the config of `contracts` says, else of a set-up."""
+    given = _configs(run)[0].get("add_to_universe")
+    return sets_up(run) if given is None else bool(given)
+
+
 def lookback_days(run: dg.DagsterRun, settings: Settings, asset: str) -> int:
     """Calendar days of history before the last partition that the bars `asset` collects: its own, those of the other bars, or the run's."""
     by_asset = run.run_config.get("ops", {}) if isinstance(run.run_config, dict) else {}

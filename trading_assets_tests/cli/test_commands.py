@@ -294,6 +294,17 @@ def test_the_coverage_says_what_there_is_and_why_not(small_lake: Path, capsys: O
     assert [(row["session"], row["condition"]) for row in document(capsys)] == [("2015-12-22", "complete"), ("2015-12-23", "complete")]
     assert run(["coverage", "IBM"]) == 0
     assert "The broker did not answer." in capsys.readouterr().out
+    assert run(["coverage", "IBM", "--to", "2015-12-24"]) == 0
+    absent = capsys.readouterr().out.partition("Absent of IBM:\n")[2].splitlines()
+    assert absent == [
+        "  contracts: nothing is recorded; trading-assets setup IBM collects it, or records why there is none.",
+        "  option_chains: nothing is recorded; trading-assets setup IBM collects it, or records why there is none.",
+        "  equity_bars 1 day: 1 session(s) error, 2015-12-21: The broker did not answer.",
+        "  equity_bars 1 day: 3 session(s) pending, 2015-12-22 to 2015-12-24: Not collected yet.",
+        "  option_bars: nothing is recorded; trading-assets setup IBM collects it, or records why there is none.",
+    ]
+    assert run(["coverage", "SPY", "--dataset", "equity_bars", "--to", "2015-12-24"]) == 0
+    assert capsys.readouterr().out.endswith("Nothing is absent of SPY.\n")
     assert run(["coverage", "TSLA"]) == 0
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", "note: TSLA is not in the universe: trading-assets setup TSLA\n")

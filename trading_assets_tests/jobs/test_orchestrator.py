@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import dagster as dg
 import pytest
 
 from trading_assets.jobs import DataPipelineOrchestrator, DataValidation, PrerequisiteError
+from trading_assets.resources.instance import dagster_instance
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets_tests.scenarios.desk import SMALL, Desk, at, sent
@@ -45,3 +47,9 @@ def test_a_symbol_of_which_nothing_is_stored_is_not_in_order(desk: Desk) -> None
 def test_a_symbol_outside_the_universe_is_told_of(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     desk.command(monkeypatch, "update", "GOOGL", "--strikes", "1", "--max-days-to-expiry", "4")
     assert "Not in the universe, so not kept up by itself: GOOGL. trading-assets universe add GOOGL keeps it up." in capsys.readouterr().err
+    results = DataPipelineOrchestrator(settings=desk.settings).daily_update(["GOOGL"])["GOOGL"]
+    for result in results:
+        assert result.note.startswith("GOOGL is not in the universe: it is collected now, and not kept up by itself.")
+    with dagster_instance(desk.settings) as instance:
+        newest = instance.get_latest_materialization_event(dg.AssetKey("equity_bars"))
+        assert "GOOGL is not in the universe" in newest.asset_materialization.metadata["notes"].value
