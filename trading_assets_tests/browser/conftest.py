@@ -38,9 +38,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    running = Platform(Settings(data_dir=tmp_path_factory.mktemp("ui"), now=now), f"http://127.0.0.1:{port}")  # type: ignore[call-arg]
-    setup = ["setup", "AAPL", "--lookback-days", "5", "--strikes", "2", "--max-days-to-expiry", "10"]
-    subprocess.run([*COMMAND, *setup], env=running.environment, check=True, timeout=PATIENCE)
+    few = {"selection": {"strikes_around_spot": 2, "max_days_to_expiry": 10}, "setup_lookback_days": 5}
+    running = Platform(Settings(data_dir=tmp_path_factory.mktemp("ui"), now=now, **few), f"http://127.0.0.1:{port}")  # type: ignore[call-arg]
+    subprocess.run([*COMMAND, "setup", "AAPL"], env=running.environment, check=True, timeout=PATIENCE)
     written = running.settings.data_dir / "up.log"
     with open(written, "wb") as log:
         process = subprocess.Popen([*COMMAND, "up", "--port", str(port)], env=running.environment, stdout=log, stderr=subprocess.STDOUT)

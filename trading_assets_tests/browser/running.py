@@ -80,8 +80,8 @@ def _clicked_away(button: Locator) -> bool:
     return not button.is_visible()
 
 
-def launch(page: Page, platform: Platform, job: str, partitions: str) -> None:
-    """Open a job, choose partitions, launch."""
+def launch(page: Page, platform: Platform, job: str, partitions: str, config: str = "") -> None:
+    """Open a job, choose partitions, type a config where one is given, launch."""
     page.goto(f"{platform.url}/locations/trading_assets/jobs/{job}")
     page.get_by_role("button", name="Materialize").first.click()
     dialog = page.get_by_role("dialog")
@@ -91,5 +91,15 @@ def launch(page: Page, platform: Platform, job: str, partitions: str) -> None:
     text = dialog.get_by_role("textbox").first
     text.fill(partitions)
     text.press("Enter")
+    if config:
+        dialog.get_by_text("Config", exact=True).click()
+        page.get_by_role("button", name="Add config").click()
+        editor = page.locator(".CodeMirror").last
+        editor.click()
+        page.keyboard.insert_text(config)
+        page.get_by_text("No errors").wait_for()
+        page.get_by_role("button", name="Save config").click()
+        page.get_by_text("Config Editor").wait_for(state="hidden")
+        page.get_by_text("Config saved").wait_for()
     page.get_by_role("button", name="Launch").last.click()
     dialog.wait_for(state="hidden")

@@ -11,8 +11,11 @@ import pytest
 from playwright.sync_api import Page
 
 from trading_assets.repositories import query
+from trading_assets.resources.run_config import ASSETS
 from trading_assets.sessions import calendar
-from trading_assets_tests.browser.running import Platform, launch
+from trading_assets.universe import Universe
+from trading_assets_tests.browser.running import BETWEEN_LOOKS, PATIENCE, Platform, launch
+from trading_assets_tests.observing import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("browser")]
 
@@ -53,6 +56,40 @@ def test_a_chain_of_the_past_is_refused_with_a_sentence(page: Page, platform: Pl
     assert [run["status"] for run in runs] == ["FAILURE"]  # and it was not started again: it would fail the same way
     page.goto(f"{platform.url}/runs/{runs[0]['runId']}")
     page.get_by_text(f"it can be collected for the current session {current} only, not for {past}").first.wait_for()
+
+
+def test_a_symbol_is_set_up_with_one_field(page: Page, platform: Platform) -> None:
+    """A config typed here replaces that of the job: what it leaves out is as `trading-assets setup` would have it."""
+    xnys = calendar()
+    assert platform.settings.now is not None
+    current = xnys.current(platform.settings.now)
+
+    launch(page, platform, "setup_symbol", current.isoformat(), "ops: {contracts: {config: {symbols: [MSFT]}}}")
+    eventually(lambda: len(platform.finished("setup_symbol")) == 2, PATIENCE, BETWEEN_LOOKS)  # AAPL was set up by the command
+
+    assert {run["status"] for run in platform.finished("setup_symbol")} == {"SUCCESS"}
+    assert Universe(platform.settings.state_url).active() == ["AAPL", "MSFT"]
+    history = query(platform.settings.data_dir, "select distinct session from equity_bars where symbol = 'MSFT' order by session")
+    assert history["session"].to_pylist() == xnys.sessions(current - timedelta(days=5), current)
+    page.goto(f"{platform.url}/assets/equity_bars?view=checks")
+    page.get_by_text("complete", exact=True).first.click()
+    page.get_by_text(f"All that is wanted of session {current} is in the lake.").first.wait_for()
+    nodes = platform.ask("{ assetNodes { assetKey { path } staleStatus } }")["assetNodes"]
+    assert {tuple(node["assetKey"]["path"]): node["staleStatus"] for node in nodes if node["assetKey"]["path"] != ["quality_metrics"]} == {
+        (name,): "FRESH" for name in ASSETS
+    }
+
+
+def test_the_timeline_shows_no_run_that_will_not_happen(page: Page, platform: Platform) -> None:
+    """Future runs are those of schedules: the hourly check alone has one. The times of a session are told with its sensors."""
+    found = platform.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { schedules { name } sensors { name description } } } } }")
+    (repository,) = found["repositoriesOrError"]["nodes"]
+    assert [schedule["name"] for schedule in repository["schedules"]] == ["quality_check"]
+    told = {sensor["name"]: sensor["description"] for sensor in repository["sensors"]}
+    assert told["daily_snapshot"].startswith("Every session at 15:45 New York, on half days at 12:45")
+    assert told["daily_bars"].startswith("Every session at 16:30 New York, on half days at 13:30")
+    page.goto(f"{platform.url}/automation")
+    page.get_by_text("daily_snapshot").first.wait_for()
 
 
 FOREIGN = """<!doctype html><title>foreign</title><script>
