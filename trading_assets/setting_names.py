@@ -30,7 +30,7 @@ def unknown_variables(given: Iterable[str], settings: Iterable[str]) -> list[str
         own = name.upper().removeprefix(PREFIX)
         if name.upper().startswith(PREFIX) and own not in known and not own.startswith(_OF_TESTS):
             near = difflib.get_close_matches(own, known, n=1)
-            meant = f"did you mean {PREFIX}{near[0]}?" if near else "README.md and trading_assets/settings.py name all there are."
+            meant = f"did you mean {PREFIX}{near[0]}?" if near else "docs/settings.md and trading_assets/settings.py name all there are."
             sentences.append(f"{name} is no setting and is ignored: {meant}")
     return sentences
 

@@ -219,7 +219,7 @@ def test_secrets_are_used_and_not_shown() -> None:
         ),
         (
             "TRADING_ASSETS_COLOUR",
-            "TRADING_ASSETS_COLOUR is no setting and is ignored: README.md and trading_assets/settings.py name all there are.",
+            "TRADING_ASSETS_COLOUR is no setting and is ignored: docs/settings.md and trading_assets/settings.py name all there are.",
         ),
     ],
 )
