@@ -143,7 +143,7 @@ def settled_bars(
     if recovered:
         retries = retries_for(archive, dataset, outcomes_of(recovered))
         bars = dataset.schema.empty_table() if rows is None else rows
-        fresh = bar_coverage(recovered, bars, archive.calendar, retries=retries, stamped=archive.settings.now)
+        fresh = bar_coverage(recovered, bars, archive.calendar, retries=retries)
         answered = pa.array([condition.value for condition in Condition if condition.settled])
         done = pc.and_(pc.equal(fresh["bar_size"], bar_size), pc.or_(pc.is_in(fresh["condition"], answered), _waiting(archive, fresh)))
         for key, session in _instruments(fresh.filter(done)):

@@ -74,7 +74,7 @@ def collect_equity_bars(
     results = without_echoes(results)
     table = _rows(archive, results)
     retries = retries_for(archive, EQUITY_BARS, outcomes_of(results))
-    coverage = bar_coverage(results, table, archive.calendar, retries=retries, stamped=archive.settings.now)
+    coverage = bar_coverage(results, table, archive.calendar, retries=retries)
     report.saved = max(0, len(underlyings) * len(bar_sizes) - report.planned - report.deferred)
     report.rows_by_symbol = rows_by_symbol(table)
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
@@ -137,4 +137,4 @@ def _restated(
 
 def _rows(archive: Archive, results: Sequence[Result]) -> pa.Table:
     settings = archive.settings
-    return bar_rows(results, EQUITY_BARS, archive.calendar, stock_volume_unit=settings.stock_volume_unit, stamped=settings.now)
+    return bar_rows(results, EQUITY_BARS, archive.calendar, stock_volume_unit=settings.stock_volume_unit)

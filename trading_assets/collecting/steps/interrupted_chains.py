@@ -97,7 +97,7 @@ def _fresher(archive: Archive, session: date, symbols: Sequence[str], results: S
     brought_by = dict(zip(stored["con_id"].to_pylist(), stored["request_id"].to_pylist(), strict=True))
     later = {r.request.instrument.con_id: r for r in quotes if r.request_id > brought_by.get(r.request.instrument.con_id, r.request_id)}
     rows = stored.filter(pc.is_in(stored["con_id"], pa.array(sorted(later), pa.int64())))
-    return storable(OPTION_CHAINS, with_quotes(rows, without_worse(rows, later.values()), stamped=archive.settings.now))
+    return storable(OPTION_CHAINS, with_quotes(rows, without_worse(rows, later.values())))
 
 
 def _moment(results: Sequence[Result]) -> datetime:

@@ -88,9 +88,9 @@ def collect_option_bars(
         _tell_lost(report, plan.lost)
         results += bounded(plan.requests)
     results = without_echoes(results)
-    finer = bar_rows(results, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
+    finer = bar_rows(results, OPTION_BARS, archive.calendar)
     retries = retries_for(archive, OPTION_BARS, outcomes_of(results))
-    coverage = bar_coverage(results, finer, archive.calendar, retries=retries, stamped=archive.settings.now)
+    coverage = bar_coverage(results, finer, archive.calendar, retries=retries)
     whole = _whole_sessions(finer.filter(pc.equal(finer["bar_size"], OPTION_BAR_SIZE)), coverage)
     daily = aggregate_sessions(pa.concat_tables([whole, _not_aggregated(archive, ready, sessions, whole)]), archive.calendar)
     report.rows_by_symbol = rows_by_symbol(pa.concat_tables([finer, daily]))
@@ -203,7 +203,7 @@ def _settled(
 ) -> Mapping[int, frozenset[date]]:
     if refresh or not wanted.num_rows:
         return {}
-    rows = bar_rows(recovered, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
+    rows = bar_rows(recovered, OPTION_BARS, archive.calendar)
     known = settled_bars(archive, OPTION_BARS, bar_size, wanted, recovered, rows)
     settled = {con_id: set(days) for (_, con_id), days in known.items()}
     for con_id, session in rests.contracts if bar_size == OPTION_BAR_SIZE else ():

@@ -265,7 +265,7 @@ def _list(
         stale = unread if plans[symbol].reason is ListingReason.AGED else unread & in_part[symbol]
         carried = [*plans[symbol].carried, *sorted(stale)]
         chain.lacking += listed_in_part(mine, symbol)
-        fresh = listing_rows(mine, under_con_ids, stamped=archive.settings.now)
+        fresh = listing_rows(mine, under_con_ids)
         chain.table = pa.concat_tables([fresh, carry_listing(chain.last, carried, session, symbol=symbol)])
     return list(plans.values())
 
@@ -315,7 +315,7 @@ def _quote(
         earlier = set(ours.filter(pc.is_in(ours["quote_outcome"], _QUOTED))["con_id"].to_pylist())
         kept = {id(r) for r in failed if r.request.instrument.con_id in earlier}  # an older quote is better than none
         better = without_worse(ours, [r for r in by_symbol[symbol] if id(r) not in kept])
-        chain.table = with_quotes(ours, better, stamped=archive.settings.now)
+        chain.table = with_quotes(ours, better)
         silent = bool(by_symbol[symbol]) and says_nothing(chain.table.filter(chain.table["selected"]))
         if silent and earlier:
             chain.table = ours
