@@ -1,4 +1,4 @@
-"""What the steps share: telling answers from echoes, settled sessions, the words of a missing prerequisite."""
+"""What the steps share: settled sessions, refusals, the words of a missing prerequisite."""
 
 from __future__ import annotations
 
@@ -83,13 +83,10 @@ def _of_one_session(one: Request, other: Request) -> bool:
     return windows and (one.instrument, one.session) == (other.instrument, other.session)
 
 
-def without_echoes(results: Sequence[Result]) -> list[Result]:
-    """The results that are to be decoded here.
-
-    Left out are answers that another run asked for and put into the lake since the plan was made: the journal no longer
-    holds them, and their rows and coverage are stored.
-    """
-    return [r for r in results if r.payload is not None or not r.reused or r.outcome.kind is not OutcomeKind.COMPLETE]
+def answered_elsewhere(requests: Iterable[Request], answers: Iterable[Result]) -> list[Request]:
+    """The requests whose answers are not among ours: another run has stored them since ours was planned (`Archive.ask`)."""
+    keys = {answer.request.key for answer in answers}
+    return [request for request in requests if request.key not in keys]
 
 
 def outcomes_of(results: Iterable[Result]) -> list[tuple[str, Outcome]]:

@@ -18,7 +18,7 @@ from trading_assets.collecting.decode.coverage import changed_contract_coverage
 from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.identity import CHANGED, carry_out, hold_back, judge, unknown_to_the_broker
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
-from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for, rows_by_symbol, without_echoes
+from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for, rows_by_symbol
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.planning.contracts import ContractsPlan, plan_contracts
 from trading_assets.repositories.catalog import query
@@ -43,7 +43,7 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
     known = contracts_plan(archive, entries, session, refresh=refresh)
     plan = known.plan
     late = archive.recovered([CONTRACTS.name])  # first: what is bad among them answers nothing and is asked again
-    results = without_echoes(archive.ask(plan.requests, report, planned_at=planned_at, run_id=run_id))
+    results = archive.ask(plan.requests, report, planned_at=planned_at, run_id=run_id)
     answers = [*late, *results]
     judged = judge(archive, answers)
     report.notes += [f"{symbol} goes on with the series of {before}: it is the same contract." for symbol, before in judged.renamed.items()]

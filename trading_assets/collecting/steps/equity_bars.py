@@ -27,7 +27,6 @@ from trading_assets.collecting.steps.common import (
     tell_open_sessions,
     tell_refused_bars,
     within_allowance,
-    without_echoes,
 )
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import plan_equity_bars, plan_redownload
@@ -71,7 +70,6 @@ def collect_equity_bars(
     for bar_size in bar_sizes:
         results += _missing(archive, bounded, report, underlyings, sessions, bar_size, results, refresh, rests)
         results += _restated(archive, ask, underlyings, bar_size, results, report)
-    results = without_echoes(results)
     table = _rows(archive, results)
     retries = retries_for(archive, EQUITY_BARS, outcomes_of(results))
     coverage = bar_coverage(results, table, archive.calendar, retries=retries)

@@ -28,7 +28,6 @@ from trading_assets.collecting.steps.common import (
     tell_refused_bars,
     tell_without_options,
     within_allowance,
-    without_echoes,
     without_options,
     without_selection,
 )
@@ -87,7 +86,6 @@ def collect_option_bars(
         lost.append(lost_coverage(plan.lost, bar_size, now))
         _tell_lost(report, plan.lost)
         results += bounded(plan.requests)
-    results = without_echoes(results)
     finer = bar_rows(results, OPTION_BARS, archive.calendar)
     retries = retries_for(archive, OPTION_BARS, outcomes_of(results))
     coverage = bar_coverage(results, finer, archive.calendar, retries=retries)
