@@ -214,7 +214,8 @@ def tell_refused_bars(archive: Archive, report: CollectionReport, wanted: pa.Tab
     """Report wanted bars (see `Lake.wanted`) that the broker refused in an earlier run and that are not to be asked for yet: they are missing
     all the same. One problem a symbol or contract."""
     missing: dict[InstrumentKey, list[dict[str, Any]]] = defaultdict(list)
-    for row in wanted.filter(pc.and_(_waiting(archive, wanted), pc.is_in(wanted["condition"], pa.array(_MISSING)))).to_pylist():
+    waits = pc.and_(pc.invert(pc.or_(wanted["askable"], wanted["lost"])), pc.is_in(wanted["condition"], pa.array(_MISSING)))
+    for row in wanted.filter(waits).to_pylist():
         missing[row["symbol"], row["con_id"]].append(row)
     for (symbol, con_id), rows in sorted(missing.items()):
         first = min(rows, key=lambda row: row["retry_after"])
