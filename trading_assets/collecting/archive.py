@@ -130,9 +130,9 @@ class Archive:
         report.count(results)
         return [r for r in results if r.payload is not None or not r.reused or r.outcome.kind is not OutcomeKind.COMPLETE]
 
-    def recovered(self, datasets: Iterable[str], symbols: Iterable[str] | None = None) -> list[Result]:
-        """Answers of these datasets (and underlyings) in the journal that are not in the lake yet, oldest first, examined."""
-        return self.examiner.examined(self.journal.unapplied(datasets, symbols))
+    def recovered(self, datasets: Iterable[str]) -> list[Result]:
+        """Answers of these datasets in the journal that are not in the lake yet, oldest first, examined."""
+        return self.examiner.examined(self.journal.unapplied(datasets))
 
     def write(self, collected: Collected) -> UpsertCounts:
         """Put a collection into the lake: rows, then coverage, then the quarantine keeps bad answers, then the journal lets all go.

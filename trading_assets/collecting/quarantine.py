@@ -57,10 +57,9 @@ class Examiner:
     def examined(self, results: Iterable[Result]) -> list[Result]:
         """The results with what can be stored of their payloads; bad ones carry `quarantined` and are set aside in the journal.
 
-        Where the market's clock is pinned, they came at its instant.
+        Where the market's clock is pinned, `finished_at` is by it.
         """
-        pinned = None if self._settings.now is None else self._settings.clock()
-        found = [self._examined(result if pinned is None else replace(result, finished_at=pinned)) for result in results]
+        found = [self._examined(result if self._settings.now is None else replace(result, finished_at=self._pinned(result))) for result in results]
         found = self._decodable(found)
         bad = [result for result in found if result.quarantined is not None]
         if bad:
@@ -78,35 +77,35 @@ class Examiner:
 
         What is stored of those days is not whole. The set is empty where the option parameters are concerned.
         """
-        now = self._settings.clock()
         found: dict[str, set[str]] = defaultdict(set)
-        for entry in self._quarantine.entries(symbols=symbols):
-            if entry.dataset == OPTION_CHAINS.name and entry.kind != QuoteRequest.kind and entry.retry_after <= now:
+        for entry in self._open(symbols, due=True):
+            if entry.dataset == OPTION_CHAINS.name and entry.kind != QuoteRequest.kind:
                 found[entry.symbol] |= {entry.last_trade} if entry.last_trade else set()
         return found
 
     def due_details(self, symbols: Iterable[str]) -> set[str]:
         """Symbols of whose contract details a part is in quarantine and due again: another of the contracts may be meant."""
-        now = self._settings.clock()
-        return {e.symbol for e in self._quarantine.entries(symbols=symbols) if e.kind == ContractDetailsRequest.kind and e.retry_after <= now}
+        return {entry.symbol for entry in self._open(symbols, due=True) if entry.kind == ContractDetailsRequest.kind}
 
     def waiting_quotes(self, symbols: Iterable[str], session: date) -> dict[tuple[str, int], Entry]:
         """Quotes of the session that are in quarantine and not due yet, by symbol and contract id (of the underlying: its own)."""
-        now = self._settings.clock()
-        entries = self._quarantine.entries(symbols=symbols)
-        mine = (entry for entry in entries if entry.kind == QuoteRequest.kind and entry.sessions == (session,) and entry.retry_after > now)
+        mine = (entry for entry in self._open(symbols, due=False) if entry.kind == QuoteRequest.kind and entry.sessions == (session,))
         return {(entry.symbol, entry.con_id): entry for entry in mine}
 
     def due_bars(self, dataset: str, bar_size: str, symbols: Iterable[str]) -> dict[tuple[str, int], set[date]]:
         """Sessions whose bars are in quarantine and due again, by symbol and contract id (0: the underlying), whatever coverage says of them."""
-        now = self._settings.clock()
+        today = f"{session_date(self._settings.clock()):%Y%m%d}"
         found: dict[tuple[str, int], set[date]] = defaultdict(set)
-        for entry in self._quarantine.entries(symbols=symbols):
+        for entry in self._open(symbols, due=True):
             mine = entry.kind == BarsRequest.kind and (entry.dataset, entry.bar_size) == (dataset, bar_size)
-            expired = "" < entry.last_trade < f"{session_date(now):%Y%m%d}"
-            if mine and not expired and entry.retry_after <= now:
+            if mine and not "" < entry.last_trade < today:  # of an expired contract nothing can be asked
                 found[entry.symbol, entry.con_id if dataset == OPTION_BARS.name else 0] |= set(entry.sessions)
         return found
+
+    def _open(self, symbols: Iterable[str], *, due: bool) -> list[Entry]:
+        """The open entries of the symbols that are due again, or those that are not yet."""
+        now = self._settings.clock()
+        return [entry for entry in self._quarantine.entries(symbols=symbols) if (entry.retry_after <= now) is due]
 
     def _examined(self, result: Result) -> Result:
         kind = result.outcome.kind
@@ -125,6 +124,11 @@ class Examiner:
         if examined.faults:
             return self._bad(result, examined)
         return replace(result, outcome=Outcome(OutcomeKind.COMPLETE), payload=examined.payload)
+
+    def _pinned(self, result: Result) -> datetime:
+        """When an answer came in a replay: now, but a snapshot of an earlier session before the next one opened."""
+        now, request = self._settings.clock(), result.request
+        return now if isinstance(request, BarsRequest) else min(now, self._calendar.opens_at(self._calendar.following(request.session)))
 
     def _bad(self, result: Result, examined: Examined) -> Result:
         failures = 1 + max((entry.failures for entry in self._earlier(result, examined)), default=0)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from functools import partial
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.quarantine import Entry
-from trading_assets.broker.requests import Request
+from trading_assets.broker.requests import OptionListingRequest, Request
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import (
     PARTIAL,
@@ -27,7 +25,8 @@ from trading_assets.collecting.decode import (
     with_selection,
     without_worse,
 )
-from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
+from trading_assets.collecting.recover import left_of_chains
+from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.chain import Chain
 from trading_assets.collecting.steps.chain_knowledge import (
     empty_listings,
@@ -36,14 +35,15 @@ from trading_assets.collecting.steps.chain_knowledge import (
     of_another_underlying,
     said_of_options,
 )
-from trading_assets.collecting.steps.chain_selection import NOT_BEFORE_ITS_TIME, same_selection, with_known_open_interest, without_price
+from trading_assets.collecting.steps.chain_selection import NOT_BEFORE_ITS_TIME, with_known_open_interest, without_price
 from trading_assets.collecting.steps.common import Ask, answered_elsewhere, last_close, refusals, tell_without_options, without_options
-from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, may_be_resumed, still_lacking, without_expiries
-from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, quoted_before, says_nothing, tell_partial, waiting
+from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, without_expiries
+from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, says_nothing, tell_partial, waiting
+from trading_assets.collecting.steps.recorded_chains import RecordedChains
 from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
 from trading_assets.planning.selection import select_contracts
-from trading_assets.repositories.schemas import OPTION_CHAINS, Condition
+from trading_assets.repositories.schemas import OPTION_CHAINS
 from trading_assets.repositories.validation import storable
 from trading_assets.selection_rules import SelectionRules
 
@@ -52,29 +52,36 @@ _QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL
 
 @dataclass
 class ChainSnapshot:
-    """The chains of `session` while they are put together, of all symbols at once. Call its four methods in the order in which they stand.
+    """The chains of a session while they are put together, of all symbols at once. Call its four questions in the order in which they stand.
 
-    `quoted_since`: a complete chain whose quotes are older is quoted again (None: never). `in_part` are the expiries by symbol whose listing
-    a killed run may have stored in part. Afterwards `chains` and `outcomes` are what was found by symbol, `results` the answers to be stored;
-    what is missing stands in the report. A symbol whose chain another run has collected meanwhile is left to it.
+    `recorded` is what the lake has of them. Afterwards `chains` and `outcomes` are what was found
+    by symbol, `results` the answers to be stored, `bad` those of a killed run that answer nothing; what is missing stands in the report. A
+    symbol whose chain another run has collected meanwhile is left to it.
     """
 
     archive: Archive
     ask: Ask
     report: CollectionReport
-    session: date
     rules: SelectionRules
-    underlyings: Mapping[str, Instrument]
-    refresh: bool
-    quoted_since: datetime | None
-    in_part: Mapping[str, set[str]]
+    recorded: RecordedChains
     chains: dict[str, Chain] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
+    bad: list[Result] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.session, self.underlyings, self.refresh = self.recorded.session, self.recorded.underlyings, self.recorded.refresh
+
+    def recover(self, answers: Sequence[Result]) -> Collected:
+        """What `recover` may write of answers that were left in the journal; the rest of them is answered to the questions of this snapshot."""
+        finished = self.recorded.finished
+        bad = (result for result in answers if result.quarantined is not None and result.request.session == self.session)
+        self.bad = [result for result in bad if result.request.symbol in self.underlyings.keys() - finished]
+        return left_of_chains(self.archive, self.report, self.session, self.underlyings, finished, answers)
 
     def read_parameters(self) -> None:
         """Ask what is listed, for symbols without a complete snapshot of the session, and begin the chains of those that answered."""
-        settled, resumed = (set[str](), dict[str, Chain]()) if self.refresh else self._begun()
+        settled, resumed = self._begun()
         requests = plan_parameters(self.underlyings.values(), self.session, settled=settled | resumed.keys())
         answers = said_of_options(self.archive, self.ask(requests), self.session)
         self.results += answers
@@ -98,7 +105,8 @@ class ChainSnapshot:
         due = self.archive.examiner.due_listings(new)
         plans: list[ChainPlan] = []
         for symbol, chain in new.items():
-            chain.in_part = due.get(symbol, set()) | self.in_part.get(symbol, set())
+            listings = (r.request for r in self.bad if isinstance(r.request, OptionListingRequest) and r.request.symbol == symbol)
+            chain.in_part = due.get(symbol, set()) | {listing.instrument.last_trade for listing in listings}
             chain.plan = self._plan(chain)
             plans.append(chain.plan)
             self.report.notes.append(f"{symbol}: {chain.plan.reason}")
@@ -158,36 +166,14 @@ class ChainSnapshot:
 
     def _begun(self) -> tuple[set[str], dict[str, Chain]]:
         """Symbols of which nothing is to be asked now, and the chains of this very session that lack quotes alone."""
-        archive, session, symbols = self.archive, self.session, list(self.underlyings)
-        known = archive.coverage.conditions(OPTION_CHAINS.name, "", symbols, session, session).to_pylist()
-        stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=symbols, columns=["symbol"])["symbol"].unique().to_pylist()
-        done = {row["symbol"] for row in known if row["condition"] == Condition.COMPLETE} & set(stored)
-        outdated = quoted_before(archive, done, session, self.quoted_since)
-        unselected = {row["symbol"]: row["reason"] for row in known if row["condition"] == Condition.NOTHING_SELECTED}
-        unselected = {symbol: reason for symbol, reason in unselected.items() if same_selection(reason, self.rules)}
-        self.report.notes += unselected.values()
-        done = done - outdated | set(unselected)
-        refused = refusals(archive, OPTION_CHAINS, sorted(set(symbols) - done), archive.now)
-        optionless = without_options(archive, sorted(refused))
+        finished = self.recorded.finished
+        self.report.notes += self.recorded.unselected.values()
+        refused = {} if self.refresh else refusals(self.archive, OPTION_CHAINS, sorted(self.underlyings.keys() - finished), self.archive.now)
+        optionless = without_options(self.archive, sorted(refused))
         tell_without_options(self.report, optionless)
         for symbol in sorted(set(refused) - optionless):
             self.report.problems.append(Problem(ProblemKind.FAILED, symbol, "option_parameters", refused[symbol]))
-        return done | set(refused), self._resumed(known, outdated)
-
-    def _resumed(self, known: Sequence[Mapping[str, Any]], outdated: set[str]) -> dict[str, Chain]:
-        """Chains of this very session that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is asked again."""
-        due = self.archive.examiner.due_listings(self.underlyings)
-        reasons = {row["symbol"]: row["reason"] for row in known}
-        partial = [*(row["symbol"] for row in known if may_be_resumed(row, due)), *sorted(outdated)]
-        stored = self.archive.view(OPTION_CHAINS).table(sessions=[self.session], symbols=partial).cast(OPTION_CHAINS.schema)
-        chains = {}
-        for symbol in stored["symbol"].unique().to_pylist():
-            rows = stored.filter(pc.equal(stored["symbol"], symbol))
-            selected = set(rows.filter(rows["selected"])["con_id"].to_pylist())
-            if selected and storable(OPTION_CHAINS, rows).num_rows == rows.num_rows:
-                lacking = still_lacking(reasons.get(symbol, ""))
-                chains[symbol] = Chain(self.underlyings[symbol], rows, table=rows, selected=selected, lacking=lacking)
-        return chains
+        return finished | set(refused), self.recorded.resumed()
 
     # listings
 
@@ -236,8 +222,8 @@ class ChainSnapshot:
         last = chain.last
         kept = last.filter(pc.and_(pc.equal(last["session"], pa.scalar(self.session)), pc.is_in(last["quote_outcome"], SETTLED_QUOTES)))
         kept = pa.concat_tables([kept, waiting(self.archive, last, self.session)])
-        if self.quoted_since is not None:
-            kept = kept.filter(pc.greater_equal(kept["quoted_at"], pa.scalar(self.quoted_since, kept["quoted_at"].type)))
+        if self.recorded.quoted_since is not None:
+            kept = kept.filter(pc.greater_equal(kept["quoted_at"], pa.scalar(self.recorded.quoted_since, kept["quoted_at"].type)))
         if says_nothing(kept):
             kept = kept.slice(0, 0)
         chain.quoted = set(kept["con_id"].to_pylist()) & set(chain.table["con_id"].to_pylist())

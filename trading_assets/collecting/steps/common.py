@@ -14,7 +14,7 @@ from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest, Request
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.decode import Refusal, Retries, bar_coverage
+from trading_assets.collecting.decode import Refusal, Retries
 from trading_assets.collecting.quarantine import IN_QUARANTINE
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind, as_sentence
 from trading_assets.instrument import Instrument
@@ -124,38 +124,22 @@ def retries_for(archive: Archive, dataset: Dataset, outcomes: Iterable[tuple[str
     return Retries(archive.calendar, archive.settings.no_data_retry_days, refused)
 
 
-def settled_bars(
-    archive: Archive, dataset: Dataset, bar_size: str, wanted: pa.Table, recovered: Sequence[Result] = (), rows: pa.Table | None = None
-) -> dict[InstrumentKey, set[date]]:
-    """Sessions that need no request, by symbol and contract id (0: the underlying): as the lake says, and as the recovered answers do.
+def settled_bars(archive: Archive, dataset: Dataset, bar_size: str, wanted: pa.Table) -> dict[InstrumentKey, set[date]]:
+    """Sessions that need no request, by symbol and contract id (0: the underlying). `wanted` is what `Lake.wanted` gives.
 
-    `wanted` is what `Lake.wanted` gives, `rows` are the bars decoded from the answers that are `recovered`. What a later answer said
-    otherwise of that is in quarantine and due is wanted again.
+    What is in quarantine and due is wanted again, whatever a later answer said of it.
     """
     settled: dict[InstrumentKey, set[date]] = defaultdict(set)
     for key, session in _instruments(wanted.filter(pc.invert(pc.or_(wanted["askable"], wanted["lost"])))):
         settled[key].add(session)
     for key, days in archive.examiner.due_bars(dataset.name, bar_size, wanted["symbol"].unique().to_pylist()).items():
         settled[key] -= days
-    if recovered:
-        retries = retries_for(archive, dataset, outcomes_of(recovered))
-        bars = dataset.schema.empty_table() if rows is None else rows
-        fresh = bar_coverage(recovered, bars, archive.calendar, retries=retries)
-        answered = pa.array([condition.value for condition in Condition if condition.settled])
-        done = pc.and_(pc.equal(fresh["bar_size"], bar_size), pc.or_(pc.is_in(fresh["condition"], answered), _waiting(archive, fresh)))
-        for key, session in _instruments(fresh.filter(done)):
-            settled[key].add(session)
     return settled
 
 
 def _instruments(rows: pa.Table) -> Iterator[tuple[InstrumentKey, date]]:
     for symbol, con_id, session in zip(*(rows[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
         yield (symbol, con_id), session
-
-
-def _waiting(archive: Archive, rows: pa.Table) -> pa.ChunkedArray:
-    """Which of the rows are not to be asked for yet."""
-    return pc.fill_null(pc.greater(rows["retry_after"], pa.scalar(archive.now, rows["retry_after"].type)), False)
 
 
 def missing_prerequisite(dataset: str, symbol: str) -> str:
@@ -225,12 +209,6 @@ def tell_refused_bars(archive: Archive, report: CollectionReport, wanted: pa.Tab
         )
         subject = f"bars of contract {con_id}" if con_id else "bars"
         report.problems.append(Problem(ProblemKind.FAILED, symbol, subject, sentence, outcome=first["condition"], broker_code=first["broker_code"]))
-
-
-def rows_by_symbol(table: pa.Table) -> dict[str, int]:
-    """Rows of each symbol."""
-    counts = table.group_by("symbol").aggregate([("symbol", "count")])
-    return dict(sorted(zip(counts["symbol"].to_pylist(), counts["symbol_count"].to_pylist(), strict=True)))
 
 
 def last_close(archive: Archive, symbol: str) -> float | None:

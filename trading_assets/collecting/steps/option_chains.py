@@ -11,16 +11,16 @@ import pyarrow as pa
 from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import snapshot_coverage
-from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.identity import hold_back
+from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.collecting.steps.chain_knowledge import cost_from_nothing, doubled_terms, lists_nothing
 from trading_assets.collecting.steps.chain_selection import unselected_sentence
 from trading_assets.collecting.steps.chain_snapshot import ChainSnapshot
-from trading_assets.collecting.steps.common import Ask, known_underlyings, missing_prerequisite, retries_for, rows_by_symbol, tell_without_options
-from trading_assets.collecting.steps.interrupted_chains import interrupted_chains, stored_answers
+from trading_assets.collecting.steps.common import Ask, known_underlyings, missing_prerequisite, retries_for, tell_without_options
 from trading_assets.collecting.steps.missed import missed_snapshots
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, OPTION_CHAINS
+from trading_assets.collecting.steps.recorded_chains import RecordedChains
+from trading_assets.repositories.schemas import CONTRACTS, OPTION_CHAINS
 from trading_assets.repositories.views import DatasetView
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.universe import UniverseEntry
@@ -54,9 +54,9 @@ def collect_option_chains(
     for symbol in sorted(set(symbols) - set(underlyings)):
         report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
     ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
-    interrupted = interrupted_chains(archive, session, underlyings)
-
-    snapshot = ChainSnapshot(archive, ask, report, session, rules, underlyings, refresh, quoted_since, interrupted.in_part)
+    recorded = RecordedChains(archive, session, rules, underlyings, refresh, quoted_since)
+    snapshot = ChainSnapshot(archive, ask, report, rules, recorded)
+    recover(archive, OPTION_CHAINS, report, snapshot.recover)
     snapshot.read_parameters()
     snapshot.list_expiries()
     snapshot.select()
@@ -74,9 +74,8 @@ def collect_option_chains(
         f"{symbol}: {count} contracts have the terms of another one; each is collected by its con_id." for symbol, count in doubled.items() if count
     ]
     report.fail([r for r in results if not lists_nothing(r)], harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
-    stored, fresher = stored_answers(archive, session, sorted(set(symbols) - set(chains)))
-    table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values()), interrupted.table, fresher])
-    report.rows_by_symbol = rows_by_symbol(table)
+    table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values())])
+    report.add_rows(table)
     report.saved = max(
         0, cost_from_nothing(archive, session, underlyings, {symbol: chain.table for symbol, chain in chains.items()}) - report.planned
     )
@@ -93,8 +92,6 @@ def collect_option_chains(
         unselected=unselected,
         codes={symbol: chain.code for symbol, chain in chains.items()},
     )
-    ids = {result.request_id for result in results} | interrupted.request_ids | stored
-    missed = missed_snapshots(archive, OPTION_CHAINS, outcomes, session)
-    # What an interrupted run left comes last: of a session that was half taken it says more than that it was missed.
-    told = last_of_key(pa.concat_tables([missed, coverage, interrupted.coverage]), COVERAGE.key)
+    ids = {result.request_id for result in [*results, *snapshot.bad]}
+    told = pa.concat_tables([missed_snapshots(archive, OPTION_CHAINS, outcomes, session), coverage])
     return Collected(OPTION_CHAINS, table, told, sorted(ids), report, now)
