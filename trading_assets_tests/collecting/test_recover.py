@@ -79,11 +79,11 @@ def killed(days: Days, collect: Callable[[Archive], Collected], *, before: int =
         archive.write(collect(archive))
 
 
-def bars_of(*symbols: str) -> Callable[[Archive], Collected]:
+def bars_of(*symbols: str, size: str = "1 day", first: date = date(2026, 5, 26)) -> Callable[[Archive], Collected]:
     def collect(archive: Archive) -> Collected:
         session = archive.calendar.current(archive.now)
-        sessions, contracts = archive.calendar.sessions(date(2026, 5, 26), session), archive.view(CONTRACTS)
-        return collect_equity_bars(archive, archive.universe.resolve(symbols), sessions, contracts=contracts, bar_sizes=("1 day",))
+        sessions, contracts = archive.calendar.sessions(first, session), archive.view(CONTRACTS)
+        return collect_equity_bars(archive, archive.universe.resolve(symbols), sessions, contracts=contracts, bar_sizes=(size,))
 
     return collect
 
@@ -159,3 +159,29 @@ def test_quotes_that_a_killed_run_added_to_a_chain_leave_the_others_in_it(days: 
     stored = [row for row in before if row["quote_outcome"] == "complete"]
     assert [row for row in after if row["con_id"] in {one["con_id"] for one in stored}] == stored
     assert days.rows("select condition from coverage where dataset = 'option_chains' and session = '2026-06-05'") == [{"condition": "partial"}]
+
+
+SECONDS = (
+    "select count(*) as bars, count(distinct start) as starts, min(start) as first, max(start) as last from equity_bars where bar_size = '1 secs'"
+)
+
+
+def test_windows_of_second_bars_that_a_killed_run_brought_are_not_asked_for_again(days: Days) -> None:
+    days.collect("AAPL", steps="c")
+    days.simulator.reset_counters()
+
+    def some_windows(archive: Archive) -> Collected:
+        ask = archive.ask
+        archive.ask = lambda requests, *rest, **named: ask(requests[:5], *rest, **named)  # type: ignore[method-assign]
+        return bars_of("AAPL", size="1 secs", first=FIRST.date())(archive)
+
+    killed(days, some_windows)
+    assert days.asked() == {"historical_data": 5}
+    assert days.collect("AAPL", steps="e", bar_sizes=["1 secs"], lookback_days=0)["e"].problems == []
+    assert days.asked() == {"historical_data": 12}
+    assert days.rows("select condition from coverage where bar_size = '1 secs'") == [{"condition": "complete"}]
+    days.collect("AAPL", steps="e", bar_sizes=["1 secs"], lookback_days=0)
+    assert days.asked() == {"historical_data": 12}
+    (found,) = days.rows(SECONDS)
+    assert found["bars"] == found["starts"] > 5 * 2_000, "more than the windows of the killed run"
+    assert (found["first"], found["last"]) >= (FIRST.replace(hour=9, minute=30), FIRST.replace(hour=15, minute=59))

@@ -101,7 +101,7 @@ def bar_coverage(results: Iterable[Result], bars: pa.Table, calendar: SessionCal
         return empty(COVERAGE)
     dates = calendar.sessions(min(r.first_session for r in requests), max(r.session for r in requests))
     present = _present(bars, dates)
-    whole = _whole_sessions(found, calendar)
+    whole = whole_sessions(found, calendar)
     findings = _Findings()
     retries = retries or Retries(calendar)
     codes: list[np.ndarray] = []
@@ -113,7 +113,7 @@ def bar_coverage(results: Iterable[Result], bars: pa.Table, calendar: SessionCal
         have = present.get((request.instrument.con_id, request.bar_size), np.empty(0, dtype=np.int64))
         inside = have[(have >= begin) & (have < end)] - begin
         asked = np.arange(begin, max(begin, end))
-        split = request.duration.endswith(" S") and (request.instrument.con_id, request.session) not in whole
+        split = request.is_window and (request.instrument.con_id, request.session) not in whole
         if split and result.outcome.kind in _DATA:
             answers = np.full(len(asked), findings.number(_Finding(Condition.PARTIAL, _SOME_WINDOWS)))
         else:
@@ -279,12 +279,12 @@ def _present(bars: pa.Table, dates: list[date]) -> dict[tuple[int, str], np.ndar
     return {(int(con_id), str(size)): rows.to_numpy(np.int64) for (con_id, size), rows in frame.groupby(["con_id", "bar_size"])["session"]}
 
 
-def _whole_sessions(results: list[Result], calendar: SessionCalendar) -> set[tuple[int, date]]:
+def whole_sessions(results: Iterable[Result], calendar: SessionCalendar) -> set[tuple[int, date]]:
     """Contract id and session of `1 secs` bars all of whose windows were answered: one window alone is not a session."""
     answered: dict[tuple[int, date], set[tuple[datetime, str]]] = {}
     for result in results:
         request = result.request
-        if isinstance(request, BarsRequest) and request.duration.endswith(" S") and result.outcome.kind in _DATA:
+        if isinstance(request, BarsRequest) and request.is_window and result.outcome.kind in _DATA:
             answered.setdefault((request.instrument.con_id, request.session), set()).add((request.end, request.duration))
     seconds = {key: sum(int(duration.split()[0]) for _, duration in windows) for key, windows in answered.items()}
     return {key for key, total in seconds.items() if total >= (calendar.closes_at(key[1]) - calendar.opens_at(key[1])).total_seconds()}

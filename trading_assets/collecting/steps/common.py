@@ -79,7 +79,7 @@ def _cut(requests: Sequence[Request], most: int, *, at_least_one: bool) -> int:
 
 def _of_one_session(one: Request, other: Request) -> bool:
     """Whether both are windows of the same session of `1 secs` bars."""
-    windows = isinstance(one, BarsRequest) and isinstance(other, BarsRequest) and one.duration.endswith(" S") and other.duration.endswith(" S")
+    windows = isinstance(one, BarsRequest) and isinstance(other, BarsRequest) and one.is_window and other.is_window
     return windows and (one.instrument, one.session) == (other.instrument, other.session)
 
 

@@ -13,6 +13,7 @@ from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import bar_coverage, bar_rows, restated
+from trading_assets.collecting.decode.coverage import whole_sessions
 from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.recover import recover
@@ -65,7 +66,7 @@ def collect_equity_bars(
     tell_open_sessions(archive, report, sessions)
     ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
     decode = partial(_decoded, archive, ask, report, underlyings)
-    recover(archive, EQUITY_BARS, report, decode)
+    recover(archive, EQUITY_BARS, report, lambda answers: decode(_whole(archive, underlyings, sessions, bar_sizes, answers)))
     bounded = within_allowance(ask, report, max_requests)
     rests = resting(archive.settings, symbols) if leave_resting else NOTHING
 
@@ -76,6 +77,21 @@ def collect_equity_bars(
     collected = decode(results)
     report.saved = max(0, len(underlyings) * len(bar_sizes) - report.planned - report.deferred)
     return collected
+
+
+def _whole(
+    archive: Archive, underlyings: Collection[str], sessions: Collection[date], bar_sizes: Collection[str], answers: Sequence[Result]
+) -> list[Result]:
+    """The answers without windows of `1 secs` bars whose session this run asks for again: the journal answers those it knows, so that the
+    session becomes whole and no window is asked for twice."""
+    whole = whole_sessions(answers, archive.calendar)
+    return [
+        result
+        for result in answers
+        if not (isinstance(result.request, BarsRequest) and result.request.is_window)
+        or (result.request.instrument.con_id, result.request.session) in whole
+        or not (result.request.symbol in underlyings and result.request.session in sessions and result.request.bar_size in bar_sizes)
+    ]
 
 
 def _missing(
