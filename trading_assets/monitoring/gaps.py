@@ -15,7 +15,7 @@ from typing import Any
 from trading_assets.collecting.resting import NOTHING, Resting
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.instrument import OPTION_BAR_SIZE
-from trading_assets.planning.durations import second_windows, spans, within_reach
+from trading_assets.planning.durations import spans, within_reach
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, REFUSED_SQL
 from trading_assets.sessions import NEW_YORK, calendar
@@ -208,11 +208,7 @@ def _equity_gaps(lake: Lake, symbols: Sequence[str], but: Resting = NOTHING) -> 
         missing = within_reach(size, [session for session in row["missing"] if session not in rests], lake.now)
         if not missing:
             continue
-        cost = (
-            sum(len(second_windows(s, lake.now, lake.calendar)) for s in missing)
-            if size == "1 secs"
-            else len(spans(size, missing, lake.now, lake.calendar))
-        )
+        cost = len(spans(size, missing, lake.now, lake.calendar))
         gaps.append(Gap(row["symbol"], EQUITY_BARS.name, size, missing[0], missing[-1], len(missing), 1, None, cost))
     return gaps
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -56,31 +57,22 @@ def within_allowance(ask: Ask, report: CollectionReport, most: int | None) -> As
 
     def bounded(requests: Sequence[Request]) -> list[Result]:
         nonlocal left
-        cut = _cut(requests, left, at_least_one=left == most)
-        now, later = requests[:cut], requests[cut:]
+        now: list[Request] = []
+        for _, group in groupby(requests, _asked_together):
+            together = list(group)
+            if len(now) + len(together) > left and not (now == [] and left == most > 0):
+                break
+            now += together
         left = max(0, left - len(now))
-        report.defer(later)
+        report.defer(requests[len(now) :])
         return ask(now)
 
     return bounded
 
 
-def _cut(requests: Sequence[Request], most: int, *, at_least_one: bool) -> int:
-    """How many of the first requests may be asked: at most `most`, and no part of the windows of a session."""
-    cut = min(most, len(requests))
-    while 0 < cut < len(requests) and _of_one_session(requests[cut - 1], requests[cut]):
-        cut -= 1
-    if not cut and most and requests and at_least_one:
-        cut = 1
-        while cut < len(requests) and _of_one_session(requests[cut - 1], requests[cut]):
-            cut += 1
-    return cut
-
-
-def _of_one_session(one: Request, other: Request) -> bool:
-    """Whether both are windows of the same session of `1 secs` bars."""
-    windows = isinstance(one, BarsRequest) and isinstance(other, BarsRequest) and one.is_window and other.is_window
-    return windows and (one.instrument, one.session) == (other.instrument, other.session)
+def _asked_together(request: Request) -> Hashable:
+    """The same for the windows of one session, of any other request its own."""
+    return (request.instrument, request.session) if isinstance(request, BarsRequest) and request.is_window else id(request)
 
 
 def answered_elsewhere(requests: Iterable[Request], answers: Iterable[Result]) -> list[Request]:
@@ -130,16 +122,12 @@ def settled_bars(archive: Archive, dataset: Dataset, bar_size: str, wanted: pa.T
     What is in quarantine and due is wanted again, whatever a later answer said of it.
     """
     settled: dict[InstrumentKey, set[date]] = defaultdict(set)
-    for key, session in _instruments(wanted.filter(pc.invert(pc.or_(wanted["askable"], wanted["lost"])))):
-        settled[key].add(session)
+    done = wanted.filter(pc.invert(pc.or_(wanted["askable"], wanted["lost"])))
+    for symbol, con_id, session in zip(*(done[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
+        settled[symbol, con_id].add(session)
     for key, days in archive.examiner.due_bars(dataset.name, bar_size, wanted["symbol"].unique().to_pylist()).items():
         settled[key] -= days
     return settled
-
-
-def _instruments(rows: pa.Table) -> Iterator[tuple[InstrumentKey, date]]:
-    for symbol, con_id, session in zip(*(rows[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
-        yield (symbol, con_id), session
 
 
 def missing_prerequisite(dataset: str, symbol: str) -> str:
