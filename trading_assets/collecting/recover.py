@@ -5,9 +5,9 @@
 `decode` is the step's own way from answers to rows and coverage. Killed at any instant, the next run does it again and comes to the same
 lake: the journal lets go of an answer only when it is written (`Archive.write`).
 
-One thing is left to the step: the answers of a chain that is not complete yet in its session. Which contracts are quoted follows from the
-underlying's price, which is in no dataset, so the rows of half a chain would not say what is left to do. The step asks its questions again and the
-journal answers those that it knows; only the others go to the broker.
+Left in the journal are answers of which only a part has come: a chain that is not complete in its session, windows of a session of `1 secs`
+bars. Which contracts of a chain are quoted follows from the underlying's price, which is in no dataset, so rows of half a chain would not say what is
+left to do. The step asks its questions again and the journal answers those that it knows; only the others go to the broker.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ from trading_assets.repositories.validation import storable
 
 _INTERRUPTED = "The run of that session was interrupted; this is what had come."
 
-_WHOLE = {str(Condition.COMPLETE), str(Condition.NOTHING_SELECTED)}
-_STORED = {*_WHOLE, str(Condition.PARTIAL)}
-"""Conditions of a chain that hold also with what is recovered of it, and those that hold when nothing new is."""
+_WHOLE = (Condition.COMPLETE, Condition.NOTHING_SELECTED)
+"""Conditions of a chain that lacks nothing, whatever is recovered of it."""
 
 
 def recover(archive: Archive, dataset: Dataset, report: CollectionReport, decode: Callable[[list[Result]], Collected]) -> None:
@@ -63,48 +62,47 @@ def left_of_chains(
 
     A snapshot of the past cannot be taken again, so what came of it is kept. The other answers of the session are left to the step.
     """
-    groups: dict[tuple[date, str], list[Result]] = defaultdict(list)
-    for result in answers:
-        if result.request.session < session or result.request.symbol in finished:
-            groups[result.request.session, result.request.symbol].append(result)
+    taken = [result for result in answers if result.request.session < session or result.request.symbol in finished]
+    groups: dict[date, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    for result in taken:
+        groups[result.request.session][result.request.symbol].append(result)
+    under_con_ids = {symbol: underlying.con_id for symbol, underlying in underlyings.items()}
     tables, coverages = [OPTION_CHAINS.schema.empty_table()], [COVERAGE.schema.empty_table()]
-    for (then, symbol), results in sorted(groups.items()):
-        stored, table = _chain(archive, then, symbol, results, underlyings)
-        brings = not table.equals(stored)
-        tables += [table] if brings else []  # else the run died when all was written, before it could tell the journal
-        recorded = archive.coverage.conditions(OPTION_CHAINS.name, "", [symbol], then, then)["condition"].to_pylist()
-        if not set(recorded) & (_WHOLE if brings else _STORED):
-            at = max(result.finished_at for result in results)
-            told = snapshot_coverage(OPTION_CHAINS.name, then, {symbol: Outcome(OutcomeKind.COMPLETE)}, at, partial={symbol: _INTERRUPTED})
-            coverages += [missed_snapshots(archive, OPTION_CHAINS, [symbol], then), told]
-    ids = sorted(result.request_id for results in groups.values() for result in results)
+    for then, by_symbol in sorted(groups.items()):
+        known = storable(OPTION_CHAINS, archive.view(OPTION_CHAINS).as_of(sorted(by_symbol), then))
+        told = archive.coverage.conditions(OPTION_CHAINS.name, "", sorted(by_symbol), then, then).select(["symbol", "condition"]).to_pylist()
+        recorded = {row["symbol"]: row["condition"] for row in told}
+        for symbol, results in sorted(by_symbol.items()):
+            rows, whole = known.filter(pc.equal(known["symbol"], symbol)), recorded.get(symbol) in _WHOLE
+            stored = rows.filter(pc.equal(rows["session"], pa.scalar(then)))
+            base = stored if stored.num_rows or whole else _carried(rows, then, symbol, results)
+            table = _with(base, listing_rows(results, under_con_ids), [r for r in results if isinstance(r.request, QuoteRequest)])
+            brings = not table.equals(stored)  # else the run died when all was written, before it could tell the journal
+            tables += [table] if brings else []
+            if not whole and (brings or recorded.get(symbol) != Condition.PARTIAL):
+                at, outcome = max(result.finished_at for result in results), {symbol: Outcome(OutcomeKind.COMPLETE)}
+                coverages.append(missed_snapshots(archive, OPTION_CHAINS, [symbol], then))
+                coverages.append(snapshot_coverage(OPTION_CHAINS.name, then, outcome, at, partial={symbol: _INTERRUPTED}))
     table = pa.concat_tables(tables)
     report.add_rows(table)
-    return Collected(OPTION_CHAINS, table, pa.concat_tables(coverages), ids, report, archive.now)
+    return Collected(OPTION_CHAINS, table, pa.concat_tables(coverages), [result.request_id for result in taken], report, archive.now)
 
 
-def _chain(
-    archive: Archive, session: date, symbol: str, results: Sequence[Result], underlyings: Mapping[str, Instrument]
-) -> tuple[pa.Table, pa.Table]:
-    """The chain of the session as it is stored, and with what the results bring: contracts, and later or missing quotes of them.
+def _carried(last: pa.Table, session: date, symbol: str, results: Sequence[Result]) -> pa.Table:
+    """The expiries of the chain before `session` that were not listed anew, as rows of the session."""
+    last = last.filter(pc.less(last["session"], pa.scalar(session)))
+    listings = {r.request.instrument.last_trade for r in results if isinstance(r.request, OptionListingRequest)}
+    alive = {day for day in last["last_trade"].to_pylist() if day >= f"{session:%Y%m%d}"}
+    return carry_listing(last, alive - listings, session, symbol=symbol)
 
-    Where nothing of it is stored, the expiries that were not listed are carried from the chain before.
-    """
-    last = storable(OPTION_CHAINS, archive.view(OPTION_CHAINS).as_of([symbol], session)).cast(OPTION_CHAINS.schema)
-    stored = last.filter(pc.equal(last["session"], pa.scalar(session)))
-    base = stored
-    if not stored.num_rows:
-        last = last.filter(pc.less(last["session"], pa.scalar(session)))
-        listings = {r.request.instrument.last_trade for r in results if isinstance(r.request, OptionListingRequest)}
-        alive = {day for day in last["last_trade"].to_pylist() if day >= f"{session:%Y%m%d}"}
-        base = carry_listing(last, alive - listings, session, symbol=symbol)
-    fresh = listing_rows(results, {name: underlying.con_id for name, underlying in underlyings.items()})
-    table = pa.concat_tables([base, fresh.filter(pc.invert(pc.is_in(fresh["con_id"], base["con_id"].combine_chunks())))])
+
+def _with(base: pa.Table, listed: pa.Table, quotes: Sequence[Result]) -> pa.Table:
+    """A chain with the contracts and quotes that it lacks, and with later quotes of the others."""
+    table = pa.concat_tables([base, listed.filter(pc.invert(pc.is_in(listed["con_id"], base["con_id"].combine_chunks())))])
     rows = {row["con_id"]: row for row in table.select(["con_id", "request_id", "quote_outcome"]).to_pylist()}
-    quotes = [r for r in results if isinstance(r.request, QuoteRequest) and r.request.instrument.con_id in rows]
-    later = [r for r in quotes if _says_more(r, rows[r.request.instrument.con_id])]
-    selected = {*table.filter(table["selected"])["con_id"].to_pylist(), *(r.request.instrument.con_id for r in later)}
-    return stored, storable(OPTION_CHAINS, with_quotes(with_selection(table, selected), without_worse(table, later)))
+    later = [q for q in quotes if q.request.instrument.con_id in rows and _says_more(q, rows[q.request.instrument.con_id])]
+    selected = {*table.filter(table["selected"])["con_id"].to_pylist(), *(quote.request.instrument.con_id for quote in later)}
+    return storable(OPTION_CHAINS, with_quotes(with_selection(table, selected), without_worse(table, later)))
 
 
 def _says_more(quote: Result, row: Mapping[str, Any]) -> bool:

@@ -54,9 +54,9 @@ _QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL
 class ChainSnapshot:
     """The chains of a session while they are put together, of all symbols at once. Call its four questions in the order in which they stand.
 
-    `recorded` is what the lake has of them. Afterwards `chains` and `outcomes` are what was found
-    by symbol, `results` the answers to be stored, `bad` those of a killed run that answer nothing; what is missing stands in the report. A
-    symbol whose chain another run has collected meanwhile is left to it.
+    `recorded` is what the lake has of them. Afterwards `chains` and `outcomes` are what was found by symbol, `results` the answers to be
+    stored, `bad` those of a killed run that answer nothing; what is missing stands in the report. A symbol whose chain another run has
+    collected meanwhile is left to it.
     """
 
     archive: Archive
