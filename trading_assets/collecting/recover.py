@@ -47,7 +47,7 @@ def recover(archive: Archive, dataset: Dataset, report: CollectionReport, decode
     collected = decode(answers)
     if collected.request_ids:
         archive.write(collected)
-    report.recovered |= set(collected.table["session"].unique().to_pylist())
+    report.recovered |= {session for table in (collected.table, collected.coverage) for session in table["session"].unique().to_pylist()}
 
 
 def left_of_chains(

@@ -64,8 +64,8 @@ class CollectionReport:
     `planned`: requests the plan held, follow-ups included. `sent`: messages of requests that went to the broker, repeats
     after a failure included. `reused`: planned requests whose answer was already in the journal. `deferred`: requests left to
     a later run. `asked_by_symbol`: questions that went to the broker, a repeated one counted once. `saved`: requests that the
-    same work would have cost with an empty archive, less those planned. `recovered`: sessions of which answers that an interrupted run left
-    were written first; their rows are among `rows_by_symbol`. `conditions`: those of its sessions after the write, a row each
+    same work would have cost with an empty archive, less those planned. `recovered`: sessions that answers which an interrupted run left are
+    of; they were written first, and their rows are among `rows_by_symbol`. `conditions`: those of its sessions after the write, a row each
     (`repositories.conditions.CONDITION_SCHEMA`); None until somebody has asked the lake.
     """
 
