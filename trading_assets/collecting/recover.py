@@ -13,7 +13,7 @@ left to do. The step asks its questions again and the journal answers those that
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -26,7 +26,7 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import carry_listing, listing_rows, snapshot_coverage, with_quotes, with_selection, without_worse
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.collecting.steps.missed import missed_snapshots
-from trading_assets.instrument import Instrument
+from trading_assets.collecting.steps.recorded_chains import RecordedChains
 from trading_assets.repositories.schemas import COVERAGE, OPTION_CHAINS, Condition, Dataset
 from trading_assets.repositories.validation import storable
 
@@ -50,36 +50,30 @@ def recover(archive: Archive, dataset: Dataset, report: CollectionReport, decode
     report.recovered |= {session for table in (collected.table, collected.coverage) for session in table["session"].unique().to_pylist()}
 
 
-def left_of_chains(
-    archive: Archive,
-    report: CollectionReport,
-    session: date,
-    underlyings: Mapping[str, Instrument],
-    finished: Collection[str],
-    answers: Sequence[Result],
-) -> Collected:
-    """The rows that answers about chains come to: of earlier sessions, and of those symbols whose chain of `session` is `finished`.
+def left_of_chains(recorded: RecordedChains, report: CollectionReport, answers: Sequence[Result]) -> Collected:
+    """The rows that answers about chains come to: of earlier sessions, and of those symbols whose chain of the present one is finished.
 
     A snapshot of the past cannot be taken again, so what came of it is kept. The other answers of the session are left to the step.
     """
-    taken = [result for result in answers if result.request.session < session or result.request.symbol in finished]
+    archive = recorded.archive
+    taken = [result for result in answers if result.request.session < recorded.session or result.request.symbol in recorded.finished]
     groups: dict[date, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for result in taken:
         groups[result.request.session][result.request.symbol].append(result)
-    under_con_ids = {symbol: underlying.con_id for symbol, underlying in underlyings.items()}
+    under_con_ids = {symbol: underlying.con_id for symbol, underlying in recorded.underlyings.items()}
     tables, coverages = [OPTION_CHAINS.schema.empty_table()], [COVERAGE.schema.empty_table()]
     for then, by_symbol in sorted(groups.items()):
         known = storable(OPTION_CHAINS, archive.view(OPTION_CHAINS).as_of(sorted(by_symbol), then))
         told = archive.coverage.conditions(OPTION_CHAINS.name, "", sorted(by_symbol), then, then).select(["symbol", "condition"]).to_pylist()
-        recorded = {row["symbol"]: row["condition"] for row in told}
+        conditions = {row["symbol"]: row["condition"] for row in told}
         for symbol, results in sorted(by_symbol.items()):
-            rows, whole = known.filter(pc.equal(known["symbol"], symbol)), recorded.get(symbol) in _WHOLE
+            rows, whole = known.filter(pc.equal(known["symbol"], symbol)), conditions.get(symbol) in _WHOLE
             stored = rows.filter(pc.equal(rows["session"], pa.scalar(then)))
             base = stored if stored.num_rows or whole else _carried(rows, then, symbol, results)
             table = _with(base, listing_rows(results, under_con_ids), [r for r in results if isinstance(r.request, QuoteRequest)])
             brings = not table.equals(stored)  # else the run died when all was written, before it could tell the journal
             tables += [table] if brings else []
-            if not whole and (brings or recorded.get(symbol) != Condition.PARTIAL):
+            if not whole and (brings or conditions.get(symbol) != Condition.PARTIAL):
                 at, outcome = max(result.finished_at for result in results), {symbol: Outcome(OutcomeKind.COMPLETE)}
                 coverages.append(missed_snapshots(archive, OPTION_CHAINS, [symbol], then))
                 coverages.append(snapshot_coverage(OPTION_CHAINS.name, then, outcome, at, partial={symbol: _INTERRUPTED}))

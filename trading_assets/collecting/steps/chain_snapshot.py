@@ -74,10 +74,9 @@ class ChainSnapshot:
 
     def recover(self, answers: Sequence[Result]) -> Collected:
         """What `recover` may write of answers that were left in the journal; the rest of them is answered to the questions of this snapshot."""
-        finished = self.recorded.finished
         bad = (result for result in answers if result.quarantined is not None and result.request.session == self.session)
-        self.bad = [result for result in bad if result.request.symbol in self.underlyings.keys() - finished]
-        return left_of_chains(self.archive, self.report, self.session, self.underlyings, finished, answers)
+        self.bad = [result for result in bad if result.request.symbol in self.underlyings.keys() - self.recorded.finished]
+        return left_of_chains(self.recorded, self.report, answers)
 
     def read_parameters(self) -> None:
         """Ask what is listed, for symbols without a complete snapshot of the session, and begin the chains of those that answered."""

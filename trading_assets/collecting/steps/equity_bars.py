@@ -66,7 +66,7 @@ def collect_equity_bars(
     tell_open_sessions(archive, report, sessions)
     ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
     decode = partial(_decoded, archive, ask, report, underlyings)
-    recover(archive, EQUITY_BARS, report, lambda answers: decode(_whole(archive, underlyings, sessions, bar_sizes, answers)))
+    recover(archive, EQUITY_BARS, report, lambda answers: decode(_whole(archive, sessions, answers)))
     bounded = within_allowance(ask, report, max_requests)
     rests = resting(archive.settings, symbols) if leave_resting else NOTHING
 
@@ -79,19 +79,12 @@ def collect_equity_bars(
     return collected
 
 
-def _whole(
-    archive: Archive, underlyings: Collection[str], sessions: Collection[date], bar_sizes: Collection[str], answers: Sequence[Result]
-) -> list[Result]:
-    """The answers without windows of `1 secs` bars whose session this run asks for again: the journal answers those it knows, so that the
-    session becomes whole and no window is asked for twice."""
+def _whole(archive: Archive, sessions: Collection[date], answers: Sequence[Result]) -> list[Result]:
+    """The answers without windows of `1 secs` bars of one of `sessions` whose other windows are lacking: they are asked for together, and
+    the journal answers those it knows, so that the session becomes whole and no window is asked for twice."""
+    bars = [(answer, answer.request) for answer in answers if isinstance(answer.request, BarsRequest)]
     whole = whole_sessions(answers, archive.calendar)
-    return [
-        result
-        for result in answers
-        if not (isinstance(result.request, BarsRequest) and result.request.is_window)
-        or (result.request.instrument.con_id, result.request.session) in whole
-        or not (result.request.symbol in underlyings and result.request.session in sessions and result.request.bar_size in bar_sizes)
-    ]
+    return [a for a, r in bars if not r.is_window or r.session not in sessions or (r.instrument.con_id, r.session) in whole]
 
 
 def _missing(
