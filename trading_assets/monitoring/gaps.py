@@ -178,7 +178,7 @@ def expiring(settings: Settings, session: date) -> dict[str, int]:
     """Contracts of active symbols that are wanted in `session` or in the `OPTION_SESSIONS` before and trade in it for the last time: their
     number by symbol."""
     lake = Lake.of(settings, calendar().closes_at(session))
-    sql = "select symbol, count(distinct con_id) as contracts from contracts_wanted where last_day = $day group by symbol order by symbol"
+    sql = "select symbol, count(distinct con_id) as contracts from selected_contracts where last_day = $day group by symbol order by symbol"
     first = lake.calendar.previous(session, OPTION_SESSIONS)
     found = lake.over_conditions(_active(settings), sql, {"day": session}, datasets=[OPTION_BARS.name], first=first, last=session)
     return {row["symbol"]: row["contracts"] for row in found.to_pylist()}

@@ -262,7 +262,7 @@ selected_contracts as (
            least(o.expiry, coalesce(try_strptime(o.last_trade[:8], '%Y%m%d')::date, o.expiry)) as last_day
     from option_chains o semi join used u on o.symbol = u.symbol and o.session = u.snapshot where o.selected),
 contracts_wanted as (
-    select u.symbol, u.session, c.con_id, max(c.expiry) as expiry, max(c.last_day) as last_day, max(c.snapshot) as snapshot
+    select u.symbol, u.session, c.con_id, max(c.expiry) as expiry, max(c.snapshot) as snapshot
     from used u join selected_contracts c on c.symbol = u.symbol and c.snapshot = u.snapshot and c.last_day >= u.session
     group by u.symbol, u.session, c.con_id),
 option_rows as (
