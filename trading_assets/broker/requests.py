@@ -185,8 +185,13 @@ class BarsRequest(Request):
     @property
     def key(self) -> str:
         hours = "rth" if self.use_rth else "all"
-        part = f"|{self.end.astimezone(UTC):%Y%m%dT%H%M%S}" if self.duration.endswith(" S") else ""
+        part = f"|{self.end.astimezone(UTC):%Y%m%dT%H%M%S}" if self.is_window else ""
         return f"bars|{self.instrument.key}|{self.bar_size}|{self.what_to_show}|{hours}|{self.first_session}..{self.session}{part}"
+
+    @property
+    def is_window(self) -> bool:
+        """Whether it asks for a part of one session: `1 secs` bars are."""
+        return self.duration.endswith(" S")
 
     @property
     def pacing(self) -> PacingClass:

@@ -3,6 +3,7 @@
 | place | holds |
 | --- | --- |
 | `archive` | the data folder opened: lake, journal, universe, broker; asking and writing |
+| `recover` | what an interrupted run left in the journal, written before anything is planned |
 | `steps/` | one module a dataset: covered? plan, ask, decode, report |
 | `decode/` | answers as rows, pure |
 | `resting` | what failed lately and is not asked for by itself yet |

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
-from trading_assets.broker.outcomes import Result
+from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.requests import Request
 from trading_assets.collecting.progress import listener
 from trading_assets.collecting.quarantine import Examiner
@@ -110,8 +110,10 @@ class Archive:
     def ask(self, requests: Sequence[Request], report: CollectionReport, *, planned_at: datetime, run_id: str) -> list[Result]:
         """Have requests answered, from the journal where an answer waits there, else by the broker; counts go to the report.
 
-        Results come in the order of the requests, examined: what cannot be stored is left out of them. Nothing is connected when
-        there is nothing to ask. Raises `BrokerError` when the broker cannot be reached; what was answered until then is in the journal.
+        Results come in the order of the requests, examined: what cannot be stored is left out of them. Answers that another run has put
+        into the lake since `planned_at` are left out: the journal no longer holds them, and their rows and coverage are stored. Nothing is
+        connected when there is nothing to ask. Raises `BrokerError` when the broker cannot be reached; what was answered until then is in
+        the journal.
         """
         if not requests:
             return []
@@ -126,11 +128,11 @@ class Archive:
             report.reused += broker.reused - reused
         results = self.examiner.examined(results)
         report.count(results)
-        return results
+        return [r for r in results if r.payload is not None or not r.reused or r.outcome.kind is not OutcomeKind.COMPLETE]
 
-    def recovered(self, datasets: Iterable[str], symbols: Iterable[str] | None = None) -> list[Result]:
-        """Answers of these datasets (and underlyings) in the journal that are not in the lake yet, oldest first, examined."""
-        return self.examiner.examined(self.journal.unapplied(datasets, symbols))
+    def recovered(self, datasets: Iterable[str]) -> list[Result]:
+        """Answers of these datasets in the journal that are not in the lake yet, oldest first, examined."""
+        return self.examiner.examined(self.journal.unapplied(datasets))
 
     def write(self, collected: Collected) -> UpsertCounts:
         """Put a collection into the lake: rows, then coverage, then the quarantine keeps bad answers, then the journal lets all go.

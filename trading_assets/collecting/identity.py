@@ -50,7 +50,7 @@ def judge(archive: Archive, results: Sequence[Result]) -> Judged:
     details = answered(results, "contract_details")
     known = series_contracts(archive.settings.data_dir, {result.request.symbol for result in details})
     con_ids = {symbol: contract.con_id for symbol, contract in known.items()}
-    judged = Judged(contract_rows(details, con_ids, stamped=archive.settings.now), _unclear(details, con_ids))
+    judged = Judged(contract_rows(details, con_ids), _unclear(details, con_ids))
     agreeing: set[str] = set()
     # Where an interrupted run left an earlier answer, the newest decides.
     newest = {row["symbol"]: row["con_id"] for row in judged.rows.sort_by("session").select(["symbol", "con_id"]).to_pylist()}

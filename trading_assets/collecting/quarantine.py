@@ -20,7 +20,7 @@ from trading_assets.broker.outcomes import Fault, Outcome, OutcomeKind, Quaranti
 from trading_assets.broker.quarantine import Entry, Quarantine, question
 from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, OptionListingRequest, QuoteRequest, Request
 from trading_assets.collecting.decode import bar_rows, contract_rows, listing_rows
-from trading_assets.collecting.decode.tables import replaced, stamp
+from trading_assets.collecting.decode.tables import replaced
 from trading_assets.collecting.examine import Examined, examine
 from trading_assets.collecting.examine.answers import nothing_left
 from trading_assets.collecting.resting import FIRST_REST, LONGEST_REST, rest_after
@@ -55,8 +55,11 @@ class Examiner:
         self._seen: dict[int, Result] = {}
 
     def examined(self, results: Iterable[Result]) -> list[Result]:
-        """The results with what can be stored of their payloads; bad ones carry `quarantined` and are set aside in the journal."""
-        found = [self._examined(result) for result in results]
+        """The results with what can be stored of their payloads; bad ones carry `quarantined` and are set aside in the journal.
+
+        Where the market's clock is pinned, `finished_at` is by it.
+        """
+        found = [self._examined(result if self._settings.now is None else replace(result, finished_at=self._pinned(result))) for result in results]
         found = self._decodable(found)
         bad = [result for result in found if result.quarantined is not None]
         if bad:
@@ -74,44 +77,46 @@ class Examiner:
 
         What is stored of those days is not whole. The set is empty where the option parameters are concerned.
         """
-        now = self._settings.clock()
         found: dict[str, set[str]] = defaultdict(set)
-        for entry in self._quarantine.entries(symbols=symbols):
-            if entry.dataset == OPTION_CHAINS.name and entry.kind != QuoteRequest.kind and entry.retry_after <= now:
+        for entry in self._open(symbols, due=True):
+            if entry.dataset == OPTION_CHAINS.name and entry.kind != QuoteRequest.kind:
                 found[entry.symbol] |= {entry.last_trade} if entry.last_trade else set()
         return found
 
     def due_details(self, symbols: Iterable[str]) -> set[str]:
         """Symbols of whose contract details a part is in quarantine and due again: another of the contracts may be meant."""
-        now = self._settings.clock()
-        return {e.symbol for e in self._quarantine.entries(symbols=symbols) if e.kind == ContractDetailsRequest.kind and e.retry_after <= now}
+        return {entry.symbol for entry in self._open(symbols, due=True) if entry.kind == ContractDetailsRequest.kind}
 
     def waiting_quotes(self, symbols: Iterable[str], session: date) -> dict[tuple[str, int], Entry]:
         """Quotes of the session that are in quarantine and not due yet, by symbol and contract id (of the underlying: its own)."""
-        now = self._settings.clock()
-        entries = self._quarantine.entries(symbols=symbols)
-        mine = (entry for entry in entries if entry.kind == QuoteRequest.kind and entry.sessions == (session,) and entry.retry_after > now)
+        mine = (entry for entry in self._open(symbols, due=False) if entry.kind == QuoteRequest.kind and entry.sessions == (session,))
         return {(entry.symbol, entry.con_id): entry for entry in mine}
 
     def due_bars(self, dataset: str, bar_size: str, symbols: Iterable[str]) -> dict[tuple[str, int], set[date]]:
         """Sessions whose bars are in quarantine and due again, by symbol and contract id (0: the underlying), whatever coverage says of them."""
-        now = self._settings.clock()
+        today = f"{session_date(self._settings.clock()):%Y%m%d}"
         found: dict[tuple[str, int], set[date]] = defaultdict(set)
-        for entry in self._quarantine.entries(symbols=symbols):
+        for entry in self._open(symbols, due=True):
             mine = entry.kind == BarsRequest.kind and (entry.dataset, entry.bar_size) == (dataset, bar_size)
-            expired = "" < entry.last_trade < f"{session_date(now):%Y%m%d}"
-            if mine and not expired and entry.retry_after <= now:
+            if mine and not "" < entry.last_trade < today:  # of an expired contract nothing can be asked
                 found[entry.symbol, entry.con_id if dataset == OPTION_BARS.name else 0] |= set(entry.sessions)
         return found
+
+    def _open(self, symbols: Iterable[str], *, due: bool) -> list[Entry]:
+        """The open entries of the symbols that are due again, or those that are not yet."""
+        now = self._settings.clock()
+        return [entry for entry in self._quarantine.entries(symbols=symbols) if (entry.retry_after <= now) is due]
 
     def _examined(self, result: Result) -> Result:
         kind = result.outcome.kind
         if kind is OutcomeKind.QUARANTINED and result.payload is None:
-            return self._bad(result, nothing_left(result.request, Fault("response", "the answer", "", result.outcome.text), *self._instant(result)))
+            return self._bad(
+                result, nothing_left(result.request, Fault("response", "the answer", "", result.outcome.text), self._calendar, result.finished_at)
+            )
         if result.payload is None or kind not in (OutcomeKind.COMPLETE, OutcomeKind.QUARANTINED):
             return result
         try:
-            examined = examine(result.request, result.payload, *self._instant(result))
+            examined = examine(result.request, result.payload, self._calendar, result.finished_at)
         except MemoryError:
             raise
         except Exception as error:  # whatever an answer holds, it must not keep the others out: it is quarantined, and says why
@@ -120,13 +125,14 @@ class Examiner:
             return self._bad(result, examined)
         return replace(result, outcome=Outcome(OutcomeKind.COMPLETE), payload=examined.payload)
 
-    def _instant(self, result: Result) -> tuple[SessionCalendar, datetime]:
-        return self._calendar, stamp(result, self._settings.now)
+    def _pinned(self, result: Result) -> datetime:
+        """When an answer came in a replay: now, but a snapshot of an earlier session before the next one opened."""
+        now, request = self._settings.clock(), result.request
+        return now if isinstance(request, BarsRequest) else min(now, self._calendar.opens_at(self._calendar.following(request.session)))
 
     def _bad(self, result: Result, examined: Examined) -> Result:
         failures = 1 + max((entry.failures for entry in self._earlier(result, examined)), default=0)
-        answered = stamp(result, self._settings.now)
-        retry_after = answered + _rest(result.request, failures, answered)
+        retry_after = result.finished_at + _rest(result.request, failures, result.finished_at)
         bad = Quarantined(examined.faults, examined.sessions, _sentence(result.request, examined), failures, retry_after)
         left = examined.payload is not None
         kind, text = (OutcomeKind.COMPLETE, "") if left else (OutcomeKind.QUARANTINED, bad.reason)
@@ -146,7 +152,7 @@ class Examiner:
     def _undecodable(self, result: Result, error: Exception) -> Result:
         reason = " ".join(error.problems) if isinstance(error, InvalidFrame) else f"{type(error).__name__}: {error}"
         fault = Fault("the answer", "the answer", "", f"cannot be stored ({reason[:500]})")
-        return self._bad(result, nothing_left(result.request, fault, *self._instant(result)))
+        return self._bad(result, nothing_left(result.request, fault, self._calendar, result.finished_at))
 
     def _decodable(self, results: Sequence[Result]) -> list[Result]:
         """The results, those of which decoding or the checks at the write would fail as bad ones: found by trying, not by what is known of them."""
@@ -163,16 +169,14 @@ class Examiner:
 
     def _trial(self, kind: type[Request], dataset: str) -> _Trial | None:
         """Decoding answers of a kind and checking their rows, as the steps and the store do."""
-        settings, stamped = self._settings, self._settings.now
+        settings = self._settings
         if kind is BarsRequest:
             unit, now = settings.stock_volume_unit, settings.clock()
-            return lambda group: validated(
-                DATASETS[dataset], bar_rows(group, DATASETS[dataset], self._calendar, stock_volume_unit=unit, stamped=stamped), now
-            )
+            return lambda group: validated(DATASETS[dataset], bar_rows(group, DATASETS[dataset], self._calendar, stock_volume_unit=unit), now)
         if kind is OptionListingRequest:
-            return lambda group: validated(OPTION_CHAINS, listing_rows(group, {}, stamped=stamped))
+            return lambda group: validated(OPTION_CHAINS, listing_rows(group, {}))
         if kind is ContractDetailsRequest:
-            return lambda group: validated(CONTRACTS, contract_rows(group, stamped=stamped))
+            return lambda group: validated(CONTRACTS, contract_rows(group))
         return None
 
 

@@ -64,8 +64,9 @@ class CollectionReport:
     `planned`: requests the plan held, follow-ups included. `sent`: messages of requests that went to the broker, repeats
     after a failure included. `reused`: planned requests whose answer was already in the journal. `deferred`: requests left to
     a later run. `asked_by_symbol`: questions that went to the broker, a repeated one counted once. `saved`: requests that the
-    same work would have cost with an empty archive, less those planned. `conditions`: those of its sessions after the write, a row
-    each (`repositories.conditions.CONDITION_SCHEMA`); None until somebody has asked the lake.
+    same work would have cost with an empty archive, less those planned. `recovered`: sessions that answers which an interrupted run left are
+    of; they were written first, and their rows are among `rows_by_symbol`. `conditions`: those of its sessions after the write, a row each
+    (`repositories.conditions.CONDITION_SCHEMA`); None until somebody has asked the lake.
     """
 
     dataset: str
@@ -81,6 +82,7 @@ class CollectionReport:
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     rows_by_symbol: dict[str, int] = field(default_factory=dict)
+    recovered: set[date] = field(default_factory=set)
     asked_by_symbol: Counter[str] = field(default_factory=Counter)
     snapshots_used: dict[str, str] = field(default_factory=dict)
     conditions: pa.Table | None = None
@@ -94,6 +96,12 @@ class CollectionReport:
     def complete(self) -> bool:
         """Whether everything wanted that can be had is in the lake. Values that the broker did not give with a quote are told, and no lack."""
         return all(problem.kind is ProblemKind.PARTIAL for problem in self.problems)
+
+    def add_rows(self, table: pa.Table) -> None:
+        """Add the rows of a table that is given to the lake."""
+        counts = table.group_by("symbol").aggregate([("symbol", "count")])
+        added = Counter(dict(zip(counts["symbol"].to_pylist(), counts["symbol_count"].to_pylist(), strict=True)))
+        self.rows_by_symbol = dict(sorted((Counter(self.rows_by_symbol) + added).items()))
 
     def count(self, results: Iterable[Result]) -> None:
         """Add the outcomes of results, and whose questions went to the broker."""

@@ -251,11 +251,12 @@ def _nothing_left(settings: Settings, session: date, now: datetime, datasets: Se
     """
     held = ContractChanges(settings.state_url).unfinished()
     symbols = [symbol for symbol in _active(settings) if symbol not in held or datasets[0] == CONTRACTS.name]
-    rows = Lake.of(settings, now).conditions(symbols, datasets=datasets, first=session, last=session).to_pylist()
-    rows = [r for r in rows if r["symbol"] not in held or r["dataset"] == CONTRACTS.name]
-    had = {condition for condition in Condition if condition.settled} | set(enough)
-    left = [r for r in rows if Condition(r["condition"]) not in had and not (r["retry_after"] is not None and r["retry_after"] > now)]
-    return not left and {r["symbol"] for r in rows if r["dataset"] == datasets[0]} == set(symbols)
+    sql = """select dataset, symbol, bool_or(askable > 0 and condition not in (select unnest($enough::varchar[]))) as missing
+             from conditions group by dataset, symbol"""
+    values = {"enough": [str(condition) for condition in enough]}
+    rows = Lake.of(settings, now).over_conditions(symbols, sql, values, datasets=datasets, first=session, last=session).to_pylist()
+    left = [row for row in rows if row["missing"] and (row["symbol"] not in held or row["dataset"] == CONTRACTS.name)]
+    return not left and {row["symbol"] for row in rows if row["dataset"] == datasets[0]} == set(symbols)
 
 
 def _quoted_before(settings: Settings, session: date, instant: datetime) -> bool:

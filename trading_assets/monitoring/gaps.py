@@ -15,8 +15,7 @@ from typing import Any
 from trading_assets.collecting.resting import NOTHING, Resting
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.instrument import OPTION_BAR_SIZE
-from trading_assets.planning.durations import second_windows, spans, within_reach
-from trading_assets.repositories.catalog import query
+from trading_assets.planning.durations import spans, within_reach
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, REFUSED_SQL
 from trading_assets.sessions import NEW_YORK, calendar
@@ -176,15 +175,13 @@ def new_symbols(settings: Settings, now: datetime | None = None) -> list[str]:
 
 
 def expiring(settings: Settings, session: date) -> dict[str, int]:
-    """Selected contracts of active symbols whose last trading day is `session`: their number by symbol."""
-    sql = """
-        select symbol, count(distinct con_id) as contracts from option_chains
-        where selected and session between $since and $session and symbol in (select unnest($symbols::varchar[]))
-          and least(expiry, coalesce(try_strptime(last_trade[:8], '%Y%m%d')::date, expiry)) = $session
-        group by symbol order by symbol"""
-    since = calendar().previous(session, OPTION_SESSIONS)
-    rows = query(settings.data_dir, sql, {"symbols": _active(settings), "since": since, "session": session}).to_pylist()
-    return {row["symbol"]: row["contracts"] for row in rows}
+    """Contracts of active symbols that are wanted in `session` or in the `OPTION_SESSIONS` before and trade in it for the last time: their
+    number by symbol."""
+    lake = Lake.of(settings, calendar().closes_at(session))
+    sql = "select symbol, count(distinct con_id) as contracts from selected_contracts where last_day = $day group by symbol order by symbol"
+    first = lake.calendar.previous(session, OPTION_SESSIONS)
+    found = lake.over_conditions(_active(settings), sql, {"day": session}, datasets=[OPTION_BARS.name], first=first, last=session)
+    return {row["symbol"]: row["contracts"] for row in found.to_pylist()}
 
 
 def _active(settings: Settings) -> list[str]:
@@ -211,11 +208,7 @@ def _equity_gaps(lake: Lake, symbols: Sequence[str], but: Resting = NOTHING) -> 
         missing = within_reach(size, [session for session in row["missing"] if session not in rests], lake.now)
         if not missing:
             continue
-        cost = (
-            sum(len(second_windows(s, lake.now, lake.calendar)) for s in missing)
-            if size == "1 secs"
-            else len(spans(size, missing, lake.now, lake.calendar))
-        )
+        cost = len(spans(size, missing, lake.now, lake.calendar))
         gaps.append(Gap(row["symbol"], EQUITY_BARS.name, size, missing[0], missing[-1], len(missing), 1, None, cost))
     return gaps
 

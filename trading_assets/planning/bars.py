@@ -15,7 +15,7 @@ from datetime import date, datetime
 
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.instrument import OPTION_BAR_SIZE, Instrument
-from trading_assets.planning.durations import Span, earliest_reach, second_windows, spans, within_reach
+from trading_assets.planning.durations import Span, earliest_reach, spans, within_reach
 from trading_assets.planning.selection import parse_day
 from trading_assets.sessions import NEW_YORK, SessionCalendar
 
@@ -69,9 +69,6 @@ def plan_equity_bars(
         instrument, sessions = wanted[symbol]
         done = settled.get(symbol, ())
         missing = within_reach(bar_size, calendar.missing(sessions, done, now), now)
-        if bar_size == "1 secs":
-            requests += [_request(instrument, bar_size, span) for session in missing for span in second_windows(session, now, calendar)]
-            continue
         planned = spans(bar_size, _with_overlap(bar_size, missing, stored_last.get(symbol), done, now, calendar), now, calendar)
         requests += [_request(instrument, bar_size, span) for span in planned]
     return requests
@@ -80,8 +77,6 @@ def plan_equity_bars(
 def plan_redownload(instrument: Instrument, bar_size: str, first: date, last: date, now: datetime, calendar: SessionCalendar) -> list[BarsRequest]:
     """The fewest requests for all closed sessions from `first` to `last`, stored or not: for a symbol whose prices were restated."""
     sessions = within_reach(bar_size, calendar.sessions(first, min(last, calendar.last_closed(now))), now)
-    if bar_size == "1 secs":
-        return [_request(instrument, bar_size, span) for session in sessions for span in second_windows(session, now, calendar)]
     return [_request(instrument, bar_size, span) for span in spans(bar_size, sessions, now, calendar)]
 
 
@@ -133,7 +128,7 @@ def _with_overlap(
     bar_size: str, missing: list[date], stored_last: date | None, settled: Collection[date], now: datetime, calendar: SessionCalendar
 ) -> list[date]:
     """The missing sessions and one stored session beside them, if one request covers it without a further one."""
-    if not missing or stored_last is None or missing[0] <= stored_last <= missing[-1]:
+    if not missing or stored_last is None or bar_size == "1 secs" or missing[0] <= stored_last <= missing[-1]:
         return missing
     if stored_last > missing[-1]:
         neighbour = calendar.following(missing[-1])

@@ -211,7 +211,7 @@ def assumed_expiries(symbol: str, session: date, rules: SelectionRules, calendar
 
 
 def _bars(request: BarsRequest, calendar: SessionCalendar) -> int:
-    if request.duration.endswith(" S"):
+    if request.is_window:
         return int(request.duration.split()[0])
     return calendar.count_between(request.first_session, request.session) * bars_in_session(request.bar_size)
 

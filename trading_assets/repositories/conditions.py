@@ -163,7 +163,8 @@ def ask_conditions(
 
     Besides the columns of `CONDITION_SCHEMA` the relation has `askable` (instruments that may be asked for at `now`: not
     settled, their retry time past) and `expires` (nearest expiry among those, null of underlyings). With `option_bars` among the
-    datasets there is also the relation `lacking_contracts` (symbol, session, con_id, expiry): the askable contracts one by one.
+    datasets there are also the relations `selected_contracts` (symbol, snapshot, con_id, expiry, last_day): the contracts of the chains that
+    answer for a wanted session, and `lacking_contracts` (symbol, session, con_id, expiry): the askable contracts one by one.
     `parameters` are those of `sql` by name.
     """
     datasets, first, last = scope.get("datasets"), scope.get("first"), scope.get("last")

@@ -111,6 +111,15 @@ def instruments(dataset: str) -> str:
               from option_ranked order by symbol, con_id, session"""
 
 
+EXPIRED_CONTRACTS = """
+    select symbol, con_id, max(session) as session, count(*) as sessions, count(*) filter (recorded is null) as unknown,
+           count(*) filter (recorded is not null and condition not in ('complete', 'no_trades')) as lost
+    from (select *, min(snapshot) over (partition by symbol, con_id) as first_selected from option_ranked)
+    where expired and session >= first_selected group by symbol, con_id"""
+"""What became of each contract that has expired, after the `with` clause of `option_bars`. Sessions before the first chain that selects it
+do not count: they are wanted too, but nobody knew the contract in time."""
+
+
 def _sentence(sentence: str) -> str:
     """A reason with the session in it, as an SQL expression."""
     before, _, after = sentence.partition("{}")
@@ -271,7 +280,7 @@ option_joined as (
     left join option_rows r on r.symbol = w.symbol and r.con_id = w.con_id and r.session = w.session
     left join option_present p on p.con_id = w.con_id and p.session = w.session),
 option_told as (
-    select symbol, session, con_id, expiry, snapshot, broker_code, retry_after, recorded, reason as recorded_reason,
+    select symbol, session, con_id, expiry, expired, snapshot, broker_code, retry_after, recorded, reason as recorded_reason,
            coalesce(retry_after > (select instant from given), false) as waits,
            expired and not coalesce(retry_after > (select instant from given), false) and recorded is distinct from 'partial'
                and (gone or coalesce(recorded, 'pending') not in ({SETTLED_SQL})) as lost,

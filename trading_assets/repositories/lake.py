@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from trading_assets.repositories import conditions as truth
 from trading_assets.repositories.catalog import query
-from trading_assets.repositories.schemas import SETTLED_SQL, Dataset
+from trading_assets.repositories.conditions_sql import EXPIRED_CONTRACTS
+from trading_assets.repositories.schemas import OPTION_BARS, SETTLED_SQL, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import SessionCalendar, calendar
 from trading_assets.settings import Settings
@@ -93,6 +94,14 @@ class Lake:
         `askable` says what may be requested now, `lost` what no longer can be.
         """
         return truth.wanted_bars(*self._asked(symbols), dataset.name, bar_size, sessions)
+
+    def expired_contracts(self, symbols: Sequence[str], first: date | None = None) -> pa.Table:
+        """One row for each expired contract whose bars were wanted (since `first`), and what became of its sessions.
+
+        Columns symbol, con_id, session (the last wanted one), sessions (those from the first chain that selects the contract on), and of them
+        unknown (nothing was recorded) and lost (neither bars nor the answer that there was no trade).
+        """
+        return self.over_conditions(symbols, EXPIRED_CONTRACTS, datasets=[OPTION_BARS.name], first=first)
 
     def with_equity_bars(self, symbols: Sequence[str]) -> set[str]:
         """Those of the symbols that have equity bars, or the answer that there are none: bars of their options may be asked for."""

@@ -101,8 +101,8 @@ def session_states(archive: Archive, collected: Collected) -> dict[date, Session
 
 
 def written_sessions(collected: Collected) -> set[date]:
-    """The sessions of the rows that a collection gives to the lake."""
-    return set(collected.table["session"].unique().to_pylist())
+    """The sessions of the rows that a collection gives to the lake, and gave before for an interrupted run."""
+    return set(collected.table["session"].unique().to_pylist()) | collected.report.recovered
 
 
 def judged_symbols(archive: Archive, report: CollectionReport) -> list[str]:

@@ -12,6 +12,7 @@ Laid over a DuckDB cursor as temporary views and tables, those that the rules na
 | `index_symbols` | symbol: indices, which have no volume |
 | `equity_bar_sizes` | bar_size: the configured ones |
 | `present` | one row: now, today (in New York), current_session, bars_due, last_closed, contract_verify_days, stale_chain_hours |
+| `expired_contracts` | what became of the wanted contracts that have expired: the columns of `Lake.expired_contracts` |
 | `accepted_bars` | rule, symbol, session, bar_size, close: bars a person accepted |
 """
 
@@ -86,6 +87,7 @@ def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope,
         "session_calendar": lambda: _calendar(xnys, now),
         "present": lambda: _present(settings, xnys, now),
         "accepted_bars": lambda: _accepted(settings),
+        "expired_contracts": lambda: _expired(settings, scope),
     }
     for name in tables.keys() & names:
         _table(connection, name, tables[name]())
@@ -164,6 +166,15 @@ def _present(settings: Settings, xnys: SessionCalendar, now: datetime) -> dict[s
         "contract_verify_days": pa.array([settings.contract_verify_days], pa.int32()),
         "stale_chain_hours": pa.array([settings.stale_chain_hours], pa.float64()),
     }
+
+
+def _expired(settings: Settings, scope: Scope) -> dict[str, pa.Array]:
+    lake = Lake.of(settings)
+    symbols = scope.symbols
+    if symbols is None:  # what has expired is lost, whether its symbol is still active or not
+        symbols = lake.query("select distinct symbol from option_chains where symbol is not null")["symbol"].to_pylist()
+    found = lake.expired_contracts(symbols, first=scope.first - CONTEXT if scope.first else None)
+    return dict(zip(found.column_names, found.columns, strict=True))
 
 
 def _accepted(settings: Settings) -> dict[str, pa.Array]:

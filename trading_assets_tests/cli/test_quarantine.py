@@ -36,7 +36,7 @@ def quarantined(folder: Path) -> Path:
         (claim,) = journal.claim([request], wall_clock())
         mark_done(journal, claim.request_id, Outcome(OutcomeKind.COMPLETE), {"bars": BAD})
         results = archive.recovered([EQUITY_BARS.name])
-        archive.coverage.record(bar_coverage(results, EQUITY_BARS.schema.empty_table(), archive.calendar, stamped=archive.now))
+        archive.coverage.record(bar_coverage(results, EQUITY_BARS.schema.empty_table(), archive.calendar))
         archive.examiner.settle([claim.request_id], archive.now)
         journal.applied([claim.request_id])
     return folder

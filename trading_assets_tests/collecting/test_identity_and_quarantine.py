@@ -120,16 +120,18 @@ def test_a_listing_of_another_company_is_no_empty_listing(days: Days) -> None:
 
 
 def test_the_newest_of_several_details_decides(days: Days) -> None:
-    """A run was killed before it stored that the contract is the same; a session later it is another."""
+    """A run was killed before it stored that the contract is the same; when that is to be verified again it is another."""
     days.collect("META")
     days.move(datetime.fromisoformat("2026-06-12T16:30-04:00"))
     with Archive(days.settings) as killed:
         assert collect_contracts(killed, killed.universe.entries(), days.settings.clock().date()).report.sent == 1
     days.market.held = {"META": "IBM"}
-    days.move(LATER)
+    days.move(datetime.fromisoformat("2026-06-22T16:30-04:00"))
     reports = days.collect("META")
     assert [problem.outcome for report in reports.values() for problem in report.problems] == ["contract_changed"] * 4
     assert days.asked() == {"contract_details": 1}
+    verified = days.rows("select verified_at from contracts where symbol = 'META' order by session desc limit 1")
+    assert verified == [{"verified_at": datetime.fromisoformat("2026-06-15T09:30-04:00")}], "what the killed run was told is stored"
 
 
 def test_what_was_refused_of_the_contract_before_is_asked_of_the_new_one(days: Days) -> None:

@@ -75,6 +75,19 @@ def test_killed_from_outside_while_it_waits_for_an_answer(
     complete(crew, simulator, settings, undisturbed, [killed], dagster=dagster)
 
 
+@pytest.mark.parametrize(("first", "second"), list(zip(spread(6, 5), reversed(spread(6, 6)), strict=True)), ids=str)
+def test_killed_again_while_it_recovers(
+    first: float, second: float, crew: Crew, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    """The second run has the answers of the first one to store before it asks for the rest."""
+    settings = settings_of(tmp_path / "lake", simulator)
+    simulator.reset_counters()
+    instants = undisturbed.instants[False]
+    killed = [crew.run(settings, [SYMBOL], dagster=False, kill_at=max(1, round(part * instants))) for part in (0.3 + 0.6 * first, 0.3 * second)]
+    assert [end.signal for end in killed] == [signal.SIGKILL] * 2, [end.words for end in killed]
+    complete(crew, simulator, settings, undisturbed, killed, dagster=False)
+
+
 @pytest.mark.slow
 def test_killed_again_and_again_on_the_same_lake(crew: Crew, simulator: Simulator, reaper: Reaper, undisturbed: Undisturbed, tmp_path: Path) -> None:
     """Each run comes a few answers further; none is blocked by what the dead have left: locks, client ids, places in Dagster's pool."""

@@ -187,5 +187,6 @@ def test_selected_contracts_on_their_last_day(lake: Lake) -> None:
     settlement = {"expiry": date(2015, 12, 24), "last_trade": "20151223"}
     lake.put(OPTION_CHAINS, selected(DAYS[0], 1, expiry=DAYS[4]), selected(DAYS[1], 1, expiry=DAYS[4]), selected(DAYS[1], 2) | settlement)
     lake.put(OPTION_CHAINS, selected(DAYS[0], 3, expiry=DAYS[4]) | {"selected": False})
+    lake.put(COVERAGE, covered(DAYS[0], dataset="option_chains", bar_size=""))
     assert expiring(lake.settings, DAYS[4]) == {"AAPL": 2}
     assert expiring(lake.settings, DAYS[3]) == {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -44,8 +45,9 @@ class Lake:
         return found
 
     def record(self, results: list[Result], now: datetime) -> None:
-        rows = bar_rows(results, self.dataset, XNYS, stamped=now)
-        for row in bar_coverage(results, rows, XNYS, stamped=now).to_pylist():
+        results = [replace(result, finished_at=now) for result in results]
+        rows = bar_rows(results, self.dataset, XNYS)
+        for row in bar_coverage(results, rows, XNYS).to_pylist():
             key = (row["con_id"] or row["symbol"], row["session"])
             if self.condition.get(key, (None, None))[0] is not Condition.COMPLETE:
                 self.condition[key] = (Condition(row["condition"]), row["retry_after"])

@@ -243,6 +243,14 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("put_call_parity", "put", change(OPTION_BARS.name, {"con_id": PUT, "session": YESTERDAY}, close=9.0)),
     ("complete_to_last_day", "unknown", drop(COVERAGE.name, lambda row: row["con_id"] == EXPIRED and row["session"] == YESTERDAY)),
     ("complete_to_last_day", "its bar is gone", drop(OPTION_BARS.name, lambda row: row["con_id"] == EXPIRED and row["session"] == YESTERDAY)),
+    (
+        "complete_to_last_day",
+        "in a session whose chain selected nothing",
+        both(
+            change(OPTION_CHAINS.name, {"session": SNAPSHOTS[1], "symbol": "AAPL"}, selected=False),
+            drop(COVERAGE.name, lambda row: row["con_id"] == EXPIRED and row["session"] == SNAPSHOTS[1]),
+        ),
+    ),
     *(
         ("complete_to_last_day", str(condition), change(COVERAGE.name, LAST_QUOTE, condition=str(condition)))
         for condition in Condition
@@ -310,6 +318,11 @@ EXPLAINED: list[tuple[str, str, Break]] = [
         "contract_in_a_chain",
         "bars of after the adjustment",
         both(change(OPTION_CHAINS.name, QUOTE, strike=45.0), change(OPTION_BARS.name, OPTION, strike=45.0)),
+    ),
+    (
+        "complete_to_last_day",
+        "sessions before the first chain that selects it",
+        again(COVERAGE.name, {"con_id": CALL, "session": YESTERDAY}, session=BAR_SESSIONS[0]),
     ),
     ("complete_to_last_day", "nobody traded", change(COVERAGE.name, LAST_QUOTE, condition="no_trades")),
     ("spike", "what is no number is the business of the rules on prices", change(EQUITY_BARS.name, DAILY, high=INF, close=INF)),

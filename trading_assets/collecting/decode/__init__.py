@@ -3,8 +3,8 @@
 The same code decodes an answer just received and one found in the journal weeks later. Here belongs what an answer means;
 what to ask belongs to `planning`, when and in which order to `collecting`, how rows are stored to `repositories`.
 
-Instants. Rows are stamped with the instant their answer came (`Result.finished_at`). In a replay the market's clock is
-pinned while the journal runs on the machine's: every function takes `stamped`, the pinned instant, to use instead.
+Instants. `collected_at` of a row is the instant at which its answer came (`Result.finished_at`). In a replay that is the pinned one:
+the examination of the answers (`collecting.quarantine`) sees to it, for the journal runs on the machine's clock.
 """
 
 from trading_assets.collecting.decode.bars import AGGREGATED_BAR_SIZE, aggregate_sessions, bar_rows

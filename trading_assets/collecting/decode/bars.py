@@ -15,7 +15,7 @@ from trading_assets.broker.numbers import numbers
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.collecting.decode.chains import option_expiry
-from trading_assets.collecting.decode.tables import answered, empty, from_columns, last_of_key, stamp
+from trading_assets.collecting.decode.tables import answered, empty, from_columns, last_of_key
 from trading_assets.repositories.schemas import INSTANT, OPTION_BARS, Dataset
 from trading_assets.sessions import NEW_YORK, SessionCalendar
 
@@ -60,7 +60,6 @@ def bar_rows(
     calendar: SessionCalendar,
     *,
     stock_volume_unit: str = "shares",
-    stamped: datetime | None = None,
 ) -> pa.Table:
     """Rows of `equity_bars` or `option_bars` from the answers to `bars` requests of that dataset.
 
@@ -91,7 +90,7 @@ def bar_rows(
         begin += count
     first = np.array([np.searchsorted(sessions.days, _midnight(r.first_session)) for r in requests])
     last = np.array([np.searchsorted(sessions.days, _midnight(r.session)) for r in requests])
-    instants = [stamp(result, stamped) for result in found]
+    instants = [result.finished_at for result in found]
     known = np.array([instant.timestamp() for instant in instants])
     kept = (position >= 0) & (position >= first[origin]) & (position <= last[origin])
     kept &= sessions.closes[position] <= known[origin]

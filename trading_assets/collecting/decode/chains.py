@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.payloads import ContractRecord, ParameterRecord
 from trading_assets.broker.quotes import GREEKS
-from trading_assets.collecting.decode.tables import answered, constant, empty, from_columns, last_of_key, replaced, stamp, text_in
+from trading_assets.collecting.decode.tables import answered, constant, empty, from_columns, last_of_key, replaced, text_in
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.schemas import OPTION_CHAINS
 
@@ -46,7 +46,7 @@ def option_expiry(local_symbol: str, last_trade: str) -> date:
     return parse_day(last_trade[:8])
 
 
-def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int], *, stamped: datetime | None = None) -> pa.Table:
+def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int]) -> pa.Table:
     """Rows of `option_chains` without quotes, from the answers to `option_listing` requests.
 
     `under_con_ids` gives the underlying's contract id per symbol where the answer names none; contracts on another one are left out.
@@ -64,7 +64,7 @@ def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int], *,
             and (record["under_con_id"] in mine or not mine[1])  # the symbol may belong to another company by now
         ]
         records += found
-        origins += [(result.request.session, result.request.symbol, stamp(result, stamped), result.request_id)] * len(found)
+        origins += [(result.request.session, result.request.symbol, result.finished_at, result.request_id)] * len(found)
     if not records:
         return empty(OPTION_CHAINS)
     sessions, symbols, instants, request_ids = zip(*origins, strict=True)
@@ -156,7 +156,7 @@ def without_worse(chain: pa.Table, results: Iterable[Result]) -> list[Result]:
     ]
 
 
-def with_quotes(chain: pa.Table, results: Iterable[Result], *, stamped: datetime | None = None) -> pa.Table:
+def with_quotes(chain: pa.Table, results: Iterable[Result]) -> pa.Table:
     """The chain with the quotes of the given `quote` results merged in by contract id; other rows stay as they are.
 
     A quote that failed leaves its values null and its outcome in `quote_outcome`: a missing quote is told apart from a
@@ -176,8 +176,8 @@ def with_quotes(chain: pa.Table, results: Iterable[Result], *, stamped: datetime
     quotes = list(latest.values())
     values = {
         "quote_outcome": [PARTIAL if _quoted(quote) and lacks(quote.payload) else str(quote.outcome.kind) for quote in quotes],
-        "quoted_at": [_moment(quote, stamped) for quote in quotes],
-        "collected_at": [stamp(quote, stamped) for quote in quotes],
+        "quoted_at": [_moment(quote) for quote in quotes],
+        "collected_at": [quote.finished_at for quote in quotes],
         "request_id": [quote.request_id for quote in quotes],
     }
     for name in QUOTE_VALUES:
@@ -192,9 +192,7 @@ def _quoted(result: Result) -> bool:
     return result.outcome.kind is OutcomeKind.COMPLETE and result.payload is not None
 
 
-def _moment(quote: Result, stamped: datetime | None) -> datetime | None:
+def _moment(quote: Result) -> datetime | None:
     if not _quoted(quote):
         return None
-    if stamped is None and quote.payload.get("time"):
-        return datetime.fromtimestamp(quote.payload["time"], UTC)
-    return stamp(quote, stamped)
+    return datetime.fromtimestamp(quote.payload["time"], UTC) if quote.payload.get("time") else quote.finished_at

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.payloads import ContractRecord, QuoteRecord
-from trading_assets.collecting.decode.tables import answered, constant, from_rows, last_of_key, replaced, stamp, text_in
+from trading_assets.collecting.decode.tables import answered, constant, from_rows, last_of_key, replaced, text_in
 from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import CONTRACTS
 
@@ -27,7 +27,7 @@ _TEXTS = (
 )
 
 
-def contract_rows(results: Iterable[Result], known: Mapping[str, int] | None = None, *, stamped: datetime | None = None) -> pa.Table:
+def contract_rows(results: Iterable[Result], known: Mapping[str, int] | None = None) -> pa.Table:
     """Rows of `contracts`: one a symbol and session, from the answers to `contract_details` requests.
 
     Of several contracts in one answer the one that is meant is taken (`choose`); an answer without one, or with several that
@@ -38,7 +38,7 @@ def contract_rows(results: Iterable[Result], known: Mapping[str, int] | None = N
         request = result.request
         record = choose(request.instrument, result.payload["contracts"], (known or {}).get(request.symbol, 0)).record
         if record is not None:
-            rows.append(contract_row(record, request.instrument, request.session, stamp(result, stamped), result.request_id))
+            rows.append(contract_row(record, request.instrument, request.session, result.finished_at, result.request_id))
     return last_of_key(from_rows(CONTRACTS, rows), CONTRACTS.key)
 
 

@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Quarantined, Result
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.collecting.decode.retries import InstrumentKey, Retries
-from trading_assets.collecting.decode.tables import empty, from_columns, from_rows, last_of_key, stamp
+from trading_assets.collecting.decode.tables import empty, from_columns, from_rows, last_of_key
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import LostOption
 from trading_assets.planning.selection import parse_day
@@ -89,9 +89,7 @@ class _Findings:
         return self._numbers[finding]
 
 
-def bar_coverage(
-    results: Iterable[Result], bars: pa.Table, calendar: SessionCalendar, *, retries: Retries | None = None, stamped: datetime | None = None
-) -> pa.Table:
+def bar_coverage(results: Iterable[Result], bars: pa.Table, calendar: SessionCalendar, *, retries: Retries | None = None) -> pa.Table:
     """Rows of `coverage` for every session that the `bars` requests asked for and that was closed by then.
 
     `bars` are the rows decoded from the same results (`bar_rows`): a session with a bar is complete. `con_id` is 0 for
@@ -103,19 +101,19 @@ def bar_coverage(
         return empty(COVERAGE)
     dates = calendar.sessions(min(r.first_session for r in requests), max(r.session for r in requests))
     present = _present(bars, dates)
-    whole = _whole_sessions(found, calendar)
+    whole = whole_sessions(found, calendar)
     findings = _Findings()
     retries = retries or Retries(calendar)
     codes: list[np.ndarray] = []
     positions: list[np.ndarray] = []
     for result, request in zip(found, requests, strict=True):
-        instant = stamp(result, stamped)
+        instant = result.finished_at
         begin = bisect_left(dates, request.first_session)
         end = bisect_right(dates, min(request.session, calendar.last_closed(instant)))
         have = present.get((request.instrument.con_id, request.bar_size), np.empty(0, dtype=np.int64))
         inside = have[(have >= begin) & (have < end)] - begin
         asked = np.arange(begin, max(begin, end))
-        split = request.duration.endswith(" S") and (request.instrument.con_id, request.session) not in whole
+        split = request.is_window and (request.instrument.con_id, request.session) not in whole
         if split and result.outcome.kind in _DATA:
             answers = np.full(len(asked), findings.number(_Finding(Condition.PARTIAL, _SOME_WINDOWS)))
         else:
@@ -128,7 +126,7 @@ def bar_coverage(
     if not counts.sum():
         return empty(COVERAGE)
     origin = np.repeat(np.arange(len(found)), counts)
-    return _table(found, requests, origin, np.concatenate(codes), np.concatenate(positions), dates, findings, stamped)
+    return _table(found, requests, origin, np.concatenate(codes), np.concatenate(positions), dates, findings)
 
 
 def lost_coverage(lost: Iterable[LostOption], bar_size: str, now: datetime) -> pa.Table:
@@ -281,12 +279,12 @@ def _present(bars: pa.Table, dates: list[date]) -> dict[tuple[int, str], np.ndar
     return {(int(con_id), str(size)): rows.to_numpy(np.int64) for (con_id, size), rows in frame.groupby(["con_id", "bar_size"])["session"]}
 
 
-def _whole_sessions(results: list[Result], calendar: SessionCalendar) -> set[tuple[int, date]]:
+def whole_sessions(results: Iterable[Result], calendar: SessionCalendar) -> set[tuple[int, date]]:
     """Contract id and session of `1 secs` bars all of whose windows were answered: one window alone is not a session."""
     answered: dict[tuple[int, date], set[tuple[datetime, str]]] = {}
     for result in results:
         request = result.request
-        if isinstance(request, BarsRequest) and request.duration.endswith(" S") and result.outcome.kind in _DATA:
+        if isinstance(request, BarsRequest) and request.is_window and result.outcome.kind in _DATA:
             answered.setdefault((request.instrument.con_id, request.session), set()).add((request.end, request.duration))
     seconds = {key: sum(int(duration.split()[0]) for _, duration in windows) for key, windows in answered.items()}
     return {key for key, total in seconds.items() if total >= (calendar.closes_at(key[1]) - calendar.opens_at(key[1])).total_seconds()}
@@ -300,7 +298,6 @@ def _table(
     positions: np.ndarray,
     dates: list[date],
     findings: _Findings,
-    stamped: datetime | None,
 ) -> pa.Table:
     per_result = {
         "dataset": pa.array([request.dataset for request in requests], pa.string()),
@@ -308,7 +305,7 @@ def _table(
         "symbol": pa.array([request.symbol for request in requests], pa.string()),
         "con_id": pa.array([r.instrument.con_id if r.instrument.sec_type == "OPT" else 0 for r in requests], pa.int64()),
         "broker_code": pa.array([result.outcome.code for result in results], pa.int32()),
-        "collected_at": pa.array([stamp(result, stamped) for result in results], INSTANT),
+        "collected_at": pa.array([result.finished_at for result in results], INSTANT),
         "request_id": pa.array([result.request_id for result in results], pa.int64()),
     }
     per_finding = {

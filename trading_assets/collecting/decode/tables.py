@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -52,11 +51,6 @@ def answered(results: Iterable[Result], kind: str) -> list[Result]:
         (r for r in results if type(r.request).kind == kind and r.outcome.kind is OutcomeKind.COMPLETE and r.payload is not None),
         key=lambda result: result.request_id,
     )
-
-
-def stamp(result: Result, stamped: datetime | None) -> datetime:
-    """The instant (UTC) that a result's rows are stamped with."""
-    return (stamped or result.finished_at).astimezone(UTC)
 
 
 def last_of_key(table: pa.Table, key: Sequence[str]) -> pa.Table:

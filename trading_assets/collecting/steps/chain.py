@@ -1,4 +1,4 @@
-"""One symbol's chain while it is put together, and chains that another run is collecting at the same time."""
+"""One symbol's chain while it is put together."""
 
 from __future__ import annotations
 
@@ -7,29 +7,34 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from trading_assets.broker.outcomes import Outcome, Result
-from trading_assets.collecting.steps.common import without_echoes
+from trading_assets.broker.outcomes import Outcome
+from trading_assets.broker.payloads import ParameterRecord
 from trading_assets.instrument import Instrument
+from trading_assets.planning.chains import ChainPlan
 from trading_assets.repositories.schemas import OPTION_CHAINS
 
 
 @dataclass
 class Chain:
-    """One symbol's chain while it is put together.
+    """One symbol's chain while it is put together: `table` holds its rows of the session so far, `last` those of its last snapshot.
 
-    `lacking` are sentences about what it will not hold, `code` the broker's code of the first of them; `expiries` are those wanted.
-    `again_at`: when what its quotes lack may be asked for again; None: by the next run.
+    `parameters` are the broker's of today, `in_part` the last trading days (`YYYYMMDD`) of which only a part may be stored, `plan` says what is
+    listed anew (None: the stored listing of the session stands). `lacking` are sentences about what the chain will not hold, `code` the
+    broker's code of the first of them; `again_at`: when what its quotes lack may be asked for again; None: by the next run.
     """
 
     underlying: Instrument
     last: pa.Table
+    parameters: Sequence[ParameterRecord] = ()
     table: pa.Table = field(default_factory=OPTION_CHAINS.schema.empty_table)
+    in_part: set[str] = field(default_factory=set)
+    plan: ChainPlan | None = None
     selected: set[int] = field(default_factory=set)
     quoted: set[int] = field(default_factory=set)
     lacking: list[str] = field(default_factory=list)
     code: int | None = None
-    expiries: list[str] = field(default_factory=list)
     again_at: datetime | None = None
 
     def lacks(self, sentence: str, cause: Outcome | None = None) -> None:
@@ -38,16 +43,17 @@ class Chain:
         if self.code is None and cause is not None:
             self.code = cause.code
 
+    @property
+    def expiries(self) -> list[str]:
+        """The last trading days (`YYYYMMDD`) that are wanted of a chain that is listed."""
+        return [] if self.plan is None else sorted([*self.plan.carried, *(request.instrument.last_trade for request in self.plan.listings)])
 
-def echoes(answers: Sequence[Result]) -> list[Result]:
-    """Answers that another run asked for and has stored since ours was planned."""
-    own = {id(result) for result in without_echoes(answers)}
-    return [result for result in answers if id(result) not in own]
+    @property
+    def chosen(self) -> pa.Table:
+        """The rows of the selected contracts."""
+        return self.table.filter(self.table["selected"])
 
-
-def leave_to_others(answers: Sequence[Result], chains: dict[str, Chain], outcomes: dict[str, Outcome]) -> set[str]:
-    """Forget the symbols whose very chain another run is collecting and has stored: ours would repeat it and say less of it."""
-    symbols = {result.request.symbol for result in echoes(answers)}
-    for symbol in symbols:
-        del chains[symbol], outcomes[symbol]
-    return symbols
+    def rows(self, con_ids: set[int], *, others: bool = False) -> pa.Table:
+        """The rows of these contracts, or of all others."""
+        mine = pc.is_in(self.table["con_id"], pa.array(sorted(con_ids), pa.int64()))
+        return self.table.filter(pc.invert(mine) if others else mine)

@@ -1,61 +1,19 @@
-"""Selecting contracts of the listed chains around the underlying's price, and the words for a selection of nothing."""
+"""What the selection of contracts knows beside the listing, and the words for a selection of nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.codes import remedy_of
-from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.decode import spot_price, with_selection
-from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
-from trading_assets.collecting.steps.chain import Chain, leave_to_others
-from trading_assets.collecting.steps.common import Ask, last_close, without_echoes
-from trading_assets.planning.chains import plan_spot
-from trading_assets.planning.selection import select_contracts
+from trading_assets.broker.outcomes import Outcome, OutcomeKind
+from trading_assets.collecting.steps.chain import Chain
 from trading_assets.selection_rules import SelectionRules
 
-_NOT_BEFORE_ITS_TIME = (OutcomeKind.NOT_PERMITTED, OutcomeKind.QUARANTINED)
+NOT_BEFORE_ITS_TIME = (OutcomeKind.NOT_PERMITTED, OutcomeKind.QUARANTINED)
 """Ends of the underlying's quote after which the chain is not to be asked for at once."""
-
-
-def select_and_mark(
-    archive: Archive,
-    ask: Ask,
-    chains: dict[str, Chain],
-    outcomes: dict[str, Outcome],
-    session: date,
-    rules: SelectionRules,
-    results: list[Result],
-    report: CollectionReport,
-) -> None:
-    """Ask the underlyings' prices and mark the contracts that the rules select around them."""
-    listed = {symbol: chain for symbol, chain in chains.items() if chain.table.num_rows and not chain.selected}
-    answers = ask([plan_spot(chain.underlying, session) for chain in listed.values()])
-    for symbol in leave_to_others(answers, chains, outcomes):
-        del listed[symbol]
-    quotes = without_echoes(answers)
-    results += quotes
-    said = {result.request.symbol: result.outcome for result in quotes}
-    spots = {result.request.symbol: spot_price(result.payload) for result in quotes if result.outcome.kind is OutcomeKind.COMPLETE}
-    for symbol, chain in listed.items():
-        spot = spots.get(symbol) or last_close(archive, symbol)
-        if spot is None and rules.needs_spot:
-            quote = said.get(symbol)
-            if quote is not None and quote.kind in _NOT_BEFORE_ITS_TIME:  # told by the quote itself
-                outcomes[symbol] = quote
-                continue
-            sentence = without_price(symbol, quote, delayed=archive.settings.delayed)
-            if quote is None or quote.kind in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY):  # a failed quote is reported as one
-                report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", sentence))
-            chain.lacks(sentence, quote)
-            continue
-        chain.selected = select_contracts(_with_known_open_interest(chain), spot, session, rules)
-        chain.table = with_selection(chain.table, chain.selected)
 
 
 def same_selection(reason: str, rules: SelectionRules) -> bool:
@@ -83,7 +41,7 @@ def without_price(symbol: str, quote: Outcome | None, *, delayed: bool = False) 
     return f"The quote of {symbol} failed: {said}{code}; {consequence} {remedy_of(quote, delayed=delayed)}".strip()
 
 
-def _with_known_open_interest(chain: Chain) -> pa.Table:
+def with_known_open_interest(chain: Chain) -> pa.Table:
     """The listing with the open interest of the last snapshot, which the rules may ask for; null where none was seen."""
     position = pc.index_in(chain.table["con_id"], chain.last["con_id"].combine_chunks())
     column = chain.last["open_interest"].combine_chunks().take(position.combine_chunks())

@@ -1,10 +1,11 @@
-"""What the steps share: telling answers from echoes, settled sessions, the words of a missing prerequisite."""
+"""What the steps share: settled sessions, refusals, the words of a missing prerequisite."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest, Request
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.decode import Refusal, Retries, bar_coverage
+from trading_assets.collecting.decode import Refusal, Retries
 from trading_assets.collecting.quarantine import IN_QUARANTINE
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind, as_sentence
 from trading_assets.instrument import Instrument
@@ -56,40 +57,28 @@ def within_allowance(ask: Ask, report: CollectionReport, most: int | None) -> As
 
     def bounded(requests: Sequence[Request]) -> list[Result]:
         nonlocal left
-        cut = _cut(requests, left, at_least_one=left == most)
-        now, later = requests[:cut], requests[cut:]
+        now: list[Request] = []
+        for _, group in groupby(requests, _asked_together):
+            together = list(group)
+            if len(now) + len(together) > left and not (now == [] and left == most > 0):
+                break
+            now += together
         left = max(0, left - len(now))
-        report.defer(later)
+        report.defer(requests[len(now) :])
         return ask(now)
 
     return bounded
 
 
-def _cut(requests: Sequence[Request], most: int, *, at_least_one: bool) -> int:
-    """How many of the first requests may be asked: at most `most`, and no part of the windows of a session."""
-    cut = min(most, len(requests))
-    while 0 < cut < len(requests) and _of_one_session(requests[cut - 1], requests[cut]):
-        cut -= 1
-    if not cut and most and requests and at_least_one:
-        cut = 1
-        while cut < len(requests) and _of_one_session(requests[cut - 1], requests[cut]):
-            cut += 1
-    return cut
+def _asked_together(request: Request) -> Hashable:
+    """The same for the windows of one session, of any other request its own."""
+    return (request.instrument, request.session) if isinstance(request, BarsRequest) and request.is_window else id(request)
 
 
-def _of_one_session(one: Request, other: Request) -> bool:
-    """Whether both are windows of the same session of `1 secs` bars."""
-    windows = isinstance(one, BarsRequest) and isinstance(other, BarsRequest) and one.duration.endswith(" S") and other.duration.endswith(" S")
-    return windows and (one.instrument, one.session) == (other.instrument, other.session)
-
-
-def without_echoes(results: Sequence[Result]) -> list[Result]:
-    """The results that are to be decoded here.
-
-    Left out are answers that another run asked for and put into the lake since the plan was made: the journal no longer
-    holds them, and their rows and coverage are stored.
-    """
-    return [r for r in results if r.payload is not None or not r.reused or r.outcome.kind is not OutcomeKind.COMPLETE]
+def answered_elsewhere(requests: Iterable[Request], answers: Iterable[Result]) -> list[Request]:
+    """The requests whose answers are not among ours: another run has stored them since ours was planned (`Archive.ask`)."""
+    keys = {answer.request.key for answer in answers}
+    return [request for request in requests if request.key not in keys]
 
 
 def outcomes_of(results: Iterable[Result]) -> list[tuple[str, Outcome]]:
@@ -127,38 +116,18 @@ def retries_for(archive: Archive, dataset: Dataset, outcomes: Iterable[tuple[str
     return Retries(archive.calendar, archive.settings.no_data_retry_days, refused)
 
 
-def settled_bars(
-    archive: Archive, dataset: Dataset, bar_size: str, wanted: pa.Table, recovered: Sequence[Result] = (), rows: pa.Table | None = None
-) -> dict[InstrumentKey, set[date]]:
-    """Sessions that need no request, by symbol and contract id (0: the underlying): as the lake says, and as the recovered answers do.
+def settled_bars(archive: Archive, dataset: Dataset, bar_size: str, wanted: pa.Table) -> dict[InstrumentKey, set[date]]:
+    """Sessions that need no request, by symbol and contract id (0: the underlying). `wanted` is what `Lake.wanted` gives.
 
-    `wanted` is what `Lake.wanted` gives, `rows` are the bars decoded from the answers that are `recovered`. What a later answer said
-    otherwise of that is in quarantine and due is wanted again.
+    What is in quarantine and due is wanted again, whatever a later answer said of it.
     """
     settled: dict[InstrumentKey, set[date]] = defaultdict(set)
-    for key, session in _instruments(wanted.filter(pc.invert(pc.or_(wanted["askable"], wanted["lost"])))):
-        settled[key].add(session)
+    done = wanted.filter(pc.invert(pc.or_(wanted["askable"], wanted["lost"])))
+    for symbol, con_id, session in zip(*(done[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
+        settled[symbol, con_id].add(session)
     for key, days in archive.examiner.due_bars(dataset.name, bar_size, wanted["symbol"].unique().to_pylist()).items():
         settled[key] -= days
-    if recovered:
-        retries = retries_for(archive, dataset, outcomes_of(recovered))
-        bars = dataset.schema.empty_table() if rows is None else rows
-        fresh = bar_coverage(recovered, bars, archive.calendar, retries=retries, stamped=archive.settings.now)
-        answered = pa.array([condition.value for condition in Condition if condition.settled])
-        done = pc.and_(pc.equal(fresh["bar_size"], bar_size), pc.or_(pc.is_in(fresh["condition"], answered), _waiting(archive, fresh)))
-        for key, session in _instruments(fresh.filter(done)):
-            settled[key].add(session)
     return settled
-
-
-def _instruments(rows: pa.Table) -> Iterator[tuple[InstrumentKey, date]]:
-    for symbol, con_id, session in zip(*(rows[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
-        yield (symbol, con_id), session
-
-
-def _waiting(archive: Archive, rows: pa.Table) -> pa.ChunkedArray:
-    """Which of the rows are not to be asked for yet."""
-    return pc.fill_null(pc.greater(rows["retry_after"], pa.scalar(archive.now, rows["retry_after"].type)), False)
 
 
 def missing_prerequisite(dataset: str, symbol: str) -> str:
@@ -217,7 +186,8 @@ def tell_refused_bars(archive: Archive, report: CollectionReport, wanted: pa.Tab
     """Report wanted bars (see `Lake.wanted`) that the broker refused in an earlier run and that are not to be asked for yet: they are missing
     all the same. One problem a symbol or contract."""
     missing: dict[InstrumentKey, list[dict[str, Any]]] = defaultdict(list)
-    for row in wanted.filter(pc.and_(_waiting(archive, wanted), pc.is_in(wanted["condition"], pa.array(_MISSING)))).to_pylist():
+    waits = pc.and_(pc.invert(pc.or_(wanted["askable"], wanted["lost"])), pc.is_in(wanted["condition"], pa.array(_MISSING)))
+    for row in wanted.filter(waits).to_pylist():
         missing[row["symbol"], row["con_id"]].append(row)
     for (symbol, con_id), rows in sorted(missing.items()):
         first = min(rows, key=lambda row: row["retry_after"])
@@ -227,12 +197,6 @@ def tell_refused_bars(archive: Archive, report: CollectionReport, wanted: pa.Tab
         )
         subject = f"bars of contract {con_id}" if con_id else "bars"
         report.problems.append(Problem(ProblemKind.FAILED, symbol, subject, sentence, outcome=first["condition"], broker_code=first["broker_code"]))
-
-
-def rows_by_symbol(table: pa.Table) -> dict[str, int]:
-    """Rows of each symbol."""
-    counts = table.group_by("symbol").aggregate([("symbol", "count")])
-    return dict(sorted(zip(counts["symbol"].to_pylist(), counts["symbol_count"].to_pylist(), strict=True)))
 
 
 def last_close(archive: Archive, symbol: str) -> float | None:

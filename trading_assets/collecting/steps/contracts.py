@@ -16,9 +16,10 @@ from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import carry_contracts, snapshot_coverage
 from trading_assets.collecting.decode.coverage import changed_contract_coverage
 from trading_assets.collecting.decode.tables import last_of_key
-from trading_assets.collecting.identity import CHANGED, carry_out, hold_back, judge, unknown_to_the_broker
+from trading_assets.collecting.identity import CHANGED, Judged, carry_out, hold_back, judge, unknown_to_the_broker
+from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
-from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for, rows_by_symbol, without_echoes
+from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.planning.contracts import ContractsPlan, plan_contracts
 from trading_assets.repositories.catalog import query
@@ -34,38 +35,51 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
     fit, and one whose contract is another than its series': of these nothing is stored. The others go on.
     Raises `BrokerError` when the broker cannot be reached.
     """
-    planned_at, now = wall_clock(), archive.now
+    planned_at = wall_clock()
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(CONTRACTS.name, session, sessions=[session], symbols=symbols)
     for change in archive.changes.unfinished(symbols).values():
         if change.decision is not None:  # the process that carried it out was killed
             report.notes.append(carry_out(archive, change))
+    recover(archive, CONTRACTS, report, lambda answers: _decoded(archive, report, session, judge(archive, answers), answers))
     known = contracts_plan(archive, entries, session, refresh=refresh)
     plan = known.plan
-    late = archive.recovered([CONTRACTS.name])  # first: what is bad among them answers nothing and is asked again
-    results = without_echoes(archive.ask(plan.requests, report, planned_at=planned_at, run_id=run_id))
-    answers = [*late, *results]
-    judged = judge(archive, answers)
-    report.notes += [f"{symbol} goes on with the series of {before}: it is the same contract." for symbol, before in judged.renamed.items()]
+    results = archive.ask(plan.requests, report, planned_at=planned_at, run_id=run_id)
+    judged = judge(archive, results)
     report.notes += unknown_to_the_broker(archive, {r.request.symbol for r in results if r.outcome.kind is OutcomeKind.NO_CONTRACT})
-    table = pa.concat_tables([judged.rows, carry_contracts(known.latest, plan.carried, session)])
     report.saved = len(symbols) - len(plan.requests)
     report.fail(results, harmless=frozenset(), delayed=archive.settings.delayed)
     _tell(report, known.refused | judged.unclear, "no_contract")
     _tell(report, judged.changed, CHANGED)
     hold_back(archive, [symbol for symbol in symbols if symbol not in judged.changed], report)
-    carried = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in [*plan.carried, *_unrecorded(archive, known, session)]}
-    asked = {result.request.symbol for result in results}
-    missed = missed_snapshots(archive, CONTRACTS, {*carried, *asked} - judged.changed.keys(), session)
-    clear = [result for result in _with_unclear(answers, judged.unclear) if result.request.symbol not in judged.changed]
+    carried = {*plan.carried, *_unrecorded(archive, known, session)}
+    return _decoded(archive, report, session, judged, results, carried, carry_contracts(known.latest, plan.carried, session))
+
+
+def _decoded(
+    archive: Archive,
+    report: CollectionReport,
+    session: date,
+    judged: Judged,
+    results: Sequence[Result],
+    carried: Iterable[str] = (),
+    rows: pa.Table | None = None,
+) -> Collected:
+    """The rows and coverage of judged results, and of symbols that are `carried` to `session` without a request, with their `rows`."""
+    now = archive.now
+    report.notes += [f"{symbol} goes on with the series of {before}: it is the same contract." for symbol, before in judged.renamed.items()]
+    clear = [result for result in _with_unclear(results, judged.unclear) if result.request.symbol not in judged.changed]
+    found = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in carried}
+    missed = missed_snapshots(archive, CONTRACTS, found.keys() | {result.request.symbol for result in clear}, session)
     next_look = archive.calendar.opens_at(archive.calendar.following(session))
-    ids = {result.request.symbol: result.request_id for result in answers}
+    ids = {result.request.symbol: result.request_id for result in results}
     changed = changed_contract_coverage(judged.changed, session, next_look, now, ids)
-    told = last_of_key(pa.concat_tables([missed, _coverage(archive, session, carried, clear, now), changed]), COVERAGE.key)
+    told = last_of_key(pa.concat_tables([missed, _coverage(archive, session, found, clear, now), changed]), COVERAGE.key)
+    table = judged.rows if rows is None else pa.concat_tables([judged.rows, rows])
     moved = pa.array(sorted(judged.renamed.values()), pa.string())  # what was read of them before the move is under the new symbol now
-    table, told = (rows.filter(pc.invert(pc.is_in(rows["symbol"], moved))) for rows in (table, told))
-    report.rows_by_symbol = rows_by_symbol(table)
-    return Collected(CONTRACTS, table, told, sorted({result.request_id for result in answers}), report, now)
+    table, told = (each.filter(pc.invert(pc.is_in(each["symbol"], moved))) for each in (table, told))
+    report.add_rows(table)
+    return Collected(CONTRACTS, table, told, sorted({result.request_id for result in results}), report, now)
 
 
 def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], results: Sequence[Result], now: datetime) -> pa.Table:

@@ -13,7 +13,10 @@ from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import bar_coverage, bar_rows, restated
+from trading_assets.collecting.decode.coverage import whole_sessions
+from trading_assets.collecting.decode.tables import last_of_key
 from trading_assets.collecting.identity import hold_back
+from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.collecting.resting import NOTHING, Resting, resting
 from trading_assets.collecting.steps.common import (
@@ -22,12 +25,10 @@ from trading_assets.collecting.steps.common import (
     missing_prerequisite,
     outcomes_of,
     retries_for,
-    rows_by_symbol,
     settled_bars,
     tell_open_sessions,
     tell_refused_bars,
     within_allowance,
-    without_echoes,
 )
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import plan_equity_bars, plan_redownload
@@ -50,7 +51,7 @@ def collect_equity_bars(
 ) -> Collected:
     """Bars of `sessions` (those closed by now) for every symbol that has a contract; one request a symbol and missing span.
 
-    First the answers that an interrupted run left in the journal are taken. A request reaches back to the last stored
+    First the answers that an interrupted run left in the journal are written. A request reaches back to the last stored
     session where that costs nothing; when its prices come back changed by one ratio (a split), the whole stored
     history is asked for once more. `max_requests` bounds what is asked for missing sessions, in the order of the plan; with
     `leave_resting` what failed lately is left out. Raises `BrokerError` when the broker cannot be reached.
@@ -64,21 +65,26 @@ def collect_equity_bars(
         report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
     tell_open_sessions(archive, report, sessions)
     ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
+    decode = partial(_decoded, archive, ask, report, underlyings)
+    recover(archive, EQUITY_BARS, report, lambda answers: decode(_whole(archive, sessions, answers)))
     bounded = within_allowance(ask, report, max_requests)
     rests = resting(archive.settings, symbols) if leave_resting else NOTHING
 
-    results = archive.recovered([EQUITY_BARS.name])
+    results: list[Result] = []
     for bar_size in bar_sizes:
-        results += _missing(archive, bounded, report, underlyings, sessions, bar_size, results, refresh, rests)
-        results += _restated(archive, ask, underlyings, bar_size, results, report)
-    results = without_echoes(results)
-    table = _rows(archive, results)
-    retries = retries_for(archive, EQUITY_BARS, outcomes_of(results))
-    coverage = bar_coverage(results, table, archive.calendar, retries=retries, stamped=archive.settings.now)
-    report.saved = max(0, len(underlyings) * len(bar_sizes) - report.planned - report.deferred)
-    report.rows_by_symbol = rows_by_symbol(table)
+        results += _missing(archive, bounded, report, underlyings, sessions, bar_size, refresh, rests)
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
-    return Collected(EQUITY_BARS, table, coverage, [result.request_id for result in results], report, now)
+    collected = decode(results)
+    report.saved = max(0, len(underlyings) * len(bar_sizes) - report.planned - report.deferred)
+    return collected
+
+
+def _whole(archive: Archive, sessions: Collection[date], answers: Sequence[Result]) -> list[Result]:
+    """The answers without windows of `1 secs` bars of one of `sessions` whose other windows are lacking: they are asked for together, and
+    the journal answers those it knows, so that the session becomes whole and no window is asked for twice."""
+    bars = [(answer, answer.request) for answer in answers if isinstance(answer.request, BarsRequest)]
+    whole = whole_sessions(answers, archive.calendar)
+    return [a for a, r in bars if not r.is_window or r.session not in sessions or (r.instrument.con_id, r.session) in whole]
 
 
 def _missing(
@@ -88,18 +94,17 @@ def _missing(
     underlyings: Mapping[str, Instrument],
     sessions: Sequence[date],
     bar_size: str,
-    recovered: Sequence[Result],
     refresh: bool,
     rests: Resting,
 ) -> list[Result]:
-    """Ask for the sessions that neither the lake nor a recovered answer settles and that do not rest."""
+    """Ask for the sessions that the lake does not settle and that do not rest."""
     settled: Mapping[str, Collection[date]] = {}
     if not refresh:
         # The sessions between the wanted ones as well: a request may reach over those that are stored.
         span = archive.calendar.sessions(min(sessions), max(sessions))
         wanted_bars = archive.lake.wanted(EQUITY_BARS, bar_size, list(underlyings), span)
         tell_refused_bars(archive, report, wanted_bars.filter(pc.is_in(wanted_bars["session"], pa.array(sessions, pa.date32()))))
-        known = settled_bars(archive, EQUITY_BARS, bar_size, wanted_bars, recovered, _rows(archive, recovered))
+        known = settled_bars(archive, EQUITY_BARS, bar_size, wanted_bars)
         settled = {symbol: known[symbol, 0] | rests.underlyings.get((symbol, bar_size), frozenset()) for symbol in underlyings}
     stored = archive.view(EQUITY_BARS).stored_sessions(underlyings, where=f"bar_size = '{bar_size}'")
     wanted = {symbol: (instrument, sessions) for symbol, instrument in underlyings.items()}
@@ -109,32 +114,48 @@ def _missing(
     return ask(plan_equity_bars(wanted, settled, last, bar_size, archive.now, archive.calendar))
 
 
-def _restated(
-    archive: Archive, ask: Ask, underlyings: Mapping[str, Instrument], bar_size: str, results: Sequence[Result], report: CollectionReport
-) -> list[Result]:
-    """Ask anew for the stored history of every symbol whose stored bars came back changed by one ratio."""
-    new = _rows(archive, results)
+def _decoded(archive: Archive, ask: Ask, report: CollectionReport, underlyings: Mapping[str, Instrument], results: Sequence[Result]) -> Collected:
+    """The rows and coverage of results, with the stored history of every symbol whose stored bars came back changed by one ratio asked anew.
+
+    It is asked for before the changed bars are written: killed in between, the next run finds the same difference between them and the lake.
+    Restated bars of a symbol that is not among `underlyings` are left in the journal for a run that may ask for its history.
+    """
+    table = _rows(archive, results)
+    requests, others = _to_read_anew(archive, report, underlyings, table, results)
+    history = ask(requests)
+    report.fail(history, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
+    results = [*(result for result in results if result.request.symbol not in others), *history]
+    table = table.filter(pc.invert(pc.is_in(table["symbol"], pa.array(sorted(others), pa.string()))))
+    table = last_of_key(pa.concat_tables([table, _rows(archive, history)]), EQUITY_BARS.key)
+    coverage = bar_coverage(results, table, archive.calendar, retries=retries_for(archive, EQUITY_BARS, outcomes_of(results)))
+    report.add_rows(table)
+    return Collected(EQUITY_BARS, table, coverage, [result.request_id for result in results], report, archive.now)
+
+
+def _to_read_anew(
+    archive: Archive, report: CollectionReport, underlyings: Mapping[str, Instrument], new: pa.Table, results: Sequence[Result]
+) -> tuple[list[BarsRequest], set[str]]:
+    """The requests for stored histories that reach further back than bars which came back changed by one ratio, and the symbols of such
+    histories that are not among `underlyings`."""
+    requests: list[BarsRequest] = []
+    others: set[str] = set()
     if not new.num_rows:
-        return []
-    view = archive.view(EQUITY_BARS)
-    where = f"bar_size = '{bar_size}'"
-    symbols = new["symbol"].unique().to_pylist()
-    stored = view.table(sessions=new["session"].unique().to_pylist(), symbols=symbols, where=where)
-    again = []
+        return requests, others
+    view, last = archive.view(EQUITY_BARS), archive.calendar.last_closed(archive.now)
+    stored = view.table(sessions=new["session"].unique().to_pylist(), symbols=new["symbol"].unique().to_pylist())
+    asked = [(r.request.symbol, r.request.bar_size, r.request.first_session) for r in results if isinstance(r.request, BarsRequest)]
     for change in restated(new, stored):
-        instrument = underlyings.get(change.symbol)
-        if change.bar_size != bar_size or instrument is None:
-            continue
-        history = view.stored_sessions([change.symbol], where=where)[change.symbol]
-        reached = min(r.request.first_session for r in results if isinstance(r.request, BarsRequest) and r.request.symbol == change.symbol)
-        if not change.uniform or reached <= history[0]:
-            report.notes.append(f"{change.symbol} {bar_size}: {change.bars} stored bar(s) were corrected by the broker.")
-            continue
-        report.notes.append(f"{change.symbol} {bar_size}: prices were restated by {change.ratio:.6g} (a split?); the stored history is read anew.")
-        again += plan_redownload(instrument, bar_size, history[0], archive.calendar.last_closed(archive.now), archive.now, archive.calendar)
-    return ask(again)
+        symbol, size = change.symbol, change.bar_size
+        first = view.stored_sessions([symbol], where=f"bar_size = '{size}'")[symbol][0]
+        if not change.uniform or first >= min(begin for *series, begin in asked if series == [symbol, size]):
+            report.notes.append(f"{symbol} {size}: {change.bars} stored bar(s) were corrected by the broker.")
+        elif symbol not in underlyings:
+            others.add(symbol)
+        else:
+            report.notes.append(f"{symbol} {size}: prices were restated by {change.ratio:.6g} (a split?); the stored history is read anew.")
+            requests += plan_redownload(underlyings[symbol], size, first, last, archive.now, archive.calendar)
+    return requests, others
 
 
 def _rows(archive: Archive, results: Sequence[Result]) -> pa.Table:
-    settings = archive.settings
-    return bar_rows(results, EQUITY_BARS, archive.calendar, stock_volume_unit=settings.stock_volume_unit, stamped=settings.now)
+    return bar_rows(results, EQUITY_BARS, archive.calendar, stock_volume_unit=archive.settings.stock_volume_unit)

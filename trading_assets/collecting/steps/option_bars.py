@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 
@@ -14,6 +15,7 @@ from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import AGGREGATED_BAR_SIZE, aggregate_sessions, bar_coverage, bar_rows, lost_coverage
 from trading_assets.collecting.identity import hold_back
+from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.resting import NOTHING, Resting, resting
 from trading_assets.collecting.steps.common import (
@@ -22,13 +24,11 @@ from trading_assets.collecting.steps.common import (
     missing_prerequisite,
     outcomes_of,
     retries_for,
-    rows_by_symbol,
     settled_bars,
     tell_open_sessions,
     tell_refused_bars,
     tell_without_options,
     within_allowance,
-    without_echoes,
     without_options,
     without_selection,
 )
@@ -71,38 +71,40 @@ def collect_option_bars(
     tell_open_sessions(archive, report, sessions)
     ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
     bounded = within_allowance(ask, report, max_requests)
+    recover(archive, OPTION_BARS, report, partial(_decoded, archive, report))
     rests = resting(archive.settings, symbols) if leave_resting else NOTHING
 
     report.snapshots_used = _snapshots_used(chains, ready, sessions)
-    results = archive.recovered([OPTION_BARS.name])
-    lost: list[pa.Table] = []
+    results: list[Result] = []
+    lost = [COVERAGE.schema.empty_table()]
     for bar_size in bar_sizes:
         rows = archive.lake.wanted(OPTION_BARS, bar_size, ready, sessions)
         wanted = wanted_options(chains, rows)
         if not refresh:
             tell_refused_bars(archive, report, rows)
-        settled = _settled(archive, rows, bar_size, results, refresh, rests)
+        settled = {} if refresh else _settled(archive, rows, bar_size, rests)
         plan = plan_option_bars(wanted, settled, now, archive.calendar, bar_size)
         report.saved += max(0, len(wanted) - len(plan.requests) - len(plan.lost))
         lost.append(lost_coverage(plan.lost, bar_size, now))
         _tell_lost(report, plan.lost)
         results += bounded(plan.requests)
-    results = without_echoes(results)
-    finer = bar_rows(results, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
-    retries = retries_for(archive, OPTION_BARS, outcomes_of(results))
-    coverage = bar_coverage(results, finer, archive.calendar, retries=retries, stamped=archive.settings.now)
-    whole = _whole_sessions(finer.filter(pc.equal(finer["bar_size"], OPTION_BAR_SIZE)), coverage)
-    daily = aggregate_sessions(pa.concat_tables([whole, _not_aggregated(archive, ready, sessions, whole)]), archive.calendar)
-    report.rows_by_symbol = rows_by_symbol(pa.concat_tables([finer, daily]))
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY, OutcomeKind.EXPIRED}), delayed=archive.settings.delayed)
-    return Collected(
-        OPTION_BARS,
-        pa.concat_tables([finer, daily]),
-        pa.concat_tables([COVERAGE.schema.empty_table(), coverage, *lost]),
-        [result.request_id for result in results],
-        report,
-        now,
-    )
+    collected = _decoded(archive, report, results)
+    daily = collected.table.filter(pc.equal(collected.table["bar_size"], AGGREGATED_BAR_SIZE))
+    again = aggregate_sessions(_not_aggregated(archive, ready, sessions, daily), archive.calendar)
+    report.add_rows(again)
+    table, coverage = pa.concat_tables([collected.table, again]), pa.concat_tables([collected.coverage, *lost])
+    return replace(collected, table=table, coverage=coverage)
+
+
+def _decoded(archive: Archive, report: CollectionReport, results: Sequence[Result]) -> Collected:
+    """The rows and coverage of results; bars of `OPTION_BAR_SIZE` also as sums by session."""
+    finer = bar_rows(results, OPTION_BARS, archive.calendar)
+    coverage = bar_coverage(results, finer, archive.calendar, retries=retries_for(archive, OPTION_BARS, outcomes_of(results)))
+    whole = _whole_sessions(finer.filter(pc.equal(finer["bar_size"], OPTION_BAR_SIZE)), coverage)
+    table = pa.concat_tables([finer, aggregate_sessions(whole, archive.calendar)])
+    report.add_rows(table)
+    return Collected(OPTION_BARS, table, coverage, [result.request_id for result in results], report, archive.now)
 
 
 def _whole_sessions(bars: pa.Table, coverage: pa.Table) -> pa.Table:
@@ -198,17 +200,11 @@ def _snapshots_used(chains: DatasetView, symbols: Sequence[str], sessions: Seque
     return used
 
 
-def _settled(
-    archive: Archive, wanted: pa.Table, bar_size: str, recovered: Sequence[Result], refresh: bool, rests: Resting
-) -> Mapping[int, frozenset[date]]:
-    if refresh or not wanted.num_rows:
-        return {}
-    rows = bar_rows(recovered, OPTION_BARS, archive.calendar, stamped=archive.settings.now)
-    known = settled_bars(archive, OPTION_BARS, bar_size, wanted, recovered, rows)
-    settled = {con_id: set(days) for (_, con_id), days in known.items()}
+def _settled(archive: Archive, wanted: pa.Table, bar_size: str, rests: Resting) -> Mapping[int, set[date]]:
+    settled = {con_id: days for (_, con_id), days in settled_bars(archive, OPTION_BARS, bar_size, wanted).items()}
     for con_id, session in rests.contracts if bar_size == OPTION_BAR_SIZE else ():
         settled.setdefault(con_id, set()).add(session)
-    return {con_id: frozenset(days) for con_id, days in settled.items()}
+    return settled
 
 
 def _tell_lost(report: CollectionReport, lost: Sequence[LostOption]) -> None:

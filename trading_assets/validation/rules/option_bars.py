@@ -149,27 +149,10 @@ RULES = (
         Severity.WARN,
         why="The broker keeps no history of expired options: what was not collected up to the last day is lost for ever.",
         remedy="Nothing brings it back. Keep the last-chance run before the close of expiry days on.",
-        rows=f"""with snapshots as (select distinct symbol, session from option_chains),
-                     answering as (
-                         select s.symbol, k.session, s.session as snapshot
-                         from session_calendar k join (select distinct symbol from snapshots) n on true
-                         asof join snapshots s on s.symbol = n.symbol and k.session >= s.session
-                         where k.session <= (select last_closed from present)),
-                     wanted as (
-                         select o.symbol, o.con_id, o.local_symbol, o.last_trade, a.session
-                         from answering a join option_chains o on o.symbol = a.symbol and o.session = a.snapshot
-                         where o.selected and strftime(a.session, '%Y%m%d') <= o.last_trade and o.expiry < (select today from present)),
-                     kept as (select distinct con_id, session from option_bars where bar_size = '{OPTION_BAR_SIZE}')
-                select w.symbol, w.con_id, any_value(w.local_symbol) as local_symbol, max(w.session) as session,
-                       count(distinct w.session) as sessions,
-                       count(distinct w.session) filter (where c.session is null) as unknown,
-                       count(distinct w.session) filter (
-                           where c.condition <> 'no_trades' and (c.condition <> 'complete' or b.session is null)) as lost
-                from wanted w
-                left join coverage c on c.dataset = 'option_bars' and c.bar_size = '{OPTION_BAR_SIZE}'
-                                    and c.symbol = w.symbol and c.con_id = w.con_id and c.session = w.session
-                left join kept b on b.con_id = w.con_id and b.session = w.session
-                group by w.symbol, w.con_id""",
+        rows="""select e.symbol, e.con_id, o.local_symbol, e.session, e.sessions, e.unknown, e.lost
+                from expired_contracts e
+                left join (select symbol, con_id, any_value(local_symbol) as local_symbol from all_option_chains group by symbol, con_id) o
+                  using (symbol, con_id)""",
         holds="unknown = 0 and lost = 0",
         shows=("con_id", "local_symbol", "sessions", "unknown", "lost"),
     ),

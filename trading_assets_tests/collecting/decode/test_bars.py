@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
@@ -47,7 +48,7 @@ def test_the_bar_of_an_unfinished_session_is_never_stored() -> None:
     wide = bars_request(AAPL, FIRST, LAST, "1 day")
     early = result(wide, {"bars": [bar("20151223"), bar("20151224")]}, finished_at=midday)
     assert bar_rows([early], EQUITY_BARS, XNYS)["session"].to_pylist() == [date(2015, 12, 23)]
-    assert bar_rows([early], EQUITY_BARS, XNYS, stamped=NOW).num_rows == 2
+    assert bar_rows([replace(early, finished_at=NOW)], EQUITY_BARS, XNYS).num_rows == 2
 
 
 def test_a_bar_of_a_day_without_trading_belongs_to_no_session() -> None:

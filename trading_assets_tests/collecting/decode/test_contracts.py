@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from itertools import permutations
 
 import pytest
@@ -25,13 +25,6 @@ def test_one_row_a_symbol_in_the_datasets_schema() -> None:
     assert (row["symbol"], row["con_id"], row["session"], row["exchange"], row["request_id"]) == ("AAPL", 265598, SESSION, "SMART", 9)
     assert row["verified_at"] == row["collected_at"] == NOW
     table.validate(full=True)
-
-
-def test_a_replay_is_stamped_with_its_own_clock() -> None:
-    pinned = datetime(2014, 6, 6, 20, 30, tzinfo=UTC)
-    record = contract(**STOCK, con_id=265598)
-    [row] = contract_rows([result(ContractDetailsRequest(Instrument("AAPL"), SESSION), {"contracts": [record]})], stamped=pinned).to_pylist()
-    assert row["verified_at"] == pinned
 
 
 def test_the_contract_that_fits_the_words_is_taken_whatever_the_order() -> None:

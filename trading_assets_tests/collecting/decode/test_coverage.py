@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -20,10 +21,9 @@ TIMEOUT = Outcome(OutcomeKind.TIMEOUT)
 
 
 def coverage(results: list[Result], now: datetime | None = None) -> list[dict[str, Any]]:
-    bars = pa.concat_tables(
-        [bar_rows(results, dataset, XNYS, stamped=now).select(["con_id", "bar_size", "session"]) for dataset in (EQUITY_BARS, OPTION_BARS)]
-    )
-    table = bar_coverage(results, bars, XNYS, stamped=now)
+    results = [r if now is None else replace(r, finished_at=now) for r in results]
+    bars = pa.concat_tables([bar_rows(results, dataset, XNYS).select(["con_id", "bar_size", "session"]) for dataset in (EQUITY_BARS, OPTION_BARS)])
+    table = bar_coverage(results, bars, XNYS)
     assert table.schema.equals(COVERAGE.schema, check_metadata=True)
     table.validate(full=True)
     return table.to_pylist()
