@@ -1,3 +1,77 @@
-"""Your own archive of US equity and option data, collected from Interactive Brokers as Dagster assets."""
+"""Your own archive of US equity and option data, collected from Interactive Brokers as Dagster assets.
+
+    import trading_assets as ta
+
+    ta.connect("data").sql("select session, close from equity_bars where symbol = 'AAPL'").df()
+    ta.EquityBarRepository("data/equity_bars").load_symbol_data("AAPL")
+    ta.DataPipelineOrchestrator().daily_update()
+
+The names of `__all__` are imported when they are first used: reading needs no Dagster. Errors are in `trading_assets.errors`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trading_assets import errors
+    from trading_assets.jobs import DataPipelineOrchestrator, DataValidation
+    from trading_assets.monitoring.quality import DataQualityMonitor
+    from trading_assets.repositories import (
+        ContractRepository,
+        CoverageRepository,
+        EquityBarRepository,
+        OptionBarRepository,
+        OptionChainSnapshotRepository,
+        connect,
+        query,
+    )
+    from trading_assets.repositories.lake import Lake
+    from trading_assets.settings import Settings
+    from trading_assets.universe import Universe
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "ContractRepository": "repositories",
+    "CoverageRepository": "repositories",
+    "DataPipelineOrchestrator": "jobs",
+    "DataQualityMonitor": "monitoring.quality",
+    "DataValidation": "jobs",
+    "EquityBarRepository": "repositories",
+    "Lake": "repositories.lake",
+    "OptionBarRepository": "repositories",
+    "OptionChainSnapshotRepository": "repositories",
+    "Settings": "settings",
+    "Universe": "universe",
+    "connect": "repositories",
+    "query": "repositories",
+}
+
+__all__ = [
+    "ContractRepository",
+    "CoverageRepository",
+    "DataPipelineOrchestrator",
+    "DataQualityMonitor",
+    "DataValidation",
+    "EquityBarRepository",
+    "Lake",
+    "OptionBarRepository",
+    "OptionChainSnapshotRepository",
+    "Settings",
+    "Universe",
+    "connect",
+    "errors",
+    "query",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("trading_assets.errors")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'trading_assets' has no attribute {name!r}; it offers {', '.join(__all__)}.")
+    return getattr(import_module(f"trading_assets.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -17,6 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from trading_assets.errors import NotASession
 from trading_assets.stored_calendar import NEW_YORK, library_sessions, stored_sessions
 
 FIRST_SESSION = date(1998, 1, 2)
@@ -27,10 +28,6 @@ CALENDAR_HORIZON = timedelta(days=550)
 
 Clock = Callable[[], datetime]
 """Returns the present instant, time zone UTC."""
-
-
-class NotASession(ValueError):
-    """The date is not an XNYS session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading_assets.sessions import (
-    FIRST_SESSION,
-    NEW_YORK,
-    NotASession,
-    SessionCalendar,
-    Window,
-    calculate_missing_windows,
-    calendar,
-    session_date,
-)
+from trading_assets.errors import NotASession
+from trading_assets.sessions import FIRST_SESSION, NEW_YORK, SessionCalendar, Window, calculate_missing_windows, calendar, session_date
 
 XNYS = calendar()
 

@@ -9,13 +9,10 @@ import dagster as dg
 from trading_assets.assets.config import BarsConfig, CollectionConfig
 from trading_assets.assets.partitions import sessions_of
 from trading_assets.collecting.archive import Archive
+from trading_assets.errors import Refused
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.resources.run_config import lookback_days, symbols_of
 from trading_assets.universe import UniverseEntry
-
-
-class Refused(ValueError):
-    """The run asks for something that is impossible or makes no sense; running it again changes nothing."""
 
 
 def entries_of(context: dg.AssetExecutionContext, archive: Archive, config: CollectionConfig) -> list[UniverseEntry]:

@@ -13,7 +13,6 @@ from typing import Self
 
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.client import TwsClient
-from trading_assets.broker.errors import BreakerOpen, BrokerNotConfigured
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.ledger import Ledger
 from trading_assets.broker.loop import LoopThread
@@ -22,6 +21,7 @@ from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.requests import Request
 from trading_assets.broker.retries import Waits
 from trading_assets.broker.run import Counts, Run
+from trading_assets.errors import BreakerOpen, BrokerNotConfigured
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.sessions import Clock
 from trading_assets.settings import Settings

@@ -19,7 +19,7 @@ from trading_assets.broker import messages
 from trading_assets.broker.collectors import Collector
 from trading_assets.broker.connection import ClientIdInUse, Connection
 from trading_assets.broker.contact import TELLING, market_data_word, record_connected, record_failure, record_market_data
-from trading_assets.broker.errors import BrokerIncompatible, BrokerUnavailable, ClientIdsExhausted, is_warning, lookup
+from trading_assets.broker.errors import is_warning, lookup
 from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.identity import check_settings, identity_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
@@ -27,6 +27,7 @@ from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.quotes import QuoteCollector
 from trading_assets.broker.requests import QuoteRequest, Request
 from trading_assets.broker.reset_windows import reset_window_end
+from trading_assets.errors import BrokerIncompatible, BrokerUnavailable, ClientIdsExhausted
 from trading_assets.reliability import RetryConfig
 from trading_assets.sessions import Clock
 from trading_assets.settings import BrokerKind, Settings

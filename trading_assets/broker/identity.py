@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trading_assets.broker.errors import IdentityMismatch
+from trading_assets.errors import IdentityMismatch
 from trading_assets.settings import BrokerKind, Settings
 
 _SIMULATED = "SIM-"

@@ -24,13 +24,13 @@ from trading_assets.broker.claims import LOW_WATER, Claimer, Job
 from trading_assets.broker.client import TwsClient
 from trading_assets.broker.codes import remedy_of, tries_of
 from trading_assets.broker.collectors import Collector
-from trading_assets.broker.errors import BreakerOpen, BrokerError, BrokerUnavailable, PacingExhausted
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.requests import PacingClass, Request
 from trading_assets.broker.retries import Waits
 from trading_assets.broker.writer import Ended, Sent, Writer
+from trading_assets.errors import BreakerOpen, BrokerError, BrokerUnavailable, PacingExhausted
 from trading_assets.reliability import CircuitBreaker, Phase
 
 T = TypeVar("T")

@@ -12,9 +12,9 @@ from typing import Any
 
 import dagster as dg
 
+from trading_assets.errors import UnreadableFile
 from trading_assets.monitoring.agenda import BARS
 from trading_assets.monitoring.hours import QUALITY_CHECK
-from trading_assets.repositories.catalog import UnreadableFile
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.metadata import plain_table
 from trading_assets.resources.run_config import lookback_days

@@ -161,8 +161,9 @@ def remove_rule(alert_type: Annotated[str, typer.Argument()], channel: Annotated
 @alerts_app.command("test")
 def send_test(channel: Annotated[str, typer.Argument(help="Name of a channel of the settings, or log.")]) -> int:
     """Send a test message to a channel and say whether it was taken."""
+    from trading_assets.errors import ChannelFailed
     from trading_assets.monitoring.alerts import AlertSeverity
-    from trading_assets.monitoring.channels import ChannelFailed, send
+    from trading_assets.monitoring.channels import send
 
     try:
         send(Settings(), channel, "[test] trading-assets", "This is a test message. Nothing is wrong and nothing is to be done.", AlertSeverity.INFO)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from trading_assets.cli import alerts, collect, coverage, inspect, notices, quarantine, recovery, serve, status, streams, validate
 from trading_assets.cli.output import Failed, errors_to, note_to
+from trading_assets.errors import LakeError
 from trading_assets.permissions import PRIVATE_UMASK
 from trading_assets.settings import traceback_wanted, unknown_variables, wrong_value
 
@@ -74,7 +75,7 @@ def run(arguments: list[str]) -> int:
         return FAILED
     except ValueError as error:
         errors_to(str(error))
-        return FAILED if isinstance(error, _lake_errors()) else WRONG_USE
+        return FAILED if isinstance(error, LakeError) else WRONG_USE
     except Exception as error:
         # The last resort of a command line: every error ends in a sentence and exit code 1, never in a traceback unasked for.
         if traceback_wanted():
@@ -99,13 +100,3 @@ def _unforeseen(error: Exception) -> str:
             f"The state database cannot be used: {said}. Check its file state.db and the rights of the data folder, or TRADING_ASSETS_DATABASE_URL."
         )
     return f"{type(error).__name__}: {said}"
-
-
-def _lake_errors() -> tuple[type[Exception], ...]:
-    """Errors of the data folder: the words of the command were right. Imported late, `--help` needs no Arrow."""
-    from trading_assets.repositories import IdentityMismatch, InvalidFrame, LayoutMismatch
-    from trading_assets.repositories.catalog import UnreadableFile
-    from trading_assets.repositories.identity import DamagedIdentity, LostIdentity
-    from trading_assets.state.pin import StateMismatch
-
-    return DamagedIdentity, IdentityMismatch, InvalidFrame, LayoutMismatch, LostIdentity, StateMismatch, UnreadableFile

@@ -89,8 +89,9 @@ def up(
     allowed_host: Annotated[list[str] | None, typer.Option(help="Name under which browsers may open the UI; may be given several times.")] = None,
 ) -> int:
     """Dagster UI and daemon on this data folder; with the simulated broker and no port set, a simulator beside them."""
+    from trading_assets.errors import PlaceTaken
     from trading_assets.serving.guard import is_loopback
-    from trading_assets.serving.place import PlaceTaken, held, listen
+    from trading_assets.serving.place import held, listen
 
     settings = Settings()
     if not is_loopback(host):

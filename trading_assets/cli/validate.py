@@ -97,8 +97,9 @@ def review_list(
 @review_app.command("accept")
 def review_accept(symbol: Annotated[str, typer.Argument(help="Symbol of the held bar.")], session: Day) -> int:
     """The bar is real: it passes from now on, until its value changes."""
+    from trading_assets.errors import NoReview
     from trading_assets.universe import normalize
-    from trading_assets.validation import NoReview, Reviews
+    from trading_assets.validation import Reviews
 
     try:
         Reviews(Settings()).accept(normalize(symbol), session.date())
@@ -111,8 +112,9 @@ def review_accept(symbol: Annotated[str, typer.Argument(help="Symbol of the held
 @review_app.command("reject")
 def review_reject(symbol: Annotated[str, typer.Argument(help="Symbol of the held bar.")], session: Day) -> int:
     """The bar is wrong: it moves to the revisions, and the next update asks the broker for the session again."""
+    from trading_assets.errors import NoReview
     from trading_assets.universe import normalize
-    from trading_assets.validation import NoReview, Reviews
+    from trading_assets.validation import Reviews
 
     try:
         Reviews(Settings()).reject(normalize(symbol), session.date())

@@ -24,8 +24,9 @@ from trading_assets.collecting.decode.tables import replaced
 from trading_assets.collecting.examine import Examined, examine
 from trading_assets.collecting.examine.answers import nothing_left
 from trading_assets.collecting.resting import FIRST_REST, LONGEST_REST, rest_after
+from trading_assets.errors import InvalidFrame
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, INSTANT, OPTION_BARS, OPTION_CHAINS
-from trading_assets.repositories.validation import InvalidFrame, validated
+from trading_assets.repositories.validation import validated
 from trading_assets.sessions import SessionCalendar, session_date
 from trading_assets.settings import Settings
 

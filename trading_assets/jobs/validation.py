@@ -9,30 +9,13 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from trading_assets.errors import DataIntegrityError, PrerequisiteError
 from trading_assets.permissions import private_folder
 from trading_assets.repositories import query
 from trading_assets.repositories.schemas import Condition
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe, normalize
 from trading_assets.validation import DATASETS, RULES, Rule, RuleResult, Scope, Severity, blocked, validate
-
-INTEGRITY_RESULTS_TOLD = 5
-"""Failing rules that the sentence of a `DataIntegrityError` names; `results` has all."""
-
-
-class PrerequisiteError(Exception):
-    """Something that must be in the lake first is absent or out of date. The message says what, and what to do."""
-
-
-class DataIntegrityError(Exception):
-    """Stored data violates rules of severity ERROR. The message names them; `results` are their answers."""
-
-    def __init__(self, symbol: str, results: Collection[RuleResult]) -> None:
-        self.symbol = symbol
-        self.results = tuple(results)
-        told = " ".join(result.sentence() for result in self.results[:INTEGRITY_RESULTS_TOLD])
-        more = len(self.results) - INTEGRITY_RESULTS_TOLD
-        super().__init__(f"{symbol}: {told}" + (f" {more} more rule(s) fail: trading-assets validate {symbol}." if more > 0 else ""))
 
 
 class DataValidation:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from trading_assets.errors import ChannelFailed
 from trading_assets.monitoring.alerts.kinds import AlertSeverity
 from trading_assets.monitoring.alerts.rules import LOG_CHANNEL
 from trading_assets.settings import Settings
@@ -24,10 +25,6 @@ _SPEAKERS = ("apprise", "urllib3.connectionpool", "urllib3.util.retry", "slixmpp
 
 _STATUS = re.compile(r"\berror\s?[=:]\s?(\d{3})\b")
 """How Apprise's services word the HTTP status they were answered with."""
-
-
-class ChannelFailed(Exception):
-    """The channel did not take the message. Says why in a sentence without secrets."""
 
 
 def known_channels(settings: Settings) -> tuple[str, ...]:

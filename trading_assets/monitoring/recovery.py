@@ -15,15 +15,16 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from trading_assets.broker.contact import broker_contact
+from trading_assets.errors import DamagedIdentity, LostIdentity, StateMismatch
 from trading_assets.repositories import query
 from trading_assets.repositories.files import dataset_files
-from trading_assets.repositories.identity import DamagedIdentity, LakeFile, LakeIdentity, LostIdentity
+from trading_assets.repositories.identity import LakeFile, LakeIdentity
 from trading_assets.repositories.layout import migrate
 from trading_assets.repositories.provenance import largest_request, requests_in_lake
 from trading_assets.repositories.schemas import DATASETS, Period
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_transaction, write_transaction
-from trading_assets.state.pin import StateMismatch, lake, largest_id, pin_lake, pinned, place
+from trading_assets.state.pin import lake, largest_id, pin_lake, pinned, place
 from trading_assets.state.tables import requests
 from trading_assets.universe import Universe, UniverseEntry, normalize
 

@@ -16,11 +16,12 @@ from trading_assets.broker.contact import last_contact
 from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.contract_changes import ContractChange, ContractChanges
+from trading_assets.errors import UnreadableFile
 from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
 from trading_assets.monitoring.gaps import expiring_gaps, stale_chains
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.reliability import CircuitBreaker, Phase
-from trading_assets.repositories.catalog import UnreadableFile, query
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.lake import Lake
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from trading_assets.errors import SpanTooLong, UnknownBarSize
 from trading_assets.sessions import NEW_YORK, SessionCalendar
 
 END_MARGIN = timedelta(hours=1)
@@ -68,14 +69,6 @@ REACH_OF_SMALL_BARS = timedelta(days=180)
 
 _UNITS = {"D": (5, 3_600), "W": (10, 14_400), "M": (30, 28_800), "Y": (60, 86_400)}
 """The finest and the coarsest bar of each duration unit, in seconds (limits.md)."""
-
-
-class UnknownBarSize(ValueError):
-    """The bar size is not one that is collected."""
-
-
-class SpanTooLong(ValueError):
-    """No single duration of the bar size covers the span."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,29 +7,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trading_assets.errors import IdentityMismatch, InvalidFrame, LakeBusy, LayoutMismatch, NotOneSelect
     from trading_assets.repositories.catalog import connect, cursor, query, write_catalog
     from trading_assets.repositories.contracts import ContractRepository
     from trading_assets.repositories.coverage import CoverageRepository
     from trading_assets.repositories.equity_bars import EquityBarRepository
-    from trading_assets.repositories.files import LakeBusy
-    from trading_assets.repositories.identity import IdentityMismatch, LakeIdentity, LayoutMismatch
+    from trading_assets.repositories.identity import LakeIdentity
     from trading_assets.repositories.option_bars import OptionBarRepository
     from trading_assets.repositories.option_chains import ChainSnapshot, OptionChainSnapshotRepository, choose_snapshot
-    from trading_assets.repositories.select_only import NotOneSelect
     from trading_assets.repositories.store import ParquetStore, UpsertCounts
-    from trading_assets.repositories.validation import InvalidFrame, to_arrow
+    from trading_assets.repositories.validation import to_arrow
 
 _MODULES = {
     "ChainSnapshot": "option_chains",
     "ContractRepository": "contracts",
     "CoverageRepository": "coverage",
     "EquityBarRepository": "equity_bars",
-    "IdentityMismatch": "identity",
-    "InvalidFrame": "validation",
-    "LakeBusy": "files",
+    "IdentityMismatch": "trading_assets.errors",
+    "InvalidFrame": "trading_assets.errors",
+    "LakeBusy": "trading_assets.errors",
     "LakeIdentity": "identity",
-    "LayoutMismatch": "identity",
-    "NotOneSelect": "select_only",
+    "LayoutMismatch": "trading_assets.errors",
+    "NotOneSelect": "trading_assets.errors",
     "OptionBarRepository": "option_bars",
     "OptionChainSnapshotRepository": "option_chains",
     "ParquetStore": "store",
@@ -69,4 +68,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    module = _MODULES[name]
+    return getattr(import_module(module if "." in module else f"{__name__}.{module}"), name)

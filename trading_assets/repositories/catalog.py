@@ -22,8 +22,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trading_assets.errors import UnreadableFile
 from trading_assets.folders import usable_folder
-from trading_assets.repositories.files import CATALOG_FILE, UnreadableFile, check_file, dataset_files, locked, replacing
+from trading_assets.repositories.files import CATALOG_FILE, check_file, dataset_files, locked, replacing
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS, Dataset

@@ -25,6 +25,7 @@ import pyarrow.types as pt
 from filelock import FileLock, Timeout
 
 from trading_assets import __version__
+from trading_assets.errors import ForbiddenFile, LakeBusy, UnreadableFile
 from trading_assets.permissions import PRIVATE_FILE, file_like_folder, folder_like_parent, own_folder, private_folder
 from trading_assets.repositories.schemas import SCHEMA_VERSION, Column, Dataset
 
@@ -45,30 +46,6 @@ TEMPORARY_SUFFIX = ".tmp"
 
 IDENTITY_FILE = "lake.json"
 CATALOG_FILE = "lake.duckdb"
-
-
-class LakeBusy(TimeoutError):
-    """Another process has held the lock of a file for longer than `LOCK_SECONDS`."""
-
-
-class UnreadableFile(ValueError):
-    """A file of the lake cannot be read as one of its dataset: cut off by a full disk, written by something else, not permitted. The message
-    names it and says what to do."""
-
-    def __init__(self, path: Path | str, why: str = "it is no readable Parquet file") -> None:
-        self.path = Path(path)
-        super().__init__(
-            f"{path} is damaged: {why}. Put it back from a backup, or move it away and run trading-assets update; "
-            "what the broker no longer gives of it is then lost."
-        )
-
-
-class ForbiddenFile(UnreadableFile):
-    """A file of the lake that this user may not read. It may be whole."""
-
-    def __init__(self, path: Path | str) -> None:
-        super().__init__(path)
-        self.args = (f"{path} cannot be read: this user is not permitted to. Give the user the right to read the files of the data folder.",)
 
 
 def variant_folder(value: str) -> str:

@@ -13,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.types as pt
 
+from trading_assets.errors import InvalidFrame
 from trading_assets.repositories.schemas import Dataset
-from trading_assets.repositories.validation import InvalidFrame, naive_time
+from trading_assets.repositories.validation import naive_time
 from trading_assets.sessions import calendar, session_date
 
 GIVEN_BY_USER = 0
@@ -75,7 +76,7 @@ def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any
         elif not (frame[name] == value).all():
             problems.append(f"Column `{name}` has other values than the {name} given, {value}.")
     if problems:
-        raise InvalidFrame(dataset, problems)
+        raise InvalidFrame(dataset.name, problems)
     if "start" in dataset.schema.names:
         frame = _times(dataset, frame)
     for column in dataset.columns:
@@ -108,7 +109,7 @@ def _times(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
         else:
             for position, start in enumerate(frame["start"]):
                 if not isinstance(start, datetime) or start.tzinfo is None:
-                    raise InvalidFrame(dataset, [f"Column `start`: {naive_time(position, start)}"])
+                    raise InvalidFrame(dataset.name, [f"Column `start`: {naive_time(position, start)}"])
             frame["session"] = pd.Series([session_date(start) for start in frame["start"]], index=frame.index, dtype=DAY)
     daily = "bar_size" in frame and bool((frame["bar_size"] == "1 day").all())
     if "session" in frame and "start" not in frame and daily:

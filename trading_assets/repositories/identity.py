@@ -14,40 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trading_assets.errors import DamagedIdentity, IdentityMismatch, LayoutMismatch
 from trading_assets.repositories.files import IDENTITY_FILE, leftovers, locked, replacing
 from trading_assets.repositories.schemas import DATASETS, QUALITY_METRICS, Period
 
 LAKE_VERSION = 2
 """Written as `schema_version`. Programs refuse a lake of a version they do not know, those of version 1 too. It is not the version of
 the columns, which stands in each file. Version 2: folders of variants are named `1_day`, not `bar_size=1_day`."""
-
-
-class IdentityMismatch(ValueError):
-    """The lake was filled by another broker identity."""
-
-
-class LayoutMismatch(ValueError):
-    """The lake's files have other periods than asked for, or another version of the schema."""
-
-
-class DamagedIdentity(ValueError):
-    """`lake.json` is no document of a lake: cut off by a full disk, or written by something else. The message names it."""
-
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(
-            f"{path} is damaged ({why}): it does not say whose data the lake holds. Put it back from a backup, or rebuild it from the state "
-            "database with trading-assets rebuild-identity; the data files beside it are not touched."
-        )
-
-
-class LostIdentity(ValueError):
-    """The folder holds a lake, and there is no `lake.json`. The message says what to do."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"{path} is missing: the folder holds data, but lake.json does not say whose. It was deleted, or did not come with the other files. "
-            "Put it back from a backup, or rebuild it from the state database with trading-assets rebuild-identity."
-        )
 
 
 @dataclass(frozen=True, slots=True)

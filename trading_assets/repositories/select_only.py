@@ -15,6 +15,8 @@ from typing import Any
 
 import duckdb
 
+from trading_assets.errors import NotOneSelect
+
 _EXPLAIN = re.compile(r"\s*explain\b", re.IGNORECASE)
 _EXPLAIN_OPTIONS = (re.compile(r"\s*analy[sz]e\b", re.IGNORECASE), re.compile(r"\s*\([^()]*\)"))
 """What may stand between EXPLAIN and the statement that it explains."""
@@ -24,10 +26,6 @@ _MAY_WRITE = re.compile(r"copy|insert|update|delete|merge|serialized|external_re
 
 _WRITES = re.compile(r"COPY|INSERT|UPDATE|DELETE|MERGE|CREATE|SERIALIZED|EXTERNAL_RESOURCE")
 """Operators of a plan that write, or that run what the plan does not show."""
-
-
-class NotOneSelect(ValueError):
-    """A query is not exactly one SELECT (or EXPLAIN of one), or it would write."""
 
 
 def check_select(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> None:

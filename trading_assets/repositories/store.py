@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from trading_assets.errors import LakeBusy
 from trading_assets.repositories.files import (
     CATALOG_FILE,
     IDENTITY_FILE,
     TEMPORARY_SUFFIX,
-    LakeBusy,
     dataset_files,
     leftovers,
     locked,

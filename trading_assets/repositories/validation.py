@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from trading_assets.errors import InvalidFrame
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, EQUITY_BARS, INSTANT, OPTION_CHAINS, Column, Condition, Dataset
 from trading_assets.sessions import NEW_YORK, calendar
 
@@ -28,14 +29,6 @@ UNSET = 1e300
 
 BAR_SIZE = re.compile(r"\d+ (secs|mins?|hours?|day|week|month)")
 """Bar sizes in the broker's words. They name folders, so nothing else may come in."""
-
-
-class InvalidFrame(ValueError):
-    """The frame cannot enter the lake; nothing was written. `problems` holds one sentence a problem."""
-
-    def __init__(self, dataset: Dataset, problems: list[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__(f"{dataset.name} refused the frame and wrote nothing. {' '.join(problems)}")
 
 
 def to_arrow(dataset: Dataset, frame: pa.Table | pd.DataFrame) -> pa.Table:
@@ -50,7 +43,7 @@ def to_arrow(dataset: Dataset, frame: pa.Table | pd.DataFrame) -> pa.Table:
     problems += [f"Column `{name}` is not a column of {dataset.name}." for name in given if name not in wanted]
     problems += [f"Column `{name}` is there {given.count(name)} times." for name in sorted({n for n in given if given.count(n) > 1})]
     if problems:
-        raise InvalidFrame(dataset, problems)
+        raise InvalidFrame(dataset.name, problems)
     arrays: list[pa.ChunkedArray] = []
     for column in dataset.columns:
         try:
@@ -58,7 +51,7 @@ def to_arrow(dataset: Dataset, frame: pa.Table | pd.DataFrame) -> pa.Table:
         except (TypeError, ValueError, pa.ArrowException) as error:
             problems.append(f"Column `{column.name}`: {error}")
     if problems:
-        raise InvalidFrame(dataset, problems)
+        raise InvalidFrame(dataset.name, problems)
     return pa.Table.from_arrays(arrays, schema=dataset.schema)
 
 
@@ -116,7 +109,7 @@ def validated(dataset: Dataset, frame: pa.Table | pd.DataFrame, now: datetime | 
         return table
     problems = [_sentence(dataset, table, rows, what) for rows, what in _checks(dataset, table, now) if rows.any()]
     if problems:
-        raise InvalidFrame(dataset, problems)
+        raise InvalidFrame(dataset.name, problems)
     return table if all(column.num_chunks == 1 for column in table.columns) else table.combine_chunks()
 
 

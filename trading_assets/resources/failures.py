@@ -10,8 +10,7 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import ValidationError
 
-from trading_assets.broker.errors import BrokerError
-from trading_assets.repositories import LakeBusy
+from trading_assets.errors import BrokerError, LakeBusy
 from trading_assets.settings import wrong_value
 
 MAX_RETRIES_TAG = "dagster/max_retries"

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from trading_assets.errors import PlaceTaken
 from trading_assets.permissions import PRIVATE_FILE, own_folder, private_folder
 from trading_assets.repositories.files import LOCKS
 
@@ -22,10 +23,6 @@ LOCK_FILE = "up.lock"
 
 ENDING_SECONDS = 45.0
 """How long the services of an `up` that was killed may take to end; the next one waits for them."""
-
-
-class PlaceTaken(OSError):
-    """The port or the data folder is in use. Says by what and what to do."""
 
 
 def listen(host: str, port: int) -> socket.socket:

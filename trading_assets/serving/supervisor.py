@@ -21,6 +21,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from trading_assets.errors import ServiceFailed
 from trading_assets.resources.switches import LOCATION
 from trading_assets.serving.parents import adopt_orphans, ending_with_parent
 from trading_assets.settings import Settings
@@ -39,10 +40,6 @@ MODULE = "trading_assets.definitions"
 
 _LOOK = 0.2
 """Seconds between two looks at the services."""
-
-
-class ServiceFailed(Exception):
-    """A service did not start, or ended by itself. The message says which."""
 
 
 class Services:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from trading_assets.errors import StateMismatch
 from trading_assets.state.engine import metadata, read_transaction, write_transaction
 from trading_assets.state.tables import requests
 
@@ -40,10 +41,6 @@ _Mark = tuple[int, int, int]
 
 _agreeing: dict[tuple[sa.Engine, Path], _Mark] = {}
 """Inode, time and size of the `lake.json` that agreed with the state database: while it is the same file nothing is read."""
-
-
-class StateMismatch(ValueError):
-    """The state database and the lake in the data folder do not belong together. The message names both and says what to do."""
 
 
 def pin_lake(engine: sa.Engine, data_dir: Path) -> None:
@@ -101,7 +98,8 @@ def _agree(row: sa.Row[Any] | None, path: Path) -> bool:
 
 def _settle(engine: sa.Engine, data_dir: Path) -> None:
     """Pin, adopt or complete, one process after the other; refuse what does not belong together."""
-    from trading_assets.repositories.identity import LakeFile, LakeIdentity, LostIdentity
+    from trading_assets.errors import LostIdentity
+    from trading_assets.repositories.identity import LakeFile, LakeIdentity
 
     identity = LakeIdentity(data_dir)
     with identity.changing():

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from trading_assets.errors import NoReview
 from trading_assets.permissions import private_folder
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, Condition
 from trading_assets.settings import Settings
@@ -57,10 +58,6 @@ class Review:
     example: dict[str, Any]
     held_at: datetime
     decided_at: datetime | None = None
-
-
-class NoReview(ValueError):
-    """No bar of that symbol and session is held."""
 
 
 class Reviews:

@@ -9,10 +9,10 @@ import pytest
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.codes import remedy_of
-from trading_assets.broker.errors import BreakerOpen, BrokerError, BrokerNotConfigured, IdentityMismatch
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, Request
+from trading_assets.errors import BreakerOpen, BrokerError, BrokerNotConfigured, IdentityMismatch
 from trading_assets.instrument import Instrument
 from trading_assets.reliability import Phase
 from trading_assets.settings import BrokerKind, Settings

@@ -10,9 +10,9 @@ import pytest
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.contact import last_contact, market_data_word, record_connected, record_failure, record_market_data
-from trading_assets.broker.errors import BrokerUnavailable
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind
+from trading_assets.errors import BrokerUnavailable
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.state import connect_state

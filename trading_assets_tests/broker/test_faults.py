@@ -10,9 +10,9 @@ import pytest
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.codes import remedy_of
-from trading_assets.broker.errors import BrokerUnavailable, PacingExhausted
 from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.broker.requests import ContractDetailsRequest, QuoteRequest, Request
+from trading_assets.errors import BrokerUnavailable, PacingExhausted
 from trading_assets.instrument import Instrument
 from trading_assets.settings import BrokerKind, Settings
 from trading_assets.simulator import Faults, Simulator

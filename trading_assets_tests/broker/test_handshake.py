@@ -14,10 +14,10 @@ import pytest
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.contact import last_contact
-from trading_assets.broker.errors import BrokerError, BrokerIncompatible, BrokerUnavailable
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.library import LIBRARY, WireClient
 from trading_assets.broker.outcomes import OutcomeKind
+from trading_assets.errors import BrokerError, BrokerIncompatible, BrokerUnavailable
 from trading_assets.reliability import Phase
 from trading_assets.settings import BrokerKind, Settings
 from trading_assets.simulator import Simulator

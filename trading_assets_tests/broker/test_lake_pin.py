@@ -15,13 +15,13 @@ import pytest
 
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.requests import BarsRequest
+from trading_assets.errors import DamagedIdentity, LostIdentity, StateMismatch
 from trading_assets.instrument import Instrument
 from trading_assets.repositories import LakeIdentity, ParquetStore
-from trading_assets.repositories.identity import DamagedIdentity, LostIdentity
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state
-from trading_assets.state.pin import StateMismatch, pinned
+from trading_assets.state.pin import pinned
 from trading_assets.universe import Universe
 from trading_assets_tests.lakes import PLAIN, copy_of
 from trading_assets_tests.repositories.frames import bar, table

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from dagster import DagsterRunStatus, RunsFilter
 
 from trading_assets.broker.outcomes import OutcomeKind
-from trading_assets.repositories import LakeBusy, ParquetStore
+from trading_assets.errors import LakeBusy
+from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.files import LOCKS, locked
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, QUALITY_METRICS

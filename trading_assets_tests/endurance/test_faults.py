@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from trading_assets.broker.errors import BrokerError
 from trading_assets.broker.run import Waits
+from trading_assets.errors import BrokerError
 from trading_assets.reliability import RetryConfig
 from trading_assets.repositories.schemas import Condition
 from trading_assets.settings import Settings

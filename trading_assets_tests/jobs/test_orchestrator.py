@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from trading_assets.jobs import DataPipelineOrchestrator, DataValidation, PrerequisiteError
+from trading_assets.errors import PrerequisiteError
+from trading_assets.jobs import DataPipelineOrchestrator, DataValidation
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket

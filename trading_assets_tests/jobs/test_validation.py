@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from trading_assets.cli.app import run
-from trading_assets.jobs import DataIntegrityError, DataValidation, PrerequisiteError, get_all_active_symbols, validate_all_data
+from trading_assets.errors import DataIntegrityError, PrerequisiteError
+from trading_assets.jobs import DataValidation, get_all_active_symbols, validate_all_data
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
 from trading_assets_tests.validation.worlds import BAR_SESSIONS, NOW, SYMBOLS, World, world, write

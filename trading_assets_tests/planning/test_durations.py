@@ -7,19 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_assets.broker.requests import BarsRequest
+from trading_assets.errors import SpanTooLong, UnknownBarSize
 from trading_assets.instrument import Instrument
-from trading_assets.planning.durations import (
-    BAR_SECONDS,
-    Span,
-    SpanTooLong,
-    UnknownBarSize,
-    duration_for,
-    earliest_reach,
-    longest_durations,
-    second_windows,
-    spans,
-    within_reach,
-)
+from trading_assets.planning.durations import BAR_SECONDS, Span, duration_for, earliest_reach, longest_durations, second_windows, spans, within_reach
 from trading_assets.sessions import calendar
 from trading_assets.simulator.durations import span_of
 from trading_assets.simulator.validation import check_duration

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from trading_assets.repositories import NotOneSelect, ParquetStore, catalog, connect, cursor, query, write_catalog
+from trading_assets.errors import NotOneSelect
+from trading_assets.repositories import ParquetStore, catalog, connect, cursor, query, write_catalog
 from trading_assets.repositories.catalog import duckdb_type
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS, EQUITY_BARS, OPTION_CHAINS, Dataset

@@ -15,11 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from trading_assets.errors import ForbiddenFile, UnreadableFile
 from trading_assets.monitoring.status import platform_status
 from trading_assets.repositories import ParquetStore, query, write_catalog
-from trading_assets.repositories.catalog import UnreadableFile
 from trading_assets.repositories.conditions import symbol_conditions
-from trading_assets.repositories.files import ForbiddenFile
 from trading_assets.repositories.provenance import largest_request
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
 from trading_assets.sessions import calendar

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from trading_assets.repositories import IdentityMismatch, LakeIdentity, LayoutMismatch
+from trading_assets.errors import IdentityMismatch, LayoutMismatch
+from trading_assets.repositories import LakeIdentity
 from trading_assets.repositories.schemas import Period
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from trading_assets.errors import DamagedIdentity
 from trading_assets.monitoring.quality import DataQualityMonitor
 from trading_assets.repositories.conditions import count_conditions, symbol_conditions
-from trading_assets.repositories.identity import DamagedIdentity, LakeIdentity, Wanted
+from trading_assets.repositories.identity import LakeIdentity, Wanted
 from trading_assets.repositories.lake import Lake
 from trading_assets.sessions import calendar
 from trading_assets.simulator import Simulator

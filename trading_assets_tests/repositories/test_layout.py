@@ -19,7 +19,8 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 
-from trading_assets.repositories import LakeIdentity, LayoutMismatch, ParquetStore, query, write_catalog
+from trading_assets.errors import LayoutMismatch
+from trading_assets.repositories import LakeIdentity, ParquetStore, query, write_catalog
 from trading_assets.repositories.catalog import view_sql
 from trading_assets.repositories.files import dataset_files, locked
 from trading_assets.repositories.layout import settle

@@ -14,7 +14,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
-from trading_assets.repositories import LakeBusy, ParquetStore, query
+from trading_assets.errors import LakeBusy
+from trading_assets.repositories import ParquetStore, query
 from trading_assets.repositories.files import locked
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets_tests.repositories.frames import NOON, bar, table

@@ -8,16 +8,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from trading_assets.errors import InvalidFrame, UnreadableFile
 from trading_assets.repositories import (
     ContractRepository,
     EquityBarRepository,
-    InvalidFrame,
     OptionBarRepository,
     OptionChainSnapshotRepository,
     ParquetStore,
     choose_snapshot,
 )
-from trading_assets.repositories.files import UnreadableFile
 from trading_assets.repositories.frames import as_date
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.sessions import calculate_missing_windows, calendar

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from trading_assets.repositories import NotOneSelect, ParquetStore, connect, query
+from trading_assets.errors import NotOneSelect
+from trading_assets.repositories import ParquetStore, connect, query
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets_tests.repositories.frames import bar, table
 

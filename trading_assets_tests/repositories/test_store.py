@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trading_assets import __version__
-from trading_assets.repositories import LakeIdentity, LayoutMismatch, ParquetStore, UpsertCounts, query
-from trading_assets.repositories.files import UnreadableFile, locked, replacing
+from trading_assets.errors import LayoutMismatch, UnreadableFile
+from trading_assets.repositories import LakeIdentity, ParquetStore, UpsertCounts, query
+from trading_assets.repositories.files import locked, replacing
 from trading_assets.repositories.merge import combined_codes
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Period
 from trading_assets.sessions import calendar

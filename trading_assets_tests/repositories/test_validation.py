@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_assets.repositories import InvalidFrame, ParquetStore, to_arrow
+from trading_assets.errors import InvalidFrame
+from trading_assets.repositories import ParquetStore, to_arrow
 from trading_assets.repositories.frames import to_pandas
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Dataset
 from trading_assets.repositories.validation import validated

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from trading_assets.serving.place import PlaceTaken, hold, listen
+from trading_assets.errors import PlaceTaken
+from trading_assets.serving.place import hold, listen
 
 HOLD = """
 import os, sys, time

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from trading_assets.repositories import InvalidFrame
+from trading_assets.errors import InvalidFrame
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Dataset
 from trading_assets.settings import Settings
 from trading_assets.validation import RULES, ValidationReport, validate

@@ -8,11 +8,12 @@ import pyarrow.dataset as pads
 import pytest
 
 import trading_assets.repositories.store as store_module
+from trading_assets.errors import NoReview
 from trading_assets.repositories import CoverageRepository, ParquetStore
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
 from trading_assets.settings import Settings
-from trading_assets.validation import RULES, NoReview, Reviews, Verdict, validate
+from trading_assets.validation import RULES, Reviews, Verdict, validate
 from trading_assets_tests.repositories.frames import bar, covered, table
 from trading_assets_tests.validation.worlds import BAR_SESSIONS, NOW, spot
 

@@ -1,0 +1,222 @@
+"""Every error that the platform raises on purpose, in one tree. What an error says names what happened and what to do.
+
+    TradingAssetsError
+    ├── InvalidRequest (ValueError)      the words of a call are wrong; nothing was done
+    │   ├── NotASession                  a date without a session of XNYS
+    │   ├── UnknownBarSize, SpanTooLong  a bar size that is not collected, a span that no request covers
+    │   ├── NotOneSelect                 a query that is not exactly one SELECT, or would write
+    │   ├── NoReview                     no bar of that symbol and session is held for review
+    │   └── Refused                      a run that asks for something impossible
+    ├── LakeError                        the data folder
+    │   ├── LakeBusy (TimeoutError)      another process holds a lock for too long; try again
+    │   ├── InvalidFrame (ValueError)    a frame that may not enter the lake; nothing was written
+    │   ├── UnreadableFile (ValueError)  a damaged or foreign file
+    │   │   └── ForbiddenFile            a file that this user may not read
+    │   ├── IdentityMismatch             the lake belongs to another broker account (also a BrokerError)
+    │   ├── LayoutMismatch (ValueError)  files of another version or period
+    │   ├── DamagedIdentity, LostIdentity (ValueError)  `lake.json` is damaged, or missing beside data
+    │   └── StateMismatch (ValueError)   the state database belongs to another lake
+    ├── BrokerError                      ends a run; `retryable` says whether the same run may succeed later
+    │   ├── BrokerUnavailable            retryable: no connection, and none could be made in time
+    │   │   └── ClientIdsExhausted       retryable: every client id of the range is in use
+    │   ├── PacingExhausted              retryable: a limit of the broker stayed exhausted
+    │   ├── BreakerOpen                  retryable: the circuit breaker is open, nothing was sent
+    │   ├── BrokerIncompatible           what answers is not TWS, or speaks no protocol version that we speak
+    │   ├── IdentityMismatch             the broker behind the connection is not the one that filled this lake
+    │   └── BrokerNotConfigured          the settings name no broker to connect to
+    ├── PrerequisiteError                something must be in the lake first
+    ├── DataIntegrityError               stored data violates rules of severity ERROR
+    ├── ChannelFailed                    an alert channel did not take the message
+    └── ServiceError                     `trading-assets up`
+        ├── PlaceTaken (OSError)         the port or the data folder is in use
+        └── ServiceFailed                a service did not start, or ended by itself
+
+One request's failure is not an error but an outcome (`broker.outcomes`). The circuit breaker used by itself raises
+`reliability.BreakerOpen`, a RuntimeError of that package, which knows nothing of this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Protocol
+
+from trading_assets import reliability
+
+_RESULTS_NAMED = 5
+"""Failing rules that the message of `DataIntegrityError` names."""
+
+
+class FailedRule(Protocol):
+    """The answer of a rule that fails: a `validation.RuleResult`."""
+
+    def sentence(self) -> str:
+        """What fails, and how often."""
+        ...
+
+
+class TradingAssetsError(Exception):
+    """Base of every error that the platform raises on purpose."""
+
+
+class InvalidRequest(TradingAssetsError, ValueError):
+    """The words of a call are wrong; nothing was done."""
+
+
+class NotASession(InvalidRequest):
+    """The date is not an XNYS session."""
+
+
+class UnknownBarSize(InvalidRequest):
+    """The bar size is not one that is collected."""
+
+
+class SpanTooLong(InvalidRequest):
+    """No single duration of the bar size covers the span."""
+
+
+class NotOneSelect(InvalidRequest):
+    """A query is not exactly one SELECT (or EXPLAIN of one), or it would write."""
+
+
+class NoReview(InvalidRequest):
+    """No bar of that symbol and session is held."""
+
+
+class Refused(InvalidRequest):
+    """The run asks for something that is impossible or makes no sense; running it again changes nothing."""
+
+
+class LakeError(TradingAssetsError):
+    """Base of the errors of the data folder."""
+
+
+class LakeBusy(LakeError, TimeoutError):
+    """Another process has held the lock of a file for longer than `repositories.files.LOCK_SECONDS`."""
+
+
+class InvalidFrame(LakeError, ValueError):
+    """The frame cannot enter the lake; nothing was written. `problems` holds one sentence a problem."""
+
+    def __init__(self, dataset: str, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"{dataset} refused the frame and wrote nothing. {' '.join(problems)}")
+
+
+class UnreadableFile(LakeError, ValueError):
+    """A file of the lake cannot be read as one of its dataset: cut off by a full disk, written by something else, not permitted. The message
+    names it and says what to do."""
+
+    def __init__(self, path: Path | str, why: str = "it is no readable Parquet file") -> None:
+        self.path = Path(path)
+        super().__init__(
+            f"{path} is damaged: {why}. Put it back from a backup, or move it away and run trading-assets update; "
+            "what the broker no longer gives of it is then lost."
+        )
+
+
+class ForbiddenFile(UnreadableFile):
+    """A file of the lake that this user may not read. It may be whole."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path)
+        self.args = (f"{path} cannot be read: this user is not permitted to. Give the user the right to read the files of the data folder.",)
+
+
+class LayoutMismatch(LakeError, ValueError):
+    """The lake's files have other periods than asked for, or another version of the schema."""
+
+
+class DamagedIdentity(LakeError, ValueError):
+    """`lake.json` is no document of a lake: cut off by a full disk, or written by something else. The message names it."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} is damaged ({why}): it does not say whose data the lake holds. Put it back from a backup, or rebuild it from the state "
+            "database with trading-assets rebuild-identity; the data files beside it are not touched."
+        )
+
+
+class LostIdentity(LakeError, ValueError):
+    """The folder holds a lake, and there is no `lake.json`. The message says what to do."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is missing: the folder holds data, but lake.json does not say whose. It was deleted, or did not come with the other files. "
+            "Put it back from a backup, or rebuild it from the state database with trading-assets rebuild-identity."
+        )
+
+
+class StateMismatch(LakeError, ValueError):
+    """The state database and the lake in the data folder do not belong together. The message names both and says what to do."""
+
+
+class BrokerError(TradingAssetsError):
+    """Base of all errors that end a run of the broker. `retryable` says whether the same run may succeed later unchanged."""
+
+    retryable = False
+
+
+class BrokerUnavailable(BrokerError):
+    """No connection to the broker, and none could be made within `settings.reconnect_timeout`."""
+
+    retryable = True
+
+
+class ClientIdsExhausted(BrokerUnavailable):
+    """Every client id of `settings.ib_client_ids` is in use."""
+
+
+class BrokerIncompatible(BrokerError):
+    """What answers at the broker's address is not TWS, or shares no protocol version with us: another attempt would bring the same."""
+
+
+class PacingExhausted(BrokerError):
+    """A limit of the broker stayed exhausted for longer than a run may wait, for more than one request and with no answer in between."""
+
+    retryable = True
+
+
+class BreakerOpen(BrokerError, reliability.BreakerOpen):
+    """The circuit breaker is open after repeated failures; `seconds_left` says when one trial call is allowed."""
+
+    retryable = True
+
+
+class IdentityMismatch(BrokerError, LakeError, ValueError):
+    """The broker is not the one whose data the lake holds. Raised before any data request."""
+
+
+class BrokerNotConfigured(BrokerError):
+    """The settings name no broker to connect to."""
+
+
+class PrerequisiteError(TradingAssetsError):
+    """Something that must be in the lake first is absent or out of date. The message says what, and what to do."""
+
+
+class DataIntegrityError(TradingAssetsError):
+    """Stored data violates rules of severity ERROR. The message names them; `results` are their answers."""
+
+    def __init__(self, symbol: str, results: Collection[FailedRule]) -> None:
+        self.symbol = symbol
+        self.results = tuple(results)
+        named = " ".join(result.sentence() for result in self.results[:_RESULTS_NAMED])
+        more = len(self.results) - _RESULTS_NAMED
+        super().__init__(f"{symbol}: {named}" + (f" {more} more rule(s) fail: trading-assets validate {symbol}." if more > 0 else ""))
+
+
+class ChannelFailed(TradingAssetsError):
+    """The channel did not take the message. Says why in a sentence without secrets."""
+
+
+class ServiceError(TradingAssetsError):
+    """Base of the errors of `trading-assets up`."""
+
+
+class PlaceTaken(ServiceError, OSError):
+    """The port or the data folder is in use. Says by what and what to do."""
+
+
+class ServiceFailed(ServiceError):
+    """A service did not start, or ended by itself. The message says which."""
