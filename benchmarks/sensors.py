@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.automation.promises import missed_schedules
+from trading_assets.automation.missed_runs import missed_schedules
 from trading_assets.monitoring import agenda
 from trading_assets.monitoring.gaps import find_gaps
 from trading_assets.monitoring.watch import troubles

@@ -13,7 +13,7 @@ from trading_assets.automation.jobs import ALL_JOBS
 from trading_assets.automation.schedules import ALL_SCHEDULES
 from trading_assets.automation.sensors import ALL_SENSORS
 from trading_assets.automation.sessions import SESSION_SENSORS
-from trading_assets.checks.rules import ALL_CHECKS
+from trading_assets.checks.rule_checks import ALL_CHECKS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.io_manager import ParquetIOManager
 

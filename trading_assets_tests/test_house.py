@@ -62,7 +62,7 @@ MAY_IMPORT = {
         "reliability",
         "validation",
         "monitoring",
-        "collecting.resting",
+        "collecting.backoff",
     ),
     "monitoring/alerts/": ("sessions", "settings", "permissions", "universe", "state", "repositories", "validation", "monitoring"),
 }

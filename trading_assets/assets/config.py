@@ -94,8 +94,9 @@ class BarsConfig(CollectionConfig):
     max_requests: int | None = Field(
         default=None, ge=0, description="Requests to send at most, the most urgent first; the rest is left to a later run. null: all that is missing."
     )
-    leave_resting: bool = Field(
-        default=False, description="Leave out what was asked for lately and failed for the moment; it rests longer with each failure, at most a day."
+    respect_backoff: bool = Field(
+        default=False,
+        description="Leave out what is in backoff: requested lately and failed for the moment. The backoff doubles with each failure, up to a day.",
     )
 
 

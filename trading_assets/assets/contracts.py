@@ -12,7 +12,7 @@ from trading_assets.collecting.steps.common import known_underlyings
 from trading_assets.collecting.steps.contracts import collect_contracts
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.resources.archive import ArchiveResource
-from trading_assets.resources.failures import told_plainly
+from trading_assets.resources.failures import raise_as_dagster_failure
 from trading_assets.resources.run_config import joins_universe
 
 
@@ -23,7 +23,7 @@ def contracts(context: dg.AssetExecutionContext, config: ContractsConfig, archiv
     A snapshot: collected for the current session only. A contract verified less than seven days ago is carried forward
     without a request; a new symbol costs one, and one a week after that.
     """
-    with told_plainly(context):
+    with raise_as_dagster_failure(context):
         lake = archive.open()
         session = current_session(context, lake)
         entries = entries_of(context, lake, config)

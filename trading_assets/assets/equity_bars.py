@@ -11,7 +11,7 @@ from trading_assets.assets.policy import asset_policy, events
 from trading_assets.collecting.steps.equity_bars import collect_equity_bars
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
-from trading_assets.resources.failures import told_plainly
+from trading_assets.resources.failures import raise_as_dagster_failure
 
 
 @dg.asset(**asset_policy("equity_bars", group="bars"), deps=["option_chains"])
@@ -22,7 +22,7 @@ def equity_bars(context: dg.AssetExecutionContext, config: EquityBarsConfig, arc
     (a split) show and the symbol's stored history is read anew, its old rows kept as revisions. It runs after
     `option_chains` because a chain missed is lost and a bar is not.
     """
-    with told_plainly(context):
+    with raise_as_dagster_failure(context):
         lake = archive.open()
         collected = collect_equity_bars(
             lake,
@@ -32,7 +32,7 @@ def equity_bars(context: dg.AssetExecutionContext, config: EquityBarsConfig, arc
             bar_sizes=tuple(config.bar_sizes) or lake.settings.equity_bar_sizes,
             refresh=config.refresh,
             max_requests=config.max_requests,
-            leave_resting=config.leave_resting,
+            respect_backoff=config.respect_backoff,
             run_id=context.run.run_id,
         )
     yield from events(context, lake, collected)

@@ -11,7 +11,7 @@ from trading_assets.assets.policy import asset_policy, events
 from trading_assets.collecting.steps.option_bars import collect_option_bars
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
-from trading_assets.resources.failures import told_plainly
+from trading_assets.resources.failures import raise_as_dagster_failure
 
 
 @dg.asset(**asset_policy("option_bars", group="bars"), deps=["equity_bars"])
@@ -29,7 +29,7 @@ def option_bars(
     else in the latest before. One request a contract and missing span. What expired before it was collected is lost and
     recorded as `expired_lost`.
     """
-    with told_plainly(context):
+    with raise_as_dagster_failure(context):
         lake = archive.open()
         collected = collect_option_bars(
             lake,
@@ -40,7 +40,7 @@ def option_bars(
             bar_sizes=tuple(config.bar_sizes),
             refresh=config.refresh,
             max_requests=config.max_requests,
-            leave_resting=config.leave_resting,
+            respect_backoff=config.respect_backoff,
             run_id=context.run.run_id,
         )
     yield from events(context, lake, collected)

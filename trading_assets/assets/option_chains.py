@@ -12,7 +12,7 @@ from trading_assets.assets.policy import asset_policy, events
 from trading_assets.collecting.steps.option_chains import collect_option_chains
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
-from trading_assets.resources.failures import told_plainly
+from trading_assets.resources.failures import raise_as_dagster_failure
 
 
 @dg.asset(**asset_policy("option_chains", group="reference"))
@@ -22,7 +22,7 @@ def option_chains(context: dg.AssetExecutionContext, config: OptionChainsConfig,
     A snapshot: collected for the current session only; a missed one is lost for good. The listing is read once, then
     only its new expiries, and whole again every seven days or when strikes were adjusted by a corporate action.
     """
-    with told_plainly(context):
+    with raise_as_dagster_failure(context):
         lake = archive.open()
         session = current_session(context, lake)
         collected = collect_option_chains(

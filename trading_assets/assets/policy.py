@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 
 from trading_assets.assets.partitions import session_partitions
-from trading_assets.checks.complete import complete_checks, complete_spec
-from trading_assets.checks.rules import evaluate_rules, rules_spec
+from trading_assets.checks.completeness_check import complete_checks, complete_spec
+from trading_assets.checks.rule_checks import evaluate_rules, rules_spec
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
 from trading_assets.repositories.schemas import DATASETS

@@ -11,7 +11,7 @@ from trading_assets.repositories.schemas import ALL_SYMBOLS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.validation import DATASETS
 
-TROUBLES_SHOWN = 50
+ISSUES_SHOWN = 50
 """Sentences in the metadata; the alerts hold all."""
 
 
@@ -37,7 +37,7 @@ def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
             "critical_issues": report.has_critical_issues(),
             "window": f"{report.first} to {report.last}",
             "rules_failing": dg.MetadataValue.json({result.rule.name: result.failed for result in report.failing()}),
-            "needs_a_person": dg.MetadataValue.json([str(trouble.reason) for trouble in report.troubles][:TROUBLES_SHOWN]),
+            "needs_a_person": dg.MetadataValue.json([str(trouble.reason) for trouble in report.troubles][:ISSUES_SHOWN]),
             "conditions": dg.MetadataValue.json(told["conditions"]),
             "metrics": dg.MetadataValue.json({f"{m.metric} {m.about}": m.value for m in report.metrics if m.symbol == ALL_SYMBOLS}),
             "picture": dg.MetadataValue.md(f"![quality over time](data:image/png;base64,{picture})"),

@@ -9,13 +9,13 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from trading_assets.checks.complete import COMPLETE
-from trading_assets.checks.rules import ALL_RULES
+from trading_assets.checks.completeness_check import COMPLETE
+from trading_assets.checks.rule_checks import ALL_RULES
 from trading_assets.collecting.identity import resolve
 from trading_assets.contract_changes import Decision
 from trading_assets.monitoring.agenda import BARS, SNAPSHOTS
 from trading_assets.resources.archive import ArchiveResource
-from trading_assets.resources.failures import told_plainly
+from trading_assets.resources.failures import raise_as_dagster_failure
 from trading_assets.resources.run_config import SETUP_JOB, UPDATE_JOB
 
 
@@ -104,7 +104,7 @@ class NewSymbols(dg.Config):
 @dg.op
 def join_universe(context: dg.OpExecutionContext, config: NewSymbols, archive: ArchiveResource) -> None:
     """Make the symbols active."""
-    with told_plainly(context):
+    with raise_as_dagster_failure(context):
         if not config.symbols:
             raise ValueError("No symbol was given: write them into the config of join_universe.")
         opened = archive.open()
@@ -137,7 +137,7 @@ class ChangedContract(dg.Config):
 @dg.op
 def decide_contract(context: dg.OpExecutionContext, config: ChangedContract, archive: ArchiveResource) -> None:
     """Carry out what the user decided."""
-    with told_plainly(context):
+    with raise_as_dagster_failure(context):
         sentence = resolve(archive.open(), config.symbol, Decision(config.decision.value))
     context.log.info(sentence)
 

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from trading_assets.automation.history import forget_old_checks
-from trading_assets.automation.once import request_of
+from trading_assets.automation.run_dedup import request_of
 from trading_assets.monitoring import agenda
 from trading_assets.monitoring.hours import QUALITY_CHECK
 from trading_assets.resources.archive import ArchiveResource

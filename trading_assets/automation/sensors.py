@@ -1,7 +1,7 @@
 """The sensors: stale chains, gaps, new symbols, and what a person must be told.
 
 They read the lake and the state database, never the broker; what is to be done is said by `monitoring.agenda`, that it is
-started once by `automation.once`. The alerts sensor starts no run: it compares what is wrong now with what was told.
+started once by `automation.run_dedup`. The alerts sensor starts no run: it compares what is wrong now with what was told.
 """
 
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from datetime import datetime
 
 import dagster as dg
 
-from trading_assets.automation.once import request_of
-from trading_assets.automation.promises import failed_runs, missed_schedules
+from trading_assets.automation.missed_runs import failed_runs, missed_schedules
+from trading_assets.automation.run_dedup import request_of
 from trading_assets.monitoring import agenda
-from trading_assets.monitoring.agenda import Ask, Wait
+from trading_assets.monitoring.agenda import Skip, WantedRun
 from trading_assets.monitoring.alerts import Alerts, AlertType, deliver
-from trading_assets.monitoring.watch import seen
+from trading_assets.monitoring.watch import find_issues
 from trading_assets.resources.abandoned import end_abandoned_runs
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.settings import Settings
@@ -27,7 +27,7 @@ ALERT_SECONDS = 30
 
 
 def agenda_sensor(
-    name: str, job: str, decide: Callable[[Settings, datetime], Ask | Wait], description: str, *, seconds: int = LOOK_SECONDS
+    name: str, job: str, decide: Callable[[Settings, datetime], WantedRun | Skip], description: str, *, seconds: int = LOOK_SECONDS
 ) -> dg.SensorDefinition:
     """A sensor that starts a run of `job` when the agenda says so, and looks every `seconds`."""
 
@@ -75,7 +75,7 @@ def alerts(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.
     end_abandoned_runs(context.instance)  # a run that nobody works on any more is a failed one
     others = {AlertType.RUN_FAILED: lambda: failed_runs(context.instance), AlertType.SCHEDULE_MISSED: lambda: missed_schedules(settings, now)}
     try:
-        found = seen(settings, now, others)
+        found = find_issues(settings, now, others)
         changes = Alerts(settings).reconcile(found.troubles, types=found.types, now=now)
     finally:
         sent = deliver(settings, now)  # what waits in the outbox is told also where the look fails

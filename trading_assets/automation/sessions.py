@@ -2,7 +2,7 @@
 
 They are sensors and not schedules: Dagster's cron knows neither holidays nor half days, so a schedule would show runs that do not
 happen, and a time missed while the machine was off would be gone. A sensor looks whether the time has come, on half days too,
-and makes good what was missed. What is due is said by `monitoring.agenda`, that it is started once by `automation.once`.
+and makes good what was missed. What is due is said by `monitoring.agenda`, that it is started once by `automation.run_dedup`.
 """
 
 from trading_assets.automation.sensors import agenda_sensor

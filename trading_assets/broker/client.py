@@ -191,7 +191,7 @@ class TwsClient:
                 text = f"the session broke at once ({str(error) or 'TWS does not answer'})"
                 failed = ConnectFailed(text, "Look at TWS, then run again: what came is kept.")
             sentence = f"No connection to TWS or IB Gateway at {self._endpoint}: {failed}. {failed.remedy}"
-            await self._tell_unreachable(sentence)
+            await self._report_unreachable(sentence)
             if failed.lasting:
                 raise BrokerIncompatible(sentence)
             if (reset_end := self._reset_end()) is not None:
@@ -261,10 +261,10 @@ class TwsClient:
                 f"TWS at {self._endpoint} has been without its connection to the broker for {patience:.0f} s ({self._last_lost}). "
                 "Run again when TWS shows that it is connected: what came is kept."
             )
-            await self._tell_unreachable(sentence)
+            await self._report_unreachable(sentence)
             raise BrokerUnavailable(sentence) from None
 
-    async def _tell_unreachable(self, sentence: str) -> None:
+    async def _report_unreachable(self, sentence: str) -> None:
         await self._run(lambda: record_failure(self._owner.engine, self._endpoint, sentence))
 
     async def _note_market_data(self, collector: Collector) -> None:

@@ -15,7 +15,7 @@ from trading_assets.broker.pacing_rules import LONG_WINDOW, WINDOW_MARGIN, Small
 from trading_assets.broker.requests import BarsRequest, Request
 from trading_assets.settings import Settings
 from trading_assets.state import database_now, write_transaction
-from trading_assets.state.owners import bury
+from trading_assets.state.owners import release_dead_owners
 from trading_assets.state.tables import pacing_queue, pacing_rate, pacing_slots, pacing_small
 
 CLOCK_RELIC = 60.0
@@ -83,7 +83,7 @@ class Ledger:
     def rebalance(self, resource: str, in_use: int, waiting: int) -> tuple[int, int]:
         """Tell what this process uses and waits for; its new `(held, target)`."""
         with write_transaction(self._engine, durable=False) as connection:
-            bury(connection)
+            release_dead_owners(connection)
             here = pacing_slots.c.endpoint == self._endpoint, pacing_slots.c.resource == resource
             stakes = {row.owner: Stake(row.held, row.wanted) for row in connection.execute(sa.select(pacing_slots).where(*here))}
             stakes.pop(self._owner, None)
@@ -117,7 +117,7 @@ class Ledger:
 
     def _first_in_queue(self, connection: sa.Connection, now: float) -> str:
         """The owner that has waited longest for a small-bar permit; this one enters the queue if it is not in it."""
-        bury(connection)
+        release_dead_owners(connection)
         here = pacing_queue.c.endpoint == self._endpoint
         waiting = connection.execute(sa.select(pacing_queue.c.owner).where(here).order_by(pacing_queue.c.since, pacing_queue.c.owner)).scalars().all()
         if self._owner not in waiting:

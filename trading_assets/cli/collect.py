@@ -89,11 +89,11 @@ def update(
     rules = _rules(max_days_to_expiry, strikes, min_moneyness, max_moneyness, max_contracts)
     options = _options(rules, bar_size, refresh)
     _require_symbols(symbols)
-    _tell_not_kept(symbols)
+    _report_not_kept(symbols)
     return _operate(lambda orchestrator: orchestrator.update(symbols, options), as_document)
 
 
-def _tell_not_kept(symbols: SomeSymbols) -> None:
+def _report_not_kept(symbols: SomeSymbols) -> None:
     """Tell of symbols outside the universe: they are collected now, and not by the schedules."""
     from trading_assets.universe import Universe, normalize
 

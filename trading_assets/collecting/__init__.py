@@ -6,7 +6,7 @@
 | `recover` | what an interrupted run left in the journal, written before anything is planned |
 | `steps/` | one module a dataset: covered? plan, ask, decode, report |
 | `decode/` | answers as rows, pure |
-| `resting` | what failed lately and is not asked for by itself yet |
+| `backoff` | what failed lately and is not requested by the platform itself yet |
 | `report` | what a collection did, in numbers and sentences |
 | `progress` | who is told while it works |
 """

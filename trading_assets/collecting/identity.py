@@ -19,8 +19,8 @@ from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.quarantine import Quarantine
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import contract_rows, snapshot_coverage
+from trading_assets.collecting.decode.arrow_tables import answered, from_rows, replaced
 from trading_assets.collecting.decode.contracts import choose, contract_row, describe_contract, describe_record
-from trading_assets.collecting.decode.tables import answered, from_rows, replaced
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.contract_changes import ContractChange, Decision
 from trading_assets.instrument import Instrument

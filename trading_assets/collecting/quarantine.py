@@ -19,11 +19,11 @@ from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import Fault, Outcome, OutcomeKind, Quarantined, Result
 from trading_assets.broker.quarantine import Entry, Quarantine, question
 from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, OptionListingRequest, QuoteRequest, Request
+from trading_assets.collecting.backoff import FIRST_BACKOFF, LONGEST_BACKOFF, backoff_after
 from trading_assets.collecting.decode import bar_rows, contract_rows, listing_rows
-from trading_assets.collecting.decode.tables import replaced
+from trading_assets.collecting.decode.arrow_tables import replaced
 from trading_assets.collecting.examine import Examined, examine
 from trading_assets.collecting.examine.answers import nothing_left
-from trading_assets.collecting.resting import FIRST_REST, LONGEST_REST, rest_after
 from trading_assets.errors import InvalidFrame
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, INSTANT, OPTION_BARS, OPTION_CHAINS
 from trading_assets.repositories.validation import validated
@@ -198,9 +198,9 @@ def _culprits(results: Sequence[Result], positions: list[int], trial: _Trial) ->
 def _rest(request: Request, failures: int, now: datetime) -> timedelta:
     """How long a question rests after so many bad answers: one, two, four, ... hours; what can be had today only never longer than the first."""
     if not isinstance(request, BarsRequest):
-        return min(LONGEST_REST, FIRST_SNAPSHOT_REST * 2 ** min(failures - 1, 16))
+        return min(LONGEST_BACKOFF, FIRST_SNAPSHOT_REST * 2 ** min(failures - 1, 16))
     expiring = "" < request.instrument.last_trade[:8] <= f"{session_date(now):%Y%m%d}"
-    return FIRST_REST if expiring else rest_after(failures)
+    return FIRST_BACKOFF if expiring else backoff_after(failures)
 
 
 def _sentence(request: Request, examined: Examined) -> str:

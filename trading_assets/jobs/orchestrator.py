@@ -14,8 +14,8 @@ from trading_assets.collecting.identity import resolve
 from trading_assets.collecting.progress import Progress
 from trading_assets.contract_changes import Decision
 from trading_assets.errors import DataIntegrityError, PrerequisiteError
+from trading_assets.jobs.data_validation import DataValidation
 from trading_assets.jobs.runner import RunReport, run_job
-from trading_assets.jobs.validation import DataValidation
 from trading_assets.monitoring.agenda import BARS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
 from trading_assets.monitoring.status import platform_status
 from trading_assets.repositories import query

@@ -1,7 +1,7 @@
 """What the platform should do by itself at an instant: a run to ask for, or a sentence that says why there is none.
 
 Pure reading of the lake and the state database; nothing is sent to a broker. The schedules and sensors of
-`trading_assets.automation` turn an `Ask` into one run and a `Wait` into a skip reason; that a run is not asked for twice is
+`trading_assets.automation` turn a `WantedRun` into one run and a `Skip` into a skip reason; that a run is not asked for twice is
 their part, as is the queue of runs.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import last_contact
-from trading_assets.collecting.resting import resting
+from trading_assets.collecting.backoff import backoff_of
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring import gaps as reading
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE, QUALITY_CHECK, clock_time, due_at, last_chance_at, latest_due
@@ -48,7 +48,7 @@ Config = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class WantedRun:
     """A run that should be made: `job` on the partitions `first` to `last` (None: it has none), with `config` by asset.
 
     `key` is the same as long as the reason is the same: one run a key, or up to `tries` of them as long as they fail.
@@ -68,13 +68,13 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Skip:
     """Nothing to do now; `reason` is a sentence for people."""
 
     reason: str
 
 
-def daily_snapshot(settings: Settings, now: datetime) -> Ask | Wait:
+def daily_snapshot(settings: Settings, now: datetime) -> WantedRun | Skip:
     """The snapshot of the current session, from shortly before its close until the next session opens."""
     xnys = calendar()
     session = xnys.current(now)
@@ -84,10 +84,10 @@ def daily_snapshot(settings: Settings, now: datetime) -> Ask | Wait:
         return _not_yet(DAILY_SNAPSHOT, "The snapshot", settings, xnys, now)
     since = due_at(DAILY_SNAPSHOT, settings, xnys, session) - timedelta(minutes=settings.requote_after_minutes)
     if _nothing_left(settings, session, now, SNAPSHOTS) and not _quoted_before(settings, session, since):
-        return Wait(f"{_closed(now)}The snapshot of session {session} is complete, quoted after {since.astimezone(NEW_YORK):%H:%M} New York.")
+        return Skip(f"{_closed(now)}The snapshot of session {session} is complete, quoted after {since.astimezone(NEW_YORK):%H:%M} New York.")
     config = {OPTION_CHAINS.name: {"requote_after_minutes": settings.requote_after_minutes}}
     late = "" if session == _today(now) else " It is late: the quotes are those of the session's close."
-    return Ask(
+    return WantedRun(
         "snapshot",
         f"{DAILY_SNAPSHOT} {session}",
         f"The snapshot of session {session}.{late}",
@@ -99,7 +99,7 @@ def daily_snapshot(settings: Settings, now: datetime) -> Ask | Wait:
     )
 
 
-def daily_bars(settings: Settings, now: datetime) -> Ask | Wait:
+def daily_bars(settings: Settings, now: datetime) -> WantedRun | Skip:
     """The bars of the latest session whose collection time has come, and of those missed shortly before."""
     xnys = calendar()
     if not _active(settings):
@@ -107,18 +107,18 @@ def daily_bars(settings: Settings, now: datetime) -> Ask | Wait:
     session = latest_due(DAILY_BARS, settings, xnys, now)
     if _nothing_left(settings, session, now, BARS):
         following = xnys.following(session)
-        return Wait(
+        return Skip(
             f"{_closed(now)}The bars of session {session} are complete; the next come on {clock_time(due_at(DAILY_BARS, settings, xnys, following))}."
         )
     patience = due_at(DAILY_BARS, settings, xnys, session) + SNAPSHOT_PATIENCE
     # A chain whose quotes lack values names its contracts all the same.
     if session == xnys.current(now) and now < patience and not _nothing_left(settings, session, now, SNAPSHOTS, enough=(Condition.PARTIAL,)):
-        return Wait(f"The bars of session {session} wait for its snapshot until {patience.astimezone(NEW_YORK):%H:%M} New York.")
+        return Skip(f"The bars of session {session} wait for its snapshot until {patience.astimezone(NEW_YORK):%H:%M} New York.")
     config = {name: {"lookback_days": UPDATE_LOOKBACK_DAYS} for name in BARS}
-    return Ask("backfill_bars", f"{DAILY_BARS} {session}", f"The bars of session {session}.", session, session, config=config)
+    return WantedRun("backfill_bars", f"{DAILY_BARS} {session}", f"The bars of session {session}.", session, session, config=config)
 
 
-def last_chance(settings: Settings, now: datetime) -> Ask | Wait:
+def last_chance(settings: Settings, now: datetime) -> WantedRun | Skip:
     """What contracts that expire in the current session still lack of the sessions before, while the broker still has it."""
     xnys = calendar()
     session = xnys.current(now)
@@ -128,23 +128,24 @@ def last_chance(settings: Settings, now: datetime) -> Ask | Wait:
         return _not_yet(LAST_CHANCE, "The last look before contracts expire", settings, xnys, now)
     expiring = reading.expiring(settings, session)
     if not expiring:
-        return Wait(f"No selected contract expires in session {session}.")
+        return Skip(f"No selected contract expires in session {session}.")
     lacking = reading.expiring_gaps(settings, session, now=now)
     if not lacking:
-        return Wait(f"{sum(expiring.values())} selected contract(s) of {_names(expiring)} expire in session {session}; nothing of theirs is missing.")
+        return Skip(f"{sum(expiring.values())} selected contract(s) of {_names(expiring)} expire in session {session}; nothing of theirs is missing.")
     symbols = sorted({gap.symbol for gap in lacking})
     why = f"Contracts of {_names(symbols)} expire in session {session} and lack bars."
     config = {name: {"symbols": symbols} for name in BARS}
-    return Ask("backfill_bars", f"{LAST_CHANCE} {session}", why, min(gap.first for gap in lacking), max(gap.last for gap in lacking), config=config)
+    first, last = min(gap.first for gap in lacking), max(gap.last for gap in lacking)
+    return WantedRun("backfill_bars", f"{LAST_CHANCE} {session}", why, first, last, config=config)
 
 
-def stale_chains(settings: Settings, now: datetime) -> Ask | Wait:
+def stale_chains(settings: Settings, now: datetime) -> WantedRun | Skip:
     """A refresh of today's partition for the symbols whose newest snapshot is stale."""
     if not _active(settings):
         return _empty_universe()
     stale = reading.stale_chains(settings, now)
     if not stale:
-        return Wait(f"Every chain is younger than {settings.stale_chain_hours:g} hours, or no session has begun since it was taken.")
+        return Skip(f"Every chain is younger than {settings.stale_chain_hours:g} hours, or no session has begun since it was taken.")
     held = held_back(settings)
     if held is not None:
         return held
@@ -152,28 +153,28 @@ def stale_chains(settings: Settings, now: datetime) -> Ask | Wait:
     symbols = sorted(chain.symbol for chain in stale)
     why = f"The newest chain of {_names(symbols)} is older than {settings.stale_chain_hours:g} hours."
     config: dict[str, dict[str, Any]] = {name: {"symbols": symbols} for name in SNAPSHOTS}
-    return Ask("snapshot", f"stale_chains {session} {_digest(symbols)} {now:%dT%H}", why, session, session, config=config)
+    return WantedRun("snapshot", f"stale_chains {session} {_digest(symbols)} {now:%dT%H}", why, session, session, config=config)
 
 
-def gaps(settings: Settings, now: datetime) -> Ask | Wait:
+def gaps(settings: Settings, now: datetime) -> WantedRun | Skip:
     """One backfill over missing sessions, contracts that expire first before all others, that sends no more than the request budget.
 
-    What failed lately rests (`collecting.resting`), so that it does not take the place of the others.
+    What failed lately is in backoff (`collecting.backoff`), so that it does not take the place of the others.
     """
     symbols = _active(settings)
     if not symbols:
         return _empty_universe()
-    rest = resting(settings, symbols)
-    lacking = reading.find_gaps(settings, now=now, but=rest)
+    backoff = backoff_of(settings, symbols)
+    lacking = reading.find_gaps(settings, now=now, excluding=backoff)
     waiting = reading.waiting_options(settings, lacking)
     found = [gap for gap in lacking if gap.dataset != OPTION_BARS.name or gap.symbol not in waiting]
     if not found and waiting:
-        return Wait(f"Missing option bars of {_names(waiting)} wait. {next(iter(waiting.values()))}")
-    if not found and rest.until is not None:
-        again = f"{rest.until.astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
-        return Wait(f"What is missing failed when it was last asked for; it is asked for again from {again} New York.")
+        return Skip(f"Missing option bars of {_names(waiting)} wait. {next(iter(waiting.values()))}")
+    if not found and backoff.until is not None:
+        again = f"{backoff.until.astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
+        return Skip(f"What is missing failed when it was last asked for; it is asked for again from {again} New York.")
     if not found:
-        return Wait("No closed session is missing that can be asked for now.")
+        return Skip("No closed session is missing that can be asked for now.")
     held = held_back(settings)
     if held is not None:
         return held
@@ -186,8 +187,8 @@ def gaps(settings: Settings, now: datetime) -> Ask | Wait:
     of_asset = {name: [gap for gap in chosen if gap.dataset == name] for name in BARS}
     config = {name: _filling(gaps) for name, gaps in of_asset.items() if gaps}
     what = [f"{gap.symbol}/{gap.dataset}/{gap.bar_size}/{gap.first}/{gap.last}/{gap.sessions}/{gap.instruments}" for gap in chosen]
-    key = f"gaps {first} {last} {_digest([*what, f'failures {rest.failures}'])} {now:%Y%m%dT%H}"
-    return Ask("backfill_bars", key, why, first, last, tuple(config), config)
+    key = f"gaps {first} {last} {_digest([*what, f'failures {backoff.failures}'])} {now:%Y%m%dT%H}"
+    return WantedRun("backfill_bars", key, why, first, last, tuple(config), config)
 
 
 def _filling(gaps: Sequence[reading.Gap]) -> dict[str, Any]:
@@ -197,17 +198,17 @@ def _filling(gaps: Sequence[reading.Gap]) -> dict[str, Any]:
         "first_session": f"{min(gap.first for gap in gaps)}",
         "last_session": f"{max(gap.last for gap in gaps)}",
         "max_requests": sum(gap.requests for gap in gaps),
-        "leave_resting": True,
+        "respect_backoff": True,
     }
 
 
-def new_symbols(settings: Settings, now: datetime) -> Ask | Wait:
+def new_symbols(settings: Settings, now: datetime) -> WantedRun | Skip:
     """The set-up of symbols that were added to the universe and never collected: snapshot now, `setup_lookback_days` of history."""
     if not _active(settings):
         return _empty_universe()
     new = sorted(reading.new_symbols(settings, now))
     if not new:
-        return Wait("Every active symbol is set up.")
+        return Skip("Every active symbol is set up.")
     held = held_back(settings)
     if held is not None:
         return held
@@ -215,19 +216,19 @@ def new_symbols(settings: Settings, now: datetime) -> Ask | Wait:
     config: dict[str, dict[str, Any]] = {name: {"symbols": new} for name in (*SNAPSHOTS, *BARS)}
     for name in BARS:
         config[name]["lookback_days"] = settings.setup_lookback_days
-    return Ask(
+    return WantedRun(
         "setup_symbol", f"new_symbols {session} {_digest(new)} {now:%dT%H}", f"{_names(new)} joined the universe.", session, session, config=config
     )
 
 
-def quality_check(settings: Settings, now: datetime) -> Ask | Wait:
+def quality_check(settings: Settings, now: datetime) -> WantedRun | Skip:
     """The quality check of the hour."""
     if not _active(settings):
         return _empty_universe()
-    return Ask(QUALITY_CHECK, f"{QUALITY_CHECK} {now:%Y-%m-%dT%H}", f"The quality check of {now:%Y-%m-%d %H}:00 UTC.")
+    return WantedRun(QUALITY_CHECK, f"{QUALITY_CHECK} {now:%Y-%m-%dT%H}", f"The quality check of {now:%Y-%m-%d %H}:00 UTC.")
 
 
-def held_back(settings: Settings) -> Wait | None:
+def held_back(settings: Settings) -> Skip | None:
     """Why no run of a sensor should be started now although there is work: the breaker is open, or the broker was not reached a moment ago."""
     engine = connect_state(settings.state_url)
     with read_transaction(engine) as connection:
@@ -235,12 +236,12 @@ def held_back(settings: Settings) -> Wait | None:
     state = CircuitBreaker(store=DatabaseStore(engine)).state
     left = state.opened_at + settings.recovery_timeout - wall
     if state.phase != "closed" and left > 0:
-        return Wait(f"Held back: the circuit breaker is {state.phase} after repeated failures; it allows a trial in {left:.0f} s.")
+        return Skip(f"Held back: the circuit breaker is {state.phase} after repeated failures; it allows a trial in {left:.0f} s.")
     contact = last_contact(engine)
     if contact is not None and not contact.reachable:
         left = contact.at.timestamp() + settings.recovery_timeout - wall
         if left > 0:
-            return Wait(f"Held back: the broker could not be reached ({contact.error}); tried again in {left:.0f} s.")
+            return Skip(f"Held back: the broker could not be reached ({contact.error}); tried again in {left:.0f} s.")
     return None
 
 
@@ -269,17 +270,17 @@ def _active(settings: Settings) -> list[str]:
     return Universe(settings.state_url).active()
 
 
-def _empty_universe() -> Wait:
-    return Wait("The universe is empty: add symbols with `trading-assets universe add` or the job `add_symbols`.")
+def _empty_universe() -> Skip:
+    return Skip("The universe is empty: add symbols with `trading-assets universe add` or the job `add_symbols`.")
 
 
-def _not_yet(schedule: str, what: str, settings: Settings, xnys: SessionCalendar, now: datetime) -> Wait:
+def _not_yet(schedule: str, what: str, settings: Settings, xnys: SessionCalendar, now: datetime) -> Skip:
     today = _today(now)
     if xnys.is_session(today) and due_at(schedule, settings, xnys, today) > now:
         half = ", a half day" if xnys.is_half_day(today) else ""
-        return Wait(f"{what} of session {today}{half} comes at {due_at(schedule, settings, xnys, today).astimezone(NEW_YORK):%H:%M} New York.")
+        return Skip(f"{what} of session {today}{half} comes at {due_at(schedule, settings, xnys, today).astimezone(NEW_YORK):%H:%M} New York.")
     following = xnys.on_or_after(today) if not xnys.is_session(today) else xnys.following(today)
-    return Wait(f"{_closed(now)}{what} of the next session comes on {clock_time(due_at(schedule, settings, xnys, following))}.")
+    return Skip(f"{_closed(now)}{what} of the next session comes on {clock_time(due_at(schedule, settings, xnys, following))}.")
 
 
 def _closed(now: datetime) -> str:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from trading_assets.errors import ChannelFailed
 from trading_assets.monitoring.alerts.kinds import AlertSeverity
-from trading_assets.monitoring.alerts.rules import LOG_CHANNEL
+from trading_assets.monitoring.alerts.routing import LOG_CHANNEL
 from trading_assets.settings import Settings
 
 logger = logging.getLogger("trading_assets.alerts")

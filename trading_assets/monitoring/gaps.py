@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from trading_assets.collecting.resting import NOTHING, Resting
+from trading_assets.collecting.backoff import NO_BACKOFF, Backoff
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.planning.durations import spans, within_reach
@@ -63,17 +63,17 @@ class StaleChain:
     session: date
 
 
-def find_gaps(settings: Settings, *, now: datetime | None = None, but: Resting = NOTHING) -> list[Gap]:
+def find_gaps(settings: Settings, *, now: datetime | None = None, excluding: Backoff = NO_BACKOFF) -> list[Gap]:
     """The gaps of the active symbols: those with the nearest expiry first, then by symbol and dataset.
 
     A closed session is a gap when it is neither settled nor waiting for its retry time; the last one only when its scheduled
-    collection is `lake.COLLECTION_GRACE` ago. Symbols without a contract are not among them (`new_symbols`), nor is what rests (`but`).
+    collection is `lake.COLLECTION_GRACE` ago. Symbols without a contract are not among them (`new_symbols`), nor is what is in backoff (`excluding`).
     """
     lake = Lake.of(settings, now)
     symbols = _with_contract(lake, _active(settings))
     if not symbols:
         return []
-    return sorted([*_equity_gaps(lake, symbols, but), *_option_gaps(lake, symbols, but)], key=_urgency)
+    return sorted([*_equity_gaps(lake, symbols, excluding), *_option_gaps(lake, symbols, excluding)], key=_urgency)
 
 
 def expiring_gaps(settings: Settings, by: date, *, now: datetime | None = None) -> list[Gap]:
@@ -197,15 +197,15 @@ def _with_contract(lake: Lake, symbols: Sequence[str]) -> list[str]:
     return found
 
 
-def _equity_gaps(lake: Lake, symbols: Sequence[str], but: Resting = NOTHING) -> list[Gap]:
+def _equity_gaps(lake: Lake, symbols: Sequence[str], excluding: Backoff = NO_BACKOFF) -> list[Gap]:
     sql = """select symbol, bar_size, list(session order by session) as missing from conditions
              where askable > 0 group by symbol, bar_size order by symbol, bar_size"""
     rows = lake.over_conditions(symbols, sql, datasets=[EQUITY_BARS.name], last=lake.bars_due).to_pylist()
     gaps = []
     for row in rows:
         size = row["bar_size"]
-        rests = but.underlyings.get((row["symbol"], size), frozenset())
-        missing = within_reach(size, [session for session in row["missing"] if session not in rests], lake.now)
+        backoff = excluding.underlyings.get((row["symbol"], size), frozenset())
+        missing = within_reach(size, [session for session in row["missing"] if session not in backoff], lake.now)
         if not missing:
             continue
         cost = len(spans(size, missing, lake.now, lake.calendar))
@@ -213,16 +213,16 @@ def _equity_gaps(lake: Lake, symbols: Sequence[str], but: Resting = NOTHING) -> 
     return gaps
 
 
-def _option_gaps(lake: Lake, symbols: Sequence[str], but: Resting = NOTHING) -> list[Gap]:
+def _option_gaps(lake: Lake, symbols: Sequence[str], excluding: Backoff = NO_BACKOFF) -> list[Gap]:
     # From the contracts alone: rolling them up into a condition a session, as `conditions` does, doubles the work and adds nothing here.
     sql = """select symbol, list(distinct session order by session) as missing, count(distinct con_id) as contracts, min(expiry) as expires
              from lacking_contracts
-             anti join (select unnest($rests::bigint[]) as con_id, unnest($rest_sessions::date[]) as session) using (con_id, session)
+             anti join (select unnest($held::bigint[]) as con_id, unnest($held_sessions::date[]) as session) using (con_id, session)
              group by symbol order by symbol"""
-    rests = {"rests": [con_id for con_id, _ in but.contracts], "rest_sessions": [session for _, session in but.contracts]}
+    values = {"held": [con_id for con_id, _ in excluding.contracts], "held_sessions": [session for _, session in excluding.contracts]}
     last = lake.bars_due
     first = lake.calendar.previous(last, OPTION_SESSIONS)
-    rows = lake.over_conditions(symbols, sql, rests, datasets=[OPTION_BARS.name], first=first, last=last).to_pylist()
+    rows = lake.over_conditions(symbols, sql, values, datasets=[OPTION_BARS.name], first=first, last=last).to_pylist()
     gaps = []
     for row in rows:
         missing = row["missing"]

@@ -18,9 +18,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType, Changes, Trouble, deliver
+from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType, Changes, Issue, deliver
 from trading_assets.monitoring.alerts.kinds import parse_severity, parse_type
-from trading_assets.monitoring.alerts.rules import LOG_CHANNEL
+from trading_assets.monitoring.alerts.routing import LOG_CHANNEL
 from trading_assets.monitoring.metrics import Metric, measure, store_metrics
 from trading_assets.monitoring.watch import WATCHED, troubles
 from trading_assets.repositories.lake import Lake
@@ -49,8 +49,8 @@ class QualityReport:
     last: date
     results: tuple[RuleResult, ...]
     conditions: tuple[dict[str, Any], ...]
-    troubles: tuple[Trouble, ...]
-    critical: tuple[Trouble, ...]
+    troubles: tuple[Issue, ...]
+    critical: tuple[Issue, ...]
     metrics: tuple[Metric, ...]
     settings: Settings = field(repr=False)
     whole: bool = True

@@ -17,7 +17,7 @@ from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.contract_changes import ContractChange, ContractChanges
 from trading_assets.errors import UnreadableFile
-from trading_assets.monitoring.alerts.kinds import AlertType, Trouble
+from trading_assets.monitoring.alerts.kinds import AlertType, Issue
 from trading_assets.monitoring.gaps import expiring_gaps, stale_chains
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.reliability import CircuitBreaker, Phase
@@ -62,7 +62,7 @@ NAMED_ENTRIES = 3
 """Quarantined answers one reason names."""
 
 
-def troubles(settings: Settings, *, now: datetime | None = None, runs: Iterable[Trouble] = (), schedules: Iterable[Trouble] = ()) -> list[Trouble]:
+def troubles(settings: Settings, *, now: datetime | None = None, runs: Iterable[Issue] = (), schedules: Iterable[Issue] = ()) -> list[Issue]:
     """Everything that needs a person at `now` (default: the platform's clock), with what the caller knows of runs and schedules.
 
     Reconcile it with the types of `WATCHED`, and with `run_failed` and `schedule_missed` when those were handed in.
@@ -71,21 +71,21 @@ def troubles(settings: Settings, *, now: datetime | None = None, runs: Iterable[
     return [*(trouble for _, look in looks for trouble in look()), *runs, *schedules]
 
 
-Look = Callable[[], Iterable[Trouble]]
+Look = Callable[[], Iterable[Issue]]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FoundIssues:
     """What is wrong, and the `types` of which that is known: a look that could not be made says nothing of what is over."""
 
-    troubles: list[Trouble]
+    troubles: list[Issue]
     types: frozenset[AlertType]
 
 
-def seen(settings: Settings, now: datetime, others: Mapping[AlertType, Look]) -> Seen:
+def find_issues(settings: Settings, now: datetime, others: Mapping[AlertType, Look]) -> FoundIssues:
     """The same as `troubles`, where a damaged file is a trouble itself and does not hide the others; `others` are looks of the caller, by type."""
-    found: list[Trouble] = []
-    damaged: dict[str, Trouble] = {}
+    found: list[Issue] = []
+    damaged: dict[str, Issue] = {}
     unknown: set[AlertType] = set()
     for types, look in [*_looks(settings, now), *((frozenset({kind}), look) for kind, look in others.items())]:
         try:
@@ -93,8 +93,8 @@ def seen(settings: Settings, now: datetime, others: Mapping[AlertType, Look]) ->
         except UnreadableFile as error:
             unknown |= types
             name = error.path.relative_to(settings.data_dir) if error.path.is_relative_to(settings.data_dir) else error.path
-            damaged[f"{name}"] = Trouble(AlertType.DATA_INTEGRITY_FAILURE, f"{name}", str(error), remedy=_MEND)
-    return Seen([*found, *damaged.values()], (WATCHED | others.keys()) - unknown)
+            damaged[f"{name}"] = Issue(AlertType.DATA_INTEGRITY_FAILURE, f"{name}", str(error), remedy=_MEND)
+    return FoundIssues([*found, *damaged.values()], (WATCHED | others.keys()) - unknown)
 
 
 _MEND = "Put the file back from a backup, or move it away and run `trading-assets update`."
@@ -122,23 +122,23 @@ def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType]
     ]
 
 
-def lost(settings: Settings) -> list[Trouble]:
+def lost(settings: Settings) -> list[Issue]:
     """`data_integrity_failure` of the platform: the state database or `lake.json` was lost, and nobody has acted (`monitoring.recovery`)."""
     try:
         said = lost_state(settings)
     except UnreadableFile:
         return []  # told with the damaged file, which other looks meet too
     return (
-        [Trouble(AlertType.DATA_INTEGRITY_FAILURE, "state.db", said, remedy="Do what the reason says, then look at `trading-assets status`.")]
+        [Issue(AlertType.DATA_INTEGRITY_FAILURE, "state.db", said, remedy="Do what the reason says, then look at `trading-assets status`.")]
         if said
         else []
     )
 
 
-def contract_changed(changes: Mapping[str, ContractChange]) -> list[Trouble]:
+def contract_changed(changes: Mapping[str, ContractChange]) -> list[Issue]:
     """`contract_changed`: symbols that the broker answers with another contract than their series has, and on which nobody has decided."""
     return [
-        Trouble(
+        Issue(
             AlertType.CONTRACT_CHANGED,
             symbol,
             change.reason,
@@ -148,7 +148,7 @@ def contract_changed(changes: Mapping[str, ContractChange]) -> list[Trouble]:
     ]
 
 
-def integrity(settings: Settings, symbols: list[str]) -> list[Trouble]:
+def integrity(settings: Settings, symbols: list[str]) -> list[Issue]:
     """`data_integrity_failure`: per symbol, the rules of severity ERROR that the last validation found broken.
 
     Rows without a symbol (`NAMELESS`) are told as one symbol more. Of `PREREQUISITE_RULES` it is a `prerequisite_violation`;
@@ -163,7 +163,7 @@ def integrity(settings: Settings, symbols: list[str]) -> list[Trouble]:
     return [_broken(kind, symbol, found) for (kind, symbol), found in sorted(by_symbol.items())]
 
 
-def _broken(kind: AlertType, symbol: str, found: list[Finding]) -> Trouble:
+def _broken(kind: AlertType, symbol: str, found: list[Finding]) -> Issue:
     by_rule: dict[tuple[str, str], list[Finding]] = {}
     for finding in found:
         by_rule.setdefault((finding.dataset, finding.rule), []).append(finding)
@@ -174,10 +174,10 @@ def _broken(kind: AlertType, symbol: str, found: list[Finding]) -> Trouble:
         sentences.append(f"{dataset} breaks the rule {rule} with {_count(sum(finding.failed for finding in each), 'row')} {when}.")
     if len(by_rule) > NAMED_RULES:
         sentences.append(f"{len(by_rule) - NAMED_RULES} more rules are broken.")
-    return Trouble(kind, symbol, " ".join(sentences), remedy=_NAMELESS_REMEDY if symbol == NAMELESS else "")
+    return Issue(kind, symbol, " ".join(sentences), remedy=_NAMELESS_REMEDY if symbol == NAMELESS else "")
 
 
-def prerequisites(settings: Settings, symbols: list[str]) -> list[Trouble]:
+def prerequisites(settings: Settings, symbols: list[str]) -> list[Issue]:
     """`prerequisite_violation`: symbols that were asked for, and lack a contract, a chain or equity bars, so that option bars wait.
 
     A symbol nobody has asked for yet, or that is being set up, is new and not in trouble (`gaps.new_symbols` finishes it);
@@ -199,11 +199,11 @@ def prerequisites(settings: Settings, symbols: list[str]) -> list[Trouble]:
         if lacking:
             why = " ".join(dict.fromkeys(datasets[name]["reason"] for name in lacking if name in datasets and datasets[name]["reason"]))
             reason = f"Option bars are wanted, and there is nothing in {', '.join(lacking)}. {why}".strip()
-            found.append(Trouble(AlertType.PREREQUISITE_VIOLATION, symbol, reason))
+            found.append(Issue(AlertType.PREREQUISITE_VIOLATION, symbol, reason))
     return found
 
 
-def missing_equity(settings: Settings, now: datetime, symbols: list[str]) -> list[Trouble]:
+def missing_equity(settings: Settings, now: datetime, symbols: list[str]) -> list[Issue]:
     """`missing_equity_data`: per symbol, the closed sessions of the checked window whose bars are neither complete nor without trades.
 
     A session counts when its scheduled collection is `lake.COLLECTION_GRACE` ago.
@@ -218,14 +218,14 @@ def missing_equity(settings: Settings, now: datetime, symbols: list[str]) -> lis
     return [_missing(row) for row in rows.to_pylist()]
 
 
-def _missing(row: dict[str, Any]) -> Trouble:
+def _missing(row: dict[str, Any]) -> Issue:
     when = f"of {row['first']}" if row["sessions"] == 1 else f"of {row['sessions']} sessions from {row['first']} to {row['last']}"
     reason = f"The equity bars {when} are not complete ({row['condition']}). {row['reason'] or ''}".strip()
     details = {} if row["code"] is None else {"broker code": row["code"]}
-    return Trouble(AlertType.MISSING_EQUITY_DATA, row["symbol"], reason, details=details)
+    return Issue(AlertType.MISSING_EQUITY_DATA, row["symbol"], reason, details=details)
 
 
-def stale(settings: Settings, now: datetime) -> list[Trouble]:
+def stale(settings: Settings, now: datetime) -> list[Issue]:
     """`stale_option_chains`: symbols whose newest chain has been too old for longer than `STALE_GRACE`."""
     found = []
     for chain in stale_chains(settings, now):
@@ -234,42 +234,42 @@ def stale(settings: Settings, now: datetime) -> list[Trouble]:
         if now - since < STALE_GRACE:
             continue
         age = "There is no option chain" if chain.newest_at is None else f"The newest option chain is of {_minute(chain.newest_at)}"
-        found.append(Trouble(AlertType.STALE_OPTION_CHAINS, chain.symbol, f"{age}, and session {chain.session} has begun since."))
+        found.append(Issue(AlertType.STALE_OPTION_CHAINS, chain.symbol, f"{age}, and session {chain.session} has begun since."))
     return found
 
 
-def expiring_at_risk(settings: Settings, now: datetime) -> list[Trouble]:
+def expiring_at_risk(settings: Settings, now: datetime) -> list[Issue]:
     """`expiring_data_at_risk`: symbols with contracts that lack bars and expire within `EXPIRY_SESSIONS`."""
     limit = calendar().following(calendar().current(now), EXPIRY_SESSIONS)
-    found: dict[str, Trouble] = {}
+    found: dict[str, Issue] = {}
     for gap in expiring_gaps(settings, limit, now=now):
         if gap.symbol not in found:
             lack = f"Bars of {_count(gap.sessions, 'session')} from {gap.first} to {gap.last} are missing for {_count(gap.instruments, 'contract')}"
             reason = f"{lack}; the first of them expires on {gap.expires}, after that the broker has no bars of it."
-            found[gap.symbol] = Trouble(AlertType.EXPIRING_DATA_AT_RISK, gap.symbol, reason)
+            found[gap.symbol] = Issue(AlertType.EXPIRING_DATA_AT_RISK, gap.symbol, reason)
     return list(found.values())
 
 
-def breaker_open(settings: Settings) -> list[Trouble]:
+def breaker_open(settings: Settings) -> list[Issue]:
     """`api_circuit_breaker_open`: the breaker all processes share is open, or tries its one call."""
     state = CircuitBreaker(store=DatabaseStore(connect_state(settings.state_url))).state
     if state.phase is Phase.CLOSED:
         return []
     since = _minute(datetime.fromtimestamp(state.opened_at, UTC))
-    return [Trouble(AlertType.API_CIRCUIT_BREAKER_OPEN, "", f"The broker failed {state.failures} times in a row; nothing is sent since {since}.")]
+    return [Issue(AlertType.API_CIRCUIT_BREAKER_OPEN, "", f"The broker failed {state.failures} times in a row; nothing is sent since {since}.")]
 
 
-def unreachable(settings: Settings) -> list[Trouble]:
+def unreachable(settings: Settings) -> list[Issue]:
     """`broker_unreachable`: the last attempt to connect failed, and not in the broker's nightly reset, when nobody can connect."""
     contact = last_contact(connect_state(settings.state_url))
     if contact is None or contact.reachable:
         return []
     if settings.now is None and reset_window_end(contact.at) is not None:  # contacts are of the wall clock: a pinned one says nothing of the reset
         return []
-    return [Trouble(AlertType.BROKER_UNREACHABLE, "", f"{contact.endpoint} could not be reached at {_minute(contact.at)}. {contact.error}".strip())]
+    return [Issue(AlertType.BROKER_UNREACHABLE, "", f"{contact.endpoint} could not be reached at {_minute(contact.at)}. {contact.error}".strip())]
 
 
-def delayed(settings: Settings, now: datetime, symbols: list[str]) -> list[Trouble]:
+def delayed(settings: Settings, now: datetime, symbols: list[str]) -> list[Issue]:
     """`market_data_delayed`: symbols whose newest chain holds delayed quotes while the settings say live."""
     if settings.market_data != "live":
         return []
@@ -280,12 +280,12 @@ def delayed(settings: Settings, now: datetime, symbols: list[str]) -> list[Troub
              group by symbol, session order by symbol"""
     since = calendar().previous(calendar().current(now), RECENT_SESSIONS)
     return [
-        Trouble(AlertType.MARKET_DATA_DELAYED, row["symbol"], f"The chain of {row['session']} holds {_count(row['quotes'], 'delayed quote')}.")
+        Issue(AlertType.MARKET_DATA_DELAYED, row["symbol"], f"The chain of {row['session']} holds {_count(row['quotes'], 'delayed quote')}.")
         for row in query(settings.data_dir, sql, [since, symbols]).to_pylist()
     ]
 
 
-def quarantined(settings: Settings, now: datetime, symbols: Sequence[str]) -> list[Trouble]:
+def quarantined(settings: Settings, now: datetime, symbols: Sequence[str]) -> list[Issue]:
     """`answer_quarantined`: per symbol, the bad answers that nothing has taken the place of yet, each with session and field."""
     by_symbol: dict[str, list[Entry]] = {}
     for entry in Quarantine(settings.state_url).entries(symbols=symbols):
@@ -294,12 +294,12 @@ def quarantined(settings: Settings, now: datetime, symbols: Sequence[str]) -> li
     return [_in_quarantine(symbol, entries) for symbol, entries in sorted(by_symbol.items())]
 
 
-def _in_quarantine(symbol: str, entries: list[Entry]) -> Trouble:
+def _in_quarantine(symbol: str, entries: list[Entry]) -> Issue:
     told = [f"{e.dataset} {_when(e.sessions)}, {', '.join(e.fields)}: {e.reason}" for e in entries[:NAMED_ENTRIES]]
     more = [f"{len(entries) - NAMED_ENTRIES} more answers are in quarantine."] if len(entries) > NAMED_ENTRIES else []
     due = min(entry.retry_after for entry in entries)
     details = {"ids": ", ".join(str(entry.id) for entry in entries), "asked again from": _minute(due)}
-    return Trouble(AlertType.ANSWER_QUARANTINED, symbol, " ".join([*told, *more]), details=details)
+    return Issue(AlertType.ANSWER_QUARANTINED, symbol, " ".join([*told, *more]), details=details)
 
 
 def _when(sessions: Sequence[date]) -> str:

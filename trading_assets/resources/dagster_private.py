@@ -3,7 +3,7 @@
 Names that `import dagster` does not load itself are loaded when they are first asked for.
 
 Private modules that are named as text elsewhere: `resources.instance` (`dagster._core.storage.noop_compute_log_manager`),
-`serving.supervisor` (`dagster._daemon`, run as a module), `automation.once` (the job `__ASSET_JOB`).
+`serving.supervisor` (`dagster._daemon`, run as a module), `automation.run_dedup` (the job `__ASSET_JOB`).
 
 Private members of Dagster's storage classes that `resources.storage` uses or overrides, as their subclasses must: of runs
 `_get_run_insertion_values`; of events `_connect`, `_initdb`, `_db_lock`, `_obs`, `_watchers`, `_base_dir`; of the watchdog `_log_path`,

@@ -18,7 +18,7 @@ MAX_RETRIES_TAG = "dagster/max_retries"
 
 
 @contextmanager
-def told_plainly(context: dg.AssetExecutionContext | dg.OpExecutionContext | dg.OutputContext) -> Iterator[None]:
+def raise_as_dagster_failure(context: dg.AssetExecutionContext | dg.OpExecutionContext | dg.OutputContext) -> Iterator[None]:
     """Turn errors of the domain into failed steps whose description says what to do; the journal keeps what came.
 
     What will fail the same way again is not retried, whatever the job's retry tag says.

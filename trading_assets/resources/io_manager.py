@@ -21,7 +21,7 @@ from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.completeness import SessionState, session_states, written_sessions
 from trading_assets.resources.dagster_private import record_partitions
-from trading_assets.resources.failures import told_plainly
+from trading_assets.resources.failures import raise_as_dagster_failure
 from trading_assets.resources.metadata import partition_metadata, run_metadata
 
 
@@ -43,7 +43,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Collected | pa.Table | pd.DataFrame) -> None:
         """Write, then describe what was written."""
-        with told_plainly(context):
+        with raise_as_dagster_failure(context):
             lake = self.archive.open()
             collected = obj if isinstance(obj, Collected) else _given(lake, _dataset(context.asset_key), obj)
             counts = lake.write(collected)

@@ -10,7 +10,7 @@ import logging
 
 from dagster import DefaultRunLauncher
 
-from trading_assets.monitoring.asked import claim, release
+from trading_assets.monitoring.run_claims import claim, release
 from trading_assets.resources.dagster_private import LaunchRunContext
 from trading_assets.settings import Settings
 

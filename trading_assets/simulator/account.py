@@ -9,8 +9,8 @@ from trading_assets.simulator import encoding
 from trading_assets.simulator.calls import Answer, Call, SimulatedAccount, SimulatedPosition, World
 from trading_assets.simulator.market import ListedContract
 from trading_assets.simulator.protocol import Out, frame, number
+from trading_assets.simulator.request_checks import Refusal, invalid
 from trading_assets.simulator.requests import ApiRequest, Words
-from trading_assets.simulator.validation import Refusal, invalid
 
 NO_ORDERS = "Order rejected - reason:The simulator executes no orders."
 

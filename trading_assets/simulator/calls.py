@@ -19,8 +19,8 @@ from trading_assets.simulator.faults import FaultRule
 from trading_assets.simulator.latency import Latency
 from trading_assets.simulator.limits import Arrival, Gauge, Meters
 from trading_assets.simulator.market import ContractQuery, ListedContract, Market
+from trading_assets.simulator.request_checks import Refusal
 from trading_assets.simulator.requests import ApiRequest
-from trading_assets.simulator.validation import Refusal
 from trading_assets.simulator.worker import MarketWorker
 
 P = ParamSpec("P")

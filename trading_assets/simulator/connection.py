@@ -20,9 +20,9 @@ from trading_assets.simulator.limits import Arrival
 from trading_assets.simulator.market import MarketRefusal
 from trading_assets.simulator.outbox import Outbox
 from trading_assets.simulator.protocol import FrameReader, MalformedFrame, MalformedRequest
+from trading_assets.simulator.request_checks import HISTORY_ERROR, Refusal
 from trading_assets.simulator.requests import DATA_KINDS, ApiRequest, Cancel, Words
 from trading_assets.simulator.timetext import connection_time
-from trading_assets.simulator.validation import HISTORY_ERROR, Refusal
 
 if TYPE_CHECKING:
     from trading_assets.simulator.server import TwsServer

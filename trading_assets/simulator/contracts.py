@@ -11,8 +11,8 @@ from trading_assets.simulator import encoding
 from trading_assets.simulator.calls import NO_SECURITY, Answer, Call, World
 from trading_assets.simulator.durations import closing, opening
 from trading_assets.simulator.market import ListedContract
+from trading_assets.simulator.request_checks import Refusal, invalid
 from trading_assets.simulator.requests import ContractRequest, OptionParametersRequest, Words
-from trading_assets.simulator.validation import Refusal, invalid
 
 SECURITY_TYPES = frozenset({"", "STK", "OPT", "IND", "FUT", "FOP", "CASH", "BOND", "CFD", "WAR", "CMDTY", "FUND", "NEWS", "CRYPTO", "CONTFUT", "BAG"})
 """Security types TWS accepts; empty goes with a contract id."""

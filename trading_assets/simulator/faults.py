@@ -49,8 +49,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trading_assets.simulator.request_checks import HISTORY_ERROR
 from trading_assets.simulator.requests import DATA_KINDS, KINDS, ApiRequest
-from trading_assets.simulator.validation import HISTORY_ERROR
 
 NAMED_ERRORS: dict[str, tuple[int, str]] = {
     "pacing": (162, HISTORY_ERROR + "Historical data request pacing violation"),

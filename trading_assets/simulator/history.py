@@ -12,9 +12,7 @@ from trading_assets.simulator import encoding
 from trading_assets.simulator.calls import Answer, Call, Ticker, World
 from trading_assets.simulator.durations import BAR_SECONDS, SMALL_SECONDS, Span, closing, last_begun, opening, span_of
 from trading_assets.simulator.market import Bar, ContractQuery, ListedContract
-from trading_assets.simulator.requests import HeadTimestamp, HistoricalData, HistoricalTicks
-from trading_assets.simulator.timetext import InvalidDate, parse_end
-from trading_assets.simulator.validation import (
+from trading_assets.simulator.request_checks import (
     BAD_END_DATE,
     HISTORY_ERROR,
     MARKET_SHOWS,
@@ -27,6 +25,8 @@ from trading_assets.simulator.validation import (
     no_data,
     not_processed,
 )
+from trading_assets.simulator.requests import HeadTimestamp, HistoricalData, HistoricalTicks
+from trading_assets.simulator.timetext import InvalidDate, parse_end
 
 UPDATE_SECONDS = 5.0
 """How often a `keepUpToDate` request is updated (broker documentation)."""

@@ -13,8 +13,8 @@ from trading_assets.simulator.calls import Answer, Call, Ticker, World
 from trading_assets.simulator.durations import closing, opening
 from trading_assets.simulator.market import Bar, Greeks, ListedContract
 from trading_assets.simulator.protocol import Out, frame
+from trading_assets.simulator.request_checks import Refusal, check_market_data, invalid
 from trading_assets.simulator.requests import MarketData, OptionCalculation, RealTimeBars, Words
-from trading_assets.simulator.validation import Refusal, check_market_data, invalid
 
 STREAM_SECONDS = 1.0
 """How often a quote stream looks for changes on a live clock. TWS sends stocks about four times a second, on change."""

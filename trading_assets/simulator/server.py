@@ -183,7 +183,7 @@ class TwsServer:
         if not self.world.connected.is_set():
             connection.error(-1, 1100, LOST)
 
-    def _tell_all(self, *messages: tuple[int, str]) -> None:
+    def _send_to_all(self, *messages: tuple[int, str]) -> None:
         for client in list(self._clients.values()):
             for code, text in messages:
                 client.error(-1, code, text)
@@ -229,12 +229,12 @@ class TwsServer:
             case "drop_all":
                 self.drop_all()
             case "broadcast":
-                self._tell_all((rule.code, rule.text))
+                self._send_to_all((rule.code, rule.text))
 
     async def _lose_connectivity(self, seconds: float, data_lost: bool) -> None:
         self.world.connected.clear()
         self._outages["connected"] += 1
-        self._tell_all((1100, LOST))
+        self._send_to_all((1100, LOST))
         await asyncio.sleep(seconds)
         if data_lost:
             for client in list(self._clients.values()):
@@ -242,17 +242,17 @@ class TwsServer:
         self._outages["connected"] -= 1
         if not self._outages["connected"]:
             self.world.connected.set()
-            self._tell_all((1101, RESTORED_DATA_LOST) if data_lost else (1102, RESTORED))
+            self._send_to_all((1101, RESTORED_DATA_LOST) if data_lost else (1102, RESTORED))
 
     async def _lose_farms(self, seconds: float) -> None:
         self.world.farms.clear()
         self._outages["farms"] += 1
-        self._tell_all(*FARMS_BROKEN)
+        self._send_to_all(*FARMS_BROKEN)
         await asyncio.sleep(seconds)
         self._outages["farms"] -= 1
         if not self._outages["farms"]:
             self.world.farms.set()
-            self._tell_all(*FARMS_OK)
+            self._send_to_all(*FARMS_OK)
 
     async def _reset(self, seconds: float) -> None:
         """Close all connections and the port. A bound socket that does not listen keeps the port ours and refuses connects."""

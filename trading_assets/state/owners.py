@@ -122,7 +122,7 @@ def live_owners(connection: sa.Connection) -> set[str]:
     return set(connection.execute(sa.select(owners.c.owner)).scalars()) - dead_owners(connection)
 
 
-def bury(connection: sa.Connection) -> None:
+def release_dead_owners(connection: sa.Connection) -> None:
     """Take the leases of dead owners away. Their requests are taken over when somebody wants them."""
     dead = dead_owners(connection)
     if dead:
@@ -141,7 +141,7 @@ def lease_client_id(engine: sa.Engine, owner: str, endpoint: str, ids: tuple[int
     None when all are taken. An id this owner held there before is given back.
     """
     with write_transaction(engine, durable=False) as connection:
-        bury(connection)
+        release_dead_owners(connection)
         connection.execute(client_ids.delete().where(client_ids.c.endpoint == endpoint, client_ids.c.owner == owner))
         taken = set(connection.execute(sa.select(client_ids.c.client_id).where(client_ids.c.endpoint == endpoint)).scalars())
         for candidate in range(ids[0], ids[1] + 1):

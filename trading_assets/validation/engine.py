@@ -20,7 +20,7 @@ from trading_assets.validation.findings import STORED_FINDINGS, Finding, Finding
 from trading_assets.validation.reviews import Reviews
 from trading_assets.validation.rule import DATASETS, Rule, Severity
 from trading_assets.validation.rules import RULES
-from trading_assets.validation.scope import IN_MEMORY, Scope, lay
+from trading_assets.validation.scope import IN_MEMORY, Scope, create_views
 
 ROWS_SHOWN = 20
 """Rows of a failing rule in its result."""
@@ -128,7 +128,7 @@ def validate(
     now, in_memory = settings.clock(), lake_rows(settings.data_dir) <= IN_MEMORY
 
     def run(connection: duckdb.DuckDBPyConnection) -> list[_Answer]:
-        lay(connection, settings, scope, " ".join(f"{rule.source} {rule.violation}" for rule in chosen), in_memory=in_memory)
+        create_views(connection, settings, scope, " ".join(f"{rule.source} {rule.violation}" for rule in chosen), in_memory=in_memory)
         by_source: dict[tuple[str, bool], list[Rule]] = {}
         for rule in chosen:
             by_source.setdefault((rule.source, rule.of_now), []).append(rule)

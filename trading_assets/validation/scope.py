@@ -70,7 +70,7 @@ class Scope:
         return _between(self.first, self.last)
 
 
-def lay(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope, sql: str, *, in_memory: bool = False) -> None:
+def create_views(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope, sql: str, *, in_memory: bool = False) -> None:
     """Make the scope's views and tables that `sql` names on a cursor of the lake: each costs a look at files. Made again, they are made anew.
 
     With `in_memory` the rows of a dataset are read once and kept for all rules: for a lake of which all rows fit into memory.

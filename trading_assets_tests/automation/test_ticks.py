@@ -13,10 +13,10 @@ import pytest
 from dagster import DagsterRunStatus
 from dagster._core.utils import make_new_run_id
 
-from trading_assets.automation import once, schedules, sensors, sessions
+from trading_assets.automation import run_dedup, schedules, sensors, sessions
 from trading_assets.broker.contact import record_connected, record_failure
 from trading_assets.monitoring.alerts import Alerts
-from trading_assets.monitoring.asked import asked_table, claim
+from trading_assets.monitoring.run_claims import claim, run_claims_table
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.sessions import NEW_YORK
 from trading_assets.simulator import Simulator
@@ -158,7 +158,7 @@ def test_gaps_wait_for_the_schedule_and_are_filled_in_one_run(collected: Desk, i
     assert request.tags["dagster/asset_partition_range_start"] == "2025-11-18"
     assert request.tags["dagster/asset_partition_range_end"] == "2025-11-20"
     contracts = len(collected.rows("select distinct con_id from option_chains where selected"))
-    common = {"symbols": ["AAPL"], "first_session": "2025-11-18", "last_session": "2025-11-20", "leave_resting": True}
+    common = {"symbols": ["AAPL"], "first_session": "2025-11-18", "last_session": "2025-11-20", "respect_backoff": True}
     assert config(request) == {"equity_bars": common | {"max_requests": 1}, "option_bars": common | {"max_requests": contracts}}
     of_options = sensed(sensors.gaps, collected, instance, "2025-11-21T12:00", gap_request_budget=3)
     assert config(of_options) == {"option_bars": common | {"max_requests": 3}}, "what expires comes first"
@@ -198,7 +198,7 @@ def test_two_daemons_start_one_run(collected: Desk, instance: dg.DagsterInstance
     assert not claim(collected.settings.state_url, key)
     engine = connect_state(collected.settings.state_url)
     with engine.begin() as connection:
-        connection.execute(asked_table.update().where(asked_table.c.key == key).values(at=asked_table.c.at - once.CLAIM_SECONDS))
+        connection.execute(run_claims_table.update().where(run_claims_table.c.key == key).values(at=run_claims_table.c.at - run_dedup.CLAIM_SECONDS))
     assert claim(collected.settings.state_url, key)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page
 
-from trading_assets.automation.once import KEY_TAG
+from trading_assets.automation.run_dedup import KEY_TAG
 from trading_assets.settings import Settings
 from trading_assets_tests.observing import eventually
 

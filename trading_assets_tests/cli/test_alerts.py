@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trading_assets.cli.app import run
-from trading_assets.monitoring.alerts import Alerts, AlertType, Trouble
+from trading_assets.monitoring.alerts import Alerts, AlertType, Issue
 from trading_assets.repositories import ParquetStore, query
 from trading_assets.repositories.schemas import COVERAGE
 from trading_assets.settings import Settings
@@ -35,8 +35,8 @@ def opened(folder: Path) -> Settings:
     """Two open alerts: a critical one of AAPL and a warning."""
     settings = Settings()
     troubles = [
-        Trouble(AlertType.MISSING_EQUITY_DATA, "AAPL", "The bars of 2024-05-31 are not complete."),
-        Trouble(AlertType.SCHEDULE_MISSED, "daily_bars", "It was due at 16:30."),
+        Issue(AlertType.MISSING_EQUITY_DATA, "AAPL", "The bars of 2024-05-31 are not complete."),
+        Issue(AlertType.SCHEDULE_MISSED, "daily_bars", "It was due at 16:30."),
     ]
     Alerts(settings).reconcile(troubles, types=list(AlertType), now=settings.clock())
     return settings

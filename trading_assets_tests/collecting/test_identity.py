@@ -14,7 +14,7 @@ from trading_assets.collecting.steps.equity_bars import collect_equity_bars
 from trading_assets.contract_changes import ContractChange
 from trading_assets.definitions import build_defs
 from trading_assets.instrument import Instrument
-from trading_assets.monitoring.agenda import Ask, Wait, daily_bars, daily_snapshot
+from trading_assets.monitoring.agenda import Skip, WantedRun, daily_bars, daily_snapshot
 from trading_assets.monitoring.gaps import find_gaps, new_symbols, stale_chains
 from trading_assets.monitoring.status import platform_status
 from trading_assets.monitoring.watch import troubles
@@ -305,11 +305,11 @@ def test_the_platform_asks_nothing_by_itself_but_the_details_once_a_session(days
     assert find_gaps(settings) == []
     assert stale_chains(settings) == []
     assert new_symbols(settings) == []
-    assert isinstance(daily_snapshot(settings, settings.clock()), Wait)
+    assert isinstance(daily_snapshot(settings, settings.clock()), Skip)
     evening = datetime.fromisoformat("2026-06-15T19:00-04:00")
-    assert isinstance(daily_bars(settings, evening), Wait)
+    assert isinstance(daily_bars(settings, evening), Skip)
     days.move(datetime.fromisoformat("2026-06-16T15:50-04:00"))
-    assert isinstance(daily_snapshot(days.settings, days.settings.clock()), Ask)
+    assert isinstance(daily_snapshot(days.settings, days.settings.clock()), WantedRun)
 
 
 def test_the_command_decides(days: Days, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from trading_assets.broker.outcomes import OutcomeKind
-from trading_assets.collecting.resting import resting
+from trading_assets.collecting.backoff import backoff_of
 from trading_assets.monitoring.gaps import find_gaps
 from trading_assets.repositories.conditions import symbol_conditions
 from trading_assets.sessions import calendar
@@ -153,11 +153,11 @@ def test_what_could_not_be_read_is_asked_again_by_itself_after_a_wait(tmp_path: 
         collect(settings, ["AAPL"], "ce")
         gaps = [gap for gap in find_gaps(settings, now=NEXT) if gap.dataset == "equity_bars"]
         assert gaps, "it may be asked for"
-        first = resting(settings, ["AAPL"])
+        first = backoff_of(settings, ["AAPL"])
         assert first.until is not None
         assert find_gaps(settings, now=NOW, but=first) == [], "but not at once, by itself"
         collect(settings, ["AAPL"], "e")
-        assert resting(settings, ["AAPL"]).failures == first.failures + 1
+        assert backoff_of(settings, ["AAPL"]).failures == first.failures + 1
 
 
 def test_a_session_without_a_contract_that_was_read_is_answered_by_the_next(tmp_path: Path) -> None:

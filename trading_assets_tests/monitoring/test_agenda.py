@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from trading_assets.monitoring.agenda import Ask, Wait, daily_bars
+from trading_assets.monitoring.agenda import Skip, WantedRun, daily_bars
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_CHAINS
 from trading_assets_tests.monitoring.test_gaps import DAYS, EVENING, Lake, selected
 from trading_assets_tests.repositories.frames import bar, covered
@@ -19,6 +19,6 @@ def test_bars_are_due_while_one_contract_may_be_asked_for_and_another_waits(tmp_
     lake.put(COVERAGE, covered(day), covered(day, dataset="option_chains", bar_size=""))
     refused = {"dataset": "option_bars", "bar_size": "8 hours", "retry_after": EVENING + timedelta(hours=9)}
     lake.put(COVERAGE, covered(day, "not_permitted", con_id=1, **refused))
-    assert isinstance(daily_bars(lake.settings, EVENING), Ask)
+    assert isinstance(daily_bars(lake.settings, EVENING), WantedRun)
     lake.put(COVERAGE, covered(day, "not_permitted", con_id=2, **refused))
-    assert isinstance(daily_bars(lake.settings, EVENING), Wait)
+    assert isinstance(daily_bars(lake.settings, EVENING), Skip)

@@ -10,7 +10,7 @@ import pytest
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import record_connected, record_failure
 from trading_assets.monitoring import watch
-from trading_assets.monitoring.alerts import AlertType, Trouble
+from trading_assets.monitoring.alerts import AlertType, Issue
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_CHAINS
@@ -51,7 +51,7 @@ def fill(settings: Settings, symbol: str, days: list[date], *, conditions: tuple
     store.upsert(COVERAGE, table(COVERAGE, rows))
 
 
-def kinds(found: list[Trouble]) -> list[tuple[str, str]]:
+def kinds(found: list[Issue]) -> list[tuple[str, str]]:
     return [trouble.key for trouble in found]
 
 
@@ -63,7 +63,7 @@ def test_an_empty_archive_and_a_whole_one_are_in_no_trouble(settings: Settings) 
 
 
 def test_what_runs_and_schedules_say_is_handed_on(settings: Settings) -> None:
-    given = [Trouble(AlertType.RUN_FAILED, "abc", "It failed."), Trouble(AlertType.SCHEDULE_MISSED, "daily_bars", "It did not run.")]
+    given = [Issue(AlertType.RUN_FAILED, "abc", "It failed."), Issue(AlertType.SCHEDULE_MISSED, "daily_bars", "It did not run.")]
     assert watch.troubles(settings, runs=given[:1], schedules=given[1:]) == given
     assert AlertType.RUN_FAILED not in watch.WATCHED and AlertType.BROKER_UNREACHABLE in watch.WATCHED
 

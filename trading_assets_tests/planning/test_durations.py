@@ -12,7 +12,7 @@ from trading_assets.instrument import Instrument
 from trading_assets.planning.durations import BAR_SECONDS, Span, duration_for, earliest_reach, longest_durations, second_windows, spans, within_reach
 from trading_assets.sessions import calendar
 from trading_assets.simulator.durations import span_of
-from trading_assets.simulator.validation import check_duration
+from trading_assets.simulator.request_checks import check_duration
 from trading_assets_tests.planning.broker_model import check_legal, sessions_answered
 
 XNYS = calendar()

@@ -1,4 +1,4 @@
-"""Gaps are filled within a budget, and what fails rests: decided by the agenda, done by its runs, counted by the simulator."""
+"""Gaps are filled within a budget, and what fails backoff: decided by the agenda, done by its runs, counted by the simulator."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading_assets.automation.jobs import own_checks
-from trading_assets.automation.once import run_request
+from trading_assets.automation.run_dedup import run_request
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.requests import BarsRequest, Request
+from trading_assets.collecting.backoff import backoff_after
 from trading_assets.collecting.report import CollectionReport
-from trading_assets.collecting.resting import rest_after
 from trading_assets.collecting.steps.common import within_allowance
 from trading_assets.instrument import Instrument
 from trading_assets.monitoring import agenda
-from trading_assets.monitoring.agenda import Ask, Wait
+from trading_assets.monitoring.agenda import Skip, WantedRun
 from trading_assets.monitoring.gaps import find_gaps
 from trading_assets.monitoring.watch import prerequisites
 from trading_assets.repositories import CoverageRepository, ParquetStore
@@ -55,14 +55,14 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield desk
 
 
-def decided(desk: Desk) -> Ask | Wait:
+def decided(desk: Desk) -> WantedRun | Skip:
     return agenda.gaps(desk.settings, desk.settings.clock())
 
 
 def filled(desk: Desk) -> list[dict[str, int]]:
     """Do what the agenda asks for until it asks for nothing; what each run sent, by dataset."""
     runs = []
-    while isinstance(found := decided(desk), Ask):
+    while isinstance(found := decided(desk), WantedRun):
         assert found.first is not None and found.last is not None
         report = desk.job(found.job, [found.first, found.last], found.config, steps=found.assets)
         assert report.success
@@ -91,7 +91,7 @@ def test_no_run_sends_more_than_the_budget_and_together_they_send_what_one_would
 def test_what_is_left_to_a_later_run_is_told_and_is_no_failure(desk: Desk) -> None:
     desk.changes["gap_request_budget"] = 1
     found = decided(desk)
-    assert isinstance(found, Ask) and found.first is not None and found.last is not None
+    assert isinstance(found, WantedRun) and found.first is not None and found.last is not None
     assert "more request(s) wait for the next run" in found.why
     assert run_request(found).asset_check_keys == own_checks(found.assets)
 
@@ -119,10 +119,10 @@ def test_what_fails_rests_twice_as_long_each_time_and_holds_up_nobody(desk: Desk
     (gap,) = find_gaps(desk.settings)
     assert (gap.instruments, gap.sessions) == (1, 2), "it is a gap all the same"
     for hours in (1, 2, 4):
-        assert isinstance(decided(desk), Wait)
+        assert isinstance(decided(desk), Skip)
         pass_time(desk, hours=hours, minutes=-1)
         waits = decided(desk)
-        assert isinstance(waits, Wait)
+        assert isinstance(waits, Skip)
         assert waits.reason.startswith("What is missing failed when it was last asked for")
         pass_time(desk, minutes=1)
         desk.forget()
@@ -137,7 +137,7 @@ def test_what_can_be_had_today_only_is_asked_for_every_hour(desk: Desk) -> None:
     desk.simulator.faults.add(on="historical_data", contract=first, do="hang", times=0)
     filled(desk)
     for _ in range(3):
-        assert isinstance(decided(desk), Wait)
+        assert isinstance(decided(desk), Skip)
         pass_time(desk, hours=1)
         desk.forget()
         filled(desk)
@@ -153,7 +153,7 @@ def test_an_old_gap_of_one_dataset_asks_for_nothing_of_the_other(desk: Desk) -> 
     store = ParquetStore(desk.folder)
     CoverageRepository(store).reopen(reopened.assign(condition="pending", request_id=0))
     found = decided(desk)
-    assert isinstance(found, Ask)
+    assert isinstance(found, WantedRun)
     assert (found.assets, found.first, found.last) == (("equity_bars",), date(2025, 6, 10), date(2025, 6, 10))
     desk.forget()
     filled(desk)
@@ -173,7 +173,7 @@ def test_a_symbol_whose_data_blocks_does_not_take_the_place_of_others(desk: Desk
     assert {gap.symbol for gap in find_gaps(desk.settings)} == {"AAPL"}
     assert desk.asked()["option bars"] > 0
     waits = decided(desk)
-    assert isinstance(waits, Wait)
+    assert isinstance(waits, Skip)
     assert waits.reason.startswith("Missing option bars of AAPL wait. AAPL: contracts violates known_exchange_and_currency")
 
 
@@ -183,7 +183,7 @@ def test_equity_bars_come_before_the_options_that_need_them(desk: Desk) -> None:
     CoverageRepository(ParquetStore(desk.folder)).reopen(reopened.assign(condition="pending", request_id=0))
     desk.changes["gap_request_budget"] = 1
     found = decided(desk)
-    assert isinstance(found, Ask)
+    assert isinstance(found, WantedRun)
     assert found.assets == ("equity_bars",), "although contracts expire tomorrow: without them nothing is asked for options"
     desk.changes["gap_request_budget"] = 4
     filled(desk)
@@ -223,7 +223,7 @@ def test_a_person_is_answered_at_once(desk: Desk) -> None:
     desk.changes |= {"history_timeout": 0.3, "max_attempts": 1}
     desk.simulator.faults.add(on="historical_data", contract=first, do="hang", times=1)
     filled(desk)
-    assert isinstance(decided(desk), Wait)
+    assert isinstance(decided(desk), Skip)
     desk.forget()
     desk.job("backfill_bars", [date(2025, 11, 18), date(2025, 11, 19)], {})
     assert desk.asked() == {"option bars": 1}
@@ -232,7 +232,7 @@ def test_a_person_is_answered_at_once(desk: Desk) -> None:
 
 @given(st.integers(0, 500))
 def test_a_rest_grows_up_to_a_day(failures: int) -> None:
-    assert timedelta(hours=1) <= rest_after(failures) <= rest_after(failures + 1) <= timedelta(days=1)
+    assert timedelta(hours=1) <= backoff_after(failures) <= backoff_after(failures + 1) <= timedelta(days=1)
 
 
 def pass_time(desk: Desk, *, hours: int = 0, minutes: int = 0) -> None:
@@ -254,10 +254,10 @@ def test_an_answer_that_does_not_fit_is_a_refusal(tmp_path: Path) -> None:
     with Simulator(Pesos(seed=42), now=at(NOON)) as simulator:
         desk = Desk(tmp_path, simulator, TWO_EXPIRIES, {"enforce_pacing": True})
         Universe(desk.settings.state_url).add(["AAPL"], now=desk.settings.clock())
-        assert isinstance(agenda.new_symbols(desk.settings, desk.settings.clock()), Ask)
+        assert isinstance(agenda.new_symbols(desk.settings, desk.settings.clock()), WantedRun)
         assert not desk.setup("AAPL").success
         assert desk.conditions("dataset = 'contracts'") == {"error": 1}, "the answer is in quarantine"
-        assert isinstance(agenda.new_symbols(desk.settings, desk.settings.clock()), Wait)
+        assert isinstance(agenda.new_symbols(desk.settings, desk.settings.clock()), Skip)
         (told,) = prerequisites(desk.settings, ["AAPL"])
         assert "MXN" in told.reason
         assert "is not USD" in told.reason

@@ -16,7 +16,7 @@ import pytest
 
 from trading_assets.jobs.runner import RunReport
 from trading_assets.monitoring import agenda
-from trading_assets.monitoring.agenda import Wait
+from trading_assets.monitoring.agenda import Skip
 from trading_assets.sessions import calendar
 from trading_assets_tests.scenarios.conftest import OpenDesk
 from trading_assets_tests.scenarios.desk import Desk
@@ -73,7 +73,7 @@ def replay(open_desk: OpenDesk, sources: Sources) -> Replay:
         if day == HOLIDAY:
             settings = replay.desk.settings
             decided = [decide(settings, settings.clock()) for decide in (agenda.daily_snapshot, agenda.last_chance, agenda.stale_chains)]
-            replay.reasons_on_holiday = [each.reason for each in decided if isinstance(each, Wait)]
+            replay.reasons_on_holiday = [each.reason for each in decided if isinstance(each, Skip)]
     with pytest.MonkeyPatch.context() as patch:
         period = ["--dataset", "option_chains", "--from", str(days[0]), "--to", str(days[-1])]
         replay.commands["coverage"] = replay.desk.command(patch, "coverage", "SPX", "--by-session", *period)

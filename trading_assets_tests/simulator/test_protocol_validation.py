@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from trading_assets.sessions import NEW_YORK, calendar
 from trading_assets.simulator.durations import Duration, months_before, opening, span_of
+from trading_assets.simulator.request_checks import Refusal, check_history
 from trading_assets.simulator.requests import HistoricalData
 from trading_assets.simulator.timetext import parse_end
-from trading_assets.simulator.validation import Refusal, check_history
 
 GOOD = HistoricalData("historical_data", 1, end="", bar_size="1 day", duration="5 D", what_to_show="TRADES")
 

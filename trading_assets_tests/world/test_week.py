@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from dagster import AssetKey, DagsterRunStatus
 
-from trading_assets.automation.once import KEY_TAG
+from trading_assets.automation.run_dedup import KEY_TAG
 from trading_assets.sessions import calendar
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket

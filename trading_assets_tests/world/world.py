@@ -27,7 +27,7 @@ import pandas as pd
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
 from dagster._core.scheduler.instigation import InstigatorStatus
 
-from trading_assets.automation.once import KEY_TAG, UNFINISHED
+from trading_assets.automation.run_dedup import KEY_TAG, UNFINISHED
 from trading_assets.repositories import query
 from trading_assets.resources.instance import dagster_home
 from trading_assets.sessions import NEW_YORK

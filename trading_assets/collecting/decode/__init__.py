@@ -21,7 +21,7 @@ from trading_assets.collecting.decode.chains import (
     without_worse,
 )
 from trading_assets.collecting.decode.contracts import carry_contracts, contract_rows, spot_price
-from trading_assets.collecting.decode.coverage import bar_coverage, lost_coverage, snapshot_coverage
+from trading_assets.collecting.decode.coverage_rows import bar_coverage, lost_coverage, snapshot_coverage
 from trading_assets.collecting.decode.restated import Restatement, restated
 from trading_assets.collecting.decode.retries import Refusal, Retries
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.payloads import ContractRecord, ParameterRecord
 from trading_assets.broker.quotes import GREEKS
-from trading_assets.collecting.decode.tables import answered, constant, empty, from_columns, last_of_key, replaced, text_in
+from trading_assets.collecting.decode.arrow_tables import answered, constant, empty, from_columns, last_of_key, replaced, text_in
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.schemas import OPTION_CHAINS
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.payloads import ContractRecord, QuoteRecord
-from trading_assets.collecting.decode.tables import answered, constant, from_rows, last_of_key, replaced, text_in
+from trading_assets.collecting.decode.arrow_tables import answered, constant, from_rows, last_of_key, replaced, text_in
 from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import CONTRACTS
 

@@ -47,10 +47,10 @@ def examine_details(request: Request, records: Sequence[Any]) -> tuple[list[Any]
     One of another symbol, type or currency than was asked for is a fault only where no other fits: the words may fit several.
     """
     kept, faults = _sieve(records, _wrong_contract, lambda r: (r["con_id"], r["exchange"], r["primary_exchange"]))
-    misfits = [(position, wrong) for position, record in enumerate(kept) if (wrong := _other(request, record)) is not None]
-    if len(misfits) < len(kept):
+    mismatches = [(position, wrong) for position, record in enumerate(kept) if (wrong := _other(request, record)) is not None]
+    if len(mismatches) < len(kept):
         return kept, faults
-    return [], faults + [_fault(kept[position], position, wrong) for position, wrong in misfits]
+    return [], faults + [_fault(kept[position], position, wrong) for position, wrong in mismatches]
 
 
 def examine_listing(request: Request, records: Sequence[Any]) -> tuple[list[Any], list[Fault]]:

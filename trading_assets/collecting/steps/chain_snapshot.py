@@ -36,9 +36,9 @@ from trading_assets.collecting.steps.chain_knowledge import (
     said_of_options,
 )
 from trading_assets.collecting.steps.chain_selection import NOT_BEFORE_ITS_TIME, with_known_open_interest, without_price
-from trading_assets.collecting.steps.common import Ask, answered_elsewhere, last_close, refusals, tell_without_options, without_options
+from trading_assets.collecting.steps.common import SendRequests, answered_elsewhere, last_close, refusals, report_without_options, without_options
 from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, without_expiries
-from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, says_nothing, tell_partial, waiting
+from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, report_partial, says_nothing, waiting
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
 from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
@@ -60,7 +60,7 @@ class ChainSnapshot:
     """
 
     archive: Archive
-    ask: Ask
+    ask: SendRequests
     report: CollectionReport
     rules: SelectionRules
     recorded: RecordedChains
@@ -79,7 +79,7 @@ class ChainSnapshot:
         return left_of_chains(self.recorded, self.report, answers)
 
     def read_parameters(self) -> None:
-        """Ask what is listed, for symbols without a complete snapshot of the session, and begin the chains of those that answered."""
+        """Request what is listed, for symbols without a complete snapshot of the session, and begin the chains of those that answered."""
         settled, resumed = self._begun()
         requests = plan_parameters(self.underlyings.values(), self.session, settled=settled | resumed.keys())
         answers = said_of_options(self.archive, self.ask(requests), self.session)
@@ -99,7 +99,7 @@ class ChainSnapshot:
         self.outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
 
     def list_expiries(self) -> None:
-        """Ask for the listings that are new and carry the others forward."""
+        """Request the listings that are new and carry the others forward."""
         new = {symbol: chain for symbol, chain in self.chains.items() if not chain.table.num_rows}
         due = self.archive.examiner.due_listings(new)
         plans: list[ChainPlan] = []
@@ -132,7 +132,7 @@ class ChainSnapshot:
                 continue
             spot = spots.get(symbol) or last_close(self.archive, symbol)
             if spot is None and self.rules.needs_spot:
-                self._tell_without_price(chain, said.get(symbol))
+                self._report_without_price(chain, said.get(symbol))
                 continue
             chain.selected = select_contracts(with_known_open_interest(chain), spot, self.session, self.rules)
             chain.table = with_selection(chain.table, chain.selected)
@@ -169,7 +169,7 @@ class ChainSnapshot:
         self.report.notes += self.recorded.unselected.values()
         refused = {} if self.refresh else refusals(self.archive, OPTION_CHAINS, sorted(self.underlyings.keys() - finished), self.archive.now)
         optionless = without_options(self.archive, sorted(refused))
-        tell_without_options(self.report, optionless)
+        report_without_options(self.report, optionless)
         for symbol in sorted(set(refused) - optionless):
             self.report.problems.append(Problem(ProblemKind.FAILED, symbol, "option_parameters", refused[symbol]))
         return finished | set(refused), self.recorded.resumed()
@@ -204,7 +204,7 @@ class ChainSnapshot:
 
     # selection
 
-    def _tell_without_price(self, chain: Chain, quote: Outcome | None) -> None:
+    def _report_without_price(self, chain: Chain, quote: Outcome | None) -> None:
         symbol = chain.underlying.symbol
         if quote is not None and quote.kind in NOT_BEFORE_ITS_TIME:  # told by the quote itself
             self.outcomes[symbol] = quote
@@ -252,7 +252,7 @@ class ChainSnapshot:
             self.report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
             chain.lacks(sentence)
         if not silent and (partial := lacking_sentence(chain.chosen)):
-            again_at = tell_partial(self.archive, chain.table, symbol, self.session, partial, self.report)
+            again_at = report_partial(self.archive, chain.table, symbol, self.session, partial, self.report)
             chain.again_at = again_at if not chain.lacking else None
             chain.lacks(partial)
 

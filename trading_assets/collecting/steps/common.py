@@ -41,11 +41,11 @@ _REFUSING = (OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.REJ
 InstrumentKey = tuple[str, int]
 """Symbol of the underlying and option contract id; 0 for the underlying itself."""
 
-Ask = Callable[[Sequence[Request]], list[Result]]
+SendRequests = Callable[[Sequence[Request]], list[Result]]
 """`Archive.ask` with the report and the run already given."""
 
 
-def within_allowance(ask: Ask, report: CollectionReport, most: int | None) -> Ask:
+def within_allowance(ask: SendRequests, report: CollectionReport, most: int | None) -> SendRequests:
     """`ask` that asks `most` requests in all, the first of those given (None: any number); what is left over is reported as deferred.
 
     The windows of one session of `1 secs` bars are asked for together or not at all, for an answered part of them counts for
@@ -135,7 +135,7 @@ def missing_prerequisite(dataset: str, symbol: str) -> str:
     return f"{symbol} has no {dataset} in the lake, so nothing was asked for it. Materialize {dataset} for {symbol} first."
 
 
-def tell_open_sessions(archive: Archive, report: CollectionReport, sessions: Iterable[date]) -> None:
+def report_open_sessions(archive: Archive, report: CollectionReport, sessions: Iterable[date]) -> None:
     """Report wanted sessions that are not closed: their bars are not finished, so none is asked for or stored."""
     for session in sessions:
         if not archive.calendar.is_closed(session, archive.now):
@@ -164,7 +164,7 @@ def without_selection(archive: Archive, symbols: Sequence[str]) -> dict[str, str
     return {symbol: row["reason"] for symbol, row in rows.items() if row["condition"] == Condition.NOTHING_SELECTED}
 
 
-def tell_without_options(report: CollectionReport, symbols: Iterable[str]) -> None:
+def report_without_options(report: CollectionReport, symbols: Iterable[str]) -> None:
     """Note the symbols that have no options: neither a chain nor option bars can be had of them, and that is no failure."""
     report.notes += [f"{symbol} has no listed options." for symbol in sorted(symbols)]
 
@@ -182,7 +182,7 @@ def _last_conditions(archive: Archive, dataset: Dataset, symbols: Sequence[str])
     return {row["symbol"]: row for row in rows}
 
 
-def tell_refused_bars(archive: Archive, report: CollectionReport, wanted: pa.Table) -> None:
+def report_refused_bars(archive: Archive, report: CollectionReport, wanted: pa.Table) -> None:
     """Report wanted bars (see `Lake.wanted`) that the broker refused in an earlier run and that are not to be asked for yet: they are missing
     all the same. One problem a symbol or contract."""
     missing: dict[InstrumentKey, list[dict[str, Any]]] = defaultdict(list)

@@ -14,8 +14,8 @@ from trading_assets.broker.history import last_details, words_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Quarantined, Result
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import carry_contracts, snapshot_coverage
-from trading_assets.collecting.decode.coverage import changed_contract_coverage
-from trading_assets.collecting.decode.tables import last_of_key
+from trading_assets.collecting.decode.arrow_tables import last_of_key
+from trading_assets.collecting.decode.coverage_rows import changed_contract_coverage
 from trading_assets.collecting.identity import CHANGED, Judged, carry_out, hold_back, judge, unknown_to_the_broker
 from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind

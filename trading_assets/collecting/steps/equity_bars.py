@@ -12,22 +12,22 @@ import pyarrow.compute as pc
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.collecting.archive import Archive, wall_clock
+from trading_assets.collecting.backoff import NO_BACKOFF, Backoff, backoff_of
 from trading_assets.collecting.decode import bar_coverage, bar_rows, restated
-from trading_assets.collecting.decode.coverage import whole_sessions
-from trading_assets.collecting.decode.tables import last_of_key
+from trading_assets.collecting.decode.arrow_tables import last_of_key
+from trading_assets.collecting.decode.coverage_rows import whole_sessions
 from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport
-from trading_assets.collecting.resting import NOTHING, Resting, resting
 from trading_assets.collecting.steps.common import (
-    Ask,
+    SendRequests,
     known_underlyings,
     missing_prerequisite,
     outcomes_of,
+    report_open_sessions,
+    report_refused_bars,
     retries_for,
     settled_bars,
-    tell_open_sessions,
-    tell_refused_bars,
     within_allowance,
 )
 from trading_assets.instrument import Instrument
@@ -46,7 +46,7 @@ def collect_equity_bars(
     bar_sizes: Sequence[str],
     refresh: bool = False,
     max_requests: int | None = None,
-    leave_resting: bool = False,
+    respect_backoff: bool = False,
     run_id: str = "",
 ) -> Collected:
     """Bars of `sessions` (those closed by now) for every symbol that has a contract; one request a symbol and missing span.
@@ -54,7 +54,7 @@ def collect_equity_bars(
     First the answers that an interrupted run left in the journal are written. A request reaches back to the last stored
     session where that costs nothing; when its prices come back changed by one ratio (a split), the whole stored
     history is asked for once more. `max_requests` bounds what is asked for missing sessions, in the order of the plan; with
-    `leave_resting` what failed lately is left out. Raises `BrokerError` when the broker cannot be reached.
+    `respect_backoff` what failed lately is left out. Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
     symbols = [entry.symbol for entry in entries]
@@ -63,16 +63,16 @@ def collect_equity_bars(
     underlyings = known_underlyings(archive, contracts, symbols)
     for symbol in sorted(set(symbols) - set(underlyings)):
         report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
-    tell_open_sessions(archive, report, sessions)
-    ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
+    report_open_sessions(archive, report, sessions)
+    ask: SendRequests = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
     decode = partial(_decoded, archive, ask, report, underlyings)
     recover(archive, EQUITY_BARS, report, lambda answers: decode(_whole(archive, sessions, answers)))
     bounded = within_allowance(ask, report, max_requests)
-    rests = resting(archive.settings, symbols) if leave_resting else NOTHING
+    backoff = backoff_of(archive.settings, symbols) if respect_backoff else NO_BACKOFF
 
     results: list[Result] = []
     for bar_size in bar_sizes:
-        results += _missing(archive, bounded, report, underlyings, sessions, bar_size, refresh, rests)
+        results += _missing(archive, bounded, report, underlyings, sessions, bar_size, refresh, backoff)
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
     collected = decode(results)
     report.saved = max(0, len(underlyings) * len(bar_sizes) - report.planned - report.deferred)
@@ -89,33 +89,35 @@ def _whole(archive: Archive, sessions: Collection[date], answers: Sequence[Resul
 
 def _missing(
     archive: Archive,
-    ask: Ask,
+    ask: SendRequests,
     report: CollectionReport,
     underlyings: Mapping[str, Instrument],
     sessions: Sequence[date],
     bar_size: str,
     refresh: bool,
-    rests: Resting,
+    backoff: Backoff,
 ) -> list[Result]:
-    """Ask for the sessions that the lake does not settle and that do not rest."""
+    """Request the sessions that the lake does not settle and that are not in backoff."""
     settled: Mapping[str, Collection[date]] = {}
     if not refresh:
         # The sessions between the wanted ones as well: a request may reach over those that are stored.
         span = archive.calendar.sessions(min(sessions), max(sessions))
         wanted_bars = archive.lake.wanted(EQUITY_BARS, bar_size, list(underlyings), span)
-        tell_refused_bars(archive, report, wanted_bars.filter(pc.is_in(wanted_bars["session"], pa.array(sessions, pa.date32()))))
+        report_refused_bars(archive, report, wanted_bars.filter(pc.is_in(wanted_bars["session"], pa.array(sessions, pa.date32()))))
         known = settled_bars(archive, EQUITY_BARS, bar_size, wanted_bars)
-        settled = {symbol: known[symbol, 0] | rests.underlyings.get((symbol, bar_size), frozenset()) for symbol in underlyings}
+        settled = {symbol: known[symbol, 0] | backoff.underlyings.get((symbol, bar_size), frozenset()) for symbol in underlyings}
     stored = archive.view(EQUITY_BARS).stored_sessions(underlyings, where=f"bar_size = '{bar_size}'")
     wanted = {symbol: (instrument, sessions) for symbol, instrument in underlyings.items()}
-    # A request does not reach back over what rests: the session that cannot be answered would take the others with it.
-    rested = {symbol for symbol, size in rests.underlyings if size == bar_size}
-    last = {symbol: stored[symbol][-1] if symbol in stored and symbol not in rested else None for symbol in underlyings}
+    # A request does not reach back over what backoff: the session that cannot be answered would take the others with it.
+    held = {symbol for symbol, size in backoff.underlyings if size == bar_size}
+    last = {symbol: stored[symbol][-1] if symbol in stored and symbol not in held else None for symbol in underlyings}
     return ask(plan_equity_bars(wanted, settled, last, bar_size, archive.now, archive.calendar))
 
 
-def _decoded(archive: Archive, ask: Ask, report: CollectionReport, underlyings: Mapping[str, Instrument], results: Sequence[Result]) -> Collected:
-    """The rows and coverage of results, with the stored history of every symbol whose stored bars came back changed by one ratio asked anew.
+def _decoded(
+    archive: Archive, ask: SendRequests, report: CollectionReport, underlyings: Mapping[str, Instrument], results: Sequence[Result]
+) -> Collected:
+    """The rows and coverage of results, with the stored history of every symbol whose stored bars came back changed by one ratio requested again.
 
     It is asked for before the changed bars are written: killed in between, the next run finds the same difference between them and the lake.
     Restated bars of a symbol that is not among `underlyings` are left in the journal for a run that may ask for its history.

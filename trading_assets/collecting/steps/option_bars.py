@@ -13,21 +13,21 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.collecting.archive import Archive, wall_clock
+from trading_assets.collecting.backoff import NO_BACKOFF, Backoff, backoff_of
 from trading_assets.collecting.decode import AGGREGATED_BAR_SIZE, aggregate_sessions, bar_coverage, bar_rows, lost_coverage
 from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
-from trading_assets.collecting.resting import NOTHING, Resting, resting
 from trading_assets.collecting.steps.common import (
-    Ask,
+    SendRequests,
     known_underlyings,
     missing_prerequisite,
     outcomes_of,
+    report_open_sessions,
+    report_refused_bars,
+    report_without_options,
     retries_for,
     settled_bars,
-    tell_open_sessions,
-    tell_refused_bars,
-    tell_without_options,
     within_allowance,
     without_options,
     without_selection,
@@ -53,14 +53,14 @@ def collect_option_bars(
     bar_sizes: Sequence[str],
     refresh: bool = False,
     max_requests: int | None = None,
-    leave_resting: bool = False,
+    respect_backoff: bool = False,
     run_id: str = "",
 ) -> Collected:
     """Bars of `sessions` (those closed by now) for the contracts selected in the snapshot that answers for each session.
 
     A symbol without contract, chain or equity bars, or with one that violates a rule that blocks, costs no request and is
     reported. `8 hours` bars are also aggregated into `1 day` bars by session. Contracts that expired before they were
-    collected are recorded as lost. `max_requests` bounds what is asked, in the order of the plan; with `leave_resting` what
+    collected are recorded as lost. `max_requests` bounds what is asked, in the order of the plan; with `respect_backoff` what
     failed lately is left out. Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
@@ -68,11 +68,11 @@ def collect_option_bars(
     report = CollectionReport(OPTION_BARS.name, archive.calendar.current(now), sessions=list(sessions), symbols=symbols)
     symbols = hold_back(archive, symbols, report)
     ready = _ready(archive, symbols, sessions, contracts, chains, report)
-    tell_open_sessions(archive, report, sessions)
-    ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
+    report_open_sessions(archive, report, sessions)
+    ask: SendRequests = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
     bounded = within_allowance(ask, report, max_requests)
     recover(archive, OPTION_BARS, report, partial(_decoded, archive, report))
-    rests = resting(archive.settings, symbols) if leave_resting else NOTHING
+    backoff = backoff_of(archive.settings, symbols) if respect_backoff else NO_BACKOFF
 
     report.snapshots_used = _snapshots_used(chains, ready, sessions)
     results: list[Result] = []
@@ -81,12 +81,12 @@ def collect_option_bars(
         rows = archive.lake.wanted(OPTION_BARS, bar_size, ready, sessions)
         wanted = wanted_options(chains, rows)
         if not refresh:
-            tell_refused_bars(archive, report, rows)
-        settled = {} if refresh else _settled(archive, rows, bar_size, rests)
+            report_refused_bars(archive, report, rows)
+        settled = {} if refresh else _settled(archive, rows, bar_size, backoff)
         plan = plan_option_bars(wanted, settled, now, archive.calendar, bar_size)
         report.saved += max(0, len(wanted) - len(plan.requests) - len(plan.lost))
         lost.append(lost_coverage(plan.lost, bar_size, now))
-        _tell_lost(report, plan.lost)
+        _report_lost(report, plan.lost)
         results += bounded(plan.requests)
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY, OutcomeKind.EXPIRED}), delayed=archive.settings.delayed)
     collected = _decoded(archive, report, results)
@@ -151,7 +151,7 @@ def _ready(
     listed = chains.stored_sessions(symbols, where="selected")
     with_bars = archive.lake.with_equity_bars(symbols)
     optionless = without_options(archive, symbols) & set(underlyings) - set(listed)
-    tell_without_options(report, optionless)
+    report_without_options(report, optionless)
     unselected = {s: reason for s, reason in without_selection(archive, symbols).items() if s in underlyings and s not in listed}
     report.notes += unselected.values()
     wrong = blocked(archive.settings, (CONTRACTS.name, OPTION_CHAINS.name, EQUITY_BARS.name), symbols, first=min(sessions), last=max(sessions))
@@ -200,14 +200,14 @@ def _snapshots_used(chains: DatasetView, symbols: Sequence[str], sessions: Seque
     return used
 
 
-def _settled(archive: Archive, wanted: pa.Table, bar_size: str, rests: Resting) -> Mapping[int, set[date]]:
+def _settled(archive: Archive, wanted: pa.Table, bar_size: str, backoff: Backoff) -> Mapping[int, set[date]]:
     settled = {con_id: days for (_, con_id), days in settled_bars(archive, OPTION_BARS, bar_size, wanted).items()}
-    for con_id, session in rests.contracts if bar_size == OPTION_BAR_SIZE else ():
+    for con_id, session in backoff.contracts if bar_size == OPTION_BAR_SIZE else ():
         settled.setdefault(con_id, set()).add(session)
     return settled
 
 
-def _tell_lost(report: CollectionReport, lost: Sequence[LostOption]) -> None:
+def _report_lost(report: CollectionReport, lost: Sequence[LostOption]) -> None:
     contracts = Counter(option.instrument.symbol for option in lost)
     sessions = Counter[str]()
     for option in lost:

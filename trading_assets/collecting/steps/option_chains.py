@@ -17,7 +17,7 @@ from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.collecting.steps.chain_knowledge import cost_from_nothing, doubled_terms, lists_nothing
 from trading_assets.collecting.steps.chain_selection import unselected_sentence
 from trading_assets.collecting.steps.chain_snapshot import ChainSnapshot
-from trading_assets.collecting.steps.common import Ask, known_underlyings, missing_prerequisite, retries_for, tell_without_options
+from trading_assets.collecting.steps.common import SendRequests, known_underlyings, missing_prerequisite, report_without_options, retries_for
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
 from trading_assets.repositories.schemas import CONTRACTS, OPTION_CHAINS
@@ -53,7 +53,7 @@ def collect_option_chains(
     underlyings = known_underlyings(archive, contracts, symbols)
     for symbol in sorted(set(symbols) - set(underlyings)):
         report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
-    ask: Ask = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
+    ask: SendRequests = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
     recorded = RecordedChains(archive, session, rules, underlyings, refresh, quoted_since)
     snapshot = ChainSnapshot(archive, ask, report, rules, recorded)
     recover(archive, OPTION_CHAINS, report, snapshot.recover)
@@ -79,7 +79,7 @@ def collect_option_chains(
     report.saved = max(
         0, cost_from_nothing(archive, session, underlyings, {symbol: chain.table for symbol, chain in chains.items()}) - report.planned
     )
-    tell_without_options(report, {symbol for symbol, outcome in outcomes.items() if outcome.kind is OutcomeKind.EMPTY} & set(symbols))
+    report_without_options(report, {symbol for symbol, outcome in outcomes.items() if outcome.kind is OutcomeKind.EMPTY} & set(symbols))
     coverage = snapshot_coverage(
         OPTION_CHAINS.name,
         session,

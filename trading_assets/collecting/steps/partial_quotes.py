@@ -55,7 +55,7 @@ def quotes_left(archive: Archive, chain: pa.Table, session: date) -> list[QuoteR
     return plan_quotes(chain, chosen["con_id"].to_pylist(), session, {*settled, *bad, *waiting(archive, chosen, session)["con_id"].to_pylist()})
 
 
-def tell_partial(archive: Archive, chain: pa.Table, symbol: str, session: date, lacking: str, report: CollectionReport) -> datetime | None:
+def report_partial(archive: Archive, chain: pa.Table, symbol: str, session: date, lacking: str, report: CollectionReport) -> datetime | None:
     """Report that quotes of a chain lack values; the instant at which they may be asked for again, None: by the next run."""
     left = pc.sum(pc.equal(chain["quote_outcome"], PARTIAL)).as_py() - waiting(archive, chain, session).num_rows
     at = None if left else _asked_again_at(archive, session)

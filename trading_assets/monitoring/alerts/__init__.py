@@ -10,8 +10,8 @@ reached (`monitoring.channels`).
 
 from trading_assets.monitoring.alerts.book import Alert, Alerts
 from trading_assets.monitoring.alerts.delivery import Delivered, deliver
-from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Trouble
+from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Issue
 from trading_assets.monitoring.alerts.reconcile import Changes
-from trading_assets.monitoring.alerts.rules import AlertRule, AlertRules
+from trading_assets.monitoring.alerts.routing import AlertRule, AlertRules
 
-__all__ = ["Alert", "AlertRule", "AlertRules", "AlertSeverity", "AlertType", "Alerts", "Changes", "Delivered", "Trouble", "deliver"]
+__all__ = ["Alert", "AlertRule", "AlertRules", "AlertSeverity", "AlertType", "Alerts", "Changes", "Delivered", "Issue", "deliver"]

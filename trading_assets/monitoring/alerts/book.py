@@ -10,11 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Trouble
+from trading_assets.monitoring.alerts.alert_tables import alerts
+from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Issue
 from trading_assets.monitoring.alerts.reconcile import Changes, reconcile
-from trading_assets.monitoring.alerts.rules import AlertRules
+from trading_assets.monitoring.alerts.routing import AlertRules
 from trading_assets.monitoring.alerts.silences import Silences, set_silence
-from trading_assets.monitoring.alerts.tables import alerts
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_transaction, write_transaction
 
@@ -56,7 +56,7 @@ class Alerts:
         self._engine = connect_state(settings.state_url)
         self._rules = AlertRules(settings)
 
-    def reconcile(self, troubles: Iterable[Trouble], *, types: Collection[AlertType], now: datetime, headline: str = "") -> Changes:
+    def reconcile(self, troubles: Iterable[Issue], *, types: Collection[AlertType], now: datetime, headline: str = "") -> Changes:
         """Bring the book in line with all troubles of these types that hold at `now`.
 
         New ones open, known ones are refreshed and told again when it is time, those that no longer hold clear. Alerts of
@@ -109,9 +109,9 @@ class Alerts:
         return [_alert(row, until if (until := silences.until(row.alert_type, row.subject)) > now else None) for row in rows]
 
 
-def _by_key(troubles: Iterable[Trouble]) -> dict[tuple[str, str], Trouble]:
+def _by_key(troubles: Iterable[Issue]) -> dict[tuple[str, str], Issue]:
     """One trouble a type and subject; of several, the reasons stand one after the other and the first remedy counts."""
-    found: dict[tuple[str, str], Trouble] = {}
+    found: dict[tuple[str, str], Issue] = {}
     for trouble in troubles:
         first = found.get(trouble.key)
         if first is not None and trouble.reason not in first.reason:

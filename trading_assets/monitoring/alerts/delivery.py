@@ -19,9 +19,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.monitoring import channels
+from trading_assets.monitoring.alerts.alert_tables import alert_messages, alerts
 from trading_assets.monitoring.alerts.kinds import AlertSeverity
 from trading_assets.monitoring.alerts.silences import Silences
-from trading_assets.monitoring.alerts.tables import alert_messages, alerts
 from trading_assets.monitoring.alerts.texts import Event
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, database_now, write_transaction

@@ -1,4 +1,4 @@
-"""Which alerts exist: type, default severity, what it means and what to do. And `Trouble`, a condition that holds now."""
+"""Which alerts exist: type, default severity, what it means and what to do. And `Issue`, a condition that holds now."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ KINDS: dict[AlertType, Kind] = {
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Issue:
     """One condition that holds now and needs a person.
 
     `subject` is the symbol (or run, or schedule); empty when the trouble is the platform's own. `reason` and `remedy` are

@@ -11,7 +11,7 @@ from itertools import groupby
 
 import sqlalchemy as sa
 
-from trading_assets.monitoring.alerts.tables import alert_messages
+from trading_assets.monitoring.alerts.alert_tables import alert_messages
 from trading_assets.monitoring.alerts.texts import Event, Told, body, title
 
 ALERTS_TOLD_SINGLY = 10

@@ -13,10 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.monitoring.alerts import outbox
-from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Trouble
-from trading_assets.monitoring.alerts.rules import Policy
+from trading_assets.monitoring.alerts.alert_tables import alerts
+from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Issue
+from trading_assets.monitoring.alerts.routing import Policy
 from trading_assets.monitoring.alerts.silences import Silences
-from trading_assets.monitoring.alerts.tables import alerts
 from trading_assets.monitoring.alerts.texts import Event, Told
 
 Key = tuple[str, str]
@@ -37,7 +37,7 @@ class Changes:
 
 def reconcile(
     connection: sa.Connection,
-    wanted: Mapping[Key, Trouble],
+    wanted: Mapping[Key, Issue],
     types: Collection[AlertType],
     policies: Mapping[AlertType, Policy],
     now: float,
@@ -128,12 +128,12 @@ def _open_rows(connection: sa.Connection, types: Collection[AlertType]) -> list[
     return list(connection.execute(sa.select(alerts).where(_open_of(types)).order_by(alerts.c.id)).all())
 
 
-def _open(connection: sa.Connection, trouble: Trouble, policy: Policy, now: float) -> None:
+def _open(connection: sa.Connection, trouble: Issue, policy: Policy, now: float) -> None:
     row = {"alert_type": trouble.alert_type.value, "subject": trouble.subject, "opened_at": now, "last_seen_at": now, "told": 0}
     connection.execute(alerts.insert().values(**row, **_values(trouble, policy)))
 
 
-def _values(trouble: Trouble, policy: Policy) -> dict[str, str]:
+def _values(trouble: Issue, policy: Policy) -> dict[str, str]:
     return {
         "severity": policy.severity.value,
         "reason": trouble.reason,

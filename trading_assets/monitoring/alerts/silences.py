@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from trading_assets.monitoring.alerts.tables import alert_silences
+from trading_assets.monitoring.alerts.alert_tables import alert_silences
 
 
 @dataclass(frozen=True, slots=True)

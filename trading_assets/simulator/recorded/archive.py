@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trading_assets.simulator.recorded.factors import CorporateFactors
-from trading_assets.simulator.recorded.tables import BAR_COLUMNS, PRICES, Table
+from trading_assets.simulator.recorded.recorded_files import BAR_COLUMNS, PRICES, Table
 
 CHAIN_COLUMNS = ("underlying_price", "bid", "ask", "last", "volume", "open_interest", "iv", "delta", "gamma", "theta", "vega", "stale")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trading_assets.simulator.recorded.grid import Floats, Ints, Mask, grid
-from trading_assets.simulator.recorded.tables import Rows
+from trading_assets.simulator.recorded.recorded_files import Rows
 
 MINUTE = 60
 HOUR = 3_600

@@ -20,7 +20,7 @@ from trading_assets.pricing import black_scholes
 from trading_assets.simulator.recorded.archive import Archive
 from trading_assets.simulator.recorded.grid import Floats, grid
 from trading_assets.simulator.recorded.instruments import Osi
-from trading_assets.simulator.recorded.tables import Table
+from trading_assets.simulator.recorded.recorded_files import Table
 
 _SAME_PRICE = 0.005
 """Dollars within which an underlying price is the recorded close (half a cent)."""

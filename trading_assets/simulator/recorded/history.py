@@ -29,7 +29,7 @@ from trading_assets.simulator.recorded.candles import Candles
 from trading_assets.simulator.recorded.catalog import Catalog
 from trading_assets.simulator.recorded.grid import Ints, Mask, grid
 from trading_assets.simulator.recorded.instruments import LATE_CLOSE, trades_late
-from trading_assets.simulator.recorded.tables import Rows, Table
+from trading_assets.simulator.recorded.recorded_files import Rows, Table
 
 _LONGEST_PERIOD = {c.WEEK: 6, c.MONTH: 24}
 """Sessions to look back from the asked start so that the period it falls into is seen whole or recognised as begun before."""

@@ -24,7 +24,7 @@ import numpy as np
 from trading_assets.simulator.recorded.archive import Archive
 from trading_assets.simulator.recorded.catalog import Catalog
 from trading_assets.simulator.recorded.grid import Ints, Mask, grid
-from trading_assets.simulator.recorded.tables import Table
+from trading_assets.simulator.recorded.recorded_files import Table
 
 _WHOLE = 0.5
 """Share of the contracts listed before that a date's quotes must cover to count as a whole chain; the recorded whole chains

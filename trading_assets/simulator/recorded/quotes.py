@@ -26,7 +26,7 @@ from trading_assets.simulator.recorded.chains import ChainQuote, ChainQuotes
 from trading_assets.simulator.recorded.grid import grid
 from trading_assets.simulator.recorded.history import History
 from trading_assets.simulator.recorded.instruments import last_trade_day
-from trading_assets.simulator.recorded.tables import Rows
+from trading_assets.simulator.recorded.recorded_files import Rows
 
 _VOLATILITY_SESSIONS = 30
 """Sessions behind `historical_volatility` (broker documentation: the 30-day historical volatility)."""

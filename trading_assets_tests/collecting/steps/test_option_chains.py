@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trading_assets.monitoring.agenda import Wait, daily_bars, daily_snapshot
+from trading_assets.monitoring.agenda import Skip, daily_bars, daily_snapshot
 from trading_assets.monitoring.status import platform_status
 from trading_assets.monitoring.watch import troubles
 from trading_assets.repositories.conditions import symbol_conditions
@@ -69,8 +69,8 @@ def test_nothing_selected_is_no_trouble_and_leaves_nothing_to_do(days: Days) -> 
     days.simulator.clock.set(datetime.fromisoformat("2026-06-05T19:00-04:00"))
     assert troubles(days.settings) == []
     assert platform_status(days.settings, probe=False).wrong == []
-    assert isinstance(daily_snapshot(days.settings, days.settings.clock()), Wait)
-    assert isinstance(daily_bars(days.settings, days.settings.clock()), Wait)
+    assert isinstance(daily_snapshot(days.settings, days.settings.clock()), Skip)
+    assert isinstance(daily_bars(days.settings, days.settings.clock()), Skip)
 
 
 def test_a_wider_selection_is_another_question(days: Days) -> None:

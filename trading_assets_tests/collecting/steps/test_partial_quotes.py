@@ -14,7 +14,7 @@ import pytest
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.preview import preview
 from trading_assets.collecting.report import CollectionReport, ProblemKind
-from trading_assets.monitoring.agenda import Ask, Wait, daily_bars
+from trading_assets.monitoring.agenda import Skip, WantedRun, daily_bars
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
@@ -159,11 +159,11 @@ def test_what_never_comes_is_not_asked_for_at_every_run(options: Options) -> Non
 def test_the_days_bars_do_not_wait_for_values_of_quotes(options: Options) -> None:
     settings = options.settings(CLOSED)
     options.collect(CLOSED, "c")
-    assert isinstance(daily_bars(settings, CLOSED), Wait), "without a chain they do"
+    assert isinstance(daily_bars(settings, CLOSED), Skip), "without a chain they do"
     options.hold = lambda fields, ordinal: greeks(fields) and ordinal == 1
     options.collect(CLOSED, "h")
     assert options.condition()["condition"] == "partial"
-    assert isinstance(daily_bars(settings, CLOSED), Ask)
+    assert isinstance(daily_bars(settings, CLOSED), WantedRun)
 
 
 def test_a_later_quote_that_lacks_more_leaves_the_earlier_one(options: Options) -> None:

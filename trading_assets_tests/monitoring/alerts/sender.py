@@ -9,10 +9,10 @@ import os
 import signal
 import sys
 
-from trading_assets.monitoring.alerts import Alerts, AlertType, Trouble, deliver
+from trading_assets.monitoring.alerts import Alerts, AlertType, Issue, deliver
 from trading_assets.settings import Settings
 
-TROUBLE = Trouble(AlertType.MISSING_EQUITY_DATA, "AAPL", "The equity bars of 2024-05-31 are not complete.")
+TROUBLE = Issue(AlertType.MISSING_EQUITY_DATA, "AAPL", "The equity bars of 2024-05-31 are not complete.")
 
 
 def main(what: str) -> None:

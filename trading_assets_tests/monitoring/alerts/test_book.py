@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType, Trouble, deliver
+from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType, Issue, deliver
+from trading_assets.monitoring.alerts.alert_tables import alert_messages, alerts
 from trading_assets.monitoring.alerts.kinds import KINDS
 from trading_assets.monitoring.alerts.outbox import ALERTS_TOLD_SINGLY
-from trading_assets.monitoring.alerts.tables import alert_messages, alerts
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_transaction
 from trading_assets_tests.conftest import REPOSITORY
@@ -30,8 +30,8 @@ def settings(tmp_path: Path, state_url: str) -> Settings:
     return Settings(data_dir=tmp_path, database_url=state_url, now=NOW)
 
 
-def missing(symbol: str = "AAPL", reason: str = "The bars of 2024-05-31 are not complete.") -> Trouble:
-    return Trouble(MISSING, symbol, reason)
+def missing(symbol: str = "AAPL", reason: str = "The bars of 2024-05-31 are not complete.") -> Issue:
+    return Issue(MISSING, symbol, reason)
 
 
 def outbox(settings: Settings) -> list[tuple[str, str]]:
@@ -183,7 +183,7 @@ def test_opening_and_clearing_alternate_whatever_happens(steps: list[tuple[set[s
         settings = Settings(data_dir=folder, now=NOW)
         book, held = Alerts(settings), set[tuple[str, str]]()
         for number, (first, second) in enumerate(steps):
-            wanted = [*(missing(s) for s in first), *(Trouble(AlertType.RUN_FAILED, s, "It failed.") for s in second)]
+            wanted = [*(missing(s) for s in first), *(Issue(AlertType.RUN_FAILED, s, "It failed.") for s in second)]
             keys = {trouble.key for trouble in wanted}
             changes = book.reconcile(wanted, types=[MISSING, AlertType.RUN_FAILED], now=NOW + number * HOUR)
             assert set(changes.opened) == keys - held and set(changes.cleared) == held - keys

@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 import sqlalchemy as sa
 
-from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType, Trouble, deliver
+from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType, Issue, deliver
+from trading_assets.monitoring.alerts.alert_tables import alert_messages
 from trading_assets.monitoring.alerts.delivery import FIRST_RETRY, GIVE_UP_AFTER, LONGEST_RETRY
-from trading_assets.monitoring.alerts.tables import alert_messages
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_transaction
 from trading_assets_tests.monitoring.alerts.receivers import SECRET, Webhook, mail_server
@@ -19,14 +19,14 @@ from trading_assets_tests.monitoring.alerts.receivers import SECRET, Webhook, ma
 NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MISSING = AlertType.MISSING_EQUITY_DATA
-TROUBLE = Trouble(MISSING, "AAPL", "The equity bars of 2024-05-31 are not complete.", details={"broker code": 162})
+TROUBLE = Issue(MISSING, "AAPL", "The equity bars of 2024-05-31 are not complete.", details={"broker code": 162})
 
 
 def rule(settings: Settings, channel: str = "desk", kind: AlertType = MISSING) -> None:
     AlertRules(settings).add(AlertRule(kind, AlertSeverity.CRITICAL, channel))
 
 
-def reconcile(settings: Settings, *troubles: Trouble, at: datetime = NOW) -> None:
+def reconcile(settings: Settings, *troubles: Issue, at: datetime = NOW) -> None:
     Alerts(settings).reconcile(troubles, types=[MISSING], now=at)
 
 
@@ -124,7 +124,7 @@ def test_a_refused_message_of_another_alert_does_not_stop_the_next_delivery(sett
     reconcile(settings, TROUBLE)
     deliver(settings, NOW)
     webhook.status = 200
-    reconcile(settings, TROUBLE, Trouble(MISSING, "IBM", "Gone."), at=NOW + timedelta(seconds=1))
+    reconcile(settings, TROUBLE, Issue(MISSING, "IBM", "Gone."), at=NOW + timedelta(seconds=1))
     deliver(settings, NOW + timedelta(seconds=1))
     assert webhook.titles == ["[critical] missing_equity_data IBM"]
 

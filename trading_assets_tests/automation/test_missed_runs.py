@@ -12,8 +12,8 @@ from dagster import DagsterRunStatus
 from dagster._core.utils import make_new_run_id
 
 from trading_assets.automation import once
-from trading_assets.automation.once import NEVER_SUBMITTED
-from trading_assets.automation.promises import failed_runs, missed_schedules
+from trading_assets.automation.missed_runs import failed_runs, missed_schedules
+from trading_assets.automation.run_dedup import NEVER_SUBMITTED
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import COVERAGE
 from trading_assets.settings import Settings

@@ -30,8 +30,8 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Quarantined, Result
 from trading_assets.broker.requests import BarsRequest
+from trading_assets.collecting.decode.arrow_tables import empty, from_columns, from_rows, last_of_key
 from trading_assets.collecting.decode.retries import InstrumentKey, Retries
-from trading_assets.collecting.decode.tables import empty, from_columns, from_rows, last_of_key
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import LostOption
 from trading_assets.planning.selection import parse_day

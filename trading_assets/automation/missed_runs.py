@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
 
-from trading_assets.automation.once import NEVER_SUBMITTED, UNFINISHED, will_be_retried
-from trading_assets.monitoring.alerts import AlertType, Trouble
+from trading_assets.automation.run_dedup import NEVER_SUBMITTED, UNFINISHED, will_be_retried
+from trading_assets.monitoring.alerts import AlertType, Issue
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, clock_time, due_at, latest_due
 from trading_assets.repositories import query
 from trading_assets.repositories.schemas import REFUSED_SQL
@@ -38,7 +38,7 @@ _HELD_BACK_BY = {DAILY_SNAPSHOT: ["contracts", "option_chains"], DAILY_BARS: ["c
 """Datasets whose refusal answers for later sessions, too; bars are refused session by session."""
 
 
-def failed_runs(instance: dg.DagsterInstance) -> list[Trouble]:
+def failed_runs(instance: dg.DagsterInstance) -> list[Issue]:
     """Jobs whose latest ended run of the last days failed, each with the sentence of the step that failed.
 
     A failure that Dagster is about to mend by another try, or trying to, is not told yet.
@@ -52,7 +52,7 @@ def failed_runs(instance: dg.DagsterInstance) -> list[Trouble]:
             continue
         latest.setdefault(record.dagster_run.job_name, record.dagster_run)
     failed = (run for run in latest.values() if run.status is DagsterRunStatus.FAILURE)
-    return [Trouble(AlertType.RUN_FAILED, run.job_name, f"Run {run.run_id[:8]} failed: {failure_sentence(instance, run)}") for run in failed]
+    return [Issue(AlertType.RUN_FAILED, run.job_name, f"Run {run.run_id[:8]} failed: {failure_sentence(instance, run)}") for run in failed]
 
 
 def failure_sentence(instance: dg.DagsterInstance, run: DagsterRun) -> str:
@@ -72,7 +72,7 @@ def failure_sentence(instance: dg.DagsterInstance, run: DagsterRun) -> str:
     return "Dagster gives no reason."
 
 
-def missed_schedules(settings: Settings, now: datetime) -> list[Trouble]:
+def missed_schedules(settings: Settings, now: datetime) -> list[Issue]:
     """Schedules that left no trace of a session whose time has come: neither rows nor a recorded reason, for some active symbol.
 
     A symbol that was not to be asked for then, because the broker had refused it or its contract, is not missed.
@@ -99,7 +99,7 @@ def missed_schedules(settings: Settings, now: datetime) -> list[Trouble]:
             if silent:
                 shown = ", ".join(silent[:5]) + (f" and {len(silent) - 5} more" if len(silent) > 5 else "")
                 reason = f"Nothing was collected of session {session} for {shown}; it was due on {clock_time(due)}."
-                found.append(Trouble(AlertType.SCHEDULE_MISSED, f"{schedule} {session}", reason))
+                found.append(Issue(AlertType.SCHEDULE_MISSED, f"{schedule} {session}", reason))
     return found
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 
-from trading_assets.monitoring.asked import CLAIM_SECONDS, asked_table, claim
+from trading_assets.monitoring.run_claims import CLAIM_SECONDS, claim, run_claims_table
 from trading_assets.state import connect_state, write_transaction
 
 
@@ -21,7 +21,7 @@ def test_of_many_that_ask_at_once_one_may_start_it(state_url: str) -> None:
 def test_a_claim_of_one_that_died_is_given_again(state_url: str) -> None:
     assert claim(state_url, "gaps")
     with write_transaction(connect_state(state_url)) as connection:
-        connection.execute(asked_table.update().values(at=asked_table.c.at - CLAIM_SECONDS))
+        connection.execute(run_claims_table.update().values(at=run_claims_table.c.at - CLAIM_SECONDS))
     assert claim(state_url, "gaps") and not claim(state_url, "gaps")
     with write_transaction(connect_state(state_url)) as connection:
-        assert connection.execute(sa.select(sa.func.count()).select_from(asked_table)).scalar_one() == 1
+        assert connection.execute(sa.select(sa.func.count()).select_from(run_claims_table)).scalar_one() == 1

@@ -16,7 +16,7 @@ CLAIM_SECONDS = 120.0
 FORGOTTEN_SECONDS = 86_400.0
 """After this a claim's row goes."""
 
-asked_table = sa.Table(
+run_claims_table = sa.Table(
     "asked_runs",
     metadata,
     sa.Column("key", sa.String(200), primary_key=True),
@@ -27,21 +27,21 @@ asked_table = sa.Table(
 def claim(state_url: str, key: str) -> bool:
     """Whether the caller may start the run of `key` now: nobody else claimed it within `CLAIM_SECONDS`."""
     engine = connect_state(state_url)
-    row = asked_table.c.key == key
+    row = run_claims_table.c.key == key
     with write_transaction(engine) as connection:
         now = database_now(connection)
-        at = connection.execute(sa.select(asked_table.c.at).where(row)).scalar_one_or_none()
+        at = connection.execute(sa.select(run_claims_table.c.at).where(row)).scalar_one_or_none()
         if at is not None and abs(now - at) < CLAIM_SECONDS:  # abs: a clock set back must not hold a claim for ever
             return False
         if at is None:
-            connection.execute(asked_table.delete().where(asked_table.c.at < now - FORGOTTEN_SECONDS))
-            connection.execute(asked_table.insert().values(key=key, at=now))
+            connection.execute(run_claims_table.delete().where(run_claims_table.c.at < now - FORGOTTEN_SECONDS))
+            connection.execute(run_claims_table.insert().values(key=key, at=now))
         else:
-            connection.execute(asked_table.update().where(row).values(at=now))
+            connection.execute(run_claims_table.update().where(row).values(at=now))
         return True
 
 
 def release(state_url: str, key: str) -> None:
     """Give a claim back: what it was made for did not happen."""
     with write_transaction(connect_state(state_url)) as connection:
-        connection.execute(asked_table.delete().where(asked_table.c.key == key))
+        connection.execute(run_claims_table.delete().where(run_claims_table.c.key == key))

@@ -12,8 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from trading_assets.monitoring.alerts.alert_tables import alert_rules
 from trading_assets.monitoring.alerts.kinds import KINDS, AlertSeverity, AlertType
-from trading_assets.monitoring.alerts.tables import alert_rules
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_transaction, write_transaction
 

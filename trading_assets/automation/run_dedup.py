@@ -12,8 +12,8 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
 
 from trading_assets.automation.jobs import own_checks
-from trading_assets.monitoring.agenda import Ask, Wait
-from trading_assets.monitoring.asked import CLAIM_SECONDS, claim
+from trading_assets.monitoring.agenda import Skip, WantedRun
+from trading_assets.monitoring.run_claims import CLAIM_SECONDS, claim
 from trading_assets.resources.abandoned import end_abandoned_runs
 from trading_assets.resources.dagster_private import AUTO_RETRY_RUN_ID_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
 from trading_assets.resources.run_config import ASSET_JOB
@@ -47,12 +47,12 @@ RETRY_SECONDS = 120.0
 Context = dg.ScheduleEvaluationContext | dg.SensorEvaluationContext
 
 
-def request_of(context: Context, settings: Settings, found: Ask | Wait) -> dg.RunRequest | dg.SkipReason:
+def request_of(context: Context, settings: Settings, found: WantedRun | Skip) -> dg.RunRequest | dg.SkipReason:
     """The run that the agenda asks for, or why none is started now.
 
     A trial evaluation (the UI's "test", a context made in a test) decides the same and leaves no claim behind.
     """
-    if isinstance(found, Wait):
+    if isinstance(found, Skip):
         return dg.SkipReason(found.reason)
     instance = context.instance
     end_abandoned_runs(instance)
@@ -69,7 +69,7 @@ def request_of(context: Context, settings: Settings, found: Ask | Wait) -> dg.Ru
     return run_request(found, attempt=len(earlier))
 
 
-def run_request(ask: Ask, attempt: int = 0) -> dg.RunRequest:
+def run_request(ask: WantedRun, attempt: int = 0) -> dg.RunRequest:
     """Dagster's request for the run; `attempt` counts the earlier ones of the same key."""
     tags = {KEY_TAG: ask.key, WHY_TAG: ask.why}
     partition = None

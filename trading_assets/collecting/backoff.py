@@ -1,8 +1,8 @@
-"""What was asked for lately and failed for the moment: it rests, each time twice as long, before it is asked for by itself again.
+"""Backoff of requests that failed for the moment: each failure doubles the time before the platform sends them again by itself.
 
-A question that times out every time must not be asked once an hour for ever, nor take the place of others in the budget.
-Only the platform's own asking rests: schedules that come with a new session, and people, ask at once. How often and when a
-question failed is read from the journal, so the rest is measured by its clock (the wall's), also where the market's is pinned.
+A request that times out every time must not be sent once an hour for ever, nor take the place of others in the budget. What comes
+with a new session, and what a user starts, is sent at once. How often and when a request failed is read from the journal, so the
+backoff is measured by its clock (the wall's), also where the market's is pinned.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from trading_assets.settings import Settings
 from trading_assets.state import connect_state, database_now, read_transaction
 from trading_assets.state.tables import requests
 
-FIRST_REST = timedelta(hours=1)
+FIRST_BACKOFF = timedelta(hours=1)
 """After the first failure of a question."""
 
-LONGEST_REST = timedelta(hours=24)
+LONGEST_BACKOFF = timedelta(hours=24)
 """However often it failed: a day later the broker, or the line to it, may be another."""
 
 _PASSING = [kind.value for kind in OutcomeKind if kind.retryable]
@@ -36,12 +36,12 @@ _IN_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Resting:
-    """Sessions not to be asked for by itself now.
+class Backoff:
+    """Sessions that the platform does not request by itself now.
 
     Of underlyings by symbol and bar size, of contracts (`con_id`, session) one by one (bars of `OPTION_BAR_SIZE`). `until` (UTC,
-    wall clock) is the first instant at which one of them may be asked for again; None: nothing rests. `failures` is how often
-    the questions failed that are without an answer, whether they rest or not: it changes whenever one is asked again in vain.
+    wall clock) is the first instant at which one of them may be requested again; None: nothing is in backoff. `failures` is how often
+    the requests without an answer failed, in backoff or not: it changes whenever one fails again.
     """
 
     underlyings: Mapping[tuple[str, str], frozenset[date]] = field(default_factory=dict)
@@ -50,14 +50,14 @@ class Resting:
     failures: int = 0
 
 
-NOTHING = Resting()
-"""Nothing rests."""
+NO_BACKOFF = Backoff()
+"""Nothing is in backoff."""
 
 
-def resting(settings: Settings, symbols: Collection[str]) -> Resting:
-    """The bars of `symbols` whose last question failed so lately that it is not asked again by itself yet.
+def backoff_of(settings: Settings, symbols: Collection[str]) -> Backoff:
+    """The bars of `symbols` whose last request failed so lately that it is not sent again by itself yet.
 
-    What can be had today only, the bars of contracts on their expiry date, rests an hour, however often it failed.
+    Of what is available today only, the bars of contracts on their expiry date, the backoff is an hour, however often it failed.
     """
     sql = """
         select dataset, bar_size, symbol, con_id, session, request_id from coverage
@@ -81,7 +81,7 @@ def resting(settings: Settings, symbols: Collection[str]) -> Resting:
         if row["request_id"] not in failed:
             continue
         times, last = failed[row["request_id"]]
-        end = last + (FIRST_REST if row["con_id"] in last_day else rest_after(times))
+        end = last + (FIRST_BACKOFF if row["con_id"] in last_day else backoff_after(times))
         if end <= now:
             continue
         ends.add(end)
@@ -90,12 +90,12 @@ def resting(settings: Settings, symbols: Collection[str]) -> Resting:
         else:
             contracts.append((row["con_id"], row["session"]))
     by_symbol = {key: frozenset(sessions) for key, sessions in underlyings.items()}
-    return Resting(by_symbol, contracts, min(ends, default=None), sum(times for times, _ in failed.values()))
+    return Backoff(by_symbol, contracts, min(ends, default=None), sum(times for times, _ in failed.values()))
 
 
-def rest_after(failures: int) -> timedelta:
-    """How long a question rests after so many failures: one hour, two, four, ... at most a day."""
-    return min(LONGEST_REST, FIRST_REST * 2 ** min(max(0, failures - 1), 16))
+def backoff_after(failures: int) -> timedelta:
+    """The backoff after so many failures: one hour, two, four, ... at most a day."""
+    return min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(max(0, failures - 1), 16))
 
 
 def _expiring(settings: Settings, con_ids: Collection[int]) -> set[int]:
