@@ -37,7 +37,7 @@ def bars(symbols: list[str], sessions: list[date], request_id: int = 1) -> pa.Ta
     columns = {
         "session": pa.array(sessions * len(symbols), pa.date32()),
         "symbol": pa.array(np.repeat(symbols, len(sessions))),
-        "con_id": pa.array(np.repeat(np.arange(len(symbols)), len(sessions))),
+        "con_id": pa.array(np.repeat(np.arange(1, len(symbols) + 1), len(sessions))),
         "start": pa.array([calendar().opens_at(s) for s in sessions] * len(symbols), INSTANT),
         "bar_size": pa.array(np.repeat("1 day", rows)),
         "open": close - 0.1,
