@@ -23,6 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trading_assets.folders import usable_folder
+from trading_assets.repositories.dataset_sql import duckdb_type as duckdb_type
+from trading_assets.repositories.dataset_sql import escaped, own_view_sql, quoted, view_sql
+from trading_assets.repositories.empty_files import empty_file
 from trading_assets.repositories.files import CATALOG_FILE, UnreadableFile, check_file, dataset_files, locked, replacing
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.merge import revisions_of
@@ -219,7 +222,7 @@ def _reads(path: Path) -> bool:
     """Whether DuckDB can read the whole file: it stumbles over some damage that Arrow passes by."""
     try:
         with duckdb.connect() as connection:
-            connection.execute(f"SELECT count(COLUMNS(*)) FROM read_parquet({_quoted(_escaped(str(path)))}, hive_partitioning = false)").fetchall()
+            connection.execute(f"SELECT count(COLUMNS(*)) FROM read_parquet({quoted(escaped(str(path)))}, hive_partitioning = false)").fetchall()
     except duckdb.Error:
         return False
     return True
@@ -243,45 +246,8 @@ def write_catalog(data_dir: Path | str) -> Path:
     with locked(root, CATALOG_FILE), replacing(path) as temporary:
         temporary.unlink(missing_ok=True)
         with duckdb.connect(str(temporary)) as connection:
-            _create_views(connection, root)
+            _create_views(connection, root, view_sql)
     return path
-
-
-def view_sql(data_dir: Path, dataset: Dataset) -> str:
-    """The `CREATE VIEW` statement of a dataset (or of the revisions of one, see `revisions_of`)."""
-    pattern = _escaped(str(data_dir / dataset.name)) + ("/*/*.parquet" if dataset.variant else "/*.parquet")
-    view = _name(dataset.name.replace("/", "_"))
-    return f"CREATE OR REPLACE VIEW {view} AS {_select(dataset, _quoted(pattern))}"
-
-
-def rows_sql(dataset: Dataset, paths: Sequence[str]) -> str:
-    """A SELECT of the rows of those files of a dataset, with its columns and types."""
-    return _select(dataset, f"[{', '.join(_quoted(_escaped(path)) for path in paths)}]")
-
-
-def _select(dataset: Dataset, files: str) -> str:
-    names = ", ".join(_name(column.name) for column in dataset.columns)
-    # The empty half gives the columns and types while there is no file.
-    nothing = ", ".join(f"NULL::{duckdb_type(column.type)} AS {_name(column.name)}" for column in dataset.columns)
-    found = f"read_parquet({files}, hive_partitioning = false, union_by_name = true, allow_empty = true)"
-    return f"SELECT {names} FROM (SELECT {nothing} WHERE false UNION ALL BY NAME SELECT * FROM {found})"
-
-
-_TYPES: dict[pa.DataType, str] = {
-    pa.string(): "VARCHAR",
-    pa.float64(): "DOUBLE",
-    pa.int64(): "BIGINT",
-    pa.int32(): "INTEGER",
-    pa.int8(): "TINYINT",
-    pa.bool_(): "BOOLEAN",
-    pa.date32(): "DATE",
-    pa.timestamp("us", tz="UTC"): "TIMESTAMP WITH TIME ZONE",
-}
-
-
-def duckdb_type(arrow: pa.DataType) -> str:
-    """DuckDB's name of an Arrow type of the lake; `KeyError` for a type no dataset has."""
-    return _TYPES[arrow]
 
 
 def _open(data_dir: Path, *, unrestricted: bool, views: bool = True) -> duckdb.DuckDBPyConnection:
@@ -292,7 +258,7 @@ def _open(data_dir: Path, *, unrestricted: bool, views: bool = True) -> duckdb.D
     # A footer is parsed once a version of its file: DuckDB compares inode, size and second of last change (see `files.write_file`).
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
     if views:
-        _create_views(connection, data_dir)
+        _create_views(connection, data_dir, own_view_sql)
     if not unrestricted:
         _restrict(connection, data_dir)
     return connection
@@ -302,27 +268,29 @@ def _restrict(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
     """Close everything but the folders of the datasets, and what links in them name, to the connection, for good."""
     folders = [data_dir / dataset.name for each in DATASETS.values() for dataset in (each, revisions_of(each))]
     # DuckDB compares the text of a path or pattern: the views name a folder as a pattern.
-    allowed = {f"{text}/" for folder in folders for text in (str(folder), _escaped(str(folder)))}
+    allowed = {f"{text}/" for folder in folders for text in (str(folder), escaped(str(folder)))}
     linked = _links(data_dir)  # DuckDB looks at the place that a link names
     allowed |= {f"{place}/" for place in linked if os.path.isdir(place)}
+    empty = [str(empty_file(dataset)) for each in DATASETS.values() for dataset in (each, revisions_of(each))]
+    paths = sorted({text for path in (*linked, *empty) for text in (path, escaped(path))})
     for name, value in {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "allow_community_extensions": "false",
         "allow_persistent_secrets": "false",
-        "allowed_directories": f"[{', '.join(map(_quoted, sorted(allowed)))}]",
-        "allowed_paths": f"[{', '.join(map(_quoted, linked))}]",
+        "allowed_directories": f"[{', '.join(map(quoted, sorted(allowed)))}]",
+        "allowed_paths": f"[{', '.join(map(quoted, paths))}]",
         "enable_external_access": "false",
         "lock_configuration": "true",  # the last one: nothing can be changed after it
     }.items():
         connection.execute(f"SET GLOBAL {name} = {value}")
 
 
-def _create_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+def _create_views(connection: duckdb.DuckDBPyConnection, data_dir: Path, statement: Callable[[Path, Dataset], str]) -> None:
     try:
         for dataset in DATASETS.values():
-            connection.execute(view_sql(data_dir, dataset))
-            connection.execute(view_sql(data_dir, revisions_of(dataset)))
+            connection.execute(statement(data_dir, dataset))
+            connection.execute(statement(data_dir, revisions_of(dataset)))
     except duckdb.Error as error:
         _raise_if_unreadable(_files(data_dir), error)
         raise
@@ -339,16 +307,3 @@ def _files(data_dir: Path) -> Iterator[tuple[Dataset, Path]]:
         for kind in (dataset, revisions_of(dataset)):
             for path in dataset_files(data_dir, kind):
                 yield kind, path
-
-
-def _escaped(path: str) -> str:
-    """The path with the characters of a glob pattern made plain."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _name(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -33,26 +32,25 @@ class _Pages:
         self._path = path
         self._groups = pq.read_metadata(path).num_row_groups
         self._bounds: dict[str, tuple[np.ndarray, np.ndarray] | None] = {}
-        self._verified: dict[str, Mask] = {}
+        self._verified: dict[frozenset[str], Mask] = {}
 
-    def verify(self, columns: Collection[str], where: Restriction) -> None:
+    def verify(self, columns: frozenset[str], where: Restriction) -> None:
         """Read the pages of those columns that may hold a row of `where` and were not verified yet.
 
         Raises `OSError` or `pa.ArrowException` where a checksum does not fit, or when the file was replaced.
         """
-        wanted = self._may_hold(where)
-        missing = {name: wanted & ~self._verified.get(name, np.zeros(self._groups, dtype=bool)) for name in columns}
-        if not any(groups.any() for groups in missing.values()):
+        wanted, verified = self._may_hold(where), self._verified.get(columns)
+        missing = wanted if verified is None else wanted & ~verified
+        if not missing.any():
             return
         with self._path.open("rb") as source:
             if version_of(source.fileno()) != self.version:
                 raise FileNotFoundError(f"{self._path} was replaced while it was read")
             file = pq.ParquetFile(source, page_checksum_verification=True)
-            for group in np.flatnonzero(np.logical_or.reduce(list(missing.values()))).tolist():
+            for group in np.flatnonzero(missing).tolist():
                 # Headers of pages have no checksum: with a damaged one a column has fewer values than the others.
-                file.read_row_group(group, [name for name, groups in missing.items() if groups[group]]).validate()
-        for name in columns:
-            self._verified[name] = self._verified.get(name, np.zeros(self._groups, dtype=bool)) | wanted
+                file.read_row_group(group, [*columns]).validate()
+        self._verified[columns] = wanted if verified is None else wanted | verified
 
     def _may_hold(self, where: Restriction) -> Mask:
         """Which row groups may hold a row of `where`, by the bounds in the footer."""
@@ -87,7 +85,7 @@ def _read_bounds(path: Path, name: str) -> tuple[np.ndarray, np.ndarray] | None:
 _pages: OrderedDict[Path, _Pages] = OrderedDict()
 
 
-def verify_pages(dataset: Dataset, path: Path, version: Version, columns: Collection[str], where: Restriction) -> None:
+def verify_pages(dataset: Dataset, path: Path, version: Version, columns: frozenset[str], where: Restriction) -> None:
     """See that the pages of those columns that may hold rows of `where` are as they were written.
 
     Raises `UnreadableFile`, `FileNotFoundError` when the file is gone or has another version.

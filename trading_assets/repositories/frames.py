@@ -34,16 +34,12 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     joining with `datetime.date` work as one expects.
     """
     table = table.replace_schema_metadata(None)
-    columns: dict[str, pd.Series] = {}
-    for field, values in zip(table.schema, table.columns, strict=True):
-        if pt.is_date(field.type):
-            columns[field.name] = pd.Series(pd.arrays.ArrowExtensionArray(values))
-        elif pt.is_integer(field.type) and field.nullable:
+    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.date32(): DAY}.get)
+    for position, field in enumerate(table.schema):
+        if pt.is_integer(field.type) and field.nullable:
             nullable = getattr(pd, f"{str(field.type).capitalize()}Dtype")()
-            columns[field.name] = values.to_pandas(types_mapper={field.type: nullable}.get)
-        else:
-            columns[field.name] = values.to_pandas()
-    return pd.DataFrame(columns)
+            frame.isetitem(position, table.column(position).to_pandas(types_mapper={field.type: nullable}.get))
+    return frame
 
 
 def as_date(value: date | str | None) -> date | None:

@@ -7,12 +7,15 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
-from trading_assets.repositories.catalog import rows_sql, steadily_among
+from trading_assets.repositories.catalog import steadily_among
 from trading_assets.repositories.checksums import verify_pages
+from trading_assets.repositories.dataset_sql import rows_sql
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.layout import settle
+from trading_assets.repositories.merge import combined_codes, contiguous
 from trading_assets.repositories.restrictions import Restriction
 from trading_assets.repositories.schemas import Dataset
 from trading_assets.repositories.versions import Fingerprint
@@ -38,7 +41,7 @@ def read_rows(
     names = list(columns) if columns is not None else dataset.schema.names
     schema = pa.schema([dataset.schema.field(name) for name in names])
     condition, parameters = where.within(first, last).sql()
-    touched = {*names, "session", "symbol", *(name for name, _ in where.values)}
+    touched = frozenset({*names, "session", "symbol", *(name for name, _ in where.values)})
 
     def files() -> list[tuple[Dataset, Path]]:
         settle(root)
@@ -50,9 +53,15 @@ def read_rows(
         for path, version in found.versions:
             verify_pages(dataset, path, version, touched, where)
         source = rows_sql(dataset, [str(path) for path, _ in found.versions])
-        order = ", ".join(f'"{name}"' for name in dataset.order if name in names) or "all"
         listed = ", ".join(f'"{name}"' for name in names)
-        sql = f"select {'distinct' if distinct else ''} {listed} from ({source}) where {condition} order by {order}"
-        return connection.execute(sql, parameters).to_arrow_table().cast(schema)
+        sql = f"select {'distinct' if distinct else ''} {listed} from ({source}) where {condition}"
+        rows: pa.Table = connection.execute(sql, parameters).to_arrow_table()
+        return rows.cast(schema)
 
-    return steadily_among(root, files, read)
+    return _ordered(steadily_among(root, files, read), [name for name in dataset.order if name in names])
+
+
+def _ordered(table: pa.Table, order: Sequence[str]) -> pa.Table:
+    """The rows sorted by those columns. Mostly they are: each file is sorted, and DuckDB gives files and rows in their order."""
+    codes = combined_codes(table, order)
+    return table if (codes[1:] >= codes[:-1]).all() else contiguous(table).take(pa.array(np.argsort(codes, kind="stable")))
