@@ -23,6 +23,9 @@ from trading_assets.repositories.versions import Version, version_of
 MOST_FILES = 512
 """Files of which it is remembered what was verified, the latest used."""
 
+MOST_READS = 1024
+"""Reads of which it is remembered that all they touch in a file was verified."""
+
 
 class _Pages:
     """What is known of the row groups of one version of a file."""
@@ -33,24 +36,32 @@ class _Pages:
         self._groups = pq.read_metadata(path).num_row_groups
         self._bounds: dict[str, tuple[np.ndarray, np.ndarray] | None] = {}
         self._verified: dict[frozenset[str], Mask] = {}
+        self._known: set[tuple[frozenset[str], Restriction]] = set()
 
     def verify(self, columns: frozenset[str], where: Restriction) -> None:
         """Read the pages of those columns that may hold a row of `where` and were not verified yet.
 
         Raises `OSError` or `pa.ArrowException` where a checksum does not fit, or when the file was replaced.
         """
+        if (columns, where) in self._known:
+            return
         wanted, verified = self._may_hold(where), self._verified.get(columns)
         missing = wanted if verified is None else wanted & ~verified
-        if not missing.any():
-            return
+        if missing.any():
+            self._read(missing, columns)
+            self._verified[columns] = wanted if verified is None else wanted | verified
+        if len(self._known) == MOST_READS:
+            self._known.clear()
+        self._known.add((columns, where))
+
+    def _read(self, groups: Mask, columns: frozenset[str]) -> None:
         with self._path.open("rb") as source:
             if version_of(source.fileno()) != self.version:
                 raise FileNotFoundError(f"{self._path} was replaced while it was read")
             file = pq.ParquetFile(source, page_checksum_verification=True)
-            for group in np.flatnonzero(missing).tolist():
+            for group in np.flatnonzero(groups).tolist():
                 # Headers of pages have no checksum: with a damaged one a column has fewer values than the others.
                 file.read_row_group(group, [*columns]).validate()
-        self._verified[columns] = wanted if verified is None else wanted | verified
 
     def _may_hold(self, where: Restriction) -> Mask:
         """Which row groups may hold a row of `where`, by the bounds in the footer."""
@@ -98,8 +109,8 @@ def verify_pages(dataset: Dataset, path: Path, version: Version, columns: frozen
     except (OSError, pa.ArrowException):
         check_file(path, dataset, pages=True)
         raise
-    _pages[path] = known
-    _pages.move_to_end(path)
+    _pages.pop(path, None)
+    _pages[path] = known  # the latest used is the last
     while len(_pages) > MOST_FILES:
         _pages.popitem(last=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,9 +19,9 @@ def view_sql(data_dir: Path, dataset: Dataset) -> str:
     return f"CREATE OR REPLACE VIEW {_view(dataset)} AS SELECT {_names(dataset)} FROM {rows}"
 
 
-def rows_sql(dataset: Dataset, paths: Sequence[str]) -> str:
+def rows_sql(dataset: Dataset, paths: Iterable[Path]) -> str:
     """A SELECT of the rows of those files of a dataset, with its columns and types, for the connections of `connect`."""
-    return _select(dataset, [escaped(path) for path in paths])
+    return _select(dataset, [escaped(str(path)) for path in paths])
 
 
 def own_view_sql(data_dir: Path, dataset: Dataset) -> str:

@@ -52,7 +52,7 @@ def read_rows(
             return schema.empty_table()
         for path, version in found.versions:
             verify_pages(dataset, path, version, touched, where)
-        source = rows_sql(dataset, [str(path) for path, _ in found.versions])
+        source = rows_sql(dataset, [path for path, _ in found.versions])
         listed = ", ".join(f'"{name}"' for name in names)
         sql = f"select {'distinct' if distinct else ''} {listed} from ({source}) where {condition}"
         rows: pa.Table = connection.execute(sql, parameters).to_arrow_table()
