@@ -143,13 +143,16 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
 def steadily_among(
     root: Path, files: Callable[[], Iterable[tuple[Dataset, Path]]], action: Callable[[duckdb.DuckDBPyConnection, Fingerprint], T]
 ) -> T:
-    """The same for an action that reads some `files` of the lake by their names: the others may change, or be damaged."""
+    """The same for an action that reads some `files` of the lake by their names: the others may change, or be damaged.
+
+    It is done again also when it ended well and a file has another version afterwards: what the action looked at before it read is true then.
+    """
     try:
         connection = connect(root)
     except UnreadableFile:  # a view cannot be made: the file may be none of those that are read
         connection = _open(root, unrestricted=False, views=False)
     with connection:
-        return _steadily(root, connection, files, action, lambda: steadily_among(root, files, action))
+        return _steadily(root, connection, files, action, lambda: steadily_among(root, files, action), strict=True)
 
 
 def _steadily(
@@ -158,8 +161,10 @@ def _steadily(
     files: Callable[[], Iterable[tuple[Dataset, Path]]],
     action: Callable[[duckdb.DuckDBPyConnection, Fingerprint], T],
     reopened: Callable[[], T],
+    *,
+    strict: bool = False,
 ) -> T:
-    """The action over `files`, again while they change; `reopened` does all of it again with another connection."""
+    """The action over `files`, again while it fails and they change (`strict`: while they change); `reopened` does it with another connection."""
     for attempt in range(1, READ_ATTEMPTS + 1):
         before = fingerprint(files())
         if before.deceptive:
@@ -177,7 +182,7 @@ def _steadily(
                 raise
         else:
             # A lake of the older layout that may not be written is read as it is; somebody else may be moving its folders.
-            if settle(root) or attempt == READ_ATTEMPTS or fingerprint(files()) == before:
+            if (settle(root) and not strict) or attempt == READ_ATTEMPTS or fingerprint(files()) == before:
                 return found
     raise AssertionError("the last attempt returns or raises")
 
