@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.types as pt
 
-from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.schemas import INSTANT, Dataset
 from trading_assets.repositories.validation import InvalidFrame, naive_time
 from trading_assets.sessions import calendar, session_date
 
@@ -26,6 +26,8 @@ ALIASES = {**dict.fromkeys(TIMES, "start"), "average": "wap", "barCount": "bar_c
 
 DAY = pd.ArrowDtype(pa.date32())
 
+_DTYPES = {pa.date32(): DAY, INSTANT: pd.DatetimeTZDtype("us", "UTC")}
+
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """The table as pandas: instants as `datetime64[us, UTC]`, text as `str`, integers that may be null as `Int64` or alike.
@@ -34,11 +36,11 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     joining with `datetime.date` work as one expects.
     """
     table = table.replace_schema_metadata(None)
-    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.date32(): DAY}.get)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_DTYPES.get)
     for position, field in enumerate(table.schema):
         if pt.is_integer(field.type) and field.nullable:
             nullable = getattr(pd, f"{str(field.type).capitalize()}Dtype")()
-            frame.isetitem(position, table.column(position).to_pandas(types_mapper={field.type: nullable}.get))
+            frame.isetitem(position, nullable.__from_arrow__(table.column(position)))
     return frame
 
 

@@ -7,15 +7,15 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from trading_assets.repositories.catalog import steadily_among
 from trading_assets.repositories.checksums import verify_pages
 from trading_assets.repositories.dataset_sql import rows_sql
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.layout import settle
-from trading_assets.repositories.merge import combined_codes, contiguous
+from trading_assets.repositories.merge import contiguous, sort_positions
 from trading_assets.repositories.restrictions import Restriction
 from trading_assets.repositories.schemas import Dataset
 from trading_assets.repositories.versions import Fingerprint
@@ -63,5 +63,20 @@ def read_rows(
 
 def _ordered(table: pa.Table, order: Sequence[str]) -> pa.Table:
     """The rows sorted by those columns. Mostly they are: each file is sorted, and DuckDB gives files and rows in their order."""
-    codes = combined_codes(table, order)
-    return table if (codes[1:] >= codes[:-1]).all() else contiguous(table).take(pa.array(np.argsort(codes, kind="stable")))
+    return table if _is_ordered(table, order) else contiguous(table).take(pa.array(sort_positions(table, order)))
+
+
+def _is_ordered(table: pa.Table, order: Sequence[str]) -> bool:
+    """Whether each row comes after the one before it, or is equal to it."""
+    equal: pa.Array | None = None
+    for name in order:
+        column = table[name].combine_chunks()
+        if column.null_count:
+            return False
+        before, after = column[:-1], column[1:]
+        wrong = pc.greater(before, after)
+        if pc.any(wrong if equal is None else pc.and_(wrong, equal)).as_py():
+            return False
+        same = pc.equal(before, after)
+        equal = same if equal is None else pc.and_(equal, same)
+    return True

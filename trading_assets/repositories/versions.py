@@ -35,6 +35,13 @@ class Fingerprint(NamedTuple):
         """Bytes of all files."""
         return sum(version.size for _, version in self.versions)
 
+    def holds(self) -> bool:
+        """Whether each of the files still has that version."""
+        try:
+            return all(version_of(path) == version for path, version in self.versions)
+        except OSError:
+            return False
+
 
 _readable: dict[Path, Version] = {}
 """The version of each file that was seen to be readable last."""
