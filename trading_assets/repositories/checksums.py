@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.types as pt
 
 from trading_assets.repositories.files import check_file
 from trading_assets.repositories.merge import Mask
@@ -30,10 +31,12 @@ MOST_READS = 1024
 class _Pages:
     """What is known of the row groups of one version of a file."""
 
-    def __init__(self, path: Path, version: Version) -> None:
+    def __init__(self, dataset: Dataset, path: Path, version: Version) -> None:
         self.version = version
         self._path = path
-        self._groups = pq.read_metadata(path).num_row_groups
+        metadata = pq.read_metadata(path)
+        self.exact = _types(metadata.schema.to_arrow_schema()) == _types(dataset.schema)
+        self._groups = metadata.num_row_groups
         self._bounds: dict[str, tuple[np.ndarray, np.ndarray] | None] = {}
         self._verified: dict[frozenset[str], Mask] = {}
         self._known: set[tuple[frozenset[str], Restriction]] = set()
@@ -82,6 +85,11 @@ class _Pages:
         return self._bounds[name]
 
 
+def _types(schema: pa.Schema) -> dict[str, pa.DataType]:
+    """The type of each column; of a dictionary that of its values."""
+    return {field.name: field.type.value_type if pt.is_dictionary(field.type) else field.type for field in schema}
+
+
 def _read_bounds(path: Path, name: str) -> tuple[np.ndarray, np.ndarray] | None:
     metadata = pq.read_metadata(path)
     if name not in metadata.schema.names:
@@ -96,15 +104,16 @@ def _read_bounds(path: Path, name: str) -> tuple[np.ndarray, np.ndarray] | None:
 _pages: OrderedDict[Path, _Pages] = OrderedDict()
 
 
-def verify_pages(dataset: Dataset, path: Path, version: Version, columns: frozenset[str], where: Restriction) -> None:
+def verify_pages(dataset: Dataset, path: Path, version: Version, columns: frozenset[str], where: Restriction) -> bool:
     """See that the pages of those columns that may hold rows of `where` are as they were written.
 
-    Raises `UnreadableFile`, `FileNotFoundError` when the file is gone or has another version.
+    Returns whether the file has exactly the columns and types of the dataset. Raises `UnreadableFile`, `FileNotFoundError` when the file is
+    gone or has another version.
     """
     try:
         known = _pages.get(path)
         if known is None or known.version != version:
-            known = _Pages(path, version)
+            known = _Pages(dataset, path, version)
         known.verify(columns, where)
     except (OSError, pa.ArrowException):
         check_file(path, dataset, pages=True)
@@ -113,6 +122,7 @@ def verify_pages(dataset: Dataset, path: Path, version: Version, columns: frozen
     _pages[path] = known  # the latest used is the last
     while len(_pages) > MOST_FILES:
         _pages.popitem(last=False)
+    return known.exact
 
 
 def _begin_anew() -> None:

@@ -19,9 +19,15 @@ def view_sql(data_dir: Path, dataset: Dataset) -> str:
     return f"CREATE OR REPLACE VIEW {_view(dataset)} AS SELECT {_names(dataset)} FROM {rows}"
 
 
-def rows_sql(dataset: Dataset, paths: Iterable[Path]) -> str:
-    """A SELECT of the rows of those files of a dataset, with its columns and types, for the connections of `connect`."""
-    return _select(dataset, [escaped(str(path)) for path in paths])
+def rows_sql(dataset: Dataset, paths: Iterable[Path], *, alike: bool) -> str:
+    """A SELECT of the rows of those files of a dataset, with its columns and types, for the connections of `connect`.
+
+    `alike`: all files have exactly these columns and types. DuckDB then opens none of them to plan, but for the first.
+    """
+    patterns = [escaped(str(path)) for path in paths]
+    if alike:
+        return f"SELECT {_names(dataset)} FROM read_parquet([{', '.join(map(quoted, patterns))}], hive_partitioning = false)"
+    return _select(dataset, patterns)
 
 
 def own_view_sql(data_dir: Path, dataset: Dataset) -> str:

@@ -50,9 +50,8 @@ def read_rows(
     def read(connection: duckdb.DuckDBPyConnection, found: Fingerprint) -> pa.Table:
         if not found.versions:
             return schema.empty_table()
-        for path, version in found.versions:
-            verify_pages(dataset, path, version, touched, where)
-        source = rows_sql(dataset, [path for path, _ in found.versions])
+        exact = [verify_pages(dataset, path, version, touched, where) for path, version in found.versions]
+        source = rows_sql(dataset, [path for path, _ in found.versions], alike=all(exact))
         listed = ", ".join(f'"{name}"' for name in names)
         sql = f"select {'distinct' if distinct else ''} {listed} from ({source}) where {condition}"
         rows: pa.Table = connection.execute(sql, parameters).to_arrow_table()
