@@ -24,6 +24,9 @@ TIMES = ("date", "time", "datetime")
 ALIASES = {**dict.fromkeys(TIMES, "start"), "average": "wap", "barCount": "bar_count"}
 """Names of bar columns in the client libraries (`ib_insync.util.df`, `ibapi`) and ours."""
 
+ROWS_OF_ONE_THREAD = 65_536
+"""Up to so many rows are converted by one thread: waking others costs more than they save."""
+
 DAY = pd.ArrowDtype(pa.date32())
 
 _DTYPES = {pa.date32(): DAY, INSTANT: pd.DatetimeTZDtype("us", "UTC")}
@@ -36,11 +39,16 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     joining with `datetime.date` work as one expects.
     """
     table = table.replace_schema_metadata(None)
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_DTYPES.get)
+    integers: dict[int, pd.api.extensions.ExtensionArray] = {}
     for position, field in enumerate(table.schema):
         if pt.is_integer(field.type) and field.nullable:
             nullable = getattr(pd, f"{str(field.type).capitalize()}Dtype")()
-            frame.isetitem(position, nullable.__from_arrow__(table.column(position)))
+            integers[position] = nullable.__from_arrow__(table.column(position))
+            # pandas keeps columns of one type together: taking one out again costs more than converting all.
+            table = table.set_column(position, field.name, pa.nulls(table.num_rows))
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_DTYPES.get, use_threads=table.num_rows > ROWS_OF_ONE_THREAD)
+    for position, values in integers.items():
+        frame.isetitem(position, values)
     return frame
 
 
