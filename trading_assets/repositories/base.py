@@ -6,16 +6,17 @@ data folder (`EquityBarRepository(data_dir="data")`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 from trading_assets.repositories.frames import as_date, completed, to_pandas
+from trading_assets.repositories.restrictions import Restriction
+from trading_assets.repositories.rows import read_rows
 from trading_assets.repositories.schemas import Dataset
 from trading_assets.repositories.store import ParquetStore, UpsertCounts
 from trading_assets.sessions import calendar
@@ -42,32 +43,37 @@ class DatasetRepository:
 
     def _load(
         self,
-        where: pads.Expression | None = None,
+        where: Restriction,
         *,
         first: Day | None = None,
         last: Day | None = None,
         variants: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """Rows as pandas (see `frames.to_pandas`), in the dataset's order."""
-        table = self.store.read(self.DATASET, where=where, variants=variants, first=as_date(first), last=as_date(last))
-        return to_pandas(table.sort_by([(name, "ascending") for name in self.DATASET.order]))
+        return to_pandas(self._read(where, first=first, last=last, variants=variants))
+
+    def _read(
+        self,
+        where: Restriction,
+        *,
+        columns: Sequence[str] | None = None,
+        first: Day | None = None,
+        last: Day | None = None,
+        variants: Sequence[str] | None = None,
+        distinct: bool = False,
+    ) -> pa.Table:
+        """Rows as Arrow (see `rows.read_rows`)."""
+        first, last = as_date(first), as_date(last)
+        return read_rows(self.store.data_dir, self.DATASET, where, columns=columns, first=first, last=last, variants=variants, distinct=distinct)
+
+    def _sessions(self, where: Restriction, first: Day | None = None, last: Day | None = None, variants: Sequence[str] | None = None) -> set[date]:
+        """The sessions of those rows."""
+        return set(self._read(where, columns=["session"], first=first, last=last, variants=variants, distinct=True)["session"].to_pylist())
 
     def _save(self, frame: pa.Table | pd.DataFrame, **constants: Any) -> UpsertCounts:
         if isinstance(frame, pa.Table):
             frame = to_pandas(frame)
         return self.store.upsert(self.DATASET, completed(self.DATASET, frame, constants))
-
-
-def restricted(**wanted: Any) -> pads.Expression | None:
-    """Rows whose columns have those values; a collection means any of them, None does not restrict."""
-    where: pads.Expression | None = None
-    for name, value in wanted.items():
-        if value is None:
-            continue
-        several = isinstance(value, Collection) and not isinstance(value, str)
-        part = pads.field(name).isin(list(value)) if several else pads.field(name) == pads.scalar(value)
-        where = part if where is None else where & part
-    return where
 
 
 def session_of(day: Day) -> date:

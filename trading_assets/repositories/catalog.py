@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,11 +24,15 @@ import pyarrow.parquet as pq
 
 from trading_assets.errors import UnreadableFile
 from trading_assets.folders import usable_folder
+from trading_assets.repositories.dataset_sql import duckdb_type as duckdb_type
+from trading_assets.repositories.dataset_sql import escaped, own_view_sql, quoted, view_sql
+from trading_assets.repositories.empty_files import empty_file
 from trading_assets.repositories.files import CATALOG_FILE, check_file, dataset_files, locked, replacing
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS, Dataset
 from trading_assets.repositories.select_only import check_select
+from trading_assets.repositories.versions import Fingerprint, fingerprint
 
 READ_ATTEMPTS = 5
 """DuckDB opens a file anew after reading its footer, so a query can meet a file that was replaced in between. That
@@ -134,22 +138,54 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
     """
     root = Path(data_dir).expanduser().absolute()
     with connect(root) as connection:
-        for attempt in range(1, READ_ATTEMPTS + 1):
-            before = _fingerprint(root)
-            if root in _opened_small and sum(size for _, (_, _, size) in before) > SMALL_LAKE:
-                _close(root)  # the next query has more threads
-            try:
-                found = action(connection)
-            except duckdb.Error as error:
-                if isinstance(error, duckdb.PermissionException) and attempt == 1 and _forget_links(root):
-                    return steadily(root, action)
-                if attempt == READ_ATTEMPTS or _fingerprint(root) == before:
-                    _raise_if_unreadable(root, error)
-                    raise
-            else:
-                # A lake of the older layout that may not be written is read as it is; somebody else may be moving its folders.
-                if settle(root) or attempt == READ_ATTEMPTS or _fingerprint(root) == before:
-                    return found
+        return _steadily(root, connection, lambda: _files(root), lambda lake, _: action(lake), lambda: steadily(root, action))
+
+
+def steadily_among(
+    root: Path, files: Callable[[], Iterable[tuple[Dataset, Path]]], action: Callable[[duckdb.DuckDBPyConnection, Fingerprint], T]
+) -> T:
+    """The same for an action that reads some `files` of the lake by their names: the others may change, or be damaged.
+
+    It is done again also when it ended well and a file has another version afterwards: what the action looked at before it read is true then.
+    """
+    try:
+        connection = connect(root)
+    except UnreadableFile:  # a view cannot be made: the file may be none of those that are read
+        connection = _open(root, unrestricted=False, views=False)
+    with connection:
+        return _steadily(root, connection, files, action, lambda: steadily_among(root, files, action), strict=True)
+
+
+def _steadily(
+    root: Path,
+    connection: duckdb.DuckDBPyConnection,
+    files: Callable[[], Iterable[tuple[Dataset, Path]]],
+    action: Callable[[duckdb.DuckDBPyConnection, Fingerprint], T],
+    reopened: Callable[[], T],
+    *,
+    strict: bool = False,
+) -> T:
+    """The action over `files`, again while it fails and they change (`strict`: while they change); `reopened` does it with another connection."""
+    for attempt in range(1, READ_ATTEMPTS + 1):
+        before = fingerprint(files())
+        if before.deceptive:
+            _close(root)  # and its cached footers
+            return reopened()
+        if root in _opened_small and before.size > SMALL_LAKE:
+            _close(root)  # the next query has more threads
+        try:
+            found = action(connection, before)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            if isinstance(error, duckdb.PermissionException) and attempt == 1 and _forget_links(root):
+                return reopened()
+            if attempt == READ_ATTEMPTS or fingerprint(files()) == before:
+                _raise_if_unreadable(files(), error)
+                raise
+        else:
+            # A lake of the older layout that may not be written is read as it is; somebody else may be moving its folders.
+            same = fingerprint(files()) == before if not settle(root) else not strict or before.holds()
+            if same or attempt == READ_ATTEMPTS:
+                return found
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -170,9 +206,9 @@ def _forget_links(root: Path) -> bool:
     return changed
 
 
-def _raise_if_unreadable(root: Path, error: duckdb.Error) -> None:
-    """Raise `UnreadableFile` when the error is about the content of a file of the lake: those it may be about are read whole to see that."""
-    files = list(_files(root))
+def _raise_if_unreadable(among: Iterable[tuple[Dataset, Path]], error: Exception) -> None:
+    """Raise `UnreadableFile` when the error is about the content of one of the files: those it may be about are read whole to see that."""
+    files = list(among)
     named = [(kind, path) for kind, path in files if str(path) in str(error)]
     # Of a damaged page DuckDB says neither the file nor that it is one: an error without a class of its own.
     unnamed = type(error) is duckdb.Error or isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException)
@@ -193,7 +229,8 @@ def _reads(path: Path) -> bool:
     """Whether DuckDB can read the whole file: it stumbles over some damage that Arrow passes by."""
     try:
         with duckdb.connect() as connection:
-            connection.execute(f"SELECT count(COLUMNS(*)) FROM read_parquet({_quoted(_escaped(str(path)))}, hive_partitioning = false)").fetchall()
+            # A hash needs the values: counts are taken from the footer.
+            connection.execute(f"SELECT bit_xor(hash(t)) FROM read_parquet({quoted(escaped(str(path)))}, hive_partitioning = false) t").fetchall()
     except duckdb.Error:
         return False
     return True
@@ -217,44 +254,19 @@ def write_catalog(data_dir: Path | str) -> Path:
     with locked(root, CATALOG_FILE), replacing(path) as temporary:
         temporary.unlink(missing_ok=True)
         with duckdb.connect(str(temporary)) as connection:
-            _create_views(connection, root)
+            _create_views(connection, root, view_sql)
     return path
 
 
-def view_sql(data_dir: Path, dataset: Dataset) -> str:
-    """The `CREATE VIEW` statement of a dataset (or of the revisions of one, see `revisions_of`)."""
-    pattern = _quoted(_escaped(str(data_dir / dataset.name)) + ("/*/*.parquet" if dataset.variant else "/*.parquet"))
-    names = ", ".join(_name(column.name) for column in dataset.columns)
-    # The empty half gives the columns and types while there is no file.
-    nothing = ", ".join(f"NULL::{duckdb_type(column.type)} AS {_name(column.name)}" for column in dataset.columns)
-    files = f"read_parquet({pattern}, hive_partitioning = false, union_by_name = true, allow_empty = true)"
-    view = _name(dataset.name.replace("/", "_"))
-    return f"CREATE OR REPLACE VIEW {view} AS SELECT {names} FROM (SELECT {nothing} WHERE false UNION ALL BY NAME SELECT * FROM {files})"
-
-
-_TYPES: dict[pa.DataType, str] = {
-    pa.string(): "VARCHAR",
-    pa.float64(): "DOUBLE",
-    pa.int64(): "BIGINT",
-    pa.int32(): "INTEGER",
-    pa.int8(): "TINYINT",
-    pa.bool_(): "BOOLEAN",
-    pa.date32(): "DATE",
-    pa.timestamp("us", tz="UTC"): "TIMESTAMP WITH TIME ZONE",
-}
-
-
-def duckdb_type(arrow: pa.DataType) -> str:
-    """DuckDB's name of an Arrow type of the lake; `KeyError` for a type no dataset has."""
-    return _TYPES[arrow]
-
-
-def _open(data_dir: Path, *, unrestricted: bool) -> duckdb.DuckDBPyConnection:
+def _open(data_dir: Path, *, unrestricted: bool, views: bool = True) -> duckdb.DuckDBPyConnection:
     small = lake_bytes(data_dir) <= SMALL_LAKE
     connection = duckdb.connect(config={"threads": 1} if small else {})
     (_opened_small.add if small else _opened_small.discard)(data_dir)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    _create_views(connection, data_dir)
+    # A footer is parsed once a version of its file: DuckDB compares inode, size and second of last change (see `files.write_file`).
+    connection.execute("SET GLOBAL parquet_metadata_cache = true")
+    if views:
+        _create_views(connection, data_dir, own_view_sql)
     if not unrestricted:
         _restrict(connection, data_dir)
     return connection
@@ -264,29 +276,31 @@ def _restrict(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
     """Close everything but the folders of the datasets, and what links in them name, to the connection, for good."""
     folders = [data_dir / dataset.name for each in DATASETS.values() for dataset in (each, revisions_of(each))]
     # DuckDB compares the text of a path or pattern: the views name a folder as a pattern.
-    allowed = {f"{text}/" for folder in folders for text in (str(folder), _escaped(str(folder)))}
+    allowed = {f"{text}/" for folder in folders for text in (str(folder), escaped(str(folder)))}
     linked = _links(data_dir)  # DuckDB looks at the place that a link names
     allowed |= {f"{place}/" for place in linked if os.path.isdir(place)}
+    empty = [str(empty_file(dataset)) for each in DATASETS.values() for dataset in (each, revisions_of(each))]
+    paths = sorted({text for path in (*linked, *empty) for text in (path, escaped(path))})
     for name, value in {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "allow_community_extensions": "false",
         "allow_persistent_secrets": "false",
-        "allowed_directories": f"[{', '.join(map(_quoted, sorted(allowed)))}]",
-        "allowed_paths": f"[{', '.join(map(_quoted, linked))}]",
+        "allowed_directories": f"[{', '.join(map(quoted, sorted(allowed)))}]",
+        "allowed_paths": f"[{', '.join(map(quoted, paths))}]",
         "enable_external_access": "false",
         "lock_configuration": "true",  # the last one: nothing can be changed after it
     }.items():
         connection.execute(f"SET GLOBAL {name} = {value}")
 
 
-def _create_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+def _create_views(connection: duckdb.DuckDBPyConnection, data_dir: Path, statement: Callable[[Path, Dataset], str]) -> None:
     try:
         for dataset in DATASETS.values():
-            connection.execute(view_sql(data_dir, dataset))
-            connection.execute(view_sql(data_dir, revisions_of(dataset)))
+            connection.execute(statement(data_dir, dataset))
+            connection.execute(statement(data_dir, revisions_of(dataset)))
     except duckdb.Error as error:
-        _raise_if_unreadable(data_dir, error)
+        _raise_if_unreadable(_files(data_dir), error)
         raise
 
 
@@ -296,46 +310,8 @@ def _links(data_dir: Path) -> list[str]:
     return sorted(os.path.realpath(place) for place in places if place.is_symlink())
 
 
-_checked: dict[Path, tuple[int, int, int]] = {}
-"""Inode, time and size of the files that were seen to be readable."""
-
-
-def _fingerprint(data_dir: Path) -> list[tuple[Path, tuple[int, int, int]]]:
-    """Name, inode, time and size of every file a view can read. Raises `UnreadableFile`: a view would read a foreign file as rows of nulls.
-
-    The footer of a file is read once a process and version of the file.
-    """
-    found: list[tuple[Path, tuple[int, int, int]]] = []
-    for kind, path in _files(data_dir):
-        try:
-            status = os.stat(path)
-            mark = status.st_ino, status.st_mtime_ns, status.st_size
-            if _checked.get(path) != mark:
-                check_file(path, kind)
-                _checked[path] = mark
-        except OSError:
-            if path.is_symlink() or path.exists():
-                check_file(path, kind)
-            continue  # it was removed since its folder was listed
-        found.append((path, mark))
-    return found
-
-
 def _files(data_dir: Path) -> Iterator[tuple[Dataset, Path]]:
     for dataset in DATASETS.values():
         for kind in (dataset, revisions_of(dataset)):
             for path in dataset_files(data_dir, kind):
                 yield kind, path
-
-
-def _escaped(path: str) -> str:
-    """The path with the characters of a glob pattern made plain."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _name(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'

@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as pads
 
-from trading_assets.repositories.base import DatasetRepository, Day, restricted
+from trading_assets.repositories.base import DatasetRepository, Day
 from trading_assets.repositories.frames import as_date
+from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.repositories.store import UpsertCounts
 
@@ -47,13 +49,12 @@ class ContractRepository(DatasetRepository):
 
     def present_dates(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
         """Sessions of which there are details."""
-        first, last = as_date(start_date), as_date(end_date)
-        table = self.store.read(CONTRACTS, columns=["session"], where=restricted(symbol=symbol), first=first, last=last)
-        return set(table["session"].to_pylist())
+        return self._sessions(restricted(symbol=symbol), start_date, end_date)
 
     def symbols(self) -> list[str]:
         """Symbols of which there are details, in order."""
-        return sorted(self.store.read(CONTRACTS, columns=["symbol"])["symbol"].unique().to_pylist())
+        found: list[str] = self._read(restricted(), columns=["symbol"], distinct=True)["symbol"].to_pylist()
+        return found
 
     def save(self, frame: pa.Table | pd.DataFrame, symbol: str | None = None) -> UpsertCounts:
         """Save details that the user has; see `frames.completed` for what is filled in. Raises `InvalidFrame`."""
@@ -62,7 +63,7 @@ class ContractRepository(DatasetRepository):
     def _last_row(self, symbol: str, first: date | None, last: date | None) -> dict[str, Any] | None:
         # Newest file first: the latest details are nearly always in it, older files are then not opened.
         for path in reversed(self.store.files(CONTRACTS, first=first, last=last)):
-            table = self.store.read_one(CONTRACTS, path, where=restricted(symbol=symbol), first=first, last=last)
+            table = self.store.read_one(CONTRACTS, path, where=pads.field("symbol") == symbol, first=first, last=last)
             if table.num_rows:
                 newest: dict[str, Any] = table.sort_by([("session", "descending")]).slice(0, 1).to_pylist()[0]
                 return newest

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as pads
 
-from trading_assets.repositories.base import DatasetRepository, Day, restricted
+from trading_assets.repositories.base import DatasetRepository, Day
 from trading_assets.repositories.contracts import ContractRepository
-from trading_assets.repositories.frames import as_date
+from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.repositories.store import UpsertCounts
 
@@ -34,10 +33,10 @@ class EquityBarRepository(DatasetRepository):
         They are of the company that holds the symbol now. With `con_id` they are of that contract: also of a company that held the
         symbol before (`trading-assets universe series` lists the contracts).
         """
-        where = restricted(symbol=symbol, con_id=con_id)
+        where = restricted(symbol=symbol)
         if con_id is not None:
-            of_symbol = (pads.field("symbol") == symbol) | pc.starts_with(pads.field("symbol"), f"{symbol}@")
-            where = of_symbol & (pads.field("con_id") == con_id)
+            also, parameters = "symbol = ? or starts_with(symbol, ?)", (symbol, f"{symbol}@")
+            where = replace(restricted(con_id=con_id), also=also, parameters=parameters)
         return self._load(where, first=start_date, last=end_date, variants=[bar_size])
 
     def load(self, symbol: str | list[str] | None = None, trade_date: Day | None = None, bar_size: str = DAILY) -> pd.DataFrame:
@@ -46,13 +45,12 @@ class EquityBarRepository(DatasetRepository):
 
     def present_dates(self, symbol: str, bar_size: str = DAILY, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
         """Sessions from `start_date` to `end_date` of which there are bars."""
-        first, last = as_date(start_date), as_date(end_date)
-        table = self.store.read(EQUITY_BARS, columns=["session"], where=restricted(symbol=symbol), variants=[bar_size], first=first, last=last)
-        return set(table["session"].unique().to_pylist())
+        return self._sessions(restricted(symbol=symbol), start_date, end_date, [bar_size])
 
     def symbols(self, bar_size: str = DAILY) -> list[str]:
         """Symbols of which there are bars, in order."""
-        return sorted(self.store.read(EQUITY_BARS, columns=["symbol"], variants=[bar_size])["symbol"].unique().to_pylist())
+        found: list[str] = self._read(restricted(), columns=["symbol"], variants=[bar_size], distinct=True)["symbol"].to_pylist()
+        return found
 
     def save(self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, bar_size: str | None = None) -> UpsertCounts:
         """Save bars that the user has, for instance from another source or an own request.

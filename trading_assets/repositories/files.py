@@ -14,8 +14,9 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,10 @@ ROW_GROUP_ROWS = 16_384
 """Rows a row group. Files are sorted by symbol, so a query for one symbol reads few groups; 500 symbols a year are 8
 groups of daily bars. Smaller groups cost file size, larger ones lose pruning (see `benchmarks/lake.py`)."""
 
+PAGE_BYTES = 16_384
+"""Bytes a data page: 2,048 numbers, as many as DuckDB works on at once. It skips whole pages without a wanted row before it decompresses
+them, so a query for one symbol decompresses little of a row group."""
+
 LOCK_SECONDS = 300.0
 """How long a writer waits for another writer of the same file; rewriting the largest files takes a few seconds."""
 
@@ -43,6 +48,9 @@ LOCKS = ".locks"
 """Folder of the lock files, under the data folder. They are empty and stay: the operating system's lock ends with its process."""
 
 TEMPORARY_SUFFIX = ".tmp"
+
+NANOSECONDS = 1_000_000_000
+"""In a second."""
 
 IDENTITY_FILE = "lake.json"
 CATALOG_FILE = "lake.duckdb"
@@ -176,9 +184,39 @@ def write_file(path: Path, dataset: Dataset, rows: Rows, order: npt.NDArray[np.i
     They are taken one row group at a time: sorting needs no second copy of a large table.
     """
     schema = file_schema(dataset)
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd", version="2.6", write_page_checksum=True) as writer:
-        for begin in range(0, len(order), ROW_GROUP_ROWS):
-            writer.write_table(rows.take(order[begin : begin + ROW_GROUP_ROWS]).cast(schema), row_group_size=ROW_GROUP_ROWS)
+    with replacing(path) as temporary:
+        with pq.ParquetWriter(temporary, schema, **_encoding(dataset)) as writer:
+            for begin in range(0, len(order), ROW_GROUP_ROWS):
+                writer.write_table(rows.take(order[begin : begin + ROW_GROUP_ROWS]).cast(schema), row_group_size=ROW_GROUP_ROWS)
+        _date_after(temporary, path)
+
+
+@lru_cache(maxsize=64)
+def _encoding(dataset: Dataset) -> dict[str, Any]:
+    """How the columns are encoded: measured values differ from row to row, so a dictionary of them is larger and slower than the values."""
+    measured = {c.name for c in dataset.columns if pt.is_floating(c.type) or (pt.is_integer(c.type) and c.nullable)}
+    return {
+        "version": "2.6",
+        "write_page_checksum": True,
+        "data_page_size": PAGE_BYTES,
+        "write_batch_size": PAGE_BYTES // 16,  # the size of a page is looked at after each batch
+        "use_dictionary": [name for name in dataset.schema.names if name not in measured],
+        "compression": {name: "lz4" if name in measured else "zstd" for name in dataset.schema.names},
+    }
+
+
+def _date_after(temporary: Path, path: Path) -> None:
+    """Give the new version of a file another second of last change than the present one has.
+
+    DuckDB caches footers and knows a version by its inode, size and second of last change. The file system may give the inode of a
+    replaced file to the next one, so two versions of the same size within one second could be taken for the same.
+    """
+    try:
+        present = os.stat(path).st_mtime_ns // NANOSECONDS
+    except FileNotFoundError:
+        return
+    if os.stat(temporary).st_mtime_ns // NANOSECONDS <= present:
+        os.utime(temporary, ns=((present + 1) * NANOSECONDS,) * 2)
 
 
 def read_file(path: Path, dataset: Dataset, columns: Sequence[str] | None = None, where: pads.Expression | None = None) -> pa.Table:

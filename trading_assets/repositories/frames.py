@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from trading_assets.errors import InvalidFrame
-from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.schemas import INSTANT, Dataset
 from trading_assets.repositories.validation import naive_time
 from trading_assets.sessions import calendar, session_date
 
@@ -25,7 +25,12 @@ TIMES = ("date", "time", "datetime")
 ALIASES = {**dict.fromkeys(TIMES, "start"), "average": "wap", "barCount": "bar_count"}
 """Names of bar columns in the client libraries (`ib_insync.util.df`, `ibapi`) and ours."""
 
+ROWS_OF_ONE_THREAD = 65_536
+"""Up to so many rows are converted by one thread: waking others costs more than they save."""
+
 DAY = pd.ArrowDtype(pa.date32())
+
+_DTYPES = {pa.date32(): DAY, INSTANT: pd.DatetimeTZDtype("us", "UTC")}
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
@@ -35,16 +40,17 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     joining with `datetime.date` work as one expects.
     """
     table = table.replace_schema_metadata(None)
-    columns: dict[str, pd.Series] = {}
-    for field, values in zip(table.schema, table.columns, strict=True):
-        if pt.is_date(field.type):
-            columns[field.name] = pd.Series(pd.arrays.ArrowExtensionArray(values))
-        elif pt.is_integer(field.type) and field.nullable:
+    integers: dict[int, pd.api.extensions.ExtensionArray] = {}
+    for position, field in enumerate(table.schema):
+        if pt.is_integer(field.type) and field.nullable:
             nullable = getattr(pd, f"{str(field.type).capitalize()}Dtype")()
-            columns[field.name] = values.to_pandas(types_mapper={field.type: nullable}.get)
-        else:
-            columns[field.name] = values.to_pandas()
-    return pd.DataFrame(columns)
+            integers[position] = nullable.__from_arrow__(table.column(position))
+            # pandas keeps columns of one type together: taking one out again costs more than converting all.
+            table = table.set_column(position, field.name, pa.nulls(table.num_rows))
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_DTYPES.get, use_threads=table.num_rows > ROWS_OF_ONE_THREAD)
+    for position, values in integers.items():
+        frame.isetitem(position, values)
+    return frame
 
 
 def as_date(value: date | str | None) -> date | None:

@@ -167,6 +167,8 @@ def add_revisions(dataset: Dataset, stored: pa.Table, superseded: pa.Table) -> M
 
 def matches(left: pa.Table, right: pa.Table, key: Sequence[str]) -> tuple[Positions, Positions]:
     """Positions of the pairs of rows with the same key, ordered by the left one. Keys hold no null."""
+    if not left.num_rows or not right.num_rows:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     names = list(key)
     left_keys = left.select(names).append_column("__left", pa.array(np.arange(left.num_rows)))
     right_keys = right.select(names).append_column("__right", pa.array(np.arange(right.num_rows)))

@@ -8,9 +8,10 @@ from datetime import date
 import pandas as pd
 import pyarrow as pa
 
-from trading_assets.repositories.base import DatasetRepository, Day, restricted
+from trading_assets.repositories.base import DatasetRepository, Day
 from trading_assets.repositories.equity_bars import DAILY
 from trading_assets.repositories.frames import as_date
+from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import OPTION_BARS
 from trading_assets.repositories.store import UpsertCounts
 
@@ -59,10 +60,7 @@ class OptionBarRepository(DatasetRepository):
         self, symbol: str, bar_size: str = DAILY, start_date: Day | None = None, end_date: Day | None = None, *, con_id: int | None = None
     ) -> set[date]:
         """Sessions of which there are bars of any contract on the symbol, or of one contract."""
-        where = restricted(symbol=symbol, con_id=con_id)
-        first, last = as_date(start_date), as_date(end_date)
-        table = self.store.read(OPTION_BARS, columns=["session"], where=where, variants=[bar_size], first=first, last=last)
-        return set(table["session"].unique().to_pylist())
+        return self._sessions(restricted(symbol=symbol, con_id=con_id), start_date, end_date, [bar_size])
 
     def save(self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, bar_size: str | None = None) -> UpsertCounts:
         """Save bars that the user has, with `con_id` and the contract's terms in each row; see `frames.completed` for what is filled in.

@@ -10,8 +10,9 @@ from datetime import date
 import pandas as pd
 import pyarrow as pa
 
-from trading_assets.repositories.base import DatasetRepository, Day, restricted, session_of
+from trading_assets.repositories.base import DatasetRepository, Day, session_of
 from trading_assets.repositories.frames import as_date
+from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import OPTION_CHAINS
 from trading_assets.repositories.store import UpsertCounts
 
@@ -78,18 +79,15 @@ class OptionChainSnapshotRepository(DatasetRepository):
 
     def sessions_by_symbol(self, symbols: Sequence[str] | None = None) -> dict[str, list[date]]:
         """Sessions with a snapshot, of each symbol that has any, in order."""
-        table = self.store.read(OPTION_CHAINS, columns=["symbol", "session"], where=restricted(symbol=symbols))
+        pairs = self._read(restricted(symbol=symbols), columns=["symbol", "session"], distinct=True)
         found: dict[str, list[date]] = {}
-        pairs = table.group_by(["symbol", "session"]).aggregate([])
-        for symbol, session in sorted(zip(pairs["symbol"].to_pylist(), pairs["session"].to_pylist(), strict=True)):
+        for symbol, session in zip(pairs["symbol"].to_pylist(), pairs["session"].to_pylist(), strict=True):
             found.setdefault(symbol, []).append(session)
         return found
 
     def present_dates(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
         """Sessions from `start_date` to `end_date` of which there is a snapshot."""
-        first, last = as_date(start_date), as_date(end_date)
-        table = self.store.read(OPTION_CHAINS, columns=["session"], where=restricted(symbol=symbol), first=first, last=last)
-        return set(table["session"].unique().to_pylist())
+        return self._sessions(restricted(symbol=symbol), start_date, end_date)
 
     def save(self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, session: Day | None = None) -> UpsertCounts:
         """Save a chain that the user has; see `frames.completed` for what is filled in. Raises `InvalidFrame`."""

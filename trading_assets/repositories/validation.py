@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from trading_assets.errors import InvalidFrame
+from trading_assets.repositories.merge import combined_codes
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, EQUITY_BARS, INSTANT, OPTION_CHAINS, Column, Condition, Dataset
 from trading_assets.sessions import NEW_YORK, calendar
 
@@ -161,15 +162,11 @@ def _words(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
 
 
 def _duplicates(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
-    keys = list(dataset.key)
-    groups = table.select(keys).group_by(keys).aggregate([([], "count_all")])
-    if groups.num_rows == table.num_rows:
-        return
-    doubled = groups.filter(pc.greater(groups["count_all"], 1)).select(keys)
-    numbered = table.select(keys).append_column("__row", pa.array(np.arange(table.num_rows)))
-    rows = np.zeros(table.num_rows, dtype=bool)
-    rows[numbered.join(doubled, keys, join_type="left semi")["__row"].to_numpy()] = True
-    yield rows, f"a key ({', '.join(keys)}) that another row has too"
+    codes = combined_codes(table, dataset.key)
+    ordered = np.sort(codes)
+    doubled = ordered[1:][ordered[1:] == ordered[:-1]]
+    if len(doubled):
+        yield np.isin(codes, doubled), f"a key ({', '.join(dataset.key)}) that another row has too"
 
 
 def _sessions(dataset: Dataset, table: pa.Table, now: datetime | None) -> Iterator[Check]:

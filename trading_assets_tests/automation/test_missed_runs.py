@@ -11,7 +11,7 @@ import pytest
 from dagster import DagsterRunStatus
 from dagster._core.utils import make_new_run_id
 
-from trading_assets.automation import once
+from trading_assets.automation import run_dedup
 from trading_assets.automation.missed_runs import failed_runs, missed_schedules
 from trading_assets.automation.run_dedup import NEVER_SUBMITTED
 from trading_assets.repositories import ParquetStore
@@ -103,5 +103,5 @@ def test_a_run_that_was_replaced_is_no_failure(instance: dg.DagsterInstance) -> 
 def test_a_try_that_does_not_come_is_not_waited_for(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of the command line are announced to be tried again, and Dagster has nowhere to start them."""
     add_run(instance, DagsterRunStatus.FAILURE, dagster__will_retry="true")
-    monkeypatch.setattr(once, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(run_dedup, "RETRY_SECONDS", 0.0)
     assert [told.subject for told in failed_runs(instance)] == ["snapshot"]

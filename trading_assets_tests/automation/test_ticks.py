@@ -206,7 +206,7 @@ def test_a_run_that_was_recorded_and_never_queued_is_replaced(collected: Desk, i
     request = sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:00")
     run = instance.add_run(run_of(request, DagsterRunStatus.NOT_STARTED, "backfill_bars"))
     assert "is not started" in sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:05")
-    monkeypatch.setattr(once, "CLAIM_SECONDS", -1.0)
+    monkeypatch.setattr(run_dedup, "CLAIM_SECONDS", -1.0)
     again = sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:10")
     assert (again.run_key, instance.get_run_by_id(run.run_id).status) == (f"{request.run_key}#1", DagsterRunStatus.FAILURE)
 

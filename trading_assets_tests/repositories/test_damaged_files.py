@@ -17,7 +17,7 @@ import pytest
 
 from trading_assets.errors import ForbiddenFile, UnreadableFile
 from trading_assets.monitoring.status import platform_status
-from trading_assets.repositories import ParquetStore, query, write_catalog
+from trading_assets.repositories import EquityBarRepository, ParquetStore, query, write_catalog
 from trading_assets.repositories.conditions import symbol_conditions
 from trading_assets.repositories.provenance import largest_request
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
@@ -102,6 +102,7 @@ READS: dict[str, tuple[str, Read]] = {
     "query": (FILE, lambda lake: query(lake, "select sum(close), max(session), max(collected_at), max(request_id) from equity_bars")),
     "read": (FILE, lambda lake: ParquetStore(lake).read(EQUITY_BARS)),
     "read some": (FILE, lambda lake: ParquetStore(lake).read(EQUITY_BARS, where=pc.field("symbol") == "AAPL", first=DAY, last=DAY)),
+    "repository": (FILE, lambda lake: EquityBarRepository(data_dir=lake).load_symbol_data("AAPL")),
     "upsert": (FILE, lambda lake: ParquetStore(lake).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAY, 300.0, collected_at=NOON + timedelta(2))]))),
     "withdraw": (FILE, lambda lake: ParquetStore(lake).withdraw(EQUITY_BARS, where=pc.field("symbol") == "AAPL", at=NOON)),
     "catalog": (
@@ -130,7 +131,7 @@ def test_a_damaged_file_is_named_with_the_remedy_wherever_it_is_read(lake: Path,
     assert said.startswith(f"{lake / name} is damaged: {why}") and "Put it back from a backup, or move it away" in said and "\n" not in said
 
 
-@pytest.mark.parametrize("read", ["query", "read", "status"])
+@pytest.mark.parametrize("read", ["query", "read", "repository", "status"])
 def test_a_file_damaged_under_an_open_connection_is_named(lake: Path, read: str) -> None:
     name, action = READS[read]
     action(lake)

@@ -1,0 +1,85 @@
+"""SQL text over the files of a dataset: the statements that make its views, and the names, paths and types in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from trading_assets.repositories.empty_files import empty_file
+from trading_assets.repositories.schemas import Dataset
+
+
+def view_sql(data_dir: Path, dataset: Dataset) -> str:
+    """The `CREATE VIEW` statement of a dataset (or of the revisions of one, see `revisions_of`) for any DuckDB: it names only the lake."""
+    # The empty half gives the columns and types while there is no file.
+    nothing = ", ".join(f"NULL::{duckdb_type(column.type)} AS {_name(column.name)}" for column in dataset.columns)
+    rows = f"(SELECT {nothing} WHERE false UNION ALL BY NAME SELECT * FROM {_read_parquet([_pattern(data_dir, dataset)])})"
+    return f"CREATE OR REPLACE VIEW {_view(dataset)} AS SELECT {_names(dataset)} FROM {rows}"
+
+
+def rows_sql(dataset: Dataset, paths: Iterable[Path], *, alike: bool) -> str:
+    """A SELECT of the rows of those files of a dataset, with its columns and types, for the connections of `connect`.
+
+    `alike`: all files have exactly these columns and types. DuckDB then opens none of them to plan, but for the first.
+    """
+    patterns = [escaped(str(path)) for path in paths]
+    if alike:
+        return f"SELECT {_names(dataset)} FROM read_parquet([{', '.join(map(quoted, patterns))}], hive_partitioning = false)"
+    return _select(dataset, patterns)
+
+
+def own_view_sql(data_dir: Path, dataset: Dataset) -> str:
+    """The same statement for the connections of `connect`, planned faster."""
+    return f"CREATE OR REPLACE VIEW {_view(dataset)} AS {_select(dataset, [_pattern(data_dir, dataset)])}"
+
+
+def _select(dataset: Dataset, patterns: Sequence[str]) -> str:
+    return f"SELECT {_names(dataset)} FROM {_read_parquet([escaped(str(empty_file(dataset))), *patterns])}"
+
+
+def _read_parquet(patterns: Sequence[str]) -> str:
+    return f"read_parquet([{', '.join(map(quoted, patterns))}], hive_partitioning = false, union_by_name = true, allow_empty = true)"
+
+
+def _pattern(data_dir: Path, dataset: Dataset) -> str:
+    return escaped(str(data_dir / dataset.name)) + ("/*/*.parquet" if dataset.variant else "/*.parquet")
+
+
+def _names(dataset: Dataset) -> str:
+    return ", ".join(_name(column.name) for column in dataset.columns)
+
+
+def _view(dataset: Dataset) -> str:
+    return _name(dataset.name.replace("/", "_"))
+
+
+_TYPES: dict[pa.DataType, str] = {
+    pa.string(): "VARCHAR",
+    pa.float64(): "DOUBLE",
+    pa.int64(): "BIGINT",
+    pa.int32(): "INTEGER",
+    pa.int8(): "TINYINT",
+    pa.bool_(): "BOOLEAN",
+    pa.date32(): "DATE",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMP WITH TIME ZONE",
+}
+
+
+def duckdb_type(arrow: pa.DataType) -> str:
+    """DuckDB's name of an Arrow type of the lake; `KeyError` for a type no dataset has."""
+    return _TYPES[arrow]
+
+
+def escaped(path: str) -> str:
+    """The path with the characters of a glob pattern made plain."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
