@@ -13,8 +13,8 @@ from trading_assets.checks.completeness_check import complete_checks, complete_s
 from trading_assets.checks.rule_checks import evaluate_rules, rules_spec
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
+from trading_assets.repositories.column_descriptions import column_rows
 from trading_assets.repositories.schemas import DATASETS
-from trading_assets.repositories.tables import column_rows
 from trading_assets.resources.run_config import joins_universe
 from trading_assets.validation import Scope
 

@@ -25,8 +25,8 @@ from trading_assets.collecting.decode.arrow_tables import replaced
 from trading_assets.collecting.examine import Examined, examine
 from trading_assets.collecting.examine.answers import nothing_left
 from trading_assets.errors import InvalidFrame
+from trading_assets.repositories.frame_checks import validated
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, INSTANT, OPTION_BARS, OPTION_CHAINS
-from trading_assets.repositories.validation import validated
 from trading_assets.sessions import SessionCalendar, session_date
 from trading_assets.settings import Settings
 

@@ -27,8 +27,8 @@ from trading_assets.collecting.decode import carry_listing, listing_rows, snapsh
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
+from trading_assets.repositories.frame_checks import storable
 from trading_assets.repositories.schemas import COVERAGE, OPTION_CHAINS, Condition, Dataset
-from trading_assets.repositories.validation import storable
 
 _INTERRUPTED = "The run of that session was interrupted; this is what had come."
 

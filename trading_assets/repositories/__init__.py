@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from trading_assets.repositories.contracts import ContractRepository
     from trading_assets.repositories.coverage import CoverageRepository
     from trading_assets.repositories.equity_bars import EquityBarRepository
+    from trading_assets.repositories.frame_checks import to_arrow
     from trading_assets.repositories.identity import LakeIdentity
     from trading_assets.repositories.option_bars import OptionBarRepository
     from trading_assets.repositories.option_chains import ChainSnapshot, OptionChainSnapshotRepository, choose_snapshot
     from trading_assets.repositories.store import ParquetStore, UpsertCounts
-    from trading_assets.repositories.validation import to_arrow
 
 _MODULES = {
     "ChainSnapshot": "option_chains",
@@ -37,7 +37,7 @@ _MODULES = {
     "connect": "catalog",
     "cursor": "catalog",
     "query": "catalog",
-    "to_arrow": "validation",
+    "to_arrow": "frame_checks",
     "write_catalog": "catalog",
 }
 

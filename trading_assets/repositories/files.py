@@ -1,7 +1,7 @@
 """Period files on disk: their names, locks, atomic replacement and consistent reading.
 
 Here belongs everything that touches a file of the lake. What does not belong here: which rows a file holds
-(`repositories.merge`), what may be written (`repositories.validation`), the order of the steps (`repositories.store`).
+(`repositories.merge`), what may be written (`repositories.frame_checks`), the order of the steps (`repositories.store`).
 
 A file is named `<dataset>/[<variant>/]<period>.parquet`; spaces in the variant become underscores. The variant is a column of
 the file, so that a file is complete alone. The folder is not named `<column>=<value>`: tools would read the column's value from

@@ -1,6 +1,6 @@
 """Frames as people have them: pandas out of the lake, and a user's own frame completed before it goes in.
 
-What does not belong here: what may enter the lake (`repositories.validation`).
+What does not belong here: what may enter the lake (`repositories.frame_checks`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from trading_assets.errors import InvalidFrame
+from trading_assets.repositories.frame_checks import naive_time
 from trading_assets.repositories.schemas import INSTANT, Dataset
-from trading_assets.repositories.validation import naive_time
 from trading_assets.sessions import calendar, session_date
 
 GIVEN_BY_USER = 0

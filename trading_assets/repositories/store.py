@@ -1,6 +1,6 @@
 """The Parquet store: validated upserts into period files, revisions of what changed, reads pushed down to files and row groups.
 
-Here is the order of the steps that makes a write safe. What a frame must be is in `repositories.validation`, which
+Here is the order of the steps that makes a write safe. What a frame must be is in `repositories.frame_checks`, which
 rows result is in `repositories.merge`, how a file is replaced is in `repositories.files`.
 """
 
@@ -29,11 +29,11 @@ from trading_assets.repositories.files import (
     variant_folder,
     write_file,
 )
+from trading_assets.repositories.frame_checks import validated
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.layout import settle, settle_for_writing
 from trading_assets.repositories.merge import Wins, add_revisions, contiguous, later_answer_wins, merge, revisions_of, superseded_rows, withdrawn_rows
 from trading_assets.repositories.schemas import DATASETS, Dataset, Period
-from trading_assets.repositories.validation import validated
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import pytest
 from trading_assets.errors import NotOneSelect
 from trading_assets.repositories import ParquetStore, catalog, connect, cursor, query, write_catalog
 from trading_assets.repositories.catalog import duckdb_type
+from trading_assets.repositories.column_descriptions import column_rows
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS, EQUITY_BARS, OPTION_CHAINS, Dataset
-from trading_assets.repositories.tables import column_rows
 from trading_assets_tests.repositories.frames import NOON, bar, chain_row, table
 
 JUNE_6 = date(2014, 6, 6)

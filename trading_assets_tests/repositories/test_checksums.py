@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from trading_assets.errors import UnreadableFile
 from trading_assets.repositories import EquityBarRepository, ParquetStore, checksums
-from trading_assets.repositories.files import UnreadableFile
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.sessions import calendar
 from trading_assets_tests.repositories.frames import NOON, bar, table

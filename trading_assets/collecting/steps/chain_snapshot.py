@@ -43,8 +43,8 @@ from trading_assets.collecting.steps.recorded_chains import RecordedChains
 from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
 from trading_assets.planning.selection import select_contracts
+from trading_assets.repositories.frame_checks import storable
 from trading_assets.repositories.schemas import OPTION_CHAINS
-from trading_assets.repositories.validation import storable
 from trading_assets.selection_rules import SelectionRules
 
 _QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL])

@@ -23,8 +23,8 @@ from trading_assets.collecting.steps.common import outcomes_of, refusals, retrie
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.planning.contracts import ContractsPlan, plan_contracts
 from trading_assets.repositories.catalog import query
+from trading_assets.repositories.frame_checks import storable
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
-from trading_assets.repositories.validation import storable
 from trading_assets.universe import UniverseEntry
 
 

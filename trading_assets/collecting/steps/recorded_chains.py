@@ -16,8 +16,8 @@ from trading_assets.collecting.steps.chain_selection import same_selection
 from trading_assets.collecting.steps.listings import may_be_resumed, still_lacking
 from trading_assets.collecting.steps.partial_quotes import quoted_before
 from trading_assets.instrument import Instrument
+from trading_assets.repositories.frame_checks import storable
 from trading_assets.repositories.schemas import OPTION_CHAINS, Condition
-from trading_assets.repositories.validation import storable
 from trading_assets.selection_rules import SelectionRules
 
 

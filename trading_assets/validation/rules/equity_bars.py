@@ -1,6 +1,6 @@
 """Rules of `equity_bars`: bars that can be true, inside their session, none missing, none far out of its series.
 
-What can never be true is refused at the write already (`repositories.validation`); the same is said here, because a lake
+What can never be true is refused at the write already (`repositories.frame_checks`); the same is said here, because a lake
 is plain files that any program can write.
 """
 

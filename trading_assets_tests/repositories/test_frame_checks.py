@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from trading_assets.errors import InvalidFrame
 from trading_assets.repositories import ParquetStore, to_arrow
+from trading_assets.repositories.frame_checks import validated
 from trading_assets.repositories.frames import to_pandas
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Dataset
-from trading_assets.repositories.validation import validated
 from trading_assets.sessions import calendar
 from trading_assets_tests.repositories.frames import bar, chain_row, contract_row, covered, option_bar, table
 
