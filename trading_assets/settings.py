@@ -101,13 +101,13 @@ class Settings(BaseSettings):
     failure_threshold: int = Field(default=5, ge=1, description="Failures in a row that open the circuit breaker.")
     recovery_timeout: float = Field(default=300.0, ge=0, description="Seconds an open breaker waits before one trial call.")
 
-    contract_verify_days: int = Field(default=7, ge=0, description="A stored contract is asked for again when verified longer ago (days).")
+    contract_verify_days: int = Field(default=7, ge=0, description="A stored contract is requested again when verified longer ago (days).")
     relist_days: int = Field(default=7, ge=1, description="The whole option listing is read again when older (days).")
     no_data_retry_days: int = Field(
         default=30,
         ge=0,
-        description="A `not_permitted`, `no_contract` or `error` that a second session has confirmed is asked again after this many days; "
-        "the first one is asked again in the next session.",
+        description="A `not_permitted`, `no_contract` or `error` that a second session has confirmed is requested again after this many days; "
+        "the first one is requested again in the next session.",
     )
     equity_bar_sizes: tuple[str, ...] = Field(default=("1 day",), description="Bar sizes collected for underlyings.")
     stock_volume_unit: str = Field(

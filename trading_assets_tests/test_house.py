@@ -1,4 +1,4 @@
-"""The rules of the house (docs: architecture): who may import what, who reads the environment, what importing does.
+"""The project's rules (docs: architecture): who may import what, who reads the environment, what importing does.
 
 Read from the source itself, so that a new module that breaks a rule is named.
 """

@@ -24,7 +24,7 @@ ISSUES_SHOWN = 50
     metadata={"dagster/column_schema": table_schema("quality_metrics"), "dagster/table_name": "quality_metrics"},
 )
 def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
-    """How good the archive is, measured every hour: coverage, violations of the rules, what needs a person. Kept over time."""
+    """How good the archive is, measured every hour: coverage, violations of the rules, open issues. Kept over time."""
     from trading_assets.monitoring.pictures import metrics_png  # matplotlib: half a second for every process that loads the definitions
 
     monitor = DataQualityMonitor(archive.settings())
@@ -37,7 +37,7 @@ def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
             "critical_issues": report.has_critical_issues(),
             "window": f"{report.first} to {report.last}",
             "rules_failing": dg.MetadataValue.json({result.rule.name: result.failed for result in report.failing()}),
-            "needs_a_person": dg.MetadataValue.json([str(trouble.reason) for trouble in report.troubles][:ISSUES_SHOWN]),
+            "open_issues": dg.MetadataValue.json([str(trouble.reason) for trouble in report.troubles][:ISSUES_SHOWN]),
             "conditions": dg.MetadataValue.json(told["conditions"]),
             "metrics": dg.MetadataValue.json({f"{m.metric} {m.about}": m.value for m in report.metrics if m.symbol == ALL_SYMBOLS}),
             "picture": dg.MetadataValue.md(f"![quality over time](data:image/png;base64,{picture})"),

@@ -71,7 +71,7 @@ snapshot = dg.define_asset_job(
 backfill_bars = dg.define_asset_job(
     "backfill_bars",
     selection=_collecting(*BARS),
-    description="Equity and option bars of any range of sessions, in one run. Options can be had until they expire.",
+    description="Equity and option bars of any range of sessions, in one run. Bars of options are available until they expire.",
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
 )
@@ -80,7 +80,7 @@ quality_check = dg.define_asset_job(
     "quality_check",
     selection=dg.AssetSelection.assets("quality_metrics")
     | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS) - dg.AssetSelection.checks(*own_checks((*SNAPSHOTS, *BARS))),
-    description="All rules over the latest sessions as asset checks, and the quality metrics. Asks no broker.",
+    description="All rules over the latest sessions as asset checks, and the quality metrics. Sends nothing to a broker.",
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
 )
@@ -143,7 +143,7 @@ def decide_contract(context: dg.OpExecutionContext, config: ChangedContract, arc
 
 
 @dg.job(
-    description="Decide whose data a symbol's new contract is, after the alert contract_changed. Asks no broker.",
+    description="Decide whose data a symbol's new contract is, after the alert contract_changed. Sends nothing to a broker.",
     config={"ops": {"decide_contract": {"config": {"symbol": "", "decision": Decision.SAME.name}}}},
     executor_def=dg.in_process_executor,
     tags=_RETRIES,

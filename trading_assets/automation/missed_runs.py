@@ -1,4 +1,4 @@
-"""Broken promises that only Dagster's own records show: runs that failed, sessions whose scheduled run never came.
+"""What only Dagster's own records show: runs that failed, sessions whose scheduled run never came.
 
 Failed checks, stale data, the breaker and the broker are seen in the state database and the lake (`monitoring.watch`).
 """
@@ -104,7 +104,7 @@ def missed_schedules(settings: Settings, now: datetime) -> list[Issue]:
 
 
 def _refusals(settings: Settings, schedule: str) -> list[tuple[str, date, date, datetime]]:
-    """Refusals that hold a symbol back from a schedule: symbol, first session, the session of the next answer, and when it may be asked again."""
+    """Refusals that hold a symbol back from a schedule: symbol, first session, the session of the next answer, and when it may be requested again."""
     sql = f"""with told as (select symbol, session, condition, retry_after, lead(session, 1, date '9999-12-31') over answers as next
                            from coverage where con_id = 0 and dataset in (select unnest(?::varchar[]))
                            window answers as (partition by dataset, symbol order by session))

@@ -1,6 +1,6 @@
 """From the agenda to Dagster: one run for one reason, whatever ticks twice, restarts or runs twice.
 
-A run carries the key of its reason as a tag. It is not asked for again while such a run exists, nor while runs are
+A run carries the key of its reason as a tag. It is not requested again while such a run exists, nor while runs are
 unfinished that work on the same things. In between (decided, not yet recorded) a short claim in the state database stands.
 """
 

@@ -1,4 +1,4 @@
-"""The sensors: stale chains, gaps, new symbols, and what a person must be told.
+"""The sensors: stale chains, gaps, new symbols, and alerts.
 
 They read the lake and the state database, never the broker; what is to be done is said by `monitoring.agenda`, that it is
 started once by `automation.run_dedup`. The alerts sensor starts no run: it compares what is wrong now with what was told.
@@ -23,7 +23,7 @@ LOOK_SECONDS = 60
 """Seconds between two looks of the sensors that start runs: nothing they wait for is decided faster."""
 
 ALERT_SECONDS = 30
-"""Seconds between two looks of the alerts: how late a person may be told."""
+"""Seconds between two looks of the alerts: how late an alert may be sent."""
 
 
 def agenda_sensor(
@@ -66,7 +66,7 @@ new_symbols = agenda_sensor("new_symbols", "setup_symbol", agenda.new_symbols, "
     name="alerts",
     minimum_interval_seconds=ALERT_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells a person once when something needs them and once when it is over: failed runs and checks, missed schedules, the broker.",
+    description="Sends an alert once when something needs attention and once when it is over: failed runs and checks, missed schedules, the broker.",
 )
 def alerts(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.SkipReason:
     """Compare what is wrong now with the open alerts, and send what is new, due again or over."""
@@ -80,7 +80,7 @@ def alerts(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.
     finally:
         sent = deliver(settings, now)  # what waits in the outbox is told also where the look fails
     counts = f"opened {len(changes.opened)}, reminded {len(changes.reminded)}, cleared {len(changes.cleared)}"
-    return dg.SkipReason(f"{len(found.troubles)} thing(s) need a person; {counts}; messages sent {sent.sent}, failed {sent.failed}.")
+    return dg.SkipReason(f"{len(found.troubles)} open issue(s); {counts}; messages sent {sent.sent}, failed {sent.failed}.")
 
 
 ALL_SENSORS = (stale_chains, gaps, new_symbols, alerts)

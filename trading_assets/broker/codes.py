@@ -59,9 +59,10 @@ class BrokerCode:
 
 
 _ENGLISH = 'If the text is not English, tick "Show API messages in English" in TWS (Configuration, API, Settings).'
-_ASK_LATER = "Nothing to do: it is asked again by itself; if it persists, look at the connection of TWS to its data farms."
+_ASK_LATER = "Nothing to do: it is requested again by itself; if it persists, look at the connection of TWS to its data farms."
 _PACING = (
-    "Nothing to do: it is asked again after a wait; if it persists, lower TRADING_ASSETS_MESSAGES_PER_SECOND or see which other client uses this TWS."
+    "Nothing to do: it is requested again after a wait; if it persists, lower TRADING_ASSETS_MESSAGES_PER_SECOND "
+    "or see which other client uses this TWS."
 )
 _SUBSCRIBE = "Subscribe to the market data in the broker's Account Management (or set TRADING_ASSETS_MARKET_DATA=delayed for a lake of delayed data)."
 _SUBSCRIBE_DELAYED = (
@@ -76,9 +77,9 @@ _CONTRACT = "Check the symbol, its exchange and whether it is still listed."
 _RESTORED = "Nothing to do: requests in flight are sent again when the connection is back."
 _NEW_ID = "Nothing to do: it is sent again with a new id; if it persists, see which other program uses the same client id at this TWS."
 _GONE = "Nothing to do: TWS had dropped the request; it is sent again with a new id."
-_UNKNOWN_TEXT = f"The platform does not know this text and concludes nothing from it; the request is asked again by itself. {_ENGLISH}"
+_UNKNOWN_TEXT = f"The platform does not know this text and concludes nothing from it; the request is requested again by itself. {_ENGLISH}"
 _UNKNOWN_REMEDY = (
-    f"The platform does not know this code: look it up in the broker's Message Codes; the request is asked again in the next session. {_ENGLISH}"
+    f"The platform does not know this code: look it up in the broker's Message Codes; the request is requested again in the next session. {_ENGLISH}"
 )
 
 W, R, C = CodeClass.WARNING, CodeClass.REQUEST, CodeClass.CONNECTION
@@ -200,13 +201,13 @@ _KIND_REMEDIES = {
     PACING: _PACING,
     TIMEOUT: "Run again: the answer did not come in time. If it persists, raise the timeout or look at TWS's data-farm connections.",
     DISCONNECTED: "Run again when the connection is back: what came is kept, only the rest is asked for.",
-    UNAVAILABLE: "Nothing to do: the cause passes, and the request is asked again by the next run.",
+    UNAVAILABLE: "Nothing to do: the cause passes, and the request is requested again by the next run.",
     CANCELLED: "Run again: the request was withdrawn before its answer.",
-    REJECTED: "The broker refused the request as it stands; it is asked again in the next session. If it persists, report the code and the text.",
+    REJECTED: "The broker refused the request as it stands; it is requested again in the next session. If it persists, report the code and the text.",
     OutcomeKind.UNREADABLE: (
-        "Nothing to do: it is asked again by itself. If it persists, restart TWS or install another version of it, and report the message."
+        "Nothing to do: it is requested again by itself. If it persists, restart TWS or install another version of it, and report the message."
     ),
-    OutcomeKind.QUARANTINED: "It is asked for again by itself; see `trading-assets quarantine list`.",
+    OutcomeKind.QUARANTINED: "It is requested again by itself; see `trading-assets quarantine list`.",
 }
 
 

@@ -31,5 +31,5 @@ def check_settings(settings: Settings, identity: str, endpoint: str) -> None:
     if settings.broker is BrokerKind.SIMULATED and not identity.startswith("simulated/"):
         raise IdentityMismatch(
             f"The settings name the simulated broker, but a {identity} account answers at {endpoint}. "
-            "Nothing was asked. Set TRADING_ASSETS_BROKER=tws to collect from it, or TRADING_ASSETS_IB_PORT to the simulator's port."
+            "Nothing was requested. Set TRADING_ASSETS_BROKER=tws to collect from it, or TRADING_ASSETS_IB_PORT to the simulator's port."
         )

@@ -9,7 +9,7 @@ Life of a row:
 What is promised:
 - One owner at a time works on a question (`key`). Others wait for its answer.
 - A response is committed before anybody sees it; `kill -9` at any instant loses none that was committed.
-- A question whose answer is here and not yet in the lake, or came after the asker's plan was made, is not asked again.
+- A question whose answer is here and not yet in the lake, or came after the asker's plan was made, is not requested again.
 
 Here belongs the table `requests` alone. Pacing is in `broker.pacing`, leases in `state.owners`.
 """
@@ -168,7 +168,7 @@ class Journal:
                 )
 
     def set_aside(self, request_ids: Sequence[int]) -> None:
-        """These answers are bad: they answer no question any more, so that it may be asked again. Their responses stay until they are applied."""
+        """These answers are bad: they answer no question any more, so that it may be requested again. Their responses stay until they are applied."""
         with write_transaction(self.engine) as connection:
             for chunk in _chunks(request_ids):
                 connection.execute(t.update().where(t.c.id.in_(chunk), t.c.state == "done").values(outcome=OutcomeKind.QUARANTINED.value))

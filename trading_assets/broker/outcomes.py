@@ -117,7 +117,7 @@ class Result:
     `payload` is the neutral form of the answer (JSON-able, see `broker.payloads`), None without an answer with data.
     `request_id` is its row in the journal; `finished_at` (UTC) is when the answer came, by the wall clock as the broker gives it and by
     the market's clock (pinned in a replay) once it is examined; `reused` says that the answer was taken from the journal instead of being
-    asked for again. `quarantined` says what of the answer cannot be stored; the
+    requested again. `quarantined` says what of the answer cannot be stored; the
     payload is then what is left of it (None: nothing, and the outcome is QUARANTINED).
     """
 

@@ -129,12 +129,12 @@ class Quarantine:
                     by_question[question(result.request)] += _kept(connection, result, now)
 
     def make_due(self, entry_id: int, now: datetime) -> Entry:
-        """The question of an open entry may be asked again from now on. Raises `ValueError` for an entry that is not open."""
+        """The question of an open entry may be requested again from now on. Raises `ValueError` for an entry that is not open."""
         entry = self.entry(entry_id)
         if (state := entry.state(now)) != "open":
             over = "a later answer has taken its place" if entry.closed_by else f"the series of {entry.symbol} that it belongs to is closed"
             why = over if state == "closed" else f"the broker cannot be asked for it after {entry.last_day}"
-            raise ValueError(f"The quarantined answer {entry_id} cannot be asked for again: {why}.")
+            raise ValueError(f"The quarantined answer {entry_id} cannot be requested again: {why}.")
         with write_transaction(self._engine) as connection:
             connection.execute(t.update().where(t.c.id == entry_id).values(retry_after=now.timestamp()))
         return replace(entry, retry_after=now)

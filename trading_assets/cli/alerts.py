@@ -1,4 +1,4 @@
-"""Commands for what needs a person: `alerts` (list, acknowledge, silence, rules, test a channel) and `quality`. None asks a broker."""
+"""Commands for alerts and quality: `alerts` (list, acknowledge, silence, rules, test a channel) and `quality`. None asks a broker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LARGEST_ID_DIGITS = 15
 
 COLUMNS = ["id", "severity", "alert_type", "subject", "reason", "opened_at", "state"]
 
-alerts_app = typer.Typer(help="What needs a person: alerts, who is told, and silences.", invoke_without_command=True)
+alerts_app = typer.Typer(help="Open alerts, who receives them, and silences.", invoke_without_command=True)
 rules_app = typer.Typer(help="Which alert goes to which channel.", no_args_is_help=True)
 
 
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 @alerts_app.callback()
 def without_command(context: typer.Context, as_document: Json = False) -> int:
-    """What needs a person: alerts, who is told, and silences. Without a command: the open alerts."""
+    """Open alerts, who receives them, and silences. Without a command: the open alerts."""
     return list_alerts(as_document=as_document) if context.invoked_subcommand is None else 0
 
 

@@ -1,4 +1,4 @@
-"""The command's tree and its promises: exit codes, errors as one sentence.
+"""The command's tree and what holds for every command: exit codes, errors as one sentence.
 
 Exit codes: 0 well, 1 something failed, 2 wrong use.
 """

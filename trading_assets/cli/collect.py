@@ -135,7 +135,7 @@ def plan(
     max_contracts: MaxContracts = None,
     as_document: Json = False,
 ) -> int:
-    """Say what a setup would cost: requests, minutes under pacing, what is lost for ever. Sends nothing."""
+    """Say what a setup would cost: requests, minutes under pacing, what is lost for good. Sends nothing."""
     from trading_assets.collecting.archive import Archive
     from trading_assets.collecting.preview import preview
 

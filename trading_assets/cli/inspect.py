@@ -88,7 +88,7 @@ def universe_resolve(
     same: Annotated[bool, typer.Option("--same", help="The same company under a new contract: the series goes on.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Another company holds the symbol now: its series is closed, a new one begins.")] = False,
 ) -> int:
-    """Decide whose data the symbol's new contract is. Asks no broker."""
+    """Decide whose data the symbol's new contract is. Sends nothing to a broker."""
     from trading_assets.collecting.archive import Archive
     from trading_assets.collecting.identity import resolve
 

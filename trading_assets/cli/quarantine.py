@@ -87,7 +87,7 @@ def retry(entry_id: Id, as_document: Json = False) -> int:
 
 @quarantine_app.command("discard")
 def discard(entry_id: Id, as_document: Json = False) -> int:
-    """Delete a quarantined answer. What is missing because of it stays missing in coverage, and is asked for again at its time."""
+    """Delete a quarantined answer. What is missing because of it stays missing in coverage, and is requested again at its time."""
     from trading_assets.broker.quarantine import Quarantine
 
     settings = Settings()

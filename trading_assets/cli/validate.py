@@ -1,4 +1,4 @@
-"""Commands that judge the lake: `validate` runs the rules, `review` decides about bars held for a person. Neither connects to a broker."""
+"""Commands that judge the lake: `validate` runs the rules, `review` decides about bars held for review. Neither connects to a broker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Session of 
 ROWS_PRINTED = 5
 """Rows printed of a failing rule; `--json` gives more."""
 
-review_app = typer.Typer(help="Bars held for a person: accept them as real, or have them withdrawn and asked for again.", no_args_is_help=True)
+review_app = typer.Typer(help="Bars held for review: accept them as real, or have them withdrawn and requested again.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -120,5 +120,5 @@ def review_reject(symbol: Annotated[str, typer.Argument(help="Symbol of the held
         Reviews(Settings()).reject(normalize(symbol), session.date())
     except NoReview as error:
         raise Failed(str(error)) from error
-    console.print(f"Rejected: the bar of {symbol.upper()} in session {session.date()} is in the revisions; trading-assets update asks for it again.")
+    console.print(f"Rejected: the bar of {symbol.upper()} in session {session.date()} is in the revisions; trading-assets update requests it again.")
     return 0

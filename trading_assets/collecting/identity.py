@@ -95,7 +95,7 @@ def revealed(archive: Archive, underlying: Instrument, con_id: int, report: Coll
 
 
 def resolve(archive: Archive, symbol: str, decision: Decision | str) -> str:
-    """Carry out what the user decided about a changed contract; a sentence that says what was done. Asks no broker.
+    """Carry out what the user decided about a changed contract; a sentence that says what was done. Sends nothing to a broker.
 
     Raises `ValueError` when there is nothing to decide, when the new contract's details are not known yet, or while requests for
     the symbol are in flight. Killed in between, the next collection of contracts goes on with it.

@@ -69,7 +69,7 @@ def _pacing(archive: Archive) -> Pacing:
 def _chains(archive: Archive, recorded: RecordedChains, symbols: Sequence[str], pacing: Pacing) -> Stage:
     """Symbols with an earlier snapshot: parameters and quotes of as many contracts as were selected last; new expiries are not known.
 
-    Of a snapshot of this session that lacks values of quotes, just these quotes are asked for again.
+    Of a snapshot of this session that lacks values of quotes, just these quotes are requested again.
     """
     session, begun = recorded.session, recorded.resumed()
     rows = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.chosen for symbol, chain in begun.items() if symbol in symbols)])

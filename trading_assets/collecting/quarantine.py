@@ -1,4 +1,4 @@
-"""What becomes of bad answers: each answer is examined before it is decoded, a bad one is set aside, kept, and asked for again with backoff.
+"""What becomes of bad answers: each answer is examined before it is decoded, a bad one is set aside, kept, and requested again with backoff.
 
 Here belongs the way of an answer between journal and decoding. What makes one bad is in `collecting.examine`, the table of those that
 are kept in `broker.quarantine`.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from trading_assets.collecting.archive import Archive
 
 FIRST_SNAPSHOT_REST = timedelta(minutes=5)
-"""After the first bad answer about a snapshot: it can be had in its session only."""
+"""After the first bad answer about a snapshot: it is available in its session only."""
 
 IN_QUARANTINE = "is in quarantine:"
 """How a reason says that an answer is; what comes behind it are the faults."""
@@ -196,7 +196,7 @@ def _culprits(results: Sequence[Result], positions: list[int], trial: _Trial) ->
 
 
 def _rest(request: Request, failures: int, now: datetime) -> timedelta:
-    """How long a question rests after so many bad answers: one, two, four, ... hours; what can be had today only never longer than the first."""
+    """The backoff after so many bad answers: one, two, four, ... hours; of what is available today only never more than the first."""
     if not isinstance(request, BarsRequest):
         return min(LONGEST_BACKOFF, FIRST_SNAPSHOT_REST * 2 ** min(failures - 1, 16))
     expiring = "" < request.instrument.last_trade[:8] <= f"{session_date(now):%Y%m%d}"
@@ -215,7 +215,7 @@ def _sentence(request: Request, examined: Examined) -> str:
 
 
 def make_due(archive: Archive, entry_id: int) -> Entry:
-    """Let the question of an open entry be asked again from now on: in the quarantine and in what coverage says.
+    """Let the question of an open entry be requested again from now on: in the quarantine and in what coverage says.
 
     Raises `ValueError` for an entry that is not open.
     """

@@ -31,7 +31,7 @@ class ProblemKind(StrEnum):
     DEFERRED = "deferred"
     """Left to a later run: this one was to send only so many requests."""
     LOST = "expired_lost"
-    """Can no longer be had."""
+    """No longer available."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class CollectionReport:
 
     @property
     def complete(self) -> bool:
-        """Whether everything wanted that can be had is in the lake. Values that the broker did not give with a quote are told, and no lack."""
+        """Whether everything wanted that is available is in the lake. Values that the broker did not give with a quote are told, and no lack."""
         return all(problem.kind is ProblemKind.PARTIAL for problem in self.problems)
 
     def add_rows(self, table: pa.Table) -> None:

@@ -53,7 +53,7 @@ class WantedRun:
 
     `key` is the same as long as the reason is the same: one run a key, or up to `tries` of them as long as they fail.
     `assets` are those of the job's that are collected (none named: all).
-    `urgent`: it can be had only now, so it does not wait for longer work on the same symbols, only for its own kind.
+    `urgent`: it is available only now, so it does not wait for longer work on the same symbols, only for its own kind.
     """
 
     job: str
@@ -172,7 +172,7 @@ def gaps(settings: Settings, now: datetime) -> WantedRun | Skip:
         return Skip(f"Missing option bars of {_names(waiting)} wait. {next(iter(waiting.values()))}")
     if not found and backoff.until is not None:
         again = f"{backoff.until.astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
-        return Skip(f"What is missing failed when it was last asked for; it is asked for again from {again} New York.")
+        return Skip(f"What is missing failed when it was last asked for; it is requested again from {again} New York.")
     if not found:
         return Skip("No closed session is missing that can be asked for now.")
     held = held_back(settings)

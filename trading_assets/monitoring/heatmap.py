@@ -22,7 +22,7 @@ COLOURS = {
     "no_contract": "#b8b8b8",
     "expired_lost": "#3b3b3b",
 }
-"""Green is there, blue can still be had, red needs somebody, dark is lost."""
+"""Green is there, blue is still available, red needs attention, dark is lost."""
 
 NOTHING_WANTED = "#ffffff"
 

@@ -6,7 +6,7 @@
 | `sessions_missing` | a dataset | symbol-sessions that are neither |
 | `rows_examined` | a dataset | rows the rules looked at, the most of any rule |
 | `rows_failing_error`, `rows_failing_warn` | a dataset | violations of the rules of that severity, added up |
-| `troubles` | the platform | conditions that need a person |
+| `troubles` | the platform | conditions that need attention |
 """
 
 from __future__ import annotations

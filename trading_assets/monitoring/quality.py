@@ -40,7 +40,7 @@ class QualityReport:
     """The archive's quality at `measured_at` (UTC), over the sessions `first` to `last` (both included).
 
     `results` are the rules' answers; `conditions` counts sessions by dataset, bar size, symbol and condition; `troubles` is what
-    needs a person, `critical` those whose alert rule says so; `metrics` are the numbers kept over time.
+    needs attention, `critical` those whose alert rule says so; `metrics` are the numbers kept over time.
     """
 
     measured_at: datetime
@@ -119,7 +119,7 @@ class DataQualityMonitor:
     def generate_quality_report(self, *, symbols: Sequence[str] | None = None, sessions: int | None = None, record: bool = True) -> QualityReport:
         """Validate the last `sessions` sessions (default: the setting `check_window_sessions`) of the symbols (default: all active).
 
-        With `record` the findings of the rules are stored, so that checks, alerts and status speak of the same. Asks no broker.
+        With `record` the findings of the rules are stored, so that checks, alerts and status speak of the same. Sends nothing to a broker.
         """
         settings, xnys = self.settings, calendar()
         now = settings.clock()

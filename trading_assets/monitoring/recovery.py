@@ -77,7 +77,7 @@ def collected_symbols(settings: Settings) -> list[Collected]:
 
 
 def _recent(found: Sequence[Collected], settings: Settings) -> list[Collected]:
-    """Those that were collected to the end: details are asked for again after `contract_verify_days`, not at every session."""
+    """Those that were collected to the end: details are requested again after `contract_verify_days`, not at every session."""
     since = max((one.last for one in found), default=date.min + timedelta(days=1))
     return [one for one in found if (since - one.last).days <= settings.contract_verify_days]
 

@@ -34,7 +34,7 @@ WATCHED = frozenset(AlertType) - {AlertType.RUN_FAILED, AlertType.SCHEDULE_MISSE
 """The types that `troubles` finds by itself: an alert of one of them that it does not name any more is over."""
 
 STALE_GRACE = timedelta(hours=1)
-"""How long a chain may be stale before a person is told: on a Monday it is so from the open on, and the sensor refreshes it."""
+"""How long a chain may be stale before an alert is sent: on a Monday it is so from the open on, and the sensor refreshes it."""
 
 EXPIRY_SESSIONS = 2
 """A contract that lacks bars and expires within so many sessions is at risk."""
@@ -63,7 +63,7 @@ NAMED_ENTRIES = 3
 
 
 def troubles(settings: Settings, *, now: datetime | None = None, runs: Iterable[Issue] = (), schedules: Iterable[Issue] = ()) -> list[Issue]:
-    """Everything that needs a person at `now` (default: the platform's clock), with what the caller knows of runs and schedules.
+    """Every issue at `now` (default: the platform's clock), with what the caller knows of runs and schedules.
 
     Reconcile it with the types of `WATCHED`, and with `run_failed` and `schedule_missed` when those were handed in.
     """

@@ -40,7 +40,7 @@ class LostOption:
 
 @dataclass(frozen=True, slots=True)
 class OptionBarsPlan:
-    """Requests in the order they are to be sent, and what is lost for ever."""
+    """Requests in the order they are to be sent, and what is lost for good."""
 
     requests: list[BarsRequest]
     lost: list[LostOption]
@@ -118,7 +118,7 @@ def plan_option_bars(
 def is_expired(expiry: date, now: datetime) -> bool:
     """Whether the broker has forgotten a contract: from midnight New York after its expiry date.
 
-    The history of an expired option is gone for good (limits.md). On the evening of the expiry date it can still be had,
+    The history of an expired option is gone for good (limits.md). On the evening of the expiry date it is still available,
     which is the last chance to collect the contract's last session.
     """
     return now.astimezone(NEW_YORK).date() > expiry

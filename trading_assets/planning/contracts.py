@@ -1,7 +1,7 @@
 """Contract details: which underlyings are asked for, and which rows are carried forward.
 
 A contract row is believed for some days (`verify_days`) and carried into each new session without a request; then the
-broker is asked again, because symbols move between exchanges and companies.
+broker is requested again, because symbols move between exchanges and companies.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ def earliest_reach(bar_size: str, last: date, calendar: SessionCalendar, *, spar
 def spans(bar_size: str, missing: Iterable[date], now: datetime, calendar: SessionCalendar, *, sparse: bool = False) -> list[Span]:
     """The fewest requests that cover all missing sessions, earliest first; of `1 secs` bars the windows of each (`second_windows`).
 
-    Covered sessions between missing ones are asked for again where that saves a request. Taking the longest reach
+    Covered sessions between missing ones are requested again where that saves a request. Taking the longest reach
     from the last missing session backwards is optimal: the reach never moves back when the end moves forward.
     """
     ordered = sorted(set(missing))

@@ -1,4 +1,4 @@
-"""What a plan costs before it runs: requests, messages, minutes under pacing, and what can no longer be had.
+"""What a plan costs before it runs: requests, messages, minutes under pacing, and what is no longer available.
 
 A stage whose requests are all planned is exact. What depends on an answer not yet given (which expiries exist, which
 strikes) is assumed from the usual US listings and marked as estimated.
@@ -55,7 +55,7 @@ class Pacing:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The cost of one asset. `requests` counts by kind; `seconds` is under pacing; `lost_sessions` are contract-sessions gone for ever."""
+    """The cost of one asset. `requests` counts by kind; `seconds` is under pacing; `lost_sessions` are contract-sessions gone for good."""
 
     dataset: str
     requests: dict[str, int] = field(default_factory=dict)
@@ -111,7 +111,7 @@ class Estimate:
 
     @property
     def lost_sessions(self) -> int:
-        """Sessions of expired contracts that can no longer be had."""
+        """Sessions of expired contracts that are no longer available."""
         return sum(stage.lost_sessions for stage in self.stages)
 
     def __add__(self, other: Estimate) -> Estimate:

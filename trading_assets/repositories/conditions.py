@@ -16,15 +16,15 @@ recorded snapshot (the day it was set up), to the last closed session; of a snap
 | bars of an option that has expired | any | `expired_lost` |
 | snapshots | within the retry time of an earlier refusal | the refusal's |
 | snapshots | the current one | `pending` |
-| `option_chains` | a past one | `expired_lost`: chains of the past cannot be had |
+| `option_chains` | a past one | `expired_lost`: chains of past sessions are unavailable |
 | `contracts` | a past one before a complete one | `complete`, carried: the details of the sessions beside it answer for it |
 | `contracts` | a past one soon after a complete one | `complete`, carried: details are believed for `verify_days` |
 | `contracts` | any other past one | `pending`: nothing is lost, the next update answers for it (it asks once, for all such sessions) |
 
-A snapshot that was recorded as `pending`, or as an `error` that may be asked again at any time (an answer that could not be read), counts
+A snapshot that was recorded as `pending`, or as an `error` that may be requested again at any time (an answer that could not be read), counts
 as not recorded once its session is past: it can no longer be taken.
 
-A `complete` whose bars are gone from the lake is `pending`: they are asked for again. A snapshot that was recorded as `complete`
+A `complete` whose bars are gone from the lake is `pending`: they are requested again. A snapshot that was recorded as `complete`
 or `partial`, and of which the lake holds no row, counts as not recorded and says so. Contract details carried over a session nobody
 asked in have no row, and none is missed while another session answers.
 
@@ -79,7 +79,7 @@ CONDITION_SCHEMA = pa.schema(
     ]
 )
 """Columns of `symbol_conditions`. `session` is the exchange date; `retry_after` (UTC) is the first instant at which one of the
-instruments may be asked for again; `instruments` are wanted in the session (1 of an underlying), `complete` of them are
+instruments may be requested again; `instruments` are wanted in the session (1 of an underlying), `complete` of them are
 answered: their data is in the lake, or the knowledge that there was no trade."""
 
 WANTED_SCHEMA = pa.schema(

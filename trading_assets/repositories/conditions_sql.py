@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, REFUSED_SQL, SETTLED_SQL
 
 NOT_COLLECTED = "Not collected yet."
-GONE = "The bars are gone from the lake; they are asked for again."
-GONE_SNAPSHOT = "Nothing of it is in the lake, though it was recorded; it is asked for again."
+GONE = "The bars are gone from the lake; they are requested again."
+GONE_SNAPSHOT = "Nothing of it is in the lake, though it was recorded; it is requested again."
 LOST_CONTRACT = "The contract expired before its bars were collected; the broker keeps no history of expired options."
 NO_CONTRACT_ALIVE = "No selected contract was alive in this session; a newer chain is needed first."
 NOTHING_SELECTED = "No option contract is selected yet; option_chains comes first."
@@ -22,12 +22,12 @@ _COLUMNS = "dataset, bar_size, symbol, session, condition, reason, broker_code, 
 
 def missed_snapshot(session: str) -> str:
     """The reason of a chain that was not taken while its session was current; `session` is its date."""
-    return f"No snapshot was taken while session {session} was current; chains of the past cannot be had."
+    return f"No snapshot was taken while session {session} was current; a chain of a past session is unavailable."
 
 
 def gone_snapshot(session: str) -> str:
     """The reason of a chain of a past session that was recorded, and of which no row is left."""
-    return f"Nothing of the chain of session {session} is in the lake, though it was recorded; chains of the past cannot be had."
+    return f"Nothing of the chain of session {session} is in the lake, though it was recorded; a chain of a past session is unavailable."
 
 
 def carried_contract(session: str) -> str:

@@ -34,7 +34,7 @@ class CoverageRepository:
         return self._store.upsert(COVERAGE, table, wins=never_weaker)
 
     def reopen(self, table: pa.Table | pd.DataFrame) -> UpsertCounts:
-        """Record conditions that take the place of a `complete` as well: what was stored is withdrawn and is to be asked for again.
+        """Record conditions that take the place of a `complete` as well: what was stored is withdrawn and is to be requested again.
 
         Raises `InvalidFrame` before anything is written.
         """

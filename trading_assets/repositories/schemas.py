@@ -238,7 +238,7 @@ class Condition(StrEnum):
 
     @property
     def settled(self) -> bool:
-        """Whether the question has its final answer and is not asked again."""
+        """Whether the question has its final answer and is not requested again."""
         return self in (Condition.COMPLETE, Condition.NO_TRADES, Condition.NOTHING_SELECTED, Condition.EXPIRED_LOST)
 
     @property
@@ -264,7 +264,7 @@ COVERAGE = Dataset(
         _text("condition", "complete, partial, no_trades, nothing_selected, not_permitted, no_contract, error, expired_lost or pending"),
         _text("reason", "One sentence; empty for what was collected"),
         Column("broker_code", pa.int32(), "The broker's error code", nullable=True),
-        Column("retry_after", INSTANT, "Not to be asked again before; null: at any time, or never when settled", "UTC", nullable=True),
+        Column("retry_after", INSTANT, "Not to be requested again before; null: at any time, or never when settled", "UTC", nullable=True),
         COLLECTED_AT,
         REQUEST_ID,
     ),

@@ -1,7 +1,7 @@
 """Starting a queued run: once, whoever takes it from the queue.
 
 Dagster supports one daemon. Where two run by mistake, both may take the same run from the queue in the same moment and start
-a process for it each; the second process finds the run started, fails it under the hands of the first, and a repetition follows.
+a process for it each; the second process finds the run started, fails it while the first works on it, and a repetition follows.
 """
 
 from __future__ import annotations

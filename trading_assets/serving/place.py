@@ -26,7 +26,7 @@ ENDING_SECONDS = 45.0
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises `PlaceTaken` when the address cannot be had."""
+    """A listening socket. Raises `PlaceTaken` when the address is in use."""
     try:
         family, *_ = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server((host, port), family=family, backlog=128)

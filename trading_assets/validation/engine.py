@@ -163,7 +163,7 @@ def blocked(
 def _blocking(symbol: str, broken: Sequence[Rule]) -> str:
     first = broken[0]
     others = f" {len(broken) - 1} more rule(s) fail: trading-assets validate {symbol}." if len(broken) > 1 else ""
-    return f"{symbol}: {first.dataset} violates {first.name}, so nothing was asked for it. {first.why} {first.remedy}{others}"
+    return f"{symbol}: {first.dataset} violates {first.name}, so nothing was requested for it. {first.why} {first.remedy}{others}"
 
 
 def _chosen(rules: Iterable[Rule] | None, datasets: Collection[str] | None) -> list[Rule]:

@@ -1,4 +1,4 @@
-"""Bars held for a person: pending until accepted (the bar is real) or rejected (it is withdrawn and asked for again).
+"""Bars held for review: pending until accepted (the bar is real) or rejected (it is withdrawn and requested again).
 
 A verdict is about one value: a bar that is restated, or that the broker gives again after it was rejected, is held anew.
 What does not belong here: which bars are held (the rules with `reviewed`).
@@ -116,7 +116,7 @@ class Reviews:
         for review in held:
             bar = (pads.field("symbol") == symbol) & (pads.field("session") == pa.scalar(session)) & (pads.field("bar_size") == review.bar_size)
             store.withdraw(EQUITY_BARS, where=bar, at=now, variants=[review.bar_size], first=session, last=session)
-            reason = f"The bar (close {review.close:g}) was rejected in review ({review.rule}); it is in the revisions and is asked for again."
+            reason = f"The bar (close {review.close:g}) was rejected in review ({review.rule}); it is in the revisions and is requested again."
             CoverageRepository(store).reopen(_reopened(review, reason, now))
         return self._decide(held, Verdict.REJECTED)
 

@@ -38,7 +38,7 @@ class Rule:
     Rules of absence and of values that nobody builds on do not block: a gap must not keep expiring options from being saved. Nor does
     a rule that an answer of the broker can break: the user could not repair it. `mended` says how such a row comes to be and goes.
     `of_now`: the rule speaks of the present instant, not of past sessions; the sessions of a scope do not restrict it.
-    `reviewed`: a violation is held for a person to accept or reject (`validation.reviews`).
+    `reviewed`: a violation is held for review, to be accepted or rejected (`validation.reviews`).
     """
 
     name: str

@@ -174,7 +174,7 @@ def spoiling(simulate: Callable[..., Simulator], settings_for: SettingsFor, brok
         def make(
             message: int, request: Request, spoil: Spoil, times: int | None = None, version: int = 176, **changes: Any
         ) -> tuple[Wire, Broker, Journal]:
-            simulator = simulate(server_version=version, limits=False)  # a head time stamp may be asked for again after 15 s only
+            simulator = simulate(server_version=version, limits=False)  # a head time stamp may be requested again after 15 s only
             wire = Wire(stack, simulator, message, request, spoil, times)
             patient = {"quote_timeout": 20.0, "contract_timeout": 20.0, "history_timeout": 20.0}  # nothing ends by its time where a machine is slow
             settings = settings_for(simulator, ib_port=wire.proxy.port, max_attempts=2, identical_interval=0.0, **{**patient, **changes})
@@ -212,7 +212,7 @@ def test_what_cannot_be_read_is_unreadable_and_harms_only_itself(message: int, r
     wire.left, sent = 1, broker.sent
     [healed] = broker.run([request_], planned_at=wall_clock())
     assert healed.outcome.kind is OutcomeKind.COMPLETE
-    assert broker.sent == sent + 2, "spoilt once, it is asked again in the same run"
+    assert broker.sent == sent + 2, "spoilt once, it is requested again in the same run"
 
 
 OLD_FORM = {
@@ -250,7 +250,7 @@ ASTRAY: dict[str, tuple[int, Request, Spoil]] = {
 
 @pytest.mark.parametrize(("message", "request_", "spoil"), ASTRAY.values(), ids=ASTRAY.keys())
 def test_what_cannot_be_attributed_is_asked_again(message: int, request_: Request, spoil: Spoil, spoiling: Any) -> None:
-    """Long before the timeout of a minute: whoever can have lost his answer ends, and is asked again."""
+    """Long before the timeout of a minute: whoever can have lost his answer ends, and is requested again."""
     wire, broker, _ = spoiling(message, request_, spoil, times=1, history_timeout=50.0, contract_timeout=50.0)
     results = broker.run(ALL, planned_at=wall_clock())
     assert wire.spoilt == 1
@@ -359,7 +359,7 @@ def test_an_end_of_ticks_before_the_first_is_no_quote(spoiling: Any) -> None:
 
 
 def test_messages_about_nothing_asked_are_no_concern(spoiling: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Account and order messages, and kinds of a newer TWS, whatever their form: no warning, nothing is asked again."""
+    """Account and order messages, and kinds of a newer TWS, whatever their form: no warning, nothing is requested again."""
     wire, broker, _ = spoiling(10, DETAILS, lambda fields: fields)
     for noise in (["6", "2", "tag"], ["7", "x"], ["5"], ["11", "1"], ["46", "6", "1000"], ["999", "1", "2", "3"], ["59"]):
         wire.spoil = lambda fields, noise=noise: pack(noise) + pack(fields)

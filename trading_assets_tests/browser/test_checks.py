@@ -1,4 +1,4 @@
-"""Checks in the UI: red where the data is wrong, with the rows; a person is alerted, and the repair turns it green and ends the alert."""
+"""Checks in the UI: red where the data is wrong, with the rows; an alert is sent, and the repair turns it green and ends the alert."""
 
 from __future__ import annotations
 

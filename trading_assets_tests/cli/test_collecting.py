@@ -107,7 +107,7 @@ def test_snapshots_that_are_gone_are_told_and_asked_for_again(
     asked = ["coverage", "--dataset", dataset, "--json"]
     assert run(asked) == 0
     (row,) = document(capsys)
-    assert (row["condition"], row["reason"]) == ("pending", "Nothing of it is in the lake, though it was recorded; it is asked for again.")
+    assert (row["condition"], row["reason"]) == ("pending", "Nothing of it is in the lake, though it was recorded; it is requested again.")
     assert run(["setup", "AAPL", *SMALL]) == 0
     capsys.readouterr()
     assert run(asked) == 0
@@ -126,7 +126,7 @@ def test_a_backfill_of_days_to_come_is_refused(desk: Desk, capsys: Output) -> No
 def test_a_backfill_of_a_symbol_that_was_never_set_up_says_what_to_do(empty_desk: Desk, capsys: Output) -> None:
     assert run(["backfill", "AAPL", "--from", "2024-06-03"]) == 1
     said = capsys.readouterr().out
-    assert "AAPL has no contracts in the lake, so nothing was asked for it. Materialize contracts for AAPL first." in said
+    assert "AAPL has no contracts in the lake, so nothing was requested for it. Materialize contracts for AAPL first." in said
     assert empty_desk.asked() == (0, 0)
 
 

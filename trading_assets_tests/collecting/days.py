@@ -16,7 +16,7 @@ from trading_assets_tests.rewriting import collect, rows, settings_for
 
 FIRST = datetime.fromisoformat("2026-06-05T16:30-04:00")
 LATER = datetime.fromisoformat("2026-06-15T16:30-04:00")
-"""Seven days and more after the first: contract details are asked for again."""
+"""Seven days and more after the first: contract details are requested again."""
 
 
 class Days:

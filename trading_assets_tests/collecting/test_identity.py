@@ -180,7 +180,7 @@ def test_a_delisted_symbol_keeps_its_series_and_the_others_go_on(days: Days) -> 
 
 
 def test_a_chain_that_names_another_underlying_is_not_stored(days: Days) -> None:
-    """The symbol is taken over a day after its details were verified: they are not asked for again, the chain shows it."""
+    """The symbol is taken over a day after its details were verified: they are not requested again, the chain shows it."""
     days.collect("META")
     (old,) = days.con_ids("contracts", "META")
     days.market.held = {"META": "IBM"}
@@ -235,7 +235,7 @@ def test_two_us_listings_are_refused_with_the_candidates_until_one_is_named(days
         assert days.rows("select * from contracts") == []
         asked = len(wire.asked(9))
         collect(settings, ["EXUS", "AAPL"], "c")
-        assert len(wire.asked(9)) == asked, "the same words are not asked again at once"
+        assert len(wire.asked(9)) == asked, "the same words are not requested again at once"
         with Archive(settings) as archive:
             archive.universe.add(["EXUS"], primary_exchange="iex", now=archive.now)
         passing = Rewriting(days.simulator.port, on_server=two_listings("IEX"), on_client=any_listing)

@@ -231,7 +231,7 @@ def test_refused_bars_are_told_in_every_run_and_not_asked_for_again(
     assert false_no_data(tmp_path, undisturbed) == []
 
     simulator.reset_counters()
-    assert any(f"not asked again before {NEXT_SESSION}" in sentence for sentence in failure(by_the_steps, settings))
+    assert any(f"not requested again before {NEXT_SESSION}" in sentence for sentence in failure(by_the_steps, settings))
     assert simulator.counters.requests == {}
 
 

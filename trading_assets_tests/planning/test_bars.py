@@ -64,7 +64,7 @@ FAILURES = [
 @given(st.data())
 @settings(max_examples=40, deadline=None)
 def test_nothing_wanted_is_missing_after_a_complete_run_for_any_interleaving(data: st.DataObject) -> None:
-    """Runs over changing sets of contracts and sessions, with failures; at the end everything is settled and nothing is asked again."""
+    """Runs over changing sets of contracts and sessions, with failures; at the end everything is settled and nothing is requested again."""
     contracts = [option(i, last_trade, 90.0 + i) for i, last_trade in enumerate(["20151016", "20151218", "20151231", "20160115"], start=1)]
     expiries = {c.con_id: date(int(c.last_trade[:4]), int(c.last_trade[4:6]), int(c.last_trade[6:])) for c in contracts}
     traded = {c.con_id: data.draw(st.sets(st.sampled_from(SESSIONS), max_size=20)) for c in contracts}

@@ -36,7 +36,7 @@ def test_a_blocked_lake_is_freed(lake: Path, tmp_path: Path) -> None:
         settings, clean = settings_for(lake, tws.port, NOW), settings_for(tmp_path / "clean", tws.port, NOW)
         reports = collect(settings, SYMBOLS, steps="che")
         collect(clean, SYMBOLS, steps="che")
-    assert rows(settings, CHAIN) == rows(clean, CHAIN), "the bad listing was asked for again in the same run"
+    assert rows(settings, CHAIN) == rows(clean, CHAIN), "the bad listing was requested again in the same run"
     stored, whole = rows(settings, BARS), rows(clean, BARS)
     assert [row for row in whole if row not in stored] == [row for row in whole if row["symbol"] == "AAPL" and f"{row['session']}" == "2024-05-30"], (
         "only the impossible bar is missing"

@@ -69,7 +69,7 @@ def test_bars_not_asked_for_are_pending_and_gone_bars_too(tmp_path: Path) -> Non
     fill(tmp_path, [covered(DAYS[0]), covered(DAYS[1]), refused], [bar(DAYS[0])])
     assert told(tmp_path, "equity_bars") == {
         DAYS[0]: ("complete", ""),
-        DAYS[1]: ("pending", "The bars are gone from the lake; they are asked for again."),
+        DAYS[1]: ("pending", "The bars are gone from the lake; they are requested again."),
         DAYS[2]: ("pending", "Not collected yet."),
         DAYS[3]: ("error", "The broker did not answer."),
         DAYS[4]: ("pending", "Not collected yet."),
@@ -89,7 +89,8 @@ def test_each_bar_size_in_use_begins_with_its_own_first_session(tmp_path: Path) 
 def test_missed_chains_are_lost_and_missed_contracts_carried(tmp_path: Path) -> None:
     fill(tmp_path, [covered(DAYS[0], dataset=name, bar_size="") for name in ("contracts", "option_chains")], contracts=DAYS[:1])
     chains, contracts = told(tmp_path, "option_chains"), told(tmp_path, "contracts")
-    assert chains[DAYS[1]] == ("expired_lost", "No snapshot was taken while session 2015-12-18 was current; chains of the past cannot be had.")
+    lost = "No snapshot was taken while session 2015-12-18 was current; a chain of a past session is unavailable."
+    assert chains[DAYS[1]] == ("expired_lost", lost)
     assert contracts[DAYS[1]][0] == "complete"
     assert "2015-12-18" in contracts[DAYS[1]][1]
     assert TODAY not in chains, "the running session is wanted once it is recorded"
@@ -103,7 +104,7 @@ def test_snapshots_whose_rows_are_gone_are_not_complete(tmp_path: Path) -> None:
     coverage = [covered(day, dataset=name, **SNAPSHOT) for name in ("contracts", "option_chains") for day in days]
     fill(tmp_path, coverage, chains=[selected(day) for day in DAYS[:2]], contracts=DAYS[:2])
     chains, contracts = told(tmp_path, "option_chains"), told(tmp_path, "contracts")
-    asked_again = ("pending", "Nothing of it is in the lake, though it was recorded; it is asked for again.")
+    asked_again = ("pending", "Nothing of it is in the lake, though it was recorded; it is requested again.")
     assert chains[TODAY] == contracts[TODAY] == asked_again
     assert [chains[day][0] for day in DAYS] == ["complete"] * 2 + ["expired_lost"] * 3
     assert chains[DAYS[2]][1].startswith("Nothing of the chain of session 2015-12-21 is in the lake, though it was recorded;")
@@ -128,7 +129,7 @@ def test_a_partial_chain_without_a_row_is_not_there(tmp_path: Path) -> None:
     found = told(tmp_path, "option_chains")
     assert found[DAYS[3]] == ("partial", failed)
     assert found[DAYS[4]][0] == "expired_lost"
-    assert found[TODAY] == ("pending", f"Nothing of it is in the lake, though it was recorded; it is asked for again. {failed}")
+    assert found[TODAY] == ("pending", f"Nothing of it is in the lake, though it was recorded; it is requested again. {failed}")
 
 
 def test_contract_details_are_believed_for_some_days_and_answered_for_by_later_ones(tmp_path: Path) -> None:

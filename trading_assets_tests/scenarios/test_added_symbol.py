@@ -1,4 +1,4 @@
-"""A second symbol beside a first: only its own requests. And symbols that cannot be had: reported, never asked twice."""
+"""A second symbol beside a first: only its own requests. And symbols that are unavailable: reported, never asked twice."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_unknown_symbol_is_reported_and_the_others_go_on(open_desk: OpenDesk,
     desk.forget()
     code, document = desk.command(monkeypatch, *arguments)
     assert code == 1, "it is still missing"
-    assert "Not asked again before 2015-12-28 14:30 UTC" in document["problems"][0]["sentence"], "the next session"
+    assert "Not requested again before 2015-12-28 14:30 UTC" in document["problems"][0]["sentence"], "the next session"
     assert document["requests"]["sent"] == partial
     assert desk.asked() == {"quote": partial}, "those that lack a value in the recording"
     _, known = desk.command(monkeypatch, "universe", "list")
@@ -86,6 +86,6 @@ def test_a_refusal_is_forgotten_when_a_later_answer_came(open_desk: OpenDesk) ->
     assert not contracts(date(2014, 3, 26))
     assert not contracts(date(2014, 3, 26))
     assert desk.asked() == {"contract": 1}, "within its session the refusal is believed"
-    assert contracts(date(2014, 4, 3)), "one refusal alone is asked again in a later session"
+    assert contracts(date(2014, 4, 3)), "one refusal alone is requested again in a later session"
     assert contracts(date(2014, 4, 4)), "the refusal no longer counts"
     assert desk.asked() == {"contract": 2}

@@ -58,7 +58,7 @@ def test_missed_chains_are_recorded_as_lost_and_missed_contracts_as_carried(desk
     )
     assert list(rows["session"]) == MISSED * 2
     assert list(rows["condition"]) == ["complete", "complete", "expired_lost", "expired_lost"]
-    assert rows["reason"].iloc[2] == "No snapshot was taken while session 2025-11-24 was current; chains of the past cannot be had."
+    assert rows["reason"].iloc[2] == "No snapshot was taken while session 2025-11-24 was current; a chain of a past session is unavailable."
     assert "the details of the sessions beside it answer for it" in rows["reason"].iloc[0]
     assert set(rows["request_id"]) == {0}, "no request was made for them"
     assert list(desk.rows("select distinct session::varchar as session from option_chains order by 1")["session"]) == ["2025-11-21", "2025-11-26"]

@@ -250,7 +250,7 @@ class Pesos(GeneratedMarket):
 
 
 def test_an_answer_that_does_not_fit_is_a_refusal(tmp_path: Path) -> None:
-    """Nothing was learnt that could be stored: it is no `complete`, and is not asked for again every hour."""
+    """Nothing was learnt that could be stored: it is no `complete`, and is not requested again every hour."""
     with Simulator(Pesos(seed=42), now=at(NOON)) as simulator:
         desk = Desk(tmp_path, simulator, TWO_EXPIRIES, {"enforce_pacing": True})
         Universe(desk.settings.state_url).add(["AAPL"], now=desk.settings.clock())

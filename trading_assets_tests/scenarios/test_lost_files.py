@@ -1,4 +1,4 @@
-"""Files of the lake that are gone: what can be made again costs nothing, what must be asked for again is planned as it is sent."""
+"""Files of the lake that are gone: what can be made again costs nothing, what must be requested again is planned as it is sent."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def test_a_symbol_without_a_chain_costs_no_request_and_the_others_go_on(desk: De
     (problem,) = report.problems
     assert (problem.kind, problem.symbol) == ("prerequisite_violation", "IBM")
     assert (
-        problem.sentence == "IBM has no selected option contracts in the lake, so nothing was asked for it. Materialize option_chains for it first."
+        problem.sentence
+        == "IBM has no selected option contracts in the lake, so nothing was requested for it. Materialize option_chains for it first."
     )
     assert set(desk.asked()) == {"option bars"}
     assert report.sent == desk.asked()["option bars"] > 0

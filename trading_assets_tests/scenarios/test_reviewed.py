@@ -1,4 +1,4 @@
-"""A bar that was rejected is asked for again of the broker; the rejected value, when it comes back, is held anew."""
+"""A bar that was rejected is requested again of the broker; the rejected value, when it comes back, is held anew."""
 
 from __future__ import annotations
 

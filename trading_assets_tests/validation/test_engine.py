@@ -122,7 +122,7 @@ def test_an_error_blocks_its_symbol_and_no_other(tmp_path: Path) -> None:
             row["currency"] = "EUR"
     reasons = blocked(write(tmp_path, rows), ALL, SYMBOLS)
     assert list(reasons) == ["AAPL"]
-    assert reasons["AAPL"].startswith("AAPL: contracts violates known_exchange_and_currency, so nothing was asked for it. ")
+    assert reasons["AAPL"].startswith("AAPL: contracts violates known_exchange_and_currency, so nothing was requested for it. ")
 
 
 def test_old_snapshots_gaps_and_late_data_block_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Held bars: accepted they pass, rejected they leave for the revisions and are asked for again; killed in between nothing is lost."""
+"""Held bars: accepted they pass, rejected they leave for the revisions and are requested again; killed in between nothing is lost."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     ((answered,),) = week.journal(f"select count(*) {of_wednesday} and finished_at < {killed_at}")
     assert answered
     again = simulator.counters.requests["market_data"] - before
-    assert again == all_of_it - answered, "what was answered before the end is not asked for again"
+    assert again == all_of_it - answered, "what was answered before the end is not requested again"
     assert week.places_taken() == 0
     bars(week, SESSIONS[1])
 
@@ -171,7 +171,7 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     given_up(week, "backfill_bars")
     week.until(lambda: {"broker_unreachable", "run_failed"} <= {alert["alert_type"] for alert in week.command("alerts", "--json")}, "its alerts")
 
-    # Wednesday: it is back. Bars of the day before can be had, its chain cannot.
+    # Wednesday: it is back. Bars of the day before are available, its chain is not.
     simulator.start()
     week.move("2025-11-26T09:35")
     collected(week, SESSIONS[6], "option_chains")
@@ -209,7 +209,7 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     week.ended("quality_check 2025-12-03T01")
     assert Counter(simulator.counters.requests) == asked, "nothing is left to ask for"
 
-    # A file is lost: its bars are asked for again by themselves, and nothing else.
+    # A file is lost: its bars are requested again by themselves, and nothing else.
     runs = {record.dagster_run.run_id for record in week.runs("gaps")}
     rmtree(week.settings.data_dir / "equity_bars")
     week.until(lambda: len(week.runs("gaps")) > len(runs), "a run for the gap", impatient=True)

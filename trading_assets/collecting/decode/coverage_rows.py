@@ -1,6 +1,6 @@
 """What an answer, or its absence, says about each session: rows of `coverage`.
 
-An answer without a bar is knowledge too, and is recorded so that it is not asked for again; a failure is not, and is
+An answer without a bar is knowledge too, and is recorded so that it is not requested again; a failure is not, and is
 recorded with the instant after which to ask again. The two are never mixed.
 
 | outcome | condition of a session without a bar |
@@ -10,7 +10,7 @@ recorded with the instant after which to ask again. The two are never mixed.
 | not_permitted, no_contract, rejected | `not_permitted`, `no_contract`, `error`, with `retry_after` (see `decode.retries`) |
 | no_contract, of an option after its last trading day | `expired_lost` |
 | expired | `expired_lost` |
-| unreadable | `error`, to be asked again at any time: the broker answered, and nobody knows what |
+| unreadable | `error`, to be requested again at any time: the broker answered, and nobody knows what |
 | pacing, timeout, disconnected, unavailable, cancelled | `pending`: the next run asks again |
 | quarantined | `error`, with the quarantine's `retry_after` |
 
@@ -44,7 +44,7 @@ RECENT = timedelta(days=7)
 come hours late. Older sessions without a bar are `no_trades`."""
 
 RECHECK = timedelta(hours=12)
-"""Such a recent session is asked for again after this time."""
+"""Such a recent session is requested again after this time."""
 
 _CONDITIONS = {
     OutcomeKind.NOT_PERMITTED: Condition.NOT_PERMITTED,
@@ -93,7 +93,7 @@ def bar_coverage(results: Iterable[Result], bars: pa.Table, calendar: SessionCal
     """Rows of `coverage` for every session that the `bars` requests asked for and that was closed by then.
 
     `bars` are the rows decoded from the same results (`bar_rows`): a session with a bar is complete. `con_id` is 0 for
-    underlyings. `retries` decides when what was refused may be asked for again.
+    underlyings. `retries` decides when what was refused may be requested again.
     """
     found = sorted((r for r in results if isinstance(r.request, BarsRequest)), key=lambda result: result.request_id)
     requests: list[BarsRequest] = [result.request for result in found]  # type: ignore[misc]
@@ -154,10 +154,10 @@ def snapshot_coverage(
 ) -> pa.Table:
     """Rows of `coverage` for a snapshot dataset: one a symbol, from the outcome that decided it.
 
-    `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are asked again.
+    `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are requested again.
     `again_at` says of those of them that are not to be asked for at once when they may be, `codes` are the broker codes of what
     they lack, where there is one. `unselected` names symbols of which nothing was selected, with the sentence. `retries` decides
-    when what was refused may be asked for again.
+    when what was refused may be requested again.
     A symbol carried forward without a request has outcome complete and no request id.
     """
     rows = []

@@ -1,8 +1,8 @@
-"""When a refused question may be asked again: the one place that decides it.
+"""When a refused question may be requested again: the one place that decides it.
 
 A refusal is no permission, no contract, or an error. One answer alone forms no lasting belief: it can be of the moment (a
 server that restarts, a text that was not understood, a subscription on its way). So the first refusal of an instrument is asked
-again in the next session, and only the same refusal in a later session is believed for `retry_days`. An option is asked again
+again in the next session, and only the same refusal in a later session is believed for `retry_days`. An option is requested again
 on the last day it trades at the latest: a refusal never outlives the contract.
 """
 
@@ -17,7 +17,7 @@ from trading_assets.repositories.schemas import Condition
 from trading_assets.sessions import NEW_YORK, SessionCalendar
 
 LAST_DAY_RETRY = timedelta(hours=1)
-"""On the last day of an option a refusal is asked again after this time: the broker keeps its history until midnight New York."""
+"""On the last day of an option a refusal is requested again after this time: the broker keeps its history until midnight New York."""
 
 InstrumentKey = tuple[str, str, int]
 """Bar size (empty for snapshots), symbol, and option contract id (0: the underlying)."""
@@ -42,7 +42,7 @@ class Retries:
     refused: Mapping[InstrumentKey, Refusal] = field(default_factory=dict)
 
     def after(self, key: InstrumentKey, condition: Condition, code: int | None, instant: datetime, *, last_trade: str = "") -> datetime:
-        """The first instant (UTC) at which the question refused at `instant` may be asked again.
+        """The first instant (UTC) at which the question refused at `instant` may be requested again.
 
         `last_trade` is an option's last trading day (`YYYYMMDD...`), empty for anything else.
         """

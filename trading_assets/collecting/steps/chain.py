@@ -22,7 +22,7 @@ class Chain:
 
     `parameters` are the broker's of today, `in_part` the last trading days (`YYYYMMDD`) of which only a part may be stored, `plan` says what is
     listed anew (None: the stored listing of the session stands). `lacking` are sentences about what the chain will not hold, `code` the
-    broker's code of the first of them; `again_at`: when what its quotes lack may be asked for again; None: by the next run.
+    broker's code of the first of them; `again_at`: when what its quotes lack may be requested again; None: by the next run.
     """
 
     underlying: Instrument

@@ -43,7 +43,7 @@ def of_another_underlying(
             continue
         sentence = (
             f"The option chain of {symbol} names contract {min(others)} as the underlying, its contract details name {underlying.con_id}: "
-            f"nothing of that chain was stored. Compare both in TWS; `trading-assets update {symbol} --refresh` asks again at once."
+            f"nothing of that chain was stored. Compare both in TWS; `trading-assets update {symbol} --refresh` requests it again at once."
         )
         again = archive.calendar.opens_at(archive.calendar.following(archive.calendar.current(archive.now)))
         found[symbol] = Outcome(OutcomeKind.REJECTED, None, sentence, again)

@@ -140,8 +140,8 @@ class ChainSnapshot:
     def quote(self) -> None:
         """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols those that expire first.
 
-        One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is asked for again. A
-        quote that lacks a value is asked for again by later runs of the session (`partial_quotes`).
+        One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is requested again. A
+        quote that lacks a value is requested again by later runs of the session (`partial_quotes`).
         """
         for chain in self.chains.values():
             self._keep_quotes(chain)
@@ -217,7 +217,7 @@ class ChainSnapshot:
     # quotes
 
     def _keep_quotes(self, chain: Chain) -> None:
-        """Put the quotes of this session that are not to be asked for again into the chain."""
+        """Put the quotes of this session that are not to be requested again into the chain."""
         last = chain.last
         kept = last.filter(pc.and_(pc.equal(last["session"], pa.scalar(self.session)), pc.is_in(last["quote_outcome"], SETTLED_QUOTES)))
         kept = pa.concat_tables([kept, waiting(self.archive, last, self.session)])

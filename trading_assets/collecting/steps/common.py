@@ -93,7 +93,7 @@ def known_underlyings(archive: Archive, contracts: DatasetView, symbols: Sequenc
 
 
 def retries_for(archive: Archive, dataset: Dataset, outcomes: Iterable[tuple[str, Outcome]]) -> Retries:
-    """Who decides when these symbols may be asked again after these outcomes: knows the last word on each of their instruments.
+    """Who decides when these symbols may be requested again after these outcomes: knows the last word on each of their instruments.
 
     Nothing is read where no outcome refuses. Rows that no answer stands behind (`request_id` 0) and failures that pass say nothing.
     """
@@ -132,7 +132,7 @@ def settled_bars(archive: Archive, dataset: Dataset, bar_size: str, wanted: pa.T
 
 def missing_prerequisite(dataset: str, symbol: str) -> str:
     """The sentence for a symbol whose upstream dataset has nothing."""
-    return f"{symbol} has no {dataset} in the lake, so nothing was asked for it. Materialize {dataset} for {symbol} first."
+    return f"{symbol} has no {dataset} in the lake, so nothing was requested for it. Materialize {dataset} for {symbol} first."
 
 
 def report_open_sessions(archive: Archive, report: CollectionReport, sessions: Iterable[date]) -> None:
@@ -147,7 +147,7 @@ def report_open_sessions(archive: Archive, report: CollectionReport, sessions: I
 def refusals(archive: Archive, dataset: Dataset, symbols: Sequence[str], now: datetime) -> dict[str, str]:
     """Symbols whose snapshot the broker last refused and that are not to be asked for yet: symbol -> sentence."""
     return {
-        symbol: f"{_explained(archive, row)} Not asked again before {row['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
+        symbol: f"{_explained(archive, row)} Not requested again before {row['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
         for symbol, row in _last_conditions(archive, dataset, symbols).items()
         if row["condition"] in _KINDS and row["retry_after"] is not None and row["retry_after"] > now
     }
@@ -165,7 +165,7 @@ def without_selection(archive: Archive, symbols: Sequence[str]) -> dict[str, str
 
 
 def report_without_options(report: CollectionReport, symbols: Iterable[str]) -> None:
-    """Note the symbols that have no options: neither a chain nor option bars can be had of them, and that is no failure."""
+    """Note the symbols that have no options: they have neither a chain nor option bars, and that is no failure."""
     report.notes += [f"{symbol} has no listed options." for symbol in sorted(symbols)]
 
 
@@ -193,7 +193,7 @@ def report_refused_bars(archive: Archive, report: CollectionReport, wanted: pa.T
         first = min(rows, key=lambda row: row["retry_after"])
         sentence = (
             f"{_explained(archive, first)} {len(rows)} session(s) are missing; "
-            f"not asked again before {first['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
+            f"not requested again before {first['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
         )
         subject = f"bars of contract {con_id}" if con_id else "bars"
         report.problems.append(Problem(ProblemKind.FAILED, symbol, subject, sentence, outcome=first["condition"], broker_code=first["broker_code"]))

@@ -31,7 +31,7 @@ from trading_assets.universe import UniverseEntry
 def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], session: date, *, refresh: bool = False, run_id: str = "") -> Collected:
     """One row a symbol for `session` (the current one): asked for when new or last verified too long ago, else carried.
 
-    A symbol the broker does not know is reported and not asked for again until its retry time; so is one that several contracts
+    A symbol the broker does not know is reported and not requested again until its retry time; so is one that several contracts
     fit, and one whose contract is another than its series': of these nothing is stored. The others go on.
     Raises `BrokerError` when the broker cannot be reached.
     """
@@ -176,7 +176,7 @@ def _doubted(archive: Archive, symbols: Sequence[str]) -> set[str]:
 
 
 def _with_unclear(results: Sequence[Result], unclear: Mapping[str, str]) -> list[Result]:
-    """The results; an answer that does not say which contract is meant is not asked for again at once."""
+    """The results; an answer that does not say which contract is meant is not requested again at once."""
     return [
         replace(result, outcome=Outcome(OutcomeKind.NO_CONTRACT, None, unclear[result.request.symbol]))
         if result.request.symbol in unclear and result.outcome.kind is OutcomeKind.COMPLETE

@@ -160,7 +160,9 @@ def _ready(
         if symbol not in underlyings:
             report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
         elif symbol not in listed:
-            sentence = f"{symbol} has no selected option contracts in the lake, so nothing was asked for it. Materialize option_chains for it first."
+            sentence = (
+                f"{symbol} has no selected option contracts in the lake, so nothing was requested for it. Materialize option_chains for it first."
+            )
             report.violation(symbol, sentence)
         elif symbol not in with_bars:
             report.violation(symbol, missing_prerequisite(EQUITY_BARS.name, symbol))

@@ -45,7 +45,7 @@ def collect_option_chains(
     Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
-    # After the close nothing fresher can be had: a late run leaves alone what was quoted shortly before it.
+    # After the close nothing fresher is available: a late run leaves alone what was quoted shortly before it.
     quoted_since = min(now, archive.calendar.closes_at(session)) - requote_after if requote_after is not None else None
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(OPTION_CHAINS.name, session, sessions=[session], symbols=symbols)

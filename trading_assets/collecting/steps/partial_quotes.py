@@ -1,4 +1,4 @@
-"""Quotes that came without a value they should hold: asked for again while their session lasts, but not at every run.
+"""Quotes that came without a value they should hold: requested again while their session lasts, but not at every run.
 
 A far option may never get greeks. So the run after the first asks for such a quote again; from then on it is asked for only
 while the market is open, and only when its last quote is older than `settings.requote_after_minutes`.
@@ -27,7 +27,7 @@ AT_ONCE = 2
 """Quotes of one contract and session that follow one another without a wait while they stay partial."""
 
 SETTLED_QUOTES = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value])
-"""Values of `quote_outcome` that are not asked for again in their session."""
+"""Values of `quote_outcome` that are not requested again in their session."""
 
 _MARKET_VALUES = ("bid", "ask", "last", "volume", "open_interest", "implied_volatility")
 """What a quote can hold of the market; a broker without any data of a session answers quotes with none of them."""
@@ -37,7 +37,7 @@ _IN_CHUNK = 500
 
 
 def waiting(archive: Archive, chain: pa.Table, session: date) -> pa.Table:
-    """The rows of a chain with a partial quote of `session` that is not to be asked for again now. Counted in the journal."""
+    """The rows of a chain with a partial quote of `session` that is not to be requested again now. Counted in the journal."""
     rows = chain.filter(pc.and_(pc.equal(chain["session"], pa.scalar(session)), pc.equal(chain["quote_outcome"], PARTIAL)))
     if archive.now < archive.calendar.closes_at(session):
         since = archive.now - timedelta(minutes=archive.settings.requote_after_minutes)
@@ -56,12 +56,12 @@ def quotes_left(archive: Archive, chain: pa.Table, session: date) -> list[QuoteR
 
 
 def report_partial(archive: Archive, chain: pa.Table, symbol: str, session: date, lacking: str, report: CollectionReport) -> datetime | None:
-    """Report that quotes of a chain lack values; the instant at which they may be asked for again, None: by the next run."""
+    """Report that quotes of a chain lack values; the instant at which they may be requested again, None: by the next run."""
     left = pc.sum(pc.equal(chain["quote_outcome"], PARTIAL)).as_py() - waiting(archive, chain, session).num_rows
     at = None if left else _asked_again_at(archive, session)
-    again = "They are asked for again by the next run of this session."
+    again = "They are requested again by the next run of this session."
     if at is not None:
-        again = f"They were asked for again, and the broker gave no more; the next time is {at:%Y-%m-%d %H:%M} UTC."
+        again = f"They were requested again, and the broker gave no more; the next time is {at:%Y-%m-%d %H:%M} UTC."
     report.problems.append(Problem(ProblemKind.PARTIAL, symbol, "quotes", f"{lacking} {again}", outcome=PARTIAL))
     return at
 
@@ -82,7 +82,7 @@ def quoted_before(archive: Archive, symbols: Iterable[str], session: date, insta
 
 
 def _asked_again_at(archive: Archive, session: date) -> datetime:
-    """The first instant (UTC) at which quotes that are `waiting` now may be asked for again, in this session or the next."""
+    """The first instant (UTC) at which quotes that are `waiting` now may be requested again, in this session or the next."""
     soon = archive.now + timedelta(minutes=archive.settings.requote_after_minutes)
     closes = archive.calendar.closes_at(session)
     return soon if soon < closes else archive.calendar.opens_at(archive.calendar.following(session))

@@ -47,7 +47,7 @@ class RecordedChains:
         return {symbol: reason for symbol, reason in reasons.items() if same_selection(reason, self.rules)}
 
     def resumed(self) -> dict[str, Chain]:
-        """Chains that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is asked again."""
+        """Chains that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is requested again."""
         due = self.archive.examiner.due_listings(self.underlyings)
         symbols = sorted({symbol for symbol, row in self._known.items() if may_be_resumed(row, due)} | self._outdated)
         stored = self.archive.view(OPTION_CHAINS).table(sessions=[self.session], symbols=symbols).cast(OPTION_CHAINS.schema)

@@ -1,4 +1,4 @@
-"""Alerts: what a person is told, once, in the channels they chose.
+"""Alerts: each issue is sent once to the channels that the user chose.
 
     troubles (monitoring.watch)  --Alerts.reconcile-->  alerts + messages to send (one transaction)
     messages to send             --deliver---------->   channels (monitoring.channels)

@@ -66,7 +66,7 @@ KINDS: dict[AlertType, Kind] = {
     AlertType.STALE_OPTION_CHAINS: Kind(
         AlertSeverity.CRITICAL,
         "the newest option chain is too old, though a session has begun since",
-        "Run `trading-assets update SYMBOL` while the market is open; a chain of the past cannot be had later.",
+        "Run `trading-assets update SYMBOL` while the market is open; a chain of a past session is unavailable.",
     ),
     AlertType.MISSING_EQUITY_DATA: Kind(
         AlertSeverity.CRITICAL,
@@ -90,7 +90,7 @@ KINDS: dict[AlertType, Kind] = {
     ),
     AlertType.ANSWER_QUARANTINED: Kind(
         AlertSeverity.WARNING,
-        "the broker answered with values that cannot be stored; the answer is kept, and it is asked for again",
+        "the broker answered with values that cannot be stored; the answer is kept, and it is requested again",
         "Nothing, if it clears by itself: a later answer takes its place. Else compare with TWS (`trading-assets quarantine show ID`), ask again at "
         "once with `trading-assets quarantine retry ID`, or give it up with `trading-assets quarantine discard ID`.",
     ),
@@ -116,7 +116,7 @@ KINDS: dict[AlertType, Kind] = {
 
 @dataclass(frozen=True)
 class Issue:
-    """One condition that holds now and needs a person.
+    """One condition that holds now and needs attention.
 
     `subject` is the symbol (or run, or schedule); empty when the trouble is the platform's own. `reason` and `remedy` are
     sentences; without a remedy the type's own is said. `details` are plain values shown below them.

@@ -134,7 +134,7 @@ RULES = (
         "equity_bars",
         Severity.WARN,
         why="A move far beyond the series' own average is news, a split, or a bad print; a bad print poisons every statistic.",
-        remedy="Look at it: trading-assets review list, then accept (it is real) or reject (it is withdrawn and asked for again).",
+        remedy="Look at it: trading-assets review list, then accept (it is real) or reject (it is withdrawn and requested again).",
         rows=f"""with steps as (
                      select symbol, session, bar_size, high, low, close, lag(close) over (partition by symbol order by session) as previous
                      from equity_bars where bar_size = '1 day' and low > 0 and close > 0 and isfinite(high) and isfinite(low) and isfinite(close)),

@@ -147,7 +147,7 @@ RULES = (
         "complete_to_last_day",
         "option_bars",
         Severity.WARN,
-        why="The broker keeps no history of expired options: what was not collected up to the last day is lost for ever.",
+        why="The broker keeps no history of expired options: what was not collected up to the last day is lost for good.",
         remedy="Nothing brings it back. Keep the last-chance run before the close of expiry days on.",
         rows="""select e.symbol, e.con_id, o.local_symbol, e.session, e.sessions, e.unknown, e.lost
                 from expired_contracts e

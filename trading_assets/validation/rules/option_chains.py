@@ -49,7 +49,7 @@ RULES = (
         "chain_current",
         "option_chains",
         Severity.ERROR,
-        why="A chain that is a day old lacks new strikes and expiries; a snapshot that is missed can never be had again.",
+        why="A chain that is a day old lacks new strikes and expiries; a snapshot that is missed is unavailable for good.",
         remedy="Run trading-assets update SYMBOL while the market is open.",
         rows="""select a.symbol, p.current_session as session, s.session as snapshot, s.seen, p.now, p.stale_chain_hours as hours
                 from active_symbols a cross join present p left join (
@@ -70,7 +70,7 @@ RULES = (
         "chain_each_session",
         "option_chains",
         Severity.WARN,
-        why="A snapshot that was missed, or came without a value, cannot be had later; option bars of that session are selected by the next one.",
+        why="A snapshot that was missed, or came without a value, is unavailable later; option bars of that session are selected by the next one.",
         remedy="Nothing brings it back. Keep the daily snapshot schedule on, or accept the gap.",
         rows="""select s.symbol, k.session, c.session is not null as snapshot, v.condition
                 from (select symbol, min(session) as first from all_option_chains group by symbol) s

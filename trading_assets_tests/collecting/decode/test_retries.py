@@ -1,4 +1,4 @@
-"""When a refusal is asked again: the next session at first, later when it was confirmed, and never after the contract has died."""
+"""When a refusal is requested again: the next session at first, later when it was confirmed, and never after the contract has died."""
 
 from __future__ import annotations
 

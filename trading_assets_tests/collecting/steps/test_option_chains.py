@@ -53,7 +53,7 @@ def test_nothing_selected_is_settled_for_the_session(days: Days, rules: dict[str
     assert row["reason"] in reports["o"].notes
     days.simulator.reset_counters()
     again = days.collect("AAPL", steps="heo", rules=rules)
-    assert days.asked() == {}, "not asked again in the session"
+    assert days.asked() == {}, "not requested again in the session"
     assert all(report.complete for report in again.values())
     assert row["reason"] in again["h"].notes
 

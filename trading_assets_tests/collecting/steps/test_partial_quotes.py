@@ -1,4 +1,4 @@
-"""A chain whose quotes lack values says so, asks for them again within its session, and not without end."""
+"""A chain whose quotes lack values says so, requests them again within its session, and not without end."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_what_is_lacking_is_counted_and_asked_for_by_the_next_run(options: Optio
     lacking = f"1 of {total} quotes lacks bid and ask, 3 lack greeks."
     assert options.condition() == {"condition": "partial", "reason": lacking, "retry_after": None}
     assert [(problem.kind, problem.sentence) for problem in first.problems] == [
-        (ProblemKind.PARTIAL, f"{lacking} They are asked for again by the next run of this session.")
+        (ProblemKind.PARTIAL, f"{lacking} They are requested again by the next run of this session.")
     ]
     assert first.complete, "what did not come with a quote is told, and is no failure of the run"
     before = options.stored()
@@ -126,7 +126,7 @@ def test_what_is_lacking_is_counted_and_asked_for_by_the_next_run(options: Optio
 
     options.hold = lambda fields, ordinal: False
     assert options.collect().problems == []
-    assert (options.quotes, len(options.wire.asked(1)), options.wire.asked(78)) == (4, 4, []), "just these, and nothing else is asked again"
+    assert (options.quotes, len(options.wire.asked(1)), options.wire.asked(78)) == (4, 4, []), "just these, and nothing else is requested again"
     assert options.condition()["condition"] == "complete"
     assert {row["quote_outcome"] for row in options.stored()} == {"complete"}
     options.collect()

@@ -1,4 +1,4 @@
-"""What the broker refuses harms nothing else, is asked again in the next session, and only then believed."""
+"""What the broker refuses harms nothing else, is requested again in the next session, and only then believed."""
 
 from __future__ import annotations
 
