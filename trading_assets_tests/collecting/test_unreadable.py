@@ -155,7 +155,7 @@ def test_what_could_not_be_read_is_asked_again_by_itself_after_a_wait(tmp_path: 
         assert gaps, "it may be asked for"
         first = backoff_of(settings, ["AAPL"])
         assert first.until is not None
-        assert find_gaps(settings, now=NOW, but=first) == [], "but not at once, by itself"
+        assert find_gaps(settings, now=NOW, excluding=first) == [], "but not at once, by itself"
         collect(settings, ["AAPL"], "e")
         assert backoff_of(settings, ["AAPL"]).failures == first.failures + 1
 
