@@ -46,7 +46,7 @@ def complete_checks(context: dg.AssetExecutionContext, archive: Archive, collect
     key = dg.AssetCheckKey(asset, COMPLETE)
     if key in context.selected_asset_check_keys:
         yield dg.Output(None, output_name=f"{asset.to_python_identifier()}_{COMPLETE}")
-    states = session_states(archive, collected)
+    states = session_states(archive, collected, context.partition_keys)
     own = {date.fromisoformat(partition) for partition in context.partition_keys}
     told = own | _to_tell(context.instance, key, collected, {s: state for s, state in states.items() if s not in own})
     sessions = [session for session in states if session in told]
@@ -54,14 +54,14 @@ def complete_checks(context: dg.AssetExecutionContext, archive: Archive, collect
     targets = _materializations(context, [session for session in sessions if session in made and states[session].collected])
     for session in sessions:
         newest = session == sessions[-1]
-        hidden = _without_trace(report, states) if newest else []
+        hidden = _without_trace(report, [states[each] for each in sessions]) if newest else []
         yield dg.AssetCheckEvaluation(
             asset_key=asset,
             check_name=COMPLETE,
             partition=session.isoformat(),
             passed=not states[session].lacking and not hidden,
             severity=dg.AssetCheckSeverity.ERROR if states[session].wrong or hidden else dg.AssetCheckSeverity.WARN,
-            description=_sentence(archive, states[session], hidden),
+            description=_left_out(report, session) + _sentence(archive, states[session], hidden),
             metadata=_metadata(states[session]) | (_run_metadata(report, states) if newest else {}),
             target_materialization_data=targets.get(session),
         )
@@ -70,11 +70,13 @@ def complete_checks(context: dg.AssetExecutionContext, archive: Archive, collect
 def _to_tell(instance: dg.DagsterInstance, key: dg.AssetCheckKey, collected: Collected, states: Mapping[date, SessionState]) -> set[date]:
     """Those of the sessions that lack something of which the collection recorded anything, and those that lack nothing any more."""
     recorded = {*written_sessions(collected), *collected.coverage["session"].unique().to_pylist()}
-    found = {session for session, state in states.items() if state.lacking and session in recorded}
+    found = {
+        session for session, state in states.items() if state.lacking and (session in recorded or not all(each.recorded for each in state.lacking))
+    }
     whole = [session.isoformat() for session, state in states.items() if not state.lacking]
     if whole:
         infos = instance.event_log_storage.get_asset_check_partition_info([key], partition_keys=whole)
-        found |= {date.fromisoformat(i.partition_key) for i in infos if i.partition_key and i.latest_execution_status is CheckStatus.FAILED}
+        found |= {date.fromisoformat(i.partition_key) for i in infos if i.partition_key and i.latest_execution_status is not CheckStatus.SUCCEEDED}
     return found
 
 
@@ -89,11 +91,15 @@ def _materializations(context: dg.AssetExecutionContext, sessions: list[date]) -
     return {date.fromisoformat(p): AssetCheckTarget(storage_id=found, run_id=context.run.run_id, timestamp=at) for p, found in ids.items()}
 
 
-def _without_trace(report: CollectionReport, states: Mapping[date, SessionState]) -> list[Problem]:
-    """Failures of the run that no session shows: the newest one does, so that nothing is hidden."""
-    shown = {each.symbol for state in states.values() for each in state.lacking}
-    told = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED)
-    return [problem for problem in report.problems if problem.kind in told and problem.symbol not in shown]
+def _without_trace(report: CollectionReport, told: list[SessionState]) -> list[Problem]:
+    """Failures of the run that none of the sessions it tells of shows: the newest one does, so that nothing is hidden."""
+    shown = {each.symbol for state in told for each in state.lacking}
+    failures = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED)
+    return [problem for problem in report.problems if problem.kind in failures and problem.symbol not in shown]
+
+
+def _left_out(report: CollectionReport, session: date) -> str:
+    return "" if session in report.sessions else f"The run collected nothing of session {session}, as its config says. "
 
 
 def _sentence(archive: Archive, state: SessionState, hidden: list[Problem]) -> str:

@@ -72,6 +72,8 @@ def coverage(
             console.print("\n".join(_absent(lake, symbols[0], bounds, [dataset] if dataset else known)))
     elif not unknown:
         console.print("No coverage is recorded for that.")
+        if symbol:
+            console.print("\n".join(_absent(lake, symbols[0], bounds, [dataset] if dataset else known)))
     if picture is not None and not as_document:
         console.print(f"The picture is in {picture}.")
     return 0
@@ -88,7 +90,9 @@ def _absent(lake: Lake, symbol: str, bounds: Bounds, datasets: Sequence[str]) ->
     recorded = set(lake.count_conditions([symbol], **bounds)["dataset"].to_pylist())
     lines = [f"Absent of {symbol}:"]
     for dataset in datasets:
-        if dataset not in recorded:
+        if dataset not in recorded and (bounds.get("first") or bounds.get("last")):
+            lines.append(f"  {dataset}: nothing is recorded of these sessions.")
+        elif dataset not in recorded:
             lines.append(f"  {dataset}: nothing is recorded; trading-assets setup {symbol} collects it, or records why there is none.")
         for row in (row for row in absent if row["dataset"] == dataset):
             when = f"{row['first']}" if row["first"] == row["last"] else f"{row['first']} to {row['last']}"

@@ -24,13 +24,11 @@ from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import OptionListingRequest, QuoteRequest
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import carry_listing, listing_rows, snapshot_coverage, with_quotes, with_selection, without_worse
-from trading_assets.collecting.report import Collected, CollectionReport
+from trading_assets.collecting.report import INTERRUPTED, Collected, CollectionReport
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
 from trading_assets.repositories.frame_checks import storable
 from trading_assets.repositories.schemas import COVERAGE, OPTION_CHAINS, Condition, Dataset
-
-_INTERRUPTED = "The run of that session was interrupted; this is what had come."
 
 _WHOLE = (Condition.COMPLETE, Condition.NOTHING_SELECTED)
 """Conditions of a chain that lacks nothing, whatever is recovered of it."""
@@ -76,7 +74,7 @@ def left_of_chains(recorded: RecordedChains, report: CollectionReport, answers: 
             if not whole and (brings or conditions.get(symbol) != Condition.PARTIAL):
                 at, outcome = max(result.finished_at for result in results), {symbol: Outcome(OutcomeKind.COMPLETE)}
                 coverages.append(missed_snapshots(archive, OPTION_CHAINS, [symbol], then))
-                coverages.append(snapshot_coverage(OPTION_CHAINS.name, then, outcome, at, partial={symbol: _INTERRUPTED}))
+                coverages.append(snapshot_coverage(OPTION_CHAINS.name, then, outcome, at, partial={symbol: INTERRUPTED}))
     table = pa.concat_tables(tables)
     report.add_rows(table)
     return Collected(OPTION_CHAINS, table, pa.concat_tables(coverages), [result.request_id for result in taken], report, archive.now)

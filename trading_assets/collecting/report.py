@@ -16,6 +16,9 @@ from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Request
 from trading_assets.repositories.schemas import Dataset
 
+INTERRUPTED = "The run of that session was interrupted; this is what had come."
+"""The reason of a chain of which a killed run brought a part."""
+
 
 class ProblemKind(StrEnum):
     """Why something wanted is not in the lake."""

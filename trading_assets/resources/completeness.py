@@ -7,7 +7,7 @@ A run may collect one symbol or a part of the sessions; a partition speaks of al
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.report import Collected, CollectionReport, ProblemKind
+from trading_assets.collecting.report import INTERRUPTED, Collected, CollectionReport, ProblemKind
 from trading_assets.monitoring.agenda import BARS
-from trading_assets.repositories.schemas import OPTION_CHAINS, Condition
+from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
 
 ANSWERED = (Condition.COMPLETE, Condition.NO_TRADES, Condition.NOTHING_SELECTED)
 """Nothing is lacking: the rows are in the lake, or the knowledge that there are none."""
@@ -28,13 +28,14 @@ DEFERRED = "deferred"
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """A symbol (and bar size) that lacks something in a session: its condition, and the reason as recorded."""
+    """A symbol (and bar size) that lacks something in a session: its condition, and the reason. `recorded`: the lake has it in its coverage."""
 
     symbol: str
     bar_size: str
     condition: str
     reason: str
     broker_code: int | None = None
+    recorded: bool = True
 
     def as_row(self) -> dict[str, str | int]:
         """A flat record for tables."""
@@ -64,8 +65,12 @@ class SessionState:
         Quotes that lack values count as collected: the chain is there, and the check `complete` tells of them. Where no active
         symbol wants anything, the symbols of the run decide.
         """
-        enough = {Condition.EXPIRED_LOST, *((Condition.PARTIAL,) if self.dataset == OPTION_CHAINS.name else ())}
-        return self.closed and all(each.condition in enough for each in self.lacking if not self.active or each.symbol in self.active)
+        judged = [each for each in self.lacking if not self.active or each.symbol in self.active]
+        return self.closed and all(each.condition == Condition.EXPIRED_LOST or self._lacks_values(each) for each in judged)
+
+    def _lacks_values(self, each: Lacking) -> bool:
+        """Whether it is a whole chain of which some quotes lack values."""
+        return self.dataset == OPTION_CHAINS.name and each.condition == Condition.PARTIAL and each.reason != INTERRUPTED
 
     @property
     def wrong(self) -> bool:
@@ -74,10 +79,10 @@ class SessionState:
         return any(each.condition not in told for each in self.lacking)
 
 
-def session_states(archive: Archive, collected: Collected) -> dict[date, SessionState]:
-    """The state of each session that a collection was for or brought rows of, in order; the lake is asked once a report."""
+def session_states(archive: Archive, collected: Collected, partitions: Iterable[str] = ()) -> dict[date, SessionState]:
+    """The state of each session that a collection was for or brought rows of, and of `partitions`, in order; the lake is asked once a report."""
     report = collected.report
-    sessions = sorted({*report.sessions, *written_sessions(collected)})
+    sessions = sorted({*report.sessions, *written_sessions(collected), *map(date.fromisoformat, partitions)})
     if not sessions:
         return {}
     rows = _judged(archive, report, sessions[0], sessions[-1])
@@ -91,13 +96,43 @@ def session_states(archive: Archive, collected: Collected) -> dict[date, Session
             states[row["session"]].conditions[row["condition"]] += row["symbol_count"]
     deferred = {problem.symbol for problem in report.problems if problem.kind is ProblemKind.DEFERRED}
     nothing_lacks = pc.is_in(rows["condition"], pa.array([str(condition) for condition in _answered(report.dataset)]))
+    if report.dataset == OPTION_BARS.name:  # of a symbol without options; of a contract that the broker does not know any more it is a lack
+        without_options = pc.and_(pc.equal(rows["condition"], str(Condition.NO_CONTRACT)), pc.equal(rows["instruments"], 0))
+        nothing_lacks = pc.or_(nothing_lacks, without_options)
     for row in rows.filter(pc.invert(nothing_lacks)).to_pylist():
         if row["session"] in states:
             pending = row["condition"] == Condition.PENDING and row["symbol"] in deferred
             condition = DEFERRED if pending else row["condition"]
             states[row["session"]].lacking.append(Lacking(row["symbol"], row["bar_size"], condition, row["reason"], row["broker_code"]))
-    _add_unrecorded(report, states, rows)
+    _add_other_bar_sizes(collected, states, rows)
+    _add_unrecorded(report, states, rows, set(archive.universe.active()))
+    _add_never_collected(archive, states, rows)
     return states
+
+
+def _add_other_bar_sizes(collected: Collected, states: dict[date, SessionState], rows: pa.Table) -> None:
+    """What the run was refused of bar sizes that the settings do not want: no condition of the lake tells of them."""
+    if collected.dataset is not EQUITY_BARS:
+        return
+    answered, sizes = {str(condition) for condition in ANSWERED}, set(rows["bar_size"].to_pylist())
+    for row in collected.coverage.to_pylist():
+        if row["bar_size"] not in sizes and row["condition"] not in answered and row["session"] in states:
+            lacking = Lacking(row["symbol"], row["bar_size"], row["condition"], row["reason"], row["broker_code"])
+            states[row["session"]].lacking.append(lacking)
+
+
+def _add_never_collected(archive: Archive, states: dict[date, SessionState], rows: pa.Table) -> None:
+    """Active symbols of which the dataset has no record lack every session since they joined the universe."""
+    known = set(rows["symbol"].to_pylist())
+    for entry in archive.universe.entries():
+        if entry.symbol in known:
+            continue
+        joined = archive.calendar.current(entry.added_at)
+        for session, state in states.items():
+            if state.closed and session >= joined and entry.symbol not in {each.symbol for each in state.lacking}:
+                state.conditions[str(Condition.PENDING)] += 1
+                state.lacking.append(Lacking(entry.symbol, "", str(Condition.PENDING), "Never collected."))
+                state.active.add(entry.symbol)
 
 
 def written_sessions(collected: Collected) -> set[date]:
@@ -122,16 +157,18 @@ def _answered(dataset: str) -> Sequence[Condition]:
     return (*ANSWERED, Condition.NO_CONTRACT) if dataset == OPTION_CHAINS.name else ANSWERED
 
 
-def _add_unrecorded(report: CollectionReport, states: dict[date, SessionState], rows: pa.Table) -> None:
+def _add_unrecorded(report: CollectionReport, states: dict[date, SessionState], rows: pa.Table, active: set[str]) -> None:
     """Symbols that failed without a trace in the lake lack what the run was to bring: the sessions say why."""
     recorded = set(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), strict=True))
-    told = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED)
-    sentences: dict[str, str] = {}
+    told = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED, ProblemKind.DEFERRED)
+    sentences: dict[str, tuple[str, str]] = {}
     for problem in report.problems:
         if problem.kind in told and problem.symbol in report.symbols:
-            sentences.setdefault(problem.symbol, problem.sentence)
-    for symbol, sentence in sentences.items():
+            condition = DEFERRED if problem.kind is ProblemKind.DEFERRED else str(Condition.PENDING)
+            sentences.setdefault(problem.symbol, (condition, problem.sentence))
+    for symbol, (condition, sentence) in sentences.items():
         for session, state in states.items():
             if state.closed and (symbol, session) not in recorded:
-                state.conditions[str(Condition.PENDING)] += 1
-                state.lacking.append(Lacking(symbol, "", str(Condition.PENDING), sentence))
+                state.conditions[condition] += 1
+                state.lacking.append(Lacking(symbol, "", condition, sentence, recorded=False))
+                state.active.update({symbol} & active)

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
     from dagster._core.storage.root import LocalArtifactStorage
     from dagster._core.storage.runs import SqliteRunStorage
-    from dagster._core.storage.schedules import SqliteScheduleStorage
+    from dagster._core.storage.schedules import ScheduleStorage, SqliteScheduleStorage
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
     from dagster._core.storage.sqlite_storage import _event_logs_directory as event_logs_directory
@@ -84,6 +84,7 @@ _LATER = {
     "LocalComputeLogManager": f"{_STORAGE}.local_compute_log_manager",  # Dagster's own keeping of what runs print
     "LocalArtifactStorage": f"{_STORAGE}.root",  # Dagster's own storage of what else it keeps
     "SqliteRunStorage": f"{_STORAGE}.runs",  # Dagster's own storage of runs
+    "ScheduleStorage": f"{_STORAGE}.schedules",  # keeps the states of schedules and sensors
     "SqliteScheduleStorage": f"{_STORAGE}.schedules",  # Dagster's own storage of schedules and ticks
     "SQLITE_BUSY_TIMEOUT_SECONDS": f"{_STORAGE}.sqlite",  # how long a statement waits for another process
     "create_db_conn_string": f"{_STORAGE}.sqlite",  # the URL of a database by folder and name
@@ -157,6 +158,7 @@ __all__ = [
     "LaunchRunContext",
     "LocalArtifactStorage",
     "LocalComputeLogManager",
+    "ScheduleStorage",
     "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
     "SqliteEventLogStorageWatchdog",

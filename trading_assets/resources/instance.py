@@ -16,7 +16,6 @@ from trading_assets.permissions import own_folder
 from trading_assets.repositories.files import leftovers, locked, replacing
 from trading_assets.resources.dagster_private import InstanceRef, safe_load_yaml, serialize_value
 from trading_assets.resources.history_folder import HOME_LOCK, history_folder
-from trading_assets.resources.switches import keep_switches
 from trading_assets.settings import Settings
 
 _NO_CAPTURE = {"compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}}
@@ -60,9 +59,7 @@ def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.Dagster
         _write_settings(home / "dagster.yaml", text)
         # Dagster takes the path of the file for a pattern: of `a[1]` it would read nothing, of `a*` the settings of another lake as well.
         settings_of_file = {**safe_load_yaml(text), **({} if captures else _NO_CAPTURE)}
-        instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=settings_of_file))
-        keep_switches(instance, home / "schedules" / "schedules.db")
-        return instance
+        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=settings_of_file))
 
 
 def _write_settings(file: Path, text: str) -> None:

@@ -47,7 +47,8 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             lake = self.archive.open()
             collected = obj if isinstance(obj, Collected) else _given(lake, _dataset(context.asset_key), obj)
             counts = lake.write(collected)
-            states = session_states(lake, collected)
+            own = context.asset_partition_keys if context.has_asset_partitions and isinstance(obj, Collected) else ()
+            states = session_states(lake, collected, own)
         described = run_metadata(lake, collected, counts, states)
         if isinstance(obj, Collected):
             recorded = partition_metadata(lake, collected, _to_record(context, collected, states))
@@ -86,7 +87,8 @@ def _to_record(context: dg.OutputContext, collected: Collected, states: Mapping[
     """
     known = context.step_context.instance.get_materialized_partitions(context.asset_key)
     asked = {*context.asset_partition_keys, *(session.isoformat() for session in written_sessions(collected))}
-    return [session for session, state in states.items() if state.collected and (session.isoformat() in asked or session.isoformat() not in known)]
+    judged = {*collected.report.sessions, *written_sessions(collected)}  # a partition that the config left out says nothing
+    return [s for s, state in states.items() if s in judged and state.collected and (s.isoformat() in asked or s.isoformat() not in known)]
 
 
 def _dataset(key: dg.AssetKey) -> Dataset:

@@ -36,7 +36,7 @@ def sets_up(run: dg.DagsterRun) -> bool:
     """
     if run.job_name == SETUP_JOB:
         return True
-    together = run.asset_selection is not None and {dg.AssetKey(name) for name in ASSETS} <= run.asset_selection
+    together = run.asset_selection is None or {dg.AssetKey(name) for name in ASSETS} <= run.asset_selection
     return run.job_name == ASSET_JOB and together and any(given.get("symbols") for given in _configs(run))
 
 

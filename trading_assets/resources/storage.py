@@ -52,6 +52,7 @@ from trading_assets.resources.dagster_private import (
     schedule_directory,
 )
 from trading_assets.resources.history_folder import base_dir_field, history_of
+from trading_assets.resources.switches import keep_switches
 
 OPEN_DATABASES = 4
 """Event logs that a process keeps open: that of all runs, and of the runs it looks at."""
@@ -186,8 +187,11 @@ class CompactScheduleStorage(SqliteScheduleStorage):
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
         """The schedules under `base_dir`."""
-        if is_made(Path(base_dir) / "schedules.db", "job_ticks"):
-            return cls(create_db_conn_string(base_dir, "schedules"), inst_data)
+        file = Path(base_dir) / "schedules.db"
+        if is_made(file, "job_ticks"):
+            storage = cls(create_db_conn_string(base_dir, "schedules"), inst_data)
+            keep_switches(storage, file)
+            return storage
         return cast(Self, super().from_local(base_dir, inst_data))
 
 

@@ -10,10 +10,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import dagster as dg
-
 from trading_assets.monitoring.hours import SCHEDULES, SENSORS
-from trading_assets.resources.dagster_private import InstigatorOrigin, InstigatorState, InstigatorStatus, InstigatorType, replace
+from trading_assets.resources.dagster_private import InstigatorOrigin, InstigatorState, InstigatorStatus, InstigatorType, ScheduleStorage, replace
 
 LOCATION = "trading_assets"
 """Name of the code location, as in `workspace.yaml` and `pyproject.toml`."""
@@ -21,22 +19,25 @@ LOCATION = "trading_assets"
 _KINDS = {**dict.fromkeys(SCHEDULES, InstigatorType.SCHEDULE), **dict.fromkeys(SENSORS, InstigatorType.SENSOR)}
 
 
-def keep_switches(instance: dg.DagsterInstance, schedules: Path) -> None:
-    """File the states of an earlier version anew. `schedules` is Dagster's SQLite file of them; it is read first, for it is rarely needed."""
+def keep_switches(storage: ScheduleStorage, schedules: Path) -> None:
+    """File the states of an earlier version anew. `schedules` is the SQLite file of the storage; it is read first, for it is rarely needed."""
     if not _outdated(schedules):
         return
-    states = instance.all_instigator_state()
-    present = {state.instigator_name: state for state in states if _is_current(state)}
+    states = storage.all_instigator_state()
+    unset = {s.instigator_name: s for s in states if _is_current(s) and s.status is InstigatorStatus.DECLARED_IN_CODE}  # by a daemon, not by a user
+    present = {state.instigator_name: state for state in states if _is_current(state) and state.instigator_name not in unset}
     for state in states:
         kind = _KINDS.get(state.instigator_name)
         if _is_current(state) or kind is None:
             continue
-        instance.delete_instigator_state(state.instigator_origin_id, state.selector_id)
+        storage.delete_instigator_state(state.instigator_origin_id, state.selector_id)
         if state.instigator_name in present or state.status is InstigatorStatus.DECLARED_IN_CODE:
             continue
         data = state.instigator_data if state.instigator_type is kind else None
+        if (declared := unset.pop(state.instigator_name, None)) is not None:
+            storage.delete_instigator_state(declared.instigator_origin_id, declared.selector_id)
         renamed = InstigatorState(_at_present_location(state), kind, state.status, data)
-        instance.add_instigator_state(renamed)
+        storage.add_instigator_state(renamed)
         present[state.instigator_name] = renamed
 
 

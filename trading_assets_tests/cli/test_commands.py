@@ -297,11 +297,11 @@ def test_the_coverage_says_what_there_is_and_why_not(small_lake: Path, capsys: O
     assert run(["coverage", "IBM", "--to", "2015-12-24"]) == 0
     absent = capsys.readouterr().out.partition("Absent of IBM:\n")[2].splitlines()
     assert absent == [
-        "  contracts: nothing is recorded; trading-assets setup IBM collects it, or records why there is none.",
-        "  option_chains: nothing is recorded; trading-assets setup IBM collects it, or records why there is none.",
+        "  contracts: nothing is recorded of these sessions.",
+        "  option_chains: nothing is recorded of these sessions.",
         "  equity_bars 1 day: 1 session(s) error, 2015-12-21: The broker did not answer.",
         "  equity_bars 1 day: 3 session(s) pending, 2015-12-22 to 2015-12-24: Not collected yet.",
-        "  option_bars: nothing is recorded; trading-assets setup IBM collects it, or records why there is none.",
+        "  option_bars: nothing is recorded of these sessions.",
     ]
     assert run(["coverage", "SPY", "--dataset", "equity_bars", "--to", "2015-12-24"]) == 0
     assert capsys.readouterr().out.endswith("Nothing is absent of SPY.\n")
@@ -314,7 +314,9 @@ def test_the_coverage_says_what_there_is_and_why_not(small_lake: Path, capsys: O
     assert run(["universe", "add", "TSLA"]) == 0
     capsys.readouterr()
     assert run(["coverage", "TSLA"]) == 0
-    assert capsys.readouterr().out == "No coverage is recorded for that.\n"
+    first, _, *absent = capsys.readouterr().out.splitlines()
+    assert first == "No coverage is recorded for that."
+    assert [line.partition(":")[0].strip() for line in absent] == ["contracts", "option_chains", "equity_bars", "option_bars"]
     assert run(["coverage", "--dataset", "bars"]) == 2
     assert "choose one of contracts, option_chains, equity_bars, option_bars" in capsys.readouterr().err
 

@@ -53,13 +53,21 @@ def _shown(instance: dg.DagsterInstance, name: str) -> dict[str, Any]:
     partitions = sorted(instance.get_materialized_partitions(key))
     checks = {}
     for session in (OPEN, NEXT):
-        wanted = PartitionKeyFilter(key=session.isoformat())
-        records = instance.event_log_storage.get_asset_check_execution_history(dg.AssetCheckKey(key, "complete"), 1, partition_filter=wanted)
-        if records:
-            event = records[0].event.dagster_event.asset_check_evaluation_data
-            checks[session] = (records[0].status is AssetCheckExecutionRecordStatus.SUCCEEDED, event.severity, event.description)
+        if (found := _check(instance, name, session)) is not None:
+            checks[session] = found
     records = instance.fetch_materializations(key, limit=100).records
     return {"partitions": partitions, "checks": checks, "events": [record.asset_materialization for record in records]}
+
+
+def _check(instance: dg.DagsterInstance, name: str, session: date) -> Any:
+    """The newest result of `complete` for a session: whether it passed, severity, description; None where none was planned."""
+    key, wanted = dg.AssetCheckKey(dg.AssetKey(name), "complete"), PartitionKeyFilter(key=session.isoformat())
+    records = instance.event_log_storage.get_asset_check_execution_history(key, 1, partition_filter=wanted)
+    if not records:
+        return None
+    assert records[0].status is not AssetCheckExecutionRecordStatus.PLANNED, "it is shown as never executed"
+    result = records[0].event.dagster_event.asset_check_evaluation_data
+    return records[0].status is AssetCheckExecutionRecordStatus.SUCCEEDED, result.severity, result.description
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +148,59 @@ def test_nothing_is_out_of_date_after_a_set_up(story: Story) -> None:
     for event in story.seen["after the close"]["option_bars"]["events"]:
         for upstream in ("contracts", "option_chains", "equity_bars"):
             assert event.tags[f"dagster/input_data_version/{upstream}"] == CODE_VERSION
+
+
+def test_what_is_left_to_a_later_run_is_not_green(story: Story) -> None:
+    """Before the first session of a symbol the lake has no condition of it: what the run left out is told all the same."""
+    early = [date(2025, 11, 3), date(2025, 11, 4)]
+    report = story.desk.job("backfill_bars", early, {name: {"max_requests": 0} for name in ("equity_bars", "option_bars")})
+    assert report.success
+    with dagster_instance(story.desk.settings) as instance:
+        for name in ("equity_bars", "option_bars"):
+            assert not {f"{day}" for day in early} & instance.get_materialized_partitions(dg.AssetKey(name))
+            for day in early:
+                passed, severity, sentence = _check(instance, name, day)
+                assert (passed, severity) == (False, dg.AssetCheckSeverity.WARN)
+                assert "deferred" in sentence
+
+
+def test_a_partition_that_the_config_leaves_out_is_told_of(story: Story) -> None:
+    first, last = date(2025, 11, 17), date(2025, 11, 18)
+    assert story.desk.job("backfill_bars", [first, last], {"equity_bars": {"first_session": f"{last}"}}).success
+    with dagster_instance(story.desk.settings) as instance:
+        passed, _, sentence = _check(instance, "equity_bars", first)
+        assert passed
+        assert sentence.startswith(f"The run collected nothing of session {first}, as its config says.")
+
+
+def test_a_symbol_that_was_never_collected_is_missing(tmp_path: Path, story: Story) -> None:
+    """Whoever runs for another symbol does not make its sessions green."""
+    desk = Desk(tmp_path, story.desk.simulator, changes=SETTINGS)
+    assert desk.setup("AAPL", lookback_days=3).success
+    Universe(desk.settings.state_url).add(["MSFT"], now=desk.settings.clock())
+    for symbols in ([], ["AAPL"]):
+        assert desk.job("backfill_bars", [NEXT], {"equity_bars": {"symbols": symbols, "refresh": True}}).success
+        with dagster_instance(desk.settings) as instance:
+            passed, severity, _ = _check(instance, "equity_bars", NEXT)
+            assert (passed, severity) == (False, dg.AssetCheckSeverity.ERROR)
+    Universe(desk.settings.state_url).remove(["MSFT"])
+    assert desk.job("backfill_bars", [NEXT], {"equity_bars": {"symbols": ["AAPL"], "refresh": True}}).success
+    with dagster_instance(desk.settings) as instance:
+        assert _check(instance, "equity_bars", NEXT)[0], "an inactive one is not wanted any more"
+
+
+def test_a_result_that_a_failed_run_planned_is_ended_by_the_run_that_brings_the_data(tmp_path: Path) -> None:
+    with Simulator(GeneratedMarket(seed=42), now=at(f"{OPEN}T16:45-05:00"), limits=False) as simulator:
+        desk = Desk(tmp_path, simulator, changes={**SETTINGS, "reconnect_timeout": 0.5})
+        assert desk.setup("AAPL", lookback_days=3).success
+        desk.move(f"{NEXT}T16:45-05:00")
+        desk.changes["ib_port"] = 1
+        assert not desk.job("backfill_bars", [NEXT], {}).success, "nobody listens there"
+        del desk.changes["ib_port"]
+        desk.move("2025-11-21T16:45-05:00")
+        assert desk.update().success
+        with dagster_instance(desk.settings) as instance:
+            assert _check(instance, "equity_bars", NEXT)[0]
 
 
 def test_a_run_without_symbols_is_refused(tmp_path: Path, story: Story) -> None:
