@@ -18,7 +18,8 @@ from trading_assets.resources.run_config import ASSETS
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.universe import Universe
-from trading_assets_tests.scenarios.desk import Desk, at
+from trading_assets_tests.scenarios.conftest import OpenDesk
+from trading_assets_tests.scenarios.desk import SMALL, Desk, at
 
 pytestmark = pytest.mark.xdist_group("partition status")  # one story, told once
 
@@ -201,6 +202,32 @@ def test_a_result_that_a_failed_run_planned_is_ended_by_the_run_that_brings_the_
         assert desk.update().success
         with dagster_instance(desk.settings) as instance:
             assert _check(instance, "equity_bars", NEXT)[0]
+
+
+def test_a_symbol_without_options_lacks_none(open_desk: OpenDesk) -> None:
+    day = date(2015, 12, 24)
+    desk = open_desk(f"{day}T13:30-05:00", options=SMALL)
+    desk.setup("BAC", "GOOG", lookback_days=0)
+    assert "BAC" not in set(desk.rows("select distinct symbol from option_chains")["symbol"])
+    with dagster_instance(desk.settings) as instance:
+        for name in ASSETS:
+            assert day.isoformat() in instance.get_materialized_partitions(dg.AssetKey(name)), name
+        assert _check(instance, "option_bars", day)[0]
+
+
+def test_a_refused_bar_size_that_the_settings_do_not_want_is_told(tmp_path: Path, story: Story) -> None:
+    desk = Desk(tmp_path, story.desk.simulator, changes=SETTINGS)
+    assert desk.setup("AAPL", lookback_days=3).success
+    story.desk.simulator.faults.add(on="historical_data", contract="AAPL", do="not_permitted", times=0)
+    try:
+        assert desk.job("backfill_bars", [OPEN, NEXT], {"equity_bars": {"bar_sizes": ["1 hour"]}}).success
+    finally:
+        story.desk.simulator.faults.clear()
+    with dagster_instance(desk.settings) as instance:
+        for session in (OPEN, NEXT):
+            passed, severity, sentence = _check(instance, "equity_bars", session)
+            assert (passed, severity) == (False, dg.AssetCheckSeverity.ERROR)
+            assert "AAPL 1 hour" in sentence
 
 
 def test_a_run_without_symbols_is_refused(tmp_path: Path, story: Story) -> None:
