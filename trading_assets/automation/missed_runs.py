@@ -25,7 +25,7 @@ RUNS_READ = 300
 """Runs looked at, the latest first: a week of the platform's own is about 200."""
 
 GRACE = timedelta(minutes=30)
-"""A scheduled run may be this late: ticks come every five minutes, and a run may wait for another one."""
+"""A scheduled run may be this late: its sensor looks every two minutes, and a run may wait for another one."""
 
 SESSIONS_BACK = 5
 """Sessions whose scheduled runs are looked for; older ones are told by coverage alone."""

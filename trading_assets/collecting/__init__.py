@@ -8,5 +8,5 @@
 | `decode/` | answers as rows, pure |
 | `backoff` | what failed lately and is not requested by the platform itself yet |
 | `report` | what a collection did, in numbers and sentences |
-| `progress` | who is told while it works |
+| `progress` | what a caller is shown while it works |
 """

@@ -38,7 +38,8 @@ SNAPSHOT_PATIENCE = timedelta(minutes=30)
 """How long the bars wait for a snapshot that is late: it says which contracts to collect. After that they go without."""
 
 SNAPSHOT_TRIES = 3
-"""Runs of one session's snapshot while they fail: with a tick every five minutes, those that fit between its time and the close."""
+"""Runs of one session's snapshot while they fail: where the broker does not answer, each takes `Settings.reconnect_timeout` (five minutes), and
+three fit between its time and the close."""
 
 NAMED = 5
 """Symbols a sentence names before it counts the rest."""

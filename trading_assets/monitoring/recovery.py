@@ -1,6 +1,6 @@
 """What was lost beside the data, and how it is put back: the state database with the universe, or `lake.json`.
 
-The first opening detects a new state database beside an older lake (`state.pin`). Here is what the user is told then,
+The first opening detects a new state database beside an older lake (`state.pin`). Here is the sentence that the user sees then,
 and what the commands `universe restore` and `rebuild-identity` do.
 """
 

@@ -122,10 +122,16 @@ def _add_other_bar_sizes(collected: Collected, states: dict[date, SessionState],
 
 
 def _add_never_collected(archive: Archive, states: dict[date, SessionState], rows: pa.Table) -> None:
-    """Active symbols of which the dataset has no record lack every session since they joined the universe."""
+    """Active symbols of which the dataset has no record at all lack every session since they joined the universe."""
     known = set(rows["symbol"].to_pylist())
-    for entry in archive.universe.entries():
-        if entry.symbol in known:
+    missing = [entry for entry in archive.universe.entries() if entry.symbol not in known]
+    if not missing:
+        return
+    sql = "select distinct symbol from coverage where dataset = $dataset and symbol in (select unnest($symbols::varchar[]))"
+    values = {"dataset": next(iter(states.values())).dataset, "symbols": [entry.symbol for entry in missing]}
+    recorded = set(archive.lake.query(sql, values)["symbol"].to_pylist())
+    for entry in missing:
+        if entry.symbol in recorded:
             continue
         joined = archive.calendar.current(entry.added_at)
         for session, state in states.items():

@@ -24,21 +24,24 @@ def keep_switches(storage: ScheduleStorage, schedules: Path) -> None:
     if not _outdated(schedules):
         return
     states = storage.all_instigator_state()
-    unset = {s.instigator_name: s for s in states if _is_current(s) and s.status is InstigatorStatus.DECLARED_IN_CODE}  # by a daemon, not by a user
-    present = {state.instigator_name: state for state in states if _is_current(state) and state.instigator_name not in unset}
+    current = {state.instigator_name: state for state in states if _is_current(state)}
+    decided = {name for name, state in current.items() if state.status is not InstigatorStatus.DECLARED_IN_CODE}  # by a user, since
     for state in states:
-        kind = _KINDS.get(state.instigator_name)
+        name, kind = state.instigator_name, _KINDS.get(state.instigator_name)
         if _is_current(state) or kind is None:
             continue
+        if name not in decided and state.status is not InstigatorStatus.DECLARED_IN_CODE:
+            origin = current[name].origin if name in current else _at_present_location(state)
+            renamed = InstigatorState(origin, kind, state.status, state.instigator_data if state.instigator_type is kind else None)
+            decided.add(name)
+            if name in current or renamed.selector_id == state.selector_id:
+                storage.update_instigator_state(renamed)
+            else:
+                storage.add_instigator_state(renamed)
+            if renamed.selector_id == state.selector_id:
+                continue
+        # Last: killed before, the next opening finds the new state, and deletes the old one.
         storage.delete_instigator_state(state.instigator_origin_id, state.selector_id)
-        if state.instigator_name in present or state.status is InstigatorStatus.DECLARED_IN_CODE:
-            continue
-        data = state.instigator_data if state.instigator_type is kind else None
-        if (declared := unset.pop(state.instigator_name, None)) is not None:
-            storage.delete_instigator_state(declared.instigator_origin_id, declared.selector_id)
-        renamed = InstigatorState(_at_present_location(state), kind, state.status, data)
-        storage.add_instigator_state(renamed)
-        present[state.instigator_name] = renamed
 
 
 def _is_current(state: InstigatorState) -> bool:

@@ -11,6 +11,8 @@ from dagster._serdes import deserialize_value
 
 from trading_assets.resources.dagster_private import InstigatorState
 from trading_assets.resources.instance import dagster_instance
+from trading_assets.resources.storage import CompactScheduleStorage
+from trading_assets.resources.switches import keep_switches
 from trading_assets.settings import Settings
 
 SENSOR = {
@@ -28,7 +30,7 @@ def recorded(name: str, kind: str, status: str, location: str) -> InstigatorStat
     """The record of a schedule or sensor as earlier versions had it written, by `up` or by Dagster's own commands."""
     server: dict[str, Any] = {
         "__class__": "GrpcServerRepositoryLocationOrigin", "additional_metadata": {"module_name": "trading_assets.definitions"},
-        "host": "localhost", "location_name": location, "port": None, "socket": "/tmp/trading-assets-vo10yh3l/code",
+        "host": "localhost", "location_name": location, "port": None, "socket": "/run/user/code",
     }  # fmt: skip
     repository = {"__class__": "ExternalRepositoryOrigin", "repository_location_origin": server, "repository_name": "__repository__"}
     body = {
@@ -87,3 +89,32 @@ def test_what_was_decided_since_is_not_undone(tmp_path: Path) -> None:
     )
     assert found["gaps"][:3] == ("SENSOR", "RUNNING", "trading_assets")
     assert found["somebody_elses"][:3] == ("SENSOR", "STOPPED", "another_location"), "records of others are left alone"
+
+
+def test_killed_in_between_nothing_that_was_switched_off_is_lost(tmp_path: Path) -> None:
+    """The old record goes after the new one is there; the next opening does the rest."""
+    settings = Settings(data_dir=tmp_path)  # type: ignore[call-arg]
+    with dagster_instance(settings) as instance:
+        instance.add_instigator_state(recorded("gaps", "SENSOR", "STOPPED", "trading_assets.definitions"))
+        storage = instance._schedule_storage
+        assert isinstance(storage, CompactScheduleStorage)
+        file = tmp_path / "dagster" / "schedules" / "schedules.db"
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(storage, "delete_instigator_state", interrupted)
+            keep_switches(storage, file)
+        assert {state.status.value for state in storage.all_instigator_state()} == {"STOPPED"}
+    assert kept(tmp_path)["gaps"] == ("SENSOR", "STOPPED", "trading_assets", "where it was")
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_daemon_that_ran_meanwhile_decides_nothing(tmp_path: Path) -> None:
+    """Started by Dagster's own command it records that everything follows the code."""
+    found = kept(
+        tmp_path,
+        recorded("gaps", "SENSOR", "STOPPED", "trading_assets.definitions"),
+        recorded("gaps", "SENSOR", "DECLARED_IN_CODE", "trading_assets"),
+    )
+    assert found["gaps"][:3] == ("SENSOR", "STOPPED", "trading_assets")

@@ -152,7 +152,7 @@ def test_nothing_is_out_of_date_after_a_set_up(story: Story) -> None:
 
 
 def test_what_is_left_to_a_later_run_is_not_green(story: Story) -> None:
-    """Before the first session of a symbol the lake has no condition of it: what the run left out is told all the same."""
+    """Before the first session of a symbol the lake has no condition of it: the check names what the run deferred all the same."""
     early = [date(2025, 11, 3), date(2025, 11, 4)]
     report = story.desk.job("backfill_bars", early, {name: {"max_requests": 0} for name in ("equity_bars", "option_bars")})
     assert report.success

@@ -3,7 +3,7 @@
     troubles (monitoring.watch)  --Alerts.reconcile-->  alerts + messages to send (one transaction)
     messages to send             --deliver---------->   channels (monitoring.channels)
 
-`kinds` says which alerts exist, `rules` who is told, `book` which are open, `texts` how they are worded, `outbox` and
+`kinds` says which alerts exist, `routing` which channels receive them, `book` which are open, `texts` how they are worded, `outbox` and
 `delivery` how the words get out. What does not belong here: finding troubles (`monitoring.watch`), how a service is
 reached (`monitoring.channels`).
 """
