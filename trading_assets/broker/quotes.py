@@ -25,7 +25,9 @@ from trading_assets.sessions import Clock
 _PRICES = {1: "bid", 2: "ask", 4: "last", 9: "close", 66: "bid", 67: "ask", 68: "last", 75: "close"}
 _SIZE_OF_PRICE = {"bid": "bid_size", "ask": "ask_size", "last": "last_size"}
 _SIZES = {0: "bid_size", 3: "ask_size", 5: "last_size", 8: "volume", 69: "bid_size", 70: "ask_size", 71: "last_size", 74: "volume"}
-_SIZES_OF_PRICES = frozenset(_SIZE_OF_PRICE.values())
+_KEPT_OVER_ZERO = frozenset((*_SIZE_OF_PRICE.values(), "open_interest"))
+"""Fields whose 0 may be a placeholder: it never takes the place of a value."""
+
 _OPEN_INTEREST = {27: "C", 28: "P"}
 _MODEL = (13, 83)
 _IMPLIED_VOLATILITY = 24
@@ -159,12 +161,12 @@ class QuoteCollector(Collector):
             self._deliver()
 
     def _take(self, name: str, value: float | None) -> None:
-        """Note that a field was told, and its value unless it is a placeholder; a size of 0 never takes the place of a size."""
+        """Note that a field was told, and its value unless it is a placeholder; a 0 that may be one never takes the place of a value."""
         known = self._values.get(name)
         if name not in self._told or (known is None and value is not None):
             self._news = self._loop.time()
         self._told.add(name)
-        if value is not None and not (value == 0 and known is not None and name in _SIZES_OF_PRICES):
+        if value is not None and not (value == 0 and known is not None and name in _KEPT_OVER_ZERO):
             self._values[name] = value
 
     def _ticked(self) -> None:

@@ -56,7 +56,7 @@ class TwsServer:
         self._clients: dict[int, Connection] = {}
         self._refuse_connects = 0
         self._outages = {"connected": 0, "farms": 0}
-        self._last_beat = 0.0
+        self._looked_after = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
         self._address = ("", 0)
@@ -131,15 +131,19 @@ class TwsServer:
             self.world.counters.internal_error(repr(error))
 
     async def _beat(self) -> None:
+        # A mark counts one beat later: only then has the loop read its sockets after it. A beat that is due together with
+        # whatever kept the loop runs before the sockets are read.
         loop = asyncio.get_running_loop()
+        self._looked_after = loop.time()
         while True:
-            self._last_beat = loop.time()
+            mark = loop.time()
             await asyncio.sleep(HEARTBEAT)
+            self._looked_after = mark
 
     def arrival(self) -> Arrival:
-        """The arrival of a message read just now: it may have waited since the last heartbeat."""
+        """The arrival of a message read just now: it may have waited since the sockets were read last."""
         now = asyncio.get_running_loop().time()
-        return Arrival(min(self._last_beat, now), now)
+        return Arrival(min(self._looked_after, now), now)
 
     # clients
 

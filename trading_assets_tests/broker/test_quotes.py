@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -67,12 +68,14 @@ def ask(simulate: Callable[..., Simulator], settings_for: Callable[..., Settings
             def answer(fields: Fields, link: Link) -> list[Fields] | None:
                 if fields[0] != "1":
                     return None
-                for delay, frame in ticks:
-                    sent = [fields[2] if field is REQ else field for field in frame]
-                    timer = threading.Timer(delay, link.to_client, [sent])
-                    timer.daemon = True
-                    timer.start()
+                threading.Thread(target=send, args=(link, fields[2]), daemon=True).start()
                 return []
+
+            def send(link: Link, req_id: str) -> None:
+                began = time.monotonic()
+                for delay, frame in sorted(ticks, key=itemgetter(0)):
+                    time.sleep(max(began + delay - time.monotonic(), 0.0))
+                    link.to_client([req_id if field is REQ else field for field in frame])
 
             simulator = simulate()
             wire = stack.enter_context(Rewriting(simulator.port, on_client=answer))
@@ -84,8 +87,8 @@ def ask(simulate: Callable[..., Simulator], settings_for: Callable[..., Settings
 
 
 def at(delay: float, *frames: Frame) -> list[tuple[float, Frame]]:
-    """Frames sent together; a hair apart, so that threads keep their order."""
-    return [(delay + 0.002 * i, frame) for i, frame in enumerate(frames)]
+    """Frames sent one after the other."""
+    return [(delay, frame) for frame in frames]
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.4, 1.0])
@@ -181,6 +184,10 @@ def test_prices_that_go_on_changing_do_not_hold_a_quote_open(ask: Ask) -> None:
 @pytest.mark.parametrize("request_", [OPTION_QUOTE, PUT_QUOTE], ids=["call", "put"])
 def test_open_interest_may_come_on_one_tick_alone(tick: int, request_: Request, ask: Ask) -> None:
     assert ask(at(0, *PRICES, *GREEKS, size(tick, 77)), request_).payload["open_interest"] == 77.0
+
+
+def test_an_open_interest_is_not_replaced_by_a_placeholder_after_it(ask: Ask) -> None:
+    assert ask(at(0, *PRICES, *INTEREST, size(27, 0)) + at(0.2, *GREEKS)).payload["open_interest"] == 77.0
 
 
 def test_an_open_interest_of_0_is_kept_when_no_other_comes(ask: Ask) -> None:
