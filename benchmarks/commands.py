@@ -1,7 +1,8 @@
-"""Benchmark of whole commands: CPU seconds of `update` with nothing to ask and of `status`, beside those of `import dagster`.
+"""Benchmark of whole commands: CPU seconds of `update` with nothing to ask and of `status`, beside those of `import
+dagster`.
 
-The demand is 3 CPU seconds for the update beyond the import and 1.2 for `status`; the ratio of each demand to what was used is
-printed, above 1 is well. Run: `python -m benchmarks.commands` on an idle machine.
+The demand is 3 CPU seconds for the update beyond the import and 1.2 for `status`; the ratio of each demand to what was
+used is printed, above 1 is well. Run: `python -m benchmarks.commands` on an idle machine.
 """
 
 from __future__ import annotations
@@ -40,9 +41,18 @@ def median(command: Sequence[str], environment: dict[str, str]) -> float:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory() as folder, Simulator(GeneratedMarket(seed=42), now=datetime.fromisoformat(NOW), limits=False) as tws:
-        ours = {"TRADING_ASSETS_DATA_DIR": str(Path(folder) / "lake"), "TRADING_ASSETS_IB_PORT": str(tws.port), "TRADING_ASSETS_NOW": NOW}
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("TRADING_ASSETS_")} | ours
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Simulator(GeneratedMarket(seed=42), now=datetime.fromisoformat(NOW), limits=False) as tws,
+    ):
+        ours = {
+            "TRADING_ASSETS_DATA_DIR": str(Path(folder) / "lake"),
+            "TRADING_ASSETS_IB_PORT": str(tws.port),
+            "TRADING_ASSETS_NOW": NOW,
+        }
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("TRADING_ASSETS_")
+        } | ours
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         cpu_seconds([*COMMAND, *SETUP], environment)
         dagster = median([sys.executable, "-c", "import dagster"], environment)
@@ -51,7 +61,10 @@ def main() -> int:
         assert not tws.counters.log, "an update that has something to ask was measured"
         status = median([*COMMAND, "status"], environment)
     print(f"import dagster {dagster:.2f} CPU s (medians of {RUNS} processes)")
-    print(f"update that asks nothing {update:.2f} CPU s beyond it, demanded {UPDATE_DEMANDED}; ratio {UPDATE_DEMANDED / update:.2f}")
+    print(
+        f"update that asks nothing {update:.2f} CPU s beyond it, demanded {UPDATE_DEMANDED}; ratio"
+        f" {UPDATE_DEMANDED / update:.2f}"
+    )
     print(f"status {status:.2f} CPU s, demanded {STATUS_DEMANDED}; ratio {STATUS_DEMANDED / status:.2f}")
     return 0 if update <= UPDATE_DEMANDED and status <= STATUS_DEMANDED else 1
 

@@ -1,8 +1,9 @@
 """Benchmark of Dagster's history: what a year of daily operation of ten symbols leaves under `dagster/`.
 
-Every session has its snapshot before the close and its bars after it, through the jobs that the sensors start, against a
-simulated TWS; the quality check runs once a session, and hourly in the last days, since only its newest runs are kept. Then the
-ticks that the retention settings leave are recorded. The ratio of the 150 MB demanded to what is used is printed, above 1 is well.
+Every session has its snapshot before the close and its bars after it, through the jobs that the sensors start, against
+a simulated TWS; the quality check runs once a session, and hourly in the last days, since only its newest runs are
+kept. Then the ticks that the retention settings leave are recorded. The ratio of the 150 MB demanded to what is used is
+printed, above 1 is well.
 
 Run: `python -m benchmarks.dagster_history` (about twenty minutes; `--sessions 20` for a short look).
 """
@@ -35,8 +36,8 @@ SYMBOLS = ["AAPL", "MSFT", "AMZN", "GOOG", "TSLA", "NVDA", "JPM", "XOM", "KO", "
 YEAR = 252
 FIRST = datetime(2024, 1, 2, 21, 30, tzinfo=UTC)
 KEPT_TICKS = {"schedule": 2 * 24, "sensor": 24 * (3 * 30 + 3 * 60 + 120)}
-"""Skipped ticks that the retention settings keep: one schedule every hour; three sensors every two minutes, three every minute and
-one twice a minute."""
+"""Skipped ticks that the retention settings keep: one schedule every hour; three sensors every two minutes, three every
+minute and one twice a minute."""
 
 
 def main(arguments: list[str]) -> int:
@@ -45,7 +46,10 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     days = calendar().sessions(FIRST.date(), FIRST.date() + timedelta(days=2 * chosen.sessions + 10))[: chosen.sessions]
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, Simulator(GeneratedMarket(seed=42), now=FIRST, limits=False) as simulator:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Simulator(GeneratedMarket(seed=42), now=FIRST, limits=False) as simulator,
+    ):
         lake = Path(folder) / "lake"
         settings = settings_of(lake, simulator, FIRST)
         lake.mkdir()
@@ -56,7 +60,10 @@ def main(arguments: list[str]) -> int:
         year = size(lake / "dagster")
     print(f"{len(days)} sessions, {len(SYMBOLS)} symbols, {runs} runs in {time.monotonic() - began:,.0f} s")
     print(f"runs {used / 1e6:.1f} MB, ticks {(year - used) / 1e6:.1f} MB")
-    print(f"under dagster/: {year / 1e6:.1f} MB, demanded of a year {DEMANDED_MEGABYTES:.0f} MB; ratio {DEMANDED_MEGABYTES * 1e6 / year:.2f}")
+    print(
+        f"under dagster/: {year / 1e6:.1f} MB, demanded of a year {DEMANDED_MEGABYTES:.0f} MB; ratio"
+        f" {DEMANDED_MEGABYTES * 1e6 / year:.2f}"
+    )
     return 0 if year <= DEMANDED_MEGABYTES * 1e6 else 1
 
 
@@ -100,7 +107,15 @@ def record_ticks(settings: Settings) -> None:
             of_kind = InstigatorType.SCHEDULE if kind == "schedule" else InstigatorType.SENSOR
             for i in range(KEPT_TICKS[kind]):
                 origin = f"{names[i % len(names)]:0>40}"
-                tick = TickData(origin, names[i % len(names)], of_kind, TickStatus.SKIPPED, float(i), selector_id=origin, skip_reason=reason)
+                tick = TickData(
+                    origin,
+                    names[i % len(names)],
+                    of_kind,
+                    TickStatus.SKIPPED,
+                    float(i),
+                    selector_id=origin,
+                    skip_reason=reason,
+                )
                 instance.create_tick(tick)
 
 

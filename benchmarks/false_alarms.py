@@ -1,7 +1,7 @@
 """False alarms of each rule over all recorded data: what it examined, what it accused, and what of that was right.
 
-Right is what the recorded market's own notes say (splits, missing days, the weekly snapshots of 2013, the holiday copy is
-another lake and not here). Run: `python -m benchmarks.false_alarms [FOLDER]`; the table is in `docs/validation.md`.
+Right is what the recorded market's own notes say (splits, missing days, the weekly snapshots of 2013, the holiday copy
+is another lake and not here). Run: `python -m benchmarks.false_alarms [FOLDER]`; the table is in `docs/validation.md`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,16 @@ from trading_assets.validation import RULES, validate
 from trading_assets_tests.validation.recorded_lake import RecordedLake
 
 RIGHT = {"split_suspicion": 9, "chain_each_session": 38, "spike": 9, "listing_diff_explained": 1}
-"""Accusations that are right: 9 splits of the unadjusted bars (each a spike as well), 2 SPX sessions and 36 weekday sessions of the weekly
-chains without a snapshot, two strikes of IBM that left the listing."""
+"""Accusations that are right: 9 splits of the unadjusted bars (each a spike as well), 2 SPX sessions and 36 weekday
+sessions of the weekly chains without a snapshot, two strikes of IBM that left the listing."""
 
-UNKNOWABLE = {"contract_present", "one_contract_a_symbol", "known_exchange_and_currency", "contract_verified", "chain_current"} | {
+UNKNOWABLE = {
+    "contract_present",
+    "one_contract_a_symbol",
+    "known_exchange_and_currency",
+    "contract_verified",
+    "chain_current",
+} | {
     "prerequisites_held",
     "complete_to_last_day",
     "quoted_in_session",
@@ -62,8 +68,12 @@ def main() -> None:
     rules = [rule for rule in RULES if rule.name not in UNKNOWABLE]
     for dataset, tables in lakes:
         with tempfile.TemporaryDirectory() as folder:
-            settings = Settings(data_dir=RecordedLake.fill(Path(folder), *tables), now=datetime.fromisoformat("2021-12-31T22:00+00:00"))
-            for result in validate(settings, rules=[rule for rule in rules if rule.dataset == dataset], record=False).results:
+            settings = Settings(
+                data_dir=RecordedLake.fill(Path(folder), *tables), now=datetime.fromisoformat("2021-12-31T22:00+00:00")
+            )
+            for result in validate(
+                settings, rules=[rule for rule in rules if rule.dataset == dataset], record=False
+            ).results:
                 examined[result.rule.name] = examined.get(result.rule.name, 0) + result.examined
                 accused[result.rule.name] = accused.get(result.rule.name, 0) + result.failed
     print("| rule | examined | accused | right | false alarms |\n| --- | ---: | ---: | ---: | ---: |")

@@ -1,11 +1,13 @@
-"""Benchmark of the broker side: option histories through client, pacing, journal and decode, over a real TCP connection.
+"""Benchmark of the broker side: option histories through client, pacing, journal and decode, over a real TCP
+connection.
 
     python benchmarks/history_throughput.py [--histories 2000] [--unpaced 4000] [--json]
 
 Two measurements in one run, each as a ratio to what is demanded:
 
-1. With the limits on and 1 s latency: seconds for `--histories` option histories against what the limits allow, the larger of
-   `N / 50` (messages a second) and `latency x N / 50` (open requests). Demanded: at most 1.10, and not one violation.
+1. With the limits on and 1 s latency: seconds for `--histories` option histories against what the limits allow, the
+  larger of `N / 50` (messages a second) and `latency x N / 50` (open requests). Demanded: at most 1.10, and not one
+  violation.
 2. Without limits and latency: requests of 25 bars a second. Demanded: at least 1,000.
 
 The simulator runs in a process of its own, so that only our side is measured.
@@ -56,7 +58,8 @@ class Flat:
     def by_id(self, con_id: int) -> ListedContract | None:
         local = f"FLAT  {EXPIRY:%y%m%d}C{con_id:08d}"
         return ListedContract(
-            con_id, "FLAT", "OPT", "SMART", "", "USD", local, "FLAT", "FLAT", multiplier="100", last_trade=f"{EXPIRY:%Y%m%d}", expiry=EXPIRY,
+            con_id, "FLAT", "OPT", "SMART", "", "USD", local, "FLAT", "FLAT", multiplier="100",
+            last_trade=f"{EXPIRY:%Y%m%d}", expiry=EXPIRY,
             strike=float(con_id), right="C",
         )  # fmt: skip
 
@@ -67,10 +70,21 @@ class Flat:
     def option_parameters(self, symbol: str, sec_type: str, con_id: int, now: datetime) -> list[OptionParameters]:
         return []
 
-    def bars(self, contract: ListedContract, bar_size: str, what: str, start: datetime, end: datetime, use_rth: bool, now: datetime) -> list[Bar]:
+    def bars(
+        self,
+        contract: ListedContract,
+        bar_size: str,
+        what: str,
+        start: datetime,
+        end: datetime,
+        use_rth: bool,
+        now: datetime,
+    ) -> list[Bar]:
         return self._bars
 
-    def head_timestamp(self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime) -> datetime | None:
+    def head_timestamp(
+        self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime
+    ) -> datetime | None:
         return None
 
     def quote(self, contract: ListedContract, now: datetime) -> MarketQuote:
@@ -86,7 +100,14 @@ def simulate(pipe: Connection, latency: float, limits: bool) -> None:
         pipe.send(simulator.port)
         pipe.recv()
         counters = simulator.counters
-        pipe.send({"violations": len(counters.violations), "asked": counters.requests, "open_max": counters.open_max, "errors": counters.errors})
+        pipe.send(
+            {
+                "violations": len(counters.violations),
+                "asked": counters.requests,
+                "open_max": counters.open_max,
+                "errors": counters.errors,
+            }
+        )
 
 
 def histories(count: int) -> list[BarsRequest]:
@@ -94,7 +115,14 @@ def histories(count: int) -> list[BarsRequest]:
     option = Instrument("FLAT", "OPT", last_trade=f"{EXPIRY:%Y%m%d}", right="C", multiplier="100", trading_class="FLAT")
     first = calendar().previous(SESSION, BARS - 1)
     return [
-        BarsRequest(replace(option, con_id=i, strike=float(i)), SESSION, bar_size="8 hours", first_session=first, end=NOW, duration=f"{BARS} D")
+        BarsRequest(
+            replace(option, con_id=i, strike=float(i)),
+            SESSION,
+            bar_size="8 hours",
+            first_session=first,
+            end=NOW,
+            duration=f"{BARS} D",
+        )
         for i in range(1, count + 1)
     ]
 

@@ -1,7 +1,8 @@
-"""Benchmarks of the lake: writes against plain Arrow, queries against one hand-sorted file, a file a session and Delta tables.
+"""Benchmarks of the lake: writes against plain Arrow, queries against one hand-sorted file, a file a session and Delta
+tables.
 
-Both sides of every ratio are measured in the same run and in turns, best of several. Run: `python -m benchmarks.lake`. The Delta
-tables need `deltalake`, which the platform does not: without it these lines are left out.
+Both sides of every ratio are measured in the same run and in turns, best of several. Run: `python -m benchmarks.lake`.
+The Delta tables need `deltalake`, which the platform does not: without it these lines are left out.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ def conditions(contracts: int, sessions: list[date]) -> pa.Table:
 def listed(contracts: int, session: date) -> pa.Table:
     """A chain snapshot with as many selected contracts that outlive the year."""
     terms = {"expiry": date(session.year + 1, 12, 16), "selected": True}
-    return table(OPTION_CHAINS, [{**chain_row(session, con_id=n, strike=float(n)), **terms} for n in range(1, contracts + 1)])
+    return table(
+        OPTION_CHAINS, [{**chain_row(session, con_id=n, strike=float(n)), **terms} for n in range(1, contracts + 1)]
+    )
 
 
 def best(action: Callable[[], object], times: int = 5) -> float:
@@ -96,7 +99,8 @@ def once(action: Callable[[], object]) -> float:
 
 
 def fastest(sides: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Seconds of the fastest run of each side. They take turns of five runs, so that what else the machine does meets all of them."""
+    """Seconds of the fastest run of each side. They take turns of five runs, so that what else the machine does meets
+    all of them."""
     seconds = dict.fromkeys(sides, float("inf"))
     for _ in range(ROUNDS // 5):
         for name, action in sides.items():
@@ -110,7 +114,8 @@ def report(name: str, ours: float, other: float, what: str) -> None:
 
 
 def upserts(folder: Path, rows: int) -> None:
-    """60,000 rows into a file of `rows`: inserted, changed, unchanged; against reading and writing the file with Arrow."""
+    """60,000 rows into a file of `rows`: inserted, changed, unchanged; against reading and writing the file with
+    Arrow."""
     sessions = calendar().sessions(date(2015, 1, 1), date(2015, 12, 31))
     symbols = [f"S{i:05d}" for i in range(rows // len(sessions))]
     step = max(1, rows // 60_000)
@@ -128,11 +133,14 @@ def upserts(folder: Path, rows: int) -> None:
     report(f"{label}: inserted", once(lambda: store.upsert(EQUITY_BARS, fresh)), arrow, "plain Arrow read and write")
     restated = bars(symbols[::step], sessions, request_id=2)
     report(f"{label}: changed", once(lambda: store.upsert(EQUITY_BARS, restated)), arrow, "plain Arrow read and write")
-    report(f"{label}: unchanged", best(lambda: store.upsert(EQUITY_BARS, restated), 3), arrow, "plain Arrow read and write")
+    report(
+        f"{label}: unchanged", best(lambda: store.upsert(EQUITY_BARS, restated), 3), arrow, "plain Arrow read and write"
+    )
 
 
 def writes(folder: Path, count: int) -> None:
-    """The first write of ten years, and one more session of all symbols; against writing with Arrow, and reading and writing the year."""
+    """The first write of ten years, and one more session of all symbols; against writing with Arrow, and reading and
+    writing the year."""
     sessions = calendar().sessions(date(2010, 1, 1), date(2019, 12, 31))
     symbols = [f"S{i:03d}" for i in range(count)]
     everything = bars(symbols, sessions)
@@ -158,12 +166,16 @@ def writes(folder: Path, count: int) -> None:
     for session in year[-ROUNDS:]:
         fresh = bars(symbols, [session], request_id=2)
         ours = min(ours, once(partial(ParquetStore(lake).upsert, EQUITY_BARS, fresh)))
-        other = min(other, once(lambda: pq.write_table(pq.ParquetFile(path).read(), plain, compression="zstd", row_group_size=16_384)))
+        other = min(
+            other,
+            once(lambda: pq.write_table(pq.ParquetFile(path).read(), plain, compression="zstd", row_group_size=16_384)),
+        )
     report(f"upsert of one session of {count} symbols", ours, other, "reading and writing the year")
 
 
 def queries(folder: Path, count: int) -> None:
-    """One symbol over ten years, one session of all symbols: by SQL, by repository and from files and tables of others."""
+    """One symbol over ten years, one session of all symbols: by SQL, by repository and from files and tables of
+    others."""
     sessions = calendar().sessions(date(2010, 1, 1), date(2019, 12, 31))
     everything = bars([f"S{i:03d}" for i in range(count)], sessions)
     ParquetStore(folder).upsert(EQUITY_BARS, everything)
@@ -179,13 +191,18 @@ def queries(folder: Path, count: int) -> None:
         "one session, all symbols": lambda: repository.load(None, "2015-06-09"),
     }
     deltas = delta_tables(folder, everything)
-    for name, where in {"one symbol, 10 years": "symbol = 'S123'", "one session, all symbols": "session = DATE '2015-06-09'"}.items():
+    for name, where in {
+        "one symbol, 10 years": "symbol = 'S123'",
+        "one session, all symbols": "session = DATE '2015-06-09'",
+    }.items():
         sql = f"SELECT {COLUMNS} FROM {{}} WHERE {where}"
         found = fastest(
             {
                 "lake": lambda sql=sql: lake.sql(sql.format("equity_bars")).to_arrow_table(),  # type: ignore[misc]
                 "function query": lambda sql=sql: query(folder, sql.format("equity_bars")),  # type: ignore[misc]
-                "one sorted file": lambda sql=sql: other.sql(sql.format(f"'{folder / 'sorted.parquet'}'")).to_arrow_table(),  # type: ignore[misc]
+                "one sorted file": lambda sql=sql: other.sql(
+                    sql.format(f"'{folder / 'sorted.parquet'}'")
+                ).to_arrow_table(),  # type: ignore[misc]
                 "a file a session": lambda sql=sql: other.sql(sql.format(f"'{by_session}/*.parquet'")).to_arrow_table(),  # type: ignore[misc]
                 **{table: partial(ask, sql) for table, ask in deltas.items()},
                 "all columns": lambda w=where: lake.sql(f"SELECT * FROM equity_bars WHERE {w}").to_arrow_table(),  # type: ignore[misc]
@@ -200,12 +217,19 @@ def queries(folder: Path, count: int) -> None:
     size = sum(path.stat().st_size for path in ParquetStore(folder).files(EQUITY_BARS))
     single = sum(path.stat().st_size for path in by_session.iterdir())
     sorted_file = (folder / "sorted.parquet").stat().st_size
-    print(f"{'size':<48} {size / 1e6:9.1f} MB   {'a file a session':<34} {single / 1e6:9.1f} MB   ratio {size / single:5.2f}")
-    print(f"{'size':<48} {size / 1e6:9.1f} MB   {'one sorted file':<34} {sorted_file / 1e6:9.1f} MB   ratio {size / sorted_file:5.2f}")
+    print(
+        f"{'size':<48} {size / 1e6:9.1f} MB   {'a file a session':<34} {single / 1e6:9.1f} MB   ratio"
+        f" {size / single:5.2f}"
+    )
+    print(
+        f"{'size':<48} {size / 1e6:9.1f} MB   {'one sorted file':<34} {sorted_file / 1e6:9.1f} MB   ratio"
+        f" {size / sorted_file:5.2f}"
+    )
 
 
 def delta_tables(folder: Path, rows: pa.Table) -> dict[str, Callable[[str], object]]:
-    """Delta tables of the rows, as they come and partitioned by year, and how each is asked: by DuckDB and by Delta's own engine."""
+    """Delta tables of the rows, as they come and partitioned by year, and how each is asked: by DuckDB and by Delta's
+    own engine."""
     try:
         import deltalake
     except ImportError:

@@ -1,6 +1,8 @@
-"""The property test of bad answers at length: 2,000 changed answers (or as many as the first argument says), seeds beyond those of the suite.
+"""The property test of bad answers at length: 2,000 changed answers (or as many as the first argument says), seeds
+beyond those of the suite.
 
-Whatever one answer becomes, it harms no other symbol, is quarantined or stored as it is, and the next good answer makes it good.
+Whatever one answer becomes, it harms no other symbol, is quarantined or stored as it is, and the next good answer makes
+it good.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ def main() -> None:
         begin = time.perf_counter()
         quarantined = sum(example(recording, seed, Path(folder)) for seed in seeds)
     seconds = time.perf_counter() - begin
-    print(f"{len(seeds) * MUTATED:,} changed answers: {quarantined:,} quarantined, no other symbol harmed, all good again ({seconds:.0f} s)")
+    print(
+        f"{len(seeds) * MUTATED:,} changed answers: {quarantined:,} quarantined, no other symbol harmed, all good again"
+        f" ({seconds:.0f} s)"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Benchmark of what schedules and sensors evaluate: 500 symbols with five years of coverage, every decision timed.
 
-The demand is 2 s for each evaluation; the ratio of the slowest to it is printed, above 1 is well. Run: `python -m benchmarks.sensors`.
+The demand is 2 s for each evaluation; the ratio of the slowest to it is printed, above 1 is well. Run: `python -m
+benchmarks.sensors`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ from trading_assets.monitoring.gaps import find_gaps
 from trading_assets.monitoring.watch import troubles
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.conditions import count_conditions
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS, Dataset
+from trading_assets.repositories.schemas import (
+    CONTRACTS,
+    COVERAGE,
+    EQUITY_BARS,
+    INSTANT,
+    OPTION_BARS,
+    OPTION_CHAINS,
+    Dataset,
+)
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
@@ -80,12 +89,20 @@ def build(settings: Settings, symbols: Sequence[str], sessions: Sequence[date], 
     missing[::EQUITY_HOLE, -9:-5] = True
     has = pa.array(~missing.ravel())
     store.upsert(
-        EQUITY_BARS, repeated(EQUITY_BARS, bar(sessions[0]), length, {"symbol": names, "session": dates, "start": starts, "con_id": keys}).filter(has)
+        EQUITY_BARS,
+        repeated(
+            EQUITY_BARS, bar(sessions[0]), length, {"symbol": names, "session": dates, "start": starts, "con_id": keys}
+        ).filter(has),
     )
-    store.upsert(CONTRACTS, repeated(CONTRACTS, contract_row(sessions[0]), length, {"symbol": names, "session": dates, "con_id": keys}))
+    store.upsert(
+        CONTRACTS,
+        repeated(CONTRACTS, contract_row(sessions[0]), length, {"symbol": names, "session": dates, "con_id": keys}),
+    )
     rows = 0
     for dataset, size in (("contracts", ""), ("option_chains", ""), ("equity_bars", "1 day")):
-        covering = repeated(COVERAGE, covered(sessions[0], dataset=dataset, bar_size=size), length, {"symbol": names, "session": dates})
+        covering = repeated(
+            COVERAGE, covered(sessions[0], dataset=dataset, bar_size=size), length, {"symbol": names, "session": dates}
+        )
         rows += store.upsert(COVERAGE, covering.filter(has) if size else covering).rows
     return rows + build_options(store, symbols, sessions, optioned)
 
@@ -122,16 +139,25 @@ def build_options(store: ParquetStore, symbols: Sequence[str], sessions: Sequenc
     con_ids = symbol_of * 1_000_000 + begin * 1000 + contract + 1
     opens = pa.array([calendar().opens_at(session) for session in part], INSTANT)
     position = np.tile(np.repeat(np.arange(len(part)), CONTRACTS_SELECTED), optioned)
-    common = {"symbol": names.take(pa.array(times)), "session": dates.take(pa.array(times)), "con_id": pa.array(con_ids)}
+    common = {
+        "symbol": names.take(pa.array(times)),
+        "session": dates.take(pa.array(times)),
+        "con_id": pa.array(con_ids),
+    }
     keep = pa.array(~((symbol_of % OPTION_HOLE == 0) & (position == len(part) - 3)))
     size = "8 hours"
     store.upsert(
         OPTION_BARS,
-        repeated(OPTION_BARS, option_bar(part[0]) | {"bar_size": size}, len(con_ids), {**common, "start": opens.take(pa.array(position))}).filter(
-            keep
-        ),
+        repeated(
+            OPTION_BARS,
+            option_bar(part[0]) | {"bar_size": size},
+            len(con_ids),
+            {**common, "start": opens.take(pa.array(position))},
+        ).filter(keep),
     )
-    covering = repeated(COVERAGE, covered(part[0], dataset="option_bars", bar_size=size), len(con_ids), common).filter(keep)
+    covering = repeated(COVERAGE, covered(part[0], dataset="option_bars", bar_size=size), len(con_ids), common).filter(
+        keep
+    )
     rows += store.upsert(COVERAGE, covering).rows
     return rows
 
@@ -150,7 +176,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--symbols", type=int, default=500)
     parser.add_argument("--sessions", type=int, default=1260)
-    parser.add_argument("--optioned", type=int, default=400, help="Symbols with option bars; the others lack all of them.")
+    parser.add_argument(
+        "--optioned", type=int, default=400, help="Symbols with option bars; the others lack all of them."
+    )
     arguments = parser.parse_args()
     days = calendar()
     sessions = days.sessions(date(2010, 1, 1), NOW.date())[-arguments.sessions :]
@@ -160,7 +188,9 @@ def main() -> None:
         Universe(settings.state_url).add(symbols)
         rows = build(settings, symbols, sessions, arguments.optioned)
         found = find_gaps(settings)
-        sys.stdout.write(f"{len(symbols)} symbols, {len(sessions)} sessions, {rows:,} coverage rows, {len(found)} gaps\n")
+        sys.stdout.write(
+            f"{len(symbols)} symbols, {len(sessions)} sessions, {rows:,} coverage rows, {len(found)} gaps\n"
+        )
         eve = days.opens_at(days.current(NOW + DAYS_TO_EXPIRY))
         before_close = days.closes_at(sessions[-1]) - timedelta(minutes=settings.last_chance_lead_minutes)
         timed: dict[str, Callable[[], object]] = {
@@ -171,14 +201,19 @@ def main() -> None:
             "sensor gaps": lambda: agenda.gaps(settings, NOW),
             "sensor new_symbols": lambda: agenda.new_symbols(settings, NOW),
             "sensor alerts: troubles": lambda: troubles(settings, now=NOW, schedules=missed_schedules(settings, NOW)),
-            "the same, every contract expiring": lambda: troubles(settings, now=eve, schedules=missed_schedules(settings, eve)),
+            "the same, every contract expiring": lambda: troubles(
+                settings, now=eve, schedules=missed_schedules(settings, eve)
+            ),
         }
         slowest = 0.0
         for name, action in timed.items():
             seconds = best(action)
             slowest = max(slowest, seconds)
             sys.stdout.write(f"{name:<34} {seconds:6.3f} s\n")
-        sys.stdout.write(f"{'slowest':<34} {slowest:6.3f} s, {DEMANDED_SECONDS / slowest:.1f} times as fast as the {DEMANDED_SECONDS:g} s demanded\n")
+        sys.stdout.write(
+            f"{'slowest':<34} {slowest:6.3f} s, {DEMANDED_SECONDS / slowest:.1f} times as fast as the"
+            f" {DEMANDED_SECONDS:g} s demanded\n"
+        )
         month = days.previous(sessions[-1], 30)
         seconds = best(lambda: count_conditions(settings.data_dir, days, NOW, symbols, first=month))
         sys.stdout.write(f"{'count_conditions, 30 sessions':<34} {seconds:6.3f} s\n")

@@ -35,7 +35,20 @@ def framed(*fields: object) -> bytes:
 
 def bars_request(req_id: int, row: ListedContract, size: str, duration: str) -> bytes:
     """A reqHistoricalData."""
-    block = (row.con_id, row.symbol, row.sec_type, row.last_trade, row.strike, row.right, row.multiplier, "SMART", "", "USD", row.local_symbol, "")
+    block = (
+        row.con_id,
+        row.symbol,
+        row.sec_type,
+        row.last_trade,
+        row.strike,
+        row.right,
+        row.multiplier,
+        "SMART",
+        "",
+        "USD",
+        row.local_symbol,
+        "",
+    )
     return framed(20, req_id, *block, 0, "", size, duration, 1, "TRADES", 2, 0, "")
 
 
@@ -102,7 +115,10 @@ def main() -> int:
             reader.measure(requests[: 2 * len(rows) + 100])
             rate, bars = reader.measure(requests)
             rates.append(rate)
-            sys.stdout.write(f"{name}: {rate:,.0f} answers/s of {bars:.1f} bars, {rate / DEMAND:.2f} x the demand of {DEMAND:,.0f}/s\n")
+            sys.stdout.write(
+                f"{name}: {rate:,.0f} answers/s of {bars:.1f} bars, {rate / DEMAND:.2f} x the demand of"
+                f" {DEMAND:,.0f}/s\n"
+            )
     return int(min(rates) < DEMAND)
 
 

@@ -1,7 +1,8 @@
-"""Benchmark of validation: all rules of `equity_bars` over two million daily bars, against one full scan of the same files.
+"""Benchmark of validation: all rules of `equity_bars` over two million daily bars, against one full scan of the same
+files.
 
-Prints seconds, rows a second, and the ratio to a scan by DuckDB that reads every column; both in the same run, best of three.
-Run: `python -m benchmarks.validation [--symbols 800] [--years 10]`.
+Prints seconds, rows a second, and the ratio to a scan by DuckDB that reads every column; both in the same run, best of
+three. Run: `python -m benchmarks.validation [--symbols 800] [--years 10]`.
 """
 
 from __future__ import annotations

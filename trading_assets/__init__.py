@@ -6,7 +6,8 @@
     ta.EquityBarRepository("data/equity_bars").load_symbol_data("AAPL")
     ta.DataPipelineOrchestrator().daily_update()
 
-The names of `__all__` are imported when they are first used: reading needs no Dagster. Errors are in `trading_assets.errors`.
+The names of `__all__` are imported when they are first used: reading needs no Dagster. Errors are in
+`trading_assets.errors`.
 """
 
 from importlib import import_module

@@ -1,8 +1,9 @@
-"""Symbols that the broker answers with another contract than their series has, and what the user decided, in the state database.
+"""Symbols that the broker answers with another contract than their series has, and what the user decided, in the state
+database.
 
 While a change is open nothing is collected for its symbol. Noticing a change and carrying a decision out is the part of
-`collecting.identity`; that the series has another contract follows from the lake, so a lost state database loses no more than
-the question, which the next contract details ask again.
+`collecting.identity`; that the series has another contract follows from the lake, so a lost state database loses no
+more than the question, which the next contract details ask again.
 """
 
 from __future__ import annotations
@@ -30,9 +31,13 @@ contract_changes_table = sa.Table(
     sa.Column("new_con_id", sa.BigInteger, nullable=False),
     sa.Column("old_contract", sa.Text, nullable=False, doc="The contract of the series in words"),
     sa.Column("new_contract", sa.Text, nullable=False, doc="The broker's contract in words"),
-    sa.Column("record", sa.Text, nullable=False, doc="JSON of the broker's ContractRecord; null where only its id is known"),
+    sa.Column(
+        "record", sa.Text, nullable=False, doc="JSON of the broker's ContractRecord; null where only its id is known"
+    ),
     sa.Column("request_id", sa.BigInteger, nullable=False, doc="Journal row of the answer"),
-    sa.Column("session", sa.String(10), nullable=False, doc="Session in which the details were asked last; empty: not yet"),
+    sa.Column(
+        "session", sa.String(10), nullable=False, doc="Session in which the details were asked last; empty: not yet"
+    ),
     sa.Column("found_at", sa.String(40), nullable=False),
     sa.Column("decision", sa.String(8), nullable=False, doc="Empty while open"),
     sa.Column("done_at", sa.String(40), doc="When the decision was carried out, or the change was gone by itself"),
@@ -50,9 +55,11 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContractChange:
-    """One change: the series has `old_con_id`, the broker answers `new_con_id`. `old_contract` and `new_contract` are the two in words.
+    """One change: the series has `old_con_id`, the broker answers `new_con_id`. `old_contract` and `new_contract` are
+    the two in words.
 
-    `record` is the broker's contract (None: only its id is known so far); `decision` is None while the user has not decided.
+    `record` is the broker's contract (None: only its id is known so far); `decision` is None while the user has not
+    decided.
     """
 
     id: int
@@ -75,15 +82,18 @@ class ContractChange:
     @property
     def held(self) -> str:
         """What happened and why nothing was asked, for the steps that are held back."""
-        return f"{self.reason} Nothing was asked for it: decide with `trading-assets universe resolve {self.symbol} --same` or `--new`."
+        return (
+            f"{self.reason} Nothing was asked for it: decide with `trading-assets universe resolve {self.symbol}"
+            " --same` or `--new`."
+        )
 
     @property
     def remedy(self) -> str:
         """What to do, as a sentence."""
         return (
-            "Nothing is collected for it until you decide, and what expires meanwhile is lost: "
-            f"`trading-assets universe resolve {self.symbol} --same` continues the series (the same company under a new contract), "
-            "`--new` closes it and begins a new one (another company holds the symbol now)."
+            "Nothing is collected for it until you decide, and what expires meanwhile is lost: `trading-assets"
+            f" universe resolve {self.symbol} --same` continues the series (the same company under a new contract),"
+            " `--new` closes it and begins a new one (another company holds the symbol now)."
         )
 
 
@@ -94,7 +104,8 @@ class ContractChanges:
         self._engine = connect_state(url)
 
     def unfinished(self, symbols: Collection[str] | None = None) -> dict[str, ContractChange]:
-        """Changes that hold their symbol back, by symbol: open ones, and those whose decision was not carried out to its end."""
+        """Changes that hold their symbol back, by symbol: open ones, and those whose decision was not carried out to
+        its end."""
         query = sa.select(contract_changes_table).where(contract_changes_table.c.done_at.is_(None))
         with read_transaction(self._engine) as connection:
             rows = connection.execute(query.order_by(contract_changes_table.c.symbol)).all()
@@ -111,7 +122,8 @@ class ContractChanges:
         request_id: int = 0,
         session: date | None = None,
     ) -> None:
-        """Record a change (`old` and `new`: contract id and words), in the place of an open one of the symbol; a decided one stays."""
+        """Record a change (`old` and `new`: contract id and words), in the place of an open one of the symbol; a
+        decided one stays."""
         values: dict[str, Any] = {
             "old_con_id": old[0],
             "old_contract": old[1],
@@ -125,30 +137,52 @@ class ContractChanges:
         with write_transaction(self._engine) as connection:
             known = connection.execute(sa.select(contract_changes_table).where(_unfinished(symbol))).first()
             if known is None:
-                connection.execute(contract_changes_table.insert().values(symbol=symbol, found_at=found_at, decision="", **values))
+                connection.execute(
+                    contract_changes_table.insert().values(symbol=symbol, found_at=found_at, decision="", **values)
+                )
             elif not known.decision:
-                connection.execute(contract_changes_table.update().where(contract_changes_table.c.id == known.id).values(**values))
+                connection.execute(
+                    contract_changes_table.update().where(contract_changes_table.c.id == known.id).values(**values)
+                )
 
     def decide(self, symbol: str, decision: Decision) -> ContractChange:
-        """Record the user's decision. Raises `ValueError` without an open change, or with one that was decided otherwise."""
+        """Record the user's decision. Raises `ValueError` without an open change, or with one that was decided
+        otherwise."""
         with write_transaction(self._engine) as connection:
             row = connection.execute(sa.select(contract_changes_table).where(_unfinished(symbol))).first()
             if row is None:
-                raise ValueError(f"{symbol} has no contract change to decide: its series and the broker's contract are the same, as far as is known.")
+                raise ValueError(
+                    f"{symbol} has no contract change to decide: its series and the broker's contract are the same, as"
+                    " far as is known."
+                )
             if row.decision not in ("", decision.value):
-                raise ValueError(f"{symbol} was decided as `{row.decision}` already, and that was not carried out to its end: decide the same again.")
-            connection.execute(contract_changes_table.update().where(contract_changes_table.c.id == row.id).values(decision=decision.value))
+                raise ValueError(
+                    f"{symbol} was decided as `{row.decision}` already, and that was not carried out to its end: decide"
+                    " the same again."
+                )
+            connection.execute(
+                contract_changes_table.update()
+                .where(contract_changes_table.c.id == row.id)
+                .values(decision=decision.value)
+            )
             return _change(row, decision)
 
     def denied(self, symbol: str, new_con_id: int) -> bool:
-        """Whether a change to that contract was found before and went by itself: the contract details named the series' own contract."""
+        """Whether a change to that contract was found before and went by itself: the contract details named the series'
+        own contract."""
         table = contract_changes_table
-        gone = table.c.symbol == symbol, table.c.new_con_id == new_con_id, table.c.decision == "", table.c.done_at.is_not(None)
+        gone = (
+            table.c.symbol == symbol,
+            table.c.new_con_id == new_con_id,
+            table.c.decision == "",
+            table.c.done_at.is_not(None),
+        )
         with read_transaction(self._engine) as connection:
             return connection.execute(sa.select(table.c.id).where(*gone).limit(1)).first() is not None
 
     def finish(self, symbols: Collection[str], now: datetime) -> None:
-        """The changes of these symbols hold nothing back any more: their decision is carried out, or the broker answers the old contract again."""
+        """The changes of these symbols hold nothing back any more: their decision is carried out, or the broker answers
+        the old contract again."""
         table = contract_changes_table
         with write_transaction(self._engine) as connection:
             open_rows = table.update().where(table.c.symbol.in_(list(symbols)), table.c.done_at.is_(None))

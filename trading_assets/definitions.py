@@ -19,7 +19,8 @@ from trading_assets.resources.io_manager import ParquetIOManager
 
 
 def build_defs(**overrides: Any) -> dg.Definitions:
-    """The platform's definitions. `overrides` are settings by name that win over the environment at run time; Dagster never sees them."""
+    """The platform's definitions. `overrides` are settings by name that win over the environment at run time; Dagster
+    never sees them."""
     archive = ArchiveResource.holding(overrides)()
     return dg.Definitions(
         assets=[contracts, option_chains, equity_bars, option_bars, quality_metrics],

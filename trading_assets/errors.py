@@ -104,8 +104,8 @@ class InvalidFrame(LakeError, ValueError):
 
 
 class UnreadableFile(LakeError, ValueError):
-    """A file of the lake cannot be read as one of its dataset: cut off by a full disk, written by something else, not permitted. The message
-    names it and says what to do."""
+    """A file of the lake cannot be read as one of its dataset: cut off by a full disk, written by something else, not
+    permitted. The message names it and says what to do."""
 
     def __init__(self, path: Path | str, why: str = "it is no readable Parquet file") -> None:
         self.path = Path(path)
@@ -120,7 +120,12 @@ class ForbiddenFile(UnreadableFile):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
-        self.args = (f"{path} cannot be read: this user is not permitted to. Give the user the right to read the files of the data folder.",)
+        self.args = (
+            (
+                f"{path} cannot be read: this user is not permitted to. Give the user the right to read the files of"
+                " the data folder."
+            ),
+        )
 
 
 class LayoutMismatch(LakeError, ValueError):
@@ -128,12 +133,14 @@ class LayoutMismatch(LakeError, ValueError):
 
 
 class DamagedIdentity(LakeError, ValueError):
-    """`lake.json` is no document of a lake: cut off by a full disk, or written by something else. The message names it."""
+    """`lake.json` is no document of a lake: cut off by a full disk, or written by something else. The message names
+    it."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(
-            f"{path} is damaged ({why}): it does not say whose data the lake holds. Put it back from a backup, or rebuild it from the state "
-            "database with trading-assets rebuild-identity; the data files beside it are not touched."
+            f"{path} is damaged ({why}): it does not say whose data the lake holds. Put it back from a backup, or"
+            " rebuild it from the state database with trading-assets rebuild-identity; the data files beside it are"
+            " not touched."
         )
 
 
@@ -142,17 +149,20 @@ class LostIdentity(LakeError, ValueError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} is missing: the folder holds data, but lake.json does not say whose. It was deleted, or did not come with the other files. "
-            "Put it back from a backup, or rebuild it from the state database with trading-assets rebuild-identity."
+            f"{path} is missing: the folder holds data, but lake.json does not say whose. It was deleted, or did not"
+            " come with the other files. Put it back from a backup, or rebuild it from the state database with"
+            " trading-assets rebuild-identity."
         )
 
 
 class StateMismatch(LakeError, ValueError):
-    """The state database and the lake in the data folder do not belong together. The message names both and says what to do."""
+    """The state database and the lake in the data folder do not belong together. The message names both and says what
+    to do."""
 
 
 class BrokerError(TradingAssetsError):
-    """Base of all errors that end a run of the broker. `retryable` says whether the same run may succeed later unchanged."""
+    """Base of all errors that end a run of the broker. `retryable` says whether the same run may succeed later
+    unchanged."""
 
     retryable = False
 
@@ -168,11 +178,13 @@ class ClientIdsExhausted(BrokerUnavailable):
 
 
 class BrokerIncompatible(BrokerError):
-    """What answers at the broker's address is not TWS, or shares no protocol version with us: another attempt would bring the same."""
+    """What answers at the broker's address is not TWS, or shares no protocol version with us: another attempt would
+    bring the same."""
 
 
 class PacingExhausted(BrokerError):
-    """A limit of the broker stayed exhausted for longer than a run may wait, for more than one request and with no answer in between."""
+    """A limit of the broker stayed exhausted for longer than a run may wait, for more than one request and with no
+    answer in between."""
 
     retryable = True
 
@@ -203,7 +215,9 @@ class DataIntegrityError(TradingAssetsError):
         self.results = tuple(results)
         named = " ".join(result.sentence() for result in self.results[:_RESULTS_NAMED])
         more = len(self.results) - _RESULTS_NAMED
-        super().__init__(f"{symbol}: {named}" + (f" {more} more rule(s) fail: trading-assets validate {symbol}." if more > 0 else ""))
+        super().__init__(
+            f"{symbol}: {named}" + (f" {more} more rule(s) fail: trading-assets validate {symbol}." if more > 0 else "")
+        )
 
 
 class ChannelFailed(TradingAssetsError):

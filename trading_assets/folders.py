@@ -12,8 +12,16 @@ from typing import Self
 _REFUSED = (
     (re.compile(r"\\"), "a backslash", "DuckDB takes it for a separator of folders"),
     (re.compile(r"\?"), "a question mark", "Dagster and DuckDB take it for the begin of options"),
-    (re.compile(r"%[0-9A-Fa-f]{2}"), "a percent sign before two hexadecimal digits", "Dagster takes it for an encoded character"),
-    (re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"), "a line break or another control character", "no message could name the folder"),
+    (
+        re.compile(r"%[0-9A-Fa-f]{2}"),
+        "a percent sign before two hexadecimal digits",
+        "Dagster takes it for an encoded character",
+    ),
+    (
+        re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"),
+        "a line break or another control character",
+        "no message could name the folder",
+    ),
     (re.compile(r"[\ud800-\udfff]"), "a byte that is not UTF-8", "Dagster and DuckDB take names as UTF-8"),
 )
 
@@ -23,7 +31,10 @@ def usable_folder(path: Path) -> Path:
     text = str(path)
     for pattern, what, why in _REFUSED:
         if pattern.search(text):
-            raise ValueError(f"The data folder {text!a} cannot be used: its path has {what} ({why}). Rename the folder, or choose another one.")
+            raise ValueError(
+                f"The data folder {text!a} cannot be used: its path has {what} ({why}). Rename the folder, or choose"
+                " another one."
+            )
     return path
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 OPTION_BAR_SIZE = "8 hours"
-"""The bar size that options are collected in. They have no daily bars at the broker (code 162, "No data of type EODChart"): one bar of
-8 hours is a whole session, and `1 day` bars are made from it."""
+"""The bar size that options are collected in. They have no daily bars at the broker (code 162, "No data of type
+EODChart"): one bar of 8 hours is a whole session, and `1 day` bars are made from it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
-"""Who may read what is written: a new data folder is its owner's alone, and state and logs are even where the folder is shared.
+"""Who may read what is written: a new data folder is its owner's alone, and state and logs are even where the folder is
+shared.
 
-A data folder that exists keeps its permissions: somebody may share the data with a group on purpose, and may do so later
-(`chmod 750`). Only an empty one that everybody may read, which is what `mkdir` and `git clone` make, becomes its owner's alone.
-The Parquet files and their folders are as readable as the folder they are made in. What holds requests, alerts and logs (the
-state database, Dagster's folder, lock files) is made for the owner alone and, where an earlier version made it readable for
-others, changed to that.
+A data folder that exists keeps its permissions: somebody may share the data with a group on purpose, and may do so
+later (`chmod 750`). Only an empty one that everybody may read, which is what `mkdir` and `git clone` make, becomes its
+owner's alone. The Parquet files and their folders are as readable as the folder they are made in. What holds requests,
+alerts and logs (the state database, Dagster's folder, lock files) is made for the owner alone and, where an earlier
+version made it readable for others, changed to that.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ PRIVATE_UMASK = 0o077
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder for its owner alone, those above it as usual. One that exists keeps its permissions, unless it is unused so far."""
+    """Make a folder for its owner alone, those above it as usual. One that exists keeps its permissions, unless it is
+    unused so far."""
     if not path.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)

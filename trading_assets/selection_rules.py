@@ -1,4 +1,5 @@
-"""Which option contracts of a chain are wanted: the one definition that settings, run config, command and planner share."""
+"""Which option contracts of a chain are wanted: the one definition that settings, run config, command and planner
+share."""
 
 from __future__ import annotations
 
@@ -19,23 +20,41 @@ class SelectionRules(BaseModel):
     min_days_to_expiry: int = Field(default=0, ge=0, description="Nearest expiry, in calendar days from the session.")
     max_days_to_expiry: int = Field(default=45, ge=0, description="Farthest expiry, in calendar days from the session.")
     strikes_around_spot: int | None = Field(
-        default=10, ge=1, description="Strikes below and as many at or above the underlying's price, for each expiry and trading class; null: all."
+        default=10,
+        ge=1,
+        description=(
+            "Strikes below and as many at or above the underlying's price, for each expiry and trading class; null:"
+            " all."
+        ),
     )
     min_moneyness: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="Smallest strike as a part of the underlying's price, e.g. 0.8; null: no bound."
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Smallest strike as a part of the underlying's price, e.g. 0.8; null: no bound.",
     )
     max_moneyness: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="Largest strike as a part of the underlying's price, e.g. 1.2; null: no bound."
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Largest strike as a part of the underlying's price, e.g. 1.2; null: no bound.",
     )
     rights: tuple[str, ...] = Field(default=RIGHTS, description="C for calls, P for puts, or both.")
-    trading_classes: tuple[str, ...] | None = Field(default=None, min_length=1, description="Only these trading classes, e.g. SPXW; null: all.")
+    trading_classes: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="Only these trading classes, e.g. SPXW; null: all."
+    )
     min_open_interest: int | None = Field(
-        default=None, ge=0, description="Only contracts with at least this open interest, where it is known; null: no bound."
+        default=None,
+        ge=0,
+        description="Only contracts with at least this open interest, where it is known; null: no bound.",
     )
     max_contracts: int | None = Field(
         default=None,
         ge=1,
-        description="At most so many contracts a symbol: the first to expire, of one expiry those nearest to the price; null: no cap.",
+        description=(
+            "At most so many contracts a symbol: the first to expire, of one expiry those nearest to the price; null:"
+            " no cap."
+        ),
     )
 
     @model_validator(mode="before")
@@ -43,34 +62,49 @@ class SelectionRules(BaseModel):
     def _is_a_table_of_rules(cls, given: Any) -> Any:
         if not isinstance(given, Mapping | cls):
             raise ValueError(f"The selection of options is a table of {', '.join(cls.model_fields)}, not {given!r}.")
-        unknown = sorted(str(name) for name in given if name not in cls.model_fields) if isinstance(given, Mapping) else []
+        unknown = (
+            sorted(str(name) for name in given if name not in cls.model_fields) if isinstance(given, Mapping) else []
+        )
         if unknown:
-            raise ValueError(f"The selection of options has no {', '.join(unknown)}; it has {', '.join(cls.model_fields)}.")
+            raise ValueError(
+                f"The selection of options has no {', '.join(unknown)}; it has {', '.join(cls.model_fields)}."
+            )
         return given
 
     @model_validator(mode="after")
     def _select_something(self) -> Self:
         if self.max_days_to_expiry < self.min_days_to_expiry:
             raise ValueError(
-                f"max_days_to_expiry ({self.max_days_to_expiry}) is smaller than min_days_to_expiry ({self.min_days_to_expiry}): "
-                "no contract could be selected."
+                f"max_days_to_expiry ({self.max_days_to_expiry}) is smaller than min_days_to_expiry"
+                f" ({self.min_days_to_expiry}): no contract could be selected."
             )
-        if self.min_moneyness is not None and self.max_moneyness is not None and self.max_moneyness < self.min_moneyness:
+        if (
+            self.min_moneyness is not None
+            and self.max_moneyness is not None
+            and self.max_moneyness < self.min_moneyness
+        ):
             raise ValueError(
-                f"max_moneyness ({self.max_moneyness}) is smaller than min_moneyness ({self.min_moneyness}): no contract could be selected."
+                f"max_moneyness ({self.max_moneyness}) is smaller than min_moneyness ({self.min_moneyness}): no"
+                " contract could be selected."
             )
         if not self.rights or not set(self.rights) <= set(RIGHTS):
-            raise ValueError(f"rights can hold {' and '.join(RIGHTS)} only, at least one of them, not {list(self.rights)}.")
+            raise ValueError(
+                f"rights can hold {' and '.join(RIGHTS)} only, at least one of them, not {list(self.rights)}."
+            )
         return self
 
     def changed(self, given: Mapping[str, Any]) -> Self:
-        """These rules with the fields of `given` in place of their own. Raises `pydantic.ValidationError`, a `ValueError`."""
+        """These rules with the fields of `given` in place of their own. Raises `pydantic.ValidationError`, a
+        `ValueError`."""
         return type(self).model_validate({**self.model_dump(), **given})
 
     @property
     def needs_spot(self) -> bool:
         """Whether the rules can be applied only when the underlying's price is known."""
-        return any(rule is not None for rule in (self.strikes_around_spot, self.min_moneyness, self.max_moneyness, self.max_contracts))
+        return any(
+            rule is not None
+            for rule in (self.strikes_around_spot, self.min_moneyness, self.max_moneyness, self.max_contracts)
+        )
 
     def words(self) -> str:
         """The rules that restrict, in words: the same for the same rules."""

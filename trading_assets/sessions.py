@@ -21,10 +21,12 @@ from trading_assets.errors import NotASession
 from trading_assets.stored_calendar import NEW_YORK, library_sessions, stored_sessions
 
 FIRST_SESSION = date(1998, 1, 2)
-"""The first session the platform can hold: the recorded market and the broker's daily bars of the large names begin in 1998."""
+"""The first session the platform can hold: the recorded market and the broker's daily bars of the large names begin in
+1998."""
 
 CALENDAR_HORIZON = timedelta(days=550)
-"""How far past today the calendar reaches. `exchange_calendars` ends a year ahead by default; listed options reach further."""
+"""How far past today the calendar reaches. `exchange_calendars` ends a year ahead by default; listed options reach
+further."""
 
 Clock = Callable[[], datetime]
 """Returns the present instant, time zone UTC."""
@@ -72,14 +74,17 @@ class SessionCalendar:
             return self._index[session]
         except KeyError:
             raise NotASession(
-                f"{session} is not a trading session of the New York Stock Exchange (weekend, holiday, or outside {self.first} to {self.last})."
+                f"{session} is not a trading session of the New York Stock Exchange (weekend, holiday, or outside"
+                f" {self.first} to {self.last})."
             ) from None
 
     def _at(self, position: int, now: datetime) -> date:
         if position >= len(self._sessions) - 1:
             raise NotASession(f"{now.isoformat()} is past the end of the calendar, {self.last}: set the clock right.")
         if position < 0:
-            raise NotASession(f"{now.isoformat()} is before the first session of the calendar, {self.first}: set the clock right.")
+            raise NotASession(
+                f"{now.isoformat()} is before the first session of the calendar, {self.first}: set the clock right."
+            )
         return self._sessions[position]
 
     def opens_at(self, session: date) -> datetime:
@@ -102,13 +107,14 @@ class SessionCalendar:
         """The session a snapshot taken at `now` belongs to: the latest one whose regular open is not after `now`.
 
         Before the open, on a weekend or a holiday this is the session before: the quotes are still its own, frozen at
-        its close. Raises `NotASession` for an instant before the calendar, or from the open of its last session on: what follows
-        is not known any more.
+        its close. Raises `NotASession` for an instant before the calendar, or from the open of its last session on:
+        what follows is not known any more.
         """
         return self._at(bisect_right(self._opens, _aware(now)) - 1, now)
 
     def last_closed(self, now: datetime) -> date:
-        """The latest session whose regular close is not after `now`. Raises `NotASession` before the first close and from the last one on."""
+        """The latest session whose regular close is not after `now`. Raises `NotASession` before the first close and
+        from the last one on."""
         return self._at(bisect_right(self._closes, _aware(now)) - 1, now)
 
     def is_closed(self, session: date, now: datetime) -> bool:
@@ -190,7 +196,8 @@ def calculate_missing_windows(
 ) -> list[tuple[date, date]]:
     """Windows of sessions between two dates that are not present: `[(first, last), ...]`, in order.
 
-    `sessions` restricts the answer (for instance to closed sessions); by default every XNYS session between the dates counts.
+    `sessions` restricts the answer (for instance to closed sessions); by default every XNYS session between the dates
+    counts.
     """
     xnys = calendar()
     wanted = sessions if sessions is not None else xnys.sessions(start_date, end_date)

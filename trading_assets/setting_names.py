@@ -1,4 +1,5 @@
-"""What is said of settings that are wrong: a variable with a wrong name, a value, a database URL that is none. Secret values are never said."""
+"""What is said of settings that are wrong: a variable with a wrong name, a value, a database URL that is none. Secret
+values are never said."""
 
 from __future__ import annotations
 
@@ -13,24 +14,31 @@ PREFIX = "TRADING_ASSETS_"
 """How the variables of the platform begin."""
 
 SECRETS = frozenset({"alert_channels", "database_url"})
-"""Settings whose values carry passwords: no message repeats them, nothing shows them, no run is configured with them."""
+"""Settings whose values carry passwords: no message repeats them, nothing shows them, no run is configured with
+them."""
 
 _OF_TESTS = ("TEST", "REQUIRE_ALL_TESTS", "IB_ASYNC_PYTHON")
 """Variables of the test suite, without the prefix."""
 
 _HOST = re.compile(r"[A-Za-z0-9._:-]*")
-"""What may be the host of a database. Part of a password that was not escaped would be taken for one, and shown when it is not found."""
+"""What may be the host of a database. Part of a password that was not escaped would be taken for one, and shown when it
+is not found."""
 
 
 def unknown_variables(given: Iterable[str], settings: Iterable[str]) -> list[str]:
-    """A sentence for each variable among `given` that begins as ours do and is none of `settings` (both without regard to case)."""
+    """A sentence for each variable among `given` that begins as ours do and is none of `settings` (both without regard
+    to case)."""
     known = sorted(name.upper().removeprefix(PREFIX) for name in settings)
     sentences = []
     for name in sorted(given):
         own = name.upper().removeprefix(PREFIX)
         if name.upper().startswith(PREFIX) and own not in known and not own.startswith(_OF_TESTS):
             near = difflib.get_close_matches(own, known, n=1)
-            meant = f"did you mean {PREFIX}{near[0]}?" if near else "docs/settings.md and trading_assets/settings.py name all there are."
+            meant = (
+                f"did you mean {PREFIX}{near[0]}?"
+                if near
+                else "docs/settings.md and trading_assets/settings.py name all there are."
+            )
             sentences.append(f"{name} is no setting and is ignored: {meant}")
     return sentences
 
@@ -53,19 +61,21 @@ def database_url(value: str) -> str:
     """The text, when it is a SQLAlchemy URL of SQLite or PostgreSQL whose driver is installed. Raises `ValueError`."""
     if not _is_database_url(value):
         raise ValueError(
-            "TRADING_ASSETS_DATABASE_URL is no SQLAlchemy URL (it is not repeated here: it may carry a password). An example: "
-            "postgresql+psycopg2://user:password@host:5432/name; in a password @ is written %40, : %3A, / %2F, ? %3F, # %23."
+            "TRADING_ASSETS_DATABASE_URL is no SQLAlchemy URL (it is not repeated here: it may carry a password). An"
+            " example: postgresql+psycopg2://user:password@host:5432/name; in a password @ is written %40, : %3A, /"
+            " %2F, ? %3F, # %23."
         )
     if (reason := _unusable_driver(value)) is not None:
         raise ValueError(
-            f"TRADING_ASSETS_DATABASE_URL {reason}. The state is kept in SQLite (sqlite:///FILE) or in PostgreSQL (postgresql+psycopg2://..., "
-            "whose driver comes with pip install 'trading-assets[postgres]')."
+            f"TRADING_ASSETS_DATABASE_URL {reason}. The state is kept in SQLite (sqlite:///FILE) or in PostgreSQL"
+            " (postgresql+psycopg2://..., whose driver comes with pip install 'trading-assets[postgres]')."
         )
     return value
 
 
 def _unusable_driver(value: str) -> str | None:
-    """Why nothing can be connected to through the driver that the URL names; None where it can. Repeats no part of the URL."""
+    """Why nothing can be connected to through the driver that the URL names; None where it can. Repeats no part of the
+    URL."""
     import sqlalchemy as sa
 
     url = sa.make_url(value)
@@ -87,7 +97,9 @@ def _is_database_url(value: str) -> bool:
         url = sa.make_url(value)
     except (sa.exc.ArgumentError, ValueError):
         return False
-    if url.get_backend_name() != "sqlite" and not value.partition("://")[2].rpartition("@")[2].lstrip("[").startswith(url.host or ""):
+    if url.get_backend_name() != "sqlite" and not value.partition("://")[2].rpartition("@")[2].lstrip("[").startswith(
+        url.host or ""
+    ):
         return False  # the host that was found stands before the last @
     return _HOST.fullmatch(url.host or "") is not None
 
@@ -101,6 +113,10 @@ def wrong_value(error: ValidationError) -> str:
     if first["type"] == "value_error":
         what = str(first["ctx"]["error"])
         return what if what.endswith(".") else f"{what}."
-    said = f"{first['msg'][0].lower()}{first['msg'][1:]}" if first["type"] != "extra_forbidden" else "there is no such setting"
+    said = (
+        f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        if first["type"] != "extra_forbidden"
+        else "there is no such setting"
+    )
     given = "" if secret else f" ({first['input']!r})"
     return f"The setting {name} is wrong{given}: {said}."

@@ -48,27 +48,43 @@ class BrokerKind(StrEnum):
 class Settings(BaseSettings):
     """Everything an operator can set. Durations are seconds unless the name says otherwise."""
 
-    # Without `hide_input_in_errors` an error's own text, which Dagster keeps of a failed tick, repeats a wrong value: a password, maybe.
-    model_config = SettingsConfigDict(env_prefix="TRADING_ASSETS_", extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
+    # Without `hide_input_in_errors` an error's own text, which Dagster keeps of a failed tick, repeats a wrong value: a
+    # password, maybe.
+    model_config = SettingsConfigDict(
+        env_prefix="TRADING_ASSETS_", extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True
+    )
 
     data_dir_setting: Path | None = Field(
         default=None,
         validation_alias=AliasChoices("TRADING_ASSETS_DATA_DIR", "data_dir"),
-        description="Folder of the lake and its state; default `data/simulated` with the simulated broker, `data` with a TWS.",
+        description=(
+            "Folder of the lake and its state; default `data/simulated` with the simulated broker, `data` with a TWS."
+        ),
     )
     broker: BrokerKind = Field(default=BrokerKind.SIMULATED, description="`simulated` or `tws`.")
     ib_host: str = Field(default="127.0.0.1", description="Host of TWS, IB Gateway or a running simulator.")
     ib_port: int | None = Field(
         default=None,
-        description="Port; TWS 7497 paper / 7496 live, Gateway 4002 / 4001. Unset with the simulated broker: one is started inside the process.",
+        description=(
+            "Port; TWS 7497 paper / 7496 live, Gateway 4002 / 4001. Unset with the simulated broker: one is started"
+            " inside the process."
+        ),
     )
-    ib_client_ids: tuple[int, int] = Field(default=(50, 79), description="Range of client ids that processes lease from, both ends included.")
+    ib_client_ids: tuple[int, int] = Field(
+        default=(50, 79), description="Range of client ids that processes lease from, both ends included."
+    )
     now: datetime | None = Field(default=None, description="Pins the clock (ISO 8601 with a zone) for replays.")
-    market: str = Field(default="generated", description="Market of the in-process simulator: `generated` or a folder of recorded data.")
+    market: str = Field(
+        default="generated", description="Market of the in-process simulator: `generated` or a folder of recorded data."
+    )
     market_seed: int = Field(default=42, description="Seed of the generated market.")
-    recorded_market: Path = Field(default=Path("../shared/market"), description="Folder of recorded real market data, read by tests and the demo.")
+    recorded_market: Path = Field(
+        default=Path("../shared/market"), description="Folder of recorded real market data, read by tests and the demo."
+    )
     market_data: str = Field(
-        default="live", pattern="^(live|delayed)$", description="Market data the account is subscribed to; a lake holds one of the two only."
+        default="live",
+        pattern="^(live|delayed)$",
+        description="Market data the account is subscribed to; a lake holds one of the two only.",
     )
     database_url: str | None = Field(
         default=None,
@@ -76,75 +92,139 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of the state database; default SQLite `state.db` in the data folder.",
     )
 
-    connect_timeout: float = Field(default=15.0, gt=0, description="Seconds to wait for the connection and its handshake.")
-    contract_timeout: float = Field(default=120.0, gt=0, description="Seconds to wait for contract details; a whole expiry is slow.")
+    connect_timeout: float = Field(
+        default=15.0, gt=0, description="Seconds to wait for the connection and its handshake."
+    )
+    contract_timeout: float = Field(
+        default=120.0, gt=0, description="Seconds to wait for contract details; a whole expiry is slow."
+    )
     history_timeout: float = Field(default=180.0, gt=0, description="Seconds to wait for historical bars.")
-    quote_timeout: float = Field(default=11.0, gt=0, description="Seconds to wait for a quote to be complete (the broker's own snapshot limit).")
+    quote_timeout: float = Field(
+        default=11.0, gt=0, description="Seconds to wait for a quote to be complete (the broker's own snapshot limit)."
+    )
     quote_quiet_time: float = Field(
         default=2.0,
         gt=0,
-        description="Seconds without a new value after which a quote is taken as it is; values seldom come more than 0.5 s after their placeholders.",
+        description=(
+            "Seconds without a new value after which a quote is taken as it is; values seldom come more than 0.5 s"
+            " after their placeholders."
+        ),
     )
-    max_attempts: int = Field(default=4, ge=1, description="How often a request is sent in one run before its failure is reported.")
-    reconnect_timeout: float = Field(default=300.0, ge=0, description="Seconds to keep reconnecting before a run fails as retryable.")
+    max_attempts: int = Field(
+        default=4, ge=1, description="How often a request is sent in one run before its failure is reported."
+    )
+    reconnect_timeout: float = Field(
+        default=300.0, ge=0, description="Seconds to keep reconnecting before a run fails as retryable."
+    )
 
-    enforce_pacing: bool = Field(default=True, description="Keep within the broker's limits. Switch off only against a simulator without limits.")
-    messages_per_second: float = Field(default=48.0, gt=0, description="Messages a second, all processes together; the broker allows 50.")
-    open_history_requests: int = Field(default=49, ge=1, description="Historical requests open at once; the broker allows 50.")
-    market_data_lines: int = Field(default=95, ge=1, description="Market-data lines open at once; the broker allows 100 at least.")
-    small_bar_requests_in_10_min: int = Field(default=57, ge=1, description="Requests for bars of 30 s or less in 600 s; the broker allows 60.")
+    enforce_pacing: bool = Field(
+        default=True, description="Keep within the broker's limits. Switch off only against a simulator without limits."
+    )
+    messages_per_second: float = Field(
+        default=48.0, gt=0, description="Messages a second, all processes together; the broker allows 50."
+    )
+    open_history_requests: int = Field(
+        default=49, ge=1, description="Historical requests open at once; the broker allows 50."
+    )
+    market_data_lines: int = Field(
+        default=95, ge=1, description="Market-data lines open at once; the broker allows 100 at least."
+    )
+    small_bar_requests_in_10_min: int = Field(
+        default=57, ge=1, description="Requests for bars of 30 s or less in 600 s; the broker allows 60."
+    )
     small_bar_requests_in_2_s: int = Field(
         default=5, ge=1, description="Such requests for one contract and tick type in 2 s; the sixth is a violation."
     )
-    identical_interval: float = Field(default=16.0, ge=0, description="Seconds between identical small-bar requests; the broker refuses within 15.")
+    identical_interval: float = Field(
+        default=16.0, ge=0, description="Seconds between identical small-bar requests; the broker refuses within 15."
+    )
 
     failure_threshold: int = Field(default=5, ge=1, description="Failures in a row that open the circuit breaker.")
-    recovery_timeout: float = Field(default=300.0, ge=0, description="Seconds an open breaker waits before one trial call.")
+    recovery_timeout: float = Field(
+        default=300.0, ge=0, description="Seconds an open breaker waits before one trial call."
+    )
 
-    contract_verify_days: int = Field(default=7, ge=0, description="A stored contract is requested again when verified longer ago (days).")
+    contract_verify_days: int = Field(
+        default=7, ge=0, description="A stored contract is requested again when verified longer ago (days)."
+    )
     relist_days: int = Field(default=7, ge=1, description="The whole option listing is read again when older (days).")
     no_data_retry_days: int = Field(
         default=30,
         ge=0,
-        description="A `not_permitted`, `no_contract` or `error` that a second session has confirmed is requested again after this many days; "
-        "the first one is requested again in the next session.",
+        description=(
+            "A `not_permitted`, `no_contract` or `error` that a second session has confirmed is requested again after"
+            " this many days; the first one is requested again in the next session."
+        ),
     )
     equity_bar_sizes: tuple[str, ...] = Field(default=("1 day",), description="Bar sizes collected for underlyings.")
     stock_volume_unit: str = Field(
-        default="shares", pattern="^(shares|round_lots)$", description="Unit of stock volume in the broker's bars (a TWS setting for API clients)."
+        default="shares",
+        pattern="^(shares|round_lots)$",
+        description="Unit of stock volume in the broker's bars (a TWS setting for API clients).",
     )
 
     selection: SelectionRules = Field(
         default=SelectionRules(),
         examples=[{"max_days_to_expiry": 30, "strikes_around_spot": 5}],
-        description="Which option contracts are quoted and have their bars collected, where a run says nothing else. JSON in the environment.",
+        description=(
+            "Which option contracts are quoted and have their bars collected, where a run says nothing else. JSON in"
+            " the environment."
+        ),
     )
     setup_lookback_days: int = Field(
-        default=365, ge=0, description="Calendar days of history that a symbol new in the universe is set up with; options reach no further back."
+        default=365,
+        ge=0,
+        description=(
+            "Calendar days of history that a symbol new in the universe is set up with; options reach no further back."
+        ),
     )
     snapshot_lead_minutes: int = Field(
-        default=15, ge=1, le=180, description="Minutes before the close at which the day's snapshot (contracts, chains) is scheduled."
+        default=15,
+        ge=1,
+        le=180,
+        description="Minutes before the close at which the day's snapshot (contracts, chains) is scheduled.",
     )
-    bars_delay_minutes: int = Field(default=30, ge=1, le=300, description="Minutes after the close at which the day's bars are scheduled.")
+    bars_delay_minutes: int = Field(
+        default=30, ge=1, le=300, description="Minutes after the close at which the day's bars are scheduled."
+    )
     last_chance_lead_minutes: int = Field(
-        default=60, ge=1, le=360, description="Minutes before the close of a session in which selected contracts expire: what they lack is collected."
+        default=60,
+        ge=1,
+        le=360,
+        description=(
+            "Minutes before the close of a session in which selected contracts expire: what they lack is collected."
+        ),
     )
     requote_after_minutes: int = Field(
-        default=60, ge=0, description="The scheduled snapshot quotes a chain again whose quotes of the same session are older than this (minutes)."
+        default=60,
+        ge=0,
+        description=(
+            "The scheduled snapshot quotes a chain again whose quotes of the same session are older than this"
+            " (minutes)."
+        ),
     )
     stale_chain_hours: float = Field(
-        default=24.0, gt=0, description="A chain snapshot older than this is stale once a session has begun since (hours)."
+        default=24.0,
+        gt=0,
+        description="A chain snapshot older than this is stale once a session has begun since (hours).",
     )
-    gap_request_budget: int = Field(default=500, ge=1, description="Requests one evaluation of the gap sensor may set off at most.")
+    gap_request_budget: int = Field(
+        default=500, ge=1, description="Requests one evaluation of the gap sensor may set off at most."
+    )
     check_window_sessions: int = Field(default=30, ge=1, description="Sessions that the hourly quality check looks at.")
 
     alert_channels: dict[str, str] = Field(
         default_factory=dict,
         examples=[{"desk": "slack://..."}],
         repr=False,
-        description="Notification channels by name, each an Apprise URL (mailto://, slack://, json://, ...). JSON in the environment.",
+        description=(
+            "Notification channels by name, each an Apprise URL (mailto://, slack://, json://, ...). JSON in the"
+            " environment."
+        ),
     )
-    alert_remind_hours: float = Field(default=24.0, gt=0, description="An alert that stays open is sent again after this (hours).")
+    alert_remind_hours: float = Field(
+        default=24.0, gt=0, description="An alert that stays open is sent again after this (hours)."
+    )
 
     @field_validator("now")
     @classmethod
@@ -167,7 +247,10 @@ class Settings(BaseSettings):
     @classmethod
     def _range_in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
         if not 0 <= value[0] <= value[1]:
-            raise ValueError(f"TRADING_ASSETS_IB_CLIENT_IDS is the first and the last id to lease, for example [50, 79], not {list(value)}.")
+            raise ValueError(
+                "TRADING_ASSETS_IB_CLIENT_IDS is the first and the last id to lease, for example [50, 79], not"
+                f" {list(value)}."
+            )
         return value
 
     @model_validator(mode="after")
@@ -188,7 +271,8 @@ class Settings(BaseSettings):
 
     @property
     def data_dir(self) -> Path:
-        """The data folder: as set, else by the broker. Raises `ValueError` for a name that cannot be used (see `folders`)."""
+        """The data folder: as set, else by the broker. Raises `ValueError` for a name that cannot be used (see
+        `folders`)."""
         default = Path("data/simulated") if self.broker is BrokerKind.SIMULATED else Path("data")
         return usable_folder((self.data_dir_setting or default).expanduser().absolute())
 
@@ -199,11 +283,14 @@ class Settings(BaseSettings):
             return StateUrl(self.database_url, self.data_dir)
         from sqlalchemy import URL  # late: commands that only read the lake do without it
 
-        return StateUrl(URL.create("sqlite", database=str(self.data_dir / "state.db")).render_as_string(), self.data_dir)
+        return StateUrl(
+            URL.create("sqlite", database=str(self.data_dir / "state.db")).render_as_string(), self.data_dir
+        )
 
     @property
     def endpoint(self) -> tuple[str, int] | None:
-        """Host and port of the broker; None with the simulated broker and no port: then a simulator is started inside the process."""
+        """Host and port of the broker; None with the simulated broker and no port: then a simulator is started inside
+        the process."""
         if self.ib_port is not None:
             return self.ib_host, self.ib_port
         return None if self.broker is BrokerKind.SIMULATED else (self.ib_host, DEFAULT_TWS_PORT)
@@ -219,7 +306,9 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """Environment variables from which a child process builds the same settings, in whatever folder it works."""
-        given: dict[str, Any] = self.model_dump(mode="json", exclude_none=True, exclude={"data_dir_setting", "selection"})
+        given: dict[str, Any] = self.model_dump(
+            mode="json", exclude_none=True, exclude={"data_dir_setting", "selection"}
+        )
         pairs = {f"TRADING_ASSETS_{name.upper()}": _text(value) for name, value in given.items()}
         pairs["TRADING_ASSETS_SELECTION"] = self.selection.model_dump_json()
         pairs["TRADING_ASSETS_DATA_DIR"] = str(self.data_dir)
@@ -236,10 +325,15 @@ def _text(value: Any) -> str:
 
 
 class _OwnEnvironment(EnvSettingsSource):
-    """The variables that are ours: an alias is looked up as it stands, and a `DATA_DIR` of somebody else's is no setting."""
+    """The variables that are ours: an alias is looked up as it stands, and a `DATA_DIR` of somebody else's is no
+    setting."""
 
     def _load_env_vars(self) -> dict[str, str | None]:
-        return {name: value for name, value in super()._load_env_vars().items() if name.upper().startswith("TRADING_ASSETS_")}
+        return {
+            name: value
+            for name, value in super()._load_env_vars().items()
+            if name.upper().startswith("TRADING_ASSETS_")
+        }
 
     def __call__(self) -> dict[str, Any]:
         try:
@@ -253,7 +347,9 @@ class _OwnEnvironment(EnvSettingsSource):
             return super().decode_complex_value(field_name, field, value)
         except json.JSONDecodeError:
             kind, example = ("table", field.examples[0]) if field.examples else ("list", field.default)
-            raise ValueError(f"TRADING_ASSETS_{field_name.upper()} is a {kind}, written as JSON, for example {json.dumps(example)}.") from None
+            raise ValueError(
+                f"TRADING_ASSETS_{field_name.upper()} is a {kind}, written as JSON, for example {json.dumps(example)}."
+            ) from None
 
 
 def _file(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:

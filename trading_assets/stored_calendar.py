@@ -1,8 +1,10 @@
-"""The sessions of XNYS as a small file, so that a command need not import the calendar library, which takes with pandas half a second.
+"""The sessions of XNYS as a small file, so that a command need not import the calendar library, which takes with pandas
+half a second.
 
-The file `xnys.json` holds what `exchange_calendars` of one version says: the weekdays without a session and the early closes. Another
-installed version, or a date outside the file, is answered by the library itself. A test holds the file against the library;
-`TRADING_ASSETS_TESTS_REWRITE=1 pytest trading_assets_tests/test_stored_calendar.py` writes it anew.
+The file `xnys.json` holds what `exchange_calendars` of one version says: the weekdays without a session and the early
+closes. Another installed version, or a date outside the file, is answered by the library itself. A test holds the file
+against the library; `TRADING_ASSETS_TESTS_REWRITE=1 pytest trading_assets_tests/test_stored_calendar.py` writes it
+anew.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ LIBRARY = "exchange-calendars"
 FILE = "xnys.json"
 
 STORED_UNTIL = date(2040, 12, 31)
-"""The last date of the file: beyond the expiry of any option listed during the life of one version of the library; the simulator's horizon."""
+"""The last date of the file: beyond the expiry of any option listed during the life of one version of the library; the
+simulator's horizon."""
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -32,12 +35,17 @@ Sessions = tuple[list[date], list[datetime], list[datetime]]
 
 
 def stored_sessions(first: date, last: date) -> Sessions | None:
-    """The sessions from `first` to `last` of the file; None where it does not hold them or was made with another version of the library."""
+    """The sessions from `first` to `last` of the file; None where it does not hold them or was made with another
+    version of the library."""
     file = files("trading_assets").joinpath(FILE)
     if not file.is_file():
         return None
     stored = json.loads(file.read_text("utf-8"))
-    if stored["version"] != version(LIBRARY) or first < date.fromisoformat(stored["first"]) or last > date.fromisoformat(stored["last"]):
+    if (
+        stored["version"] != version(LIBRARY)
+        or first < date.fromisoformat(stored["first"])
+        or last > date.fromisoformat(stored["last"])
+    ):
         return None
     holidays = {date.fromisoformat(day) for day in stored["holidays"]}
     early = {date.fromisoformat(day): time.fromisoformat(at) for day, at in stored["early_closes"].items()}

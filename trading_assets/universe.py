@@ -37,7 +37,13 @@ universe_table = sa.Table(
     sa.Column("symbol", sa.String(32), primary_key=True),
     sa.Column("sec_type", sa.String(8), nullable=False),
     sa.Column("exchange", sa.String(32), nullable=False, doc="Route of requests, e.g. SMART"),
-    sa.Column("primary_exchange", sa.String(32), nullable=False, server_default="", doc="Listing exchange that tells the contract apart"),
+    sa.Column(
+        "primary_exchange",
+        sa.String(32),
+        nullable=False,
+        server_default="",
+        doc="Listing exchange that tells the contract apart",
+    ),
     sa.Column("currency", sa.String(8), nullable=False),
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("added_at", sa.String(40), nullable=False),
@@ -48,8 +54,8 @@ universe_table = sa.Table(
 class UniverseEntry:
     """A symbol of the universe and how the broker is asked for it.
 
-    `exchange` is the route of all requests: SMART takes the best of all exchanges, any other one has the data of that exchange
-    alone (an index has one exchange). `primary_exchange` is where the stock is listed; empty: the US listing.
+    `exchange` is the route of all requests: SMART takes the best of all exchanges, any other one has the data of that
+    exchange alone (an index has one exchange). `primary_exchange` is where the stock is listed; empty: the US listing.
     """
 
     symbol: str
@@ -79,7 +85,11 @@ def normalize(symbol: str) -> str:
 
 
 def describe(
-    symbol: str, sec_type: str | None = None, exchange: str | None = None, now: datetime | None = None, primary_exchange: str | None = None
+    symbol: str,
+    sec_type: str | None = None,
+    exchange: str | None = None,
+    now: datetime | None = None,
+    primary_exchange: str | None = None,
 ) -> UniverseEntry:
     """The entry a symbol would have at `now`: indices are known by name, the rest are stocks routed by SMART.
 
@@ -89,11 +99,14 @@ def describe(
     exchange, primary_exchange = _exchange(exchange), _exchange(primary_exchange)
     if primary_exchange == "SMART":
         raise ValueError(
-            "SMART is a route, not a listing exchange: give it as the exchange, and for instance NASDAQ or ARCA as the primary exchange."
+            "SMART is a route, not a listing exchange: give it as the exchange, and for instance NASDAQ or ARCA as the"
+            " primary exchange."
         )
     kind = sec_type or ("IND" if name in INDEX_EXCHANGES else "STK")
     routed = INDEX_EXCHANGES.get(name, "CBOE") if kind == "IND" else "SMART"
-    return UniverseEntry(name, kind, exchange or routed, "USD", True, (now or datetime.now(UTC)).astimezone(UTC), primary_exchange or "")
+    return UniverseEntry(
+        name, kind, exchange or routed, "USD", True, (now or datetime.now(UTC)).astimezone(UTC), primary_exchange or ""
+    )
 
 
 def _exchange(name: str | None) -> str | None:
@@ -121,10 +134,10 @@ class Universe:
     ) -> list[UniverseEntry]:
         """Make symbols active; a known symbol keeps how it is asked for unless told anew. Raises `ValueError`.
 
-        `exchange` is the route, `primary_exchange` the listing exchange (see `UniverseEntry`); what is not given of a known
-        symbol stays, unless `sec_type` makes it another kind of instrument. An empty text takes back what was given before.
-        `added_at` is when a symbol last became active, `now` by the market's clock (default: the machine's): what it missed
-        while it was inactive was never promised.
+        `exchange` is the route, `primary_exchange` the listing exchange (see `UniverseEntry`); what is not given of a
+        known symbol stays, unless `sec_type` makes it another kind of instrument. An empty text takes back what was
+        given before. `added_at` is when a symbol last became active, `now` by the market's clock (default: the
+        machine's): what it missed while it was inactive was never promised.
         """
         entries = [describe(symbol, sec_type, exchange, now, primary_exchange) for symbol in symbols]
         with write_transaction(self._engine) as connection:
@@ -143,7 +156,9 @@ class Universe:
                 if stored is None or sec_type or primary_exchange is not None:
                     values["primary_exchange"] = entry.primary_exchange
                 if entry.symbol in known:
-                    connection.execute(universe_table.update().where(universe_table.c.symbol == entry.symbol).values(**values))
+                    connection.execute(
+                        universe_table.update().where(universe_table.c.symbol == entry.symbol).values(**values)
+                    )
                 else:
                     connection.execute(universe_table.insert().values(symbol=entry.symbol, **values))
         return [found for found in self.entries() if found.symbol in {entry.symbol for entry in entries}]
@@ -165,7 +180,15 @@ class Universe:
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
         return [
-            UniverseEntry(r.symbol, r.sec_type, r.exchange, r.currency, bool(r.active), datetime.fromisoformat(r.added_at), r.primary_exchange)
+            UniverseEntry(
+                r.symbol,
+                r.sec_type,
+                r.exchange,
+                r.currency,
+                bool(r.active),
+                datetime.fromisoformat(r.added_at),
+                r.primary_exchange,
+            )
             for r in rows
         ]
 

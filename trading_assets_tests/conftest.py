@@ -32,7 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
     What is tested of a killed process is the same there; no test takes the power away.
     """
-    if "TMPDIR" not in os.environ and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ENOUGH_BYTES:
+    if (
+        "TMPDIR" not in os.environ
+        and os.access(IN_MEMORY, os.W_OK)
+        and shutil.disk_usage(IN_MEMORY).free > ENOUGH_BYTES
+    ):
         os.environ["TMPDIR"] = str(IN_MEMORY)  # the processes of tests, too
         tempfile.tempdir = None
 
@@ -40,8 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The long ones first: with several workers none is left alone with them at the end.
 
-    In a worker the others are in a mixed order, the same in each run: tests that wait for a broker are neighbours in their folder,
-    and four workers that wait at once leave both processors idle. Tests that stay together (`scheduling`) begin in the first half.
+    In a worker the others are in a mixed order, the same in each run: tests that wait for a broker are neighbours in
+    their folder, and four workers that wait at once leave both processors idle. Tests that stay together (`scheduling`)
+    begin in the first half.
     """
     mixed = hasattr(config, "workerinput")
 
@@ -54,7 +59,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays, and the memory suffices: to look for garbage often was a twentieth of the suite's time."""
+    """What was imported and collected stays, and the memory suffices: to look for garbage often was a twentieth of the
+    suite's time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -73,19 +79,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def recorded_market() -> Path:
-    """The folder of recorded real market data (`TRADING_ASSETS_RECORDED_MARKET`, else `../shared/market` beside the repository)."""
+    """The folder of recorded real market data (`TRADING_ASSETS_RECORDED_MARKET`, else `../shared/market` beside the
+    repository)."""
     folder = Path(os.environ.get("TRADING_ASSETS_RECORDED_MARKET", REPOSITORY.parent / "shared" / "market"))
     if not folder.is_dir():
-        leave_out(f"recorded market data is absent: there is no folder {folder} (set TRADING_ASSETS_RECORDED_MARKET to one)")
+        leave_out(
+            f"recorded market data is absent: there is no folder {folder} (set TRADING_ASSETS_RECORDED_MARKET to one)"
+        )
     return folder
 
 
 @pytest.fixture
 def postgresql() -> Iterator[str]:
-    """The URL of an empty database on the PostgreSQL server that `TRADING_ASSETS_TEST_POSTGRESQL` names; dropped at the end."""
+    """The URL of an empty database on the PostgreSQL server that `TRADING_ASSETS_TEST_POSTGRESQL` names; dropped at the
+    end."""
     server = os.environ.get("TRADING_ASSETS_TEST_POSTGRESQL")
     if not server:
-        leave_out("there is no PostgreSQL server to test on: set TRADING_ASSETS_TEST_POSTGRESQL to a SQLAlchemy URL of one")
+        leave_out(
+            "there is no PostgreSQL server to test on: set TRADING_ASSETS_TEST_POSTGRESQL to a SQLAlchemy URL of one"
+        )
     name = f"trading_assets_{uuid.uuid4().hex}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

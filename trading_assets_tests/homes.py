@@ -1,4 +1,5 @@
-"""A Dagster home that stands ready: its databases are made once a worker and copied, a fifth of a second saved in each new data folder.
+"""A Dagster home that stands ready: its databases are made once a worker and copied, a fifth of a second saved in each
+new data folder.
 
 Tests of kills, of abandoned runs and of the daemon make theirs as a user's first command does.
 """

@@ -24,7 +24,9 @@ def mark_sent(journal: Journal, request_ids: Iterable[int]) -> None:
 def mark_done(journal: Journal, request_id: int, outcome: Outcome, payload: Any = None) -> None:
     """Record the end of a request now."""
     with read_transaction(journal.engine) as connection:
-        row = connection.execute(sa.select(requests.c.attempt, requests.c.sent_at).where(requests.c.id == request_id)).one()
+        row = connection.execute(
+            sa.select(requests.c.attempt, requests.c.sent_at).where(requests.c.id == request_id)
+        ).one()
     packed = None if payload is None else payloads.pack(payload)
     now = datetime.now(UTC).timestamp()
     journal.record([], [Finish(request_id, outcome, packed, count_rows(payload), row.attempt, row.sent_at, now)])

@@ -1,4 +1,5 @@
-"""Tests that need something from the machine (a browser, recorded data): left out plainly where it is absent, never in CI."""
+"""Tests that need something from the machine (a browser, recorded data): left out plainly where it is absent, never in
+CI."""
 
 from __future__ import annotations
 

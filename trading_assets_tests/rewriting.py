@@ -1,4 +1,5 @@
-"""A broker that answers something else than the simulator would: a proxy that rewrites frames, and collecting through it in this process.
+"""A broker that answers something else than the simulator would: a proxy that rewrites frames, and collecting through
+it in this process.
 
     with Simulator(GeneratedMarket(seed=42), now=NOW) as tws, Rewriting(tws.port, on_server=rewrite) as wire:
         reports = collect(settings_for(tmp_path, wire.port, NOW), ["AAPL"], steps="ch")
@@ -44,7 +45,8 @@ def pack(fields: Sequence[object]) -> bytes:
 
 
 class Link:
-    """One client's connection through the proxy. `state` is the hooks' own; both `to_` methods may be called from hooks at any time."""
+    """One client's connection through the proxy. `state` is the hooks' own; both `to_` methods may be called from hooks
+    at any time."""
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client, self.server = client, server
@@ -84,11 +86,19 @@ Hook = Callable[[Fields, Link], Passed | None]
 class Rewriting:
     """A TCP proxy on `port` in front of the simulator on `target_port`.
 
-    `on_server` gets each frame to the product after the version reply, `on_hello` the version reply, `on_client` each frame
-    of the product after its version frame. Hooks run in the proxy's threads, those of one direction of one connection in order.
+    `on_server` gets each frame to the product after the version reply, `on_hello` the version reply, `on_client` each
+    frame of the product after its version frame. Hooks run in the proxy's threads, those of one direction of one
+    connection in order.
     """
 
-    def __init__(self, target_port: int, *, on_server: Hook | None = None, on_client: Hook | None = None, on_hello: Hook | None = None) -> None:
+    def __init__(
+        self,
+        target_port: int,
+        *,
+        on_server: Hook | None = None,
+        on_client: Hook | None = None,
+        on_hello: Hook | None = None,
+    ) -> None:
         self._target = target_port
         self._on_server, self._on_client, self._on_hello = on_server, on_client, on_hello
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -101,7 +111,9 @@ class Rewriting:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         for link in self._links:
@@ -154,7 +166,9 @@ class Rewriting:
         link.close()
 
     @staticmethod
-    def _pass(hook: Hook | None, fields: Fields, raw: bytes, link: Link, send: Callable[[Sequence[object] | bytes], None]) -> None:
+    def _pass(
+        hook: Hook | None, fields: Fields, raw: bytes, link: Link, send: Callable[[Sequence[object] | bytes], None]
+    ) -> None:
         frames = hook(list(fields), link) if hook is not None else None
         for frame in (raw,) if frames is None else frames:
             send(frame)
@@ -212,9 +226,15 @@ def collect(
         contracts, chains = archive.view(CONTRACTS), archive.view(OPTION_CHAINS)
         run: dict[str, Callable[[], Collected]] = {
             "c": lambda: collect_contracts(archive, entries, session, refresh=refresh),
-            "h": lambda: collect_option_chains(archive, entries, session, contracts=contracts, rules=selection, refresh=refresh),
-            "e": lambda: collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=tuple(bar_sizes), refresh=refresh),
-            "o": lambda: collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",), refresh=refresh),
+            "h": lambda: collect_option_chains(
+                archive, entries, session, contracts=contracts, rules=selection, refresh=refresh
+            ),
+            "e": lambda: collect_equity_bars(
+                archive, entries, sessions, contracts=contracts, bar_sizes=tuple(bar_sizes), refresh=refresh
+            ),
+            "o": lambda: collect_option_bars(
+                archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",), refresh=refresh
+            ),
         }
         for step in steps:
             collected = run[step]()

@@ -1,8 +1,8 @@
-"""Which tests share a worker: those of a group (`xdist_group`), of a file whose fixtures are made once a module, of a folder whose
-fixtures are made once a package.
+"""Which tests share a worker: those of a group (`xdist_group`), of a file whose fixtures are made once a module, of a
+folder whose fixtures are made once a package.
 
-pytest-xdist 3.8 writes the group into the node id, where pytest 9.2 no longer reads it: every set-up lake was made in both workers.
-Here the group is read from the test's file.
+pytest-xdist 3.8 writes the group into the node id, where pytest 9.2 no longer reads it: every set-up lake was made in
+both workers. Here the group is read from the test's file.
 """
 
 from __future__ import annotations

@@ -10,7 +10,11 @@ from trading_assets.contract_changes import ContractChanges, Decision
 
 NOW = datetime(2026, 6, 15, 20, 30, tzinfo=UTC)
 
-OLD, NEW, OTHER = (8314, "contract 8314, OLD CO"), (107113386, "contract 107113386, NEW CO"), (5, "contract 5, OTHER CO")
+OLD, NEW, OTHER = (
+    (8314, "contract 8314, OLD CO"),
+    (107113386, "contract 107113386, NEW CO"),
+    (5, "contract 5, OTHER CO"),
+)
 
 
 @pytest.fixture
@@ -22,11 +26,22 @@ def test_a_change_is_open_until_it_is_carried_out(changes: ContractChanges) -> N
     assert changes.unfinished() == {}
     changes.record("META", old=OLD, new=NEW, now=NOW, request_id=7, session=date(2026, 6, 15))
     change = changes.unfinished(["META", "IBM"])["META"]
-    assert (change.old_con_id, change.new_con_id, change.decision, change.session, change.found_at) == (OLD[0], NEW[0], None, date(2026, 6, 15), NOW)
-    assert change.reason == "The series of META is of contract 8314, OLD CO; the broker now answers contract 107113386, NEW CO."
+    assert (change.old_con_id, change.new_con_id, change.decision, change.session, change.found_at) == (
+        OLD[0],
+        NEW[0],
+        None,
+        date(2026, 6, 15),
+        NOW,
+    )
+    assert (
+        change.reason
+        == "The series of META is of contract 8314, OLD CO; the broker now answers contract 107113386, NEW CO."
+    )
     assert changes.unfinished(["IBM"]) == {}
     assert changes.decide("META", Decision.NEW).decision is Decision.NEW
-    assert changes.unfinished()["META"].decision is Decision.NEW, "a process that is killed here leaves it to the next one"
+    assert changes.unfinished()["META"].decision is Decision.NEW, (
+        "a process that is killed here leaves it to the next one"
+    )
     changes.finish(["META"], NOW)
     assert changes.unfinished() == {}
 

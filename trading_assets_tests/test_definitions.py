@@ -1,4 +1,5 @@
-"""What Dagster is told: all definitions against an answer file, the partitions against the calendar, the instance's settings.
+"""What Dagster is told: all definitions against an answer file, the partitions against the calendar, the instance's
+settings.
 
 When a change of the definitions is meant, rewrite the answer file and read its difference:
 `TRADING_ASSETS_TESTS_REWRITE=1 pytest trading_assets_tests/test_definitions.py`.
@@ -64,8 +65,14 @@ def described() -> dict[str, Any]:
     return {
         "assets": assets,
         "jobs": jobs,
-        "schedules": {s.name: {"job": s.job_name, "cron": s.cron_schedule, "zone": s.execution_timezone} for s in repository.schedule_defs},
-        "sensors": {s.name: {"description": s.description, "interval": s.minimum_interval_seconds} for s in repository.sensor_defs},
+        "schedules": {
+            s.name: {"job": s.job_name, "cron": s.cron_schedule, "zone": s.execution_timezone}
+            for s in repository.schedule_defs
+        },
+        "sensors": {
+            s.name: {"description": s.description, "interval": s.minimum_interval_seconds}
+            for s in repository.sensor_defs
+        },
         "resources": {name: type(resource).__name__ for name, resource in sorted((defs.resources or {}).items())},
     }
 
@@ -88,7 +95,9 @@ def asset(graph: Any, key: dg.AssetKey) -> dict[str, Any]:
         "backfill": node.backfill_policy.policy_type.value if node.backfill_policy else None,
         "table": spec.metadata["dagster/table_name"],
         "checks": {check.name: {"description": check.description, "blocking": check.blocking} for check in checks},
-        "columns": [f"{c.name}: {c.type}{'' if c.constraints.nullable else ' not null'} - {c.description}" for c in columns],
+        "columns": [
+            f"{c.name}: {c.type}{'' if c.constraints.nullable else ' not null'} - {c.description}" for c in columns
+        ],
         "config": fields(node.assets_def.op.config_schema.config_type) if node.partitions_def else {},
     }
 
@@ -108,7 +117,9 @@ def fields(config: Any) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for name, field in sorted(config.fields.items()):
         inner = getattr(field.config_type, "fields", None)
-        default = field.default_value_as_json_str if field.default_provided else "required" if field.is_required else "unset"
+        default = (
+            field.default_value_as_json_str if field.default_provided else "required" if field.is_required else "unset"
+        )
         shown[name] = fields(field.config_type) if inner else f"{default} - {field.description}"
     return shown
 
@@ -136,7 +147,9 @@ def test_the_definitions_are_as_answered_for() -> None:
     if os.environ.get(REWRITE):
         ANSWERS.parent.mkdir(exist_ok=True)
         ANSWERS.write_text(text, "utf-8")
-    assert json.loads(text) == json.loads(ANSWERS.read_text("utf-8")), f"If this is meant: {REWRITE}=1, then read the difference of {ANSWERS.name}."
+    assert json.loads(text) == json.loads(ANSWERS.read_text("utf-8")), (
+        f"If this is meant: {REWRITE}=1, then read the difference of {ANSWERS.name}."
+    )
 
 
 def test_the_assets_come_in_the_only_order_they_can() -> None:
@@ -181,14 +194,28 @@ def test_the_config_of_every_job_is_valid() -> None:
 
 
 def test_the_launchpad_shows_the_rules_of_the_planner() -> None:
-    """A default would be filled in by Dagster, and win over the settings; what holds without any is said of the whole."""
-    selection = definitions().resolve_asset_graph().get(dg.AssetKey("option_chains")).assets_def.op.config_schema.config_type.fields["selection"]
+    """A default would be filled in by Dagster, and win over the settings; what holds without any is said of the
+    whole."""
+    selection = (
+        definitions()
+        .resolve_asset_graph()
+        .get(dg.AssetKey("option_chains"))
+        .assets_def.op.config_schema.config_type.fields["selection"]
+    )
     assert not selection.is_required
-    assert selection.description.endswith(f"(TRADING_ASSETS_SELECTION), and where these say nothing: {SelectionRules().words()}.")
+    assert selection.description.endswith(
+        f"(TRADING_ASSETS_SELECTION), and where these say nothing: {SelectionRules().words()}."
+    )
     shown = selection.config_type.fields
     assert list(shown) == list(SelectionRules.model_fields)
     texts = dg.Array(dg.StringSource)
-    kinds = {int: dg.IntSource, int | None: dg.IntSource, float | None: dg.Float, tuple[str, ...]: texts, tuple[str, ...] | None: texts}
+    kinds = {
+        int: dg.IntSource,
+        int | None: dg.IntSource,
+        float | None: dg.Float,
+        tuple[str, ...]: texts,
+        tuple[str, ...] | None: texts,
+    }
     for name, field in SelectionRules.model_fields.items():
         assert shown[name].config_type.key == dg.Noneable(kinds[field.annotation]).key, name
         assert shown[name].description == field.description, name
@@ -236,7 +263,8 @@ def test_the_first_partition_is_the_first_session() -> None:
 @example(newyork(date(2024, 3, 10), 3))  # the clock goes forward
 @example(newyork(date(2024, 11, 3), 1))  # the clock goes back
 def test_the_newest_partition_is_the_current_session(now: datetime) -> None:
-    """But on a weekday holiday, when Dagster shows the next session already (dagster-io/dagster#33551); assets refuse it."""
+    """But on a weekday holiday, when Dagster shows the next session already (dagster-io/dagster#33551); assets refuse
+    it."""
     today = now.astimezone(NEW_YORK).date()
     holiday = today.weekday() < 5 and not XNYS.is_session(today)
     after_holiday = not holiday and last_partition(now) != XNYS.current(now)
@@ -264,7 +292,11 @@ def test_the_newest_partition_around_thanksgiving(now: datetime, newest: date) -
 
 
 def test_sessions_of_partition_keys_are_in_order() -> None:
-    assert sessions_of(["2015-12-24", "2015-12-22", "2015-12-23"]) == [date(2015, 12, 22), date(2015, 12, 23), date(2015, 12, 24)]
+    assert sessions_of(["2015-12-24", "2015-12-22", "2015-12-23"]) == [
+        date(2015, 12, 22),
+        date(2015, 12, 23),
+        date(2015, 12, 24),
+    ]
 
 
 # --- the instance -----------------------------------------------------------------------------------------------------
@@ -286,7 +318,11 @@ def test_the_instance_of_a_data_folder_keeps_all_it_has_in_there(tmp_path: Path)
         assert instance.run_retries_max_retries == 0  # jobs say how often
         assert Path(instance.root_directory).is_relative_to(tmp_path)
     words = yaml.safe_load((tmp_path / "lake" / "dagster" / "dagster.yaml").read_text("utf-8"))
-    places = [words["storage"]["custom"]["config"], words["local_artifact_storage"]["config"], words["compute_logs"]["config"]]
+    places = [
+        words["storage"]["custom"]["config"],
+        words["local_artifact_storage"]["config"],
+        words["compute_logs"]["config"],
+    ]
     assert all(Path(place["base_dir"]).is_relative_to(tmp_path / "lake" / "dagster") for place in places)
     assert "schedule" in words["retention"]
 
@@ -317,8 +353,11 @@ def project(folder: Path) -> Path:
     return Path(shutil.copy(REPOSITORY / "dagster.yaml", folder)).parent
 
 
-def test_all_ways_to_start_dagster_write_one_history(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its commands in the folder of the project without and with DAGSTER_HOME, with the folder that `up` makes, and `up` itself."""
+def test_all_ways_to_start_dagster_write_one_history(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commands in the folder of the project without and with DAGSTER_HOME, with the folder that `up` makes, and
+    `up` itself."""
     monkeypatch.chdir(project(tmp_path / "project"))
     ways: dict[str, Callable[[], AbstractContextManager[dg.DagsterInstance]]] = {
         "the project's folder": get_possibly_temporary_instance_for_cli,
@@ -333,7 +372,9 @@ def test_all_ways_to_start_dagster_write_one_history(lake: Path, tmp_path: Path,
             assert Path(instance.root_directory) == lake / "dagster", way
             logs = instance.compute_log_manager
             assert isinstance(logs, LocalComputeLogManager)
-            assert Path(logs.get_captured_local_path(["one"], "out")).is_relative_to(lake / "dagster" / "compute_logs"), way
+            assert Path(logs.get_captured_local_path(["one"], "out")).is_relative_to(
+                lake / "dagster" / "compute_logs"
+            ), way
             assert elsewhere(instance, Settings()) is None
             instance.run_storage.set_cursor_values({way: "was here"})
     with dagster_instance(Settings()) as instance:
@@ -343,7 +384,9 @@ def test_all_ways_to_start_dagster_write_one_history(lake: Path, tmp_path: Path,
     assert [path.name for path in (tmp_path / "project").iterdir()] == ["dagster.yaml"]
 
 
-def test_a_wrong_setting_is_one_sentence_to_dagsters_commands_as_well(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_setting_is_one_sentence_to_dagsters_commands_as_well(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRADING_ASSETS_IB_PORT", "not a port")
     monkeypatch.setenv("DAGSTER_HOME", str(REPOSITORY))
     with pytest.raises(ValueError, match=r"^The setting ib_port is wrong \('not a port'\): "):

@@ -24,7 +24,15 @@ def test_every_error_is_in_the_tree_and_drawn_once(error: type[Exception]) -> No
 
 def test_what_callers_caught_before_the_tree_they_still_catch() -> None:
     builtin = {
-        ValueError: ("NotASession", "UnknownBarSize", "InvalidFrame", "UnreadableFile", "StateMismatch", "IdentityMismatch", "NotOneSelect"),
+        ValueError: (
+            "NotASession",
+            "UnknownBarSize",
+            "InvalidFrame",
+            "UnreadableFile",
+            "StateMismatch",
+            "IdentityMismatch",
+            "NotOneSelect",
+        ),
         TimeoutError: ("LakeBusy",),
         OSError: ("PlaceTaken",),
         RuntimeError: ("BreakerOpen",),

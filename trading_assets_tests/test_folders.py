@@ -1,4 +1,5 @@
-"""Data folders with names that mean something in other languages: everything works there and stays there, or is refused in a sentence."""
+"""Data folders with names that mean something in other languages: everything works there and stays there, or is refused
+in a sentence."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ from trading_assets_tests.endurance.conftest import NOW, settings_of
 Output = pytest.CaptureFixture[str]
 
 WORST = " 'a': \"b\" #c [1]*{d,e} 100% $HOME `;&=~ ü日本😀 [bold]"
-"""Quotes of SQL, shell and YAML, a comment, patterns, markup, an incomplete escape, and characters of one to four bytes."""
+"""Quotes of SQL, shell and YAML, a comment, patterns, markup, an incomplete escape, and characters of one to four
+bytes."""
 
 USABLE = ["a: b #c", "a[1]*b", 'it\'s "quoted"', "100% $HOME `x`", "ü日本😀", "~"]
 
@@ -79,7 +81,9 @@ def check_lake(settings: Settings, capsys: Output) -> None:
 
 
 @pytest.mark.parametrize("name", USABLE)
-def test_a_folder_with_such_a_name_is_set_up_and_read(desk: Path, tws: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: Output, name: str) -> None:
+def test_a_folder_with_such_a_name_is_set_up_and_read(
+    desk: Path, tws: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: Output, name: str
+) -> None:
     monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(desk / name))
     settings = settings_of(desk / name, tws)
     Universe(settings.state_url).add(["AAPL"], now=NOW)
@@ -88,7 +92,9 @@ def test_a_folder_with_such_a_name_is_set_up_and_read(desk: Path, tws: Simulator
     assert connect_state(settings.state_url).url.database == str(desk / name / "state.db")
 
 
-def test_a_dagster_run_works_in_the_worst_of_them(desk: Path, tws: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+def test_a_dagster_run_works_in_the_worst_of_them(
+    desk: Path, tws: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
     monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(desk / WORST))
     assert through_dagster(settings_of(desk / WORST, tws), ["AAPL"])["success"]
     check_lake(Settings(), capsys)
@@ -111,7 +117,9 @@ def test_the_settings_of_dagster_hold_in_a_folder_named_like_a_pattern(tmp_path:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_name_that_cannot_work_is_refused_before_anything_is_made(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output, name: str) -> None:
+def test_a_name_that_cannot_work_is_refused_before_anything_is_made(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output, name: str
+) -> None:
     monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(desk / name))
     for command in (["status"], ["setup", "AAPL"], ["query", "select 1"], ["universe", "list"]):
         assert run(command) == 2

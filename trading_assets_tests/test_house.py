@@ -22,7 +22,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "trading_assets"
 @cache
 def modules() -> dict[str, ast.Module]:
     """The syntax tree of every module, by its path in the package."""
-    return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+    return {
+        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
 
 
 DAGSTER_LAYER = ("assets/", "checks/", "automation/", "resources/", "lineage/", "jobs/", "serving/", "definitions.py")
@@ -42,12 +45,31 @@ MAY_IMPORT = {
     "state/": ("folders", "permissions", "repositories.identity", "repositories.provenance", "state"),
     "universe.py": ("instrument", "state"),
     "planning/": ("sessions", "instrument", "selection_rules", "planning", "broker.requests", "broker.payloads"),
-    "broker/": ("sessions", "settings", "folders", "permissions", "instrument", "state", "broker", "reliability", "repositories.identity"),
+    "broker/": (
+        "sessions",
+        "settings",
+        "folders",
+        "permissions",
+        "instrument",
+        "state",
+        "broker",
+        "reliability",
+        "repositories.identity",
+    ),
     "reliability/": ("reliability",),
     "repositories/": ("folders", "sessions", "settings", "permissions", "instrument", "repositories"),
     "pricing/": ("pricing",),
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
-    "validation/": ("sessions", "settings", "permissions", "universe", "instrument", "repositories", "state", "validation"),
+    "validation/": (
+        "sessions",
+        "settings",
+        "permissions",
+        "universe",
+        "instrument",
+        "repositories",
+        "state",
+        "validation",
+    ),
     "monitoring/": (
         "sessions",
         "settings",
@@ -64,7 +86,16 @@ MAY_IMPORT = {
         "monitoring",
         "collecting.backoff",
     ),
-    "monitoring/alerts/": ("sessions", "settings", "permissions", "universe", "state", "repositories", "validation", "monitoring"),
+    "monitoring/alerts/": (
+        "sessions",
+        "settings",
+        "permissions",
+        "universe",
+        "state",
+        "repositories",
+        "validation",
+        "monitoring",
+    ),
 }
 """What the modules of a folder may import of ours."""
 
@@ -73,7 +104,8 @@ LINES = 350
 
 
 def imports(tree: ast.AST, *, nested: bool = True) -> Iterator[str]:
-    """Names of imported modules; without `nested` those of the module's own level (and of `if TYPE_CHECKING`, which runs nothing, none)."""
+    """Names of imported modules; without `nested` those of the module's own level (and of `if TYPE_CHECKING`, which
+    runs nothing, none)."""
     nodes = ast.walk(tree) if nested else iter(getattr(tree, "body", ()))
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -98,20 +130,35 @@ def test_the_package_was_found() -> None:
 
 def test_domain_code_knows_no_dagster() -> None:
     domain = {module: tree for module, tree in modules().items() if not under(module, ABOVE)}
-    assert [module for module, tree in domain.items() if any(of_package(name, "dagster") for name in imports(tree))] == []
+    assert [
+        module for module, tree in domain.items() if any(of_package(name, "dagster") for name in imports(tree))
+    ] == []
 
 
 def test_domain_code_imports_nothing_of_the_layers_above() -> None:
     layers = tuple(f"trading_assets.{place.rstrip('/').removesuffix('.py')}" for place in ABOVE)
     domain = {module: tree for module, tree in modules().items() if not under(module, ABOVE)}
-    found = [(module, name) for module, tree in domain.items() for name in imports(tree) if any(of_package(name, layer) for layer in layers)]
+    found = [
+        (module, name)
+        for module, tree in domain.items()
+        for name in imports(tree)
+        if any(of_package(name, layer) for layer in layers)
+    ]
     assert found == []
 
 
 def test_the_command_imports_dagster_only_inside_its_commands() -> None:
     command = {module: tree for module, tree in modules().items() if module.startswith("cli/")}
-    heavy = ("dagster", *(f"trading_assets.{layer}" for layer in ("assets", "automation", "resources", "jobs", "definitions")))
-    found = [(module, name) for module, tree in command.items() for name in imports(tree, nested=False) if any(of_package(name, h) for h in heavy)]
+    heavy = (
+        "dagster",
+        *(f"trading_assets.{layer}" for layer in ("assets", "automation", "resources", "jobs", "definitions")),
+    )
+    found = [
+        (module, name)
+        for module, tree in command.items()
+        for name in imports(tree, nested=False)
+        if any(of_package(name, h) for h in heavy)
+    ]
     assert found == []
 
 
@@ -143,17 +190,31 @@ def test_each_folder_imports_only_what_it_may(place: str) -> None:
 
 def test_one_module_imports_the_client_library() -> None:
     libraries = ("ib_insync", "ib_async", "eventkit", "ibapi")
-    found = {module for module, tree in modules().items() if any(of_package(name, library) for name in imports(tree) for library in libraries)}
+    found = {
+        module
+        for module, tree in modules().items()
+        if any(of_package(name, library) for name in imports(tree) for library in libraries)
+    }
     # The choice between the two libraries is made by name in one place.
     assert found == {"broker/library.py"}
     by_name = {module for module in modules() if "import_module(" in (PACKAGE / module).read_text("utf-8")}
     # The packages load their own modules late, and what is private to Dagster is loaded when it is asked for.
-    late = {"__init__.py", "simulator/__init__.py", "repositories/__init__.py", "monitoring/__init__.py", "resources/dagster_private.py"}
+    late = {
+        "__init__.py",
+        "simulator/__init__.py",
+        "repositories/__init__.py",
+        "monitoring/__init__.py",
+        "resources/dagster_private.py",
+    }
     assert by_name <= {"broker/library.py", *late}
 
 
 def test_one_module_imports_dagsters_private_names() -> None:
-    found = {module for module, tree in modules().items() if any(name.startswith(("dagster._", "dagster_shared")) for name in imports(tree))}
+    found = {
+        module
+        for module, tree in modules().items()
+        if any(name.startswith(("dagster._", "dagster_shared")) for name in imports(tree))
+    }
     assert found == {"resources/dagster_private.py"}
 
 
@@ -162,7 +223,9 @@ def test_only_settings_read_the_environment() -> None:
         (module, node.attr)
         for module, tree in modules().items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "putenv") and ast.unparse(node.value) == "os"
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("environ", "environb", "getenv", "putenv")
+        and ast.unparse(node.value) == "os"
     }
     # What a child process inherits is no setting.
     handing_on = {("cli/serve.py", "environ"), ("serving/supervisor.py", "environ")}
@@ -175,7 +238,8 @@ def test_what_starts_processes_only_hands_its_environment_on(module: str) -> Non
     copies = [
         ast.unparse(node)
         for node in ast.walk(modules()[module])
-        if isinstance(node, ast.Subscript | ast.Call) and ast.unparse(node).startswith(("os.environ[", "os.environ.get", "os.getenv"))
+        if isinstance(node, ast.Subscript | ast.Call)
+        and ast.unparse(node).startswith(("os.environ[", "os.environ.get", "os.getenv"))
     ]
     assert copies == []
 
@@ -201,8 +265,9 @@ def test_modules_stay_short() -> None:
 
 
 def test_no_error_is_swallowed() -> None:
-    """A bare `except` or an `except Exception` raises again, but for the last resort of the command, two threads that hand an error
-    over to whoever waits for their answer, and the examination of answers: what an answer makes fail is in quarantine with the error."""
+    """A bare `except` or an `except Exception` raises again, but for the last resort of the command, two threads that
+    hand an error over to whoever waits for their answer, and the examination of answers: what an answer makes fail is
+    in quarantine with the error."""
     broad = [
         (module, node.lineno)
         for module, tree in modules().items()
@@ -257,7 +322,8 @@ json.dump({
 
 
 def test_loading_the_definitions_touches_nothing(tmp_path: Path) -> None:
-    """No file of the data folder or of the working directory, no connection, no variable of ours, not even a wrong one."""
+    """No file of the data folder or of the working directory, no connection, no variable of ours, not even a wrong
+    one."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("TRADING_ASSETS_")},
         "TRADING_ASSETS_DATA_DIR": str(tmp_path / "lake"),
@@ -266,14 +332,23 @@ def test_loading_the_definitions_touches_nothing(tmp_path: Path) -> None:
     }
     (tmp_path / "trading_assets.toml").write_text("neither = [\n")
     done = subprocess.run(
-        [sys.executable, "-c", LOADING, str(tmp_path)], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", LOADING, str(tmp_path)],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == '{"files": [], "connected": [], "settings": []}'
     assert [path.name for path in tmp_path.iterdir()] == ["trading_assets.toml"]
 
 
-@pytest.mark.parametrize("module", ["trading_assets.cli", "trading_assets.collecting", "trading_assets.repositories", "trading_assets.simulator"])
+@pytest.mark.parametrize(
+    "module",
+    ["trading_assets.cli", "trading_assets.collecting", "trading_assets.repositories", "trading_assets.simulator"],
+)
 def test_importing_loads_no_dagster(module: str) -> None:
     ask = f"import sys, {module}; sys.exit('dagster' in sys.modules or 'ib_insync' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", ask], timeout=60, check=False).returncode == 0

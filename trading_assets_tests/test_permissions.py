@@ -48,10 +48,28 @@ def fill(folder: Path) -> None:
 def test_a_new_data_folder_and_all_that_a_command_writes_is_the_owners(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "lake"
     environment = {**os.environ, "TRADING_ASSETS_DATA_DIR": str(folder), "TRADING_ASSETS_NOW": "2024-06-03T16:30-04:00"}
-    command = [sys.executable, "-m", "trading_assets.cli", "setup", "AAPL", "--lookback-days", "1", "--strikes", "1", "--max-days-to-expiry", "5"]
+    command = [
+        sys.executable,
+        "-m",
+        "trading_assets.cli",
+        "setup",
+        "AAPL",
+        "--lookback-days",
+        "1",
+        "--strikes",
+        "1",
+        "--max-days-to-expiry",
+        "5",
+    ]
     subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, timeout=200, check=True)
     assert open_to_others(folder) == []
-    assert {path.name for path in folder.iterdir()} >= {"state.db", "lake.json", "dagster", "equity_bars", "option_bars"}
+    assert {path.name for path in folder.iterdir()} >= {
+        "state.db",
+        "lake.json",
+        "dagster",
+        "equity_bars",
+        "option_bars",
+    }
     assert any(folder.glob("dagster/**/*.db"))
 
 
@@ -82,7 +100,12 @@ def test_a_shared_folder_stays_shared_and_its_state_is_the_owners(tmp_path: Path
     folder.chmod(0o750)
     fill(folder)
     (stored,) = (folder / "equity_bars").rglob("*.parquet")
-    assert [mode(path) for path in (folder, folder / "equity_bars", stored.parent, stored)] == ["0o750", "0o750", "0o750", "0o640"]
+    assert [mode(path) for path in (folder, folder / "equity_bars", stored.parent, stored)] == [
+        "0o750",
+        "0o750",
+        "0o750",
+        "0o640",
+    ]
     assert [mode(folder / name) for name in ("state.db", "dagster", ".locks")] == ["0o600", "0o700", "0o700"]
     assert mode(folder / "dagster" / "dagster.yaml") == "0o600"
 

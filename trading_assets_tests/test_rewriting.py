@@ -27,9 +27,21 @@ def test_a_hook_changes_what_arrives(tmp_path: Path) -> None:
     def doubled(fields: Fields, _link: Link) -> list[Fields] | None:
         if fields[0] != "17":
             return None
-        return [[*fields[:5], *(f"{2 * float(field):g}" if place % 8 in range(1, 5) else field for place, field in enumerate(fields[5:]))]]
+        return [
+            [
+                *fields[:5],
+                *(
+                    f"{2 * float(field):g}" if place % 8 in range(1, 5) else field
+                    for place, field in enumerate(fields[5:])
+                ),
+            ]
+        ]
 
-    with Simulator(GeneratedMarket(seed=42), now=NOW) as tws, Rewriting(tws.port) as plain, Rewriting(tws.port, on_server=doubled) as wire:
+    with (
+        Simulator(GeneratedMarket(seed=42), now=NOW) as tws,
+        Rewriting(tws.port) as plain,
+        Rewriting(tws.port, on_server=doubled) as wire,
+    ):
         straight, changed = settings_for(tmp_path / "a", plain.port, NOW), settings_for(tmp_path / "b", wire.port, NOW)
         collect(straight, ["AAPL"], steps="ce")
         collect(changed, ["AAPL"], steps="ce")

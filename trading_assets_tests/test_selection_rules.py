@@ -1,4 +1,5 @@
-"""The rules of option selection: settings, run config and command take the same values and refuse the same ones with the same words."""
+"""The rules of option selection: settings, run config and command take the same values and refuse the same ones with
+the same words."""
 
 from __future__ import annotations
 
@@ -51,7 +52,11 @@ OPTIONS = {
         ("rights", ["C", "X"], "rights can hold C and P only, at least one of them, not ['C', 'X']."),
         ("rights", [], "rights can hold C and P only, at least one of them, not []."),
         ("trading_classes", [], "tuple should have at least 1 item after validation, not 0"),
-        ("min_days_to_expiry", 60, "max_days_to_expiry (45) is smaller than min_days_to_expiry (60): no contract could be selected."),
+        (
+            "min_days_to_expiry",
+            60,
+            "max_days_to_expiry (45) is smaller than min_days_to_expiry (60): no contract could be selected.",
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_alike_everywhere(
@@ -63,32 +68,53 @@ def test_a_wrong_value_is_refused_alike_everywhere(
     assert wrong_value(of_run.value) == (words if own else f"The setting {name} is wrong ({value!r}): {words}.")
     if name in OPTIONS and value is not None:
         assert run(["plan", "AAPL", f"{OPTIONS[name]}={value}"]) == 2
-        assert capsys.readouterr().err.strip() == f"error: Invalid value for '{OPTIONS[name]}': {words[0].upper()}{words[1:]}"
+        assert (
+            capsys.readouterr().err.strip()
+            == f"error: Invalid value for '{OPTIONS[name]}': {words[0].upper()}{words[1:]}"
+        )
     monkeypatch.setenv("TRADING_ASSETS_SELECTION", json.dumps({name: value}))
     with pytest.raises(ValidationError) as of_settings:
         Settings()
-    assert wrong_value(of_settings.value) == (words if own else f"The setting selection.{name} is wrong ({value!r}): {words}.")
+    assert wrong_value(of_settings.value) == (
+        words if own else f"The setting selection.{name} is wrong ({value!r}): {words}."
+    )
 
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ("{'rights'}", 'TRADING_ASSETS_SELECTION is a table, written as JSON, for example {"max_days_to_expiry": 30, "strikes_around_spot": 5}.'),
+        (
+            "{'rights'}",
+            (
+                'TRADING_ASSETS_SELECTION is a table, written as JSON, for example {"max_days_to_expiry": 30,'
+                ' "strikes_around_spot": 5}.'
+            ),
+        ),
         ("5", f"The selection of options is a table of {', '.join(SelectionRules.model_fields)}, not 5."),
-        ('{"strikes": 5}', f"The selection of options has no strikes; it has {', '.join(SelectionRules.model_fields)}."),
+        (
+            '{"strikes": 5}',
+            f"The selection of options has no strikes; it has {', '.join(SelectionRules.model_fields)}.",
+        ),
     ],
 )
-def test_what_is_no_selection_is_told_in_one_sentence(given: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_selection_is_told_in_one_sentence(
+    given: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRADING_ASSETS_SELECTION", given)
     with pytest.raises(ValueError) as caught:
         Settings()
     assert (wrong_value(caught.value) if isinstance(caught.value, ValidationError) else str(caught.value)) == sentence
 
 
-def test_options_that_together_select_nothing_are_refused_before_anything_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_that_together_select_nothing_are_refused_before_anything_is_asked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     for command in ("plan", "setup"):
         assert run([command, "AAPL", "--min-moneyness", "1.2", "--max-moneyness", "0.8"]) == 2
-        assert "max_moneyness (0.8) is smaller than min_moneyness (1.2): no contract could be selected." in capsys.readouterr().err
+        assert (
+            "max_moneyness (0.8) is smaller than min_moneyness (1.2): no contract could be selected."
+            in capsys.readouterr().err
+        )
 
 
 def test_every_field_of_a_run_config_comes_from_the_settings_unless_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,14 +132,20 @@ def test_every_field_of_a_run_config_comes_from_the_settings_unless_it_is_set(mo
     assert list(given) == list(SelectionRules.model_fields)
     monkeypatch.setenv("TRADING_ASSETS_SELECTION", json.dumps(given))
     settings = Settings().selection
-    assert settings.model_dump(mode="json") == given == SelectionConfig(**given).rules(SelectionRules()).model_dump(mode="json")
+    assert (
+        settings.model_dump(mode="json")
+        == given
+        == SelectionConfig(**given).rules(SelectionRules()).model_dump(mode="json")
+    )
     assert SelectionConfig().rules(settings) == settings
     for name, default in SelectionRules().model_dump(mode="json").items():
         changed = SelectionConfig(**{name: default}).rules(settings).model_dump(mode="json")
         assert changed == {**given, name: default}, name
 
 
-def test_a_plan_is_of_the_selection_in_the_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_is_of_the_selection_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def planned(*words: str) -> int:
         assert run(["plan", "AAPL", *words, "--json"]) == 0
         return int(json.loads(capsys.readouterr().out)["requests"])

@@ -1,4 +1,5 @@
-"""The calendar: sessions of instants, windows of sessions, what is missing; random instants in winter and summer time."""
+"""The calendar: sessions of instants, windows of sessions, what is missing; random instants in winter and summer
+time."""
 
 from __future__ import annotations
 
@@ -10,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading_assets.errors import NotASession
-from trading_assets.sessions import FIRST_SESSION, NEW_YORK, SessionCalendar, Window, calculate_missing_windows, calendar, session_date
+from trading_assets.sessions import (
+    FIRST_SESSION,
+    NEW_YORK,
+    SessionCalendar,
+    Window,
+    calculate_missing_windows,
+    calendar,
+    session_date,
+)
 
 XNYS = calendar()
 
@@ -77,7 +86,9 @@ def test_missing_is_wanted_and_closed_and_not_present(wanted: list[date], presen
 
 
 @given(days, st.integers(0, 90), st.data())
-def test_calculate_missing_windows_and_what_is_present_make_the_whole(first: date, length: int, data: st.DataObject) -> None:
+def test_calculate_missing_windows_and_what_is_present_make_the_whole(
+    first: date, length: int, data: st.DataObject
+) -> None:
     last = first + timedelta(days=length)
     wanted = XNYS.sessions(first, last)
     present = data.draw(st.sets(st.sampled_from(wanted))) if wanted else set()
@@ -97,7 +108,9 @@ def test_calculate_missing_windows_spans_weekends_and_holidays() -> None:
 
 def test_calculate_missing_windows_is_restricted_to_the_given_sessions() -> None:
     closed = XNYS.sessions(date(2023, 11, 20), date(2023, 11, 22))
-    assert calculate_missing_windows([], date(2023, 11, 21), date(2023, 11, 28), sessions=closed) == [(date(2023, 11, 21), date(2023, 11, 22))]
+    assert calculate_missing_windows([], date(2023, 11, 21), date(2023, 11, 28), sessions=closed) == [
+        (date(2023, 11, 21), date(2023, 11, 22))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +148,16 @@ def test_hours_of_full_and_half_days_in_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    "day", [date(2001, 9, 11), date(2012, 10, 29), date(2018, 12, 5), date(2025, 1, 9), THANKSGIVING, date(2021, 12, 24), date(2024, 6, 19)]
+    "day",
+    [
+        date(2001, 9, 11),
+        date(2012, 10, 29),
+        date(2018, 12, 5),
+        date(2025, 1, 9),
+        THANKSGIVING,
+        date(2021, 12, 24),
+        date(2024, 6, 19),
+    ],
 )
 def test_days_the_exchange_was_closed_are_weekday_holidays(day: date) -> None:
     assert not XNYS.is_session(day)
@@ -144,7 +166,11 @@ def test_days_the_exchange_was_closed_are_weekday_holidays(day: date) -> None:
 
 def test_sessions_and_weekday_holidays_make_all_weekdays() -> None:
     small = SessionCalendar(date(2020, 1, 2), date(2022, 12, 30))
-    weekdays = [day for n in range((small.last - small.first).days + 1) if (day := small.first + timedelta(days=n)).weekday() < 5]
+    weekdays = [
+        day
+        for n in range((small.last - small.first).days + 1)
+        if (day := small.first + timedelta(days=n)).weekday() < 5
+    ]
     assert sorted([*small.weekday_holidays(), *small.sessions(small.first, small.last)]) == weekdays
 
 
@@ -168,7 +194,9 @@ def test_the_calendar_reaches_past_the_listed_options() -> None:
     assert XNYS.last > datetime.now(UTC).date() + timedelta(days=540)
 
 
-@pytest.mark.parametrize("question", [XNYS.current, XNYS.last_closed, session_date, lambda now: XNYS.is_closed(BLACK_FRIDAY, now)])
+@pytest.mark.parametrize(
+    "question", [XNYS.current, XNYS.last_closed, session_date, lambda now: XNYS.is_closed(BLACK_FRIDAY, now)]
+)
 def test_a_naive_instant_is_refused(question: object) -> None:
     assert callable(question)
     with pytest.raises(ValueError, match="has no time zone: give an instant with a zone"):

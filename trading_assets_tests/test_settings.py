@@ -48,8 +48,12 @@ def test_the_clock_runs_unless_it_is_pinned() -> None:
     assert pinned.clock().tzinfo is UTC
 
 
-def test_arguments_win_over_the_environment_and_that_over_the_file(empty_desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (empty_desk / "trading_assets.toml").write_text('data_dir = "/file"\nib_port = 1\nib_host = "file"\nequity_bar_sizes = ["1 hour"]\n')
+def test_arguments_win_over_the_environment_and_that_over_the_file(
+    empty_desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_desk / "trading_assets.toml").write_text(
+        'data_dir = "/file"\nib_port = 1\nib_host = "file"\nequity_bar_sizes = ["1 hour"]\n'
+    )
     monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", "/environment")
     monkeypatch.setenv("TRADING_ASSETS_IB_PORT", "2")
     settings = Settings(ib_port=3)
@@ -85,15 +89,32 @@ def test_variables_of_other_programs_are_no_settings(empty_desk: Path, monkeypat
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("ib_port", "abc", "The setting ib_port is wrong ('abc'): input should be a valid integer, unable to parse string as an integer."),
+        (
+            "ib_port",
+            "abc",
+            (
+                "The setting ib_port is wrong ('abc'): input should be a valid integer, unable to parse string as an"
+                " integer."
+            ),
+        ),
         ("broker", "other", "The setting broker is wrong ('other'): input should be 'simulated' or 'tws'."),
         ("now", "2015-12-24T13:30", "TRADING_ASSETS_NOW needs a time zone, for example 2015-12-24T13:30-05:00."),
         ("history_timeout", "0", "The setting history_timeout is wrong ('0'): input should be greater than 0."),
-        ("market_data", "later", "The setting market_data is wrong ('later'): string should match pattern '^(live|delayed)$'."),
-        ("ib_client_ids", "[79, 50]", "TRADING_ASSETS_IB_CLIENT_IDS is the first and the last id to lease, for example [50, 79], not [79, 50]."),
+        (
+            "market_data",
+            "later",
+            "The setting market_data is wrong ('later'): string should match pattern '^(live|delayed)$'.",
+        ),
+        (
+            "ib_client_ids",
+            "[79, 50]",
+            "TRADING_ASSETS_IB_CLIENT_IDS is the first and the last id to lease, for example [50, 79], not [79, 50].",
+        ),
     ],
 )
-def test_a_wrong_value_is_told_in_one_sentence(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_value_is_told_in_one_sentence(
+    name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(f"TRADING_ASSETS_{name.upper()}", value)
     with pytest.raises(ValidationError) as caught:
         Settings()
@@ -104,10 +125,16 @@ def test_a_wrong_value_is_told_in_one_sentence(name: str, value: str, sentence: 
     ("name", "value", "sentence"),
     [
         ("IB_CLIENT_IDS", "50-79", "TRADING_ASSETS_IB_CLIENT_IDS is a list, written as JSON, for example [50, 79]."),
-        ("EQUITY_BAR_SIZES", "1 day", 'TRADING_ASSETS_EQUITY_BAR_SIZES is a list, written as JSON, for example ["1 day"].'),
+        (
+            "EQUITY_BAR_SIZES",
+            "1 day",
+            'TRADING_ASSETS_EQUITY_BAR_SIZES is a list, written as JSON, for example ["1 day"].',
+        ),
     ],
 )
-def test_a_list_that_is_no_json_is_told_in_one_sentence(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_is_no_json_is_told_in_one_sentence(
+    name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(f"TRADING_ASSETS_{name}", value)
     with pytest.raises(ValueError) as caught:
         Settings()
@@ -126,11 +153,20 @@ def test_an_unknown_setting_is_refused(empty_desk: Path) -> None:
     [
         {},
         {"broker": "tws", "ib_port": 7497, "data_dir": "lake", "ib_client_ids": (3, 9), "enforce_pacing": False},
-        {"now": "2015-12-24T13:30-05:00", "market": "recorded", "market_seed": 7, "equity_bar_sizes": ("1 day", "1 hour"), "relist_days": 3},
+        {
+            "now": "2015-12-24T13:30-05:00",
+            "market": "recorded",
+            "market_seed": 7,
+            "equity_bar_sizes": ("1 day", "1 hour"),
+            "relist_days": 3,
+        },
     ],
 )
 def test_a_child_in_another_folder_has_the_same_settings(
-    changes: dict[str, object], empty_desk: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, object],
+    empty_desk: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (empty_desk / "trading_assets.toml").write_text("max_attempts = 2\n")
     given = Settings(**changes)
@@ -142,8 +178,13 @@ def test_a_child_in_another_folder_has_the_same_settings(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     child = Settings()
-    expected = {**given.model_dump(), **{("data_dir_setting" if name == "data_dir" else name): path for name, path in absolute.items()}}
-    assert {name: str(value) for name, value in child.model_dump().items()} == {name: str(value) for name, value in expected.items()}
+    expected = {
+        **given.model_dump(),
+        **{("data_dir_setting" if name == "data_dir" else name): path for name, path in absolute.items()},
+    }
+    assert {name: str(value) for name, value in child.model_dump().items()} == {
+        name: str(value) for name, value in expected.items()
+    }
     assert child.environment() == environment
 
 
@@ -171,10 +212,22 @@ SECRET = "hunter2"
     ("variable", "toml"),
     [
         ("DATABASE_URL=hunter2", 'database_url = "hunter2"'),
-        ("DATABASE_URL=postgresql://desk:pass@hunter2@host/archive", 'database_url = "postgresql://desk:pass@hunter2@host/archive"'),
-        ("DATABASE_URL=postgresql://desk:p@hunter2/s@host/archive", 'database_url = "postgresql://desk:p@hunter2/s@host/archive"'),
-        ("DATABASE_URL=postgresql://desk:p@hunter2?s@host/archive", 'database_url = "postgresql://desk:p@hunter2?s@host/archive"'),
-        ("DATABASE_URL=postgresql://desk:pass@host:hunter2/archive", 'database_url = "postgresql://desk:pass@host:hunter2/archive"'),
+        (
+            "DATABASE_URL=postgresql://desk:pass@hunter2@host/archive",
+            'database_url = "postgresql://desk:pass@hunter2@host/archive"',
+        ),
+        (
+            "DATABASE_URL=postgresql://desk:p@hunter2/s@host/archive",
+            'database_url = "postgresql://desk:p@hunter2/s@host/archive"',
+        ),
+        (
+            "DATABASE_URL=postgresql://desk:p@hunter2?s@host/archive",
+            'database_url = "postgresql://desk:p@hunter2?s@host/archive"',
+        ),
+        (
+            "DATABASE_URL=postgresql://desk:pass@host:hunter2/archive",
+            'database_url = "postgresql://desk:pass@host:hunter2/archive"',
+        ),
         ("DATABASE_URL=postgresql://desk:a hunter2@host name/archive", 'database_url = ["hunter2"]'),
         ("DATABASE_URL=hunter2://desk@host/archive", 'database_url = "postgresql+hunter2://desk@host/archive"'),
         ("ALERT_CHANNELS=slack://hunter2", 'alert_channels = "slack://hunter2"'),
@@ -187,7 +240,9 @@ SECRET = "hunter2"
     ],
 )
 @pytest.mark.parametrize("source", ["variable", "toml"])
-def test_a_malformed_secret_is_never_shown(variable: str, toml: str, source: str, empty_desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_secret_is_never_shown(
+    variable: str, toml: str, source: str, empty_desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if source == "variable":
         name, _, value = variable.partition("=")
         monkeypatch.setenv(f"TRADING_ASSETS_{name}", value)
@@ -202,7 +257,10 @@ def test_a_malformed_secret_is_never_shown(variable: str, toml: str, source: str
 
 
 def test_secrets_are_used_and_not_shown() -> None:
-    given = Settings(database_url=f"postgresql+psycopg2://desk:{SECRET}%40@[::1]:5432/archive", alert_channels={"desk": f"slack://{SECRET}"})
+    given = Settings(
+        database_url=f"postgresql+psycopg2://desk:{SECRET}%40@[::1]:5432/archive",
+        alert_channels={"desk": f"slack://{SECRET}"},
+    )
     assert SECRET in given.state_url
     assert SECRET not in repr(given) + str(given)
 
@@ -210,21 +268,39 @@ def test_secrets_are_used_and_not_shown() -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("TRADING_ASSETS_DATA_DIRECTORY", "TRADING_ASSETS_DATA_DIRECTORY is no setting and is ignored: did you mean TRADING_ASSETS_DATA_DIR?"),
-        ("TRADING_ASSETS_ALERT_CHANELS", "TRADING_ASSETS_ALERT_CHANELS is no setting and is ignored: did you mean TRADING_ASSETS_ALERT_CHANNELS?"),
-        ("trading_assets_ib_prot", "trading_assets_ib_prot is no setting and is ignored: did you mean TRADING_ASSETS_IB_PORT?"),
+        (
+            "TRADING_ASSETS_DATA_DIRECTORY",
+            "TRADING_ASSETS_DATA_DIRECTORY is no setting and is ignored: did you mean TRADING_ASSETS_DATA_DIR?",
+        ),
+        (
+            "TRADING_ASSETS_ALERT_CHANELS",
+            "TRADING_ASSETS_ALERT_CHANELS is no setting and is ignored: did you mean TRADING_ASSETS_ALERT_CHANNELS?",
+        ),
+        (
+            "trading_assets_ib_prot",
+            "trading_assets_ib_prot is no setting and is ignored: did you mean TRADING_ASSETS_IB_PORT?",
+        ),
         (
             "TRADING_ASSETS_DATA_DIR_SETTING",
             "TRADING_ASSETS_DATA_DIR_SETTING is no setting and is ignored: did you mean TRADING_ASSETS_DATA_DIR?",
         ),
         (
             "TRADING_ASSETS_COLOUR",
-            "TRADING_ASSETS_COLOUR is no setting and is ignored: docs/settings.md and trading_assets/settings.py name all there are.",
+            (
+                "TRADING_ASSETS_COLOUR is no setting and is ignored: docs/settings.md and trading_assets/settings.py"
+                " name all there are."
+            ),
         ),
     ],
 )
-def test_a_variable_that_is_no_setting_is_named_without_its_value(name: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for known in (*Settings(ib_port=7497, database_url="sqlite:///x.db").environment(), "TRADING_ASSETS_TRACEBACK", "TRADING_ASSETS_CONFIG"):
+def test_a_variable_that_is_no_setting_is_named_without_its_value(
+    name: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for known in (
+        *Settings(ib_port=7497, database_url="sqlite:///x.db").environment(),
+        "TRADING_ASSETS_TRACEBACK",
+        "TRADING_ASSETS_CONFIG",
+    ):
         monkeypatch.setenv(known, "1")
     monkeypatch.setenv("trading_assets_ib_host", "1")
     assert unknown_variables() == []
@@ -260,6 +336,8 @@ def test_a_database_that_cannot_be_used_is_refused_with_what_can(url: str, reaso
     assert "postgresql+psycopg2://" in sentence and "pip install 'trading-assets[postgres]'" in sentence
 
 
-@pytest.mark.parametrize("url", ["postgresql+psycopg2://host/archive", "postgresql+psycopg2://host:5432/archive", "sqlite:///state.db"])
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg2://host/archive", "postgresql+psycopg2://host:5432/archive", "sqlite:///state.db"]
+)
 def test_a_database_without_a_user_is_a_database(url: str) -> None:
     assert Settings(database_url=url).state_url == url  # type: ignore[call-arg]

@@ -20,7 +20,9 @@ def test_the_file_says_what_the_library_says() -> None:
     now = described(FIRST_SESSION, STORED_UNTIL)
     if os.environ.get("TRADING_ASSETS_TESTS_REWRITE"):
         file.write_text(json.dumps(now, indent=1) + "\n", "utf-8")
-    assert json.loads(file.read_text("utf-8")) == now, "the library has changed: rewrite the file (see trading_assets/stored_calendar.py)"
+    assert json.loads(file.read_text("utf-8")) == now, (
+        "the library has changed: rewrite the file (see trading_assets/stored_calendar.py)"
+    )
     assert stored_sessions(FIRST_SESSION, STORED_UNTIL) == library_sessions(FIRST_SESSION, STORED_UNTIL)
 
 

@@ -42,20 +42,25 @@ def names(universe: Universe, *, active_only: bool = True) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("given_text", "symbol"), [("aapl", "AAPL"), (" spy ", "SPY"), ("BRK.B", "BRK B"), ("brk b", "BRK B"), ("BF  B", "BF B"), ("SPX", "SPX")]
+    ("given_text", "symbol"),
+    [("aapl", "AAPL"), (" spy ", "SPY"), ("BRK.B", "BRK B"), ("brk b", "BRK B"), ("BF  B", "BF B"), ("SPX", "SPX")],
 )
 def test_symbols_are_written_as_the_broker_does(given_text: str, symbol: str) -> None:
     assert normalize(given_text) == symbol
 
 
-@pytest.mark.parametrize("text", ["", "  ", ".", "AAPL;", "A/B", "THIRTEENCHARS", "AAPL'--", "$SPX", "A\x00", "A B C", "-", "--", "-A", "A-"])
+@pytest.mark.parametrize(
+    "text", ["", "  ", ".", "AAPL;", "A/B", "THIRTEENCHARS", "AAPL'--", "$SPX", "A\x00", "A B C", "-", "--", "-A", "A-"]
+)
 def test_what_cannot_be_a_symbol_is_refused(text: str) -> None:
     with pytest.raises(ValueError) as caught:
         normalize(text)
     assert str(caught.value) == f"{text!r} is not a US stock, ETF or index symbol."
 
 
-@pytest.mark.parametrize("text", ["ß", "ﬁ", "ıbm", "АAPL", "ＡＡＰＬ", "²", "١٢٣", "Ⅷ", "ſpy", "SPY\u200b", "BRK\u00a0B", "\u212aO"])
+@pytest.mark.parametrize(
+    "text", ["ß", "ﬁ", "ıbm", "АAPL", "ＡＡＰＬ", "²", "١٢٣", "Ⅷ", "ſpy", "SPY\u200b", "BRK\u00a0B", "\u212aO"]
+)
 def test_letters_of_other_alphabets_are_no_symbol_and_do_not_become_another(text: str) -> None:
     with pytest.raises(ValueError, match="is not a US stock, ETF or index symbol"):
         normalize(text)
@@ -131,7 +136,9 @@ def test_resolve_takes_named_symbols_in_their_order_known_or_not(universe: Unive
 
 def test_two_processes_add_at_once(url: str, universe: Universe) -> None:
     shares = [[f"A{n}" for n in range(25)], [f"A{n}" for n in range(15, 40)]]
-    workers = [subprocess.Popen([sys.executable, "-c", ADD, url, *share], stdin=subprocess.PIPE, text=True) for share in shares]
+    workers = [
+        subprocess.Popen([sys.executable, "-c", ADD, url, *share], stdin=subprocess.PIPE, text=True) for share in shares
+    ]
     for worker in workers:
         assert worker.stdin is not None
         worker.stdin.write("go\n")
@@ -161,14 +168,20 @@ def test_route_and_listing_exchange_are_two_attributes(universe: Universe) -> No
     assert index.primary_exchange == ""
 
 
-@pytest.mark.parametrize(("exchange", "primary_exchange"), [("N/A", None), (None, "A B"), (None, "THIRTEENCHARS"), (None, "SMART"), ("NÄSDAQ", None)])
-def test_what_cannot_be_an_exchange_is_refused(universe: Universe, exchange: str | None, primary_exchange: str | None) -> None:
+@pytest.mark.parametrize(
+    ("exchange", "primary_exchange"),
+    [("N/A", None), (None, "A B"), (None, "THIRTEENCHARS"), (None, "SMART"), ("NÄSDAQ", None)],
+)
+def test_what_cannot_be_an_exchange_is_refused(
+    universe: Universe, exchange: str | None, primary_exchange: str | None
+) -> None:
     with pytest.raises(ValueError, match="exchange"):
         universe.add(["AAPL"], exchange=exchange, primary_exchange=primary_exchange)
     assert universe.entries() == []
 
 
-OLD_TABLE = """create table universe (symbol varchar(32) primary key, sec_type varchar(8) not null, exchange varchar(32) not null,
+OLD_TABLE = """create table universe (
+               symbol varchar(32) primary key, sec_type varchar(8) not null, exchange varchar(32) not null,
                currency varchar(8) not null, active boolean not null, added_at varchar(40) not null)"""
 """The table as the version before listing exchanges made it."""
 
@@ -197,8 +210,16 @@ def test_a_state_database_of_an_older_version_gets_the_new_column(old_url: str) 
 
 
 def test_several_processes_migrate_an_older_state_database_at_once(old_url: str) -> None:
-    code = "import sys; sys.stdin.readline(); from trading_assets.universe import Universe; print(len(Universe(sys.argv[1]).entries()))"
-    workers = [subprocess.Popen([sys.executable, "-c", code, old_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    code = (
+        "import sys; sys.stdin.readline(); from trading_assets.universe import Universe;"
+        " print(len(Universe(sys.argv[1]).entries()))"
+    )
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, old_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
     for worker in workers:
         assert worker.stdin is not None
         worker.stdin.write("go\n")

@@ -1,6 +1,7 @@
 """Run config of the assets: what the launchpad of the UI shows and documents.
 
-Lists have a `default`, not a `default_factory`: Dagster shows only what it knows before a run (pydantic copies it for each).
+Lists have a `default`, not a `default_factory`: Dagster shows only what it knows before a run (pydantic copies it for
+each).
 """
 
 from collections.abc import Iterator
@@ -19,12 +20,17 @@ class CollectionConfig(dg.Config):
 
     symbols: list[str] = Field(
         default=[],
-        description="Symbols to collect, for example [AAPL, SPX]. One asset of the run is enough: the others collect the same. Empty everywhere: "
-        "every active symbol of the universe.",
+        description=(
+            "Symbols to collect, for example [AAPL, SPX]. One asset of the run is enough: the others collect the same."
+            " Empty everywhere: every active symbol of the universe."
+        ),
     )
     refresh: bool = Field(
         default=False,
-        description="Ask the broker again even for what is already in the lake. Costs requests; changed values are kept as revisions.",
+        description=(
+            "Ask the broker again even for what is already in the lake. Costs requests; changed values are kept as"
+            " revisions."
+        ),
     )
 
 
@@ -33,8 +39,10 @@ class ContractsConfig(CollectionConfig):
 
     add_to_universe: bool | None = Field(
         default=None,
-        description="Add the symbols to the universe once their contract is known. null: a set-up does (the job setup_symbol, or all assets "
-        "materialized together for named symbols), other runs do not.",
+        description=(
+            "Add the symbols to the universe once their contract is known. null: a set-up does (the job setup_symbol,"
+            " or all assets materialized together for named symbols), other runs do not."
+        ),
     )
 
 
@@ -56,7 +64,8 @@ _OptionalRules: Any = create_model("_OptionalRules", __base__=dg.Config, **_FIEL
 
 
 class SelectionConfig(_OptionalRules):
-    """Which option contracts are quoted and have their bars collected: the fields of `SelectionRules`, which checks their values."""
+    """Which option contracts are quoted and have their bars collected: the fields of `SelectionRules`, which checks
+    their values."""
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """What was set: Dagster makes a run config of it."""
@@ -72,11 +81,17 @@ class OptionChainsConfig(CollectionConfig):
 
     selection: SelectionConfig = Field(
         default_factory=SelectionConfig,
-        description="Contracts to quote. What is left out is as in the settings (TRADING_ASSETS_SELECTION), "
-        f"and where these say nothing: {SelectionRules().words()}.",
+        description=(
+            "Contracts to quote. What is left out is as in the settings (TRADING_ASSETS_SELECTION), "
+            f"and where these say nothing: {SelectionRules().words()}."
+        ),
     )
     requote_after_minutes: int | None = Field(
-        default=None, description="Quote again a complete chain of this session whose quotes are older than so many minutes; null: keep the first."
+        default=None,
+        description=(
+            "Quote again a complete chain of this session whose quotes are older than so many minutes; null: keep the"
+            " first."
+        ),
     )
 
 
@@ -86,24 +101,41 @@ class BarsConfig(CollectionConfig):
     lookback_days: int | None = Field(
         default=None,
         ge=0,
-        description="Calendar days of history before the last partition, beside the partitions themselves. null: as given to the other bars of the "
-        "run; given to neither, a set-up collects a year (TRADING_ASSETS_SETUP_LOOKBACK_DAYS), daily_update ten days, other runs their partitions.",
+        description=(
+            "Calendar days of history before the last partition, beside the partitions themselves. null: as given to"
+            " the other bars of the run; given to neither, a set-up collects a year"
+            " (TRADING_ASSETS_SETUP_LOOKBACK_DAYS), daily_update ten days, other runs their partitions."
+        ),
     )
-    first_session: str | None = Field(default=None, description="First of these sessions to collect, YYYY-MM-DD; null: all of them.")
-    last_session: str | None = Field(default=None, description="Last of these sessions to collect, YYYY-MM-DD; null: all of them.")
+    first_session: str | None = Field(
+        default=None, description="First of these sessions to collect, YYYY-MM-DD; null: all of them."
+    )
+    last_session: str | None = Field(
+        default=None, description="Last of these sessions to collect, YYYY-MM-DD; null: all of them."
+    )
     max_requests: int | None = Field(
-        default=None, ge=0, description="Requests to send at most, the most urgent first; the rest is left to a later run. null: all that is missing."
+        default=None,
+        ge=0,
+        description=(
+            "Requests to send at most, the most urgent first; the rest is left to a later run. null: all that is"
+            " missing."
+        ),
     )
     respect_backoff: bool = Field(
         default=False,
-        description="Leave out what is in backoff: requested lately and failed for the moment. The backoff doubles with each failure, up to a day.",
+        description=(
+            "Leave out what is in backoff: requested lately and failed for the moment. The backoff doubles with each"
+            " failure, up to a day."
+        ),
     )
 
 
 class EquityBarsConfig(BarsConfig):
     """Run config of `equity_bars`."""
 
-    bar_sizes: list[str] = Field(default=[], description="Bar sizes in the broker's words, e.g. `1 day`, `1 hour`; empty: as in the settings.")
+    bar_sizes: list[str] = Field(
+        default=[], description="Bar sizes in the broker's words, e.g. `1 day`, `1 hour`; empty: as in the settings."
+    )
 
 
 class OptionBarsConfig(BarsConfig):
@@ -111,5 +143,7 @@ class OptionBarsConfig(BarsConfig):
 
     bar_sizes: list[str] = Field(
         default=[OPTION_BAR_SIZE],
-        description="Bar sizes asked for. `1 day` bars are made from `8 hours` bars: the broker has no daily bars of options.",
+        description=(
+            "Bar sizes asked for. `1 day` bars are made from `8 hours` bars: the broker has no daily bars of options."
+        ),
     )

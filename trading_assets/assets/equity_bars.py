@@ -15,7 +15,9 @@ from trading_assets.resources.failures import raise_as_dagster_failure
 
 
 @dg.asset(**asset_policy("equity_bars", group="bars"), deps=["option_chains"])
-def equity_bars(context: dg.AssetExecutionContext, config: EquityBarsConfig, archive: ArchiveResource, contracts: DatasetView) -> Iterator[Any]:
+def equity_bars(
+    context: dg.AssetExecutionContext, config: EquityBarsConfig, archive: ArchiveResource, contracts: DatasetView
+) -> Iterator[Any]:
     """Bars of the underlyings, split-adjusted at the time of the request (TRADES, regular hours).
 
     One request a symbol and missing span; the request reaches back to the last stored session, so that restated prices

@@ -21,8 +21,8 @@ def entries_of(context: dg.AssetExecutionContext, archive: Archive, config: Coll
     if not entries:
         raise Refused(
             lost_state(archive.settings)
-            or "There is no symbol to collect: the universe is empty, and the run names none. Write `symbols` into the config of one of its "
-            "assets, for example [AAPL], or add symbols to the universe."
+            or "There is no symbol to collect: the universe is empty, and the run names none. Write `symbols` into the"
+            " config of one of its assets, for example [AAPL], or add symbols to the universe."
         )
     return entries
 
@@ -34,25 +34,33 @@ def current_session(context: dg.AssetExecutionContext, archive: Archive) -> date
     if wanted != [current]:
         named = f"{wanted[0]}" if len(wanted) == 1 else f"{wanted[0]} to {wanted[-1]}"
         raise Refused(
-            f"{context.asset_key.to_user_string()} is a snapshot: the broker tells only what is listed now, so it can be "
-            f"collected for the current session {current} only, not for {named}. Choose partition {current}."
+            f"{context.asset_key.to_user_string()} is a snapshot: the broker tells only what is listed now, so it can"
+            f" be collected for the current session {current} only, not for {named}. Choose partition {current}."
         )
     return current
 
 
 def bar_sessions(context: dg.AssetExecutionContext, archive: Archive, config: BarsConfig) -> list[date]:
-    """The sessions of a bar run: its partitions and the lookback before them, from `first_session` to `last_session` of the config.
+    """The sessions of a bar run: its partitions and the lookback before them, from `first_session` to `last_session` of
+    the config.
 
     Raises `Refused` for sessions that have not begun, and when none is left.
     """
     sessions = sessions_of(context.partition_keys)
     current = archive.calendar.current(archive.now)
     if sessions[-1] > current:
-        raise Refused(f"Session {sessions[-1]} has not begun; the current session is {current}. Choose partitions up to {current}.")
+        raise Refused(
+            f"Session {sessions[-1]} has not begun; the current session is {current}. Choose partitions up to"
+            f" {current}."
+        )
     days = lookback_days(context.run, archive.settings, context.asset_key.path[-1])
     first = min(sessions[0], sessions[-1] - timedelta(days=days)) if days else sessions[0]
     begin, end = _day(config.first_session, first), _day(config.last_session, sessions[-1])
-    wanted = archive.calendar.sessions(max(first, begin), min(end, sessions[-1])) if max(first, begin) <= min(end, sessions[-1]) else []
+    wanted = (
+        archive.calendar.sessions(max(first, begin), min(end, sessions[-1]))
+        if max(first, begin) <= min(end, sessions[-1])
+        else []
+    )
     if not wanted:
         raise Refused(f"No session from {begin} to {end} is among those of the run, {first} to {sessions[-1]}.")
     return wanted

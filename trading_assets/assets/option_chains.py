@@ -16,7 +16,9 @@ from trading_assets.resources.failures import raise_as_dagster_failure
 
 
 @dg.asset(**asset_policy("option_chains", group="reference"))
-def option_chains(context: dg.AssetExecutionContext, config: OptionChainsConfig, archive: ArchiveResource, contracts: DatasetView) -> Iterator[Any]:
+def option_chains(
+    context: dg.AssetExecutionContext, config: OptionChainsConfig, archive: ArchiveResource, contracts: DatasetView
+) -> Iterator[Any]:
     """Every listed option contract of the wanted expiries, with quotes, greeks and open interest of the selected ones.
 
     A snapshot: collected for the current session only; a missed one is lost for good. The listing is read once, then
@@ -32,7 +34,9 @@ def option_chains(context: dg.AssetExecutionContext, config: OptionChainsConfig,
             contracts=contracts,
             rules=config.selection.rules(lake.settings.selection),
             refresh=config.refresh,
-            requote_after=timedelta(minutes=config.requote_after_minutes) if config.requote_after_minutes is not None else None,
+            requote_after=(
+                timedelta(minutes=config.requote_after_minutes) if config.requote_after_minutes is not None else None
+            ),
             run_id=context.run.run_id,
         )
     yield from events(context, lake, collected)

@@ -22,8 +22,8 @@ IB_POOL = "ib"
 """The concurrency pool of every step that may talk to the broker; its limit is in `dagster.yaml`."""
 
 CODE_VERSION = "1"
-"""Raised when an asset's rows would come out differently from the same answers. It is the data version too: what else is out of date is said by
-the conditions of the lake, not by Dagster's comparison of versions."""
+"""Raised when an asset's rows would come out differently from the same answers. It is the data version too: what else
+is out of date is said by the conditions of the lake, not by Dagster's comparison of versions."""
 
 
 def asset_policy(dataset: str, *, group: str) -> dict[str, Any]:
@@ -52,7 +52,9 @@ def asset_policy(dataset: str, *, group: str) -> dict[str, Any]:
 def column_lineage(dataset: str) -> dg.TableColumnLineage:
     """Dagster's description of which columns name rows of an upstream dataset, from the dataset itself."""
     taken_from = DATASETS[dataset].taken_from
-    return dg.TableColumnLineage({name: [dg.TableColumnDep(dg.AssetKey(source), column)] for name, (source, column) in taken_from.items()})
+    return dg.TableColumnLineage(
+        {name: [dg.TableColumnDep(dg.AssetKey(source), column)] for name, (source, column) in taken_from.items()}
+    )
 
 
 def table_schema(dataset: str) -> dg.TableSchema:
@@ -70,11 +72,15 @@ def table_schema(dataset: str) -> dg.TableSchema:
 
 
 def events(context: dg.AssetExecutionContext, lake: Archive, collected: Collected) -> Iterator[Any]:
-    """The output, of which the IO manager records the partitions that are collected, and the checks `complete` and `rules`."""
+    """The output, of which the IO manager records the partitions that are collected, and the checks `complete` and
+    `rules`."""
     report = collected.report
     if not joins_universe(context.run):
         for symbol in sorted(set(report.symbols) - set(lake.universe.active())):
-            report.notes.append(f"{symbol} is not in the universe: it is collected now, and not kept up by itself. Add it with the job add_symbols.")
+            report.notes.append(
+                f"{symbol} is not in the universe: it is collected now, and not kept up by itself. Add it with the job"
+                " add_symbols."
+            )
             context.log.warning(report.notes[-1])
     yield dg.Output(collected)
     yield from complete_checks(context, lake, collected)

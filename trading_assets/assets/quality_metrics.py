@@ -25,7 +25,8 @@ ISSUES_SHOWN = 50
 )
 def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
     """How good the archive is, measured every hour: coverage, violations of the rules, open issues. Kept over time."""
-    from trading_assets.monitoring.pictures import metrics_png  # matplotlib: half a second for every process that loads the definitions
+    # matplotlib: half a second for every process that loads the definitions
+    from trading_assets.monitoring.pictures import metrics_png
 
     monitor = DataQualityMonitor(archive.settings())
     report = monitor.generate_quality_report()
@@ -39,7 +40,9 @@ def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
             "rules_failing": dg.MetadataValue.json({result.rule.name: result.failed for result in report.failing()}),
             "open_issues": dg.MetadataValue.json([str(trouble.reason) for trouble in report.troubles][:ISSUES_SHOWN]),
             "conditions": dg.MetadataValue.json(told["conditions"]),
-            "metrics": dg.MetadataValue.json({f"{m.metric} {m.about}": m.value for m in report.metrics if m.symbol == ALL_SYMBOLS}),
+            "metrics": dg.MetadataValue.json(
+                {f"{m.metric} {m.about}": m.value for m in report.metrics if m.symbol == ALL_SYMBOLS}
+            ),
             "picture": dg.MetadataValue.md(f"![quality over time](data:image/png;base64,{picture})"),
         }
     )

@@ -43,8 +43,11 @@ _SYMBOLS: dict[str, Any] = {"ops": {"contracts": {"config": {"symbols": []}}}}
 setup_symbol = dg.define_asset_job(
     SETUP_JOB,
     selection=_collecting(*SNAPSHOTS, *BARS),
-    description="Collect new symbols from nothing: contracts, option chain, equity bars, option bars, in that order, with a year of history, and add "
-    "them to the universe. Run it on the newest partition; write the symbols into the config of contracts.",
+    description=(
+        "Collect new symbols from nothing: contracts, option chain, equity bars, option bars, in that order, with a"
+        " year of history, and add them to the universe. Run it on the newest partition; write the symbols into the"
+        " config of contracts."
+    ),
     config=_SYMBOLS,
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
@@ -53,8 +56,10 @@ setup_symbol = dg.define_asset_job(
 daily_update = dg.define_asset_job(
     UPDATE_JOB,
     selection=_collecting(*SNAPSHOTS, *BARS),
-    description="The day's increment of every active symbol, or of those named in the config of contracts. Run it on the current session's "
-    "partition after the close.",
+    description=(
+        "The day's increment of every active symbol, or of those named in the config of contracts. Run it on the"
+        " current session's partition after the close."
+    ),
     config=_SYMBOLS,
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
@@ -71,7 +76,9 @@ snapshot = dg.define_asset_job(
 backfill_bars = dg.define_asset_job(
     "backfill_bars",
     selection=_collecting(*BARS),
-    description="Equity and option bars of any range of sessions, in one run. Bars of options are available until they expire.",
+    description=(
+        "Equity and option bars of any range of sessions, in one run. Bars of options are available until they expire."
+    ),
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
 )
@@ -79,8 +86,11 @@ backfill_bars = dg.define_asset_job(
 quality_check = dg.define_asset_job(
     "quality_check",
     selection=dg.AssetSelection.assets("quality_metrics")
-    | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS) - dg.AssetSelection.checks(*own_checks((*SNAPSHOTS, *BARS))),
-    description="All rules over the latest sessions as asset checks, and the quality metrics. Sends nothing to a broker.",
+    | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS)
+    - dg.AssetSelection.checks(*own_checks((*SNAPSHOTS, *BARS))),
+    description=(
+        "All rules over the latest sessions as asset checks, and the quality metrics. Sends nothing to a broker."
+    ),
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
 )
@@ -93,11 +103,17 @@ class NewSymbols(dg.Config):
     sec_type: str | None = Field(default=None, description="STK or IND, where the symbol is not known by name.")
     primary_exchange: str | None = Field(
         default=None,
-        description="Listing exchange, e.g. NASDAQ or ARCA, where several contracts have the symbol. Data still come from all exchanges.",
+        description=(
+            "Listing exchange, e.g. NASDAQ or ARCA, where several contracts have the symbol. Data still come from all"
+            " exchanges."
+        ),
     )
     exchange: str | None = Field(
         default=None,
-        description="Route: SMART (default of stocks) or, of an index, its exchange, e.g. CBOE. Any other one limits the data to that exchange.",
+        description=(
+            "Route: SMART (default of stocks) or, of an index, its exchange, e.g. CBOE. Any other one limits the data"
+            " to that exchange."
+        ),
     )
 
 
@@ -109,9 +125,15 @@ def join_universe(context: dg.OpExecutionContext, config: NewSymbols, archive: A
             raise ValueError("No symbol was given: write them into the config of join_universe.")
         opened = archive.open()
         entries = opened.universe.add(
-            config.symbols, sec_type=config.sec_type, exchange=config.exchange, primary_exchange=config.primary_exchange, now=opened.now
+            config.symbols,
+            sec_type=config.sec_type,
+            exchange=config.exchange,
+            primary_exchange=config.primary_exchange,
+            now=opened.now,
         )
-    context.log.info(f"Active now: {', '.join(entry.symbol for entry in entries)}. The sensor new_symbols sets them up.")
+    context.log.info(
+        f"Active now: {', '.join(entry.symbol for entry in entries)}. The sensor new_symbols sets them up."
+    )
 
 
 @dg.job(
@@ -130,7 +152,10 @@ class ChangedContract(dg.Config):
 
     symbol: str = Field(description="Symbol whose contract has changed (alert contract_changed).")
     decision: Decision = Field(
-        description="SAME: the same company under a new contract, the series goes on. NEW: another company, its series is closed, a new one begins."
+        description=(
+            "SAME: the same company under a new contract, the series goes on. NEW: another company, its series is"
+            " closed, a new one begins."
+        )
     )
 
 
@@ -143,7 +168,9 @@ def decide_contract(context: dg.OpExecutionContext, config: ChangedContract, arc
 
 
 @dg.job(
-    description="Decide whose data a symbol's new contract is, after the alert contract_changed. Sends nothing to a broker.",
+    description=(
+        "Decide whose data a symbol's new contract is, after the alert contract_changed. Sends nothing to a broker."
+    ),
     config={"ops": {"decide_contract": {"config": {"symbol": "", "decision": Decision.SAME.name}}}},
     executor_def=dg.in_process_executor,
     tags=_RETRIES,

@@ -52,7 +52,10 @@ def failed_runs(instance: dg.DagsterInstance) -> list[Issue]:
             continue
         latest.setdefault(record.dagster_run.job_name, record.dagster_run)
     failed = (run for run in latest.values() if run.status is DagsterRunStatus.FAILURE)
-    return [Issue(AlertType.RUN_FAILED, run.job_name, f"Run {run.run_id[:8]} failed: {failure_sentence(instance, run)}") for run in failed]
+    return [
+        Issue(AlertType.RUN_FAILED, run.job_name, f"Run {run.run_id[:8]} failed: {failure_sentence(instance, run)}")
+        for run in failed
+    ]
 
 
 def failure_sentence(instance: dg.DagsterInstance, run: DagsterRun) -> str:
@@ -73,7 +76,8 @@ def failure_sentence(instance: dg.DagsterInstance, run: DagsterRun) -> str:
 
 
 def missed_schedules(settings: Settings, now: datetime) -> list[Issue]:
-    """Schedules that left no trace of a session whose time has come: neither rows nor a recorded reason, for some active symbol.
+    """Schedules that left no trace of a session whose time has come: neither rows nor a recorded reason, for some
+    active symbol.
 
     A symbol that was not to be asked for then, because the broker had refused it or its contract, is not missed.
     """
@@ -94,8 +98,16 @@ def missed_schedules(settings: Settings, now: datetime) -> list[Issue]:
         refused = _refusals(settings, schedule)
         for session in sessions:
             due = due_at(schedule, settings, xnys, session)
-            excused = {symbol for symbol, first, until, retry_after in refused if first <= session < until and retry_after > due}
-            silent = sorted(symbol for symbol, since in added.items() if since <= due and (symbol, session) not in known and symbol not in excused)
+            excused = {
+                symbol
+                for symbol, first, until, retry_after in refused
+                if first <= session < until and retry_after > due
+            }
+            silent = sorted(
+                symbol
+                for symbol, since in added.items()
+                if since <= due and (symbol, session) not in known and symbol not in excused
+            )
             if silent:
                 shown = ", ".join(silent[:5]) + (f" and {len(silent) - 5} more" if len(silent) > 5 else "")
                 reason = f"Nothing was collected of session {session} for {shown}; it was due on {clock_time(due)}."
@@ -104,8 +116,10 @@ def missed_schedules(settings: Settings, now: datetime) -> list[Issue]:
 
 
 def _refusals(settings: Settings, schedule: str) -> list[tuple[str, date, date, datetime]]:
-    """Refusals that hold a symbol back from a schedule: symbol, first session, the session of the next answer, and when it may be requested again."""
-    sql = f"""with told as (select symbol, session, condition, retry_after, lead(session, 1, date '9999-12-31') over answers as next
+    """Refusals that hold a symbol back from a schedule: symbol, first session, the session of the next answer, and when
+    it may be requested again."""
+    sql = f"""with told as (select symbol, session, condition, retry_after,
+                                   lead(session, 1, date '9999-12-31') over answers as next
                            from coverage where con_id = 0 and dataset in (select unnest(?::varchar[]))
                            window answers as (partition by dataset, symbol order by session))
              select symbol, session, next, retry_after from told

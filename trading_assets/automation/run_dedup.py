@@ -1,7 +1,8 @@
 """From the agenda to Dagster: one run for one reason, whatever ticks twice, restarts or runs twice.
 
 A run carries the key of its reason as a tag. It is not requested again while such a run exists, nor while runs are
-unfinished that work on the same things. In between (decided, not yet recorded) a short claim in the state database stands.
+unfinished that work on the same things. In between (decided, not yet recorded) a short claim in the state database
+stands.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ RIVALS = {
     "setup_symbol": ("setup_symbol", ASSET_JOB),
     "quality_check": ("quality_check",),
 }
-"""Jobs that work on the same things or before them (bars want the session's chain): while one is unfinished, the other is not started by itself."""
+"""Jobs that work on the same things or before them (bars want the session's chain): while one is unfinished, the other
+is not started by itself."""
 
 UNFINISHED = [
     DagsterRunStatus.QUEUED,
@@ -60,10 +62,14 @@ def request_of(context: Context, settings: Settings, found: WantedRun | Skip) ->
     earlier = instance.get_run_records(RunsFilter(tags={KEY_TAG: found.key}))
     alive = [record for record in earlier if not _was_never_submitted(record)]
     if alive and not _may_try_again(alive, found.tries):
-        return dg.SkipReason(f"{found.why} Run {_short(alive[0])} was started for it and is {_word(alive[0].dagster_run.status)}.")
+        return dg.SkipReason(
+            f"{found.why} Run {_short(alive[0])} was started for it and is {_word(alive[0].dagster_run.status)}."
+        )
     busy = _unfinished(instance, (found.job,) if found.urgent else RIVALS[found.job])
     if busy:
-        return dg.SkipReason(f"{found.why} It waits for run {_short(busy[0])} of {busy[0].dagster_run.job_name}, which is not finished.")
+        return dg.SkipReason(
+            f"{found.why} It waits for run {_short(busy[0])} of {busy[0].dagster_run.job_name}, which is not finished."
+        )
     if context.log_key is not None and not claim(settings.state_url, found.key):
         return dg.SkipReason(f"{found.why} Its run was asked for a moment ago by another tick.")
     return run_request(found, attempt=len(earlier))
@@ -76,7 +82,10 @@ def run_request(ask: WantedRun, attempt: int = 0) -> dg.RunRequest:
     if ask.first is not None and ask.first == ask.last:
         partition = ask.first.isoformat()
     elif ask.first is not None and ask.last is not None:
-        tags |= {"dagster/asset_partition_range_start": ask.first.isoformat(), "dagster/asset_partition_range_end": ask.last.isoformat()}
+        tags |= {
+            "dagster/asset_partition_range_start": ask.first.isoformat(),
+            "dagster/asset_partition_range_end": ask.last.isoformat(),
+        }
     return dg.RunRequest(
         run_key=f"{ask.key}#{attempt}" if attempt else ask.key,
         job_name=ask.job,
@@ -91,7 +100,8 @@ def run_request(ask: WantedRun, attempt: int = 0) -> dg.RunRequest:
 def will_be_retried(record: RunRecord) -> bool:
     """Whether Dagster has still to start a failed run's next try: the failure is not the last word.
 
-    It announces a try also for runs that it cannot start, those of the command line: one that does not come is not waited for.
+    It announces a try also for runs that it cannot start, those of the command line: one that does not come is not
+    waited for.
     """
     tags = record.dagster_run.tags
     if tags.get(WILL_RETRY_TAG) != "true" or AUTO_RETRY_RUN_ID_TAG in tags:
@@ -100,17 +110,23 @@ def will_be_retried(record: RunRecord) -> bool:
 
 
 def _may_try_again(earlier: Sequence[RunRecord], tries: int) -> bool:
-    """Whether a reason deserves another run: the latest (they come first) failed for good, and the tries, Dagster's own apart, are not used up."""
+    """Whether a reason deserves another run: the latest (they come first) failed for good, and the tries, Dagster's own
+    apart, are not used up."""
     failed = earlier[0].dagster_run.status is DagsterRunStatus.FAILURE and not will_be_retried(earlier[0])
     return failed and sum(RETRY_NUMBER_TAG not in record.dagster_run.tags for record in earlier) < tries
 
 
 def _unfinished(instance: dg.DagsterInstance, jobs: Sequence[str]) -> list[RunRecord]:
-    return [record for record in instance.get_run_records(RunsFilter(statuses=UNFINISHED)) if record.dagster_run.job_name in jobs]
+    return [
+        record
+        for record in instance.get_run_records(RunsFilter(statuses=UNFINISHED))
+        if record.dagster_run.job_name in jobs
+    ]
 
 
 NEVER_SUBMITTED = "trading_assets/never_submitted"
-"""Marks a run that was ended because nobody would have started it: another one takes its place, so it is no failure to tell of."""
+"""Marks a run that was ended because nobody would have started it: another one takes its place, so it is no failure to
+tell of."""
 
 
 def _end_never_submitted(instance: dg.DagsterInstance) -> None:
@@ -118,9 +134,15 @@ def _end_never_submitted(instance: dg.DagsterInstance) -> None:
     now = system_clock()
     for record in instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.NOT_STARTED])):
         run = record.dagster_run
-        if KEY_TAG in run.tags and RETRY_NUMBER_TAG not in run.tags and (now - record.create_timestamp).total_seconds() > CLAIM_SECONDS:
+        if (
+            KEY_TAG in run.tags
+            and RETRY_NUMBER_TAG not in run.tags
+            and (now - record.create_timestamp).total_seconds() > CLAIM_SECONDS
+        ):
             instance.add_run_tags(run.run_id, {NEVER_SUBMITTED: "true", "dagster/max_retries": "0"})
-            instance.report_run_failed(run, "The daemon died before it queued this run. Another one is started in its place.")
+            instance.report_run_failed(
+                run, "The daemon died before it queued this run. Another one is started in its place."
+            )
 
 
 def _was_never_submitted(record: RunRecord) -> bool:

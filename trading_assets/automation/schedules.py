@@ -18,7 +18,10 @@ EVERY_HOUR = "0 * * * *"
     cron_schedule=EVERY_HOUR,
     execution_timezone=str(NEW_YORK),
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every hour: all asset checks over the latest sessions (setting check_window_sessions), and the quality metrics.",
+    description=(
+        "Every hour: all asset checks over the latest sessions (setting check_window_sessions), and the quality"
+        " metrics."
+    ),
 )
 def quality_check(context: dg.ScheduleEvaluationContext, archive: ArchiveResource) -> dg.RunRequest | dg.SkipReason:
     """The quality check of the hour."""

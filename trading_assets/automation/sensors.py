@@ -1,7 +1,8 @@
 """The sensors: stale chains, gaps, new symbols, and alerts.
 
-They read the lake and the state database, never the broker; what is to be done is said by `monitoring.agenda`, that it is
-started once by `automation.run_dedup`. The alerts sensor starts no run: it compares what is wrong now with what was told.
+They read the lake and the state database, never the broker; what is to be done is said by `monitoring.agenda`, that it
+is started once by `automation.run_dedup`. The alerts sensor starts no run: it compares what is wrong now with what was
+told.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,12 @@ ALERT_SECONDS = 30
 
 
 def agenda_sensor(
-    name: str, job: str, decide: Callable[[Settings, datetime], WantedRun | Skip], description: str, *, seconds: int = LOOK_SECONDS
+    name: str,
+    job: str,
+    decide: Callable[[Settings, datetime], WantedRun | Skip],
+    description: str,
+    *,
+    seconds: int = LOOK_SECONDS,
 ) -> dg.SensorDefinition:
     """A sensor that starts a run of `job` when the agenda says so, and looks every `seconds`."""
 
@@ -49,38 +55,50 @@ stale_chains = agenda_sensor(
     "stale_chains",
     "snapshot",
     agenda.stale_chains,
-    "Refreshes today's snapshot of symbols whose newest chain is older than a day (settings: stale_chain_hours) while a session has begun since.",
+    "Refreshes today's snapshot of symbols whose newest chain is older than a day (settings: stale_chain_hours) while a"
+    " session has begun since.",
 )
 
 gaps = agenda_sensor(
     "gaps",
     "backfill_bars",
     agenda.gaps,
-    "Fills closed sessions that are missing, contracts that expire first before all others, within a budget (settings: gap_request_budget).",
+    "Fills closed sessions that are missing, contracts that expire first before all others, within a budget (settings:"
+    " gap_request_budget).",
 )
 
-new_symbols = agenda_sensor("new_symbols", "setup_symbol", agenda.new_symbols, "Sets up symbols that were added to the universe.")
+new_symbols = agenda_sensor(
+    "new_symbols", "setup_symbol", agenda.new_symbols, "Sets up symbols that were added to the universe."
+)
 
 
 @dg.sensor(
     name="alerts",
     minimum_interval_seconds=ALERT_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Sends an alert once when something needs attention and once when it is over: failed runs and checks, missed schedules, the broker.",
+    description=(
+        "Sends an alert once when something needs attention and once when it is over: failed runs and checks, missed"
+        " schedules, the broker."
+    ),
 )
 def alerts(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.SkipReason:
     """Compare what is wrong now with the open alerts, and send what is new, due again or over."""
     settings = archive.settings()
     now = settings.clock()
     end_abandoned_runs(context.instance)  # a run that nobody works on any more is a failed one
-    others = {AlertType.RUN_FAILED: lambda: failed_runs(context.instance), AlertType.SCHEDULE_MISSED: lambda: missed_schedules(settings, now)}
+    others = {
+        AlertType.RUN_FAILED: lambda: failed_runs(context.instance),
+        AlertType.SCHEDULE_MISSED: lambda: missed_schedules(settings, now),
+    }
     try:
         found = find_issues(settings, now, others)
         changes = Alerts(settings).reconcile(found.troubles, types=found.types, now=now)
     finally:
         sent = deliver(settings, now)  # what waits in the outbox is told also where the look fails
     counts = f"opened {len(changes.opened)}, reminded {len(changes.reminded)}, cleared {len(changes.cleared)}"
-    return dg.SkipReason(f"{len(found.troubles)} open issue(s); {counts}; messages sent {sent.sent}, failed {sent.failed}.")
+    return dg.SkipReason(
+        f"{len(found.troubles)} open issue(s); {counts}; messages sent {sent.sent}, failed {sent.failed}."
+    )
 
 
 ALL_SENSORS = (stale_chains, gaps, new_symbols, alerts)

@@ -1,8 +1,9 @@
 """The sensors of the session's times: its snapshot, its bars, the last look before contracts expire.
 
-They are sensors and not schedules: Dagster's cron knows neither holidays nor half days, so a schedule would show runs that do not
-happen, and a time missed while the machine was off would be gone. A sensor looks whether the time has come, on half days too,
-and makes good what was missed. What is due is said by `monitoring.agenda`, that it is started once by `automation.run_dedup`.
+They are sensors and not schedules: Dagster's cron knows neither holidays nor half days, so a schedule would show runs
+that do not happen, and a time missed while the machine was off would be gone. A sensor looks whether the time has come,
+on half days too, and makes good what was missed. What is due is said by `monitoring.agenda`, that it is started once by
+`automation.run_dedup`.
 """
 
 from trading_assets.automation.sensors import agenda_sensor
@@ -25,8 +26,9 @@ daily_bars = agenda_sensor(
     DAILY_BARS,
     "backfill_bars",
     agenda.daily_bars,
-    "Every session at 16:30 New York, on half days at 13:30: equity and option bars, 30 minutes after the close (setting bars_delay_minutes), "
-    "also of sessions missed shortly before. The reason of each skipped tick names the next time.",
+    "Every session at 16:30 New York, on half days at 13:30: equity and option bars, 30 minutes after the close"
+    " (setting bars_delay_minutes), also of sessions missed shortly before. The reason of each skipped tick names the"
+    " next time.",
     seconds=LOOK_SECONDS,
 )
 
@@ -34,8 +36,8 @@ last_chance = agenda_sensor(
     LAST_CHANCE,
     "backfill_bars",
     agenda.last_chance,
-    "On sessions when selected contracts expire, at 15:00 New York, on half days at 12:00: the bars they still lack, an hour before the close "
-    "(setting last_chance_lead_minutes).",
+    "On sessions when selected contracts expire, at 15:00 New York, on half days at 12:00: the bars they still lack, an"
+    " hour before the close (setting last_chance_lead_minutes).",
     seconds=LOOK_SECONDS,
 )
 

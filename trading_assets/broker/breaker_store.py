@@ -29,7 +29,12 @@ class DatabaseStore:
                 connection.execute(breakers.delete().where(breakers.c.name == name))
                 connection.execute(
                     breakers.insert().values(
-                        name=name, phase=new.phase.value, failures=new.failures, opened_at=new.opened_at, trial=new.trial, trial_at=new.trial_at
+                        name=name,
+                        phase=new.phase.value,
+                        failures=new.failures,
+                        opened_at=new.opened_at,
+                        trial=new.trial,
+                        trial_at=new.trial_at,
                     )
                 )
             return new

@@ -1,4 +1,5 @@
-"""The broker as the platform sees it: hand it requests, get results. Everything else (connection, pacing, journal, retries, breaker) is inside."""
+"""The broker as the platform sees it: hand it requests, get results. Everything else (connection, pacing, journal,
+retries, breaker) is inside."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ DATABASE_THREADS = 2
 """Threads for claims and pacing: a large claim must not delay the next message slot."""
 
 Progress = Callable[[int, int, int, int], None]
-"""`(done, total, sent, reused)`: distinct requests ended and asked for, messages sent for them, answers taken from the journal."""
+"""`(done, total, sent, reused)`: distinct requests ended and asked for, messages sent for them, answers taken from the
+journal."""
 
 
 class Broker:
@@ -70,7 +72,12 @@ class Broker:
         self._client: TwsClient | None = None
         self._pacer: Pacer | None = None
         self._running = threading.Lock()
-        self.breaker = CircuitBreaker(settings.failure_threshold, settings.recovery_timeout, store=DatabaseStore(journal.engine), raises=BreakerOpen)
+        self.breaker = CircuitBreaker(
+            settings.failure_threshold,
+            settings.recovery_timeout,
+            store=DatabaseStore(journal.engine),
+            raises=BreakerOpen,
+        )
 
     @property
     def connected(self) -> bool:
@@ -95,12 +102,13 @@ class Broker:
     def run(self, requests: Sequence[Request], *, planned_at: datetime) -> list[Result]:
         """Bring every request to its end; the results in the order of the requests.
 
-        Sends in the given order. Requests with equal keys are asked once. `planned_at` is the wall-clock instant at which
-        what is in the lake was looked up. The progress is called in this thread, after
-        the result is in the journal. The payload of a reused result is None when its answer is in the lake already.
+        Sends in the given order. Requests with equal keys are asked once. `planned_at` is the wall-clock instant at
+        which what is in the lake was looked up. The progress is called in this thread, after the result is in the
+        journal. The payload of a reused result is None when its answer is in the lake already.
 
-        A request's own failure is its result, and the others go on. Raises `BrokerUnavailable`, `BreakerOpen`, `PacingExhausted` (retryable)
-        or `IdentityMismatch` when the run as a whole cannot go on; what came is in the journal.
+        A request's own failure is its result, and the others go on. Raises `BrokerUnavailable`, `BreakerOpen`,
+        `PacingExhausted` (retryable) or `IdentityMismatch` when the run as a whole cannot go on; what came is in the
+        journal.
         """
         if not requests:
             return []
@@ -119,7 +127,9 @@ class Broker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _run_all(self, requests: Sequence[Request], planned_at: datetime) -> list[Result]:
@@ -161,10 +171,20 @@ class Broker:
             loop = asyncio.get_running_loop()
             host, port = await loop.run_in_executor(self._database, self._endpoint)
             owner = await loop.run_in_executor(self._database, self._journal.owner.ensure)
-            ledger = Ledger(self._journal.engine, owner, f"{host}:{port}", self._settings) if self._settings.enforce_pacing else None
+            ledger = (
+                Ledger(self._journal.engine, owner, f"{host}:{port}", self._settings)
+                if self._settings.enforce_pacing
+                else None
+            )
             self._pacer = Pacer(ledger, self._database)
             self._client = TwsClient(
-                self._settings, self._journal.owner, (host, port), self._pacer, self._database, clock=self._clock, on_identity=self._on_identity
+                self._settings,
+                self._journal.owner,
+                (host, port),
+                self._pacer,
+                self._database,
+                clock=self._clock,
+                on_identity=self._on_identity,
             )
         return self._client, self._pacer
 
@@ -177,7 +197,7 @@ class Broker:
     def _endpoint_of_settings(self) -> tuple[str, int]:
         if self._settings.endpoint is None:
             raise BrokerNotConfigured(
-                "No simulator to connect to: set TRADING_ASSETS_IB_PORT to the port of a running one (`trading-assets simulate`), "
-                "or TRADING_ASSETS_BROKER=tws to use a TWS."
+                "No simulator to connect to: set TRADING_ASSETS_IB_PORT to the port of a running one (`trading-assets"
+                " simulate`), or TRADING_ASSETS_BROKER=tws to use a TWS."
             )
         return self._settings.endpoint

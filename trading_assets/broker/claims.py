@@ -1,4 +1,5 @@
-"""The claiming side of a run: which of its requests it must send, which another process sends, which are answered already.
+"""The claiming side of a run: which of its requests it must send, which another process sends, which are answered
+already.
 
 Claims go a chunk at a time, just ahead of what is being sent, so that processes with the same list share the work.
 """
@@ -96,7 +97,9 @@ class Claimer:
                 await self._demand.wait()
 
     async def _claim(self, jobs: Sequence[Job]) -> None:
-        claims = await self._database(lambda: self._journal.claim([job.request for job in jobs], self._planned_at, run_id=self._run_id))
+        claims = await self._database(
+            lambda: self._journal.claim([job.request for job in jobs], self._planned_at, run_id=self._run_id)
+        )
         for job, claim in zip(jobs, claims, strict=True):
             self._take(job, claim)
 

@@ -1,8 +1,8 @@
 """The TWS client of a process: connects lazily, keeps connected, sends requests and hands out their collectors.
 
 It lives on one event loop (`broker.loop`). Here belongs the life of the connection: client ids, identity, reconnecting,
-lost connectivity, the nightly reset. Which message a request becomes is in `broker.messages`; when it may be sent is the
-caller's business (`broker.pacing`), except for the client's own messages, for which it asks the pacer itself.
+lost connectivity, the nightly reset. Which message a request becomes is in `broker.messages`; when it may be sent is
+the caller's business (`broker.pacing`), except for the client's own messages, for which it asks the pacer itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from typing import TypeVar
 from trading_assets.broker import messages
 from trading_assets.broker.collectors import Collector
 from trading_assets.broker.connection import ClientIdInUse, Connection
-from trading_assets.broker.contact import TELLING, market_data_word, record_connected, record_failure, record_market_data
+from trading_assets.broker.contact import (
+    TELLING,
+    market_data_word,
+    record_connected,
+    record_failure,
+    record_market_data,
+)
 from trading_assets.broker.errors import is_warning, lookup
 from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.identity import check_settings, identity_of
@@ -126,7 +132,8 @@ class TwsClient:
         return collector
 
     async def settle(self, collector: Collector) -> None:
-        """After a request has ended: withdraw what the broker still holds open for it, so that its slot is really free."""
+        """After a request has ended: withdraw what the broker still holds open for it, so that its slot is really
+        free."""
         await self._note_market_data(collector)
         connection = self._connection
         if connection is None or connection.inbox.open.pop(collector.req_id, None) is not collector:
@@ -142,12 +149,14 @@ class TwsClient:
         return self._connection is not None and self._connection.alive
 
     def abandon(self) -> None:
-        """Drop the connection and all that is open in it: nobody waits for the answers. The next `ready` makes a new one."""
+        """Drop the connection and all that is open in it: nobody waits for the answers. The next `ready` makes a new
+        one."""
         if self._connection is not None:
             self._connection.drop()
 
     async def answers(self) -> bool:
-        """Whether TWS still answers at all. A silent one is disconnected, so that its requests end and a new connection is made."""
+        """Whether TWS still answers at all. A silent one is disconnected, so that its requests end and a new connection
+        is made."""
         if self._probe is None or self._probe.done():
             self._probe = asyncio.create_task(self._answers())
         return await asyncio.shield(self._probe)
@@ -177,7 +186,11 @@ class TwsClient:
     # connecting
 
     async def _reconnect(self) -> None:
-        patience = self._settings.reconnect_timeout if self.connects else min(FIRST_CONNECT_PATIENCE, self._settings.reconnect_timeout)
+        patience = (
+            self._settings.reconnect_timeout
+            if self.connects
+            else min(FIRST_CONNECT_PATIENCE, self._settings.reconnect_timeout)
+        )
         deadline = time.monotonic() + patience
         attempt = 0
         while True:
@@ -200,7 +213,9 @@ class TwsClient:
             if wait <= 0:
                 raise BrokerUnavailable(sentence)
             until = f" (the broker's nightly reset lasts until {reset_end:%H:%M} UTC)" if reset_end else ""
-            logger.warning("No connection to TWS at %s: %s; trying again in %.1f s%s.", self._endpoint, failed, wait, until)
+            logger.warning(
+                "No connection to TWS at %s: %s; trying again in %.1f s%s.", self._endpoint, failed, wait, until
+            )
             await asyncio.sleep(wait)
 
     async def _connect(self) -> None:
@@ -209,16 +224,22 @@ class TwsClient:
         endpoint = self._endpoint
         self._owner.ensure()
         while True:
-            client_id = await self._run(lambda: lease_client_id(self._owner.engine, self._owner.name, endpoint, self._settings.ib_client_ids, in_use))
+            client_id = await self._run(
+                lambda: lease_client_id(
+                    self._owner.engine, self._owner.name, endpoint, self._settings.ib_client_ids, in_use
+                )
+            )
             if client_id is None:
                 first, last = self._settings.ib_client_ids
                 raise ClientIdsExhausted(
-                    f"All client ids from {first} to {last} are in use at {endpoint}: close other clients or widen TRADING_ASSETS_IB_CLIENT_IDS."
+                    f"All client ids from {first} to {last} are in use at {endpoint}: close other clients or widen"
+                    " TRADING_ASSETS_IB_CLIENT_IDS."
                 )
             for _ in range(HANDSHAKE_MESSAGES):
                 await self._pacer.message()
             connection = Connection(self._on_status, self._on_lost)
-            self._upstream.set()  # later messages are about this session: TWS may report at once that its servers are unavailable
+            # later messages are about this session: TWS may report at once that its servers are unavailable
+            self._upstream.set()
             try:
                 accounts = await connection.open(self._host, self._port, client_id, self._settings.connect_timeout)
                 break
@@ -244,7 +265,11 @@ class TwsClient:
             told = await connection.server_time()
             skew = 0.0 if told is None else told - time.time()
             if abs(skew) > MAX_CLOCK_SKEW:
-                logger.warning("The clock of TWS is %.0f s ahead of this machine's: set it right, or sessions may be told apart wrongly.", skew)
+                logger.warning(
+                    "The clock of TWS is %.0f s ahead of this machine's: set it right, or sessions may be told apart"
+                    " wrongly.",
+                    skew,
+                )
         version = connection.wire.serverVersion()
         await self._run(lambda: record_connected(self._owner.engine, self._endpoint, self.identity, version))
         self._market_data = ""
@@ -253,13 +278,15 @@ class TwsClient:
         patience = self._settings.reconnect_timeout
         if (reset_end := self._reset_end()) is not None:
             patience += (reset_end - self._clock()).total_seconds()
-        logger.warning("TWS has lost its connection to the broker (%s); waiting up to %.0f s for it.", self._last_lost, patience)
+        logger.warning(
+            "TWS has lost its connection to the broker (%s); waiting up to %.0f s for it.", self._last_lost, patience
+        )
         try:
             await asyncio.wait_for(self._upstream.wait(), patience)
         except TimeoutError:
             sentence = (
-                f"TWS at {self._endpoint} has been without its connection to the broker for {patience:.0f} s ({self._last_lost}). "
-                "Run again when TWS shows that it is connected: what came is kept."
+                f"TWS at {self._endpoint} has been without its connection to the broker for {patience:.0f} s"
+                f" ({self._last_lost}). Run again when TWS shows that it is connected: what came is kept."
             )
             await self._report_unreachable(sentence)
             raise BrokerUnavailable(sentence) from None

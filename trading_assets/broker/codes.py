@@ -1,8 +1,10 @@
-"""The one table of broker codes: class, outcome, retry policy, remedy and source of each; and how a text refines a code.
+"""The one table of broker codes: class, outcome, retry policy, remedy and source of each; and how a text refines a
+code.
 
-Only the codes of class C speak of the connection; any other ends at most its own request, whatever its text. TWS words its
-messages in the user's language unless it is told to use English, so a text that no row knows is possible for every code: the
-last row of a code, without a phrase, says what the code alone means, and never that the connection broke or that there is no data.
+Only the codes of class C speak of the connection; any other ends at most its own request, whatever its text. TWS words
+its messages in the user's language unless it is told to use English, so a text that no row knows is possible for every
+code: the last row of a code, without a phrase, says what the code alone means, and never that the connection broke or
+that there is no data.
 
 Sources: [D] IBKR "Message Codes" and "Historical Data Limitations"; [W] wire logs published with open-source clients;
 [X] the gateway re-implementation deepentropy/ibx; [C] reports in client-library trackers (ib_insync 293, 330).
@@ -16,9 +18,19 @@ from enum import StrEnum
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 
-CANCELLED, COMPLETE, DISCONNECTED, EMPTY = OutcomeKind.CANCELLED, OutcomeKind.COMPLETE, OutcomeKind.DISCONNECTED, OutcomeKind.EMPTY
+CANCELLED, COMPLETE, DISCONNECTED, EMPTY = (
+    OutcomeKind.CANCELLED,
+    OutcomeKind.COMPLETE,
+    OutcomeKind.DISCONNECTED,
+    OutcomeKind.EMPTY,
+)
 EXPIRED, NO_CONTRACT, NOT_PERMITTED = OutcomeKind.EXPIRED, OutcomeKind.NO_CONTRACT, OutcomeKind.NOT_PERMITTED
-PACING, REJECTED, TIMEOUT, UNAVAILABLE = OutcomeKind.PACING, OutcomeKind.REJECTED, OutcomeKind.TIMEOUT, OutcomeKind.UNAVAILABLE
+PACING, REJECTED, TIMEOUT, UNAVAILABLE = (
+    OutcomeKind.PACING,
+    OutcomeKind.REJECTED,
+    OutcomeKind.TIMEOUT,
+    OutcomeKind.UNAVAILABLE,
+)
 
 
 class CodeClass(StrEnum):
@@ -47,7 +59,8 @@ class Retry(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BrokerCode:
-    """One row of the table. `phrase` restricts it to texts that hold it (lower case); rows with a phrase come before those without."""
+    """One row of the table. `phrase` restricts it to texts that hold it (lower case); rows with a phrase come before
+    those without."""
 
     code: int
     cls: CodeClass
@@ -59,27 +72,47 @@ class BrokerCode:
 
 
 _ENGLISH = 'If the text is not English, tick "Show API messages in English" in TWS (Configuration, API, Settings).'
-_ASK_LATER = "Nothing to do: it is requested again by itself; if it persists, look at the connection of TWS to its data farms."
+_ASK_LATER = (
+    "Nothing to do: it is requested again by itself; if it persists, look at the connection of TWS to its data farms."
+)
 _PACING = (
     "Nothing to do: it is requested again after a wait; if it persists, lower TRADING_ASSETS_MESSAGES_PER_SECOND "
     "or see which other client uses this TWS."
 )
-_SUBSCRIBE = "Subscribe to the market data in the broker's Account Management (or set TRADING_ASSETS_MARKET_DATA=delayed for a lake of delayed data)."
+_SUBSCRIBE = (
+    "Subscribe to the market data in the broker's Account Management (or set TRADING_ASSETS_MARKET_DATA=delayed for a"
+    " lake of delayed data)."
+)
 _SUBSCRIBE_DELAYED = (
     "Delayed data is asked for already and none came: subscribe to the market data in the broker's Account Management, "
     "and see there that the account may receive market data through the API."
 )
-_SUBSCRIBE_HISTORY = "Subscribe to the market data in the broker's Account Management: history needs the same subscription as live data."
+_SUBSCRIBE_HISTORY = (
+    "Subscribe to the market data in the broker's Account Management: history needs the same subscription as live data."
+)
 _NO_DATA = "The broker has no data for this span; it is recorded."
 _OTHER_SESSION = "Log out the other session of the same user (TWS, mobile or web), then run again."
 _REPORT = "The request was malformed: this is a defect of the platform, please report it with the code and the text."
 _CONTRACT = "Check the symbol, its exchange and whether it is still listed."
 _RESTORED = "Nothing to do: requests in flight are sent again when the connection is back."
-_NEW_ID = "Nothing to do: it is sent again with a new id; if it persists, see which other program uses the same client id at this TWS."
+_NEW_ID = (
+    "Nothing to do: it is sent again with a new id; if it persists, see which other program uses the same client id at"
+    " this TWS."
+)
 _GONE = "Nothing to do: TWS had dropped the request; it is sent again with a new id."
-_UNKNOWN_TEXT = f"The platform does not know this text and concludes nothing from it; the request is requested again by itself. {_ENGLISH}"
+_NO_DAILY_OPTION_BARS = "Options have no daily bars: ask for bars of 8 hours or less and aggregate them."
+_NO_SUCH_TYPE = "The broker has no data of this type for the contract."
+_NEXT_CLIENT_ID = "Nothing to do: the next client id of TRADING_ASSETS_IB_CLIENT_IDS is tried."
+_START_TWS = 'Start TWS or the Gateway, tick "Enable ActiveX and Socket Clients" and check host and port.'
+_PORT_MOVED = "TWS has moved to another port: set TRADING_ASSETS_IB_PORT to it."
+_COMPETING = "A competing live session of the same user holds the market data: " + _OTHER_SESSION
+_UNKNOWN_TEXT = (
+    "The platform does not know this text and concludes nothing from it; the request is requested again by itself."
+    f" {_ENGLISH}"
+)
 _UNKNOWN_REMEDY = (
-    f"The platform does not know this code: look it up in the broker's Message Codes; the request is requested again in the next session. {_ENGLISH}"
+    "The platform does not know this code: look it up in the broker's Message Codes; the request is requested again in"
+    f" the next session. {_ENGLISH}"
 )
 
 W, R, C = CodeClass.WARNING, CodeClass.REQUEST, CodeClass.CONNECTION
@@ -92,7 +125,8 @@ CODES: tuple[BrokerCode, ...] = (
         R,
         PACING,
         Retry.PACING,
-        "Nothing to do: asked again when a market-data line is free; lower TRADING_ASSETS_MARKET_DATA_LINES if it persists.",
+        "Nothing to do: asked again when a market-data line is free; lower TRADING_ASSETS_MARKET_DATA_LINES if it"
+        " persists.",
         "D",
     ),
     BrokerCode(102, R, UNAVAILABLE, Retry.LATER, _NEW_ID, "D"),
@@ -101,7 +135,7 @@ CODES: tuple[BrokerCode, ...] = (
     BrokerCode(162, R, CANCELLED, Retry.LATER, _ASK_LATER, "W", "query cancelled"),
     BrokerCode(162, R, UNAVAILABLE, Retry.USER, _OTHER_SESSION, "W", "different ip address"),
     BrokerCode(162, R, NOT_PERMITTED, Retry.USER, _SUBSCRIBE_HISTORY, "W", "no market data permissions"),
-    BrokerCode(162, R, REJECTED, Retry.NEVER, "Options have no daily bars: ask for bars of 8 hours or less and aggregate them.", "W", "eodchart"),
+    BrokerCode(162, R, REJECTED, Retry.NEVER, _NO_DAILY_OPTION_BARS, "W", "eodchart"),
     BrokerCode(
         162,
         R,
@@ -113,7 +147,7 @@ CODES: tuple[BrokerCode, ...] = (
     ),
     BrokerCode(162, R, REJECTED, Retry.NEVER, _REPORT, "W", "invalid time length"),
     BrokerCode(162, R, EMPTY, Retry.NEVER, _NO_DATA, "W", "no historical market data for"),
-    BrokerCode(162, R, REJECTED, Retry.NEVER, "The broker has no data of this type for the contract.", "W", "no data of type"),
+    BrokerCode(162, R, REJECTED, Retry.NEVER, _NO_SUCH_TYPE, "W", "no data of type"),
     BrokerCode(162, R, TIMEOUT, Retry.LATER, _ASK_LATER, "W", "timed out"),
     BrokerCode(162, R, REJECTED, Retry.LATER, _UNKNOWN_TEXT, "D"),
     BrokerCode(165, W, UNAVAILABLE, Retry.LATER, _ASK_LATER, "W"),
@@ -135,17 +169,19 @@ CODES: tuple[BrokerCode, ...] = (
         "ambiguous",
     ),
     BrokerCode(200, R, NO_CONTRACT, Retry.NEVER, _CONTRACT, "D, W"),
-    BrokerCode(300, R, UNAVAILABLE, Retry.LATER, _GONE, "D"),  # an open subscription; the one of a cancelled request reaches no request
+    # an open subscription; the one of a cancelled request reaches no request
+    BrokerCode(300, R, UNAVAILABLE, Retry.LATER, _GONE, "D"),
     BrokerCode(310, W, REJECTED, Retry.NEVER, "", "D"),
     BrokerCode(320, R, REJECTED, Retry.NEVER, _REPORT, "D"),
     BrokerCode(321, R, REJECTED, Retry.NEVER, _REPORT, "D, X"),
     BrokerCode(322, R, UNAVAILABLE, Retry.LATER, _NEW_ID, "C", "duplicate ticker id"),
     BrokerCode(322, R, PACING, Retry.PACING, _PACING, "C", "simultaneous"),
     BrokerCode(322, R, REJECTED, Retry.PACING, _UNKNOWN_TEXT, "C"),
-    BrokerCode(326, C, DISCONNECTED, Retry.LATER, "Nothing to do: the next client id of TRADING_ASSETS_IB_CLIENT_IDS is tried.", "D, W"),
+    BrokerCode(326, C, DISCONNECTED, Retry.LATER, _NEXT_CLIENT_ID, "D, W"),
     BrokerCode(354, R, NOT_PERMITTED, Retry.USER, _SUBSCRIBE, "D, W"),
     BrokerCode(365, W, REJECTED, Retry.NEVER, "", "D"),
-    BrokerCode(366, R, UNAVAILABLE, Retry.LATER, _GONE, "D, W"),  # an open query; the one of a cancelled request reaches no request
+    # an open query; the one of a cancelled request reaches no request
+    BrokerCode(366, R, UNAVAILABLE, Retry.LATER, _GONE, "D, W"),
     BrokerCode(386, R, UNAVAILABLE, Retry.LATER, _NEW_ID, "D"),
     BrokerCode(414, R, REJECTED, Retry.NEVER, _REPORT, "D"),
     BrokerCode(420, R, PACING, Retry.PACING, _PACING, "W", "pacing violation"),
@@ -153,7 +189,7 @@ CODES: tuple[BrokerCode, ...] = (
     BrokerCode(420, R, UNAVAILABLE, Retry.USER, _OTHER_SESSION, "W", "different ip address"),
     BrokerCode(420, R, REJECTED, Retry.LATER, _UNKNOWN_TEXT, "D"),
     BrokerCode(501, W, REJECTED, Retry.NEVER, "", "D"),
-    BrokerCode(502, C, DISCONNECTED, Retry.LATER, 'Start TWS or the Gateway, tick "Enable ActiveX and Socket Clients" and check host and port.', "D"),
+    BrokerCode(502, C, DISCONNECTED, Retry.LATER, _START_TWS, "D"),
     BrokerCode(503, C, DISCONNECTED, Retry.USER, "Update TWS or the Gateway.", "D"),
     BrokerCode(504, C, DISCONNECTED, Retry.LATER, _RESTORED, "D"),
     BrokerCode(505, R, REJECTED, Retry.NEVER, _REPORT, "D"),
@@ -161,7 +197,7 @@ CODES: tuple[BrokerCode, ...] = (
     BrokerCode(1100, C, DISCONNECTED, Retry.LATER, _RESTORED, "D, W"),
     BrokerCode(1101, C, DISCONNECTED, Retry.LATER, _RESTORED, "D, W"),
     BrokerCode(1102, C, DISCONNECTED, Retry.LATER, _RESTORED, "D, W"),
-    BrokerCode(1300, C, DISCONNECTED, Retry.USER, "TWS has moved to another port: set TRADING_ASSETS_IB_PORT to it.", "D"),
+    BrokerCode(1300, C, DISCONNECTED, Retry.USER, _PORT_MOVED, "D"),
     BrokerCode(2110, C, DISCONNECTED, Retry.LATER, _RESTORED, "D, W"),
     BrokerCode(10089, R, NOT_PERMITTED, Retry.USER, _SUBSCRIBE, "D, W"),
     BrokerCode(10090, W, NOT_PERMITTED, Retry.USER, _SUBSCRIBE, "D, W"),  # a part is missing, ticks go on
@@ -171,7 +207,7 @@ CODES: tuple[BrokerCode, ...] = (
     BrokerCode(10182, R, UNAVAILABLE, Retry.LATER, _ASK_LATER, "D"),
     BrokerCode(10186, R, NOT_PERMITTED, Retry.USER, _SUBSCRIBE, "D"),
     BrokerCode(10187, R, NOT_PERMITTED, Retry.USER, _SUBSCRIBE_HISTORY, "D"),
-    BrokerCode(10197, R, UNAVAILABLE, Retry.USER, "A competing live session of the same user holds the market data: " + _OTHER_SESSION, "D, W"),
+    BrokerCode(10197, R, UNAVAILABLE, Retry.USER, _COMPETING, "D, W"),
     BrokerCode(10225, R, UNAVAILABLE, Retry.LATER, _ASK_LATER, "D"),
     BrokerCode(10299, R, REJECTED, Retry.NEVER, _REPORT, "D, W"),
     BrokerCode(10314, R, REJECTED, Retry.NEVER, _REPORT, "D, W"),
@@ -187,10 +223,12 @@ for _row in CODES:
     _BY_CODE.setdefault(_row.code, []).append(_row)
 
 _DELAYED_MAY_FOLLOW = frozenset({354, 10089, 10168})
-"""Codes that say "not subscribed": with delayed data asked for, its ticks may come all the same (reports disagree on how often)."""
+"""Codes that say "not subscribed": with delayed data asked for, its ticks may come all the same (reports disagree on
+how often)."""
 
 _TRIES_OF_UNKNOWN = 2
-"""How often a request is sent that ends with a text nobody knows: it may pass, and repeating it further tells no more."""
+"""How often a request is sent that ends with a text nobody knows: it may pass, and repeating it further tells no
+more."""
 
 _KIND_REMEDIES = {
     COMPLETE: "",
@@ -199,13 +237,20 @@ _KIND_REMEDIES = {
     NO_CONTRACT: _CONTRACT,
     EXPIRED: "The contract has expired and the broker keeps no history of it; what was not collected before is lost.",
     PACING: _PACING,
-    TIMEOUT: "Run again: the answer did not come in time. If it persists, raise the timeout or look at TWS's data-farm connections.",
+    TIMEOUT: (
+        "Run again: the answer did not come in time. If it persists, raise the timeout or look at TWS's data-farm"
+        " connections."
+    ),
     DISCONNECTED: "Run again when the connection is back: what came is kept, only the rest is asked for.",
     UNAVAILABLE: "Nothing to do: the cause passes, and the request is requested again by the next run.",
     CANCELLED: "Run again: the request was withdrawn before its answer.",
-    REJECTED: "The broker refused the request as it stands; it is requested again in the next session. If it persists, report the code and the text.",
+    REJECTED: (
+        "The broker refused the request as it stands; it is requested again in the next session. If it persists, report"
+        " the code and the text."
+    ),
     OutcomeKind.UNREADABLE: (
-        "Nothing to do: it is requested again by itself. If it persists, restart TWS or install another version of it, and report the message."
+        "Nothing to do: it is requested again by itself. If it persists, restart TWS or install another version of it,"
+        " and report the message."
     ),
     OutcomeKind.QUARANTINED: "It is requested again by itself; see `trading-assets quarantine list`.",
 }
@@ -239,8 +284,8 @@ def delayed_may_follow(code: int, text: str) -> bool:
 def classify(code: int, text: str, *, in_reset_window: bool = False) -> Outcome:
     """The outcome of a request that the broker ended with `code` and `text`.
 
-    Inside the nightly reset window a 200 can be false (ib_insync 330): it is not believed and asked again later. An unknown
-    code is REJECTED: it is reported, never taken for "no data".
+    Inside the nightly reset window a 200 can be false (ib_insync 330): it is not believed and asked again later. An
+    unknown code is REJECTED: it is reported, never taken for "no data".
     """
     row = lookup(code, text)
     if row is None:

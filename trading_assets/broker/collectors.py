@@ -1,7 +1,8 @@
 """What is being asked: one collector an open request gathers the messages of its answer and knows when it has ended.
 
-A collector ends exactly once, with an `Outcome` and a neutral payload (`broker.payloads`). It turns the library's objects
-into plain values at once, so that nothing of the library lives on. Quotes have a module of their own (`broker.quotes`).
+A collector ends exactly once, with an `Outcome` and a neutral payload (`broker.payloads`). It turns the library's
+objects into plain values at once, so that nothing of the library lives on. Quotes have a module of their own
+(`broker.quotes`).
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Collector:
             self.answer.set_result((outcome, payload))
 
     def error(self, code: int, text: str) -> None:
-        """A message of the broker with this request's id and a code: a warning is noted, anything else ends the request."""
+        """A message of the broker with this request's id and a code: a warning is noted, anything else ends the
+        request."""
         row = lookup(code, text)
         if row is not None and row.cls is CodeClass.WARNING:
             self.warnings.append((code, text))
@@ -74,16 +76,19 @@ class Collector:
             self.end(self.doubt or outcome if outcome.kind is OutcomeKind.TIMEOUT else outcome)
 
     def unreadable(self, message: str, fault: str, *, certain: bool = True) -> Outcome:
-        """The outcome of a request of whose answer `message` could not be read, for the reason `fault`; not `certain`: it may be another's."""
+        """The outcome of a request of whose answer `message` could not be read, for the reason `fault`; not `certain`:
+        it may be another's."""
         whose = "about" if certain else "that may be about"
         return Outcome(
             OutcomeKind.UNREADABLE,
             None,
-            f"TWS's message {message} {whose} {_words(self.request)} could not be read: {fault}. This is not a statement that there is no data.",
+            f"TWS's message {message} {whose} {_words(self.request)} could not be read: {fault}. This is not a"
+            " statement that there is no data.",
         )
 
     def _refined(self, outcome: Outcome) -> Outcome:
-        """An option that has expired is EXPIRED, whichever way the broker says that it has nothing; what is alive never is."""
+        """An option that has expired is EXPIRED, whichever way the broker says that it has nothing; what is alive never
+        is."""
         instrument = self.request.instrument
         expired = instrument.sec_type == "OPT" and "" < instrument.last_trade < f"{session_date(self.clock()):%Y%m%d}"
         asks_history = isinstance(self.request, BarsRequest)
@@ -222,7 +227,8 @@ def contract_record(details: Any) -> ContractRecord:
 def parameter_record(
     exchange: str, con_id: int | str, trading_class: str, multiplier: str, expirations: list[str], strikes: list[float]
 ) -> ParameterRecord:
-    """The neutral record of one `securityDefinitionOptionParameter` message (the libraries leave the contract id a string)."""
+    """The neutral record of one `securityDefinitionOptionParameter` message (the libraries leave the contract id a
+    string)."""
     return ParameterRecord(
         exchange=exchange,
         trading_class=trading_class,

@@ -19,7 +19,8 @@ PONG_TIMEOUT = 10.0
 """Seconds a live TWS may take to tell the time: it answers that itself, at once, without its servers."""
 
 FIRST_REQUEST_ID = 1000
-"""The least request id of a session: larger than the small numbers that stand beside ids in messages (versions, tick types)."""
+"""The least request id of a session: larger than the small numbers that stand beside ids in messages (versions, tick
+types)."""
 
 
 class ClientIdInUse(ConnectionError):
@@ -27,7 +28,8 @@ class ClientIdInUse(ConnectionError):
 
 
 class Connection:
-    """One session. `on_status(code, text)` gets every message without a request id, `on_lost()` the end of the session."""
+    """One session. `on_status(code, text)` gets every message without a request id, `on_lost()` the end of the
+    session."""
 
     def __init__(self, on_status: Callable[[int, str], None], on_lost: Callable[[Connection], None]) -> None:
         self.inbox = Inbox(self)
@@ -47,7 +49,11 @@ class Connection:
             self.wire.disconnect()
             raise
         except OSError as error:  # a TimeoutError is one
-            failure = self.wire.handshake.silent(timeout, self.wire.pending) if self.wire.handshake.reached else unreached(error, host, timeout)
+            failure = (
+                self.wire.handshake.silent(timeout, self.wire.pending)
+                if self.wire.handshake.reached
+                else unreached(error, host, timeout)
+            )
             self.wire.disconnect()
             raise failure from None
         except BaseException:
@@ -62,7 +68,8 @@ class Connection:
         await self._greeting
 
     async def server_time(self) -> int | None:
-        """The clock of TWS, epoch seconds; None when its answer cannot be read. Raises `TimeoutError` without one: the session is dead."""
+        """The clock of TWS, epoch seconds; None when its answer cannot be read. Raises `TimeoutError` without one: the
+        session is dead."""
         if self._clock is None or self._clock.done():
             self._clock = asyncio.get_running_loop().create_future()
             self.wire.reqCurrentTime()

@@ -1,4 +1,5 @@
-"""The last contact with each broker endpoint, kept in the state database: the record that status and alerts read without connecting.
+"""The last contact with each broker endpoint, kept in the state database: the record that status and alerts read
+without connecting.
 
 Recorded by the client at each connect, at each failed attempt, when TWS tells that it has lost its servers or has them
 again, and when the kind of market data becomes known or changes. Instants are the wall clock's, also in a replay: a
@@ -25,7 +26,12 @@ broker_contact = sa.Table(
     sa.Column("at", sa.Double, nullable=False, doc="Epoch seconds, wall clock"),
     sa.Column("identity", sa.Text, nullable=False, doc="As pinned in lake.json; of the last connect"),
     sa.Column("server_version", sa.Integer, doc="Of the last connect"),
-    sa.Column("market_data", sa.Text, nullable=False, doc="live, frozen, delayed, delayed frozen or not subscribed; empty while not known"),
+    sa.Column(
+        "market_data",
+        sa.Text,
+        nullable=False,
+        doc="live, frozen, delayed, delayed frozen or not subscribed; empty while not known",
+    ),
     sa.Column("error", sa.Text, nullable=False, doc="What went wrong; empty while reachable"),
 )
 
@@ -39,8 +45,8 @@ NOT_SUBSCRIBED = frozenset({354, 10089, 10168, 10186})
 """Errors: the market data is not subscribed. Delayed ticks may follow all the same when they were asked for."""
 
 TELLING = ("", "not subscribed", "live", "frozen", "delayed", "delayed frozen")
-"""The words by what they tell of a connection: one symbol without a subscription says less than any quote, one delayed quote
-says more than all live ones. Within a connection only a later word takes an earlier one's place."""
+"""The words by what they tell of a connection: one symbol without a subscription says less than any quote, one delayed
+quote says more than all live ones. Within a connection only a later word takes an earlier one's place."""
 
 DELAYED = frozenset({"delayed", "delayed frozen", "not subscribed"})
 """Kinds of market data that are not what a live subscription gives."""
@@ -73,7 +79,13 @@ def record_connected(engine: sa.Engine, endpoint: str, identity: str, server_ver
     with write_transaction(engine, durable=False) as connection:
         known = _row(connection, endpoint)
         kept = known.market_data if known is not None and known.identity == identity else ""
-        values = {"reachable": True, "identity": identity, "server_version": server_version, "market_data": kept, "error": ""}
+        values = {
+            "reachable": True,
+            "identity": identity,
+            "server_version": server_version,
+            "market_data": kept,
+            "error": "",
+        }
         _store(connection, endpoint, known, values)
 
 
@@ -86,11 +98,17 @@ def record_failure(engine: sa.Engine, endpoint: str, error: str) -> None:
 def record_market_data(engine: sa.Engine, endpoint: str, market_data: str) -> None:
     """The kind of market data that the broker gives (a word of the table)."""
     with write_transaction(engine, durable=False) as connection:
-        _store(connection, endpoint, _row(connection, endpoint), {"reachable": True, "market_data": market_data, "error": ""})
+        _store(
+            connection,
+            endpoint,
+            _row(connection, endpoint),
+            {"reachable": True, "market_data": market_data, "error": ""},
+        )
 
 
 def last_contact(engine: sa.Engine, endpoint: str | None = None) -> Contact | None:
-    """The last contact with an endpoint (`host:port`), or with the one contacted last; None when there never was any."""
+    """The last contact with an endpoint (`host:port`), or with the one contacted last; None when there never was
+    any."""
     query = sa.select(broker_contact).order_by(broker_contact.c.at.desc()).limit(1)
     if endpoint is not None:
         query = query.where(broker_contact.c.endpoint == endpoint)
@@ -120,4 +138,6 @@ def _store(connection: sa.Connection, endpoint: str, known: sa.Row[Any] | None, 
         nothing = {"identity": "", "server_version": None, "market_data": "", "error": ""}
         connection.execute(broker_contact.insert().values(endpoint=endpoint, at=time.time(), **{**nothing, **values}))
     else:
-        connection.execute(broker_contact.update().where(broker_contact.c.endpoint == endpoint).values(at=time.time(), **values))
+        connection.execute(
+            broker_contact.update().where(broker_contact.c.endpoint == endpoint).values(at=time.time(), **values)
+        )

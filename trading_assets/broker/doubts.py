@@ -1,9 +1,10 @@
 """Messages that could not be read and carried no usable request id: whose answer they were shows in who gets none.
 
-A message that is an answer by itself (bars), or ends one (an error, an end), belongs to one of the requests open at that moment. Those that
-get their end were not meant. When no more are left than messages were lost, those are the ones: they end after a short grace, without
-waiting for their timeout. The grace is for messages that were nobody's here (about an order, or a request of an earlier session): the
-answer is then on its way. At the timeout a request in doubt ends as `unreadable` as well.
+A message that is an answer by itself (bars), or ends one (an error, an end), belongs to one of the requests open at
+that moment. Those that get their end were not meant. When no more are left than messages were lost, those are the ones:
+they end after a short grace, without waiting for their timeout. The grace is for messages that were nobody's here
+(about an order, or a request of an earlier session): the answer is then on its way. At the timeout a request in doubt
+ends as `unreadable` as well.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Shaking hands with TWS: what was heard on a new connection, and, where no session came of it, why not and what to do.
 
-Both sides name their protocol versions: we our range, TWS the one it will speak. Then TWS gives the next free order id and the
-accounts. Anything else ends the attempt with a `ConnectFailed` that says what was seen. Here belongs judging the bytes; the
-socket itself is in `broker.connection`.
+Both sides name their protocol versions: we our range, TWS the one it will speak. Then TWS gives the next free order id
+and the accounts. Anything else ends the attempt with a `ConnectFailed` that says what was seen. Here belongs judging
+the bytes; the socket itself is in `broker.connection`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ import socket
 import struct
 
 from trading_assets.broker.codes import CodeClass, lookup
-from trading_assets.broker.wire_format import ERROR, MANAGED_ACCOUNTS, NEXT_VALID_ID, PROTOBUF_IDS, PROTOBUF_VERSION, plain_text
+from trading_assets.broker.wire_format import (
+    ERROR,
+    MANAGED_ACCOUNTS,
+    NEXT_VALID_ID,
+    PROTOBUF_IDS,
+    PROTOBUF_VERSION,
+    plain_text,
+)
 
 MAX_GREETING = 65_536
 """Bytes of the longest frame believed before TWS has named its version; its own are shorter than a hundred."""
@@ -31,7 +38,8 @@ _DIALOG = "a dialog may be open there (accept the incoming connection, a login, 
 
 
 class ConnectFailed(ConnectionError):
-    """An attempt to connect failed. The text says what was seen, `remedy` what to do; with `lasting` another attempt brings the same."""
+    """An attempt to connect failed. The text says what was seen, `remedy` what to do; with `lasting` another attempt
+    brings the same."""
 
     def __init__(self, text: str, remedy: str, *, lasting: bool = False) -> None:
         super().__init__(text)
@@ -40,7 +48,8 @@ class ConnectFailed(ConnectionError):
 
 
 class Handshake:
-    """What was heard so far. `versions` are the lowest and highest protocol version that we offer, `client` is who speaks them."""
+    """What was heard so far. `versions` are the lowest and highest protocol version that we offer, `client` is who
+    speaks them."""
 
     def __init__(self, versions: tuple[int, int], client: str) -> None:
         self.version: int | None = None
@@ -83,7 +92,10 @@ class Handshake:
             what = "a server of encrypted connections (TLS) answers there"
         else:
             what = f"something else answers there ({start if start.isprintable() and start else heard[:16].hex(' ')})"
-        remedy = f"Set {_PORTS} to the socket port in TWS's API settings (the Client Portal Gateway is another program), {_AGAIN}"
+        remedy = (
+            f"Set {_PORTS} to the socket port in TWS's API settings (the Client Portal Gateway is another program),"
+            f" {_AGAIN}"
+        )
         return ConnectFailed(f"it is not TWS: {what}", remedy, lasting=True)
 
     def closed(self, reason: str = "") -> ConnectFailed:
@@ -98,8 +110,9 @@ class Handshake:
             return self.stranger(self._heard)
         text = f"the connection was accepted and closed without a word{why}; {self._offer}"
         remedy = (
-            "In TWS's API settings tick 'Enable ActiveX and Socket Clients' and add this machine to the trusted IP addresses. "
-            f"If that is so, this TWS may speak other API versions only: {self._usable} Check also {_PORTS}, {_AGAIN}"
+            "In TWS's API settings tick 'Enable ActiveX and Socket Clients' and add this machine to the trusted IP"
+            f" addresses. If that is so, this TWS may speak other API versions only: {self._usable} Check also"
+            f" {_PORTS}, {_AGAIN}"
         )
         return ConnectFailed(text, remedy)
 
@@ -108,13 +121,22 @@ class Handshake:
         if self.words:
             return self._refused()
         if self.version is not None:
-            missing = "not its accounts" if self.next_id is not None else "not the next order id" if self.accounts else "nothing more"
+            missing = (
+                "not its accounts"
+                if self.next_id is not None
+                else "not the next order id"
+                if self.accounts
+                else "nothing more"
+            )
             text = f"TWS named API version {self.version}, but {missing} within {seconds:g} s"
             return ConnectFailed(text, f"Look at TWS: {_DIALOG}; answer it, see that TWS is logged in, {_AGAIN}")
         if self._heard or pending:
             return self.stranger(self._heard or pending)
         text = f"the connection was accepted, but nothing was said within {seconds:g} s; {self._offer}"
-        remedy = f"Look at TWS: {_DIALOG}, or it is still starting, or hangs; restart it if it persists. Check also {_PORTS}, {_AGAIN}"
+        remedy = (
+            f"Look at TWS: {_DIALOG}, or it is still starting, or hangs; restart it if it persists. Check also"
+            f" {_PORTS}, {_AGAIN}"
+        )
         return ConnectFailed(text, remedy)
 
     def _agree(self, version: int) -> None:
@@ -138,7 +160,10 @@ class Handshake:
         is_id = fields[0] == str(NEXT_VALID_ID)
         if len(fields) != 3 or (is_id and not fields[2].isdecimal()):
             name = f"nextValidId ({NEXT_VALID_ID})" if is_id else f"managedAccounts ({MANAGED_ACCOUNTS})"
-            raise ConnectFailed(f"TWS's message {name} could not be read; {self._offer}", f"Restart TWS. If it persists: {self._usable} {_THEN}")
+            raise ConnectFailed(
+                f"TWS's message {name} could not be read; {self._offer}",
+                f"Restart TWS. If it persists: {self._usable} {_THEN}",
+            )
         if is_id:
             self.next_id = int(fields[2])
         else:
@@ -163,20 +188,27 @@ class Handshake:
     @property
     def _usable(self) -> str:
         return (
-            f"Install a TWS or IB Gateway that speaks an API version from {self._lowest} to {self._highest}: {OLDEST_TWS} or later, "
-            "but not one that speaks protobuf only (the offline installers keep their version)."
+            f"Install a TWS or IB Gateway that speaks an API version from {self._lowest} to {self._highest}:"
+            f" {OLDEST_TWS} or later, but not one that speaks protobuf only (the offline installers keep their"
+            " version)."
         )
 
 
 def unreached(error: OSError, host: str, seconds: float) -> ConnectFailed:
     """No socket could be connected. A `TimeoutError` is nobody answering within `seconds`."""
     if isinstance(error, socket.gaierror):
-        return ConnectFailed(f"the host {host!r} is not known ({error.strerror})", f"Check TRADING_ASSETS_IB_HOST, {_AGAIN}")
+        return ConnectFailed(
+            f"the host {host!r} is not known ({error.strerror})", f"Check TRADING_ASSETS_IB_HOST, {_AGAIN}"
+        )
     if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
         remedy = f"Start it and tick 'Enable ActiveX and Socket Clients' in its API settings, {_WHERE}, {_AGAIN}"
         return ConnectFailed("nothing listens there (connection refused)", remedy)
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
         remedy = f"Look at the trusted IP addresses in TWS's API settings, {_WHERE}, {_AGAIN}"
         return ConnectFailed("the connection was broken at once", remedy)
-    why = f"nobody answered within {seconds:g} s" if isinstance(error, TimeoutError) else f"the machine cannot be reached ({error.strerror or error})"
+    why = (
+        f"nobody answered within {seconds:g} s"
+        if isinstance(error, TimeoutError)
+        else f"the machine cannot be reached ({error.strerror or error})"
+    )
     return ConnectFailed(why, f"{_WHERE[:1].upper()}{_WHERE[1:]}, and the network and firewalls on the way, {_AGAIN}")

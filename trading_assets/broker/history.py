@@ -1,4 +1,5 @@
-"""What the journal says of the past: the words of a request, listings that were empty, what is in flight. Reading, and one renaming."""
+"""What the journal says of the past: the words of a request, listings that were empty, what is in flight. Reading, and
+one renaming."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ _NOTHING = [OutcomeKind.NO_CONTRACT.value, OutcomeKind.EMPTY.value]
 
 
 def words_of(journal: Journal, request_ids: Collection[int]) -> dict[int, Instrument]:
-    """The instruments that requests were made for, by journal row; a row that is not there (a lost state database) is left out."""
+    """The instruments that requests were made for, by journal row; a row that is not there (a lost state database) is
+    left out."""
     found: dict[int, Instrument] = {}
     ids = sorted(request_ids)
     with read_transaction(journal.engine) as connection:
@@ -39,13 +41,19 @@ def answered_with_nothing(journal: Journal, asked: Sequence[Request]) -> list[Re
     with read_transaction(journal.engine) as connection:
         for begin in range(0, len(keys), _IN_CHUNK):
             within = t.c.key.in_(keys[begin : begin + _IN_CHUNK]), t.c.state == "done"
-            last |= {row.key: row.outcome for row in connection.execute(sa.select(t.c.key, t.c.outcome).where(*within).order_by(t.c.id))}
+            last |= {
+                row.key: row.outcome
+                for row in connection.execute(sa.select(t.c.key, t.c.outcome).where(*within).order_by(t.c.id))
+            }
     return [request for request in asked if last.get(request.key) in _NOTHING]
 
 
 def last_details(journal: Journal, symbols: Collection[str]) -> dict[str, int]:
-    """The journal row of the last answer about the contract details of each symbol; without one a symbol is left out."""
-    query = sa.select(t.c.symbol, sa.func.max(t.c.id).label("id")).where(t.c.kind == ContractDetailsRequest.kind, t.c.state == "done")
+    """The journal row of the last answer about the contract details of each symbol; without one a symbol is left
+    out."""
+    query = sa.select(t.c.symbol, sa.func.max(t.c.id).label("id")).where(
+        t.c.kind == ContractDetailsRequest.kind, t.c.state == "done"
+    )
     with read_transaction(journal.engine) as connection:
         rows = connection.execute(query.where(t.c.symbol.in_(list(symbols))).group_by(t.c.symbol)).all()
     return {row.symbol: row.id for row in rows}
@@ -60,7 +68,8 @@ def in_flight(journal: Journal, symbols: Collection[str]) -> int:
 
 
 def relabel_answers(journal: Journal, symbol: str, new_symbol: str) -> None:
-    """Give the answers for `symbol` that are not in the lake yet another symbol: they are of the company whose series moves there.
+    """Give the answers for `symbol` that are not in the lake yet another symbol: they are of the company whose series
+    moves there.
 
     Contract details are let go instead: they are what tells the companies apart, and are requested again.
     """

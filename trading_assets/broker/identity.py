@@ -27,9 +27,11 @@ def identity_of(accounts: list[str], *, delayed: bool) -> str:
 
 
 def check_settings(settings: Settings, identity: str, endpoint: str) -> None:
-    """Raise `IdentityMismatch` when the settings say simulated and a real account answers at `endpoint` (`host:port`)."""
+    """Raise `IdentityMismatch` when the settings say simulated and a real account answers at `endpoint`
+    (`host:port`)."""
     if settings.broker is BrokerKind.SIMULATED and not identity.startswith("simulated/"):
         raise IdentityMismatch(
-            f"The settings name the simulated broker, but a {identity} account answers at {endpoint}. "
-            "Nothing was requested. Set TRADING_ASSETS_BROKER=tws to collect from it, or TRADING_ASSETS_IB_PORT to the simulator's port."
+            f"The settings name the simulated broker, but a {identity} account answers at {endpoint}. Nothing was"
+            " requested. Set TRADING_ASSETS_BROKER=tws to collect from it, or TRADING_ASSETS_IB_PORT to the"
+            " simulator's port."
         )

@@ -1,8 +1,8 @@
 """Routes the messages of one connection: by request id to its collector, the rest to the connection's listener.
 
 The library's decoder calls the methods below by name; their names and argument orders are those of the broker's
-`EWrapper`. A message for a request that has ended already is dropped: its answer came too late. A message that cannot be
-read ends the requests it may belong to (`unread`).
+`EWrapper`. A message for a request that has ended already is dropped: its answer came too late. A message that cannot
+be read ends the requests it may belong to (`unread`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from trading_assets.broker.codes import is_warning
-from trading_assets.broker.collectors import BarsCollector, Collector, ContractCollector, ParameterCollector, parameter_record
+from trading_assets.broker.collectors import (
+    BarsCollector,
+    Collector,
+    ContractCollector,
+    ParameterCollector,
+    parameter_record,
+)
 from trading_assets.broker.doubts import Doubts
 from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.quotes import QuoteCollector
@@ -82,7 +88,8 @@ class Inbox:
         self.open[req_id] = collector
 
     def _of(self, req_id: int, wanted: type[C]) -> C | None:
-        """The open request of this id and kind; None for one that has ended. Raises `Unreadable` when the id cannot be right."""
+        """The open request of this id and kind; None for one that has ended. Raises `Unreadable` when the id cannot be
+        right."""
         collector = self.open.get(req_id)
         if isinstance(collector, wanted):
             return collector
@@ -110,10 +117,19 @@ class Inbox:
             collector.finished()
 
     def securityDefinitionOptionParameter(
-        self, reqId: int, exchange: str, underlyingConId: int | str, tradingClass: str, multiplier: str, expirations: list[str], strikes: list[float]
+        self,
+        reqId: int,
+        exchange: str,
+        underlyingConId: int | str,
+        tradingClass: str,
+        multiplier: str,
+        expirations: list[str],
+        strikes: list[float],
     ) -> None:
         if (collector := self._of(reqId, ParameterCollector)) is not None:
-            collector.parameters(parameter_record(exchange, underlyingConId, tradingClass, multiplier, expirations, strikes))
+            collector.parameters(
+                parameter_record(exchange, underlyingConId, tradingClass, multiplier, expirations, strikes)
+            )
 
     def securityDefinitionOptionParameterEnd(self, reqId: int) -> None:
         if (collector := self._of(reqId, ParameterCollector)) is not None:
@@ -169,12 +185,19 @@ class Inbox:
     # what cannot be read
 
     def unread(self, fields: Sequence[str], kind: MessageKind | None, req_id: int | None, fault: str) -> None:
-        """End as `unreadable` the requests that a message may belong to: the one whose id it carries, else all that its kind can answer.
+        """End as `unreadable` the requests that a message may belong to: the one whose id it carries, else all that its
+        kind can answer.
 
         Of those, a request that is answered by a single message waits for it: who gets one was not meant (`Doubts`).
         """
         number = kind.number if kind is not None else 0
-        name = str(kind) if kind is not None else f"of kind {fields[0][:20]!r}" if fields and fields[0] else "without a kind"
+        name = (
+            str(kind)
+            if kind is not None
+            else f"of kind {fields[0][:20]!r}"
+            if fields and fields[0]
+            else "without a kind"
+        )
         self._note(name, fault, fields)
         if number == CURRENT_TIME:
             self._listener.on_time(None)
@@ -203,7 +226,8 @@ class Inbox:
         self._doubts.add(number, waiting)
 
     def _note(self, name: str, fault: str, fields: Sequence[str]) -> None:
-        """Log the first of each kind where it is seen, the others with what they hold for whoever looks for the cause."""
+        """Log the first of each kind where it is seen, the others with what they hold for whoever looks for the
+        cause."""
         level = logging.DEBUG if name in self._told else logging.WARNING
         self._told.add(name)
         logger.log(level, "A message of TWS could not be read: %s, %s.", name, fault)
@@ -235,6 +259,8 @@ class Inbox:
 
 
 def unescaped(text: str) -> str:
-    """A message of TWS with its letters: from server version 153 on, those that are not ASCII come as `\\u00f3` or `\\xf3`."""
+    """A message of TWS with its letters: from server version 153 on, those that are not ASCII come as `\\u00f3` or
+    `\\xf3`."""
     found = _ESCAPED.sub(lambda escape: chr(int(escape[1] or escape[2], 16)), text)
-    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two escapes may be the halves of one letter
+    # two escapes may be the halves of one letter
+    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -9,7 +9,8 @@ Life of a row:
 What is promised:
 - One owner at a time works on a question (`key`). Others wait for its answer.
 - A response is committed before anybody sees it; `kill -9` at any instant loses none that was committed.
-- A question whose answer is here and not yet in the lake, or came after the asker's plan was made, is not requested again.
+- A question whose answer is here and not yet in the lake, or came after the asker's plan was made, is not requested
+  again.
 
 Here belongs the table `requests` alone. Pacing is in `broker.pacing`, leases in `state.owners`.
 """
@@ -39,14 +40,18 @@ _IN_CHUNK = 500
 _ANSWERS = [kind.value for kind in OutcomeKind if kind.answers]
 
 _RECOVERABLE = [*_ANSWERS, OutcomeKind.QUARANTINED.value]
-"""Outcomes of rows that may hold a response. One that was found to be bad answers no question, and what is right in it is still to be stored."""
+"""Outcomes of rows that may hold a response. One that was found to be bad answers no question, and what is right in it
+is still to be stored."""
 
 
 _OPEN_ROW = t.update().where(t.c.id == sa.bindparam("row"), t.c.state != "done")
 _MARK_SENT = _OPEN_ROW.values(state="sent", **{name: sa.bindparam(name) for name in ("attempt", "sent_at")})
 _MARK_DONE = _OPEN_ROW.values(
     state="done",
-    **{name: sa.bindparam(name) for name in ("outcome", "code", "text", "rows", "response", "attempt", "sent_at", "finished_at", "duration")},
+    **{
+        name: sa.bindparam(name)
+        for name in ("outcome", "code", "text", "rows", "response", "attempt", "sent_at", "finished_at", "duration")
+    },
 )
 
 
@@ -63,7 +68,8 @@ class ClaimState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The journal's word on one request. `result` is set for KNOWN; its payload is None when the answer is in the lake already.
+    """The journal's word on one request. `result` is set for KNOWN; its payload is None when the answer is in the lake
+    already.
 
     `attempts` is how often the row was sent before (more than 0 for one taken over).
     """
@@ -77,7 +83,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The end of one request, for `Journal.record`. `packed` is `payloads.pack(payload)` or None; instants are epoch seconds."""
+    """The end of one request, for `Journal.record`. `packed` is `payloads.pack(payload)` or None; instants are epoch
+    seconds."""
 
     request_id: int
     outcome: Outcome
@@ -105,8 +112,9 @@ class Journal:
     def claim(self, requests: Sequence[Request], planned_at: datetime, *, run_id: str = "") -> list[Claim]:
         """Claim requests with distinct keys in one transaction; the claims, in order.
 
-        An answer counts as known when it is not in the lake yet, or came or was stored there at or after `planned_at` (wall
-        clock): the plan did not know it. A failure that may pass (timeout, disconnect, pacing) is never an answer.
+        An answer counts as known when it is not in the lake yet, or came or was stored there at or after `planned_at`
+        (wall clock): the plan did not know it. A failure that may pass (timeout, disconnect, pacing) is never an
+        answer.
         """
         if not requests:
             return []
@@ -124,10 +132,13 @@ class Journal:
                     fresh.append(request)
             taken = [c.request_id for c in claims if c is not None and c.state is ClaimState.SEND]
             if taken:
-                connection.execute(t.update().where(t.c.id.in_(taken)).values(owner=me, run_id=run_id, state="claimed", claimed_at=now))
+                connection.execute(
+                    t.update().where(t.c.id.in_(taken)).values(owner=me, run_id=run_id, state="claimed", claimed_at=now)
+                )
             ids = iter(_insert(connection, fresh, me, run_id, now))
             return [
-                claim if claim is not None else Claim(request, ClaimState.SEND, next(ids)) for request, claim in zip(requests, claims, strict=True)
+                claim if claim is not None else Claim(request, ClaimState.SEND, next(ids))
+                for request, claim in zip(requests, claims, strict=True)
             ]
 
     def moved(self, request_ids: Sequence[int]) -> bool:
@@ -135,7 +146,9 @@ class Journal:
         with read_transaction(self.engine) as connection:
             rows = connection.execute(sa.select(t.c.state, t.c.owner).where(t.c.id.in_(request_ids[:_IN_CHUNK]))).all()
             alive = live_owners(connection)
-        return len(rows) < len(request_ids[:_IN_CHUNK]) or any(row.state == "done" or row.owner not in alive for row in rows)
+        return len(rows) < len(request_ids[:_IN_CHUNK]) or any(
+            row.state == "done" or row.owner not in alive for row in rows
+        )
 
     def record(self, sent: Sequence[tuple[int, int, float]], finished: Sequence[Finish]) -> None:
         """Commit sends `(request_id, attempt, sent_at)` and ends in one durable transaction.
@@ -146,7 +159,9 @@ class Journal:
             return
         with write_transaction(self.engine, durable=bool(finished)) as connection:
             if sent:
-                connection.execute(_MARK_SENT, [{"row": row, "attempt": attempt, "sent_at": at} for row, attempt, at in sent])
+                connection.execute(
+                    _MARK_SENT, [{"row": row, "attempt": attempt, "sent_at": at} for row, attempt, at in sent]
+                )
             if finished:
                 connection.execute(_MARK_DONE, [_end_values(f) for f in finished])
 
@@ -164,22 +179,38 @@ class Journal:
             now = database_now(connection)
             for chunk in _chunks(request_ids):
                 connection.execute(
-                    t.update().where(t.c.id.in_(chunk), t.c.state == "done", t.c.applied_at.is_(None)).values(applied_at=now, response=None)
+                    t.update()
+                    .where(t.c.id.in_(chunk), t.c.state == "done", t.c.applied_at.is_(None))
+                    .values(applied_at=now, response=None)
                 )
 
     def set_aside(self, request_ids: Sequence[int]) -> None:
-        """These answers are bad: they answer no question any more, so that it may be requested again. Their responses stay until they are applied."""
+        """These answers are bad: they answer no question any more, so that it may be requested again. Their responses
+        stay until they are applied."""
         with write_transaction(self.engine) as connection:
             for chunk in _chunks(request_ids):
-                connection.execute(t.update().where(t.c.id.in_(chunk), t.c.state == "done").values(outcome=OutcomeKind.QUARANTINED.value))
+                connection.execute(
+                    t.update()
+                    .where(t.c.id.in_(chunk), t.c.state == "done")
+                    .values(outcome=OutcomeKind.QUARANTINED.value)
+                )
 
     def unapplied(self, datasets: Iterable[str], symbols: Iterable[str] | None = None) -> list[Result]:
-        """Answers of these datasets (and underlyings) that are not in the lake yet, oldest first; also those that were set aside and not applied."""
-        query = sa.select(t).where(t.c.state == "done", t.c.applied_at.is_(None), t.c.dataset.in_(list(datasets)), t.c.outcome.in_(_RECOVERABLE))
+        """Answers of these datasets (and underlyings) that are not in the lake yet, oldest first; also those that were
+        set aside and not applied."""
+        query = sa.select(t).where(
+            t.c.state == "done",
+            t.c.applied_at.is_(None),
+            t.c.dataset.in_(list(datasets)),
+            t.c.outcome.in_(_RECOVERABLE),
+        )
         if symbols is not None:
             query = query.where(t.c.symbol.in_(list(symbols)))
         with read_transaction(self.engine) as connection:
-            return [_result(row, from_record(json.loads(row.record))) for row in connection.execute(query.order_by(t.c.finished_at, t.c.id))]
+            return [
+                _result(row, from_record(json.loads(row.record)))
+                for row in connection.execute(query.order_by(t.c.finished_at, t.c.id))
+            ]
 
 
 def count_rows(payload: Any) -> int:
@@ -199,7 +230,9 @@ def _relevant(connection: sa.Connection, keys: Sequence[str], planned_at: float)
     answered = t.c.outcome.in_(_ANSWERS) & unseen
     found: dict[str, sa.Row[Any]] = {}
     for chunk in _chunks(keys):
-        for row in connection.execute(sa.select(t).where(t.c.key.in_(chunk), (t.c.state != "done") | answered).order_by(t.c.id)):
+        for row in connection.execute(
+            sa.select(t).where(t.c.key.in_(chunk), (t.c.state != "done") | answered).order_by(t.c.id)
+        ):
             if row.key not in found or found[row.key].state == "done":
                 found[row.key] = row
     return found
@@ -220,7 +253,8 @@ def _insert(connection: sa.Connection, fresh: Sequence[Request], me: str, run_id
     common = {"owner": me, "run_id": run_id, "state": "claimed", "attempt": 0, "claimed_at": now}
     first = 1 + largest_id(connection)
     values = [{"id": first + i, **_request_values(request), **common} for i, request in enumerate(fresh)]
-    connection.execute(t.insert(), values)  # ids by hand: the transaction excludes other writers, and executemany returns none
+    # ids by hand: the transaction excludes other writers, and executemany returns none
+    connection.execute(t.insert(), values)
     return [value["id"] for value in values]
 
 

@@ -11,7 +11,16 @@ import time
 
 import sqlalchemy as sa
 
-from trading_assets.broker.pacing_rules import LONG_WINDOW, WINDOW_MARGIN, SmallRules, SmallSend, Stake, message_slots, rebalanced, small_ready_at
+from trading_assets.broker.pacing_rules import (
+    LONG_WINDOW,
+    WINDOW_MARGIN,
+    SmallRules,
+    SmallSend,
+    Stake,
+    message_slots,
+    rebalanced,
+    small_ready_at,
+)
 from trading_assets.broker.requests import BarsRequest, Request
 from trading_assets.settings import Settings
 from trading_assets.state import database_now, write_transaction
@@ -22,7 +31,8 @@ CLOCK_RELIC = 60.0
 """Seconds ahead from which a stored slot is not believed."""
 
 SMALL_HORIZON = 0.5
-"""Seconds ahead that a small-bar permit may be taken; one that is further away is waited for without holding anything."""
+"""Seconds ahead that a small-bar permit may be taken; one that is further away is waited for without holding
+anything."""
 
 QUEUE_INTERVAL = 0.25
 """Seconds until a process that is not first in the queue for small-bar permits asks again."""
@@ -33,7 +43,14 @@ HISTORY_SLOTS, MARKET_DATA_SLOTS = "history", "market_data"
 def question(request: Request) -> str:
     """What the broker sees of a small-bar request: the unit of its rule on identical requests."""
     if isinstance(request, BarsRequest):
-        return f"{request.contract_tick_key}|{request.bar_size}|{request.use_rth}|{request.end.isoformat()}|{request.duration}"
+        asked = (
+            request.contract_tick_key,
+            request.bar_size,
+            request.use_rth,
+            request.end.isoformat(),
+            request.duration,
+        )
+        return "|".join(map(str, asked))
     return f"{type(request).kind}|{request.contract_tick_key}"
 
 
@@ -46,7 +63,9 @@ class Ledger:
         self._endpoint = endpoint
         self._rate = settings.messages_per_second
         self._limits = {HISTORY_SLOTS: settings.open_history_requests, MARKET_DATA_SLOTS: settings.market_data_lines}
-        self._rules = SmallRules(settings.small_bar_requests_in_2_s, settings.small_bar_requests_in_10_min, settings.identical_interval)
+        self._rules = SmallRules(
+            settings.small_bar_requests_in_2_s, settings.small_bar_requests_in_10_min, settings.identical_interval
+        )
 
     def take_messages(self, count: int) -> list[float]:
         """Take message slots; the instants, by this process's monotonic clock (which is also the event loop's)."""
@@ -56,7 +75,8 @@ class Ledger:
             return [here + (at - now) for at in self._take(connection, count, now, self._recent(connection, now))]
 
     def take_small(self, request: Request) -> tuple[bool, float]:
-        """Take a small-bar permit with its message slot: `(True, instant)`, or `(False, instant to ask again)` with nothing taken.
+        """Take a small-bar permit with its message slot: `(True, instant)`, or `(False, instant to ask again)` with
+        nothing taken.
 
         Instants are by this process's monotonic clock.
         """
@@ -70,7 +90,12 @@ class Ledger:
             if ready - now > SMALL_HORIZON or first != self._owner:
                 return False, here + (max(0.05, ready - now) if first == self._owner else QUEUE_INTERVAL)
             at = self._take(connection, 1, ready, recent)[0]
-            row = {"endpoint": self._endpoint, "at": at, "key": question(request), "contract_tick_key": request.contract_tick_key}
+            row = {
+                "endpoint": self._endpoint,
+                "at": at,
+                "key": question(request),
+                "contract_tick_key": request.contract_tick_key,
+            }
             connection.execute(pacing_small.insert().values(weight=request.weight, **row))
             connection.execute(pacing_queue.delete().where(*mine))
             return True, here + (at - now)
@@ -85,17 +110,27 @@ class Ledger:
         with write_transaction(self._engine, durable=False) as connection:
             release_dead_owners(connection)
             here = pacing_slots.c.endpoint == self._endpoint, pacing_slots.c.resource == resource
-            stakes = {row.owner: Stake(row.held, row.wanted) for row in connection.execute(sa.select(pacing_slots).where(*here))}
+            stakes = {
+                row.owner: Stake(row.held, row.wanted)
+                for row in connection.execute(sa.select(pacing_slots).where(*here))
+            }
             stakes.pop(self._owner, None)
             held, target = rebalanced(self._limits[resource], self._owner, in_use, waiting, stakes)
             connection.execute(pacing_slots.delete().where(*here, pacing_slots.c.owner == self._owner))
             if held or waiting:
-                row = {"endpoint": self._endpoint, "resource": resource, "owner": self._owner, "at": database_now(connection)}
+                row = {
+                    "endpoint": self._endpoint,
+                    "resource": resource,
+                    "owner": self._owner,
+                    "at": database_now(connection),
+                }
                 connection.execute(pacing_slots.insert().values(held=held, wanted=in_use + waiting, **row))
             return held, target
 
     def _recent(self, connection: sa.Connection, now: float) -> list[float]:
-        stored = connection.execute(sa.select(pacing_rate.c.recent).where(pacing_rate.c.endpoint == self._endpoint)).scalar_one_or_none()
+        stored = connection.execute(
+            sa.select(pacing_rate.c.recent).where(pacing_rate.c.endpoint == self._endpoint)
+        ).scalar_one_or_none()
         slots = json.loads(stored) if stored else []
         # An instant far ahead is a relic of a clock that was set back: no process takes slots that far away.
         return [at for at in slots if at < now + CLOCK_RELIC]
@@ -103,14 +138,18 @@ class Ledger:
     def _take(self, connection: sa.Connection, count: int, now: float, recent: list[float]) -> list[float]:
         slots, latest = message_slots(recent, now, self._rate, count)
         stored = json.dumps([round(at, 6) for at in latest])
-        updated = connection.execute(pacing_rate.update().where(pacing_rate.c.endpoint == self._endpoint).values(recent=stored))
+        updated = connection.execute(
+            pacing_rate.update().where(pacing_rate.c.endpoint == self._endpoint).values(recent=stored)
+        )
         if not updated.rowcount:
             connection.execute(pacing_rate.insert().values(endpoint=self._endpoint, recent=stored))
         return slots
 
     def _small_ready(self, connection: sa.Connection, request: Request, now: float) -> float:
         oldest = now - LONG_WINDOW - 2 * WINDOW_MARGIN
-        connection.execute(pacing_small.delete().where(pacing_small.c.endpoint == self._endpoint, pacing_small.c.at < oldest))
+        connection.execute(
+            pacing_small.delete().where(pacing_small.c.endpoint == self._endpoint, pacing_small.c.at < oldest)
+        )
         query = sa.select(pacing_small).where(pacing_small.c.endpoint == self._endpoint)
         history = [SmallSend(row.at, row.key, row.contract_tick_key, row.weight) for row in connection.execute(query)]
         return small_ready_at(history, question(request), request.contract_tick_key, request.weight, now, self._rules)
@@ -119,7 +158,13 @@ class Ledger:
         """The owner that has waited longest for a small-bar permit; this one enters the queue if it is not in it."""
         release_dead_owners(connection)
         here = pacing_queue.c.endpoint == self._endpoint
-        waiting = connection.execute(sa.select(pacing_queue.c.owner).where(here).order_by(pacing_queue.c.since, pacing_queue.c.owner)).scalars().all()
+        waiting = (
+            connection.execute(
+                sa.select(pacing_queue.c.owner).where(here).order_by(pacing_queue.c.since, pacing_queue.c.owner)
+            )
+            .scalars()
+            .all()
+        )
         if self._owner not in waiting:
             connection.execute(pacing_queue.insert().values(endpoint=self._endpoint, owner=self._owner, since=now))
         return waiting[0] if waiting else self._owner

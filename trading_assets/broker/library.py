@@ -1,9 +1,10 @@
-"""The one module that imports the broker's client library: ib_insync, or ib_async (its maintained successor) where that is installed instead.
+"""The one module that imports the broker's client library: ib_insync, or ib_async (its maintained successor) where that
+is installed instead.
 
-Both are the same code base: their `Client` (connection, encoding, decoding) and `Contract` are used here; the layers above
-it (`IB`, its wrapper and tickers) are not, because they turn errors and timeouts into empty lists (`tws/limits.md`).
-What differs between the two at this level is absorbed here: the package name, the loggers, and the highest
-protocol version (176 and 178).
+Both are the same code base: their `Client` (connection, encoding, decoding) and `Contract` are used here; the layers
+above it (`IB`, its wrapper and tickers) are not, because they turn errors and timeouts into empty lists
+(`tws/limits.md`). What differs between the two at this level is absorbed here: the package name, the loggers, and the
+highest protocol version (176 and 178).
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trading_assets.broker.handshake import MAX_GREETING, ConnectFailed, Handshake
-from trading_assets.broker.wire_format import MessageKind, Unreadable, check, kind_of, normal, request_id, with_plain_name
+from trading_assets.broker.wire_format import (
+    MessageKind,
+    Unreadable,
+    check,
+    kind_of,
+    normal,
+    request_id,
+    with_plain_name,
+)
 
 logger = logging.getLogger("trading_assets.broker")
 
@@ -41,11 +50,13 @@ else:
     Decoder = importlib.import_module(f"{LIBRARY}.decoder").Decoder
 
 MAX_FRAME = 0xFFFFFF
-"""Bytes of the longest frame; what claims to be longer is no frame: the stream is out of step (the official client's limit)."""
+"""Bytes of the longest frame; what claims to be longer is no frame: the stream is out of step (the official client's
+limit)."""
 
 
 _MISREAD = (ArithmeticError, LookupError, StopIteration, TypeError, ValueError)
-"""What decoding a message of the wrong form can raise: too few or too many values, values of another kind, numbers out of range."""
+"""What decoding a message of the wrong form can raise: too few or too many values, values of another kind, numbers out
+of range."""
 
 
 class Reader(Protocol):
@@ -67,7 +78,8 @@ class Reader(Protocol):
 class ReadingDecoder(Decoder):
     """The library's decoder, but a message that cannot be read is handed on (`Reader.unread`), not logged and dropped.
 
-    Only kinds that we use are decoded, and only once their form is right: the library takes a wrong count for a right one.
+    Only kinds that we use are decoded, and only once their form is right: the library takes a wrong count for a right
+    one.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -79,7 +91,9 @@ class ReadingDecoder(Decoder):
 
         def handler(fields: list[str]) -> None:
             given = zip(types, fields[skip:], strict=True)
-            getattr(self.reader, methodName)(*(_or_unset(field) if typ is float else typ(field) for typ, field in given))
+            getattr(self.reader, methodName)(
+                *(_or_unset(field) if typ is float else typ(field) for typ, field in given)
+            )
 
         return handler
 
@@ -104,14 +118,17 @@ class ReadingDecoder(Decoder):
             self.handlers[kind.number](with_plain_name(kind, fields, self.serverVersion))
         except _MISREAD as error:
             logger.debug("The message %s was not read.", fields[:1], exc_info=error)
-            self.reader.unread(plain, kind, request_id(kind, plain), str(error) if isinstance(error, Unreadable) else _in_words(error))
+            self.reader.unread(
+                plain, kind, request_id(kind, plain), str(error) if isinstance(error, Unreadable) else _in_words(error)
+            )
 
 
 class WireClient(Client):
     """The library's client with its own request throttling off: `broker.pacing` paces, over all processes.
 
-    It reads frames itself and shakes hands itself (`broker.handshake`): the library waits for its timeout where it could know
-    better, and does not say what it has seen. Nothing of the library is logged; failures are reported once, by us, as sentences.
+    It reads frames itself and shakes hands itself (`broker.handshake`): the library waits for its timeout where it
+    could know better, and does not say what it has seen. Nothing of the library is logged; failures are reported once,
+    by us, as sentences.
     """
 
     MaxRequests = 0
@@ -125,7 +142,8 @@ class WireClient(Client):
         self._logger.addFilter(_only_details)
 
     async def reach(self, host: str, port: int, client_id: int) -> None:
-        """Connect the socket and name our versions; what follows comes as `Reader.ready` or `Reader.failed`. Raises `OSError`."""
+        """Connect the socket and name our versions; what follows comes as `Reader.ready` or `Reader.failed`. Raises
+        `OSError`."""
         self.host, self.port, self.clientId = host, port, client_id
         self.connState = Client.CONNECTING
         await self.conn.connectAsync(host, port)
@@ -167,7 +185,11 @@ class WireClient(Client):
         if was_ready:
             self.reader.connectionClosed()
         else:
-            self.reader.failed(self.handshake.stranger(pending) if pending and self.handshake.version is None else self.handshake.closed(reason))
+            self.reader.failed(
+                self.handshake.stranger(pending)
+                if pending and self.handshake.version is None
+                else self.handshake.closed(reason)
+            )
 
     def _take(self, payload: bytes) -> None:
         fields = payload.decode(errors="backslashreplace").split("\0")
@@ -206,7 +228,11 @@ class WireClient(Client):
 def _in_words(error: Exception) -> str:
     """What is wrong with a message, of an error of Python's or the library's decoding."""
     no_number = re.search(r"(?:to float|base 10): (.*)", str(error))
-    return f"one of its fields is no number: {no_number[1][:40]}" if no_number else f"one of its fields holds no proper value ({error})"
+    return (
+        f"one of its fields is no number: {no_number[1][:40]}"
+        if no_number
+        else f"one of its fields holds no proper value ({error})"
+    )
 
 
 def _or_unset(field: str) -> float:

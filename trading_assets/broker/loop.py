@@ -12,7 +12,8 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Starts on first use. The loop is the thread's own, as the client library wants it (it asks for "the current loop")."""
+    """Starts on first use. The loop is the thread's own, as the client library wants it (it asks for "the current
+    loop")."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

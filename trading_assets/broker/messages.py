@@ -1,4 +1,5 @@
-"""Requests as messages: which call of the library's client a request becomes, its timeout, its collector, and how it is withdrawn."""
+"""Requests as messages: which call of the library's client a request becomes, its timeout, its collector, and how it is
+withdrawn."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from trading_assets.sessions import Clock
 from trading_assets.settings import Settings
 
 EPOCH_SECONDS = 2
-"""`formatDate`: times of intraday bars as epoch seconds. The other form carries the zone of TWS or of the instrument."""
+"""`formatDate`: times of intraday bars as epoch seconds. The other form carries the zone of TWS or of the
+instrument."""
 
 _INSTRUMENT_FIELDS = tuple(field.name for field in fields(Instrument))
 
@@ -62,7 +64,9 @@ def send(client: WireClient, req_id: int, request: Request) -> None:
             client.reqSecDefOptParams(req_id, instrument.symbol, "", instrument.sec_type, instrument.con_id)
         case BarsRequest():
             shown = request.what_to_show, request.use_rth, EPOCH_SECONDS
-            client.reqHistoricalData(req_id, contract, end_text(request), request.duration, request.bar_size, *shown, False, [])
+            client.reqHistoricalData(
+                req_id, contract, end_text(request), request.duration, request.bar_size, *shown, False, []
+            )
         case QuoteRequest():
             client.reqMktData(req_id, contract, request.generic_ticks, False, False, [])
 
@@ -87,7 +91,8 @@ def cancel(client: WireClient, req_id: int, request: Request) -> None:
 
 
 def end_text(request: BarsRequest) -> str:
-    """The end of a history request: explicit UTC; empty (now) where none is set or allowed (ADJUSTED_LAST takes no end)."""
+    """The end of a history request: explicit UTC; empty (now) where none is set or allowed (ADJUSTED_LAST takes no
+    end)."""
     if request.end == _NO_END or request.what_to_show == "ADJUSTED_LAST":
         return ""
     return request.end.astimezone(UTC).strftime("%Y%m%d-%H:%M:%S")

@@ -3,7 +3,7 @@
 | the broker writes | means |
 | --- | --- |
 | 1.7976931348623157E308 (`Double.MAX_VALUE`), NaN, infinity | unset |
-| -1 (prices, sizes, volumes, counts, volatilities) or -2 (greeks) | not computed, or not known: which of them, the field says |
+| -1 (prices, sizes, volumes, counts, volatilities) or -2 (greeks) | not computed or not known; the field says which |
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def number(value: float | None, absent: float | None = None) -> float | None:
 
 
 def numbers(values: Sequence[Any], absent: float | None = None) -> npt.NDArray[np.float64]:
-    """`number` of many values at once: an array with NaN in the place of None. Raises as `float` does for what is no number."""
+    """`number` of many values at once: an array with NaN in the place of None. Raises as `float` does for what is no
+    number."""
     array = np.array(values, dtype=np.float64)
     known = np.isfinite(array) & (np.abs(array) <= UNSET)
     if absent is not None:

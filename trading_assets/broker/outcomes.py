@@ -30,15 +30,18 @@ class OutcomeKind(StrEnum):
     DISCONNECTED = "disconnected"
     """The connection broke before the answer. The one outcome that speaks of all requests."""
     UNAVAILABLE = "unavailable"
-    """The broker could not answer this request now, for a cause that passes: a competing session, its nightly reset, a duplicate id."""
+    """The broker could not answer this request now, for a cause that passes: a competing session, its nightly reset, a
+    duplicate id."""
     CANCELLED = "cancelled"
     """Withdrawn by us before the answer."""
     REJECTED = "rejected"
     """The broker refused the request as it stands, with a code and a text."""
     UNREADABLE = "unreadable"
-    """A message of the answer could not be read: the broker has answered, but what is not known. Never a statement that there is no data."""
+    """A message of the answer could not be read: the broker has answered, but what is not known. Never a statement that
+    there is no data."""
     QUARANTINED = "quarantined"
-    """The broker answered with data of which nothing can be stored. Never what a request ends in: found when the answer is examined."""
+    """The broker answered with data of which nothing can be stored. Never what a request ends in: found when the answer
+    is examined."""
 
     @property
     def answers(self) -> bool:
@@ -52,7 +55,14 @@ class OutcomeKind(StrEnum):
 
 
 _ANSWERS = frozenset(
-    {OutcomeKind.COMPLETE, OutcomeKind.EMPTY, OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.EXPIRED, OutcomeKind.REJECTED}
+    {
+        OutcomeKind.COMPLETE,
+        OutcomeKind.EMPTY,
+        OutcomeKind.NOT_PERMITTED,
+        OutcomeKind.NO_CONTRACT,
+        OutcomeKind.EXPIRED,
+        OutcomeKind.REJECTED,
+    }
 )
 _RETRYABLE = frozenset(
     {
@@ -68,7 +78,8 @@ _RETRYABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a request ended: the kind, and the broker's code and text where there are any. `broker.codes.remedy_of` says what to do about it.
+    """How a request ended: the kind, and the broker's code and text where there are any. `broker.codes.remedy_of` says
+    what to do about it.
 
     `retry_after` (an instant) is when to ask again, where that is known better than by kind and code.
     """
@@ -81,7 +92,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing of an answer that cannot be stored: which column, where in the answer, the value as text, and what is wrong with it.
+    """One thing of an answer that cannot be stored: which column, where in the answer, the value as text, and what is
+    wrong with it.
 
     `session` is the session it belongs to, None where that cannot be told.
     """
@@ -98,9 +110,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """What of an answer cannot be stored. `sessions` lack something because of it; `failures` counts the bad answers to this question in a row.
+    """What of an answer cannot be stored. `sessions` lack something because of it; `failures` counts the bad answers to
+    this question in a row.
 
-    `reason` is a sentence that names the first faults; `retry_after` (an instant, UTC) is when the question is due again.
+    `reason` is a sentence that names the first faults; `retry_after` (an instant, UTC) is when the question is due
+    again.
     """
 
     faults: tuple[Fault, ...]
@@ -115,9 +129,9 @@ class Result:
     """A finished request.
 
     `payload` is the neutral form of the answer (JSON-able, see `broker.payloads`), None without an answer with data.
-    `request_id` is its row in the journal; `finished_at` (UTC) is when the answer came, by the wall clock as the broker gives it and by
-    the market's clock (pinned in a replay) once it is examined; `reused` says that the answer was taken from the journal instead of being
-    requested again. `quarantined` says what of the answer cannot be stored; the
+    `request_id` is its row in the journal; `finished_at` (UTC) is when the answer came, by the wall clock as the broker
+    gives it and by the market's clock (pinned in a replay) once it is examined; `reused` says that the answer was taken
+    from the journal instead of being requested again. `quarantined` says what of the answer cannot be stored; the
     payload is then what is left of it (None: nothing, and the outcome is QUARANTINED).
     """
 

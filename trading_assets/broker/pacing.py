@@ -1,4 +1,5 @@
-"""What the event loop awaits before it sends: message slots, small-bar permits, open-request slots and market-data lines.
+"""What the event loop awaits before it sends: message slots, small-bar permits, open-request slots and market-data
+lines.
 
 - **Messages**: a process takes a few spread instants and sends at them. One it misses by more than `LATE_LIMIT` is
   thrown away: sent late, it would fall together with the next process's.
@@ -59,7 +60,8 @@ RESOURCES = {
 
 @dataclass(slots=True)
 class _Slots:
-    """This process's slots of one resource: lent to its requests, in the order they asked. `shared` ones follow the fair share."""
+    """This process's slots of one resource: lent to its requests, in the order they asked. `shared` ones follow the
+    fair share."""
 
     shared: bool
     target: int = 0
@@ -83,7 +85,9 @@ class Pacer:
         self._order = asyncio.Lock()
         self._waiting = 0
         shared = ledger is not None
-        self._slots = {resource: _Slots(shared, 0 if shared else UNPACED_OPEN) for resource in (HISTORY_SLOTS, MARKET_DATA_SLOTS)}
+        self._slots = {
+            resource: _Slots(shared, 0 if shared else UNPACED_OPEN) for resource in (HISTORY_SLOTS, MARKET_DATA_SLOTS)
+        }
         self._slots[DETAIL_SLOTS] = _Slots(False, OPEN_DETAILS if shared else UNPACED_OPEN)
         self.backlog: Callable[[], int] = lambda: 0
         """How many requests wait for their turn: the demand that the fair share goes by."""
@@ -120,7 +124,8 @@ class Pacer:
         while True:
             while self._ahead and self._ahead[0] < loop.time() - LATE_LIMIT:
                 self._ahead.popleft()
-                self._lookahead = max(1, self._lookahead // 2)  # taken too far ahead: what goes unused is lost to everybody
+                # taken too far ahead: what goes unused is lost to everybody
+                self._lookahead = max(1, self._lookahead // 2)
             wanted = min(self._lookahead, self._waiting + more)
             if self._ahead:
                 at = self._ahead.popleft()

@@ -20,13 +20,14 @@ CATCH_UP = 2.0
 """How much faster than on average messages may follow each other after a pause."""
 
 WINDOW_MARGIN = 0.25
-"""Seconds that windows are taken longer: the broker counts on arrival, and two messages can travel for different times."""
+"""Seconds that windows are taken longer: the broker counts on arrival, and two messages can travel for different
+times."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmallRules:
-    """Limits of small-bar requests: at most `in_burst` in 2 s for a contract and tick type, weights of at most `in_long` in
-    600 s, `identical` seconds between equal ones."""
+    """Limits of small-bar requests: at most `in_burst` in 2 s for a contract and tick type, weights of at most
+    `in_long` in 600 s, `identical` seconds between equal ones."""
 
     in_burst: int
     in_long: int
@@ -43,8 +44,11 @@ class SmallSend:
     weight: int
 
 
-def small_ready_at(history: Sequence[SmallSend], key: str, contract_tick_key: str, weight: int, now: float, rules: SmallRules) -> float:
-    """The earliest instant not before `now` at which the request breaks no rule, given the sends so far (in any order)."""
+def small_ready_at(
+    history: Sequence[SmallSend], key: str, contract_tick_key: str, weight: int, now: float, rules: SmallRules
+) -> float:
+    """The earliest instant not before `now` at which the request breaks no rule, given the sends so far (in any
+    order)."""
     ready = now
     for send in history:
         if send.key == key:

@@ -10,8 +10,9 @@ whichever client library brought it. "Not computed" (-1, -2) and unset values ar
 | `quote` | `QuoteRecord` |
 | `bars` | `{"bars": [[start, open, high, low, close, volume, wap, count], ...]}` |
 
-`start` is epoch seconds (UTC) for intraday bars and `"YYYYMMDD"` (the session) for `1 day` bars (any other text where the broker
-wrote something else); numbers are null where the broker gives none. What a payload holds is not yet checked (`collecting.examine`).
+`start` is epoch seconds (UTC) for intraday bars and `"YYYYMMDD"` (the session) for `1 day` bars (any other text where
+the broker wrote something else); numbers are null where the broker gives none. What a payload holds is not yet checked
+(`collecting.examine`).
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ class DamagedPayload(ValueError):
 
 
 def pack(payload: Any) -> bytes:
-    """Compress a payload for the journal. Raises `ValueError`, `TypeError` or `RecursionError` for what JSON cannot hold."""
+    """Compress a payload for the journal. Raises `ValueError`, `TypeError` or `RecursionError` for what JSON cannot
+    hold."""
     return zlib.compress(json.dumps(payload, separators=(",", ":"), allow_nan=False).encode(), 1)
 
 

@@ -1,11 +1,13 @@
-"""The quarantine: answers of the broker that cannot be stored, kept with the reason until a later answer takes their place.
+"""The quarantine: answers of the broker that cannot be stored, kept with the reason until a later answer takes their
+place.
 
     bad answer --> open --good answer to the same question--> closed
                     |
                     +--bad answer to it again--> closed, and a new entry with one failure more
                     +--discard--> gone
 
-Here belongs the table `quarantine` alone. What makes an answer bad is in `collecting.examine`; what a session lacks stands in coverage.
+Here belongs the table `quarantine` alone. What makes an answer bad is in `collecting.examine`; what a session lacks
+stands in coverage.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ KEPT_FAULTS = 50
 class Entry:
     """One quarantined answer. Instants are UTC, by the platform's clock; `sessions` are those it still leaves lacking.
 
-    `state`: `open`; `closed` by the answer `closed_by` (None: with its series); `expired` when the broker cannot be asked any more.
+    `state`: `open`; `closed` by the answer `closed_by` (None: with its series); `expired` when the broker cannot be
+    asked any more.
     """
 
     id: int
@@ -129,10 +132,15 @@ class Quarantine:
                     by_question[question(result.request)] += _kept(connection, result, now)
 
     def make_due(self, entry_id: int, now: datetime) -> Entry:
-        """The question of an open entry may be requested again from now on. Raises `ValueError` for an entry that is not open."""
+        """The question of an open entry may be requested again from now on. Raises `ValueError` for an entry that is
+        not open."""
         entry = self.entry(entry_id)
         if (state := entry.state(now)) != "open":
-            over = "a later answer has taken its place" if entry.closed_by else f"the series of {entry.symbol} that it belongs to is closed"
+            over = (
+                "a later answer has taken its place"
+                if entry.closed_by
+                else f"the series of {entry.symbol} that it belongs to is closed"
+            )
             why = over if state == "closed" else f"the broker cannot be asked for it after {entry.last_day}"
             raise ValueError(f"The quarantined answer {entry_id} cannot be requested again: {why}.")
         with write_transaction(self._engine) as connection:
@@ -146,15 +154,22 @@ class Quarantine:
             for row in connection.execute(sa.select(t.c.id, t.c.question, t.c.last_trade).where(*mine)).all():
                 kind, asked, *rest = row.question.split("|")
                 asked = _of_symbol(new_symbol, row.last_trade) if asked == _of_symbol(symbol, row.last_trade) else asked
-                connection.execute(t.update().where(t.c.id == row.id).values(symbol=new_symbol, question="|".join((kind, asked, *rest))))
+                connection.execute(
+                    t.update()
+                    .where(t.c.id == row.id)
+                    .values(symbol=new_symbol, question="|".join((kind, asked, *rest)))
+                )
 
     def close_series(self, symbol: str, now: datetime) -> None:
         """The series of a symbol is closed: nobody asks for what its open entries lack any more."""
         with write_transaction(self._engine) as connection:
-            connection.execute(t.update().where(t.c.symbol == symbol, t.c.closed_at.is_(None)).values(closed_at=now.timestamp()))
+            connection.execute(
+                t.update().where(t.c.symbol == symbol, t.c.closed_at.is_(None)).values(closed_at=now.timestamp())
+            )
 
     def discard(self, entry_id: int) -> Entry:
-        """Delete an entry with its answer; what is missing stays missing. Raises `ValueError` when there is none of that id."""
+        """Delete an entry with its answer; what is missing stays missing. Raises `ValueError` when there is none of
+        that id."""
         entry = self.entry(entry_id)
         with write_transaction(self._engine) as connection:
             connection.execute(t.delete().where(t.c.id == entry_id))
@@ -164,11 +179,15 @@ class Quarantine:
 def question(request: Request) -> str:
     """What a request asks, whatever the span: a later answer to the same question takes the place of an earlier one.
 
-    Of an option it is asked by contract id, of anything else by symbol: with another exchange or contract of the series it is the same question.
+    Of an option it is asked by contract id, of anything else by symbol: with another exchange or contract of the series
+    it is the same question.
     """
     instrument = request.instrument
     of_option = instrument.sec_type == "OPT" and instrument.con_id
-    parts = [type(request).kind, f"{instrument.con_id}" if of_option else _of_symbol(instrument.symbol, instrument.last_trade)]
+    parts = [
+        type(request).kind,
+        f"{instrument.con_id}" if of_option else _of_symbol(instrument.symbol, instrument.last_trade),
+    ]
     if isinstance(request, BarsRequest):
         parts += [request.bar_size, request.what_to_show, "rth" if request.use_rth else "all"]
     return "|".join(parts)
@@ -182,7 +201,8 @@ _COLUMNS = [column for column in t.c if column.name != "response"]
 
 
 def _answered(connection: sa.Connection, entry: Entry, result: Result, now: datetime) -> list[Entry]:
-    """Close an open entry, or take the sessions off it that the result has answered since; the entry while it is open."""
+    """Close an open entry, or take the sessions off it that the result has answered since; the entry while it is
+    open."""
     if result.quarantined is None and not result.outcome.kind.answers:
         return [entry]
     left: tuple[date, ...] = ()
@@ -192,7 +212,9 @@ def _answered(connection: sa.Connection, entry: Entry, result: Result, now: date
     if left:
         connection.execute(t.update().where(t.c.id == entry.id).values(sessions=_dates(left)))
         return [replace(entry, sessions=left)]
-    connection.execute(t.update().where(t.c.id == entry.id).values(closed_at=now.timestamp(), closed_by=result.request_id))
+    connection.execute(
+        t.update().where(t.c.id == entry.id).values(closed_at=now.timestamp(), closed_by=result.request_id)
+    )
     return []
 
 
@@ -208,7 +230,10 @@ def _kept(connection: sa.Connection, result: Result, now: datetime) -> list[Entr
 def _values(result: Result, now: datetime) -> dict[str, Any]:
     request, bad = result.request, result.quarantined
     assert bad is not None, "only bad answers are kept"
-    faults = [{**{name: getattr(f, name) for name in Fault.__slots__}, "session": f.session and f.session.isoformat()} for f in bad.faults]
+    faults = [
+        {**{name: getattr(f, name) for name in Fault.__slots__}, "session": f.session and f.session.isoformat()}
+        for f in bad.faults
+    ]
     return {
         "request_id": result.request_id,
         "question": question(request),
@@ -235,7 +260,8 @@ def _response(request_id: int) -> sa.ScalarSelect[Any]:
 
 
 def _last_day(request: Request) -> str | None:
-    """The last day on which the broker can be asked. Options are forgotten after their expiry, at most a day after the last trading day.
+    """The last day on which the broker can be asked. Options are forgotten after their expiry, at most a day after the
+    last trading day.
 
     A quote belongs to its session: it can be requested until the next one begins.
     """
@@ -256,7 +282,10 @@ def _dates(days: Iterable[date]) -> str:
 
 def _entry(row: sa.Row[Any]) -> Entry:
     values = dict(row._mapping)
-    faults = [Fault(**{**fault, "session": fault["session"] and date.fromisoformat(fault["session"])}) for fault in json.loads(values["faults"])]
+    faults = [
+        Fault(**{**fault, "session": fault["session"] and date.fromisoformat(fault["session"])})
+        for fault in json.loads(values["faults"])
+    ]
     return Entry(
         **{
             **values,

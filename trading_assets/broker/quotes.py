@@ -1,12 +1,12 @@
 """One moment's quote out of a stream of ticks: which ticks fill which field, and when the quote is complete.
 
-Tick ids: IBKR "Tick Types". A subscription, not a snapshot: open interest (generic tick 101) is refused together with
-a snapshot (error 321). It ends as soon as every awaited field has a value, when it has become quiet, or at its timeout with
-what came.
+Tick ids: IBKR "Tick Types". A subscription, not a snapshot: open interest (generic tick 101) is refused together with a
+snapshot (error 321). It ends as soon as every awaited field has a value, when it has become quiet, or at its timeout
+with what came.
 
-A tick is not yet a value. The first ticks of a contract often hold placeholders: price -1, size 0, volatility or delta -1 or
--2. They mean "not yet" as often as "none": the value may come some 0.4 s later. So a placeholder keeps the quote open until it
-is quiet, and never takes the place of a value.
+A tick is not yet a value. The first ticks of a contract often hold placeholders: price -1, size 0, volatility or delta
+-1 or -2. They mean "not yet" as often as "none": the value may come some 0.4 s later. So a placeholder keeps the quote
+open until it is quiet, and never takes the place of a value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,16 @@ from trading_assets.sessions import Clock
 
 _PRICES = {1: "bid", 2: "ask", 4: "last", 9: "close", 66: "bid", 67: "ask", 68: "last", 75: "close"}
 _SIZE_OF_PRICE = {"bid": "bid_size", "ask": "ask_size", "last": "last_size"}
-_SIZES = {0: "bid_size", 3: "ask_size", 5: "last_size", 8: "volume", 69: "bid_size", 70: "ask_size", 71: "last_size", 74: "volume"}
+_SIZES = {
+    0: "bid_size",
+    3: "ask_size",
+    5: "last_size",
+    8: "volume",
+    69: "bid_size",
+    70: "ask_size",
+    71: "last_size",
+    74: "volume",
+}
 _KEPT_OVER_ZERO = frozenset((*_SIZE_OF_PRICE.values(), "open_interest"))
 """Fields whose 0 may be a placeholder: it never takes the place of a value."""
 
@@ -52,8 +61,8 @@ _DELAYED_TICKS = frozenset((*range(66, 77), *range(80, 84), 88))
 class QuoteCollector(Collector):
     """The ticks of one market-data subscription. `allow_delayed` is false for a lake of live data.
 
-    After `quiet_time` seconds without news of an awaited field a quote whose prices were told is taken as it is: far options never
-    get greeks, and nobody may bid.
+    After `quiet_time` seconds without news of an awaited field a quote whose prices were told is taken as it is: far
+    options never get greeks, and nobody may bid.
     """
 
     def __init__(
@@ -81,7 +90,13 @@ class QuoteCollector(Collector):
         self._settles = False
         self._gathers = False
         is_option = request.instrument.sec_type == "OPT"
-        self._wanted = {"bid", "ask"} if is_option else {"last"} if request.instrument.sec_type == "IND" else {"bid", "ask", "last"}
+        self._wanted = (
+            {"bid", "ask"}
+            if is_option
+            else {"last"}
+            if request.instrument.sec_type == "IND"
+            else {"bid", "ask", "last"}
+        )
         if is_option:
             self._wanted |= GREEKS
             if _OPEN_INTEREST_TICK in generic_ticks.split(","):
@@ -120,14 +135,29 @@ class QuoteCollector(Collector):
             self._ticked()
 
     def greeks(
-        self, tick_type: int, implied_volatility: float, delta: float, price: float, gamma: float, vega: float, theta: float, underlying: float
+        self,
+        tick_type: int,
+        implied_volatility: float,
+        delta: float,
+        price: float,
+        gamma: float,
+        vega: float,
+        theta: float,
+        underlying: float,
     ) -> None:
         if tick_type not in _MODEL or self._is_unwanted(tick_type):
             return
         volatility = computed(implied_volatility)
-        model = {"implied_volatility": volatility, "model_price": computed(price), "underlying_price": computed(underlying) or None}
+        model = {
+            "implied_volatility": volatility,
+            "model_price": computed(price),
+            "underlying_price": computed(underlying) or None,
+        }
         # Delta and theta may be -1 in earnest, but not where not even a volatility was computed.
-        model |= {name: computed(value, -2.0, *(() if volatility else (-1.0,))) for name, value in {"delta": delta, "theta": theta}.items()}
+        model |= {
+            name: computed(value, -2.0, *(() if volatility else (-1.0,)))
+            for name, value in {"delta": delta, "theta": theta}.items()
+        }
         model |= {"gamma": computed(gamma), "vega": computed(vega)}
         for name, value in model.items():
             self._take(name, value)
@@ -153,15 +183,21 @@ class QuoteCollector(Collector):
         return True
 
     def _refuse_delayed(self) -> None:
-        self.end(Outcome(OutcomeKind.NOT_PERMITTED, 10167, "The broker gives delayed data only, and this lake holds live data."))
+        self.end(
+            Outcome(
+                OutcomeKind.NOT_PERMITTED, 10167, "The broker gives delayed data only, and this lake holds live data."
+            )
+        )
 
     def snapshot_end(self) -> None:
-        """The broker says that nothing more comes. Without a tick before it, what came got lost: the timeout says so."""
+        """The broker says that nothing more comes. Without a tick before it, what came got lost: the timeout says
+        so."""
         if self._settles:
             self._deliver()
 
     def _take(self, name: str, value: float | None) -> None:
-        """Note that a field was told, and its value unless it is a placeholder; a 0 that may be one never takes the place of a value."""
+        """Note that a field was told, and its value unless it is a placeholder; a 0 that may be one never takes the
+        place of a value."""
         known = self._values.get(name)
         if name not in self._told or (known is None and value is not None):
             self._news = self._loop.time()
@@ -179,7 +215,8 @@ class QuoteCollector(Collector):
             self._loop.call_later(_CHECK_INTERVAL, self._look)
 
     def _has(self, name: str) -> bool:
-        """Whether a field's value is there. An open interest of 0 may be a placeholder: it counts when the quote is quiet."""
+        """Whether a field's value is there. An open interest of 0 may be a placeholder: it counts when the quote is
+        quiet."""
         return bool(self._values.get(name)) if name == "open_interest" else name in self._values
 
     def _look(self) -> None:
@@ -193,15 +230,18 @@ class QuoteCollector(Collector):
             self._loop.call_later(_CHECK_INTERVAL, self._look)
 
     def _refusal(self) -> tuple[int, str] | None:
-        """The last warning that says why there is no value; None when there is one. That delayed data is displayed does not say it where
-        delayed data is wanted and ticks came."""
+        """The last warning that says why there is no value; None when there is one. That delayed data is displayed does
+        not say it where delayed data is wanted and ticks came."""
         if any(self._values.values()):  # a size of 0 is none
             return None
         displayed = DELAYED_NOTICE if self._allow_delayed and self._told else None
-        return next((warning for warning in reversed(self.warnings) if _refuses(*warning) and warning[0] != displayed), None)
+        return next(
+            (warning for warning in reversed(self.warnings) if _refuses(*warning) and warning[0] != displayed), None
+        )
 
     def _check(self) -> None:
-        """At the timeout: what came is the quote. Nothing at all is a refusal if a warning said so, else a timeout, never "no data"."""
+        """At the timeout: what came is the quote. Nothing at all is a refusal if a warning said so, else a timeout,
+        never "no data"."""
         due = self._began + self.timeout
         if self._loop.time() < due:
             self._timer = self._loop.call_at(due, self._check)

@@ -77,7 +77,8 @@ class Request:
 
     def as_record(self) -> dict[str, Any]:
         """A JSON-able record from which `from_record` builds an equal request."""
-        record = {field.name: getattr(self, field.name) for field in fields(self)}  # `asdict` copies deeply: ten times the cost
+        # `asdict` copies deeply: ten times the cost
+        record = {field.name: getattr(self, field.name) for field in fields(self)}
         record["instrument"] = {field.name: getattr(self.instrument, field.name) for field in fields(self.instrument)}
         record["kind"] = type(self).kind
         for name, value in record.items():
@@ -186,7 +187,8 @@ class BarsRequest(Request):
     def key(self) -> str:
         hours = "rth" if self.use_rth else "all"
         part = f"|{self.end.astimezone(UTC):%Y%m%dT%H%M%S}" if self.is_window else ""
-        return f"bars|{self.instrument.key}|{self.bar_size}|{self.what_to_show}|{hours}|{self.first_session}..{self.session}{part}"
+        span = f"{self.first_session}..{self.session}{part}"
+        return f"bars|{self.instrument.key}|{self.bar_size}|{self.what_to_show}|{hours}|{span}"
 
     @property
     def is_window(self) -> bool:

@@ -1,4 +1,5 @@
-"""When the broker resets its servers: inside these windows connections drop and a "no security definition" can be false.
+"""When the broker resets its servers: inside these windows connections drop and a "no security definition" can be
+false.
 
 Source: IBKR "System Status", North America: every night 00:15-01:45 New York, Sunday to Friday; Friday 23:00 to
 Saturday 03:00; weekly re-authentication of the Gateway on Sunday 01:00 (it lies inside the nightly window).

@@ -86,14 +86,24 @@ class Run:
     async def work(self, requests: Sequence[Request], planned_at: datetime) -> None:
         """Bring every request to its end. Raises `BrokerError` after what was in flight has ended and is journalled."""
         self._left = len(requests)
-        self._claimer = Claimer(self._journal, self._in_database, requests, planned_at, self._run_id, send=self._to_send, known=self._take_known)
+        self._claimer = Claimer(
+            self._journal,
+            self._in_database,
+            requests,
+            planned_at,
+            self._run_id,
+            send=self._to_send,
+            known=self._take_known,
+        )
         self._writer = Writer(self._journal, self._emit, self._writer_failed)
         claiming = self._loop.create_task(self._claimer.work())
         claiming.add_done_callback(self._task_ended)
         try:
             await self._dispatch()
             await self._last_ends()
-        except BaseException:  # cancelled, or a defect: nobody waits for the answers, and the broker shall not go on with them
+        except (
+            BaseException
+        ):  # cancelled, or a defect: nobody waits for the answers, and the broker shall not go on with them
             for task in self._open:
                 task.cancel()
             raise
@@ -142,7 +152,8 @@ class Run:
         return None
 
     async def _leave_of_breaker(self) -> bool:
-        """Whether this is the trial call of a breaker that was open. Looked up only now and then while all goes well."""
+        """Whether this is the trial call of a breaker that was open. Looked up only now and then while all goes
+        well."""
         now = time.monotonic()
         if now - self._breaker_seen < BREAKER_INTERVAL:
             return False
@@ -152,14 +163,16 @@ class Run:
         return phase is Phase.HALF_OPEN
 
     async def _end_trial(self, task: asyncio.Task[None] | None, client: TwsClient) -> None:
-        """Wait for the trial call, and report it if its end did not: a broker that is there has passed, whatever it answered."""
+        """Wait for the trial call, and report it if its end did not: a broker that is there has passed, whatever it
+        answered."""
         if task is not None:
             await asyncio.wait({task})
         if (await self._in_database(lambda: self._breaker.state)).phase is Phase.HALF_OPEN:
             await self._in_database(self._breaker.record_success if client.connected else self._breaker.record_failure)
 
     async def _send(self, job: Job, client: TwsClient, pacer: Pacer) -> asyncio.Task[None] | None:
-        """Send one job as soon as the limits allow; the task that sees to its end. None when the connection went just then."""
+        """Send one job as soon as the limits allow; the task that sees to its end. None when the connection went just
+        then."""
         request, pacing = job.request, job.request.pacing
         await pacer.acquire(pacing)
         try:
@@ -198,7 +211,9 @@ class Run:
                 await self._judge(outcome, client)
             self._note_pacing(job, outcome)
             if not self._sends_again(job, outcome):
-                self._writer.put(Ended(job.request, job.request_id, outcome, payload, job.attempts, sent_at, time.time()))
+                self._writer.put(
+                    Ended(job.request, job.request_id, outcome, payload, job.attempts, sent_at, time.time())
+                )
                 self._held.discard(job.request_id)
                 self._ended()
             await client.settle(collector)
@@ -223,8 +238,8 @@ class Run:
     def _sends_again(self, job: Job, outcome: Outcome) -> bool:
         """Whether a failed request has no end yet: it is queued again, or, when the run stops, left for the next run.
 
-        A failure of one request is its own end. Only what concerns all of them stops the run: a connection that broke each
-        time, or a limit that kept more than one request out while no other of its class was answered.
+        A failure of one request is its own end. Only what concerns all of them stops the run: a connection that broke
+        each time, or a limit that kept more than one request out while no other of its class was answered.
         """
         most = tries_of(outcome, self._max_attempts)
         if outcome.kind.retryable and self._error is not None:
@@ -233,10 +248,17 @@ class Run:
             self._loop.call_later(self._waits.after(outcome, job.tries), self._to_send, job)
             return True
         if outcome.kind is OutcomeKind.PACING and len(self._paced[job.request.pacing]) > 1:
-            what = f"a limit of the broker stayed exhausted for {len(self._paced[job.request.pacing])} requests after {job.tries} attempts"
+            what = (
+                f"a limit of the broker stayed exhausted for {len(self._paced[job.request.pacing])} requests after"
+                f" {job.tries} attempts"
+            )
             self._stop(PacingExhausted(f"{job.request.key}: {what} ({outcome.text}). {remedy_of(outcome)}"))
         elif outcome.kind is OutcomeKind.DISCONNECTED:
-            self._stop(BrokerUnavailable(f"{job.request.key}: the connection broke {job.tries} times ({outcome.text}). {remedy_of(outcome)}"))
+            self._stop(
+                BrokerUnavailable(
+                    f"{job.request.key}: the connection broke {job.tries} times ({outcome.text}). {remedy_of(outcome)}"
+                )
+            )
         return False
 
     async def _judge(self, outcome: Outcome, client: TwsClient) -> None:
@@ -282,7 +304,10 @@ class Run:
         """Called in the writer's thread: what cannot be journalled must not be asked for."""
 
         def stop() -> None:
-            sentence = f"The journal cannot be written ({error}): nothing more is sent. Check the state database and its disk, then run again."
+            sentence = (
+                f"The journal cannot be written ({error}): nothing more is sent. Check the state database and its disk,"
+                " then run again."
+            )
             self._stop(BrokerError(sentence))
             for task in self._open:
                 task.cancel()

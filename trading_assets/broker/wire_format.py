@@ -1,9 +1,10 @@
-"""What a message of TWS looks like: the kinds that are read here, where each carries its request id, and how many fields it has.
+"""What a message of TWS looks like: the kinds that are read here, where each carries its request id, and how many
+fields it has.
 
-The protocol version that client and TWS agreed on fixes the form of a message, so a field too many or too few means that the
-others cannot be trusted either. The client library's decoder does not look at most of this: it drops what it cannot decode and
-takes what it can (a bar count of 0 in front of bars is "no bars" to it). Facts: `tws/protocol.md`. The text form is the only
-one here.
+The protocol version that client and TWS agreed on fixes the form of a message, so a field too many or too few means
+that the others cannot be trusted either. The client library's decoder does not look at most of this: it drops what it
+cannot decode and takes what it can (a bar count of 0 in front of bars is "no bars" to it). Facts: `tws/protocol.md`.
+The text form is the only one here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ ADVANCED_REJECT = 166
 """Server version from which `error` has a sixth field."""
 
 PROTOBUF_VERSION = 201
-"""Server version from which messages are protobuf. Up to here the text form is spoken, also by a TWS that names a version above ours."""
+"""Server version from which messages are protobuf. Up to here the text form is spoken, also by a TWS that names a
+version above ours."""
 
 PROTOBUF_IDS = range(200, 1000)
 """A message whose first four bytes are such a number is protobuf: its message id plus 200."""
@@ -30,8 +32,9 @@ PROTOBUF_IDS = range(200, 1000)
 
 @dataclass(frozen=True, slots=True)
 class MessageKind:
-    """One kind of message. `req_id` is the index of the request id in its fields, the message id's being 0; `fields` their number, 0
-    where it varies. `free_text` are the indices of fields that people wrote (at `SIZE_RULES` and later): any character may stand there."""
+    """One kind of message. `req_id` is the index of the request id in its fields, the message id's being 0; `fields`
+    their number, 0 where it varies. `free_text` are the indices of fields that people wrote (at `SIZE_RULES` and
+    later): any character may stand there."""
 
     number: int
     name: str
@@ -69,7 +72,8 @@ KINDS: dict[int, MessageKind] = {
         MessageKind(OPTION_PARAMETERS_END, "securityDefinitionOptionParameterEnd", 1, 2),
     )
 }
-"""The kinds that answer a request of ours, and the clock. All others (account, orders, text ticks) are not read at all."""
+"""The kinds that answer a request of ours, and the clock. All others (account, orders, text ticks) are not read at
+all."""
 
 _SECURITY_IDS = 30
 """Index of the number of security ids in `contractData` at `SIZE_RULES` and later."""
@@ -93,7 +97,8 @@ def kind_of(fields: Sequence[str]) -> MessageKind | None:
 
 
 def normal(kind: MessageKind | None, fields: list[str], version: int) -> list[str]:
-    """The fields in the order of `SIZE_RULES` and later: contract data of older versions without the two fields they have more."""
+    """The fields in the order of `SIZE_RULES` and later: contract data of older versions without the two fields they
+    have more."""
     if version >= SIZE_RULES or kind is None or kind.number not in (CONTRACT_DATA, BOND_DATA):
         return fields
     return [fields[0], *fields[2:15], *fields[16:]]
@@ -108,7 +113,8 @@ def request_id(kind: MessageKind | None, fields: Sequence[str]) -> int | None:
 
 
 def check(kind: MessageKind, fields: Sequence[str], version: int) -> None:
-    """Raise `Unreadable` unless the message (as `normal` gives it) has the fields that its kind, and the counts in it, ask for."""
+    """Raise `Unreadable` unless the message (as `normal` gives it) has the fields that its kind, and the counts in it,
+    ask for."""
     if kind.req_id and request_id(kind, fields) is None:
         raise Unreadable("its request id is no number")
     if kind.number == HISTORICAL_DATA:
@@ -127,8 +133,8 @@ def check(kind: MessageKind, fields: Sequence[str], version: int) -> None:
 
 
 def with_plain_name(kind: MessageKind, fields: list[str], version: int) -> list[str]:
-    """The fields as they came, but the long name of a contract escaped anew, so that the library's own decoding of escapes gives
-    `plain_text` and cannot fail."""
+    """The fields as they came, but the long name of a contract escaped anew, so that the library's own decoding of
+    escapes gives `plain_text` and cannot fail."""
     if kind.number != CONTRACT_DATA:
         return fields
     place = _LONG_NAME if version >= SIZE_RULES else _LONG_NAME + 2
@@ -147,7 +153,8 @@ def plain_text(text: str) -> str:
     """
     if "\\" in text:
         text = _ESCAPE.sub(_character, text)
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two halves written as two escapes are one character
+        # two halves written as two escapes are one character
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return _NOT_TEXT.sub("\ufffd", text)
 
 
@@ -160,7 +167,8 @@ def _character(escape: re.Match[str]) -> str:
 
 
 def _check_contract(fields: Sequence[str], version: int) -> None:
-    """`contractData`: at least the fields of the version (further ones may follow), and at the end what the names promise."""
+    """`contractData`: at least the fields of the version (further ones may follow), and at the end what the names
+    promise."""
     ids = _count(fields, _SECURITY_IDS, "security ids")
     tail = fields[_SECURITY_IDS + 1 + 2 * ids :]
     sizes = 3 if version >= SIZE_RULES else 1 if version == FRACTIONAL_SIZES else 0
@@ -173,8 +181,8 @@ def _check_contract(fields: Sequence[str], version: int) -> None:
 
 
 _ODD = re.compile(r"[\\\x80-\U0010ffff]|\d_\d")
-"""What no value of TWS holds: a backslash (bytes that are no UTF-8 become one when the frame is read), a character that is not
-ASCII, and what Python alone takes for a number."""
+"""What no value of TWS holds: a backslash (bytes that are no UTF-8 become one when the frame is read), a character that
+is not ASCII, and what Python alone takes for a number."""
 
 
 def _check_text(kind: MessageKind, fields: Sequence[str]) -> None:

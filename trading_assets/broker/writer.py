@@ -1,4 +1,5 @@
-"""The journal's writer: a thread that commits sends and ends in batches, and hands an answer on only once it is committed."""
+"""The journal's writer: a thread that commits sends and ends in batches, and hands an answer on only once it is
+committed."""
 
 from __future__ import annotations
 
@@ -20,10 +21,12 @@ BATCH = 500
 """Rows of one transaction at most."""
 
 LINGER = 0.005
-"""Seconds an answer may wait for others before it is committed: a quarter of a message slot, and most commits saved when answers come fast."""
+"""Seconds an answer may wait for others before it is committed: a quarter of a message slot, and most commits saved
+when answers come fast."""
 
 SENT_LINGER = 0.1
-"""Seconds a mark "sent" may wait for an answer to be committed with: it is for accounts only, a lost one loses no data."""
+"""Seconds a mark "sent" may wait for an answer to be committed with: it is for accounts only, a lost one loses no
+data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,12 @@ class Ended:
 
 
 class Writer:
-    """Thread-safe. `committed(result)` is called in the writer's thread after the commit; `failed(error)` when the database fails."""
+    """Thread-safe. `committed(result)` is called in the writer's thread after the commit; `failed(error)` when the
+    database fails."""
 
-    def __init__(self, journal: Journal, committed: Callable[[Result], None], failed: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, journal: Journal, committed: Callable[[Result], None], failed: Callable[[BaseException], None]
+    ) -> None:
         self._journal = journal
         self._committed = committed
         self._failed = failed
@@ -103,14 +109,21 @@ class Writer:
         packed = [_packed(item) for item in batch if isinstance(item, Ended)]
         ended = [item for item, _ in packed]
         over = {item.request_id for item in ended}
-        sent = [(item.request_id, item.attempt, item.at) for item in batch if isinstance(item, Sent) and item.request_id not in over]
+        sent = [
+            (item.request_id, item.attempt, item.at)
+            for item in batch
+            if isinstance(item, Sent) and item.request_id not in over
+        ]
         self._journal.record(sent, [_finish(item, response) for item, response in packed])
         for item in ended:
-            self._committed(Result(item.request, item.outcome, item.payload, item.request_id, datetime.fromtimestamp(item.at, UTC)))
+            self._committed(
+                Result(item.request, item.outcome, item.payload, item.request_id, datetime.fromtimestamp(item.at, UTC))
+            )
 
 
 def _packed(item: Ended) -> tuple[Ended, bytes | None]:
-    """The end as the journal can hold it, with its response. An answer that cannot be packed ends its own request and no other."""
+    """The end as the journal can hold it, with its response. An answer that cannot be packed ends its own request and
+    no other."""
     outcome = replace(item.outcome, code=_code(item.outcome.code), text=_text(item.outcome.text))
     if item.payload is None:
         return replace(item, outcome=outcome), None
@@ -118,7 +131,8 @@ def _packed(item: Ended) -> tuple[Ended, bytes | None]:
         return replace(item, outcome=outcome), pack(item.payload)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         sentence = (
-            f"The answer holds what the journal cannot keep ({error}), so nothing of it was taken; this says nothing about whether there is data."
+            f"The answer holds what the journal cannot keep ({error}), so nothing of it was taken; this says nothing"
+            " about whether there is data."
         )
         return replace(item, outcome=Outcome(OutcomeKind.UNREADABLE, None, _text(sentence)), payload=None), None
 
@@ -134,4 +148,6 @@ def _text(text: str) -> str:
 
 
 def _finish(item: Ended, response: bytes | None) -> Finish:
-    return Finish(item.request_id, item.outcome, response, count_rows(item.payload), item.attempt, item.sent_at, item.at)
+    return Finish(
+        item.request_id, item.outcome, response, count_rows(item.payload), item.attempt, item.sent_at, item.at
+    )

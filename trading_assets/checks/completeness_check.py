@@ -1,7 +1,7 @@
 """The check `complete` of each collected asset: one result a session, judged over the lake and for every active symbol.
 
-A run that collects one symbol does not make a session green in which another one is missing. Before the close of a session
-nothing of it is missing yet.
+A run that collects one symbol does not make a session green in which another one is missing. Before the close of a
+session nothing of it is missing yet.
 """
 
 from collections import Counter
@@ -33,12 +33,17 @@ def complete_spec(dataset: str, partitions: dg.PartitionsDefinition) -> dg.Asset
         COMPLETE,
         asset=dataset,
         partitions_def=partitions,
-        description="All that is wanted of the session is in the lake, for every active symbol; else what is missing and why.",
+        description=(
+            "All that is wanted of the session is in the lake, for every active symbol; else what is missing and why."
+        ),
     )
 
 
-def complete_checks(context: dg.AssetExecutionContext, archive: Archive, collected: Collected) -> Iterator[dg.Output[None] | dg.AssetCheckEvaluation]:
-    """A result for each session of the run's partitions, and for the sessions before them that lack something or did so when last checked.
+def complete_checks(
+    context: dg.AssetExecutionContext, archive: Archive, collected: Collected
+) -> Iterator[dg.Output[None] | dg.AssetCheckEvaluation]:
+    """A result for each session of the run's partitions, and for the sessions before them that lack something or did so
+    when last checked.
 
     With the newest one comes what the run met: problems with symbol, outcome, broker code and sentence.
     """
@@ -51,7 +56,9 @@ def complete_checks(context: dg.AssetExecutionContext, archive: Archive, collect
     told = own | _to_tell(context.instance, key, collected, {s: state for s, state in states.items() if s not in own})
     sessions = [session for session in states if session in told]
     made = own | written_sessions(collected)
-    targets = _materializations(context, [session for session in sessions if session in made and states[session].collected])
+    targets = _materializations(
+        context, [session for session in sessions if session in made and states[session].collected]
+    )
     for session in sessions:
         newest = session == sessions[-1]
         hidden = _without_trace(report, [states[each] for each in sessions]) if newest else []
@@ -67,16 +74,25 @@ def complete_checks(context: dg.AssetExecutionContext, archive: Archive, collect
         )
 
 
-def _to_tell(instance: dg.DagsterInstance, key: dg.AssetCheckKey, collected: Collected, states: Mapping[date, SessionState]) -> set[date]:
-    """Those of the sessions that lack something of which the collection recorded anything, and those that lack nothing any more."""
+def _to_tell(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, collected: Collected, states: Mapping[date, SessionState]
+) -> set[date]:
+    """Those of the sessions that lack something of which the collection recorded anything, and those that lack nothing
+    any more."""
     recorded = {*written_sessions(collected), *collected.coverage["session"].unique().to_pylist()}
     found = {
-        session for session, state in states.items() if state.lacking and (session in recorded or not all(each.recorded for each in state.lacking))
+        session
+        for session, state in states.items()
+        if state.lacking and (session in recorded or not all(each.recorded for each in state.lacking))
     }
     whole = [session.isoformat() for session, state in states.items() if not state.lacking]
     if whole:
         infos = instance.event_log_storage.get_asset_check_partition_info([key], partition_keys=whole)
-        found |= {date.fromisoformat(i.partition_key) for i in infos if i.partition_key and i.latest_execution_status is not CheckStatus.SUCCEEDED}
+        found |= {
+            date.fromisoformat(i.partition_key)
+            for i in infos
+            if i.partition_key and i.latest_execution_status is not CheckStatus.SUCCEEDED
+        }
     return found
 
 
@@ -88,11 +104,15 @@ def _materializations(context: dg.AssetExecutionContext, sessions: list[date]) -
         context.asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, {session.isoformat() for session in sessions}
     )
     at = system_clock().timestamp()
-    return {date.fromisoformat(p): AssetCheckTarget(storage_id=found, run_id=context.run.run_id, timestamp=at) for p, found in ids.items()}
+    return {
+        date.fromisoformat(p): AssetCheckTarget(storage_id=found, run_id=context.run.run_id, timestamp=at)
+        for p, found in ids.items()
+    }
 
 
 def _without_trace(report: CollectionReport, told: list[SessionState]) -> list[Problem]:
-    """Failures of the run that none of the sessions it tells of shows: the newest one does, so that nothing is hidden."""
+    """Failures of the run that none of the sessions it tells of shows: the newest one does, so that nothing is
+    hidden."""
     shown = {each.symbol for state in told for each in state.lacking}
     failures = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED)
     return [problem for problem in report.problems if problem.kind in failures and problem.symbol not in shown]
@@ -114,24 +134,36 @@ def _sentence(archive: Archive, state: SessionState, hidden: list[Problem]) -> s
     counts = Counter(each.condition for each in state.lacking)
     kinds = ", ".join(f"{count} {condition}" for condition, count in sorted(counts.items()))
     first = state.lacking[0]
-    return f"Session {state.session} lacks: {kinds}. First: {' '.join(filter(None, (first.symbol, first.bar_size)))}: {first.reason}"
+    return (
+        f"Session {state.session} lacks: {kinds}. First: {' '.join(filter(None, (first.symbol, first.bar_size)))}:"
+        f" {first.reason}"
+    )
 
 
 def _metadata(state: SessionState) -> dict[str, Any]:
     """Symbols (and bar sizes) of the session by condition, and those that lack something."""
-    metadata: dict[str, Any] = {"conditions_of_the_session": dg.MetadataValue.json(dict(state.conditions.most_common()))}
+    metadata: dict[str, Any] = {
+        "conditions_of_the_session": dg.MetadataValue.json(dict(state.conditions.most_common()))
+    }
     if state.lacking:
-        metadata["lacking"] = dg.MetadataValue.table([dg.TableRecord(each.as_row()) for each in state.lacking[:ROWS_SHOWN]])
+        metadata["lacking"] = dg.MetadataValue.table(
+            [dg.TableRecord(each.as_row()) for each in state.lacking[:ROWS_SHOWN]]
+        )
         metadata["symbols"] = ", ".join(sorted({each.symbol for each in state.lacking})[:ROWS_SHOWN])
     return metadata
 
 
 def _run_metadata(report: CollectionReport, states: Mapping[date, SessionState]) -> dict[str, Any]:
     """What the run met: sessions by condition, problems, outcomes of its requests."""
-    metadata: dict[str, Any] = {"problems": len(report.problems), "outcomes": dg.MetadataValue.json(dict(report.outcomes))}
+    metadata: dict[str, Any] = {
+        "problems": len(report.problems),
+        "outcomes": dg.MetadataValue.json(dict(report.outcomes)),
+    }
     if conditions := conditions_of(states, report.sessions):
         metadata["conditions"] = dg.MetadataValue.json(conditions)
     if report.problems:
         rows = [problem.as_row() for problem in report.problems[:ROWS_SHOWN]]
-        metadata["first_problems"] = dg.MetadataValue.table([dg.TableRecord({k: "" if v is None else v for k, v in row.items()}) for row in rows])
+        metadata["first_problems"] = dg.MetadataValue.table(
+            [dg.TableRecord({k: "" if v is None else v for k, v in row.items()}) for row in rows]
+        )
     return metadata

@@ -1,9 +1,11 @@
-"""The rules of `trading_assets.validation` as asset checks: one check `rules` a dataset where it is collected, and one a rule.
+"""The rules of `trading_assets.validation` as asset checks: one check `rules` a dataset where it is collected, and one
+a rule.
 
-A run that collects evaluates all rules of a dataset as its check `rules`, in the step that wrote it and over the sessions of
-the run: 41 checks of their own would double the time of the run. The single checks stand beside it, each selectable: run by
-themselves (the UI's "Execute", a job of checks alone) they look at the whole lake, in the hourly `quality_check` at its window.
-No check blocks the graph: what an ERROR blocks is the symbol it speaks of (`validation.blocked`), so that the other symbols go on.
+A run that collects evaluates all rules of a dataset as its check `rules`, in the step that wrote it and over the
+sessions of the run: 41 checks of their own would double the time of the run. The single checks stand beside it, each
+selectable: run by themselves (the UI's "Execute", a job of checks alone) they look at the whole lake, in the hourly
+`quality_check` at its window. No check blocks the graph: what an ERROR blocks is the symbol it speaks of
+(`validation.blocked`), so that the other symbols go on.
 """
 
 from collections.abc import Iterator
@@ -40,7 +42,10 @@ def rules_spec(dataset: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         ALL_RULES,
         asset=dataset,
-        description=f"All {count} rules of {dataset} over the sessions of the run: see docs/validation.md. Each is a check of its own, too.",
+        description=(
+            f"All {count} rules of {dataset} over the sessions of the run: see docs/validation.md. Each is a check of"
+            " its own, too."
+        ),
     )
 
 
@@ -58,7 +63,8 @@ def evaluate_rules(settings: Settings, dataset: str, scope: Scope) -> dg.AssetCh
 
 
 def rules_result(report: ValidationReport) -> dg.AssetCheckResult:
-    """The answers of all rules of a dataset as one check: it passes when each holds, and is an ERROR when one of that severity fails.
+    """The answers of all rules of a dataset as one check: it passes when each holds, and is an ERROR when one of that
+    severity fails.
 
     Metadata: what was examined and failed by rule, and of each failing rule what its own check shows.
     """
@@ -85,7 +91,11 @@ def _spec(rule: Rule) -> dg.AssetCheckSpec:
         rule.name,
         asset=rule.dataset,
         description=f"{rule.why} {rule.remedy}",
-        metadata={"severity": str(rule.severity), "holds_a_symbol_back": rule.blocks, "sql": dg.MetadataValue.md(f"```sql\n{rule.holds}\n```")},
+        metadata={
+            "severity": str(rule.severity),
+            "holds_a_symbol_back": rule.blocks,
+            "sql": dg.MetadataValue.md(f"```sql\n{rule.holds}\n```"),
+        },
     )
 
 

@@ -1,4 +1,5 @@
-"""The `trading-assets` command. Dagster is imported inside the commands that need it: `--help` and queries stay quick."""
+"""The `trading-assets` command. Dagster is imported inside the commands that need it: `--help` and queries stay
+quick."""
 
 from trading_assets.cli.app import main
 

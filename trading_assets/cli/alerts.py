@@ -1,4 +1,5 @@
-"""Commands for alerts and quality: `alerts` (list, acknowledge, silence, rules, test a channel) and `quality`. None asks a broker."""
+"""Commands for alerts and quality: `alerts` (list, acknowledge, silence, rules, test a channel) and `quality`. None
+asks a broker."""
 
 from __future__ import annotations
 
@@ -47,7 +48,10 @@ def without_command(context: typer.Context, as_document: Json = False) -> int:
 
 
 @alerts_app.command("list")
-def list_alerts(everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False, as_document: Json = False) -> int:
+def list_alerts(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    as_document: Json = False,
+) -> int:
     """Open alerts, the gravest first. Exit code 1 when an open one is critical and nobody has acknowledged it."""
     from trading_assets.monitoring.alerts import Alerts, AlertSeverity
 
@@ -62,7 +66,9 @@ def list_alerts(everything: Annotated[bool, typer.Option("--all", help="Also tho
         console.print(table_of([_row(alert) for alert in shown], COLUMNS))
         for remedy in dict.fromkeys(alert.remedy for alert in shown if alert.cleared_at is None):
             console.print(f"What to do: {remedy}", markup=False, soft_wrap=True)
-    return 1 if any(alert.severity is AlertSeverity.CRITICAL and alert.acknowledged_at is None for alert in opened) else 0
+    return (
+        1 if any(alert.severity is AlertSeverity.CRITICAL and alert.acknowledged_at is None for alert in opened) else 0
+    )
 
 
 @alerts_app.command("ack")
@@ -98,7 +104,14 @@ def silence(
     kind, subject = _target(target)
     until = settings.clock() + timedelta(hours=hours)
     Alerts(settings).silence(kind, subject, until=until, by=by)
-    console.print(f"Nothing is sent of {target} until {until:%Y-%m-%d %H:%M} UTC." if hours else f"{target} is no longer silenced.", markup=False)
+    console.print(
+        (
+            f"Nothing is sent of {target} until {until:%Y-%m-%d %H:%M} UTC."
+            if hours
+            else f"{target} is no longer silenced."
+        ),
+        markup=False,
+    )
     return 0
 
 
@@ -115,7 +128,10 @@ def list_rules(as_document: Json = False) -> int:
         as_json({"rules": rows, "channels": list(known), "remind_hours": settings.alert_remind_hours})
         return 0
     console.print(table_of(rows, ["alert_type", "severity", "channel", "remind_hours"]))
-    console.print(f"Channels: {', '.join(known)}. Reminders after {settings.alert_remind_hours:g} hours unless a rule says else.", markup=False)
+    console.print(
+        f"Channels: {', '.join(known)}. Reminders after {settings.alert_remind_hours:g} hours unless a rule says else.",
+        markup=False,
+    )
     for name in dict.fromkeys(row["channel"] for row in rows if not row["known"]):
         note_to(f"Channel {name} is not in the setting alert_channels: its messages wait.")
     return 0
@@ -128,7 +144,11 @@ def add_rule(
     severity: Annotated[str | None, typer.Option(help="critical, warning or info; none: the type's own.")] = None,
     remind_hours: Annotated[
         float | None,
-        typer.Option(min=SHORTEST_REMINDER_HOURS, max=LONGEST_HOURS, help="Told again after this; none: the setting alert_remind_hours."),
+        typer.Option(
+            min=SHORTEST_REMINDER_HOURS,
+            max=LONGEST_HOURS,
+            help="Told again after this; none: the setting alert_remind_hours.",
+        ),
     ] = None,
 ) -> int:
     """Send a type of alert to a channel. A rule of the same type and channel is replaced."""
@@ -153,7 +173,9 @@ def remove_rule(alert_type: Annotated[str, typer.Argument()], channel: Annotated
     from trading_assets.monitoring.alerts.kinds import parse_type
 
     if not AlertRules(Settings()).remove(parse_type(alert_type), channel):
-        raise Failed(f"There is no rule that sends {alert_type} to {channel}: trading-assets alerts rules list shows them.")
+        raise Failed(
+            f"There is no rule that sends {alert_type} to {channel}: trading-assets alerts rules list shows them."
+        )
     console.print(f"Alerts of type {alert_type} no longer go to {channel}.", markup=False)
     return 0
 
@@ -166,7 +188,13 @@ def send_test(channel: Annotated[str, typer.Argument(help="Name of a channel of 
     from trading_assets.monitoring.channels import send
 
     try:
-        send(Settings(), channel, "[test] trading-assets", "This is a test message. Nothing is wrong and nothing is to be done.", AlertSeverity.INFO)
+        send(
+            Settings(),
+            channel,
+            "[test] trading-assets",
+            "This is a test message. Nothing is wrong and nothing is to be done.",
+            AlertSeverity.INFO,
+        )
     except ChannelFailed as error:
         raise Failed(str(error)) from None
     console.print(f"Channel {channel} has taken the message.", markup=False)
@@ -201,7 +229,9 @@ def _print_quality(report: QualityReport) -> None:
     passed = sum(result.passed for result in report.results)
     empty = f" ({len(report.unexamined)} of them had nothing to examine)" if report.unexamined else ""
     rules = f"{passed} of {len(report.results)} rules hold{empty}"
-    console.print(f"Sessions {report.first} to {report.last}: {rules}, {len(report.troubles)} troubles.", soft_wrap=True)
+    console.print(
+        f"Sessions {report.first} to {report.last}: {rules}, {len(report.troubles)} troubles.", soft_wrap=True
+    )
     rows = [
         {
             "rule": result.rule.name,
@@ -219,7 +249,9 @@ def _print_quality(report: QualityReport) -> None:
     if counts:
         console.print(table_of(counts, list(dict.fromkeys(name for row in counts for name in row))))
     for trouble in report.troubles:
-        console.print(f"{trouble.alert_type} {trouble.subject}: {trouble.reason} {trouble.advice}", markup=False, soft_wrap=True)
+        console.print(
+            f"{trouble.alert_type} {trouble.subject}: {trouble.reason} {trouble.advice}", markup=False, soft_wrap=True
+        )
 
 
 def _target(text: str) -> tuple[AlertType, str | None]:

@@ -13,7 +13,19 @@ import traceback
 import typer
 from pydantic import ValidationError
 
-from trading_assets.cli import alerts, collect, coverage, inspect, notices, quarantine, recovery, serve, status, streams, validate
+from trading_assets.cli import (
+    alerts,
+    collect,
+    coverage,
+    inspect,
+    notices,
+    quarantine,
+    recovery,
+    serve,
+    status,
+    streams,
+    validate,
+)
 from trading_assets.cli.output import Failed, errors_to, note_to
 from trading_assets.errors import LakeError
 from trading_assets.permissions import PRIVATE_UMASK
@@ -52,7 +64,8 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line; returns its exit code. Set TRADING_ASSETS_TRACEBACK=1 to see where an unforeseen error came from."""
+    """Run one command line; returns its exit code. Set TRADING_ASSETS_TRACEBACK=1 to see where an unforeseen error came
+    from."""
     try:
         result = app(arguments, standalone_mode=False)
     except Failed as failure:
@@ -71,13 +84,17 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         if traceback_wanted():
             traceback.print_exc()
-        errors_to(f"A file could not be read or written ({error}). Check free space and rights of the data folder, then run again.")
+        errors_to(
+            f"A file could not be read or written ({error}). Check free space and rights of the data folder, then run"
+            " again."
+        )
         return FAILED
     except ValueError as error:
         errors_to(str(error))
         return FAILED if isinstance(error, LakeError) else WRONG_USE
     except Exception as error:
-        # The last resort of a command line: every error ends in a sentence and exit code 1, never in a traceback unasked for.
+        # The last resort of a command line: every error ends in a sentence and exit code 1, never in a traceback
+        # unasked for.
         if traceback_wanted():
             traceback.print_exc()
         errors_to(_unforeseen(error))
@@ -97,6 +114,7 @@ def _unforeseen(error: Exception) -> str:
     said = str(error).partition("\n")[0]
     if type(error).__module__.startswith("sqlalchemy."):
         return (
-            f"The state database cannot be used: {said}. Check its file state.db and the rights of the data folder, or TRADING_ASSETS_DATABASE_URL."
+            f"The state database cannot be used: {said}. Check its file state.db and the rights of the data folder, or"
+            " TRADING_ASSETS_DATABASE_URL."
         )
     return f"{type(error).__name__}: {said}"

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from trading_assets.cli.output import Failed, LiveProgress, as_json, console, errors_to, note_to, print_reports, table_of
+from trading_assets.cli.output import (
+    Failed,
+    LiveProgress,
+    as_json,
+    console,
+    errors_to,
+    note_to,
+    print_reports,
+    table_of,
+)
 from trading_assets.permissions import private_folder
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
@@ -18,7 +27,9 @@ if TYPE_CHECKING:
     from trading_assets.jobs.orchestrator import DataPipelineOrchestrator, Operation
 
 Symbols = Annotated[list[str], typer.Argument(help="Symbols, e.g. AAPL SPY SPX.", show_default=False)]
-SomeSymbols = Annotated[list[str] | None, typer.Argument(help="Symbols; none: every active symbol of the universe.", show_default=False)]
+SomeSymbols = Annotated[
+    list[str] | None, typer.Argument(help="Symbols; none: every active symbol of the universe.", show_default=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
 
 
@@ -44,9 +55,16 @@ MinMoneyness = Annotated[float | None, _rule("--min-moneyness", "min_moneyness")
 MaxMoneyness = Annotated[float | None, _rule("--max-moneyness", "max_moneyness")]
 MaxContracts = Annotated[int | None, _rule("--max-contracts", "max_contracts")]
 LookbackDays = Annotated[
-    int | None, typer.Option("--lookback-days", min=0, help="Calendar days of history; unset: as in the settings (setup_lookback_days, a year).")
+    int | None,
+    typer.Option(
+        "--lookback-days",
+        min=0,
+        help="Calendar days of history; unset: as in the settings (setup_lookback_days, a year).",
+    ),
 ]
-BarSizes = Annotated[list[str] | None, typer.Option("--bar-size", help="Bar size of the equity bars; may be given several times.")]
+BarSizes = Annotated[
+    list[str] | None, typer.Option("--bar-size", help="Bar size of the equity bars; may be given several times.")
+]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Ask again even for what is in the lake; costs requests.")]
 
 
@@ -102,13 +120,20 @@ def _report_not_kept(symbols: SomeSymbols) -> None:
     kept = set(Universe(settings.state_url).active())
     others = sorted({normalize(symbol) for symbol in symbols or ()} - kept)
     if others:
-        note_to(f"Not in the universe, so not kept up by itself: {', '.join(others)}. trading-assets universe add {' '.join(others)} keeps it up.")
+        note_to(
+            f"Not in the universe, so not kept up by itself: {', '.join(others)}. trading-assets universe add"
+            f" {' '.join(others)} keeps it up."
+        )
 
 
 def backfill(
     symbols: SomeSymbols = None,
-    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session (YYYY-MM-DD).")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session; default: the last closed one.")] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session (YYYY-MM-DD).")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session; default: the last closed one.")
+    ] = None,
     bar_size: BarSizes = None,
     refresh: Refresh = False,
     as_document: Json = False,
@@ -165,7 +190,9 @@ def plan(
     return 0
 
 
-def _rules(max_days: int | None, strikes: int | None, min_moneyness: float | None, max_moneyness: float | None, cap: int | None) -> dict[str, Any]:
+def _rules(
+    max_days: int | None, strikes: int | None, min_moneyness: float | None, max_moneyness: float | None, cap: int | None
+) -> dict[str, Any]:
     """The selection rules that the command's options set."""
     given = {
         "max_days_to_expiry": max_days,
@@ -177,9 +204,14 @@ def _rules(max_days: int | None, strikes: int | None, min_moneyness: float | Non
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _options(rules: dict[str, Any], bar_sizes: list[str] | None, refresh: bool, *, only_bars: bool = False) -> dict[str, dict[str, Any]]:
-    """Run config by asset from the command's options. Rules that select nothing are refused before anything is asked."""
-    assets = ("equity_bars", "option_bars") if only_bars else ("contracts", "option_chains", "equity_bars", "option_bars")
+def _options(
+    rules: dict[str, Any], bar_sizes: list[str] | None, refresh: bool, *, only_bars: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Run config by asset from the command's options. Rules that select nothing are refused before anything is
+    asked."""
+    assets = (
+        ("equity_bars", "option_bars") if only_bars else ("contracts", "option_chains", "equity_bars", "option_bars")
+    )
     options: dict[str, dict[str, Any]] = {name: {"refresh": True} if refresh else {} for name in assets}
     if rules:
         Settings().selection.changed(rules)
@@ -203,7 +235,10 @@ def _require_symbols(symbols: list[str] | None) -> None:
     if not Universe(settings.state_url).active():
         from trading_assets.monitoring.recovery import lost_state
 
-        raise Failed(lost_state(settings) or "The universe is empty: set up a symbol first (trading-assets setup AAPL) or name symbols.")
+        raise Failed(
+            lost_state(settings)
+            or "The universe is empty: set up a symbol first (trading-assets setup AAPL) or name symbols."
+        )
 
 
 def _operate(operation: Callable[[DataPipelineOrchestrator], Operation], as_document: bool) -> int:
@@ -217,5 +252,8 @@ def _operate(operation: Callable[[DataPipelineOrchestrator], Operation], as_docu
         print_reports([report for run in done.runs for report in run.reports])
         for run in done.runs:
             if run.error:
-                errors_to(f"{run.failed_step or run.job}: {run.error}{' Run the same command again.' if run.retryable else ''}")
+                errors_to(
+                    f"{run.failed_step or run.job}:"
+                    f" {run.error}{' Run the same command again.' if run.retryable else ''}"
+                )
     return 0 if done.success else 1

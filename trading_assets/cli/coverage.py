@@ -15,8 +15,30 @@ from trading_assets.settings import Settings
 if TYPE_CHECKING:
     from trading_assets.repositories.lake import Bounds, Lake
 
-_COLUMNS = ["dataset", "bar_size", "symbol", "condition", "sessions", "first", "last", "reason", "broker_code", "retry_after"]
-_COLUMNS_BY_SESSION = ["dataset", "bar_size", "symbol", "condition", "session", "instruments", "complete", "reason", "broker_code", "retry_after"]
+_COLUMNS = [
+    "dataset",
+    "bar_size",
+    "symbol",
+    "condition",
+    "sessions",
+    "first",
+    "last",
+    "reason",
+    "broker_code",
+    "retry_after",
+]
+_COLUMNS_BY_SESSION = [
+    "dataset",
+    "bar_size",
+    "symbol",
+    "condition",
+    "session",
+    "instruments",
+    "complete",
+    "reason",
+    "broker_code",
+    "retry_after",
+]
 
 REASONS_NAMED = 5
 """Reasons of one condition that are named, the most frequent first."""
@@ -32,7 +54,9 @@ def coverage(
     dataset: Annotated[str | None, typer.Option(help="contracts, option_chains, equity_bars or option_bars.")] = None,
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Write a heat map of sessions and symbols to this PNG file.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Write a heat map of sessions and symbols to this PNG file.")
+    ] = None,
     by_session: Annotated[bool, typer.Option("--by-session", help="A row for each session instead of counts.")] = False,
     as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
 ) -> int:
@@ -43,9 +67,13 @@ def coverage(
 
     known = [each.name for each in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)]
     if dataset is not None and dataset not in known:
-        raise typer.BadParameter(f"{dataset!r} is no dataset; choose one of {', '.join(known)}.", param_hint="--dataset")
+        raise typer.BadParameter(
+            f"{dataset!r} is no dataset; choose one of {', '.join(known)}.", param_hint="--dataset"
+        )
     if first is not None and last is not None and last < first:
-        raise typer.BadParameter(f"the range cannot end ({last.date()}) before it begins ({first.date()}).", param_hint="--to")
+        raise typer.BadParameter(
+            f"the range cannot end ({last.date()}) before it begins ({first.date()}).", param_hint="--to"
+        )
     settings = Settings()
     active = Universe(settings.state_url).active()
     symbols = [normalize(symbol)] if symbol else _symbols(settings, active)
@@ -67,7 +95,11 @@ def coverage(
     if as_document:
         as_json(rows)
     elif rows:
-        console.print(table_of(rows, _COLUMNS_BY_SESSION) if by_session else table_of([{**row, "reason": _dated(row)} for row in rows], _COLUMNS))
+        console.print(
+            table_of(rows, _COLUMNS_BY_SESSION)
+            if by_session
+            else table_of([{**row, "reason": _dated(row)} for row in rows], _COLUMNS)
+        )
         if symbol:
             console.print("\n".join(_absent(lake, symbols[0], bounds, [dataset] if dataset else known)))
     elif not unknown:
@@ -81,10 +113,12 @@ def coverage(
 
 def _absent(lake: Lake, symbol: str, bounds: Bounds, datasets: Sequence[str]) -> list[str]:
     """What is absent of a symbol and why, a line for each dataset, condition and reason."""
-    sql = """select dataset, bar_size, condition, reason, count(*) as sessions, min(session) as first, max(session) as last
+    sql = """select dataset, bar_size, condition, reason, count(*) as sessions, min(session) as first,
+                    max(session) as last
              from conditions where condition not in ('complete', 'no_trades', 'nothing_selected')
              group by dataset, bar_size, condition, reason
-             qualify row_number() over (partition by dataset, bar_size, condition order by sessions desc, reason) <= $named
+             qualify row_number() over (partition by dataset, bar_size, condition
+                                        order by sessions desc, reason) <= $named
              order by dataset, bar_size, condition, sessions desc, reason"""
     absent = lake.over_conditions([symbol], sql, {"named": REASONS_NAMED}, **bounds).to_pylist()
     recorded = set(lake.count_conditions([symbol], **bounds)["dataset"].to_pylist())
@@ -93,7 +127,10 @@ def _absent(lake: Lake, symbol: str, bounds: Bounds, datasets: Sequence[str]) ->
         if dataset not in recorded and (bounds.get("first") or bounds.get("last")):
             lines.append(f"  {dataset}: nothing is recorded of these sessions.")
         elif dataset not in recorded:
-            lines.append(f"  {dataset}: nothing is recorded; trading-assets setup {symbol} collects it, or records why there is none.")
+            lines.append(
+                f"  {dataset}: nothing is recorded; trading-assets setup {symbol} collects it, or records why there is"
+                " none."
+            )
         for row in (row for row in absent if row["dataset"] == dataset):
             when = f"{row['first']}" if row["first"] == row["last"] else f"{row['first']} to {row['last']}"
             what = " ".join(filter(None, (dataset, row["bar_size"])))
@@ -111,5 +148,9 @@ def _symbols(settings: Settings, active: list[str]) -> list[str]:
     """The active symbols; of an archive without any, those that something was recorded of."""
     from trading_assets.repositories import query
 
-    recorded: list[str] = [] if active else query(settings.data_dir, "select distinct symbol from coverage order by symbol")["symbol"].to_pylist()
+    recorded: list[str] = (
+        []
+        if active
+        else query(settings.data_dir, "select distinct symbol from coverage order by symbol")["symbol"].to_pylist()
+    )
     return active or recorded

@@ -32,7 +32,8 @@ where symbol = '{symbol}' and bar_size = '1 day' order by session desc limit 5""
     ),
     (
         "Contracts around the money of the next expiry, with greeks",
-        """select local_symbol, bid, ask, round(implied_volatility, 4) as iv, round(delta, 3) as delta, open_interest::bigint as open_interest
+        """select local_symbol, bid, ask, round(implied_volatility, 4) as iv, round(delta, 3) as delta,
+                  open_interest::bigint as open_interest
 from option_chains where symbol = '{symbol}' and selected
 and expiry = (select min(expiry) from option_chains where symbol = '{symbol}' and selected and expiry > session)
 order by abs(strike - underlying_price), "right" limit 6""",
@@ -50,18 +51,25 @@ def run_demo(symbol: str, lookback_days: int, *, keep: bool) -> int:
     settings = _settings()
     if not keep:
         _start_from_nothing(settings)
-    console.print(f"[bold]A cold start of {symbol}[/], {lookback_days} calendar days, from a simulated TWS over a real TCP connection.\n")
+    console.print(
+        f"[bold]A cold start of {symbol}[/], {lookback_days} calendar days, from a simulated TWS over a real TCP"
+        " connection.\n"
+    )
     began = time.monotonic()
     from trading_assets.jobs.orchestrator import DataPipelineOrchestrator
 
     with LiveProgress() as progress:
-        operation = DataPipelineOrchestrator(settings=settings, progress=progress).setup([symbol], lookback_days, OPTIONS)
+        operation = DataPipelineOrchestrator(settings=settings, progress=progress).setup(
+            [symbol], lookback_days, OPTIONS
+        )
     seconds = time.monotonic() - began
     reports = [report for run in operation.runs for report in run.reports]
     console.print(_collected(settings, reports, seconds))
     print_problems([problem for report in reports for problem in report.problems])
     if not operation.success:
-        raise Failed("; ".join(run.error for run in operation.runs if run.error) or "The demo collected less than it planned.")
+        raise Failed(
+            "; ".join(run.error for run in operation.runs if run.error) or "The demo collected less than it planned."
+        )
 
     with LiveProgress() as progress:
         again = DataPipelineOrchestrator(settings=settings, progress=progress).setup([symbol], lookback_days, OPTIONS)
@@ -74,7 +82,8 @@ def run_demo(symbol: str, lookback_days: int, *, keep: bool) -> int:
     for picture in _pictures(settings, symbol):
         console.print(f"picture  {picture}", soft_wrap=True, markup=False)
     console.print(
-        f"\nLook at it in the Dagster UI:\n  TRADING_ASSETS_DATA_DIR={quote(str(settings.data_dir))} make up\nand open http://127.0.0.1:3000/assets",
+        f"\nLook at it in the Dagster UI:\n  TRADING_ASSETS_DATA_DIR={quote(str(settings.data_dir))} make up\nand open"
+        " http://127.0.0.1:3000/assets",
         soft_wrap=True,
         markup=False,
     )
@@ -82,19 +91,26 @@ def run_demo(symbol: str, lookback_days: int, *, keep: bool) -> int:
 
 
 def _settings() -> Settings:
-    """The simulated broker on the generated market, half an hour after the last close, in a folder of the demo's own."""
+    """The simulated broker on the generated market, half an hour after the last close, in a folder of the demo's
+    own."""
     from trading_assets.sessions import calendar
 
     given = Settings()
     xnys = calendar()
-    moment = given.clock() if given.now else xnys.closes_at(xnys.last_closed(given.clock() - AFTER_THE_CLOSE)) + AFTER_THE_CLOSE
+    moment = (
+        given.clock()
+        if given.now
+        else xnys.closes_at(xnys.last_closed(given.clock() - AFTER_THE_CLOSE)) + AFTER_THE_CLOSE
+    )
     return given.model_copy(
         update={
             "broker": BrokerKind.SIMULATED,
             "ib_port": None,
             "market": "generated",
             "now": moment,
-            "data_dir_setting": given.data_dir.parent / "demo" if given.data_dir_setting is None else given.data_dir / "demo",
+            "data_dir_setting": (
+                given.data_dir.parent / "demo" if given.data_dir_setting is None else given.data_dir / "demo"
+            ),
             "database_url": None,
         }
     )
@@ -108,7 +124,10 @@ def _start_from_nothing(settings: Settings) -> None:
         return
     identity = LakeIdentity(settings.data_dir).read()
     if identity is None or not identity.startswith("simulated"):
-        raise Failed(f"{settings.data_dir} holds something that is not an earlier demo's: move it away, or set TRADING_ASSETS_DATA_DIR.")
+        raise Failed(
+            f"{settings.data_dir} holds something that is not an earlier demo's: move it away, or set"
+            " TRADING_ASSETS_DATA_DIR."
+        )
     shutil.rmtree(settings.data_dir)
 
 
@@ -155,9 +174,19 @@ def _pictures(settings: Settings, symbol: str) -> list[Path]:
 
     folder = settings.data_dir / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    bars = query(settings.data_dir, "select * from equity_bars where symbol = ? and bar_size = '1 day' order by session", [symbol]).to_pandas()
-    chain = query(settings.data_dir, "select * from option_chains where symbol = ? and selected order by expiry, strike", [symbol]).to_pandas()
+    bars = query(
+        settings.data_dir,
+        "select * from equity_bars where symbol = ? and bar_size = '1 day' order by session",
+        [symbol],
+    ).to_pandas()
+    chain = query(
+        settings.data_dir, "select * from option_chains where symbol = ? and selected order by expiry, strike", [symbol]
+    ).to_pandas()
     path, smile = folder / f"{symbol}_price.png", folder / f"{symbol}_smile.png"
     path.write_bytes(price_path_png(bars, f"{symbol}, daily bars (simulated market)"))
-    smile.write_bytes(smile_png(chain, f"{symbol}, implied volatility at {chain['quoted_at'].max():%Y-%m-%d %H:%M} UTC (simulated market)"))
+    smile.write_bytes(
+        smile_png(
+            chain, f"{symbol}, implied volatility at {chain['quoted_at'].max():%Y-%m-%d %H:%M} UTC (simulated market)"
+        )
+    )
     return [path, smile]

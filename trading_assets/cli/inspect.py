@@ -1,4 +1,5 @@
-"""Commands that look: `universe`, `query`. Neither connects to a broker; `status` and `coverage` have modules of their own."""
+"""Commands that look: `universe`, `query`. Neither connects to a broker; `status` and `coverage` have modules of their
+own."""
 
 from __future__ import annotations
 
@@ -51,12 +52,20 @@ def universe_add(
     sec_type: Annotated[str | None, typer.Option(help="STK or IND, where the symbol is not known by name.")] = None,
     primary_exchange: Annotated[
         str | None,
-        typer.Option(help="Listing exchange, e.g. NASDAQ or ARCA, where several contracts have the symbol. Data still come from all exchanges."),
+        typer.Option(
+            help=(
+                "Listing exchange, e.g. NASDAQ or ARCA, where several contracts have the symbol. Data still come from"
+                " all exchanges."
+            )
+        ),
     ] = None,
     exchange: Annotated[
         str | None,
         typer.Option(
-            help="Route: SMART (default of stocks) or, of an index, its exchange, e.g. CBOE. Any other one limits the data to that exchange."
+            help=(
+                "Route: SMART (default of stocks) or, of an index, its exchange, e.g. CBOE. Any other one limits the"
+                " data to that exchange."
+            )
         ),
     ] = None,
 ) -> int:
@@ -65,13 +74,17 @@ def universe_add(
 
     settings = Settings()
     universe = Universe(settings.state_url)
-    added = universe.add(symbols, sec_type=sec_type, exchange=exchange, primary_exchange=primary_exchange, now=settings.clock())
+    added = universe.add(
+        symbols, sec_type=sec_type, exchange=exchange, primary_exchange=primary_exchange, now=settings.clock()
+    )
     console.print(f"Active: {', '.join(entry.symbol for entry in added)}.")
     return 0
 
 
 @universe_app.command("remove")
-def universe_remove(symbols: Annotated[list[str], typer.Argument(help="Symbols to stop collecting; their data stays.")]) -> int:
+def universe_remove(
+    symbols: Annotated[list[str], typer.Argument(help="Symbols to stop collecting; their data stays.")],
+) -> int:
     """Stop collecting symbols."""
     from trading_assets.universe import Universe
 
@@ -85,15 +98,22 @@ def universe_remove(symbols: Annotated[list[str], typer.Argument(help="Symbols t
 @universe_app.command("resolve")
 def universe_resolve(
     symbol: Annotated[str, typer.Argument(help="Symbol whose contract has changed (alert contract_changed).")],
-    same: Annotated[bool, typer.Option("--same", help="The same company under a new contract: the series goes on.")] = False,
-    new: Annotated[bool, typer.Option("--new", help="Another company holds the symbol now: its series is closed, a new one begins.")] = False,
+    same: Annotated[
+        bool, typer.Option("--same", help="The same company under a new contract: the series goes on.")
+    ] = False,
+    new: Annotated[
+        bool,
+        typer.Option("--new", help="Another company holds the symbol now: its series is closed, a new one begins."),
+    ] = False,
 ) -> int:
     """Decide whose data the symbol's new contract is. Sends nothing to a broker."""
     from trading_assets.collecting.archive import Archive
     from trading_assets.collecting.identity import resolve
 
     if same == new:
-        raise typer.BadParameter("say one of --same (the series goes on) and --new (it is closed and a new one begins).")
+        raise typer.BadParameter(
+            "say one of --same (the series goes on) and --new (it is closed and a new one begins)."
+        )
     try:
         with Archive(Settings()) as archive:
             console.print(resolve(archive, symbol, "same" if same else "new"))
@@ -104,7 +124,8 @@ def universe_resolve(
 
 @universe_app.command("series")
 def universe_series(
-    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; none: all.", show_default=False)] = None, as_document: Json = False
+    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; none: all.", show_default=False)] = None,
+    as_document: Json = False,
 ) -> int:
     """The contracts that each symbol's rows are of, and the series of companies that held the symbol before."""
     from trading_assets.contract_changes import ContractChanges
@@ -131,7 +152,13 @@ def universe_series(
 
 def query(
     sql: Annotated[
-        str, typer.Argument(help="SQL over contracts, option_chains, equity_bars, option_bars, coverage, quality_metrics and revisions_*.")
+        str,
+        typer.Argument(
+            help=(
+                "SQL over contracts, option_chains, equity_bars, option_bars, coverage, quality_metrics and"
+                " revisions_*."
+            )
+        ),
     ],
     limit: Annotated[int, typer.Option(min=1, help="Rows printed; --json prints all.")] = 40,
     as_document: Json = False,
@@ -144,7 +171,9 @@ def query(
     try:
         table = run(Settings().data_dir, sql)
     except duckdb.PermissionException as error:
-        raise typer.BadParameter(f"{_first_line(error)}. query reads the datasets of the lake, no other file and no network address.") from error
+        raise typer.BadParameter(
+            f"{_first_line(error)}. query reads the datasets of the lake, no other file and no network address."
+        ) from error
     except duckdb.Error as error:
         raise Failed(str(error).strip()) from error
     if as_document:

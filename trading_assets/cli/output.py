@@ -10,7 +10,16 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -80,7 +89,9 @@ def table_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table
     table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     records = list(rows)
     for column in columns:
-        numeric = any(isinstance(row.get(column), int | float) and not isinstance(row.get(column), bool) for row in records)
+        numeric = any(
+            isinstance(row.get(column), int | float) and not isinstance(row.get(column), bool) for row in records
+        )
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in records:
         table.add_row(*(_cell(row.get(column)) for column in columns))

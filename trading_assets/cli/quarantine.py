@@ -19,7 +19,10 @@ Id = Annotated[int, typer.Argument(metavar="ID", min=1, max=10**15, help="The id
 
 COLUMNS = ["id", "symbol", "dataset", "bar_size", "sessions", "field", "reason", "failures", "retry_after", "state"]
 
-quarantine_app = typer.Typer(help="Answers of the broker that could not be stored: see them, ask again, give them up.", invoke_without_command=True)
+quarantine_app = typer.Typer(
+    help="Answers of the broker that could not be stored: see them, ask again, give them up.",
+    invoke_without_command=True,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -29,18 +32,26 @@ def register(app: typer.Typer) -> None:
 
 @quarantine_app.callback()
 def without_command(context: typer.Context, as_document: Json = False) -> int:
-    """Answers of the broker that could not be stored. Without a command: those that nothing has taken the place of yet."""
+    """Answers of the broker that could not be stored. Without a command: those that nothing has taken the place of
+    yet."""
     return list_answers(as_document=as_document) if context.invoked_subcommand is None else 0
 
 
 @quarantine_app.command("list")
-def list_answers(everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False, as_document: Json = False) -> int:
+def list_answers(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    as_document: Json = False,
+) -> int:
     """The quarantined answers with symbol, sessions, field and reason."""
     from trading_assets.broker.quarantine import Quarantine
 
     settings = Settings()
     now = settings.clock()
-    entries = [entry for entry in Quarantine(settings.state_url).entries(closed=everything) if everything or entry.state(now) == "open"]
+    entries = [
+        entry
+        for entry in Quarantine(settings.state_url).entries(closed=everything)
+        if everything or entry.state(now) == "open"
+    ]
     if as_document:
         as_json([entry.as_dict(now) for entry in entries])
     elif entries:
@@ -87,7 +98,8 @@ def retry(entry_id: Id, as_document: Json = False) -> int:
 
 @quarantine_app.command("discard")
 def discard(entry_id: Id, as_document: Json = False) -> int:
-    """Delete a quarantined answer. What is missing because of it stays missing in coverage, and is requested again at its time."""
+    """Delete a quarantined answer. What is missing because of it stays missing in coverage, and is requested again at
+    its time."""
     from trading_assets.broker.quarantine import Quarantine
 
     settings = Settings()
@@ -96,7 +108,9 @@ def discard(entry_id: Id, as_document: Json = False) -> int:
         as_json({"discarded": entry.id})
     else:
         console.print(
-            f"Deleted. What is missing of {entry.symbol} stays missing: trading-assets coverage {entry.symbol}", markup=False, soft_wrap=True
+            f"Deleted. What is missing of {entry.symbol} stays missing: trading-assets coverage {entry.symbol}",
+            markup=False,
+            soft_wrap=True,
         )
     return 0
 

@@ -18,7 +18,10 @@ def register(app: typer.Typer) -> None:
 
 
 def universe_restore(
-    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; none: those that were collected to the end.", show_default=False)] = None,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Argument(help="Symbols; none: those that were collected to the end.", show_default=False),
+    ] = None,
     none: Annotated[bool, typer.Option("--none", help="Add no symbol: go on with the universe as it is.")] = False,
 ) -> int:
     """After the loss of the state database: keep the symbols that the lake has, and go on with this one."""
@@ -34,7 +37,8 @@ def universe_restore(
     for one in collected_symbols(settings):
         if one.symbol not in kept:
             console.print(
-                f"Not kept: {one.symbol}, last collected in session {one.last}. trading-assets universe restore {one.symbol} keeps it again."
+                f"Not kept: {one.symbol}, last collected in session {one.last}. trading-assets universe restore"
+                f" {one.symbol} keeps it again."
             )
     return 0
 
@@ -45,5 +49,7 @@ def rebuild_identity() -> int:
 
     settings = Settings()
     held = rebuild(settings)
-    console.print(f"{settings.data_dir / 'lake.json'}: lake {held.lake_id[:8]} of {held.identity}.", soft_wrap=True, markup=False)
+    console.print(
+        f"{settings.data_dir / 'lake.json'}: lake {held.lake_id[:8]} of {held.identity}.", soft_wrap=True, markup=False
+    )
     return 0

@@ -1,7 +1,8 @@
-"""What Dagster tells of the data folder: runs in the queue, and each schedule's and sensor's last tick. For `status`; it only reads.
+"""What Dagster tells of the data folder: runs in the queue, and each schedule's and sensor's last tick. For `status`;
+it only reads.
 
-Read from Dagster's SQLite files and not through Dagster, which costs more to import than all the rest of `status`. The tables
-and columns named here are Dagster's own; a test holds the answers against those of its API.
+Read from Dagster's SQLite files and not through Dagster, which costs more to import than all the rest of `status`. The
+tables and columns named here are Dagster's own; a test holds the answers against those of its API.
 """
 
 from __future__ import annotations
@@ -26,24 +27,29 @@ TICKING_DAEMONS = ("SCHEDULER", "SENSOR")
 """Dagster's names of the daemons that evaluate schedules and sensors."""
 
 DAEMON_SILENCE = timedelta(minutes=5)
-"""Wall-clock time without a heartbeat after which a daemon counts as gone: it beats every 30 s, and one evaluation may take a minute."""
+"""Wall-clock time without a heartbeat after which a daemon counts as gone: it beats every 30 s, and one evaluation may
+take a minute."""
 
 
 BUSY_SECONDS = 5.0
 """How long a reader waits for a writer of Dagster's databases."""
 
-RUN_STATES: Mapping[str, Sequence[str]] = {"queued": ("NOT_STARTED", "QUEUED"), "running": ("STARTING", "STARTED", "CANCELING")}
+RUN_STATES: Mapping[str, Sequence[str]] = {
+    "queued": ("NOT_STARTED", "QUEUED"),
+    "running": ("STARTING", "STARTED", "CANCELING"),
+}
 """Dagster's run statuses by what `status` calls them."""
 
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
-"""What a record that Dagster did not write leads to: text that is no JSON, or JSON without the parts that are looked for."""
+"""What a record that Dagster did not write leads to: text that is no JSON, or JSON without the parts that are looked
+for."""
 
 
 @dataclass
 class Running:
-    """`queue`: runs queued and running; empty when that is not known. `schedules`: one record each, sensors among them, switched `on` or
-    `off`. `daemon`: its last sign of life (UTC; None: none ever, which is not wrong: an archive may be driven by hand). `wrong`: sentences
-    about all of them.
+    """`queue`: runs queued and running; empty when that is not known. `schedules`: one record each, sensors among them,
+    switched `on` or `off`. `daemon`: its last sign of life (UTC; None: none ever, which is not wrong: an archive may be
+    driven by hand). `wrong`: sentences about all of them.
     """
 
     queue: dict[str, int]
@@ -53,7 +59,8 @@ class Running:
 
 
 def running(settings: Settings) -> Running:
-    """The state of the Dagster instance under the data folder; without runs and schedules where a database of it does not exist yet."""
+    """The state of the Dagster instance under the data folder; without runs and schedules where a database of it does
+    not exist yet."""
     home = settings.data_dir / "dagster"
     history, evaluations = home / "history" / "runs.db", home / "schedules" / "schedules.db"
     if not (history.exists() and evaluations.exists()):
@@ -66,8 +73,9 @@ def running(settings: Settings) -> Running:
     except (sqlite3.Error, *_DAMAGE) as error:
         what = error if isinstance(error, sqlite3.Error) else "a record in them is damaged"
         said = (
-            f"Dagster's databases under {home} cannot be read ({what}): see that no other program holds them, then look again. "
-            "If that does not help, stop trading-assets up and move that folder away: the history of runs begins anew, the lake is not touched."
+            f"Dagster's databases under {home} cannot be read ({what}): see that no other program holds them, then look"
+            " again. If that does not help, stop trading-assets up and move that folder away: the history of runs"
+            " begins anew, the lake is not touched."
         )
         return Running({}, [], wrong=[said])
     return Running(queue, schedules, beat, [*_silent_daemon(beat, schedules), *_wrong(schedules)])
@@ -84,19 +92,27 @@ def _queue(runs: sqlite3.Connection) -> dict[str, int]:
 
 def _last_beat(runs: sqlite3.Connection) -> datetime | None:
     marks = ", ".join("?" * len(TICKING_DAEMONS))
-    (last,) = runs.execute(f"select max(timestamp) from daemon_heartbeats where daemon_type in ({marks})", TICKING_DAEMONS).fetchone()
+    (last,) = runs.execute(
+        f"select max(timestamp) from daemon_heartbeats where daemon_type in ({marks})", TICKING_DAEMONS
+    ).fetchone()
     return datetime.fromisoformat(last).replace(tzinfo=UTC) if last is not None else None
 
 
 def _schedules(ticks: sqlite3.Connection, settings: Settings) -> list[dict[str, Any]]:
-    """Schedules and sensors of the platform: switched on or off, the last tick with its result, and when the next is due."""
+    """Schedules and sensors of the platform: switched on or off, the last tick with its result, and when the next is
+    due."""
     due = next_due(settings, calendar(), settings.clock())
     states = {_name(json.loads(body)): (selector, status) for selector, status, body in ticks.execute(_INSTIGATORS)}
     found = []
     for kind, names in (("schedule", SCHEDULES), ("sensor", SENSORS)):
         for name in names:
             selector, status = states.get(name, (None, "DECLARED_IN_CODE"))
-            record = {"name": name, "kind": kind, "status": "off" if status == "STOPPED" else "on", "next_due": due.get(name)}
+            record = {
+                "name": name,
+                "kind": kind,
+                "status": "off" if status == "STOPPED" else "on",
+                "next_due": due.get(name),
+            }
             found.append({**record, **_last_tick(ticks, selector)})
     return found
 
@@ -126,12 +142,13 @@ def _last_tick(ticks: sqlite3.Connection, selector: str | None) -> dict[str, Any
 
 
 def _silent_daemon(last: datetime | None, schedules: list[dict[str, Any]]) -> list[str]:
-    """A sentence when the daemon that once worked on this data folder works no more, though something is switched on that needs it."""
+    """A sentence when the daemon that once worked on this data folder works no more, though something is switched on
+    that needs it."""
     if last is None or not any(row["status"] == "on" for row in schedules) or system_clock() - last <= DAEMON_SILENCE:
         return []
     return [
-        f"The Dagster daemon is not running (last sign of life {last:%Y-%m-%d %H:%M} UTC): no schedule and no sensor does anything. "
-        "Start it with trading-assets up."
+        f"The Dagster daemon is not running (last sign of life {last:%Y-%m-%d %H:%M} UTC): no schedule and no sensor"
+        " does anything. Start it with trading-assets up."
     ]
 
 
@@ -139,7 +156,13 @@ def _wrong(schedules: list[dict[str, Any]]) -> list[str]:
     wrong = []
     for row in schedules:
         if row["result"] == "failure":
-            wrong.append(f"The {row['kind']} {row['name']} failed at its last tick: {row['reason']} See it in the Dagster UI under Automation.")
+            wrong.append(
+                f"The {row['kind']} {row['name']} failed at its last tick: {row['reason']} See it in the Dagster UI"
+                " under Automation."
+            )
         elif row["status"] == "off":
-            wrong.append(f"The {row['kind']} {row['name']} is switched off: nothing happens by itself there. Switch it on in the Dagster UI.")
+            wrong.append(
+                f"The {row['kind']} {row['name']} is switched off: nothing happens by itself there. Switch it on in the"
+                " Dagster UI."
+            )
     return wrong

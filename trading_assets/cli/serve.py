@@ -31,14 +31,18 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     market: Annotated[str, typer.Option(help="`generated`, or a folder of recorded market data.")] = "generated",
-    now: Annotated[str, typer.Option(help="`live`, or the instant to pin the clock to (ISO 8601 with a zone).")] = "live",
+    now: Annotated[
+        str, typer.Option(help="`live`, or the instant to pin the clock to (ISO 8601 with a zone).")
+    ] = "live",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
     faults: Annotated[Path | None, typer.Option(help="Fault script (JSON), see docs/simulator.md.")] = None,
     latency: Annotated[str, typer.Option(help="`none`, `real`, or seconds.")] = "none",
     seed: Annotated[int, typer.Option(help="Seed of the generated market.")] = 42,
     server_version: Annotated[int, typer.Option(help="Protocol version: 157, 176 or 178.")] = 178,
-    refuse: Annotated[list[str] | None, typer.Option(help="Symbol without market-data permission; may be given several times.")] = None,
+    refuse: Annotated[
+        list[str] | None, typer.Option(help="Symbol without market-data permission; may be given several times.")
+    ] = None,
     limits: Annotated[bool, typer.Option(help="Enforce the broker's pacing limits.")] = True,
 ) -> int:
     """Serve a simulated TWS. Prints one JSON line when ready, its counters as one JSON line at the end."""
@@ -85,8 +89,12 @@ def _seconds(text: str) -> float:
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Dagster UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address of the Dagster UI.")] = "127.0.0.1",
-    allow_remote: Annotated[bool, typer.Option(help="Serve other machines too, where --host is more than loopback: the UI has no login.")] = False,
-    allowed_host: Annotated[list[str] | None, typer.Option(help="Name under which browsers may open the UI; may be given several times.")] = None,
+    allow_remote: Annotated[
+        bool, typer.Option(help="Serve other machines too, where --host is more than loopback: the UI has no login.")
+    ] = False,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="Name under which browsers may open the UI; may be given several times.")
+    ] = None,
 ) -> int:
     """Dagster UI and daemon on this data folder; with the simulated broker and no port set, a simulator beside them."""
     from trading_assets.errors import PlaceTaken
@@ -97,10 +105,13 @@ def up(
     if not is_loopback(host):
         if not allow_remote:
             raise typer.BadParameter(
-                f"{host} is reached from other machines, and the UI has no login: whoever reaches it can start runs and see everything. "
-                "Give --allow-remote too if that is meant; an SSH tunnel to 127.0.0.1 is safer."
+                f"{host} is reached from other machines, and the UI has no login: whoever reaches it can start runs and"
+                " see everything. Give --allow-remote too if that is meant; an SSH tunnel to 127.0.0.1 is safer."
             )
-        note_to(f"The UI on {host} has no login: whoever reaches port {port} of this machine can start runs and see everything.")
+        note_to(
+            f"The UI on {host} has no login: whoever reaches port {port} of this machine can start runs and see"
+            " everything."
+        )
     try:
         with listen(host, port) as listening, held(settings.data_dir) as lock:
             return _supervise(settings, listening, lock, host, allowed_host or [])
@@ -113,11 +124,28 @@ def _supervise(settings: Settings, listening: socket.socket, lock: int, host: st
     from trading_assets.resources.instance import dagster_home, instance_reference
 
     home, reference = dagster_home(settings), instance_reference(settings)
-    environment = {**os.environ, **settings.environment(), "DAGSTER_HOME": str(home), "PYTHONWARNINGS": notices.for_children()}
-    command = [sys.executable, "-m", "trading_assets.serving.supervisor", str(listening.fileno()), host, reference, *names]
+    environment = {
+        **os.environ,
+        **settings.environment(),
+        "DAGSTER_HOME": str(home),
+        "PYTHONWARNINGS": notices.for_children(),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "trading_assets.serving.supervisor",
+        str(listening.fileno()),
+        host,
+        reference,
+        *names,
+    ]
     address = f"[{host}]" if ":" in host else host
     port = listening.getsockname()[1]
-    console.print(f"Dagster UI: http://{address}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.", soft_wrap=True, markup=False)
+    console.print(
+        f"Dagster UI: http://{address}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.",
+        soft_wrap=True,
+        markup=False,
+    )
     # In its own folder: a dagster.yaml in the working directory would be warned about. A session of its own: whatever
     # Dagster starts can be ended with it. The pipe is its standard input: it is at its end when this process is gone.
     services = subprocess.Popen(
@@ -171,7 +199,9 @@ def _group_alive(group: int) -> bool:
 def demo(
     symbol: Annotated[str, typer.Option(help="Symbol to collect.")] = "AAPL",
     lookback_days: Annotated[int, typer.Option("--lookback-days", help="Calendar days of history.")] = 120,
-    keep: Annotated[bool, typer.Option(help="Keep what an earlier demo collected instead of starting from nothing.")] = False,
+    keep: Annotated[
+        bool, typer.Option(help="Keep what an earlier demo collected instead of starting from nothing.")
+    ] = False,
 ) -> int:
     """A cold start on the simulator: collect a symbol, check it, query it, and a small report with pictures."""
     from trading_assets.cli.demo import run_demo

@@ -24,7 +24,8 @@ def status(
     probe: Annotated[bool, typer.Option(help="See whether the broker's port accepts a connection.")] = True,
     as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
 ) -> int:
-    """Health of lake, journal, breaker, broker, queue and schedules, and freshness by symbol; exit code 1 when something is wrong."""
+    """Health of lake, journal, breaker, broker, queue and schedules, and freshness by symbol; exit code 1 when
+    something is wrong."""
     from trading_assets.monitoring.status import platform_status
 
     settings = Settings()
@@ -41,7 +42,8 @@ def status(
 
 
 def _running(settings: Settings) -> Any:
-    """What the Dagster instance of the data folder tells; None while there is none (Dagster is not even imported then)."""
+    """What the Dagster instance of the data folder tells; None while there is none (Dagster is not even imported
+    then)."""
     if not (settings.data_dir / "dagster" / "dagster.yaml").is_file():
         return None
     from trading_assets.cli.running import running
@@ -58,16 +60,22 @@ def _print(document: dict[str, Any]) -> None:
         "journal": f"{journal['open']} requests open, {journal['unapplied']} answers on their way to the lake",
         "breaker": breaker["phase"] + (f", {breaker['failures']} failures" if breaker["failures"] else ""),
         "broker": _broker(broker),
-        "requests": f"{document['requests']['sent_today']:,} sent in the last 24 hours, {document['requests']['open']} open",
+        "requests": (
+            f"{document['requests']['sent_today']:,} sent in the last 24 hours, {document['requests']['open']} open"
+        ),
         "pacing": _pacing(document["pacing"]),
         "queue": _queue(document["queue"]),
     }
     if document["queue"]:
-        lines["daemon"] = f"last sign of life {_instant(document['daemon'])}" if document["daemon"] is not None else NO_DAEMON
+        lines["daemon"] = (
+            f"last sign of life {_instant(document['daemon'])}" if document["daemon"] is not None else NO_DAEMON
+        )
     for name, said in lines.items():
         console.print(f"{name:<13} {said}", soft_wrap=True, markup=False)
     if document["schedules"]:
-        console.print(table_of(document["schedules"], ["name", "kind", "status", "last_tick", "result", "reason", "next_due"]))
+        console.print(
+            table_of(document["schedules"], ["name", "kind", "status", "last_tick", "result", "reason", "next_due"])
+        )
     if document["freshness"]:
         rows = [{**row, "last 30 sessions": _conditions(row["conditions"])} for row in document["freshness"]]
         console.print(table_of(rows, ["dataset", "symbol", "rows", "first", "last", "behind", "last 30 sessions"]))
@@ -83,13 +91,22 @@ def _instant(value: Any) -> str:
 
 def _lake(lake: dict[str, Any]) -> str:
     rows = sum(lake["rows"].values())
-    return f"{lake['identity'] or 'empty'}; {lake['files']} files, {rows:,} rows, last write {_instant(lake['last_write'])}"
+    return (
+        f"{lake['identity'] or 'empty'}; {lake['files']} files, {rows:,} rows, last write"
+        f" {_instant(lake['last_write'])}"
+    )
 
 
 def _broker(broker: dict[str, Any]) -> str:
     place = broker["endpoint"] or "a simulator inside each run"
-    state = {True: "reachable", False: f"not reachable ({broker['error']})", None: "not contacted yet"}[broker["reachable"]]
-    known = [text for text in (broker["identity"], f"{broker['market_data']} market data" if broker["market_data"] else "") if text]
+    state = {True: "reachable", False: f"not reachable ({broker['error']})", None: "not contacted yet"}[
+        broker["reachable"]
+    ]
+    known = [
+        text
+        for text in (broker["identity"], f"{broker['market_data']} market data" if broker["market_data"] else "")
+        if text
+    ]
     return ", ".join([f"{broker['setting']} at {place}", state, *known])
 
 

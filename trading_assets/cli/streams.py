@@ -1,7 +1,7 @@
 """The command's standard streams: what cannot be written there is one sentence, and never the result of the command.
 
-A reader that stops reading (`| head`), a full device and a closed stream say nothing about the archive, and a terminal that
-cannot show a letter shows its code instead.
+A reader that stops reading (`| head`), a full device and a closed stream say nothing about the archive, and a terminal
+that cannot show a letter shows its code instead.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import sys
 from typing import Any, TextIO, cast
 
 _PIECE = 8192
-"""Characters written at once. With PYTHONUNBUFFERED Python does not notice that a longer write into a pipe was cut off."""
+"""Characters written at once. With PYTHONUNBUFFERED Python does not notice that a longer write into a pipe was cut
+off."""
 
 
 class Lenient:
-    """A text stream that goes on when it cannot be written to: the first `error` is kept, and what follows is dropped."""
+    """A text stream that goes on when it cannot be written to: the first `error` is kept, and what follows is
+    dropped."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self.error: OSError | None = None if stream is not None else OSError(errno.EBADF, "it is closed")
@@ -26,7 +28,8 @@ class Lenient:
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        """Write, or drop the text. Raises `TypeError` for bytes: that is how libraries find out that this is a text stream."""
+        """Write, or drop the text. Raises `TypeError` for bytes: that is how libraries find out that this is a text
+        stream."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if self.error is None:
@@ -77,4 +80,7 @@ def sentence(error: OSError) -> str:
     """What is said of an output that was not written."""
     if error.errno == errno.EPIPE:
         return "The output was not read to its end; the command itself did all it was to do."
-    return f"The output could not be written ({error.strerror}); the command itself did all it was to do, and its exit code is the command's."
+    return (
+        f"The output could not be written ({error.strerror}); the command itself did all it was to do, and its exit"
+        " code is the command's."
+    )

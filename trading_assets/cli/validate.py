@@ -1,4 +1,5 @@
-"""Commands that judge the lake: `validate` runs the rules, `review` decides about bars held for review. Neither connects to a broker."""
+"""Commands that judge the lake: `validate` runs the rules, `review` decides about bars held for review. Neither
+connects to a broker."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Session of 
 ROWS_PRINTED = 5
 """Rows printed of a failing rule; `--json` gives more."""
 
-review_app = typer.Typer(help="Bars held for review: accept them as real, or have them withdrawn and requested again.", no_args_is_help=True)
+review_app = typer.Typer(
+    help="Bars held for review: accept them as real, or have them withdrawn and requested again.", no_args_is_help=True
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -30,13 +33,18 @@ def register(app: typer.Typer) -> None:
 
 
 def validate(
-    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; none: the whole lake and the active symbols.")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="contracts, option_chains, equity_bars or option_bars; may be repeated.")] = None,
+    symbols: Annotated[
+        list[str] | None, typer.Argument(help="Symbols; none: the whole lake and the active symbols.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="contracts, option_chains, equity_bars or option_bars; may be repeated.")
+    ] = None,
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
     as_document: Json = False,
 ) -> int:
-    """Run the validation rules over the lake; exit code 1 when a rule of severity error fails, warnings are told only."""
+    """Run the validation rules over the lake; exit code 1 when a rule of severity error fails, warnings are told
+    only."""
     from trading_assets.monitoring.status import clock_before_lake
     from trading_assets.universe import normalize
     from trading_assets.validation import Scope
@@ -63,7 +71,11 @@ def validate(
         }
         for result in examined
     ]
-    console.print(table_of(rows, ["rule", "dataset", "severity", "examined", "failed", "symbols"]) if rows else "There is nothing to examine.")
+    console.print(
+        table_of(rows, ["rule", "dataset", "severity", "examined", "failed", "symbols"])
+        if rows
+        else "There is nothing to examine."
+    )
     for result in report.failing():
         _tell(result)
     return 0 if report.passed else 1
@@ -80,7 +92,8 @@ def review_list(
     everything: Annotated[bool, typer.Option("--all", help="Also the bars that were decided.")] = False,
     as_document: Json = False,
 ) -> int:
-    """The bars held for review, each with its close, the close before, its move (log return) and the series' average move."""
+    """The bars held for review, each with its close, the close before, its move (log return) and the series' average
+    move."""
     from trading_assets.validation import Reviews, Verdict
 
     held = Reviews(Settings()).held(None if everything else Verdict.PENDING)
@@ -90,7 +103,9 @@ def review_list(
         console.print("No bar is held for review.")
     else:
         rows = [{**review.example, **asdict(review)} for review in held]
-        console.print(table_of(rows, ["symbol", "session", "bar_size", "previous", "close", "move", "average", "rule", "verdict"]))
+        console.print(
+            table_of(rows, ["symbol", "session", "bar_size", "previous", "close", "move", "average", "rule", "verdict"])
+        )
     return 0
 
 
@@ -120,5 +135,8 @@ def review_reject(symbol: Annotated[str, typer.Argument(help="Symbol of the held
         Reviews(Settings()).reject(normalize(symbol), session.date())
     except NoReview as error:
         raise Failed(str(error)) from error
-    console.print(f"Rejected: the bar of {symbol.upper()} in session {session.date()} is in the revisions; trading-assets update requests it again.")
+    console.print(
+        f"Rejected: the bar of {symbol.upper()} in session {session.date()} is in the revisions; trading-assets update"
+        " requests it again."
+    )
     return 0

@@ -1,7 +1,8 @@
 """The archive: one data folder with everything a collection needs, opened once and closed once.
 
-Here belongs what the collections share: the clock, the calendar, the lake, the journal, the universe, asking the broker,
-and writing an answer so that nothing is lost. What to collect, and how answers become rows, is said by the modules beside.
+Here belongs what the collections share: the clock, the calendar, the lake, the journal, the universe, asking the
+broker, and writing an answer so that nothing is lost. What to collect, and how answers become rows, is said by the
+modules beside.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class Archive:
     def __enter__(self) -> Archive:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @property
@@ -107,13 +110,16 @@ class Archive:
         """The stored rows of a dataset, read when asked for."""
         return self.lake.view(dataset)
 
-    def ask(self, requests: Sequence[Request], report: CollectionReport, *, planned_at: datetime, run_id: str) -> list[Result]:
-        """Have requests answered, from the journal where an answer waits there, else by the broker; counts go to the report.
+    def ask(
+        self, requests: Sequence[Request], report: CollectionReport, *, planned_at: datetime, run_id: str
+    ) -> list[Result]:
+        """Have requests answered, from the journal where an answer waits there, else by the broker; counts go to the
+        report.
 
-        Results come in the order of the requests, examined: what cannot be stored is left out of them. Answers that another run has put
-        into the lake since `planned_at` are left out: the journal no longer holds them, and their rows and coverage are stored. Nothing is
-        connected when there is nothing to ask. Raises `BrokerError` when the broker cannot be reached; what was answered until then is in
-        the journal.
+        Results come in the order of the requests, examined: what cannot be stored is left out of them. Answers that
+        another run has put into the lake since `planned_at` are left out: the journal no longer holds them, and their
+        rows and coverage are stored. Nothing is connected when there is nothing to ask. Raises `BrokerError` when the
+        broker cannot be reached; what was answered until then is in the journal.
         """
         if not requests:
             return []
@@ -128,14 +134,17 @@ class Archive:
             report.reused += broker.reused - reused
         results = self.examiner.examined(results)
         report.count(results)
-        return [r for r in results if r.payload is not None or not r.reused or r.outcome.kind is not OutcomeKind.COMPLETE]
+        return [
+            r for r in results if r.payload is not None or not r.reused or r.outcome.kind is not OutcomeKind.COMPLETE
+        ]
 
     def recovered(self, datasets: Iterable[str]) -> list[Result]:
         """Answers of these datasets in the journal that are not in the lake yet, oldest first, examined."""
         return self.examiner.examined(self.journal.unapplied(datasets))
 
     def write(self, collected: Collected) -> UpsertCounts:
-        """Put a collection into the lake: rows, then coverage, then the quarantine keeps bad answers, then the journal lets all go.
+        """Put a collection into the lake: rows, then coverage, then the quarantine keeps bad answers, then the journal
+        lets all go.
 
         Killed between any two of them, the next run does the rest again and comes to the same lake.
         """
@@ -174,7 +183,8 @@ class Archive:
         return self._broker
 
     def _endpoint(self) -> tuple[str, int]:
-        """Host and port, when they are first needed: with the simulated broker and no port, a simulator is started in this process."""
+        """Host and port, when they are first needed: with the simulated broker and no port, a simulator is started in
+        this process."""
         if self.settings.endpoint is not None:
             return self.settings.endpoint
         self._simulator = EmbeddedSimulator(self.settings)

@@ -1,8 +1,9 @@
-"""Backoff of requests that failed for the moment: each failure doubles the time before the platform sends them again by itself.
+"""Backoff of requests that failed for the moment: each failure doubles the time before the platform sends them again by
+itself.
 
-A request that times out every time must not be sent once an hour for ever, nor take the place of others in the budget. What comes
-with a new session, and what a user starts, is sent at once. How often and when a request failed is read from the journal, so the
-backoff is measured by its clock (the wall's), also where the market's is pinned.
+A request that times out every time must not be sent once an hour for ever, nor take the place of others in the budget.
+What comes with a new session, and what a user starts, is sent at once. How often and when a request failed is read from
+the journal, so the backoff is measured by its clock (the wall's), also where the market's is pinned.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ _IN_CHUNK = 500
 class Backoff:
     """Sessions that the platform does not request by itself now.
 
-    Of underlyings by symbol and bar size, of contracts (`con_id`, session) one by one (bars of `OPTION_BAR_SIZE`). `until` (UTC,
-    wall clock) is the first instant at which one of them may be requested again; None: nothing is in backoff. `failures` is how often
-    the requests without an answer failed, in backoff or not: it changes whenever one fails again.
+    Of underlyings by symbol and bar size, of contracts (`con_id`, session) one by one (bars of `OPTION_BAR_SIZE`).
+    `until` (UTC, wall clock) is the first instant at which one of them may be requested again; None: nothing is in
+    backoff. `failures` is how often the requests without an answer failed, in backoff or not: it changes whenever one
+    fails again.
     """
 
     underlyings: Mapping[tuple[str, str], frozenset[date]] = field(default_factory=dict)
@@ -57,12 +59,14 @@ NO_BACKOFF = Backoff()
 def backoff_of(settings: Settings, symbols: Collection[str]) -> Backoff:
     """The bars of `symbols` whose last request failed so lately that it is not sent again by itself yet.
 
-    Of what is available today only, the bars of contracts on their expiry date, the backoff is an hour, however often it failed.
+    Of what is available today only, the bars of contracts on their expiry date, the backoff is an hour, however often
+    it failed.
     """
     sql = """
         select dataset, bar_size, symbol, con_id, session, request_id from coverage
         where condition in ($pending, $error) and request_id > 0 and retry_after is null
-          and (dataset = $equity or dataset = $option and bar_size = $size) and symbol in (select unnest($symbols::varchar[]))"""
+          and (dataset = $equity or dataset = $option and bar_size = $size)
+          and symbol in (select unnest($symbols::varchar[]))"""
     values = {
         "pending": str(Condition.PENDING),
         "error": str(Condition.ERROR),
@@ -102,23 +106,31 @@ def _expiring(settings: Settings, con_ids: Collection[int]) -> set[int]:
     """Those of the contracts whose expiry date has come."""
     if not con_ids:
         return set()
-    sql = "select con_id from option_chains where con_id in (select unnest($con_ids::bigint[])) group by con_id having max(expiry) <= $today"
+    sql = (
+        "select con_id from option_chains where con_id in (select unnest($con_ids::bigint[])) group by con_id having"
+        " max(expiry) <= $today"
+    )
     today = settings.clock().astimezone(NEW_YORK).date()
     return set(query(settings.data_dir, sql, {"con_ids": sorted(con_ids), "today": today})["con_id"].to_pylist())
 
 
 def _failures(settings: Settings, request_ids: Collection[int]) -> tuple[dict[int, tuple[int, datetime]], datetime]:
-    """How often the question of each journalled request failed for the moment, and when last (UTC), by request id; and the journal's now."""
+    """How often the question of each journalled request failed for the moment, and when last (UTC), by request id; and
+    the journal's now."""
     ids = sorted(request_ids)
     again = requests.alias()
     found: dict[int, tuple[int, datetime]] = {}
     with read_transaction(connect_state(settings.state_url)) as connection:
         for begin in range(0, len(ids), _IN_CHUNK):
             asked = (
-                sa.select(requests.c.id, sa.func.count().label("failures"), sa.func.max(again.c.finished_at).label("last"))
+                sa.select(
+                    requests.c.id, sa.func.count().label("failures"), sa.func.max(again.c.finished_at).label("last")
+                )
                 .join(again, again.c.key == requests.c.key)
                 .where(requests.c.id.in_(ids[begin : begin + _IN_CHUNK]), again.c.outcome.in_(_PASSING))
                 .group_by(requests.c.id)
             )
-            found |= {row.id: (row.failures, datetime.fromtimestamp(row.last, UTC)) for row in connection.execute(asked)}
+            found |= {
+                row.id: (row.failures, datetime.fromtimestamp(row.last, UTC)) for row in connection.execute(asked)
+            }
         return found, datetime.fromtimestamp(database_now(connection), UTC)

@@ -1,8 +1,9 @@
 """Whose data it is: contract details are compared with the symbol's series before anything else is asked or stored.
 
-`judge` sorts the answers: what may be stored, symbols that are ambiguous, series that go on under a new symbol, and changed
-contracts. A changed contract holds its symbol back (`hold_back`) until the user decides; `resolve` carries the decision out.
-What a series is follows from the lake (`repositories.series`); open questions are in the state database (`contract_changes`).
+`judge` sorts the answers: what may be stored, symbols that are ambiguous, series that go on under a new symbol, and
+changed contracts. A changed contract holds its symbol back (`hold_back`) until the user decides; `resolve` carries the
+decision out. What a series is follows from the lake (`repositories.series`); open questions are in the state database
+(`contract_changes`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from trading_assets.collecting.decode.contracts import choose, contract_row, des
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.contract_changes import ContractChange, Decision
 from trading_assets.instrument import Instrument
-from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS, closed_symbol
+from trading_assets.repositories.schemas import (
+    CONTRACTS,
+    EQUITY_BARS,
+    INSTANT,
+    OPTION_BARS,
+    OPTION_CHAINS,
+    closed_symbol,
+)
 from trading_assets.repositories.series import SeriesContract, move_series, owner_of, series_contracts
 from trading_assets.universe import normalize
 
@@ -34,7 +42,8 @@ CHANGED = "contract_changed"
 
 @dataclass
 class Judged:
-    """Contract details that were compared with the lake: rows that may be stored, and a sentence for each symbol that has none."""
+    """Contract details that were compared with the lake: rows that may be stored, and a sentence for each symbol that
+    has none."""
 
     rows: pa.Table
     unclear: dict[str, str] = field(default_factory=dict)
@@ -46,15 +55,20 @@ class Judged:
 
 
 def judge(archive: Archive, results: Sequence[Result]) -> Judged:
-    """Compare answers to contract details with the series in the lake, record what changed, and let renamed series go on."""
+    """Compare answers to contract details with the series in the lake, record what changed, and let renamed series go
+    on."""
     details = answered(results, "contract_details")
     known = series_contracts(archive.settings.data_dir, {result.request.symbol for result in details})
     con_ids = {symbol: contract.con_id for symbol, contract in known.items()}
     judged = Judged(contract_rows(details, con_ids), _unclear(details, con_ids))
     agreeing: set[str] = set()
     # Where an interrupted run left an earlier answer, the newest decides.
-    newest = {row["symbol"]: row["con_id"] for row in judged.rows.sort_by("session").select(["symbol", "con_id"]).to_pylist()}
-    judged.rows = judged.rows.filter(pa.array([newest[row["symbol"]] == row["con_id"] for row in judged.rows.to_pylist()], pa.bool_()))
+    newest = {
+        row["symbol"]: row["con_id"] for row in judged.rows.sort_by("session").select(["symbol", "con_id"]).to_pylist()
+    }
+    judged.rows = judged.rows.filter(
+        pa.array([newest[row["symbol"]] == row["con_id"] for row in judged.rows.to_pylist()], pa.bool_())
+    )
     for symbol, con_id in newest.items():
         if symbol not in known:
             _continue_renamed(archive, symbol, con_id, judged)
@@ -72,7 +86,9 @@ def hold_back(archive: Archive, symbols: Sequence[str], report: CollectionReport
     """The symbols without those whose contract has changed; these are reported, and nothing is to be asked for them."""
     held = archive.changes.unfinished(symbols)
     for symbol, change in held.items():
-        report.problems.append(Problem(ProblemKind.PREREQUISITE_VIOLATION, symbol, report.dataset, change.held, outcome=CHANGED))
+        report.problems.append(
+            Problem(ProblemKind.PREREQUISITE_VIOLATION, symbol, report.dataset, change.held, outcome=CHANGED)
+        )
     return [symbol for symbol in symbols if symbol not in held]
 
 
@@ -80,14 +96,16 @@ def unknown_to_the_broker(archive: Archive, symbols: Collection[str]) -> list[st
     """A sentence for each symbol with a series that the broker knows no more: delisted, or under another symbol now."""
     known = series_contracts(archive.settings.data_dir, symbols) if symbols else {}
     return [
-        f"{symbol}: the broker knows no contract of this symbol any more; its series ({_in_words(found)}) stays. If the company has a new symbol, "
-        f"`trading-assets universe add NEWSYMBOL` and an update continue the series; if it was delisted, `trading-assets universe remove {symbol}`."
+        f"{symbol}: the broker knows no contract of this symbol any more; its series ({_in_words(found)}) stays. If the"
+        " company has a new symbol, `trading-assets universe add NEWSYMBOL` and an update continue the series; if it"
+        f" was delisted, `trading-assets universe remove {symbol}`."
         for symbol, found in sorted(known.items())
     ]
 
 
 def revealed(archive: Archive, underlying: Instrument, con_id: int, report: CollectionReport) -> None:
-    """A chain named another underlying than the one it was asked for: recorded as a change whose details the next run asks for."""
+    """A chain named another underlying than the one it was asked for: recorded as a change whose details the next run
+    asks for."""
     old = series_contracts(archive.settings.data_dir, [underlying.symbol])[underlying.symbol]
     words = f"contract {con_id}, as its option chain says"
     archive.changes.record(underlying.symbol, old=(old.con_id, _in_words(old)), new=(con_id, words), now=archive.now)
@@ -95,15 +113,18 @@ def revealed(archive: Archive, underlying: Instrument, con_id: int, report: Coll
 
 
 def resolve(archive: Archive, symbol: str, decision: Decision | str) -> str:
-    """Carry out what the user decided about a changed contract; a sentence that says what was done. Sends nothing to a broker.
+    """Carry out what the user decided about a changed contract; a sentence that says what was done. Sends nothing to a
+    broker.
 
-    Raises `ValueError` when there is nothing to decide, when the new contract's details are not known yet, or while requests for
-    the symbol are in flight. Killed in between, the next collection of contracts goes on with it.
+    Raises `ValueError` when there is nothing to decide, when the new contract's details are not known yet, or while
+    requests for the symbol are in flight. Killed in between, the next collection of contracts goes on with it.
     """
     name = normalize(symbol)
     known = archive.changes.unfinished([name]).get(name)
     if known is not None and known.record is None:
-        raise ValueError(f"The details of {name}'s new contract are not known yet. Run `trading-assets update {name}`, then decide.")
+        raise ValueError(
+            f"The details of {name}'s new contract are not known yet. Run `trading-assets update {name}`, then decide."
+        )
     _refuse_in_flight(archive, [name])
     return carry_out(archive, archive.changes.decide(name, Decision(decision)))
 
@@ -119,7 +140,10 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
             relabel_answers(archive.journal, symbol, closed)
             Quarantine(archive.settings.state_url).close_series(symbol, archive.now)
             move_series(archive.store, symbol, closed)
-        told = f"{symbol}: the series of {change.old_contract} is closed, its rows have the symbol {closed} now. A new series begins with "
+        told = (
+            f"{symbol}: the series of {change.old_contract} is closed, its rows have the symbol {closed} now. A new"
+            " series begins with "
+        )
         told += f"{change.new_contract}; run `trading-assets setup {symbol}` for its history."
         _adopt(archive, symbol, change.new_con_id)
     else:
@@ -129,7 +153,9 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
     row = contract_row(change.record, words, session, change.found_at.astimezone(UTC), change.request_id)
     archive.store.upsert(CONTRACTS, from_rows(CONTRACTS, [row]))
     complete = {symbol: Outcome(OutcomeKind.COMPLETE)}
-    archive.coverage.record(snapshot_coverage(CONTRACTS.name, session, complete, archive.now, request_ids={symbol: change.request_id}))
+    archive.coverage.record(
+        snapshot_coverage(CONTRACTS.name, session, complete, archive.now, request_ids={symbol: change.request_id})
+    )
     archive.changes.finish([symbol], archive.now)
     return told
 
@@ -151,7 +177,9 @@ def _unclear(details: Iterable[Result], con_ids: dict[str, int]) -> dict[str, st
         if choice.record is not None:
             found.pop(symbol, None)
         elif choice.candidates:
-            found[symbol] = _ambiguous(result.request.instrument, [describe_record(record) for record in choice.candidates])
+            found[symbol] = _ambiguous(
+                result.request.instrument, [describe_record(record) for record in choice.candidates]
+            )
         else:
             found[symbol] = _nothing_fits(result)
     return found
@@ -160,8 +188,9 @@ def _unclear(details: Iterable[Result], con_ids: dict[str, int]) -> dict[str, st
 def _ambiguous(words: Instrument, candidates: list[str]) -> str:
     listed = "; ".join(candidates)
     return (
-        f"{words.symbol} is ambiguous, {len(candidates)} contracts fit: {listed}. Name the listing exchange of the one you mean, "
-        f"`trading-assets universe add {words.symbol} --primary-exchange EXCHANGE`, then run `trading-assets update {words.symbol}`."
+        f"{words.symbol} is ambiguous, {len(candidates)} contracts fit: {listed}. Name the listing exchange of the one"
+        f" you mean, `trading-assets universe add {words.symbol} --primary-exchange EXCHANGE`, then run `trading-assets"
+        f" update {words.symbol}`."
     )
 
 
@@ -170,8 +199,9 @@ def _nothing_fits(result: Result) -> str:
     where = f" and primary exchange {words.primary_exchange}" if words.primary_exchange else ""
     offered = "; ".join(dict.fromkeys(describe_record(record) for record in result.payload["contracts"]))
     return (
-        f"The broker's answer for {words.symbol} holds no contract of that symbol, type {words.sec_type}, currency {words.currency}{where}. "
-        f"It names: {offered}. Say which one you mean: `trading-assets universe add {words.symbol} --sec-type TYPE --primary-exchange EXCHANGE`."
+        f"The broker's answer for {words.symbol} holds no contract of that symbol, type {words.sec_type}, currency"
+        f" {words.currency}{where}. It names: {offered}. Say which one you mean: `trading-assets universe add"
+        f" {words.symbol} --sec-type TYPE --primary-exchange EXCHANGE`."
     )
 
 
@@ -200,7 +230,8 @@ def _in_words(old: SeriesContract) -> str:
 
 
 def _continue_renamed(archive: Archive, symbol: str, con_id: int, judged: Judged) -> None:
-    """A symbol without a series whose contract has one under another symbol: the company was renamed, and its series goes on."""
+    """A symbol without a series whose contract has one under another symbol: the company was renamed, and its series
+    goes on."""
     owner = owner_of(archive.settings.data_dir, con_id)
     if owner is None or owner == symbol:
         return
@@ -214,7 +245,8 @@ def _continue_renamed(archive: Archive, symbol: str, con_id: int, judged: Judged
 
 
 def _adopt(archive: Archive, symbol: str, con_id: int) -> None:
-    """Bring the rows of the contract, if another symbol has them, under this one; that symbol is no longer collected."""
+    """Bring the rows of the contract, if another symbol has them, under this one; that symbol is no longer
+    collected."""
     owner = owner_of(archive.settings.data_dir, con_id)
     if owner is None or owner == symbol:
         return
@@ -227,4 +259,7 @@ def _adopt(archive: Archive, symbol: str, con_id: int) -> None:
 
 def _refuse_in_flight(archive: Archive, symbols: Sequence[str]) -> None:
     if in_flight(archive.journal, symbols):
-        raise ValueError(f"Requests for {', '.join(symbols)} are in flight in another process: wait until its run has ended, then run this again.")
+        raise ValueError(
+            f"Requests for {', '.join(symbols)} are in flight in another process: wait until its run has ended, then"
+            " run this again."
+        )

@@ -31,31 +31,40 @@ def preview(
 ) -> Estimate:
     """The cost of bringing `sessions` (closed ones) and today's snapshot of the symbols into the lake.
 
-    Stages whose requests follow from the lake alone are exact; what depends on answers not given yet (which expiries and
-    strikes are listed) is assumed and marked.
+    Stages whose requests follow from the lake alone are exact; what depends on answers not given yet (which expiries
+    and strikes are listed) is assumed and marked.
     """
     pacing = _pacing(archive)
     total = Estimate(tuple(Stage(dataset.name) for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)))
     contracts = contracts_plan(archive, entries, archive.calendar.current(archive.now)).plan
     held = archive.changes.unfinished([entry.symbol for entry in entries])
-    entries = [entry for entry in entries if entry.symbol not in held]  # nothing but their contract details is asked for
+    # nothing but their contract details is asked for
+    entries = [entry for entry in entries if entry.symbol not in held]
     symbols = [entry.symbol for entry in entries]
     listed = archive.view(OPTION_CHAINS).stored_sessions(symbols, where="selected")
     underlyings = known_underlyings(archive, archive.view(CONTRACTS), symbols)
-    recorded = RecordedChains(archive, archive.calendar.current(archive.now), rules, underlyings, refresh=False, quoted_since=None)
+    recorded = RecordedChains(
+        archive, archive.calendar.current(archive.now), rules, underlyings, refresh=False, quoted_since=None
+    )
     answered = recorded.unselected.keys() | refusals(archive, OPTION_CHAINS, symbols, archive.now).keys()
     cold = [entry for entry in entries if entry.symbol not in listed and entry.symbol not in answered]
     for entry in cold:
         days = (archive.calendar.current(archive.now) - sessions[0]).days if sessions else 0
         sizes = archive.settings.equity_bar_sizes
-        assumed = estimate_cold(entry.symbol, archive.now, days, rules, archive.calendar, bar_sizes=sizes, pacing=pacing)
-        total += Estimate(tuple(stage for stage in assumed.stages if stage.dataset in (OPTION_CHAINS.name, OPTION_BARS.name)))
+        assumed = estimate_cold(
+            entry.symbol, archive.now, days, rules, archive.calendar, bar_sizes=sizes, pacing=pacing
+        )
+        total += Estimate(
+            tuple(stage for stage in assumed.stages if stage.dataset in (OPTION_CHAINS.name, OPTION_BARS.name))
+        )
     warm = [symbol for symbol in symbols if symbol in listed]
     return total + Estimate(
         (
             estimate_stage(CONTRACTS.name, contracts.requests, archive.calendar, pacing=pacing),
             _chains(archive, recorded, [symbol for symbol in warm if symbol not in answered], pacing),
-            estimate_stage(EQUITY_BARS.name, _equity(archive, entries, underlyings, sessions), archive.calendar, pacing=pacing),
+            estimate_stage(
+                EQUITY_BARS.name, _equity(archive, entries, underlyings, sessions), archive.calendar, pacing=pacing
+            ),
             _options(archive, warm, sessions, pacing),
         )
     )
@@ -63,16 +72,24 @@ def preview(
 
 def _pacing(archive: Archive) -> Pacing:
     settings = archive.settings
-    return Pacing(settings.messages_per_second, settings.open_history_requests, settings.market_data_lines, settings.small_bar_requests_in_10_min)
+    return Pacing(
+        settings.messages_per_second,
+        settings.open_history_requests,
+        settings.market_data_lines,
+        settings.small_bar_requests_in_10_min,
+    )
 
 
 def _chains(archive: Archive, recorded: RecordedChains, symbols: Sequence[str], pacing: Pacing) -> Stage:
-    """Symbols with an earlier snapshot: parameters and quotes of as many contracts as were selected last; new expiries are not known.
+    """Symbols with an earlier snapshot: parameters and quotes of as many contracts as were selected last; new expiries
+    are not known.
 
     Of a snapshot of this session that lacks values of quotes, just these quotes are requested again.
     """
     session, begun = recorded.session, recorded.resumed()
-    rows = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.chosen for symbol, chain in begun.items() if symbol in symbols)])
+    rows = pa.concat_tables(
+        [OPTION_CHAINS.schema.empty_table(), *(chain.chosen for symbol, chain in begun.items() if symbol in symbols)]
+    )
     again = estimate_stage(OPTION_CHAINS.name, quotes_left(archive, rows, session), archive.calendar, pacing=pacing)
     open_symbols = [symbol for symbol in symbols if symbol not in recorded.finished and symbol not in begun]
     if not open_symbols:
@@ -80,11 +97,15 @@ def _chains(archive: Archive, recorded: RecordedChains, symbols: Sequence[str], 
     underlyings = [recorded.underlyings[symbol] for symbol in open_symbols if symbol in recorded.underlyings]
     selected = archive.view(OPTION_CHAINS).as_of(open_symbols, session, columns=["symbol"], where="selected").num_rows
     stage = estimate_stage(OPTION_CHAINS.name, plan_parameters(underlyings, session), archive.calendar, pacing=pacing)
-    quotes = Stage(OPTION_CHAINS.name, {"quote": selected + len(underlyings)}, 2 * (selected + len(underlyings)), exact=False)
+    quotes = Stage(
+        OPTION_CHAINS.name, {"quote": selected + len(underlyings)}, 2 * (selected + len(underlyings)), exact=False
+    )
     return again + stage + quotes
 
 
-def _equity(archive: Archive, entries: Sequence[UniverseEntry], underlyings: Mapping[str, Instrument], sessions: Sequence[date]) -> list[Request]:
+def _equity(
+    archive: Archive, entries: Sequence[UniverseEntry], underlyings: Mapping[str, Instrument], sessions: Sequence[date]
+) -> list[Request]:
     if not sessions:
         return []
     symbols = [entry.symbol for entry in entries]
@@ -102,5 +123,7 @@ def _options(archive: Archive, symbols: Sequence[str], sessions: Sequence[date],
         return Stage(OPTION_BARS.name)
     rows = archive.lake.wanted(OPTION_BARS, OPTION_BAR_SIZE, symbols, sessions)
     settled = {con_id: days for (_, con_id), days in settled_bars(archive, OPTION_BARS, OPTION_BAR_SIZE, rows).items()}
-    plan = plan_option_bars(wanted_options(archive.view(OPTION_CHAINS), rows), settled, archive.now, archive.calendar, OPTION_BAR_SIZE)
+    plan = plan_option_bars(
+        wanted_options(archive.view(OPTION_CHAINS), rows), settled, archive.now, archive.calendar, OPTION_BAR_SIZE
+    )
     return estimate_stage(OPTION_BARS.name, plan.requests, archive.calendar, lost=plan.lost, pacing=pacing)

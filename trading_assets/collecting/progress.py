@@ -1,4 +1,5 @@
-"""How long work tells how far it is, and what it came to: a listener that the command line draws and the UI does without.
+"""How long work tells how far it is, and what it came to: a listener that the command line draws and the UI does
+without.
 
 `listening(listener)` makes a listener hear every archive opened inside the block, in this thread: the command line runs
 Dagster jobs in its own process and cannot hand the listener through them.

@@ -1,7 +1,8 @@
-"""What becomes of bad answers: each answer is examined before it is decoded, a bad one is set aside, kept, and requested again with backoff.
+"""What becomes of bad answers: each answer is examined before it is decoded, a bad one is set aside, kept, and
+requested again with backoff.
 
-Here belongs the way of an answer between journal and decoding. What makes one bad is in `collecting.examine`, the table of those that
-are kept in `broker.quarantine`.
+Here belongs the way of an answer between journal and decoding. What makes one bad is in `collecting.examine`, the table
+of those that are kept in `broker.quarantine`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ import pyarrow.compute as pc
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import Fault, Outcome, OutcomeKind, Quarantined, Result
 from trading_assets.broker.quarantine import Entry, Quarantine, question
-from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, OptionListingRequest, QuoteRequest, Request
+from trading_assets.broker.requests import (
+    BarsRequest,
+    ContractDetailsRequest,
+    OptionListingRequest,
+    QuoteRequest,
+    Request,
+)
 from trading_assets.collecting.backoff import FIRST_BACKOFF, LONGEST_BACKOFF, backoff_after
 from trading_assets.collecting.decode import bar_rows, contract_rows, listing_rows
 from trading_assets.collecting.decode.arrow_tables import replaced
@@ -56,11 +63,15 @@ class Examiner:
         self._seen: dict[int, Result] = {}
 
     def examined(self, results: Iterable[Result]) -> list[Result]:
-        """The results with what can be stored of their payloads; bad ones carry `quarantined` and are set aside in the journal.
+        """The results with what can be stored of their payloads; bad ones carry `quarantined` and are set aside in the
+        journal.
 
         Where the market's clock is pinned, `finished_at` is by it.
         """
-        found = [self._examined(result if self._settings.now is None else replace(result, finished_at=self._pinned(result))) for result in results]
+        found = [
+            self._examined(result if self._settings.now is None else replace(result, finished_at=self._pinned(result)))
+            for result in results
+        ]
         found = self._decodable(found)
         bad = [result for result in found if result.quarantined is not None]
         if bad:
@@ -69,12 +80,14 @@ class Examiner:
         return found
 
     def settle(self, request_ids: Iterable[int], now: datetime) -> None:
-        """The rows of these answers are in the lake: keep the bad ones, close what they answer. Before `Journal.applied`."""
+        """The rows of these answers are in the lake: keep the bad ones, close what they answer. Before
+        `Journal.applied`."""
         results = [self._seen.pop(request_id) for request_id in request_ids if request_id in self._seen]
         self._quarantine.settle(results, now)
 
     def due_listings(self, symbols: Iterable[str]) -> dict[str, set[str]]:
-        """Symbols of which an answer about what is listed is in quarantine and due again, each with the last trading days (`YYYYMMDD`) concerned.
+        """Symbols of which an answer about what is listed is in quarantine and due again, each with the last trading
+        days (`YYYYMMDD`) concerned.
 
         What is stored of those days is not whole. The set is empty where the option parameters are concerned.
         """
@@ -85,16 +98,23 @@ class Examiner:
         return found
 
     def due_details(self, symbols: Iterable[str]) -> set[str]:
-        """Symbols of whose contract details a part is in quarantine and due again: another of the contracts may be meant."""
+        """Symbols of whose contract details a part is in quarantine and due again: another of the contracts may be
+        meant."""
         return {entry.symbol for entry in self._open(symbols, due=True) if entry.kind == ContractDetailsRequest.kind}
 
     def waiting_quotes(self, symbols: Iterable[str], session: date) -> dict[tuple[str, int], Entry]:
-        """Quotes of the session that are in quarantine and not due yet, by symbol and contract id (of the underlying: its own)."""
-        mine = (entry for entry in self._open(symbols, due=False) if entry.kind == QuoteRequest.kind and entry.sessions == (session,))
+        """Quotes of the session that are in quarantine and not due yet, by symbol and contract id (of the underlying:
+        its own)."""
+        mine = (
+            entry
+            for entry in self._open(symbols, due=False)
+            if entry.kind == QuoteRequest.kind and entry.sessions == (session,)
+        )
         return {(entry.symbol, entry.con_id): entry for entry in mine}
 
     def due_bars(self, dataset: str, bar_size: str, symbols: Iterable[str]) -> dict[tuple[str, int], set[date]]:
-        """Sessions whose bars are in quarantine and due again, by symbol and contract id (0: the underlying), whatever coverage says of them."""
+        """Sessions whose bars are in quarantine and due again, by symbol and contract id (0: the underlying), whatever
+        coverage says of them."""
         today = f"{session_date(self._settings.clock()):%Y%m%d}"
         found: dict[tuple[str, int], set[date]] = defaultdict(set)
         for entry in self._open(symbols, due=True):
@@ -112,7 +132,13 @@ class Examiner:
         kind = result.outcome.kind
         if kind is OutcomeKind.QUARANTINED and result.payload is None:
             return self._bad(
-                result, nothing_left(result.request, Fault("response", "the answer", "", result.outcome.text), self._calendar, result.finished_at)
+                result,
+                nothing_left(
+                    result.request,
+                    Fault("response", "the answer", "", result.outcome.text),
+                    self._calendar,
+                    result.finished_at,
+                ),
             )
         if result.payload is None or kind not in (OutcomeKind.COMPLETE, OutcomeKind.QUARANTINED):
             return result
@@ -120,7 +146,9 @@ class Examiner:
             examined = examine(result.request, result.payload, self._calendar, result.finished_at)
         except MemoryError:
             raise
-        except Exception as error:  # whatever an answer holds, it must not keep the others out: it is quarantined, and says why
+        except (
+            Exception
+        ) as error:  # whatever an answer holds, it must not keep the others out: it is quarantined, and says why
             return self._undecodable(result, error)
         if examined.faults:
             return self._bad(result, examined)
@@ -129,12 +157,18 @@ class Examiner:
     def _pinned(self, result: Result) -> datetime:
         """When an answer came in a replay: now, but a snapshot of an earlier session before the next one opened."""
         now, request = self._settings.clock(), result.request
-        return now if isinstance(request, BarsRequest) else min(now, self._calendar.opens_at(self._calendar.following(request.session)))
+        return (
+            now
+            if isinstance(request, BarsRequest)
+            else min(now, self._calendar.opens_at(self._calendar.following(request.session)))
+        )
 
     def _bad(self, result: Result, examined: Examined) -> Result:
         failures = 1 + max((entry.failures for entry in self._earlier(result, examined)), default=0)
         retry_after = result.finished_at + _rest(result.request, failures, result.finished_at)
-        bad = Quarantined(examined.faults, examined.sessions, _sentence(result.request, examined), failures, retry_after)
+        bad = Quarantined(
+            examined.faults, examined.sessions, _sentence(result.request, examined), failures, retry_after
+        )
         left = examined.payload is not None
         kind, text = (OutcomeKind.COMPLETE, "") if left else (OutcomeKind.QUARANTINED, bad.reason)
         outcome = Outcome(kind, None, text, None if left else retry_after)
@@ -156,7 +190,8 @@ class Examiner:
         return self._bad(result, nothing_left(result.request, fault, self._calendar, result.finished_at))
 
     def _decodable(self, results: Sequence[Result]) -> list[Result]:
-        """The results, those of which decoding or the checks at the write would fail as bad ones: found by trying, not by what is known of them."""
+        """The results, those of which decoding or the checks at the write would fail as bad ones: found by trying, not
+        by what is known of them."""
         groups: dict[tuple[type[Request], str], list[int]] = defaultdict(list)
         for position, result in enumerate(results):
             if result.payload is not None and result.outcome.kind is OutcomeKind.COMPLETE:
@@ -173,7 +208,9 @@ class Examiner:
         settings = self._settings
         if kind is BarsRequest:
             unit, now = settings.stock_volume_unit, settings.clock()
-            return lambda group: validated(DATASETS[dataset], bar_rows(group, DATASETS[dataset], self._calendar, stock_volume_unit=unit), now)
+            return lambda group: validated(
+                DATASETS[dataset], bar_rows(group, DATASETS[dataset], self._calendar, stock_volume_unit=unit), now
+            )
         if kind is OptionListingRequest:
             return lambda group: validated(OPTION_CHAINS, listing_rows(group, {}))
         if kind is ContractDetailsRequest:
@@ -182,7 +219,8 @@ class Examiner:
 
 
 def _culprits(results: Sequence[Result], positions: list[int], trial: _Trial) -> list[tuple[int, Exception]]:
-    """Positions of the results with which the trial fails, and how: by halves, so that a hundred good ones cost one trial."""
+    """Positions of the results with which the trial fails, and how: by halves, so that a hundred good ones cost one
+    trial."""
     try:
         trial([results[position] for position in positions])
     except (MemoryError, pa.ArrowMemoryError):
@@ -196,7 +234,8 @@ def _culprits(results: Sequence[Result], positions: list[int], trial: _Trial) ->
 
 
 def _rest(request: Request, failures: int, now: datetime) -> timedelta:
-    """The backoff after so many bad answers: one, two, four, ... hours; of what is available today only never more than the first."""
+    """The backoff after so many bad answers: one, two, four, ... hours; of what is available today only never more than
+    the first."""
     if not isinstance(request, BarsRequest):
         return min(LONGEST_BACKOFF, FIRST_SNAPSHOT_REST * 2 ** min(failures - 1, 16))
     expiring = "" < request.instrument.last_trade[:8] <= f"{session_date(now):%Y%m%d}"
@@ -211,7 +250,10 @@ def _sentence(request: Request, examined: Examined) -> str:
     named = "; ".join(str(fault) for fault in examined.faults[:NAMED_FAULTS])
     more = f" (and {len(examined.faults) - NAMED_FAULTS:,} more)" if len(examined.faults) > NAMED_FAULTS else ""
     part = "part of " if examined.payload is not None else ""
-    return f"The broker answered with values that cannot be stored, so {part}its answer about {of} of {who} {IN_QUARANTINE} {named}{more}."
+    return (
+        f"The broker answered with values that cannot be stored, so {part}its answer about {of} of {who}"
+        f" {IN_QUARANTINE} {named}{more}."
+    )
 
 
 def make_due(archive: Archive, entry_id: int) -> Entry:
@@ -221,7 +263,11 @@ def make_due(archive: Archive, entry_id: int) -> Entry:
     """
     entry = Quarantine(archive.settings.state_url).make_due(entry_id, archive.now)
     rows = archive.coverage.conditions(
-        entry.dataset, entry.bar_size, [entry.symbol], min(entry.sessions, default=None), max(entry.sessions, default=None)
+        entry.dataset,
+        entry.bar_size,
+        [entry.symbol],
+        min(entry.sessions, default=None),
+        max(entry.sessions, default=None),
     )
     con_id = entry.con_id if entry.kind == BarsRequest.kind and entry.dataset == OPTION_BARS.name else 0
     mine = pc.and_(pc.equal(rows["con_id"], con_id), pc.is_in(rows["session"], pa.array(entry.sessions, pa.date32())))

@@ -1,13 +1,15 @@
-"""Recovering: what an interrupted run left in the journal is decoded and written before anything is planned, so that a plan reads the lake alone.
+"""Recovering: what an interrupted run left in the journal is decoded and written before anything is planned, so that a
+plan reads the lake alone.
 
     recover(archive, EQUITY_BARS, report, decode)
 
-`decode` is the step's own way from answers to rows and coverage. Killed at any instant, the next run does it again and comes to the same
-lake: the journal lets go of an answer only when it is written (`Archive.write`).
+`decode` is the step's own way from answers to rows and coverage. Killed at any instant, the next run does it again and
+comes to the same lake: the journal lets go of an answer only when it is written (`Archive.write`).
 
-Left in the journal are answers of which only a part has come: a chain that is not complete in its session, windows of a session of `1 secs`
-bars. Which contracts of a chain are quoted follows from the underlying's price, which is in no dataset, so rows of half a chain would not say what is
-left to do. The step asks its questions again and the journal answers those that it knows; only the others go to the broker.
+Left in the journal are answers of which only a part has come: a chain that is not complete in its session, windows of a
+session of `1 secs` bars. Which contracts of a chain are quoted follows from the underlying's price, which is in no
+dataset, so rows of half a chain would not say what is left to do. The step asks its questions again and the journal
+answers those that it knows; only the others go to the broker.
 """
 
 from __future__ import annotations
@@ -23,7 +25,14 @@ import pyarrow.compute as pc
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import OptionListingRequest, QuoteRequest
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.decode import carry_listing, listing_rows, snapshot_coverage, with_quotes, with_selection, without_worse
+from trading_assets.collecting.decode import (
+    carry_listing,
+    listing_rows,
+    snapshot_coverage,
+    with_quotes,
+    with_selection,
+    without_worse,
+)
 from trading_assets.collecting.report import INTERRUPTED, Collected, CollectionReport
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
@@ -34,8 +43,11 @@ _WHOLE = (Condition.COMPLETE, Condition.NOTHING_SELECTED)
 """Conditions of a chain that lacks nothing, whatever is recovered of it."""
 
 
-def recover(archive: Archive, dataset: Dataset, report: CollectionReport, decode: Callable[[list[Result]], Collected]) -> None:
-    """Write the answers of a dataset that are in the journal and not in the lake; `decode` may leave some of them where they are.
+def recover(
+    archive: Archive, dataset: Dataset, report: CollectionReport, decode: Callable[[list[Result]], Collected]
+) -> None:
+    """Write the answers of a dataset that are in the journal and not in the lake; `decode` may leave some of them where
+    they are.
 
     Its rows are counted in the report. Raises what `decode` raises; nothing is written then.
     """
@@ -45,16 +57,24 @@ def recover(archive: Archive, dataset: Dataset, report: CollectionReport, decode
     collected = decode(answers)
     if collected.request_ids:
         archive.write(collected)
-    report.recovered |= {session for table in (collected.table, collected.coverage) for session in table["session"].unique().to_pylist()}
+    report.recovered |= {
+        session for table in (collected.table, collected.coverage) for session in table["session"].unique().to_pylist()
+    }
 
 
 def left_of_chains(recorded: RecordedChains, report: CollectionReport, answers: Sequence[Result]) -> Collected:
-    """The rows that answers about chains come to: of earlier sessions, and of those symbols whose chain of the present one is finished.
+    """The rows that answers about chains come to: of earlier sessions, and of those symbols whose chain of the present
+    one is finished.
 
-    A snapshot of the past cannot be taken again, so what came of it is kept. The other answers of the session are left to the step.
+    A snapshot of the past cannot be taken again, so what came of it is kept. The other answers of the session are left
+    to the step.
     """
     archive = recorded.archive
-    taken = [result for result in answers if result.request.session < recorded.session or result.request.symbol in recorded.finished]
+    taken = [
+        result
+        for result in answers
+        if result.request.session < recorded.session or result.request.symbol in recorded.finished
+    ]
     groups: dict[date, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for result in taken:
         groups[result.request.session][result.request.symbol].append(result)
@@ -62,22 +82,33 @@ def left_of_chains(recorded: RecordedChains, report: CollectionReport, answers: 
     tables, coverages = [OPTION_CHAINS.schema.empty_table()], [COVERAGE.schema.empty_table()]
     for then, by_symbol in sorted(groups.items()):
         known = storable(OPTION_CHAINS, archive.view(OPTION_CHAINS).as_of(sorted(by_symbol), then))
-        told = archive.coverage.conditions(OPTION_CHAINS.name, "", sorted(by_symbol), then, then).select(["symbol", "condition"]).to_pylist()
+        told = (
+            archive.coverage.conditions(OPTION_CHAINS.name, "", sorted(by_symbol), then, then)
+            .select(["symbol", "condition"])
+            .to_pylist()
+        )
         conditions = {row["symbol"]: row["condition"] for row in told}
         for symbol, results in sorted(by_symbol.items()):
             rows, whole = known.filter(pc.equal(known["symbol"], symbol)), conditions.get(symbol) in _WHOLE
             stored = rows.filter(pc.equal(rows["session"], pa.scalar(then)))
             base = stored if stored.num_rows or whole else _carried(rows, then, symbol, results)
-            table = _with(base, listing_rows(results, under_con_ids), [r for r in results if isinstance(r.request, QuoteRequest)])
-            brings = not table.equals(stored)  # else the run died when all was written, before it could tell the journal
+            table = _with(
+                base, listing_rows(results, under_con_ids), [r for r in results if isinstance(r.request, QuoteRequest)]
+            )
+            # else the run died when all was written, before it could tell the journal
+            brings = not table.equals(stored)
             tables += [table] if brings else []
             if not whole and (brings or conditions.get(symbol) != Condition.PARTIAL):
                 at, outcome = max(result.finished_at for result in results), {symbol: Outcome(OutcomeKind.COMPLETE)}
                 coverages.append(missed_snapshots(archive, OPTION_CHAINS, [symbol], then))
-                coverages.append(snapshot_coverage(OPTION_CHAINS.name, then, outcome, at, partial={symbol: INTERRUPTED}))
+                coverages.append(
+                    snapshot_coverage(OPTION_CHAINS.name, then, outcome, at, partial={symbol: INTERRUPTED})
+                )
     table = pa.concat_tables(tables)
     report.add_rows(table)
-    return Collected(OPTION_CHAINS, table, pa.concat_tables(coverages), [result.request_id for result in taken], report, archive.now)
+    return Collected(
+        OPTION_CHAINS, table, pa.concat_tables(coverages), [result.request_id for result in taken], report, archive.now
+    )
 
 
 def _carried(last: pa.Table, session: date, symbol: str, results: Sequence[Result]) -> pa.Table:
@@ -90,13 +121,22 @@ def _carried(last: pa.Table, session: date, symbol: str, results: Sequence[Resul
 
 def _with(base: pa.Table, listed: pa.Table, quotes: Sequence[Result]) -> pa.Table:
     """A chain with the contracts and quotes that it lacks, and with later quotes of the others."""
-    table = pa.concat_tables([base, listed.filter(pc.invert(pc.is_in(listed["con_id"], base["con_id"].combine_chunks())))])
+    table = pa.concat_tables(
+        [base, listed.filter(pc.invert(pc.is_in(listed["con_id"], base["con_id"].combine_chunks())))]
+    )
     rows = {row["con_id"]: row for row in table.select(["con_id", "request_id", "quote_outcome"]).to_pylist()}
-    later = [q for q in quotes if q.request.instrument.con_id in rows and _says_more(q, rows[q.request.instrument.con_id])]
-    selected = {*table.filter(table["selected"])["con_id"].to_pylist(), *(quote.request.instrument.con_id for quote in later)}
+    later = [
+        q for q in quotes if q.request.instrument.con_id in rows and _says_more(q, rows[q.request.instrument.con_id])
+    ]
+    selected = {
+        *table.filter(table["selected"])["con_id"].to_pylist(),
+        *(quote.request.instrument.con_id for quote in later),
+    }
     return storable(OPTION_CHAINS, with_quotes(with_selection(table, selected), without_worse(table, later)))
 
 
 def _says_more(quote: Result, row: Mapping[str, Any]) -> bool:
     """Whether a quote is to be put into the row: it has none, or an earlier one while this one came."""
-    return row["quote_outcome"] is None or (quote.outcome.kind is OutcomeKind.COMPLETE and quote.request_id > row["request_id"])
+    return row["quote_outcome"] is None or (
+        quote.outcome.kind is OutcomeKind.COMPLETE and quote.request_id > row["request_id"]
+    )

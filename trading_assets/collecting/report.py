@@ -64,11 +64,12 @@ class Problem:
 class CollectionReport:
     """Counts of one collection.
 
-    `planned`: requests the plan held, follow-ups included. `sent`: messages of requests that went to the broker, repeats
-    after a failure included. `reused`: planned requests whose answer was already in the journal. `deferred`: requests left to
-    a later run. `asked_by_symbol`: questions that went to the broker, a repeated one counted once. `saved`: requests that the
-    same work would have cost with an empty archive, less those planned. `recovered`: sessions that answers which an interrupted run left are
-    of; they were written first, and their rows are among `rows_by_symbol`. `conditions`: those of its sessions after the write, a row each
+    `planned`: requests the plan held, follow-ups included. `sent`: messages of requests that went to the broker,
+    repeats after a failure included. `reused`: planned requests whose answer was already in the journal. `deferred`:
+    requests left to a later run. `asked_by_symbol`: questions that went to the broker, a repeated one counted once.
+    `saved`: requests that the same work would have cost with an empty archive, less those planned. `recovered`:
+    sessions that answers which an interrupted run left are of; they were written first, and their rows are among
+    `rows_by_symbol`. `conditions`: those of its sessions after the write, a row each
     (`repositories.conditions.CONDITION_SCHEMA`); None until somebody has asked the lake.
     """
 
@@ -97,7 +98,8 @@ class CollectionReport:
 
     @property
     def complete(self) -> bool:
-        """Whether everything wanted that is available is in the lake. Values that the broker did not give with a quote are told, and no lack."""
+        """Whether everything wanted that is available is in the lake. Values that the broker did not give with a quote
+        are told, and no lack."""
         return all(problem.kind is ProblemKind.PARTIAL for problem in self.problems)
 
     def add_rows(self, table: pa.Table) -> None:
@@ -113,7 +115,8 @@ class CollectionReport:
         self.asked_by_symbol.update(result.request.instrument.symbol for result in found if not result.reused)
 
     def fail(self, results: Iterable[Result], *, harmless: frozenset[OutcomeKind], delayed: bool = False) -> None:
-        """Report every result whose outcome is neither data nor `harmless`, and every answer of which a part cannot be stored.
+        """Report every result whose outcome is neither data nor `harmless`, and every answer of which a part cannot be
+        stored.
 
         `delayed`: the settings ask for delayed market data.
         """
@@ -128,7 +131,10 @@ class CollectionReport:
                 Problem(
                     ProblemKind.FAILED,
                     symbol=instrument.symbol,
-                    subject=f"{type(result.request).kind} {instrument.local_symbol or instrument.last_trade or instrument.symbol}".strip(),
+                    subject=(
+                        f"{type(result.request).kind}"
+                        f" {instrument.local_symbol or instrument.last_trade or instrument.symbol}".strip()
+                    ),
                     sentence=" ".join(filter(None, (as_sentence(outcome.text), remedy_of(outcome, delayed=delayed)))),
                     outcome=str(outcome.kind),
                     broker_code=outcome.code,

@@ -30,27 +30,33 @@ class DataValidation:
         self._require(symbol, ["contract_present", "one_contract_a_symbol", "known_exchange_and_currency"])
 
     def validate_option_chain_current(self, symbol: str) -> None:
-        """The symbol's newest chain is not stale; a symbol without listed options has none to be. Raises `PrerequisiteError`."""
+        """The symbol's newest chain is not stale; a symbol without listed options has none to be. Raises
+        `PrerequisiteError`."""
         self._require(symbol, ["chain_current"])
 
     def validate_equity_data_available(self, symbol: str) -> None:
-        """The symbol has equity bars, and every session since the first is stored or explained. Raises `PrerequisiteError`."""
+        """The symbol has equity bars, and every session since the first is stored or explained. Raises
+        `PrerequisiteError`."""
         name = normalize(symbol)
         if not query(self.settings.data_dir, "select 1 from equity_bars where symbol = ? limit 1", [name]).num_rows:
             raise PrerequisiteError(f"{name} has no equity_bars in the lake. Run trading-assets setup {name}.")
         self._require(name, ["session_complete"])
 
     def validate_option_backfill_prerequisites(self, symbol: str) -> None:
-        """Everything that option bars build on is there and blocks nothing: contract, chain with selected contracts, equity bars.
+        """Everything that option bars build on is there and blocks nothing: contract, chain with selected contracts,
+        equity bars.
 
-        A symbol of which the broker lists no options, or none inside the selection, lacks nothing. Raises `PrerequisiteError`.
+        A symbol of which the broker lists no options, or none inside the selection, lacks nothing. Raises
+        `PrerequisiteError`.
         """
         name = normalize(symbol)
         self._require(name, ["contract_present"])
         if self._without_options(name):
             return
         for dataset, where in (("option_chains", "selected"), ("equity_bars", "true")):
-            if not query(self.settings.data_dir, f"select 1 from {dataset} where symbol = ? and {where} limit 1", [name]).num_rows:
+            if not query(
+                self.settings.data_dir, f"select 1 from {dataset} where symbol = ? and {where} limit 1", [name]
+            ).num_rows:
                 what = "no selected option contracts (option_chains)" if dataset == "option_chains" else f"no {dataset}"
                 raise PrerequisiteError(f"{name} has {what} in the lake. Run trading-assets setup {name}.")
         reason = blocked(self.settings, ("contracts", "option_chains", "equity_bars"), [name]).get(name)
@@ -58,23 +64,36 @@ class DataValidation:
             raise PrerequisiteError(reason)
 
     def validate_data_integrity(self, symbol: str) -> None:
-        """No stored row of the symbol violates a rule of severity ERROR. Raises `DataIntegrityError`, and `PrerequisiteError` without any row.
+        """No stored row of the symbol violates a rule of severity ERROR. Raises `DataIntegrityError`, and
+        `PrerequisiteError` without any row.
 
         Whether something else is absent or out of date is asked by the other methods.
         """
         name = normalize(symbol)
-        stored = " union all ".join(f'(select 1 from "{dataset}" where symbol = $symbol limit 1)' for dataset in DATASETS)
+        stored = " union all ".join(
+            f'(select 1 from "{dataset}" where symbol = $symbol limit 1)' for dataset in DATASETS
+        )
         if not query(self.settings.data_dir, stored, {"symbol": name}).num_rows:
             raise PrerequisiteError(f"Nothing of {name} is in the lake. Run trading-assets setup {name}.")
-        rules = [rule for rule in RULES if rule.severity is Severity.ERROR and not rule.of_now and rule.name != "session_complete"]
+        rules = [
+            rule
+            for rule in RULES
+            if rule.severity is Severity.ERROR and not rule.of_now and rule.name != "session_complete"
+        ]
         failing = self._run(name, rules)
         if failing:
             raise DataIntegrityError(name, failing)
 
     def _without_options(self, symbol: str) -> bool:
         """Whether the last word on the symbol's chain was that no option is listed, or none selected."""
-        sql = "select arg_max(condition, session) as last from coverage where dataset = 'option_chains' and con_id = 0 and symbol = ?"
-        return bool(query(self.settings.data_dir, sql, [symbol])["last"][0].as_py() in (Condition.NO_CONTRACT, Condition.NOTHING_SELECTED))
+        sql = (
+            "select arg_max(condition, session) as last from coverage where dataset = 'option_chains' and con_id = 0"
+            " and symbol = ?"
+        )
+        return bool(
+            query(self.settings.data_dir, sql, [symbol])["last"][0].as_py()
+            in (Condition.NO_CONTRACT, Condition.NOTHING_SELECTED)
+        )
 
     def _require(self, symbol: str, names: Collection[str]) -> None:
         name = normalize(symbol)
@@ -94,7 +113,8 @@ def get_all_active_symbols(base_path: Path | str | None = None, *, settings: Set
 
 
 def validate_all_data(base_path: Path | str | None = None, *, settings: Settings | None = None) -> dict[str, list[Any]]:
-    """The guide's report over all active symbols: for each step the symbols that passed it, and `failures` with symbol and error.
+    """The guide's report over all active symbols: for each step the symbols that passed it, and `failures` with symbol
+    and error.
 
     A symbol's steps are in dependency order; the first that fails is its failure.
     """

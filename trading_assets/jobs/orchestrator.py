@@ -83,7 +83,10 @@ class Operation:
         reports = [report for run in self.runs for report in run.reports]
         return {
             "success": self.success,
-            "requests": {name: sum(getattr(report, name) for report in reports) for name in ("planned", "sent", "reused", "saved")},
+            "requests": {
+                name: sum(getattr(report, name) for report in reports)
+                for name in ("planned", "sent", "reused", "saved")
+            },
             "rows": sum(report.rows for report in reports),
             "problems": [problem.as_row() for report in reports for problem in report.problems],
             "errors": [run.error for run in self.runs if run.error],
@@ -112,16 +115,23 @@ class DataPipelineOrchestrator:
         self._progress = progress
 
     def setup_new_symbol(
-        self, symbol: str, lookback_days: int | None = None, *, exchange: str | None = None, primary_exchange: str | None = None
+        self,
+        symbol: str,
+        lookback_days: int | None = None,
+        *,
+        exchange: str | None = None,
+        primary_exchange: str | None = None,
     ) -> list[JobResult]:
-        """Collect a new symbol from nothing; one result a step, in order. `exchange` and `primary_exchange` as in `Universe.add`."""
+        """Collect a new symbol from nothing; one result a step, in order. `exchange` and `primary_exchange` as in
+        `Universe.add`."""
         if exchange is not None or primary_exchange is not None:
             universe = Universe(self.settings.state_url)
             universe.add([symbol], exchange=exchange, primary_exchange=primary_exchange, now=self.settings.clock())
         return self.setup([symbol], lookback_days).job_results(normalize(symbol))
 
     def resolve(self, symbol: str, decision: Decision | str) -> str:
-        """Decide whose data a changed contract is: `same` continues the series, `new` closes it and begins a new one. A sentence of what was done.
+        """Decide whose data a changed contract is: `same` continues the series, `new` closes it and begins a new one. A
+        sentence of what was done.
 
         Raises `ValueError` when there is nothing to decide, or not yet.
         """
@@ -134,31 +144,51 @@ class DataPipelineOrchestrator:
         names = [normalize(s) for s in symbols] if symbols else Universe(self.settings.state_url).active()
         return {name: operation.job_results(name) for name in names}
 
-    def setup(self, symbols: Sequence[str], lookback_days: int | None = None, options: Mapping[str, Mapping[str, Any]] | None = None) -> Operation:
-        """Set several symbols up in one pass: their history of `lookback_days` calendar days (None: `Settings.setup_lookback_days`)."""
+    def setup(
+        self,
+        symbols: Sequence[str],
+        lookback_days: int | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Operation:
+        """Set several symbols up in one pass: their history of `lookback_days` calendar days (None:
+        `Settings.setup_lookback_days`)."""
         names = [normalize(symbol) for symbol in symbols]
         extra: dict[str, dict[str, Any]] = {"contracts": {"add_to_universe": True}}
         days = self.settings.setup_lookback_days if lookback_days is None else lookback_days
         return self._operate(SETUP_JOB, names, days, _merged(extra, options))
 
-    def update(self, symbols: Sequence[str] | None = None, options: Mapping[str, Mapping[str, Any]] | None = None) -> Operation:
+    def update(
+        self, symbols: Sequence[str] | None = None, options: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Operation:
         """The increment since the last update, however long ago that was; what is covered costs nothing."""
         names = [normalize(symbol) for symbol in symbols] if symbols else []
-        return self._operate(UPDATE_JOB, names, max(UPDATE_LOOKBACK_DAYS, self._days_behind(names)), _merged({}, options))
+        return self._operate(
+            UPDATE_JOB, names, max(UPDATE_LOOKBACK_DAYS, self._days_behind(names)), _merged({}, options)
+        )
 
     def generate_status_report(self) -> dict[str, Any]:
-        """The state of the archive as `trading-assets status --json` tells it, and `circuit_breaker_status`: closed, open or half_open."""
+        """The state of the archive as `trading-assets status --json` tells it, and `circuit_breaker_status`: closed,
+        open or half_open."""
         found = platform_status(self.settings).as_dict()
         return {**found, "circuit_breaker_status": str(found["breaker"]["phase"])}
 
     def _days_behind(self, names: Sequence[str]) -> int:
         """Calendar days since the oldest of the symbols' last stored equity bars; 0 without any."""
         wanted = names or Universe(self.settings.state_url).active()
-        sql = "select min(last) as oldest from (select max(session) as last from equity_bars where symbol in (select unnest(?)) group by symbol)"
+        sql = (
+            "select min(last) as oldest from (select max(session) as last from equity_bars where symbol in (select"
+            " unnest(?)) group by symbol)"
+        )
         oldest = query(self.settings.data_dir, sql, [list(wanted)])["oldest"][0].as_py()
         return (calendar().current(self.settings.clock()) - oldest).days + 1 if oldest else 0
 
-    def backfill(self, symbols: Sequence[str] | None, first: date, last: date, options: Mapping[str, Mapping[str, Any]] | None = None) -> Operation:
+    def backfill(
+        self,
+        symbols: Sequence[str] | None,
+        first: date,
+        last: date,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Operation:
         """Bars of the sessions from `first` to `last`, in one run.
 
         Raises `ValueError` when no session lies between them, or the last one has not begun.
@@ -167,18 +197,25 @@ class DataPipelineOrchestrator:
         if not sessions:
             raise ValueError(f"There is no trading session from {first} to {last}.")
         if sessions[-1] > current:
-            raise ValueError(f"Session {sessions[-1]} has not begun; the current session is {current}. Choose sessions up to {current}.")
+            raise ValueError(
+                f"Session {sessions[-1]} has not begun; the current session is {current}. Choose sessions up to"
+                f" {current}."
+            )
         names = [normalize(symbol) for symbol in symbols] if symbols else []
         config = _merged({name: {"symbols": names} for name in BARS}, options)
         ends = [sessions[0]] if len(sessions) == 1 else [sessions[0], sessions[-1]]
         return Operation([run_job(self.settings, "backfill_bars", ends, config, progress=self._progress)])
 
     def _operate(self, job: str, names: list[str], lookback_days: int, options: dict[str, dict[str, Any]]) -> Operation:
-        """Snapshots of the current session and bars up to the last closed one: one run when these are the same session, else two."""
+        """Snapshots of the current session and bars up to the last closed one: one run when these are the same session,
+        else two."""
         now = self.settings.clock()
         current, closed = calendar().current(now), calendar().last_closed(now)
         if current > calendar().current(system_clock()):
-            raise ValueError(f"TRADING_ASSETS_NOW is {now:%Y-%m-%d %H:%M} UTC: session {current} has not begun yet on this machine's clock.")
+            raise ValueError(
+                f"TRADING_ASSETS_NOW is {now:%Y-%m-%d %H:%M} UTC: session {current} has not begun yet on this machine's"
+                " clock."
+            )
         base: dict[str, dict[str, Any]] = {name: {"symbols": names} for name in (*SNAPSHOTS, *BARS)}
         config = _merged(base, options)
         for name in BARS:
@@ -188,17 +225,33 @@ class DataPipelineOrchestrator:
         operation = Operation()
         for part, session in ((SNAPSHOTS, current), (BARS, closed)):
             chosen = {name: config[name] for name in part}
-            run = run_job(self.settings, "snapshot" if part is SNAPSHOTS else "backfill_bars", [session], chosen, progress=self._progress)
+            run = run_job(
+                self.settings,
+                "snapshot" if part is SNAPSHOTS else "backfill_bars",
+                [session],
+                chosen,
+                progress=self._progress,
+            )
             operation.runs.append(run)
             if not run.success:
                 break
         return operation
 
 
-def _merged(base: Mapping[str, Mapping[str, Any]], more: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Any]]:
+def _merged(
+    base: Mapping[str, Mapping[str, Any]], more: Mapping[str, Mapping[str, Any]] | None
+) -> dict[str, dict[str, Any]]:
     """Config by asset; values of `more` win."""
     names = {*base, *(more or {})}
     return {name: {**base.get(name, {}), **((more or {}).get(name, {}))} for name in names}
 
 
-__all__ = ["DataIntegrityError", "DataPipelineOrchestrator", "DataValidation", "JobResult", "JobType", "Operation", "PrerequisiteError"]
+__all__ = [
+    "DataIntegrityError",
+    "DataPipelineOrchestrator",
+    "DataValidation",
+    "JobResult",
+    "JobType",
+    "Operation",
+    "PrerequisiteError",
+]

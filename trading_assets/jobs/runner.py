@@ -81,7 +81,8 @@ def run_job(
     progress: Progress | None = None,
     steps: Sequence[str] | None = None,
 ) -> RunReport:
-    """Run `job` on the partitions of `sessions` (one, the first and last of a range, or none of a job without) with `config` by asset name.
+    """Run `job` on the partitions of `sessions` (one, the first and last of a range, or none of a job without) with
+    `config` by asset name.
 
     `steps` restricts the run to some of the job's assets. The report tells failures; nothing is raised for them.
     """
@@ -89,7 +90,9 @@ def run_job(
     definitions = build_defs(**given, selection=settings.selection, data_dir=str(settings.data_dir))
     found = definitions.resolve_job_def(job)
     if steps:
-        found = found.get_subset(asset_selection={dg.AssetKey(name) for name in steps}, asset_check_selection=set(own_checks(steps)))
+        found = found.get_subset(
+            asset_selection={dg.AssetKey(name) for name in steps}, asset_check_selection=set(own_checks(steps))
+        )
     where: dict[str, Any] = {"tags": {PROCESS_TAG: process_mark()}}
     if len(sessions) == 1:
         where["partition_key"] = sessions[0].isoformat()

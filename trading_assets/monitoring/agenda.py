@@ -1,8 +1,8 @@
 """What the platform should do by itself at an instant: a run to ask for, or a sentence that says why there is none.
 
 Pure reading of the lake and the state database; nothing is sent to a broker. The schedules and sensors of
-`trading_assets.automation` turn a `WantedRun` into one run and a `Skip` into a skip reason; that a run is not asked for twice is
-their part, as is the queue of runs.
+`trading_assets.automation` turn a `WantedRun` into one run and a `Skip` into a skip reason; that a run is not asked for
+twice is their part, as is the queue of runs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from trading_assets.broker.contact import last_contact
 from trading_assets.collecting.backoff import backoff_of
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring import gaps as reading
-from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE, QUALITY_CHECK, clock_time, due_at, last_chance_at, latest_due
+from trading_assets.monitoring.hours import (
+    DAILY_BARS,
+    DAILY_SNAPSHOT,
+    LAST_CHANCE,
+    QUALITY_CHECK,
+    clock_time,
+    due_at,
+    last_chance_at,
+    latest_due,
+)
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.lake import Lake
@@ -29,17 +38,19 @@ from trading_assets.state import connect_state, database_now, read_transaction
 from trading_assets.universe import Universe
 
 UPDATE_LOOKBACK_DAYS = 10
-"""Calendar days a daily update looks back for sessions it missed; what is covered costs nothing. Older gaps are the gap sensor's."""
+"""Calendar days a daily update looks back for sessions it missed; what is covered costs nothing. Older gaps are the gap
+sensor's."""
 
 SNAPSHOTS = (CONTRACTS.name, OPTION_CHAINS.name)
 BARS = (EQUITY_BARS.name, OPTION_BARS.name)
 
 SNAPSHOT_PATIENCE = timedelta(minutes=30)
-"""How long the bars wait for a snapshot that is late: it says which contracts to collect. After that they go without."""
+"""How long the bars wait for a snapshot that is late: it says which contracts to collect. After that they go
+without."""
 
 SNAPSHOT_TRIES = 3
-"""Runs of one session's snapshot while they fail: where the broker does not answer, each takes `Settings.reconnect_timeout` (five minutes), and
-three fit between its time and the close."""
+"""Runs of one session's snapshot while they fail: where the broker does not answer, each takes
+`Settings.reconnect_timeout` (five minutes), and three fit between its time and the close."""
 
 NAMED = 5
 """Symbols a sentence names before it counts the rest."""
@@ -85,7 +96,10 @@ def daily_snapshot(settings: Settings, now: datetime) -> WantedRun | Skip:
         return _not_yet(DAILY_SNAPSHOT, "The snapshot", settings, xnys, now)
     since = due_at(DAILY_SNAPSHOT, settings, xnys, session) - timedelta(minutes=settings.requote_after_minutes)
     if _nothing_left(settings, session, now, SNAPSHOTS) and not _quoted_before(settings, session, since):
-        return Skip(f"{_closed(now)}The snapshot of session {session} is complete, quoted after {since.astimezone(NEW_YORK):%H:%M} New York.")
+        return Skip(
+            f"{_closed(now)}The snapshot of session {session} is complete, quoted after"
+            f" {since.astimezone(NEW_YORK):%H:%M} New York."
+        )
     config = {OPTION_CHAINS.name: {"requote_after_minutes": settings.requote_after_minutes}}
     late = "" if session == _today(now) else " It is late: the quotes are those of the session's close."
     return WantedRun(
@@ -109,18 +123,28 @@ def daily_bars(settings: Settings, now: datetime) -> WantedRun | Skip:
     if _nothing_left(settings, session, now, BARS):
         following = xnys.following(session)
         return Skip(
-            f"{_closed(now)}The bars of session {session} are complete; the next come on {clock_time(due_at(DAILY_BARS, settings, xnys, following))}."
+            f"{_closed(now)}The bars of session {session} are complete; the next come on"
+            f" {clock_time(due_at(DAILY_BARS, settings, xnys, following))}."
         )
     patience = due_at(DAILY_BARS, settings, xnys, session) + SNAPSHOT_PATIENCE
     # A chain whose quotes lack values names its contracts all the same.
-    if session == xnys.current(now) and now < patience and not _nothing_left(settings, session, now, SNAPSHOTS, enough=(Condition.PARTIAL,)):
-        return Skip(f"The bars of session {session} wait for its snapshot until {patience.astimezone(NEW_YORK):%H:%M} New York.")
+    if (
+        session == xnys.current(now)
+        and now < patience
+        and not _nothing_left(settings, session, now, SNAPSHOTS, enough=(Condition.PARTIAL,))
+    ):
+        return Skip(
+            f"The bars of session {session} wait for its snapshot until {patience.astimezone(NEW_YORK):%H:%M} New York."
+        )
     config = {name: {"lookback_days": UPDATE_LOOKBACK_DAYS} for name in BARS}
-    return WantedRun("backfill_bars", f"{DAILY_BARS} {session}", f"The bars of session {session}.", session, session, config=config)
+    return WantedRun(
+        "backfill_bars", f"{DAILY_BARS} {session}", f"The bars of session {session}.", session, session, config=config
+    )
 
 
 def last_chance(settings: Settings, now: datetime) -> WantedRun | Skip:
-    """What contracts that expire in the current session still lack of the sessions before, while the broker still has it."""
+    """What contracts that expire in the current session still lack of the sessions before, while the broker still has
+    it."""
     xnys = calendar()
     session = xnys.current(now)
     if not _active(settings):
@@ -132,7 +156,10 @@ def last_chance(settings: Settings, now: datetime) -> WantedRun | Skip:
         return Skip(f"No selected contract expires in session {session}.")
     lacking = reading.expiring_gaps(settings, session, now=now)
     if not lacking:
-        return Skip(f"{sum(expiring.values())} selected contract(s) of {_names(expiring)} expire in session {session}; nothing of theirs is missing.")
+        return Skip(
+            f"{sum(expiring.values())} selected contract(s) of {_names(expiring)} expire in session {session}; nothing"
+            " of theirs is missing."
+        )
     symbols = sorted({gap.symbol for gap in lacking})
     why = f"Contracts of {_names(symbols)} expire in session {session} and lack bars."
     config = {name: {"symbols": symbols} for name in BARS}
@@ -146,7 +173,10 @@ def stale_chains(settings: Settings, now: datetime) -> WantedRun | Skip:
         return _empty_universe()
     stale = reading.stale_chains(settings, now)
     if not stale:
-        return Skip(f"Every chain is younger than {settings.stale_chain_hours:g} hours, or no session has begun since it was taken.")
+        return Skip(
+            f"Every chain is younger than {settings.stale_chain_hours:g} hours, or no session has begun since it was"
+            " taken."
+        )
     held = held_back(settings)
     if held is not None:
         return held
@@ -154,11 +184,14 @@ def stale_chains(settings: Settings, now: datetime) -> WantedRun | Skip:
     symbols = sorted(chain.symbol for chain in stale)
     why = f"The newest chain of {_names(symbols)} is older than {settings.stale_chain_hours:g} hours."
     config: dict[str, dict[str, Any]] = {name: {"symbols": symbols} for name in SNAPSHOTS}
-    return WantedRun("snapshot", f"stale_chains {session} {_digest(symbols)} {now:%dT%H}", why, session, session, config=config)
+    return WantedRun(
+        "snapshot", f"stale_chains {session} {_digest(symbols)} {now:%dT%H}", why, session, session, config=config
+    )
 
 
 def gaps(settings: Settings, now: datetime) -> WantedRun | Skip:
-    """One backfill over missing sessions, contracts that expire first before all others, that sends no more than the request budget.
+    """One backfill over missing sessions, contracts that expire first before all others, that sends no more than the
+    request budget.
 
     What failed lately is in backoff (`collecting.backoff`), so that it does not take the place of the others.
     """
@@ -187,7 +220,10 @@ def gaps(settings: Settings, now: datetime) -> WantedRun | Skip:
     )
     of_asset = {name: [gap for gap in chosen if gap.dataset == name] for name in BARS}
     config = {name: _filling(gaps) for name, gaps in of_asset.items() if gaps}
-    what = [f"{gap.symbol}/{gap.dataset}/{gap.bar_size}/{gap.first}/{gap.last}/{gap.sessions}/{gap.instruments}" for gap in chosen]
+    what = [
+        f"{gap.symbol}/{gap.dataset}/{gap.bar_size}/{gap.first}/{gap.last}/{gap.sessions}/{gap.instruments}"
+        for gap in chosen
+    ]
     key = f"gaps {first} {last} {_digest([*what, f'failures {backoff.failures}'])} {now:%Y%m%dT%H}"
     return WantedRun("backfill_bars", key, why, first, last, tuple(config), config)
 
@@ -204,7 +240,8 @@ def _filling(gaps: Sequence[reading.Gap]) -> dict[str, Any]:
 
 
 def new_symbols(settings: Settings, now: datetime) -> WantedRun | Skip:
-    """The set-up of symbols that were added to the universe and never collected: snapshot now, `setup_lookback_days` of history."""
+    """The set-up of symbols that were added to the universe and never collected: snapshot now, `setup_lookback_days` of
+    history."""
     if not _active(settings):
         return _empty_universe()
     new = sorted(reading.new_symbols(settings, now))
@@ -218,7 +255,12 @@ def new_symbols(settings: Settings, now: datetime) -> WantedRun | Skip:
     for name in BARS:
         config[name]["lookback_days"] = settings.setup_lookback_days
     return WantedRun(
-        "setup_symbol", f"new_symbols {session} {_digest(new)} {now:%dT%H}", f"{_names(new)} joined the universe.", session, session, config=config
+        "setup_symbol",
+        f"new_symbols {session} {_digest(new)} {now:%dT%H}",
+        f"{_names(new)} joined the universe.",
+        session,
+        session,
+        config=config,
     )
 
 
@@ -226,18 +268,24 @@ def quality_check(settings: Settings, now: datetime) -> WantedRun | Skip:
     """The quality check of the hour."""
     if not _active(settings):
         return _empty_universe()
-    return WantedRun(QUALITY_CHECK, f"{QUALITY_CHECK} {now:%Y-%m-%dT%H}", f"The quality check of {now:%Y-%m-%d %H}:00 UTC.")
+    return WantedRun(
+        QUALITY_CHECK, f"{QUALITY_CHECK} {now:%Y-%m-%dT%H}", f"The quality check of {now:%Y-%m-%d %H}:00 UTC."
+    )
 
 
 def held_back(settings: Settings) -> Skip | None:
-    """Why no run of a sensor should be started now although there is work: the breaker is open, or the broker was not reached a moment ago."""
+    """Why no run of a sensor should be started now although there is work: the breaker is open, or the broker was not
+    reached a moment ago."""
     engine = connect_state(settings.state_url)
     with read_transaction(engine) as connection:
         wall = database_now(connection)
     state = CircuitBreaker(store=DatabaseStore(engine)).state
     left = state.opened_at + settings.recovery_timeout - wall
     if state.phase != "closed" and left > 0:
-        return Skip(f"Held back: the circuit breaker is {state.phase} after repeated failures; it allows a trial in {left:.0f} s.")
+        return Skip(
+            f"Held back: the circuit breaker is {state.phase} after repeated failures; it allows a trial in"
+            f" {left:.0f} s."
+        )
     contact = last_contact(engine)
     if contact is not None and not contact.reachable:
         left = contact.at.timestamp() + settings.recovery_timeout - wall
@@ -246,24 +294,35 @@ def held_back(settings: Settings) -> Skip | None:
     return None
 
 
-def _nothing_left(settings: Settings, session: date, now: datetime, datasets: Sequence[str], *, enough: Collection[Condition] = ()) -> bool:
-    """Whether there is nothing of `datasets` in that session that may be asked for now, of any active symbol; `enough` counts as had.
+def _nothing_left(
+    settings: Settings, session: date, now: datetime, datasets: Sequence[str], *, enough: Collection[Condition] = ()
+) -> bool:
+    """Whether there is nothing of `datasets` in that session that may be asked for now, of any active symbol; `enough`
+    counts as had.
 
     A symbol whose contract has changed wants its contract details alone: a run looks at them once a session.
     """
     held = ContractChanges(settings.state_url).unfinished()
     symbols = [symbol for symbol in _active(settings) if symbol not in held or datasets[0] == CONTRACTS.name]
-    sql = """select dataset, symbol, bool_or(askable > 0 and condition not in (select unnest($enough::varchar[]))) as missing
+    sql = """select dataset, symbol, bool_or(askable > 0
+                                             and condition not in (select unnest($enough::varchar[]))) as missing
              from conditions group by dataset, symbol"""
     values = {"enough": [str(condition) for condition in enough]}
-    rows = Lake.of(settings, now).over_conditions(symbols, sql, values, datasets=datasets, first=session, last=session).to_pylist()
+    rows = (
+        Lake.of(settings, now)
+        .over_conditions(symbols, sql, values, datasets=datasets, first=session, last=session)
+        .to_pylist()
+    )
     left = [row for row in rows if row["missing"] and (row["symbol"] not in held or row["dataset"] == CONTRACTS.name)]
     return not left and {row["symbol"] for row in rows if row["dataset"] == datasets[0]} == set(symbols)
 
 
 def _quoted_before(settings: Settings, session: date, instant: datetime) -> bool:
     """Whether the newest quote of some symbol's chain of the session was taken before `instant`."""
-    sql = "select symbol, max(quoted_at) as at from option_chains where session = ? and selected group by symbol having max(quoted_at) < ?"
+    sql = (
+        "select symbol, max(quoted_at) as at from option_chains where session = ? and selected group by symbol having"
+        " max(quoted_at) < ?"
+    )
     return query(settings.data_dir, sql, [session, instant]).num_rows > 0
 
 
@@ -279,9 +338,14 @@ def _not_yet(schedule: str, what: str, settings: Settings, xnys: SessionCalendar
     today = _today(now)
     if xnys.is_session(today) and due_at(schedule, settings, xnys, today) > now:
         half = ", a half day" if xnys.is_half_day(today) else ""
-        return Skip(f"{what} of session {today}{half} comes at {due_at(schedule, settings, xnys, today).astimezone(NEW_YORK):%H:%M} New York.")
+        return Skip(
+            f"{what} of session {today}{half} comes at"
+            f" {due_at(schedule, settings, xnys, today).astimezone(NEW_YORK):%H:%M} New York."
+        )
     following = xnys.on_or_after(today) if not xnys.is_session(today) else xnys.following(today)
-    return Skip(f"{_closed(now)}{what} of the next session comes on {clock_time(due_at(schedule, settings, xnys, following))}.")
+    return Skip(
+        f"{_closed(now)}{what} of the next session comes on {clock_time(due_at(schedule, settings, xnys, following))}."
+    )
 
 
 def _closed(now: datetime) -> str:

@@ -1,8 +1,8 @@
 """Channels: how a message reaches Slack, e-mail, a webhook or the log. The one place that knows Apprise.
 
 A channel's URL carries its password. It is read from the settings when a message is sent, given to Apprise, and appears
-nowhere else: errors are sentences of our own, made of an HTTP status at most, and what Apprise and the HTTP library log is
-dropped from the first sending on.
+nowhere else: errors are sentences of our own, made of an HTTP status at most, and what Apprise and the HTTP library log
+is dropped from the first sending on.
 """
 
 from __future__ import annotations
@@ -35,13 +35,17 @@ def known_channels(settings: Settings) -> tuple[str, ...]:
 def send(settings: Settings, channel: str, title: str, body: str, severity: AlertSeverity) -> None:
     """Send one message; returns when the service has taken it. Raises `ChannelFailed`.
 
-    Takes some seconds at most: Apprise waits 4 s for the connection and 4 s for the answer unless the URL says otherwise.
+    Takes some seconds at most: Apprise waits 4 s for the connection and 4 s for the answer unless the URL says
+    otherwise.
     """
     if channel == LOG_CHANNEL:
         logger.warning("%s: %s", title, body.replace("\n", " | "))
     elif channel not in settings.alert_channels:
         known = ", ".join(known_channels(settings))
-        raise ChannelFailed(f"There is no channel {channel!r}: name it in the setting alert_channels, with its Apprise URL. Known: {known}.")
+        raise ChannelFailed(
+            f"There is no channel {channel!r}: name it in the setting alert_channels, with its Apprise URL. Known:"
+            f" {known}."
+        )
     else:
         _notify(channel, settings.alert_channels[channel], title, body, severity)
 
@@ -51,10 +55,14 @@ def _notify(channel: str, url: str, title: str, body: str, severity: AlertSeveri
     with _unheard() as said:
         import apprise  # loads slowly, most processes send nothing, and it logs while it loads
 
-        asset = apprise.AppriseAsset(app_id="trading-assets", app_desc="Trading Assets", app_url="", secure_logging=True, async_mode=False)
+        asset = apprise.AppriseAsset(
+            app_id="trading-assets", app_desc="Trading Assets", app_url="", secure_logging=True, async_mode=False
+        )
         service = apprise.Apprise(asset=asset)
         if not service.add(url):
-            raise ChannelFailed(f"The URL of channel {channel!r} is none that Apprise understands: compare it with docs/alerts.md.")
+            raise ChannelFailed(
+                f"The URL of channel {channel!r} is none that Apprise understands: compare it with docs/alerts.md."
+            )
         taken = service.notify(body=body, title=title, notify_type=kinds[severity], body_format="text")
     if not taken:
         status = _STATUS.search(" ".join(said))
@@ -63,7 +71,8 @@ def _notify(channel: str, url: str, title: str, body: str, severity: AlertSeveri
 
 
 class _Drop(logging.Filter):
-    """Keeps what the libraries say from every handler, in whichever thread they work, and remembers it while a message is sent."""
+    """Keeps what the libraries say from every handler, in whichever thread they work, and remembers it while a message
+    is sent."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +90,8 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def _unheard() -> Iterator[list[str]]:
-    """What the libraries log goes nowhere but into the list that is given. One message at a time, so that the list speaks of it."""
+    """What the libraries log goes nowhere but into the list that is given. One message at a time, so that the list
+    speaks of it."""
     for name in _SPEAKERS:
         logging.getLogger(name).addFilter(_drop)  # adding it again changes nothing
     with _one_at_a_time:

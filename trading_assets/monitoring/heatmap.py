@@ -40,13 +40,19 @@ ROW_INCHES, LEAST_INCHES, MOST_INCHES = 0.17, 1.6, 21.0
 
 
 def coverage_png(table: pa.Table) -> bytes:
-    """A PNG of the conditions in `table` (columns `dataset, bar_size, symbol, session, condition`): a line for each dataset and
-    symbol, a column for each session. White is a session in which nothing was wanted."""
+    """A PNG of the conditions in `table` (columns `dataset, bar_size, symbol, session, condition`): a line for each
+    dataset and symbol, a column for each session. White is a session in which nothing was wanted."""
     names = list(COLOURS)
     sessions = pc.unique(table["session"]).sort()
-    lines = table.group_by(["dataset", "bar_size", "symbol"]).aggregate([]).sort_by([(n, "ascending") for n in ("dataset", "bar_size", "symbol")])
+    lines = (
+        table.group_by(["dataset", "bar_size", "symbol"])
+        .aggregate([])
+        .sort_by([(n, "ascending") for n in ("dataset", "bar_size", "symbol")])
+    )
     labels = [" ".join(filter(None, (r["symbol"], r["dataset"], r["bar_size"]))) for r in lines.to_pylist()]
-    figure = Figure(figsize=(9.0, min(MOST_INCHES, max(LEAST_INCHES, ROW_INCHES * min(len(labels), MOST_ROWS))) + 0.9), dpi=90)
+    figure = Figure(
+        figsize=(9.0, min(MOST_INCHES, max(LEAST_INCHES, ROW_INCHES * min(len(labels), MOST_ROWS))) + 0.9), dpi=90
+    )
     axes = figure.subplots()
     if labels:
         keys = ["dataset", "bar_size", "symbol"]

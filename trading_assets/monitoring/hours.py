@@ -1,4 +1,5 @@
-"""The operator's day: at which instants the scheduled runs of a session are due, by the exchange calendar and the settings.
+"""The operator's day: at which instants the scheduled runs of a session are due, by the exchange calendar and the
+settings.
 
 Here belongs time alone. Whether there is something to do then is said by `monitoring.agenda`.
 """
@@ -44,7 +45,8 @@ def due_at(schedule: str, settings: Settings, calendar: SessionCalendar, session
 
 
 def latest_due(schedule: str, settings: Settings, calendar: SessionCalendar, now: datetime) -> date:
-    """The latest session whose run of the schedule is due at `now`. Raises `NotASession` before the first of the calendar."""
+    """The latest session whose run of the schedule is due at `now`. Raises `NotASession` before the first of the
+    calendar."""
     current = calendar.current(now)
     return current if due_at(schedule, settings, calendar, current) <= now else calendar.previous(current)
 

@@ -2,7 +2,7 @@
 
 | metric | about | unit |
 | --- | --- | --- |
-| `coverage_complete` | a dataset | share of wanted sessions that are complete or without trades; of single symbols where it is below 1 |
+| `coverage_complete` | a dataset | share of sessions complete or without trades; single symbols where below 1 |
 | `sessions_missing` | a dataset | symbol-sessions that are neither |
 | `rows_examined` | a dataset | rows the rules looked at, the most of any rule |
 | `rows_failing_error`, `rows_failing_warn` | a dataset | violations of the rules of that severity, added up |
@@ -40,11 +40,18 @@ class Metric:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {"metric": self.metric, "about": self.about, "symbol": self.symbol, "value": self.value, "unit": self.unit}
+        return {
+            "metric": self.metric,
+            "about": self.about,
+            "symbol": self.symbol,
+            "value": self.value,
+            "unit": self.unit,
+        }
 
 
 def measure(conditions: Sequence[Mapping[str, Any]], results: Iterable[RuleResult], troubles: int) -> list[Metric]:
-    """The metrics of one measuring: from counts of conditions (`repositories.conditions.count_conditions`), rule results and troubles."""
+    """The metrics of one measuring: from counts of conditions (`repositories.conditions.count_conditions`), rule
+    results and troubles."""
     metrics = [Metric("troubles", PLATFORM, ALL_SYMBOLS, float(troubles), "conditions")]
     return [*metrics, *_coverage(conditions), *_rules(list(results))]
 
@@ -66,7 +73,9 @@ def _coverage(conditions: Sequence[Mapping[str, Any]]) -> Iterable[Metric]:
 def _rules(results: Sequence[RuleResult]) -> Iterable[Metric]:
     for dataset in dict.fromkeys(result.rule.dataset for result in results):
         of_dataset = [result for result in results if result.rule.dataset == dataset]
-        yield Metric("rows_examined", dataset, ALL_SYMBOLS, float(max(result.examined for result in of_dataset)), "rows")
+        yield Metric(
+            "rows_examined", dataset, ALL_SYMBOLS, float(max(result.examined for result in of_dataset)), "rows"
+        )
         for severity in Severity:
             failed = sum(result.failed for result in of_dataset if result.rule.severity is severity)
             yield Metric(f"rows_failing_{severity}", dataset, ALL_SYMBOLS, float(failed), "rows")
@@ -81,4 +90,6 @@ def store_metrics(data_dir: Path, metrics: Iterable[Metric], *, session: date, m
 
 def metric_history(data_dir: Path) -> pa.Table:
     """All measures of all symbols together, columns of `quality_metrics`, by metric, about and time."""
-    return query(data_dir, "select * from quality_metrics where symbol = ? order by metric, about, measured_at", [ALL_SYMBOLS])
+    return query(
+        data_dir, "select * from quality_metrics where symbol = ? order by metric, about, measured_at", [ALL_SYMBOLS]
+    )

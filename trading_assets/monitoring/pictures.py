@@ -22,7 +22,9 @@ COLOURS = 32
 
 def closes_png(bars: pa.Table, symbols: int) -> bytes:
     """Closes over time of the first `symbols` symbols of `equity_bars` rows; one bar size (that of the first row)."""
-    frame = bars.filter(pc.equal(bars["bar_size"], bars["bar_size"][0])).select(["symbol", "start", "close"]).to_pandas()
+    frame = (
+        bars.filter(pc.equal(bars["bar_size"], bars["bar_size"][0])).select(["symbol", "start", "close"]).to_pandas()
+    )
     figure = Figure(figsize=(6.4, 2.6), dpi=80)
     axes = figure.subplots()
     for symbol in sorted(frame["symbol"].unique())[:symbols]:
@@ -64,7 +66,16 @@ def smile_png(chain: pd.DataFrame, title: str) -> bytes:
         for right, marker, style in (("C", "o", "-"), ("P", "v", ":")):
             rows = known[(known["expiry"] == expiry) & (known["right"] == right)].sort_values("strike")
             label = f"{expiry} {'calls' if right == 'C' else 'puts'}"
-            axes.plot(rows["strike"], rows["implied_volatility"] * 100, style, marker=marker, markersize=4, color=colour, linewidth=1.2, label=label)
+            axes.plot(
+                rows["strike"],
+                rows["implied_volatility"] * 100,
+                style,
+                marker=marker,
+                markersize=4,
+                color=colour,
+                linewidth=1.2,
+                label=label,
+            )
     if not known.empty:
         axes.axvline(float(known["underlying_price"].iloc[0]), color="grey", linewidth=0.8, linestyle="--")
     axes.legend(frameon=False, fontsize=8, ncols=2)
@@ -83,7 +94,15 @@ def metrics_png(table: pa.Table) -> bytes:
         colour = colormaps["viridis"](0.9 * number / max(1, len(datasets) - 1))
         of_dataset = frame[frame["about"] == dataset]
         complete = of_dataset[of_dataset["metric"] == "coverage_complete"]
-        share.plot(complete["measured_at"], complete["value"] * 100, marker="o", markersize=3, linewidth=1.2, color=colour, label=dataset)
+        share.plot(
+            complete["measured_at"],
+            complete["value"] * 100,
+            marker="o",
+            markersize=3,
+            linewidth=1.2,
+            color=colour,
+            label=dataset,
+        )
         errors = of_dataset[of_dataset["metric"] == "rows_failing_error"]
         failing.plot(errors["measured_at"], errors["value"], marker="o", markersize=3, linewidth=1.2, color=colour)
     if datasets:
@@ -109,7 +128,8 @@ def _png(figure: Figure, axes: object, label: str, extra: list[object] | None = 
 
 
 def png_of(figure: Figure) -> bytes:
-    """The figure as a PNG of few colours: a quarter of the bytes, which Dagster keeps three times with each materialization."""
+    """The figure as a PNG of few colours: a quarter of the bytes, which Dagster keeps three times with each
+    materialization."""
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
     Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)

@@ -6,7 +6,8 @@
         send_alert("Critical data quality issues detected", report)
     log_quality_metrics(report)
 
-What does not belong here: the rules (`validation`), what is in trouble (`monitoring.watch`), who is told (`monitoring.alerts`).
+What does not belong here: the rules (`validation`), what is in trouble (`monitoring.watch`), who is told
+(`monitoring.alerts`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType, Changes, Issue, deliver
+from trading_assets.monitoring.alerts import (
+    AlertRule,
+    AlertRules,
+    Alerts,
+    AlertSeverity,
+    AlertType,
+    Changes,
+    Issue,
+    deliver,
+)
 from trading_assets.monitoring.alerts.kinds import parse_severity, parse_type
 from trading_assets.monitoring.alerts.routing import LOG_CHANNEL
 from trading_assets.monitoring.metrics import Metric, measure, store_metrics
@@ -39,8 +49,9 @@ logger = logging.getLogger("trading_assets.quality")
 class QualityReport:
     """The archive's quality at `measured_at` (UTC), over the sessions `first` to `last` (both included).
 
-    `results` are the rules' answers; `conditions` counts sessions by dataset, bar size, symbol and condition; `troubles` is what
-    needs attention, `critical` those whose alert rule says so; `metrics` are the numbers kept over time.
+    `results` are the rules' answers; `conditions` counts sessions by dataset, bar size, symbol and condition;
+    `troubles` is what needs attention, `critical` those whose alert rule says so; `metrics` are the numbers kept over
+    time.
     """
 
     measured_at: datetime
@@ -90,7 +101,8 @@ class QualityReport:
 
 
 class DataQualityMonitor:
-    """Watches the archive of `settings`, or of the data folder `base_path`; by default that of the environment's settings."""
+    """Watches the archive of `settings`, or of the data folder `base_path`; by default that of the environment's
+    settings."""
 
     def __init__(self, settings: Settings | None = None, base_path: Path | str | None = None) -> None:
         if settings is not None and base_path is not None:
@@ -107,19 +119,23 @@ class DataQualityMonitor:
     ) -> AlertRule:
         """Send alerts of a type to a channel, from now on and in every process (the daemon too).
 
-        `severity` None is the type's default, `remind_after` None the setting `alert_remind_hours`. The rule takes the place of
-        one of the same type and channel. Raises `ValueError` for an unknown type or severity. A channel need not be
-        in the settings yet: its messages wait.
+        `severity` None is the type's default, `remind_after` None the setting `alert_remind_hours`. The rule takes the
+        place of one of the same type and channel. Raises `ValueError` for an unknown type or severity. A channel need
+        not be in the settings yet: its messages wait.
         """
         kind = parse_type(alert_type)
         rule = AlertRule(kind, parse_severity(severity, kind), notification_channel, remind_after)
         AlertRules(self.settings).add(rule)
         return rule
 
-    def generate_quality_report(self, *, symbols: Sequence[str] | None = None, sessions: int | None = None, record: bool = True) -> QualityReport:
-        """Validate the last `sessions` sessions (default: the setting `check_window_sessions`) of the symbols (default: all active).
+    def generate_quality_report(
+        self, *, symbols: Sequence[str] | None = None, sessions: int | None = None, record: bool = True
+    ) -> QualityReport:
+        """Validate the last `sessions` sessions (default: the setting `check_window_sessions`) of the symbols (default:
+        all active).
 
-        With `record` the findings of the rules are stored, so that checks, alerts and status speak of the same. Sends nothing to a broker.
+        With `record` the findings of the rules are stored, so that checks, alerts and status speak of the same. Sends
+        nothing to a broker.
         """
         settings, xnys = self.settings, calendar()
         now = settings.clock()
@@ -129,7 +145,9 @@ class DataQualityMonitor:
         scope = Scope(symbols=names if symbols is not None else None, first=first, last=last)
         results = validate(settings, scope, record=record).results
         conditions = Lake.of(settings, now).count_conditions(names, first=first, last=last).to_pylist()
-        found = tuple(trouble for trouble in troubles(settings, now=now) if symbols is None or trouble.subject in ("", *names))
+        found = tuple(
+            trouble for trouble in troubles(settings, now=now) if symbols is None or trouble.subject in ("", *names)
+        )
         severities = _severities(settings)
         return QualityReport(
             measured_at=now,
@@ -152,7 +170,9 @@ class DataQualityMonitor:
 
 def log_quality_metrics(report: QualityReport) -> UpsertCounts:
     """Keep the report's metrics in the lake (`quality_metrics`) and write one line to the log."""
-    counts = store_metrics(report.settings.data_dir, report.metrics, session=report.session, measured_at=report.measured_at)
+    counts = store_metrics(
+        report.settings.data_dir, report.metrics, session=report.session, measured_at=report.measured_at
+    )
     errors, warnings = len(report.failing(Severity.ERROR)), len(report.failing(Severity.WARN))
     logger.info(
         "Quality of %s: %d rules of ERROR and %d of WARN are broken, %d had nothing to examine, %d troubles.",
@@ -172,8 +192,13 @@ def send_alert(sentence: str, report: QualityReport) -> Changes:
     Raises `ValueError` for a report on some symbols only: what it does not name would count as over.
     """
     if not report.whole:
-        raise ValueError("This report speaks of some symbols only; alerts need a report on all: generate_quality_report() without symbols.")
-    changes = Alerts(report.settings).reconcile(report.troubles, types=WATCHED, now=report.measured_at, headline=sentence)
+        raise ValueError(
+            "This report speaks of some symbols only; alerts need a report on all: generate_quality_report() without"
+            " symbols."
+        )
+    changes = Alerts(report.settings).reconcile(
+        report.troubles, types=WATCHED, now=report.measured_at, headline=sentence
+    )
     deliver(report.settings, report.measured_at)
     return changes
 
@@ -182,5 +207,7 @@ def _severities(settings: Settings) -> dict[AlertType, AlertSeverity]:
     """The gravest severity of each type's rules."""
     found: dict[AlertType, AlertSeverity] = {}
     for rule in AlertRules(settings).all():
-        found[rule.alert_type] = min(found.get(rule.alert_type, rule.severity), rule.severity, key=lambda each: each.rank)
+        found[rule.alert_type] = min(
+            found.get(rule.alert_type, rule.severity), rule.severity, key=lambda each: each.rank
+        )
     return found

@@ -1,7 +1,8 @@
-"""Who asked for a run, or started its process, last: one row a key in the state database, so that two daemons do not both.
+"""Who asked for a run, or started its process, last: one row a key in the state database, so that two daemons do not
+both.
 
-A claim is short-lived. It bridges the moments between the decision to start a run and the run's own record, which is what
-counts afterwards; whoever claims and dies in between is replaced at the next tick.
+A claim is short-lived. It bridges the moments between the decision to start a run and the run's own record, which is
+what counts afterwards; whoever claims and dies in between is replaced at the next tick.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import sqlalchemy as sa
 from trading_assets.state import connect_state, database_now, metadata, write_transaction
 
 CLAIM_SECONDS = 120.0
-"""How long a claim holds. Dagster's daemon records a run within seconds of the tick that asked for it, and gives a tick 60 s."""
+"""How long a claim holds. Dagster's daemon records a run within seconds of the tick that asked for it, and gives a tick
+60 s."""
 
 FORGOTTEN_SECONDS = 86_400.0
 """After this a claim's row goes."""

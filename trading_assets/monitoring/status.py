@@ -1,7 +1,9 @@
-"""The state of the archive in one document: lake, journal, breaker, broker, budget, freshness, and what is wrong in sentences.
+"""The state of the archive in one document: lake, journal, breaker, broker, budget, freshness, and what is wrong in
+sentences.
 
-The command `status` prints it and its exit code follows `Status.wrong`. Nothing here knows Dagster: `queue` and `schedules`
-are filled in by whoever has its instance. Nothing asks the broker for data; `probe` makes one plain TCP connection.
+The command `status` prints it and its exit code follows `Status.wrong`. Nothing here knows Dagster: `queue` and
+`schedules` are filled in by whoever has its instance. Nothing asks the broker for data; `probe` makes one plain TCP
+connection.
 """
 
 from __future__ import annotations
@@ -46,9 +48,10 @@ COLLECTED = (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)
 class Status:
     """Everything at `now`. `wrong` are sentences that say who, what and what to do; empty: all is well.
 
-    `freshness` has a row for each dataset and active symbol: `rows, first, last` (exchange dates), `behind` (sessions), and
-    `conditions`, the sessions of the last `RECENT_SESSIONS` by condition. `queue` and `schedules` are None where no Dagster instance is;
-    `daemon` is the last sign of life of its daemon (UTC; None: none ever, which is no fault of an archive driven by hand).
+    `freshness` has a row for each dataset and active symbol: `rows, first, last` (exchange dates), `behind` (sessions),
+    and `conditions`, the sessions of the last `RECENT_SESSIONS` by condition. `queue` and `schedules` are None where no
+    Dagster instance is; `daemon` is the last sign of life of its daemon (UTC; None: none ever, which is no fault of an
+    archive driven by hand).
     """
 
     data_dir: str
@@ -97,7 +100,11 @@ def platform_status(settings: Settings, *, probe: bool = True) -> Status:
         gaps=find_gaps(settings, now=now),
     )
     early, lost = clock_before_lake(settings, now), lost_state(settings)
-    found.wrong = [*_wrong_platform(settings, found), *([early] if early else _wrong_symbols(settings, found, now)), *([lost] if lost else [])]
+    found.wrong = [
+        *_wrong_platform(settings, found),
+        *([early] if early else _wrong_symbols(settings, found, now)),
+        *([lost] if lost else []),
+    ]
     return found
 
 
@@ -107,7 +114,11 @@ def clock_before_lake(settings: Settings, now: datetime) -> str:
     (last,) = query(settings.data_dir, f"select max(session) as session from ({newest})")["session"].to_pylist()
     if last is None or last <= calendar().current(now):
         return ""
-    pinned = "change TRADING_ASSETS_NOW or take it away" if settings.now is not None else "set the clock of this machine right"
+    pinned = (
+        "change TRADING_ASSETS_NOW or take it away"
+        if settings.now is not None
+        else "set the clock of this machine right"
+    )
     return f"The clock ({now:%Y-%m-%d %H:%M} UTC) is before the lake's newest data (session {last}): {pinned}."
 
 
@@ -132,7 +143,8 @@ def _breaker(engine: sa.Engine) -> dict[str, Any]:
 
 
 def _broker(settings: Settings, engine: sa.Engine, probe: bool) -> dict[str, Any]:
-    """Setting, endpoint (None: a simulator is started inside each run), what was last known of it, and whether its port answers now."""
+    """Setting, endpoint (None: a simulator is started inside each run), what was last known of it, and whether its port
+    answers now."""
     place = settings.endpoint
     endpoint = f"{place[0]}:{place[1]}" if place is not None else None
     contact = last_contact(engine, endpoint)
@@ -163,7 +175,9 @@ def _refused(host: str, port: int) -> str:
         return f"{host}:{port} does not accept a connection ({error.strerror or error})"
 
 
-def _freshness(settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str]) -> list[dict[str, Any]]:
+def _freshness(
+    settings: Settings, sessions: SessionCalendar, now: datetime, symbols: Sequence[str]
+) -> list[dict[str, Any]]:
     lake = Lake.of(settings, now)
     bars_due, current = lake.bars_due, sessions.current(now)
     first = sessions.previous(current, RECENT_SESSIONS - 1)
@@ -186,7 +200,9 @@ def _freshness(settings: Settings, sessions: SessionCalendar, now: datetime, sym
             last = newest.get((dataset.name, symbol), {})
             told = {"condition": last.get("condition"), "reason": last.get("reason") or ""}
             of_symbol = conditions.get((dataset.name, symbol), {})
-            freshness.append({"dataset": dataset.name, "symbol": symbol, **row, "behind": behind, **told, "conditions": of_symbol})
+            freshness.append(
+                {"dataset": dataset.name, "symbol": symbol, **row, "behind": behind, **told, "conditions": of_symbol}
+            )
     return freshness
 
 
@@ -202,7 +218,9 @@ def _uncovered(settings: Settings, freshness: Sequence[Mapping[str, Any]]) -> di
 
 
 def _stored(settings: Settings, dataset: str) -> dict[str, dict[str, Any]]:
-    sql = f'select symbol, count(*) as rows, min(session) as first, max(session) as last from "{dataset}" group by symbol'
+    sql = (
+        f'select symbol, count(*) as rows, min(session) as first, max(session) as last from "{dataset}" group by symbol'
+    )
     return {row.pop("symbol"): row for row in query(settings.data_dir, sql).to_pylist()}
 
 
@@ -210,17 +228,23 @@ def _wrong_platform(settings: Settings, found: Status) -> list[str]:
     broker, wrong = found.broker, []
     if found.breaker["phase"] != Phase.CLOSED:
         wrong.append(
-            f"The circuit breaker is {found.breaker['phase']}: the broker failed {found.breaker['failures']} times in a row. See that it runs; "
-            f"the next trial is made {settings.recovery_timeout:.0f} s after the last."
+            f"The circuit breaker is {found.breaker['phase']}: the broker failed {found.breaker['failures']} times in a"
+            f" row. See that it runs; the next trial is made {settings.recovery_timeout:.0f} s after the last."
         )
     if found.symbols and broker["reachable"] is False:
-        wrong.append(f"The broker cannot be reached: {broker['error']}. Start TWS or the Gateway, or check host and port.")
+        wrong.append(
+            f"The broker cannot be reached: {broker['error']}. Start TWS or the Gateway, or check host and port."
+        )
     pinned = found.lake["identity"]
     if pinned and broker["identity"] and broker["identity"] != pinned:
-        wrong.append(f"The broker at {broker['endpoint']} is {broker['identity']}, the lake belongs to {pinned}. Connect the right account.")
+        wrong.append(
+            f"The broker at {broker['endpoint']} is {broker['identity']}, the lake belongs to {pinned}. Connect the"
+            " right account."
+        )
     if broker["delayed"] and settings.market_data == "live":
         wrong.append(
-            f"The broker's market data is {broker['market_data']}: subscribe to it, or set TRADING_ASSETS_MARKET_DATA=delayed for another lake."
+            f"The broker's market data is {broker['market_data']}: subscribe to it, or set"
+            " TRADING_ASSETS_MARKET_DATA=delayed for another lake."
         )
     return wrong
 
@@ -236,9 +260,10 @@ def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str
     for symbol, rows in uncovered.items():
         days = (found.session - min(row["first"] for row in rows.values())).days
         wrong.append(
-            f"{symbol} has rows in {', '.join(rows)} and no coverage of them: the folder coverage was deleted or did not come with them. "
-            f"Put it back from a backup; without one, trading-assets setup {symbol} --lookback-days {days} asks the broker again and records "
-            "what it still gives; past chains and bars of expired contracts stay in the lake and do not count as complete."
+            f"{symbol} has rows in {', '.join(rows)} and no coverage of them: the folder coverage was deleted or did"
+            f" not come with them. Put it back from a backup; without one, trading-assets setup {symbol}"
+            f" --lookback-days {days} asks the broker again and records what it still gives; past chains and bars of"
+            " expired contracts stay in the lake and do not count as complete."
         )
     for row in found.freshness:
         symbol, dataset = row["symbol"], row["dataset"]
@@ -247,14 +272,23 @@ def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str
         if (row["condition"] == "no_contract" and dataset != CONTRACTS.name) or row["condition"] == "nothing_selected":
             continue  # nothing is listed or selected, nothing is missing
         if row["condition"] and Condition(row["condition"]).refused:
-            wrong.append(f"{symbol}: {dataset} {'failed' if row['condition'] == 'error' else 'is refused'}: {row['reason']}")
+            wrong.append(
+                f"{symbol}: {dataset} {'failed' if row['condition'] == 'error' else 'is refused'}: {row['reason']}"
+            )
         elif not row["rows"]:
             wrong.append(f"{symbol} has no {dataset}: trading-assets {'setup' if symbol in new else 'update'} {symbol}")
         elif row["behind"] and dataset != OPTION_BARS.name:
             wrong.append(f"{symbol}: {dataset} is {row['behind']} session(s) behind: trading-assets update {symbol}")
         elif dataset == OPTION_CHAINS.name and symbol in stale:
-            wrong.append(f"{symbol}: the chain was last quoted {stale[symbol].newest_at:%Y-%m-%d %H:%M} UTC: trading-assets update {symbol}")
-    behind = {(row["dataset"], row["symbol"]) for row in found.freshness if row["behind"] and row["dataset"] != OPTION_BARS.name}
+            wrong.append(
+                f"{symbol}: the chain was last quoted {stale[symbol].newest_at:%Y-%m-%d %H:%M} UTC: trading-assets"
+                f" update {symbol}"
+            )
+    behind = {
+        (row["dataset"], row["symbol"])
+        for row in found.freshness
+        if row["behind"] and row["dataset"] != OPTION_BARS.name
+    }
     for gap in found.gaps:
         if (gap.dataset, gap.symbol) not in behind:
             whose = f"{gap.instruments} contract(s) lack" if gap.dataset == OPTION_BARS.name else "there are gaps in"

@@ -1,7 +1,7 @@
 """What of the broker's allowances is used at this moment: requests of the day, and the pacing budget that is left.
 
-Read from the journal and the pacing tables, never by asking. What the limits are is said by `settings`, how they are kept
-by `broker.ledger`. Instants are the wall clock's: limits are counted in real time, also in a replay.
+Read from the journal and the pacing tables, never by asking. What the limits are is said by `settings`, how they are
+kept by `broker.ledger`. Instants are the wall clock's: limits are counted in real time, also in a replay.
 """
 
 from __future__ import annotations
@@ -26,16 +26,27 @@ _REQUESTS = tables.requests
 def requests_used(engine: sa.Engine) -> dict[str, Any]:
     """Requests sent in the last 24 hours, repeats included, and those open now: `sent_today`, `by_kind`, `open`."""
     since = (system_clock() - DAY).timestamp()
-    sent = sa.select(_REQUESTS.c.kind, sa.func.sum(_REQUESTS.c.attempt)).where(_REQUESTS.c.sent_at >= since).group_by(_REQUESTS.c.kind)
+    sent = (
+        sa.select(_REQUESTS.c.kind, sa.func.sum(_REQUESTS.c.attempt))
+        .where(_REQUESTS.c.sent_at >= since)
+        .group_by(_REQUESTS.c.kind)
+    )
     with read_transaction(engine) as connection:
         by_kind = {kind: int(count) for kind, count in connection.execute(sent)}
         alive = live_owners(connection)
-        owners = connection.execute(sa.select(_REQUESTS.c.owner).where(_REQUESTS.c.state != "done", _REQUESTS.c.state == "sent")).scalars().all()
+        owners = (
+            connection.execute(
+                sa.select(_REQUESTS.c.owner).where(_REQUESTS.c.state != "done", _REQUESTS.c.state == "sent")
+            )
+            .scalars()
+            .all()
+        )
     return {"sent_today": sum(by_kind.values()), "by_kind": by_kind, "open": sum(owner in alive for owner in owners)}
 
 
 def journal_counts(engine: sa.Engine) -> dict[str, int]:
-    """`open`: requests claimed or sent and not ended, also those of dead owners; `unapplied`: answers not in the lake yet."""
+    """`open`: requests claimed or sent and not ended, also those of dead owners; `unapplied`: answers not in the lake
+    yet."""
     answered = (_REQUESTS.c.state == "done") & _REQUESTS.c.applied_at.is_(None) & _REQUESTS.c.response.is_not(None)
     with read_transaction(engine) as connection:
         opened = connection.execute(sa.select(sa.func.count()).where(_REQUESTS.c.state != "done")).scalar_one()
@@ -52,11 +63,22 @@ def pacing_budget(engine: sa.Engine, settings: Settings) -> dict[str, Any]:
     with read_transaction(engine) as connection:
         now = database_now(connection)
         alive = live_owners(connection)
-        recent = [at for text in connection.execute(sa.select(tables.pacing_rate.c.recent)).scalars() for at in json.loads(text)]
-        slots = connection.execute(sa.select(tables.pacing_slots.c.resource, tables.pacing_slots.c.owner, tables.pacing_slots.c.held)).all()
+        recent = [
+            at
+            for text in connection.execute(sa.select(tables.pacing_rate.c.recent)).scalars()
+            for at in json.loads(text)
+        ]
+        slots = connection.execute(
+            sa.select(tables.pacing_slots.c.resource, tables.pacing_slots.c.owner, tables.pacing_slots.c.held)
+        ).all()
         small = tables.pacing_small
-        weights = connection.execute(sa.select(sa.func.sum(small.c.weight)).where(small.c.at > now - LONG_WINDOW)).scalar()
-    held = {name: sum(row.held for row in slots if row.resource == name and row.owner in alive) for name in (HISTORY_SLOTS, MARKET_DATA_SLOTS)}
+        weights = connection.execute(
+            sa.select(sa.func.sum(small.c.weight)).where(small.c.at > now - LONG_WINDOW)
+        ).scalar()
+    held = {
+        name: sum(row.held for row in slots if row.resource == name and row.owner in alive)
+        for name in (HISTORY_SLOTS, MARKET_DATA_SLOTS)
+    }
     return {
         "enforced": settings.enforce_pacing,
         "messages_per_second": _allowance(settings.messages_per_second, sum(now - 1 < at <= now for at in recent)),

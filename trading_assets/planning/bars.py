@@ -22,7 +22,8 @@ from trading_assets.sessions import NEW_YORK, SessionCalendar
 
 @dataclass(frozen=True, slots=True)
 class WantedOption:
-    """An option contract and the sessions whose bars are wanted. `expiry` is the expiry date (AM-settled: settlement)."""
+    """An option contract and the sessions whose bars are wanted. `expiry` is the expiry date (AM-settled:
+    settlement)."""
 
     instrument: Instrument
     expiry: date
@@ -69,13 +70,18 @@ def plan_equity_bars(
         instrument, sessions = wanted[symbol]
         done = settled.get(symbol, ())
         missing = within_reach(bar_size, calendar.missing(sessions, done, now), now)
-        planned = spans(bar_size, _with_overlap(bar_size, missing, stored_last.get(symbol), done, now, calendar), now, calendar)
+        planned = spans(
+            bar_size, _with_overlap(bar_size, missing, stored_last.get(symbol), done, now, calendar), now, calendar
+        )
         requests += [_request(instrument, bar_size, span) for span in planned]
     return requests
 
 
-def plan_redownload(instrument: Instrument, bar_size: str, first: date, last: date, now: datetime, calendar: SessionCalendar) -> list[BarsRequest]:
-    """The fewest requests for all closed sessions from `first` to `last`, stored or not: for a symbol whose prices were restated."""
+def plan_redownload(
+    instrument: Instrument, bar_size: str, first: date, last: date, now: datetime, calendar: SessionCalendar
+) -> list[BarsRequest]:
+    """The fewest requests for all closed sessions from `first` to `last`, stored or not: for a symbol whose prices were
+    restated."""
     sessions = within_reach(bar_size, calendar.sessions(first, min(last, calendar.last_closed(now))), now)
     return [_request(instrument, bar_size, span) for span in spans(bar_size, sessions, now, calendar)]
 
@@ -89,20 +95,27 @@ def plan_option_bars(
 ) -> OptionBarsPlan:
     """One request a contract for its whole missing span; the contracts that expire first come first.
 
-    `settled` maps a contract id to its settled sessions of this bar size. Order: expiry, symbol, strike, right, contract
-    id. A contract of an earlier expiry than today in New York is never asked for (`is_expired`): its missing sessions are
-    returned as lost. Sessions after the last trading day (AM-settled: the one
-    before the expiry) are left out.
+    `settled` maps a contract id to its settled sessions of this bar size. Order: expiry, symbol, strike, right,
+    contract id. A contract of an earlier expiry than today in New York is never asked for (`is_expired`): its missing
+    sessions are returned as lost. Sessions after the last trading day (AM-settled: the one before the expiry) are left
+    out.
 
     Raises `ValueError` for `1 day` and for `1 secs` bars: the broker has none of the first for options, and the second
     would cost twelve requests a contract and session.
     """
     if bar_size in ("1 day", "1 secs"):
-        raise ValueError(f"Option bars of {bar_size!r} cannot be asked for; ask for {OPTION_BAR_SIZE!r} bars: they are aggregated by session.")
+        raise ValueError(
+            f"Option bars of {bar_size!r} cannot be asked for; ask for {OPTION_BAR_SIZE!r} bars: they are aggregated by"
+            " session."
+        )
     requests: list[BarsRequest] = []
     lost: list[LostOption] = []
     for option in sorted(wanted, key=_expiring_first):
-        last_day = min(option.expiry, parse_day(option.instrument.last_trade[:8])) if option.instrument.last_trade else option.expiry
+        last_day = (
+            min(option.expiry, parse_day(option.instrument.last_trade[:8]))
+            if option.instrument.last_trade
+            else option.expiry
+        )
         sessions = [session for session in option.sessions if session <= last_day]
         missing = calendar.missing(sessions, settled.get(option.instrument.con_id, ()), now)
         if not missing:
@@ -111,21 +124,29 @@ def plan_option_bars(
             lost.append(LostOption(option.instrument, option.expiry, tuple(missing)))
             continue
         reachable = within_reach(bar_size, missing, now)
-        requests += [_request(option.instrument, bar_size, span) for span in spans(bar_size, reachable, now, calendar, sparse=True)]
+        requests += [
+            _request(option.instrument, bar_size, span)
+            for span in spans(bar_size, reachable, now, calendar, sparse=True)
+        ]
     return OptionBarsPlan(requests, lost)
 
 
 def is_expired(expiry: date, now: datetime) -> bool:
     """Whether the broker has forgotten a contract: from midnight New York after its expiry date.
 
-    The history of an expired option is gone for good (limits.md). On the evening of the expiry date it is still available,
-    which is the last chance to collect the contract's last session.
+    The history of an expired option is gone for good (limits.md). On the evening of the expiry date it is still
+    available, which is the last chance to collect the contract's last session.
     """
     return now.astimezone(NEW_YORK).date() > expiry
 
 
 def _with_overlap(
-    bar_size: str, missing: list[date], stored_last: date | None, settled: Collection[date], now: datetime, calendar: SessionCalendar
+    bar_size: str,
+    missing: list[date],
+    stored_last: date | None,
+    settled: Collection[date],
+    now: datetime,
+    calendar: SessionCalendar,
 ) -> list[date]:
     """The missing sessions and one stored session beside them, if one request covers it without a further one."""
     if not missing or stored_last is None or bar_size == "1 secs" or missing[0] <= stored_last <= missing[-1]:
@@ -139,7 +160,11 @@ def _with_overlap(
         fits = earliest_reach(bar_size, missing[-1], calendar) <= stored_last
     if not fits:
         extended = [calendar.previous(missing[0]), *missing] if calendar.previous(missing[0]) in settled else missing
-    return extended if len(spans(bar_size, extended, now, calendar)) == len(spans(bar_size, missing, now, calendar)) else missing
+    return (
+        extended
+        if len(spans(bar_size, extended, now, calendar)) == len(spans(bar_size, missing, now, calendar))
+        else missing
+    )
 
 
 def _request(instrument: Instrument, bar_size: str, span: Span) -> BarsRequest:

@@ -42,7 +42,8 @@ class ListingReason(StrEnum):
 class ChainPlan:
     """What one symbol's chain costs in a session.
 
-    `carried` are the last trading days (`YYYYMMDD`) whose rows are taken from the last listing; `listings` ask for the rest.
+    `carried` are the last trading days (`YYYYMMDD`) whose rows are taken from the last listing; `listings` ask for the
+    rest.
     """
 
     symbol: str
@@ -51,7 +52,9 @@ class ChainPlan:
     reason: ListingReason
 
 
-def plan_parameters(underlyings: Iterable[Instrument], session: date, settled: Collection[str] = ()) -> list[OptionParametersRequest]:
+def plan_parameters(
+    underlyings: Iterable[Instrument], session: date, settled: Collection[str] = ()
+) -> list[OptionParametersRequest]:
     """One request a symbol whose chain of the session is not settled yet, by symbol. The instruments are resolved."""
     wanted = {instrument.symbol: instrument for instrument in underlyings if instrument.symbol not in settled}
     return [OptionParametersRequest(wanted[symbol], session) for symbol in sorted(wanted)]
@@ -68,17 +71,19 @@ def plan_chain(
     refresh: bool = False,
     empty: Mapping[str, date] | None = None,
 ) -> ChainPlan:
-    """The listings that one symbol's chain needs, given the broker's parameters of today and the rows of its last chain.
+    """The listings that one symbol's chain needs, given the broker's parameters of today and the rows of its last
+    chain.
 
-    `last` holds rows of `option_chains` of one snapshot (columns last_trade, strike, trading_class, listed_at), or None.
-    An expiry is listed when it is wanted and
+    `last` holds rows of `option_chains` of one snapshot (columns last_trade, strike, trading_class, listed_at), or
+    None. An expiry is listed when it is wanted and
 
-    - was not listed before, or was listed at least `relist_days` days ago (New York dates; strikes are added as the price moves); or
+    - was not listed before, or was listed at least `relist_days` days ago (New York dates; strikes are added as the
+      price moves); or
     - a strike of an unexpired stored contract has vanished from the parameters of its trading class: a split or another
       corporate action has adjusted the contracts. Then every wanted expiry is listed again.
 
-    `empty` are expiries behind which the broker listed nothing, each with the session it was asked in: they are left out
-    until they are `relist_days` old, as if they were listed.
+    `empty` are expiries behind which the broker listed nothing, each with the session it was asked in: they are left
+    out until they are `relist_days` old, as if they were listed.
     """
     records = list(parameters)
     wanted = wanted_expiries(records, rules, session)
@@ -91,7 +96,11 @@ def plan_chain(
     elif last is not None and strikes_adjusted(last, records, session):
         fresh, reason = wanted, ListingReason.ADJUSTED
     else:
-        aged = [day for day in wanted if day in listed and (session - listed[day]).days >= relist_days and day not in known_empty]
+        aged = [
+            day
+            for day in wanted
+            if day in listed and (session - listed[day]).days >= relist_days and day not in known_empty
+        ]
         new = [day for day in wanted if day not in listed and day not in known_empty]
         fresh = sorted([*aged, *new])
         reason = ListingReason.AGED if aged else ListingReason.INCREMENT if new else ListingReason.NOTHING
@@ -114,7 +123,10 @@ def strikes_adjusted(last: pa.Table, parameters: Iterable[ParameterRecord], sess
         offered.setdefault(record["trading_class"], set()).update(round(strike * 1000) for strike in record["strikes"])
         expirations.update(record["expirations"])
     alive = last.filter(
-        pc.and_(pc.greater_equal(last["last_trade"], f"{session:%Y%m%d}"), pc.is_in(last["last_trade"], pa.array(sorted(expirations), pa.string())))
+        pc.and_(
+            pc.greater_equal(last["last_trade"], f"{session:%Y%m%d}"),
+            pc.is_in(last["last_trade"], pa.array(sorted(expirations), pa.string())),
+        )
     )
     stored = alive.group_by(["trading_class", "strike"]).aggregate([])
     pairs = zip(stored["trading_class"].to_pylist(), stored["strike"].to_pylist(), strict=True)
@@ -126,15 +138,26 @@ def plan_spot(underlying: Instrument, session: date) -> QuoteRequest:
     return QuoteRequest(underlying, session)
 
 
-def plan_quotes(chain: pa.Table, selected: Collection[int], session: date, quoted: Collection[int] = ()) -> list[QuoteRequest]:
+def plan_quotes(
+    chain: pa.Table, selected: Collection[int], session: date, quoted: Collection[int] = ()
+) -> list[QuoteRequest]:
     """One quote a selected contract that was not quoted in the session yet; the contracts that expire first come first.
 
     `chain` holds rows of `option_chains`; `selected` and `quoted` are contract ids.
     """
     wanted = pa.array(sorted(set(selected) - set(quoted)), pa.int64())
     rows = chain.filter(pc.is_in(chain["con_id"], wanted))
-    order = [("expiry", "ascending"), ("symbol", "ascending"), ("strike", "ascending"), ("right", "ascending"), ("con_id", "ascending")]
-    return [QuoteRequest(instrument, session, generic_ticks=OPTION_TICKS) for instrument in option_instruments(rows.sort_by(order))]
+    order = [
+        ("expiry", "ascending"),
+        ("symbol", "ascending"),
+        ("strike", "ascending"),
+        ("right", "ascending"),
+        ("con_id", "ascending"),
+    ]
+    return [
+        QuoteRequest(instrument, session, generic_ticks=OPTION_TICKS)
+        for instrument in option_instruments(rows.sort_by(order))
+    ]
 
 
 def _listed_on(last: pa.Table | None) -> dict[str, date]:
@@ -143,9 +166,16 @@ def _listed_on(last: pa.Table | None) -> dict[str, date]:
         return {}
     oldest = last.group_by("last_trade").aggregate([("listed_at", "min")])
     return {
-        day: session_date(listed_at) for day, listed_at in zip(oldest["last_trade"].to_pylist(), oldest["listed_at_min"].to_pylist(), strict=True)
+        day: session_date(listed_at)
+        for day, listed_at in zip(oldest["last_trade"].to_pylist(), oldest["listed_at_min"].to_pylist(), strict=True)
     }
 
 
 def _expiry_words(underlying: Instrument, last_trade: str) -> Instrument:
-    return Instrument(symbol=underlying.symbol, sec_type="OPT", exchange=OPTION_EXCHANGE, currency=underlying.currency, last_trade=last_trade)
+    return Instrument(
+        symbol=underlying.symbol,
+        sec_type="OPT",
+        exchange=OPTION_EXCHANGE,
+        currency=underlying.currency,
+        last_trade=last_trade,
+    )

@@ -33,12 +33,13 @@ def plan_contracts(
     settled: Collection[str] = (),
     refresh: bool = False,
 ) -> ContractsPlan:
-    """One request a symbol never seen or verified at least `verify_days` days ago (New York dates); the rest is carried.
+    """One request a symbol never seen or verified at least `verify_days` days ago (New York dates); the rest is
+    carried.
 
-    `underlyings` are described in words (`universe.UniverseEntry.instrument`), not by contract id: asking by id would never
-    show that the symbol has moved to another contract. `verified_at` maps a symbol to the `verified_at` (UTC) of its
-    latest row. `settled` symbols already have their row, or a recorded refusal that is still believed, in this session:
-    neither asked for nor carried. `refresh` asks for all, whatever is stored.
+    `underlyings` are described in words (`universe.UniverseEntry.instrument`), not by contract id: asking by id would
+    never show that the symbol has moved to another contract. `verified_at` maps a symbol to the `verified_at` (UTC) of
+    its latest row. `settled` symbols already have their row, or a recorded refusal that is still believed, in this
+    session: neither asked for nor carried. `refresh` asks for all, whatever is stored.
     """
     requests: list[ContractDetailsRequest] = []
     carried: list[str] = []

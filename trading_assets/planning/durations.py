@@ -65,7 +65,8 @@ MOST = {"D": 365, "W": 52, "M": 12, "Y": 68}
 """The largest number before each unit (errors.md, causes 5 to 7 of code 321; 68 years: limits.md)."""
 
 REACH_OF_SMALL_BARS = timedelta(days=180)
-"""Bars of 30 s or less reach back six months (limits.md); counted as 180 days, so that it is never asked for in vain."""
+"""Bars of 30 s or less reach back six months (limits.md); counted as 180 days, so that it is never asked for in
+vain."""
 
 _UNITS = {"D": (5, 3_600), "W": (10, 14_400), "M": (30, 28_800), "Y": (60, 86_400)}
 """The finest and the coarsest bar of each duration unit, in seconds (limits.md)."""
@@ -75,7 +76,8 @@ _UNITS = {"D": (5, 3_600), "W": (10, 14_400), "M": (30, 28_800), "Y": (60, 86_40
 class Span:
     """What one bars request asks for: the sessions `first` to `last`, as the broker words it.
 
-    `end` is an instant in UTC, `duration` the broker's words. The answer holds all of the sessions, and may hold more before.
+    `end` is an instant in UTC, `duration` the broker's words. The answer holds all of the sessions, and may hold more
+    before.
     """
 
     first: date
@@ -92,7 +94,9 @@ def bar_seconds(bar_size: str) -> int:
     try:
         return BAR_SECONDS[bar_size]
     except KeyError:
-        raise UnknownBarSize(f"Bars of {bar_size!r} are not collected. Bar sizes are: {', '.join(BAR_SECONDS)}.") from None
+        raise UnknownBarSize(
+            f"Bars of {bar_size!r} are not collected. Bar sizes are: {', '.join(BAR_SECONDS)}."
+        ) from None
 
 
 def bars_in_session(bar_size: str) -> int:
@@ -126,7 +130,10 @@ def end_of(last: date, now: datetime, calendar: SessionCalendar) -> datetime:
     """
     close = calendar.closes_at(last)
     if close > now:
-        raise ValueError(f"The session {last} is not closed at {now.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York: its bars are not finished.")
+        raise ValueError(
+            f"The session {last} is not closed at {now.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York: its bars are not"
+            " finished."
+        )
     return min(close + END_MARGIN, now.astimezone(UTC))
 
 
@@ -137,7 +144,9 @@ def first_covered(unit: str, number: int, last: date, calendar: SessionCalendar)
     return calendar.on_or_after(_back(last, unit, number) + timedelta(days=1))
 
 
-def duration_for(bar_size: str, first: date, last: date, now: datetime, calendar: SessionCalendar, *, sparse: bool = False) -> tuple[datetime, str]:
+def duration_for(
+    bar_size: str, first: date, last: date, now: datetime, calendar: SessionCalendar, *, sparse: bool = False
+) -> tuple[datetime, str]:
     """End (UTC) and shortest duration that surely cover the sessions `first` to `last` in one request.
 
     Of several units the one that reaches least far before `first` is taken: nothing is asked for needlessly.
@@ -158,11 +167,16 @@ def duration_for(bar_size: str, first: date, last: date, now: datetime, calendar
 
 def earliest_reach(bar_size: str, last: date, calendar: SessionCalendar, *, sparse: bool = False) -> date:
     """The earliest session that one request ending with the session `last` can cover."""
-    return min(first_covered(unit, most, last, calendar) for unit, most in longest_durations(bar_size, sparse=sparse).items())
+    return min(
+        first_covered(unit, most, last, calendar) for unit, most in longest_durations(bar_size, sparse=sparse).items()
+    )
 
 
-def spans(bar_size: str, missing: Iterable[date], now: datetime, calendar: SessionCalendar, *, sparse: bool = False) -> list[Span]:
-    """The fewest requests that cover all missing sessions, earliest first; of `1 secs` bars the windows of each (`second_windows`).
+def spans(
+    bar_size: str, missing: Iterable[date], now: datetime, calendar: SessionCalendar, *, sparse: bool = False
+) -> list[Span]:
+    """The fewest requests that cover all missing sessions, earliest first; of `1 secs` bars the windows of each
+    (`second_windows`).
 
     Covered sessions between missing ones are requested again where that saves a request. Taking the longest reach
     from the last missing session backwards is optimal: the reach never moves back when the end moves forward.
@@ -194,7 +208,8 @@ def second_windows(session: date, now: datetime, calendar: SessionCalendar) -> l
 
 
 def within_reach(bar_size: str, sessions: Iterable[date], now: datetime) -> list[date]:
-    """The sessions whose bars of that size the broker still has: small bars only for some six months, others without bound."""
+    """The sessions whose bars of that size the broker still has: small bars only for some six months, others without
+    bound."""
     if bar_seconds(bar_size) > 30:
         return sorted(sessions)
     horizon = (now - REACH_OF_SMALL_BARS).astimezone(NEW_YORK).date()

@@ -23,8 +23,8 @@ MESSAGES = {"contract_details": 1, "option_parameters": 1, "option_listing": 1, 
 """Messages a request costs: a quote is a subscription and its cancellation."""
 
 LATENCY = {"contract_details": 0.5, "option_parameters": 0.5, "option_listing": 3.0, "quote": 2.0, "bars": 1.0}
-"""Seconds until an answer, assumed (not measured against a live TWS). A whole expiry is throttled by the broker and slow;
-a quote waits for its greeks and open interest, at most 11 s."""
+"""Seconds until an answer, assumed (not measured against a live TWS). A whole expiry is throttled by the broker and
+slow; a quote waits for its greeks and open interest, at most 11 s."""
 
 SECONDS_A_BAR = 8.8 / 8_580
 """Seconds each bar adds to an answer (limits.md: 8,580 bars in 8.8 s)."""
@@ -55,7 +55,8 @@ class Pacing:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The cost of one asset. `requests` counts by kind; `seconds` is under pacing; `lost_sessions` are contract-sessions gone for good."""
+    """The cost of one asset. `requests` counts by kind; `seconds` is under pacing; `lost_sessions` are
+    contract-sessions gone for good."""
 
     dataset: str
     requests: dict[str, int] = field(default_factory=dict)
@@ -178,15 +179,20 @@ def estimate_cold(
     bar_sizes: Sequence[str] = ("1 day",),
     pacing: Pacing | None = None,
 ) -> Estimate:
-    """The cost of a symbol of which the lake has no chain: expiries and strikes are assumed, and the estimate says so."""
+    """The cost of a symbol of which the lake has no chain: expiries and strikes are assumed, and the estimate says
+    so."""
     limits = pacing or Pacing()
     session = calendar.current(now)
     expiries = len(assumed_expiries(symbol, session, rules, calendar))
     strikes = 2 * rules.strikes_around_spot if rules.strikes_around_spot is not None else ASSUMED_STRIKES
-    contracts = min(expiries * strikes * len(rules.rights), rules.max_contracts or expiries * strikes * len(rules.rights))
+    contracts = min(
+        expiries * strikes * len(rules.rights), rules.max_contracts or expiries * strikes * len(rules.rights)
+    )
     words = Instrument(symbol)
     sessions = calendar.lookback(now, lookback_days)
-    equity = [r for size in bar_sizes for r in plan_equity_bars({symbol: (words, sessions)}, {}, {}, size, now, calendar)]
+    equity = [
+        r for size in bar_sizes for r in plan_equity_bars({symbol: (words, sessions)}, {}, {}, size, now, calendar)
+    ]
     chain: Counter[str] = Counter({"option_parameters": 1, "option_listing": expiries, "quote": contracts + 1})
 
     def stage(dataset: str, counts: Mapping[str, int], bars: int, exact: bool) -> Stage:
@@ -203,8 +209,11 @@ def estimate_cold(
 
 
 def assumed_expiries(symbol: str, session: date, rules: SelectionRules, calendar: SessionCalendar) -> list[date]:
-    """Expiries that usual US listings have within the rules: every session for a few underlyings, else the last of every week."""
-    sessions = calendar.sessions(session + timedelta(days=rules.min_days_to_expiry), session + timedelta(days=rules.max_days_to_expiry))
+    """Expiries that usual US listings have within the rules: every session for a few underlyings, else the last of
+    every week."""
+    sessions = calendar.sessions(
+        session + timedelta(days=rules.min_days_to_expiry), session + timedelta(days=rules.max_days_to_expiry)
+    )
     if symbol in DAILY_EXPIRIES:
         return sessions
     return [day for day in sessions if calendar.following(day).isocalendar()[:2] != day.isocalendar()[:2]]
@@ -225,7 +234,11 @@ def _seconds(counts: Mapping[str, int], bars: int, small: int, pacing: Pacing) -
     rate = _messages(counts) / pacing.messages_per_second
     history = counts.get("bars", 0) * LATENCY["bars"] + bars * SECONDS_A_BAR
     lines = counts.get("quote", 0) * LATENCY["quote"] / pacing.market_data_lines
-    details = sum(counts.get(kind, 0) * LATENCY[kind] for kind in ("contract_details", "option_parameters", "option_listing"))
-    in_flight = history / min(pacing.open_history_requests, max(1, counts.get("bars", 0))) + lines + details / LISTINGS_AT_ONCE
+    details = sum(
+        counts.get(kind, 0) * LATENCY[kind] for kind in ("contract_details", "option_parameters", "option_listing")
+    )
+    in_flight = (
+        history / min(pacing.open_history_requests, max(1, counts.get("bars", 0))) + lines + details / LISTINGS_AT_ONCE
+    )
     windows = max(0, small - pacing.small_bar_requests_in_10_min) / pacing.small_bar_requests_in_10_min * 600
     return max(rate, in_flight, windows)

@@ -36,7 +36,18 @@ def option_instruments(chain: pa.Table) -> list[Instrument]:
 
     The instrument carries all terms, so that an answer found in the journal later is decoded without the chain.
     """
-    names = ("symbol", "con_id", "exchange", "currency", "last_trade", "strike", "right", "multiplier", "local_symbol", "trading_class")
+    names = (
+        "symbol",
+        "con_id",
+        "exchange",
+        "currency",
+        "last_trade",
+        "strike",
+        "right",
+        "multiplier",
+        "local_symbol",
+        "trading_class",
+    )
     columns = (chain.column(name).to_pylist() for name in names)
     return [
         Instrument(
@@ -52,5 +63,7 @@ def option_instruments(chain: pa.Table) -> list[Instrument]:
             local_symbol=local_symbol,
             trading_class=trading_class,
         )
-        for symbol, con_id, exchange, currency, last_trade, strike, right, multiplier, local_symbol, trading_class in zip(*columns, strict=True)
+        for symbol, con_id, exchange, currency, last_trade, strike, right, multiplier, local_symbol, trading_class in (
+            zip(*columns, strict=True)
+        )
     ]

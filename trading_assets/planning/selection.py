@@ -1,7 +1,8 @@
-"""Which expiries are listed, and which listed contracts are quoted and collected: the rules of `selection_rules`, applied.
+"""Which expiries are listed, and which listed contracts are quoted and collected: the rules of `selection_rules`,
+applied.
 
-Pure functions of a listing. What is asked of the broker for the selected contracts belongs to `planning.chains` (quotes)
-and `planning.bars` (bars).
+Pure functions of a listing. What is asked of the broker for the selected contracts belongs to `planning.chains`
+(quotes) and `planning.bars` (bars).
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AM_SETTLED = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"})
-"""Trading classes settled by the opening prices of the session after their last trading day. SPX is on record (limits.md);
-the others are common knowledge, not checked against a live TWS. A class missing here costs at most a contract that
-expires within four days of `min_days_to_expiry`."""
+"""Trading classes settled by the opening prices of the session after their last trading day. SPX is on record
+(limits.md); the others are common knowledge, not checked against a live TWS. A class missing here costs at most a
+contract that expires within four days of `min_days_to_expiry`."""
 
 
 def wanted_expiries(parameters: Iterable[ParameterRecord], rules: SelectionRules, session: date) -> list[str]:
     """The last trading days (`YYYYMMDD`, sorted) whose contracts are to be listed.
 
-    The broker's parameters give last trading days. An AM-settled contract expires on the session after: of those classes
-    a last trading day up to four calendar days short of `min_days_to_expiry` is listed too, and `select_contracts`
-    decides by the expiry.
+    The broker's parameters give last trading days. An AM-settled contract expires on the session after: of those
+    classes a last trading day up to four calendar days short of `min_days_to_expiry` is listed too, and
+    `select_contracts` decides by the expiry.
     """
     latest = session + timedelta(days=rules.max_days_to_expiry)
     wanted: set[str] = set()
@@ -45,11 +46,12 @@ def wanted_expiries(parameters: Iterable[ParameterRecord], rules: SelectionRules
 
 
 def select_contracts(listing: pa.Table, spot: float | None, session: date, rules: SelectionRules) -> set[int]:
-    """The contract ids of the wanted contracts of one symbol's listing. Deterministic: the order of rows does not matter.
+    """The contract ids of the wanted contracts of one symbol's listing. Deterministic: the order of rows does not
+    matter.
 
-    `listing` has the columns con_id, expiry (date), last_trade (`YYYYMMDD`), strike (dollars), right, trading_class and,
-    where known, open_interest (contracts; null is unknown). `spot` is the underlying's price in dollars (index points).
-    Contracts whose last trading day lies before the session are never selected.
+    `listing` has the columns con_id, expiry (date), last_trade (`YYYYMMDD`), strike (dollars), right, trading_class
+    and, where known, open_interest (contracts; null is unknown). `spot` is the underlying's price in dollars (index
+    points). Contracts whose last trading day lies before the session are never selected.
 
     Raises `ValueError` when the rules need a price and none is known.
     """
@@ -59,12 +61,19 @@ def select_contracts(listing: pa.Table, spot: float | None, session: date, rules
     if listing.num_rows == 0:
         return set()
     if rules.needs_spot and not known:
-        raise ValueError("The price of the underlying is not known: select by expiry and trading class only, or collect its price first.")
+        raise ValueError(
+            "The price of the underlying is not known: select by expiry and trading class only, or collect its price"
+            " first."
+        )
     price = float(spot) if known and spot is not None else math.nan
     names = ["con_id", "expiry", "last_trade", "strike", "right", "trading_class"]
-    frame = listing.select([*names, *(["open_interest"] if "open_interest" in listing.column_names else [])]).to_pandas()
+    frame = listing.select(
+        [*names, *(["open_interest"] if "open_interest" in listing.column_names else [])]
+    ).to_pandas()
     days = (pd.to_datetime(frame["expiry"]) - pd.Timestamp(session)).dt.days
-    keep = days.between(rules.min_days_to_expiry, rules.max_days_to_expiry) & (frame["last_trade"].astype(str) >= f"{session:%Y%m%d}")
+    keep = days.between(rules.min_days_to_expiry, rules.max_days_to_expiry) & (
+        frame["last_trade"].astype(str) >= f"{session:%Y%m%d}"
+    )
     keep &= frame["right"].isin(rules.rights)
     if rules.trading_classes is not None:
         keep &= frame["trading_class"].isin(rules.trading_classes)
@@ -85,7 +94,8 @@ def select_contracts(listing: pa.Table, spot: float | None, session: date, rules
 
 
 def _around(frame: pd.DataFrame, spot: float, count: int) -> np.ndarray:
-    """Whether each row's strike is among the `count` below or the `count` at or above the spot, by expiry and trading class."""
+    """Whether each row's strike is among the `count` below or the `count` at or above the spot, by expiry and trading
+    class."""
     above = frame["strike"] >= spot
     groups = [frame["expiry"], frame["trading_class"], above]
     rank_up = frame["strike"].groupby(groups).rank(method="dense", ascending=True)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from trading_assets.reliability.breaker import BreakerOpen, BreakerState, BreakerStore, CircuitBreaker, MemoryStore, Phase
+from trading_assets.reliability.breaker import (
+    BreakerOpen,
+    BreakerState,
+    BreakerStore,
+    CircuitBreaker,
+    MemoryStore,
+    Phase,
+)
 from trading_assets.reliability.retry import RetryConfig
 
 __all__ = ["BreakerOpen", "BreakerState", "BreakerStore", "CircuitBreaker", "MemoryStore", "Phase", "RetryConfig"]

@@ -26,7 +26,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FAILURES: tuple[type[BaseException], ...] = (ConnectionError, TimeoutError)
-"""What counts as a failure by default: the other side is unreachable or silent. An answer such as "no data" never raises these."""
+"""What counts as a failure by default: the other side is unreachable or silent. An answer such as "no data" never
+raises these."""
 
 
 class BreakerOpen(RuntimeError):
@@ -162,7 +163,10 @@ class CircuitBreaker:
 
     def release(self) -> None:
         """Give a trial back without an outcome (the call was withdrawn before it was made)."""
-        self._store.transact(self.name, lambda old: replace(old, phase=Phase.OPEN, trial="", trial_at=0.0) if old.trial == self._me else old)
+        self._store.transact(
+            self.name,
+            lambda old: replace(old, phase=Phase.OPEN, trial="", trial_at=0.0) if old.trial == self._me else old,
+        )
 
     def reset(self) -> None:
         """Close the breaker by hand."""
@@ -180,7 +184,8 @@ class CircuitBreaker:
         failures = old.failures + 1
         if old.phase is Phase.CLOSED and failures < self.failure_threshold:
             return replace(old, failures=failures)
-        if old.phase is Phase.HALF_OPEN and old.trial != self._me:  # a call admitted before it opened: not the trial's verdict
+        # a call admitted before it opened: not the trial's verdict
+        if old.phase is Phase.HALF_OPEN and old.trial != self._me:
             return replace(old, failures=failures)
         opened_at = old.opened_at if old.phase is Phase.OPEN else now
         return BreakerState(Phase.OPEN, failures, opened_at)
@@ -189,7 +194,9 @@ class CircuitBreaker:
         self.acquire()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None and isinstance(error, self._failures):
             self.record_failure()
         elif error is None or isinstance(error, Exception):

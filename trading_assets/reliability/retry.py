@@ -1,4 +1,5 @@
-"""How often and after which waits something is tried again. The waits are a pure function; `retrying` applies them to a callable."""
+"""How often and after which waits something is tried again. The waits are a pure function; `retrying` applies them to a
+callable."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class RetryConfig:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Call `function` until it returns; failures are `ConnectionError`, `TimeoutError` and errors whose `retryable` is true.
+        """Call `function` until it returns; failures are `ConnectionError`, `TimeoutError` and errors whose `retryable`
+        is true.
 
         The error of the last attempt is raised, any other error at once.
         """

@@ -1,7 +1,7 @@
 """Answers to queries about one dataset, remembered as long as its files stay as they are.
 
-A collection asks the same of the lake again and again (which sessions are stored, the newest contracts); planning and running a query
-takes some milliseconds, a look at the files a tenth of one.
+A collection asks the same of the lake again and again (which sessions are stored, the newest contracts); planning and
+running a query takes some milliseconds, a look at the files a tenth of one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _guard = threading.Lock()
 
 
 def remembered(data_dir: Path, dataset: Dataset, sql: str, parameters: Sequence[Any]) -> pa.Table:
-    """What `catalog.query` gives for `sql`, which must name no dataset but this one and no present time. Raises as that does."""
+    """What `catalog.query` gives for `sql`, which must name no dataset but this one and no present time. Raises as that
+    does."""
     root = Path(data_dir).expanduser().absolute()
     key = (root, sql, repr(parameters))
     before = _marks(root, dataset)

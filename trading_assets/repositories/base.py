@@ -30,14 +30,18 @@ class DatasetRepository:
 
     DATASET: ClassVar[Dataset]
 
-    def __init__(self, path: Path | str | None = None, *, data_dir: Path | str | None = None, store: ParquetStore | None = None) -> None:
+    def __init__(
+        self, path: Path | str | None = None, *, data_dir: Path | str | None = None, store: ParquetStore | None = None
+    ) -> None:
         """Give one of: `path`, the dataset's folder; `data_dir`, the folder above it; `store`, one already made."""
         if sum(given is not None for given in (path, data_dir, store)) != 1:
             raise TypeError(f"{type(self).__name__} needs one of: the dataset's folder, data_dir=, store=.")
         if path is not None:
             folder = Path(path)
             if folder.name != self.DATASET.name:
-                raise ValueError(f"{folder} is not a folder of {self.DATASET.name}: give .../{self.DATASET.name}, or data_dir=...")
+                raise ValueError(
+                    f"{folder} is not a folder of {self.DATASET.name}: give .../{self.DATASET.name}, or data_dir=..."
+                )
             data_dir = folder.parent
         self.store = store if store is not None else ParquetStore(data_dir if data_dir is not None else Path())
 
@@ -64,11 +68,30 @@ class DatasetRepository:
     ) -> pa.Table:
         """Rows as Arrow (see `rows.read_rows`)."""
         first, last = as_date(first), as_date(last)
-        return read_rows(self.store.data_dir, self.DATASET, where, columns=columns, first=first, last=last, variants=variants, distinct=distinct)
+        return read_rows(
+            self.store.data_dir,
+            self.DATASET,
+            where,
+            columns=columns,
+            first=first,
+            last=last,
+            variants=variants,
+            distinct=distinct,
+        )
 
-    def _sessions(self, where: Restriction, first: Day | None = None, last: Day | None = None, variants: Sequence[str] | None = None) -> set[date]:
+    def _sessions(
+        self,
+        where: Restriction,
+        first: Day | None = None,
+        last: Day | None = None,
+        variants: Sequence[str] | None = None,
+    ) -> set[date]:
         """The sessions of those rows."""
-        return set(self._read(where, columns=["session"], first=first, last=last, variants=variants, distinct=True)["session"].to_pylist())
+        return set(
+            self._read(where, columns=["session"], first=first, last=last, variants=variants, distinct=True)[
+                "session"
+            ].to_pylist()
+        )
 
     def _save(self, frame: pa.Table | pd.DataFrame, **constants: Any) -> UpsertCounts:
         if isinstance(frame, pa.Table):

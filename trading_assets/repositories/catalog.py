@@ -1,10 +1,11 @@
-"""DuckDB over the lake: a view for each dataset and for its revisions. DuckDB only reads; writing is `repositories.store`.
+"""DuckDB over the lake: a view for each dataset and for its revisions. DuckDB only reads; writing is
+`repositories.store`.
 
 A view lists its files anew at each query, so it sees what was written since, and it has the dataset's columns and types
 also while there is no file. Times are `TIMESTAMP WITH TIME ZONE` shown in UTC, `session` is a `DATE`.
 
-A connection reaches the folders of the datasets and nothing else: no other file (the state database lies beside them), no
-network, no extension, and its settings cannot be changed. `connect(..., unrestricted=True)` lifts that.
+A connection reaches the folders of the datasets and nothing else: no other file (the state database lies beside them),
+no network, no extension, and its settings cannot be changed. `connect(..., unrestricted=True)` lifts that.
 """
 
 from __future__ import annotations
@@ -40,14 +41,16 @@ takes a writer within the same few milliseconds: five times in a row it does not
 
 T = TypeVar("T")
 
-warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # of few rows the copy costs less than a second plan
+# of few rows the copy costs less than a second plan
+warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
 
 
 MOST_FOLDERS = 8
 """Data folders whose databases a process keeps open, the latest used: each has threads and memory of its own."""
 
 SMALL_LAKE = 16 * 2**20
-"""Bytes of files up to which a lake is read by one thread: queries of it take milliseconds, and waking others costs more than they save."""
+"""Bytes of files up to which a lake is read by one thread: queries of it take milliseconds, and waking others costs
+more than they save."""
 
 _connections: dict[tuple[int, Path, bool], duckdb.DuckDBPyConnection] = {}
 _opened_links: dict[tuple[int, Path, bool], list[str]] = {}
@@ -59,8 +62,8 @@ _of_the_parent: list[duckdb.DuckDBPyConnection] = []
 
 
 def _begin_anew() -> None:
-    """In a forked child: another thread of the parent may have held the lock, and its databases must not be closed here, since their
-    threads are not in this process."""
+    """In a forked child: another thread of the parent may have held the lock, and its databases must not be closed
+    here, since their threads are not in this process."""
     global _guard
     _guard = threading.Lock()
     _of_the_parent.extend(_connections.values())
@@ -76,12 +79,14 @@ def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckD
 
     The datasets are `contracts`, `option_chains`, `equity_bars`, `option_bars`, `coverage` and `quality_metrics`.
 
-    The process keeps one database a data folder, of some folders (opening costs about 26 ms); what is returned is a cursor of it, cheap, with
-    its own transaction, to be used by one thread and closed at will. The folder need not exist yet.
+    The process keeps one database a data folder, of some folders (opening costs about 26 ms); what is returned is a
+    cursor of it, cheap, with its own transaction, to be used by one thread and closed at will. The folder need not
+    exist yet.
 
-    It reads the files in the folders of the datasets, and temporary tables and registered frames (`register`) may be joined to
-    them. Every other file, the network, extensions and DuckDB's settings are closed to it: `duckdb.PermissionException` or
-    `duckdb.InvalidInputException`. With `unrestricted=True` it is a plain DuckDB connection with the same views.
+    It reads the files in the folders of the datasets, and temporary tables and registered frames (`register`) may be
+    joined to them. Every other file, the network, extensions and DuckDB's settings are closed to it:
+    `duckdb.PermissionException` or `duckdb.InvalidInputException`. With `unrestricted=True` it is a plain DuckDB
+    connection with the same views.
     """
     key = (os.getpid(), usable_folder(Path(data_dir).expanduser().absolute()), unrestricted)
     with _guard:
@@ -100,8 +105,11 @@ def cursor(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
     return connect(data_dir)
 
 
-def query(data_dir: Path | str, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None, *, few: bool = False) -> pa.Table:
-    """The result of one SELECT (or EXPLAIN of one) as an Arrow table; asked again when a file was replaced while it was read.
+def query(
+    data_dir: Path | str, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None, *, few: bool = False
+) -> pa.Table:
+    """The result of one SELECT (or EXPLAIN of one) as an Arrow table; asked again when a file was replaced while it was
+    read.
 
     `few`: few rows are expected. The statement is planned once and not twice, and the rows are copied once more.
     Raises `NotOneSelect` for any other statement, `duckdb.Error` for everything that is wrong with the query itself
@@ -120,7 +128,8 @@ def lake_bytes(data_dir: Path | str) -> int:
 
 
 def lake_rows(data_dir: Path | str) -> int:
-    """The rows of the lake's files that can be read, by their footers; of a lake larger than `SMALL_LAKE` the largest number."""
+    """The rows of the lake's files that can be read, by their footers; of a lake larger than `SMALL_LAKE` the largest
+    number."""
     root = Path(data_dir).expanduser().absolute()
     if lake_bytes(root) > SMALL_LAKE:
         return sys.maxsize
@@ -132,21 +141,28 @@ def lake_rows(data_dir: Path | str) -> int:
 
 
 def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-    """What `action` returns for a cursor of the lake; done again from its beginning when a file was replaced while it was read.
+    """What `action` returns for a cursor of the lake; done again from its beginning when a file was replaced while it
+    was read.
 
-    The cursor is the action's own, with the temporary tables it makes, and is closed at the end. Raises what the action raises.
+    The cursor is the action's own, with the temporary tables it makes, and is closed at the end. Raises what the action
+    raises.
     """
     root = Path(data_dir).expanduser().absolute()
     with connect(root) as connection:
-        return _steadily(root, connection, lambda: _files(root), lambda lake, _: action(lake), lambda: steadily(root, action))
+        return _steadily(
+            root, connection, lambda: _files(root), lambda lake, _: action(lake), lambda: steadily(root, action)
+        )
 
 
 def steadily_among(
-    root: Path, files: Callable[[], Iterable[tuple[Dataset, Path]]], action: Callable[[duckdb.DuckDBPyConnection, Fingerprint], T]
+    root: Path,
+    files: Callable[[], Iterable[tuple[Dataset, Path]]],
+    action: Callable[[duckdb.DuckDBPyConnection, Fingerprint], T],
 ) -> T:
     """The same for an action that reads some `files` of the lake by their names: the others may change, or be damaged.
 
-    It is done again also when it ended well and a file has another version afterwards: what the action looked at before it read is true then.
+    It is done again also when it ended well and a file has another version afterwards: what the action looked at before
+    it read is true then.
     """
     try:
         connection = connect(root)
@@ -165,7 +181,8 @@ def _steadily(
     *,
     strict: bool = False,
 ) -> T:
-    """The action over `files`, again while it fails and they change (`strict`: while they change); `reopened` does it with another connection."""
+    """The action over `files`, again while it fails and they change (`strict`: while they change); `reopened` does it
+    with another connection."""
     for attempt in range(1, READ_ATTEMPTS + 1):
         before = fingerprint(files())
         if before.deceptive:
@@ -182,7 +199,8 @@ def _steadily(
                 _raise_if_unreadable(files(), error)
                 raise
         else:
-            # A lake of the older layout that may not be written is read as it is; somebody else may be moving its folders.
+            # A lake of the older layout that may not be written is read as it is; somebody else may be moving its
+            # folders.
             same = fingerprint(files()) == before if not settle(root) else not strict or before.holds()
             if same or attempt == READ_ATTEMPTS:
                 return found
@@ -197,7 +215,8 @@ def _close(root: Path) -> None:
 
 
 def _forget_links(root: Path) -> bool:
-    """Close the process's connection when links were made in the lake since it was opened: what they name was closed to it."""
+    """Close the process's connection when links were made in the lake since it was opened: what they name was closed to
+    it."""
     key = (os.getpid(), root, False)
     with _guard:
         changed = key in _connections and _opened_links.get(key) != _links(root)
@@ -207,11 +226,14 @@ def _forget_links(root: Path) -> bool:
 
 
 def _raise_if_unreadable(among: Iterable[tuple[Dataset, Path]], error: Exception) -> None:
-    """Raise `UnreadableFile` when the error is about the content of one of the files: those it may be about are read whole to see that."""
+    """Raise `UnreadableFile` when the error is about the content of one of the files: those it may be about are read
+    whole to see that."""
     files = list(among)
     named = [(kind, path) for kind, path in files if str(path) in str(error)]
     # Of a damaged page DuckDB says neither the file nor that it is one: an error without a class of its own.
-    unnamed = type(error) is duckdb.Error or isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException)
+    unnamed = type(error) is duckdb.Error or isinstance(
+        error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException
+    )
     if not named and not unnamed:
         return
     for kind, path in named or files:
@@ -230,13 +252,17 @@ def _reads(path: Path) -> bool:
     try:
         with duckdb.connect() as connection:
             # A hash needs the values: counts are taken from the footer.
-            connection.execute(f"SELECT bit_xor(hash(t)) FROM read_parquet({quoted(escaped(str(path)))}, hive_partitioning = false) t").fetchall()
+            connection.execute(
+                f"SELECT bit_xor(hash(t)) FROM read_parquet({quoted(escaped(str(path)))}, hive_partitioning = false) t"
+            ).fetchall()
     except duckdb.Error:
         return False
     return True
 
 
-def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None, *, few: bool) -> pa.Table:
+def _result(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None, *, few: bool
+) -> pa.Table:
     check_select(connection, sql, parameters)
     if few:
         return connection.execute(sql, parameters).to_arrow_table()
@@ -244,9 +270,11 @@ def _result(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequenc
 
 
 def write_catalog(data_dir: Path | str) -> Path:
-    """Write `lake.duckdb` into the data folder: the same views, for clients that open a database file. Replaces an older one at once.
+    """Write `lake.duckdb` into the data folder: the same views, for clients that open a database file. Replaces an
+    older one at once.
 
-    The views name the folder by its absolute path, so they work from any working directory; write the file again after the folder moved.
+    The views name the folder by its absolute path, so they work from any working directory; write the file again after
+    the folder moved.
     """
     root = Path(data_dir).expanduser().absolute()
     path = root / CATALOG_FILE
@@ -263,7 +291,8 @@ def _open(data_dir: Path, *, unrestricted: bool, views: bool = True) -> duckdb.D
     connection = duckdb.connect(config={"threads": 1} if small else {})
     (_opened_small.add if small else _opened_small.discard)(data_dir)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    # A footer is parsed once a version of its file: DuckDB compares inode, size and second of last change (see `files.write_file`).
+    # A footer is parsed once a version of its file: DuckDB compares inode, size and second of last change (see
+    # `files.write_file`).
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
     if views:
         _create_views(connection, data_dir, own_view_sql)
@@ -294,7 +323,9 @@ def _restrict(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
         connection.execute(f"SET GLOBAL {name} = {value}")
 
 
-def _create_views(connection: duckdb.DuckDBPyConnection, data_dir: Path, statement: Callable[[Path, Dataset], str]) -> None:
+def _create_views(
+    connection: duckdb.DuckDBPyConnection, data_dir: Path, statement: Callable[[Path, Dataset], str]
+) -> None:
     try:
         for dataset in DATASETS.values():
             connection.execute(statement(data_dir, dataset))

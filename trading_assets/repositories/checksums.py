@@ -1,7 +1,8 @@
 """Checksums of pages, verified once a process and version of a file.
 
-DuckDB does not look at them: a bit that the disk changed would be a price. So the row groups that a repository's read can touch are
-read once with Arrow, which does, before DuckDB reads them. A loop over many symbols verifies each group once.
+DuckDB does not look at them: a bit that the disk changed would be a price. So the row groups that a repository's read
+can touch are read once with Arrow, which does, before DuckDB reads them. A loop over many symbols verifies each group
+once.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ class _Pages:
             if (bounds := self._bounds_of(name)) is not None:
                 least, greatest = bounds
                 try:
-                    found &= np.logical_or.reduce([(least <= value) & (greatest >= value) for value in allowed], initial=False)
+                    found &= np.logical_or.reduce(
+                        [(least <= value) & (greatest >= value) for value in allowed], initial=False
+                    )
                 except TypeError:  # a value of another kind than the column's: DuckDB says what is wrong with it
                     continue
         return found
@@ -98,7 +101,9 @@ def _read_bounds(path: Path, name: str) -> tuple[np.ndarray, np.ndarray] | None:
     statistics = [metadata.row_group(group).column(position).statistics for group in range(metadata.num_row_groups)]
     if any(known is None or not known.has_min_max for known in statistics):
         return None
-    return np.array([known.min for known in statistics], dtype=object), np.array([known.max for known in statistics], dtype=object)
+    return np.array([known.min for known in statistics], dtype=object), np.array(
+        [known.max for known in statistics], dtype=object
+    )
 
 
 _pages: OrderedDict[Path, _Pages] = OrderedDict()
@@ -107,8 +112,8 @@ _pages: OrderedDict[Path, _Pages] = OrderedDict()
 def verify_pages(dataset: Dataset, path: Path, version: Version, columns: frozenset[str], where: Restriction) -> bool:
     """See that the pages of those columns that may hold rows of `where` are as they were written.
 
-    Returns whether the file has exactly the columns and types of the dataset. Raises `UnreadableFile`, `FileNotFoundError` when the file is
-    gone or has another version.
+    Returns whether the file has exactly the columns and types of the dataset. Raises `UnreadableFile`,
+    `FileNotFoundError` when the file is gone or has another version.
     """
     try:
         known = _pages.get(path)

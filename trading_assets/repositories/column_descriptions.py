@@ -9,7 +9,8 @@ from trading_assets.repositories.schemas import Dataset
 
 
 class ColumnRow(NamedTuple):
-    """A column: name, DuckDB's name of its type, unit (empty: none) and description; whether it may be null, and whether it is in the key."""
+    """A column: name, DuckDB's name of its type, unit (empty: none) and description; whether it may be null, and
+    whether it is in the key."""
 
     name: str
     type: str
@@ -21,4 +22,7 @@ class ColumnRow(NamedTuple):
 
 def column_rows(dataset: Dataset) -> list[ColumnRow]:
     """One row a column, in the dataset's order."""
-    return [ColumnRow(c.name, duckdb_type(c.type), c.unit, c.description, c.nullable, c.name in dataset.key) for c in dataset.columns]
+    return [
+        ColumnRow(c.name, duckdb_type(c.type), c.unit, c.description, c.nullable, c.name in dataset.key)
+        for c in dataset.columns
+    ]

@@ -1,14 +1,22 @@
 """The SQL of `repositories.conditions`: the relation `conditions` as a chain of common table expressions.
 
 Nothing is said here about what conditions mean; that stands in `repositories.conditions`. Parameters: `$symbols`,
-`$sizes`, `$sessions` (lists), `$begin`, `$end`, `$closed`, `$current`, `$today` (dates), `$now` (instant), `$verify_days` (days).
+`$sizes`, `$sessions` (lists), `$begin`, `$end`, `$closed`, `$current`, `$today` (dates), `$now` (instant),
+`$verify_days` (days).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, REFUSED_SQL, SETTLED_SQL
+from trading_assets.repositories.schemas import (
+    CONTRACTS,
+    EQUITY_BARS,
+    OPTION_BARS,
+    OPTION_CHAINS,
+    REFUSED_SQL,
+    SETTLED_SQL,
+)
 
 NOT_COLLECTED = "Not collected yet."
 GONE = "The bars are gone from the lake; they are requested again."
@@ -17,7 +25,10 @@ LOST_CONTRACT = "The contract expired before its bars were collected; the broker
 NO_CONTRACT_ALIVE = "No selected contract was alive in this session; a newer chain is needed first."
 NOTHING_SELECTED = "No option contract is selected yet; option_chains comes first."
 
-_COLUMNS = "dataset, bar_size, symbol, session, condition, reason, broker_code, retry_after, instruments, complete, askable, expires"
+_COLUMNS = (
+    "dataset, bar_size, symbol, session, condition, reason, broker_code, retry_after, instruments, complete, askable,"
+    " expires"
+)
 
 
 def missed_snapshot(session: str) -> str:
@@ -27,7 +38,10 @@ def missed_snapshot(session: str) -> str:
 
 def gone_snapshot(session: str) -> str:
     """The reason of a chain of a past session that was recorded, and of which no row is left."""
-    return f"Nothing of the chain of session {session} is in the lake, though it was recorded; a chain of a past session is unavailable."
+    return (
+        f"Nothing of the chain of session {session} is in the lake, though it was recorded; a chain of a past session"
+        " is unavailable."
+    )
 
 
 def carried_contract(session: str) -> str:
@@ -42,12 +56,19 @@ def believed_contract(session: str) -> str:
 
 def unverified_contract(session: str) -> str:
     """The reason of contract details that nobody asked for in that session, long before or later."""
-    return f"The contract details of session {session} are neither verified nor recent enough; the next update answers for them."
+    return (
+        f"The contract details of session {session} are neither verified nor recent enough; the next update answers for"
+        " them."
+    )
 
 
 def gone_contract(session: str) -> str:
-    """The reason of contract details of a past session that were recorded, and of which no row is left; other sessions answer for them."""
-    return f"The contract details of session {session} are gone from the lake; those of the sessions beside it answer for them."
+    """The reason of contract details of a past session that were recorded, and of which no row is left; other sessions
+    answer for them."""
+    return (
+        f"The contract details of session {session} are gone from the lake; those of the sessions beside it answer for"
+        " them."
+    )
 
 
 def lost_details(session: str) -> str:
@@ -76,8 +97,10 @@ def statement(datasets: Sequence[str], option_bar_size: str, precedence: Sequenc
 
 
 _GIVEN = """
-given as (select $symbols::varchar[] as symbols, $sizes::varchar[] as sizes, $begin::date as begin_day, $end::date as end_day,
-                 $closed::date as closed, $current::date as current_session, $today::date as today, $now::timestamptz as instant,
+given as (select $symbols::varchar[] as symbols, $sizes::varchar[] as sizes, $begin::date as begin_day,
+                 $end::date as end_day,
+                 $closed::date as closed, $current::date as current_session, $today::date as today,
+                 $now::timestamptz as instant,
                  $verify_days::integer as verify_days, $every::boolean as every_session),
 wanted_symbols as (select unnest($symbols::varchar[]) as symbol),
 all_sessions as (select unnest($sessions::date[]) as session)"""
@@ -92,21 +115,26 @@ marks as (
     select dataset, bar_size, symbol, min(session) from coverage
     where symbol in (select symbol from wanted_symbols) and dataset = 'option_bars' and bar_size = '{option_size}'
     group by dataset, bar_size, symbol),
-set_up as (select symbol, min(first_session) as first_session from marks where dataset in ('contracts', 'option_chains') group by symbol)"""
+set_up as (select symbol, min(first_session) as first_session from marks where dataset in ('contracts', 'option_chains')
+           group by symbol)"""
 
 _NOTHING = """
-nothing as (select null::varchar as dataset, null::varchar as bar_size, null::varchar as symbol, null::date as session, null::varchar as condition,
-                   null::varchar as reason, null::integer as broker_code, null::timestamptz as retry_after, 0::bigint as instruments,
+nothing as (select null::varchar as dataset, null::varchar as bar_size, null::varchar as symbol, null::date as session,
+                   null::varchar as condition,
+                   null::varchar as reason, null::integer as broker_code, null::timestamptz as retry_after,
+                   0::bigint as instruments,
                    0::bigint as complete, 0::bigint as askable, null::date as expires where false)"""
 
 
 def instruments(dataset: str) -> str:
-    """A SELECT of what is wanted of bars, an instrument and session a row, after the `with` clause of that dataset alone."""
+    """A SELECT of what is wanted of bars, an instrument and session a row, after the `with` clause of that dataset
+    alone."""
     if dataset == EQUITY_BARS.name:
         return """select symbol, 0::bigint as con_id, session, condition, reason, broker_code, retry_after,
                          null::date as snapshot, askable > 0 as askable, false as lost
                   from equity_conditions order by symbol, session"""
-    return """select symbol, con_id, session, if(waits, recorded, condition) as condition, if(waits, recorded_reason, reason) as reason,
+    return """select symbol, con_id, session, if(waits, recorded, condition) as condition,
+                     if(waits, recorded_reason, reason) as reason,
                      broker_code, retry_after, snapshot, may_ask as askable, lost
               from option_ranked order by symbol, con_id, session"""
 
@@ -116,8 +144,8 @@ EXPIRED_CONTRACTS = """
            count(*) filter (recorded is not null and condition not in ('complete', 'no_trades')) as lost
     from (select *, min(snapshot) over (partition by symbol, con_id) as first_selected from option_ranked)
     where expired and session >= first_selected group by symbol, con_id"""
-"""What became of each contract that has expired, after the `with` clause of `option_bars`. Sessions before the first chain that selects it
-do not count: they are wanted too, but nobody knew the contract in time."""
+"""What became of each contract that has expired, after the `with` clause of `option_bars`. Sessions before the first
+chain that selects it do not count: they are wanted too, but nobody knew the contract in time."""
 
 
 def _sentence(sentence: str) -> str:
@@ -129,13 +157,17 @@ def _sentence(sentence: str) -> str:
 def _snapshots(names: Sequence[str]) -> str:
     listed = ", ".join(f"('{name}')" for name in names)
     present = {
-        CONTRACTS.name: """
+        CONTRACTS.name: (
+            """
     select 'contracts' as dataset, symbol, session from contracts
-    where symbol in (select symbol from wanted_symbols) and session > (select begin_day - verify_days from given)""",
-        OPTION_CHAINS.name: """
+    where symbol in (select symbol from wanted_symbols) and session > (select begin_day - verify_days from given)"""
+        ),
+        OPTION_CHAINS.name: (
+            """
     select distinct 'option_chains' as dataset, symbol, session from option_chains
     where symbol in (select symbol from wanted_symbols)
-      and session between (select begin_day from given) and (select end_day from given)""",
+      and session between (select begin_day from given) and (select end_day from given)"""
+        ),
     }
     return f"""
 snapshot_rows as (
@@ -154,14 +186,16 @@ snapshot_joined as (
            coalesce(r.condition in ('complete', 'partial') and p.session is null, false) as gone,
            case when (r.condition = 'pending' or r.condition = 'error' and r.retry_after is null)
                      and w.session < (select current_session from given) then null
-                when r.condition in ('complete', 'partial') and p.session is null then null else r.condition end as condition
+                when r.condition in ('complete', 'partial') and p.session is null then null
+                    else r.condition end as condition
     from snapshot_wanted w
     left join snapshot_rows r on r.dataset = w.dataset and r.symbol = w.symbol and r.session = w.session
     left join snapshot_present p on p.dataset = w.dataset and p.symbol = w.symbol and p.session = w.session
     where r.condition is not null or w.session <= (select closed from given)),
 refusing as (
     select dataset, symbol, session, condition, reason, broker_code, retry_after from snapshot_rows
-    where (dataset, symbol) in (select (dataset, symbol) from snapshot_rows where condition in ({REFUSED_SQL}) and retry_after is not null)),
+    where (dataset, symbol) in (select (dataset, symbol) from snapshot_rows
+                                where condition in ({REFUSED_SQL}) and retry_after is not null)),
 verified as (
     select symbol, session from snapshot_present p
     where dataset = 'contracts' and exists (
@@ -169,9 +203,12 @@ verified as (
         where r.dataset = p.dataset and r.symbol = p.symbol and r.session = p.session and r.condition = 'complete')),
 last_verified as (select symbol, max(session) as session from verified group by symbol),
 snapshot_untold as (
-    select u.dataset, u.symbol, u.session, u.recorded, u.reason, u.gone, u.session = (select current_session from given) as is_current,
-           r.condition as last_condition, r.reason as last_reason, r.broker_code as last_code, r.retry_after as last_retry,
-           not u.gone and coalesce(r.condition in ({REFUSED_SQL}) and r.retry_after::timestamp::date > u.session, false) as refused,
+    select u.dataset, u.symbol, u.session, u.recorded, u.reason, u.gone,
+           u.session = (select current_session from given) as is_current,
+           r.condition as last_condition, r.reason as last_reason, r.broker_code as last_code,
+           r.retry_after as last_retry,
+           not u.gone and coalesce(r.condition in ({REFUSED_SQL}) and r.retry_after::timestamp::date > u.session,
+                                   false) as refused,
            coalesce(l.session > u.session, false) as later,
            coalesce(u.session - v.session < (select verify_days from given), false) as recent
     from (select * from snapshot_joined where condition is null) u
@@ -179,21 +216,28 @@ snapshot_untold as (
     asof left join verified v on v.symbol = u.symbol and u.session > v.session
     left join last_verified l on l.symbol = u.symbol),
 snapshot_conditions as (
-    select dataset, symbol, session, '' as bar_size, condition, reason, broker_code, retry_after, 1::bigint as instruments,
+    select dataset, symbol, session, '' as bar_size, condition, reason, broker_code, retry_after,
+           1::bigint as instruments,
            (condition in ('complete', 'no_trades', 'nothing_selected'))::bigint as complete,
            (session = (select current_session from given) and condition not in ({SETTLED_SQL})
-            and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable, null::date as expires
+            and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable,
+            null::date as expires
     from (
-        select dataset, symbol, session, condition, reason, broker_code, retry_after from snapshot_joined where condition is not null
+        select dataset, symbol, session, condition, reason, broker_code, retry_after from snapshot_joined
+        where condition is not null
         union all
         select dataset, symbol, session,
-               case when refused then last_condition when is_current then 'pending' when dataset = 'option_chains' then 'expired_lost'
+               case when refused then last_condition when is_current then 'pending'
+                    when dataset = 'option_chains' then 'expired_lost'
                     when later or recent then 'complete' else 'pending' end,
                case when refused then last_reason when is_current and not gone then '{NOT_COLLECTED}'
                     when is_current then trim('{GONE_SNAPSHOT} ' || reason)
-                    when dataset = 'option_chains' then if(gone, {_sentence(gone_snapshot("{}"))}, {_sentence(missed_snapshot("{}"))})
-                    when gone and reason = '' then if(later or recent, {_sentence(gone_contract("{}"))}, {_sentence(lost_details("{}"))})
-                    when later then {_sentence(carried_contract("{}"))} when recent then {_sentence(believed_contract("{}"))}
+                    when dataset = 'option_chains'
+                        then if(gone, {_sentence(gone_snapshot("{}"))}, {_sentence(missed_snapshot("{}"))})
+                    when gone and reason = ''
+                        then if(later or recent, {_sentence(gone_contract("{}"))}, {_sentence(lost_details("{}"))})
+                    when later then {_sentence(carried_contract("{}"))}
+                        when recent then {_sentence(believed_contract("{}"))}
                     else {_sentence(unverified_contract("{}"))} end,
                case when refused then last_code end, case when refused then last_retry end
         from snapshot_untold))"""
@@ -202,7 +246,8 @@ snapshot_conditions as (
 _EQUITY = f"""
 equity_rows as (
     select bar_size, symbol, session, condition, reason, broker_code, retry_after from coverage
-    where dataset = 'equity_bars' and con_id = 0 and bar_size in (select unnest($sizes::varchar[])) and symbol in (select symbol from wanted_symbols)
+    where dataset = 'equity_bars' and con_id = 0 and bar_size in (select unnest($sizes::varchar[]))
+      and symbol in (select symbol from wanted_symbols)
       and session between (select begin_day from given) and (select end_day from given)),
 equity_present as (
     select distinct bar_size, symbol, session from equity_bars
@@ -213,21 +258,25 @@ equity_wanted as (
     from (select unnest($sizes::varchar[]) as bar_size) z cross join wanted_symbols s
     left join marks m on m.dataset = 'equity_bars' and m.bar_size = z.bar_size and m.symbol = s.symbol
     left join set_up u on u.symbol = s.symbol
-    join all_sessions d on ((select every_session from given) or d.session >= coalesce(m.first_session, u.first_session))
+    join all_sessions d on ((select every_session from given)
+                            or d.session >= coalesce(m.first_session, u.first_session))
                        and d.session <= (select closed from given)),
 equity_joined as (
     select w.bar_size, w.symbol, w.session, r.reason, r.broker_code,
            coalesce(r.condition = 'complete' and p.session is null, false) as gone,
-           case when r.condition is null or (r.condition = 'complete' and p.session is null) then 'pending' else r.condition end as condition,
+           case when r.condition is null or (r.condition = 'complete' and p.session is null) then 'pending'
+                else r.condition end as condition,
            case when r.condition is not null then r.retry_after end as retry_after, r.condition is null as unknown
     from equity_wanted w
     left join equity_rows r on r.bar_size = w.bar_size and r.symbol = w.symbol and r.session = w.session
     left join equity_present p on p.bar_size = w.bar_size and p.symbol = w.symbol and p.session = w.session),
 equity_conditions as (
     select 'equity_bars' as dataset, bar_size, symbol, session, condition,
-           case when unknown then '{NOT_COLLECTED}' when gone then '{GONE}' else reason end as reason, broker_code, retry_after,
+           case when unknown then '{NOT_COLLECTED}' when gone then '{GONE}' else reason end as reason, broker_code,
+           retry_after,
            1::bigint as instruments, (condition in ('complete', 'no_trades'))::bigint as complete,
-           (condition not in ({SETTLED_SQL}) and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable,
+           (condition not in ({SETTLED_SQL})
+            and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable,
            null::date as expires
     from equity_joined)"""
 
@@ -240,14 +289,16 @@ option_wanted as (
     select s.symbol, d.session from wanted_symbols s
     left join marks m on m.dataset = 'option_bars' and m.symbol = s.symbol
     left join set_up u on u.symbol = s.symbol
-    join all_sessions d on ((select every_session from given) or d.session >= coalesce(m.first_session, u.first_session))
+    join all_sessions d on ((select every_session from given)
+                            or d.session >= coalesce(m.first_session, u.first_session))
                        and d.session <= (select closed from given)),
 chain_sessions as (
     select distinct symbol, session from option_chains
     where selected and session >= (select begin_day from given) and symbol in (select symbol from wanted_symbols)
     union all
     select symbol, max(session) from option_chains
-    where selected and session < (select begin_day from given) and symbol in (select symbol from wanted_symbols) group by symbol),
+    where selected and session < (select begin_day from given) and symbol in (select symbol from wanted_symbols)
+    group by symbol),
 answering as (
     select w.symbol, w.session, b.session as before, a.session as after
     from option_wanted w
@@ -275,23 +326,29 @@ option_present as (
       and session between (select begin_day from given) and (select end_day from given)),
 option_joined as (
     select w.symbol, w.session, w.con_id, w.expiry, w.snapshot, w.expiry < (select today from given) as expired,
-           r.condition as recorded, r.reason, r.broker_code, r.retry_after, coalesce(r.condition = 'complete' and p.con_id is null, false) as gone
+           r.condition as recorded, r.reason, r.broker_code, r.retry_after,
+           coalesce(r.condition = 'complete' and p.con_id is null, false) as gone
     from contracts_wanted w
     left join option_rows r on r.symbol = w.symbol and r.con_id = w.con_id and r.session = w.session
     left join option_present p on p.con_id = w.con_id and p.session = w.session),
 option_told as (
-    select symbol, session, con_id, expiry, expired, snapshot, broker_code, retry_after, recorded, reason as recorded_reason,
+    select symbol, session, con_id, expiry, expired, snapshot, broker_code, retry_after, recorded,
+           reason as recorded_reason,
            coalesce(retry_after > (select instant from given), false) as waits,
-           expired and not coalesce(retry_after > (select instant from given), false) and recorded is distinct from 'partial'
+           expired and not coalesce(retry_after > (select instant from given), false)
+             and recorded is distinct from 'partial'
                and (gone or coalesce(recorded, 'pending') not in ({SETTLED_SQL})) as lost,
            case when coalesce(recorded, 'pending') not in ({SETTLED_SQL}) and expired then 'expired_lost'
-                when gone then if(expired, 'expired_lost', 'pending') else coalesce(recorded, 'pending') end as condition,
+                when gone then if(expired, 'expired_lost', 'pending')
+                    else coalesce(recorded, 'pending') end as condition,
            case when coalesce(recorded, 'pending') not in ({SETTLED_SQL}) and expired then '{LOST_CONTRACT}'
-                when recorded is null then '{NOT_COLLECTED}' when gone then if(expired, '{LOST_CONTRACT}', '{GONE}') else reason end as reason
+                when recorded is null then '{NOT_COLLECTED}' when gone then if(expired, '{LOST_CONTRACT}', '{GONE}')
+                    else reason end as reason
     from option_joined),
 option_ranked as (
     select *, case condition {ranks} end as rank,
-           condition not in ({SETTLED_SQL}) and (retry_after is null or retry_after <= (select instant from given)) as may_ask
+           condition not in ({SETTLED_SQL})
+             and (retry_after is null or retry_after <= (select instant from given)) as may_ask
     from option_told),
 option_rolled as (
     select symbol, session, min(rank) as rank, count(*) as instruments, arg_min(reason, rank) as reason,
@@ -303,27 +360,35 @@ option_rolled as (
 lacking_contracts as (select symbol, session, con_id, expiry from option_ranked where may_ask),
 option_counts as (select symbol, session, rank, count(*) as alike from option_ranked group by symbol, session, rank),
 chain_answers as (
-    select symbol, arg_max(condition, session) as condition, arg_max(reason, session) as reason, arg_max_null(broker_code, session) as broker_code,
+    select symbol, arg_max(condition, session) as condition, arg_max(reason, session) as reason,
+           arg_max_null(broker_code, session) as broker_code,
            arg_max_null(retry_after, session) as retry_after
-    from coverage where dataset = 'option_chains' and con_id = 0 and symbol in (select symbol from wanted_symbols) group by symbol),
+    from coverage where dataset = 'option_chains' and con_id = 0 and symbol in (select symbol from wanted_symbols)
+    group by symbol),
 unselected as (
     select symbol, session, reason from coverage
-    where dataset = 'option_chains' and con_id = 0 and condition = 'nothing_selected' and symbol in (select symbol from wanted_symbols)),
+    where dataset = 'option_chains' and con_id = 0 and condition = 'nothing_selected'
+      and symbol in (select symbol from wanted_symbols)),
 option_conditions as (
     select 'option_bars' as dataset, '{bar_size}' as bar_size, w.symbol, w.session,
            case when r.symbol is not null then [{words}][r.rank + 1]
-                when s.symbol is not null or u.symbol is null and c.condition = 'nothing_selected' then 'nothing_selected'
-                when u.symbol is null and c.condition in ({REFUSED_SQL}) then c.condition else 'pending' end as condition,
+                when s.symbol is not null or u.symbol is null
+                  and c.condition = 'nothing_selected' then 'nothing_selected'
+                when u.symbol is null and c.condition in ({REFUSED_SQL}) then c.condition
+                    else 'pending' end as condition,
            case when r.symbol is not null and (r.reason = '' or r.instruments = 1) then r.reason
                 when r.symbol is not null then n.alike || ' of ' || r.instruments || ' contracts: ' || r.reason
                 when s.symbol is not null then s.reason
                 when u.symbol is null and c.condition in ({REFUSED_SQL}, 'nothing_selected') then c.reason
                 when u.symbol is null then '{NOTHING_SELECTED}' else '{NO_CONTRACT_ALIVE}' end as reason,
-           case when r.symbol is not null then r.broker_code when u.symbol is null and c.condition in ({REFUSED_SQL}) then c.broker_code end
+           case when r.symbol is not null then r.broker_code when u.symbol is null
+                and c.condition in ({REFUSED_SQL}) then c.broker_code end
                as broker_code,
-           case when r.symbol is not null then r.retry_after when u.symbol is null and c.condition in ({REFUSED_SQL}) then c.retry_after end
+           case when r.symbol is not null then r.retry_after when u.symbol is null
+                and c.condition in ({REFUSED_SQL}) then c.retry_after end
                as retry_after,
-           coalesce(r.instruments, 0) as instruments, coalesce(r.complete, 0) as complete, coalesce(r.askable, 0) as askable, r.expires
+           coalesce(r.instruments, 0) as instruments, coalesce(r.complete, 0) as complete,
+           coalesce(r.askable, 0) as askable, r.expires
     from option_wanted w
     left join option_rolled r on r.symbol = w.symbol and r.session = w.session
     left join option_counts n on n.symbol = r.symbol and n.session = r.session and n.rank = r.rank

@@ -17,7 +17,8 @@ from trading_assets.repositories.store import UpsertCounts
 
 
 class ContractRepository(DatasetRepository):
-    """Reads and saves contract details, one row a symbol and session. Frames have the columns of `schemas.CONTRACTS`."""
+    """Reads and saves contract details, one row a symbol and session. Frames have the columns of
+    `schemas.CONTRACTS`."""
 
     DATASET = CONTRACTS
 
@@ -26,7 +27,8 @@ class ContractRepository(DatasetRepository):
         return self.latest(symbol) if session is None else self._last_row(symbol, as_date(session), as_date(session))
 
     def latest(self, symbol: str, as_of: Day | None = None) -> dict[str, Any] | None:
-        """The latest details known, of `as_of` or before if given. Keys are the columns; instants are UTC, `session` is a date."""
+        """The latest details known, of `as_of` or before if given. Keys are the columns; instants are UTC, `session` is
+        a date."""
         return self._last_row(symbol, None, as_date(as_of))
 
     def verified_at(self, symbol: str) -> datetime | None:

@@ -1,7 +1,7 @@
 """What the lake has, lacks and why: the `coverage` dataset, read before any request is planned.
 
-Here belongs recording conditions. What does not belong here: what is wanted and missing (`repositories.lake`), and which outcome means
-which condition (`collecting.decode`).
+Here belongs recording conditions. What does not belong here: what is wanted and missing (`repositories.lake`), and
+which outcome means which condition (`collecting.decode`).
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ class CoverageRepository:
         self._store = store
 
     def record(self, table: pa.Table | pd.DataFrame) -> UpsertCounts:
-        """Record conditions (columns of `coverage`). What is complete stays complete: a later weaker answer does not take its place.
+        """Record conditions (columns of `coverage`). What is complete stays complete: a later weaker answer does not
+        take its place.
 
         Raises `InvalidFrame` before anything is written.
         """
         return self._store.upsert(COVERAGE, table, wins=never_weaker)
 
     def reopen(self, table: pa.Table | pd.DataFrame) -> UpsertCounts:
-        """Record conditions that take the place of a `complete` as well: what was stored is withdrawn and is to be requested again.
+        """Record conditions that take the place of a `complete` as well: what was stored is withdrawn and is to be
+        requested again.
 
         Raises `InvalidFrame` before anything is written.
         """
@@ -48,14 +50,21 @@ class CoverageRepository:
         first: date | None = None,
         last: date | None = None,
     ) -> pa.Table:
-        """Conditions as recorded, all columns of `coverage`; None does not restrict. `first` and `last` are included."""
+        """Conditions as recorded, all columns of `coverage`; None does not restrict. `first` and `last` are
+        included."""
         return self._store.read(COVERAGE, where=_where(bar_size, symbols), variants=[dataset], first=first, last=last)
 
 
 def _where(bar_size: str | None, symbols: Collection[str] | None) -> pads.Expression | None:
     of_size = None if bar_size is None else pads.field("bar_size") == bar_size
     of_symbols = None if symbols is None else pads.field("symbol").isin(pa.array(sorted(set(symbols)), pa.string()))
-    return of_size & of_symbols if of_size is not None and of_symbols is not None else of_size if of_symbols is None else of_symbols
+    return (
+        of_size & of_symbols
+        if of_size is not None and of_symbols is not None
+        else of_size
+        if of_symbols is None
+        else of_symbols
+    )
 
 
 def never_weaker(stored: pa.Table, new: pa.Table) -> Mask:

@@ -12,10 +12,13 @@ from trading_assets.repositories.schemas import Dataset
 
 
 def view_sql(data_dir: Path, dataset: Dataset) -> str:
-    """The `CREATE VIEW` statement of a dataset (or of the revisions of one, see `revisions_of`) for any DuckDB: it names only the lake."""
+    """The `CREATE VIEW` statement of a dataset (or of the revisions of one, see `revisions_of`) for any DuckDB: it
+    names only the lake."""
     # The empty half gives the columns and types while there is no file.
     nothing = ", ".join(f"NULL::{duckdb_type(column.type)} AS {_name(column.name)}" for column in dataset.columns)
-    rows = f"(SELECT {nothing} WHERE false UNION ALL BY NAME SELECT * FROM {_read_parquet([_pattern(data_dir, dataset)])})"
+    rows = (
+        f"(SELECT {nothing} WHERE false UNION ALL BY NAME SELECT * FROM {_read_parquet([_pattern(data_dir, dataset)])})"
+    )
     return f"CREATE OR REPLACE VIEW {_view(dataset)} AS SELECT {_names(dataset)} FROM {rows}"
 
 
@@ -26,7 +29,10 @@ def rows_sql(dataset: Dataset, paths: Iterable[Path], *, alike: bool) -> str:
     """
     patterns = [escaped(str(path)) for path in paths]
     if alike:
-        return f"SELECT {_names(dataset)} FROM read_parquet([{', '.join(map(quoted, patterns))}], hive_partitioning = false)"
+        return (
+            f"SELECT {_names(dataset)} FROM read_parquet([{', '.join(map(quoted, patterns))}], hive_partitioning ="
+            " false)"
+        )
     return _select(dataset, patterns)
 
 
@@ -40,7 +46,10 @@ def _select(dataset: Dataset, patterns: Sequence[str]) -> str:
 
 
 def _read_parquet(patterns: Sequence[str]) -> str:
-    return f"read_parquet([{', '.join(map(quoted, patterns))}], hive_partitioning = false, union_by_name = true, allow_empty = true)"
+    return (
+        f"read_parquet([{', '.join(map(quoted, patterns))}], hive_partitioning = false, union_by_name = true,"
+        " allow_empty = true)"
+    )
 
 
 def _pattern(data_dir: Path, dataset: Dataset) -> str:

@@ -1,7 +1,8 @@
 """A Parquet file without rows for each dataset and its revisions, part of the package.
 
-Every read names it before the files of the lake: the columns and types are the dataset's, also while there is no file. A `UNION`
-with a SELECT of no rows does the same, and costs a third of the time in which a query for one symbol is planned.
+Every read names it before the files of the lake: the columns and types are the dataset's, also while there is no file.
+A `UNION` with a SELECT of no rows does the same, and costs a third of the time in which a query for one symbol is
+planned.
 
 After a change of a schema: `python -m trading_assets.repositories.empty_files`.
 """

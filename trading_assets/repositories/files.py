@@ -1,11 +1,13 @@
 """Period files on disk: their names, locks, atomic replacement and consistent reading.
 
 Here belongs everything that touches a file of the lake. What does not belong here: which rows a file holds
-(`repositories.merge`), what may be written (`repositories.frame_checks`), the order of the steps (`repositories.store`).
+(`repositories.merge`), what may be written (`repositories.frame_checks`), the order of the steps
+(`repositories.store`).
 
-A file is named `<dataset>/[<variant>/]<period>.parquet`; spaces in the variant become underscores. The variant is a column of
-the file, so that a file is complete alone. The folder is not named `<column>=<value>`: tools would read the column's value from
-that name instead, and there it is not the same. Lakes of layout version 1 have such folders (see `repositories.layout`).
+A file is named `<dataset>/[<variant>/]<period>.parquet`; spaces in the variant become underscores. The variant is a
+column of the file, so that a file is complete alone. The folder is not named `<column>=<value>`: tools would read the
+column's value from that name instead, and there it is not the same. Lakes of layout version 1 have such folders (see
+`repositories.layout`).
 """
 
 from __future__ import annotations
@@ -38,14 +40,15 @@ ROW_GROUP_ROWS = 16_384
 groups of daily bars. Smaller groups cost file size, larger ones lose pruning (see `benchmarks/lake.py`)."""
 
 PAGE_BYTES = 16_384
-"""Bytes a data page: 2,048 numbers, as many as DuckDB works on at once. It skips whole pages without a wanted row before it decompresses
-them, so a query for one symbol decompresses little of a row group."""
+"""Bytes a data page: 2,048 numbers, as many as DuckDB works on at once. It skips whole pages without a wanted row
+before it decompresses them, so a query for one symbol decompresses little of a row group."""
 
 LOCK_SECONDS = 300.0
 """How long a writer waits for another writer of the same file; rewriting the largest files takes a few seconds."""
 
 LOCKS = ".locks"
-"""Folder of the lock files, under the data folder. They are empty and stay: the operating system's lock ends with its process."""
+"""Folder of the lock files, under the data folder. They are empty and stay: the operating system's lock ends with its
+process."""
 
 TEMPORARY_SUFFIX = ".tmp"
 
@@ -67,13 +70,17 @@ def older_variant_folder(dataset: Dataset, value: str) -> str:
 
 
 def dataset_files(
-    data_dir: Path, dataset: Dataset, variants: Sequence[str] | None = None, first: date | None = None, last: date | None = None
+    data_dir: Path,
+    dataset: Dataset,
+    variants: Sequence[str] | None = None,
+    first: date | None = None,
+    last: date | None = None,
 ) -> list[Path]:
     """The dataset's files whose period touches `first` to `last` (both included, exchange dates), in order of path.
 
-    `variants` restricts the folders (bar sizes, for instance). Temporary files are never listed. No file is opened. Files in the
-    folders of layout version 1 are listed as well: a lake that may not be written, or a folder from an old backup, has them.
-    Raises `ForbiddenFile` for a folder that may not be read.
+    `variants` restricts the folders (bar sizes, for instance). Temporary files are never listed. No file is opened.
+    Files in the folders of layout version 1 are listed as well: a lake that may not be written, or a folder from an old
+    backup, has them. Raises `ForbiddenFile` for a folder that may not be read.
     """
     root = data_dir / dataset.name
     if dataset.variant is None:
@@ -81,8 +88,19 @@ def dataset_files(
     elif variants is None:
         folders = [root / name for name in _names(root)]
     else:
-        folders = sorted({root / name for value in variants for name in (variant_folder(value), older_variant_folder(dataset, value))})
-    return [folder / name for folder in folders for name in _names(folder, ".parquet") if _touches(name.removesuffix(".parquet"), first, last)]
+        folders = sorted(
+            {
+                root / name
+                for value in variants
+                for name in (variant_folder(value), older_variant_folder(dataset, value))
+            }
+        )
+    return [
+        folder / name
+        for folder in folders
+        for name in _names(folder, ".parquet")
+        if _touches(name.removesuffix(".parquet"), first, last)
+    ]
 
 
 def _names(folder: Path, suffix: str = "") -> list[str]:
@@ -96,9 +114,12 @@ def _names(folder: Path, suffix: str = "") -> list[str]:
 
 
 def _touches(period: str, first: date | None, last: date | None) -> bool:
-    """Whether a period (`2015`, `2015-12` or `2015-12-24`) has a day between the two dates: ISO dates compare as text."""
+    """Whether a period (`2015`, `2015-12` or `2015-12-24`) has a day between the two dates: ISO dates compare as
+    text."""
     length = len(period)
-    return (first is None or first.isoformat()[:length] <= period) and (last is None or period <= last.isoformat()[:length])
+    return (first is None or first.isoformat()[:length] <= period) and (
+        last is None or period <= last.isoformat()[:length]
+    )
 
 
 @contextmanager
@@ -114,7 +135,8 @@ def locked(data_dir: Path, name: str, seconds: float = LOCK_SECONDS) -> Iterator
         lock.acquire(timeout=seconds, poll_interval=0.02)
     except Timeout:
         raise LakeBusy(
-            f"{name} in {data_dir} has been locked by another process for {seconds:g} seconds: wait for its run to end, or end it."
+            f"{name} in {data_dir} has been locked by another process for {seconds:g} seconds: wait for its run to end,"
+            " or end it."
         ) from None
     try:
         yield
@@ -165,10 +187,15 @@ def leftovers(path: Path) -> list[Path]:
 def file_schema(dataset: Dataset) -> pa.Schema:
     """The schema in a file: the dataset's, with who wrote it in the footer.
 
-    The variant is dictionary-typed, as readers that turn folder names into columns (`pandas.read_parquet(folder)`) infer it.
+    The variant is dictionary-typed, as readers that turn folder names into columns (`pandas.read_parquet(folder)`)
+    infer it.
     """
-    fields = [f.with_type(pa.dictionary(pa.int32(), f.type)) if f.name == dataset.variant else f for f in dataset.schema]
-    return pa.schema(fields, {"schema_version": str(SCHEMA_VERSION), "writer_version": __version__, "dataset": dataset.name})
+    fields = [
+        f.with_type(pa.dictionary(pa.int32(), f.type)) if f.name == dataset.variant else f for f in dataset.schema
+    ]
+    return pa.schema(
+        fields, {"schema_version": str(SCHEMA_VERSION), "writer_version": __version__, "dataset": dataset.name}
+    )
 
 
 class Rows(Protocol):
@@ -187,13 +214,16 @@ def write_file(path: Path, dataset: Dataset, rows: Rows, order: npt.NDArray[np.i
     with replacing(path) as temporary:
         with pq.ParquetWriter(temporary, schema, **_encoding(dataset)) as writer:
             for begin in range(0, len(order), ROW_GROUP_ROWS):
-                writer.write_table(rows.take(order[begin : begin + ROW_GROUP_ROWS]).cast(schema), row_group_size=ROW_GROUP_ROWS)
+                writer.write_table(
+                    rows.take(order[begin : begin + ROW_GROUP_ROWS]).cast(schema), row_group_size=ROW_GROUP_ROWS
+                )
         _date_after(temporary, path)
 
 
 @lru_cache(maxsize=64)
 def _encoding(dataset: Dataset) -> dict[str, Any]:
-    """How the columns are encoded: measured values differ from row to row, so a dictionary of them is larger and slower than the values."""
+    """How the columns are encoded: measured values differ from row to row, so a dictionary of them is larger and slower
+    than the values."""
     measured = {c.name for c in dataset.columns if pt.is_floating(c.type) or (pt.is_integer(c.type) and c.nullable)}
     return {
         "version": "2.6",
@@ -208,8 +238,9 @@ def _encoding(dataset: Dataset) -> dict[str, Any]:
 def _date_after(temporary: Path, path: Path) -> None:
     """Give the new version of a file another second of last change than the present one has.
 
-    DuckDB caches footers and knows a version by its inode, size and second of last change. The file system may give the inode of a
-    replaced file to the next one, so two versions of the same size within one second could be taken for the same.
+    DuckDB caches footers and knows a version by its inode, size and second of last change. The file system may give the
+    inode of a replaced file to the next one, so two versions of the same size within one second could be taken for the
+    same.
     """
     try:
         present = os.stat(path).st_mtime_ns // NANOSECONDS
@@ -219,7 +250,9 @@ def _date_after(temporary: Path, path: Path) -> None:
         os.utime(temporary, ns=((present + 1) * NANOSECONDS,) * 2)
 
 
-def read_file(path: Path, dataset: Dataset, columns: Sequence[str] | None = None, where: pads.Expression | None = None) -> pa.Table:
+def read_file(
+    path: Path, dataset: Dataset, columns: Sequence[str] | None = None, where: pads.Expression | None = None
+) -> pa.Table:
     """Rows of one file as it was at this moment, even while it is being replaced.
 
     The file is opened once and everything is read from that handle (a scan by path opens it again after the footer).
@@ -234,7 +267,9 @@ def read_file(path: Path, dataset: Dataset, columns: Sequence[str] | None = None
             fragment = pads.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(source)
             if misfit := _misfit(dataset, fragment.physical_schema):
                 raise UnreadableFile(path, misfit)
-            table = fragment.to_table(schema=dataset.schema, columns=list(columns) if columns is not None else None, filter=where)
+            table = fragment.to_table(
+                schema=dataset.schema, columns=list(columns) if columns is not None else None, filter=where
+            )
     except (OSError, pa.ArrowException):
         check_file(path, dataset, pages=True)
         raise
@@ -242,7 +277,8 @@ def read_file(path: Path, dataset: Dataset, columns: Sequence[str] | None = None
 
 
 def check_file(path: Path, dataset: Dataset, *, pages: bool = False) -> int:
-    """See that a file is readable as one of the dataset, by its footer and columns, with `pages` by all its content; the rows in it.
+    """See that a file is readable as one of the dataset, by its footer and columns, with `pages` by all its content;
+    the rows in it.
 
     Raises `UnreadableFile`, `FileNotFoundError` when there is none.
     """
@@ -287,5 +323,13 @@ def _fits(column: Column, given: pa.DataType) -> bool:
         given = given.value_type
     if pt.is_timestamp(column.type):
         return bool(pt.is_timestamp(given)) and given.tz is not None
-    kinds = ((pt.is_string, pt.is_large_string, pt.is_string_view), (pt.is_floating,), (pt.is_integer,), (pt.is_date,), (pt.is_boolean,))
-    return any(any(is_kind(column.type) for is_kind in kind) and any(is_kind(given) for is_kind in kind) for kind in kinds)
+    kinds = (
+        (pt.is_string, pt.is_large_string, pt.is_string_view),
+        (pt.is_floating,),
+        (pt.is_integer,),
+        (pt.is_date,),
+        (pt.is_boolean,),
+    )
+    return any(
+        any(is_kind(column.type) for is_kind in kind) and any(is_kind(given) for is_kind in kind) for kind in kinds
+    )

@@ -19,7 +19,16 @@ import pyarrow.types as pt
 
 from trading_assets.errors import InvalidFrame
 from trading_assets.repositories.merge import combined_codes
-from trading_assets.repositories.schemas import COVERAGE, DATASETS, EQUITY_BARS, INSTANT, OPTION_CHAINS, Column, Condition, Dataset
+from trading_assets.repositories.schemas import (
+    COVERAGE,
+    DATASETS,
+    EQUITY_BARS,
+    INSTANT,
+    OPTION_CHAINS,
+    Column,
+    Condition,
+    Dataset,
+)
 from trading_assets.sessions import NEW_YORK, calendar
 
 NAMED_ROWS = 5
@@ -35,14 +44,18 @@ BAR_SIZE = re.compile(r"\d+ (secs|mins?|hours?|day|week|month)")
 def to_arrow(dataset: Dataset, frame: pa.Table | pd.DataFrame) -> pa.Table:
     """The frame with exactly the dataset's columns, in its order and types.
 
-    Accepts any order of columns and any type that converts without loss (int to float, categorical to text, date at midnight
-    to date, aware times of any zone and resolution of a microsecond or more); NaN becomes null. Raises `InvalidFrame`.
+    Accepts any order of columns and any type that converts without loss (int to float, categorical to text, date at
+    midnight to date, aware times of any zone and resolution of a microsecond or more); NaN becomes null. Raises
+    `InvalidFrame`.
     """
     wanted = dataset.schema.names
     given = [str(name) for name in (frame.column_names if isinstance(frame, pa.Table) else frame.columns)]
     problems = [f"Column `{name}` is missing." for name in wanted if name not in given]
     problems += [f"Column `{name}` is not a column of {dataset.name}." for name in given if name not in wanted]
-    problems += [f"Column `{name}` is there {given.count(name)} times." for name in sorted({n for n in given if given.count(n) > 1})]
+    problems += [
+        f"Column `{name}` is there {given.count(name)} times."
+        for name in sorted({n for n in given if given.count(n) > 1})
+    ]
     if problems:
         raise InvalidFrame(dataset.name, problems)
     arrays: list[pa.ChunkedArray] = []
@@ -95,7 +108,14 @@ def _converted(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _same_kind(target: pa.DataType, given: pa.DataType) -> bool:
-    text, numbers = (pt.is_string, pt.is_large_string, pt.is_string_view), (pt.is_floating, pt.is_integer, pt.is_decimal)
+    text, numbers = (
+        (pt.is_string, pt.is_large_string, pt.is_string_view),
+        (
+            pt.is_floating,
+            pt.is_integer,
+            pt.is_decimal,
+        ),
+    )
     kinds = (text, numbers, (pt.is_timestamp,), (pt.is_date,), (pt.is_boolean,))
     return any(any(is_kind(target) for is_kind in kind) and any(is_kind(given) for is_kind in kind) for kind in kinds)
 
@@ -115,7 +135,8 @@ def validated(dataset: Dataset, frame: pa.Table | pd.DataFrame, now: datetime | 
 
 
 def storable(dataset: Dataset, table: pa.Table) -> pa.Table:
-    """The rows that a write would take of rows read from the lake: an older version of the platform may have stored what is refused now."""
+    """The rows that a write would take of rows read from the lake: an older version of the platform may have stored
+    what is refused now."""
     bad = np.zeros(table.num_rows, dtype=bool)
     for rows, _ in _checks(dataset, table, None) if table.num_rows else ():
         bad |= rows
@@ -126,7 +147,9 @@ Check = tuple[np.ndarray, str]
 
 
 def _checks(dataset: Dataset, table: pa.Table, now: datetime | None) -> Iterator[Check]:
-    nulls = {c.name: _mask(pc.is_null(table[c.name])) for c in dataset.columns if not c.nullable and table[c.name].null_count}
+    nulls = {
+        c.name: _mask(pc.is_null(table[c.name])) for c in dataset.columns if not c.nullable and table[c.name].null_count
+    }
     for name, rows in nulls.items():
         yield rows, f"no value in `{name}`"
     if nulls:
@@ -177,10 +200,16 @@ def _sessions(dataset: Dataset, table: pa.Table, now: datetime | None) -> Iterat
     if "start" not in dataset.schema.names:
         return
     local = pc.local_timestamp(table["start"].cast(pa.timestamp("us", NEW_YORK.key)))
-    yield _mask(pc.not_equal(local.cast(pa.date32()), table["session"])), "a session that is not the New York date of `start`"
+    yield (
+        _mask(pc.not_equal(local.cast(pa.date32()), table["session"])),
+        "a session that is not the New York date of `start`",
+    )
     if now is not None:
         unfinished = [day for day in days if day not in strange and not xnys.is_closed(day, now)]
-        yield _in(table["session"], unfinished), f"a session that is not closed at {now.isoformat()}: an unfinished bar is not stored"
+        yield (
+            _in(table["session"], unfinished),
+            f"a session that is not closed at {now.isoformat()}: an unfinished bar is not stored",
+        )
 
 
 def _bars(table: pa.Table) -> Iterator[Check]:
@@ -196,7 +225,8 @@ def _bars(table: pa.Table) -> Iterator[Check]:
 
 
 def _equity_bars(table: pa.Table) -> Iterator[Check]:
-    """A share has a price, always; an option can be worthless. Bars are of regular hours, on half days until 13:00 New York."""
+    """A share has a price, always; an option can be worthless. Bars are of regular hours, on half days until 13:00 New
+    York."""
     for name in ("open", "high", "low", "close"):
         yield table[name].to_numpy() == 0, f"a `{name}` of zero"
     xnys = calendar()
@@ -206,7 +236,10 @@ def _equity_bars(table: pa.Table) -> Iterator[Check]:
     closes = pa.array([xnys.closes_at(day) if day else None for day in known], INSTANT).take(days.indices)
     start = table["start"].combine_chunks()
     outside = pc.or_(pc.less(start, opens), pc.greater_equal(start, closes))
-    yield np.asarray(pc.fill_null(outside, False).to_numpy(zero_copy_only=False), dtype=bool), "a `start` outside the session's regular hours"
+    yield (
+        np.asarray(pc.fill_null(outside, False).to_numpy(zero_copy_only=False), dtype=bool),
+        "a `start` outside the session's regular hours",
+    )
 
 
 def _contracts(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
@@ -223,7 +256,18 @@ def _contracts(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
 
 
 def _quotes(table: pa.Table) -> Iterator[Check]:
-    for name in ("bid", "ask", "last", "bid_size", "ask_size", "volume", "open_interest", "implied_volatility", "model_price", "underlying_price"):
+    for name in (
+        "bid",
+        "ask",
+        "last",
+        "bid_size",
+        "ask_size",
+        "volume",
+        "open_interest",
+        "implied_volatility",
+        "model_price",
+        "underlying_price",
+    ):
         yield _mask(pc.less(table[name], 0)), f"a negative `{name}`"
     yield _mask(pc.greater(pc.abs(table["delta"]), 1.01)), "a `delta` beyond 1"
     yield (

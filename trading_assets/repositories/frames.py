@@ -34,10 +34,11 @@ _DTYPES = {pa.date32(): DAY, INSTANT: pd.DatetimeTZDtype("us", "UTC")}
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """The table as pandas: instants as `datetime64[us, UTC]`, text as `str`, integers that may be null as `Int64` or alike.
+    """The table as pandas: instants as `datetime64[us, UTC]`, text as `str`, integers that may be null as `Int64` or
+    alike.
 
-    Dates (`session`, `expiry`) are `date32[day][pyarrow]`: elements are `datetime.date`, and comparing, `isin`, grouping and
-    joining with `datetime.date` work as one expects.
+    Dates (`session`, `expiry`) are `date32[day][pyarrow]`: elements are `datetime.date`, and comparing, `isin`,
+    grouping and joining with `datetime.date` work as one expects.
     """
     table = table.replace_schema_metadata(None)
     integers: dict[int, pd.api.extensions.ExtensionArray] = {}
@@ -54,7 +55,8 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 
 
 def as_date(value: date | str | None) -> date | None:
-    """An exchange date from a date or ISO text. A datetime is refused when it is not at midnight: its session depends on the zone."""
+    """An exchange date from a date or ISO text. A datetime is refused when it is not at midnight: its session depends
+    on the zone."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
     if not isinstance(value, datetime):
@@ -67,9 +69,9 @@ def as_date(value: date | str | None) -> date | None:
 def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.DataFrame:
     """A user's frame with the columns filled that follow from what is there.
 
-    Filled where missing: `constants` that are not None (symbol, bar size, ...), `session` from `start` and `start` of `1 day`
-    bars from `session`, nullable columns with null, `collected_at` with the present, `request_id` with 0 (given by the user).
-    The client libraries' column names (`date`, `average`, `barCount`) and a time index are understood.
+    Filled where missing: `constants` that are not None (symbol, bar size, ...), `session` from `start` and `start` of
+    `1 day` bars from `session`, nullable columns with null, `collected_at` with the present, `request_id` with 0 (given
+    by the user). The client libraries' column names (`date`, `average`, `barCount`) and a time index are understood.
     Raises `InvalidFrame` when a constant contradicts the frame; what else is wrong the store says.
     """
     frame = _named(dataset, frame)
@@ -104,7 +106,11 @@ def _named(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.reset_index(drop=not carries_data)
     if "start" not in dataset.schema.names:
         return frame
-    return frame.rename(columns={theirs: ours for theirs, ours in ALIASES.items() if theirs in frame.columns and ours not in frame.columns})
+    return frame.rename(
+        columns={
+            theirs: ours for theirs, ours in ALIASES.items() if theirs in frame.columns and ours not in frame.columns
+        }
+    )
 
 
 def _times(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +122,9 @@ def _times(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
             for position, start in enumerate(frame["start"]):
                 if not isinstance(start, datetime) or start.tzinfo is None:
                     raise InvalidFrame(dataset.name, [f"Column `start`: {naive_time(position, start)}"])
-            frame["session"] = pd.Series([session_date(start) for start in frame["start"]], index=frame.index, dtype=DAY)
+            frame["session"] = pd.Series(
+                [session_date(start) for start in frame["start"]], index=frame.index, dtype=DAY
+            )
     daily = "bar_size" in frame and bool((frame["bar_size"] == "1 day").all())
     if "session" in frame and "start" not in frame and daily:
         days = [as_date(day) for day in frame["session"]]

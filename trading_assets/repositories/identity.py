@@ -1,7 +1,8 @@
-"""What a lake is: its id, the broker identity that filled it, the periods of its files and its version, pinned in `lake.json`.
+"""What a lake is: its id, the broker identity that filled it, the periods of its files and its version, pinned in
+`lake.json`.
 
-Live, delayed, paper and simulated data never mix: the first collector pins its identity and every other one is refused. The id
-is random and made once; the state database is pinned to it (`state.pin`).
+Live, delayed, paper and simulated data never mix: the first collector pins its identity and every other one is refused.
+The id is random and made once; the state database is pinned to it (`state.pin`).
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from trading_assets.repositories.files import IDENTITY_FILE, leftovers, locked, 
 from trading_assets.repositories.schemas import DATASETS, QUALITY_METRICS, Period
 
 LAKE_VERSION = 2
-"""Written as `schema_version`. Programs refuse a lake of a version they do not know, those of version 1 too. It is not the version of
-the columns, which stands in each file. Version 2: folders of variants are named `1_day`, not `bar_size=1_day`."""
+"""Written as `schema_version`. Programs refuse a lake of a version they do not know, those of version 1 too. It is not
+the version of the columns, which stands in each file. Version 2: folders of variants are named `1_day`, not
+`bar_size=1_day`."""
 
 
 @dataclass(frozen=True, slots=True)
 class LakeFile:
-    """What `lake.json` says: the lake's id (empty: no state database was opened since there are ids), the broker identity (empty: not
-    pinned yet), the period of each dataset that was written, the version, and whether a migration to it has begun and not ended."""
+    """What `lake.json` says: the lake's id (empty: no state database was opened since there are ids), the broker
+    identity (empty: not pinned yet), the period of each dataset that was written, the version, and whether a migration
+    to it has begun and not ended."""
 
     lake_id: str = ""
     identity: str = ""
@@ -37,7 +40,8 @@ class LakeFile:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted of a lake: the bar sizes of underlyings, and for how many days contract details answer (the settings of these names)."""
+    """What is wanted of a lake: the bar sizes of underlyings, and for how many days contract details answer (the
+    settings of these names)."""
 
     equity_bar_sizes: tuple[str, ...] = ("1 day",)
     contract_verify_days: int = 7
@@ -63,12 +67,15 @@ class LakeIdentity:
         return self._document().get("identity")
 
     def pin(self, identity: str) -> None:
-        """Make the lake belong to `identity` (for instance `simulated generated seed 42`). Safe to repeat, and among processes.
+        """Make the lake belong to `identity` (for instance `simulated generated seed 42`). Safe to repeat, and among
+        processes.
 
         Raises `IdentityMismatch` when it belongs to another one.
         """
         if not identity.strip():
-            raise ValueError("A lake's identity cannot be empty: name the broker, the kind of account and of market data.")
+            raise ValueError(
+                "A lake's identity cannot be empty: name the broker, the kind of account and of market data."
+            )
         if self.read() == identity:
             return
         with locked(self._data_dir, IDENTITY_FILE):
@@ -76,20 +83,25 @@ class LakeIdentity:
             held = document.get("identity")
             if held is None and self.has_data():
                 raise IdentityMismatch(
-                    f"{self._data_dir} holds data, but {IDENTITY_FILE} does not say whose. Put it back from a backup, rebuild it with "
-                    f"trading-assets rebuild-identity, or set TRADING_ASSETS_DATA_DIR to another folder for `{identity}`."
+                    f"{self._data_dir} holds data, but {IDENTITY_FILE} does not say whose. Put it back from a backup,"
+                    " rebuild it with trading-assets rebuild-identity, or set TRADING_ASSETS_DATA_DIR to another"
+                    f" folder for `{identity}`."
                 )
             if held is None:
                 self._write({**_with_id(document), "identity": identity})
             elif held != identity:
                 raise IdentityMismatch(
-                    f"The lake in {self._data_dir} holds data of `{held}`, and data of `{identity}` was offered: they are not mixed. "
-                    f"Set TRADING_ASSETS_DATA_DIR to another folder for `{identity}`."
+                    f"The lake in {self._data_dir} holds data of `{held}`, and data of `{identity}` was offered: they"
+                    f" are not mixed. Set TRADING_ASSETS_DATA_DIR to another folder for `{identity}`."
                 )
 
     def has_data(self) -> bool:
         """Whether any dataset of the broker's data has a file; measures of quality belong to nobody."""
-        return any(file for name in DATASETS.keys() - {QUALITY_METRICS.name} for file in (self._data_dir / name).rglob("*.parquet"))
+        return any(
+            file
+            for name in DATASETS.keys() - {QUALITY_METRICS.name}
+            for file in (self._data_dir / name).rglob("*.parquet")
+        )
 
     def periods(self) -> dict[str, Period]:
         """The pinned period of each dataset that was written so far."""
@@ -107,12 +119,13 @@ class LakeIdentity:
                 self._write({**document, "periods": {**pinned, dataset: period.value}})
             elif held != period.value:
                 raise LayoutMismatch(
-                    f"{dataset} in {self._data_dir} has one file a {held}, and one file a {period.value} was asked for: "
-                    f"keep `{held}`, or collect into another TRADING_ASSETS_DATA_DIR."
+                    f"{dataset} in {self._data_dir} has one file a {held}, and one file a {period.value} was asked for:"
+                    f" keep `{held}`, or collect into another TRADING_ASSETS_DATA_DIR."
                 )
 
     def wanted(self) -> Wanted:
-        """What the last collection wanted of the lake; what the settings are by default where the file does not say it."""
+        """What the last collection wanted of the lake; what the settings are by default where the file does not say
+        it."""
         said = self._document().get("wanted")
         return Wanted(tuple(said["equity_bar_sizes"]), said["contract_verify_days"]) if said else Wanted()
 
@@ -131,7 +144,11 @@ class LakeIdentity:
         document = self._document()
         if not document:
             return None
-        lake_id, identity, periods = document.get("lake_id", ""), document.get("identity") or "", document.get("periods", {})
+        lake_id, identity, periods = (
+            document.get("lake_id", ""),
+            document.get("identity") or "",
+            document.get("periods", {}),
+        )
         return LakeFile(lake_id, identity, periods, _version(document), bool(document.get("migrating")))
 
     @contextmanager
@@ -150,20 +167,28 @@ class LakeIdentity:
         return held
 
     def rewrite(self, lake: LakeFile) -> None:
-        """Put a file with that id, identity and periods in place of what is there, damaged or not. Within `changing`."""
-        document: dict[str, Any] = {"lake_id": lake.lake_id, "identity": lake.identity, "periods": dict(lake.periods), "schema_version": lake.version}
+        """Put a file with that id, identity and periods in place of what is there, damaged or not. Within
+        `changing`."""
+        document: dict[str, Any] = {
+            "lake_id": lake.lake_id,
+            "identity": lake.identity,
+            "periods": dict(lake.periods),
+            "schema_version": lake.version,
+        }
         with suppress(DamagedIdentity):
             document |= {name: value for name, value in self._document().items() if name == "wanted"}
         self._write({**document, **({"migrating": True} if lake.migrating else {})})
 
     def mark_migration(self, *, begun: bool) -> None:
-        """Say that the lake is of this version, and whether its files are still being moved: older programs keep out from then on."""
+        """Say that the lake is of this version, and whether its files are still being moved: older programs keep out
+        from then on."""
         with self.changing():
             document = {name: value for name, value in self._document().items() if name != "migrating"}
             self._write({**document, "schema_version": LAKE_VERSION, **({"migrating": True} if begun else {})})
 
     def _document(self) -> dict[str, Any]:
-        """What the file says; nothing where there is none. Raises `DamagedIdentity` where it does not say it as this class writes it."""
+        """What the file says; nothing where there is none. Raises `DamagedIdentity` where it does not say it as this
+        class writes it."""
         try:
             document = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -177,16 +202,22 @@ class LakeIdentity:
         identity, lake_id, periods = document.get("identity"), document.get("lake_id", ""), document.get("periods", {})
         texts = isinstance(identity, str | None) and isinstance(lake_id, str)
         known = document.get("wanted", Wanted().as_dict())
-        sizes, days = (known.get("equity_bar_sizes"), known.get("contract_verify_days")) if isinstance(known, dict) else (None, None)
-        texts = texts and isinstance(sizes, list) and all(isinstance(size, str) for size in sizes) and isinstance(days, int)
+        sizes, days = (
+            (known.get("equity_bar_sizes"), known.get("contract_verify_days"))
+            if isinstance(known, dict)
+            else (None, None)
+        )
+        texts = (
+            texts and isinstance(sizes, list) and all(isinstance(size, str) for size in sizes) and isinstance(days, int)
+        )
         if not isinstance(_version(document), int) or not texts or not isinstance(periods, dict):
             raise DamagedIdentity(self.path, "a value in it has the wrong type")
         if not all(period in tuple(Period) for period in periods.values()):
             raise DamagedIdentity(self.path, "it names a period that there is not")
         if _version(document) > LAKE_VERSION:
             raise LayoutMismatch(
-                f"The lake in {self._data_dir} has schema version {_version(document)}, and this program knows versions up to {LAKE_VERSION}: "
-                "use a newer version of the program."
+                f"The lake in {self._data_dir} has schema version {_version(document)}, and this program knows versions"
+                f" up to {LAKE_VERSION}: use a newer version of the program."
             )
         return document
 
@@ -195,7 +226,9 @@ class LakeIdentity:
             leftover.unlink(missing_ok=True)
         # A new lake has the present layout; whether an older one has it is for the migration to say.
         version = {"schema_version": 1 if self.path.exists() else LAKE_VERSION}
-        text = json.dumps({**version, **{name: value for name, value in document.items() if value != ""}}, indent=2, sort_keys=True)
+        text = json.dumps(
+            {**version, **{name: value for name, value in document.items() if value != ""}}, indent=2, sort_keys=True
+        )
         with replacing(self.path) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
 

@@ -1,11 +1,13 @@
-"""The lake at one instant: one place that answers what is stored, what is wanted, what is missing and what may be asked for.
+"""The lake at one instant: one place that answers what is stored, what is wanted, what is missing and what may be asked
+for.
 
     lake = Lake.of(settings)
     lake.conditions(["AAPL"], datasets=["equity_bars"], first=date(2025, 11, 3))
     lake.query("select * from equity_bars where symbol = 'AAPL'")
 
 Made once for a command, a run or the tick of a sensor, from the settings. What a condition means stands in
-`repositories.conditions`; recording belongs to `repositories.coverage`, making requests out of what is missing to `planning`.
+`repositories.conditions`; recording belongs to `repositories.coverage`, making requests out of what is missing to
+`planning`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ COLLECTION_GRACE = timedelta(hours=1)
 
 
 class Bounds(TypedDict, total=False):
-    """Which conditions are looked at: `datasets` (None: all four), `first` and `last` session (both included; None: any)."""
+    """Which conditions are looked at: `datasets` (None: all four), `first` and `last` session (both included; None:
+    any)."""
 
     datasets: Sequence[str] | None
     first: date | None
@@ -40,10 +43,11 @@ class Bounds(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Lake:
-    """The lake in `data_dir` at the instant `now` (with a time zone), with the settings that decide what is wanted of it.
+    """The lake in `data_dir` at the instant `now` (with a time zone), with the settings that decide what is wanted of
+    it.
 
-    `equity_bar_sizes` are collected of underlyings; contract details answer for the sessions of `contract_verify_days` days; the bars
-    of a session are collected `bars_delay` after its close.
+    `equity_bar_sizes` are collected of underlyings; contract details answer for the sessions of `contract_verify_days`
+    days; the bars of a session are collected `bars_delay` after its close.
     """
 
     data_dir: Path
@@ -57,7 +61,14 @@ class Lake:
     def of(cls, settings: Settings, now: datetime | None = None) -> Lake:
         """The lake of the settings, at `now` or at the instant of their clock."""
         delay = timedelta(minutes=settings.bars_delay_minutes)
-        return cls(settings.data_dir, calendar(), now or settings.clock(), settings.equity_bar_sizes, settings.contract_verify_days, delay)
+        return cls(
+            settings.data_dir,
+            calendar(),
+            now or settings.clock(),
+            settings.equity_bar_sizes,
+            settings.contract_verify_days,
+            delay,
+        )
 
     @property
     def bars_due(self) -> date:
@@ -84,12 +95,16 @@ class Lake:
         """The same, counted by dataset, bar size, symbol and condition (`conditions.count_conditions`)."""
         return truth.count_conditions(*self._asked(symbols), **self._scope(bounds))
 
-    def over_conditions(self, symbols: Sequence[str], sql: str, parameters: Mapping[str, Any] | None = None, **bounds: Unpack[Bounds]) -> pa.Table:
-        """The rows of a SELECT over the relation `conditions`, for counts of many symbols and years (`conditions.ask_conditions`)."""
+    def over_conditions(
+        self, symbols: Sequence[str], sql: str, parameters: Mapping[str, Any] | None = None, **bounds: Unpack[Bounds]
+    ) -> pa.Table:
+        """The rows of a SELECT over the relation `conditions`, for counts of many symbols and years
+        (`conditions.ask_conditions`)."""
         return truth.ask_conditions(*self._asked(symbols), sql, parameters, **self._scope(bounds))
 
     def wanted(self, dataset: Dataset, bar_size: str, symbols: Sequence[str], sessions: Sequence[date]) -> pa.Table:
-        """One row for each underlying or contract and session of `sessions` whose bars are wanted (`conditions.WANTED_SCHEMA`).
+        """One row for each underlying or contract and session of `sessions` whose bars are wanted
+        (`conditions.WANTED_SCHEMA`).
 
         `askable` says what may be requested now, `lost` what no longer can be.
         """
@@ -98,18 +113,21 @@ class Lake:
     def expired_contracts(self, symbols: Sequence[str], first: date | None = None) -> pa.Table:
         """One row for each expired contract whose bars were wanted (since `first`), and what became of its sessions.
 
-        Columns symbol, con_id, session (the last wanted one), sessions (those from the first chain that selects the contract on), and of them
-        unknown (nothing was recorded) and lost (neither bars nor the answer that there was no trade).
+        Columns symbol, con_id, session (the last wanted one), sessions (those from the first chain that selects the
+        contract on), and of them unknown (nothing was recorded) and lost (neither bars nor the answer that there was no
+        trade).
         """
         return self.over_conditions(symbols, EXPIRED_CONTRACTS, datasets=[OPTION_BARS.name], first=first)
 
     def with_equity_bars(self, symbols: Sequence[str]) -> set[str]:
-        """Those of the symbols that have equity bars, or the answer that there are none: bars of their options may be asked for."""
+        """Those of the symbols that have equity bars, or the answer that there are none: bars of their options may be
+        asked for."""
         sql = f"""
             select symbol from equity_bars where symbol in (select unnest($symbols::varchar[]))
             union
             select symbol from coverage
-            where dataset = 'equity_bars' and con_id = 0 and condition in ({SETTLED_SQL}) and symbol in (select unnest($symbols::varchar[]))"""
+            where dataset = 'equity_bars' and con_id = 0 and condition in ({SETTLED_SQL})
+              and symbol in (select unnest($symbols::varchar[]))"""
         return set(self.query(sql, {"symbols": list(symbols)})["symbol"].to_pylist())
 
     def _asked(self, symbols: Sequence[str]) -> tuple[Path, SessionCalendar, datetime, Sequence[str]]:

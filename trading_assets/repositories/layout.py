@@ -1,12 +1,12 @@
 """The migration of a lake to the present layout of its folders, at its first opening by a program of this version.
 
-Version 1 named the folder of a variant `bar_size=1_day` and `dataset=equity_bars`. Tools read a column's value from such a name
-(and then find no row of `1 day`); version 2 names it `1_day` and `equity_bars`.
+Version 1 named the folder of a variant `bar_size=1_day` and `dataset=equity_bars`. Tools read a column's value from
+such a name (and then find no row of `1 day`); version 2 names it `1_day` and `equity_bars`.
 
-Safe under `kill -9` and among processes: `lake.json` first says that a migration has begun, and programs of version 1 refuse the
-lake from then on; every folder is renamed in one step, under the locks of its files, which a writer of version 1 may still hold;
-`lake.json` then says that it is done. Readers and writers of this version look at `lake.json` first: they wait for a migration
-that runs, and complete one that was killed. So nobody reads while files move.
+Safe under `kill -9` and among processes: `lake.json` first says that a migration has begun, and programs of version 1
+refuse the lake from then on; every folder is renamed in one step, under the locks of its files, which a writer of
+version 1 may still hold; `lake.json` then says that it is done. Readers and writers of this version look at `lake.json`
+first: they wait for a migration that runs, and complete one that was killed. So nobody reads while files move.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ _settled: set[Path] = set()
 
 
 def settle(data_dir: Path) -> bool:
-    """Bring the lake to the present layout, if it is not; whether it is now. Costs one read of `lake.json`, once a process.
+    """Bring the lake to the present layout, if it is not; whether it is now. Costs one read of `lake.json`, once a
+    process.
 
-    False where there is no lake yet, and for an older one that this user may not write: it is read as it is (`files.dataset_files`
-    and the views list both kinds of folders). Raises `DamagedIdentity`, `LayoutMismatch` for a lake of a newer program, `LakeBusy`.
+    False where there is no lake yet, and for an older one that this user may not write: it is read as it is
+    (`files.dataset_files` and the views list both kinds of folders). Raises `DamagedIdentity`, `LayoutMismatch` for a
+    lake of a newer program, `LakeBusy`.
     """
     root = data_dir.absolute()
     if root in _settled:
@@ -53,7 +55,8 @@ def settle(data_dir: Path) -> bool:
 
 
 def settle_for_writing(data_dir: Path, dataset: Dataset) -> None:
-    """The same, before the dataset is written. Folders of version 1 that came from an old backup since are taken in too."""
+    """The same, before the dataset is written. Folders of version 1 that came from an old backup since are taken in
+    too."""
     root = data_dir.absolute()
     if settle(root) and any(_older_folders(root, kind) for kind in (dataset, revisions_of(dataset))):
         with locked(root, _LOCK):
@@ -61,7 +64,8 @@ def settle_for_writing(data_dir: Path, dataset: Dataset) -> None:
 
 
 def migrate(root: Path) -> None:
-    """Move the folders of an older layout and write down that it is done; nothing where `lake.json` says so already. Raises as `settle` does."""
+    """Move the folders of an older layout and write down that it is done; nothing where `lake.json` says so already.
+    Raises as `settle` does."""
     identity = LakeIdentity(root)
     with locked(root, _LOCK):
         lake = identity.held()

@@ -21,7 +21,8 @@ Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 Wins = Callable[[pa.Table, pa.Table], Mask]
-"""Given the stored rows and, beside each, the new row of the same key, says which new rows take the place of the stored."""
+"""Given the stored rows and, beside each, the new row of the same key, says which new rows take the place of the
+stored."""
 
 SLICE_ROWS = 65_536
 """Rows taken at once where there may be millions: taking holds each row two more times for a moment."""
@@ -30,7 +31,8 @@ _LARGEST_CODE = 2**62
 
 
 def contiguous(table: pa.Table) -> pa.Table:
-    """The table with one chunk a column, so that rows are taken fast. A column's chunks are freed before the next is copied."""
+    """The table with one chunk a column, so that rows are taken fast. A column's chunks are freed before the next is
+    copied."""
     schema, columns = table.schema, []
     for _ in schema:
         columns.append(table.column(0).combine_chunks())
@@ -40,7 +42,8 @@ def contiguous(table: pa.Table) -> pa.Table:
 
 @dataclass(frozen=True)
 class Stacked:
-    """Two tables of the same columns, one after the other, without a copy of either: rows are taken by position in the whole."""
+    """Two tables of the same columns, one after the other, without a copy of either: rows are taken by position in the
+    whole."""
 
     stored: pa.Table
     new: pa.Table
@@ -57,7 +60,10 @@ class Stacked:
             return self.stored.take(pa.array(positions))
         if not from_stored.any():
             return self.new.take(pa.array(positions - self.stored.num_rows))
-        parts = [self.stored.take(pa.array(positions[from_stored])), self.new.take(pa.array(positions[~from_stored] - self.stored.num_rows))]
+        parts = [
+            self.stored.take(pa.array(positions[from_stored])),
+            self.new.take(pa.array(positions[~from_stored] - self.stored.num_rows)),
+        ]
         place = np.empty(len(positions), dtype=np.int64)
         place[np.concatenate([np.flatnonzero(from_stored), np.flatnonzero(~from_stored)])] = np.arange(len(positions))
         return pa.concat_tables(parts).combine_chunks().take(pa.array(place))
@@ -86,7 +92,8 @@ class Merge:
 
 @lru_cache(maxsize=64)
 def revisions_of(dataset: Dataset) -> Dataset:
-    """The dataset that holds the superseded rows of `dataset`: the same columns, and when and by which request they were superseded."""
+    """The dataset that holds the superseded rows of `dataset`: the same columns, and when and by which request they
+    were superseded."""
     superseded = (
         Column("superseded_at", INSTANT, "`collected_at` of the row that took the place", "UTC"),
         Column("superseded_by", pa.int64(), "`request_id` of the row that took the place"),
@@ -102,7 +109,8 @@ def revisions_of(dataset: Dataset) -> Dataset:
 
 
 def later_answer_wins(stored: pa.Table, new: pa.Table) -> Mask:
-    """The rule of all values: an answer gives way to a later one, whichever arrives first; of the same instant, the new one wins."""
+    """The rule of all values: an answer gives way to a later one, whichever arrives first; of the same instant, the new
+    one wins."""
     return _mask(pc.greater_equal(new["collected_at"], stored["collected_at"]))
 
 
@@ -137,13 +145,16 @@ def merge(dataset: Dataset, stored: pa.Table, new: pa.Table, wins: Wins = later_
 def superseded_rows(dataset: Dataset, merged: Merge) -> pa.Table:
     """The rows that lost their place, in the columns of `revisions_of(dataset)`."""
     slices = range(0, len(merged.losers), SLICE_ROWS)
-    losers = contiguous(pa.concat_tables([merged.rows.take(merged.losers[begin : begin + SLICE_ROWS]) for begin in slices]))
+    losers = contiguous(
+        pa.concat_tables([merged.rows.take(merged.losers[begin : begin + SLICE_ROWS]) for begin in slices])
+    )
     winners = merged.rows.select(["collected_at", "request_id"]).take(pa.array(merged.winners))
     return pa.Table.from_arrays([*losers.columns, *winners.columns], schema=revisions_of(dataset).schema)
 
 
 def withdrawn_rows(dataset: Dataset, rows: pa.Table, at: datetime) -> pa.Table:
-    """Rows that leave without another in their place, in the columns of `revisions_of(dataset)`: superseded `at` that instant, by no request (0)."""
+    """Rows that leave without another in their place, in the columns of `revisions_of(dataset)`: superseded `at` that
+    instant, by no request (0)."""
     rows = contiguous(rows)
     instants = pa.repeat(pa.scalar(at, INSTANT), rows.num_rows)
     nobody = pa.repeat(pa.scalar(0, pa.int64()), rows.num_rows)
@@ -151,7 +162,8 @@ def withdrawn_rows(dataset: Dataset, rows: pa.Table, at: datetime) -> pa.Table:
 
 
 def add_revisions(dataset: Dataset, stored: pa.Table, superseded: pa.Table) -> Merge:
-    """Add superseded rows to the `stored` revisions of `dataset`. Rows that are there already (a replay after a kill) are not doubled."""
+    """Add superseded rows to the `stored` revisions of `dataset`. Rows that are there already (a replay after a kill)
+    are not doubled."""
     revisions = revisions_of(dataset)
     mine, theirs = matches(stored, superseded, revisions.key)
     fresh = np.ones(superseded.num_rows, dtype=bool)
@@ -179,7 +191,8 @@ def matches(left: pa.Table, right: pa.Table, key: Sequence[str]) -> tuple[Positi
 
 
 def equal_rows(left: pa.Table, mine: Positions, right: pa.Table, theirs: Positions, columns: Sequence[str]) -> Mask:
-    """Which pairs of rows are equal in all those columns; null equals null. One column is taken at a time: pairs can be many."""
+    """Which pairs of rows are equal in all those columns; null equals null. One column is taken at a time: pairs can be
+    many."""
     equal = np.ones(len(mine), dtype=bool)
     for name in columns:
         a, b = left[name].take(pa.array(mine)), right[name].take(pa.array(theirs))
@@ -195,7 +208,8 @@ def sort_positions(table: pa.Table, order: Sequence[str]) -> Positions:
 def combined_codes(table: pa.Table, columns: Sequence[str]) -> Positions:
     """One integer a row that orders rows as those columns do; equal integers are equal values.
 
-    Sorting integers that are two sorted runs (a file and its new rows) is far cheaper than sorting rows by several columns.
+    Sorting integers that are two sorted runs (a file and its new rows) is far cheaper than sorting rows by several
+    columns.
     """
     code = np.zeros(table.num_rows, dtype=np.int64)
     size = 1
@@ -220,4 +234,6 @@ def _ranks(column: pa.ChunkedArray) -> tuple[Positions, int]:
 
 
 def _mask(values: pa.ChunkedArray | pa.Array) -> Mask:
-    return np.asarray(values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy(), dtype=bool)
+    return np.asarray(
+        values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy(), dtype=bool
+    )

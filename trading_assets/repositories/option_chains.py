@@ -38,9 +38,11 @@ class ChainSnapshot:
 
 
 def choose_snapshot(sessions: Sequence[date], as_of: date) -> date | None:
-    """Which of the snapshots (sessions in order) serves `as_of`: its own, else the earliest after, else the latest before.
+    """Which of the snapshots (sessions in order) serves `as_of`: its own, else the earliest after, else the latest
+    before.
 
-    A later listing still names the contracts of `as_of` that had not expired by then; an earlier one lacks the new ones.
+    A later listing still names the contracts of `as_of` that had not expired by then; an earlier one lacks the new
+    ones.
     """
     if not sessions:
         return None
@@ -49,7 +51,8 @@ def choose_snapshot(sessions: Sequence[date], as_of: date) -> date | None:
 
 
 class OptionChainSnapshotRepository(DatasetRepository):
-    """Reads and saves chain snapshots. Frames have the columns of `schemas.OPTION_CHAINS`, dtypes of `frames.to_pandas`.
+    """Reads and saves chain snapshots. Frames have the columns of `schemas.OPTION_CHAINS`, dtypes of
+    `frames.to_pandas`.
 
     Prices in dollars (index points), implied volatility per 1.00, vega per volatility point, theta per day.
     """
@@ -64,13 +67,15 @@ class OptionChainSnapshotRepository(DatasetRepository):
         return self.load(symbol, session_of(session))
 
     def latest_chain_snapshot(self, symbol: str, as_of: Day) -> ChainSnapshot | None:
-        """The chain that serves `as_of`: its own, else the earliest after, else the latest before; None when there is none at all."""
+        """The chain that serves `as_of`: its own, else the earliest after, else the latest before; None when there is
+        none at all."""
         day = session_of(as_of)
         session = choose_snapshot(self.sessions(symbol), day)
         return None if session is None else ChainSnapshot(symbol, day, session, self.load(symbol, session))
 
     def load(self, symbol: str | list[str] | None = None, trade_date: Day | None = None) -> pd.DataFrame:
-        """Chains of some or all symbols, of one session or of all, ordered by symbol, session, expiry, strike and right."""
+        """Chains of some or all symbols, of one session or of all, ordered by symbol, session, expiry, strike and
+        right."""
         return self._load(restricted(symbol=symbol), first=trade_date, last=trade_date)
 
     def sessions(self, symbol: str) -> list[date]:
@@ -89,6 +94,8 @@ class OptionChainSnapshotRepository(DatasetRepository):
         """Sessions from `start_date` to `end_date` of which there is a snapshot."""
         return self._sessions(restricted(symbol=symbol), start_date, end_date)
 
-    def save(self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, session: Day | None = None) -> UpsertCounts:
+    def save(
+        self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, session: Day | None = None
+    ) -> UpsertCounts:
         """Save a chain that the user has; see `frames.completed` for what is filled in. Raises `InvalidFrame`."""
         return self._save(frame, symbol=symbol, session=as_date(session))

@@ -19,7 +19,8 @@ _IDS = ("request_id", "superseded_by")
 
 
 def largest_request(data_dir: Path) -> int:
-    """The largest request id in the rows of the lake and of its revisions; 0 where there is none. Raises `UnreadableFile`."""
+    """The largest request id in the rows of the lake and of its revisions; 0 where there is none. Raises
+    `UnreadableFile`."""
     largest = 0
     for dataset in DATASETS.values():
         for kind in (dataset, revisions_of(dataset)):
@@ -34,7 +35,9 @@ def _largest(path: Path) -> int:
     with path.open("rb") as source:
         file = pq.ParquetFile(source)
         names = [name for name in _IDS if name in file.schema_arrow.names]
-        places = [index for index in range(file.metadata.num_columns) if file.metadata.schema.column(index).path in names]
+        places = [
+            index for index in range(file.metadata.num_columns) if file.metadata.schema.column(index).path in names
+        ]
         groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
         statistics = [group.column(place).statistics for group in groups for place in places]
         if all(found is not None and found.has_min_max for found in statistics):
@@ -44,11 +47,18 @@ def _largest(path: Path) -> int:
 
 
 def requests_in_lake(data_dir: Path) -> pa.Table:
-    """The requests that rows name: columns `dataset` (of coverage: that of the condition), `symbol`, `request_id` (above 0), each once.
+    """The requests that rows name: columns `dataset` (of coverage: that of the condition), `symbol`, `request_id`
+    (above 0), each once.
 
     Raises `UnreadableFile`.
     """
-    empty = pa.table({"dataset": pa.array([], pa.string()), "symbol": pa.array([], pa.string()), "request_id": pa.array([], pa.int64())})
+    empty = pa.table(
+        {
+            "dataset": pa.array([], pa.string()),
+            "symbol": pa.array([], pa.string()),
+            "request_id": pa.array([], pa.int64()),
+        }
+    )
     parts = [empty]
     for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, COVERAGE):
         named = ["dataset"] if dataset is COVERAGE else []

@@ -1,4 +1,5 @@
-"""Restrictions of a read: which values some columns may have, as a condition in SQL and as bounds that rule out row groups."""
+"""Restrictions of a read: which values some columns may have, as a condition in SQL and as bounds that rule out row
+groups."""
 
 from __future__ import annotations
 
@@ -20,8 +21,13 @@ class Restriction:
 
     def sql(self) -> tuple[str, list[Any]]:
         """The condition and its parameters."""
-        parts = [f'"{name}" in ({", ".join("?" * len(allowed))})' if allowed else "false" for name, allowed in self.values]
-        return " and ".join([*parts, f"({self.also})"]), [*(value for _, allowed in self.values for value in allowed), *self.parameters]
+        parts = [
+            f'"{name}" in ({", ".join("?" * len(allowed))})' if allowed else "false" for name, allowed in self.values
+        ]
+        return " and ".join([*parts, f"({self.also})"]), [
+            *(value for _, allowed in self.values for value in allowed),
+            *self.parameters,
+        ]
 
     def within(self, first: date | None, last: date | None) -> Restriction:
         """The same, of the sessions `first` to `last` (both included; None does not restrict)."""

@@ -1,4 +1,5 @@
-"""Rows of one dataset, read through the lake's DuckDB connection out of the files whose period and variant come into question."""
+"""Rows of one dataset, read through the lake's DuckDB connection out of the files whose period and variant come into
+question."""
 
 from __future__ import annotations
 
@@ -32,10 +33,11 @@ def read_rows(
     first: date | None = None,
     last: date | None = None,
 ) -> pa.Table:
-    """Rows of `where` in the sessions `first` to `last` (both included), in the dataset's order as far as `columns` have it.
+    """Rows of `where` in the sessions `first` to `last` (both included), in the dataset's order as far as `columns`
+    have it.
 
-    With `distinct` equal rows are given once. Files of other periods and variants are not opened. Every file is read in one version,
-    also while another process replaces it. Raises `UnreadableFile`.
+    With `distinct` equal rows are given once. Files of other periods and variants are not opened. Every file is read in
+    one version, also while another process replaces it. Raises `UnreadableFile`.
     """
     root = data_dir.expanduser().absolute()
     names = list(columns) if columns is not None else dataset.schema.names
@@ -61,7 +63,8 @@ def read_rows(
 
 
 def _ordered(table: pa.Table, order: Sequence[str]) -> pa.Table:
-    """The rows sorted by those columns. Mostly they are: each file is sorted, and DuckDB gives files and rows in their order."""
+    """The rows sorted by those columns. Mostly they are: each file is sorted, and DuckDB gives files and rows in their
+    order."""
     return table if _is_ordered(table, order) else contiguous(table).take(pa.array(sort_positions(table, order)))
 
 

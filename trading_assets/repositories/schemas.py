@@ -56,8 +56,9 @@ class Column:
 class Dataset:
     """One dataset: its columns, the key that names a row, the order of rows in a file, and the file's period.
 
-    `variant` is the column that splits the dataset into folders (`bar_size`), if any. `taken_from` names the columns that say which
-    row of another dataset the broker was asked about, each with dataset and column there; all others are the broker's answer.
+    `variant` is the column that splits the dataset into folders (`bar_size`), if any. `taken_from` names the columns
+    that say which row of another dataset the broker was asked about, each with dataset and column there; all others are
+    the broker's answer.
     """
 
     name: str
@@ -116,7 +117,9 @@ _PRICES = (
 
 CONTRACTS = Dataset(
     name="contracts",
-    description="Contract details of each underlying, one row a symbol and session; carried forward while verified recently.",
+    description=(
+        "Contract details of each underlying, one row a symbol and session; carried forward while verified recently."
+    ),
     columns=(
         SESSION,
         SYMBOL,
@@ -138,7 +141,11 @@ CONTRACTS = Dataset(
         _text("stock_type", "COMMON, ETF, ..."),
         _text("market_rule_ids", "Market rules, comma separated"),
         _text("valid_exchanges", "Exchanges, comma separated"),
-        _text("sec_ids", "Other ids of the contract as the broker gives them, e.g. `CUSIP=30303M102 ISIN=US30303M1027`", nullable=True),
+        _text(
+            "sec_ids",
+            "Other ids of the contract as the broker gives them, e.g. `CUSIP=30303M102 ISIN=US30303M1027`",
+            nullable=True,
+        ),
         Column("verified_at", INSTANT, "When the broker last gave these details", "UTC"),
         COLLECTED_AT,
         REQUEST_ID,
@@ -150,7 +157,10 @@ CONTRACTS = Dataset(
 
 OPTION_CHAINS = Dataset(
     name="option_chains",
-    description="Every listed option contract of the wanted expiries, with quotes, greeks and open interest of the selected ones at that moment.",
+    description=(
+        "Every listed option contract of the wanted expiries, with quotes, greeks and open interest of the selected"
+        " ones at that moment."
+    ),
     columns=(
         SESSION,
         SYMBOL,
@@ -163,7 +173,11 @@ OPTION_CHAINS = Dataset(
         _number("min_tick", "Smallest price step", "dollars"),
         Column("listed_at", INSTANT, "When the listing that names the contract was read", "UTC"),
         Column("selected", pa.bool_(), "Whether the contract was selected for quotes and bars"),
-        _text("quote_outcome", "Outcome of the quote request, `partial` when it lacks a value; null when none was made", nullable=True),
+        _text(
+            "quote_outcome",
+            "Outcome of the quote request, `partial` when it lacks a value; null when none was made",
+            nullable=True,
+        ),
         Column("quoted_at", INSTANT, "When the quote came", "UTC", nullable=True),
         _number("bid", "Bid; null is no bid", "dollars (index points)"),
         _number("ask", "Ask; null is no ask", "dollars (index points)"),
@@ -193,7 +207,11 @@ _BAR_TAIL = (
     Column("start", INSTANT, "Start of the bar; of `1 day` bars the regular open", "UTC"),
     _text("bar_size", "Length of the bar in the broker's words"),
     *_PRICES,
-    _number("volume", "Traded volume; null where the broker does not know it", "shares (settings: stock_volume_unit) or contracts"),
+    _number(
+        "volume",
+        "Traded volume; null where the broker does not know it",
+        "shares (settings: stock_volume_unit) or contracts",
+    ),
     _number("wap", "Volume-weighted average price; null where the broker gives none", "dollars (index points)"),
     Column("bar_count", pa.int64(), "Trades in the bar; null where the broker gives none", nullable=True),
     COLLECTED_AT,
@@ -213,13 +231,18 @@ EQUITY_BARS = Dataset(
 
 OPTION_BARS = Dataset(
     name="option_bars",
-    description="Bars of the selected option contracts (TRADES, regular hours); `1 day` bars are aggregated from `8 hours` bars by session.",
+    description=(
+        "Bars of the selected option contracts (TRADES, regular hours); `1 day` bars are aggregated from `8 hours` bars"
+        " by session."
+    ),
     columns=(SESSION, SYMBOL, CON_ID, *_OPTION_TERMS, *_BAR_TAIL),
     key=("con_id", "bar_size", "start"),
     order=("symbol", "con_id", "start"),
     period=Period.MONTH,
     variant="bar_size",
-    taken_from={name: ("option_chains", name) for name in ("symbol", "con_id", *(column.name for column in _OPTION_TERMS))},
+    taken_from={
+        name: ("option_chains", name) for name in ("symbol", "con_id", *(column.name for column in _OPTION_TERMS))
+    },
 )
 
 
@@ -261,10 +284,20 @@ COVERAGE = Dataset(
         _text("symbol", "Symbol of the underlying"),
         Column("con_id", pa.int64(), "Option contract id; 0 for the underlying"),
         SESSION,
-        _text("condition", "complete, partial, no_trades, nothing_selected, not_permitted, no_contract, error, expired_lost or pending"),
+        _text(
+            "condition",
+            "complete, partial, no_trades, nothing_selected, not_permitted, no_contract, error, expired_lost or"
+            " pending",
+        ),
         _text("reason", "One sentence; empty for what was collected"),
         Column("broker_code", pa.int32(), "The broker's error code", nullable=True),
-        Column("retry_after", INSTANT, "Not to be requested again before; null: at any time, or never when settled", "UTC", nullable=True),
+        Column(
+            "retry_after",
+            INSTANT,
+            "Not to be requested again before; null: at any time, or never when settled",
+            "UTC",
+            nullable=True,
+        ),
         COLLECTED_AT,
         REQUEST_ID,
     ),
@@ -299,10 +332,13 @@ QUALITY_METRICS = Dataset(
     period=Period.MONTH,
 )
 
-DATASETS: dict[str, Dataset] = {d.name: d for d in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, COVERAGE, QUALITY_METRICS)}
+DATASETS: dict[str, Dataset] = {
+    d.name: d for d in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, COVERAGE, QUALITY_METRICS)
+}
 """All datasets by name."""
 
 
 def closed_symbol(symbol: str, con_id: int) -> str:
-    """The symbol under which the rows of a company are kept that held `symbol` before. No symbol of the broker holds an `@`."""
+    """The symbol under which the rows of a company are kept that held `symbol` before. No symbol of the broker holds an
+    `@`."""
     return f"{symbol}@{con_id}"

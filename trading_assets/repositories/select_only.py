@@ -1,8 +1,8 @@
 """Whether a text is one SELECT, or the EXPLAIN of one, that writes nothing.
 
-The kind of the statement is not enough. DuckDB calls `WITH x AS (COPY ... TO 'file') SELECT ...` a SELECT, `EXPLAIN ANALYZE` runs
-what it explains, and `json_execute_serialized_sql` runs a statement that is hidden in its argument. So a text that can contain
-such a part is planned first, which executes nothing, and the operators of the plan decide.
+The kind of the statement is not enough. DuckDB calls `WITH x AS (COPY ... TO 'file') SELECT ...` a SELECT, `EXPLAIN
+ANALYZE` runs what it explains, and `json_execute_serialized_sql` runs a statement that is hidden in its argument. So a
+text that can contain such a part is planned first, which executes nothing, and the operators of the plan decide.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ _EXPLAIN_OPTIONS = (re.compile(r"\s*analy[sz]e\b", re.IGNORECASE), re.compile(r"
 """What may stand between EXPLAIN and the statement that it explains."""
 
 _MAY_WRITE = re.compile(r"copy|insert|update|delete|merge|serialized|external_resource|\bquery\b", re.IGNORECASE)
-"""Words outside of strings without which no SELECT of DuckDB 2 writes or runs another statement; texts without them need no plan."""
+"""Words outside of strings without which no SELECT of DuckDB 2 writes or runs another statement; texts without them
+need no plan."""
 
 _WRITES = re.compile(r"COPY|INSERT|UPDATE|DELETE|MERGE|CREATE|SERIALIZED|EXTERNAL_RESOURCE")
 """Operators of a plan that write, or that run what the plan does not show."""
 
 
-def check_select(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> None:
+def check_select(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
+) -> None:
     """Raise `NotOneSelect` unless `sql` is one SELECT, or the EXPLAIN of one, that writes nothing. Executes nothing.
 
     Raises `duckdb.Error` for a text that DuckDB cannot parse or, where it must be planned, bind.
@@ -40,7 +43,8 @@ def check_select(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Se
 
 @lru_cache(maxsize=200)
 def _selected(sql: str) -> tuple[str, bool]:
-    """The one SELECT that the text is, or explains, and whether it could write. Raises `NotOneSelect` where there is none.
+    """The one SELECT that the text is, or explains, and whether it could write. Raises `NotOneSelect` where there is
+    none.
 
     A text that is asked often is parsed once.
     """
@@ -71,7 +75,8 @@ def _explained(text: str) -> str | None:
 
 
 def _without(text: str, left_out: duckdb.token_type) -> str:
-    """The text with a blank for each token of that kind. DuckDB's own tokenizer says where one begins, in bytes; it ends before the next."""
+    """The text with a blank for each token of that kind. DuckDB's own tokenizer says where one begins, in bytes; it
+    ends before the next."""
     tokens, encoded = duckdb.tokenize(text), text.encode()
     ends = [*(position for position, _ in tokens[1:]), len(encoded)]
     parts = (b" " if kind == left_out else encoded[begin:end] for (begin, kind), end in zip(tokens, ends, strict=True))
@@ -86,7 +91,9 @@ def _is_select(text: str) -> bool:
     return len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT
 
 
-def _operators(connection: duckdb.DuckDBPyConnection, select: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> Iterator[str]:
+def _operators(
+    connection: duckdb.DuckDBPyConnection, select: str, parameters: Sequence[Any] | Mapping[str, Any] | None
+) -> Iterator[str]:
     """The names of the operators in the plan of a SELECT."""
     ((_, plan),) = connection.execute(f"EXPLAIN (FORMAT json) {select}", parameters).fetchall()
     return _names(json.loads(plan))

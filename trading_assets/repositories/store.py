@@ -1,4 +1,5 @@
-"""The Parquet store: validated upserts into period files, revisions of what changed, reads pushed down to files and row groups.
+"""The Parquet store: validated upserts into period files, revisions of what changed, reads pushed down to files and row
+groups.
 
 Here is the order of the steps that makes a write safe. What a frame must be is in `repositories.frame_checks`, which
 rows result is in `repositories.merge`, how a file is replaced is in `repositories.files`.
@@ -32,7 +33,16 @@ from trading_assets.repositories.files import (
 from trading_assets.repositories.frame_checks import validated
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.layout import settle, settle_for_writing
-from trading_assets.repositories.merge import Wins, add_revisions, contiguous, later_answer_wins, merge, revisions_of, superseded_rows, withdrawn_rows
+from trading_assets.repositories.merge import (
+    Wins,
+    add_revisions,
+    contiguous,
+    later_answer_wins,
+    merge,
+    revisions_of,
+    superseded_rows,
+    withdrawn_rows,
+)
 from trading_assets.repositories.schemas import DATASETS, Dataset, Period
 
 
@@ -52,7 +62,9 @@ class UpsertCounts:
 
     def __add__(self, other: UpsertCounts) -> UpsertCounts:
         files = [*self.files, *(file for file in other.files if file not in self.files)]
-        return UpsertCounts(self.inserted + other.inserted, self.updated + other.updated, self.unchanged + other.unchanged, files)
+        return UpsertCounts(
+            self.inserted + other.inserted, self.updated + other.updated, self.unchanged + other.unchanged, files
+        )
 
 
 class ParquetStore:
@@ -72,7 +84,12 @@ class ParquetStore:
         return self._periods.get(dataset.name) or self._identity.periods().get(dataset.name, dataset.period)
 
     def upsert(
-        self, dataset: Dataset, frame: pa.Table | pd.DataFrame, *, now: datetime | None = None, wins: Wins = later_answer_wins
+        self,
+        dataset: Dataset,
+        frame: pa.Table | pd.DataFrame,
+        *,
+        now: datetime | None = None,
+        wins: Wins = later_answer_wins,
     ) -> UpsertCounts:
         """Write the rows of `frame` (the dataset's columns), replacing stored rows of the same key.
 
@@ -81,8 +98,8 @@ class ParquetStore:
         answer is later than the new one: then the new row moves there. An equal row stays as it is, provenance
         included. A file without a change is not rewritten.
 
-        Each file is replaced at once or not at all; a frame of several periods that was interrupted is simply written again.
-        Raises `InvalidFrame`, `LayoutMismatch`, `LostIdentity`, `UnreadableFile`, `LakeBusy`.
+        Each file is replaced at once or not at all; a frame of several periods that was interrupted is simply written
+        again. Raises `InvalidFrame`, `LayoutMismatch`, `LostIdentity`, `UnreadableFile`, `LakeBusy`.
         """
         table = validated(dataset, frame, now)
         counts = UpsertCounts()
@@ -102,7 +119,8 @@ class ParquetStore:
                 leftover.unlink(missing_ok=True)
             merged = merge(dataset, self._stored(dataset, path), new, wins)
             if len(merged.losers):
-                # Revisions first: killed after this, the file still holds the old rows and the replay adds no second copy.
+                # Revisions first: killed after this, the file still holds the old rows and the replay adds no second
+                # copy.
                 self._add_revisions(dataset, relative, superseded_rows(dataset, merged))
             if merged.order is None:
                 return UpsertCounts(unchanged=merged.unchanged)
@@ -119,11 +137,12 @@ class ParquetStore:
         first: date | None = None,
         last: date | None = None,
     ) -> int:
-        """Take the rows of `where` (among those variants and sessions) out of the dataset; they move to its revisions. Returns how many.
+        """Take the rows of `where` (among those variants and sessions) out of the dataset; they move to its revisions.
+        Returns how many.
 
-        `at` (an instant) becomes their `superseded_at`; no request superseded them, so `superseded_by` is 0. The revisions are
-        written first: killed after that, the file still holds the rows, and withdrawing again adds no second copy.
-        Raises `LakeBusy`.
+        `at` (an instant) becomes their `superseded_at`; no request superseded them, so `superseded_by` is 0. The
+        revisions are written first: killed after that, the file still holds the rows, and withdrawing again adds no
+        second copy. Raises `LakeBusy`.
         """
         if at.tzinfo is None:
             raise ValueError(f"{at!r} has no time zone: give an instant with a zone, for example in UTC.")
@@ -131,7 +150,10 @@ class ParquetStore:
         assert condition is not None
         settle_for_writing(self.data_dir, dataset)
         paths = self.files(dataset, variants=variants, first=first, last=last)
-        return sum(self._withdraw_from(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), condition, at) for path in paths)
+        return sum(
+            self._withdraw_from(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), condition, at)
+            for path in paths
+        )
 
     def _withdraw_from(self, dataset: Dataset, relative: str, where: pads.Expression, at: datetime) -> int:
         path = self.data_dir / dataset.name / relative
@@ -149,19 +171,30 @@ class ParquetStore:
         return int(gone.num_rows)
 
     def relabel(self, dataset: Dataset, symbol: str, new_symbol: str) -> int:
-        """Give all rows of `symbol`, revisions included, another symbol; nothing else of them changes. Returns how many rows of the dataset.
+        """Give all rows of `symbol`, revisions included, another symbol; nothing else of them changes. Returns how many
+        rows of the dataset.
 
-        Where a row of the new symbol has the same key already, the later answer stays and the other one moves to the revisions.
-        Each file is replaced at once or not at all; what was interrupted is simply done again. Raises `LakeBusy`.
+        Where a row of the new symbol has the same key already, the later answer stays and the other one moves to the
+        revisions. Each file is replaced at once or not at all; what was interrupted is simply done again. Raises
+        `LakeBusy`.
         """
         for path in self.files(revisions_of(dataset)):
             self._relabel_file(
-                dataset, path.relative_to(self.data_dir / revisions_of(dataset).name).as_posix(), symbol, new_symbol, of_revisions=True
+                dataset,
+                path.relative_to(self.data_dir / revisions_of(dataset).name).as_posix(),
+                symbol,
+                new_symbol,
+                of_revisions=True,
             )
         paths = self.files(dataset)
-        return sum(self._relabel_file(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), symbol, new_symbol) for path in paths)
+        return sum(
+            self._relabel_file(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), symbol, new_symbol)
+            for path in paths
+        )
 
-    def _relabel_file(self, dataset: Dataset, relative: str, symbol: str, new_symbol: str, *, of_revisions: bool = False) -> int:
+    def _relabel_file(
+        self, dataset: Dataset, relative: str, symbol: str, new_symbol: str, *, of_revisions: bool = False
+    ) -> int:
         kind = revisions_of(dataset) if of_revisions else dataset
         path = self.data_dir / kind.name / relative
         mine = pads.field("symbol") == symbol
@@ -191,9 +224,11 @@ class ParquetStore:
             write_file(path, revisions, merged.rows, merged.order)
 
     def absorb(self, dataset: Dataset, path: Path, relative: str, wins: Wins, *, revisions: bool) -> None:
-        """Merge the rows of the file `path`, which stands in an older folder, into the file `relative` of the dataset, and remove it.
+        """Merge the rows of the file `path`, which stands in an older folder, into the file `relative` of the dataset,
+        and remove it.
 
-        With `revisions` both are files of the dataset's revisions. Killed before the end, it is done again with the same result.
+        With `revisions` both are files of the dataset's revisions. Killed before the end, it is done again with the
+        same result.
         """
         if revisions:
             with locked(self.data_dir, f"{dataset.name}/{relative}"):
@@ -207,7 +242,14 @@ class ParquetStore:
         present = path.exists() or path.is_symlink()
         return contiguous(read_file(path, dataset)).cast(dataset.schema) if present else dataset.schema.empty_table()
 
-    def files(self, dataset: Dataset, *, variants: Sequence[str] | None = None, first: date | None = None, last: date | None = None) -> list[Path]:
+    def files(
+        self,
+        dataset: Dataset,
+        *,
+        variants: Sequence[str] | None = None,
+        first: date | None = None,
+        last: date | None = None,
+    ) -> list[Path]:
         """The dataset's files that may hold rows of those variants (bar sizes) and sessions; no file is opened."""
         settle(self.data_dir)
         return dataset_files(self.data_dir, dataset, variants, first, last)
@@ -231,17 +273,31 @@ class ParquetStore:
         where = _between(where, first, last)
         names = list(columns) if columns is not None else dataset.schema.names
         empty = pa.schema([dataset.schema.field(name) for name in names]).empty_table()
-        parts = [read_file(path, dataset, names, where) for path in self.files(dataset, variants=variants, first=first, last=last)]
+        parts = [
+            read_file(path, dataset, names, where)
+            for path in self.files(dataset, variants=variants, first=first, last=last)
+        ]
         return pa.concat_tables([empty, *(part.cast(empty.schema) for part in parts)])
 
     def read_one(
-        self, dataset: Dataset, path: Path, *, where: pads.Expression | None = None, first: date | None = None, last: date | None = None
+        self,
+        dataset: Dataset,
+        path: Path,
+        *,
+        where: pads.Expression | None = None,
+        first: date | None = None,
+        last: date | None = None,
     ) -> pa.Table:
         """Rows of one of the `files`. Raises `UnreadableFile`."""
         return read_file(path, dataset, None, _between(where, first, last))
 
     def read_revisions(
-        self, dataset: Dataset, *, where: pads.Expression | None = None, first: date | None = None, last: date | None = None
+        self,
+        dataset: Dataset,
+        *,
+        where: pads.Expression | None = None,
+        first: date | None = None,
+        last: date | None = None,
     ) -> pa.Table:
         """Superseded rows of the dataset, with `superseded_at` and `superseded_by`."""
         return self.read(revisions_of(dataset), where=where, first=first, last=last)
@@ -256,8 +312,12 @@ class ParquetStore:
         for dataset in DATASETS.values():
             for kind in (dataset, revisions_of(dataset)):
                 root = self.data_dir / kind.name
-                links = [path for path in dataset_files(self.data_dir, kind) if path.is_symlink()]  # theirs are beside what they name
-                for path in [*(_target(temporary) for temporary in root.rglob(f".*.parquet.*{TEMPORARY_SUFFIX}")), *links]:
+                # theirs are beside what they name
+                links = [path for path in dataset_files(self.data_dir, kind) if path.is_symlink()]
+                for path in [
+                    *(_target(temporary) for temporary in root.rglob(f".*.parquet.*{TEMPORARY_SUFFIX}")),
+                    *links,
+                ]:
                     targets[path] = f"{dataset.name}/{path.relative_to(root).as_posix()}"
         return [name for path, lock in sorted(targets.items()) for name in self._remove_leftovers(path, lock)]
 

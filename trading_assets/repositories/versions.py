@@ -12,7 +12,8 @@ from trading_assets.repositories.schemas import Dataset
 
 
 class Version(NamedTuple):
-    """What the file system says of one version of a file. The time of the last change of state (`changed_ns`) cannot be set back."""
+    """What the file system says of one version of a file. The time of the last change of state (`changed_ns`) cannot be
+    set back."""
 
     inode: int
     size: int
@@ -20,12 +21,14 @@ class Version(NamedTuple):
     changed_ns: int
 
     def looks_like(self, other: Version) -> bool:
-        """Whether DuckDB takes the two for the same version: it compares inode, size and the second of the last change of content."""
+        """Whether DuckDB takes the two for the same version: it compares inode, size and the second of the last change
+        of content."""
         return self[:2] == other[:2] and self.modified_ns // NANOSECONDS == other.modified_ns // NANOSECONDS
 
 
 class Fingerprint(NamedTuple):
-    """The versions of files at one moment, and whether a version that DuckDB could take for an earlier one is among them."""
+    """The versions of files at one moment, and whether a version that DuckDB could take for an earlier one is among
+    them."""
 
     versions: list[tuple[Path, Version]]
     deceptive: bool

@@ -1,4 +1,5 @@
-"""A dataset as its readers see it: rows of some sessions and symbols, read when they are needed, never the whole lake."""
+"""A dataset as its readers see it: rows of some sessions and symbols, read when they are needed, never the whole
+lake."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ class DatasetView:
     `sessions` and `columns` are the defaults of the reads: what the IO manager was told an asset needs.
     """
 
-    def __init__(self, data_dir: Path, dataset: Dataset, *, sessions: Sequence[date] = (), columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, dataset: Dataset, *, sessions: Sequence[date] = (), columns: Sequence[str] | None = None
+    ) -> None:
         self.dataset = dataset
         self.sessions = tuple(sessions)
         self.columns = tuple(columns) if columns else tuple(dataset.schema.names)
@@ -42,7 +45,7 @@ class DatasetView:
         if symbols is not None:
             conditions.append("symbol in (select unnest(?))")
             values.append(list(symbols))
-        names = ", ".join(f'"{name}"' for name in (columns or self.columns))
+        names = ", ".join(f'"{name}"' for name in columns or self.columns)
         order = ", ".join(f'"{name}"' for name in self.dataset.order)
         query = f'select {names} from "{self.dataset.name}" where {" and ".join(conditions)} order by {order}'
         return remembered(self._data_dir, self.dataset, query, values)
@@ -54,7 +57,9 @@ class DatasetView:
         rows = remembered(self._data_dir, self.dataset, query, [list(symbols)])
         return dict(zip(rows["symbol"].to_pylist(), rows["sessions"].to_pylist(), strict=True))
 
-    def as_of(self, symbols: Iterable[str], session: date, *, columns: Sequence[str] | None = None, where: str = "true") -> pa.Table:
+    def as_of(
+        self, symbols: Iterable[str], session: date, *, columns: Sequence[str] | None = None, where: str = "true"
+    ) -> pa.Table:
         """Each symbol's rows of the snapshot that answers for `session` (see `choose_snapshot`)."""
         names = columns or self.columns
         tables = [self.dataset.schema.empty_table().select(list(names))]
@@ -64,5 +69,7 @@ class DatasetView:
             if found is not None:
                 answering.setdefault(found, []).append(symbol)
         for found, group in sorted(answering.items()):
-            tables.append(self.table(sessions=[found], symbols=group, columns=names, where=where).cast(tables[0].schema))
+            tables.append(
+                self.table(sessions=[found], symbols=group, columns=names, where=where).cast(tables[0].schema)
+            )
         return pa.concat_tables(tables)

@@ -16,8 +16,8 @@ from trading_assets.settings import Settings
 class ArchiveResource(dg.ConfigurableResource):
     """The archive of the settings in force when a run begins; one broker connection a run at most, made when needed.
 
-    It has no config: a run started in the UI cannot work on another data folder, broker or database than the platform's, nor
-    send messages elsewhere. Nothing is opened or connected before the first step asks for `open()`.
+    It has no config: a run started in the UI cannot work on another data folder, broker or database than the
+    platform's, nor send messages elsewhere. Nothing is opened or connected before the first step asks for `open()`.
     """
 
     _archive: Archive | None = PrivateAttr(default=None)
@@ -28,38 +28,46 @@ class ArchiveResource(dg.ConfigurableResource):
     def holding(cls, overrides: Mapping[str, Any]) -> type["ArchiveResource"]:
         """A class of this resource with settings by name that win over the environment (see `trading_assets.settings`).
 
-        What a resource is configured with is kept in the snapshot of every job, shown in the UI, and replaced by run config;
-        what its class holds is not.
+        What a resource is configured with is kept in the snapshot of every job, shown in the UI, and replaced by run
+        config; what its class holds is not.
         """
-        return type(cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, "_overrides": dict(overrides)})
+        return type(
+            cls.__name__, (cls,), {"__module__": cls.__module__, "__doc__": cls.__doc__, "_overrides": dict(overrides)}
+        )
 
     def settings(self) -> Settings:
         """The settings in force now."""
         return Settings(**self._overrides)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Dagster calls this when a run begins: the run says which process works on it, so that another one can tell when it died.
+        """Dagster calls this when a run begins: the run says which process works on it, so that another one can tell
+        when it died.
 
-        A repeated run carries the mark of the process that failed until then. A history that is kept elsewhere is warned of.
-        Raises `dg.Failure` for a run config that refers to the environment: a value that is wrong is shown with the error, and
-        may be a password of another program.
+        A repeated run carries the mark of the process that failed until then. A history that is kept elsewhere is
+        warned of. Raises `dg.Failure` for a run config that refers to the environment: a value that is wrong is shown
+        with the error, and may be a password of another program.
         """
         run, mark = context.run, process_mark()
         if run is None:
             return
         named = next(_environment_references(run.run_config, ()), None)
         if named is not None:
-            raise dg.Failure(f"The run config takes {named} from the environment, which is not allowed: write the value itself.", allow_retries=False)
+            raise dg.Failure(
+                f"The run config takes {named} from the environment, which is not allowed: write the value itself.",
+                allow_retries=False,
+            )
         if context.instance is None:
             return
         if run.tags.get(PROCESS_TAG) != mark:
             context.instance.add_run_tags(run.run_id, {PROCESS_TAG: mark})
         if context.log is not None and context.instance.is_persistent:
-            from trading_assets.resources.history_folder import elsewhere  # late: Dagster's storages take a fifth of a second in every process
+            # late: Dagster's storages take a fifth of a second in every process
+            from trading_assets.resources.history_folder import elsewhere
 
             with suppress(ValueError):  # wrong settings are told by the first step that opens the archive
                 sentence = elsewhere(context.instance, self.settings())
-                if sentence is not None and run.run_id not in self._warned:  # Dagster makes the resource for each of its users
+                # Dagster makes the resource for each of its users
+                if sentence is not None and run.run_id not in self._warned:
                     self._warned.append(run.run_id)
                     context.log.warning(sentence)
 

@@ -1,7 +1,7 @@
 """What each session of a dataset has and lacks after a collection, judged over the lake and for every active symbol.
 
-A run may collect one symbol or a part of the sessions; a partition speaks of all of them. So neither its materialization nor its
-`complete` check follows from what the run did: both follow from `Lake.conditions`.
+A run may collect one symbol or a part of the sessions; a partition speaks of all of them. So neither its
+materialization nor its `complete` check follows from what the run did: both follow from `Lake.conditions`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ DEFERRED = "deferred"
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """A symbol (and bar size) that lacks something in a session: its condition, and the reason. `recorded`: the lake has it in its coverage."""
+    """A symbol (and bar size) that lacks something in a session: its condition, and the reason. `recorded`: the lake
+    has it in its coverage."""
 
     symbol: str
     bar_size: str
@@ -40,15 +41,21 @@ class Lacking:
     def as_row(self) -> dict[str, str | int]:
         """A flat record for tables."""
         code = "" if self.broker_code is None else self.broker_code
-        return {"symbol": self.symbol, "bar_size": self.bar_size, "condition": self.condition, "reason": self.reason, "broker_code": code}
+        return {
+            "symbol": self.symbol,
+            "bar_size": self.bar_size,
+            "condition": self.condition,
+            "reason": self.reason,
+            "broker_code": code,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
     """One session of a dataset: symbols (and bar sizes) by condition, and those that lack something.
 
-    `closed` is False for bars of a session that has not closed: nothing of it can be collected yet. `active` are the active symbols of
-    which something is wanted in the session.
+    `closed` is False for bars of a session that has not closed: nothing of it can be collected yet. `active` are the
+    active symbols of which something is wanted in the session.
     """
 
     session: date
@@ -62,11 +69,13 @@ class SessionState:
     def collected(self) -> bool:
         """Whether all that is wanted of the active symbols is in the lake, or recorded as not existing or lost.
 
-        Quotes that lack values count as collected: the chain is there, and the check `complete` tells of them. Where no active
-        symbol wants anything, the symbols of the run decide.
+        Quotes that lack values count as collected: the chain is there, and the check `complete` tells of them. Where no
+        active symbol wants anything, the symbols of the run decide.
         """
         judged = [each for each in self.lacking if not self.active or each.symbol in self.active]
-        return self.closed and all(each.condition == Condition.EXPIRED_LOST or self._lacks_values(each) for each in judged)
+        return self.closed and all(
+            each.condition == Condition.EXPIRED_LOST or self._lacks_values(each) for each in judged
+        )
 
     def _lacks_values(self, each: Lacking) -> bool:
         """Whether it is a whole chain of which some quotes lack values."""
@@ -80,13 +89,17 @@ class SessionState:
 
 
 def session_states(archive: Archive, collected: Collected, partitions: Iterable[str] = ()) -> dict[date, SessionState]:
-    """The state of each session that a collection was for or brought rows of, and of `partitions`, in order; the lake is asked once a report."""
+    """The state of each session that a collection was for or brought rows of, and of `partitions`, in order; the lake
+    is asked once a report."""
     report = collected.report
     sessions = sorted({*report.sessions, *written_sessions(collected), *map(date.fromisoformat, partitions)})
     if not sessions:
         return {}
     rows = _judged(archive, report, sessions[0], sessions[-1])
-    states = {s: SessionState(s, report.dataset, report.dataset not in BARS or archive.calendar.is_closed(s, archive.now)) for s in sessions}
+    states = {
+        s: SessionState(s, report.dataset, report.dataset not in BARS or archive.calendar.is_closed(s, archive.now))
+        for s in sessions
+    }
     active = pa.array(archive.universe.active(), pa.string())
     for row in rows.filter(pc.is_in(rows["symbol"], active)).group_by(["session", "symbol"]).aggregate([]).to_pylist():
         if row["session"] in states:
@@ -96,14 +109,19 @@ def session_states(archive: Archive, collected: Collected, partitions: Iterable[
             states[row["session"]].conditions[row["condition"]] += row["symbol_count"]
     deferred = {problem.symbol for problem in report.problems if problem.kind is ProblemKind.DEFERRED}
     nothing_lacks = pc.is_in(rows["condition"], pa.array([str(condition) for condition in _answered(report.dataset)]))
-    if report.dataset == OPTION_BARS.name:  # of a symbol without options; of a contract that the broker does not know any more it is a lack
-        without_options = pc.and_(pc.equal(rows["condition"], str(Condition.NO_CONTRACT)), pc.equal(rows["instruments"], 0))
+    # of a symbol without options; of a contract that the broker does not know any more it is a lack
+    if report.dataset == OPTION_BARS.name:
+        without_options = pc.and_(
+            pc.equal(rows["condition"], str(Condition.NO_CONTRACT)), pc.equal(rows["instruments"], 0)
+        )
         nothing_lacks = pc.or_(nothing_lacks, without_options)
     for row in rows.filter(pc.invert(nothing_lacks)).to_pylist():
         if row["session"] in states:
             pending = row["condition"] == Condition.PENDING and row["symbol"] in deferred
             condition = DEFERRED if pending else row["condition"]
-            states[row["session"]].lacking.append(Lacking(row["symbol"], row["bar_size"], condition, row["reason"], row["broker_code"]))
+            states[row["session"]].lacking.append(
+                Lacking(row["symbol"], row["bar_size"], condition, row["reason"], row["broker_code"])
+            )
     _add_other_bar_sizes(collected, states, rows)
     _add_unrecorded(report, states, rows, set(archive.universe.active()))
     _add_never_collected(archive, states, rows)
@@ -127,7 +145,10 @@ def _add_never_collected(archive: Archive, states: dict[date, SessionState], row
     missing = [entry for entry in archive.universe.entries() if entry.symbol not in known]
     if not missing:
         return
-    sql = "select distinct symbol from coverage where dataset = $dataset and symbol in (select unnest($symbols::varchar[]))"
+    sql = (
+        "select distinct symbol from coverage where dataset = $dataset and symbol in (select"
+        " unnest($symbols::varchar[]))"
+    )
     values = {"dataset": next(iter(states.values())).dataset, "symbols": [entry.symbol for entry in missing]}
     recorded = set(archive.lake.query(sql, values)["symbol"].to_pylist())
     for entry in missing:
@@ -154,7 +175,9 @@ def judged_symbols(archive: Archive, report: CollectionReport) -> list[str]:
 def _judged(archive: Archive, report: CollectionReport, first: date, last: date) -> pa.Table:
     """The conditions of these sessions (`repositories.conditions.CONDITION_SCHEMA`), kept with the report."""
     if report.conditions is None:
-        report.conditions = archive.lake.conditions(judged_symbols(archive, report), datasets=[report.dataset], first=first, last=last)
+        report.conditions = archive.lake.conditions(
+            judged_symbols(archive, report), datasets=[report.dataset], first=first, last=last
+        )
     return report.conditions
 
 
@@ -163,7 +186,9 @@ def _answered(dataset: str) -> Sequence[Condition]:
     return (*ANSWERED, Condition.NO_CONTRACT) if dataset == OPTION_CHAINS.name else ANSWERED
 
 
-def _add_unrecorded(report: CollectionReport, states: dict[date, SessionState], rows: pa.Table, active: set[str]) -> None:
+def _add_unrecorded(
+    report: CollectionReport, states: dict[date, SessionState], rows: pa.Table, active: set[str]
+) -> None:
     """Symbols that failed without a trace in the lake lack what the run was to bring: the sessions say why."""
     recorded = set(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), strict=True))
     told = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED, ProblemKind.DEFERRED)

@@ -2,12 +2,14 @@
 
 Names that `import dagster` does not load itself are loaded when they are first asked for.
 
-Private modules that are named as text elsewhere: `resources.instance` (`dagster._core.storage.noop_compute_log_manager`),
-`serving.supervisor` (`dagster._daemon`, run as a module), `automation.run_dedup` (the job `__ASSET_JOB`).
+Private modules that are named as text elsewhere: `resources.instance`
+(`dagster._core.storage.noop_compute_log_manager`), `serving.supervisor` (`dagster._daemon`, run as a module),
+`automation.run_dedup` (the job `__ASSET_JOB`).
 
-Private members of Dagster's storage classes that `resources.storage` uses or overrides, as their subclasses must: of runs
-`_get_run_insertion_values`; of events `_connect`, `_initdb`, `_db_lock`, `_obs`, `_watchers`, `_base_dir`; of the watchdog `_log_path`,
-`_process_log`; of all together `_run_storage`, `_event_log_storage`, `_schedule_storage`, `_inst_data`. Of contexts: here alone.
+Private members of Dagster's storage classes that `resources.storage` uses or overrides, as their subclasses must: of
+runs `_get_run_insertion_values`; of events `_connect`, `_initdb`, `_db_lock`, `_obs`, `_watchers`, `_base_dir`; of the
+watchdog `_log_path`, `_process_log`; of all together `_run_storage`, `_event_log_storage`, `_schedule_storage`,
+`_inst_data`. Of contexts: here alone.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ from dagster._core.events import HandledOutputData  # an event: an output was st
 from dagster._core.events.log import EventLogEntry  # one stored event
 from dagster._core.instance.ref import InstanceRef  # an instance by folder and settings
 from dagster._core.launcher.base import LaunchRunContext  # what a run launcher is given
-from dagster._core.remote_origin import RemoteInstigatorOrigin as InstigatorOrigin  # where a schedule or sensor is defined
+
+# where a schedule or sensor is defined
+from dagster._core.remote_origin import RemoteInstigatorOrigin as InstigatorOrigin
 from dagster._core.scheduler.instigation import (
     InstigatorState,  # whether a schedule or sensor is on, and its cursor
     InstigatorStatus,
@@ -80,7 +84,8 @@ _LATER = {
     "AssetCheckExecutionsTable": f"{_STORAGE}.event_log.schema",  # the table of checks
     "SqlEventLogStorageTable": f"{_STORAGE}.event_log.schema",  # the table of events
     "INDEX_SHARD_NAME": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",  # the event log of all runs
-    "SqliteEventLogStorageWatchdog": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",  # tells pages of the UI of new events
+    # tells pages of the UI of new events
+    "SqliteEventLogStorageWatchdog": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",
     "LocalComputeLogManager": f"{_STORAGE}.local_compute_log_manager",  # Dagster's own keeping of what runs print
     "LocalArtifactStorage": f"{_STORAGE}.root",  # Dagster's own storage of what else it keeps
     "SqliteRunStorage": f"{_STORAGE}.runs",  # Dagster's own storage of runs
@@ -95,7 +100,8 @@ _LATER = {
     "WorkspaceProcessContext": "dagster._core.workspace.context",  # the code locations that the UI shows
     "WorkspaceFileTarget": "dagster._core.workspace.load_target",  # a workspace file, for the same
 }
-"""Module of each name that is loaded late, and what the name is for. Names that Dagster writes with an underscore have none here."""
+"""Module of each name that is loaded late, and what the name is for. Names that Dagster writes with an underscore have
+none here."""
 
 
 def __getattr__(name: str) -> Any:
@@ -106,13 +112,14 @@ def __getattr__(name: str) -> Any:
 
 
 def record_partitions(context: OutputContext, metadata: Mapping[str, Mapping[str, Any]]) -> None:
-    """Have Dagster record a materialization of exactly these partitions of an output, each with its metadata, in order of the keys.
+    """Have Dagster record a materialization of exactly these partitions of an output, each with its metadata, in order
+    of the keys.
 
-    Called by an IO manager after the write. By itself Dagster records every partition of the run, whether its data is there or not,
-    and no other. With no partition nothing is recorded, and the steps downstream run all the same.
+    Called by an IO manager after the write. By itself Dagster records every partition of the run, whether its data is
+    there or not, and no other. With no partition nothing is recorded, and the steps downstream run all the same.
 
-    The data version of the asset and of each upstream asset is its code version, in every partition: Dagster would compare with the
-    versions of the run's partitions alone, and show the others as out of date.
+    The data version of the asset and of each upstream asset is its code version, in every partition: Dagster would
+    compare with the versions of the run's partitions alone, and show the others as out of date.
     """
     if not metadata:
         context._asset_key = None

@@ -18,7 +18,9 @@ MAX_RETRIES_TAG = "dagster/max_retries"
 
 
 @contextmanager
-def raise_as_dagster_failure(context: dg.AssetExecutionContext | dg.OpExecutionContext | dg.OutputContext) -> Iterator[None]:
+def raise_as_dagster_failure(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext | dg.OutputContext,
+) -> Iterator[None]:
     """Turn errors of the domain into failed steps whose description says what to do; the journal keeps what came.
 
     What will fail the same way again is not retried, whatever the job's retry tag says.
@@ -33,4 +35,6 @@ def raise_as_dagster_failure(context: dg.AssetExecutionContext | dg.OpExecutionC
             else:
                 context.instance.add_run_tags(context.run.run_id, {MAX_RETRIES_TAG: "0"})
         sentence = wrong_value(error) if isinstance(error, ValidationError) else str(error)
-        raise dg.Failure(sentence, metadata={"retryable": dg.MetadataValue.bool(retryable)}, allow_retries=retryable) from error
+        raise dg.Failure(
+            sentence, metadata={"retryable": dg.MetadataValue.bool(retryable)}, allow_retries=retryable
+        ) from error

@@ -1,7 +1,7 @@
 """Where Dagster keeps its history, whichever way it was started: `<data folder>/dagster`.
 
-The classes that `dagster.yaml` names take the folder as `base_dir`. Without it they ask the settings, so that `dagster dev`,
-`dg dev` and the other commands of Dagster write the same history as `trading-assets up`.
+The classes that `dagster.yaml` names take the folder as `base_dir`. Without it they ask the settings, so that `dagster
+dev`, `dg dev` and the other commands of Dagster write the same history as `trading-assets up`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def base_dir_field() -> UserConfigSchema:
 
 @contextmanager
 def history_of(config_value: Mapping[str, Any]) -> Iterator[str]:
-    """The folder of `dagster.yaml`, else that of the settings, which is made. Nobody else makes databases in it meanwhile."""
+    """The folder of `dagster.yaml`, else that of the settings, which is made. Nobody else makes databases in it
+    meanwhile."""
     if (given := config_value.get("base_dir")) is not None:
         yield given
         return
@@ -63,7 +64,9 @@ class LakeArtifactStorage(LocalArtifactStorage):
         return base_dir_field()
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> LakeArtifactStorage:
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> LakeArtifactStorage:
         """The storage of `dagster.yaml`."""
         with history_of(config_value) as folder:
             return cls(folder, inst_data)
@@ -78,17 +81,20 @@ class LakeComputeLogManager(LocalComputeLogManager):
         return base_dir_field()
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> LakeComputeLogManager:
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> LakeComputeLogManager:
         """The logs of `dagster.yaml`."""
         with history_of(config_value) as folder:
             return cls(str(Path(folder) / "compute_logs"), inst_data=inst_data)
 
 
 def elsewhere(instance: dg.DagsterInstance, settings: Settings) -> str | None:
-    """A sentence when the instance keeps its history in SQLite files of another folder than the lake's; None when it does not.
+    """A sentence when the instance keeps its history in SQLite files of another folder than the lake's; None when it
+    does not.
 
-    Dagster makes an instance of its own, and deletes it, where neither DAGSTER_HOME is set nor a `dagster.yaml` is in the
-    working directory. An instance on PostgreSQL, or in memory, is meant.
+    Dagster makes an instance of its own, and deletes it, where neither DAGSTER_HOME is set nor a `dagster.yaml` is in
+    the working directory. An instance on PostgreSQL, or in memory, is meant.
     """
     storage = instance.event_log_storage
     if not isinstance(storage, SqliteEventLogStorage):
@@ -97,6 +103,6 @@ def elsewhere(instance: dg.DagsterInstance, settings: Settings) -> str | None:
     if Path(storage.path_for_shard("index")).parent.absolute() == Path(event_logs_directory(str(wanted))).absolute():
         return None
     return (
-        f"Dagster keeps the history of this run in {instance.root_directory}, not in {wanted}: trading-assets up and status will not know of it. "
-        f"Start Dagster in the folder of the project, or with DAGSTER_HOME={wanted}."
+        f"Dagster keeps the history of this run in {instance.root_directory}, not in {wanted}: trading-assets up and"
+        f" status will not know of it. Start Dagster in the folder of the project, or with DAGSTER_HOME={wanted}."
     )

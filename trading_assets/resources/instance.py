@@ -18,7 +18,9 @@ from trading_assets.resources.dagster_private import InstanceRef, safe_load_yaml
 from trading_assets.resources.history_folder import HOME_LOCK, history_folder
 from trading_assets.settings import Settings
 
-_NO_CAPTURE = {"compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}}
+_NO_CAPTURE = {
+    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+}
 
 _NOT_GIVEN = "config: {}"
 """What `dagster.yaml` says of a class whose folder is that of the settings."""
@@ -35,29 +37,33 @@ def dagster_yaml(base_dir: Path | None = None) -> str:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """The folder to set as `DAGSTER_HOME`; it, its `dagster.yaml` and its databases are made when missing or outdated."""
+    """The folder to set as `DAGSTER_HOME`; it, its `dagster.yaml` and its databases are made when missing or
+    outdated."""
     with dagster_instance(settings):
         return history_folder(settings)
 
 
 def instance_reference(settings: Settings) -> str:
-    """The instance of the data folder as text, for Dagster's option `--instance-ref`: which process reads the settings does not matter then."""
+    """The instance of the data folder as text, for Dagster's option `--instance-ref`: which process reads the settings
+    does not matter then."""
     with dagster_instance(settings) as instance:
         return str(serialize_value(instance.get_ref()))
 
 
 def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.DagsterInstance:
-    """The instance of the data folder. Use it as a context manager. Raises `LakeBusy` when another process does not finish making it.
+    """The instance of the data folder. Use it as a context manager. Raises `LakeBusy` when another process does not
+    finish making it.
 
-    Without `captures` its runs do not copy what their steps print into files of their own, which takes four processes a run: a
-    command line shows it on the terminal.
+    Without `captures` its runs do not copy what their steps print into files of their own, which takes four processes a
+    run: a command line shows it on the terminal.
     """
     with locked(settings.data_dir, HOME_LOCK):
         home = history_folder(settings)
         own_folder(home)
         text = dagster_yaml(home)
         _write_settings(home / "dagster.yaml", text)
-        # Dagster takes the path of the file for a pattern: of `a[1]` it would read nothing, of `a*` the settings of another lake as well.
+        # Dagster takes the path of the file for a pattern: of `a[1]` it would read nothing, of `a*` the settings of
+        # another lake as well.
         settings_of_file = {**safe_load_yaml(text), **({} if captures else _NO_CAPTURE)}
         return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=settings_of_file))
 

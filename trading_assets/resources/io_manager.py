@@ -1,4 +1,5 @@
-"""The IO manager: collections and frames into Parquet, stored rows out of it, and the metadata of every materialization.
+"""The IO manager: collections and frames into Parquet, stored rows out of it, and the metadata of every
+materialization.
 
 What a row must look like and how a file is replaced is said by `repositories`; what is worth showing of a collection by
 `resources.metadata`.
@@ -32,11 +33,12 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     go to their period files in one call; a frame that breaks the dataset's rules is refused before anything is written.
 
     Input: by the annotation of the asset's argument a `DatasetView` (default; read when needed), `pyarrow.Table` or
-    `pandas.DataFrame`. `metadata` of `dg.AssetIn` narrows it: `columns` (list), for tables and frames also `symbols` (list) and
-    `as_of="snapshot"` (for each symbol the rows of the snapshot that answers for the last partition of the run). A view is
-    narrowed by its reader.
+    `pandas.DataFrame`. `metadata` of `dg.AssetIn` narrows it: `columns` (list), for tables and frames also `symbols`
+    (list) and `as_of="snapshot"` (for each symbol the rows of the snapshot that answers for the last partition of the
+    run). A view is narrowed by its reader.
 
-    The key of an asset that is stored here ends in the name of a dataset, for instance `equity_bars` or `mine/equity_bars`.
+    The key of an asset that is stored here ends in the name of a dataset, for instance `equity_bars` or
+    `mine/equity_bars`.
     """
 
     archive: dg.ResourceDependency[ArchiveResource]
@@ -62,7 +64,9 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> DatasetView | pa.Table | pd.DataFrame:
         """What the asset's annotation and input metadata ask for."""
         narrowing = context.definition_metadata or {}
-        sessions = [date.fromisoformat(key) for key in context.asset_partition_keys] if context.has_asset_partitions else []
+        sessions = (
+            [date.fromisoformat(key) for key in context.asset_partition_keys] if context.has_asset_partitions else []
+        )
         dataset = _dataset(context.asset_key)
         columns = narrowing.get("columns")
         data_dir = self.archive.open().settings.data_dir
@@ -73,7 +77,9 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         symbols = narrowing.get("symbols")
         if narrowing.get("as_of") == "snapshot":
             if not sessions:
-                raise ValueError(f"The input {dataset.name} asks for the snapshot of a session: partition the asset by session.")
+                raise ValueError(
+                    f"The input {dataset.name} asks for the snapshot of a session: partition the asset by session."
+                )
             table = view.as_of(symbols if symbols is not None else _symbols(data_dir, dataset), max(sessions))
         else:
             table = view.table(symbols=symbols)
@@ -81,28 +87,36 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
 
 def _to_record(context: dg.OutputContext, collected: Collected, states: Mapping[date, SessionState]) -> list[date]:
-    """The sessions to record as materialized: collected ones of the run's partitions, that it wrote, or that Dagster does not know yet.
+    """The sessions to record as materialized: collected ones of the run's partitions, that it wrote, or that Dagster
+    does not know yet.
 
     An earlier run may have written them and died before it could say so.
     """
     known = context.step_context.instance.get_materialized_partitions(context.asset_key)
     asked = {*context.asset_partition_keys, *(session.isoformat() for session in written_sessions(collected))}
-    judged = {*collected.report.sessions, *written_sessions(collected)}  # a partition that the config left out says nothing
-    return [s for s, state in states.items() if s in judged and state.collected and (s.isoformat() in asked or s.isoformat() not in known)]
+    # a partition that the config left out says nothing
+    judged = {*collected.report.sessions, *written_sessions(collected)}
+    return [
+        s
+        for s, state in states.items()
+        if s in judged and state.collected and (s.isoformat() in asked or s.isoformat() not in known)
+    ]
 
 
 def _dataset(key: dg.AssetKey) -> Dataset:
     name = key.path[-1]
     if name not in DATASETS:
         raise ValueError(
-            f"{key.to_user_string()} is no dataset of the lake ({', '.join(DATASETS)}): give the asset an IO manager of its own, "
-            "for example io_manager_key='files'."
+            f"{key.to_user_string()} is no dataset of the lake ({', '.join(DATASETS)}): give the asset an IO manager of"
+            " its own, for example io_manager_key='files'."
         )
     return DATASETS[name]
 
 
 def _symbols(data_dir: Path, dataset: Dataset) -> list[str]:
-    found: list[str] = query(data_dir, f'select distinct symbol from "{dataset.name}" order by symbol')["symbol"].to_pylist()
+    found: list[str] = query(data_dir, f'select distinct symbol from "{dataset.name}" order by symbol')[
+        "symbol"
+    ].to_pylist()
     return found
 
 
@@ -113,6 +127,8 @@ def _given(lake: Archive, dataset: Dataset, frame: pa.Table | pd.DataFrame) -> C
     table = validated(dataset, frame, lake.now)
     sessions = sorted(table.column("session").unique().to_pylist())
     report = CollectionReport(dataset.name, lake.calendar.current(lake.now), sessions=sessions)
-    report.rows_by_symbol = dict(zip(*(c.to_pylist() for c in table.group_by("symbol").aggregate([("symbol", "count")]).columns), strict=True))
+    report.rows_by_symbol = dict(
+        zip(*(c.to_pylist() for c in table.group_by("symbol").aggregate([("symbol", "count")]).columns), strict=True)
+    )
     report.symbols = sorted(report.rows_by_symbol)
     return Collected(dataset, table, COVERAGE.schema.empty_table(), [], report, lake.now)

@@ -1,7 +1,8 @@
 """Starting a queued run: once, whoever takes it from the queue.
 
-Dagster supports one daemon. Where two run by mistake, both may take the same run from the queue in the same moment and start
-a process for it each; the second process finds the run started, fails it while the first works on it, and a repetition follows.
+Dagster supports one daemon. Where two run by mistake, both may take the same run from the queue in the same moment and
+start a process for it each; the second process finds the run started, fails it while the first works on it, and a
+repetition follows.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ _log = logging.getLogger(__name__)
 
 
 class LaunchOnce(DefaultRunLauncher):
-    """Dagster's launcher of run processes, which starts a process for a run only when no other daemon does so (`dagster.yaml`)."""
+    """Dagster's launcher of run processes, which starts a process for a run only when no other daemon does so
+    (`dagster.yaml`)."""
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's process, unless another daemon has claimed it. Raises what Dagster's launcher raises."""
         run_id = context.dagster_run.run_id
         state_url, key = Settings().state_url, f"launch {run_id}"
         if not claim(state_url, key):
-            _log.warning("Run %s is being started by another daemon. Two daemons work on one archive: stop one of them.", run_id)
+            _log.warning(
+                "Run %s is being started by another daemon. Two daemons work on one archive: stop one of them.", run_id
+            )
             return
         try:
             super().launch_run(context)

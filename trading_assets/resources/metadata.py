@@ -1,4 +1,5 @@
-"""What a materialization shows in the UI: the rows of each partition, and with the newest one the archive and the run."""
+"""What a materialization shows in the UI: the rows of each partition, and with the newest one the archive and the
+run."""
 
 from __future__ import annotations
 
@@ -31,13 +32,20 @@ def partition_metadata(archive: Archive, collected: Collected, sessions: Sequenc
     """Of each of the sessions: how many rows the lake has of it, and the window of the run that told so."""
     if not sessions:
         return {}
-    sql = f'select session, count(*) as rows from "{collected.dataset.name}" where session between $first and $last group by session'
+    sql = (
+        f'select session, count(*) as rows from "{collected.dataset.name}" where session between $first and $last group'
+        " by session"
+    )
     rows = archive.lake.query(sql, {"first": min(sessions), "last": max(sessions)}).to_pylist()
     counts = {row["session"]: row["rows"] for row in rows}
-    return {session: {"dagster/partition_row_count": counts.get(session, 0), **_window(collected)} for session in sessions}
+    return {
+        session: {"dagster/partition_row_count": counts.get(session, 0), **_window(collected)} for session in sessions
+    }
 
 
-def run_metadata(archive: Archive, collected: Collected, counts: UpsertCounts, states: Mapping[date, SessionState]) -> dict[str, Any]:
+def run_metadata(
+    archive: Archive, collected: Collected, counts: UpsertCounts, states: Mapping[date, SessionState]
+) -> dict[str, Any]:
     """Metadata of the archive after one write of `collected`, and of the run that wrote, by name."""
     report = collected.report
     (stored,) = archive.lake.query(f'select count(*) as rows from "{collected.dataset.name}"')["rows"].to_pylist()
@@ -72,7 +80,8 @@ def run_metadata(archive: Archive, collected: Collected, counts: UpsertCounts, s
 
 
 def conditions_of(states: Mapping[date, SessionState], sessions: Sequence[date]) -> dict[str, int]:
-    """Sessions of symbols (and bar sizes) by condition, the most frequent first: the numbers that the command `coverage` prints."""
+    """Sessions of symbols (and bar sizes) by condition, the most frequent first: the numbers that the command
+    `coverage` prints."""
     total = Counter[str]()
     for session in sessions:
         total.update(states[session].conditions)
@@ -81,7 +90,11 @@ def conditions_of(states: Mapping[date, SessionState], sessions: Sequence[date])
 
 def plain_table(rows: pa.Table) -> dg.MetadataValue:
     """Rows as a table of the UI; columns of words that nobody compares are left out, nothing stands for null."""
-    shown = [name for name in rows.column_names if name not in ("request_id", "trading_hours", "liquid_hours", "valid_exchanges")]
+    shown = [
+        name
+        for name in rows.column_names
+        if name not in ("request_id", "trading_hours", "liquid_hours", "valid_exchanges")
+    ]
     records = [{name: _plain(value) for name, value in row.items()} for row in rows.select(shown).to_pylist()]
     return dg.MetadataValue.table([dg.TableRecord(record) for record in records])
 
@@ -107,9 +120,18 @@ def _pictures(archive: Archive, collected: Collected) -> dict[str, Any]:
     pictures = {"coverage": coverage_png(table)}
     if collected.dataset.name == EQUITY_BARS.name:
         sql = """select symbol, bar_size, max(start) as start, arg_max(close, start) as close from equity_bars
-                 where session between $first and $last and bar_size = $size and symbol in (select unnest($symbols::varchar[]))
+                 where session between $first and $last and bar_size = $size
+                   and symbol in (select unnest($symbols::varchar[]))
                  group by symbol, bar_size, session"""
-        values = {"first": first, "last": last, "size": collected.table["bar_size"][0].as_py(), "symbols": symbols[:SYMBOLS_DRAWN]}
+        values = {
+            "first": first,
+            "last": last,
+            "size": collected.table["bar_size"][0].as_py(),
+            "symbols": symbols[:SYMBOLS_DRAWN],
+        }
         pictures["picture"] = closes_png(archive.lake.query(sql, values), SYMBOLS_DRAWN)
     named = {"coverage": "coverage", "picture": "closes"}
-    return {name: dg.MetadataValue.md(f"![{named[name]}](data:image/png;base64,{base64.b64encode(png).decode()})") for name, png in pictures.items()}
+    return {
+        name: dg.MetadataValue.md(f"![{named[name]}](data:image/png;base64,{base64.b64encode(png).decode()})")
+        for name, png in pictures.items()
+    }

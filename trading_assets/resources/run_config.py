@@ -1,7 +1,8 @@
 """What the config of a run says, whichever asset it was written to.
 
-Dagster keeps the config of each asset apart, and a config typed in the UI replaces that of the job. So symbols and history are
-given once, to any asset of a run, and what is given nowhere follows from the run: as `trading-assets setup` or `update` would do.
+Dagster keeps the config of each asset apart, and a config typed in the UI replaces that of the job. So symbols and
+history are given once, to any asset of a run, and what is given nowhere follows from the run: as `trading-assets setup`
+or `update` would do.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def symbols_of(run: dg.DagsterRun) -> list[str]:
 
 
 def sets_up(run: dg.DagsterRun) -> bool:
-    """Whether the run sets its symbols up: history is collected and the symbols join the universe, unless the config says otherwise.
+    """Whether the run sets its symbols up: history is collected and the symbols join the universe, unless the config
+    says otherwise.
 
     That is the job `setup_symbol`, and all assets materialized together without a job for symbols that are named.
     """
@@ -41,13 +43,15 @@ def sets_up(run: dg.DagsterRun) -> bool:
 
 
 def joins_universe(run: dg.DagsterRun) -> bool:
-    """Whether the symbols of the run become active once their contract is known: as the config of `contracts` says, else of a set-up."""
+    """Whether the symbols of the run become active once their contract is known: as the config of `contracts` says,
+    else of a set-up."""
     given = _configs(run)[0].get("add_to_universe")
     return sets_up(run) if given is None else bool(given)
 
 
 def lookback_days(run: dg.DagsterRun, settings: Settings, asset: str) -> int:
-    """Calendar days of history before the last partition that the bars `asset` collects: its own, those of the other bars, or the run's."""
+    """Calendar days of history before the last partition that the bars `asset` collects: its own, those of the other
+    bars, or the run's."""
     by_asset = run.run_config.get("ops", {}) if isinstance(run.run_config, dict) else {}
     given = [by_asset.get(name, {}).get("config", {}).get("lookback_days") for name in (asset, *BARS)]
     days = next((days for days in given if days is not None), None)

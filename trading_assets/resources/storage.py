@@ -1,9 +1,10 @@
-"""Dagster's SQLite storage, without the copy of the partitions definition in every run and every planned check, and faster.
+"""Dagster's SQLite storage, without the copy of the partitions definition in every run and every planned check, and
+faster.
 
-Dagster 1.13 keeps the partitions of a run with the run and with each of its planned checks, as time windows of the whole
-partitions definition, holidays included: 30 KB each for a calendar that begins in 1998. A run of four assets left 1.3 MB of
-such events and spent a third of its time on them. The partition keys say the same in some 20 bytes a session. It also opens
-and closes a database for each statement, 260 times in such a run.
+Dagster 1.13 keeps the partitions of a run with the run and with each of its planned checks, as time windows of the
+whole partitions definition, holidays included: 30 KB each for a calendar that begins in 1998. A run of four assets left
+1.3 MB of such events and spent a third of its time on them. The partition keys say the same in some 20 bytes a session.
+It also opens and closes a database for each statement, 260 times in such a run.
 
 `dagster.yaml` names this storage. A history that Dagster's own storage wrote is read and continued as it is.
 """
@@ -68,7 +69,9 @@ class CompactRunStorage(SqliteRunStorage):
             return cls(create_db_conn_string(base_dir, "runs"), inst_data)
         return super().from_local(base_dir, inst_data)
 
-    def _get_run_insertion_values(self, dagster_run: DagsterRun, run_creation_time: datetime | None = None) -> dict[str, Any]:
+    def _get_run_insertion_values(
+        self, dagster_run: DagsterRun, run_creation_time: datetime | None = None
+    ) -> dict[str, Any]:
         return super()._get_run_insertion_values(dagster_run._replace(partitions_subset=None), run_creation_time)
 
 
@@ -86,10 +89,12 @@ class CompactEventLogStorage(SqliteEventLogStorage):
         """Store one event, in the log of its run and, where it is about an asset, in that of all runs."""
         super().store_event(compact(event))
         with suppress(FileNotFoundError):  # the run may be deleted at this moment
-            os.utime(self.path_for_shard(event.run_id))  # what watchers wait for: while the log stays open, SQLite writes beside this file
+            # what watchers wait for: while the log stays open, SQLite writes beside this file
+            os.utime(self.path_for_shard(event.run_id))
 
     def delete_events(self, run_id: str) -> None:
-        """Delete the events of a run, its checks among them, and the file of its log, which Dagster's own storage leaves behind."""
+        """Delete the events of a run, its checks among them, and the file of its log, which Dagster's own storage
+        leaves behind."""
         with self._db_lock:
             self._close(run_id)
         with self.index_connection() as connection:
@@ -112,7 +117,8 @@ class CompactEventLogStorage(SqliteEventLogStorage):
             self._close(*self._engines)
 
     def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
-        """Call back with each new event of a run, until `end_watch` or the end of the run: what keeps an open page of the UI up to date."""
+        """Call back with each new event of a run, until `end_watch` or the end of the run: what keeps an open page of
+        the UI up to date."""
         if not self._obs:
             self._obs = Observer()
             self._obs.start()
@@ -121,14 +127,18 @@ class CompactEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        """A connection in a transaction. It stays open for the next caller: closing the last one makes SQLite write its log back."""
+        """A connection in a transaction. It stays open for the next caller: closing the last one makes SQLite write its
+        log back."""
         with self._db_lock, self._engine(shard).connect() as connection, connection.begin():
             yield connection
 
     def _engine(self, shard: str) -> Engine:
         if shard not in self._engines:
-            waits = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False}  # one caller at a time, by the lock
-            engine = create_engine(self.conn_string_for_shard(shard), poolclass=QueuePool, pool_size=1, connect_args=waits)
+            # one caller at a time, by the lock
+            waits = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
+            engine = create_engine(
+                self.conn_string_for_shard(shard), poolclass=QueuePool, pool_size=1, connect_args=waits
+            )
             if shard == INDEX_SHARD_NAME:
                 if not is_made(Path(self.path_for_shard(shard)), "asset_keys"):
                     self._initdb(engine)
@@ -140,7 +150,8 @@ class CompactEventLogStorage(SqliteEventLogStorage):
         return self._engines[shard]
 
     def _make_run_log(self, engine: Engine) -> None:
-        """The one table that the log of a run needs; Dagster's own storage makes all eleven, 70 KB, in the log of each run."""
+        """The one table that the log of a run needs; Dagster's own storage makes all eleven, 70 KB, in the log of each
+        run."""
         if self._revision is None:
             with self._engine(INDEX_SHARD_NAME).connect() as of_all_runs:
                 self._revision = str(of_all_runs.execute(text("select version_num from alembic_version")).scalar_one())
@@ -148,8 +159,12 @@ class CompactEventLogStorage(SqliteEventLogStorage):
             connection.execute(CreateTable(SqlEventLogStorageTable, if_not_exists=True))
             for index in sorted(SqlEventLogStorageTable.indexes, key=lambda index: str(index.name)):
                 connection.execute(CreateIndex(index, if_not_exists=True))
-            connection.execute(text("create table if not exists alembic_version (version_num varchar(32) not null primary key)"))
-            connection.execute(text("insert or ignore into alembic_version values (:revision)"), {"revision": self._revision})
+            connection.execute(
+                text("create table if not exists alembic_version (version_num varchar(32) not null primary key)")
+            )
+            connection.execute(
+                text("insert or ignore into alembic_version values (:revision)"), {"revision": self._revision}
+            )
         _switch_to_wal(engine)
 
     def _close(self, *shards: str) -> None:
@@ -159,7 +174,8 @@ class CompactEventLogStorage(SqliteEventLogStorage):
 
 
 def _switch_to_wal(engine: Engine) -> None:
-    """Let readers and a writer of the database work at once; while another process does the same, SQLite refuses it and does not wait."""
+    """Let readers and a writer of the database work at once; while another process does the same, SQLite refuses it and
+    does not wait."""
     deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_SECONDS
     while True:
         try:
@@ -173,7 +189,8 @@ def _switch_to_wal(engine: Engine) -> None:
 
 
 class _RunLogWatchdog(SqliteEventLogStorageWatchdog):
-    """Reads the log of a run when its file was touched. Dagster's own takes the file's name for a pattern, and a data folder may be named `a[1]`."""
+    """Reads the log of a run when its file was touched. Dagster's own takes the file's name for a pattern, and a data
+    folder may be named `a[1]`."""
 
     def dispatch(self, event: FileSystemEvent) -> None:
         """Called by the observer with every change in the folder of the logs."""
@@ -199,7 +216,8 @@ class CompactSqliteStorage(DagsterSqliteStorage):
     """Runs, events and schedules under `base_dir`, in the same files as Dagster's own SQLite storage."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        # Dagster's own constructor would open each database first with its own classes: a tenth of a second in every process.
+        # Dagster's own constructor would open each database first with its own classes: a tenth of a second in every
+        # process.
         self.base_dir = base_dir
         self._run_storage = CompactRunStorage.from_local(runs_directory(base_dir))
         self._event_log_storage = CompactEventLogStorage(event_logs_directory(base_dir))
@@ -213,7 +231,9 @@ class CompactSqliteStorage(DagsterSqliteStorage):
         return base_dir_field()
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> CompactSqliteStorage:
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> CompactSqliteStorage:
         """The storage of `dagster.yaml`."""
         with history_of(config_value) as folder:
             return cls(folder, inst_data)
@@ -222,13 +242,16 @@ class CompactSqliteStorage(DagsterSqliteStorage):
 def is_made(database: Path, table: str) -> bool:
     """Whether Dagster has made the database: it is stamped with a revision and has that table.
 
-    Dagster asks this of a database too, and reads its sixty migrations to do so: a twentieth of a second in every process.
+    Dagster asks this of a database too, and reads its sixty migrations to do so: a twentieth of a second in every
+    process.
     """
     if not database.exists():
         return False
     try:
         with closing(sqlite3.connect(database, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as connection:
-            tables = {str(name) for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+            tables = {
+                str(name) for (name,) in connection.execute("select name from sqlite_master where type = 'table'")
+            }
             if not {"alembic_version", table} <= tables:
                 return False
             return connection.execute("select count(*) from alembic_version").fetchone() != (0,)
@@ -237,10 +260,11 @@ def is_made(database: Path, table: str) -> bool:
 
 
 def compact(event: EventLogEntry) -> EventLogEntry:
-    """The event with the partitions of a planned check as keys, and without the metadata that the materialization beside it has.
+    """The event with the partitions of a planned check as keys, and without the metadata that the materialization
+    beside it has.
 
-    What our IO manager says of a write (it names the `dagster/uri`) is in the asset's materialization; Dagster repeats it in the event
-    that the output was handled. Every other event stays as it is.
+    What our IO manager says of a write (it names the `dagster/uri`) is in the asset's materialization; Dagster repeats
+    it in the event that the output was handled. Every other event stays as it is.
     """
     told = event.dagster_event
     data = told.event_specific_data if told is not None else None

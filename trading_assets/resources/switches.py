@@ -1,7 +1,7 @@
 """What a user switched off in the UI, kept when an automation gets another name or kind in Dagster's records.
 
-Dagster files the state of a schedule or sensor under the name of its code location and its kind. Earlier versions named the
-location `trading_assets.definitions` when started by `up`, and had schedules that are sensors now.
+Dagster files the state of a schedule or sensor under the name of its code location and its kind. Earlier versions named
+the location `trading_assets.definitions` when started by `up`, and had schedules that are sensors now.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from contextlib import closing
 from pathlib import Path
 
 from trading_assets.monitoring.hours import SCHEDULES, SENSORS
-from trading_assets.resources.dagster_private import InstigatorOrigin, InstigatorState, InstigatorStatus, InstigatorType, ScheduleStorage, replace
+from trading_assets.resources.dagster_private import (
+    InstigatorOrigin,
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleStorage,
+    replace,
+)
 
 LOCATION = "trading_assets"
 """Name of the code location, as in `workspace.yaml` and `pyproject.toml`."""
@@ -20,19 +27,23 @@ _KINDS = {**dict.fromkeys(SCHEDULES, InstigatorType.SCHEDULE), **dict.fromkeys(S
 
 
 def keep_switches(storage: ScheduleStorage, schedules: Path) -> None:
-    """File the states of an earlier version anew. `schedules` is the SQLite file of the storage; it is read first, for it is rarely needed."""
+    """File the states of an earlier version anew. `schedules` is the SQLite file of the storage; it is read first, for
+    it is rarely needed."""
     if not _outdated(schedules):
         return
     states = storage.all_instigator_state()
     current = {state.instigator_name: state for state in states if _is_current(state)}
-    decided = {name for name, state in current.items() if state.status is not InstigatorStatus.DECLARED_IN_CODE}  # by a user, since
+    # by a user, since
+    decided = {name for name, state in current.items() if state.status is not InstigatorStatus.DECLARED_IN_CODE}
     for state in states:
         name, kind = state.instigator_name, _KINDS.get(state.instigator_name)
         if _is_current(state) or kind is None:
             continue
         if name not in decided and state.status is not InstigatorStatus.DECLARED_IN_CODE:
             origin = current[name].origin if name in current else _at_present_location(state)
-            renamed = InstigatorState(origin, kind, state.status, state.instigator_data if state.instigator_type is kind else None)
+            renamed = InstigatorState(
+                origin, kind, state.status, state.instigator_data if state.instigator_type is kind else None
+            )
             decided.add(name)
             if name in current or renamed.selector_id == state.selector_id:
                 storage.update_instigator_state(renamed)
@@ -61,8 +72,11 @@ def _outdated(schedules: Path) -> bool:
         return False
     kinds = {name: kind.value for name, kind in _KINDS.items()}
     sql = """
-        select instigator_type, json_extract(instigator_body, '$.origin.external_repository_origin.repository_location_origin.location_name'),
-               coalesce(json_extract(instigator_body, '$.origin.job_name'), json_extract(instigator_body, '$.origin.instigator_name'))
+        select instigator_type,
+               json_extract(instigator_body, '$.origin.external_repository_origin'
+                                             || '.repository_location_origin.location_name'),
+               coalesce(json_extract(instigator_body, '$.origin.job_name'),
+                        json_extract(instigator_body, '$.origin.instigator_name'))
         from instigators"""
     with closing(sqlite3.connect(f"{schedules.as_uri()}?mode=ro", uri=True)) as database:
         try:

@@ -1,1 +1,2 @@
-"""What `trading-assets up` runs: the place it serves from, the supervisor of its services, and the web server with its guard."""
+"""What `trading-assets up` runs: the place it serves from, the supervisor of its services, and the web server with its
+guard."""

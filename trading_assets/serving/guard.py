@@ -1,13 +1,14 @@
 """Which HTTP requests the Dagster UI answers: those of its own pages and of programs on this machine.
 
-Dagster's web server has no login and takes any mutation from any page: a page of the web that a browser on this machine has
-open could start runs, and with a name that resolves to this machine (DNS rebinding) read the answers. This middleware stands in
-front of the whole server. It refuses (403):
+Dagster's web server has no login and takes any mutation from any page: a page of the web that a browser on this machine
+has open could start runs, and with a name that resolves to this machine (DNS rebinding) read the answers. This
+middleware stands in front of the whole server. It refuses (403):
 
 - a `Host` that is not one of ours, also for WebSockets;
 - an `Origin` that is not the page's own address, a page of another port of this machine included;
 - `Sec-Fetch-Site: cross-site` or `same-site`, but for following a link to a page of the UI;
-- GraphQL mutations by GET, and every POST whose content type a foreign page may send without being asked about it (CORS).
+- GraphQL mutations by GET, and every POST whose content type a foreign page may send without being asked about it
+  (CORS).
 
 A request without `Origin` and `Sec-Fetch-Site` comes from no browser of today (curl, scripts) and is answered.
 """
@@ -48,13 +49,16 @@ _NO_PAGES = ("/graphql", "/logs/", "/download_debug/", "/notebook", "/dagit/", "
 class Guard:
     """An ASGI application that answers the requests described above itself and hands all others to `app`.
 
-    `host` is the address the server is bound to, `names` are further hosts that browsers may name (a name of this machine
-    in its network, a proxy's). Bound to more than loopback, every literal IP address is a host of ours: only names can be rebound.
+    `host` is the address the server is bound to, `names` are further hosts that browsers may name (a name of this
+    machine in its network, a proxy's). Bound to more than loopback, every literal IP address is a host of ours: only
+    names can be rebound.
     """
 
     def __init__(self, app: App, host: str, names: Iterable[str] = ()) -> None:
         self._app = app
-        self._names = {*LOOPBACK_NAMES, host.lower(), *(_without_port(name.lower()) for name in names)} - set(_ANY_ADDRESS)
+        self._names = {*LOOPBACK_NAMES, host.lower(), *(_without_port(name.lower()) for name in names)} - set(
+            _ANY_ADDRESS
+        )
         self._any_address = not is_loopback(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +79,9 @@ class Guard:
         headers = _Headers(scope)
         host = headers.one("host")
         if host is None or not self._is_ours(host):
-            return "This address is not one of this server: open the UI under the address that trading-assets up printed."
+            return (
+                "This address is not one of this server: open the UI under the address that trading-assets up printed."
+            )
         origin = headers.one("origin")
         if origin is not None and origin.partition("://")[2] != host:
             return "A page of another origin asked for this."
@@ -96,10 +102,14 @@ class _Headers:
     """The headers of a request: names in lower case, values as text."""
 
     def __init__(self, scope: Scope) -> None:
-        self._pairs = [(name.decode("latin-1").lower(), value.decode("latin-1").strip().lower()) for name, value in scope["headers"]]
+        self._pairs = [
+            (name.decode("latin-1").lower(), value.decode("latin-1").strip().lower())
+            for name, value in scope["headers"]
+        ]
 
     def one(self, name: str) -> str | None:
-        """The value in lower case; None when the header is absent, and a value nothing equals when it is there more than once."""
+        """The value in lower case; None when the header is absent, and a value nothing equals when it is there more
+        than once."""
         values = [value for given, value in self._pairs if given == name]
         return values[0] if len(values) == 1 else (None if not values else ", ".join(values))
 
@@ -127,7 +137,8 @@ def _without_port(host: str) -> str:
 
 
 def _follows_a_link(scope: Scope, headers: _Headers) -> bool:
-    """Whether a person followed a link of another site, an alert's for instance, to a page: nothing but the page's frame is answered."""
+    """Whether a person followed a link of another site, an alert's for instance, to a page: nothing but the page's
+    frame is answered."""
     return (
         scope["type"] == "http"
         and scope["method"] == "GET"
@@ -147,13 +158,17 @@ def _wrong_content(scope: Scope, headers: _Headers) -> str | None:
 
 
 def _has_mutation(scope: Scope) -> bool:
-    """Whether the query string holds a GraphQL mutation. A text that cannot be parsed holds none: the server says what is wrong with it."""
+    """Whether the query string holds a GraphQL mutation. A text that cannot be parsed holds none: the server says what
+    is wrong with it."""
     for text in parse_qs(scope["query_string"].decode("latin-1")).get("query", ()):
         try:
             document = parse(text)
         except GraphQLError:
             continue
-        if any(isinstance(node, OperationDefinitionNode) and node.operation is OperationType.MUTATION for node in document.definitions):
+        if any(
+            isinstance(node, OperationDefinitionNode) and node.operation is OperationType.MUTATION
+            for node in document.definitions
+        ):
             return True
     return False
 

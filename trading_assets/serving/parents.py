@@ -1,7 +1,7 @@
 """Processes that do not outlive the process that started them, however it ended.
 
-Linux signals a child when its parent dies, and hands orphans to the nearest ancestor that asks for them. Elsewhere a pipe does the
-first: its reading end is at its end when the process that holds the writing end is gone (`supervisor`).
+Linux signals a child when its parent dies, and hands orphans to the nearest ancestor that asks for them. Elsewhere a
+pipe does the first: its reading end is at its end when the process that holds the writing end is gone (`supervisor`).
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ def _prctl() -> Callable[[int, int], int] | None:
 
 
 def ending_with_parent() -> Callable[[], None]:
-    """A `preexec_fn`: the child gets SIGTERM when this process dies (Linux); SIGTERM and an ignored SIGINT are default ones again.
+    """A `preexec_fn`: the child gets SIGTERM when this process dies (Linux); SIGTERM and an ignored SIGINT are default
+    ones again.
 
-    Both are inherited where they are ignored or blocked: background jobs of a shell inherit an ignored SIGINT, and Dagster would
-    then ignore SIGTERM as well.
+    Both are inherited where they are ignored or blocked: background jobs of a shell inherit an ignored SIGINT, and
+    Dagster would then ignore SIGTERM as well.
     """
     parent, prctl = os.getpid(), _prctl()
 

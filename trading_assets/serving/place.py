@@ -1,7 +1,8 @@
-"""What `up` takes before it starts anything: its port, and its data folder. Both are handed to the processes that serve.
+"""What `up` takes before it starts anything: its port, and its data folder. Both are handed to the processes that
+serve.
 
-The lock is the operating system's, on a file that stays: a process that was killed holds nothing. The services' supervisor
-inherits it, so it is held until the last of them has ended, also when `up` itself was killed.
+The lock is the operating system's, on a file that stays: a process that was killed holds nothing. The services'
+supervisor inherits it, so it is held until the last of them has ended, also when `up` itself was killed.
 """
 
 from __future__ import annotations
@@ -32,8 +33,12 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise PlaceTaken(f"Port {port} on {host} is in use by another program: end it, or choose another port with --port.") from error
-        raise PlaceTaken(f"{host} port {port} cannot be served ({error.strerror or error}): choose others with --host and --port.") from error
+            raise PlaceTaken(
+                f"Port {port} on {host} is in use by another program: end it, or choose another port with --port."
+            ) from error
+        raise PlaceTaken(
+            f"{host} port {port} cannot be served ({error.strerror or error}): choose others with --host and --port."
+        ) from error
 
 
 def hold(data_dir: Path) -> int:
@@ -48,7 +53,10 @@ def hold(data_dir: Path) -> int:
         holder = _holder(descriptor)
         if time.monotonic() > deadline or _is_alive(holder):
             os.close(descriptor)
-            raise PlaceTaken(f"{data_dir} is served already by trading-assets up (process {holder or 'unknown'}): use that one, or stop it first.")
+            raise PlaceTaken(
+                f"{data_dir} is served already by trading-assets up (process {holder or 'unknown'}): use that one, or"
+                " stop it first."
+            )
         time.sleep(0.1)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)

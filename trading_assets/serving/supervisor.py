@@ -1,7 +1,8 @@
 """The process that starts the services of `up` and ends them: simulator, code server, web server, daemon.
 
-It leads a process group of its own in which all of them are. It ends them when it is told to (SIGTERM), when one of them
-ends by itself, and when its standard input is at its end: that is a pipe from `up`, so a killed `up` leaves nothing running.
+It leads a process group of its own in which all of them are. It ends them when it is told to (SIGTERM), when one of
+them ends by itself, and when its standard input is at its end: that is a pipe from `up`, so a killed `up` leaves
+nothing running.
 
 `python -m trading_assets.serving.supervisor SOCKET HOST INSTANCE [NAME ...]`: see `serving.webserver`;
 the instance as `resources.instance.instance_reference` gives it.
@@ -43,14 +44,17 @@ _LOOK = 0.2
 
 
 class Services:
-    """The running services by name, in the order of their start. `environment` is that of the services started from then on."""
+    """The running services by name, in the order of their start. `environment` is that of the services started from
+    then on."""
 
     def __init__(self) -> None:
         self.environment = dict(os.environ)
         self.asked = threading.Event()
         self._processes: dict[str, subprocess.Popen[str]] = {}
 
-    def start(self, name: str, *module_and_arguments: str, pass_fds: tuple[int, ...] = (), stdout: int | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, name: str, *module_and_arguments: str, pass_fds: tuple[int, ...] = (), stdout: int | None = None
+    ) -> subprocess.Popen[str]:
         """Start a Python module as a service."""
         process = subprocess.Popen(
             [sys.executable, "-m", *module_and_arguments],
@@ -65,7 +69,8 @@ class Services:
         return process
 
     def end(self, *names: str, timeout: float) -> None:
-        """End some services before the others, which these ask: asked while it ends, a service gives an error that somebody would read."""
+        """End some services before the others, which these ask: asked while it ends, a service gives an error that
+        somebody would read."""
         asked = [self._processes[name] for name in names if name in self._processes]
         deadline = time.monotonic() + timeout
         for process in asked:
@@ -78,7 +83,10 @@ class Services:
         """Raise `ServiceFailed` when one has ended."""
         for name, process in self._processes.items():
             if process.poll() is not None:
-                raise ServiceFailed(f"The {name} ended by itself (exit code {process.returncode}): everything is stopped. What it said is above.")
+                raise ServiceFailed(
+                    f"The {name} ended by itself (exit code {process.returncode}): everything is stopped. What it said"
+                    " is above."
+                )
 
     def watch(self) -> None:
         """Return when the services are to end."""
@@ -87,7 +95,8 @@ class Services:
 
 
 def end_all() -> None:
-    """End every process of this process's group but this one. What others left behind is waited for where the system allows it."""
+    """End every process of this process's group but this one. What others left behind is waited for where the system
+    allows it."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(os.getpgrp(), signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT
@@ -102,14 +111,17 @@ def end_all() -> None:
 
 
 def start_simulator(services: Services, settings: Settings) -> None:
-    """A simulator of the settings' market, ready to be connected to; the services started after it find its port among their settings."""
+    """A simulator of the settings' market, ready to be connected to; the services started after it find its port among
+    their settings."""
     now = settings.now.isoformat() if settings.now else "live"
     asked = ("simulate", "--market", settings.market, "--now", now, "--seed", str(settings.market_seed))
     process = services.start("simulator", "trading_assets.cli", *asked, stdout=subprocess.PIPE)
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise ServiceFailed(f"The simulator did not start (exit code {process.wait(STOP_TIMEOUT)}): trading-assets {' '.join(asked)}")
+        raise ServiceFailed(
+            f"The simulator did not start (exit code {process.wait(STOP_TIMEOUT)}): trading-assets {' '.join(asked)}"
+        )
     ready = json.loads(line)
     services.environment["TRADING_ASSETS_IB_PORT"] = str(ready["port"])
     say(f"Simulated TWS on port {ready['port']} ({ready['market']} market, now {ready['now']}).")
@@ -117,10 +129,21 @@ def start_simulator(services: Services, settings: Settings) -> None:
 
 def start_code_server(services: Services, folder: Path, instance: str) -> Path:
     """The process that holds the definitions and starts runs, ready; the workspace file that leads Dagster to it."""
-    address = folder / "code"  # in a folder of this user alone, and with a short name: a socket's has 107 characters at most
+    # in a folder of this user alone, and with a short name: a socket's has 107 characters at most
+    address = folder / "code"
     services.start(
         "code server",
-        *("dagster", "code-server", "start", "--module-name", MODULE, "--location-name", LOCATION, "--socket", str(address)),
+        *(
+            "dagster",
+            "code-server",
+            "start",
+            "--module-name",
+            MODULE,
+            "--location-name",
+            LOCATION,
+            "--socket",
+            str(address),
+        ),
         *("--startup-timeout", f"{CODE_TIMEOUT:.0f}", "--inject-env-vars-from-instance", "--instance-ref", instance),
     )
     deadline = time.monotonic() + CODE_TIMEOUT
@@ -129,9 +152,16 @@ def start_code_server(services: Services, folder: Path, instance: str) -> Path:
         if services.asked.wait(_LOOK):
             raise KeyboardInterrupt
         if time.monotonic() > deadline:
-            raise ServiceFailed(f"The definitions were not loaded within {CODE_TIMEOUT:.0f} seconds: everything is stopped.")
+            raise ServiceFailed(
+                f"The definitions were not loaded within {CODE_TIMEOUT:.0f} seconds: everything is stopped."
+            )
     workspace = folder / "workspace.yaml"
-    server = {"location_name": LOCATION, "socket": str(address), "host": "localhost", "additional_metadata": {"module_name": MODULE}}
+    server = {
+        "location_name": LOCATION,
+        "socket": str(address),
+        "host": "localhost",
+        "additional_metadata": {"module_name": MODULE},
+    }
     workspace.write_text(json.dumps({"load_from": [{"grpc_server": server}]}), "utf-8")  # JSON is YAML
     return workspace
 
@@ -164,7 +194,15 @@ def supervise(listening: int, host: str, instance: str, names: list[str]) -> int
             if settings.endpoint is None:
                 start_simulator(services, settings)
             workspace = str(start_code_server(services, Path(folder), instance))
-            services.start("web server", "trading_assets.serving.webserver", str(listening), workspace, host, *names, pass_fds=(listening,))
+            services.start(
+                "web server",
+                "trading_assets.serving.webserver",
+                str(listening),
+                workspace,
+                host,
+                *names,
+                pass_fds=(listening,),
+            )
             services.start("daemon", "dagster._daemon", "run", "--workspace", workspace, "--instance-ref", instance)
             services.watch()
         except KeyboardInterrupt:

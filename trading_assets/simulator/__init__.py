@@ -1,6 +1,7 @@
 """A TWS that speaks the real wire protocol: server, limits, faults, markets.
 
-`Simulator` is the handle; markets are in `generated` and `recorded`, the seam between both in `market`. See `docs/simulator.md`.
+`Simulator` is the handle; markets are in `generated` and `recorded`, the seam between both in `market`. See
+`docs/simulator.md`.
 """
 
 from __future__ import annotations

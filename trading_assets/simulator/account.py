@@ -70,7 +70,13 @@ class AccountService:
     def _position_frames(self) -> Iterator[bytes]:
         for account in self._world.accounts:
             for position, contract in self._holdings(account):
-                block = (*self._contract_block(contract), "", contract.currency, contract.local_symbol, contract.trading_class)
+                block = (
+                    *self._contract_block(contract),
+                    "",
+                    contract.currency,
+                    contract.local_symbol,
+                    contract.trading_class,
+                )
                 yield frame(Out.POSITION, 3, account.name, *block, position.quantity, position.average_cost)
 
     def _holdings(self, account: SimulatedAccount) -> Iterator[tuple[SimulatedPosition, ListedContract]]:
@@ -81,7 +87,15 @@ class AccountService:
 
     @staticmethod
     def _contract_block(contract: ListedContract) -> tuple[str | float, ...]:
-        return (contract.con_id, contract.symbol, contract.sec_type, contract.last_trade, contract.strike, contract.right, contract.multiplier)
+        return (
+            contract.con_id,
+            contract.symbol,
+            contract.sec_type,
+            contract.last_trade,
+            contract.strike,
+            contract.right,
+            contract.multiplier,
+        )
 
     async def account_updates(self, call: Call[Words]) -> Answer:
         """Values, portfolio and time of one account (the first when none is named), then the end."""
@@ -99,19 +113,34 @@ class AccountService:
             value = price * position.quantity * float(contract.multiplier or 1)
             cost = position.average_cost * position.quantity
             market_value += value
-            block = (*self._contract_block(contract), contract.primary_exchange, contract.currency, contract.local_symbol, contract.trading_class)
+            block = (
+                *self._contract_block(contract),
+                contract.primary_exchange,
+                contract.currency,
+                contract.local_symbol,
+                contract.trading_class,
+            )
             figures = (position.quantity, price, value, position.average_cost, value - cost, 0)
             frames.append(frame(Out.PORTFOLIO_VALUE, 8, *block, *figures, account.name))
-        values = [frame(Out.ACCOUNT_VALUE, 2, tag, value, currency, account.name) for tag, value, currency in _values(account, market_value)]
+        values = [
+            frame(Out.ACCOUNT_VALUE, 2, tag, value, currency, account.name)
+            for tag, value, currency in _values(account, market_value)
+        ]
         now = self._world.clock.now().astimezone(NEW_YORK)
-        return [*values, *frames, frame(Out.ACCOUNT_TIME, 1, f"{now:%H:%M}"), frame(Out.ACCOUNT_DOWNLOAD_END, 1, account.name)]
+        return [
+            *values,
+            *frames,
+            frame(Out.ACCOUNT_TIME, 1, f"{now:%H:%M}"),
+            frame(Out.ACCOUNT_DOWNLOAD_END, 1, account.name),
+        ]
 
     async def account_updates_multi(self, call: Call[Words]) -> Answer:
         """Values of one account and model, then the end."""
         name, model = (*call.request.words, "", "")[:2]
         account = self._account(name)
         frames = [
-            frame(Out.ACCOUNT_UPDATE_MULTI, 1, call.req_id, account.name, model, tag, value, currency) for tag, value, currency in _values(account)
+            frame(Out.ACCOUNT_UPDATE_MULTI, 1, call.req_id, account.name, model, tag, value, currency)
+            for tag, value, currency in _values(account)
         ]
         return Answer([*frames, frame(Out.ACCOUNT_UPDATE_MULTI_END, 1, call.req_id)])
 
@@ -136,6 +165,11 @@ class AccountService:
 def _values(account: SimulatedAccount, market_value: float = 0.0) -> list[tuple[str, str, str]]:
     """Account values as (tag, value, currency)."""
     cash, net = number(account.cash), number(round(account.cash + market_value, 2))
-    money = {"NetLiquidation": net, "TotalCashValue": cash, "SettledCash": cash, "AvailableFunds": cash, "BuyingPower": cash,
-             "ExcessLiquidity": cash, "EquityWithLoanValue": net, "GrossPositionValue": number(round(market_value, 2))}  # fmt: skip
-    return [("AccountType", "INDIVIDUAL", ""), ("Cushion", "1", ""), *((tag, value, SUMMARY_CURRENCY) for tag, value in money.items())]
+    gross = number(round(market_value, 2))
+    money = dict.fromkeys(("TotalCashValue", "SettledCash", "AvailableFunds", "BuyingPower", "ExcessLiquidity"), cash)
+    money |= {"NetLiquidation": net, "EquityWithLoanValue": net, "GrossPositionValue": gross}
+    return [
+        ("AccountType", "INDIVIDUAL", ""),
+        ("Cushion", "1", ""),
+        *((tag, value, SUMMARY_CURRENCY) for tag, value in money.items()),
+    ]

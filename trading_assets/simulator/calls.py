@@ -1,7 +1,7 @@
 """What the services share: the simulated world, one call of a client, and its answer.
 
-A service (`history`, `contracts`, `marketdata`, `account`) is a set of coroutines that turn a `Call` into an `Answer` or
-raise `Refusal`. Delivery (latency, faults, order on the wire) is not theirs; see `connection`.
+A service (`history`, `contracts`, `marketdata`, `account`) is a set of coroutines that turn a `Call` into an `Answer`
+or raise `Refusal`. Delivery (latency, faults, order on the wire) is not theirs; see `connection`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ class World:
         if not rows:
             raise Refusal(200, NO_SECURITY)
         hint = "; you must specify the multiplier or trading class." if query.sec_type in ("OPT", "FOP") else ""
-        raise Refusal(200, f"The contract description specified for {query.symbol or query.local_symbol} is ambiguous{hint}")
+        raise Refusal(
+            200, f"The contract description specified for {query.symbol or query.local_symbol} is ambiguous{hint}"
+        )
 
     @property
     def enforced(self) -> bool:
@@ -118,7 +120,8 @@ class Call(Generic[R]):
         return self.request.req_id
 
     def hold(self, gauge: Gauge, name: str) -> bool:
-        """Take one of a limited resource until `release`; False when that is one too many (the taking is counted, then undone)."""
+        """Take one of a limited resource until `release`; False when that is one too many (the taking is counted, then
+        undone)."""
         within = gauge.take()
         if not within:
             self.violation(name, f"{gauge.used} at once, {gauge.most} allowed")
@@ -139,7 +142,9 @@ class Call(Generic[R]):
 
     def violation(self, rule: str, text: str) -> None:
         """Count an exceeded limit."""
-        self.world.counters.violation(rule, f"{text}: {self.request.kind} {self.request.subject}".strip(), self.client.client_id)
+        self.world.counters.violation(
+            rule, f"{text}: {self.request.kind} {self.request.subject}".strip(), self.client.client_id
+        )
 
     def warn(self, code: int, text: str) -> None:
         """Send a warning for this request at once."""

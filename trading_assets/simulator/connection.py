@@ -125,7 +125,9 @@ class Connection(asyncio.Protocol):
             return
         limits = world.meters.limits
         if not self._paced_by_option:
-            world.counters.violation("messages", f"{over} messages within a second, {limits.messages_per_second} allowed", self.client_id)
+            world.counters.violation(
+                "messages", f"{over} messages within a second, {limits.messages_per_second} allowed", self.client_id
+            )
         if not world.enforced:
             self._dispatch(payload, arrival)
         elif self._paced_by_option or limits.on_message_rate == "pace":
@@ -162,7 +164,9 @@ class Connection(asyncio.Protocol):
         self._last_strike = arrival.latest
         self._strikes += 1
         most = limits.messages_per_second
-        self.error(-1, 100, f"Max rate of messages per second has been exceeded:max={most} rec={count} ({self._strikes})")
+        self.error(
+            -1, 100, f"Max rate of messages per second has been exceeded:max={most} rec={count} ({self._strikes})"
+        )
         if self._strikes >= limits.strikes:
             self._world.counters.connection("dropped")
             self.close()

@@ -14,7 +14,26 @@ from trading_assets.simulator.market import ListedContract
 from trading_assets.simulator.request_checks import Refusal, invalid
 from trading_assets.simulator.requests import ContractRequest, OptionParametersRequest, Words
 
-SECURITY_TYPES = frozenset({"", "STK", "OPT", "IND", "FUT", "FOP", "CASH", "BOND", "CFD", "WAR", "CMDTY", "FUND", "NEWS", "CRYPTO", "CONTFUT", "BAG"})
+SECURITY_TYPES = frozenset(
+    {
+        "",
+        "STK",
+        "OPT",
+        "IND",
+        "FUT",
+        "FOP",
+        "CASH",
+        "BOND",
+        "CFD",
+        "WAR",
+        "CMDTY",
+        "FUND",
+        "NEWS",
+        "CRYPTO",
+        "CONTFUT",
+        "BAG",
+    }
+)
 """Security types TWS accepts; empty goes with a contract id."""
 
 HOURS_DAYS = 6
@@ -53,11 +72,15 @@ class ContractService:
             raise Refusal(200, NO_SECURITY)
         today = now.astimezone(NEW_YORK).date()
         version, req_id = call.client.version, call.req_id
-        frames = [encoding.contract_data(version, req_id, row, trading_hours(today, row.sec_type), self._underlying(row)) for row in rows]
+        frames = [
+            encoding.contract_data(version, req_id, row, trading_hours(today, row.sec_type), self._underlying(row))
+            for row in rows
+        ]
         return [*frames, encoding.contract_data_end(req_id)]
 
     def _underlying(self, row: ListedContract) -> str:
-        """An option's underlying symbol is its own symbol at the broker: trading class and local symbol carry the rest."""
+        """An option's underlying symbol is its own symbol at the broker: trading class and local symbol carry the
+        rest."""
         return row.symbol if row.under_con_id else ""
 
     async def option_parameters(self, call: Call[OptionParametersRequest]) -> Answer:
@@ -73,14 +96,20 @@ class ContractService:
         rows = self._world.market.option_parameters(request.symbol, request.sec_type, request.con_id, now)
         if request.exchange:
             rows = [row for row in rows if row.exchange == request.exchange]
-        return [*(encoding.option_parameters(request.req_id, row) for row in rows), encoding.option_parameters_end(request.req_id)]
+        return [
+            *(encoding.option_parameters(request.req_id, row) for row in rows),
+            encoding.option_parameters_end(request.req_id),
+        ]
 
     async def matching_symbols(self, call: Call[Words]) -> Answer:
-        """Underlyings whose symbol or name begins with the pattern; a second search within a second is answered late."""
+        """Underlyings whose symbol or name begins with the pattern; a second search within a second is answered
+        late."""
         world = self._world
         searches = world.meters.searches
         if searches.add(call.arrival):
-            call.violation("matching_symbols", f"more than one search within {world.meters.limits.matching_symbols_interval:g} s")
+            call.violation(
+                "matching_symbols", f"more than one search within {world.meters.limits.matching_symbols_interval:g} s"
+            )
             if world.enforced:
                 await asyncio.sleep(world.meters.limits.matching_symbols_interval)
         pattern = call.request.words[0]

@@ -146,7 +146,9 @@ class Counters:
             self._requests[request.kind] += 1
             if len(self._log) < LOG_LIMIT:
                 number = len(self._log) + 1
-                self._log.append(LoggedRequest(number, request.kind, client_id, request.req_id, request.subject, request.detail))
+                self._log.append(
+                    LoggedRequest(number, request.kind, client_id, request.req_id, request.subject, request.detail)
+                )
 
     def answer(self, kind: str) -> None:
         """A request was answered with data."""

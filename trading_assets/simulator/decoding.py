@@ -34,7 +34,16 @@ def _historical_data(fields: FieldReader, version: int) -> ApiRequest:
     )
     _skip_combo_legs(fields, contract)
     return HistoricalData(
-        "historical_data", req_id, replace(contract, include_expired=expired), end, bar_size, duration, use_rth, show, form, fields.flag()
+        "historical_data",
+        req_id,
+        replace(contract, include_expired=expired),
+        end,
+        bar_size,
+        duration,
+        use_rth,
+        show,
+        form,
+        fields.flag(),
     )
 
 
@@ -52,7 +61,9 @@ def _head_timestamp(fields: FieldReader, version: int) -> ApiRequest:
 def _historical_ticks(fields: FieldReader, version: int) -> ApiRequest:
     req_id, contract, expired = fields.request_id(), fields.contract(), fields.flag()
     start, end, count, show, use_rth = fields.text(), fields.text(), fields.integer(), fields.text(), fields.flag()
-    return HistoricalTicks("historical_ticks", req_id, replace(contract, include_expired=expired), start, end, count, show, use_rth)
+    return HistoricalTicks(
+        "historical_ticks", req_id, replace(contract, include_expired=expired), start, end, count, show, use_rth
+    )
 
 
 def _market_data(fields: FieldReader, version: int) -> ApiRequest:
@@ -67,7 +78,9 @@ def _market_data(fields: FieldReader, version: int) -> ApiRequest:
 
 def _realtime_bars(fields: FieldReader, version: int) -> ApiRequest:
     fields.skip()
-    return RealTimeBars("realtime_bars", fields.request_id(), fields.contract(), fields.integer(), fields.text(), fields.flag())
+    return RealTimeBars(
+        "realtime_bars", fields.request_id(), fields.contract(), fields.integer(), fields.text(), fields.flag()
+    )
 
 
 def _contract_details(fields: FieldReader, version: int) -> ApiRequest:
@@ -81,7 +94,9 @@ def _contract_details(fields: FieldReader, version: int) -> ApiRequest:
 
 def _option_parameters(fields: FieldReader, version: int) -> ApiRequest:
     req_id = fields.request_id()
-    return OptionParametersRequest("option_parameters", req_id, fields.text(), fields.text(), fields.text(), fields.integer())
+    return OptionParametersRequest(
+        "option_parameters", req_id, fields.text(), fields.text(), fields.text(), fields.integer()
+    )
 
 
 def _calculation(kind: str) -> Callable[[FieldReader, int], ApiRequest]:
@@ -92,7 +107,9 @@ def _calculation(kind: str) -> Callable[[FieldReader, int], ApiRequest]:
     return decode_calculation
 
 
-def _words(kind: str, count: int, *, versioned: bool = True, with_id: bool = False) -> Callable[[FieldReader, int], ApiRequest]:
+def _words(
+    kind: str, count: int, *, versioned: bool = True, with_id: bool = False
+) -> Callable[[FieldReader, int], ApiRequest]:
     def decode_words(fields: FieldReader, version: int) -> ApiRequest:
         if versioned:
             fields.skip()

@@ -1,4 +1,5 @@
-"""A simulator inside the platform's own process, for users without a TWS: same wire, same client, one port of its own."""
+"""A simulator inside the platform's own process, for users without a TWS: same wire, same client, one port of its
+own."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from trading_assets.simulator.market import Market
 
 
 def open_market(name: str, seed: int = 42) -> Market:
-    """The market of a name: `generated`, or a folder of recorded data. Raises `FileNotFoundError` for a missing folder."""
+    """The market of a name: `generated`, or a folder of recorded data. Raises `FileNotFoundError` for a missing
+    folder."""
     if name == "generated":
         from trading_assets.simulator.generated import GeneratedMarket
 

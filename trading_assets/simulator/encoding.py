@@ -27,7 +27,10 @@ from trading_assets.simulator.protocol import (
 )
 from trading_assets.simulator.timetext import bar_time, instant, schedule_time
 
-ORDER_TYPES = "ACTIVETIM,ADJUST,ALERT,ALLOC,AVGCOST,BASKET,COND,DAY,GAT,GTC,GTD,IOC,LIT,LMT,LOC,MIT,MKT,MOC,OCA,REL,STP,STPLMT,TRAIL,WHATIF"
+ORDER_TYPES = (
+    "ACTIVETIM,ADJUST,ALERT,ALLOC,AVGCOST,BASKET,COND,DAY,GAT,GTC,GTD,IOC,LIT,LMT,LOC,MIT,MKT,MOC,OCA,REL,STP,STPLMT,"
+    "TRAIL,WHATIF"
+)
 """What TWS lists for a US stock, shortened. The simulator executes no orders."""
 
 
@@ -78,14 +81,34 @@ def contract_data(version: int, req_id: int, row: ListedContract, hours: Hours, 
     fields: list[str] = [str(int(Out.CONTRACT_DATA))]
     if version < SIZE_RULES:
         fields.append("8")
-    fields += [str(req_id), row.symbol, row.sec_type, last_trade, number(row.strike), row.right, row.exchange, row.currency]
-    fields += [row.local_symbol, row.market_name or row.trading_class, row.trading_class, str(row.con_id), number(row.min_tick)]
+    fields += [
+        str(req_id),
+        row.symbol,
+        row.sec_type,
+        last_trade,
+        number(row.strike),
+        row.right,
+        row.exchange,
+        row.currency,
+    ]
+    fields += [
+        row.local_symbol,
+        row.market_name or row.trading_class,
+        row.trading_class,
+        str(row.con_id),
+        number(row.min_tick),
+    ]
     if version < SIZE_RULES:
         fields.append("100")
     fields += [row.multiplier, ORDER_TYPES, exchanges, "1", str(row.under_con_id)]
     fields += [row.long_name.encode("unicode_escape").decode("ascii"), row.primary_exchange, row.last_trade[:6]]
     fields += [row.industry, row.category, row.subcategory, row.time_zone_id, hours.trading, hours.liquid, "", "0", "0"]
-    fields += ["2" if row.sec_type in ("OPT", "FOP") else "1", under_symbol, row.under_sec_type, ",".join(rule for _ in exchanges.split(","))]
+    fields += [
+        "2" if row.sec_type in ("OPT", "FOP") else "1",
+        under_symbol,
+        row.under_sec_type,
+        ",".join(rule for _ in exchanges.split(",")),
+    ]
     fields += [row.expiry.strftime("%Y%m%d") if row.expiry else "", row.stock_type]
     if version == FRACTIONAL_SIZES:
         fields.append(increment)
@@ -101,7 +124,14 @@ def contract_data_end(req_id: int) -> bytes:
 
 def option_parameters(req_id: int, row: OptionParameters) -> bytes:
     """Expiries and strikes of one exchange and trading class."""
-    fields = [str(int(Out.OPTION_PARAMETERS)), str(req_id), row.exchange, str(row.underlying_con_id), row.trading_class, row.multiplier]
+    fields = [
+        str(int(Out.OPTION_PARAMETERS)),
+        str(req_id),
+        row.exchange,
+        str(row.underlying_con_id),
+        row.trading_class,
+        row.multiplier,
+    ]
     fields += [str(len(row.expirations)), *row.expirations, str(len(row.strikes)), *map(number, row.strikes)]
     return frame_of(fields)
 
@@ -124,8 +154,18 @@ class BarForm:
 def historical_data(form: BarForm, req_id: int, start: datetime, end: datetime, bars: Sequence[Bar]) -> bytes:
     """All bars of an answer in one frame."""
     version, daily, epoch, zone = form.version, form.daily, form.epoch, form.zone
-    head = "\0".join((str(int(Out.HISTORICAL_DATA)), str(req_id), instant(start, version, zone), instant(end, version, zone), str(len(bars)), ""))
-    # one format for a row and one replacement for all: the same text as `number` for every field, at a quarter of the time
+    head = "\0".join(
+        (
+            str(int(Out.HISTORICAL_DATA)),
+            str(req_id),
+            instant(start, version, zone),
+            instant(end, version, zone),
+            str(len(bars)),
+            "",
+        )
+    )
+    # one format for a row and one replacement for all: the same text as `number` for every field, at a quarter of the
+    # time
     rows = "".join(
         f"{bar_time(bar, version, daily, epoch, zone)}\0{bar.open}\0{bar.high}\0{bar.low}\0{bar.close}\0"
         f"{size(bar.volume, version)}\0{bar.wap}\0{bar.count}\0"
@@ -141,9 +181,18 @@ def historical_data_update(form: BarForm, req_id: int, bar: Bar) -> bytes:
     return frame(Out.HISTORICAL_DATA_UPDATE, req_id, bar.count, when, *prices, size(bar.volume, form.version))
 
 
-def historical_schedule(req_id: int, start: datetime, end: datetime, zone: str, sessions: Sequence[tuple[datetime, datetime, str]]) -> bytes:
+def historical_schedule(
+    req_id: int, start: datetime, end: datetime, zone: str, sessions: Sequence[tuple[datetime, datetime, str]]
+) -> bytes:
     """Sessions as (open, close, reference date `YYYYMMDD`)."""
-    fields = [str(int(Out.HISTORICAL_SCHEDULE)), str(req_id), schedule_time(start, zone), schedule_time(end, zone), zone, str(len(sessions))]
+    fields = [
+        str(int(Out.HISTORICAL_SCHEDULE)),
+        str(req_id),
+        schedule_time(start, zone),
+        schedule_time(end, zone),
+        zone,
+        str(len(sessions)),
+    ]
     for opens, closes, reference in sessions:
         fields += (schedule_time(opens, zone), schedule_time(closes, zone), reference)
     return frame_of(fields)
@@ -157,7 +206,9 @@ def head_timestamp(req_id: int, when: datetime, epoch: bool) -> bytes:
 def historical_ticks(version: int, req_id: int, what_to_show: str, bars: Sequence[Bar]) -> bytes:
     """Ticks made of bars, one a bar, in the message of its kind (midpoint, bid/ask or last); always the last part."""
     rows: list[str] = []
-    message = {"TRADES": Out.HISTORICAL_TICKS_LAST, "BID_ASK": Out.HISTORICAL_TICKS_BID_ASK}.get(what_to_show, Out.HISTORICAL_TICKS)
+    message = {"TRADES": Out.HISTORICAL_TICKS_LAST, "BID_ASK": Out.HISTORICAL_TICKS_BID_ASK}.get(
+        what_to_show, Out.HISTORICAL_TICKS
+    )
     for bar in bars:
         when = str(int(bar.start.timestamp()))
         if message is Out.HISTORICAL_TICKS_LAST:
@@ -173,14 +224,24 @@ def historical_ticks(version: int, req_id: int, what_to_show: str, bars: Sequenc
 def realtime_bar(version: int, req_id: int, bar: Bar) -> bytes:
     """A five-second bar."""
     prices = (bar.open, bar.high, bar.low, bar.close)
-    return frame(Out.REALTIME_BAR, 3, req_id, int(bar.start.timestamp()), *prices, size(bar.volume, version), bar.wap, bar.count)
+    return frame(
+        Out.REALTIME_BAR, 3, req_id, int(bar.start.timestamp()), *prices, size(bar.volume, version), bar.wap, bar.count
+    )
 
 
 def symbol_samples(version: int, req_id: int, rows: Sequence[tuple[ListedContract, tuple[str, ...]]]) -> bytes:
     """Found underlyings with the security types derived from them."""
     fields = [str(int(Out.SYMBOL_SAMPLES)), str(req_id), str(len(rows))]
     for row, derived in rows:
-        fields += [str(row.con_id), row.symbol, row.sec_type, row.primary_exchange, row.currency, str(len(derived)), *derived]
+        fields += [
+            str(row.con_id),
+            row.symbol,
+            row.sec_type,
+            row.primary_exchange,
+            row.currency,
+            str(len(derived)),
+            *derived,
+        ]
         if version >= ISSUER_ID:
             fields += [row.long_name, ""]
     return frame_of(fields)

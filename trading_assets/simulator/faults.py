@@ -4,7 +4,7 @@ A script is a JSON list of rules (or an object with that list under `faults`). A
 
 | field | meaning |
 | --- | --- |
-| `on` | a kind of request (`historical_data`, `contract_details`, `option_parameters`, `market_data`, `head_timestamp`, ...), or `any` data request |
+| `on` | a kind of request (`historical_data`, `contract_details`, `market_data`, ...), or `any` data request |
 | `contract` | only requests whose contract, in words, contains this text (`"AAPL"`, `"20240119"`) |
 | `nth` | the first matching request that it strikes, counted from 1 since the rule was added (default 1) |
 | `times` | how many in a row it strikes (default 1; 0: all from then on) |
@@ -55,7 +55,10 @@ from trading_assets.simulator.requests import DATA_KINDS, KINDS, ApiRequest
 NAMED_ERRORS: dict[str, tuple[int, str]] = {
     "pacing": (162, HISTORY_ERROR + "Historical data request pacing violation"),
     "validation": (321, "Error validating request.-'bM' : cause - Historical data requested duration is invalid."),
-    "too_many_open": (322, "Error processing request.-'bX' : cause - Only 50 simultaneous API historical data requests allowed"),
+    "too_many_open": (
+        322,
+        "Error processing request.-'bX' : cause - Only 50 simultaneous API historical data requests allowed",
+    ),
     "not_subscribed": (354, "Requested market data is not subscribed. Delayed market data is not available."),
     "competing_session": (10197, "No market data during competing live session"),
     "different_ip": (162, HISTORY_ERROR + "Trading TWS session is connected from a different IP address"),
@@ -65,11 +68,16 @@ NAMED_ERRORS: dict[str, tuple[int, str]] = {
 }
 """Short names of errors a script may order."""
 
-REQUEST_ACTIONS = frozenset({"drop_before", "drop_during", "drop_after", "hang", "delay", "stall", "split", "merge", "error", *NAMED_ERRORS})
-GLOBAL_ACTIONS = frozenset({"connectivity_lost", "farm_down", "nightly_reset", "duplicate_client_id", "drop_all", "broadcast"})
+REQUEST_ACTIONS = frozenset(
+    {"drop_before", "drop_during", "drop_after", "hang", "delay", "stall", "split", "merge", "error", *NAMED_ERRORS}
+)
+GLOBAL_ACTIONS = frozenset(
+    {"connectivity_lost", "farm_down", "nightly_reset", "duplicate_client_id", "drop_all", "broadcast"}
+)
 
 _FIELDS: dict[str, type | tuple[type, ...]] = {
-    "do": str, "on": str, "contract": str, "nth": int, "times": int, "after_requests": int, "after_seconds": (int, float),
+    "do": str, "on": str, "contract": str, "nth": int, "times": int, "after_requests": int, "after_seconds": (int,
+    float),
     "seconds": (int, float), "bytes": int, "code": int, "text": str, "data_lost": bool, "connects": int,
 }  # fmt: skip
 
@@ -116,7 +124,9 @@ class FaultRule:
         for name, value in rule.items():
             kind = _FIELDS.get(name)
             if kind is None:
-                raise FaultScriptError(f"The fault {dict(rule)!r} has the unknown field {name!r}; known are {', '.join(sorted(_FIELDS))}.")
+                raise FaultScriptError(
+                    f"The fault {dict(rule)!r} has the unknown field {name!r}; known are {', '.join(sorted(_FIELDS))}."
+                )
             if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
                 raise FaultScriptError(f"The field {name!r} of the fault {dict(rule)!r} has a wrong type.")
         result = cls(**{"do": "", **rule})
@@ -128,7 +138,9 @@ class FaultRule:
     def check(self) -> None:
         """Raises `FaultScriptError` for a rule that could never be carried out."""
         if self.do not in REQUEST_ACTIONS | GLOBAL_ACTIONS:
-            raise FaultScriptError(f"{self.do!r} is no fault; known are {', '.join(sorted(REQUEST_ACTIONS | GLOBAL_ACTIONS))}.")
+            raise FaultScriptError(
+                f"{self.do!r} is no fault; known are {', '.join(sorted(REQUEST_ACTIONS | GLOBAL_ACTIONS))}."
+            )
         if self.on and self.on != "any" and self.on not in KINDS:
             raise FaultScriptError(f"{self.on!r} is no kind of request; known are any, {', '.join(sorted(KINDS))}.")
         if self.do in REQUEST_ACTIONS and not self.on:
@@ -191,7 +203,9 @@ class Faults:
         """Add a rule; `after_seconds` counts from now when the simulator runs. Raises `FaultScriptError`."""
         parsed = FaultRule.parse(rule)
         if parsed.is_global and not (parsed.on or parsed.after_requests or parsed.after_seconds is not None):
-            raise FaultScriptError(f"When shall {parsed.do!r} strike? Give 'on', 'after_requests' or 'after_seconds', or use trigger().")
+            raise FaultScriptError(
+                f"When shall {parsed.do!r} strike? Give 'on', 'after_requests' or 'after_seconds', or use trigger()."
+            )
         if parsed.after_seconds is not None:
             self._hand_over(parsed)
             return
@@ -235,7 +249,8 @@ class Faults:
             return taken
 
     def strike(self, request: ApiRequest) -> list[FaultRule]:
-        """The server's: the rules that strike this request, in order; at most one of them strikes the request itself."""
+        """The server's: the rules that strike this request, in order; at most one of them strikes the request
+        itself."""
         with self._lock:
             self._data_requests += request.kind in DATA_KINDS
             struck = [rule for rule in self._rules if rule.strikes(request, self._data_requests)]

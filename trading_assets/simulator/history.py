@@ -32,12 +32,15 @@ UPDATE_SECONDS = 5.0
 """How often a `keepUpToDate` request is updated (broker documentation)."""
 
 MAX_BARS = 300_000
-"""Longest answer. TWS lets requests far beyond a year of minutes run into its own timeout; so does the simulator, at once."""
+"""Longest answer. TWS lets requests far beyond a year of minutes run into its own timeout; so does the simulator, at
+once."""
 
 MAX_TICKS = 1000
 """Most historical ticks of one request (broker documentation)."""
 
-NO_DAILY_OPTION_BARS = "No data of type EODChart is available for the exchange 'BEST' and the security type 'Option' and '1 d' and '1 day'"
+NO_DAILY_OPTION_BARS = (
+    "No data of type EODChart is available for the exchange 'BEST' and the security type 'Option' and '1 d' and '1 day'"
+)
 
 REGULAR_HOURS_ONLY = frozenset({"OPT", "FOP", "IND", "CASH"})
 """Security types whose history TWS always gives for regular hours."""
@@ -62,7 +65,8 @@ class HistoryService:
         self._world = world
 
     async def historical_data(self, call: Call[HistoricalData]) -> Answer:
-        """Bars or a schedule. Refusals come in the gateway's order: validation, open requests, pacing, contract, permission, data."""
+        """Bars or a schedule. Refusals come in the gateway's order: validation, open requests, pacing, contract,
+        permission, data."""
         request, world = call.request, self._world
         valid = check_history(request)
         if valid.zone_missing:
@@ -95,17 +99,28 @@ class HistoryService:
         bars = self._bars(contract, valid, span, use_rth, now)
         if not bars:
             raise no_data(contract.local_symbol or contract.symbol, valid.what_to_show)
-        return _Found(contract, valid, use_rth, form, bars, encoding.historical_data(form, call.req_id, span.start, span.end, bars))
+        return _Found(
+            contract,
+            valid,
+            use_rth,
+            form,
+            bars,
+            encoding.historical_data(form, call.req_id, span.start, span.end, bars),
+        )
 
     def _take_slot(self, call: Call[HistoricalData] | Call[HeadTimestamp]) -> None:
         if not call.hold(self._world.meters.history, "history"):
-            raise not_processed(f"Only {self._world.meters.limits.open_history} simultaneous API historical data requests allowed")
+            raise not_processed(
+                f"Only {self._world.meters.limits.open_history} simultaneous API historical data requests allowed"
+            )
 
     def _pace(self, call: Call[HistoricalData] | Call[HeadTimestamp], what_to_show: str) -> None:
         request = call.request
         contract_tick = f"{request.subject}/{what_to_show}"
         question = f"{request.kind}|{request.subject}|{request.detail}"
-        broken = self._world.meters.small_bars.add(call.arrival, contract_tick, question, 2 if what_to_show == "BID_ASK" else 1)
+        broken = self._world.meters.small_bars.add(
+            call.arrival, contract_tick, question, 2 if what_to_show == "BID_ASK" else 1
+        )
         if broken:
             call.violation("small_bars", broken)
             if self._world.enforced:
@@ -129,7 +144,9 @@ class HistoryService:
         if not valid.daily and most > MAX_BARS:
             raise history_refusal("Request Timed Out")
 
-    def _bars(self, contract: ListedContract, valid: ValidHistory, span: Span, use_rth: bool, now: datetime) -> list[Bar]:
+    def _bars(
+        self, contract: ListedContract, valid: ValidHistory, span: Span, use_rth: bool, now: datetime
+    ) -> list[Bar]:
         """The market's bars in the form of the wire. Runs in the worker."""
         bars = self._world.market.bars(contract, valid.bar_size, valid.what_to_show, span.start, span.end, use_rth, now)
         if valid.what_to_show not in ("TRADES", "ADJUSTED_LAST"):

@@ -22,8 +22,8 @@ class Limits:
     messages_per_second: int = 50
     """Market-data lines / 2."""
     on_message_rate: Literal["reject", "pace"] = "reject"
-    """TWS setting "Reject messages above maximum allowed message rate vs applying pacing": error 100 and a disconnect at the
-    third strike, or slower reading. A client that connects with `+PACEAPI` is always paced."""
+    """TWS setting "Reject messages above maximum allowed message rate vs applying pacing": error 100 and a disconnect
+    at the third strike, or slower reading. A client that connects with `+PACEAPI` is always paced."""
     strikes: int = 3
     """Error 100 this often ends the connection."""
     open_history: int = 50
@@ -31,7 +31,8 @@ class Limits:
     small_bar_identical: float = 15.0
     """Seconds in which an identical request for bars of 30 s or less is a violation."""
     small_bar_burst: int = 6
-    """This many such requests for one contract, exchange and tick type within `small_bar_burst_window` are a violation."""
+    """This many such requests for one contract, exchange and tick type within `small_bar_burst_window` are a
+    violation."""
     small_bar_burst_window: float = 2.0
     small_bar_total: int = 60
     """Most such requests in `small_bar_total_window`; BID_ASK counts twice."""
@@ -109,7 +110,9 @@ class SmallBarMeter:
         last = self._last.get(question)
         if last is not None and arrival.latest - last < limits.small_bar_identical:
             broken.append(f"identical request within {limits.small_bar_identical:g} s")
-        burst = self._bursts.setdefault(contract_tick, Window(limits.small_bar_burst - 1, limits.small_bar_burst_window))
+        burst = self._bursts.setdefault(
+            contract_tick, Window(limits.small_bar_burst - 1, limits.small_bar_burst_window)
+        )
         if count := burst.add(arrival):
             broken.append(f"{count} requests for one contract and tick type within {limits.small_bar_burst_window:g} s")
         if count := self._total.add(arrival, weight):

@@ -172,15 +172,25 @@ class Market(Protocol):
         """Expiries and strikes listed at `now` per exchange and trading class."""
 
     def bars(
-        self, contract: ListedContract, bar_size: str, what_to_show: str, start: datetime, end: datetime, use_rth: bool, now: datetime
+        self,
+        contract: ListedContract,
+        bar_size: str,
+        what_to_show: str,
+        start: datetime,
+        end: datetime,
+        use_rth: bool,
+        now: datetime,
     ) -> list[Bar]:
         """Bars that start in [`start`, `end`) and have begun at `now`, in order; empty: HMDS returned no data.
 
-        The bar in progress at `now` holds what is known so far. Split adjusted as of `now` (ADJUSTED_LAST: dividends too).
-        Options have no bars of a day or more here (the server refuses them before asking). Raises `MarketRefusal`.
+        The bar in progress at `now` holds what is known so far. Split adjusted as of `now` (ADJUSTED_LAST: dividends
+        too). Options have no bars of a day or more here (the server refuses them before asking). Raises
+        `MarketRefusal`.
         """
 
-    def head_timestamp(self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime) -> datetime | None:
+    def head_timestamp(
+        self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime
+    ) -> datetime | None:
         """The start of the oldest bar, None if there is none."""
 
     def quote(self, contract: ListedContract, now: datetime) -> MarketQuote:

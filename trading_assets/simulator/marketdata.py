@@ -75,13 +75,20 @@ class MarketDataService:
 
     def _data_type(self, call: Call[MarketData], contract: ListedContract) -> int:
         """The market data type of the answer; refuses (354) or warns (10167) as the subscriptions demand."""
-        wanted, subject = call.client.market_data_type, f"{contract.symbol} {contract.primary_exchange or contract.exchange}/TOP/ALL"
+        wanted, subject = (
+            call.client.market_data_type,
+            f"{contract.symbol} {contract.primary_exchange or contract.exchange}/TOP/ALL",
+        )
         if contract.symbol in self._world.refused:
-            raise Refusal(354, f"Requested market data is not subscribed. Delayed market data is not available.{subject}")
+            raise Refusal(
+                354, f"Requested market data is not subscribed. Delayed market data is not available.{subject}"
+            )
         is_open = self._is_open()
         if wanted in (LIVE, FROZEN):
             if not self._world.live_data:
-                raise Refusal(354, f"Requested market data is not subscribed. Delayed market data is available.{subject}")
+                raise Refusal(
+                    354, f"Requested market data is not subscribed. Delayed market data is available.{subject}"
+                )
             return FROZEN if wanted == FROZEN and not is_open else LIVE
         if not self._world.live_data:
             call.warn(10167, "Requested market data is not subscribed. Displaying delayed market data.")
@@ -107,7 +114,9 @@ class MarketDataService:
             await world.farms.wait()
             quote = await world.ask(world.market.quote, contract, world.clock.now())
             current = ticks.ticks_of(form, contract, quote)
-            changed = [ticks.tick_frame(call.req_id, key, tick) for key, tick in current.items() if sent.get(key) != tick]
+            changed = [
+                ticks.tick_frame(call.req_id, key, tick) for key, tick in current.items() if sent.get(key) != tick
+            ]
             if changed:
                 call.client.send(*changed)
             sent = current
@@ -126,7 +135,11 @@ class MarketDataService:
         self._take_line(call)
         contract = await world.ask(world.find, request.contract)
         if contract.symbol in world.refused:
-            raise Refusal(420, f"Invalid Real-time Query:No market data permissions for {contract.primary_exchange} {contract.sec_type}")
+            raise Refusal(
+                420,
+                f"Invalid Real-time Query:No market data permissions for {contract.primary_exchange}"
+                f" {contract.sec_type}",
+            )
         until = _slot(world.clock.now())
         start = until - timedelta(seconds=REALTIME_BAR_SECONDS)
 
@@ -147,16 +160,24 @@ class MarketDataService:
                     bars = await world.ask(self._five_second_bars, call.request, contract, start, until, now)
                     start = until
                     if bars:
-                        call.client.send(*(encoding.realtime_bar(call.client.version, call.req_id, bar) for bar in bars))
+                        call.client.send(
+                            *(encoding.realtime_bar(call.client.version, call.req_id, bar) for bar in bars)
+                        )
                 await ticker.next()
                 await world.connected.wait()
 
-    def _five_second_bars(self, request: RealTimeBars, contract: ListedContract, start: datetime, end: datetime, now: datetime) -> list[Bar]:
+    def _five_second_bars(
+        self, request: RealTimeBars, contract: ListedContract, start: datetime, end: datetime, now: datetime
+    ) -> list[Bar]:
         """The market's bars; where it has none within trading hours, a flat bar without volume. Runs in the worker."""
         use_rth = request.use_rth or contract.sec_type != "STK"
         bars = self._world.market.bars(contract, "5 secs", request.what_to_show, start, end, use_rth, now)
         if bars:
-            return bars if request.what_to_show == "TRADES" else [replace(bar, volume=-1, wap=-1, count=-1) for bar in bars]
+            return (
+                bars
+                if request.what_to_show == "TRADES"
+                else [replace(bar, volume=-1, wap=-1, count=-1) for bar in bars]
+            )
         days = calendar()
         session = days.current(start)
         if not opening(days, session, use_rth) <= start < closing(days, session, use_rth):
@@ -166,7 +187,9 @@ class MarketDataService:
         if price is None:
             return []
         flat = -1 if request.what_to_show != "TRADES" else 0
-        return [Bar(end - timedelta(seconds=REALTIME_BAR_SECONDS), session, price, price, price, price, flat, price, flat)]
+        return [
+            Bar(end - timedelta(seconds=REALTIME_BAR_SECONDS), session, price, price, price, price, flat, price, flat)
+        ]
 
     async def implied_volatility(self, call: Call[OptionCalculation]) -> Answer:
         """The volatility at which the option is worth the given price, at the given underlying price."""
@@ -182,7 +205,10 @@ class MarketDataService:
             raise invalid("Please enter an option contract")
         greeks = await self._world.ask(self._greeks, call.request, contract, from_price)
         fields = ticks.computation(greeks)
-        return Answer([frame(Out.TICK_OPTION_COMPUTATION, call.req_id, ticks.CUSTOM_COMPUTATION, *fields)], self._world.latency.light())
+        return Answer(
+            [frame(Out.TICK_OPTION_COMPUTATION, call.req_id, ticks.CUSTOM_COMPUTATION, *fields)],
+            self._world.latency.light(),
+        )
 
     def _greeks(self, request: OptionCalculation, contract: ListedContract, from_price: bool) -> Greeks:
         """Black-Scholes without rate and dividends. Runs in the worker."""
@@ -190,7 +216,11 @@ class MarketDataService:
         expires = closing(calendar(), calendar().on_or_before(contract.expiry), use_rth=True)
         years = (expires - self._world.clock.now()).total_seconds() / (black_scholes.DAYS_A_YEAR * 86400)
         spot, terms = request.under_price, (contract.strike, years)
-        volatility = black_scholes.implied_volatility(request.value, spot, *terms, contract.right) if from_price else request.value
+        volatility = (
+            black_scholes.implied_volatility(request.value, spot, *terms, contract.right)
+            if from_price
+            else request.value
+        )
         if not volatility > 0 or years <= 0 or spot <= 0:
             return Greeks(underlying_price=spot)
         model = (spot, *terms, volatility, contract.right)

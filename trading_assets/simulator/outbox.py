@@ -10,7 +10,8 @@ import asyncio
 from trading_assets.simulator.counters import Counters
 
 SPLIT_PIECES = 64
-"""Most small segments of a split answer; the rest follows in one. Enough to cut every length and field at odd places."""
+"""Most small segments of a split answer; the rest follows in one. Enough to cut every length and field at odd
+places."""
 SPLIT_PAUSE = 0.001
 """Seconds between segments, so that the client's socket sees them apart."""
 
@@ -66,7 +67,8 @@ class Outbox:
         self.transport.close()
 
     def distort(self, how: str, frames: list[bytes], seconds: float, size: int) -> None:
-        """Send frames as a fault wants: `stall` and `merge` hold everything for `seconds`, `split` cuts into segments of `size` bytes."""
+        """Send frames as a fault wants: `stall` and `merge` hold everything for `seconds`, `split` cuts into segments
+        of `size` bytes."""
         self._flush()
         self._holds += 1
         if how == "split":

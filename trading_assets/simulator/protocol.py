@@ -20,7 +20,8 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 """Longest frame accepted. TWS's own buffers end at 16 MB (ibapi: "Bad message length" beyond)."""
 
 SUPPORTED_VERSIONS = (157, 176, 178)
-"""Server versions the simulator can speak: ibapi 9.81, ib_insync and ib_async stop there. All are below 201 (protobuf)."""
+"""Server versions the simulator can speak: ibapi 9.81, ib_insync and ib_async stop there. All are below 201
+(protobuf)."""
 
 SERVER_VERSION = 178
 """The default: the newest version that ib_async 2.1 accepts."""

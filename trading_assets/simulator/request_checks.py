@@ -22,7 +22,8 @@ MARKET_SHOWS = ("TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK", "ADJUSTED_LAST")
 """Kinds of data the markets have."""
 
 LEGAL_SHOWS = frozenset(
-    {*MARKET_SHOWS, "SCHEDULE", "AGGTRADES", "HISTORICAL_VOLATILITY", "OPTION_IMPLIED_VOLATILITY", "REBATE_RATE", "FEE_RATE",
+    {*MARKET_SHOWS, "SCHEDULE", "AGGTRADES", "HISTORICAL_VOLATILITY", "OPTION_IMPLIED_VOLATILITY", "REBATE_RATE",
+    "FEE_RATE",
      "YIELD_BID", "YIELD_ASK", "YIELD_BID_ASK", "YIELD_LAST"}
 )  # fmt: skip
 """Kinds of data TWS knows; for those beyond `MARKET_SHOWS` the simulated markets have no data."""
@@ -43,15 +44,17 @@ MIN_SECONDS = 30
 """Shortest duration in seconds the gateway takes."""
 
 BAD_END_DATE = (
-    "End Date/Time: The date, time, or time-zone entered is invalid.\nThe correct format is yyyymmdd hh:mm:ss xx/xxxx where yyyymmdd and "
-    "xx/xxxx are optional. E.g.: 20031126 15:59:00 US/Eastern  Note that there is a space between the date and time, and between the time "
-    "and time-zone.  If no date is specified, current date is assumed. If no time-zone is specified, local time-zone is assumed(deprecated).  "
-    "You can also provide yyyymmddd-hh:mm:ss time is in UTC. Note that there is a dash between the date and time in UTC notation."
+    "End Date/Time: The date, time, or time-zone entered is invalid.\nThe correct format is yyyymmdd hh:mm:ss xx/xxxx"
+    " where yyyymmdd and xx/xxxx are optional. E.g.: 20031126 15:59:00 US/Eastern  Note that there is a space between"
+    " the date and time, and between the time and time-zone.  If no date is specified, current date is assumed. If no"
+    " time-zone is specified, local time-zone is assumed(deprecated).  You can also provide yyyymmddd-hh:mm:ss time is"
+    " in UTC. Note that there is a dash between the date and time in UTC notation."
 )
 
 MISSING_ZONE_WARNING = (
-    "Warning: You submitted request with date-time attributes without explicit time zone. Please switch to use yyyymmdd-hh:mm:ss in UTC or use "
-    "instrument time zone, like US/Eastern. Implied time zone functionality will be removed in the next API release"
+    "Warning: You submitted request with date-time attributes without explicit time zone. Please switch to use"
+    " yyyymmdd-hh:mm:ss in UTC or use instrument time zone, like US/Eastern. Implied time zone functionality will be"
+    " removed in the next API release"
 )
 
 _DURATION = re.compile(r"(-?\d+) ([SDWMY])")
@@ -84,7 +87,9 @@ def history_refusal(reason: str) -> Refusal:
 def no_data(subject: str, what_to_show: str) -> Refusal:
     """The answer of the data service when it has nothing: `HMDS query returned no data: SYM@SMART Trades`."""
     words = {"BID_ASK": "Bid_Ask", "ADJUSTED_LAST": "AdjustedLast"}
-    return history_refusal(f"HMDS query returned no data: {subject}@SMART {words.get(what_to_show, what_to_show.capitalize())}")
+    return history_refusal(
+        f"HMDS query returned no data: {subject}@SMART {words.get(what_to_show, what_to_show.capitalize())}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,9 @@ def check_duration(words: str) -> Duration:
         raise invalid("Historical data request duration not specified.")
     found = _DURATION.fullmatch(words.strip())
     if not found:
-        raise invalid("When specifying a unit, historical data request duration format is integer{SPACE}unit (S|D|W|M|Y).")
+        raise invalid(
+            "When specifying a unit, historical data request duration format is integer{SPACE}unit (S|D|W|M|Y)."
+        )
     count, unit = int(found[1]), found[2]
     if count < 1 or (unit == "S" and count < MIN_SECONDS):
         raise invalid("Historical data requested duration is invalid.")

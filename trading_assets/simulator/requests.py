@@ -158,16 +158,28 @@ class OptionParametersRequest(ApiRequest):
 def describe(query: ContractQuery) -> str:
     """A contract in words, set fields only, for logs and counters: `265598:AAPL STK SMART`."""
     strike = f"{query.strike:g}" if query.strike else ""
-    words = (query.symbol, query.sec_type, query.last_trade, strike, query.right, query.trading_class, query.local_symbol, query.exchange)
+    words = (
+        query.symbol,
+        query.sec_type,
+        query.last_trade,
+        strike,
+        query.right,
+        query.trading_class,
+        query.local_symbol,
+        query.exchange,
+    )
     told = " ".join(word for word in words if word)
     return f"{query.con_id}:{told}" if query.con_id else told
 
 
 KINDS = frozenset(
     {
-        "market_data", "contract_details", "historical_data", "realtime_bars", "implied_volatility", "option_price", "option_parameters",
-        "matching_symbols", "head_timestamp", "historical_ticks", "open_orders", "completed_orders", "executions", "positions",
-        "account_updates", "account_updates_multi", "account_summary", "managed_accounts", "current_time", "market_rule", "market_data_type",
+        "market_data", "contract_details", "historical_data", "realtime_bars", "implied_volatility", "option_price",
+        "option_parameters",
+        "matching_symbols", "head_timestamp", "historical_ticks", "open_orders", "completed_orders", "executions",
+        "positions",
+        "account_updates", "account_updates_multi", "account_summary", "managed_accounts", "current_time",
+        "market_rule", "market_data_type",
         "ids", "auto_open_orders", "start_api", "place_order",
     }
 )  # fmt: skip
@@ -175,8 +187,10 @@ KINDS = frozenset(
 
 DATA_KINDS = frozenset(
     {
-        "market_data", "contract_details", "historical_data", "realtime_bars", "option_parameters", "matching_symbols", "head_timestamp",
+        "market_data", "contract_details", "historical_data", "realtime_bars", "option_parameters", "matching_symbols",
+        "head_timestamp",
         "historical_ticks",
     }
 )  # fmt: skip
-"""Kinds that ask for data: what the fault scripts' `after_requests` counts, and what a lost connectivity leaves unanswered."""
+"""Kinds that ask for data: what the fault scripts' `after_requests` counts, and what a lost connectivity leaves
+unanswered."""

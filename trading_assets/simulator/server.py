@@ -35,13 +35,17 @@ FARMS_OK = (
 )
 """What every client is told after connecting."""
 
-FARMS_BROKEN = ((2103, "Market data farm connection is broken:usfarm"), (2105, "HMDS data farm connection is broken:ushmds"))
+FARMS_BROKEN = (
+    (2103, "Market data farm connection is broken:usfarm"),
+    (2105, "HMDS data farm connection is broken:ushmds"),
+)
 
 DUPLICATE_CLIENT = "Unable to connect as the client id is already in use. Retry with a unique client id."
 LOST = "Connectivity between IBKR and Trader Workstation has been lost."
 RESTORED_DATA_LOST = "Connectivity between IBKR and Trader Workstation has been restored - data lost."
 RESTORED = (
-    "Connectivity between IBKR and Trader Workstation has been restored - data maintained. All data farms are connected: usfarm; ushmds; secdefil."
+    "Connectivity between IBKR and Trader Workstation has been restored - data maintained. All data farms are"
+    " connected: usfarm; ushmds; secdefil."
 )
 
 
@@ -131,8 +135,8 @@ class TwsServer:
             self.world.counters.internal_error(repr(error))
 
     async def _beat(self) -> None:
-        # A mark counts one beat later: only then has the loop read its sockets after it. A beat that is due together with
-        # whatever kept the loop runs before the sockets are read.
+        # A mark counts one beat later: only then has the loop read its sockets after it. A beat that is due together
+        # with whatever kept the loop runs before the sockets are read.
         loop = asyncio.get_running_loop()
         self._looked_after = loop.time()
         while True:
@@ -155,7 +159,9 @@ class TwsServer:
         if world.meters.clients.take():
             world.counters.connection("accepted")
             return True
-        world.counters.violation("clients", f"{world.meters.clients.used} connections, {world.meters.clients.most} allowed", -1)
+        world.counters.violation(
+            "clients", f"{world.meters.clients.used} connections, {world.meters.clients.most} allowed", -1
+        )
         if world.enforced:
             world.counters.connection("refused")
         return not world.enforced
@@ -181,7 +187,10 @@ class TwsServer:
         self._clients[connection.client_id] = connection
         connection.started = True
         self.world.counters.connection("started")
-        connection.send(encoding.managed_accounts(account.name for account in self.world.accounts), encoding.next_valid_id(FIRST_ORDER_ID))
+        connection.send(
+            encoding.managed_accounts(account.name for account in self.world.accounts),
+            encoding.next_valid_id(FIRST_ORDER_ID),
+        )
         for code, text in FARMS_OK if self.world.farms.is_set() else FARMS_BROKEN:
             connection.error(-1, code, text)
         if not self.world.connected.is_set():
@@ -259,7 +268,8 @@ class TwsServer:
             self._send_to_all(*FARMS_OK)
 
     async def _reset(self, seconds: float) -> None:
-        """Close all connections and the port. A bound socket that does not listen keeps the port ours and refuses connects."""
+        """Close all connections and the port. A bound socket that does not listen keeps the port ours and refuses
+        connects."""
         if self._listener is None:
             return
         self._listener.close()

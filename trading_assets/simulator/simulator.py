@@ -63,7 +63,9 @@ class Simulator:
         volume_unit: Literal["shares", "round_lots"] = "shares",
     ) -> None:
         if server_version not in SUPPORTED_VERSIONS:
-            raise ValueError(f"The simulator speaks server versions {', '.join(map(str, SUPPORTED_VERSIONS))}, not {server_version}.")
+            raise ValueError(
+                f"The simulator speaks server versions {', '.join(map(str, SUPPORTED_VERSIONS))}, not {server_version}."
+            )
         self.market = market
         self.clock = SimulatorClock(now)
         self.faults = faults if isinstance(faults, Faults) else Faults.load(faults) if faults else Faults()
@@ -74,7 +76,9 @@ class Simulator:
         self._latency = Latency(latency)
         self._limits = limits if isinstance(limits, Limits) else Limits(enforced=limits)
         names = accounts if accounts is not None else [f"SIM-{market.name.upper()}-{market.identity}"]
-        self.accounts = tuple(account if isinstance(account, SimulatedAccount) else SimulatedAccount(account) for account in names)
+        self.accounts = tuple(
+            account if isinstance(account, SimulatedAccount) else SimulatedAccount(account) for account in names
+        )
         self._refused = frozenset(refuse)
         self._live_data = live_data
         self._volume_unit: Literal["shares", "round_lots"] = volume_unit
@@ -126,7 +130,9 @@ class Simulator:
         self._started.wait(START_SECONDS)
         if self._failure is not None or self._port is None:
             self._thread = None
-            raise self._failure or RuntimeError(f"The simulator did not start within {START_SECONDS:g} s; its thread's log says why.")
+            raise self._failure or RuntimeError(
+                f"The simulator did not start within {START_SECONDS:g} s; its thread's log says why."
+            )
         return self
 
     def stop(self) -> None:
@@ -179,7 +185,8 @@ class Simulator:
 
 
 def serve(simulator: Simulator) -> None:
-    """Run until SIGINT or SIGTERM: one JSON line when ready, the counters as one JSON line at the end, both on standard output."""
+    """Run until SIGINT or SIGTERM: one JSON line when ready, the counters as one JSON line at the end, both on standard
+    output."""
     done = threading.Event()
     previous = {number: signal.signal(number, lambda *_: done.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -16,7 +16,8 @@ BID_SIZE, ASK_SIZE, LAST_SIZE, VOLUME = 0, 3, 5, 8
 LAST_TIMESTAMP, HALTED = 45, 49
 
 DELAYED = {
-    BID: 66, ASK: 67, LAST: 68, BID_SIZE: 69, ASK_SIZE: 70, LAST_SIZE: 71, HIGH: 72, LOW: 73, VOLUME: 74, CLOSE: 75, OPEN: 76,
+    BID: 66, ASK: 67, LAST: 68, BID_SIZE: 69, ASK_SIZE: 70, LAST_SIZE: 71, HIGH: 72, LOW: 73, VOLUME: 74, CLOSE: 75,
+    OPEN: 76,
     LAST_TIMESTAMP: 88, 10: 80, 11: 81, 12: 82, 13: 83,
 }  # fmt: skip
 """Live tick id to delayed tick id."""
@@ -52,7 +53,9 @@ def ticks_of(form: TickForm, contract: ListedContract, quote: MarketQuote) -> di
     return result
 
 
-def _all_ticks(form: TickForm, contract: ListedContract, quote: MarketQuote) -> Iterator[tuple[int, int, *tuple[str, ...]]]:
+def _all_ticks(
+    form: TickForm, contract: ListedContract, quote: MarketQuote
+) -> Iterator[tuple[int, int, *tuple[str, ...]]]:
     version = form.version
     quoted = contract.sec_type != "IND" or quote.bid is not None
     sides: list[tuple[int, int, float | None, float]] = []
@@ -79,7 +82,9 @@ def _all_ticks(form: TickForm, contract: ListedContract, quote: MarketQuote) -> 
     yield from _generic_ticks(form, contract, quote)
 
 
-def _generic_ticks(form: TickForm, contract: ListedContract, quote: MarketQuote) -> Iterator[tuple[int, int, *tuple[str, ...]]]:
+def _generic_ticks(
+    form: TickForm, contract: ListedContract, quote: MarketQuote
+) -> Iterator[tuple[int, int, *tuple[str, ...]]]:
     sizes = {
         "100": ((29, quote.call_volume), (30, quote.put_volume)),
         "101": ((27, quote.call_open_interest), (28, quote.put_open_interest)),
@@ -102,7 +107,12 @@ def computation(greeks: Greeks) -> tuple[str, ...]:
     """The nine fields of a tickOptionComputation after the tick id, attribute (1: price based) first."""
     by_one = (greeks.price, greeks.pv_dividend)
     by_two = (greeks.gamma, greeks.vega, greeks.theta)
-    fields = [_or(greeks.implied_volatility, -1), _or(greeks.delta, -2), *(_or(v, -1) for v in by_one), *(_or(v, -2) for v in by_two)]
+    fields = [
+        _or(greeks.implied_volatility, -1),
+        _or(greeks.delta, -2),
+        *(_or(v, -1) for v in by_one),
+        *(_or(v, -2) for v in by_two),
+    ]
     return "1", *fields, _or(greeks.underlying_price, -1)
 
 
@@ -111,7 +121,8 @@ def _or(value: float | None, not_computed: int) -> str:
 
 
 def tick_frame(req_id: int, key: tuple[int, int], tick: Tick) -> bytes:
-    """The frame of one tick. tickPrice, tickSize, tickGeneric and tickString carry a message version, computations do not."""
+    """The frame of one tick. tickPrice, tickSize, tickGeneric and tickString carry a message version, computations do
+    not."""
     message, tick_id = key
     if message == Out.TICK_OPTION_COMPUTATION:
         return frame(message, req_id, tick_id, *tick)

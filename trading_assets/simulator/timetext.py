@@ -14,7 +14,14 @@ from trading_assets.sessions import NEW_YORK
 from trading_assets.simulator.market import Bar
 from trading_assets.simulator.protocol import ZONED_DATES
 
-_ZONE_ALIASES = {"EST": "US/Eastern", "EST5EDT": "US/Eastern", "EDT": "US/Eastern", "GMT": "UTC", "CST": "US/Central", "PST": "US/Pacific"}
+_ZONE_ALIASES = {
+    "EST": "US/Eastern",
+    "EST5EDT": "US/Eastern",
+    "EDT": "US/Eastern",
+    "GMT": "UTC",
+    "CST": "US/Central",
+    "PST": "US/Pacific",
+}
 """Abbreviations TWS accepts in end dates; as zone names they would have no daylight saving."""
 
 _LOCAL_FORM = re.compile(r"(\d{8}) (\d\d:\d\d:\d\d)(?: +(\S+))?")

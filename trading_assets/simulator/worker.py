@@ -20,7 +20,8 @@ _Job = tuple["asyncio.Future[Any]", Callable[[], Any]]
 
 
 class MarketWorker:
-    """Runs functions one after another in a thread of its own. Use it as a context manager inside a running event loop."""
+    """Runs functions one after another in a thread of its own. Use it as a context manager inside a running event
+    loop."""
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -34,7 +35,9 @@ class MarketWorker:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._jobs.put(None)
         self._thread.join()
 

@@ -1,7 +1,9 @@
-"""The state database: what is no market data and must survive. The journal, pacing, leases, the breaker, the universe, alerts, findings.
+"""The state database: what is no market data and must survive. The journal, pacing, leases, the breaker, the universe,
+alerts, findings.
 
-Here: opening it (`connect_state`), transactions, its clock, who works on it (`owners`), which lake it belongs to (`pin`), the tables
-of the broker side (`tables`). Other modules add theirs to `metadata`. What they do with them stands in those modules.
+Here: opening it (`connect_state`), transactions, its clock, who works on it (`owners`), which lake it belongs to
+(`pin`), the tables of the broker side (`tables`). Other modules add theirs to `metadata`. What they do with them stands
+in those modules.
 """
 
 from __future__ import annotations
@@ -11,15 +13,23 @@ import os
 import sqlalchemy as sa
 
 from trading_assets.folders import StateUrl
-from trading_assets.state.engine import database_now, engine_of, ensure_tables, metadata, read_transaction, write_transaction
+from trading_assets.state.engine import (
+    database_now,
+    engine_of,
+    ensure_tables,
+    metadata,
+    read_transaction,
+    write_transaction,
+)
 from trading_assets.state.pin import pin_lake
 
 
 def connect_state(url: str) -> sa.Engine:
     """The engine of a state database, its tables created. The same engine for the same URL in one process.
 
-    Creates the folder of a SQLite file. Safe when several processes create the database at once. The URL of `Settings.state_url`
-    names a data folder too: the database is pinned to the lake in it, and another lake is refused (see `state.pin`).
+    Creates the folder of a SQLite file. Safe when several processes create the database at once. The URL of
+    `Settings.state_url` names a data folder too: the database is pinned to the lake in it, and another lake is refused
+    (see `state.pin`).
     """
     engine = engine_of(url, os.getpid())
     ensure_tables(engine)

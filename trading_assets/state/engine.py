@@ -1,6 +1,8 @@
-"""Engines of the state database: one a process and URL, write transactions that exclude each other, tables created on first use.
+"""Engines of the state database: one a process and URL, write transactions that exclude each other, tables created on
+first use.
 
-SQLite in WAL mode by default; a PostgreSQL URL when several machines work. This module is the only place where the two differ.
+SQLite in WAL mode by default; a PostgreSQL URL when several machines work. This module is the only place where the two
+differ.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ metadata = sa.MetaData()
 """Every table of the state database registers here."""
 
 BUSY_TIMEOUT = 60.0
-"""Seconds a writer waits for another process's transaction. All transactions are short (milliseconds); a minute covers a stalled disk."""
+"""Seconds a writer waits for another process's transaction. All transactions are short (milliseconds); a minute covers
+a stalled disk."""
 
 _WRITE_LOCK = 0x7A55E7
 """Key of the PostgreSQL advisory lock that plays the part of SQLite's BEGIN IMMEDIATE: one writer at a time."""
@@ -32,7 +35,8 @@ _DURABLE = "trading_assets_durable"
 
 
 def ensure_tables(engine: sa.Engine) -> None:
-    """Create the tables and columns of `metadata` that the database lacks. Idempotent and safe against other processes doing the same."""
+    """Create the tables and columns of `metadata` that the database lacks. Idempotent and safe against other processes
+    doing the same."""
     known, tables = _created.setdefault(engine, set()), dict(metadata.tables)
     if known >= tables.keys():
         return
@@ -43,7 +47,8 @@ def ensure_tables(engine: sa.Engine) -> None:
 
 
 def _add_missing_columns(connection: sa.Connection) -> None:
-    """Give the tables that an older version created the columns that were added since; each is nullable or has a server default.
+    """Give the tables that an older version created the columns that were added since; each is nullable or has a server
+    default.
 
     The caller's transaction excludes other processes: whoever comes second finds the columns.
     """
@@ -77,7 +82,8 @@ def engine_of(url: str, pid: int) -> sa.Engine:
 
 
 def _own(file: Path) -> None:
-    """The database file, there and its owner's alone; SQLite makes the two files beside it with the same permissions."""
+    """The database file, there and its owner's alone; SQLite makes the two files beside it with the same
+    permissions."""
     private_folder(file.parent)
     own_file(file)
     restrict_files(file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm"))
@@ -90,9 +96,13 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             break
-        except sqlite3.OperationalError as error:  # another process switches to WAL this very moment; SQLite does not wait here by itself
-            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)  # the low byte is the primary code
-            if not busy or time.monotonic() > deadline:  # a folder without write permission does not get better by waiting
+        except (
+            sqlite3.OperationalError
+        ) as error:  # another process switches to WAL this very moment; SQLite does not wait here by itself
+            # the low byte is the primary code
+            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            # a folder without write permission does not get better by waiting
+            if not busy or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
     connection.execute("PRAGMA synchronous=FULL")
@@ -108,7 +118,8 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 @contextmanager
 def write_transaction(engine: sa.Engine, *, durable: bool = True) -> Iterator[sa.Connection]:
-    """A transaction that excludes every other writer from its first statement on; commits at the end, rolls back on an error."""
+    """A transaction that excludes every other writer from its first statement on; commits at the end, rolls back on an
+    error."""
     with engine.connect().execution_options(**{_WRITES: True, _DURABLE: durable}) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITE_LOCK)))

@@ -22,8 +22,8 @@ HEARTBEAT = 10.0
 """Seconds between heartbeats."""
 
 OWNER_TIMEOUT = 120.0
-"""Seconds without a heartbeat after which an owner on another host is dead: a suspended laptop or a stalled disk is not death.
-Larger than `state.BUSY_TIMEOUT`, so that an owner that waits for the database is never taken for dead."""
+"""Seconds without a heartbeat after which an owner on another host is dead: a suspended laptop or a stalled disk is not
+death. Larger than `state.BUSY_TIMEOUT`, so that an owner that waits for the database is never taken for dead."""
 
 
 @cache
@@ -44,7 +44,8 @@ def process_birth(pid: int) -> str | None:
         return None
     except OSError:
         return _birth_without_proc(pid)
-    return None if fields[0] in "ZX" else fields[19]  # a zombie is dead, only not yet buried; field 22 is the start time
+    # a zombie is dead, only not yet buried; field 22 is the start time
+    return None if fields[0] in "ZX" else fields[19]
 
 
 def _birth_without_proc(pid: int) -> str | None:
@@ -96,7 +97,12 @@ class Owner:
 
     def _beat(self) -> None:
         with write_transaction(self.engine, durable=False) as connection:
-            row = {"host": this_host(), "pid": os.getpid(), "birth": process_birth(os.getpid()) or "", "heartbeat": database_now(connection)}
+            row = {
+                "host": this_host(),
+                "pid": os.getpid(),
+                "birth": process_birth(os.getpid()) or "",
+                "heartbeat": database_now(connection),
+            }
             updated = connection.execute(owners.update().where(owners.c.owner == self.name).values(**row))
             if not updated.rowcount:
                 connection.execute(owners.insert().values(owner=self.name, **row))
@@ -136,14 +142,17 @@ def forget(connection: sa.Connection, names: list[str]) -> None:
 
 
 def lease_client_id(engine: sa.Engine, owner: str, endpoint: str, ids: tuple[int, int], avoid: set[int]) -> int | None:
-    """The lowest client id of the range (both ends included) that no live owner has at that endpoint and that is not in `avoid`.
+    """The lowest client id of the range (both ends included) that no live owner has at that endpoint and that is not in
+    `avoid`.
 
     None when all are taken. An id this owner held there before is given back.
     """
     with write_transaction(engine, durable=False) as connection:
         release_dead_owners(connection)
         connection.execute(client_ids.delete().where(client_ids.c.endpoint == endpoint, client_ids.c.owner == owner))
-        taken = set(connection.execute(sa.select(client_ids.c.client_id).where(client_ids.c.endpoint == endpoint)).scalars())
+        taken = set(
+            connection.execute(sa.select(client_ids.c.client_id).where(client_ids.c.endpoint == endpoint)).scalars()
+        )
         for candidate in range(ids[0], ids[1] + 1):
             if candidate not in taken and candidate not in avoid:
                 connection.execute(client_ids.insert().values(endpoint=endpoint, client_id=candidate, owner=owner))

@@ -1,11 +1,12 @@
 """The state database belongs to one lake: what it knows of it, and the check at every opening.
 
-The table `lake` has one row: the id in the lake's `lake.json`, and what else that file says, so that it can be rebuilt. Another
-lake is refused: request ids of two lakes would mix, and what was asked for one would count as asked for the other.
+The table `lake` has one row: the id in the lake's `lake.json`, and what else that file says, so that it can be rebuilt.
+Another lake is refused: request ids of two lakes would mix, and what was asked for one would count as asked for the
+other.
 
-A state database without a row is either of a lake made before there were ids, which is adopted, or new. A new one beside rows
-of requests means that the earlier one was lost: its request ids go on above those in the lake, and `restore_due` says until the
-user has acted that the universe has to be restored (`monitoring.recovery`).
+A state database without a row is either of a lake made before there were ids, which is adopted, or new. A new one
+beside rows of requests means that the earlier one was lost: its request ids go on above those in the lake, and
+`restore_due` says until the user has acted that the universe has to be restored (`monitoring.recovery`).
 """
 
 from __future__ import annotations
@@ -31,8 +32,12 @@ lake = sa.Table(
     sa.Column("lake_id", sa.Text, nullable=False),
     sa.Column("identity", sa.Text, nullable=False, doc="Broker identity; empty while none is pinned"),
     sa.Column("periods", sa.Text, nullable=False, doc="JSON: period by dataset"),
-    sa.Column("ids_above", sa.BigInteger, nullable=False, doc="Request ids up to this one are those of a lost state database"),
-    sa.Column("restore_due", sa.Boolean, nullable=False, doc="An earlier state database was lost, and nobody has acted yet"),
+    sa.Column(
+        "ids_above", sa.BigInteger, nullable=False, doc="Request ids up to this one are those of a lost state database"
+    ),
+    sa.Column(
+        "restore_due", sa.Boolean, nullable=False, doc="An earlier state database was lost, and nobody has acted yet"
+    ),
 )
 
 _FILE = "lake.json"
@@ -40,14 +45,17 @@ _FILE = "lake.json"
 _Mark = tuple[int, int, int]
 
 _agreeing: dict[tuple[sa.Engine, Path], _Mark] = {}
-"""Inode, time and size of the `lake.json` that agreed with the state database: while it is the same file nothing is read."""
+"""Inode, time and size of the `lake.json` that agreed with the state database: while it is the same file nothing is
+read."""
 
 
 def pin_lake(engine: sa.Engine, data_dir: Path) -> None:
-    """Make the state database belong to the lake in the folder, or see that it does. Safe to repeat, and among processes.
+    """Make the state database belong to the lake in the folder, or see that it does. Safe to repeat, and among
+    processes.
 
-    A folder without data gets a `lake.json` with an id. Data without that file is left alone while no database is pinned.
-    Raises `StateMismatch`, `LostIdentity`, `DamagedIdentity`, `LayoutMismatch`, `UnreadableFile` at the first pin.
+    A folder without data gets a `lake.json` with an id. Data without that file is left alone while no database is
+    pinned. Raises `StateMismatch`, `LostIdentity`, `DamagedIdentity`, `LayoutMismatch`, `UnreadableFile` at the first
+    pin.
     """
     path = data_dir / _FILE
     mark = _mark(path)
@@ -68,14 +76,19 @@ def pinned(engine: sa.Engine) -> sa.Row[Any] | None:
 
 def largest_id(connection: sa.Connection) -> int:
     """The largest request id in use, in the journal or by a lost one."""
-    used = sa.select(sa.func.max(requests.c.id)).scalar_subquery(), sa.select(sa.func.max(lake.c.ids_above)).scalar_subquery()
+    used = (
+        sa.select(sa.func.max(requests.c.id)).scalar_subquery(),
+        sa.select(sa.func.max(lake.c.ids_above)).scalar_subquery(),
+    )
     row = connection.execute(sa.select(*used)).one()
     return max(row[0] or 0, row[1] or 0)
 
 
 def place(engine: sa.Engine) -> str:
     """The state database as a user names it: the file, or the URL without its password."""
-    return str(engine.url.database) if engine.dialect.name == "sqlite" else engine.url.render_as_string(hide_password=True)
+    return (
+        str(engine.url.database) if engine.dialect.name == "sqlite" else engine.url.render_as_string(hide_password=True)
+    )
 
 
 def _mark(path: Path) -> _Mark | None:
@@ -87,7 +100,8 @@ def _mark(path: Path) -> _Mark | None:
 
 
 def _agree(row: sa.Row[Any] | None, path: Path) -> bool:
-    """Whether row and file say the same. Read without the modules of the lake: most commands need nothing else of it."""
+    """Whether row and file say the same. Read without the modules of the lake: most commands need nothing else of
+    it."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         said = document["lake_id"], document.get("identity", ""), document.get("periods", {})
@@ -106,7 +120,8 @@ def _settle(engine: sa.Engine, data_dir: Path) -> None:
         row, found = pinned(engine), identity.held()
         if found is None and identity.has_data():
             if row is None:
-                return  # nobody knows whose data it is: it can be looked at, and nothing can be collected (`LakeIdentity.pin`)
+                # nobody knows whose data it is: it can be looked at, and nothing can be collected (`LakeIdentity.pin`)
+                return
             raise LostIdentity(identity.path)
         if row is None:
             _insert(engine, data_dir, identity.ensure())
@@ -125,8 +140,8 @@ def _settle(engine: sa.Engine, data_dir: Path) -> None:
 
 
 def _belongs(found: LakeFile, row: sa.Row[Any], *, inside: bool) -> bool:
-    """Whether the file is that of the pinned lake. One without an id (put back from before there were ids, or begun anew by a write) is
-    when the database is in its folder: on a server, two lakes of one account would pass for one."""
+    """Whether the file is that of the pinned lake. One without an id (put back from before there were ids, or begun
+    anew by a write) is when the database is in its folder: on a server, two lakes of one account would pass for one."""
     same_broker = not found.identity or not row.identity or found.identity == row.identity
     return same_broker and (found.lake_id == row.lake_id if found.lake_id else inside)
 
@@ -147,7 +162,9 @@ def _insert(engine: sa.Engine, data_dir: Path, found: LakeFile) -> None:
 
 
 def _inside(engine: sa.Engine, data_dir: Path) -> bool:
-    return engine.dialect.name == "sqlite" and Path(str(engine.url.database)).absolute().is_relative_to(data_dir.absolute())
+    return engine.dialect.name == "sqlite" and Path(str(engine.url.database)).absolute().is_relative_to(
+        data_dir.absolute()
+    )
 
 
 def _foreign(engine: sa.Engine, data_dir: Path, row: sa.Row[Any], found: LakeFile | None) -> StateMismatch:
@@ -158,7 +175,10 @@ def _foreign(engine: sa.Engine, data_dir: Path, row: sa.Row[Any], found: LakeFil
     remedy = (
         "Put the files of one lake together again from a backup, or set TRADING_ASSETS_DATA_DIR to its folder"
         if _inside(engine, data_dir)
-        else "Set TRADING_ASSETS_DATA_DIR and TRADING_ASSETS_DATABASE_URL so that they belong together, or give this folder a database of its own"
+        else (
+            "Set TRADING_ASSETS_DATA_DIR and TRADING_ASSETS_DATABASE_URL so that they belong together, or give this"
+            " folder a database of its own"
+        )
     )
     return StateMismatch(
         f"The state database {place(engine)} belongs to {lake_of(row.lake_id, row.identity)}, and {data_dir} {there}: "

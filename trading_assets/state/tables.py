@@ -43,7 +43,9 @@ requests = sa.Table(
     sa.Index("requests_by_run", "run_id"),
     sa.Index("requests_by_time", "sent_at"),
     # Partial indexes: they hold only the few rows that are open or not applied, however long the journal grows.
-    sa.Index("requests_open", "state", sqlite_where=sa.text("state <> 'done'"), postgresql_where=sa.text("state <> 'done'")),
+    sa.Index(
+        "requests_open", "state", sqlite_where=sa.text("state <> 'done'"), postgresql_where=sa.text("state <> 'done'")
+    ),
     sa.Index(
         "requests_unapplied",
         "dataset",
@@ -65,9 +67,16 @@ quarantine = sa.Table(
     sa.Column("contract", sa.Text, nullable=False, doc="Local symbol of an option contract; empty where there is none"),
     sa.Column("last_trade", sa.Text, nullable=False, doc="YYYYMMDD of options and their listings; else empty"),
     sa.Column("bar_size", sa.Text, nullable=False, doc="Empty for snapshots"),
-    sa.Column("sessions", sa.Text, nullable=False, doc="JSON list: sessions that lack something because of it, and were not answered since"),
+    sa.Column(
+        "sessions",
+        sa.Text,
+        nullable=False,
+        doc="JSON list: sessions that lack something because of it, and were not answered since",
+    ),
     sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("faults", sa.Text, nullable=False, doc="JSON list of the first faults: field, where, value, reason, session"),
+    sa.Column(
+        "faults", sa.Text, nullable=False, doc="JSON list of the first faults: field, where, value, reason, session"
+    ),
     sa.Column("fault_count", sa.Integer, nullable=False),
     sa.Column("failures", sa.Integer, nullable=False, doc="Bad answers to this question in a row"),
     sa.Column("quarantined_at", sa.Double, nullable=False, doc="By the platform's clock"),
@@ -76,7 +85,12 @@ quarantine = sa.Table(
     sa.Column("response", sa.LargeBinary, doc="The answer as the journal held it"),
     sa.Column("closed_at", sa.Double, doc="When a later answer took its place, by the platform's clock"),
     sa.Column("closed_by", sa.BigInteger, doc="Journal row of that answer"),
-    sa.Index("quarantine_open", "symbol", sqlite_where=sa.text("closed_at IS NULL"), postgresql_where=sa.text("closed_at IS NULL")),
+    sa.Index(
+        "quarantine_open",
+        "symbol",
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    ),
 )
 
 owners = sa.Table(

@@ -30,7 +30,8 @@ EVERYTHING = Scope()
 
 @dataclass(frozen=True)
 class RuleResult:
-    """One rule's answer: rows examined and failed, the symbols of the failed ones (sorted), and the first `ROWS_SHOWN` of them.
+    """One rule's answer: rows examined and failed, the symbols of the failed ones (sorted), and the first `ROWS_SHOWN`
+    of them.
 
     `rows` has the columns `symbol`, `session` and those the rule shows.
     """
@@ -49,9 +50,14 @@ class RuleResult:
     def sentence(self) -> str:
         """What is wrong, whose, why it matters and what to do."""
         if self.passed:
-            return f"{self.rule.name}: " + (f"{self.examined:,} examined, none violates it." if self.examined else "there is nothing to examine.")
+            return f"{self.rule.name}: " + (
+                f"{self.examined:,} examined, none violates it." if self.examined else "there is nothing to examine."
+            )
         named = ", ".join(self.symbols[:5]) + (f" and {len(self.symbols) - 5} more" if len(self.symbols) > 5 else "")
-        return f"{self.rule.name} ({self.rule.dataset}): {self.failed:,} of {self.examined:,} fail, of {named}. {self.rule.why} {self.rule.remedy}"
+        return (
+            f"{self.rule.name} ({self.rule.dataset}): {self.failed:,} of {self.examined:,} fail, of {named}."
+            f" {self.rule.why} {self.rule.remedy}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able record."""
@@ -121,18 +127,28 @@ def validate(
 ) -> ValidationReport:
     """Run the rules (of `datasets`; None: all) over the scope, each once, at the instant of the settings' clock.
 
-    With `record` their findings take the place of the older ones within the scope, and bars that a rule holds for review
-    become pending. Reads the lake only; needs no broker. Raises `ValueError` for a dataset that does not exist.
+    With `record` their findings take the place of the older ones within the scope, and bars that a rule holds for
+    review become pending. Reads the lake only; needs no broker. Raises `ValueError` for a dataset that does not exist.
     """
     chosen = _chosen(rules, datasets)
     now, in_memory = settings.clock(), lake_rows(settings.data_dir) <= IN_MEMORY
 
     def run(connection: duckdb.DuckDBPyConnection) -> list[_Answer]:
-        create_views(connection, settings, scope, " ".join(f"{rule.source} {rule.violation}" for rule in chosen), in_memory=in_memory)
+        create_views(
+            connection,
+            settings,
+            scope,
+            " ".join(f"{rule.source} {rule.violation}" for rule in chosen),
+            in_memory=in_memory,
+        )
         by_source: dict[tuple[str, bool], list[Rule]] = {}
         for rule in chosen:
             by_source.setdefault((rule.source, rule.of_now), []).append(rule)
-        found = {answer.result.rule.name: answer for group in by_source.values() for answer in _answers(connection, group, scope, now)}
+        found = {
+            answer.result.rule.name: answer
+            for group in by_source.values()
+            for answer in _answers(connection, group, scope, now)
+        }
         return [found[rule.name] for rule in chosen]
 
     answers = steadily(settings.data_dir, run)
@@ -142,12 +158,17 @@ def validate(
 
 
 def blocked(
-    settings: Settings, datasets: Collection[str], symbols: Collection[str], *, first: date | None = None, last: date | None = None
+    settings: Settings,
+    datasets: Collection[str],
+    symbols: Collection[str],
+    *,
+    first: date | None = None,
+    last: date | None = None,
 ) -> dict[str, str]:
     """Symbols on whose data nothing may be built now, each with a sentence that says why and what to do.
 
-    Only the rules that block are run, of those datasets and symbols: over the newest snapshot of snapshot datasets, over
-    the sessions `first` to `last` of bars. Nothing is recorded.
+    Only the rules that block are run, of those datasets and symbols: over the newest snapshot of snapshot datasets,
+    over the sessions `first` to `last` of bars. Nothing is recorded.
     """
     if not symbols:
         return {}
@@ -163,7 +184,10 @@ def blocked(
 def _blocking(symbol: str, broken: Sequence[Rule]) -> str:
     first = broken[0]
     others = f" {len(broken) - 1} more rule(s) fail: trading-assets validate {symbol}." if len(broken) > 1 else ""
-    return f"{symbol}: {first.dataset} violates {first.name}, so nothing was requested for it. {first.why} {first.remedy}{others}"
+    return (
+        f"{symbol}: {first.dataset} violates {first.name}, so nothing was requested for it. {first.why}"
+        f" {first.remedy}{others}"
+    )
 
 
 def _chosen(rules: Iterable[Rule] | None, datasets: Collection[str] | None) -> list[Rule]:
@@ -173,7 +197,9 @@ def _chosen(rules: Iterable[Rule] | None, datasets: Collection[str] | None) -> l
     return [rule for rule in (RULES if rules is None else rules) if datasets is None or rule.dataset in datasets]
 
 
-def _answers(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], scope: Scope, now: datetime) -> list[_Answer]:
+def _answers(
+    connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], scope: Scope, now: datetime
+) -> list[_Answer]:
     """The answers of rules over the same rows: one scan for all counts, and one for each that fails."""
     within = "true" if rules[0].of_now or rules[0].dataset in scope.newest_only else scope.sessions_sql()
     examined = f"(select * from ({rules[0].source}) where {within})"
@@ -182,14 +208,22 @@ def _answers(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], scope
     assert row is not None, "a count always gives a row"
     total, *failures = row
     return [
-        _failing(connection, rule, examined, total, failed, now) if failed else _Answer(RuleResult(rule, total, 0, (), _nothing(rule)))
+        (
+            _failing(connection, rule, examined, total, failed, now)
+            if failed
+            else _Answer(RuleResult(rule, total, 0, (), _nothing(rule)))
+        )
         for rule, failed in zip(rules, failures, strict=True)
     ]
 
 
-def _failing(connection: duckdb.DuckDBPyConnection, rule: Rule, examined: str, total: int, failed: int, now: datetime) -> _Answer:
+def _failing(
+    connection: duckdb.DuckDBPyConnection, rule: Rule, examined: str, total: int, failed: int, now: datetime
+) -> _Answer:
     shown = ", ".join(f'"{name}"' for name in ("symbol", "session", *rule.shows))
-    connection.execute(f"create or replace temp table violations as select {shown} from {examined} where {rule.violation}")
+    connection.execute(
+        f"create or replace temp table violations as select {shown} from {examined} where {rule.violation}"
+    )
     symbols = connection.sql("select distinct symbol from violations order by symbol").fetchall()
     rows = connection.sql(f"select * from violations order by all limit {ROWS_SHOWN}").to_arrow_table()
     case = ", ".join(f'"{name}" := "{name}"' for name in rule.shows)
@@ -198,10 +232,19 @@ def _failing(connection: duckdb.DuckDBPyConnection, rule: Rule, examined: str, t
             group by symbol, session order by session desc, symbol limit {STORED_FINDINGS}"""
     ).to_arrow_table()
     findings = tuple(
-        Finding(rule.name, rule.dataset, rule.severity, row["symbol"], row["session"], row["failed"], row["example"], now) for row in kept.to_pylist()
+        Finding(
+            rule.name, rule.dataset, rule.severity, row["symbol"], row["session"], row["failed"], row["example"], now
+        )
+        for row in kept.to_pylist()
     )
-    held = connection.sql("from violations order by session desc, symbol").to_arrow_table().to_pylist() if rule.reviewed else []
-    return _Answer(RuleResult(rule, total, failed, tuple(row[0] for row in symbols), rows), findings, tuple(held[:STORED_FINDINGS]))
+    held = (
+        connection.sql("from violations order by session desc, symbol").to_arrow_table().to_pylist()
+        if rule.reviewed
+        else []
+    )
+    return _Answer(
+        RuleResult(rule, total, failed, tuple(row[0] for row in symbols), rows), findings, tuple(held[:STORED_FINDINGS])
+    )
 
 
 def _nothing(rule: Rule) -> pa.Table:

@@ -18,7 +18,8 @@ from trading_assets.state import connect_state, metadata, read_transaction, writ
 from trading_assets.validation.rule import Rule, Severity
 
 STORED_FINDINGS = 1_000
-"""Most symbol-sessions kept of one rule and validation, the newest: more is one cause, and `rule_runs` has the whole count."""
+"""Most symbol-sessions kept of one rule and validation, the newest: more is one cause, and `rule_runs` has the whole
+count."""
 
 findings_table = sa.Table(
     "findings",
@@ -45,7 +46,8 @@ rule_runs_table = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Violations of one rule by one symbol in one session. `failed` counts rows, `example` shows one of them, `found_at` is UTC."""
+    """Violations of one rule by one symbol in one session. `failed` counts rows, `example` shows one of them,
+    `found_at` is UTC."""
 
     rule: str
     dataset: str
@@ -59,7 +61,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class RuleRun:
-    """The last run of a rule: when (UTC), and how many rows it examined and found violating, in the scope it had then."""
+    """The last run of a rule: when (UTC), and how many rows it examined and found violating, in the scope it had
+    then."""
 
     rule: str
     checked_at: datetime
@@ -74,7 +77,11 @@ class Findings:
         self._engine = connect_state(url)
 
     def current(
-        self, *, severity: Severity | str | None = None, datasets: Collection[str] | None = None, symbols: Collection[str] | None = None
+        self,
+        *,
+        severity: Severity | str | None = None,
+        datasets: Collection[str] | None = None,
+        symbols: Collection[str] | None = None,
     ) -> list[Finding]:
         """What violates rules now, by dataset, rule, symbol and session; None does not restrict."""
         table = findings_table.c
@@ -105,7 +112,10 @@ class Findings:
         """The last run of each rule, by its name."""
         with read_transaction(self._engine) as connection:
             rows = connection.execute(sa.select(rule_runs_table)).all()
-        return {row.rule: RuleRun(row.rule, datetime.fromisoformat(row.checked_at), row.examined, row.failed) for row in rows}
+        return {
+            row.rule: RuleRun(row.rule, datetime.fromisoformat(row.checked_at), row.examined, row.failed)
+            for row in rows
+        }
 
     def replace(
         self,
@@ -117,7 +127,8 @@ class Findings:
         last: date | None,
         now: datetime,
     ) -> None:
-        """Put `found` in the place of all findings of the rules that `ran` (with rows examined and failed) within symbols and sessions.
+        """Put `found` in the place of all findings of the rules that `ran` (with rows examined and failed) within
+        symbols and sessions.
 
         Findings of a rule about the present instant are replaced whatever their session.
         """
@@ -125,13 +136,19 @@ class Findings:
             for rule, examined, failed in ran:
                 connection.execute(sa.delete(findings_table).where(*_within(rule, symbols, first, last)))
                 connection.execute(sa.delete(rule_runs_table).where(rule_runs_table.c.rule == rule.name))
-                connection.execute(rule_runs_table.insert().values(rule=rule.name, checked_at=now.isoformat(), examined=examined, failed=failed))
+                connection.execute(
+                    rule_runs_table.insert().values(
+                        rule=rule.name, checked_at=now.isoformat(), examined=examined, failed=failed
+                    )
+                )
             rows = [_row(finding) for finding in found]
             if rows:
                 connection.execute(findings_table.insert(), rows)
 
 
-def _within(rule: Rule, symbols: Collection[str] | None, first: date | None, last: date | None) -> list[sa.ColumnElement[bool]]:
+def _within(
+    rule: Rule, symbols: Collection[str] | None, first: date | None, last: date | None
+) -> list[sa.ColumnElement[bool]]:
     table = findings_table.c
     where: list[sa.ColumnElement[bool]] = [table.rule == rule.name]
     if symbols is not None:

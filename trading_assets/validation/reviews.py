@@ -1,7 +1,7 @@
 """Bars held for review: pending until accepted (the bar is real) or rejected (it is withdrawn and requested again).
 
-A verdict is about one value: a bar that is restated, or that the broker gives again after it was rejected, is held anew.
-What does not belong here: which bars are held (the rules with `reviewed`).
+A verdict is about one value: a bar that is restated, or that the broker gives again after it was rejected, is held
+anew. What does not belong here: which bars are held (the rules with `reviewed`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One held bar: its close (dollars) is the value the verdict is about; `example` shows the case; instants are UTC."""
+    """One held bar: its close (dollars) is the value the verdict is about; `example` shows the case; instants are
+    UTC."""
 
     rule: str
     symbol: str
@@ -81,7 +82,8 @@ class Reviews:
         return [(r.rule, r.symbol, r.session, r.bar_size, r.close) for r in self.held(Verdict.ACCEPTED)]
 
     def hold(self, rule: str, rows: Iterable[Mapping[str, Any]], *, now: datetime) -> int:
-        """Hold bars (symbol, session, bar_size, close, and what shows the case); those already pending stay. Returns how many are new."""
+        """Hold bars (symbol, session, bar_size, close, and what shows the case); those already pending stay. Returns
+        how many are new."""
         new = 0
         with write_transaction(self._engine) as connection:
             for row in rows:
@@ -91,7 +93,13 @@ class Reviews:
                     continue
                 connection.execute(sa.delete(reviews_table).where(*_at(key)))
                 example = json.dumps({k: v for k, v in row.items() if k not in key}, default=str)
-                values = {**key, "close": row["close"], "verdict": str(Verdict.PENDING), "example": example, "held_at": now.isoformat()}
+                values = {
+                    **key,
+                    "close": row["close"],
+                    "verdict": str(Verdict.PENDING),
+                    "example": example,
+                    "held_at": now.isoformat(),
+                }
                 connection.execute(reviews_table.insert().values(**values))
                 new += 1
         return new
@@ -103,9 +111,9 @@ class Reviews:
     def reject(self, symbol: str, session: date) -> list[Review]:
         """The held bars are wrong: they move to the revisions, and the next update asks for the session again.
 
-        In this order, so that killed at any instant nothing is lost: the row is in the revisions before it leaves its file;
-        coverage that still calls a session complete whose bar is gone is not believed; the verdict is said last, and
-        rejecting again does the rest. Raises `NoReview`.
+        In this order, so that killed at any instant nothing is lost: the row is in the revisions before it leaves its
+        file; coverage that still calls a session complete whose bar is gone is not believed; the verdict is said last,
+        and rejecting again does the rest. Raises `NoReview`.
         """
         held = self._pending(symbol, session)
         import pyarrow.dataset as pads
@@ -114,16 +122,25 @@ class Reviews:
 
         store, now = ParquetStore(self._settings.data_dir), self._settings.clock()
         for review in held:
-            bar = (pads.field("symbol") == symbol) & (pads.field("session") == pa.scalar(session)) & (pads.field("bar_size") == review.bar_size)
+            bar = (
+                (pads.field("symbol") == symbol)
+                & (pads.field("session") == pa.scalar(session))
+                & (pads.field("bar_size") == review.bar_size)
+            )
             store.withdraw(EQUITY_BARS, where=bar, at=now, variants=[review.bar_size], first=session, last=session)
-            reason = f"The bar (close {review.close:g}) was rejected in review ({review.rule}); it is in the revisions and is requested again."
+            reason = (
+                f"The bar (close {review.close:g}) was rejected in review ({review.rule}); it is in the revisions and"
+                " is requested again."
+            )
             CoverageRepository(store).reopen(_reopened(review, reason, now))
         return self._decide(held, Verdict.REJECTED)
 
     def _pending(self, symbol: str, session: date) -> list[Review]:
         held = [review for review in self.held() if review.symbol == symbol and review.session == session]
         if not held:
-            raise NoReview(f"No bar of {symbol} in session {session} is held for review. See trading-assets review list.")
+            raise NoReview(
+                f"No bar of {symbol} in session {session} is held for review. See trading-assets review list."
+            )
         return held
 
     def _decide(self, held: list[Review], verdict: Verdict) -> list[Review]:
@@ -132,7 +149,11 @@ class Reviews:
             for review in held:
                 key = _key(review.rule, review.symbol, review.session, review.bar_size)
                 connection.execute(reviews_table.update().where(*_at(key)).values(verdict=str(verdict), decided_at=now))
-        return [review for review in self.held(verdict) if (review.symbol, review.session) in {(r.symbol, r.session) for r in held}]
+        return [
+            review
+            for review in self.held(verdict)
+            if (review.symbol, review.session) in {(r.symbol, r.session) for r in held}
+        ]
 
 
 def _reopened(review: Review, reason: str, now: datetime) -> pa.Table:

@@ -29,16 +29,16 @@ class Severity(StrEnum):
 class Rule:
     """One rule. Each row of `rows` must satisfy `holds`; a row that does not is a violation.
 
-    `rows`: SQL over the lake's datasets and the tables of `validation.scope`; it gives `symbol` and `session`, neither ever
-    null, and what shows the case. Empty: the rows of the dataset. A dataset's own name stands for its rows in scope (and some
-    sessions before, `validation.scope.CONTEXT`), `all_<dataset>` for all of the symbols' rows.
-    `holds`: an SQL predicate. Null counts as a violation unless `null_passes`.
-    `shows`: the columns that show the case, beside `symbol` and `session`.
-    `blocks`: what the dataset's followers build on is broken, so an ERROR keeps them from being collected for that symbol.
-    Rules of absence and of values that nobody builds on do not block: a gap must not keep expiring options from being saved. Nor does
-    a rule that an answer of the broker can break: the user could not repair it. `mended` says how such a row comes to be and goes.
-    `of_now`: the rule speaks of the present instant, not of past sessions; the sessions of a scope do not restrict it.
-    `reviewed`: a violation is held for review, to be accepted or rejected (`validation.reviews`).
+    `rows`: SQL over the lake's datasets and the tables of `validation.scope`; it gives `symbol` and `session`, neither
+    ever null, and what shows the case. Empty: the rows of the dataset. A dataset's own name stands for its rows in
+    scope (and some sessions before, `validation.scope.CONTEXT`), `all_<dataset>` for all of the symbols' rows. `holds`:
+    an SQL predicate. Null counts as a violation unless `null_passes`. `shows`: the columns that show the case, beside
+    `symbol` and `session`. `blocks`: what the dataset's followers build on is broken, so an ERROR keeps them from being
+    collected for that symbol. Rules of absence and of values that nobody builds on do not block: a gap must not keep
+    expiring options from being saved. Nor does a rule that an answer of the broker can break: the user could not repair
+    it. `mended` says how such a row comes to be and goes. `of_now`: the rule speaks of the present instant, not of past
+    sessions; the sessions of a scope do not restrict it. `reviewed`: a violation is held for review, to be accepted or
+    rejected (`validation.reviews`).
     """
 
     name: str

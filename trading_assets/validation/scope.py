@@ -6,12 +6,12 @@ Laid over a DuckDB cursor as temporary views and tables, those that the rules na
 | --- | --- |
 | `<dataset>` | the dataset's rows of the scope's symbols and sessions, and of `CONTEXT` before them |
 | `all_<dataset>` | the dataset's rows of the scope's symbols, of any session |
-| `written_<dataset>` | the same with the rows that lack a session or, without a scope of symbols, a symbol; all others leave those out |
-| `session_calendar` | session, opens, closes (UTC), following (the next open, UTC), half_day; every session begun by now |
+| `written_<dataset>` | the same with the rows that lack a session or, in a scope of all symbols, a symbol |
+| `session_calendar` | session, opens, closes, following (the next open), all UTC; half_day; sessions begun by now |
 | `active_symbols` | symbol: the scope's symbols, else the active ones of the universe |
 | `index_symbols` | symbol: indices, which have no volume |
 | `equity_bar_sizes` | bar_size: the configured ones |
-| `present` | one row: now, today (in New York), current_session, bars_due, last_closed, contract_verify_days, stale_chain_hours |
+| `present` | now, today (New York), current_session, bars_due, last_closed, contract_verify_days, stale_chain_hours |
 | `expired_contracts` | what became of the wanted contracts that have expired: the columns of `Lake.expired_contracts` |
 | `accepted_bars` | rule, symbol, session, bar_size, close: bars a person accepted |
 """
@@ -37,10 +37,12 @@ from trading_assets.universe import INDEX_EXCHANGES, Universe
 from trading_assets.validation.reviews import Reviews
 
 CONTEXT = timedelta(days=100)
-"""How far before the scope's first session a rule can see: the 60 bars a spike is measured against are 88 days at most."""
+"""How far before the scope's first session a rule can see: the 60 bars a spike is measured against are 88 days at
+most."""
 
 IN_MEMORY = 250_000
-"""Rows of the lake up to which a validation reads each dataset once and keeps its rows: about 100 MB of memory at most."""
+"""Rows of the lake up to which a validation reads each dataset once and keeps its rows: about 100 MB of memory at
+most."""
 
 _WORD = re.compile(r"\w+")
 
@@ -49,7 +51,8 @@ SNAPSHOT_DATASETS = ("contracts", "option_chains")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Symbols and sessions (`first` and `last` included); None does not restrict. `newest`: of snapshots only each symbol's newest."""
+    """Symbols and sessions (`first` and `last` included); None does not restrict. `newest`: of snapshots only each
+    symbol's newest."""
 
     symbols: tuple[str, ...] | None = None
     first: date | None = None
@@ -70,10 +73,14 @@ class Scope:
         return _between(self.first, self.last)
 
 
-def create_views(connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope, sql: str, *, in_memory: bool = False) -> None:
-    """Make the scope's views and tables that `sql` names on a cursor of the lake: each costs a look at files. Made again, they are made anew.
+def create_views(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, scope: Scope, sql: str, *, in_memory: bool = False
+) -> None:
+    """Make the scope's views and tables that `sql` names on a cursor of the lake: each costs a look at files. Made
+    again, they are made anew.
 
-    With `in_memory` the rows of a dataset are read once and kept for all rules: for a lake of which all rows fit into memory.
+    With `in_memory` the rows of a dataset are read once and kept for all rules: for a lake of which all rows fit into
+    memory.
     """
     xnys, now = calendar(), settings.clock()
     names = {"scope_symbols", *_WORD.findall(sql.lower())}
@@ -94,7 +101,10 @@ def create_views(connection: duckdb.DuckDBPyConnection, settings: Settings, scop
     for name in LAKE:
         views = {view: rows for view, rows in _views(name, scope, kept=in_memory).items() if view in names}
         if views and in_memory:
-            connection.execute(f"create or replace temp table kept_{name} as select * from memory.main.{name} where {_of_symbols(scope)}")
+            connection.execute(
+                f"create or replace temp table kept_{name} as select * from memory.main.{name} where"
+                f" {_of_symbols(scope)}"
+            )
         for view, rows in views.items():
             connection.execute(f"create or replace temp view {view} as {rows}")
     if "index_symbols" in names:
@@ -110,8 +120,8 @@ def _of_symbols(scope: Scope) -> str:
 
 
 def _views(name: str, scope: Scope, *, kept: bool) -> dict[str, str]:
-    """The views of a dataset, each with its SQL. The views of the lake are hidden by temporary ones of the same name: rules are written over
-    plain names."""
+    """The views of a dataset, each with its SQL. The views of the lake are hidden by temporary ones of the same name:
+    rules are written over plain names."""
     where, source = _of_symbols(scope), f"kept_{name}" if kept else f"memory.main.{name}"
     newest = f"(symbol, session) in (select (symbol, max(session)) from {source} where {where} group by symbol)"
     first = scope.first - CONTEXT if scope.first else None
@@ -179,5 +189,11 @@ def _expired(settings: Settings, scope: Scope) -> dict[str, pa.Array]:
 
 def _accepted(settings: Settings) -> dict[str, pa.Array]:
     accepted: Sequence[tuple[str, str, date, str, float]] = Reviews(settings).accepted()
-    types = {"rule": pa.string(), "symbol": pa.string(), "session": pa.date32(), "bar_size": pa.string(), "close": pa.float64()}
+    types = {
+        "rule": pa.string(),
+        "symbol": pa.string(),
+        "session": pa.date32(),
+        "bar_size": pa.string(),
+        "close": pa.float64(),
+    }
     return {name: pa.array([row[i] for row in accepted], kind) for i, (name, kind) in enumerate(types.items())}

@@ -51,10 +51,14 @@ def test_the_newest_checks_and_all_collecting_runs_stay(tmp_path: Path, monkeypa
         latest = instance.get_latest_materialization_event(dg.AssetKey("measured"))
         assert latest is not None and latest.run_id == checks[4]
         key = dg.AssetCheckKey(dg.AssetKey("measured"), "fine")
-        assert {record.run_id for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=50)} == {collected, *checks[3:]}
+        assert {
+            record.run_id for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=50)
+        } == {collected, *checks[3:]}
 
 
-def test_the_newest_success_stays_behind_any_number_of_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newest_success_stays_behind_any_number_of_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(history, "KEPT_CHECKS", 1)
     settings = Settings(data_dir=tmp_path / "lake", now=datetime(2015, 12, 1, 22, tzinfo=UTC))
     with dagster_instance(settings) as instance:

@@ -1,4 +1,5 @@
-"""What only Dagster's records and the recorded answers show: failures that are the last word, sessions nobody collected."""
+"""What only Dagster's records and the recorded answers show: failures that are the last word, sessions nobody
+collected."""
 
 from __future__ import annotations
 
@@ -41,9 +42,14 @@ def settings(tmp_path: Path) -> Settings:
     return found
 
 
-def record(settings: Settings, dataset: str, days: list[date], condition: str = "complete", retry_after: datetime | None = None) -> None:
+def record(
+    settings: Settings, dataset: str, days: list[date], condition: str = "complete", retry_after: datetime | None = None
+) -> None:
     size = "1 day" if dataset == "equity_bars" else ""
-    rows = [covered(day, condition, symbol="AAPL", dataset=dataset, bar_size=size) | {"retry_after": retry_after} for day in days]
+    rows = [
+        covered(day, condition, symbol="AAPL", dataset=dataset, bar_size=size) | {"retry_after": retry_after}
+        for day in days
+    ]
     ParquetStore(settings.data_dir).upsert(COVERAGE, table(COVERAGE, rows))
 
 
@@ -100,7 +106,9 @@ def test_a_run_that_was_replaced_is_no_failure(instance: dg.DagsterInstance) -> 
     assert failed_runs(instance) == []
 
 
-def test_a_try_that_does_not_come_is_not_waited_for(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_try_that_does_not_come_is_not_waited_for(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Runs of the command line are announced to be tried again, and Dagster has nowhere to start them."""
     add_run(instance, DagsterRunStatus.FAILURE, dagster__will_retry="true")
     monkeypatch.setattr(run_dedup, "RETRY_SECONDS", 0.0)

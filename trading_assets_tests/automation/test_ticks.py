@@ -1,4 +1,5 @@
-"""Schedules and sensors in their own contexts, on a lake collected from a simulated TWS: what they ask for, and why not."""
+"""Schedules and sensors in their own contexts, on a lake collected from a simulated TWS: what they ask for, and why
+not."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ pytestmark = pytest.mark.xdist_group("ticks")  # what they look at is collected 
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """AAPL, set up on Monday 2025-11-17 after the close, its contracts expiring on Friday the 21st."""
     with Simulator(GeneratedMarket(seed=42), now=at("2025-11-17T16:40")) as simulator:
-        desk = Desk(tmp_path_factory.mktemp("lake"), simulator, changes={"selection": SELECTION, "enforce_pacing": True})
+        desk = Desk(
+            tmp_path_factory.mktemp("lake"), simulator, changes={"selection": SELECTION, "enforce_pacing": True}
+        )
         assert desk.setup("AAPL", lookback_days=10).success
         yield desk
 
@@ -55,9 +58,13 @@ def resource(desk: Desk, now: datetime | None = None, **changes: Any) -> Archive
     return ArchiveResource.holding(settings | ({"now": now.isoformat()} if now else {}))()
 
 
-def scheduled(schedule: dg.ScheduleDefinition, desk: Desk, instance: dg.DagsterInstance, new_york: str, **changes: Any) -> Any:
+def scheduled(
+    schedule: dg.ScheduleDefinition, desk: Desk, instance: dg.DagsterInstance, new_york: str, **changes: Any
+) -> Any:
     """The tick of a schedule at an instant of New York."""
-    with dg.build_schedule_context(instance, at(new_york), resources={"archive": resource(desk, at(new_york), **changes)}) as context:
+    with dg.build_schedule_context(
+        instance, at(new_york), resources={"archive": resource(desk, at(new_york), **changes)}
+    ) as context:
         found = schedule(context)
     return found.skip_message if isinstance(found, dg.SkipReason) else found
 
@@ -83,7 +90,9 @@ def test_the_snapshot_comes_fifteen_minutes_before_the_close(collected: Desk, in
 def test_a_half_day_has_its_own_time_and_a_setting_moves_it(collected: Desk, instance: dg.DagsterInstance) -> None:
     assert "half day comes at 12:45" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-28T12:40")
     assert sensed(sessions.daily_snapshot, collected, instance, "2025-11-28T12:45").partition_key == "2025-11-28"
-    assert "comes at 12:55" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-28T12:45", snapshot_lead_minutes=5)
+    assert "comes at 12:55" in sensed(
+        sessions.daily_snapshot, collected, instance, "2025-11-28T12:45", snapshot_lead_minutes=5
+    )
 
 
 def test_a_missed_snapshot_is_made_good_until_the_next_open(collected: Desk, instance: dg.DagsterInstance) -> None:
@@ -94,29 +103,46 @@ def test_a_missed_snapshot_is_made_good_until_the_next_open(collected: Desk, ins
 
 
 def test_on_a_holiday_nothing_is_started_and_the_reason_says_so(collected: Desk, instance: dg.DagsterInstance) -> None:
-    instance.add_run(run_of(sensed(sessions.daily_snapshot, collected, instance, "2025-11-26T15:45"), DagsterRunStatus.SUCCESS, "snapshot"))
+    instance.add_run(
+        run_of(
+            sensed(sessions.daily_snapshot, collected, instance, "2025-11-26T15:45"),
+            DagsterRunStatus.SUCCESS,
+            "snapshot",
+        )
+    )
     assert "2025-11-26" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-27T15:45")
     told = sensed(sessions.last_chance, collected, instance, "2025-11-27T15:00")
-    assert told == (
-        "The exchange is closed on Thursday 2025-11-27. The last look before contracts expire of the next session comes on "
-        "Friday 2025-11-28 at 12:00 New York."
+    assert (
+        told
+        == "The exchange is closed on Thursday 2025-11-27. The last look before contracts expire of the next session"
+        " comes on Friday 2025-11-28 at 12:00 New York."
     )
 
 
 def test_what_is_complete_is_not_collected_again(collected: Desk, instance: dg.DagsterInstance) -> None:
     assert "is complete, quoted after 14:45" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-17T17:00")
-    assert "The bars of session 2025-11-17 are complete" in sensed(sessions.daily_bars, collected, instance, "2025-11-17T17:00")
+    assert "The bars of session 2025-11-17 are complete" in sensed(
+        sessions.daily_bars, collected, instance, "2025-11-17T17:00"
+    )
 
 
 def test_the_bars_come_after_the_close_and_after_the_snapshot(collected: Desk, instance: dg.DagsterInstance) -> None:
     early = sensed(sessions.daily_bars, collected, instance, "2025-11-18T16:25")
-    assert early == "The bars of session 2025-11-17 are complete; the next come on Tuesday 2025-11-18 at 16:30 New York."
+    assert (
+        early == "The bars of session 2025-11-17 are complete; the next come on Tuesday 2025-11-18 at 16:30 New York."
+    )
     waiting = sensed(sessions.daily_bars, collected, instance, "2025-11-18T16:30")
     assert waiting == "The bars of session 2025-11-18 wait for its snapshot until 17:00 New York."
     request = sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:00")
     assert (request.partition_key, request.run_key) == ("2025-11-18", "daily_bars 2025-11-18")
     assert config(request)["option_bars"] == {"lookback_days": 10}
-    instance.add_run(run_of(sensed(sessions.daily_snapshot, collected, instance, "2025-11-18T17:00"), DagsterRunStatus.STARTED, "snapshot"))
+    instance.add_run(
+        run_of(
+            sensed(sessions.daily_snapshot, collected, instance, "2025-11-18T17:00"),
+            DagsterRunStatus.STARTED,
+            "snapshot",
+        )
+    )
     assert "waits for run" in sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:05")
 
 
@@ -125,7 +151,9 @@ def test_the_last_look_before_contracts_expire(collected: Desk, instance: dg.Dag
     assert request.tags["dagster/asset_partition_range_start"] == "2025-11-18"
     assert request.tags["dagster/asset_partition_range_end"] == "2025-11-20"
     assert config(request)["option_bars"] == {"symbols": ["AAPL"]}
-    assert "No selected contract expires in session 2025-11-20" in sensed(sessions.last_chance, collected, instance, "2025-11-20T15:00")
+    assert "No selected contract expires in session 2025-11-20" in sensed(
+        sessions.last_chance, collected, instance, "2025-11-20T15:00"
+    )
 
 
 def test_every_hour_is_checked_once(collected: Desk, instance: dg.DagsterInstance) -> None:
@@ -153,20 +181,28 @@ def test_a_stale_chain_is_refreshed_once(collected: Desk, instance: dg.DagsterIn
 
 
 def test_gaps_wait_for_the_schedule_and_are_filled_in_one_run(collected: Desk, instance: dg.DagsterInstance) -> None:
-    assert sensed(sensors.gaps, collected, instance, "2025-11-18T16:45") == "No closed session is missing that can be asked for now."
+    assert (
+        sensed(sensors.gaps, collected, instance, "2025-11-18T16:45")
+        == "No closed session is missing that can be asked for now."
+    )
     request = sensed(sensors.gaps, collected, instance, "2025-11-21T12:00")
     assert request.tags["dagster/asset_partition_range_start"] == "2025-11-18"
     assert request.tags["dagster/asset_partition_range_end"] == "2025-11-20"
     contracts = len(collected.rows("select distinct con_id from option_chains where selected"))
     common = {"symbols": ["AAPL"], "first_session": "2025-11-18", "last_session": "2025-11-20", "respect_backoff": True}
-    assert config(request) == {"equity_bars": common | {"max_requests": 1}, "option_bars": common | {"max_requests": contracts}}
+    assert config(request) == {
+        "equity_bars": common | {"max_requests": 1},
+        "option_bars": common | {"max_requests": contracts},
+    }
     of_options = sensed(sensors.gaps, collected, instance, "2025-11-21T12:00", gap_request_budget=3)
     assert config(of_options) == {"option_bars": common | {"max_requests": 3}}, "what expires comes first"
     assert of_options.asset_selection == [dg.AssetKey("option_bars")]
     assert request.run_key == sensed(sensors.gaps, collected, instance, "2025-11-21T12:20").run_key
     instance.add_run(run_of(request, DagsterRunStatus.FAILURE, "backfill_bars"))
     assert "is failure" in sensed(sensors.gaps, collected, instance, "2025-11-21T12:30")
-    assert sensed(sensors.gaps, collected, instance, "2025-11-21T13:00").run_key != request.run_key, "it is tried again, once an hour"
+    assert sensed(sensors.gaps, collected, instance, "2025-11-21T13:00").run_key != request.run_key, (
+        "it is tried again, once an hour"
+    )
 
 
 def test_nothing_is_started_while_the_broker_does_not_answer(collected: Desk, instance: dg.DagsterInstance) -> None:
@@ -174,13 +210,17 @@ def test_nothing_is_started_while_the_broker_does_not_answer(collected: Desk, in
     engine = connect_state(desk.settings.state_url)
     record_failure(engine, f"127.0.0.1:{desk.simulator.port}", "no route")
     try:
-        assert sensed(sensors.gaps, desk, instance, "2025-11-21T12:00").startswith("Held back: the broker could not be reached (no route)")
+        assert sensed(sensors.gaps, desk, instance, "2025-11-21T12:00").startswith(
+            "Held back: the broker could not be reached (no route)"
+        )
         assert isinstance(sensed(sensors.gaps, desk, instance, "2025-11-21T12:00", recovery_timeout=0.0), dg.RunRequest)
     finally:
         record_connected(engine, f"127.0.0.1:{desk.simulator.port}", "", 178)
 
 
-def test_a_symbol_that_joins_the_universe_is_set_up(tmp_path: Path, collected: Desk, instance: dg.DagsterInstance) -> None:
+def test_a_symbol_that_joins_the_universe_is_set_up(
+    tmp_path: Path, collected: Desk, instance: dg.DagsterInstance
+) -> None:
     desk = Desk(tmp_path, collected.simulator, changes={"enforce_pacing": True})
     assert "The universe is empty" in sensed(sessions.daily_snapshot, desk, instance, "2025-11-18T15:45")
     for sensor in (sensors.new_symbols, sensors.stale_chains, sensors.gaps):
@@ -192,23 +232,33 @@ def test_a_symbol_that_joins_the_universe_is_set_up(tmp_path: Path, collected: D
 
 
 def test_two_daemons_start_one_run(collected: Desk, instance: dg.DagsterInstance) -> None:
-    """The claim stands between the decision and the run's own record; when nothing came of it, another tick takes over."""
+    """The claim stands between the decision and the run's own record; when nothing came of it, another tick takes
+    over."""
     key = "daily_bars 2030-01-02"
     assert claim(collected.settings.state_url, key)
     assert not claim(collected.settings.state_url, key)
     engine = connect_state(collected.settings.state_url)
     with engine.begin() as connection:
-        connection.execute(run_claims_table.update().where(run_claims_table.c.key == key).values(at=run_claims_table.c.at - run_dedup.CLAIM_SECONDS))
+        connection.execute(
+            run_claims_table.update()
+            .where(run_claims_table.c.key == key)
+            .values(at=run_claims_table.c.at - run_dedup.CLAIM_SECONDS)
+        )
     assert claim(collected.settings.state_url, key)
 
 
-def test_a_run_that_was_recorded_and_never_queued_is_replaced(collected: Desk, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_recorded_and_never_queued_is_replaced(
+    collected: Desk, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     request = sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:00")
     run = instance.add_run(run_of(request, DagsterRunStatus.NOT_STARTED, "backfill_bars"))
     assert "is not started" in sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:05")
     monkeypatch.setattr(run_dedup, "CLAIM_SECONDS", -1.0)
     again = sensed(sessions.daily_bars, collected, instance, "2025-11-18T17:10")
-    assert (again.run_key, instance.get_run_by_id(run.run_id).status) == (f"{request.run_key}#1", DagsterRunStatus.FAILURE)
+    assert (again.run_key, instance.get_run_by_id(run.run_id).status) == (
+        f"{request.run_key}#1",
+        DagsterRunStatus.FAILURE,
+    )
 
 
 def test_a_snapshot_that_failed_is_tried_again_before_the_close(collected: Desk, instance: dg.DagsterInstance) -> None:
@@ -219,18 +269,26 @@ def test_a_snapshot_that_failed_is_tried_again_before_the_close(collected: Desk,
         keys.add(request.run_key)
         failed = instance.add_run(run_of(request, DagsterRunStatus.FAILURE, "snapshot"))
         instance.add_run_tags(failed.run_id, {"dagster/will_retry": "true"})
-        assert "is failure" in sensed(sessions.daily_snapshot, collected, instance, f"2025-11-18T15:{minute}"), "Dagster's own try comes first"
-        retried = run_of(request, DagsterRunStatus.FAILURE, "snapshot").with_tags({**request.tags, "dagster/retry_number": "1"})
+        assert "is failure" in sensed(sessions.daily_snapshot, collected, instance, f"2025-11-18T15:{minute}"), (
+            "Dagster's own try comes first"
+        )
+        retried = run_of(request, DagsterRunStatus.FAILURE, "snapshot").with_tags(
+            {**request.tags, "dagster/retry_number": "1"}
+        )
         instance.add_run(retried)
         instance.add_run_tags(failed.run_id, {"dagster/auto_retry_run_id": retried.run_id})
     assert len(keys) == 3
     assert "is failure" in sensed(sessions.daily_snapshot, collected, instance, "2025-11-18T15:59")
 
 
-def test_a_long_set_up_does_not_hold_up_the_snapshot_of_the_others(collected: Desk, instance: dg.DagsterInstance) -> None:
+def test_a_long_set_up_does_not_hold_up_the_snapshot_of_the_others(
+    collected: Desk, instance: dg.DagsterInstance
+) -> None:
     instance.add_run(dg.DagsterRun(job_name="setup_symbol", run_id=make_new_run_id(), status=DagsterRunStatus.STARTED))
     assert isinstance(sensed(sessions.daily_snapshot, collected, instance, "2025-11-18T15:45"), dg.RunRequest)
-    assert "waits for run" in sensed(sensors.stale_chains, collected, instance, "2025-11-18T16:41"), "a refresh is in no hurry"
+    assert "waits for run" in sensed(sensors.stale_chains, collected, instance, "2025-11-18T16:41"), (
+        "a refresh is in no hurry"
+    )
 
 
 def test_a_damaged_file_hides_no_other_trouble(tmp_path: Path, collected: Desk, instance: dg.DagsterInstance) -> None:

@@ -1,4 +1,5 @@
-"""A collecting process for tests with several of them: runs requests for option bars through a broker and tells what it got."""
+"""A collecting process for tests with several of them: runs requests for option bars through a broker and tells what it
+got."""
 
 from __future__ import annotations
 
@@ -18,8 +19,12 @@ from trading_assets.settings import Settings
 
 SESSION = date(2024, 6, 3)
 NOW = datetime(2024, 6, 3, 18, 0, tzinfo=UTC)
-OPTIONS = [Instrument("AAA", "OPT", con_id=con_id, last_trade="20240621" if con_id < 112 else "20240719") for con_id in range(106, 118)]
-"""The tiny market's options that are not expired (said here again: importing the market takes a new process seconds)."""
+OPTIONS = [
+    Instrument("AAA", "OPT", con_id=con_id, last_trade="20240621" if con_id < 112 else "20240719")
+    for con_id in range(106, 118)
+]
+"""The tiny market's options that are not expired (said here again: importing the market takes a new process
+seconds)."""
 
 SOON = RetryConfig(wait_initial=0.05, wait_max=0.2)
 QUICK = Waits(pacing=SOON, later=SOON, user=SOON)
@@ -30,16 +35,31 @@ BAR_SIZES = ("8 hours", "4 hours", "3 hours", "2 hours", "1 hour", "30 mins", "2
 def questions(count: int) -> list[BarsRequest]:
     """That many different requests, at most 96."""
     pairs = [(option, size) for size in BAR_SIZES for option in OPTIONS]
-    return [BarsRequest(option, SESSION, bar_size=size, first_session=SESSION, end=NOW, duration="1 D") for option, size in pairs[:count]]
+    return [
+        BarsRequest(option, SESSION, bar_size=size, first_session=SESSION, end=NOW, duration="1 D")
+        for option, size in pairs[:count]
+    ]
 
 
 def settings_of(data_dir: Path, port: int, **changes: Any) -> Settings:
     """Settings of a collecting process."""
-    return Settings(**{"data_dir": data_dir, "ib_port": port, "now": NOW, "history_timeout": 20.0, "reconnect_timeout": 10.0, **changes})
+    return Settings(
+        **{
+            "data_dir": data_dir,
+            "ib_port": port,
+            "now": NOW,
+            "history_timeout": 20.0,
+            "reconnect_timeout": 10.0,
+            **changes,
+        }
+    )
 
 
-def collect(data_dir: Path, port: int, first: int, last: int, start: Barrier, database_url: str | None, pipe: Connection) -> None:
-    """Connect, wait for the others, then run questions `first` to `last`; sends `(payloads by key, sent, reused)` through the pipe."""
+def collect(
+    data_dir: Path, port: int, first: int, last: int, start: Barrier, database_url: str | None, pipe: Connection
+) -> None:
+    """Connect, wait for the others, then run questions `first` to `last`; sends `(payloads by key, sent, reused)`
+    through the pipe."""
     settings = settings_of(data_dir, port, database_url=database_url)
     journal = Journal(settings.state_url)
     with Broker(settings, journal, waits=QUICK) as broker:

@@ -36,7 +36,16 @@ STOCK = Instrument("AAA", con_id=1)
 def option(index: int) -> Instrument:
     """One of the tiny market's options."""
     o = OPTIONS[index]
-    return Instrument("AAA", "OPT", con_id=o.con_id, last_trade=o.last_trade, strike=o.strike, right=o.right, multiplier="100", trading_class="AAA")
+    return Instrument(
+        "AAA",
+        "OPT",
+        con_id=o.con_id,
+        last_trade=o.last_trade,
+        strike=o.strike,
+        right=o.right,
+        multiplier="100",
+        trading_class="AAA",
+    )
 
 
 def option_bars(index: int, bar_size: str = "8 hours") -> BarsRequest:
@@ -128,7 +137,9 @@ def broker_for(journal_for: Callable[[Settings], Journal]) -> Iterator[Callable[
     with ExitStack() as stack:
 
         def make(settings: Settings, journal: Journal | None = None, **arguments: Any) -> Broker:
-            return stack.enter_context(Broker(settings, journal or journal_for(settings), **{"waits": QUICK, **arguments}))
+            return stack.enter_context(
+                Broker(settings, journal or journal_for(settings), **{"waits": QUICK, **arguments})
+            )
 
         yield make
 
@@ -137,5 +148,7 @@ def broker_for(journal_for: Callable[[Settings], Journal]) -> Iterator[Callable[
 def no_library_errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """The client library may not log an error in any test: it would be a message that it could not read."""
     yield
-    errors = [r.getMessage() for r in caplog.get_records("call") if r.name in LIBRARY_LOGGERS and r.levelno >= logging.ERROR]
+    errors = [
+        r.getMessage() for r in caplog.get_records("call") if r.name in LIBRARY_LOGGERS and r.levelno >= logging.ERROR
+    ]
     assert not errors

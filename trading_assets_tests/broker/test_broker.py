@@ -46,7 +46,9 @@ JournalFor = Callable[[Settings], Journal]
 
 
 @pytest.mark.parametrize("version", [157, 176, 178])
-def test_every_kind_of_answer(version: int, simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_every_kind_of_answer(
+    version: int, simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate(server_version=version)
     broker = broker_for(settings_for(simulator))
     details, parameters, listing, bars, intraday, stock, quote = (
@@ -56,10 +58,14 @@ def test_every_kind_of_answer(version: int, simulate: Simulate, settings_for: Se
             planned_at=wall_clock(),
         )
     )
-    assert [(c["con_id"], c["symbol"], c["sec_type"], c["primary_exchange"]) for c in details["contracts"]] == [(1, "AAA", "STK", "NASDAQ")]
+    assert [(c["con_id"], c["symbol"], c["sec_type"], c["primary_exchange"]) for c in details["contracts"]] == [
+        (1, "AAA", "STK", "NASDAQ")
+    ]
     assert {p["exchange"] for p in parameters["parameters"]} == {"SMART", "CBOE"}
     assert parameters["parameters"][0]["underlying_con_id"] == 1
-    assert {(c["strike"], c["right"]) for c in listing["contracts"]} == {(s, r) for s in (95.0, 100.0, 105.0) for r in "CP"}
+    assert {(c["strike"], c["right"]) for c in listing["contracts"]} == {
+        (s, r) for s in (95.0, 100.0, 105.0) for r in "CP"
+    }
     assert {c["last_trade"] for c in listing["contracts"]} == {"20240621"}
     assert all(isinstance(start, str) and len(start) == 8 for start, *_ in bars["bars"])
     assert all(isinstance(start, int) for start, *_ in intraday["bars"])
@@ -72,7 +78,9 @@ def test_every_kind_of_answer(version: int, simulate: Simulate, settings_for: Se
     assert not simulator.counters.violations
 
 
-def test_nothing_to_ask_opens_no_connection(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_nothing_to_ask_opens_no_connection(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate()
     broker = broker_for(settings_for(simulator))
     assert broker.run([], planned_at=wall_clock()) == []
@@ -80,7 +88,9 @@ def test_nothing_to_ask_opens_no_connection(simulate: Simulate, settings_for: Se
     assert simulator.counters.connections.get("accepted", 0) == 0
 
 
-def test_a_known_answer_opens_no_connection(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor, journal_for: JournalFor) -> None:
+def test_a_known_answer_opens_no_connection(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor, journal_for: JournalFor
+) -> None:
     simulator = simulate()
     settings = settings_for(simulator)
     journal = journal_for(settings)
@@ -100,7 +110,9 @@ def test_a_known_answer_opens_no_connection(simulate: Simulate, settings_for: Se
     assert not simulator.counters.repeated("historical_data", "contract_details", "option_parameters", "market_data")
 
 
-def test_equal_requests_are_asked_once_and_results_keep_the_order(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_equal_requests_are_asked_once_and_results_keep_the_order(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate()
     broker = broker_for(settings_for(simulator))
     requests: list[Request] = [STOCK_BARS, DETAILS, STOCK_BARS, option_bars(7), DETAILS]
@@ -162,7 +174,9 @@ def test_a_callback_that_raises_ends_the_run_and_leaves_no_claim(
     assert other.reused >= 1
 
 
-def test_failures_of_the_question_are_results(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_failures_of_the_question_are_results(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     unknown = ContractDetailsRequest(Instrument("NOSUCH"), SESSION)
     quiet = BarsRequest(Instrument("QUIET", con_id=4), SESSION, first_session=FIRST, end=NOW, duration="10 D")
     daily = option_bars(6, "1 day")
@@ -173,17 +187,23 @@ def test_failures_of_the_question_are_results(simulate: Simulate, settings_for: 
     assert all(remedy_of(r.outcome) and r.payload is None for r in results)
 
 
-def test_identity_is_told_before_any_data_is_asked_for(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_identity_is_told_before_any_data_is_asked_for(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate()
     told: list[tuple[str, dict[str, int]]] = []
-    broker = broker_for(settings_for(simulator), on_identity=lambda identity: told.append((identity, simulator.counters.requests)))
+    broker = broker_for(
+        settings_for(simulator), on_identity=lambda identity: told.append((identity, simulator.counters.requests))
+    )
     broker.run([STOCK_BARS], planned_at=wall_clock())
     [(identity, requests)] = told
     assert identity == broker.identity == "simulated/tiny/1"
     assert "historical_data" not in requests
 
 
-def test_a_refused_identity_ends_the_run_before_any_data(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_a_refused_identity_ends_the_run_before_any_data(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate()
 
     def refuse(identity: str) -> None:
@@ -194,8 +214,12 @@ def test_a_refused_identity_ends_the_run_before_any_data(simulate: Simulate, set
     assert "historical_data" not in simulator.counters.requests
 
 
-@pytest.mark.parametrize(("accounts", "identity"), [(["DU1234567"], "paper"), (["U1234567"], "live"), (["DU1", "U2"], "live")])
-def test_real_accounts(accounts: list[str], identity: str, simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+@pytest.mark.parametrize(
+    ("accounts", "identity"), [(["DU1234567"], "paper"), (["U1234567"], "live"), (["DU1", "U2"], "live")]
+)
+def test_real_accounts(
+    accounts: list[str], identity: str, simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate(accounts=accounts)
     with pytest.raises(IdentityMismatch, match="TRADING_ASSETS_BROKER=tws"):
         broker_for(settings_for(simulator)).run([STOCK_BARS], planned_at=wall_clock())
@@ -204,7 +228,9 @@ def test_real_accounts(accounts: list[str], identity: str, simulate: Simulate, s
     assert broker.identity == identity
 
 
-def test_a_false_200_in_the_reset_window_is_asked_again(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_a_false_200_in_the_reset_window_is_asked_again(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate(faults=Faults([{"on": "contract_details", "do": "no_security"}]))
     in_window = datetime(2024, 6, 4, 4, 30, tzinfo=UTC)
     broker = broker_for(settings_for(simulator, broker=BrokerKind.TWS), clock=lambda: in_window)
@@ -218,7 +244,9 @@ def test_no_port_and_no_simulator(settings_for: SettingsFor, simulate: Simulate,
         broker_for(settings_for(simulate(), ib_port=None)).run([STOCK_BARS], planned_at=wall_clock())
 
 
-def test_endpoint_is_asked_for_only_when_something_must_be_sent(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_endpoint_is_asked_for_only_when_something_must_be_sent(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate()
     calls: list[int] = []
 
@@ -256,10 +284,14 @@ def test_pacing_violations_open_the_breaker_for_every_process_and_a_trial_closes
     assert third.breaker.state.phase is Phase.CLOSED
 
 
-def test_empty_answers_never_open_the_breaker(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_empty_answers_never_open_the_breaker(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     settings = settings_for(simulate(), failure_threshold=2)
     quiet = [
-        BarsRequest(Instrument("QUIET", con_id=4), SESSION, bar_size=size, first_session=FIRST, end=NOW, duration="10 D")
+        BarsRequest(
+            Instrument("QUIET", con_id=4), SESSION, bar_size=size, first_session=FIRST, end=NOW, duration="10 D"
+        )
         for size in ("1 day", "1 hour", "30 mins", "15 mins")
     ]
     broker = broker_for(settings)
@@ -268,11 +300,20 @@ def test_empty_answers_never_open_the_breaker(simulate: Simulate, settings_for: 
     assert broker.breaker.state.phase is Phase.CLOSED
 
 
-def test_small_bars_keep_within_their_windows(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_small_bars_keep_within_their_windows(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     """Seven requests for one contract and tick type: the sixth would be a violation within two seconds."""
     simulator = simulate()
     requests = [
-        BarsRequest(STOCK, SESSION, bar_size="30 secs", first_session=SESSION - timedelta(days=i), end=NOW - timedelta(minutes=i), duration="1800 S")
+        BarsRequest(
+            STOCK,
+            SESSION,
+            bar_size="30 secs",
+            first_session=SESSION - timedelta(days=i),
+            end=NOW - timedelta(minutes=i),
+            duration="1800 S",
+        )
         for i in range(7)
     ]
     broker = broker_for(settings_for(simulator, history_timeout=20.0))

@@ -17,7 +17,11 @@ TEXTS = [
     (162, HISTORY + "API historical data query cancelled: 17", OutcomeKind.CANCELLED),
     (162, HISTORY + "Trading TWS session is connected from a different IP address", OutcomeKind.UNAVAILABLE),
     (162, HISTORY + "No market data permissions for ISLAND STK.", OutcomeKind.NOT_PERMITTED),
-    (162, HISTORY + "No data of type EODChart is available for the exchange 'BEST' and the security type 'Option'", OutcomeKind.REJECTED),
+    (
+        162,
+        HISTORY + "No data of type EODChart is available for the exchange 'BEST' and the security type 'Option'",
+        OutcomeKind.REJECTED,
+    ),
     (162, HISTORY + "BEST queries are not supported for this contract", OutcomeKind.REJECTED),
     (162, HISTORY + "Invalid time length", OutcomeKind.REJECTED),
     (162, HISTORY + "No historical market data for SYM/STK@SMART Last 60", OutcomeKind.EMPTY),
@@ -26,10 +30,22 @@ TEXTS = [
     (166, "HMDS Expired Contract Violation", OutcomeKind.EXPIRED),
     (200, "No security definition has been found for the request", OutcomeKind.NO_CONTRACT),
     (200, "The contract description specified for SYM is ambiguous", OutcomeKind.NO_CONTRACT),
-    (321, "Error validating request.-'bM' : cause - Historical data requested duration is invalid.", OutcomeKind.REJECTED),
-    (322, "Error processing request.-'bX' : cause - Only 50 simultaneous API historical data requests allowed", OutcomeKind.PACING),
+    (
+        321,
+        "Error validating request.-'bM' : cause - Historical data requested duration is invalid.",
+        OutcomeKind.REJECTED,
+    ),
+    (
+        322,
+        "Error processing request.-'bX' : cause - Only 50 simultaneous API historical data requests allowed",
+        OutcomeKind.PACING,
+    ),
     (322, "Error processing request.-'bX' : cause - Duplicate ticker id", OutcomeKind.UNAVAILABLE),
-    (322, "Error processing request.-'bX' : cause - Duplicate ticker ID for API historical data query", OutcomeKind.UNAVAILABLE),
+    (
+        322,
+        "Error processing request.-'bX' : cause - Duplicate ticker ID for API historical data query",
+        OutcomeKind.UNAVAILABLE,
+    ),
     (322, "Error al procesar la solicitud", OutcomeKind.REJECTED),
     (102, "Duplicate ticker ID", OutcomeKind.UNAVAILABLE),
     (386, "Duplicate ticker ID for API historical data query", OutcomeKind.UNAVAILABLE),
@@ -38,7 +54,11 @@ TEXTS = [
     (354, "Requested market data is not subscribed. Delayed market data is not available.", OutcomeKind.NOT_PERMITTED),
     (420, "Invalid Real-time Query:Historical data request pacing violation", OutcomeKind.PACING),
     (420, "Invalid Real-time Query:No market data permissions for NYSE STK", OutcomeKind.NOT_PERMITTED),
-    (420, "Invalid Real-time Query:Trading TWS session is connected from a different IP address", OutcomeKind.UNAVAILABLE),
+    (
+        420,
+        "Invalid Real-time Query:Trading TWS session is connected from a different IP address",
+        OutcomeKind.UNAVAILABLE,
+    ),
     (420, "Ungültige Echtzeitabfrage", OutcomeKind.REJECTED),
     (10197, "No market data during competing live session", OutcomeKind.UNAVAILABLE),
     (504, "Not connected", OutcomeKind.DISCONNECTED),
@@ -66,7 +86,10 @@ def test_every_kind_has_a_remedy_but_success() -> None:
 def test_a_missing_contract_is_not_believed_in_the_reset_window() -> None:
     text = "No security definition has been found for the request"
     assert classify(200, text, in_reset_window=True).kind is OutcomeKind.UNAVAILABLE
-    assert classify(200, "The contract description specified for SYM is ambiguous", in_reset_window=True).kind is OutcomeKind.NO_CONTRACT
+    assert (
+        classify(200, "The contract description specified for SYM is ambiguous", in_reset_window=True).kind
+        is OutcomeKind.NO_CONTRACT
+    )
 
 
 @pytest.mark.parametrize("code", [165, 310, 365, 2104, 2106, 2107, 2108, 2119, 2158, 2174, 2186, 10090, 10091, 10167])
@@ -85,13 +108,19 @@ def test_only_codes_of_the_connection_say_that_it_broke() -> None:
     assert {row.cls for row in said} == {CodeClass.CONNECTION}
     unknown = {row.code for row in CODES if row.cls is CodeClass.REQUEST} | {4711}
     words = "Palabras que nadie ha visto"
-    assert not [code for code in unknown if classify(code, words).kind in (OutcomeKind.DISCONNECTED, OutcomeKind.EMPTY, OutcomeKind.COMPLETE)]
+    assert not [
+        code
+        for code in unknown
+        if classify(code, words).kind in (OutcomeKind.DISCONNECTED, OutcomeKind.EMPTY, OutcomeKind.COMPLETE)
+    ]
 
 
 @pytest.mark.parametrize("code", [162, 322, 420, 4711])
 def test_a_text_nobody_knows_names_the_setting_for_english(code: int) -> None:
     text = "La consulta HMDS no devolvió datos: AAPL@SMART Trades"
-    assert 'tick "Show API messages in English" in TWS (Configuration, API, Settings)' in remedy_of(classify(code, text))
+    assert 'tick "Show API messages in English" in TWS (Configuration, API, Settings)' in remedy_of(
+        classify(code, text)
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,8 +167,16 @@ def test_the_remedy_never_names_what_is_set() -> None:
 @pytest.mark.parametrize(
     ("code", "text", "follows"),
     [
-        (10089, "Requested market data requires additional subscription for API. Delayed market data is available.", True),
-        (354, "Requested market data is not subscribed. Delayed market data is available.AAPL NASDAQ.NMS/TOP/ALL", True),
+        (
+            10089,
+            "Requested market data requires additional subscription for API. Delayed market data is available.",
+            True,
+        ),
+        (
+            354,
+            "Requested market data is not subscribed. Delayed market data is available.AAPL NASDAQ.NMS/TOP/ALL",
+            True,
+        ),
         (354, "Los datos de mercado solicitados no están suscritos.", True),
         (354, "Requested market data is not subscribed. Delayed market data is not available.", False),
         (10168, "Requested market data is not subscribed. Delayed market data is not enabled.", True),
@@ -223,7 +260,8 @@ KNOWN_CODES = (
     10314,
     10339,
 )
-"""Every code that a TWS sends a data collector (the broker's message-code page and published logs), without those about orders."""
+"""Every code that a TWS sends a data collector (the broker's message-code page and published logs), without those about
+orders."""
 
 
 def test_the_table_holds_every_known_code() -> None:

@@ -9,7 +9,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trading_assets.broker.broker import Broker
-from trading_assets.broker.contact import last_contact, market_data_word, record_connected, record_failure, record_market_data
+from trading_assets.broker.contact import (
+    last_contact,
+    market_data_word,
+    record_connected,
+    record_failure,
+    record_market_data,
+)
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.errors import BrokerUnavailable
@@ -30,7 +36,9 @@ BrokerFor = Callable[..., Broker]
 JournalFor = Callable[[Settings], Journal]
 
 
-def test_a_connect_is_recorded(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor, journal_for: JournalFor) -> None:
+def test_a_connect_is_recorded(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor, journal_for: JournalFor
+) -> None:
     simulator = simulate(server_version=176)
     settings = settings_for(simulator)
     journal = journal_for(settings)
@@ -113,7 +121,12 @@ def test_a_failure_keeps_what_was_known(state_url: str) -> None:
     record_failure(engine, "tws:7497", "No connection.")
     contact = last_contact(engine, "tws:7497")
     assert contact is not None
-    assert (contact.reachable, contact.error, contact.identity, contact.server_version) == (False, "No connection.", "paper DU1", 178)
+    assert (contact.reachable, contact.error, contact.identity, contact.server_version) == (
+        False,
+        "No connection.",
+        "paper DU1",
+        178,
+    )
     record_connected(engine, "tws:7497", "paper DU1", 178)
     again = last_contact(engine)
     assert again is not None

@@ -1,4 +1,5 @@
-"""Every fault, over the wire: the run ends in success after recovery or in a clear failure; never a hang, never a false "no data"."""
+"""Every fault, over the wire: the run ends in success after recovery or in a clear failure; never a hang, never a false
+"no data"."""
 
 from __future__ import annotations
 
@@ -16,7 +17,16 @@ from trading_assets.errors import BrokerUnavailable, PacingExhausted
 from trading_assets.instrument import Instrument
 from trading_assets.settings import BrokerKind, Settings
 from trading_assets.simulator import Faults, Simulator
-from trading_assets_tests.broker.conftest import LISTING, LIVE_OPTIONS, ONE_OF_EACH, SESSION, STOCK_BARS, STOCK_QUOTE, option_bars, wall_clock
+from trading_assets_tests.broker.conftest import (
+    LISTING,
+    LIVE_OPTIONS,
+    ONE_OF_EACH,
+    SESSION,
+    STOCK_BARS,
+    STOCK_QUOTE,
+    option_bars,
+    wall_clock,
+)
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -29,7 +39,10 @@ PASSING: dict[str, list[dict[str, Any]]] = {
     "dropped in an answer": [{"on": "historical_data", "nth": 3, "do": "drop_during"}],
     "dropped in a listing": [{"on": "contract_details", "nth": 2, "do": "drop_during"}],
     "dropped after an answer": [{"on": "historical_data", "nth": 3, "do": "drop_after"}],
-    "dropped twice": [{"on": "historical_data", "nth": 2, "do": "drop_before"}, {"on": "historical_data", "nth": 9, "do": "drop_during"}],
+    "dropped twice": [
+        {"on": "historical_data", "nth": 2, "do": "drop_before"},
+        {"on": "historical_data", "nth": 9, "do": "drop_during"},
+    ],
     "dropped in a quote": [{"on": "market_data", "nth": 1, "do": "drop_before"}],
     "a split frame": [{"on": "historical_data", "nth": 2, "do": "split"}],
     "a split listing": [{"on": "contract_details", "nth": 2, "do": "split", "bytes": 3}],
@@ -44,23 +57,37 @@ PASSING: dict[str, list[dict[str, Any]]] = {
     "timed out at the broker": [{"on": "historical_data", "nth": 2, "do": "timed_out"}],
     "a different IP address": [{"on": "historical_data", "nth": 2, "do": "different_ip"}],
     "a competing session": [{"on": "market_data", "nth": 1, "do": "competing_session"}],
-    "no market-data line free": [{"on": "market_data", "nth": 1, "do": "error", "code": 101, "text": "Max number of tickers has been reached"}],
+    "no market-data line free": [
+        {"on": "market_data", "nth": 1, "do": "error", "code": 101, "text": "Max number of tickers has been reached"}
+    ],
     "an unknown text of 162": [
-        {"on": "historical_data", "nth": 2, "do": "error", "code": 162, "text": "Historical Market Data Service error message:Something new"}
+        {
+            "on": "historical_data",
+            "nth": 2,
+            "do": "error",
+            "code": 162,
+            "text": "Historical Market Data Service error message:Something new",
+        }
     ],
     "connectivity lost, data kept": [{"on": "historical_data", "nth": 4, "do": "connectivity_lost", "seconds": 0.5}],
-    "connectivity lost, data lost": [{"on": "historical_data", "nth": 4, "do": "connectivity_lost", "seconds": 0.5, "data_lost": True}],
+    "connectivity lost, data lost": [
+        {"on": "historical_data", "nth": 4, "do": "connectivity_lost", "seconds": 0.5, "data_lost": True}
+    ],
     "farm down": [{"on": "historical_data", "nth": 2, "do": "farm_down", "seconds": 0.5}],
     "nightly reset": [{"on": "historical_data", "nth": 4, "do": "nightly_reset", "seconds": 1}],
     "client id in use": [{"after_seconds": 0, "do": "duplicate_client_id", "connects": 3}],
     "all connections dropped": [{"after_requests": 5, "do": "drop_all"}],
-    "a status message": [{"after_requests": 3, "do": "broadcast", "code": 2105, "text": "HMDS data farm connection is broken:ushmds"}],
+    "a status message": [
+        {"after_requests": 3, "do": "broadcast", "code": 2105, "text": "HMDS data farm connection is broken:ushmds"}
+    ],
     "an unknown status message": [{"after_requests": 3, "do": "broadcast", "code": 9999, "text": "Something new"}],
 }
 
 
 @pytest.mark.parametrize("rules", PASSING.values(), ids=PASSING.keys())
-def test_passes_and_everything_arrives(rules: list[dict[str, Any]], simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_passes_and_everything_arrives(
+    rules: list[dict[str, Any]], simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate(faults=Faults(rules))
     broker = broker_for(settings_for(simulator))
 
@@ -77,7 +104,10 @@ LASTING: dict[str, tuple[dict[str, Any], OutcomeKind]] = {
     "not permitted": ({"on": "historical_data", "do": "not_permitted"}, OutcomeKind.NOT_PERMITTED),
     "malformed": ({"on": "historical_data", "do": "validation"}, OutcomeKind.REJECTED),
     "unknown contract": ({"on": "historical_data", "do": "no_security"}, OutcomeKind.NO_CONTRACT),
-    "unknown code": ({"on": "historical_data", "do": "error", "code": 7777, "text": "Something new"}, OutcomeKind.REJECTED),
+    "unknown code": (
+        {"on": "historical_data", "do": "error", "code": 7777, "text": "Something new"},
+        OutcomeKind.REJECTED,
+    ),
     "silent for ever": ({"on": "historical_data", "do": "hang", "times": 0}, OutcomeKind.TIMEOUT),
 }
 
@@ -102,13 +132,17 @@ def test_quote_not_subscribed(simulate: Simulate, settings_for: SettingsFor, bro
     assert result.outcome.kind is OutcomeKind.NOT_PERMITTED
 
 
-def test_delayed_data_never_enters_a_lake_of_live_data(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_delayed_data_never_enters_a_lake_of_live_data(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate(live_data=False)
     [result] = broker_for(settings_for(simulator)).run([STOCK_QUOTE], planned_at=wall_clock())
     assert result.outcome.kind is OutcomeKind.NOT_PERMITTED
 
 
-def test_delayed_data_for_a_lake_of_delayed_data(simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_delayed_data_for_a_lake_of_delayed_data(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     simulator = simulate(live_data=False)
     broker = broker_for(settings_for(simulator, market_data="delayed"))
     [result] = broker.run([STOCK_QUOTE], planned_at=wall_clock())
@@ -159,12 +193,24 @@ ONE_REQUESTS: dict[str, tuple[dict[str, Any], OutcomeKind]] = {
     "162 pacing": ({"do": "pacing"}, OutcomeKind.PACING),
     "162 different IP": ({"do": "different_ip"}, OutcomeKind.UNAVAILABLE),
     "162 timed out": ({"do": "timed_out"}, OutcomeKind.TIMEOUT),
-    "166 of what is alive": ({"do": "error", "code": 166, "text": "HMDS Expired Contract Violation"}, OutcomeKind.REJECTED),
+    "166 of what is alive": (
+        {"do": "error", "code": 166, "text": "HMDS Expired Contract Violation"},
+        OutcomeKind.REJECTED,
+    ),
     "300": ({"do": "error", "code": 300, "text": "Can't find EId with tickerId:7"}, OutcomeKind.UNAVAILABLE),
-    "322 in German": ({"do": "error", "code": 322, "text": "Fehler bei der Verarbeitung der Anfrage"}, OutcomeKind.REJECTED),
+    "322 in German": (
+        {"do": "error", "code": 322, "text": "Fehler bei der Verarbeitung der Anfrage"},
+        OutcomeKind.REJECTED,
+    ),
     "322 too many": ({"do": "too_many_open"}, OutcomeKind.PACING),
-    "322 duplicate": ({"do": "error", "code": 322, "text": "Error processing request.-'bX' : cause - Duplicate ticker id"}, OutcomeKind.UNAVAILABLE),
-    "366": ({"do": "error", "code": 366, "text": "No historical data query found for ticker id:7"}, OutcomeKind.UNAVAILABLE),
+    "322 duplicate": (
+        {"do": "error", "code": 322, "text": "Error processing request.-'bX' : cause - Duplicate ticker id"},
+        OutcomeKind.UNAVAILABLE,
+    ),
+    "366": (
+        {"do": "error", "code": 366, "text": "No historical data query found for ticker id:7"},
+        OutcomeKind.UNAVAILABLE,
+    ),
     "420 in French": ({"do": "error", "code": 420, "text": "Requête en temps réel non valide"}, OutcomeKind.REJECTED),
     "10197": ({"do": "competing_session"}, OutcomeKind.UNAVAILABLE),
     "an unknown code": ({"do": "error", "code": 7777, "text": "Something new"}, OutcomeKind.REJECTED),
@@ -208,7 +254,9 @@ def test_a_duplicate_id_is_sent_again_with_another(
     assert len(set(ids)) >= 3, "each with an id of its own"
 
 
-@pytest.mark.parametrize("unknown", [ContractDetailsRequest(Instrument("NOSUCH"), SESSION), QuoteRequest(Instrument("NOSUCH"), SESSION)])
+@pytest.mark.parametrize(
+    "unknown", [ContractDetailsRequest(Instrument("NOSUCH"), SESSION), QuoteRequest(Instrument("NOSUCH"), SESSION)]
+)
 def test_a_200_in_the_reset_window_ends_its_request_alone(
     unknown: Request, simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
 ) -> None:

@@ -1,4 +1,5 @@
-"""Attempts to connect that fail, over the wire: what the sentence says, how long the attempt takes, and whether it is repeated."""
+"""Attempts to connect that fail, over the wire: what the sentence says, how long the attempt takes, and whether it is
+repeated."""
 
 from __future__ import annotations
 
@@ -96,15 +97,39 @@ TLS_ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
 
 LASTING: dict[str, tuple[Talk, tuple[str, ...]]] = {
     "an older TWS": (says(["142", "20180603 16:30:00 EST"]), ("too old", "142", OFFER, "Update")),
-    "a newer TWS": (says(["213", "20260603 16:30:00"], protobuf(15), protobuf(9)), ("too new", "213", OFFER, "protobuf", "Install")),
-    "the first TWS with protobuf": (says(["201", "20260603 16:30:00"]), ("too new", "201", OFFER, "protobuf", "Install")),
-    "a newer TWS that agrees first": (says(HELLO, protobuf(15), protobuf(9)), ("too new", str(HIGHEST), OFFER, "protobuf", "Install")),
+    "a newer TWS": (
+        says(["213", "20260603 16:30:00"], protobuf(15), protobuf(9)),
+        ("too new", "213", OFFER, "protobuf", "Install"),
+    ),
+    "the first TWS with protobuf": (
+        says(["201", "20260603 16:30:00"]),
+        ("too new", "201", OFFER, "protobuf", "Install"),
+    ),
+    "a newer TWS that agrees first": (
+        says(HELLO, protobuf(15), protobuf(9)),
+        ("too new", str(HIGHEST), OFFER, "protobuf", "Install"),
+    ),
     "a newer TWS without a version": (says(protobuf(15)), ("too new", OFFER, "protobuf", "Install")),
-    "a TWS that refuses the version": (says(["4", "2", "-1", "508", BAD_VERSION, ""], closes=True), (BAD_VERSION, "508", OFFER, "Install")),
-    "a TWS that refuses the version and stays": (says(["4", "2", "-1", "508", BAD_VERSION]), (BAD_VERSION, "508", OFFER, "Install")),
-    "a TWS that refuses it in the later form": (says(["4", "-1", "503", "Update!", "", "1700000000"], closes=True), ("Update!", "503", OFFER)),
-    "a web server": (says(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), ("not TWS", "web server", "400 Bad Request", "IB_PORT")),
-    "a web server that closes": (says(b"HTTP/1.1 400 Bad Request\r\n\r\n", closes=True), ("not TWS", "web server", "IB_PORT")),
+    "a TWS that refuses the version": (
+        says(["4", "2", "-1", "508", BAD_VERSION, ""], closes=True),
+        (BAD_VERSION, "508", OFFER, "Install"),
+    ),
+    "a TWS that refuses the version and stays": (
+        says(["4", "2", "-1", "508", BAD_VERSION]),
+        (BAD_VERSION, "508", OFFER, "Install"),
+    ),
+    "a TWS that refuses it in the later form": (
+        says(["4", "-1", "503", "Update!", "", "1700000000"], closes=True),
+        ("Update!", "503", OFFER),
+    ),
+    "a web server": (
+        says(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+        ("not TWS", "web server", "400 Bad Request", "IB_PORT"),
+    ),
+    "a web server that closes": (
+        says(b"HTTP/1.1 400 Bad Request\r\n\r\n", closes=True),
+        ("not TWS", "web server", "IB_PORT"),
+    ),
     "an encrypted server": (says(TLS_ALERT, closes=True), ("not TWS", "TLS", "IB_PORT")),
     "another server": (says(b"SSH-2.0-OpenSSH_9.6\r\n"), ("not TWS", "SSH-2.0-OpenSSH_9.6", "IB_PORT")),
     "another server with few bytes": (says(b"N", closes=True), ("not TWS", "IB_PORT")),
@@ -119,11 +144,23 @@ PASSING: dict[str, tuple[Talk, tuple[str, ...]]] = {
     "resets": (says(resets=True), ("without a word", OFFER, "trusted IP addresses")),
     "closes after its version": (says(HELLO, closes=True), (f"named API version {HIGHEST} and closed", "dialog")),
     "is silent": (says(), ("nothing was said within 0.6 s", OFFER, "dialog")),
-    "is silent after its version": (says(HELLO), (f"named API version {HIGHEST}, but nothing more within 0.6 s", "dialog")),
-    "is silent after a version above ours": (says(["179", "20260603 16:30:00"]), ("named API version 179, but nothing more", "dialog")),
+    "is silent after its version": (
+        says(HELLO),
+        (f"named API version {HIGHEST}, but nothing more within 0.6 s", "dialog"),
+    ),
+    "is silent after a version above ours": (
+        says(["179", "20260603 16:30:00"]),
+        ("named API version 179, but nothing more", "dialog"),
+    ),
     "is not logged in": (says(HELLO, ["9", "1", "1"], ["15", "1", ""]), ("but not its accounts", "logged in")),
-    "greets unreadably": (says(HELLO, ["9", "1"], ["15", "1", "SIM-TINY-1"]), ("nextValidId (9) could not be read", OFFER, "Restart TWS")),
-    "says something else": (says(["4", "2", "-1", "10999", "Inicie sesi\\u00f3n", ""], closes=True), ("Inicie sesión", "10999", "Do what TWS says")),
+    "greets unreadably": (
+        says(HELLO, ["9", "1"], ["15", "1", "SIM-TINY-1"]),
+        ("nextValidId (9) could not be read", OFFER, "Restart TWS"),
+    ),
+    "says something else": (
+        says(["4", "2", "-1", "10999", "Inicie sesi\\u00f3n", ""], closes=True),
+        ("Inicie sesión", "10999", "Do what TWS says"),
+    ),
 }
 """What may be over a moment later."""
 
@@ -134,14 +171,20 @@ def settings(settings_for: Callable[..., Settings], simulate: Callable[..., Simu
 
 
 def troubles(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """Errors and tracebacks in the log. What other tests left for the garbage collector to close (`sqlalchemy.pool`) is not of this one."""
+    """Errors and tracebacks in the log. What other tests left for the garbage collector to close (`sqlalchemy.pool`) is
+    not of this one."""
     told = [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
     return [record for record in told if not record.name.startswith("sqlalchemy.pool")]
 
 
 @pytest.mark.parametrize(("talk", "words"), LASTING.values(), ids=LASTING.keys())
 def test_an_attempt_that_would_always_fail_is_not_repeated(
-    talk: Talk, words: tuple[str, ...], settings: Settings, broker_for: BrokerFor, journal_for: JournalFor, caplog: pytest.LogCaptureFixture
+    talk: Talk,
+    words: tuple[str, ...],
+    settings: Settings,
+    broker_for: BrokerFor,
+    journal_for: JournalFor,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     journal = journal_for(settings)
     with answering(talk) as (port, greetings):
@@ -208,7 +251,10 @@ def test_a_host_that_does_not_exist(settings: Settings, broker_for: BrokerFor) -
 
 
 def test_tws_answers_after_a_dialog_was_confirmed(
-    simulate: Callable[..., Simulator], settings_for: Callable[..., Settings], broker_for: BrokerFor, caplog: pytest.LogCaptureFixture
+    simulate: Callable[..., Simulator],
+    settings_for: Callable[..., Settings],
+    broker_for: BrokerFor,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The first session gets its version and no more; the next attempt is let in."""
     simulator = simulate()
@@ -236,11 +282,20 @@ def test_tws_without_its_servers_is_waited_for_from_the_connect_on(
     """TWS says at the connect that it has lost its servers: nothing is asked before it has them again."""
     simulator = simulate()
     asked_before: list[int] = []
-    lost = ["4", "2", "-1", "2110", "Connectivity between TWS and server is broken. It will be restored automatically.", ""]
+    lost = [
+        "4",
+        "2",
+        "-1",
+        "2110",
+        "Connectivity between TWS and server is broken. It will be restored automatically.",
+        "",
+    ]
 
     def restore(link: Link) -> None:
         asked_before.append(len(wire.asked(9)))
-        link.to_client(["4", "2", "-1", "1102", "Connectivity between IB and TWS has been restored - data maintained.", ""])
+        link.to_client(
+            ["4", "2", "-1", "1102", "Connectivity between IB and TWS has been restored - data maintained.", ""]
+        )
 
     def greeting(fields: Fields, link: Link) -> list[Fields] | None:
         if fields[0] != ("15", "9")[place]:
@@ -261,6 +316,8 @@ def test_tws_that_does_not_get_its_servers_back_is_unavailable(
     lost = ["4", "2", "-1", "1100", "Connectivity between IB and TWS has been lost.", ""]
     with Rewriting(simulator.port, on_server=lambda fields, _: [lost, fields] if fields[0] == "15" else None) as wire:
         with pytest.raises(BrokerUnavailable) as caught:
-            broker_for(settings_for(simulator, ib_port=wire.port, reconnect_timeout=0.5)).run([DETAILS], planned_at=wall_clock())
+            broker_for(settings_for(simulator, ib_port=wire.port, reconnect_timeout=0.5)).run(
+                [DETAILS], planned_at=wall_clock()
+            )
         assert "without its connection to the broker" in str(caught.value)
         assert wire.asked(9) == []

@@ -1,4 +1,5 @@
-"""The other client library: what is read, what cannot be read, and failed handshakes, in the environment that has ib_async."""
+"""The other client library: what is read, what cannot be read, and failed handshakes, in the environment that has
+ib_async."""
 
 from __future__ import annotations
 
@@ -14,8 +15,11 @@ from trading_assets_tests.leaving_out import leave_out
 
 FILES = [str(Path(module.__file__ or "").relative_to(REPOSITORY)) for module in (test_handshake, test_unreadable)]
 
-SOME = " or ".join(("missing", "word", "promised", "backslash", "name_keeps", "histories", "newer", "refuses", "dialog", "listens"))
-"""Of each kind of fault some: what differs between the libraries is decoding and encoding, not what is done about it."""
+SOME = " or ".join(
+    ("missing", "word", "promised", "backslash", "name_keeps", "histories", "newer", "refuses", "dialog", "listens")
+)
+"""Of each kind of fault some: what differs between the libraries is decoding and encoding, not what is done about
+it."""
 
 
 @pytest.mark.slow
@@ -23,7 +27,10 @@ SOME = " or ".join(("missing", "word", "promised", "backslash", "name_keeps", "h
 def test_messages_and_handshakes_with_ib_async() -> None:
     python = os.environ.get("TRADING_ASSETS_IB_ASYNC_PYTHON")
     if not python:
-        leave_out("ib_async needs an environment of its own: set TRADING_ASSETS_IB_ASYNC_PYTHON to a Python that has it (make test does)")
+        leave_out(
+            "ib_async needs an environment of its own: set TRADING_ASSETS_IB_ASYNC_PYTHON to a Python that has it (make"
+            " test does)"
+        )
     library = _run(python, "-c", "from trading_assets.broker.library import LIBRARY; print(LIBRARY)")
     assert library.stdout.strip() == "ib_async"
     done = _run(python, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-o", "addopts=", "-k", SOME, *FILES)
@@ -33,4 +40,6 @@ def test_messages_and_handshakes_with_ib_async() -> None:
 
 
 def _run(python: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([python, *arguments], cwd=REPOSITORY, capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run(
+        [python, *arguments], cwd=REPOSITORY, capture_output=True, text=True, timeout=280, check=False
+    )

@@ -155,7 +155,8 @@ def test_released_claims_are_free_at_once(journals: Callable[[], Journal]) -> No
 
 class OneAnswerEach(RuleBasedStateMachine):
     """Three journals on one database, closing and coming back at any moment: an answered question is never sent again
-    while its answer is not in the lake, two live owners never have the same question, every answer is in `unapplied` until applied."""
+    while its answer is not in the lake, two live owners never have the same question, every answer is in `unapplied`
+    until applied."""
 
     symbols = Bundle("symbols")
 
@@ -203,7 +204,9 @@ class OneAnswerEach(RuleBasedStateMachine):
     @invariant()
     def answers_wait_for_the_lake(self) -> None:
         if hasattr(self, "journals"):
-            assert {r.request.symbol: r.payload for r in self.journals[0].unapplied(["contracts"])} == {s: payload(s) for s in self.answered}
+            assert {r.request.symbol: r.payload for r in self.journals[0].unapplied(["contracts"])} == {
+                s: payload(s) for s in self.answered
+            }
 
     def teardown(self) -> None:
         if hasattr(self, "journals"):
@@ -212,5 +215,7 @@ class OneAnswerEach(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-OneAnswerEach.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+OneAnswerEach.TestCase.settings = settings(
+    max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+)
 TestOneAnswerEach = OneAnswerEach.TestCase

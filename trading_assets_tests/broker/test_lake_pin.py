@@ -66,7 +66,11 @@ def test_a_new_folder_gets_an_id_that_stays(tmp_path: Path) -> None:
     LakeIdentity(tmp_path / "lake").pin("paper")
     ParquetStore(tmp_path / "lake").upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAY)]))
     later = opened(settings)
-    assert later == {**row, "identity": "paper", "periods": '{"equity_bars": "year"}'}, "what lake.json says is kept, so that it can be rebuilt"
+    assert later == {
+        **row,
+        "identity": "paper",
+        "periods": '{"equity_bars": "year"}',
+    }, "what lake.json says is kept, so that it can be rebuilt"
     assert next_id(settings) == 1
 
 
@@ -95,7 +99,9 @@ sys.stdout.write(pinned(connect_state(settings.state_url)).lake_id)
 def test_processes_that_adopt_it_at_once_agree_on_one_id(tmp_path: Path) -> None:
     folder = copy_of(PLAIN, tmp_path / "lake")
     command = [sys.executable, "-c", ADOPT, str(folder)]
-    started = [subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)]
+    started = [
+        subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)
+    ]
     ids = {process.communicate("go\n", timeout=60)[0] for process in started}
     assert ids == {document(folder)["lake_id"]}
 
@@ -111,7 +117,10 @@ def test_the_state_database_of_another_lake_is_refused(tmp_path: Path) -> None:
         connect_state(other.state_url)
     said = str(refusal.value)
     assert f"The state database {other.data_dir / 'state.db'} belongs to lake {opened_id(other)} of `paper`" in said
-    assert f"{other.data_dir} holds lake {document(one.data_dir)['lake_id'][:8]} of `live`: one state database serves one lake." in said
+    assert (
+        f"{other.data_dir} holds lake {document(one.data_dir)['lake_id'][:8]} of `live`: one state database serves one"
+        " lake." in said
+    )
     assert "Put the files of one lake together again from a backup" in said
     with pytest.raises(StateMismatch):
         Universe(other.state_url)
@@ -127,7 +136,10 @@ def test_a_second_lake_on_one_server_is_refused(tmp_path: Path, postgresql: str)
     first = opened(settings_of(tmp_path / "first", database_url=postgresql))
     assert opened(settings_of(tmp_path / "first", database_url=postgresql)) == first
     for made in (False, True):
-        with pytest.raises(StateMismatch, match=r"one state database serves one lake\. Set TRADING_ASSETS_DATA_DIR and TRADING_ASSETS_DATABASE_URL"):
+        with pytest.raises(
+            StateMismatch,
+            match=r"one state database serves one lake\. Set TRADING_ASSETS_DATA_DIR and TRADING_ASSETS_DATABASE_URL",
+        ):
             opened(settings_of(tmp_path / f"second{made}", database_url=postgresql))
         opened(settings_of(tmp_path / "secondTrue"))  # a lake of its own
     with pytest.raises(StateMismatch, match="belongs to lake"):
@@ -136,11 +148,18 @@ def test_a_second_lake_on_one_server_is_refused(tmp_path: Path, postgresql: str)
 
 
 def test_of_two_older_lakes_of_one_account_on_one_server_the_first_is_adopted(tmp_path: Path, postgresql: str) -> None:
-    first, second = (settings_of(copy_of(PLAIN, tmp_path / name), database_url=postgresql) for name in ("first", "second"))
+    first, second = (
+        settings_of(copy_of(PLAIN, tmp_path / name), database_url=postgresql) for name in ("first", "second")
+    )
     assert opened(first)["identity"] == "simulated/generated/42"
-    with pytest.raises(StateMismatch, match=r"belongs to lake \w{8} of `simulated/generated/42`, and .*second holds lake without an id of"):
+    with pytest.raises(
+        StateMismatch,
+        match=r"belongs to lake \w{8} of `simulated/generated/42`, and .*second holds lake without an id of",
+    ):
         opened(second)
-    assert "lake_id" not in document(second.data_dir) and opened(first)["lake_id"] == document(first.data_dir)["lake_id"]
+    assert (
+        "lake_id" not in document(second.data_dir) and opened(first)["lake_id"] == document(first.data_dir)["lake_id"]
+    )
 
 
 def test_after_the_loss_of_the_state_database_ids_go_on_above_those_in_the_lake(tmp_path: Path) -> None:
@@ -159,7 +178,9 @@ def test_ids_of_revisions_and_of_those_who_superseded_them_count_too(tmp_path: P
     store = ParquetStore(tmp_path)
     for number, request_id in enumerate((3, 9, 5)):
         when = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=number)
-        store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAY, 100.0 + number, collected_at=when) | {"request_id": request_id}]))
+        store.upsert(
+            EQUITY_BARS, table(EQUITY_BARS, [bar(DAY, 100.0 + number, collected_at=when) | {"request_id": request_id}])
+        )
     assert next_id(settings_of(tmp_path)) == 10
 
 
@@ -184,7 +205,12 @@ def test_a_lost_identity_is_refused_with_the_remedy_also_by_a_process_that_had_i
     opened(settings_of(folder))
     harm(folder / "lake.json")
     for _ in range(2):
-        with pytest.raises(error, match="Put it back from a backup, or rebuild it from the state database with trading-assets rebuild-identity"):
+        with pytest.raises(
+            error,
+            match=(
+                "Put it back from a backup, or rebuild it from the state database with trading-assets rebuild-identity"
+            ),
+        ):
             connect_state(settings_of(folder).state_url)
 
 

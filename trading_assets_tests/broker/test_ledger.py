@@ -54,13 +54,22 @@ def small(index: int) -> BarsRequest:
     """A request for 30-second bars, each of another contract."""
     end = datetime(2024, 6, 3, 18, tzinfo=UTC)
     session = date(2024, 6, 3)
-    return BarsRequest(Instrument("AAA", con_id=1 + index), session, bar_size="30 secs", first_session=session, end=end, duration="1800 S")
+    return BarsRequest(
+        Instrument("AAA", con_id=1 + index),
+        session,
+        bar_size="30 secs",
+        first_session=session,
+        end=end,
+        duration="1800 S",
+    )
 
 
 def stored_slots(ledger: Ledger) -> list[float]:
     """The latest message slots by the clock all owners share: no owner's reading of that clock blurs them."""
     with read_transaction(ledger._engine) as connection:
-        stored = connection.execute(sa.select(pacing_rate.c.recent).where(pacing_rate.c.endpoint == ENDPOINT)).scalar_one()
+        stored = connection.execute(
+            sa.select(pacing_rate.c.recent).where(pacing_rate.c.endpoint == ENDPOINT)
+        ).scalar_one()
     slots: list[float] = json.loads(stored)
     assert slots == sorted(slots)
     assert len(slots) > 10
@@ -106,7 +115,9 @@ def test_small_bar_permits_are_shared_and_the_longest_waiting_is_first(ledgers: 
     assert second.take_small(small(1))[0]
 
 
-def test_open_slots_are_divided_and_those_of_a_closed_owner_come_back(ledgers: Callable[[], Ledger], journals: Callable[[], Journal]) -> None:
+def test_open_slots_are_divided_and_those_of_a_closed_owner_come_back(
+    ledgers: Callable[[], Ledger], journals: Callable[[], Journal]
+) -> None:
     first = ledgers()
     leaver = journals()
     settings = Settings(data_dir=Path("unused"))  # type: ignore[call-arg]

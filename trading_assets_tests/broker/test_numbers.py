@@ -10,7 +10,9 @@ import pytest
 from trading_assets.broker.numbers import number, numbers
 
 
-@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, 1.7976931348623157e308, -1.7976931348623157e308, 1e301])
+@pytest.mark.parametrize(
+    "value", [None, math.nan, math.inf, -math.inf, 1.7976931348623157e308, -1.7976931348623157e308, 1e301]
+)
 def test_unset_is_null(value: float | None) -> None:
     assert number(value) is None
     assert np.isnan(numbers([value, 5.0])).tolist() == [True, False]

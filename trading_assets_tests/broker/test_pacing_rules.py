@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading_assets.broker.pacing import LATE_LIMIT
-from trading_assets.broker.pacing_rules import SmallRules, SmallSend, Stake, fair_share, message_slots, rebalanced, small_ready_at
+from trading_assets.broker.pacing_rules import (
+    SmallRules,
+    SmallSend,
+    Stake,
+    fair_share,
+    message_slots,
+    rebalanced,
+    small_ready_at,
+)
 
 RULES = SmallRules(in_burst=5, in_long=57, identical=16.0)
 BROKER_RATE = 50

@@ -1,4 +1,5 @@
-"""Several processes on one journal and one TWS: nothing asked twice, nothing lost, no limit exceeded, also when one is killed."""
+"""Several processes on one journal and one TWS: nothing asked twice, nothing lost, no limit exceeded, also when one is
+killed."""
 
 from __future__ import annotations
 
@@ -19,7 +20,14 @@ from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
 from trading_assets.simulator import Simulator
 from trading_assets.state.owners import lease_client_id
-from trading_assets_tests.broker.collecting import QUICK, collect, collect_until_killed, open_journal, questions, settings_of
+from trading_assets_tests.broker.collecting import (
+    QUICK,
+    collect,
+    collect_until_killed,
+    open_journal,
+    questions,
+    settings_of,
+)
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -48,7 +56,9 @@ def test_overlapping_work_is_shared(processes: int, simulate: Callable[..., Simu
     collect_together(processes, simulate(latency=0.1), tmp_path, None)
 
 
-def test_overlapping_work_is_shared_on_postgresql(simulate: Callable[..., Simulator], tmp_path: Path, postgresql: str) -> None:
+def test_overlapping_work_is_shared_on_postgresql(
+    simulate: Callable[..., Simulator], tmp_path: Path, postgresql: str
+) -> None:
     collect_together(2, simulate(latency=0.1), tmp_path, postgresql)
 
 
@@ -91,7 +101,9 @@ def test_two_processes_get_equal_shares(simulate: Callable[..., Simulator], tmp_
 
 
 @pytest.mark.parametrize("after", [1, 20])
-def test_kill_9_loses_nothing_and_repeats_nothing_that_was_answered(after: int, simulate: Callable[..., Simulator], tmp_path: Path) -> None:
+def test_kill_9_loses_nothing_and_repeats_nothing_that_was_answered(
+    after: int, simulate: Callable[..., Simulator], tmp_path: Path
+) -> None:
     simulator = simulate(latency=0.2)
     count = 60
     process, pipe = begin(collect_until_killed, tmp_path, simulator.port, count)

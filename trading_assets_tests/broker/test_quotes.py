@@ -43,7 +43,9 @@ def size(tick: int, value: object) -> Frame:
     return ("2", "6", REQ, tick, value)
 
 
-def model(volatility: object, delta: object, gamma: object = 0.03, vega: object = 0.1, theta: object = -0.02, tick: int = 13) -> Frame:
+def model(
+    volatility: object, delta: object, gamma: object = 0.03, vega: object = 0.1, theta: object = -0.02, tick: int = 13
+) -> Frame:
     return ("21", REQ, tick, "1", volatility, delta, 2.5, 0, gamma, vega, theta, 100.0)
 
 
@@ -60,7 +62,9 @@ Ask = Callable[..., Result]
 
 
 @pytest.fixture
-def ask(simulate: Callable[..., Simulator], settings_for: Callable[..., Settings], broker_for: Callable[..., Broker]) -> Iterator[Ask]:
+def ask(
+    simulate: Callable[..., Simulator], settings_for: Callable[..., Settings], broker_for: Callable[..., Broker]
+) -> Iterator[Ask]:
     """Asks one quote; the given ticks are its answer in place of the simulator's."""
     with ExitStack() as stack:
 
@@ -79,7 +83,9 @@ def ask(simulate: Callable[..., Simulator], settings_for: Callable[..., Settings
 
             simulator = simulate()
             wire = stack.enter_context(Rewriting(simulator.port, on_client=answer))
-            broker = broker_for(settings_for(simulator, ib_port=wire.port, max_attempts=1, **{"quote_timeout": 8.0, **changes}))
+            broker = broker_for(
+                settings_for(simulator, ib_port=wire.port, max_attempts=1, **{"quote_timeout": 8.0, **changes})
+            )
             [result] = broker.run([request], planned_at=wall_clock())
             return result
 
@@ -105,13 +111,28 @@ def at(delay: float, *frames: Frame) -> list[tuple[float, Frame]]:
         ((*PRICES, *INTEREST, model(0.25, -2, -2, -2, -2)), GREEKS),
         ((*PRICES, *INTEREST, model(UNSET, UNSET, UNSET, UNSET, UNSET)), GREEKS),
     ],
-    ids=["all late", "prices late", "greeks late", "interest late", "bid late", "sizes first", "close first", "volatility first", "unset first"],
+    ids=[
+        "all late",
+        "prices late",
+        "greeks late",
+        "interest late",
+        "bid late",
+        "sizes first",
+        "close first",
+        "volatility first",
+        "unset first",
+    ],
 )
-def test_values_are_waited_for_after_their_placeholders(first: Sequence[Frame], late: Sequence[Frame], delay: float, ask: Ask) -> None:
+def test_values_are_waited_for_after_their_placeholders(
+    first: Sequence[Frame], late: Sequence[Frame], delay: float, ask: Ask
+) -> None:
     result = ask(at(0, *first) + at(delay + 0.1, *late))
     assert result.outcome.kind is OutcomeKind.COMPLETE
     assert lacks(result.payload) == ()
-    values = {name: result.payload[name] for name in ("bid", "ask", "bid_size", "ask_size", "delta", "theta", "implied_volatility", "open_interest")}
+    values = {
+        name: result.payload[name]
+        for name in ("bid", "ask", "bid_size", "ask_size", "delta", "theta", "implied_volatility", "open_interest")
+    }
     assert values == {
         **{"bid": 2.4, "ask": 2.6, "bid_size": 11.0, "ask_size": 12.0},
         **{"delta": 0.5, "theta": -0.02, "implied_volatility": 0.25, "open_interest": 77.0},
@@ -138,7 +159,9 @@ def test_a_whole_quote_is_not_waited_for(ask: Ask) -> None:
     ],
     ids=["no bid", "a bid of 0 for 0", "no price", "no greeks", "no model tick", "no interest", "nothing"],
 )
-def test_when_it_is_quiet_the_quote_is_taken_as_it_is(ticks: Sequence[Frame], lacking: tuple[str, ...], ask: Ask) -> None:
+def test_when_it_is_quiet_the_quote_is_taken_as_it_is(
+    ticks: Sequence[Frame], lacking: tuple[str, ...], ask: Ask
+) -> None:
     began = time.monotonic()
     result = ask(at(0, *ticks), quote_timeout=60.0)
     assert result.outcome.kind is OutcomeKind.COMPLETE
@@ -174,7 +197,9 @@ def test_a_placeholder_does_not_take_the_place_of_a_value(ask: Ask) -> None:
 
 
 def test_prices_that_go_on_changing_do_not_hold_a_quote_open(ask: Ask) -> None:
-    stream = [frame for i in range(25) for frame in at(0.2 * i, price(1, 2.4 + i / 100, 11), price(2, 2.6 + i / 100, 12))]
+    stream = [
+        frame for i in range(25) for frame in at(0.2 * i, price(1, 2.4 + i / 100, 11), price(2, 2.6 + i / 100, 12))
+    ]
     began = time.monotonic()
     assert lacks(ask(stream).payload) == ("greeks", "open interest")
     assert time.monotonic() - began < 4.5
@@ -200,17 +225,24 @@ def test_the_deltas_of_a_put_may_be_minus_1(ask: Ask) -> None:
 
 
 def test_the_last_price_of_a_stock_is_waited_for(ask: Ask) -> None:
-    result = ask(at(0, price(1, 99.99, 3), price(2, 100.01, 2), price(4, -1)) + at(0.5, price(4, 100.0, 1)), STOCK_QUOTE)
+    result = ask(
+        at(0, price(1, 99.99, 3), price(2, 100.01, 2), price(4, -1)) + at(0.5, price(4, 100.0, 1)), STOCK_QUOTE
+    )
     assert (result.payload["bid"], result.payload["ask"], result.payload["last"]) == (99.99, 100.01, 100.0)
 
 
 AVAILABLE = "Requested market data is not subscribed. Delayed market data is available.AAA NASDAQ.NMS/TOP/ALL"
 ADDITIONAL = (
-    "Requested market data requires additional subscription for API. See link in 'Market Data Connections' dialog for more details."
-    "Delayed market data is available.AAA NASDAQ.NMS/TOP/ALL"
+    "Requested market data requires additional subscription for API. See link in 'Market Data Connections' dialog for"
+    " more details.Delayed market data is available.AAA NASDAQ.NMS/TOP/ALL"
 )
 DISPLAYED = "Requested market data is not subscribed. Displaying delayed market data."
-NOTICES = [(10089, ADDITIONAL), (354, AVAILABLE), (10167, DISPLAYED), (10168, "No está suscrito a los datos de mercado solicitados.")]
+NOTICES = [
+    (10089, ADDITIONAL),
+    (354, AVAILABLE),
+    (10167, DISPLAYED),
+    (10168, "No está suscrito a los datos de mercado solicitados."),
+]
 DELAYED = (price(66, 99.9, 3), price(67, 100.1, 2), price(68, 100.0, 1))
 
 
@@ -239,7 +271,9 @@ def test_silence_after_such_a_refusal_is_no_permission(code: int, text: str, ask
         (10186, "Requested market data is not subscribed. Delayed market data is not available.", "delayed"),
     ],
 )
-def test_a_refusal_ends_the_request_at_once_where_nothing_can_follow(code: int, text: str, market_data: str, ask: Ask) -> None:
+def test_a_refusal_ends_the_request_at_once_where_nothing_can_follow(
+    code: int, text: str, market_data: str, ask: Ask
+) -> None:
     began = time.monotonic()
     result = ask(at(0, refusal(code, text)), STOCK_QUOTE, market_data=market_data)
     assert (result.outcome.kind, result.outcome.code) == (OutcomeKind.NOT_PERMITTED, code)
@@ -247,5 +281,7 @@ def test_a_refusal_ends_the_request_at_once_where_nothing_can_follow(code: int, 
 
 
 def test_placeholders_and_unset_numbers_are_no_values() -> None:
-    assert [computed(value) for value in (-1.0, -2.0, 1.7976931348623157e308, float("nan"), float("inf"), 0.0, 2.5)] == [None] * 5 + [0.0, 2.5]
+    assert [
+        computed(value) for value in (-1.0, -2.0, 1.7976931348623157e308, float("nan"), float("inf"), 0.0, 2.5)
+    ] == [None] * 5 + [0.0, 2.5]
     assert [computed(value, -2.0) for value in (-2.0, -1.0, -0.5)] == [None, -1.0, -0.5]

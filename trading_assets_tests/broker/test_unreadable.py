@@ -1,7 +1,8 @@
 """Messages of TWS that cannot be read, over the wire with the real client library.
 
-A proxy spoils frames between the simulator and the broker. Whatever is spoilt: the request ends as `unreadable` or, asked again, with
-its data; never as complete without it, as empty or as "no such contract"; the other requests do not notice; the library logs nothing.
+A proxy spoils frames between the simulator and the broker. Whatever is spoilt: the request ends as `unreadable` or,
+asked again, with its data; never as complete without it, as empty or as "no such contract"; the other requests do not
+notice; the library logs nothing.
 """
 
 from __future__ import annotations
@@ -128,7 +129,16 @@ SPOILT: dict[str, tuple[int, Request, Spoil]] = {
 }
 """By name: the message that is spoilt, the request that it answers, and how."""
 
-ALL: list[Request] = [DETAILS, PARAMETERS, LISTING, STOCK_BARS, option_bars(6), option_bars(7), STOCK_QUOTE, OPTION_QUOTE]
+ALL: list[Request] = [
+    DETAILS,
+    PARAMETERS,
+    LISTING,
+    STOCK_BARS,
+    option_bars(6),
+    option_bars(7),
+    STOCK_QUOTE,
+    OPTION_QUOTE,
+]
 
 ASKING = {9: 2, 20: 1, 1: 2, 78: 1}
 """Messages of the client that ask something, with the index of their request id."""
@@ -137,11 +147,21 @@ ASKING = {9: 2, 20: 1, 1: 2, 78: 1}
 class Wire:
     """A simulator behind a proxy that spoils answers to one request: always, or the first so many `times`."""
 
-    def __init__(self, stack: ExitStack, simulator: Simulator, message: int, request: Request, spoil: Spoil, times: int | None = None) -> None:
+    def __init__(
+        self,
+        stack: ExitStack,
+        simulator: Simulator,
+        message: int,
+        request: Request,
+        spoil: Spoil,
+        times: int | None = None,
+    ) -> None:
         self.message, self.request, self.spoil, self.left = message, request, spoil, times
         self.spoilt = 0
         self._theirs: set[str] = set()
-        self.proxy = stack.enter_context(Rewriting(simulator.port, on_server=self._on_server, on_client=self._on_client))
+        self.proxy = stack.enter_context(
+            Rewriting(simulator.port, on_server=self._on_server, on_client=self._on_client)
+        )
 
     def _on_client(self, fields: Fields, _link: Link) -> None:
         place = ASKING.get(int(fields[0]))
@@ -155,7 +175,11 @@ class Wire:
             return False
         if kind == 78:
             return contract[0] == instrument.symbol
-        return (contract[0], contract[1], contract[2]) == (str(instrument.con_id), instrument.symbol, instrument.sec_type)
+        return (contract[0], contract[1], contract[2]) == (
+            str(instrument.con_id),
+            instrument.symbol,
+            instrument.sec_type,
+        )
 
     def _on_server(self, fields: Fields, _link: Link) -> Any:
         ours = fields[0] == str(self.message) and any(field in self._theirs for field in fields[1:3])
@@ -167,17 +191,26 @@ class Wire:
 
 
 @pytest.fixture
-def spoiling(simulate: Callable[..., Simulator], settings_for: SettingsFor, broker_for: BrokerFor, journal_for: Callable[[Settings], Journal]) -> Any:
+def spoiling(
+    simulate: Callable[..., Simulator],
+    settings_for: SettingsFor,
+    broker_for: BrokerFor,
+    journal_for: Callable[[Settings], Journal],
+) -> Any:
     """Makes a wire and a broker on it: `spoiling(message, request, spoil, times=None)`."""
     with ExitStack() as stack:
 
         def make(
             message: int, request: Request, spoil: Spoil, times: int | None = None, version: int = 176, **changes: Any
         ) -> tuple[Wire, Broker, Journal]:
-            simulator = simulate(server_version=version, limits=False)  # a head time stamp may be requested again after 15 s only
+            # a head time stamp may be requested again after 15 s only
+            simulator = simulate(server_version=version, limits=False)
             wire = Wire(stack, simulator, message, request, spoil, times)
-            patient = {"quote_timeout": 20.0, "contract_timeout": 20.0, "history_timeout": 20.0}  # nothing ends by its time where a machine is slow
-            settings = settings_for(simulator, ib_port=wire.proxy.port, max_attempts=2, identical_interval=0.0, **{**patient, **changes})
+            # nothing ends by its time where a machine is slow
+            patient = {"quote_timeout": 20.0, "contract_timeout": 20.0, "history_timeout": 20.0}
+            settings = settings_for(
+                simulator, ib_port=wire.proxy.port, max_attempts=2, identical_interval=0.0, **{**patient, **changes}
+            )
             journal = journal_for(settings)
             return wire, broker_for(settings, journal), journal
 
@@ -189,7 +222,9 @@ def outcomes(results: list[Result]) -> dict[str, OutcomeKind]:
 
 
 @pytest.mark.parametrize(("message", "request_", "spoil"), SPOILT.values(), ids=SPOILT.keys())
-def test_what_cannot_be_read_is_unreadable_and_harms_only_itself(message: int, request_: Request, spoil: Spoil, spoiling: Any) -> None:
+def test_what_cannot_be_read_is_unreadable_and_harms_only_itself(
+    message: int, request_: Request, spoil: Spoil, spoiling: Any
+) -> None:
     wire, broker, journal = spoiling(message, request_, spoil)
 
     results = broker.run(ALL, planned_at=wall_clock())
@@ -206,7 +241,9 @@ def test_what_cannot_be_read_is_unreadable_and_harms_only_itself(message: int, r
     assert broker.breaker.state.phase is Phase.CLOSED
     assert broker.breaker.state.failures == 0, "TWS is there and answers"
     with read_transaction(journal.engine) as connection:
-        recorded = connection.execute(sa.select(requests.c.outcome).where(requests.c.key == request_.key)).scalars().all()
+        recorded = (
+            connection.execute(sa.select(requests.c.outcome).where(requests.c.key == request_.key)).scalars().all()
+        )
     assert set(recorded) == {"unreadable"}
 
     wire.left, sent = 1, broker.sent
@@ -321,7 +358,9 @@ def test_no_name_keeps_a_contract_out(sent: str, read: str, version: int, spoili
     assert wire.spoilt == 1
 
 
-@pytest.mark.parametrize(("place", "name"), [(10, "market_name"), (22, "industry"), (23, "category"), (24, "subcategory")])
+@pytest.mark.parametrize(
+    ("place", "name"), [(10, "market_name"), (22, "industry"), (23, "category"), (24, "subcategory")]
+)
 def test_other_texts_of_a_contract_are_read_as_well(place: int, name: str, spoiling: Any) -> None:
     _, broker, _ = spoiling(10, DETAILS, at(place, "Caf\\u00e9 \\ Nestl\udce9"))
     [result] = broker.run([DETAILS], planned_at=wall_clock())
@@ -330,7 +369,9 @@ def test_other_texts_of_a_contract_are_read_as_well(place: int, name: str, spoil
 
 def test_an_error_about_something_else_costs_no_answer(spoiling: Any) -> None:
     """One about an order, just before the only answer that is waited for."""
-    _, broker, _ = spoiling(17, STOCK_BARS, lambda fields: pack(["4", "2", "7", "202", "Order Canceled - reason:", ""]) + pack(fields))
+    _, broker, _ = spoiling(
+        17, STOCK_BARS, lambda fields: pack(["4", "2", "7", "202", "Order Canceled - reason:", ""]) + pack(fields)
+    )
     [result] = broker.run([STOCK_BARS], planned_at=wall_clock())
     assert result.outcome.kind is OutcomeKind.COMPLETE
     assert broker.sent == 1
@@ -359,14 +400,24 @@ def test_an_end_of_ticks_before_the_first_is_no_quote(spoiling: Any) -> None:
 
 
 def test_messages_about_nothing_asked_are_no_concern(spoiling: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Account and order messages, and kinds of a newer TWS, whatever their form: no warning, nothing is requested again."""
+    """Account and order messages, and kinds of a newer TWS, whatever their form: no warning, nothing is requested
+    again."""
     wire, broker, _ = spoiling(10, DETAILS, lambda fields: fields)
-    for noise in (["6", "2", "tag"], ["7", "x"], ["5"], ["11", "1"], ["46", "6", "1000"], ["999", "1", "2", "3"], ["59"]):
+    for noise in (
+        ["6", "2", "tag"],
+        ["7", "x"],
+        ["5"],
+        ["11", "1"],
+        ["46", "6", "1000"],
+        ["999", "1", "2", "3"],
+        ["59"],
+    ):
         wire.spoil = lambda fields, noise=noise: pack(noise) + pack(fields)
         [result] = broker.run([DETAILS], planned_at=wall_clock())
         assert result.outcome.kind is OutcomeKind.COMPLETE
     told = [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
-    assert not [record for record in told if not record.name.startswith("sqlalchemy.pool")]  # connections of other tests, closed late
+    # connections of other tests, closed late
+    assert not [record for record in told if not record.name.startswith("sqlalchemy.pool")]
 
 
 def test_a_frame_of_an_impossible_length_breaks_the_connection_only(spoiling: Any) -> None:
@@ -375,7 +426,9 @@ def test_a_frame_of_an_impossible_length_breaks_the_connection_only(spoiling: An
     assert set(outcomes(results).values()) == {OutcomeKind.COMPLETE}
 
 
-def test_a_clock_that_cannot_be_read_is_a_sign_of_life(simulate: Any, settings_for: SettingsFor, broker_for: BrokerFor) -> None:
+def test_a_clock_that_cannot_be_read_is_a_sign_of_life(
+    simulate: Any, settings_for: SettingsFor, broker_for: BrokerFor
+) -> None:
     """A request times out; TWS answers the question about the time, though not readably: the connection stays."""
     simulator = simulate(faults=Faults([{"on": "historical_data", "nth": 1, "do": "hang"}]))
 

@@ -21,7 +21,10 @@ def test_the_kind_of_a_message() -> None:
             kind_of(fields)
 
 
-@pytest.mark.parametrize(("text", "number"), [("1000", 1000), ("-1", -1), ("", None), ("1_000", None), ("1e3", None), ("x", None), (" 1", None)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1000", 1000), ("-1", -1), ("", None), ("1_000", None), ("1e3", None), ("x", None), (" 1", None)],
+)
 def test_a_request_id_is_a_whole_number(text: str, number: int | None) -> None:
     assert request_id(KINDS[17], ["17", text]) == number
     assert request_id(KINDS[17], ["17"]) is None

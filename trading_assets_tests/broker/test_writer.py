@@ -1,4 +1,5 @@
-"""What the journal's writer does with answers that the journal cannot hold: their own request ends, the others are committed."""
+"""What the journal's writer does with answers that the journal cannot hold: their own request ends, the others are
+committed."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def commit(tmp_path: Path, ends: list[tuple[Outcome, Any]]) -> tuple[list[Result
     return handed, journal.unapplied(["contracts"])
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, b"bytes", nested(100_000), datetime(2024, 6, 3, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), {1, 2}, b"bytes", nested(100_000), datetime(2024, 6, 3, tzinfo=UTC)]
+)
 def test_an_answer_that_cannot_be_packed_ends_its_request_alone(tmp_path: Path, value: Any) -> None:
     handed, kept = commit(tmp_path, [(COMPLETE, GOOD), (COMPLETE, {"contracts": value}), (COMPLETE, GOOD)])
     assert [(result.outcome.kind, result.payload) for result in handed] == [
@@ -59,7 +62,9 @@ def test_an_end_that_nobody_waits_for_any_more_is_no_error(tmp_path: Path) -> No
     cancelled = threading.Event()
     before = set(threading.enumerate())
     writer = Writer(
-        journal, lambda _: None if cancelled.wait(30) else pytest.fail("never cancelled"), lambda error: pytest.fail(f"the writer failed: {error}")
+        journal,
+        lambda _: None if cancelled.wait(30) else pytest.fail("never cancelled"),
+        lambda error: pytest.fail(f"the writer failed: {error}"),
     )
     (thread,) = set(threading.enumerate()) - before
     at = datetime.now(UTC).timestamp()
@@ -71,7 +76,9 @@ def test_an_end_that_nobody_waits_for_any_more_is_no_error(tmp_path: Path) -> No
     assert [result.payload for result in journal.unapplied(["contracts"])] == [GOOD]
 
 
-@pytest.mark.parametrize(("code", "text"), [(10**31, "a code of 31 digits"), (162, "half a character \ud800"), (162, "a NUL \0 inside")])
+@pytest.mark.parametrize(
+    ("code", "text"), [(10**31, "a code of 31 digits"), (162, "half a character \ud800"), (162, "a NUL \0 inside")]
+)
 def test_codes_and_texts_that_no_database_takes(tmp_path: Path, code: int, text: str) -> None:
     handed, kept = commit(tmp_path, [(Outcome(OutcomeKind.REJECTED, code, text), None), (COMPLETE, GOOD)])
     assert [result.payload for result in kept] == [None, GOOD]

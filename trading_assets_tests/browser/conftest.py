@@ -43,7 +43,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     subprocess.run([*COMMAND, "setup", "AAPL"], env=running.environment, check=True, timeout=PATIENCE)
     written = running.settings.data_dir / "up.log"
     with open(written, "wb") as log:
-        process = subprocess.Popen([*COMMAND, "up", "--port", str(port)], env=running.environment, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [*COMMAND, "up", "--port", str(port)], env=running.environment, stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             eventually(running.serves, PATIENCE)
             yield running
@@ -52,7 +54,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             code = process.wait(60)
     assert code == 0
     assert "Traceback" not in written.read_text() and "Fatal" not in written.read_text()
-    assert not [file.name for file in (running.settings.data_dir / "dagster").rglob("*.db-wal")], "all databases are closed"
+    assert not [file.name for file in (running.settings.data_dir / "dagster").rglob("*.db-wal")], (
+        "all databases are closed"
+    )
 
 
 @pytest.fixture(scope="package")

@@ -30,7 +30,8 @@ RUNS = """{ runsOrError(limit: 50) { ... on Runs { results { runId jobName statu
 
 @dataclass
 class Platform:
-    """A running `trading-assets up` on a data folder of its own, its market's clock half an hour after the last close."""
+    """A running `trading-assets up` on a data folder of its own, its market's clock half an hour after the last
+    close."""
 
     settings: Settings
     url: str
@@ -49,12 +50,21 @@ class Platform:
 
     def command(self, *arguments: str) -> tuple[int, Any]:
         """Run a command with `--json` beside it, as a user in another terminal; exit code and document."""
-        done = subprocess.run([*COMMAND, *arguments, "--json"], env=self.environment, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            [*COMMAND, *arguments, "--json"],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=False,
+        )
         return done.returncode, json.loads(done.stdout)
 
     def finished(self, job: str) -> list[dict[str, Any]]:
-        """The runs of a job that a person started, once there are some and all of them have ended; schedules and sensors start their own."""
-        return eventually(lambda: _ended([run for run in self._runs() if run["jobName"] == job]), PATIENCE, BETWEEN_LOOKS)
+        """The runs of a job that a person started, once there are some and all of them have ended; schedules and
+        sensors start their own."""
+        return eventually(
+            lambda: _ended([run for run in self._runs() if run["jobName"] == job]), PATIENCE, BETWEEN_LOOKS
+        )
 
     def _runs(self) -> list[dict[str, Any]]:
         runs = self.ask(RUNS)["runsOrError"]["results"]

@@ -1,4 +1,5 @@
-"""Checks in the UI: red where the data is wrong, with the rows; an alert is sent, and the repair turns it green and ends the alert."""
+"""Checks in the UI: red where the data is wrong, with the rows; an alert is sent, and the repair turns it green and
+ends the alert."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600), p
 
 RULE = "bid_not_above_ask"
 
-AUTOMATION = """{ repositoryOrError(repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "trading_assets"}) {
+AUTOMATION = """{ repositoryOrError(
+        repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "trading_assets"}) {
     ... on Repository {
         schedules { name scheduleState { status ticks(limit: 20) { status skipReason error { message } } } }
         sensors { name sensorState { status ticks(limit: 20) { status skipReason error { message } } } } } } }"""
@@ -108,7 +110,9 @@ def test_a_wrong_row_is_red_and_alerted_until_it_is_mended(page: Page, platform:
     await_alerts(platform, 0)
     assert alerts(platform) == []
     _, history = platform.command("alerts", "list", "--all")
-    assert [each["cleared_at"] is not None for each in history if each["alert_type"] == "data_integrity_failure"] == [True]
+    assert [each["cleared_at"] is not None for each in history if each["alert_type"] == "data_integrity_failure"] == [
+        True
+    ]
 
 
 def test_the_automation_page_says_why_nothing_is_to_be_done(page: Page, platform: Platform, tmp_path: Path) -> None:
@@ -120,13 +124,24 @@ def test_the_automation_page_says_why_nothing_is_to_be_done(page: Page, platform
         return every if all(every[name]["ticks"] for name in ("stale_chains", "gaps", "new_symbols", "alerts")) else {}
 
     every = eventually(states, PATIENCE)
-    assert set(every) == {"daily_snapshot", "daily_bars", "last_chance", "quality_check", "stale_chains", "gaps", "new_symbols", "alerts"}
+    assert set(every) == {
+        "daily_snapshot",
+        "daily_bars",
+        "last_chance",
+        "quality_check",
+        "stale_chains",
+        "gaps",
+        "new_symbols",
+        "alerts",
+    }
     assert {state["status"] for state in every.values()} == {"RUNNING"}
     ticks = [tick for state in every.values() for tick in state["ticks"]]
     assert [tick["error"]["message"] for tick in ticks if tick["status"] == "FAILURE"] == []
     reasons = {tick["skipReason"] for tick in ticks if tick["status"] == "SKIPPED"}
     assert reasons
-    assert [reason for reason in reasons if not re.match(r"[A-Z0-9].* .*\.$", reason)] == [], "every reason is a sentence"
+    assert [reason for reason in reasons if not re.match(r"[A-Z0-9].* .*\.$", reason)] == [], (
+        "every reason is a sentence"
+    )
 
     page.goto(f"{platform.url}/automation")
     for name in every:

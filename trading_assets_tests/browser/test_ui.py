@@ -33,7 +33,10 @@ def test_a_year_of_bars_is_one_run_from_the_ui(page: Page, platform: Platform, t
     tags = {tag["key"]: tag["value"] for tag in runs[0]["tags"]}
     assert tags["dagster/asset_partition_range_start"] == sessions[0].isoformat()
     assert tags["dagster/asset_partition_range_end"] == sessions[-1].isoformat()
-    stored = query(platform.settings.data_dir, "select session from equity_bars where symbol = 'AAPL' and bar_size = '1 day' order by session")
+    stored = query(
+        platform.settings.data_dir,
+        "select session from equity_bars where symbol = 'AAPL' and bar_size = '1 day' order by session",
+    )
     assert stored["session"].to_pylist() == sessions
 
     page.goto(f"{platform.url}/assets/equity_bars?view=events")
@@ -65,24 +68,33 @@ def test_a_symbol_is_set_up_with_one_field(page: Page, platform: Platform) -> No
     current = xnys.current(platform.settings.now)
 
     launch(page, platform, "setup_symbol", current.isoformat(), "ops: {contracts: {config: {symbols: [MSFT]}}}")
-    eventually(lambda: len(platform.finished("setup_symbol")) == 2, PATIENCE, BETWEEN_LOOKS)  # AAPL was set up by the command
+    # AAPL was set up by the command
+    eventually(lambda: len(platform.finished("setup_symbol")) == 2, PATIENCE, BETWEEN_LOOKS)
 
     assert {run["status"] for run in platform.finished("setup_symbol")} == {"SUCCESS"}
     assert Universe(platform.settings.state_url).active() == ["AAPL", "MSFT"]
-    history = query(platform.settings.data_dir, "select distinct session from equity_bars where symbol = 'MSFT' order by session")
+    history = query(
+        platform.settings.data_dir, "select distinct session from equity_bars where symbol = 'MSFT' order by session"
+    )
     assert history["session"].to_pylist() == xnys.sessions(current - timedelta(days=5), current)
     page.goto(f"{platform.url}/assets/equity_bars?view=checks")
     page.get_by_text("complete", exact=True).first.click()
     page.get_by_text(f"All that is wanted of session {current} is in the lake.").first.wait_for()
     nodes = platform.ask("{ assetNodes { assetKey { path } staleStatus } }")["assetNodes"]
-    assert {tuple(node["assetKey"]["path"]): node["staleStatus"] for node in nodes if node["assetKey"]["path"] != ["quality_metrics"]} == {
-        (name,): "FRESH" for name in ASSETS
-    }
+    assert {
+        tuple(node["assetKey"]["path"]): node["staleStatus"]
+        for node in nodes
+        if node["assetKey"]["path"] != ["quality_metrics"]
+    } == {(name,): "FRESH" for name in ASSETS}
 
 
 def test_the_timeline_shows_no_run_that_will_not_happen(page: Page, platform: Platform) -> None:
-    """Future runs are those of schedules: the hourly check alone has one. The times of a session are told with its sensors."""
-    found = platform.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { schedules { name } sensors { name description } } } } }")
+    """Future runs are those of schedules: the hourly check alone has one. The times of a session are told with its
+    sensors."""
+    found = platform.ask(
+        "{ repositoriesOrError { ... on RepositoryConnection { nodes { schedules { name } sensors { name description }"
+        " } } } }"
+    )
     (repository,) = found["repositoriesOrError"]["nodes"]
     assert [schedule["name"] for schedule in repository["schedules"]] == ["quality_check"]
     told = {sensor["name"]: sensor["description"] for sensor in repository["sensors"]}
@@ -102,7 +114,8 @@ const line = new WebSocket(ui.replace("http", "ws") + "/graphql", "graphql-ws");
 line.onopen = () => { document.title = "subscribed"; };
 line.onerror = () => { document.title = "refused"; };
 </script>"""
-"""A page of another program of this machine, which is another origin of the same site; a page of the web is refused by more headers."""
+"""A page of another program of this machine, which is another origin of the same site; a page of the web is refused by
+more headers."""
 
 
 def test_a_page_of_another_program_cannot_use_the_ui(page: Page, platform: Platform) -> None:
@@ -133,7 +146,9 @@ def test_a_page_of_another_program_cannot_use_the_ui(page: Page, platform: Platf
 
 
 def test_the_graph_shows_the_order_of_the_assets(platform: Platform) -> None:
-    nodes = platform.ask("{ assetNodes { assetKey { path } dependencyKeys { path } groupName description } }")["assetNodes"]
+    nodes = platform.ask("{ assetNodes { assetKey { path } dependencyKeys { path } groupName description } }")[
+        "assetNodes"
+    ]
     upstream = {node["assetKey"]["path"][0]: {key["path"][0] for key in node["dependencyKeys"]} for node in nodes}
     assert upstream == {
         "contracts": set(),

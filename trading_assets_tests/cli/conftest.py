@@ -53,9 +53,17 @@ def small_lake(folder: Path) -> Path:
     """Four daily bars of AAPL and SPY and their coverage, as another program may have written them."""
     store = ParquetStore(folder)
     days = [date(2015, 12, day) for day in (21, 22, 23, 24)]
-    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(day, 100.0 + n, symbol=symbol) for symbol in ("AAPL", "SPY") for n, day in enumerate(days)]))
+    store.upsert(
+        EQUITY_BARS,
+        table(
+            EQUITY_BARS,
+            [bar(day, 100.0 + n, symbol=symbol) for symbol in ("AAPL", "SPY") for n, day in enumerate(days)],
+        ),
+    )
     lost = covered(days[0], "error", symbol="IBM", reason="The broker did not answer.", broker_code=162)
-    store.upsert(COVERAGE, table(COVERAGE, [*(covered(day, symbol=symbol) for symbol in ("AAPL", "SPY") for day in days), lost]))
+    store.upsert(
+        COVERAGE, table(COVERAGE, [*(covered(day, symbol=symbol) for symbol in ("AAPL", "SPY") for day in days), lost])
+    )
     return folder
 
 

@@ -51,7 +51,11 @@ def printed(output: Output) -> str:
 def test_open_alerts_are_listed_with_reason_and_remedy(opened: Settings, words: list[str], capsys: Output) -> None:
     assert run(words) == 1, "one is critical"
     text = printed(capsys)
-    assert "missing_equity_data" in text and "The bars of 2024-05-31" in text and "What to do: Run `trading-assets update AAPL`" in text
+    assert (
+        "missing_equity_data" in text
+        and "The bars of 2024-05-31" in text
+        and "What to do: Run `trading-assets update AAPL`" in text
+    )
     assert run([*words, "--json"]) == 1
     document = json.loads(capsys.readouterr().out)
     assert [(alert["alert_type"], alert["subject"], alert["cleared_at"]) for alert in document] == [
@@ -93,7 +97,13 @@ def test_rules_are_added_listed_and_removed_without_a_secret(webhook: Webhook, c
     output = capsys.readouterr()
     document = json.loads(output.out[output.out.index("{") :])
     (rule,) = [rule for rule in document["rules"] if rule["alert_type"] == "run_failed"]
-    assert rule == {"alert_type": "run_failed", "severity": "info", "channel": "desk", "remind_hours": 2.0, "known": True}
+    assert rule == {
+        "alert_type": "run_failed",
+        "severity": "info",
+        "channel": "desk",
+        "remind_hours": 2.0,
+        "known": True,
+    }
     assert document["channels"] == ["log", "desk"]
     assert run(["alerts", "rules", "list"]) == 0
     assert run(["alerts", "rules", "add", "run_failed", "pager"]) == 0
@@ -113,11 +123,17 @@ def test_a_channel_is_tried_out(webhook: Webhook, capsys: Output) -> None:
     assert run(["alerts", "test", "desk"]) == 1
     assert run(["alerts", "test", "nobody"]) == 1
     text = printed(capsys)
-    assert "Channel 'desk' answered with HTTP status 403." in text and "There is no channel 'nobody'" in text and SECRET not in text
+    assert (
+        "Channel 'desk' answered with HTTP status 403." in text
+        and "There is no channel 'nobody'" in text
+        and SECRET not in text
+    )
 
 
 @pytest.mark.parametrize("value", [f'{{"desk": ["json://{SECRET}@x"]}}', f'{{"desk": "json://{SECRET}'])
-def test_a_wrong_setting_is_told_without_the_secret(folder: Path, value: str, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+def test_a_wrong_setting_is_told_without_the_secret(
+    folder: Path, value: str, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
     monkeypatch.setenv("TRADING_ASSETS_ALERT_CHANNELS", value)
     assert run(["alerts"]) == 2
     text = printed(capsys)

@@ -1,4 +1,5 @@
-"""The commands that collect, and those that look at what was collected, against a simulated TWS that counts what it is asked."""
+"""The commands that collect, and those that look at what was collected, against a simulated TWS that counts what it is
+asked."""
 
 from __future__ import annotations
 
@@ -28,7 +29,12 @@ def test_a_plan_says_what_a_setup_would_cost(empty_desk: Desk, capsys: Output) -
     assert run(["plan", "AAPL", *SMALL, "--json"]) == 0
     found = document(capsys)
     assert (found["symbols"], found["sessions"], found["exact"]) == (["AAPL"], 4, False)
-    assert [stage["dataset"] for stage in found["stages"]] == ["contracts", "option_chains", "equity_bars", "option_bars"]
+    assert [stage["dataset"] for stage in found["stages"]] == [
+        "contracts",
+        "option_chains",
+        "equity_bars",
+        "option_bars",
+    ]
     assert found["requests"] > 0
     assert list(empty_desk.folder.rglob("*.parquet")) == []
 
@@ -71,14 +77,25 @@ def test_a_backfill_collects_the_missing_sessions_of_a_range_in_one_run(desk: De
     assert (equity["dataset"], equity["sent"], equity["rows"]) == ("equity_bars", 1, 10)
     assert (equity["first_session"], equity["last_session"], equity["sessions"]) == ("2024-05-06", "2024-05-17", 10)
     assert desk.asked()[0] == 1
-    assert run(["query", "select min(session) as first, count(*) as n from equity_bars where session < '2024-05-20'", "--json"]) == 0
+    assert (
+        run(
+            [
+                "query",
+                "select min(session) as first, count(*) as n from equity_bars where session < '2024-05-20'",
+                "--json",
+            ]
+        )
+        == 0
+    )
     assert document(capsys) == [{"first": "2024-05-06", "n": 10}]
     assert run(words) == 0
     assert document(capsys)["requests"]["sent"] == 0
     assert desk.asked() == (0, 0)
 
 
-def test_coverage_that_was_deleted_is_recorded_anew(desk: Desk, capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_coverage_that_was_deleted_is_recorded_anew(
+    desk: Desk, capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = Desk(shutil.copytree(desk.folder, tmp_path / "copy"), desk.tws, monkeypatch)
     shutil.rmtree(copy.folder / "coverage")
     assert run(["status"]) == 1
@@ -107,7 +124,10 @@ def test_snapshots_that_are_gone_are_told_and_asked_for_again(
     asked = ["coverage", "--dataset", dataset, "--json"]
     assert run(asked) == 0
     (row,) = document(capsys)
-    assert (row["condition"], row["reason"]) == ("pending", "Nothing of it is in the lake, though it was recorded; it is requested again.")
+    assert (row["condition"], row["reason"]) == (
+        "pending",
+        "Nothing of it is in the lake, though it was recorded; it is requested again.",
+    )
     assert run(["setup", "AAPL", *SMALL]) == 0
     capsys.readouterr()
     assert run(asked) == 0
@@ -118,7 +138,10 @@ def test_snapshots_that_are_gone_are_told_and_asked_for_again(
 def test_a_backfill_of_days_to_come_is_refused(desk: Desk, capsys: Output) -> None:
     for last in ("2024-06-04", "2027-06-01"):
         assert run(["backfill", "AAPL", "--from", "2024-06-03", "--to", last]) == 2
-        said = f"error: Session {last} has not begun; the current session is 2024-06-03. Choose sessions up to 2024-06-03.\n"
+        said = (
+            f"error: Session {last} has not begun; the current session is 2024-06-03. Choose sessions up to"
+            " 2024-06-03.\n"
+        )
         assert capsys.readouterr().err == said
     assert desk.asked() == (0, 0)
 
@@ -126,18 +149,26 @@ def test_a_backfill_of_days_to_come_is_refused(desk: Desk, capsys: Output) -> No
 def test_a_backfill_of_a_symbol_that_was_never_set_up_says_what_to_do(empty_desk: Desk, capsys: Output) -> None:
     assert run(["backfill", "AAPL", "--from", "2024-06-03"]) == 1
     said = capsys.readouterr().out
-    assert "AAPL has no contracts in the lake, so nothing was requested for it. Materialize contracts for AAPL first." in said
+    assert (
+        "AAPL has no contracts in the lake, so nothing was requested for it. Materialize contracts for AAPL first."
+        in said
+    )
     assert empty_desk.asked() == (0, 0)
 
 
 @pytest.mark.parametrize("arguments", [["update"], ["backfill", "--from", "2024-06-03"]])
 def test_without_symbols_an_empty_universe_is_told(empty_desk: Desk, capsys: Output, arguments: list[str]) -> None:
     assert run(arguments) == 1
-    assert capsys.readouterr().err == "error: The universe is empty: set up a symbol first (trading-assets setup AAPL) or name symbols.\n"
+    assert (
+        capsys.readouterr().err
+        == "error: The universe is empty: set up a symbol first (trading-assets setup AAPL) or name symbols.\n"
+    )
     assert empty_desk.asked() == (0, 0)
 
 
-def test_a_broker_that_is_not_there_is_told_with_the_remedy(folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_is_not_there_is_told_with_the_remedy(
+    folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers there
         monkeypatch.setenv("TRADING_ASSETS_IB_PORT", str(taken.getsockname()[1]))

@@ -1,4 +1,5 @@
-"""The command: what it prints, its exit codes, its sentences. In this process where that is quick, as a process where the process is the point."""
+"""The command: what it prints, its exit codes, its sentences. In this process where that is quick, as a process where
+the process is the point."""
 
 from __future__ import annotations
 
@@ -48,23 +49,41 @@ def test_without_a_command_the_help_is_shown(folder: Path, capsys: Output) -> No
     [
         (["colect"], "No such command 'colect'."),
         (["plan"], "Missing argument 'symbols'."),
-        (["plan", "AAPL", "--lookback-days", "-1"], "Invalid value for '--lookback-days': Input should be greater than or equal to 0"),
-        (["plan", "AAPL", "--strikes", "0"], "Invalid value for '--strikes': Input should be greater than or equal to 1"),
+        (
+            ["plan", "AAPL", "--lookback-days", "-1"],
+            "Invalid value for '--lookback-days': Input should be greater than or equal to 0",
+        ),
+        (
+            ["plan", "AAPL", "--strikes", "0"],
+            "Invalid value for '--strikes': Input should be greater than or equal to 1",
+        ),
         (["plan", "A/B"], "'A/B' is not a US stock, ETF or index symbol."),
         (["setup", "A/B"], "'A/B' is not a US stock, ETF or index symbol."),
         (["update", "--nothing"], "No such option: --nothing"),
         (["backfill", "AAPL"], "Invalid value: say from which session on: --from YYYY-MM-DD"),
-        (["backfill", "AAPL", "--from", "2024-06-01", "--to", "2024-06-02"], "There is no trading session from 2024-06-01 to 2024-06-02."),
-        (["backfill", "AAPL", "--from", "June"], "Invalid value for '--from': Value error, 'June' does not match the formats '%Y-%m-%d'."),
+        (
+            ["backfill", "AAPL", "--from", "2024-06-01", "--to", "2024-06-02"],
+            "There is no trading session from 2024-06-01 to 2024-06-02.",
+        ),
+        (
+            ["backfill", "AAPL", "--from", "June"],
+            "Invalid value for '--from': Value error, 'June' does not match the formats '%Y-%m-%d'.",
+        ),
         (["coverage", "??"], "'??' is not a US stock, ETF or index symbol."),
         (
             ["coverage", "--from", "2024-06-03", "--to", "2024-05-31"],
             "Invalid value for --to: the range cannot end (2024-05-31) before it begins (2024-06-03).",
         ),
         (["universe", "add", "A/B"], "'A/B' is not a US stock, ETF or index symbol."),
-        (["simulate", "--market", "nowhere"], "The market 'nowhere' is neither `generated` nor a folder of recorded market data."),
+        (
+            ["simulate", "--market", "nowhere"],
+            "The market 'nowhere' is neither `generated` nor a folder of recorded market data.",
+        ),
         (["simulate", "--now", "noon"], "'noon' is neither `live` nor an ISO 8601 instant."),
-        (["simulate", "--now", "2015-12-24T13:30"], "'2015-12-24T13:30' has no time zone: say for example 2015-12-24T13:30-05:00."),
+        (
+            ["simulate", "--now", "2015-12-24T13:30"],
+            "'2015-12-24T13:30' has no time zone: say for example 2015-12-24T13:30-05:00.",
+        ),
         (["simulate", "--latency", "slow"], "'slow' is neither `none`, `real` nor a number of seconds."),
         (["simulate", "--server-version", "99"], "The simulator speaks server versions 157, 176, 178, not 99."),
     ],
@@ -81,7 +100,10 @@ def test_wrong_use_is_told_in_one_sentence(folder: Path, capsys: Output, argumen
 def test_a_wrong_setting_is_told_in_one_sentence(folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRADING_ASSETS_IB_PORT", "TWS")
     assert run(["status"]) == 2
-    said = "error: The setting ib_port is wrong ('TWS'): input should be a valid integer, unable to parse string as an integer.\n"
+    said = (
+        "error: The setting ib_port is wrong ('TWS'): input should be a valid integer, unable to parse string as an"
+        " integer.\n"
+    )
     assert capsys.readouterr().err == said
 
 
@@ -89,7 +111,10 @@ def test_a_wrong_setting_is_told_in_one_sentence(folder: Path, capsys: Output, m
 @pytest.mark.parametrize(
     ("now", "sentence"),
     [
-        ("1970-01-01T00:00Z", "1970-01-01T00:00:00+00:00 is before the first session of the calendar, 1998-01-02: set the clock right."),
+        (
+            "1970-01-01T00:00Z",
+            "1970-01-01T00:00:00+00:00 is before the first session of the calendar, 1998-01-02: set the clock right.",
+        ),
         ("2100-01-01T00:00Z", "2100-01-01T00:00:00+00:00 is past the end of the calendar, "),
     ],
 )
@@ -110,7 +135,9 @@ def test_a_lake_of_a_newer_version_is_no_wrong_use(folder: Path, capsys: Output)
     assert "use a newer version of the program" in capsys.readouterr().err
 
 
-def test_an_error_nobody_foresaw_ends_in_a_sentence_too(folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_nobody_foresaw_ends_in_a_sentence_too(
+    folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder.write_text("a file where the folder should be")
     assert run(["status"]) == 1
     printed = capsys.readouterr().err
@@ -167,7 +194,11 @@ def test_the_status_of_an_empty_folder(folder: Path, capsys: Output) -> None:
     assert "no Dagster instance yet" in said
     assert run(["status", "--json"]) == 0
     found = document(capsys)
-    assert (found["data_dir"], found["now"], found["session"]) == (str(folder), "2024-06-03T20:30:00+00:00", "2024-06-03")
+    assert (found["data_dir"], found["now"], found["session"]) == (
+        str(folder),
+        "2024-06-03T20:30:00+00:00",
+        "2024-06-03",
+    )
     assert found["lake"] == {
         "identity": None,
         "files": 0,
@@ -176,7 +207,11 @@ def test_the_status_of_an_empty_folder(folder: Path, capsys: Output) -> None:
     }
     assert found["journal"] == {"open": 0, "unapplied": 0}
     assert found["breaker"] == {"phase": "closed", "failures": 0, "opened_at": None}
-    assert (found["broker"]["endpoint"], found["broker"]["reachable"], found["broker"]["last_contact"]) == ("127.0.0.1:1", None, None)
+    assert (found["broker"]["endpoint"], found["broker"]["reachable"], found["broker"]["last_contact"]) == (
+        "127.0.0.1:1",
+        None,
+        None,
+    )
     assert found["requests"] == {"sent_today": 0, "by_kind": {}, "open": 0}
     assert found["pacing"]["open_history_requests"] == {"limit": 49, "used": 0, "left": 49}
     assert [found[name] for name in ("symbols", "freshness", "gaps", "wrong")] == [[], [], [], []]
@@ -201,17 +236,25 @@ def test_the_status_names_what_an_active_symbol_lacks(small_lake: Path, capsys: 
     assert "not contacted yet" in said
 
 
-def test_a_clock_before_the_lake_is_told_before_the_rules(small_lake: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_before_the_lake_is_told_before_the_rules(
+    small_lake: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(["validate", "--json"])
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("TRADING_ASSETS_NOW", "2015-12-22T20:00Z")
     run(["validate", "--json"])
-    said = "The clock (2015-12-22 20:00 UTC) is before the lake's newest data (session 2015-12-24): change TRADING_ASSETS_NOW or take it away."
+    said = (
+        "The clock (2015-12-22 20:00 UTC) is before the lake's newest data (session 2015-12-24): change"
+        " TRADING_ASSETS_NOW or take it away."
+    )
     assert capsys.readouterr().err == f"note: {said}\n"
 
 
 def test_a_query_prints_a_table_or_a_document(small_lake: Path, capsys: Output) -> None:
-    sql = "select symbol, session, close, collected_at, wap from equity_bars where session >= '2015-12-23' order by symbol, session"
+    sql = (
+        "select symbol, session, close, collected_at, wap from equity_bars where session >= '2015-12-23' order by"
+        " symbol, session"
+    )
     assert run(["query", sql]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["symbol", "session", "close", "collected_at", "wap"]
@@ -236,7 +279,10 @@ def test_a_query_shows_so_many_rows_and_the_document_all(small_lake: Path, capsy
     assert len(document(capsys)) == 8
 
 
-@pytest.mark.parametrize(("sql", "word"), [("select nothing from equity_bars", "nothing"), ("select * from nowhere", "nowhere"), ("selct", "syntax")])
+@pytest.mark.parametrize(
+    ("sql", "word"),
+    [("select nothing from equity_bars", "nothing"), ("select * from nowhere", "nowhere"), ("selct", "syntax")],
+)
 def test_a_query_that_fails_says_why(small_lake: Path, capsys: Output, sql: str, word: str) -> None:
     assert run(["query", sql]) == 1
     printed = capsys.readouterr()
@@ -253,15 +299,22 @@ def test_a_query_that_fails_says_why(small_lake: Path, capsys: Output, sql: str,
             "A query is one SELECT, or EXPLAIN of one: it only reads. This is an EXPLAIN of another statement.",
         ),
         ("select 1; select 2", "A query is exactly one SELECT; this text has 2 statements."),
-        ("drop view equity_bars", "A query is one SELECT, or EXPLAIN of one: it only reads. This is a statement of the kind DROP."),
+        (
+            "drop view equity_bars",
+            "A query is one SELECT, or EXPLAIN of one: it only reads. This is a statement of the kind DROP.",
+        ),
         (
             "select * from read_csv('/etc/passwd')",
-            'Invalid value: Cannot access file "/etc/passwd" - file system operations are disabled by configuration. '
-            "query reads the datasets of the lake, no other file and no network address.",
+            (
+                'Invalid value: Cannot access file "/etc/passwd" - file system operations are disabled by'
+                " configuration. query reads the datasets of the lake, no other file and no network address."
+            ),
         ),
     ],
 )
-def test_a_query_that_does_more_than_read_the_lake_is_refused_in_one_line(small_lake: Path, capsys: Output, sql: str, sentence: str) -> None:
+def test_a_query_that_does_more_than_read_the_lake_is_refused_in_one_line(
+    small_lake: Path, capsys: Output, sql: str, sentence: str
+) -> None:
     assert run(["query", sql]) == 2
     assert capsys.readouterr().err == f"error: {sentence}\n"
 
@@ -286,12 +339,20 @@ def test_the_coverage_says_what_there_is_and_why_not(small_lake: Path, capsys: O
     assert rows[2]["reason"] == "Not collected yet."
     assert [row["reason_session"] for row in rows] == [None, "2015-12-21", "2015-12-24", None]
     assert run(["coverage", "IBM", "--to", "2015-12-24"]) == 0
-    assert "Session 2015-12-24: Not collected yet." in capsys.readouterr().out, "of several sessions the reason says of which"
-    assert run(["coverage", "aapl", "--dataset", "equity_bars", "--from", "2015-12-22", "--to", "2015-12-23", "--json"]) == 0
+    assert "Session 2015-12-24: Not collected yet." in capsys.readouterr().out, (
+        "of several sessions the reason says of which"
+    )
+    assert (
+        run(["coverage", "aapl", "--dataset", "equity_bars", "--from", "2015-12-22", "--to", "2015-12-23", "--json"])
+        == 0
+    )
     (row,) = document(capsys)
     assert (row["first"], row["last"], row["sessions"], row["bar_size"]) == ("2015-12-22", "2015-12-23", 2, "1 day")
     assert run(["coverage", "aapl", "--from", "2015-12-22", "--to", "2015-12-23", "--by-session", "--json"]) == 0
-    assert [(row["session"], row["condition"]) for row in document(capsys)] == [("2015-12-22", "complete"), ("2015-12-23", "complete")]
+    assert [(row["session"], row["condition"]) for row in document(capsys)] == [
+        ("2015-12-22", "complete"),
+        ("2015-12-23", "complete"),
+    ]
     assert run(["coverage", "IBM"]) == 0
     assert "The broker did not answer." in capsys.readouterr().out
     assert run(["coverage", "IBM", "--to", "2015-12-24"]) == 0
@@ -310,13 +371,21 @@ def test_the_coverage_says_what_there_is_and_why_not(small_lake: Path, capsys: O
     assert (printed.out, printed.err) == ("", "note: TSLA is not in the universe: trading-assets setup TSLA\n")
     assert run(["coverage", "TSLA", "--json"]) == 0
     printed = capsys.readouterr()
-    assert (json.loads(printed.out), printed.err) == ([], "note: TSLA is not in the universe: trading-assets setup TSLA\n")
+    assert (json.loads(printed.out), printed.err) == (
+        [],
+        "note: TSLA is not in the universe: trading-assets setup TSLA\n",
+    )
     assert run(["universe", "add", "TSLA"]) == 0
     capsys.readouterr()
     assert run(["coverage", "TSLA"]) == 0
     first, _, *absent = capsys.readouterr().out.splitlines()
     assert first == "No coverage is recorded for that."
-    assert [line.partition(":")[0].strip() for line in absent] == ["contracts", "option_chains", "equity_bars", "option_bars"]
+    assert [line.partition(":")[0].strip() for line in absent] == [
+        "contracts",
+        "option_chains",
+        "equity_bars",
+        "option_bars",
+    ]
     assert run(["coverage", "--dataset", "bars"]) == 2
     assert "choose one of contracts, option_chains, equity_bars, option_bars" in capsys.readouterr().err
 
@@ -332,7 +401,18 @@ def test_the_coverage_is_drawn(small_lake: Path, capsys: Output, tmp_path: Path)
 
 
 def test_simulate_says_where_it_listens_and_counts_at_the_end(folder: Path) -> None:
-    words = [sys.executable, "-m", "trading_assets.cli", "simulate", "--now", "2015-12-24T13:30-05:00", "--seed", "7", "--server-version", "176"]
+    words = [
+        sys.executable,
+        "-m",
+        "trading_assets.cli",
+        "simulate",
+        "--now",
+        "2015-12-24T13:30-05:00",
+        "--seed",
+        "7",
+        "--server-version",
+        "176",
+    ]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

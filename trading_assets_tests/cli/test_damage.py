@@ -1,4 +1,5 @@
-"""Damaged folders and odd numbers: every command ends in one sentence that names what is wrong, and the right exit code."""
+"""Damaged folders and odd numbers: every command ends in one sentence that names what is wrong, and the right exit
+code."""
 
 from __future__ import annotations
 
@@ -24,7 +25,16 @@ def test_a_damaged_file_is_named(small_lake: Path, capsys: Output, command: list
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"", b"garbage", b"\xff\xfe", b"[]", b'{"identity": 3}', b'{"periods": {"coverage": "week"}}', b'{"schema_version": ""}']
+    "garbage",
+    [
+        b"",
+        b"garbage",
+        b"\xff\xfe",
+        b"[]",
+        b'{"identity": 3}',
+        b'{"periods": {"coverage": "week"}}',
+        b'{"schema_version": ""}',
+    ],
 )
 def test_a_damaged_identity_is_named(folder: Path, capsys: Output, garbage: bytes) -> None:
     folder.mkdir()

@@ -31,7 +31,9 @@ def quarantined(folder: Path) -> Path:
     """A lake with one answer in quarantine: the high of the only bar is below its open."""
     with Archive(Settings()) as archive:
         end = datetime(2024, 6, 4, 4, tzinfo=UTC)
-        request = BarsRequest(Instrument("AAPL", con_id=265598), SESSION, first_session=SESSION, end=end, duration="1 D")
+        request = BarsRequest(
+            Instrument("AAPL", con_id=265598), SESSION, first_session=SESSION, end=end, duration="1 D"
+        )
         journal: Journal = archive.journal
         (claim,) = journal.claim([request], wall_clock())
         mark_done(journal, claim.request_id, Outcome(OutcomeKind.COMPLETE), {"bars": BAD})
@@ -55,7 +57,12 @@ def test_an_empty_quarantine(folder: Path, capsys: Output) -> None:
 
 def test_a_bad_answer_is_listed_and_shown(quarantined: Path, capsys: Output) -> None:
     (entry,) = answer(capsys, "list")
-    assert (entry["symbol"], entry["dataset"], entry["sessions"], entry["state"]) == ("AAPL", "equity_bars", ["2024-06-03"], "open")
+    assert (entry["symbol"], entry["dataset"], entry["sessions"], entry["state"]) == (
+        "AAPL",
+        "equity_bars",
+        ["2024-06-03"],
+        "open",
+    )
     assert [fault["field"] for fault in entry["faults"]] == ["high"]
     shown = answer(capsys, "show", str(entry["id"]))
     assert shown["answer"] == {"bars": BAD}

@@ -1,4 +1,5 @@
-"""A lost state database and a lost `lake.json`, as a user meets them: `status` is red, names the remedy, and is well again after it."""
+"""A lost state database and a lost `lake.json`, as a user meets them: `status` is red, names the remedy, and is well
+again after it."""
 
 from __future__ import annotations
 
@@ -58,12 +59,19 @@ def symbols(capsys: Output) -> list[str]:
     return [row["symbol"] for row in document(capsys)]
 
 
-def test_a_lost_state_database_is_told_until_the_universe_is_restored(lost: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_state_database_is_told_until_the_universe_is_restored(
+    lost: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(lost))
     for _ in range(2):
         (said,) = wrong(capsys)
-        assert said.startswith(f"The state database {lost / 'state.db'} is new, and the lake was filled with an earlier one")
-        assert "Put it back from a backup, or go on with this one: trading-assets universe restore keeps AAPL, SPY again." in said
+        assert said.startswith(
+            f"The state database {lost / 'state.db'} is new, and the lake was filled with an earlier one"
+        )
+        assert (
+            "Put it back from a backup, or go on with this one: trading-assets universe restore keeps AAPL, SPY again."
+            in said
+        )
     assert symbols(capsys) == []
     assert [(trouble.subject, said == trouble.reason) for trouble in watch.troubles(Settings())] == [("state.db", True)]
     assert run(["update"]) == 1 and "trading-assets universe restore keeps AAPL, SPY again" in capsys.readouterr().err
@@ -72,7 +80,9 @@ def test_a_lost_state_database_is_told_until_the_universe_is_restored(lost: Path
     assert symbols(capsys) == ["AAPL", "SPY"] and wrong(capsys) == [] and watch.troubles(Settings()) == []
 
 
-def test_what_is_collected_after_the_loss_has_request_ids_of_its_own(lost: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_collected_after_the_loss_has_request_ids_of_its_own(
+    lost: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(lost))
     assert run(["universe", "restore"]) == 0
     now = datetime.fromisoformat("2024-01-03T16:30-05:00")
@@ -86,7 +96,9 @@ def test_what_is_collected_after_the_loss_has_request_ids_of_its_own(lost: Path,
         assert state.execute("select min(id) from requests").fetchall() == [(98,)]
 
 
-def test_the_universe_may_be_restored_in_part_or_not_at_all(lost: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_universe_may_be_restored_in_part_or_not_at_all(
+    lost: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = copy_of(lost, lost.with_name("other"))
     monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(lost))
     assert run(["universe", "restore", "spy"]) == 0
@@ -96,11 +108,16 @@ def test_the_universe_may_be_restored_in_part_or_not_at_all(lost: Path, capsys: 
     assert wrong(capsys) and run(["universe", "restore", "--none"]) == 0
     assert symbols(capsys) == [] and wrong(capsys) == []
     assert run(["universe", "restore", "IBM"]) == 2
-    assert "The lake has no contract details of IBM: trading-assets setup IBM begins to keep it." in capsys.readouterr().err
+    assert (
+        "The lake has no contract details of IBM: trading-assets setup IBM begins to keep it."
+        in capsys.readouterr().err
+    )
     assert run(["universe", "restore", "SPY", "--none"]) == 2
 
 
-def test_a_symbol_that_was_given_up_long_ago_is_not_restored_unasked(lost: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_symbol_that_was_given_up_long_ago_is_not_restored_unasked(
+    lost: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = ParquetStore(lost)
     row = store.read(CONTRACTS).slice(0, 1).to_pylist()[0]
     store.upsert(CONTRACTS, table(CONTRACTS, [{**row, "symbol": "IBM", "session": date(2023, 6, 1)}]))
@@ -111,7 +128,9 @@ def test_a_symbol_that_was_given_up_long_ago_is_not_restored_unasked(lost: Path,
 
 
 def test_a_state_database_older_than_the_lake_is_told(lake: Path, capsys: Output) -> None:
-    ParquetStore(lake).upsert(COVERAGE, table(COVERAGE, [covered(date(2023, 6, 1), symbol="AAPL") | {"request_id": 300}]))
+    ParquetStore(lake).upsert(
+        COVERAGE, table(COVERAGE, [covered(date(2023, 6, 1), symbol="AAPL") | {"request_id": 300}])
+    )
     (said,) = [sentence for sentence in wrong(capsys) if "state database" in sentence]
     assert "is older than the lake (its last request is 97, the lake has rows of request 300)" in said
     assert run(["universe", "restore"]) == 0
@@ -130,7 +149,11 @@ def test_a_lost_or_damaged_lake_json_is_red_and_rebuilt(lake: Path, capsys: Outp
         capsys.readouterr()
         assert run(command) == 1
         said = capsys.readouterr().err
-        assert str(lake / "lake.json") in said and "trading-assets rebuild-identity" in said and len(said.splitlines()) == 1
+        assert (
+            str(lake / "lake.json") in said
+            and "trading-assets rebuild-identity" in said
+            and len(said.splitlines()) == 1
+        )
     assert run(["rebuild-identity"]) == 0
     assert capsys.readouterr().out == f"{lake / 'lake.json'}: lake {whole['lake_id'][:8]} of simulated/generated/42.\n"
     assert json.loads((lake / "lake.json").read_text()) == whole
@@ -139,7 +162,9 @@ def test_a_lost_or_damaged_lake_json_is_red_and_rebuilt(lake: Path, capsys: Outp
     assert json.loads((lake / "lake.json").read_text()) == whole
 
 
-def test_lake_json_of_a_lake_without_an_id_is_rebuilt_from_its_only_broker(folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lake_json_of_a_lake_without_an_id_is_rebuilt_from_its_only_broker(
+    folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRADING_ASSETS_NOW", PLAIN_NOW.isoformat())
     copy_of(PLAIN, folder)
     (folder / "lake.json").unlink()
@@ -147,12 +172,20 @@ def test_lake_json_of_a_lake_without_an_id_is_rebuilt_from_its_only_broker(folde
     assert run(["rebuild-identity"]) == 0
     rebuilt = json.loads((folder / "lake.json").read_text())
     before = json.loads((PLAIN / "lake.json").read_text())
-    assert (rebuilt["identity"], rebuilt["periods"], rebuilt["schema_version"]) == (before["identity"], before["periods"], 2)
-    assert rebuilt["lake_id"] and [path.name for path in (folder / "equity_bars").iterdir() if path.name.startswith("1_")]
+    assert (rebuilt["identity"], rebuilt["periods"], rebuilt["schema_version"]) == (
+        before["identity"],
+        before["periods"],
+        2,
+    )
+    assert rebuilt["lake_id"] and [
+        path.name for path in (folder / "equity_bars").iterdir() if path.name.startswith("1_")
+    ]
     assert query(folder, "select count(*) as n from equity_bars")["n"].to_pylist() == [96]
 
 
-def test_lake_json_is_not_rebuilt_from_the_state_database_of_another_lake(lake: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lake_json_is_not_rebuilt_from_the_state_database_of_another_lake(
+    lake: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = copy_of(lake, lake.with_name("other"))
     (other / "lake.json").unlink()
     with sqlite3.connect(other / "state.db") as state:

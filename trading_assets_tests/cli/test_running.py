@@ -12,7 +12,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorType, ScheduleInstigatorData, TickData, TickStatus
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+    TickData,
+    TickStatus,
+)
 from dagster._core.utils import make_new_run_id
 from dagster._daemon.types import DaemonHeartbeat
 
@@ -49,7 +56,9 @@ def silent(capsys: Output) -> list[str]:
 
 
 @pytest.mark.parametrize(("age", "named"), [(timedelta(0), False), (2 * DAEMON_SILENCE, True)])
-def test_a_daemon_is_missed_where_one_worked_and_is_silent(folder: Path, capsys: Output, age: timedelta, named: bool) -> None:
+def test_a_daemon_is_missed_where_one_worked_and_is_silent(
+    folder: Path, capsys: Output, age: timedelta, named: bool
+) -> None:
     with dagster_instance(Settings()) as instance:
         assert silent(capsys) == [], "no daemon ever ran here"
         instance.add_daemon_heartbeat(DaemonHeartbeat((system_clock() - age).timestamp(), "SCHEDULER", "one", []))
@@ -72,13 +81,18 @@ def emptied(file: Path) -> None:
 
 @pytest.mark.parametrize("name", ["history/runs.db", "schedules/schedules.db"])
 @pytest.mark.parametrize("harm", [cut_off, overwritten, emptied])
-def test_damaged_databases_of_dagster_are_one_sentence(folder: Path, capsys: Output, name: str, harm: Callable[[Path], None]) -> None:
+def test_damaged_databases_of_dagster_are_one_sentence(
+    folder: Path, capsys: Output, name: str, harm: Callable[[Path], None]
+) -> None:
     with dagster_instance(Settings()):
         pass
     harm(folder / "dagster" / name)
     assert run(["status", "--no-probe"]) == 1
     said = capsys.readouterr().out
-    assert f"wrong Dagster's databases under {folder / 'dagster'} cannot be read" in said and "move that folder away" in said
+    assert (
+        f"wrong Dagster's databases under {folder / 'dagster'} cannot be read" in said
+        and "move that folder away" in said
+    )
     assert "not known" in said and NO_DAEMON not in said
     assert run(["status", "--no-probe", "--json"]) == 1
     assert document(capsys)["queue"] == {}
@@ -96,7 +110,9 @@ def test_a_damaged_record_of_dagster_is_one_sentence(folder: Path, capsys: Outpu
         assert "a record in them is damaged" in capsys.readouterr().out
 
 
-def test_locked_databases_of_dagster_are_one_sentence(folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locked_databases_of_dagster_are_one_sentence(
+    folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(running_module, "BUSY_SECONDS", 0.1)
     with dagster_instance(Settings()):
         pass
@@ -121,7 +137,10 @@ def test_the_names_are_those_of_the_definitions() -> None:
     repository = build_defs().get_repository_def()
     assert sorted(schedule.name for schedule in repository.schedule_defs) == list(SCHEDULES)
     assert sorted(sensor.name for sensor in repository.sensor_defs) == list(SENSORS)
-    assert all(definition.default_status.value == "RUNNING" for definition in [*repository.schedule_defs, *repository.sensor_defs]), "on by default"
+    assert all(
+        definition.default_status.value == "RUNNING"
+        for definition in [*repository.schedule_defs, *repository.sensor_defs]
+    ), "on by default"
 
 
 def test_what_is_read_from_the_files_is_what_dagster_says(folder: Path) -> None:
@@ -136,8 +155,14 @@ def test_what_is_read_from_the_files_is_what_dagster_says(folder: Path) -> None:
             origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "all"), name)
             instance.add_instigator_state(InstigatorState(origin, kind, InstigatorStatus(status), data))
             told_by = {"selector_id": origin.get_selector().get_id()}
-            instance.create_tick(TickData(origin.get_id(), name, kind, TickStatus.SUCCESS, 100.0, run_ids=["one"], **told_by))
-            instance.create_tick(TickData(origin.get_id(), name, kind, TickStatus.SKIPPED, 200.0, skip_reason="Nothing\nis due.", **told_by))
+            instance.create_tick(
+                TickData(origin.get_id(), name, kind, TickStatus.SUCCESS, 100.0, run_ids=["one"], **told_by)
+            )
+            instance.create_tick(
+                TickData(
+                    origin.get_id(), name, kind, TickStatus.SKIPPED, 200.0, skip_reason="Nothing\nis due.", **told_by
+                )
+            )
         for status in (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS):
             instance.add_run(dg.DagsterRun(job_name="snapshot", run_id=make_new_run_id(), status=status))
         instance.add_daemon_heartbeat(DaemonHeartbeat(1000.0, "SENSOR", "one", []))
@@ -149,7 +174,14 @@ def test_what_is_read_from_the_files_is_what_dagster_says(folder: Path) -> None:
     assert found.queue == {"queued": 1, "running": 1}
     assert found.daemon == datetime.fromtimestamp(1000, UTC)
     rows = {row["name"]: row for row in found.schedules}
-    assert {name: rows[name]["status"] for name in ("gaps", "daily_bars", "alerts")} == {"gaps": "on", "daily_bars": "off", "alerts": "on"}
+    assert {name: rows[name]["status"] for name in ("gaps", "daily_bars", "alerts")} == {
+        "gaps": "on",
+        "daily_bars": "off",
+        "alerts": "on",
+    }
     for name, (tick,) in told.items():
-        assert (rows[name]["last_tick"].timestamp(), rows[name]["result"]) == (tick.timestamp, tick.status.value.lower())
+        assert (rows[name]["last_tick"].timestamp(), rows[name]["result"]) == (
+            tick.timestamp,
+            tick.status.value.lower(),
+        )
         assert rows[name]["reason"] == "Nothing is due."

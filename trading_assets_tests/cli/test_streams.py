@@ -1,4 +1,5 @@
-"""The command's streams: what becomes of the output is not the command's result, and Ctrl-C in a terminal is one sentence."""
+"""The command's streams: what becomes of the output is not the command's result, and Ctrl-C in a terminal is one
+sentence."""
 
 from __future__ import annotations
 
@@ -22,21 +23,34 @@ MANY = "select range as number, repeat('x', 200) as text from range(20000)"
 def piped(script: str, folder: Path, **variables: str) -> tuple[str, str]:
     """What a shell script prints on its two streams; `$C` is the command, `$MANY` a query of some megabytes."""
     given = {**os.environ, **environment(folder), "C": " ".join(COMMAND), "MANY": MANY, **variables}
-    done = subprocess.run(["bash", "-c", script], env=given, cwd=folder.parent, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        ["bash", "-c", script], env=given, cwd=folder.parent, capture_output=True, text=True, timeout=120, check=True
+    )
     return done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ('$C query "$MANY" --limit 20000 | head -1; echo ${PIPESTATUS[0]}', "note: The output was not read to its end; "),
+        (
+            '$C query "$MANY" --limit 20000 | head -1; echo ${PIPESTATUS[0]}',
+            "note: The output was not read to its end; ",
+        ),
         ('$C query "$MANY" --json | head -1; echo ${PIPESTATUS[0]}', "note: The output was not read to its end; "),
         ('$C query "select 1 a" >&-; echo $?', "note: The output could not be written (it is closed); "),
-        ('$C query "select 1 a" >/dev/full; echo $?', "note: The output could not be written (No space left on device); "),
-        ('$C query "$MANY" --json >/dev/full; echo $?', "note: The output could not be written (No space left on device); "),
+        (
+            '$C query "select 1 a" >/dev/full; echo $?',
+            "note: The output could not be written (No space left on device); ",
+        ),
+        (
+            '$C query "$MANY" --json >/dev/full; echo $?',
+            "note: The output could not be written (No space left on device); ",
+        ),
     ],
 )
-def test_an_output_that_cannot_be_written_is_one_sentence_and_the_result_is_the_commands(folder: Path, script: str, said: str) -> None:
+def test_an_output_that_cannot_be_written_is_one_sentence_and_the_result_is_the_commands(
+    folder: Path, script: str, said: str
+) -> None:
     out, err = piped(script, folder)
     assert out.splitlines()[-1] == "0"
     assert err.startswith(said)
@@ -50,7 +64,10 @@ def test_help_goes_into_a_pipe(folder: Path) -> None:
 
 
 def test_a_failed_command_fails_whatever_becomes_of_its_output(folder: Path) -> None:
-    script = '$C query "select nothing" >/dev/full; echo $?; $C query "select 1; select 2" >&-; echo $?; $C query "select nothing" 2>&-; echo $?'
+    script = (
+        '$C query "select nothing" >/dev/full; echo $?; $C query "select 1; select 2" >&-; echo $?; $C query "select'
+        ' nothing" 2>&-; echo $?'
+    )
     out, err = piped(script, folder)
     assert out.split() == ["1", "2", "1"]
     assert err.count("error: ") == 2

@@ -1,4 +1,5 @@
-"""A generated market in which companies change their symbols: renamed, delisted, a symbol taken over by another company."""
+"""A generated market in which companies change their symbols: renamed, delisted, a symbol taken over by another
+company."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from trading_assets.simulator.market import ContractQuery, ListedContract, Marke
 class Companies(GeneratedMarket):
     """The generated market under other symbols.
 
-    `held` says which company (its generated symbol) a symbol belongs to now, None: nobody; what is not named belongs to itself.
-    A company keeps its contract ids, bars and options whatever its symbol is. Changed by tests while the simulator runs.
+    `held` says which company (its generated symbol) a symbol belongs to now, None: nobody; what is not named belongs to
+    itself. A company keeps its contract ids, bars and options whatever its symbol is. Changed by tests while the
+    simulator runs.
     """
 
     def __init__(self, seed: int = 42) -> None:

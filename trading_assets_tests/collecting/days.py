@@ -54,4 +54,6 @@ class Days:
 
 def wrong(reports: dict[str, CollectionReport]) -> list[Problem]:
     """What is missing, but for contracts that expired on days without a run."""
-    return [problem for report in reports.values() for problem in report.problems if problem.kind is not ProblemKind.LOST]
+    return [
+        problem for report in reports.values() for problem in report.problems if problem.kind is not ProblemKind.LOST
+    ]

@@ -27,7 +27,9 @@ class DoubledTerms(GeneratedMarket):
         found = super().contracts(query, now)
         if query.con_id:
             return found
-        for first in [contract for contract in found if contract.sec_type == "OPT" and contract.last_trade == self.expiry]:
+        for first in [
+            contract for contract in found if contract.sec_type == "OPT" and contract.last_trade == self.expiry
+        ]:
             second = replace(first, con_id=first.con_id + 1_000_000_000)
             self.moved[second.con_id] = second, first
             found.append(second)

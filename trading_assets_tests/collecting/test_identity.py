@@ -1,4 +1,5 @@
-"""Whose data a symbol's rows are, over several days: re-used and renamed symbols, delisting, ambiguity, and the user's decision."""
+"""Whose data a symbol's rows are, over several days: re-used and renamed symbols, delisting, ambiguity, and the user's
+decision."""
 
 from __future__ import annotations
 
@@ -33,7 +34,10 @@ def test_nothing_of_another_company_is_stored_under_the_symbol(days: Days) -> No
     days.move(LATER)
     reports = days.collect("META")
     assert days.asked() == {"contract_details": 1}, "nothing else is asked for"
-    assert (days.rows("select * from equity_bars order by all"), days.rows("select * from option_bars order by all")) == before
+    assert (
+        days.rows("select * from equity_bars order by all"),
+        days.rows("select * from option_bars order by all"),
+    ) == before
     for dataset in ("contracts", "option_chains", "equity_bars"):
         assert days.con_ids(dataset, "META") == {old}
     (problem,) = reports["c"].problems
@@ -68,7 +72,8 @@ def test_a_changed_contract_is_looked_at_once_a_session_and_no_more(days: Days) 
 def test_another_company_closes_the_series_and_begins_a_new_one(days: Days) -> None:
     old, new = change_hands(days)
     stored = {
-        name: days.rows(f"select count(*) as n from {name} where symbol = 'META'")[0]["n"] for name in ("equity_bars", "option_bars", "option_chains")
+        name: days.rows(f"select count(*) as n from {name} where symbol = 'META'")[0]["n"]
+        for name in ("equity_bars", "option_bars", "option_chains")
     }
     told = days.resolve("META", "new")
     assert f"META@{old}" in told
@@ -93,7 +98,8 @@ def test_the_same_company_under_a_new_contract_continues_the_series(days: Days) 
     reports = days.collect("META")
     assert wrong(reports) == []
     sessions = days.rows(
-        "select con_id, min(session) as first, max(session) as last from equity_bars where symbol = 'META' group by con_id order by first"
+        "select con_id, min(session) as first, max(session) as last from equity_bars where symbol = 'META' group by"
+        " con_id order by first"
     )
     assert [row["con_id"] for row in sessions] == [old, new]
     days.move(datetime.fromisoformat("2026-06-24T16:30-04:00"))
@@ -141,7 +147,9 @@ def test_a_renamed_company_goes_on_under_its_new_symbol(days: Days) -> None:
     reports = days.collect("WTSN", "AAPL")
     assert wrong(reports) == []
     assert "WTSN goes on with the series of IBM: it is the same contract." in reports["c"].notes
-    kept = days.rows(f"select * exclude (symbol) from equity_bars where symbol = 'WTSN' and session <= '{FIRST.date()}' order by all")
+    kept = days.rows(
+        f"select * exclude (symbol) from equity_bars where symbol = 'WTSN' and session <= '{FIRST.date()}' order by all"
+    )
     assert kept == bars
     for dataset in ("contracts", "option_chains", "equity_bars", "option_bars", "coverage"):
         assert days.rows(f"select * from {dataset} where symbol = 'IBM'") == []
@@ -173,14 +181,17 @@ def test_a_delisted_symbol_keeps_its_series_and_the_others_go_on(days: Days) -> 
     assert "trading-assets universe remove META" in note
     assert days.con_ids("contracts", "META") == {old}
     assert days.rows("select * from equity_bars where symbol = 'META'") == bars
-    assert days.rows(f"select condition from coverage where dataset = 'contracts' and session = '{LATER.date()}' order by symbol") == [
+    assert days.rows(
+        f"select condition from coverage where dataset = 'contracts' and session = '{LATER.date()}' order by symbol"
+    ) == [
         {"condition": "complete"},
         {"condition": "no_contract"},
     ]
 
 
 def test_a_chain_that_names_another_underlying_is_not_stored(days: Days) -> None:
-    """The symbol is taken over a day after its details were verified: they are not requested again, the chain shows it."""
+    """The symbol is taken over a day after its details were verified: they are not requested again, the chain shows
+    it."""
     days.collect("META")
     (old,) = days.con_ids("contracts", "META")
     days.market.held = {"META": "IBM"}
@@ -199,7 +210,8 @@ def test_a_chain_that_names_another_underlying_is_not_stored(days: Days) -> None
 
 
 def two_listings(primary_exchange: str, currency: str = "USD") -> Hook:
-    """A broker that answers a stock's details with a second contract of the same symbol, first in the answer and with the smaller id."""
+    """A broker that answers a stock's details with a second contract of the same symbol, first in the answer and with
+    the smaller id."""
 
     def hook(fields: Fields, _link: Link) -> list[Fields] | None:
         if fields[0] != "10" or fields[3] != "STK":
@@ -217,7 +229,9 @@ def two_listings(primary_exchange: str, currency: str = "USD") -> Hook:
     return hook
 
 
-@pytest.mark.parametrize(("primary_exchange", "currency"), [("LSEETF", "USD"), ("", "USD"), ("EBS", "USD"), ("NYSE", "MXN")])
+@pytest.mark.parametrize(
+    ("primary_exchange", "currency"), [("LSEETF", "USD"), ("", "USD"), ("EBS", "USD"), ("NYSE", "MXN")]
+)
 def test_of_two_listings_the_one_in_the_us_is_taken(days: Days, primary_exchange: str, currency: str) -> None:
     with Rewriting(days.simulator.port, on_server=two_listings(primary_exchange, currency)) as wire:
         reports = collect(settings_for(days.folder, wire.port, FIRST), ["EXUS"], "c")
@@ -230,7 +244,10 @@ def test_two_us_listings_are_refused_with_the_candidates_until_one_is_named(days
         settings = settings_for(days.folder, wire.port, FIRST)
         reports = collect(settings, ["EXUS", "AAPL"], "c")
         sentences = {problem.symbol: problem.sentence for problem in reports["c"].problems}
-        assert "EXUS is ambiguous, 2 contracts fit: contract 1000, WORLD EX USA UCITS ETF, listed on IEX, in USD; contract " in sentences["EXUS"]
+        assert (
+            "EXUS is ambiguous, 2 contracts fit: contract 1000, WORLD EX USA UCITS ETF, listed on IEX, in USD;"
+            " contract " in sentences["EXUS"]
+        )
         assert "universe add EXUS --primary-exchange EXCHANGE" in sentences["EXUS"]
         assert days.rows("select * from contracts") == []
         asked = len(wire.asked(9))
@@ -242,7 +259,9 @@ def test_two_us_listings_are_refused_with_the_candidates_until_one_is_named(days
     with passing:
         reports = collect(settings_for(days.folder, passing.port, FIRST), ["EXUS"], "c")
     assert reports["c"].complete, "other words are a new question"
-    assert days.rows("select con_id, primary_exchange, exchange from contracts") == [{"con_id": 1000, "primary_exchange": "IEX", "exchange": "SMART"}]
+    assert days.rows("select con_id, primary_exchange, exchange from contracts") == [
+        {"con_id": 1000, "primary_exchange": "IEX", "exchange": "SMART"}
+    ]
 
 
 def any_listing(fields: Fields, _link: Link) -> list[Fields] | None:
@@ -289,7 +308,9 @@ def test_the_alert_names_both_contracts_and_nothing_else_is_told(days: Days) -> 
     assert "listed on" in trouble.reason
     assert "universe resolve META --same" in trouble.advice
     wrong = platform_status(days.settings, probe=False).wrong
-    assert [sentence for sentence in wrong if "META" in sentence] == [f"{trouble.reason} {change_of(days).remedy}"], "status says it once"
+    assert [sentence for sentence in wrong if "META" in sentence] == [f"{trouble.reason} {change_of(days).remedy}"], (
+        "status says it once"
+    )
     days.resolve("META", "new")
     assert "contract_changed" not in {each.alert_type for each in troubles(days.settings)}
 
@@ -406,7 +427,8 @@ def test_a_decision_waits_for_requests_that_are_in_flight(days: Days) -> None:
 
 
 def test_answers_on_their_way_to_the_lake_go_with_the_series_they_are_of(days: Days) -> None:
-    """A run that was killed between the answer and the write: its bars are the old company's, whatever was decided meanwhile."""
+    """A run that was killed between the answer and the write: its bars are the old company's, whatever was decided
+    meanwhile."""
     days.collect("META", steps="ch")
     (old,) = days.con_ids("contracts", "META")
     with Archive(days.settings) as killed:

@@ -83,7 +83,9 @@ def bars_of(*symbols: str, size: str = "1 day", first: date = date(2026, 5, 26))
     def collect(archive: Archive) -> Collected:
         session = archive.calendar.current(archive.now)
         sessions, contracts = archive.calendar.sessions(first, session), archive.view(CONTRACTS)
-        return collect_equity_bars(archive, archive.universe.resolve(symbols), sessions, contracts=contracts, bar_sizes=(size,))
+        return collect_equity_bars(
+            archive, archive.universe.resolve(symbols), sessions, contracts=contracts, bar_sizes=(size,)
+        )
 
     return collect
 
@@ -114,7 +116,9 @@ def test_a_restated_history_is_found_however_often_the_runs_are_killed(split: Da
     split.move(NEXT)
     killed(split, bars_of("AAPL"), before=before)
     killed(split, bars_of("AAPL"))
-    assert [row["close"] for row in split.rows(CLOSES.format("AAPL"))] == stored, "nothing is written before the history is here"
+    assert [row["close"] for row in split.rows(CLOSES.format("AAPL"))] == stored, (
+        "nothing is written before the history is here"
+    )
     report = split.collect("AAPL", steps="e")["e"]
     assert split.asked() == {"historical_data": 2}, "the missing session and the history, each once"
     assert report.problems == []
@@ -132,7 +136,9 @@ def test_restated_bars_wait_for_a_run_that_may_ask_for_their_history(split: Days
     split.collect("AAPL", steps="e")
     assert [row["close"] for row in split.rows(CLOSES.format("IBM"))] == stored
     split.collect("IBM", steps="e")
-    assert [row["close"] for row in split.rows(CLOSES.format("IBM"))][:-1] == [round(close * 0.5, 2) for close in stored]
+    assert [row["close"] for row in split.rows(CLOSES.format("IBM"))][:-1] == [
+        round(close * 0.5, 2) for close in stored
+    ]
     assert split.asked() == {"historical_data": 4}
 
 
@@ -158,11 +164,14 @@ def test_quotes_that_a_killed_run_added_to_a_chain_leave_the_others_in_it(days: 
     assert {row["quote_outcome"] for row in after} == {"complete"}
     stored = [row for row in before if row["quote_outcome"] == "complete"]
     assert [row for row in after if row["con_id"] in {one["con_id"] for one in stored}] == stored
-    assert days.rows("select condition from coverage where dataset = 'option_chains' and session = '2026-06-05'") == [{"condition": "partial"}]
+    assert days.rows("select condition from coverage where dataset = 'option_chains' and session = '2026-06-05'") == [
+        {"condition": "partial"}
+    ]
 
 
 SECONDS = (
-    "select count(*) as bars, count(distinct start) as starts, min(start) as first, max(start) as last from equity_bars where bar_size = '1 secs'"
+    "select count(*) as bars, count(distinct start) as starts, min(start) as first, max(start) as last from equity_bars"
+    " where bar_size = '1 secs'"
 )
 
 

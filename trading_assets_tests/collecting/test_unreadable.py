@@ -1,4 +1,5 @@
-"""Answers that TWS gives in a form nobody can read, collected through all steps: nothing becomes absent, and the rest is there."""
+"""Answers that TWS gives in a form nobody can read, collected through all steps: nothing becomes absent, and the rest
+is there."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ pytestmark = pytest.mark.timeout(120)
 NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
 NEXT = datetime(2024, 6, 4, 20, 30, tzinfo=UTC)
 
-COVERAGE = "SELECT dataset, condition, reason, broker_code, retry_after FROM coverage WHERE symbol = $symbol ORDER BY dataset"
+COVERAGE = (
+    "SELECT dataset, condition, reason, broker_code, retry_after FROM coverage WHERE symbol = $symbol ORDER BY dataset"
+)
 
 
 class Spoiler:
@@ -59,7 +62,9 @@ def no_bars_promised(fields: Fields) -> list[Fields] | None:
 
 
 def one_short_option(fields: Fields) -> list[Fields] | None:
-    return [fields[:20]] if fields[0] == "10" and fields[3] == "OPT" and fields[5] == "77" and fields[6] == "C" else None
+    return (
+        [fields[:20]] if fields[0] == "10" and fields[3] == "OPT" and fields[5] == "77" and fields[6] == "C" else None
+    )
 
 
 def short_stock(fields: Fields) -> list[Fields] | None:
@@ -89,10 +94,18 @@ CASES: dict[str, tuple[Any, str, dict[str, Any], str, str, str]] = {
     "one option of a listing": (one_short_option, "ch", {}, "option_chains", "contractData (10)", "partial"),
     "the stock": (short_stock, "c", {}, "contracts", "contractData (10)", "error"),
     "the stock, gone": (only_the_end, "c", {}, "contracts", "contractDataEnd (52)", "error"),
-    "option parameters": (parameters_without_a_count, "ch", {}, "option_chains", "securityDefinitionOptionParameter (75)", "error"),
+    "option parameters": (
+        parameters_without_a_count,
+        "ch",
+        {},
+        "option_chains",
+        "securityDefinitionOptionParameter (75)",
+        "error",
+    ),
     "greeks": (greeks_in_words, "ch", {}, "option_chains", "tickOptionComputation (21)", "partial"),
 }
-"""By name: what is spoilt, which steps are collected and how, the dataset that lacks it, the message's name, and the condition."""
+"""By name: what is spoilt, which steps are collected and how, the dataset that lacks it, the message's name, and the
+condition."""
 
 
 @pytest.mark.parametrize(("spoil", "steps", "how", "dataset", "message", "condition"), CASES.values(), ids=CASES.keys())
@@ -124,12 +137,19 @@ def test_an_unread_answer_is_an_error_of_its_symbol_until_it_is_read(
         spoiler.on = False
         healed = collect(settings, ["AAPL", "MSFT"], steps, **how)
         assert all(report.complete for report in healed.values())
-        assert {row["condition"] for row in rows(settings, COVERAGE.replace("$symbol", "'AAPL'"))} <= {"complete", "no_trades"}
-        assert {row["condition"] for row in rows(settings, COVERAGE.replace("$symbol", "'MSFT'"))} <= {"complete", "no_trades"}
+        assert {row["condition"] for row in rows(settings, COVERAGE.replace("$symbol", "'AAPL'"))} <= {
+            "complete",
+            "no_trades",
+        }
+        assert {row["condition"] for row in rows(settings, COVERAGE.replace("$symbol", "'MSFT'"))} <= {
+            "complete",
+            "no_trades",
+        }
 
 
 def test_unread_errors_are_no_answers(tmp_path: Path) -> None:
-    """A stock that TWS does not know, told in a form nobody can read: not `no_contract`, which would be believed for a month."""
+    """A stock that TWS does not know, told in a form nobody can read: not `no_contract`, which would be believed for a
+    month."""
     spoiler = Spoiler(errors_in_words)
     with (
         Simulator(GeneratedMarket(seed=42), now=NOW) as tws,
@@ -173,11 +193,15 @@ def test_a_session_without_a_contract_that_was_read_is_answered_by_the_next(tmp_
         report = collect(settings, ["AAPL"], "ch")
     assert all(step.complete for step in report.values())
     told = symbol_conditions(settings.data_dir, calendar(), NEXT, ["AAPL"], datasets=["contracts"]).to_pylist()
-    assert [(f"{row['session']}", row["condition"]) for row in told] == [("2024-06-03", "complete"), ("2024-06-04", "complete")]
+    assert [(f"{row['session']}", row["condition"]) for row in told] == [
+        ("2024-06-03", "complete"),
+        ("2024-06-04", "complete"),
+    ]
 
 
 def test_options_do_not_vanish_because_tws_names_none(tmp_path: Path) -> None:
-    """The end of option parameters without any says "no options"; not of a symbol whose contracts were listed the day before."""
+    """The end of option parameters without any says "no options"; not of a symbol whose contracts were listed the day
+    before."""
     spoiler = Spoiler(lambda fields: [] if fields[0] == "75" else None)
     spoiler.on = False
     with (
@@ -193,7 +217,9 @@ def test_options_do_not_vanish_because_tws_names_none(tmp_path: Path) -> None:
         (problem,) = report.problems
         assert (problem.symbol, problem.outcome) == ("AAPL", OutcomeKind.UNREADABLE)
         assert "securityDefinitionOptionParameterEnd (76)" in problem.sentence
-        last = "SELECT condition, retry_after FROM coverage WHERE dataset = 'option_chains' ORDER BY session DESC LIMIT 1"
+        last = (
+            "SELECT condition, retry_after FROM coverage WHERE dataset = 'option_chains' ORDER BY session DESC LIMIT 1"
+        )
         assert rows(settings, last) == [{"condition": "error", "retry_after": None}]
 
         spoiler.on = False

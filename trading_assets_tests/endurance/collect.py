@@ -1,4 +1,5 @@
-"""What every process of these tests does: set symbols up, through Dagster or by the steps below the assets. Not a test."""
+"""What every process of these tests does: set symbols up, through Dagster or by the steps below the assets. Not a
+test."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ from trading_assets.jobs.orchestrator import DataPipelineOrchestrator
 from trading_assets.repositories.schemas import CONTRACTS, OPTION_CHAINS
 from trading_assets.settings import Settings
 
-SELECTION: dict[str, dict[str, dict[str, Any]]] = {"option_chains": {"selection": {"max_days_to_expiry": 8, "strikes_around_spot": 2}}}
+SELECTION: dict[str, dict[str, dict[str, Any]]] = {
+    "option_chains": {"selection": {"max_days_to_expiry": 8, "strikes_around_spot": 2}}
+}
 """Two expiries at most and four strikes each of a stock: one run takes a second or two."""
 
 LOOKBACK_DAYS = 10
@@ -27,8 +30,11 @@ def through_dagster(settings: Settings, symbols: Sequence[str]) -> dict[str, Any
     return DataPipelineOrchestrator(settings=settings).setup(symbols, LOOKBACK_DAYS, SELECTION).as_dict()
 
 
-def by_the_steps(settings: Settings, symbols: Sequence[str], open_archive: Callable[[Settings], Archive] = Archive) -> dict[str, Any]:
-    """The same collections and writes as below the assets, without Dagster's second or two for each run; the same fields of the record.
+def by_the_steps(
+    settings: Settings, symbols: Sequence[str], open_archive: Callable[[Settings], Archive] = Archive
+) -> dict[str, Any]:
+    """The same collections and writes as below the assets, without Dagster's second or two for each run; the same
+    fields of the record.
 
     Raises `BrokerError`.
     """
@@ -58,5 +64,7 @@ def steps(archive: Archive, symbols: Sequence[str]) -> list[Callable[[], Collect
         lambda: collect_contracts(archive, entries, current),
         lambda: collect_option_chains(archive, entries, current, contracts=contracts, rules=rules),
         lambda: collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=sizes),
-        lambda: collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",)),
+        lambda: collect_option_bars(
+            archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",)
+        ),
     ]

@@ -55,12 +55,22 @@ def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
 
 def settings_of(folder: Path, simulator: Simulator, **changes: Any) -> Settings:
     """Settings of a lake in `folder` that is filled from the simulator."""
-    return Settings(**{"data_dir": folder, "ib_port": simulator.port, "now": NOW, "enforce_pacing": False, "quote_quiet_time": 0.5, **changes})
+    return Settings(
+        **{
+            "data_dir": folder,
+            "ib_port": simulator.port,
+            "now": NOW,
+            "enforce_pacing": False,
+            "quote_quiet_time": 0.5,
+            **changes,
+        }
+    )
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A setup that nothing disturbed: its lake, the questions it asked, how many instants it has through Dagster and without."""
+    """A setup that nothing disturbed: its lake, the questions it asked, how many instants it has through Dagster and
+    without."""
 
     contents: dict[str, pa.Table]
     partitions: dict[str, set[str]]
@@ -83,10 +93,14 @@ def undisturbed(crew: Crew, simulator: Simulator, tmp_path_factory: pytest.TempP
         assert set(questions.values()) == {1}
         assert answered(folder) == set(questions), "the journal and the simulator name the same questions"
         crew.learn(end)
-        found[dagster] = Undisturbed(contents(folder), partitions(settings) if dagster else {}, set(questions), {dagster: _instants(end)})
+        found[dagster] = Undisturbed(
+            contents(folder), partitions(settings) if dagster else {}, set(questions), {dagster: _instants(end)}
+        )
         assert not dagster or broken_runs(settings) == []
     without, through = found[False], found[True]
-    assert all(rows.equals(without.contents[name]) for name, rows in through.contents.items()), "Dagster changes nothing of the lake"
+    assert all(rows.equals(without.contents[name]) for name, rows in through.contents.items()), (
+        "Dagster changes nothing of the lake"
+    )
     return Undisturbed(through.contents, through.partitions, through.questions, without.instants | through.instants)
 
 

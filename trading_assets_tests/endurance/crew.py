@@ -16,7 +16,8 @@ from trading_assets.settings import Settings
 ROOT = Path(__file__).parents[2]
 
 PATIENCE = 90.0
-"""Seconds after which a process that should have ended long ago counts as hanging; an undisturbed one takes two or three."""
+"""Seconds after which a process that should have ended long ago counts as hanging; an undisturbed one takes two or
+three."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,17 @@ class Crew:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for pid in list(self._tasks):
             self.wait(pid, 0)
         self._parent.kill()
         self._parent.communicate()
 
-    def start(self, settings: Settings, symbols: Sequence[str], *, dagster: bool = True, kill_at: int | None = None) -> int:
+    def start(
+        self, settings: Settings, symbols: Sequence[str], *, dagster: bool = True, kill_at: int | None = None
+    ) -> int:
         """Let a new process set the symbols up, through Dagster or by the steps below the assets; its process id.
 
         With `kill_at` it dies at that instant (see `instants`).
@@ -68,7 +73,10 @@ class Crew:
         self._numbers += 1
         place = self._scratch / f"{self._numbers:03d}"
         task = {
-            "settings": {**settings.model_dump(mode="json", exclude_none=True, exclude={"data_dir_setting"}), "data_dir": str(settings.data_dir)},
+            "settings": {
+                **settings.model_dump(mode="json", exclude_none=True, exclude={"data_dir_setting"}),
+                "data_dir": str(settings.data_dir),
+            },
             "symbols": list(symbols),
             "dagster": dagster,
             "kill_at": kill_at,

@@ -1,7 +1,8 @@
-"""Instants of a working process: every step it takes on its files and databases, counted, and the power to die at one of them.
+"""Instants of a working process: every step it takes on its files and databases, counted, and the power to die at one
+of them.
 
-Not a test. A kill from outside comes whenever the machine gets to it; a kill by count comes at the same step each time, and
-the counts of an undisturbed run say how many there are.
+Not a test. A kill from outside comes whenever the machine gets to it; a kill by count comes at the same step each time,
+and the counts of an undisturbed run say how many there are.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ FILE_EVENTS = frozenset({"open", "os.rename", "os.remove", "os.mkdir"})
 
 
 class Instants:
-    """Counts, from now on, the steps of this process on `folder` and on every database; dies by SIGKILL just before the `last`-th.
+    """Counts, from now on, the steps of this process on `folder` and on every database; dies by SIGKILL just before the
+    `last`-th.
 
-    Steps are: a file below the folder is opened (locks, temporary files, synced files), moved or removed; a statement is
-    executed or a transaction committed (the journal's and Dagster's alike). What the last step was is written to `note`.
+    Steps are: a file below the folder is opened (locks, temporary files, synced files), moved or removed; a statement
+    is executed or a transaction committed (the journal's and Dagster's alike). What the last step was is written to
+    `note`.
     """
 
     def __init__(self, folder: Path, last: int | None, note: Path) -> None:

@@ -1,4 +1,5 @@
-"""What the tests read of a lake: its rows, what is broken in it, which questions its journal holds an answer to. Not a test."""
+"""What the tests read of a lake: its rows, what is broken in it, which questions its journal holds an answer to. Not a
+test."""
 
 from __future__ import annotations
 
@@ -44,22 +45,29 @@ def contents(folder: Path) -> dict[str, pa.Table]:
     tables = {dataset.name: store.read(dataset) for dataset in DATASETS.values()}
     tables |= {f"revisions of {dataset.name}": store.read(revisions_of(dataset)) for dataset in DATASETS.values()}
     keys = {name: DATASETS[name.removeprefix("revisions of ")].key for name in tables}
-    return {name: table.drop_columns(["request_id"]).sort_by([(key, "ascending") for key in keys[name]]) for name, table in tables.items()}
+    return {
+        name: table.drop_columns(["request_id"]).sort_by([(key, "ascending") for key in keys[name]])
+        for name, table in tables.items()
+    }
 
 
 def difference(folder: Path, other: dict[str, pa.Table], *, revisions: bool = True) -> list[str]:
-    """How the lake differs from the contents of another, in words; empty when it does not. `revisions` counts superseded rows too."""
+    """How the lake differs from the contents of another, in words; empty when it does not. `revisions` counts
+    superseded rows too."""
     found = []
     for name, rows in contents(folder).items():
         if rows.equals(other[name]) or (not revisions and name.startswith("revisions")):
             continue
         mine, theirs = (Counter(map(repr, table.to_pylist())) for table in (rows, other[name]))
-        found.append(f"{name}: {list((mine - theirs).elements())[:3]} in place of {list((theirs - mine).elements())[:3]}")
+        found.append(
+            f"{name}: {list((mine - theirs).elements())[:3]} in place of {list((theirs - mine).elements())[:3]}"
+        )
     return found
 
 
 def broken(folder: Path) -> list[str]:
-    """What a killed process may have left: temporary files, held locks, files that cannot be read. Empty when all is well."""
+    """What a killed process may have left: temporary files, held locks, files that cannot be read. Empty when all is
+    well."""
     found = [f"temporary file {path.relative_to(folder)}" for path in folder.rglob("*.tmp")]
     locks = folder / LOCKS
     for path in locks.rglob("*.lock"):
@@ -81,12 +89,23 @@ def broken(folder: Path) -> list[str]:
 
 def broken_runs(settings: Settings) -> list[str]:
     """Runs that never end and places in the pool that are never given back, as Dagster tells them."""
-    unfinished = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+    unfinished = [
+        DagsterRunStatus.NOT_STARTED,
+        DagsterRunStatus.STARTING,
+        DagsterRunStatus.STARTED,
+        DagsterRunStatus.CANCELING,
+    ]
     with dagster_instance(settings) as instance:
-        found = [f"run {run.run_id} is {run.status.value} for ever" for run in instance.get_runs(RunsFilter(statuses=unfinished))]
+        found = [
+            f"run {run.run_id} is {run.status.value} for ever"
+            for run in instance.get_runs(RunsFilter(statuses=unfinished))
+        ]
         storage = instance.event_log_storage
         for key in storage.get_concurrency_keys():
-            found += [f"pool {key}: place held by run {slot.run_id}" for slot in storage.get_concurrency_info(key).claimed_slots]
+            found += [
+                f"pool {key}: place held by run {slot.run_id}"
+                for slot in storage.get_concurrency_info(key).claimed_slots
+            ]
     return found
 
 
@@ -106,7 +125,9 @@ def answered(folder: Path) -> set[Question]:
         if not connection.execute("select name from sqlite_master where name = 'requests'").fetchone():
             return set()
         rows = connection.execute("select kind, record, outcome from requests where state = 'done'").fetchall()
-    return {_question_of(kind, json.loads(record)["instrument"]) for kind, record, outcome in rows if outcome in answers}
+    return {
+        _question_of(kind, json.loads(record)["instrument"]) for kind, record, outcome in rows if outcome in answers
+    }
 
 
 def _question_of(kind: str, instrument: dict[str, str]) -> Question:

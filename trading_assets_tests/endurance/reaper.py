@@ -11,7 +11,8 @@ from trading_assets.simulator.faults import FaultRule
 from trading_assets.simulator.requests import DATA_KINDS, ApiRequest
 
 KNOWN_WITHIN = 10.0
-"""Seconds within which the process id must be told once the process asks: its start is answered before it can connect."""
+"""Seconds within which the process id must be told once the process asks: its start is answered before it can
+connect."""
 
 
 class Reaper(Faults):

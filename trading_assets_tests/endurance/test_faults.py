@@ -1,4 +1,5 @@
-"""Every fault, from the assets' steps to the lake: the run ends in success after recovery or in a clear, retryable failure.
+"""Every fault, from the assets' steps to the lake: the run ends in success after recovery or in a clear, retryable
+failure.
 
 Never a hang, never a false "no data". The same faults on the broker's own level are in `trading_assets_tests/broker`.
 """
@@ -40,8 +41,8 @@ STAGES: tuple[Rule, ...] = (
     {"on": "historical_data", "nth": 1},
     {"on": "historical_data", "nth": 5},
 )
-"""The contract, the parameters, a listing, the underlying's price, a quote, the underlying's bars, an option's bars. What is sent
-again counts too, so that some strikes come at a neighbour of the request that is meant."""
+"""The contract, the parameters, a listing, the underlying's price, a quote, the underlying's bars, an option's bars.
+What is sent again counts too, so that some strikes come at a neighbour of the request that is meant."""
 
 SOON = RetryConfig(wait_initial=0.02, wait_max=0.1)
 QUICK = {
@@ -113,8 +114,14 @@ LASTING: dict[str, tuple[list[Rule], dict[str, Any]]] = {
         [{"on": "historical_data", "nth": 3, "do": "connectivity_lost", "seconds": 2}],
         {"reconnect_timeout": 0.5, "history_timeout": 0.5},
     ),
-    "a long nightly reset": ([{"on": "historical_data", "nth": 3, "do": "nightly_reset", "seconds": 2}], {"reconnect_timeout": 0.5}),
-    "error 326 for every id": ([{"after_seconds": 0, "do": "duplicate_client_id", "connects": 2}], {"ib_client_ids": (50, 51)}),
+    "a long nightly reset": (
+        [{"on": "historical_data", "nth": 3, "do": "nightly_reset", "seconds": 2}],
+        {"reconnect_timeout": 0.5},
+    ),
+    "error 326 for every id": (
+        [{"after_seconds": 0, "do": "duplicate_client_id", "connects": 2}],
+        {"ib_client_ids": (50, 51)},
+    ),
 }
 """Rules, and settings that let the run give up soon."""
 
@@ -143,19 +150,26 @@ def simulate(market: GeneratedMarket) -> Iterator[Simulate]:
 def conditions(folder: Path) -> dict[tuple[Any, ...], str]:
     """The condition of each instrument and session."""
     rows = contents(folder)["coverage"].to_pylist()
-    return {tuple(row[name] for name in ("dataset", "bar_size", "symbol", "con_id", "session")): row["condition"] for row in rows}
+    return {
+        tuple(row[name] for name in ("dataset", "bar_size", "symbol", "con_id", "session")): row["condition"]
+        for row in rows
+    }
 
 
 def false_no_data(folder: Path, undisturbed: Undisturbed) -> list[tuple[Any, ...]]:
     """What is recorded as known to have no data, though the undisturbed lake has it."""
     names = ("dataset", "bar_size", "symbol", "con_id", "session")
-    true = {tuple(row[name] for name in names): row["condition"] for row in undisturbed.contents["coverage"].to_pylist()}
+    true = {
+        tuple(row[name] for name in names): row["condition"] for row in undisturbed.contents["coverage"].to_pylist()
+    }
     no_data = {str(Condition.NO_TRADES), str(Condition.NO_CONTRACT), str(Condition.EXPIRED_LOST)}
     return [key for key, condition in conditions(folder).items() if condition in no_data and true.get(key) != condition]
 
 
 @pytest.mark.parametrize("rules", PASSING.values(), ids=PASSING.keys())
-def test_a_passing_fault_leaves_no_trace_in_the_lake(rules: list[Rule], simulate: Simulate, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_a_passing_fault_leaves_no_trace_in_the_lake(
+    rules: list[Rule], simulate: Simulate, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
     simulator = simulate(rules)
     report = by_the_steps(settings_of(tmp_path, simulator, **QUICK), [SYMBOL])
     assert report["success"], report["problems"]
@@ -168,7 +182,8 @@ def test_a_passing_fault_leaves_no_trace_in_the_lake(rules: list[Rule], simulate
 def test_answers_in_pieces_or_late_arrive_whole(
     rules: list[Rule], simulate: Simulate, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trading_assets.broker.quotes.GATHER", 1.0)  # the pieces of a quote do not come in one breath here
+    # the pieces of a quote do not come in one breath here
+    monkeypatch.setattr("trading_assets.broker.quotes.GATHER", 1.0)
     simulator = simulate(rules)
     report = by_the_steps(settings_of(tmp_path, simulator, **PATIENT), [SYMBOL])
     assert report["success"], report["problems"]
@@ -186,7 +201,8 @@ RUNS = [
         for name in ("pacing violations", "silent quotes", "1100 for long")
     ),
 ]
-"""Every case by the steps, and one of each kind of ending (exhausted limits, failed requests, no connection) as a run of Dagster."""
+"""Every case by the steps, and one of each kind of ending (exhausted limits, failed requests, no connection) as a run
+of Dagster."""
 
 
 @pytest.mark.parametrize(("work", "rules", "hasty"), RUNS)
@@ -204,7 +220,9 @@ def test_a_lasting_fault_is_a_clear_failure_that_the_next_run_mends(
     settings = settings_of(tmp_path, simulator, **QUICK)
     report = work(settings, [SYMBOL])
     assert report["success"], report["problems"] or report["errors"]
-    assert difference(tmp_path, undisturbed.contents, revisions=False) == [], "what was incomplete before is among the revisions now"
+    assert difference(tmp_path, undisturbed.contents, revisions=False) == [], (
+        "what was incomplete before is among the revisions now"
+    )
     assert broken(tmp_path) == []
     if work is through_dagster:
         assert broken_runs(settings) == []
@@ -236,7 +254,9 @@ def test_refused_bars_are_told_in_every_run_and_not_asked_for_again(
 
 
 @pytest.mark.parametrize("nth", [1, 5], ids=["underlying", "option"])
-def test_refused_bars_are_asked_for_again_when_it_is_time(nth: int, simulate: Simulate, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_refused_bars_are_asked_for_again_when_it_is_time(
+    nth: int, simulate: Simulate, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
     simulator = simulate([{"on": "historical_data", "nth": nth, "do": "validation"}])
     settings = settings_of(tmp_path, simulator, no_data_retry_days=0, **QUICK)
     assert failure(by_the_steps, settings)

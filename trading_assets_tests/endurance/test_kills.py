@@ -1,4 +1,5 @@
-"""`kill -9` at any instant of a setup: the next run completes the lake as if nothing had happened, and asks only what was not answered."""
+"""`kill -9` at any instant of a setup: the next run completes the lake as if nothing had happened, and asks only what
+was not answered."""
 
 from __future__ import annotations
 
@@ -26,9 +27,17 @@ def spread(count: int, salt: int) -> list[float]:
 
 
 def check_all_is_as_if_undisturbed(
-    settings: Settings, undisturbed: Undisturbed, known: set[Question], log_before: int, simulator: Simulator, words: str, *, dagster: bool
+    settings: Settings,
+    undisturbed: Undisturbed,
+    known: set[Question],
+    log_before: int,
+    simulator: Simulator,
+    words: str,
+    *,
+    dagster: bool,
 ) -> None:
-    """The lake, its journal, its files and its runs after the completing run. `known` was answered when the process died."""
+    """The lake, its journal, its files and its runs after the completing run. `known` was answered when the process
+    died."""
     folder = settings.data_dir
     assert difference(folder, undisturbed.contents) == [], words
     assert broken(folder) == [], words
@@ -42,7 +51,15 @@ def check_all_is_as_if_undisturbed(
         assert partitions(settings) == undisturbed.partitions, words
 
 
-def complete(crew: Crew, simulator: Simulator, settings: Settings, undisturbed: Undisturbed, killed: Sequence[End], *, dagster: bool) -> None:
+def complete(
+    crew: Crew,
+    simulator: Simulator,
+    settings: Settings,
+    undisturbed: Undisturbed,
+    killed: Sequence[End],
+    *,
+    dagster: bool,
+) -> None:
     """Run again after kills, and check everything."""
     known, log_before = answered(settings.data_dir), len(simulator.counters.log)
     words = f"(seed {SEED}, killed at: {'; '.join(end.note for end in killed)})"
@@ -51,23 +68,34 @@ def complete(crew: Crew, simulator: Simulator, settings: Settings, undisturbed: 
     check_all_is_as_if_undisturbed(settings, undisturbed, known, log_before, simulator, words, dagster=dagster)
 
 
-@pytest.mark.parametrize(("fraction", "dagster"), [*((f, False) for f in spread(9, 1)), *((f, True) for f in spread(3, 2))], ids=str)
+@pytest.mark.parametrize(
+    ("fraction", "dagster"), [*((f, False) for f in spread(9, 1)), *((f, True) for f in spread(3, 2))], ids=str
+)
 def test_killed_before_a_step_on_a_file_or_database(
     fraction: float, dagster: bool, crew: Crew, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     settings = settings_of(tmp_path / "lake", simulator)
     simulator.reset_counters()
-    instant = max(1, round(fraction * 0.97 * undisturbed.instants[dagster]))  # journal batches vary: the very last instants may not come
+    # journal batches vary: the very last instants may not come
+    instant = max(1, round(fraction * 0.97 * undisturbed.instants[dagster]))
     killed = crew.run(settings, [SYMBOL], dagster=dagster, kill_at=instant)
     assert killed.signal == signal.SIGKILL, killed.words
     complete(crew, simulator, settings, undisturbed, [killed], dagster=dagster)
 
 
 @pytest.mark.parametrize(
-    ("fraction", "dagster"), [*((f, False) for f in spread(4, 3)), *((f, True) for f in spread(1, 4))], ids=lambda value: str(value)
+    ("fraction", "dagster"),
+    [*((f, False) for f in spread(4, 3)), *((f, True) for f in spread(1, 4))],
+    ids=lambda value: str(value),
 )
 def test_killed_from_outside_while_it_waits_for_an_answer(
-    fraction: float, dagster: bool, crew: Crew, simulator: Simulator, reaper: Reaper, undisturbed: Undisturbed, tmp_path: Path
+    fraction: float,
+    dagster: bool,
+    crew: Crew,
+    simulator: Simulator,
+    reaper: Reaper,
+    undisturbed: Undisturbed,
+    tmp_path: Path,
 ) -> None:
     settings = settings_of(tmp_path / "lake", simulator)
     simulator.reset_counters()
@@ -83,14 +111,20 @@ def test_killed_again_while_it_recovers(
     settings = settings_of(tmp_path / "lake", simulator)
     simulator.reset_counters()
     instants = undisturbed.instants[False]
-    killed = [crew.run(settings, [SYMBOL], dagster=False, kill_at=max(1, round(part * instants))) for part in (0.3 + 0.6 * first, 0.3 * second)]
+    killed = [
+        crew.run(settings, [SYMBOL], dagster=False, kill_at=max(1, round(part * instants)))
+        for part in (0.3 + 0.6 * first, 0.3 * second)
+    ]
     assert [end.signal for end in killed] == [signal.SIGKILL] * 2, [end.words for end in killed]
     complete(crew, simulator, settings, undisturbed, killed, dagster=False)
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_on_the_same_lake(crew: Crew, simulator: Simulator, reaper: Reaper, undisturbed: Undisturbed, tmp_path: Path) -> None:
-    """Each run comes a few answers further; none is blocked by what the dead have left: locks, client ids, places in Dagster's pool."""
+def test_killed_again_and_again_on_the_same_lake(
+    crew: Crew, simulator: Simulator, reaper: Reaper, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    """Each run comes a few answers further; none is blocked by what the dead have left: locks, client ids, places in
+    Dagster's pool."""
     settings = settings_of(tmp_path / "lake", simulator)
     simulator.reset_counters()
     killed = [killed_at_request(nth, crew, reaper, settings, dagster=True) for nth in (2, 4, 6)]

@@ -1,4 +1,5 @@
-"""A run that another one overtakes between its plan and a question: the answers are in the lake by then, and nothing is asked or lost."""
+"""A run that another one overtakes between its plan and a question: the answers are in the lake by then, and nothing is
+asked or lost."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ class Overtaken(Archive):
 
 
 @pytest.mark.parametrize("nth", range(1, 1 + len(QUESTIONS)), ids=QUESTIONS)
-def test_another_run_collects_everything_before_a_question(nth: int, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_another_run_collects_everything_before_a_question(
+    nth: int, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
     simulator.reset_counters()
     settings = settings_of(tmp_path, simulator)
 
@@ -54,7 +57,9 @@ def test_another_run_collects_everything_before_a_question(nth: int, simulator: 
 
 
 @pytest.mark.parametrize("step", range(len(DATASETS)), ids=DATASETS)
-def test_answers_that_came_before_the_plan_are_stored_after_it(step: int, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path) -> None:
+def test_answers_that_came_before_the_plan_are_stored_after_it(
+    step: int, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
     simulator.reset_counters()
     settings = settings_of(tmp_path, simulator)
     with Archive(settings) as other:

@@ -5,7 +5,7 @@
 reads one JSON order a line and answers each with one JSON line:
 
     {"do": "start", "task": {...}}          -> {"pid": N}         a child begins the task
-    {"do": "wait", "pid": N, "seconds": S}  -> {"signal": N|null, "code": N|null}   its end; it is killed after S seconds
+    {"do": "wait", "pid": N, "seconds": S}  -> {"signal": N|null, "code": N|null}   its end; killed after S
     {"do": "learn", "modules": [...]}       -> {}                 imports for all children to come
 
 Not a test. A child costs a fork in place of the seconds that importing Dagster takes; it shares nothing else with its
@@ -35,12 +35,15 @@ POLL = 0.002
 
 
 def collect(task: dict[str, Any]) -> None:
-    """Set symbols up, through Dagster as a user's command would or by the steps alone, and write what it came to to `task["report"]`."""
+    """Set symbols up, through Dagster as a user's command would or by the steps alone, and write what it came to to
+    `task["report"]`."""
     settings = Settings(**task["settings"])
     instants = Instants(settings.data_dir, task["kill_at"], Path(task["note"]))
     work = through_dagster if task["dagster"] else by_the_steps
     report = work(settings, task["symbols"])
-    Path(task["report"]).write_text(json.dumps({**report, "instants": instants.count, "modules": sorted(sys.modules)}), "utf-8")
+    Path(task["report"]).write_text(
+        json.dumps({**report, "instants": instants.count, "modules": sorted(sys.modules)}), "utf-8"
+    )
 
 
 def start(task: dict[str, Any]) -> int:
@@ -71,7 +74,10 @@ def wait(pid: int, seconds: float) -> dict[str, int | None]:
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
             signalled = os.WIFSIGNALED(status)
-            return {"signal": os.WTERMSIG(status) if signalled else None, "code": None if signalled else os.WEXITSTATUS(status)}
+            return {
+                "signal": os.WTERMSIG(status) if signalled else None,
+                "code": None if signalled else os.WEXITSTATUS(status),
+            }
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
         time.sleep(POLL)

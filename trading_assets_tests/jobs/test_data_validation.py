@@ -32,14 +32,18 @@ def faulty(tmp_path: Path) -> Settings:
 def test_the_guides_report_over_a_sound_lake(tmp_path: Path) -> None:
     settings = write(tmp_path, world())
     report = validate_all_data(settings=settings)
-    assert report == {name: list(SYMBOLS) for name in ("contracts_ok", "chains_ok", "equity_ok", "option_ok", "integrity_ok")} | {"failures": []}
+    assert report == {
+        name: list(SYMBOLS) for name in ("contracts_ok", "chains_ok", "equity_ok", "option_ok", "integrity_ok")
+    } | {"failures": []}
     assert get_all_active_symbols(settings=settings) == list(SYMBOLS)
 
 
 def test_a_fault_is_the_symbols_own(faulty: Settings) -> None:
     validator = DataValidation(settings=faulty)
     validator.validate_data_integrity("ibm")
-    with pytest.raises(DataIntegrityError, match=r"AAPL: prices_consistent \(equity_bars\): 1 of \d+ fail, of AAPL\.") as error:
+    with pytest.raises(
+        DataIntegrityError, match=r"AAPL: prices_consistent \(equity_bars\): 1 of \d+ fail, of AAPL\."
+    ) as error:
         validator.validate_data_integrity("AAPL")
     assert [result.rule.name for result in error.value.results] == ["prices_consistent"]
     with pytest.raises(PrerequisiteError, match="equity_bars violates prices_consistent"):
@@ -54,7 +58,10 @@ def test_what_is_absent_is_a_missing_prerequisite(tmp_path: Path) -> None:
     for check, said in (
         (validator.validate_symbol_contracts_exist, "contract_present"),
         (validator.validate_option_chain_current, "chain_current"),
-        (validator.validate_equity_data_available, "AAPL has no equity_bars in the lake. Run trading-assets setup AAPL."),
+        (
+            validator.validate_equity_data_available,
+            "AAPL has no equity_bars in the lake. Run trading-assets setup AAPL.",
+        ),
         (validator.validate_option_backfill_prerequisites, "contract_present"),
     ):
         with pytest.raises(PrerequisiteError, match=said):
@@ -74,7 +81,9 @@ def command(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str
     return run(list(arguments))
 
 
-def test_validate_exits_with_1_on_an_error_only(faulty: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_exits_with_1_on_an_error_only(
+    faulty: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command(faulty, monkeypatch, "validate", "--json") == 1
     document = json.loads(capsys.readouterr().out)
     failing = {rule["rule"] for rule in document["rules"] if not rule["passed"] and rule["severity"] == "error"}
@@ -83,12 +92,17 @@ def test_validate_exits_with_1_on_an_error_only(faulty: Settings, monkeypatch: p
     capsys.readouterr()
     assert command(faulty, monkeypatch, "validate", "--dataset", "equity_bars") == 1
     told = capsys.readouterr().out
-    assert "error prices_consistent (equity_bars): 1 of" in told and "Collect the symbol's bars again with --refresh" in told
+    assert (
+        "error prices_consistent (equity_bars): 1 of" in told
+        and "Collect the symbol's bars again with --refresh" in told
+    )
     assert command(faulty, monkeypatch, "validate", "--to", str(BAR_SESSIONS[-2])) == 0
     assert command(faulty, monkeypatch, "validate", "--dataset", "greeks") == 2
 
 
-def test_a_warning_exits_with_0_and_its_bar_is_reviewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_exits_with_0_and_its_bar_is_reviewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = world()
     for row in rows[EQUITY_BARS.name]:
         if row["session"] == BAR_SESSIONS[-3]:

@@ -54,17 +54,26 @@ class Launches:
         """An empty folder with AAPL in the universe, and the environment of its settings."""
         self.desk = Desk(self.root / str(len(list(self.root.iterdir()))), self.tws)
         Universe(self.desk.settings.state_url).add(["AAPL"])
-        for name, value in {**self.desk.settings.environment(), "TRADING_ASSETS_SELECTION": json.dumps(selection)}.items():
+        for name, value in {
+            **self.desk.settings.environment(),
+            "TRADING_ASSETS_SELECTION": json.dumps(selection),
+        }.items():
             self.patch.setenv(name, value)
         self.desk.forget()
 
     def asked(self) -> list[Question]:
         """What reached the broker, but for bars, which some of the operations collect too."""
-        return sorted((entry.kind, entry.subject) for entry in self.tws.counters.log if entry.kind not in {*CONVERSATION, "historical_data"})
+        return sorted(
+            (entry.kind, entry.subject)
+            for entry in self.tws.counters.log
+            if entry.kind not in {*CONVERSATION, "historical_data"}
+        )
 
     def strikes(self) -> list[float]:
         """The strikes that were quoted, in order."""
-        return list(self.desk.rows("select distinct strike from option_chains where selected order by strike")["strike"])
+        return list(
+            self.desk.rows("select distinct strike from option_chains where selected order by strike")["strike"]
+        )
 
 
 @pytest.fixture
@@ -91,7 +100,16 @@ def ui(launches: Launches, chains: Mapping[str, Any] | None = None) -> None:
 def materialize(launches: Launches) -> None:
     """`dagster asset materialize`."""
     launches.patch.setenv("DAGSTER_HOME", str(dagster_home(launches.desk.settings)))
-    words = ["asset", "materialize", "-m", "trading_assets.definitions", "--select", "contracts,option_chains", "--partition", SESSION]
+    words = [
+        "asset",
+        "materialize",
+        "-m",
+        "trading_assets.definitions",
+        "--select",
+        "contracts,option_chains",
+        "--partition",
+        SESSION,
+    ]
     done = CliRunner().invoke(create_dagster_cli(), words)
     assert done.exit_code == 0, done.output
 
@@ -102,18 +120,30 @@ def asked_for(decision: Callable[[Any], Any], context: Any, job: str) -> None:
         request = decision(context)
     assert isinstance(request, dg.RunRequest), request
     ops = {name: op for name, op in request.run_config["ops"].items() if name in ("contracts", "option_chains")}
-    found = build_defs().resolve_job_def(job).get_subset(asset_selection={dg.AssetKey("contracts"), dg.AssetKey("option_chains")})
+    found = (
+        build_defs()
+        .resolve_job_def(job)
+        .get_subset(asset_selection={dg.AssetKey("contracts"), dg.AssetKey("option_chains")})
+    )
     assert found.execute_in_process(partition_key=request.partition_key, run_config={"ops": ops}).success
 
 
 def schedule(launches: Launches) -> None:
     with dg.instance_for_test() as instance:
-        asked_for(sessions.daily_snapshot, dg.build_sensor_context(instance, resources={"archive": ArchiveResource()}), "snapshot")
+        asked_for(
+            sessions.daily_snapshot,
+            dg.build_sensor_context(instance, resources={"archive": ArchiveResource()}),
+            "snapshot",
+        )
 
 
 def sensor(launches: Launches) -> None:
     with dg.instance_for_test() as instance:
-        asked_for(sensors.new_symbols, dg.build_sensor_context(instance, resources={"archive": ArchiveResource()}), "setup_symbol")
+        asked_for(
+            sensors.new_symbols,
+            dg.build_sensor_context(instance, resources={"archive": ArchiveResource()}),
+            "setup_symbol",
+        )
 
 
 @pytest.fixture(scope="module")
@@ -139,15 +169,27 @@ def of_the_settings(tws: Simulator, tmp_path_factory: pytest.TempPathFactory) ->
         lambda launches: ui(launches, {}),
         lambda launches: ui(launches, {"selection": {}}),
     ],
-    ids=["orchestrator", "command", "dagster asset materialize", "schedule", "sensor", "run config without selection", "empty selection"],
+    ids=[
+        "orchestrator",
+        "command",
+        "dagster asset materialize",
+        "schedule",
+        "sensor",
+        "run config without selection",
+        "empty selection",
+    ],
 )
-def test_however_it_is_launched_a_run_asks_the_same(launch: Callable[[Launches], None], launches: Launches, of_the_settings: list[Question]) -> None:
+def test_however_it_is_launched_a_run_asks_the_same(
+    launch: Callable[[Launches], None], launches: Launches, of_the_settings: list[Question]
+) -> None:
     launches.begin(SELECTION)
     launch(launches)
     assert launches.asked() == of_the_settings
 
 
-def test_a_run_config_changes_the_field_that_it_sets_and_no_other(launches: Launches, of_the_settings: list[Question]) -> None:
+def test_a_run_config_changes_the_field_that_it_sets_and_no_other(
+    launches: Launches, of_the_settings: list[Question]
+) -> None:
     launches.begin({**SELECTION, "rights": ["P"]})
     ui(launches)
     puts = launches.asked()
@@ -165,8 +207,17 @@ def test_null_in_a_run_config_is_a_value(launches: Launches) -> None:
 
 
 def test_a_config_object_hands_on_what_was_set() -> None:
-    config = dg.RunConfig(ops={"option_chains": OptionChainsConfig(selection=SelectionConfig(max_days_to_expiry=3, strikes_around_spot=None))})
-    assert config.to_config_dict()["ops"]["option_chains"]["config"]["selection"] == {"max_days_to_expiry": 3, "strikes_around_spot": None}
+    config = dg.RunConfig(
+        ops={
+            "option_chains": OptionChainsConfig(
+                selection=SelectionConfig(max_days_to_expiry=3, strikes_around_spot=None)
+            )
+        }
+    )
+    assert config.to_config_dict()["ops"]["option_chains"]["config"]["selection"] == {
+        "max_days_to_expiry": 3,
+        "strikes_around_spot": None,
+    }
 
 
 @pytest.mark.parametrize("way", ["setting", "run config", "command"])
@@ -184,6 +235,8 @@ def test_moneyness_can_be_set(way: str, launches: Launches) -> None:
 
 def test_a_wrong_value_of_a_run_config_is_told_in_one_sentence(launches: Launches) -> None:
     launches.begin(SELECTION)
-    run = launches.desk.job("snapshot", [at(f"{SESSION}T16:40-05:00").date()], {"option_chains": {"selection": {"strikes_around_spot": 0}}})
+    run = launches.desk.job(
+        "snapshot", [at(f"{SESSION}T16:40-05:00").date()], {"option_chains": {"selection": {"strikes_around_spot": 0}}}
+    )
     assert run.error == "The setting strikes_around_spot is wrong (0): input should be greater than or equal to 1."
     assert not run.retryable

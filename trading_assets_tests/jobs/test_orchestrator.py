@@ -28,7 +28,9 @@ def test_each_symbol_is_told_its_own_requests(desk: Desk) -> None:
     desk.forget()
     done = desk.setup("AAPL", "MSFT")
     assert [result.requests_sent for result in done.job_results("AAPL")] == [0, 0, 0, 0]
-    assert sum(result.requests_sent for result in done.job_results("MSFT")) == sent(done) == sum(desk.asked().values()) > 0
+    assert (
+        sum(result.requests_sent for result in done.job_results("MSFT")) == sent(done) == sum(desk.asked().values()) > 0
+    )
 
 
 def test_the_status_report_is_that_of_the_command(desk: Desk) -> None:
@@ -45,9 +47,14 @@ def test_a_symbol_of_which_nothing_is_stored_is_not_in_order(desk: Desk) -> None
         validator.validate_data_integrity("NOPE")
 
 
-def test_a_symbol_outside_the_universe_is_told_of(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_symbol_outside_the_universe_is_told_of(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     desk.command(monkeypatch, "update", "GOOGL", "--strikes", "1", "--max-days-to-expiry", "4")
-    assert "Not in the universe, so not kept up by itself: GOOGL. trading-assets universe add GOOGL keeps it up." in capsys.readouterr().err
+    assert (
+        "Not in the universe, so not kept up by itself: GOOGL. trading-assets universe add GOOGL keeps it up."
+        in capsys.readouterr().err
+    )
     results = DataPipelineOrchestrator(settings=desk.settings).daily_update(["GOOGL"])["GOOGL"]
     for result in results:
         assert result.note.startswith("GOOGL is not in the universe: it is collected now, and not kept up by itself.")

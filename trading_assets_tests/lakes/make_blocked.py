@@ -1,11 +1,13 @@
-"""Makes the lake `blocked_answers`: answers that cannot be stored wait in its journal, and the version that received them fails at each run.
+"""Makes the lake `blocked_answers`: answers that cannot be stored wait in its journal, and the version that received
+them fails at each run.
 
 Run it with the platform as it was before bad answers were quarantined (commit 49b16e4) on the path, once:
 
     PYTHONPATH=/path/to/that/version python trading_assets_tests/lakes/make_blocked.py
 
-Contracts of AAPL and MSFT are stored. Of AAPL, a listing holds an option whose symbol names the month 99, and the bar of 2024-05-30 has a
-low above its open: so neither the chains nor the bars of both symbols got into the lake. Data of the generated market only.
+Contracts of AAPL and MSFT are stored. Of AAPL, a listing holds an option whose symbol names the month 99, and the bar
+of 2024-05-30 has a low above its open: so neither the chains nor the bars of both symbols got into the lake. Data of
+the generated market only.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ POISONED = "20240530"
 
 
 def poison(fields: list[str], link: object) -> list[list[str]] | None:
-    """AAPL's bar of one session gets a low above its open, its first listed option a local symbol that names no date."""
+    """AAPL's bar of one session gets a low above its open, its first listed option a local symbol that names no
+    date."""
     state = link.state  # type: ignore[attr-defined]
     if fields[0] == "17" and POISONED in fields and state.setdefault("aapl", fields[1]) == fields[1]:
         start = fields.index(POISONED)

@@ -1,4 +1,5 @@
-"""Makes the lake `plain`: a small lake as the platform wrote it before lakes had an id and a layout version (commit 49b16e4).
+"""Makes the lake `plain`: a small lake as the platform wrote it before lakes had an id and a layout version (commit
+49b16e4).
 
 Run with that version of the package, not with the present one, from any folder:
 
@@ -51,7 +52,9 @@ def collect(settings: Settings) -> None:
             lambda: collect_contracts(archive, entries, current),
             lambda: collect_option_chains(archive, entries, current, contracts=contracts, rules=RULES),
             lambda: collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=SIZES),
-            lambda: collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",)),
+            lambda: collect_option_bars(
+                archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",)
+            ),
         ):
             archive.write(step())
 
@@ -73,7 +76,9 @@ def main(folder: Path) -> None:
     for evening in EVENINGS:
         now = datetime.fromisoformat(evening)
         with Simulator(GeneratedMarket(), now=now, limits=False) as simulator:
-            settings = Settings(data_dir=folder, ib_port=simulator.port, now=now, enforce_pacing=False, equity_bar_sizes=SIZES)  # type: ignore[call-arg]
+            settings = Settings(
+                data_dir=folder, ib_port=simulator.port, now=now, enforce_pacing=False, equity_bar_sizes=SIZES
+            )  # type: ignore[call-arg]
             collect(settings)
     restate(settings)
     connect_state(settings.state_url).dispose()

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from trading_assets.monitoring.gaps import Gap, StaleChain, expiring, find_gaps, new_symbols, stale_chains, within_budget
+from trading_assets.monitoring.gaps import (
+    Gap,
+    StaleChain,
+    expiring,
+    find_gaps,
+    new_symbols,
+    stale_chains,
+    within_budget,
+)
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_CHAINS, Dataset
 from trading_assets.settings import Settings
@@ -54,7 +62,12 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def selected(session: date, con_id: int, expiry: date = date(2016, 1, 15), **more: Any) -> dict[str, Any]:
-    return {**chain_row(session, con_id=con_id, strike=float(con_id), expiry=expiry), "last_trade": f"{expiry:%Y%m%d}", "selected": True, **more}
+    return {
+        **chain_row(session, con_id=con_id, strike=float(con_id), expiry=expiry),
+        "last_trade": f"{expiry:%Y%m%d}",
+        "selected": True,
+        **more,
+    }
 
 
 # --- gaps -------------------------------------------------------------------------------------------------------------
@@ -62,7 +75,12 @@ def selected(session: date, con_id: int, expiry: date = date(2016, 1, 15), **mor
 
 def test_an_empty_archive_has_no_gap_and_nothing_stale(tmp_path: Path) -> None:
     settings = Settings(**_values({"data_dir": tmp_path / "lake", "now": EVENING}))
-    assert (find_gaps(settings), stale_chains(settings), new_symbols(settings), expiring(settings, DAYS[0])) == ([], [], [], {})
+    assert (find_gaps(settings), stale_chains(settings), new_symbols(settings), expiring(settings, DAYS[0])) == (
+        [],
+        [],
+        [],
+        {},
+    )
 
 
 def test_missing_closed_sessions_are_one_gap(lake: Lake) -> None:
@@ -85,7 +103,12 @@ def test_the_last_session_is_left_to_its_schedule_for_a_while(lake: Lake, minute
 def test_what_is_settled_or_waits_is_no_gap(lake: Lake) -> None:
     lake.set_up("AAPL")
     later, earlier = EVENING + timedelta(hours=1), EVENING - timedelta(hours=1)
-    lake.put(COVERAGE, covered(DAYS[1], "no_trades"), covered(DAYS[2], "expired_lost"), covered(DAYS[3], "error", retry_after=later))
+    lake.put(
+        COVERAGE,
+        covered(DAYS[1], "no_trades"),
+        covered(DAYS[2], "expired_lost"),
+        covered(DAYS[3], "error", retry_after=later),
+    )
     lake.put(COVERAGE, covered(DAYS[4], "pending", retry_after=earlier))
     (gap,) = find_gaps(lake.settings)
     assert (gap.first, gap.last) == (DAYS[4], DAYS[4])
@@ -101,7 +124,10 @@ def test_contracts_that_expire_come_first(lake: Lake) -> None:
     Universe(lake.settings.state_url).add(["IBM"])
     lake.set_up("AAPL", "IBM")
     lake.put(OPTION_CHAINS, selected(DAYS[0], 1), selected(DAYS[0], 2), selected(DAYS[0], 3, expiry=DAYS[1]))
-    lake.put(OPTION_CHAINS, *({**selected(DAYS[0], con_id, expiry=date(2015, 12, 24)), "symbol": "IBM"} for con_id in (11, 12)))
+    lake.put(
+        OPTION_CHAINS,
+        *({**selected(DAYS[0], con_id, expiry=date(2015, 12, 24)), "symbol": "IBM"} for con_id in (11, 12)),
+    )
     done = {"dataset": "option_bars", "bar_size": "8 hours"}
     lake.put(COVERAGE, *(covered(day, "no_trades", con_id=1, **done) for day in DAYS))
     gaps = find_gaps(lake.settings)
@@ -145,7 +171,9 @@ def test_over_a_holiday_no_session_begins_and_nothing_is_stale(lake: Lake) -> No
     at = datetime(2015, 12, 24, 17, 45, tzinfo=UTC)
     quoted(lake, at, date(2015, 12, 24))
     assert stale_chains(lake.settings, datetime(2015, 12, 28, 14, 0, tzinfo=UTC)) == [], "before Monday's open"
-    assert [chain.session for chain in stale_chains(lake.settings, datetime(2015, 12, 28, 14, 31, tzinfo=UTC))] == [date(2015, 12, 28)]
+    assert [chain.session for chain in stale_chains(lake.settings, datetime(2015, 12, 28, 14, 31, tzinfo=UTC))] == [
+        date(2015, 12, 28)
+    ]
 
 
 def test_a_chain_that_was_refused_is_not_stale_until_it_may_be_asked_for(lake: Lake) -> None:
@@ -185,7 +213,12 @@ def test_a_symbol_the_broker_does_not_know_is_not_new_until_its_retry_time(lake:
 
 def test_selected_contracts_on_their_last_day(lake: Lake) -> None:
     settlement = {"expiry": date(2015, 12, 24), "last_trade": "20151223"}
-    lake.put(OPTION_CHAINS, selected(DAYS[0], 1, expiry=DAYS[4]), selected(DAYS[1], 1, expiry=DAYS[4]), selected(DAYS[1], 2) | settlement)
+    lake.put(
+        OPTION_CHAINS,
+        selected(DAYS[0], 1, expiry=DAYS[4]),
+        selected(DAYS[1], 1, expiry=DAYS[4]),
+        selected(DAYS[1], 2) | settlement,
+    )
     lake.put(OPTION_CHAINS, selected(DAYS[0], 3, expiry=DAYS[4]) | {"selected": False})
     lake.put(COVERAGE, covered(DAYS[0], dataset="option_chains", bar_size=""))
     assert expiring(lake.settings, DAYS[4]) == {"AAPL": 2}

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE, QUALITY_CHECK, clock_time, due_at, latest_due, next_due
+from trading_assets.monitoring.hours import (
+    DAILY_BARS,
+    DAILY_SNAPSHOT,
+    LAST_CHANCE,
+    QUALITY_CHECK,
+    clock_time,
+    due_at,
+    latest_due,
+    next_due,
+)
 from trading_assets.sessions import NEW_YORK, calendar
 from trading_assets.settings import Settings
 
@@ -25,16 +34,28 @@ def local(instant: datetime) -> tuple[date, time]:
 def test_ten_years_hold_what_can_go_wrong() -> None:
     assert len(TEN_YEARS) == 2516
     assert sum(XNYS.is_half_day(session) for session in TEN_YEARS) >= 20
-    assert {XNYS.closes_at(session).hour for session in TEN_YEARS} == {17, 18, 20, 21}, "both sides of daylight saving, half days on both"
+    assert {XNYS.closes_at(session).hour for session in TEN_YEARS} == {
+        17,
+        18,
+        20,
+        21,
+    }, "both sides of daylight saving, half days on both"
 
 
 @pytest.mark.parametrize(
     ("schedule", "whole", "half"),
-    [(DAILY_SNAPSHOT, time(15, 45), time(12, 45)), (DAILY_BARS, time(16, 30), time(13, 30)), (LAST_CHANCE, time(15, 0), time(12, 0))],
+    [
+        (DAILY_SNAPSHOT, time(15, 45), time(12, 45)),
+        (DAILY_BARS, time(16, 30), time(13, 30)),
+        (LAST_CHANCE, time(15, 0), time(12, 0)),
+    ],
 )
 def test_each_session_has_its_time_in_new_york(schedule: str, whole: time, half: time) -> None:
     for session in TEN_YEARS:
-        assert local(due_at(schedule, SETTINGS, XNYS, session)) == (session, half if XNYS.is_half_day(session) else whole)
+        assert local(due_at(schedule, SETTINGS, XNYS, session)) == (
+            session,
+            half if XNYS.is_half_day(session) else whole,
+        )
 
 
 def test_the_times_are_settings() -> None:
@@ -64,4 +85,7 @@ def test_the_next_quality_check_is_at_the_full_hour() -> None:
 
 
 def test_an_instant_is_said_as_people_say_it() -> None:
-    assert clock_time(due_at(DAILY_SNAPSHOT, SETTINGS, XNYS, date(2015, 12, 24))) == "Thursday 2015-12-24 at 12:45 New York"
+    assert (
+        clock_time(due_at(DAILY_SNAPSHOT, SETTINGS, XNYS, date(2015, 12, 24)))
+        == "Thursday 2015-12-24 at 12:45 New York"
+    )

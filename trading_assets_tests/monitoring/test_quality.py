@@ -40,7 +40,13 @@ def values(folder: Path, metric: str) -> list[float]:
 
 def test_the_guide_s_hourly_check(monitor: DataQualityMonitor, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "trading_assets")
-    for alert_type in ("prerequisite_violation", "data_integrity_failure", "api_circuit_breaker_open", "stale_option_chains", "missing_equity_data"):
+    for alert_type in (
+        "prerequisite_violation",
+        "data_integrity_failure",
+        "api_circuit_breaker_open",
+        "stale_option_chains",
+        "missing_equity_data",
+    ):
         monitor.add_alert_rule(alert_type=alert_type, severity="critical", notification_channel="log")
     report = monitor.generate_quality_report()
     assert report.has_critical_issues()
@@ -48,8 +54,13 @@ def test_the_guide_s_hourly_check(monitor: DataQualityMonitor, caplog: pytest.Lo
     assert (AlertType.MISSING_EQUITY_DATA, "AAPL") in send_alert("Critical data quality issues detected", report).opened
     log_quality_metrics(report)
     told = [record.getMessage() for record in caplog.records if record.name == "trading_assets.alerts"]
-    assert any("Critical data quality issues detected" in line and "missing_equity_data AAPL" in line and "No answer." in line for line in told)
-    assert not send_alert("Critical data quality issues detected", monitor.generate_quality_report()), "an hour later nothing new is told"
+    assert any(
+        "Critical data quality issues detected" in line and "missing_equity_data AAPL" in line and "No answer." in line
+        for line in told
+    )
+    assert not send_alert("Critical data quality issues detected", monitor.generate_quality_report()), (
+        "an hour later nothing new is told"
+    )
     assert "AAPL" in [alert.subject for alert in Alerts(monitor.settings).open()]
 
 
@@ -66,9 +77,13 @@ def test_metrics_are_kept_over_time_and_drawn(monitor: DataQualityMonitor) -> No
     assert values(folder, "coverage_complete") == [pytest.approx(2 / 3), 1.0]
     assert values(folder, "sessions_missing") == [1.0, 0.0]
     of_symbol = query(
-        folder, "select value, unit, session from quality_metrics where symbol = 'AAPL' and metric = 'sessions_missing' and about = 'equity_bars'"
+        folder,
+        "select value, unit, session from quality_metrics where symbol = 'AAPL' and metric = 'sessions_missing' and"
+        " about = 'equity_bars'",
     )
-    assert of_symbol.to_pylist() == [{"value": 1.0, "unit": "symbol-sessions", "session": DAYS[2]}], "only where it is not whole"
+    assert of_symbol.to_pylist() == [{"value": 1.0, "unit": "symbol-sessions", "session": DAYS[2]}], (
+        "only where it is not whole"
+    )
     assert metrics_png(metric_history(folder)).startswith(b"\x89PNG")
 
 
@@ -84,7 +99,9 @@ def test_the_report_in_plain_values(monitor: DataQualityMonitor) -> None:
     assert "alert_channels" not in document
 
 
-def test_rules_that_had_nothing_to_examine_are_told_apart_and_pass(monitor: DataQualityMonitor, caplog: pytest.LogCaptureFixture) -> None:
+def test_rules_that_had_nothing_to_examine_are_told_apart_and_pass(
+    monitor: DataQualityMonitor, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "trading_assets")
     report = monitor.generate_quality_report(sessions=3)
     assert {result.rule.dataset for result in report.unexamined} >= {"option_chains", "option_bars"}
@@ -119,5 +136,7 @@ def test_the_data_folder_alone_will_do(monitor: DataQualityMonitor) -> None:
 
 
 def test_measures_do_not_make_a_lake_somebody_s(tmp_path: Path) -> None:
-    log_quality_metrics(DataQualityMonitor(Settings(data_dir=tmp_path, now="2015-12-23T18:30-05:00")).generate_quality_report())
+    log_quality_metrics(
+        DataQualityMonitor(Settings(data_dir=tmp_path, now="2015-12-23T18:30-05:00")).generate_quality_report()
+    )
     LakeIdentity(tmp_path).pin("simulated generated seed 42")

@@ -88,8 +88,14 @@ def test_a_symbol_is_told_by_what_it_lacks(settings: Settings) -> None:
     store = ParquetStore(settings.data_dir)
     day, later = EVENING.date(), datetime(2016, 1, 20, tzinfo=UTC)
     store.upsert(CONTRACTS, table(CONTRACTS, [contract_row(day)]))
-    optionless = covered(day, "no_contract", dataset="option_chains", bar_size="", reason="No options.", retry_after=later)
-    rows = [covered(day, dataset="contracts", bar_size=""), optionless, covered(day, "not_permitted", reason="No subscription.", retry_after=later)]
+    optionless = covered(
+        day, "no_contract", dataset="option_chains", bar_size="", reason="No options.", retry_after=later
+    )
+    rows = [
+        covered(day, dataset="contracts", bar_size=""),
+        optionless,
+        covered(day, "not_permitted", reason="No subscription.", retry_after=later),
+    ]
     store.upsert(COVERAGE, table(COVERAGE, rows))
     found = platform_status(settings, probe=False)
     assert found.wrong == ["AAPL: equity_bars is refused: No subscription."], "a symbol without options lacks none"
@@ -105,7 +111,9 @@ def collected(settings: Settings, last: date, *, coverage: bool = True) -> None:
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(day) for day in days]))
     if coverage:
         later = datetime(2016, 1, 20, tzinfo=UTC)
-        optionless = covered(last, "no_contract", dataset="option_chains", bar_size="", reason="No options.", retry_after=later)
+        optionless = covered(
+            last, "no_contract", dataset="option_chains", bar_size="", reason="No options.", retry_after=later
+        )
         details = [covered(day, dataset="contracts", bar_size="") for day in days]
         store.upsert(COVERAGE, table(COVERAGE, [optionless, *details, *(covered(day) for day in days)]))
 
@@ -120,7 +128,9 @@ def collected(settings: Settings, last: date, *, coverage: bool = True) -> None:
     ],
     ids=["waiting", "due", "half day waiting", "half day due"],
 )
-def test_bars_are_behind_when_their_collection_is_overdue(settings: Settings, last: date, now: datetime, behind: int) -> None:
+def test_bars_are_behind_when_their_collection_is_overdue(
+    settings: Settings, last: date, now: datetime, behind: int
+) -> None:
     collected(settings, last)
     found = platform_status(settings.model_copy(update={"now": now}), probe=False)
     assert [row["behind"] for row in found.freshness if row["dataset"] == "equity_bars"] == [behind]
@@ -130,7 +140,9 @@ def test_bars_are_behind_when_their_collection_is_overdue(settings: Settings, la
 def test_rows_without_coverage_are_wrong(settings: Settings) -> None:
     collected(settings, date(2015, 12, 22), coverage=False)
     (said,) = platform_status(settings, probe=False).wrong[:1]
-    assert said.startswith("AAPL has rows in contracts, equity_bars and no coverage of them: the folder coverage was deleted")
+    assert said.startswith(
+        "AAPL has rows in contracts, equity_bars and no coverage of them: the folder coverage was deleted"
+    )
     assert "trading-assets setup AAPL --lookback-days 5 asks the broker again" in said
     assert not [each for each in platform_status(settings, probe=False).wrong if "behind" in each], "said once"
 
@@ -139,7 +151,8 @@ def test_a_clock_before_the_lake_is_told_in_one_sentence(settings: Settings) -> 
     collected(settings, date(2015, 12, 23))
     early = settings.model_copy(update={"now": datetime(2015, 12, 21, 20, 0, tzinfo=UTC)})
     assert platform_status(early, probe=False).wrong == [
-        "The clock (2015-12-21 20:00 UTC) is before the lake's newest data (session 2015-12-23): change TRADING_ASSETS_NOW or take it away."
+        "The clock (2015-12-21 20:00 UTC) is before the lake's newest data (session 2015-12-23): change"
+        " TRADING_ASSETS_NOW or take it away."
     ]
     assert "clock" not in wrong(settings)
 
@@ -158,4 +171,6 @@ def test_requests_and_budget_are_read_from_the_state(settings: Settings, journal
     assert held["used"] == 5
     assert held["left"] == held["limit"] - 5
     journal.close()
-    assert pacing_budget(journal.engine, settings)["open_history_requests"]["used"] == 0, "slots of one who has gone do not count"
+    assert pacing_budget(journal.engine, settings)["open_history_requests"]["used"] == 0, (
+        "slots of one who has gone do not count"
+    )

@@ -33,7 +33,9 @@ def settings(tmp_path: Path) -> Settings:
     return found
 
 
-def fill(settings: Settings, symbol: str, days: list[date], *, conditions: tuple[str, ...] = (), chains: bool = True) -> None:
+def fill(
+    settings: Settings, symbol: str, days: list[date], *, conditions: tuple[str, ...] = (), chains: bool = True
+) -> None:
     """Contract, chain and bars of the days; `conditions` are those of the bars (complete when not given)."""
     store = ParquetStore(settings.data_dir)
     taken = {"collected_at": datetime(days[-1].year, days[-1].month, days[-1].day, 20, 45, tzinfo=UTC)}
@@ -41,7 +43,10 @@ def fill(settings: Settings, symbol: str, days: list[date], *, conditions: tuple
     whole = [day for day, word in zip(days, words, strict=True) if word == "complete"]
     store.upsert(CONTRACTS, table(CONTRACTS, [contract_row(day, symbol) for day in days]))
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(day, symbol=symbol) for day in whole]))
-    rows = [covered(day, word, symbol=symbol, reason="" if word == "complete" else "No answer.") for day, word in zip(days, words, strict=True)]
+    rows = [
+        covered(day, word, symbol=symbol, reason="" if word == "complete" else "No answer.")
+        for day, word in zip(days, words, strict=True)
+    ]
     rows += [covered(day, symbol=symbol, dataset="contracts", bar_size="") for day in days]
     if chains:
         quoted = {"selected": True, "quote_outcome": "rows", "quoted_at": taken["collected_at"], "market_data_type": 1}
@@ -63,7 +68,10 @@ def test_an_empty_archive_and_a_whole_one_are_in_no_trouble(settings: Settings) 
 
 
 def test_what_runs_and_schedules_say_is_handed_on(settings: Settings) -> None:
-    given = [Issue(AlertType.RUN_FAILED, "abc", "It failed."), Issue(AlertType.SCHEDULE_MISSED, "daily_bars", "It did not run.")]
+    given = [
+        Issue(AlertType.RUN_FAILED, "abc", "It failed."),
+        Issue(AlertType.SCHEDULE_MISSED, "daily_bars", "It did not run."),
+    ]
     assert watch.troubles(settings, runs=given[:1], schedules=given[1:]) == given
     assert AlertType.RUN_FAILED not in watch.WATCHED and AlertType.BROKER_UNREACHABLE in watch.WATCHED
 
@@ -80,14 +88,18 @@ def test_the_session_whose_collection_is_not_due_yet_is_not_missing(settings: Se
     fill(settings, "AAPL", DAYS[:2])
     just_closed = datetime(2015, 12, 23, 21, 30, tzinfo=UTC)
     assert watch.missing_equity(settings, just_closed, ["AAPL"]) == []
-    assert kinds(watch.missing_equity(settings, just_closed + timedelta(hours=1), ["AAPL"])) == [(AlertType.MISSING_EQUITY_DATA, "AAPL")]
+    assert kinds(watch.missing_equity(settings, just_closed + timedelta(hours=1), ["AAPL"])) == [
+        (AlertType.MISSING_EQUITY_DATA, "AAPL")
+    ]
 
 
 def test_prerequisites_are_missed_of_symbols_that_were_asked_for(settings: Settings) -> None:
     fill(settings, "AAPL", DAYS, chains=False)
     (found,) = watch.prerequisites(settings, ["AAPL", "IBM"])
     assert found.key == (AlertType.PREREQUISITE_VIOLATION, "AAPL") and "nothing in option_chains" in found.reason
-    nothing_listed = covered(DAYS[-1], "no_contract", symbol="AAPL", dataset="option_chains", bar_size="", reason="No options are listed.")
+    nothing_listed = covered(
+        DAYS[-1], "no_contract", symbol="AAPL", dataset="option_chains", bar_size="", reason="No options are listed."
+    )
     ParquetStore(settings.data_dir).upsert(COVERAGE, table(COVERAGE, [nothing_listed]))
     assert watch.prerequisites(settings, ["AAPL", "IBM"]) == [], "a symbol without options wants no option bars"
 
@@ -118,7 +130,11 @@ def test_a_chain_is_told_when_it_stays_stale(settings: Settings) -> None:
     opened = datetime(2015, 12, 28, 14, 30, tzinfo=UTC)  # a Monday: the chain is of the Wednesday before
     assert watch.stale(settings, opened + timedelta(minutes=5)) == []
     (found,) = watch.stale(settings, opened + watch.STALE_GRACE)
-    assert found.key == (AlertType.STALE_OPTION_CHAINS, "AAPL") and "2015-12-23 20:45 UTC" in found.reason and "2015-12-28" in found.reason
+    assert (
+        found.key == (AlertType.STALE_OPTION_CHAINS, "AAPL")
+        and "2015-12-23 20:45 UTC" in found.reason
+        and "2015-12-28" in found.reason
+    )
 
 
 def test_findings_of_errors_are_told_by_symbol_and_warnings_are_not(settings: Settings) -> None:
@@ -134,7 +150,10 @@ def test_findings_of_errors_are_told_by_symbol_and_warnings_are_not(settings: Se
     (trouble,) = watch.integrity(settings, ["AAPL", "IBM"])
     rule = rules[Severity.ERROR]
     assert trouble.key == (AlertType.DATA_INTEGRITY_FAILURE, "AAPL")
-    assert trouble.reason == f"{rule.dataset} breaks the rule {rule.name} with 4 rows in 2 sessions from 2015-12-21 to 2015-12-22."
+    assert (
+        trouble.reason
+        == f"{rule.dataset} breaks the rule {rule.name} with 4 rows in 2 sessions from 2015-12-21 to 2015-12-22."
+    )
     findings.replace(ran, [], symbols=None, first=None, last=None, now=BEFORE_XMAS)
     assert watch.integrity(settings, ["AAPL", "IBM"]) == []
 
@@ -154,12 +173,16 @@ def test_what_other_alerts_say_is_told_by_them_alone(settings: Settings) -> None
     named = [by_name[name] for name in (*watch.TOLD_OTHERWISE, *watch.PREREQUISITE_RULES)]
     assert {rule.severity for rule in named} == {Severity.ERROR}
     found = [Finding(rule.name, rule.dataset, rule.severity, "AAPL", DAYS[0], 1, {}, BEFORE_XMAS) for rule in named]
-    Findings(settings.state_url).replace([(rule, 1, 1) for rule in named], found, symbols=None, first=None, last=None, now=BEFORE_XMAS)
+    Findings(settings.state_url).replace(
+        [(rule, 1, 1) for rule in named], found, symbols=None, first=None, last=None, now=BEFORE_XMAS
+    )
     assert kinds(watch.integrity(settings, ["AAPL", "IBM"])) == [(AlertType.PREREQUISITE_VIOLATION, "AAPL")]
 
 
 def test_an_open_breaker_is_told_until_it_closes(settings: Settings) -> None:
-    breaker = CircuitBreaker(failure_threshold=2, recovery_timeout=0, store=DatabaseStore(connect_state(settings.state_url)))
+    breaker = CircuitBreaker(
+        failure_threshold=2, recovery_timeout=0, store=DatabaseStore(connect_state(settings.state_url))
+    )
     for _ in range(2):
         assert watch.breaker_open(settings) == []
         with pytest.raises(ConnectionError), breaker:
@@ -176,7 +199,11 @@ def test_a_broker_that_cannot_be_reached_is_told_until_it_can(settings: Settings
     assert watch.unreachable(settings) == []
     record_failure(engine, "127.0.0.1:7497", "Nobody listens.")
     (found,) = watch.unreachable(settings)
-    assert found.key == (AlertType.BROKER_UNREACHABLE, "") and "127.0.0.1:7497" in found.reason and "Nobody listens." in found.reason
+    assert (
+        found.key == (AlertType.BROKER_UNREACHABLE, "")
+        and "127.0.0.1:7497" in found.reason
+        and "Nobody listens." in found.reason
+    )
     record_connected(engine, "127.0.0.1:7497", "paper", 176)
     assert watch.unreachable(settings) == []
 
@@ -184,18 +211,35 @@ def test_a_broker_that_cannot_be_reached_is_told_until_it_can(settings: Settings
 def test_delayed_quotes_of_the_newest_chain_are_told_where_live_ones_are_paid_for(settings: Settings) -> None:
     fill(settings, "AAPL", DAYS)
     assert watch.delayed(settings, BEFORE_XMAS, ["AAPL"]) == []
-    later = {"collected_at": BEFORE_XMAS, "quoted_at": BEFORE_XMAS, "market_data_type": 3, "quote_outcome": "rows", "selected": True}
+    later = {
+        "collected_at": BEFORE_XMAS,
+        "quoted_at": BEFORE_XMAS,
+        "market_data_type": 3,
+        "quote_outcome": "rows",
+        "selected": True,
+    }
     ParquetStore(settings.data_dir).upsert(OPTION_CHAINS, table(OPTION_CHAINS, [chain_row(DAYS[-1]) | later]))
     (found,) = watch.delayed(settings, BEFORE_XMAS, ["AAPL"])
-    assert found.key == (AlertType.MARKET_DATA_DELAYED, "AAPL") and found.reason == "The chain of 2015-12-23 holds 1 delayed quote."
+    assert (
+        found.key == (AlertType.MARKET_DATA_DELAYED, "AAPL")
+        and found.reason == "The chain of 2015-12-23 holds 1 delayed quote."
+    )
     assert watch.delayed(settings.model_copy(update={"market_data": "delayed"}), BEFORE_XMAS, ["AAPL"]) == []
 
 
 def test_contracts_that_expire_soon_and_lack_bars_are_told_by_symbol(settings: Settings) -> None:
     fill(settings, "AAPL", DAYS)
     store = ParquetStore(settings.data_dir)
-    soon = [chain_row(day, con_id=1000 + n, strike=100.0 + n, expiry=date(2015, 12, 24)) for n in range(2) for day in DAYS]
-    quoted = {"selected": True, "quote_outcome": "rows", "quoted_at": BEFORE_XMAS, "market_data_type": 1, "last_trade": "20151224"}
+    soon = [
+        chain_row(day, con_id=1000 + n, strike=100.0 + n, expiry=date(2015, 12, 24)) for n in range(2) for day in DAYS
+    ]
+    quoted = {
+        "selected": True,
+        "quote_outcome": "rows",
+        "quoted_at": BEFORE_XMAS,
+        "market_data_type": 1,
+        "last_trade": "20151224",
+    }
     store.upsert(OPTION_CHAINS, table(OPTION_CHAINS, [row | quoted for row in soon]))
     (found,) = watch.expiring_at_risk(settings, BEFORE_XMAS)
     assert found.key == (AlertType.EXPIRING_DATA_AT_RISK, "AAPL")

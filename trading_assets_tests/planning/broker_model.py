@@ -52,13 +52,26 @@ def sessions_answered(end: datetime, duration: str, calendar: SessionCalendar) -
     return {day for day in days if calendar.opens_at(day) >= begin and calendar.closes_at(day) <= end}
 
 
-def answer(request: BarsRequest, traded: Collection[date], calendar: SessionCalendar, finished_at: datetime, request_id: int) -> Result:
+def answer(
+    request: BarsRequest, traded: Collection[date], calendar: SessionCalendar, finished_at: datetime, request_id: int
+) -> Result:
     """What the broker answers for a contract that traded in the given sessions: one bar a session, or "no data"."""
     inside = sorted(sessions_answered(request.end, request.duration, calendar) & set(traded))
     if not inside:
-        return Result(request, Outcome(OutcomeKind.EMPTY, 162, "HMDS query returned no data"), None, request_id, finished_at)
+        return Result(
+            request, Outcome(OutcomeKind.EMPTY, 162, "HMDS query returned no data"), None, request_id, finished_at
+        )
     bars = [
-        [f"{day:%Y%m%d}" if request.bar_size == "1 day" else calendar.opens_at(day).timestamp(), 10.0, 12.0, 9.0, 11.0, 100.0, 10.5, 7]
+        [
+            f"{day:%Y%m%d}" if request.bar_size == "1 day" else calendar.opens_at(day).timestamp(),
+            10.0,
+            12.0,
+            9.0,
+            11.0,
+            100.0,
+            10.5,
+            7,
+        ]
         for day in inside
     ]
     return Result(request, Outcome(OutcomeKind.COMPLETE), {"bars": bars}, request_id, finished_at)

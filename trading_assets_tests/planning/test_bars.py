@@ -24,9 +24,23 @@ AAPL = Instrument("AAPL", con_id=265598, primary_exchange="NASDAQ")
 GOOG = Instrument("GOOG", con_id=208813719, primary_exchange="NASDAQ")
 
 
-def option(con_id: int, last_trade: str = "20151231", strike: float = 100.0, right: str = "C", symbol: str = "AAPL", osi: str = "") -> Instrument:
+def option(
+    con_id: int,
+    last_trade: str = "20151231",
+    strike: float = 100.0,
+    right: str = "C",
+    symbol: str = "AAPL",
+    osi: str = "",
+) -> Instrument:
     local = osi or f"{symbol:<6}{last_trade[2:]}{right}{round(strike * 1000):08d}"
-    words = {"symbol": symbol, "sec_type": "OPT", "last_trade": last_trade, "strike": strike, "right": right, "multiplier": "100"}
+    words = {
+        "symbol": symbol,
+        "sec_type": "OPT",
+        "last_trade": last_trade,
+        "strike": strike,
+        "right": right,
+        "multiplier": "100",
+    }
     return Instrument(con_id=con_id, local_symbol=local, trading_class=symbol, **words)  # type: ignore[arg-type]
 
 
@@ -64,8 +78,12 @@ FAILURES = [
 @given(st.data())
 @settings(max_examples=40, deadline=None)
 def test_nothing_wanted_is_missing_after_a_complete_run_for_any_interleaving(data: st.DataObject) -> None:
-    """Runs over changing sets of contracts and sessions, with failures; at the end everything is settled and nothing is requested again."""
-    contracts = [option(i, last_trade, 90.0 + i) for i, last_trade in enumerate(["20151016", "20151218", "20151231", "20160115"], start=1)]
+    """Runs over changing sets of contracts and sessions, with failures; at the end everything is settled and nothing is
+    requested again."""
+    contracts = [
+        option(i, last_trade, 90.0 + i)
+        for i, last_trade in enumerate(["20151016", "20151218", "20151231", "20160115"], start=1)
+    ]
     expiries = {c.con_id: date(int(c.last_trade[:4]), int(c.last_trade[4:6]), int(c.last_trade[6:])) for c in contracts}
     traded = {c.con_id: data.draw(st.sets(st.sampled_from(SESSIONS), max_size=20)) for c in contracts}
     lake, sent, moments = Lake(OPTION_BARS), 0, sorted(data.draw(st.lists(st.sampled_from(SESSIONS[20:]), max_size=4)))
@@ -79,7 +97,9 @@ def test_nothing_wanted_is_missing_after_a_complete_run_for_any_interleaving(dat
         results = []
         for request in plan.requests:
             check_legal(request, now)
-            assert not set(XNYS.sessions(request.first_session, request.session)) <= settled.get(request.instrument.con_id, set())
+            assert not set(XNYS.sessions(request.first_session, request.session)) <= settled.get(
+                request.instrument.con_id, set()
+            )
             assert request.first_session not in settled.get(request.instrument.con_id, set())
             sent += 1
             failing = not complete and data.draw(st.booleans())
@@ -88,7 +108,9 @@ def test_nothing_wanted_is_missing_after_a_complete_run_for_any_interleaving(dat
         lake.record(results, now)
         for gone in plan.lost:
             assert is_expired(gone.expiry, now)
-            lake.condition |= {(gone.instrument.con_id, session): (Condition.EXPIRED_LOST, None) for session in gone.sessions}
+            lake.condition |= {
+                (gone.instrument.con_id, session): (Condition.EXPIRED_LOST, None) for session in gone.sessions
+            }
     final = lake.settled(NOW)
     for contract in contracts:
         alive = {session for session in SESSIONS if session <= expiries[contract.con_id]}
@@ -113,7 +135,11 @@ def test_equity_runs_end_with_everything_settled_and_ask_one_request_a_symbol(da
         wanted = {name: (words, XNYS.sessions(first, day)) for name, words in (("AAPL", AAPL), ("GOOG", GOOG))}
         settled = {str(symbol): sessions for symbol, sessions in lake.settled(now).items()}
         stored = {
-            name: max((s for (who, s), (c, _) in lake.condition.items() if who == name and c is Condition.COMPLETE), default=None) for name in wanted
+            name: max(
+                (s for (who, s), (c, _) in lake.condition.items() if who == name and c is Condition.COMPLETE),
+                default=None,
+            )
+            for name in wanted
         }
         requests = plan_equity_bars(wanted, settled, stored, bar_size, now, XNYS)
         assert requests == plan_equity_bars(dict(reversed(wanted.items())), settled, stored, bar_size, now, XNYS)
@@ -127,7 +153,9 @@ def test_equity_runs_end_with_everything_settled_and_ask_one_request_a_symbol(da
         lake.record(results, now)
     final = {str(symbol): sessions for symbol, sessions in lake.settled(NOW).items()}
     assert final == {"AAPL": set(SESSIONS), "GOOG": set(SESSIONS)}
-    assert {s for (who, s), (c, _) in lake.condition.items() if who == "GOOG" and c is Condition.COMPLETE} == set(SESSIONS[30:])
+    assert {s for (who, s), (c, _) in lake.condition.items() if who == "GOOG" and c is Condition.COMPLETE} == set(
+        SESSIONS[30:]
+    )
 
 
 def test_an_unfinished_session_is_never_asked_for() -> None:
@@ -141,7 +169,12 @@ def test_the_increment_reaches_back_one_stored_session() -> None:
     settled = {"AAPL": set(SESSIONS[:-1])}
     [request] = plan_equity_bars({"AAPL": (AAPL, SESSIONS)}, settled, {"AAPL": SESSIONS[-2]}, "1 day", NOW, XNYS)
     assert (request.first_session, request.session) == (SESSIONS[-2], SESSIONS[-1])
-    assert plan_equity_bars({"AAPL": (AAPL, SESSIONS)}, {"AAPL": set(SESSIONS)}, {"AAPL": SESSIONS[-1]}, "1 day", NOW, XNYS) == []
+    assert (
+        plan_equity_bars(
+            {"AAPL": (AAPL, SESSIONS)}, {"AAPL": set(SESSIONS)}, {"AAPL": SESSIONS[-1]}, "1 day", NOW, XNYS
+        )
+        == []
+    )
 
 
 def test_older_history_asked_for_later_overlaps_the_stored_bars_too() -> None:
@@ -210,7 +243,9 @@ def test_an_option_is_asked_for_until_midnight_of_its_expiry_and_never_after(now
 
 def test_an_am_settled_contract_is_wanted_until_its_last_trading_day() -> None:
     spx = option(1, "20151217", 2000.0, symbol="SPX", osi="SPX   151218C02000000")
-    [request] = plan_option_bars([WantedOption(spx, date(2015, 12, 18), SESSIONS)], {}, datetime(2015, 12, 18, 22, 0, tzinfo=UTC), XNYS).requests
+    [request] = plan_option_bars(
+        [WantedOption(spx, date(2015, 12, 18), SESSIONS)], {}, datetime(2015, 12, 18, 22, 0, tzinfo=UTC), XNYS
+    ).requests
     assert request.session == date(2015, 12, 17)
 
 

@@ -7,7 +7,14 @@ import pyarrow as pa
 
 from trading_assets.broker.payloads import ParameterRecord
 from trading_assets.instrument import Instrument
-from trading_assets.planning.chains import ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot, strikes_adjusted
+from trading_assets.planning.chains import (
+    ListingReason,
+    plan_chain,
+    plan_parameters,
+    plan_quotes,
+    plan_spot,
+    strikes_adjusted,
+)
 from trading_assets.planning.instruments import underlying_instrument
 from trading_assets.planning.selection import parse_day
 from trading_assets.selection_rules import SelectionRules
@@ -18,13 +25,22 @@ NOW = datetime(2014, 6, 6, 20, 30, tzinfo=UTC)
 RULES = SelectionRules()
 
 
-def parameters(expiries: list[str], strikes: list[float], trading_class: str = "AAPL", exchange: str = "SMART") -> ParameterRecord:
+def parameters(
+    expiries: list[str], strikes: list[float], trading_class: str = "AAPL", exchange: str = "SMART"
+) -> ParameterRecord:
     return ParameterRecord(
-        exchange=exchange, trading_class=trading_class, multiplier="100", underlying_con_id=265598, expirations=expiries, strikes=strikes
+        exchange=exchange,
+        trading_class=trading_class,
+        multiplier="100",
+        underlying_con_id=265598,
+        expirations=expiries,
+        strikes=strikes,
     )
 
 
-def chain(expiries: list[str], strikes: list[float], listed_at: datetime = NOW, trading_class: str = "AAPL") -> pa.Table:
+def chain(
+    expiries: list[str], strikes: list[float], listed_at: datetime = NOW, trading_class: str = "AAPL"
+) -> pa.Table:
     rows: list[dict[str, Any]] = [
         {
             "symbol": "AAPL",
@@ -55,7 +71,14 @@ def test_the_first_chain_lists_every_wanted_expiry_by_date_alone() -> None:
     plan = plan_chain(AAPL, [parameters(["20140606", "20140613", "20150116"], [640.0])], None, RULES, SESSION)
     assert (plan.reason, plan.carried, listed(plan)) == (ListingReason.FIRST, [], ["20140606", "20140613"])
     words = plan.listings[0].instrument
-    assert (words.sec_type, words.exchange, words.con_id, words.strike, words.right, words.trading_class) == ("OPT", "SMART", 0, 0.0, "", "")
+    assert (words.sec_type, words.exchange, words.con_id, words.strike, words.right, words.trading_class) == (
+        "OPT",
+        "SMART",
+        0,
+        0.0,
+        "",
+        "",
+    )
 
 
 def test_the_next_chain_lists_new_expiries_only() -> None:
@@ -68,7 +91,10 @@ def test_the_next_chain_lists_new_expiries_only() -> None:
 
 
 def test_listings_a_week_old_are_read_again_and_younger_ones_are_not() -> None:
-    old, young = chain(["20140613"], [640.0], NOW - timedelta(days=7)), chain(["20140620"], [640.0], NOW - timedelta(days=6))
+    old, young = (
+        chain(["20140613"], [640.0], NOW - timedelta(days=7)),
+        chain(["20140620"], [640.0], NOW - timedelta(days=6)),
+    )
     offered = [parameters(["20140613", "20140620"], [640.0])]
     plan = plan_chain(AAPL, offered, pa.concat_tables([old, young]), RULES, SESSION)
     assert (plan.reason, plan.carried, listed(plan)) == (ListingReason.AGED, ["20140620"], ["20140613"])
@@ -96,7 +122,9 @@ def test_strikes_are_compared_within_their_trading_class() -> None:
 
 
 def test_refresh_lists_everything() -> None:
-    plan = plan_chain(AAPL, [parameters(["20140613"], [640.0])], chain(["20140613"], [640.0]), RULES, SESSION, refresh=True)
+    plan = plan_chain(
+        AAPL, [parameters(["20140613"], [640.0])], chain(["20140613"], [640.0]), RULES, SESSION, refresh=True
+    )
     assert (plan.reason, listed(plan)) == (ListingReason.REFRESH, ["20140613"])
 
 
@@ -114,7 +142,10 @@ def test_quotes_are_asked_for_selected_contracts_not_yet_quoted_expiring_first()
     terms = [(q.instrument.last_trade, q.instrument.strike, q.instrument.right) for q in quotes]
     assert terms == sorted(terms)
     assert {q.generic_ticks for q in quotes} == {"100,101,106"}
-    assert all(q.instrument.con_id and q.instrument.multiplier == "100" and len(q.instrument.local_symbol) == 21 for q in quotes)
+    assert all(
+        q.instrument.con_id and q.instrument.multiplier == "100" and len(q.instrument.local_symbol) == 21
+        for q in quotes
+    )
     assert plan_quotes(rows, ids, SESSION, quoted=ids) == []
     assert plan_spot(AAPL, SESSION).generic_ticks == ""
 

@@ -20,7 +20,9 @@ def test_a_new_symbol_costs_one_request_and_a_verified_one_none() -> None:
 def test_age_counts_new_york_dates_so_that_the_same_weekday_verifies_again() -> None:
     verified = {"GOOG": datetime(2015, 12, 17, 21, 0, tzinfo=UTC)}
     assert plan_contracts(WORDS[:1], verified, NOW, SESSION).requests
-    assert not plan_contracts(WORDS[:1], verified, datetime(2015, 12, 24, 4, 0, tzinfo=UTC), date(2015, 12, 23)).requests
+    assert not plan_contracts(
+        WORDS[:1], verified, datetime(2015, 12, 24, 4, 0, tzinfo=UTC), date(2015, 12, 23)
+    ).requests
 
 
 def test_settled_symbols_are_left_alone_unless_refreshed() -> None:

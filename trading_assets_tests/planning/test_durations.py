@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.errors import SpanTooLong, UnknownBarSize
 from trading_assets.instrument import Instrument
-from trading_assets.planning.durations import BAR_SECONDS, Span, duration_for, earliest_reach, longest_durations, second_windows, spans, within_reach
+from trading_assets.planning.durations import (
+    BAR_SECONDS,
+    Span,
+    duration_for,
+    earliest_reach,
+    longest_durations,
+    second_windows,
+    spans,
+    within_reach,
+)
 from trading_assets.sessions import calendar
 from trading_assets.simulator.durations import span_of
 from trading_assets.simulator.request_checks import check_duration
@@ -23,7 +32,9 @@ SPANNED = [size for size in BAR_SECONDS if size != "1 secs"]
 
 
 def as_request(bar_size: str, span: Span) -> BarsRequest:
-    return BarsRequest(Instrument("AAPL"), span.last, bar_size=bar_size, first_session=span.first, end=span.end, duration=span.duration)
+    return BarsRequest(
+        Instrument("AAPL"), span.last, bar_size=bar_size, first_session=span.first, end=span.end, duration=span.duration
+    )
 
 
 def fewest(bar_size: str, missing: list[date], sparse: bool) -> int:
@@ -42,7 +53,10 @@ def fewest(bar_size: str, missing: list[date], sparse: bool) -> int:
 
 def best_reach(bar_size: str, last: date, sparse: bool) -> tuple[str, set[date]]:
     end = min(XNYS.closes_at(last) + timedelta(hours=1), NOW)
-    options = [(f"{n} {unit}", sessions_answered(end, f"{n} {unit}", XNYS)) for unit, n in longest_durations(bar_size, sparse=sparse).items()]
+    options = [
+        (f"{n} {unit}", sessions_answered(end, f"{n} {unit}", XNYS))
+        for unit, n in longest_durations(bar_size, sparse=sparse).items()
+    ]
     return max(options, key=lambda option: len(option[1]))
 
 
@@ -63,7 +77,9 @@ def test_spans_cover_all_missing_sessions_with_legal_durations(bar_size: str, mi
     assert planned == spans(bar_size, sorted(missing), NOW, XNYS, sparse=sparse)
 
 
-@given(st.sampled_from(["5 secs", "15 secs", "30 secs", "1 min"]), st.integers(0, 500), st.integers(1, 70), st.booleans())
+@given(
+    st.sampled_from(["5 secs", "15 secs", "30 secs", "1 min"]), st.integers(0, 500), st.integers(1, 70), st.booleans()
+)
 @settings(max_examples=60, deadline=None)
 def test_a_contiguous_span_costs_the_fewest_requests(bar_size: str, start: int, length: int, sparse: bool) -> None:
     missing = SESSIONS[start : start + length]
@@ -82,7 +98,9 @@ def test_a_contiguous_span_costs_the_fewest_requests(bar_size: str, start: int, 
         ("1 hour", date(2014, 1, 2), date(2015, 12, 24), False, 1),
     ],
 )
-def test_tasks_cost_what_the_table_of_least_costs_says(bar_size: str, first: date, last: date, sparse: bool, requests: int) -> None:
+def test_tasks_cost_what_the_table_of_least_costs_says(
+    bar_size: str, first: date, last: date, sparse: bool, requests: int
+) -> None:
     assert len(spans(bar_size, XNYS.sessions(first, last), NOW, XNYS, sparse=sparse)) == requests
 
 
@@ -91,9 +109,16 @@ def test_a_symbol_year_of_minutes_is_twelve_requests_in_any_year(year: int) -> N
     assert len(spans("1 min", XNYS.sessions(date(year, 1, 1), date(year, 12, 31)), NOW, XNYS)) == 12
 
 
-@given(st.sampled_from(list(BAR_SECONDS)), st.sets(st.sampled_from(SESSIONS[-400:]), min_size=1, max_size=10), st.booleans(), st.integers(0, 90))
+@given(
+    st.sampled_from(list(BAR_SECONDS)),
+    st.sets(st.sampled_from(SESSIONS[-400:]), min_size=1, max_size=10),
+    st.booleans(),
+    st.integers(0, 90),
+)
 @settings(max_examples=100, deadline=None)
-def test_the_simulator_reads_the_durations_as_they_are_meant(bar_size: str, missing: set[date], sparse: bool, minutes: int) -> None:
+def test_the_simulator_reads_the_durations_as_they_are_meant(
+    bar_size: str, missing: set[date], sparse: bool, minutes: int
+) -> None:
     """What the simulator answers holds every session from its first bar to its last, also just after the close."""
     now = XNYS.closes_at(max(missing)) + timedelta(minutes=minutes)
     single = bar_size == "1 secs"

@@ -18,7 +18,9 @@ AAPL = Instrument("AAPL", con_id=265598)
 
 def test_a_planned_stage_is_exact_and_counts_by_kind() -> None:
     listing = OptionListingRequest(Instrument("AAPL", "OPT", last_trade="20151231"), SESSION)
-    stage = estimate_stage("option_chains", [listing, QuoteRequest(AAPL, SESSION), QuoteRequest(Instrument("SPY"), SESSION)], XNYS)
+    stage = estimate_stage(
+        "option_chains", [listing, QuoteRequest(AAPL, SESSION), QuoteRequest(Instrument("SPY"), SESSION)], XNYS
+    )
     assert stage.exact
     assert stage.requests == {"option_listing": 1, "quote": 2}
     assert stage.messages == 5
@@ -33,15 +35,26 @@ def test_small_bars_wait_for_their_window() -> None:
 
 
 def test_two_thousand_option_histories_take_what_the_limits_allow() -> None:
-    requests = [r for i in range(2_000) for r in plan_equity_bars({"A": (Instrument("A", con_id=i), [SESSION])}, {}, {}, "8 hours", NOW, XNYS)]
-    stage = estimate_stage("option_bars", requests, XNYS, pacing=Pacing(messages_per_second=50, open_history_requests=50))
+    requests = [
+        r
+        for i in range(2_000)
+        for r in plan_equity_bars({"A": (Instrument("A", con_id=i), [SESSION])}, {}, {}, "8 hours", NOW, XNYS)
+    ]
+    stage = estimate_stage(
+        "option_bars", requests, XNYS, pacing=Pacing(messages_per_second=50, open_history_requests=50)
+    )
     assert 40 <= stage.seconds <= 44
 
 
 def test_lost_sessions_are_told() -> None:
     lost = [LostOption(AAPL, SESSION, (SESSION, SESSION)), LostOption(AAPL, SESSION, (SESSION,))]
     estimate = Estimate((estimate_stage("option_bars", [], XNYS, lost=lost),))
-    assert (estimate.requests, estimate.lost_sessions, estimate.stages[0].lost_contracts, estimate.minutes) == (0, 3, 2, 0)
+    assert (estimate.requests, estimate.lost_sessions, estimate.stages[0].lost_contracts, estimate.minutes) == (
+        0,
+        3,
+        2,
+        0,
+    )
 
 
 def test_a_cold_start_is_estimated_and_says_so() -> None:

@@ -19,11 +19,21 @@ EXPIRIES = [date(2015, 12, 24), date(2015, 12, 31), date(2016, 1, 15), date(2016
 
 def listing(rows: list[dict[str, Any]]) -> pa.Table:
     columns = ("con_id", "expiry", "last_trade", "strike", "right", "trading_class", "open_interest")
-    schema = pa.schema(list(zip(columns, (pa.int64(), pa.date32(), pa.string(), pa.float64(), pa.string(), pa.string(), pa.float64()), strict=True)))
+    schema = pa.schema(
+        list(
+            zip(
+                columns,
+                (pa.int64(), pa.date32(), pa.string(), pa.float64(), pa.string(), pa.string(), pa.float64()),
+                strict=True,
+            )
+        )
+    )
     return pa.Table.from_pylist(rows, schema)
 
 
-def grid(strikes: list[float], expiries: list[date] = EXPIRIES, classes: tuple[str, ...] = ("GOOG",)) -> list[dict[str, Any]]:
+def grid(
+    strikes: list[float], expiries: list[date] = EXPIRIES, classes: tuple[str, ...] = ("GOOG",)
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for expiry in expiries:
         for trading_class in classes:
@@ -45,7 +55,12 @@ def grid(strikes: list[float], expiries: list[date] = EXPIRIES, classes: tuple[s
 
 def parameters(expiries: list[str], trading_class: str = "GOOG", exchange: str = "SMART") -> ParameterRecord:
     return ParameterRecord(
-        exchange=exchange, trading_class=trading_class, multiplier="100", underlying_con_id=1, expirations=expiries, strikes=[100.0]
+        exchange=exchange,
+        trading_class=trading_class,
+        multiplier="100",
+        underlying_con_id=1,
+        expirations=expiries,
+        strikes=[100.0],
     )
 
 
@@ -53,7 +68,9 @@ STRIKES = [float(strike) for strike in range(50, 151, 5)]
 
 
 @given(
-    st.lists(st.sampled_from(grid(STRIKES, classes=("GOOG", "GOOG7"))), unique_by=lambda row: row["con_id"], max_size=120),
+    st.lists(
+        st.sampled_from(grid(STRIKES, classes=("GOOG", "GOOG7"))), unique_by=lambda row: row["con_id"], max_size=120
+    ),
     st.floats(40, 160),
     st.integers(0, 60),
     st.integers(0, 120),
@@ -63,7 +80,9 @@ STRIKES = [float(strike) for strike in range(50, 151, 5)]
 )
 @settings(max_examples=60, deadline=None)
 def test_selection_keeps_the_rules_and_depends_on_nothing_else(rows, spot, soonest, more, around, cap, random) -> None:  # type: ignore[no-untyped-def]
-    rules = SelectionRules(min_days_to_expiry=soonest, max_days_to_expiry=soonest + more, strikes_around_spot=around, max_contracts=cap)
+    rules = SelectionRules(
+        min_days_to_expiry=soonest, max_days_to_expiry=soonest + more, strikes_around_spot=around, max_contracts=cap
+    )
     chosen = select_contracts(listing(rows), spot, SESSION, rules)
     assert chosen == select_contracts(listing(random.sample(rows, len(rows))), spot, SESSION, rules)
     by_id = {row["con_id"]: row for row in rows}
@@ -74,7 +93,11 @@ def test_selection_keeps_the_rules_and_depends_on_nothing_else(rows, spot, soone
     if around is not None:
         for expiry in EXPIRIES:
             for trading_class in ("GOOG", "GOOG7"):
-                strikes = {by_id[c]["strike"] for c in chosen if (by_id[c]["expiry"], by_id[c]["trading_class"]) == (expiry, trading_class)}
+                strikes = {
+                    by_id[c]["strike"]
+                    for c in chosen
+                    if (by_id[c]["expiry"], by_id[c]["trading_class"]) == (expiry, trading_class)
+                }
                 assert len({s for s in strikes if s < spot}) <= around
                 assert len({s for s in strikes if s >= spot}) <= around
     whole = select_contracts(listing(rows), spot, SESSION, rules.model_copy(update={"max_contracts": None}))
@@ -96,10 +119,17 @@ def test_rights_classes_moneyness_and_open_interest() -> None:
     for row in rows:
         row["open_interest"] = None if row["strike"] == 100.0 else float(row["strike"])
     rules = SelectionRules(
-        strikes_around_spot=None, rights=("P",), trading_classes=("SPXW",), min_moneyness=0.9, max_moneyness=1.1, min_open_interest=101
+        strikes_around_spot=None,
+        rights=("P",),
+        trading_classes=("SPXW",),
+        min_moneyness=0.9,
+        max_moneyness=1.1,
+        min_open_interest=101,
     )
     chosen = [row for row in rows if row["con_id"] in select_contracts(listing(rows), 100.0, SESSION, rules)]
-    assert {(row["strike"], row["right"], row["trading_class"]) for row in chosen} == {(s, "P", "SPXW") for s in (100.0, 105.0, 110.0)}
+    assert {(row["strike"], row["right"], row["trading_class"]) for row in chosen} == {
+        (s, "P", "SPXW") for s in (100.0, 105.0, 110.0)
+    }
 
 
 def test_a_price_is_needed_only_by_rules_that_use_one() -> None:
@@ -125,7 +155,10 @@ def test_ten_thousand_contracts_are_selected_from() -> None:
 
 
 def test_wanted_expiries_are_those_of_the_rules_over_all_classes() -> None:
-    records = [parameters(["20151218", "20151224", "20160115"]), parameters(["20151231", "20160115", "20160617"], "GOOG7", "CBOE")]
+    records = [
+        parameters(["20151218", "20151224", "20160115"]),
+        parameters(["20151231", "20160115", "20160617"], "GOOG7", "CBOE"),
+    ]
     assert wanted_expiries(records, SelectionRules(), SESSION) == ["20151224", "20151231", "20160115"]
     assert wanted_expiries(records, SelectionRules(trading_classes=("GOOG7",)), SESSION) == ["20151231", "20160115"]
     assert wanted_expiries(records, SelectionRules(min_days_to_expiry=20), SESSION) == ["20160115"]
@@ -138,7 +171,14 @@ def test_the_last_trading_day_of_an_am_settled_expiry_inside_the_rules_is_listed
 
 
 @pytest.mark.parametrize(
-    "rules", [{"min_days_to_expiry": 50}, {"min_moneyness": 1.2, "max_moneyness": 0.8}, {"rights": ("X",)}, {"strikes_around_spot": 0}, {"spot": 1}]
+    "rules",
+    [
+        {"min_days_to_expiry": 50},
+        {"min_moneyness": 1.2, "max_moneyness": 0.8},
+        {"rights": ("X",)},
+        {"strikes_around_spot": 0},
+        {"spot": 1},
+    ],
 )
 def test_rules_that_select_nothing_are_refused(rules: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -46,7 +46,9 @@ def test_put_call_parity(spot: float, m: float, t: float, v: float, r: float, q:
 
 
 @given(spots, moneyness, years, volatilities, rights, rates)
-def test_the_implied_volatility_gives_the_price_back(spot: float, m: float, t: float, v: float, right: str, r: float) -> None:
+def test_the_implied_volatility_gives_the_price_back(
+    spot: float, m: float, t: float, v: float, right: str, r: float
+) -> None:
     strike = spot * m
     value = bs.price(spot, strike, t, v, right, r)
     assume(bs.vega(spot, strike, t, v, right, r) > 1e-7 * spot)
@@ -57,13 +59,17 @@ def test_the_implied_volatility_gives_the_price_back(spot: float, m: float, t: f
 
 
 @given(spots, moneyness, years, st.floats(0.1, 1.5), rights, rates, rates)
-def test_greeks_are_the_slopes_of_the_price(spot: float, m: float, t: float, v: float, right: str, r: float, q: float) -> None:
+def test_greeks_are_the_slopes_of_the_price(
+    spot: float, m: float, t: float, v: float, right: str, r: float, q: float
+) -> None:
     strike, h = spot * m, 1e-4 * spot
 
     def price(s: float = spot, time: float = t, volatility: float = v) -> float:
         return bs.price(s, strike, time, volatility, right, r, q)
 
-    assert bs.delta(spot, strike, t, v, right, r, q) == pytest.approx((price(spot + h) - price(spot - h)) / (2 * h), abs=1e-4)
+    assert bs.delta(spot, strike, t, v, right, r, q) == pytest.approx(
+        (price(spot + h) - price(spot - h)) / (2 * h), abs=1e-4
+    )
     rise = price(volatility=v + 1e-5) - price(volatility=v - 1e-5)
     assert bs.vega(spot, strike, t, v, right, r, q) == pytest.approx(rise / 2e-3, abs=1e-6 * spot)
     slope = -(price(time=t * (1 + 1e-5)) - price(time=t * (1 - 1e-5))) / (2e-5 * t * 365)
@@ -73,7 +79,9 @@ def test_greeks_are_the_slopes_of_the_price(spot: float, m: float, t: float, v: 
 def test_arrays_and_numbers_agree() -> None:
     strikes, sides = np.array([80.0, 100.0, 120.0]), np.array(["C", "P", "C"])
     together = bs.price(100, strikes, 0.5, 0.3, sides, 0.02)
-    assert together == pytest.approx([bs.price(100, float(k), 0.5, 0.3, str(w), 0.02) for k, w in zip(strikes, sides, strict=True)])
+    assert together == pytest.approx(
+        [bs.price(100, float(k), 0.5, 0.3, str(w), 0.02) for k, w in zip(strikes, sides, strict=True)]
+    )
     assert isinstance(bs.price(100, 100, 1, 0.2, "C"), float)
     assert isinstance(bs.delta(100, 100, 1, 0.2, "C"), float)
 
@@ -104,10 +112,26 @@ def test_recorded_vendor_greeks(recorded_market: Path) -> None:
     """SPX, spring 2019: Black-76 on the parity forward gives the vendor's volatilities, deltas and gammas."""
     rows = pd.read_parquet(recorded_market / "greeks_reference_spx_2019.parquet")
     years = rows["dte"].to_numpy() / 365
-    forward, discount, strike, right = (rows[name].to_numpy() for name in ("forward_parity", "discount_parity", "strike", "right"))
+    forward, discount, strike, right = (
+        rows[name].to_numpy() for name in ("forward_parity", "discount_parity", "strike", "right")
+    )
     rate = -np.log(discount) / years  # Black-76: spot = forward, dividend yield = rate
     implied = bs.implied_volatility(rows["mid"].to_numpy(), forward, strike, years, right, rate, rate)
     assert np.nanmedian(np.abs(implied - rows["iv_check"])) < 1e-5
     assert np.nanmedian(np.abs(implied - rows["iv_vendor"])) < 5e-4
-    assert np.nanmedian(np.abs(bs.delta(forward, strike, years, rows["iv_check"].to_numpy(), right, rate, rate) - rows["delta_check"])) < 1e-3
-    assert np.nanmedian(np.abs(bs.gamma(forward, strike, years, rows["iv_check"].to_numpy(), right, rate, rate) - rows["gamma_check"])) < 1e-4
+    assert (
+        np.nanmedian(
+            np.abs(
+                bs.delta(forward, strike, years, rows["iv_check"].to_numpy(), right, rate, rate) - rows["delta_check"]
+            )
+        )
+        < 1e-3
+    )
+    assert (
+        np.nanmedian(
+            np.abs(
+                bs.gamma(forward, strike, years, rows["iv_check"].to_numpy(), right, rate, rate) - rows["gamma_check"]
+            )
+        )
+        < 1e-4
+    )

@@ -1,4 +1,5 @@
-"""The property: whatever an answer of a collection becomes, it harms nothing but itself, and the next good answer makes it good.
+"""The property: whatever an answer of a collection becomes, it harms nothing but itself, and the next good answer makes
+it good.
 
 One example changes one answer of each symbol but one, all in the same step, so that four answers cost one collection.
 """
@@ -12,14 +13,25 @@ from typing import Any
 from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.broker.requests import Request
 from trading_assets_tests.quarantine.mutations import mutated
-from trading_assets_tests.quarantine.replay import NOW, STEPS, SYMBOLS, Recording, collect, contents, lake_before, of_symbol, settings_of
+from trading_assets_tests.quarantine.replay import (
+    NOW,
+    STEPS,
+    SYMBOLS,
+    Recording,
+    collect,
+    contents,
+    lake_before,
+    of_symbol,
+    settings_of,
+)
 
 MUTATED = len(SYMBOLS) - 1
 """Answers that one example changes."""
 
 
 def example(recording: Recording, seed: int, folder: Path) -> int:
-    """Collect with changed answers, then with the right ones; how many answers were quarantined. Raises `AssertionError` that says what was done."""
+    """Collect with changed answers, then with the right ones; how many answers were quarantined. Raises
+    `AssertionError` that says what was done."""
     chance = random.Random(seed)
     letter = chance.choice("cheo")
     dataset = STEPS[letter]
@@ -38,7 +50,9 @@ def example(recording: Recording, seed: int, folder: Path) -> int:
         said = f"seed {seed}, {dataset}: {done}"
         assert sorted(done) == sorted(changed), f"{said}: not every answer was asked for"
         rows = contents(lake, [dataset])
-        assert of_symbol(rows, other, [dataset]) == of_symbol(recording.rows, other, [dataset]), f"{said}: {other} is harmed"
+        assert of_symbol(rows, other, [dataset]) == of_symbol(recording.rows, other, [dataset]), (
+            f"{said}: {other} is harmed"
+        )
         entries = _open(lake)
         told = {problem.symbol for problem in report.problems}
         for entry in entries:
@@ -58,7 +72,13 @@ def example(recording: Recording, seed: int, folder: Path) -> int:
 
 
 def _choice(recording: Recording, letter: str, symbol: str, chance: random.Random) -> str:
-    return chance.choice(sorted(key for key, (request, _, payload) in recording.answers[letter].items() if request.symbol == symbol and payload))
+    return chance.choice(
+        sorted(
+            key
+            for key, (request, _, payload) in recording.answers[letter].items()
+            if request.symbol == symbol and payload
+        )
+    )
 
 
 def _open(lake: Path) -> list[Entry]:

@@ -7,7 +7,23 @@ from typing import Any
 
 VALUES: tuple[Any, ...] = (
     *(None, "", "text", "1,234.5", "é\u2028", "\ud800", "x" * 100_000, "²", "20240230", "NaN"),
-    *(0, -1, -2, -5.5, 1e13, 1.7976931348623157e308, 10**31, -(10**31), 3.25, float("nan"), float("inf"), True, [], {}, [1, 2]),
+    *(
+        0,
+        -1,
+        -2,
+        -5.5,
+        1e13,
+        1.7976931348623157e308,
+        10**31,
+        -(10**31),
+        3.25,
+        float("nan"),
+        float("inf"),
+        True,
+        [],
+        {},
+        [1, 2],
+    ),
 )
 """What a value becomes: unset, empty, text, impossible, of another kind."""
 

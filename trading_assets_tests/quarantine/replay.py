@@ -1,6 +1,8 @@
-"""Answers recorded once over the wire and given again from memory, one of them changed: hundreds of collections in the time of a few.
+"""Answers recorded once over the wire and given again from memory, one of them changed: hundreds of collections in the
+time of a few.
 
-The journal, the examination, the steps and the lake are the real ones; only the connection is replaced by what came over it before.
+The journal, the examination, the steps and the lake are the real ones; only the connection is replaced by what came
+over it before.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ Change = Callable[[Request, Any], Any]
 
 @dataclass
 class Recording:
-    """The answers of an undisturbed collection by request key, the lakes before each step, and the rows of the whole."""
+    """The answers of an undisturbed collection by request key, the lakes before each step, and the rows of the
+    whole."""
 
     answers: dict[str, dict[str, tuple[Request, Outcome, Any]]]
     lakes: dict[str, Path]
@@ -66,7 +69,9 @@ class Replay:
     def run(self, requests: Sequence[Request], *, planned_at: datetime) -> list[Result]:
         """As `Broker.run`."""
         results: dict[int, Result] = {}
-        writer = Writer(self._journal, lambda result: results.__setitem__(result.request_id, result), lambda _error: None)
+        writer = Writer(
+            self._journal, lambda result: results.__setitem__(result.request_id, result), lambda _error: None
+        )
         claims = self._journal.claim(requests, planned_at)
         for claim in claims:
             if claim.result is not None:
@@ -101,11 +106,18 @@ def step(archive: Archive, letter: str, *, refresh: bool = False) -> Collected:
     if letter == "c":
         return collect_contracts(archive, entries, session, refresh=refresh)
     if letter == "h":
-        requote = timedelta(hours=-1) if refresh else None  # the close was half an hour ago: whatever is quoted counts as old
-        return collect_option_chains(archive, entries, session, contracts=contracts, rules=RULES, refresh=refresh, requote_after=requote)
+        # the close was half an hour ago: whatever is quoted counts as old
+        requote = timedelta(hours=-1) if refresh else None
+        return collect_option_chains(
+            archive, entries, session, contracts=contracts, rules=RULES, refresh=refresh, requote_after=requote
+        )
     if letter == "e":
-        return collect_equity_bars(archive, entries, sessions, contracts=contracts, bar_sizes=("1 day",), refresh=refresh)
-    return collect_option_bars(archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",), refresh=refresh)
+        return collect_equity_bars(
+            archive, entries, sessions, contracts=contracts, bar_sizes=("1 day",), refresh=refresh
+        )
+    return collect_option_bars(
+        archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",), refresh=refresh
+    )
 
 
 def record(folder: Path) -> Recording:
@@ -123,7 +135,9 @@ def record(folder: Path) -> Recording:
                 archive.journal.engine.dispose()
                 if letter == "c":
                     _universe(lakes[letter])
-                answers[letter] = {r.request.key: (r.request, r.outcome, r.payload) for r in archive.journal.unapplied([dataset])}
+                answers[letter] = {
+                    r.request.key: (r.request, r.outcome, r.payload) for r in archive.journal.unapplied([dataset])
+                }
                 archive.write(collected)
             _leave(lake)
             following = list(STEPS)[list(STEPS).index(letter) + 1 :]
@@ -157,7 +171,9 @@ def lake_before(recording: Recording, letter: str, folder: Path) -> Iterator[Pat
         shutil.rmtree(lake)
 
 
-def collect(lake: Path, recording: Recording, letter: str, change: Change | None = None, *, refresh: bool = False) -> CollectionReport:
+def collect(
+    lake: Path, recording: Recording, letter: str, change: Change | None = None, *, refresh: bool = False
+) -> CollectionReport:
     """One step with the recorded answers, changed by `change`, written to the lake."""
     with Archive(settings_of(lake)) as archive:
         archive._broker = Replay(archive.journal, recording, change)  # type: ignore[assignment]
@@ -179,7 +195,12 @@ def contents(lake: Path, datasets: Sequence[str] = tuple(STEPS.values())) -> dic
     return found
 
 
-def of_symbol(rows: dict[str, list[dict[str, Any]]], symbol: str, datasets: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def of_symbol(
+    rows: dict[str, list[dict[str, Any]]], symbol: str, datasets: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
     """The rows of one symbol in some datasets, and their coverage."""
     mine = {name: [row for row in rows[name] if row["symbol"] == symbol] for name in datasets}
-    return {**mine, "coverage": [row for row in rows["coverage"] if row["symbol"] == symbol and row["dataset"] in datasets]}
+    return {
+        **mine,
+        "coverage": [row for row in rows["coverage"] if row["symbol"] == symbol and row["dataset"] in datasets],
+    }

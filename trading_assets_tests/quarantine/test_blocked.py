@@ -22,7 +22,9 @@ BLOCKED = Path(__file__).resolve().parent.parent / "lakes" / "blocked_answers"
 NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
 SYMBOLS = ["AAPL", "MSFT"]
 BARS = "select symbol, session, open, high, low, close, volume from equity_bars order by symbol, session"
-CHAIN = "select session, symbol, con_id, local_symbol, expiry, strike, bid, ask from option_chains order by session, con_id"
+CHAIN = (
+    "select session, symbol, con_id, local_symbol, expiry, strike, bid, ask from option_chains order by session, con_id"
+)
 
 
 @pytest.fixture
@@ -38,9 +40,9 @@ def test_a_blocked_lake_is_freed(lake: Path, tmp_path: Path) -> None:
         collect(clean, SYMBOLS, steps="che")
     assert rows(settings, CHAIN) == rows(clean, CHAIN), "the bad listing was requested again in the same run"
     stored, whole = rows(settings, BARS), rows(clean, BARS)
-    assert [row for row in whole if row not in stored] == [row for row in whole if row["symbol"] == "AAPL" and f"{row['session']}" == "2024-05-30"], (
-        "only the impossible bar is missing"
-    )
+    assert [row for row in whole if row not in stored] == [
+        row for row in whole if row["symbol"] == "AAPL" and f"{row['session']}" == "2024-05-30"
+    ], "only the impossible bar is missing"
     (missing,) = rows(settings, "select * from coverage where dataset = 'equity_bars' and condition <> 'complete'")
     assert (missing["symbol"], f"{missing['session']}", missing["condition"]) == ("AAPL", "2024-05-30", "error")
     assert "low" in missing["reason"]
@@ -60,7 +62,9 @@ def test_the_next_session_brings_what_was_bad(lake: Path) -> None:
         tws.clock.set(later)
         next_day = settings_for(lake, tws.port, later)
         assert collect(next_day, SYMBOLS, steps="ce")["e"].complete
-    assert rows(next_day, "select distinct condition from coverage where dataset = 'equity_bars'") == [{"condition": "complete"}]
+    assert rows(next_day, "select distinct condition from coverage where dataset = 'equity_bars'") == [
+        {"condition": "complete"}
+    ]
     assert Quarantine(settings.state_url).entries() == []
 
 
@@ -74,7 +78,12 @@ def test_an_impossible_row_that_an_earlier_version_stored_is_not_carried_on(tmp_
         position = stored["symbol"].to_pylist().index("AAPL")
         ids = stored["con_id"].to_pylist()
         ids[position] = 0 if dataset == "contracts" else -3
-        pq.write_table(stored.set_column(stored.schema.get_field_index("con_id"), stored.schema.field("con_id"), pa.array(ids, pa.int64())), path)
+        pq.write_table(
+            stored.set_column(
+                stored.schema.get_field_index("con_id"), stored.schema.field("con_id"), pa.array(ids, pa.int64())
+            ),
+            path,
+        )
         later = NOW + timedelta(days=1)
         tws.clock.set(later)
         next_day = settings_for(tmp_path / "lake", tws.port, later)

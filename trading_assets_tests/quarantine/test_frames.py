@@ -1,6 +1,8 @@
-"""The property over the wire: whatever a field of a message of TWS becomes, the other symbol sees nothing of it, the next answers heal the first.
+"""The property over the wire: whatever a field of a message of TWS becomes, the other symbol sees nothing of it, the
+next answers heal the first.
 
-What a changed field leaves unreadable ends its request as `unreadable`, what it makes impossible is quarantined, what stays possible is stored.
+What a changed field leaves unreadable ends its request as `unreadable`, what it makes impossible is quarantined, what
+stays possible is stored.
 """
 
 from __future__ import annotations
@@ -18,13 +20,36 @@ EXAMPLES = 8
 ANSWERS = ("10", "17", "75")
 """Messages that a collection is made of: contract details and listings, bars, option parameters."""
 
-VALUES = ("", "NaN", "1.7976931348623157E308", "-1", "-7.5", "0", "text", "Ω", "1,5", "9" * 31, "1e13", "true", "x" * 50_000)
+VALUES = (
+    "",
+    "NaN",
+    "1.7976931348623157E308",
+    "-1",
+    "-7.5",
+    "0",
+    "text",
+    "Ω",
+    "1,5",
+    "9" * 31,
+    "1e13",
+    "true",
+    "x" * 50_000,
+)
 
 TABLES = {
     "contracts": "select symbol, con_id, exchange, currency, long_name from contracts order by symbol",
-    "equity_bars": "select symbol, session, open, high, low, close, volume, wap, bar_count from equity_bars order by symbol, session",
-    "option_chains": 'select symbol, con_id, local_symbol, expiry, strike, "right", multiplier, selected from option_chains order by con_id',
-    "coverage": "select symbol, dataset, bar_size, con_id, session, condition from coverage order by symbol, dataset, bar_size, con_id, session",
+    "equity_bars": (
+        "select symbol, session, open, high, low, close, volume, wap, bar_count from equity_bars order by symbol,"
+        " session"
+    ),
+    "option_chains": (
+        'select symbol, con_id, local_symbol, expiry, strike, "right", multiplier, selected from option_chains order by'
+        " con_id"
+    ),
+    "coverage": (
+        "select symbol, dataset, bar_size, con_id, session, condition from coverage order by symbol, dataset, bar_size,"
+        " con_id, session"
+    ),
 }
 
 
@@ -71,7 +96,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict
 
 
 @pytest.mark.parametrize("seed", range(EXAMPLES))
-def test_a_changed_field_harms_nothing_but_its_answer(tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]], seed: int) -> None:
+def test_a_changed_field_harms_nothing_but_its_answer(
+    tmp_path: Path, undisturbed: dict[str, list[dict[str, Any]]], seed: int
+) -> None:
     said: list[str] = []
     with bench_in(tmp_path / "lake") as bench:
         bench.change = one_field(random.Random(seed), said)

@@ -1,4 +1,5 @@
-"""Bad answers over the wire: what can be stored is stored, the rest is kept, told and asked again; the other symbol sees nothing of it."""
+"""Bad answers over the wire: what can be stored is stored, the rest is kept, told and asked again; the other symbol
+sees nothing of it."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
 SYMBOLS = ["AAPL", "MSFT"]
 RULES = {"max_days_to_expiry": 5, "strikes_around_spot": 1}
 FIRST_BAR, BAR = 5, 8
-"""Position of the first bar in a message of history, and fields of a bar: start, open, high, low, close, volume, wap, count."""
+"""Position of the first bar in a message of history, and fields of a bar: start, open, high, low, close, volume, wap,
+count."""
 
 
 class Bench:
@@ -116,10 +118,16 @@ IMPOSSIBLE_BARS = {
 def test_an_impossible_bar_harms_nothing_but_itself(bench: Bench, name: str) -> None:
     field, bench.change = IMPOSSIBLE_BARS[name]
     reports = bench.collect("ce")
-    counts = {row["symbol"]: row["bars"] for row in bench.rows("select symbol, count(*) as bars from equity_bars group by symbol")}
+    counts = {
+        row["symbol"]: row["bars"]
+        for row in bench.rows("select symbol, count(*) as bars from equity_bars group by symbol")
+    }
     assert counts["MSFT"] == 6
     assert 3 < counts["AAPL"] < 6
-    lacking = bench.rows("select symbol, session, condition, reason, retry_after from coverage where condition <> 'complete' order by session")
+    lacking = bench.rows(
+        "select symbol, session, condition, reason, retry_after from coverage where condition <> 'complete' order by"
+        " session"
+    )
     assert {row["symbol"] for row in lacking} == {"AAPL"}
     assert {row["condition"] for row in lacking} == {"error"}
     assert all(field in row["reason"] and row["retry_after"] == NOW + timedelta(hours=1) for row in lacking)
@@ -136,7 +144,9 @@ def test_an_impossible_bar_harms_nothing_but_itself(bench: Bench, name: str) -> 
     bench.change = None
     bench.move(24)
     assert bench.collect("ce")["e"].complete
-    assert bench.rows("select distinct condition from coverage where dataset = 'equity_bars'") == [{"condition": "complete"}]
+    assert bench.rows("select distinct condition from coverage where dataset = 'equity_bars'") == [
+        {"condition": "complete"}
+    ]
     assert bench.rows("select symbol, count(*) as bars from equity_bars group by symbol order by symbol") == [
         {"symbol": "AAPL", "bars": 7},
         {"symbol": "MSFT", "bars": 7},
@@ -202,7 +212,13 @@ def test_a_discarded_answer_leaves_its_session_missing(bench: Bench) -> None:
 
 def test_unset_numbers_are_null(bench: Bench) -> None:
     def unset(fields: Fields) -> Fields:
-        changes = ((5, "1.7976931348623157E308", 2), (5, "-1", 3), (5, "NaN", 4), (6, "1.7976931348623157E308", 5), (6, "-1", 6))
+        changes = (
+            (5, "1.7976931348623157E308", 2),
+            (5, "-1", 3),
+            (5, "NaN", 4),
+            (6, "1.7976931348623157E308", 5),
+            (6, "-1", 6),
+        )
         for place, value, back in changes:
             fields = of_bar(place, value, back)(fields)
         return fields
@@ -215,7 +231,8 @@ def test_unset_numbers_are_null(bench: Bench) -> None:
 
 
 def of_option(change: Callable[[Fields, int], None]) -> Callable[[Fields], Fields]:
-    """Another value in the first listed option of an answer; `change` gets the fields and the position of the strike."""
+    """Another value in the first listed option of an answer; `change` gets the fields and the position of the
+    strike."""
     done: list[str] = []
 
     def changed(fields: Fields) -> Fields:
@@ -234,7 +251,8 @@ def put(offset: int, value: str) -> Callable[[Fields, int], None]:
 
 
 CON_ID = 7
-"""Fields from the strike to the contract id: strike, right, exchange, currency, local symbol, market name, trading class, contract id."""
+"""Fields from the strike to the contract id: strike, right, exchange, currency, local symbol, market name, trading
+class, contract id."""
 
 IMPOSSIBLE_OPTIONS = {
     "an expiry that is no date": ("last_trade", put(-1, "20249907")),
@@ -255,14 +273,18 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE_OPTIONS)
-def test_an_impossible_option_harms_nothing_but_itself(bench: Bench, undisturbed: list[dict[str, Any]], name: str) -> None:
+def test_an_impossible_option_harms_nothing_but_itself(
+    bench: Bench, undisturbed: list[dict[str, Any]], name: str
+) -> None:
     field, change = IMPOSSIBLE_OPTIONS[name]
     bench.change = of_option(change)
     bench.collect("ch", rules=RULES)
     stored = bench.rows(OPTIONS)
     assert [row for row in stored if row["symbol"] == "MSFT"] == [row for row in undisturbed if row["symbol"] == "MSFT"]
     assert len(stored) == len(undisturbed) - 1, "all others of the listing are stored"
-    (coverage,) = bench.rows("select symbol, condition, reason from coverage where dataset = 'option_chains' and condition <> 'complete'")
+    (coverage,) = bench.rows(
+        "select symbol, condition, reason from coverage where dataset = 'option_chains' and condition <> 'complete'"
+    )
     assert (coverage["symbol"], coverage["condition"]) == ("AAPL", "partial")
     assert field in coverage["reason"]
     (entry,) = bench.entries()
@@ -277,7 +299,9 @@ def test_an_impossible_option_harms_nothing_but_itself(bench: Bench, undisturbed
     assert bench.entries() == []
 
 
-@pytest.mark.parametrize(("place", "value", "field"), [(CON_ID, "0", "con_id"), (CON_ID, "9" * 31, "con_id"), (3, "EUR", "currency")])
+@pytest.mark.parametrize(
+    ("place", "value", "field"), [(CON_ID, "0", "con_id"), (CON_ID, "9" * 31, "con_id"), (3, "EUR", "currency")]
+)
 def test_an_impossible_contract_is_no_missing_contract(bench: Bench, place: int, value: str, field: str) -> None:
     def change(fields: Fields) -> Fields:
         if fields[0] != "10" or "STK" not in fields:
@@ -287,7 +311,10 @@ def test_an_impossible_contract_is_no_missing_contract(bench: Bench, place: int,
 
     bench.change = change
     bench.collect("ce")
-    (row,) = bench.rows("select symbol, condition, reason, retry_after from coverage where dataset = 'contracts' and condition <> 'complete'")
+    (row,) = bench.rows(
+        "select symbol, condition, reason, retry_after from coverage where dataset = 'contracts' and condition <>"
+        " 'complete'"
+    )
     assert (row["symbol"], row["condition"], row["retry_after"]) == ("AAPL", "error", NOW + timedelta(minutes=5))
     assert field in row["reason"]
     assert bench.rows("select distinct symbol from equity_bars") == [{"symbol": "MSFT"}]
@@ -308,7 +335,9 @@ def test_parameters_with_an_impossible_value_give_the_others(bench: Bench, what:
 
     bench.change = change
     bench.collect("ch", rules=RULES)
-    (row,) = bench.rows("select symbol, condition, reason from coverage where dataset = 'option_chains' and condition <> 'complete'")
+    (row,) = bench.rows(
+        "select symbol, condition, reason from coverage where dataset = 'option_chains' and condition <> 'complete'"
+    )
     assert (row["symbol"], row["condition"]) == ("AAPL", "partial")
     assert field in row["reason"]
     bench.change = None
@@ -372,7 +401,9 @@ def test_a_bad_quote_that_is_retried_makes_the_chain_complete(bench: Bench) -> N
 def test_after_a_bad_price_of_the_underlying_nothing_of_its_chain_is_asked_before_its_time(bench: Bench) -> None:
     collect_quotes(bench, "STK", "ch")
     assert collect_quotes(bench, "STK", "h").sent == 0
-    (row,) = bench.rows("select condition, retry_after from coverage where dataset = 'option_chains' and symbol = 'AAPL'")
+    (row,) = bench.rows(
+        "select condition, retry_after from coverage where dataset = 'option_chains' and symbol = 'AAPL'"
+    )
     assert row == {"condition": "error", "retry_after": NOW + timedelta(minutes=5)}
     bench.move(0.1)
     assert bench.collect("h", rules=RULES)["h"].complete
@@ -391,10 +422,14 @@ def test_contract_details_of_which_a_part_is_bad_are_asked_again_at_their_time(b
     bench.move(0.1)
     assert bench.collect("c")["c"].sent == 1
     assert bench.entries() == []
-    assert bench.rows("select distinct condition from coverage where dataset = 'contracts'") == [{"condition": "complete"}]
+    assert bench.rows("select distinct condition from coverage where dataset = 'contracts'") == [
+        {"condition": "complete"}
+    ]
 
 
-@pytest.mark.parametrize("place", [(ParquetStore, "upsert"), (CoverageRepository, "record"), (Examiner, "settle"), (Journal, "applied")])
+@pytest.mark.parametrize(
+    "place", [(ParquetStore, "upsert"), (CoverageRepository, "record"), (Examiner, "settle"), (Journal, "applied")]
+)
 @pytest.mark.parametrize("step", ["h", "e"])
 def test_a_run_killed_while_it_writes_a_bad_answer_comes_to_the_same_lake(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, place: tuple[type, str], step: str
@@ -419,7 +454,9 @@ def test_a_run_killed_while_it_writes_a_bad_answer_comes_to_the_same_lake(
     lacking = bench.rows("select condition from coverage where condition <> 'complete'")
     assert bool(lacking) == (kept[0].closed_at is None), "what is in quarantine is lacking, and nothing else"
     if step == "h" and not lacking:
-        assert bench.rows("select count(*) as n from option_chains where symbol = 'AAPL'") == [{"n": 64}], "it was listed anew in the second run"
+        assert bench.rows("select count(*) as n from option_chains where symbol = 'AAPL'") == [{"n": 64}], (
+            "it was listed anew in the second run"
+        )
     bench.change = None
     bench.move(1.1)
     assert bench.collect(step, rules=RULES)[step].complete

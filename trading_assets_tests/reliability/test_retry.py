@@ -12,7 +12,9 @@ AT_ONCE = RetryConfig(attempts=3, wait_initial=0.0)
 
 
 @given(st.integers(1, 10_000), st.floats(0, 100), st.floats(0, 1000), st.floats(1, 10), st.floats(0, 2))
-def test_waits_stay_within_their_bounds(attempt: int, initial: float, most: float, factor: float, jitter: float) -> None:
+def test_waits_stay_within_their_bounds(
+    attempt: int, initial: float, most: float, factor: float, jitter: float
+) -> None:
     wait = RetryConfig(4, initial, most, factor, jitter).wait(attempt)
     assert 0 <= wait <= most * (1 + jitter) + 1e-9
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS, Dataset
+from trading_assets.repositories.schemas import (
+    CONTRACTS,
+    COVERAGE,
+    EQUITY_BARS,
+    INSTANT,
+    OPTION_BARS,
+    OPTION_CHAINS,
+    Dataset,
+)
 from trading_assets.sessions import calendar
 
 NOON = datetime(2015, 12, 24, 17, 0, tzinfo=UTC)
@@ -21,7 +29,13 @@ def table(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def bar(
-    session: date, close: float = 100.0, *, symbol: str = "AAPL", collected_at: datetime = NOON, request_id: int = 1, **other: Any
+    session: date,
+    close: float = 100.0,
+    *,
+    symbol: str = "AAPL",
+    collected_at: datetime = NOON,
+    request_id: int = 1,
+    **other: Any,
 ) -> dict[str, Any]:
     """A daily equity bar around `close`."""
     row = {
@@ -43,10 +57,20 @@ def bar(
     return {**row, **other}
 
 
-def terms(con_id: int = 1001, strike: float = 100.0, right: str = "C", expiry: date = EXPIRY, symbol: str = "AAPL") -> dict[str, Any]:
+def terms(
+    con_id: int = 1001, strike: float = 100.0, right: str = "C", expiry: date = EXPIRY, symbol: str = "AAPL"
+) -> dict[str, Any]:
     """The terms of an option contract."""
     osi = f"{symbol:<6}{expiry:%y%m%d}{right}{round(strike * 1000):08d}"
-    return {"con_id": con_id, "local_symbol": osi, "trading_class": symbol, "expiry": expiry, "strike": strike, "right": right, "multiplier": 100.0}
+    return {
+        "con_id": con_id,
+        "local_symbol": osi,
+        "trading_class": symbol,
+        "expiry": expiry,
+        "strike": strike,
+        "right": right,
+        "multiplier": 100.0,
+    }
 
 
 def option_bar(session: date, close: float = 5.0, **contract: Any) -> dict[str, Any]:
@@ -56,7 +80,14 @@ def option_bar(session: date, close: float = 5.0, **contract: Any) -> dict[str, 
 
 def chain_row(session: date, **contract: Any) -> dict[str, Any]:
     """A listed contract without quotes."""
-    listing = {"session": session, "symbol": "AAPL", "under_con_id": 265598, "exchange": "SMART", "currency": "USD", "min_tick": 0.01}
+    listing = {
+        "session": session,
+        "symbol": "AAPL",
+        "under_con_id": 265598,
+        "exchange": "SMART",
+        "currency": "USD",
+        "min_tick": 0.01,
+    }
     moment = {"listed_at": NOON, "selected": False, "collected_at": NOON, "request_id": 1}
     return {**listing, **moment, **terms(**contract), "last_trade": f"{EXPIRY:%Y%m%d}"}
 
@@ -78,7 +109,15 @@ def contract_row(session: date, symbol: str = "AAPL", verified_at: datetime = NO
 
 def covered(session: date, condition: str = "complete", **other: Any) -> dict[str, Any]:
     """A coverage row of daily equity bars."""
-    row = {"dataset": "equity_bars", "bar_size": "1 day", "symbol": "AAPL", "con_id": 0, "session": session, "condition": condition, "reason": ""}
+    row = {
+        "dataset": "equity_bars",
+        "bar_size": "1 day",
+        "symbol": "AAPL",
+        "con_id": 0,
+        "session": session,
+        "condition": condition,
+        "reason": "",
+    }
     return {**row, "collected_at": NOON, "request_id": 1, **other}
 
 

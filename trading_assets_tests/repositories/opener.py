@@ -1,9 +1,10 @@
 """Processes that open lakes of the older layout, for the tests of its migration. Run as a module:
 
-python -m trading_assets_tests.repositories.opener killed       reads `EVENT DIR` lines; forks a process that opens the lake and kills
-                                                                itself at that file event; answers `killed` or `ended EVENTS`
-python -m trading_assets_tests.repositories.opener count DIR    waits for a line, then says how many rows each dataset has
-python -m trading_assets_tests.repositories.opener nobody DIR   says it as the user `nobody`, who may not write there; started by root
+| python -m trading_assets_tests.repositories.opener | |
+| --- | --- |
+| killed | reads `EVENT DIR` lines; a fork opens the lake, kills itself at that file event: `killed` or `ended EVENTS` |
+| count DIR | waits for a line, then says how many rows each dataset has |
+| nobody DIR | says it as the user `nobody`, who may not write there; started by root |
 """
 
 from __future__ import annotations

@@ -59,7 +59,9 @@ def test_a_large_answer_is_not_kept(tmp_path: Path, asked: list[str], monkeypatc
     assert len(asked) == 3
 
 
-def test_no_more_answers_are_kept_than_may_be(tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_answers_are_kept_than_may_be(
+    tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(answers, "MOST_ANSWERS", 2)
     view = DatasetView(tmp_path, EQUITY_BARS)
     for symbol in ("A", "B", "A", "C", "A", "B"):
@@ -67,12 +69,16 @@ def test_no_more_answers_are_kept_than_may_be(tmp_path: Path, asked: list[str], 
     assert len(asked) == 4, "A is the latest used of two, B was the older one"
 
 
-writes = st.lists(st.tuples(st.sampled_from(DAYS), st.sampled_from(SYMBOLS), st.integers(1, 9), st.booleans()), max_size=6)
+writes = st.lists(
+    st.tuples(st.sampled_from(DAYS), st.sampled_from(SYMBOLS), st.integers(1, 9), st.booleans()), max_size=6
+)
 
 
 @settings(max_examples=25, deadline=None)
 @given(writes)
-def test_whatever_is_written_or_deleted_the_answer_is_that_of_the_files(tmp_path_factory: pytest.TempPathFactory, writes: Any) -> None:
+def test_whatever_is_written_or_deleted_the_answer_is_that_of_the_files(
+    tmp_path_factory: pytest.TempPathFactory, writes: Any
+) -> None:
     folder = tmp_path_factory.mktemp("lake")
     store, view = ParquetStore(folder), DatasetView(folder, EQUITY_BARS)
     for day, symbol, close, deleted in writes:
@@ -86,7 +92,9 @@ def test_whatever_is_written_or_deleted_the_answer_is_that_of_the_files(tmp_path
             fresh = catalog.query(folder, sql, [list(symbols)]).to_pylist()
             read = sorted(view.table(symbols=symbols).to_pylist(), key=lambda row: (row["session"], row["symbol"]))
             assert read == fresh
-            assert {(s, d) for s, days in view.stored_sessions(symbols).items() for d in days} == {(r["symbol"], r["session"]) for r in fresh}
+            assert {(s, d) for s, days in view.stored_sessions(symbols).items() for d in days} == {
+                (r["symbol"], r["session"]) for r in fresh
+            }
 
 
 def test_a_forked_child_waits_for_no_lock_of_its_parent(tmp_path: Path) -> None:

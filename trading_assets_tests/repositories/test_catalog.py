@@ -35,7 +35,10 @@ def test_an_open_connection_sees_new_files_and_new_rows(tmp_path: Path) -> None:
     assert connection.execute(count).fetchall() == [(0, None)]
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6, 645.0)]))
     assert connection.execute(count).fetchall() == [(1, 645.0)]
-    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6, 92.0, collected_at=NOON + timedelta(1)), bar(date(2015, 12, 24), 100.0)]))
+    store.upsert(
+        EQUITY_BARS,
+        table(EQUITY_BARS, [bar(JUNE_6, 92.0, collected_at=NOON + timedelta(1)), bar(date(2015, 12, 24), 100.0)]),
+    )
     assert connection.execute(count).fetchall() == [(2, 192.0)]
     assert connection.execute("SELECT close, superseded_by FROM revisions_equity_bars").fetchall() == [(645.0, 1)]
 
@@ -46,7 +49,9 @@ def test_values_keep_their_types_and_times_are_utc(tmp_path: Path, monkeypatch: 
     result = query(tmp_path, "SELECT * FROM equity_bars")
     assert [(f.name, f.type) for f in result.schema] == [(f.name, f.type) for f in EQUITY_BARS.schema]
     assert result["bar_size"].to_pylist() == ["1 day"], "from the file, not from the folder's name"
-    assert connect(tmp_path).execute("SELECT start FROM equity_bars").fetchall()[0][0] == datetime(2014, 6, 6, 13, 30, tzinfo=UTC)
+    assert connect(tmp_path).execute("SELECT start FROM equity_bars").fetchall()[0][0] == datetime(
+        2014, 6, 6, 13, 30, tzinfo=UTC
+    )
     assert query(tmp_path, "SELECT start::VARCHAR AS s FROM equity_bars")["s"].to_pylist() == ["2014-06-06 13:30:00+00"]
 
 
@@ -61,14 +66,18 @@ def test_a_wrong_query_fails_as_duckdb_says_and_parameters_are_bound(tmp_path: P
     with pytest.raises(duckdb.Error, match="no_such_view"):
         query(tmp_path, "SELECT * FROM no_such_view")
     ParquetStore(tmp_path).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6), bar(JUNE_6, symbol="GOOG")]))
-    assert query(tmp_path, "SELECT symbol FROM equity_bars WHERE symbol = ?", ["GOOG"]).to_pylist() == [{"symbol": "GOOG"}]
+    assert query(tmp_path, "SELECT symbol FROM equity_bars WHERE symbol = ?", ["GOOG"]).to_pylist() == [
+        {"symbol": "GOOG"}
+    ]
     assert query(tmp_path, "SELECT symbol FROM equity_bars WHERE symbol = $s", {"s": "GOOG"}).num_rows == 1
     with pytest.raises(NotOneSelect, match="kind SET"):
         query(tmp_path, "SET threads = 2")
 
 
 @pytest.mark.parametrize(("most", "alone"), [(catalog.SMALL_LAKE, True), (10, False)])
-def test_a_small_lake_is_read_by_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, alone: bool) -> None:
+def test_a_small_lake_is_read_by_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, alone: bool
+) -> None:
     monkeypatch.setattr(catalog, "SMALL_LAKE", most)
     ParquetStore(tmp_path).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 6))]))
     threads = query(tmp_path, "select current_setting('threads')::int as threads")["threads"].to_pylist()
@@ -76,7 +85,9 @@ def test_a_small_lake_is_read_by_one_thread(tmp_path: Path, monkeypatch: pytest.
     assert threads == [1 if alone else usual]
 
 
-def test_a_lake_that_has_grown_is_read_by_more_threads_from_the_next_query_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lake_that_has_grown_is_read_by_more_threads_from_the_next_query_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ((usual,),) = duckdb.sql("select current_setting('threads')::int").fetchall()
     ParquetStore(tmp_path).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 6))]))
     asked = "select current_setting('threads')::int as threads, count(*) as n from equity_bars"

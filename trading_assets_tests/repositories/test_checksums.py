@@ -47,7 +47,9 @@ def test_no_bit_of_a_page_changes_what_a_repository_reads(tmp_path: Path) -> Non
     assert damaged > len(places) / 2
 
 
-def test_each_row_group_is_verified_once_a_version(tmp_path: Path, read_groups: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_row_group_is_verified_once_a_version(
+    tmp_path: Path, read_groups: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("trading_assets.repositories.files.ROW_GROUP_ROWS", 2 * len(DAYS))
     store, repository = ParquetStore(tmp_path), EquityBarRepository(data_dir=tmp_path)
     symbols = ["A", "B", "C", "D", "E", "F"]

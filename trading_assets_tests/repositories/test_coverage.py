@@ -49,7 +49,13 @@ def test_a_complete_answer_counts_even_when_it_is_older(coverage: CoverageReposi
 
 
 answers = st.lists(
-    st.tuples(st.sampled_from(["AAPL", "GOOG"]), st.integers(0, 2), st.sampled_from(DAYS), st.sampled_from(list(Condition)), st.integers(0, 3)),
+    st.tuples(
+        st.sampled_from(["AAPL", "GOOG"]),
+        st.integers(0, 2),
+        st.sampled_from(DAYS),
+        st.sampled_from(list(Condition)),
+        st.integers(0, 3),
+    ),
     max_size=25,
 )
 
@@ -63,7 +69,10 @@ def test_recorded_conditions_equal_a_dictionary(
     model: dict[tuple[str, int, date], tuple[Condition, int]] = {}
     for symbol, con_id, day, condition, hour in answers:
         key = symbol, con_id, day
-        record(coverage, covered(day, condition.value, symbol=symbol, con_id=con_id, collected_at=NOON + timedelta(hours=hour)))
+        record(
+            coverage,
+            covered(day, condition.value, symbol=symbol, con_id=con_id, collected_at=NOON + timedelta(hours=hour)),
+        )
         old = model.get(key)
         stronger = old is not None and old[0] is Condition.COMPLETE and condition is not Condition.COMPLETE
         weaker = old is not None and old[0] is not Condition.COMPLETE and condition is Condition.COMPLETE

@@ -85,9 +85,18 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "another page": (flipped, "it is no readable Parquet file"),
     "other columns": (lambda path: pq.write_table(pa.table({"a": [1, 2]}), path), "it has no column `"),
     "a column less": (replaced(lambda rows: rows.drop_columns(["request_id"])), "it has no column `request_id`"),
-    "dates as text": (retyped("session", lambda c: c.cast(pa.string())), "its column `session` is string, and date32[day] is wanted"),
-    "numbers as text": (retyped("request_id", lambda c: c.cast(pa.string())), "its column `request_id` is string, and int64 is wanted"),
-    "times without a zone": (retyped("collected_at", lambda c: c.cast(pa.timestamp("us"))), "its column `collected_at` is timestamp[us], and"),
+    "dates as text": (
+        retyped("session", lambda c: c.cast(pa.string())),
+        "its column `session` is string, and date32[day] is wanted",
+    ),
+    "numbers as text": (
+        retyped("request_id", lambda c: c.cast(pa.string())),
+        "its column `request_id` is string, and int64 is wanted",
+    ),
+    "times without a zone": (
+        retyped("collected_at", lambda c: c.cast(pa.timestamp("us"))),
+        "its column `collected_at` is timestamp[us], and",
+    ),
     "a folder": (folder, "it is a folder"),
     "a link to nothing": (dangling, "it is a link to a file that is not there"),
     "a link to itself": (loop, "it is no readable Parquet file"),
@@ -99,28 +108,55 @@ def status(data_dir: Path) -> object:
 
 
 READS: dict[str, tuple[str, Read]] = {
-    "query": (FILE, lambda lake: query(lake, "select sum(close), max(session), max(collected_at), max(request_id) from equity_bars")),
+    "query": (
+        FILE,
+        lambda lake: query(
+            lake, "select sum(close), max(session), max(collected_at), max(request_id) from equity_bars"
+        ),
+    ),
     "read": (FILE, lambda lake: ParquetStore(lake).read(EQUITY_BARS)),
-    "read some": (FILE, lambda lake: ParquetStore(lake).read(EQUITY_BARS, where=pc.field("symbol") == "AAPL", first=DAY, last=DAY)),
+    "read some": (
+        FILE,
+        lambda lake: ParquetStore(lake).read(EQUITY_BARS, where=pc.field("symbol") == "AAPL", first=DAY, last=DAY),
+    ),
     "repository": (FILE, lambda lake: EquityBarRepository(data_dir=lake).load_symbol_data("AAPL")),
-    "upsert": (FILE, lambda lake: ParquetStore(lake).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAY, 300.0, collected_at=NOON + timedelta(2))]))),
-    "withdraw": (FILE, lambda lake: ParquetStore(lake).withdraw(EQUITY_BARS, where=pc.field("symbol") == "AAPL", at=NOON)),
+    "upsert": (
+        FILE,
+        lambda lake: ParquetStore(lake).upsert(
+            EQUITY_BARS, table(EQUITY_BARS, [bar(DAY, 300.0, collected_at=NOON + timedelta(2))])
+        ),
+    ),
+    "withdraw": (
+        FILE,
+        lambda lake: ParquetStore(lake).withdraw(EQUITY_BARS, where=pc.field("symbol") == "AAPL", at=NOON),
+    ),
     "catalog": (
         FILE,
-        lambda lake: (write_catalog(lake), query(lake, "select sum(close), max(session), max(collected_at), max(request_id) from equity_bars")),
+        lambda lake: (
+            write_catalog(lake),
+            query(lake, "select sum(close), max(session), max(collected_at), max(request_id) from equity_bars"),
+        ),
     ),
     "status": (FILE, status),
     "largest request": (FILE, largest_request),
     "revisions": (f"revisions/{FILE}", lambda lake: ParquetStore(lake).read_revisions(EQUITY_BARS)),
-    "revised": (f"revisions/{FILE}", lambda lake: ParquetStore(lake).withdraw(EQUITY_BARS, where=pc.field("symbol") == "AAPL", at=NOON)),
-    "conditions": ("coverage/equity_bars/2014.parquet", lambda lake: symbol_conditions(lake, calendar(), NOON, ["AAPL"])),
+    "revised": (
+        f"revisions/{FILE}",
+        lambda lake: ParquetStore(lake).withdraw(EQUITY_BARS, where=pc.field("symbol") == "AAPL", at=NOON),
+    ),
+    "conditions": (
+        "coverage/equity_bars/2014.parquet",
+        lambda lake: symbol_conditions(lake, calendar(), NOON, ["AAPL"]),
+    ),
 }
 
 FOOTER_ONLY = {"status", "largest request"}
 """Reads of footers alone: what is wrong with a page is found by those that read it."""
 
 
-@pytest.mark.parametrize(("damage", "read"), [(d, r) for d in DAMAGES for r in READS if d != "another page" or r not in FOOTER_ONLY])
+@pytest.mark.parametrize(
+    ("damage", "read"), [(d, r) for d in DAMAGES for r in READS if d != "another page" or r not in FOOTER_ONLY]
+)
 def test_a_damaged_file_is_named_with_the_remedy_wherever_it_is_read(lake: Path, damage: str, read: str) -> None:
     (name, action), (harm, why) = READS[read], DAMAGES[damage]
     harm(lake / name)
@@ -128,7 +164,11 @@ def test_a_damaged_file_is_named_with_the_remedy_wherever_it_is_read(lake: Path,
         action(lake)
     said = str(refusal.value)
     assert refusal.value.path == lake / name
-    assert said.startswith(f"{lake / name} is damaged: {why}") and "Put it back from a backup, or move it away" in said and "\n" not in said
+    assert (
+        said.startswith(f"{lake / name} is damaged: {why}")
+        and "Put it back from a backup, or move it away" in said
+        and "\n" not in said
+    )
 
 
 @pytest.mark.parametrize("read", ["query", "read", "repository", "status"])
@@ -204,7 +244,11 @@ def refusal(lake: Path, what: str, name: str, action: Read) -> str:
     try:
         action(lake)
     except Exception as error:
-        named = isinstance(error, ForbiddenFile) and error.path == lake / what and "Give the user the right to read" in str(error)
+        named = (
+            isinstance(error, ForbiddenFile)
+            and error.path == lake / what
+            and "Give the user the right to read" in str(error)
+        )
         return f"{name} is refused" if named else f"{name}: {error!r}"
     return f"{name} is not refused"
 

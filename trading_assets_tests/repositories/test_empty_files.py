@@ -22,4 +22,6 @@ def test_they_have_the_columns_and_types_of_the_schemas(dataset: Dataset) -> Non
 
 def test_writing_them_again_makes_the_same_set(tmp_path: Path) -> None:
     empty_files.write_empty_files(tmp_path / "empty")
-    assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == sorted(path.name for path in empty_files.FOLDER.iterdir())
+    assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == sorted(
+        path.name for path in empty_files.FOLDER.iterdir()
+    )

@@ -27,6 +27,9 @@ def test_measured_values_have_no_dictionary_and_other_columns_have(tmp_path: Pat
 def test_every_version_of_a_file_has_a_second_of_its_own(tmp_path: Path) -> None:
     store, seconds = ParquetStore(tmp_path), []
     for turn in range(4):
-        store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 6), 100.0 + turn, collected_at=NOON + timedelta(minutes=turn))]))
+        store.upsert(
+            EQUITY_BARS,
+            table(EQUITY_BARS, [bar(date(2014, 6, 6), 100.0 + turn, collected_at=NOON + timedelta(minutes=turn))]),
+        )
         seconds.append((tmp_path / FILE).stat().st_mtime_ns // 10**9)
     assert seconds == sorted(set(seconds)) and seconds[-1] - seconds[0] < 60

@@ -27,13 +27,22 @@ DAY = date(2015, 12, 24)
 DAYS = calendar().sessions(date(2015, 12, 1), date(2015, 12, 24))
 
 impossible: list[tuple[dict[str, Any], str]] = [
-    ({"high": 98.0}, "1 row has a high below the low: row 1 (symbol AAPL, bar_size 1 day, start 2015-12-24T14:30:00+00:00)."),
+    (
+        {"high": 98.0},
+        "1 row has a high below the low: row 1 (symbol AAPL, bar_size 1 day, start 2015-12-24T14:30:00+00:00).",
+    ),
     ({"high": 99.5}, "1 row has a high below the open or the close: row 1"),
     ({"low": 100.5}, "1 row has a low above the open or the close: row 1"),
     ({"open": -1.0, "low": -1.0}, "1 row has a negative `open`: row 1"),
     ({"open": 0.0, "low": 0.0}, "1 row has a `open` of zero: row 1"),
-    ({"start": datetime(2015, 12, 24, 18, 0, tzinfo=UTC)}, "1 row has a `start` outside the session's regular hours: row 1"),
-    ({"start": datetime(2015, 12, 24, 14, 29, tzinfo=UTC)}, "1 row has a `start` outside the session's regular hours: row 1"),
+    (
+        {"start": datetime(2015, 12, 24, 18, 0, tzinfo=UTC)},
+        "1 row has a `start` outside the session's regular hours: row 1",
+    ),
+    (
+        {"start": datetime(2015, 12, 24, 14, 29, tzinfo=UTC)},
+        "1 row has a `start` outside the session's regular hours: row 1",
+    ),
     ({"volume": -1.0}, "1 row has a negative `volume`: row 1"),
     ({"wap": -0.5}, "1 row has a negative `wap`: row 1"),
     ({"bar_count": -1}, "1 row has a negative `bar_count`: row 1"),
@@ -45,13 +54,18 @@ impossible: list[tuple[dict[str, Any], str]] = [
     ({"close": None}, "1 row has no value in `close`: row 1"),
     ({"symbol": ""}, "1 row has an empty `symbol`: row 1"),
     ({"bar_size": "../evil"}, "1 row has a bar size the broker does not have: row 1"),
-    ({"session": date(2015, 12, 25)}, "1 row has a session that is not a trading day of the New York Stock Exchange: row 1"),
+    (
+        {"session": date(2015, 12, 25)},
+        "1 row has a session that is not a trading day of the New York Stock Exchange: row 1",
+    ),
     ({"session": date(2015, 12, 22)}, "1 row has a session that is not the New York date of `start`: row 1"),
 ]
 
 
 @pytest.mark.parametrize(("change", "sentence"), impossible, ids=[sentence[6:40] for _, sentence in impossible])
-def test_an_impossible_bar_is_refused_with_its_row_and_nothing_is_written(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+def test_an_impossible_bar_is_refused_with_its_row_and_nothing_is_written(
+    tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
     frame = table(EQUITY_BARS, [bar(date(2015, 12, 23)), {**bar(DAY), **change}])
     with pytest.raises(InvalidFrame) as refusal:
         ParquetStore(tmp_path).upsert(EQUITY_BARS, frame)
@@ -76,8 +90,12 @@ impossible_quotes: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "sentence"), impossible_quotes, ids=[f"{change}" for change, _ in impossible_quotes])
-def test_an_impossible_chain_is_refused_like_an_impossible_bar(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "sentence"), impossible_quotes, ids=[f"{change}" for change, _ in impossible_quotes]
+)
+def test_an_impossible_chain_is_refused_like_an_impossible_bar(
+    tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
     frame = table(OPTION_CHAINS, [chain_row(DAY, con_id=7), {**chain_row(DAY), **change}])
     with pytest.raises(InvalidFrame) as refusal:
         ParquetStore(tmp_path).upsert(OPTION_CHAINS, frame)
@@ -85,7 +103,9 @@ def test_an_impossible_chain_is_refused_like_an_impossible_bar(tmp_path: Path, c
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("dataset", "row"), [(CONTRACTS, {**contract_row(DAY), "con_id": 0}), (COVERAGE, covered(DAY, con_id=-1))])
+@pytest.mark.parametrize(
+    ("dataset", "row"), [(CONTRACTS, {**contract_row(DAY), "con_id": 0}), (COVERAGE, covered(DAY, con_id=-1))]
+)
 def test_impossible_contract_ids_are_refused_everywhere(dataset: Dataset, row: dict[str, Any]) -> None:
     with pytest.raises(InvalidFrame, match="a `con_id` that is none"):
         validated(dataset, table(dataset, [row]))
@@ -93,7 +113,9 @@ def test_impossible_contract_ids_are_refused_everywhere(dataset: Dataset, row: d
 
 def test_only_the_first_five_rows_are_named_and_the_rest_counted() -> None:
     rows = [bar(day, high=1.0, low=2.0, open=1.5, close=1.5) for day in DAYS[:8]]
-    with pytest.raises(InvalidFrame, match=r"8 rows have a high below the low: row 0 \(.*\), row 1 .*, row 4 \([^)]*\) and 3 more\."):
+    with pytest.raises(
+        InvalidFrame, match=r"8 rows have a high below the low: row 0 \(.*\), row 1 .*, row 4 \([^)]*\) and 3 more\."
+    ):
         validated(EQUITY_BARS, table(EQUITY_BARS, rows))
 
 
@@ -106,17 +128,25 @@ def test_every_problem_of_a_frame_is_told_at_once() -> None:
 
 def test_duplicate_keys_are_refused() -> None:
     frame = table(EQUITY_BARS, [bar(DAY), bar(date(2015, 12, 23)), bar(DAY, 50.0)])
-    with pytest.raises(InvalidFrame, match=r"2 rows have a key \(symbol, bar_size, start\) that another row has too: row 0 .*, row 2"):
+    with pytest.raises(
+        InvalidFrame, match=r"2 rows have a key \(symbol, bar_size, start\) that another row has too: row 0 .*, row 2"
+    ):
         validated(EQUITY_BARS, frame)
 
 
 def test_an_unfinished_session_is_refused_at_that_instant_and_taken_after_the_close() -> None:
     frame = table(EQUITY_BARS, [bar(date(2015, 12, 23)), bar(DAY)])
     with pytest.raises(
-        InvalidFrame, match=r"1 row has a session that is not closed at 2015-12-24T17:59:00\+00:00: an unfinished bar is not stored: row 1"
+        InvalidFrame,
+        match=(
+            r"1 row has a session that is not closed at 2015-12-24T17:59:00\+00:00: an unfinished bar is not stored:"
+            r" row 1"
+        ),
     ):
         validated(EQUITY_BARS, frame, datetime(2015, 12, 24, 17, 59, tzinfo=UTC))
-    assert validated(EQUITY_BARS, frame, datetime(2015, 12, 24, 18, 0, tzinfo=UTC)).num_rows == 2, "a half day closes at 13:00 New York"
+    assert validated(EQUITY_BARS, frame, datetime(2015, 12, 24, 18, 0, tzinfo=UTC)).num_rows == 2, (
+        "a half day closes at 13:00 New York"
+    )
 
 
 def test_words_that_the_datasets_do_not_know_are_refused() -> None:
@@ -137,10 +167,15 @@ wrong_frames: list[tuple[Callable[[pd.DataFrame], Any], str]] = [
     (lambda f: f.assign(close=["a"] * (len(f) - 1) + [1.0]), "Column `close`: "),
     (lambda f: f.assign(symbol=7), "Column `symbol`: is int64, and string is wanted."),
     (lambda f: f.assign(con_id=1.5), "Column `con_id`: "),
-    (lambda f: f.assign(start=f.start.dt.tz_localize(None)), "Column `start`: row 0 has the time 2015-12-23 14:30:00 without a time zone"),
+    (
+        lambda f: f.assign(start=f.start.dt.tz_localize(None)),
+        "Column `start`: row 0 has the time 2015-12-23 14:30:00 without a time zone",
+    ),
     (
         lambda f: f.assign(
-            start=pd.Series([s.to_pydatetime() for s in f.start], dtype=object).map(lambda s: s.replace(tzinfo=None) if s.day == 24 else s)
+            start=pd.Series([s.to_pydatetime() for s in f.start], dtype=object).map(
+                lambda s: s.replace(tzinfo=None) if s.day == 24 else s
+            )
         ),
         "row 1",
     ),
@@ -187,10 +222,17 @@ def test_a_frame_of_another_order_and_of_arrow_types_is_taken() -> None:
 
 @pytest.mark.parametrize(
     ("dataset", "row"),
-    [(EQUITY_BARS, bar(DAY)), (OPTION_BARS, option_bar(DAY)), (OPTION_CHAINS, chain_row(DAY)), (COVERAGE, covered(DAY))],
+    [
+        (EQUITY_BARS, bar(DAY)),
+        (OPTION_BARS, option_bar(DAY)),
+        (OPTION_CHAINS, chain_row(DAY)),
+        (COVERAGE, covered(DAY)),
+    ],
     ids=lambda x: getattr(x, "name", ""),
 )
-def test_what_is_read_as_pandas_can_be_written_again_unchanged(tmp_path: Path, dataset: Dataset, row: dict[str, Any]) -> None:
+def test_what_is_read_as_pandas_can_be_written_again_unchanged(
+    tmp_path: Path, dataset: Dataset, row: dict[str, Any]
+) -> None:
     store = ParquetStore(tmp_path)
     store.upsert(dataset, table(dataset, [row]))
     frame = to_pandas(store.read(dataset))

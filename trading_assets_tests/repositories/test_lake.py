@@ -32,7 +32,9 @@ def test_who_knows_the_settings_and_who_does_not_get_one_answer(tmp_path: Path) 
     assert found.equals(symbol_conditions(tmp_path, calendar(), now, ["AAPL"]))
     assert lake.count_conditions(["AAPL"]).equals(count_conditions(tmp_path, calendar(), now, ["AAPL"]))
     assert {row["bar_size"] for row in found.to_pylist()} == {"", "1 day", "30 mins", "8 hours"}
-    details = {row["session"]: row["condition"] for row in lake.conditions(["AAPL"], datasets=["contracts"]).to_pylist()}
+    details = {
+        row["session"]: row["condition"] for row in lake.conditions(["AAPL"], datasets=["contracts"]).to_pylist()
+    }
     assert details == {date(2025, 11, day): "complete" if day < 12 else "pending" for day in range(10, 15)}
     report = DataQualityMonitor(settings).generate_quality_report(sessions=5, record=False)
     (complete,) = (row for row in report.conditions if (row["dataset"], row["condition"]) == ("contracts", "complete"))
@@ -60,7 +62,9 @@ def test_what_is_wanted_is_kept_beside_the_identity(tmp_path: Path) -> None:
     assert not nothing.path.exists(), "whose the lake is must be known first"
 
 
-@pytest.mark.parametrize("wrong", [[], {}, {"equity_bar_sizes": "1 day", "contract_verify_days": 7}, {"equity_bar_sizes": ["1 day"]}])
+@pytest.mark.parametrize(
+    "wrong", [[], {}, {"equity_bar_sizes": "1 day", "contract_verify_days": 7}, {"equity_bar_sizes": ["1 day"]}]
+)
 def test_a_wrong_value_of_what_is_wanted_is_a_damaged_file(tmp_path: Path, wrong: object) -> None:
     identity = LakeIdentity(tmp_path)
     identity.pin("simulated/generated/1")

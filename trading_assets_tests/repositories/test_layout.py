@@ -41,7 +41,9 @@ def lake(tmp_path: Path) -> Path:
 
 def contents(folder: Path, kind: Dataset) -> pa.Table:
     """All rows of the dataset's files, whatever their folders, read without the store."""
-    files = sorted((folder / kind.name).rglob("*.parquet"), key=lambda path: path.as_posix().replace(f"{kind.variant}=", ""))
+    files = sorted(
+        (folder / kind.name).rglob("*.parquet"), key=lambda path: path.as_posix().replace(f"{kind.variant}=", "")
+    )
     # The columns of today: those that came since are null.
     parts = [pq.read_table(file, schema=kind.schema, partitioning=None).replace_schema_metadata(None) for file in files]
     return pa.concat_tables([kind.schema.remove_metadata().empty_table(), *parts])
@@ -64,7 +66,15 @@ def test_the_fixture_is_a_lake_of_the_older_layout_with_all_it_can_have() -> Non
     assert json.loads((PLAIN / "lake.json").read_text())["schema_version"] == 1
     assert {path.name for path in (PLAIN / "equity_bars").iterdir()} == {"bar_size=1_day", "bar_size=1_hour"}
     filled = {name for name, table in BEFORE.items() if table.num_rows}
-    assert filled == {"contracts", "option_chains", "equity_bars", "option_bars", "coverage", "revisions/equity_bars", "revisions/option_chains"}
+    assert filled == {
+        "contracts",
+        "option_chains",
+        "equity_bars",
+        "option_bars",
+        "coverage",
+        "revisions/equity_bars",
+        "revisions/option_chains",
+    }
 
 
 @pytest.mark.parametrize("opening", ["query", "read", "catalog"])
@@ -98,7 +108,9 @@ def test_any_tool_reads_every_folder_with_its_defaults(lake: Path, kind: Dataset
         "pyarrow": pq.read_table(folder).to_pandas(),
         "pyarrow hive dataset": pads.dataset(folder, partitioning="hive").to_table().to_pandas(),
         "duckdb": duckdb.sql(f"select * from read_parquet('{folder}/**/*.parquet')").df(),
-        "duckdb hive": duckdb.sql(f"select * from read_parquet('{folder}/**/*.parquet', hive_partitioning = true)").df(),
+        "duckdb hive": (
+            duckdb.sql(f"select * from read_parquet('{folder}/**/*.parquet', hive_partitioning = true)").df()
+        ),
     }
     for tool, frame in frames.items():
         assert len(frame) == wanted and set(frame.columns) <= set(kind.schema.names), tool
@@ -108,18 +120,26 @@ def test_any_tool_reads_every_folder_with_its_defaults(lake: Path, kind: Dataset
         value = BEFORE[kind.name][kind.variant][0].as_py()
         there = BEFORE[kind.name][kind.variant].to_pylist().count(value)
         assert len(pd.read_parquet(folder, filters=[(kind.variant, "==", value)])) == there
-        assert duckdb.sql(f"select 1 from read_parquet('{folder}/**/*.parquet') where {kind.variant} = '{value}'").to_arrow_table().num_rows == there
+        assert (
+            duckdb.sql(f"select 1 from read_parquet('{folder}/**/*.parquet') where {kind.variant} = '{value}'")
+            .to_arrow_table()
+            .num_rows
+            == there
+        )
 
 
 def test_an_older_program_refuses_the_lake_from_the_begin_of_the_migration_on(lake: Path) -> None:
-    """Version 1 refuses what says a `schema_version` above 1; so it did at the first look, and so does this one above its own."""
+    """Version 1 refuses what says a `schema_version` above 1; so it did at the first look, and so does this one above
+    its own."""
     LakeIdentity(lake).mark_migration(begun=True)
     assert json.loads((lake / "lake.json").read_text())["schema_version"] > 1
     settle(lake)
     document = json.loads((lake / "lake.json").read_text())
     (lake / "lake.json").write_text(json.dumps({**document, "schema_version": 3}))
     other = copy_of(lake, lake.with_name("newer"))
-    with pytest.raises(LayoutMismatch, match="schema version 3, and this program knows versions up to 2: use a newer version"):
+    with pytest.raises(
+        LayoutMismatch, match="schema version 3, and this program knows versions up to 2: use a newer version"
+    ):
         query(other, "select 1")
     with pytest.raises(LayoutMismatch):
         ParquetStore(other).read(EQUITY_BARS)
@@ -133,7 +153,9 @@ def opener() -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_killed_at_every_file_event_the_next_opening_completes_it(tmp_path: Path, opener: subprocess.Popen[str]) -> None:
+def test_killed_at_every_file_event_the_next_opening_completes_it(
+    tmp_path: Path, opener: subprocess.Popen[str]
+) -> None:
     assert opener.stdin and opener.stdout
     partly = killed = 0
     while True:
@@ -157,7 +179,9 @@ def test_killed_at_every_file_event_the_next_opening_completes_it(tmp_path: Path
 
 def test_processes_that_open_it_at_once_all_see_all_rows(lake: Path) -> None:
     command = [sys.executable, "-m", "trading_assets_tests.repositories.opener", "count", str(lake)]
-    started = [subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)]
+    started = [
+        subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)
+    ]
     for process in started:
         assert process.stdin
         process.stdin.write("go\n")

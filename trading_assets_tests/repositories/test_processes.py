@@ -45,20 +45,25 @@ def said(process: subprocess.Popen[str], words: str | None = None) -> str:
 
 
 def check_one_version(store: ParquetStore) -> int:
-    """The file is one whole version, the revisions are the versions before it without doubles. Returns the version (0: no file)."""
+    """The file is one whole version, the revisions are the versions before it without doubles. Returns the version (0:
+    no file)."""
     rows = store.read(EQUITY_BARS)
     versions = pc.unique(rows["request_id"]).to_pylist()
     assert len(versions) <= 1, f"a mixture of versions {versions}"
     if not versions:
         return 0
     assert rows.equals(version(versions[0]))
-    revised = store.read_revisions(EQUITY_BARS).group_by(["symbol", "start", "request_id"]).aggregate([([], "count_all")])
+    revised = (
+        store.read_revisions(EQUITY_BARS).group_by(["symbol", "start", "request_id"]).aggregate([([], "count_all")])
+    )
     assert pc.max(revised["count_all"]).as_py() in (None, 1)
     assert set(range(1, versions[0])) <= set(pc.unique(revised["request_id"]).to_pylist())
     return int(versions[0])
 
 
-def test_killed_at_every_file_event_the_lake_is_the_old_or_the_new_one_and_the_replay_completes_it(tmp_path: Path) -> None:
+def test_killed_at_every_file_event_the_lake_is_the_old_or_the_new_one_and_the_replay_completes_it(
+    tmp_path: Path,
+) -> None:
     killed = 0
     with writer("killed") as process:
         while True:
@@ -121,9 +126,14 @@ def test_readers_beside_a_writer_see_one_version_or_another(tmp_path: Path) -> N
     with writer("versions", str(tmp_path), "40") as process:
         while process.poll() is None:
             seen.append(check_read(store))
-            answer = query(tmp_path, "SELECT volume, count(*) AS n, count(DISTINCT symbol) AS symbols FROM equity_bars GROUP BY volume")
+            answer = query(
+                tmp_path,
+                "SELECT volume, count(*) AS n, count(DISTINCT symbol) AS symbols FROM equity_bars GROUP BY volume",
+            )
             assert answer.select(["n", "symbols"]).to_pylist() == [{"n": version(1).num_rows, "symbols": 40}]
-    assert seen == sorted(seen) and len(set(seen)) > 3, "a reader sees the versions in order, and new ones without reopening"
+    assert seen == sorted(seen) and len(set(seen)) > 3, (
+        "a reader sees the versions in order, and new ones without reopening"
+    )
 
 
 def check_read(store: ParquetStore) -> int:

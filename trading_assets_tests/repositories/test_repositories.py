@@ -31,7 +31,10 @@ def store(tmp_path: Path) -> ParquetStore:
     """Two symbols, three sessions of 2014 and one of 2015."""
     store = ParquetStore(tmp_path / "data")
     days = [THURSDAY, FRIDAY, MONDAY, CHRISTMAS_EVE]
-    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(d, 100.0 + i, symbol=s) for s in ("GOOG", "AAPL") for i, d in enumerate(days)]))
+    store.upsert(
+        EQUITY_BARS,
+        table(EQUITY_BARS, [bar(d, 100.0 + i, symbol=s) for s in ("GOOG", "AAPL") for i, d in enumerate(days)]),
+    )
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(MONDAY, bar_size="1 hour", bar_count=12)]))
     options = [option_bar(d, con_id=c, strike=float(c), right="CP"[c % 2]) for d in days for c in (1, 2)]
     store.upsert(OPTION_BARS, table(OPTION_BARS, options))
@@ -88,7 +91,9 @@ def test_frames_have_proper_types_and_dates_behave(store: ParquetStore) -> None:
     assert len(frame[frame["session"] == MONDAY]) == 1
     assert len(frame[frame["session"].isin([MONDAY, FRIDAY])]) == 2
     assert len(frame[frame["session"] >= MONDAY]) == 2
-    assert set(frame["session"]) == {THURSDAY, FRIDAY, MONDAY, CHRISTMAS_EVE} and frame["session"].max() == CHRISTMAS_EVE
+    assert (
+        set(frame["session"]) == {THURSDAY, FRIDAY, MONDAY, CHRISTMAS_EVE} and frame["session"].max() == CHRISTMAS_EVE
+    )
     assert frame.groupby("session")["close"].sum().loc[MONDAY] == 102.0
     assert frame.set_index("session")["close"].loc[MONDAY] == 102.0
     empty = EquityBarRepository(data_dir=store.data_dir / "nothing").load("AAPL")
@@ -113,7 +118,11 @@ def test_option_bars_by_contract_and_by_terms(store: ParquetStore) -> None:
     assert repo.load("AAPL", con_id=1)["con_id"].unique().tolist() == [1]
     assert len(repo.load_contract(2, MONDAY, MONDAY)) == 1
     assert len(repo.load(con_id=[1, 2], trade_date=MONDAY)) == 2
-    assert repo.load("AAPL", expiry=EXPIRY, strike=2.0, right="C", start_date=FRIDAY)["session"].tolist() == [FRIDAY, MONDAY, CHRISTMAS_EVE]
+    assert repo.load("AAPL", expiry=EXPIRY, strike=2.0, right="C", start_date=FRIDAY)["session"].tolist() == [
+        FRIDAY,
+        MONDAY,
+        CHRISTMAS_EVE,
+    ]
     assert len(repo.load(local_symbol="AAPL  160115P00001000")) == 4
     assert repo.load("AAPL", expiry="2016-02-19").empty
     assert len(repo.load_symbol_data("AAPL", "2014-06-06", "2014-06-09")) == 4
@@ -140,8 +149,10 @@ def test_the_snapshot_that_serves_a_session_is_its_own_else_the_next_else_the_la
         snapshot = repo.latest_chain_snapshot("AAPL", as_of)
         assert snapshot is not None and (snapshot.session, snapshot.exact) == (session, as_of == session)
         assert snapshot.frame["session"].unique().tolist() == [session]
-    assert str(repo.latest_chain_snapshot("AAPL", FRIDAY)) == (
-        "AAPL chain for 2014-06-06: 2 contracts of 2014-06-09 (there is none of that session, this is the earliest after it)."
+    assert (
+        str(repo.latest_chain_snapshot("AAPL", FRIDAY))
+        == "AAPL chain for 2014-06-06: 2 contracts of 2014-06-09 (there is none of that session, this is the earliest"
+        " after it)."
     )
     assert repo.latest_chain_snapshot("GOOG", FRIDAY) is None
     assert choose_snapshot([], FRIDAY) is None
@@ -155,28 +166,45 @@ def test_contracts_latest_and_when_verified(store: ParquetStore) -> None:
     as_of = repo.latest("AAPL", as_of=date(2014, 6, 8))
     assert as_of and as_of["session"] == FRIDAY
     assert repo.get("AAPL", THURSDAY) is None and repo.get("IBM") is None
-    assert repo.verified_at("AAPL") == NOON and repo.verified_at("GOOG") == NOON - timedelta(days=7) and repo.verified_at("IBM") is None
+    assert (
+        repo.verified_at("AAPL") == NOON
+        and repo.verified_at("GOOG") == NOON - timedelta(days=7)
+        and repo.verified_at("IBM") is None
+    )
     assert repo.latest_of()["session"].tolist() == [CHRISTMAS_EVE, MONDAY]
     assert repo.latest_of(["AAPL"], as_of=FRIDAY)["session"].tolist() == [FRIDAY]
     assert repo.symbols() == ["AAPL", "GOOG"] == EquityBarRepository(store=store).symbols()
-    assert len(repo.load("AAPL")) == 3 and len(repo.load(trade_date=MONDAY)) == 2 and len(repo.load_symbol_data("AAPL", MONDAY)) == 2
+    assert (
+        len(repo.load("AAPL")) == 3
+        and len(repo.load(trade_date=MONDAY)) == 2
+        and len(repo.load_symbol_data("AAPL", MONDAY)) == 2
+    )
     assert repo.present_dates("GOOG") == {FRIDAY, MONDAY}
 
 
 def test_a_users_bars_are_completed_from_what_the_lake_knows(store: ParquetStore) -> None:
     repo = EquityBarRepository(store=store)
     starts = pd.DatetimeIndex(["2014-06-10 09:30", "2014-06-10 10:30"], tz="America/New_York", name="date")
-    frame = pd.DataFrame({"open": 9, "high": 10, "low": 8, "close": 9, "volume": 5, "average": 9.1, "barCount": 3}, index=starts)
+    frame = pd.DataFrame(
+        {"open": 9, "high": 10, "low": 8, "close": 9, "volume": 5, "average": 9.1, "barCount": 3}, index=starts
+    )
     before = datetime.now(UTC)
 
     assert repo.save(frame, symbol="AAPL", bar_size="1 hour").inserted == 2
 
     saved = repo.load("AAPL", "2014-06-10", "1 hour")
     assert saved["start"].tolist() == starts.tz_convert("UTC").tolist()
-    assert (saved["con_id"] == 265598).all() and (saved["request_id"] == 0).all() and (saved["collected_at"] >= before - timedelta(seconds=1)).all()
+    assert (
+        (saved["con_id"] == 265598).all()
+        and (saved["request_id"] == 0).all()
+        and (saved["collected_at"] >= before - timedelta(seconds=1)).all()
+    )
     assert saved["wap"].tolist() == [9.1, 9.1] and saved["bar_count"].tolist() == [3, 3]
     assert list(frame.columns)[-1] == "barCount", "the user's frame stays as it was"
-    assert repo.save(frame, symbol="NEW", bar_size="1 hour").inserted == 2 and (repo.load("NEW", bar_size="1 hour")["con_id"] == 0).all()
+    assert (
+        repo.save(frame, symbol="NEW", bar_size="1 hour").inserted == 2
+        and (repo.load("NEW", bar_size="1 hour")["con_id"] == 0).all()
+    )
 
 
 def test_what_was_loaded_can_be_saved_and_changes_nothing(store: ParquetStore) -> None:
@@ -197,10 +225,14 @@ def test_what_cannot_be_completed_is_refused(store: ParquetStore) -> None:
         repo.save(repo.load("AAPL"), symbol="GOOG")
     with pytest.raises(InvalidFrame, match="Column `bar_size` is missing"):
         repo.save(repo.load("AAPL").drop(columns="bar_size"))
-    naive = pd.DataFrame({"open": 9.0, "high": 9.0, "low": 9.0, "close": 9.0, "volume": 1}, index=pd.DatetimeIndex(["2014-06-10 09:30"]))
+    naive = pd.DataFrame(
+        {"open": 9.0, "high": 9.0, "low": 9.0, "close": 9.0, "volume": 1}, index=pd.DatetimeIndex(["2014-06-10 09:30"])
+    )
     with pytest.raises(InvalidFrame, match="without a time zone"):
         repo.save(naive, symbol="AAPL", bar_size="1 hour")
-    holiday = pd.DataFrame({"date": [date(2014, 7, 4)], "open": 9.0, "high": 9.0, "low": 9.0, "close": 9.0, "volume": 1})
+    holiday = pd.DataFrame(
+        {"date": [date(2014, 7, 4)], "open": 9.0, "high": 9.0, "low": 9.0, "close": 9.0, "volume": 1}
+    )
     with pytest.raises(InvalidFrame, match="no value in `start`"):
         repo.save(holiday, symbol="AAPL", bar_size="1 day")
 
@@ -214,6 +246,12 @@ def test_a_repository_is_told_where_it_is(tmp_path: Path) -> None:
 
 
 def test_days_are_dates_texts_and_midnights() -> None:
-    assert as_date("2014-06-09") == as_date(MONDAY) == as_date(datetime(2014, 6, 9)) == as_date(pd.Timestamp("2014-06-09")) == MONDAY
+    assert (
+        as_date("2014-06-09")
+        == as_date(MONDAY)
+        == as_date(datetime(2014, 6, 9))
+        == as_date(pd.Timestamp("2014-06-09"))
+        == MONDAY
+    )
     with pytest.raises(ValueError, match="is an instant, and an exchange date is wanted"):
         as_date(NOON)

@@ -1,4 +1,5 @@
-"""Reads through the lake's DuckDB connection: the same rows as the store's own reads, whatever happens to the files between two of them."""
+"""Reads through the lake's DuckDB connection: the same rows as the store's own reads, whatever happens to the files
+between two of them."""
 
 from __future__ import annotations
 
@@ -49,22 +50,36 @@ READERS = pytest.mark.parametrize("closes", [by_query, by_repository])
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
     store = ParquetStore(tmp_path / "it's [a] lake*")
-    rows = [bar(day, 10.0 * i + j, symbol=symbol, con_id=j + 1) for i, day in enumerate(DAYS, 1) for j, symbol in enumerate(("AAPL", "GOOG", "IBM"))]
+    rows = [
+        bar(day, 10.0 * i + j, symbol=symbol, con_id=j + 1)
+        for i, day in enumerate(DAYS, 1)
+        for j, symbol in enumerate(("AAPL", "GOOG", "IBM"))
+    ]
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [*rows, bar(DAYS[1], bar_size="1 hour")]))
-    store.upsert(OPTION_BARS, table(OPTION_BARS, [option_bar(day, con_id=c, strike=float(c)) for day in DAYS for c in (2, 1)]))
+    store.upsert(
+        OPTION_BARS, table(OPTION_BARS, [option_bar(day, con_id=c, strike=float(c)) for day in DAYS for c in (2, 1)])
+    )
     return store.data_dir
 
 
 @pytest.mark.parametrize("first", [None, DAYS[1]])
 @pytest.mark.parametrize("last", [None, DAYS[2]])
 @pytest.mark.parametrize("symbols", [None, "AAPL", ["IBM", "AAPL"], ["NONE"], []])
-def test_the_same_rows_as_the_stores_own_read(lake: Path, first: date | None, last: date | None, symbols: str | list[str] | None) -> None:
+def test_the_same_rows_as_the_stores_own_read(
+    lake: Path, first: date | None, last: date | None, symbols: str | list[str] | None
+) -> None:
     wanted = ["AAPL", "GOOG", "IBM"] if symbols is None else [symbols] if isinstance(symbols, str) else symbols
     expected = ParquetStore(lake).read(
-        EQUITY_BARS, where=pc.field("symbol").isin(pa.array(wanted, pa.string())), variants=["1 day"], first=first, last=last
+        EQUITY_BARS,
+        where=pc.field("symbol").isin(pa.array(wanted, pa.string())),
+        variants=["1 day"],
+        first=first,
+        last=last,
     )
     found = read_rows(lake, EQUITY_BARS, restricted(symbol=symbols), variants=["1 day"], first=first, last=last)
-    assert found.equals(expected.sort_by([(name, "ascending") for name in EQUITY_BARS.order])) and found.schema.equals(EQUITY_BARS.schema)
+    assert found.equals(expected.sort_by([(name, "ascending") for name in EQUITY_BARS.order])) and found.schema.equals(
+        EQUITY_BARS.schema
+    )
 
 
 def test_rows_come_in_the_datasets_order_whatever_the_files_are_sorted_by(lake: Path) -> None:
@@ -89,7 +104,9 @@ def test_a_further_condition_has_its_own_parameters(lake: Path) -> None:
 
 def test_older_and_foreign_files_have_the_datasets_columns_and_types(lake: Path) -> None:
     rows = pq.ParquetFile(lake / FILE).read().drop_columns(["volume"])
-    pq.write_table(rows.set_column(rows.schema.get_field_index("close"), "close", rows["close"].cast(pa.float32())), lake / FILE)
+    pq.write_table(
+        rows.set_column(rows.schema.get_field_index("close"), "close", rows["close"].cast(pa.float32())), lake / FILE
+    )
     frame = EquityBarRepository(data_dir=lake).load("AAPL")
     assert frame["volume"].isna().tolist() == [False, True, True, False] and str(frame["close"].dtype) == "float64"
 
@@ -100,10 +117,11 @@ def test_what_another_process_wrote_is_seen(lake: Path, closes: Reader) -> None:
     before = closes(lake)
     assert raw.execute("select max(close) from equity_bars where bar_size = '1 day'").fetchall() == [(42.0,)]
     code = (
-        "import sys; from pathlib import Path; from datetime import date\n"
-        "from trading_assets.repositories import ParquetStore; from trading_assets.repositories.schemas import EQUITY_BARS\n"
-        "from trading_assets_tests.repositories.frames import bar, table\n"
-        "ParquetStore(Path(sys.argv[1])).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 10), 99.0, symbol='IBM', con_id=3)]))\n"
+        "import sys; from pathlib import Path; from datetime import date\nfrom trading_assets.repositories import"
+        " ParquetStore; from trading_assets.repositories.schemas import EQUITY_BARS\nfrom"
+        " trading_assets_tests.repositories.frames import bar,"
+        " table\nParquetStore(Path(sys.argv[1])).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 10), 99.0,"
+        " symbol='IBM', con_id=3)]))\n"
     )
     subprocess.run([sys.executable, "-c", code, str(lake)], cwd=ROOT, check=True, timeout=60)
     assert sorted(closes(lake)) == sorted([*before, 99.0])
@@ -115,8 +133,12 @@ def test_versions_of_one_size_that_follow_each_other_at_once_are_told_apart(tmp_
     store, raw = ParquetStore(tmp_path), connect(tmp_path)
     inodes, sizes, seconds = set(), set(), []
     for turn in range(20):
-        store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAYS[1], 100.0 + turn, collected_at=NOON + timedelta(minutes=turn))]))
-        assert raw.execute("select close from equity_bars where close >= ?", [100.0 + turn]).fetchall() == [(100.0 + turn,)]
+        store.upsert(
+            EQUITY_BARS, table(EQUITY_BARS, [bar(DAYS[1], 100.0 + turn, collected_at=NOON + timedelta(minutes=turn))])
+        )
+        assert raw.execute("select close from equity_bars where close >= ?", [100.0 + turn]).fetchall() == [
+            (100.0 + turn,)
+        ]
         assert by_repository(tmp_path) == by_query(tmp_path) == [100.0 + turn]
         status = (tmp_path / FILE).stat()
         inodes.add(status.st_ino)
@@ -128,12 +150,15 @@ def test_versions_of_one_size_that_follow_each_other_at_once_are_told_apart(tmp_
 
 @pytest.mark.parametrize("by", ["query", "repository"])
 def test_a_file_changed_in_place_within_its_second_is_read_anew(lake: Path, by: str) -> None:
-    """Size, inode and the second of the last change stay: by the footer of before, which DuckDB keeps, no row group holds the new symbol."""
+    """Size, inode and the second of the last change stay: by the footer of before, which DuckDB keeps, no row group
+    holds the new symbol."""
 
     def closes(symbol: str) -> list[float]:
         if by == "repository":
             return list(EquityBarRepository(data_dir=lake).load(symbol)["close"])
-        return list(query(lake, "select close from equity_bars where symbol = ? order by start", [symbol])["close"].to_pylist())
+        return list(
+            query(lake, "select close from equity_bars where symbol = ? order by start", [symbol])["close"].to_pylist()
+        )
 
     def written(symbols: list[str], path: Path) -> bytes:
         changed = rows.set_column(rows.schema.get_field_index("symbol"), rows.schema.field("symbol"), pa.array(symbols))
@@ -163,7 +188,11 @@ def test_what_is_deleted_is_gone_file_by_file(lake: Path) -> None:
         path.unlink()
         after = by_query(lake), by_repository(lake), raw.execute("select close from equity_bars").fetchall()
         hourly = path.parent.name == "1_hour"
-        assert [len(found) for found in after] == [len(counts[0]) - rows, len(counts[1]) - (0 if hourly else rows), len(counts[2]) - rows]
+        assert [len(found) for found in after] == [
+            len(counts[0]) - rows,
+            len(counts[1]) - (0 if hourly else rows),
+            len(counts[2]) - rows,
+        ]
     assert by_query(lake) == by_repository(lake) == []
 
 

@@ -123,7 +123,9 @@ def test_everything_else_is_refused_and_writes_nothing(lake: Path, sql: str) -> 
     assert query(lake, "select symbol from equity_bars").num_rows == 1
 
 
-@pytest.mark.parametrize("sql", [sql for sql in WRITES if sql.startswith(("explain", "copy", "create", "set", "pragma", "with x as (copy"))])
+@pytest.mark.parametrize(
+    "sql", [sql for sql in WRITES if sql.startswith(("explain", "copy", "create", "set", "pragma", "with x as (copy"))]
+)
 def test_what_is_wrong_is_one_sentence(lake: Path, sql: str) -> None:
     with pytest.raises(NotOneSelect, match=r"^A query .* (only reads|reads)[^\n]*\.$"):
         query(lake, named(sql, lake))
@@ -172,15 +174,28 @@ def test_neither_the_environment_nor_variables_of_the_program_are_read(lake: Pat
 
 def test_a_connection_has_the_same_limits_and_keeps_what_an_analyst_needs(lake: Path) -> None:
     with connect(lake) as connection:
-        for sql in (*OUTSIDE, "copy (select 1) to 'OUTSIDE/mine.csv'", "attach 'OUTSIDE/mine.db'", "load httpfs", "install httpfs"):
+        for sql in (
+            *OUTSIDE,
+            "copy (select 1) to 'OUTSIDE/mine.csv'",
+            "attach 'OUTSIDE/mine.db'",
+            "load httpfs",
+            "install httpfs",
+        ):
             with pytest.raises(duckdb.PermissionException):
                 connection.execute(named(sql, lake)).fetchall()
-        for sql in ("set enable_external_access = true", "set lock_configuration = false", "set allowed_directories = ['/']", "set threads = 1"):
+        for sql in (
+            "set enable_external_access = true",
+            "set lock_configuration = false",
+            "set allowed_directories = ['/']",
+            "set threads = 1",
+        ):
             with pytest.raises(duckdb.InvalidInputException, match="locked"):
                 connection.execute(sql)
         connection.execute("create temp table mine as select symbol, 2 as weight from equity_bars")
         connection.register("frame", table(EQUITY_BARS, [bar(date(2014, 6, 6))]))
-        found = connection.execute("select weight * 3 from equity_bars join mine using (symbol) join frame using (symbol)").fetchall()
+        found = connection.execute(
+            "select weight * 3 from equity_bars join mine using (symbol) join frame using (symbol)"
+        ).fetchall()
         assert found == [(6,)]
 
 

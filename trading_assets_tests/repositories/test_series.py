@@ -23,8 +23,13 @@ def store(tmp_path: Path) -> ParquetStore:
     found = ParquetStore(tmp_path)
     for symbol, con_id in (("FB", 5), ("IBM", 8314)):
         found.upsert(CONTRACTS, table(CONTRACTS, [contract_row(day, symbol) | {"con_id": con_id} for day in DAYS]))
-        found.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(day, symbol=symbol) | {"con_id": con_id, "collected_at": EARLY} for day in DAYS]))
-    found.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAYS[0], 50.0, symbol="FB") | {"con_id": 5, "collected_at": LATE}]))
+        found.upsert(
+            EQUITY_BARS,
+            table(EQUITY_BARS, [bar(day, symbol=symbol) | {"con_id": con_id, "collected_at": EARLY} for day in DAYS]),
+        )
+    found.upsert(
+        EQUITY_BARS, table(EQUITY_BARS, [bar(DAYS[0], 50.0, symbol="FB") | {"con_id": 5, "collected_at": LATE}])
+    )
     return found
 
 
@@ -48,16 +53,25 @@ def test_all_rows_and_revisions_move_and_no_other(store: ParquetStore) -> None:
 
 
 def test_where_both_have_a_bar_the_later_answer_stays_and_the_other_is_a_revision(store: ParquetStore) -> None:
-    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(day, 70.0, symbol="META") | {"con_id": 6, "collected_at": LATE} for day in DAYS[1:]]))
+    store.upsert(
+        EQUITY_BARS,
+        table(EQUITY_BARS, [bar(day, 70.0, symbol="META") | {"con_id": 6, "collected_at": LATE} for day in DAYS[1:]]),
+    )
     move_series(store, "FB", "META")
-    kept = query(store.data_dir, "select session, con_id from equity_bars where symbol = 'META' order by session").to_pylist()
+    kept = query(
+        store.data_dir, "select session, con_id from equity_bars where symbol = 'META' order by session"
+    ).to_pylist()
     assert [row["con_id"] for row in kept] == [5, 6, 6]
-    superseded = query(store.data_dir, "select session, con_id from revisions_equity_bars where symbol = 'META' order by session").to_pylist()
+    superseded = query(
+        store.data_dir, "select session, con_id from revisions_equity_bars where symbol = 'META' order by session"
+    ).to_pylist()
     assert [(row["session"], row["con_id"]) for row in superseded] == [(DAYS[0], 5), (DAYS[1], 5), (DAYS[2], 5)]
 
 
 def test_the_newest_details_say_whose_a_series_is(store: ParquetStore) -> None:
-    assert {symbol: found.con_id for symbol, found in series_contracts(store.data_dir, ["FB", "IBM", "TSLA"]).items()} == {"FB": 5, "IBM": 8314}
+    assert {
+        symbol: found.con_id for symbol, found in series_contracts(store.data_dir, ["FB", "IBM", "TSLA"]).items()
+    } == {"FB": 5, "IBM": 8314}
     assert (owner_of(store.data_dir, 5), owner_of(store.data_dir, 6)) == ("FB", None)
     store.upsert(CONTRACTS, table(CONTRACTS, [contract_row(date(2015, 12, 24), "FB") | {"con_id": 6}]))
     assert series_contracts(store.data_dir, ["FB"])["FB"].con_id == 6
@@ -77,4 +91,7 @@ def test_without_details_the_bars_say_it(store: ParquetStore) -> None:
 
 def test_a_closed_series_is_listed_under_its_symbol(store: ParquetStore) -> None:
     move_series(store, "FB", closed_symbol("FB", 5))
-    assert [(row["symbol"], row["series"], row["status"]) for row in series(store.data_dir)] == [("FB", "FB@5", "closed"), ("IBM", "IBM", "present")]
+    assert [(row["symbol"], row["series"], row["status"]) for row in series(store.data_dir)] == [
+        ("FB", "FB@5", "closed"),
+        ("IBM", "IBM", "present"),
+    ]

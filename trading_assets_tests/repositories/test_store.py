@@ -35,7 +35,9 @@ def test_a_first_write_is_read_back_row_for_row_and_names_its_file(tmp_path: Pat
     assert (tmp_path / "equity_bars/1_day/2014.parquet").exists()
     read = store.read(EQUITY_BARS)
     assert read.schema.equals(EQUITY_BARS.schema)
-    assert read.to_pylist() == [rows.to_pylist()[i] for i in (2, 1, 0, 3)], "sorted by symbol and start within each file"
+    assert read.to_pylist() == [rows.to_pylist()[i] for i in (2, 1, 0, 3)], (
+        "sorted by symbol and start within each file"
+    )
 
 
 def test_the_footer_says_who_wrote_the_file_and_what_the_columns_mean(tmp_path: Path) -> None:
@@ -58,7 +60,9 @@ def test_an_equal_row_keeps_its_provenance_and_the_file_is_not_rewritten(tmp_pat
     file = tmp_path / "equity_bars/1_day/2014.parquet"
     before = file.stat()
 
-    counts = store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_9, wap=None, collected_at=NOON + timedelta(days=1), request_id=9)]))
+    counts = store.upsert(
+        EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_9, wap=None, collected_at=NOON + timedelta(days=1), request_id=9)])
+    )
 
     assert counts == UpsertCounts(unchanged=1)
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -90,11 +94,15 @@ def test_an_older_answer_that_arrives_late_does_not_replace_a_newer_one(tmp_path
     store = ParquetStore(tmp_path)
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6, 92.22, request_id=2)]))
 
-    counts = store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6, 645.57, collected_at=NOON - timedelta(days=3), request_id=1)]))
+    counts = store.upsert(
+        EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6, 645.57, collected_at=NOON - timedelta(days=3), request_id=1)])
+    )
 
     assert counts == UpsertCounts(unchanged=1)
     assert store.read(EQUITY_BARS)["close"].to_pylist() == [92.22]
-    assert store.read_revisions(EQUITY_BARS).select(["close", "superseded_by"]).to_pylist() == [{"close": 645.57, "superseded_by": 2}]
+    assert store.read_revisions(EQUITY_BARS).select(["close", "superseded_by"]).to_pylist() == [
+        {"close": 645.57, "superseded_by": 2}
+    ]
 
 
 SESSIONS = calendar().sessions(date(2014, 12, 29), date(2015, 1, 5))
@@ -113,7 +121,14 @@ frames = st.lists(st.lists(cells, max_size=8, unique_by=lambda c: (c["symbol"], 
 
 def _frame(cells: list[dict[str, Any]], request_id: int) -> pa.Table:
     rows = [
-        bar(c["session"], c["close"], symbol=c["symbol"], wap=c["wap"], collected_at=NOON + timedelta(minutes=c["minute"]), request_id=request_id)
+        bar(
+            c["session"],
+            c["close"],
+            symbol=c["symbol"],
+            wap=c["wap"],
+            collected_at=NOON + timedelta(minutes=c["minute"]),
+            request_id=request_id,
+        )
         for c in cells
     ]
     return table(EQUITY_BARS, rows)
@@ -159,7 +174,12 @@ def test_any_sequence_of_upserts_equals_a_dictionary_with_a_history(
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abc") | st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False)), max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc") | st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False)),
+        max_size=30,
+    )
+)
 def test_combined_codes_order_rows_as_their_columns(rows: list[tuple[str | None, int, float]]) -> None:
     columns = pa.table(
         {
@@ -182,7 +202,9 @@ def test_many_distinct_values_in_every_column_of_the_order_do_not_overflow() -> 
 
 def test_files_of_other_periods_and_variants_are_not_opened(tmp_path: Path) -> None:
     store = ParquetStore(tmp_path)
-    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_9), bar(date(2015, 12, 24)), bar(JUNE_9, bar_size="1 hour")]))
+    store.upsert(
+        EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_9), bar(date(2015, 12, 24)), bar(JUNE_9, bar_size="1 hour")])
+    )
     for other in ("1_day/2014", "1_hour/2014"):
         (tmp_path / f"equity_bars/{other}.parquet").write_bytes(b"not a Parquet file")
 
@@ -273,7 +295,8 @@ def test_counts_add_up() -> None:
 
 
 def test_an_unknown_volume_enters_a_file_of_the_time_when_none_could_be(tmp_path: Path) -> None:
-    """Files written before a volume could be null say that it never is: they are read, and rewritten with one that is."""
+    """Files written before a volume could be null say that it never is: they are read, and rewritten with one that
+    is."""
     store = ParquetStore(tmp_path)
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(JUNE_6)]))
     (path,) = store.files(EQUITY_BARS)

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from trading_assets.repositories import CoverageRepository, ParquetStore
 from trading_assets.repositories.lake import Lake
-from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS, Condition, Dataset
+from trading_assets.repositories.schemas import (
+    COVERAGE,
+    EQUITY_BARS,
+    INSTANT,
+    OPTION_BARS,
+    OPTION_CHAINS,
+    Condition,
+    Dataset,
+)
 from trading_assets.sessions import calendar
 from trading_assets_tests.repositories.frames import NOON, bar, chain_row, covered, option_bar, table
 
@@ -28,10 +36,14 @@ def lake_at(folder: Path, now: datetime) -> Lake:
     return Lake(folder, calendar(), now, ("1 day",), 7, timedelta(minutes=30))
 
 
-def found(lake: Lake, dataset: Dataset, size: str, symbols: Sequence[str] = ("AAPL",), sessions: Sequence[date] = DAYS) -> dict[Any, Any]:
+def found(
+    lake: Lake, dataset: Dataset, size: str, symbols: Sequence[str] = ("AAPL",), sessions: Sequence[date] = DAYS
+) -> dict[Any, Any]:
     """Condition, `askable` and `lost` by symbol, contract id and session."""
     rows = lake.wanted(dataset, size, symbols, sessions).to_pylist()
-    told = {(row["symbol"], row["con_id"], row["session"]): (row["condition"], row["askable"], row["lost"]) for row in rows}
+    told = {
+        (row["symbol"], row["con_id"], row["session"]): (row["condition"], row["askable"], row["lost"]) for row in rows
+    }
     assert len(told) == len(rows)
     return told
 
@@ -92,7 +104,9 @@ def test_a_thousand_contracts_of_a_year(tmp_path: Path) -> None:
     store = ParquetStore(tmp_path)
     CoverageRepository(store).record(pa.table(columns, schema=COVERAGE.schema))
     terms = {"expiry": date(2016, 1, 15), "selected": True}
-    listed = [{**chain_row(sessions[0], con_id=con_id, strike=float(con_id)), **terms} for con_id in range(1, contracts + 1)]
+    listed = [
+        {**chain_row(sessions[0], con_id=con_id, strike=float(con_id)), **terms} for con_id in range(1, contracts + 1)
+    ]
     store.upsert(OPTION_CHAINS, table(OPTION_CHAINS, listed))
     wanted = lake_at(tmp_path, datetime(2016, 1, 4, tzinfo=UTC)).wanted(OPTION_BARS, SIZE, ["AAPL"], sessions)
     assert wanted.num_rows == rows
@@ -127,9 +141,22 @@ def expected(told: dict[str, Any] | None, present: bool, expired: bool, now: dat
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.sampled_from(NOWS), of_equity, st.sets(st.sampled_from(DAYS)), of_options, st.sets(st.sampled_from(DAYS)), selections)
+@given(
+    st.sampled_from(NOWS),
+    of_equity,
+    st.sets(st.sampled_from(DAYS)),
+    of_options,
+    st.sets(st.sampled_from(DAYS)),
+    selections,
+)
 def test_it_is_what_a_plain_model_says(
-    tmp_path_factory: pytest.TempPathFactory, now: datetime, equity: Any, stored: Any, options: Any, optioned: Any, selected: Any
+    tmp_path_factory: pytest.TempPathFactory,
+    now: datetime,
+    equity: Any,
+    stored: Any,
+    options: Any,
+    optioned: Any,
+    selected: Any,
 ) -> None:
     folder = tmp_path_factory.mktemp("lake")
     store, xnys = ParquetStore(folder), calendar()
@@ -138,10 +165,15 @@ def test_it_is_what_a_plain_model_says(
     selected = {day: {con_id for con_id in chosen if CONTRACTS[con_id] >= day} for day, chosen in selected.items()}
     bars = {(con_id, day) for con_id, expiry in CONTRACTS.items() for day in optioned if day <= expiry}
     rows = [covered(day, **each) for day, each in equity.items()]
-    rows += [covered(day, dataset="option_bars", bar_size=SIZE, con_id=con_id, **each) for (con_id, day), each in options.items()]
+    rows += [
+        covered(day, dataset="option_bars", bar_size=SIZE, con_id=con_id, **each)
+        for (con_id, day), each in options.items()
+    ]
     store.upsert(COVERAGE, table(COVERAGE, rows))
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(day) for day in stored]))
-    store.upsert(OPTION_BARS, table(OPTION_BARS, [{**option_bar(day, con_id=con_id), "bar_size": SIZE} for con_id, day in bars]))
+    store.upsert(
+        OPTION_BARS, table(OPTION_BARS, [{**option_bar(day, con_id=con_id), "bar_size": SIZE} for con_id, day in bars])
+    )
     chains = [
         {**chain_row(day, con_id=con_id, strike=float(con_id), expiry=CONTRACTS[con_id]), "selected": True}
         for day, chosen in selected.items()
@@ -162,7 +194,9 @@ def test_it_is_what_a_plain_model_says(
         used = {*after[:1], *(before[-1:] if day not in snapshots else ())}
         for con_id in {con_id for each in used for con_id in selected[each] if CONTRACTS[con_id] >= day}:
             expired = now.astimezone(xnys.closes_at(day).tzinfo).date() > CONTRACTS[con_id]
-            wanted["AAPL", con_id, day] = list(expected(options.get((con_id, day)), (con_id, day) in bars, expired, now))
+            wanted["AAPL", con_id, day] = list(
+                expected(options.get((con_id, day)), (con_id, day) in bars, expired, now)
+            )
     told = found(lake, OPTION_BARS, SIZE)
     assert {key: rest for key, (_, *rest) in told.items()} == wanted
 
@@ -179,7 +213,9 @@ def test_of_an_expired_contract_a_part_stays_and_what_waits_is_not_lost_yet(tmp_
         covered(DAYS[3], "error", reason="Timed out.", **terms),
     ]
     store.upsert(COVERAGE, table(COVERAGE, rows))
-    store.upsert(OPTION_CHAINS, table(OPTION_CHAINS, [{**chain_row(DAYS[0], con_id=1, expiry=expiry), "selected": True}]))
+    store.upsert(
+        OPTION_CHAINS, table(OPTION_CHAINS, [{**chain_row(DAYS[0], con_id=1, expiry=expiry), "selected": True}])
+    )
     told = found(lake_at(tmp_path, now), OPTION_BARS, SIZE)
     lost = {session for (_, _, session), (_, askable, lost) in told.items() if lost and not askable}
     assert lost == {DAYS[3], DAYS[4]}, "of a part and of what waits the recorded words stay"

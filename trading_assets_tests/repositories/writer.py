@@ -1,8 +1,9 @@
 """Writers in processes of their own, for the tests of kills, locks and readers. Run as a module:
 
-python -m trading_assets_tests.repositories.writer killed          reads `DIR EVENT VERSION` lines; forks a writer that kills
-                                                                   itself at that file event; answers `killed` or `ended EVENTS`
-python -m trading_assets_tests.repositories.writer versions DIR N  writes versions 1 to N, saying each when it is written
+| python -m trading_assets_tests.repositories.writer | |
+| --- | --- |
+| killed | reads `DIR EVENT VERSION` lines; a fork writes, kills itself at that event: `killed` or `ended EVENTS` |
+| versions DIR N | writes versions 1 to N, saying each when it is written |
 """
 
 from __future__ import annotations

@@ -55,7 +55,9 @@ def run(folder: Path, instance: dg.DagsterInstance) -> Run:
 def maker(dataset: Dataset, made: Any) -> dg.AssetsDefinition:
     """An asset of that dataset which returns what it was given."""
 
-    @dg.asset(key=["mine", dataset.name], partitions_def=session_partitions(), backfill_policy=dg.BackfillPolicy.single_run())
+    @dg.asset(
+        key=["mine", dataset.name], partitions_def=session_partitions(), backfill_policy=dg.BackfillPolicy.single_run()
+    )
     def made_by_hand() -> Any:
         return made
 

@@ -30,12 +30,18 @@ def dead_mark() -> str:
     return f"{this_host()} {process.pid} 1"
 
 
-def add_run(instance: dg.DagsterInstance, status: DagsterRunStatus, mark: str, parent: dg.DagsterRun | None = None) -> dg.DagsterRun:
+def add_run(
+    instance: dg.DagsterInstance, status: DagsterRunStatus, mark: str, parent: dg.DagsterRun | None = None
+) -> dg.DagsterRun:
     links = {} if parent is None else {"parent_run_id": parent.run_id, "root_run_id": parent.run_id}
-    return instance.add_run(dg.DagsterRun(job_name="snapshot", run_id=make_new_run_id(), status=status, tags={PROCESS_TAG: mark}, **links))
+    return instance.add_run(
+        dg.DagsterRun(job_name="snapshot", run_id=make_new_run_id(), status=status, tags={PROCESS_TAG: mark}, **links)
+    )
 
 
-def test_a_run_of_a_dead_process_is_ended_and_one_of_a_living_process_is_not(instance: dg.DagsterInstance, dead_mark: str) -> None:
+def test_a_run_of_a_dead_process_is_ended_and_one_of_a_living_process_is_not(
+    instance: dg.DagsterInstance, dead_mark: str
+) -> None:
     dead = add_run(instance, DagsterRunStatus.STARTED, dead_mark)
     add_run(instance, DagsterRunStatus.STARTED, process_mark())
     assert end_abandoned_runs(instance) == [dead.run_id]

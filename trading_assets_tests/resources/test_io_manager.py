@@ -37,14 +37,17 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 def metadata(result: dg.ExecuteInProcessResult, dataset: Dataset) -> dict[str, Any]:
     """Metadata of the newest materialization, which shows the run."""
-    (*_, event) = result.asset_materializations_for_node(f"mine__{dataset.name}")
+    *_, event = result.asset_materializations_for_node(f"mine__{dataset.name}")
     return {name: value.value for name, value in event.metadata.items()}
 
 
 @pytest.mark.parametrize("as_pandas", [False, True], ids=["arrow", "pandas"])
 def test_a_frame_of_many_sessions_and_years_is_written_in_one_run(run: Run, folder: Path, as_pandas: bool) -> None:
     sessions = [date(2014, 12, 30), date(2014, 12, 31), *WEEK]
-    rows = table(EQUITY_BARS, [bar(session, 100.0 + n, symbol=symbol) for symbol in ("AAPL", "SPY") for n, session in enumerate(sessions)])
+    rows = table(
+        EQUITY_BARS,
+        [bar(session, 100.0 + n, symbol=symbol) for symbol in ("AAPL", "SPY") for n, session in enumerate(sessions)],
+    )
     result = run([maker(EQUITY_BARS, rows.to_pandas() if as_pandas else rows)], [sessions[0], sessions[-1]])
     assert result.success
     assert stored(folder, EQUITY_BARS).sort_by([("symbol", "ascending"), ("start", "ascending")]).equals(rows)
@@ -57,11 +60,15 @@ def test_a_frame_of_many_sessions_and_years_is_written_in_one_run(run: Run, fold
 def test_every_partition_of_the_run_is_materialized(run: Run, instance: dg.DagsterInstance) -> None:
     rows = table(EQUITY_BARS, [bar(session) for session in WEEK])
     assert run([maker(EQUITY_BARS, rows)], [MONDAY, THURSDAY]).success
-    assert instance.get_materialized_partitions(dg.AssetKey(["mine", "equity_bars"])) == {session.isoformat() for session in WEEK}
+    assert instance.get_materialized_partitions(dg.AssetKey(["mine", "equity_bars"])) == {
+        session.isoformat() for session in WEEK
+    }
 
 
 def test_a_collection_brings_its_coverage_and_its_report(run: Run, folder: Path) -> None:
-    report = CollectionReport("equity_bars", THURSDAY, sessions=WEEK, symbols=["AAPL"], planned=5, sent=4, reused=1, saved=2)
+    report = CollectionReport(
+        "equity_bars", THURSDAY, sessions=WEEK, symbols=["AAPL"], planned=5, sent=4, reused=1, saved=2
+    )
     report.rows_by_symbol = {"AAPL": 4}
     report.outcomes.update({str(OutcomeKind.COMPLETE): 4, str(OutcomeKind.EMPTY): 1})
     report.snapshots_used = {"2015-12-24": "2015-12-23"}
@@ -73,7 +80,10 @@ def test_a_collection_brings_its_coverage_and_its_report(run: Run, folder: Path)
     assert result.success
     assert stored(folder, EQUITY_BARS).num_rows == stored(folder, COVERAGE).num_rows == 4
     shown = metadata(result, EQUITY_BARS)
-    assert {name: shown[name] for name in ("rows", "requests_planned", "requests_sent", "requests_reused", "requests_saved", "problems")} == {
+    assert {
+        name: shown[name]
+        for name in ("rows", "requests_planned", "requests_sent", "requests_reused", "requests_saved", "problems")
+    } == {
         "rows": 4,
         "requests_planned": 5,
         "requests_sent": 4,
@@ -91,7 +101,10 @@ def test_a_collection_brings_its_coverage_and_its_report(run: Run, folder: Path)
 
 
 def test_the_metadata_of_a_frame_shows_its_rows_and_a_picture(run: Run, folder: Path) -> None:
-    rows = table(EQUITY_BARS, [bar(session, 100.0 + n, symbol=symbol) for symbol in ("AAPL", "SPY") for n, session in enumerate(WEEK)])
+    rows = table(
+        EQUITY_BARS,
+        [bar(session, 100.0 + n, symbol=symbol) for symbol in ("AAPL", "SPY") for n, session in enumerate(WEEK)],
+    )
     first = metadata(run([maker(EQUITY_BARS, rows)], [MONDAY, THURSDAY]), EQUITY_BARS)
     assert first["rows_by_symbol"] == {"AAPL": 4, "SPY": 4}
     assert (first["inserted"], first["updated"], first["unchanged"]) == (8, 0, 0)
@@ -103,7 +116,11 @@ def test_the_metadata_of_a_frame_shows_its_rows_and_a_picture(run: Run, folder: 
     picture = first["picture"].removeprefix("![closes](data:image/png;base64,").removesuffix(")")
     assert base64.b64decode(picture).startswith(b"\x89PNG")
 
-    changed = rows.set_column(rows.schema.get_field_index("close"), rows.schema.field("close"), pa.array([100.5, *rows["close"].to_pylist()[1:]]))
+    changed = rows.set_column(
+        rows.schema.get_field_index("close"),
+        rows.schema.field("close"),
+        pa.array([100.5, *rows["close"].to_pylist()[1:]]),
+    )
     second = metadata(run([maker(EQUITY_BARS, changed)], [MONDAY, THURSDAY]), EQUITY_BARS)
     assert (second["inserted"], second["updated"], second["unchanged"]) == (0, 1, 7)
     assert query(folder, "select close from revisions_equity_bars")["close"].to_pylist() == [100.0]
@@ -114,7 +131,9 @@ def test_one_more_session_is_not_drawn(run: Run) -> None:
     report = CollectionReport("equity_bars", THURSDAY, sessions=WEEK, symbols=["AAPL"])
     known = table(COVERAGE, [covered(session) for session in WEEK])
     rows = table(EQUITY_BARS, [bar(THURSDAY, 103.0)])
-    shown = metadata(run([maker(EQUITY_BARS, Collected(EQUITY_BARS, rows, known, [], report, NOW))], [THURSDAY]), EQUITY_BARS)
+    shown = metadata(
+        run([maker(EQUITY_BARS, Collected(EQUITY_BARS, rows, known, [], report, NOW))], [THURSDAY]), EQUITY_BARS
+    )
     assert shown["conditions"]
     assert not {"picture", "coverage"} & set(shown)
 
@@ -137,7 +156,11 @@ def test_an_empty_frame_writes_nothing_and_says_so(run: Run, folder: Path) -> No
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("high below low", {"high": 90.0}, "1 row has a high below the low: row 1 (symbol AAPL, bar_size 1 day, start 2015-12-22T14:30:00+00:00)."),
+    (
+        "high below low",
+        {"high": 90.0},
+        "1 row has a high below the low: row 1 (symbol AAPL, bar_size 1 day, start 2015-12-22T14:30:00+00:00).",
+    ),
     ("negative price", {"open": 1.0, "low": -1.0, "close": 1.0, "high": 1.0}, "1 row has a negative `low`: row 1 "),
     (
         "doubled key",
@@ -146,7 +169,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("no session", {"session": None}, "1 row has no value in `session`: row 1 "),
     ("no symbol", {"symbol": None}, "1 row has no value in `symbol`: row 1 "),
-    ("Christmas", {"session": date(2015, 12, 25), "start": datetime(2015, 12, 25, 15, tzinfo=UTC)}, "1 row has a session that is not a trading day"),
+    (
+        "Christmas",
+        {"session": date(2015, 12, 25), "start": datetime(2015, 12, 25, 15, tzinfo=UTC)},
+        "1 row has a session that is not a trading day",
+    ),
     (
         "not closed",
         {"session": NEXT_MONDAY, "start": bar(NEXT_MONDAY)["start"]},
@@ -179,7 +206,10 @@ def naive(frame: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("made", "sentence"),
     [
-        (lambda rows: rows.drop_columns(["volume"]), "equity_bars refused the frame and wrote nothing. Column `volume` is missing."),
+        (
+            lambda rows: rows.drop_columns(["volume"]),
+            "equity_bars refused the frame and wrote nothing. Column `volume` is missing.",
+        ),
         (lambda rows: rows.append_column("extra", rows["close"]), "Column `extra` is not a column of equity_bars."),
         (lambda rows: naive(rows.to_pandas()), "without a time zone; give aware times, for example in UTC."),
         (lambda rows: rows.to_pandas().assign(close="dear"), "Column `close`: "),
@@ -187,7 +217,9 @@ def naive(frame: pd.DataFrame) -> pd.DataFrame:
     ],
     ids=["missing column", "strange column", "naive times", "text for a number", "no frame"],
 )
-def test_a_frame_of_another_shape_is_refused_in_a_sentence(run: Run, folder: Path, made: Callable[[pa.Table], Any], sentence: str) -> None:
+def test_a_frame_of_another_shape_is_refused_in_a_sentence(
+    run: Run, folder: Path, made: Callable[[pa.Table], Any], sentence: str
+) -> None:
     result = run([maker(EQUITY_BARS, made(table(EQUITY_BARS, [bar(MONDAY)])))], [MONDAY])
     assert not result.success
     assert sentence in failure(result)

@@ -26,16 +26,26 @@ def reader(dataset: Dataset, kind: Any, seen: list[Any], **narrowing: Any) -> li
     take.__annotations__ = {"given": kind, "return": None}
     ins = {"given": dg.AssetIn(key=dataset.name, metadata=narrowing or None)}
     policy = {"partitions_def": session_partitions(), "backfill_policy": dg.BackfillPolicy.single_run()}
-    return [dg.AssetSpec(dataset.name, partitions_def=session_partitions()), dg.asset(name="reader", ins=ins, **policy)(take)]
+    return [
+        dg.AssetSpec(dataset.name, partitions_def=session_partitions()),
+        dg.asset(name="reader", ins=ins, **policy)(take),
+    ]
 
 
 @pytest.fixture
 def filled(folder: Path) -> Path:
     """Two symbols, four sessions of bars; chains of Monday and Wednesday, SPY's of Monday only."""
     store = ParquetStore(folder)
-    store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(session, 100.0 + n, symbol=s) for s in ("AAPL", "SPY") for n, session in enumerate(WEEK)]))
+    store.upsert(
+        EQUITY_BARS,
+        table(
+            EQUITY_BARS, [bar(session, 100.0 + n, symbol=s) for s in ("AAPL", "SPY") for n, session in enumerate(WEEK)]
+        ),
+    )
     chains = [chain_row(session, con_id=con_id) for session, con_id in ((MONDAY, 1), (WEDNESDAY, 1), (WEDNESDAY, 2))]
-    store.upsert(OPTION_CHAINS, table(OPTION_CHAINS, [*chains, chain_row(MONDAY, con_id=3, symbol="SPY") | {"symbol": "SPY"}]))
+    store.upsert(
+        OPTION_CHAINS, table(OPTION_CHAINS, [*chains, chain_row(MONDAY, con_id=3, symbol="SPY") | {"symbol": "SPY"}])
+    )
     return folder
 
 
@@ -45,9 +55,19 @@ def test_an_asset_is_given_the_rows_of_its_partitions_in_the_kind_it_names(run: 
     assert run(reader(EQUITY_BARS, kind, seen), [TUESDAY, WEDNESDAY]).success
     (given,) = seen
     assert isinstance(given, kind)
-    rows = given.table() if isinstance(given, DatasetView) else given if isinstance(given, pa.Table) else pa.Table.from_pandas(given)
-    assert sorted(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), rows["close"].to_pylist(), strict=True)) == [
-        (symbol, session, close) for symbol in ("AAPL", "SPY") for session, close in ((TUESDAY, 101.0), (WEDNESDAY, 102.0))
+    rows = (
+        given.table()
+        if isinstance(given, DatasetView)
+        else given
+        if isinstance(given, pa.Table)
+        else pa.Table.from_pandas(given)
+    )
+    assert sorted(
+        zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), rows["close"].to_pylist(), strict=True)
+    ) == [
+        (symbol, session, close)
+        for symbol in ("AAPL", "SPY")
+        for session, close in ((TUESDAY, 101.0), (WEDNESDAY, 102.0))
     ]
     assert rows.column_names == EQUITY_BARS.schema.names
 
@@ -58,7 +78,9 @@ def test_without_an_annotation_an_asset_is_given_a_view(run: Run, filled: Path) 
     (view,) = seen
     assert isinstance(view, DatasetView)
     assert view.sessions == (TUESDAY,)
-    assert view.table(sessions=WEEK, symbols=["SPY"], columns=["close"], where="close > 100.5")["close"].to_pylist() == [101.0, 102.0, 103.0]
+    assert view.table(sessions=WEEK, symbols=["SPY"], columns=["close"], where="close > 100.5")[
+        "close"
+    ].to_pylist() == [101.0, 102.0, 103.0]
 
 
 @pytest.mark.parametrize("kind", [pa.Table, pd.DataFrame])
@@ -85,17 +107,25 @@ def test_columns_narrow_a_view_too(run: Run, filled: Path) -> None:
         (THURSDAY, [("AAPL", WEDNESDAY, 1), ("AAPL", WEDNESDAY, 2), ("SPY", MONDAY, 3)]),
     ],
 )
-def test_a_snapshot_as_of_a_session(run: Run, filled: Path, session: date, expected: list[tuple[str, date, int]]) -> None:
+def test_a_snapshot_as_of_a_session(
+    run: Run, filled: Path, session: date, expected: list[tuple[str, date, int]]
+) -> None:
     seen: list[Any] = []
     assert run(reader(OPTION_CHAINS, pa.Table, seen, as_of="snapshot"), [session]).success
     (rows,) = seen
-    assert sorted(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), rows["con_id"].to_pylist(), strict=True)) == expected
+    assert (
+        sorted(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), rows["con_id"].to_pylist(), strict=True))
+        == expected
+    )
     assert rows.schema.names == OPTION_CHAINS.schema.names
 
 
 def test_a_snapshot_of_named_symbols_and_columns(run: Run, filled: Path) -> None:
     seen: list[Any] = []
-    assert run(reader(OPTION_CHAINS, pd.DataFrame, seen, as_of="snapshot", symbols=["AAPL", "IBM"], columns=["con_id"]), [TUESDAY]).success
+    assert run(
+        reader(OPTION_CHAINS, pd.DataFrame, seen, as_of="snapshot", symbols=["AAPL", "IBM"], columns=["con_id"]),
+        [TUESDAY],
+    ).success
     assert seen[0].to_dict("list") == {"con_id": [1, 2]}
 
 

@@ -25,7 +25,9 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Runs that Dagster's own launcher was told to start a process for; no process is started."""
     found: list[str] = []
     monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(tmp_path / "lake"))
-    monkeypatch.setattr(DefaultRunLauncher, "launch_run", lambda self, context: found.append(context.dagster_run.run_id))
+    monkeypatch.setattr(
+        DefaultRunLauncher, "launch_run", lambda self, context: found.append(context.dagster_run.run_id)
+    )
     return found
 
 
@@ -48,7 +50,9 @@ def test_daemons_at_the_same_moment_start_one_process(started: list[str]) -> Non
     assert started == [run.dagster_run.run_id, another.dagster_run.run_id]
 
 
-def test_a_run_that_could_not_be_started_may_be_started_again(started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_could_not_be_started_may_be_started_again(
+    started: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(self: DefaultRunLauncher, context: LaunchRunContext) -> None:
         raise dg.DagsterInvariantViolationError("no code server")
 

@@ -43,7 +43,9 @@ def test_no_secret_is_in_what_dagster_keeps_of_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("resource", ["archive", "io_manager"])
 @pytest.mark.parametrize("name", ["data_dir", "ib_host", "ib_port", "broker", "database_url", "alert_channels"])
 def test_no_setting_can_be_changed_by_a_run_config(tmp_path: Path, resource: str, name: str) -> None:
-    job = build_defs(data_dir=str(tmp_path / "lake")).resolve_job_def("add_symbols" if resource == "archive" else "snapshot")
+    job = build_defs(data_dir=str(tmp_path / "lake")).resolve_job_def(
+        "add_symbols" if resource == "archive" else "snapshot"
+    )
     for given in ({"overrides": {name: SECRET}}, {name: SECRET}, {"archive": {"overrides": {name: SECRET}}}):
         with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config entr") as refused:
             dg.validate_run_config(job, {"resources": {resource: {"config": given}}})
@@ -55,12 +57,37 @@ def test_no_setting_can_be_changed_by_a_run_config(tmp_path: Path, resource: str
     ("job", "op", "config", "place"),
     [
         ("add_symbols", "join_universe", {"symbols": [{"env": "AWS_SECRET"}]}, "ops.join_universe.config.symbols.0"),
-        ("add_symbols", "join_universe", {"symbols": ["AAPL", {"env": "AWS_SECRET"}]}, "ops.join_universe.config.symbols.1"),
+        (
+            "add_symbols",
+            "join_universe",
+            {"symbols": ["AAPL", {"env": "AWS_SECRET"}]},
+            "ops.join_universe.config.symbols.1",
+        ),
         ("snapshot", "contracts", {"symbols": [{"env": "AWS_SECRET"}]}, "ops.contracts.config.symbols.0"),
-        ("snapshot", "option_chains", {"selection": {"rights": [{"env": "AWS_SECRET"}]}}, "ops.option_chains.config.selection.rights.0"),
-        ("snapshot", "option_chains", {"requote_after_minutes": {"env": "AWS_NUMBER"}}, "ops.option_chains.config.requote_after_minutes"),
-        ("backfill_bars", "equity_bars", {"first_session": {"env": "AWS_SECRET"}}, "ops.equity_bars.config.first_session"),
-        ("backfill_bars", "equity_bars", {"lookback_days": {"env": "AWS_NEGATIVE"}}, "ops.equity_bars.config.lookback_days"),
+        (
+            "snapshot",
+            "option_chains",
+            {"selection": {"rights": [{"env": "AWS_SECRET"}]}},
+            "ops.option_chains.config.selection.rights.0",
+        ),
+        (
+            "snapshot",
+            "option_chains",
+            {"requote_after_minutes": {"env": "AWS_NUMBER"}},
+            "ops.option_chains.config.requote_after_minutes",
+        ),
+        (
+            "backfill_bars",
+            "equity_bars",
+            {"first_session": {"env": "AWS_SECRET"}},
+            "ops.equity_bars.config.first_session",
+        ),
+        (
+            "backfill_bars",
+            "equity_bars",
+            {"lookback_days": {"env": "AWS_NEGATIVE"}},
+            "ops.equity_bars.config.lookback_days",
+        ),
         ("backfill_bars", "option_bars", {"bar_sizes": [{"env": "AWS_SECRET"}]}, "ops.option_bars.config.bar_sizes.0"),
     ],
 )
@@ -70,7 +97,9 @@ def test_no_value_of_the_environment_is_shown_by_a_run(
     monkeypatch.setenv("AWS_SECRET", SECRET)
     monkeypatch.setenv("AWS_NUMBER", "424242")
     monkeypatch.setenv("AWS_NEGATIVE", "-424242")
-    definitions = build_defs(data_dir=str(tmp_path / "lake"), now="2024-06-03T16:30-04:00", ib_port=1, reconnect_timeout=0)
+    definitions = build_defs(
+        data_dir=str(tmp_path / "lake"), now="2024-06-03T16:30-04:00", ib_port=1, reconnect_timeout=0
+    )
     found = definitions.resolve_job_def(job)
     instance = dg.DagsterInstance.ephemeral()
     result = found.execute_in_process(

@@ -1,4 +1,5 @@
-"""Dagster's history without the copies of the calendar: small, complete, and a continuation of what Dagster's own storage wrote."""
+"""Dagster's history without the copies of the calendar: small, complete, and a continuation of what Dagster's own
+storage wrote."""
 
 from __future__ import annotations
 
@@ -27,14 +28,19 @@ LARGEST_PLANNED = 2_000
 @dg.asset(
     partitions_def=session_partitions(),
     backfill_policy=dg.BackfillPolicy.single_run(),
-    check_specs=[dg.AssetCheckSpec("whole", asset="bars"), dg.AssetCheckSpec("by_session", asset="bars", partitions_def=session_partitions())],
+    check_specs=[
+        dg.AssetCheckSpec("whole", asset="bars"),
+        dg.AssetCheckSpec("by_session", asset="bars", partitions_def=session_partitions()),
+    ],
 )
 def bars() -> dg.MaterializeResult:
     passed = [dg.AssetCheckResult(check_name=name, passed=True) for name in ("whole", "by_session")]
     return dg.MaterializeResult(check_results=passed)
 
 
-JOB = dg.Definitions(assets=[bars], jobs=[dg.define_asset_job("collect", executor_def=dg.in_process_executor)]).resolve_job_def("collect")
+JOB = dg.Definitions(
+    assets=[bars], jobs=[dg.define_asset_job("collect", executor_def=dg.in_process_executor)]
+).resolve_job_def("collect")
 
 ONE = {"dagster/partition": "2015-11-27"}
 RANGE = {"dagster/asset_partition_range_start": "2015-11-23", "dagster/asset_partition_range_end": "2015-11-27"}
@@ -49,12 +55,21 @@ def planned(home: Path) -> list[str]:
     found = []
     for file in (home / "history" / "runs").glob("*.db"):
         with closing(sqlite3.connect(file)) as database:
-            found += [row[0] for row in database.execute("select event from event_logs where dagster_event_type = 'ASSET_CHECK_EVALUATION_PLANNED'")]
+            found += [
+                row[0]
+                for row in database.execute(
+                    "select event from event_logs where dagster_event_type = 'ASSET_CHECK_EVALUATION_PLANNED'"
+                )
+            ]
     return found
 
 
-@pytest.mark.parametrize(("tags", "sessions"), [(ONE, ["2015-11-27"]), (RANGE, ["2015-11-23", "2015-11-24", "2015-11-25", "2015-11-27"])])
-def test_a_run_keeps_the_keys_of_its_partitions_and_not_the_calendar(settings: Settings, tags: dict[str, str], sessions: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("tags", "sessions"), [(ONE, ["2015-11-27"]), (RANGE, ["2015-11-23", "2015-11-24", "2015-11-25", "2015-11-27"])]
+)
+def test_a_run_keeps_the_keys_of_its_partitions_and_not_the_calendar(
+    settings: Settings, tags: dict[str, str], sessions: list[str]
+) -> None:
     with dagster_instance(settings) as instance:
         assert isinstance(instance.event_log_storage, CompactEventLogStorage)
         result = JOB.execute_in_process(instance=instance, tags=tags)
@@ -66,13 +81,18 @@ def test_a_run_keeps_the_keys_of_its_partitions_and_not_the_calendar(settings: S
         assert sorted(instance.get_materialized_partitions(dg.AssetKey("bars"))) == sessions
         for name in ("whole", "by_session"):
             key = dg.AssetCheckKey(dg.AssetKey("bars"), name)
-            assert instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key].status.value == "SUCCEEDED"
+            assert (
+                instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key].status.value
+                == "SUCCEEDED"
+            )
     events = planned(settings.data_dir / "dagster")
     assert len(events) == 4, "both checks, in the log of the run and in that of all runs"
     for event in events:
         assert len(event) < LARGEST_PLANNED
         subset = json.loads(event)["dagster_event"]["event_specific_data"]["partitions_subset"]
-        assert sorted(subset["subset"]["__set__"] if isinstance(subset["subset"], dict) else subset["subset"]) == sessions
+        assert (
+            sorted(subset["subset"]["__set__"] if isinstance(subset["subset"], dict) else subset["subset"]) == sessions
+        )
     with closing(sqlite3.connect(settings.data_dir / "dagster" / "history" / "runs.db")) as database:
         assert "exclusions" not in database.execute("select run_body from runs").fetchone()[0]
 
@@ -80,7 +100,9 @@ def test_a_run_keeps_the_keys_of_its_partitions_and_not_the_calendar(settings: S
 def test_a_history_of_dagsters_own_storage_is_continued(settings: Settings, tmp_path: Path) -> None:
     home = settings.data_dir / "dagster"
     home.mkdir(parents=True)
-    (home / "dagster.yaml").write_text(f"storage:\n  sqlite:\n    base_dir: {home}\ntelemetry:\n  enabled: false\n", "utf-8")
+    (home / "dagster.yaml").write_text(
+        f"storage:\n  sqlite:\n    base_dir: {home}\ntelemetry:\n  enabled: false\n", "utf-8"
+    )
     with dg.DagsterInstance.from_config(str(home)) as instance:
         assert JOB.execute_in_process(instance=instance, tags=ONE).success
     with dagster_instance(settings) as instance:
@@ -100,7 +122,9 @@ def test_a_history_of_dagsters_own_storage_is_continued(settings: Settings, tmp_
         ("schedules/schedules.db", "drop table alembic_version"),
     ],
 )
-def test_a_database_that_a_killed_process_left_half_made_is_completed(settings: Settings, file: str, statement: str) -> None:
+def test_a_database_that_a_killed_process_left_half_made_is_completed(
+    settings: Settings, file: str, statement: str
+) -> None:
     def tables(database: Path) -> set[tuple[str]]:
         with closing(sqlite3.connect(database)) as connection:
             assert connection.execute("select count(*) from alembic_version").fetchone() == (1,)

@@ -1,4 +1,5 @@
-"""What was switched off under an earlier version is off under this one: Dagster's records as that version wrote them."""
+"""What was switched off under an earlier version is off under this one: Dagster's records as that version wrote
+them."""
 
 from __future__ import annotations
 
@@ -16,8 +17,10 @@ from trading_assets.resources.switches import keep_switches
 from trading_assets.settings import Settings
 
 SENSOR = {
-    "__class__": "SensorInstigatorData", "cursor": "where it was", "last_run_key": None, "last_sensor_start_timestamp": 1795676902.0,
-    "last_tick_start_timestamp": 1795677157.3, "last_tick_success_timestamp": 1795677157.5, "last_tick_timestamp": 1795677157.3,
+    "__class__": "SensorInstigatorData", "cursor": "where it was", "last_run_key": None,
+    "last_sensor_start_timestamp": 1795676902.0,
+    "last_tick_start_timestamp": 1795677157.3, "last_tick_success_timestamp": 1795677157.5,
+    "last_tick_timestamp": 1795677157.3,
     "min_interval": 60, "sensor_type": {"__enum__": "SensorType.STANDARD"},
 }  # fmt: skip
 SCHEDULE = {
@@ -29,10 +32,15 @@ SCHEDULE = {
 def recorded(name: str, kind: str, status: str, location: str) -> InstigatorState:
     """The record of a schedule or sensor as earlier versions had it written, by `up` or by Dagster's own commands."""
     server: dict[str, Any] = {
-        "__class__": "GrpcServerRepositoryLocationOrigin", "additional_metadata": {"module_name": "trading_assets.definitions"},
+        "__class__": "GrpcServerRepositoryLocationOrigin",
+        "additional_metadata": {"module_name": "trading_assets.definitions"},
         "host": "localhost", "location_name": location, "port": None, "socket": "/run/user/code",
     }  # fmt: skip
-    repository = {"__class__": "ExternalRepositoryOrigin", "repository_location_origin": server, "repository_name": "__repository__"}
+    repository = {
+        "__class__": "ExternalRepositoryOrigin",
+        "repository_location_origin": server,
+        "repository_name": "__repository__",
+    }
     body = {
         "__class__": "InstigatorState",
         "job_specific_data": SENSOR if kind == "SENSOR" else SCHEDULE,

@@ -37,7 +37,13 @@ def open_desk(market: RecordedMarket, tmp_path_factory: pytest.TempPathFactory) 
     """
     with ExitStack() as stack:
 
-        def opened(now: str, *, options: Mapping[str, Mapping[str, Any]] | None = None, folder: Path | None = None, pacing: bool = False) -> Desk:
+        def opened(
+            now: str,
+            *,
+            options: Mapping[str, Mapping[str, Any]] | None = None,
+            folder: Path | None = None,
+            pacing: bool = False,
+        ) -> Desk:
             simulator = stack.enter_context(Simulator(market, now=at(now), limits=pacing))
             return Desk(folder or tmp_path_factory.mktemp("lake"), simulator, options, {"enforce_pacing": pacing})
 

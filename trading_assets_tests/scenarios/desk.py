@@ -31,7 +31,17 @@ from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets_tests.homes import furnish
 
-CONVERSATION = frozenset({"start_api", "market_data_type", "cancel_market_data", "cancel_historical_data", "current_time", "managed_accounts", "ids"})
+CONVERSATION = frozenset(
+    {
+        "start_api",
+        "market_data_type",
+        "cancel_market_data",
+        "cancel_historical_data",
+        "current_time",
+        "managed_accounts",
+        "ids",
+    }
+)
 """Messages that ask for no data: the handshake, the kind of data wanted, the end of a subscription."""
 
 SMALL = {"option_chains": {"selection": {"max_days_to_expiry": 8, "strikes_around_spot": 2}}}
@@ -74,12 +84,20 @@ class Desk:
         """The increment of the given, else of all active symbols."""
         return DataPipelineOrchestrator(settings=self.settings).update(symbols, self.options)
 
-    def job(self, name: str, sessions: Sequence[date], config: Mapping[str, Mapping[str, Any]], *, steps: Sequence[str] | None = None) -> RunReport:
+    def job(
+        self,
+        name: str,
+        sessions: Sequence[date],
+        config: Mapping[str, Mapping[str, Any]],
+        *,
+        steps: Sequence[str] | None = None,
+    ) -> RunReport:
         """Run one Dagster job on a partition, or on the range between two."""
         return run_job(self.settings, name, sessions, config, steps=steps)
 
     def command(self, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, Any]:
-        """Run one command line with `--json` in this process; exit code and document (None when nothing was printed)."""
+        """Run one command line with `--json` in this process; exit code and document (None when nothing was
+        printed)."""
         for name, value in self.settings.environment().items():
             monkeypatch.setenv(name, value)
         printed = StringIO()
@@ -97,7 +115,8 @@ class Desk:
         return dict(zip(found["condition"], found["n"], strict=True))
 
     def asked(self) -> dict[str, int]:
-        """Questions that reached the simulator since `forget`, in the platform's words: an expiry's listing is no resolving of a symbol."""
+        """Questions that reached the simulator since `forget`, in the platform's words: an expiry's listing is no
+        resolving of a symbol."""
         counts: Counter[str] = Counter()
         for entry in self.simulator.counters.log:
             if entry.kind in CONVERSATION:
@@ -120,14 +139,23 @@ _SET_UP: dict[str, Path] = {}
 
 
 def set_up(
-    folder: Path, simulator: Simulator, symbol: str, options: Mapping[str, Any], *, lookback_days: int = 10, changes: Mapping[str, Any] | None = None
+    folder: Path,
+    simulator: Simulator,
+    symbol: str,
+    options: Mapping[str, Any],
+    *,
+    lookback_days: int = 10,
+    changes: Mapping[str, Any] | None = None,
 ) -> Desk:
-    """A desk on which `symbol` was set up at the simulator's instant: collected once a worker, and copied into `folder` for each test."""
+    """A desk on which `symbol` was set up at the simulator's instant: collected once a worker, and copied into `folder`
+    for each test."""
     key = repr((simulator.market.identity, simulator.clock.now(), symbol, options, lookback_days, changes))
     if key not in _SET_UP:
         template = Path(tempfile.mkdtemp(prefix="set-up-"))
         atexit.register(shutil.rmtree, template, ignore_errors=True)
-        assert Desk(template, simulator, options, dict(changes or {})).setup(symbol, lookback_days=lookback_days).success
+        assert (
+            Desk(template, simulator, options, dict(changes or {})).setup(symbol, lookback_days=lookback_days).success
+        )
         _SET_UP[key] = template
     shutil.copytree(_SET_UP[key], folder, dirs_exist_ok=True)
     simulator.reset_counters()
@@ -135,7 +163,8 @@ def set_up(
 
 
 def settings_of(folder: Path, simulator: Simulator, **changes: Any) -> Settings:
-    """Settings for a data folder and a running simulator, at the simulator's instant; without pacing unless told otherwise."""
+    """Settings for a data folder and a running simulator, at the simulator's instant; without pacing unless told
+    otherwise."""
     quick = {"enforce_pacing": False, "quote_quiet_time": 0.5}
     given = {"data_dir": folder, "ib_port": simulator.port, "now": simulator.clock.now(), **quick, **changes}
     return Settings(**given)

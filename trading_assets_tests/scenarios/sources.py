@@ -28,7 +28,9 @@ class Sources:
     def equity_days(self, symbol: str, first: date, last: date) -> pd.DataFrame:
         """Unadjusted daily bars, by date."""
         daily = self.read("equity_bars_daily")
-        return daily[(daily["symbol"] == symbol) & daily["date"].between(first, last)].set_index("date")[[*PRICES, "volume"]]
+        return daily[(daily["symbol"] == symbol) & daily["date"].between(first, last)].set_index("date")[
+            [*PRICES, "volume"]
+        ]
 
     def options_on(self, name: str, symbol: str, day: date) -> pd.DataFrame:
         """Rows of an option file of one underlying and date."""
@@ -36,31 +38,56 @@ class Sources:
         return rows[(rows["underlying"] == symbol) & (rows["date"] == day)]
 
     def chain(self, symbol: str, day: date, days_to_expiry: int) -> pd.DataFrame:
-        """The contracts recorded with a quote or trade on a date and not farther than `days_to_expiry`: osi, expiry, strike, right."""
+        """The contracts recorded with a quote or trade on a date and not farther than `days_to_expiry`: osi, expiry,
+        strike, right."""
         terms = ["osi", "trading_class", "expiry", "strike", "right"]
-        files = [self.options_on(name, symbol, day) for name in ("option_bars_minute", "option_bars_hour", "option_bars_daily")]
+        files = [
+            self.options_on(name, symbol, day)
+            for name in ("option_bars_minute", "option_bars_hour", "option_bars_daily")
+        ]
         seen = pd.concat([rows[[*terms, "close", "bid_close", "ask_close"]] for rows in files])
         seen = seen[seen[["close", "bid_close", "ask_close"]].notna().any(axis=1)]
-        return seen[(seen["expiry"] >= day) & (seen["expiry"] <= day + timedelta(days=days_to_expiry))][terms].drop_duplicates("osi")
+        return seen[(seen["expiry"] >= day) & (seen["expiry"] <= day + timedelta(days=days_to_expiry))][
+            terms
+        ].drop_duplicates("osi")
 
     def option_days(self, symbol: str, osis: set[str], first: date, last: date) -> pd.DataFrame:
-        """Recorded hours summed by contract and date: first open, highest high, lowest low, last close, volume; trades only."""
+        """Recorded hours summed by contract and date: first open, highest high, lowest low, last close, volume; trades
+        only."""
         hours = self.read("option_bars_hour")
-        hours = hours[(hours["underlying"] == symbol) & hours["osi"].isin(osis) & hours["date"].between(first, last) & (hours["volume"] > 0)]
+        hours = hours[
+            (hours["underlying"] == symbol)
+            & hours["osi"].isin(osis)
+            & hours["date"].between(first, last)
+            & (hours["volume"] > 0)
+        ]
         days = hours.sort_values("ts_utc").groupby(["osi", "date"])
-        summed = days.agg(open=("open", "first"), high=("high", "max"), low=("low", "min"), close=("close", "last"), volume=("volume", "sum"))
+        summed = days.agg(
+            open=("open", "first"),
+            high=("high", "max"),
+            low=("low", "min"),
+            close=("close", "last"),
+            volume=("volume", "sum"),
+        )
         return summed.sort_index()
 
     def recorded_option_days(self, symbol: str, osis: set[str], first: date, last: date) -> pd.DataFrame:
         """Recorded daily option bars with trades, by contract and date."""
         daily = self.read("option_bars_daily")
-        daily = daily[(daily["underlying"] == symbol) & daily["osi"].isin(osis) & daily["date"].between(first, last) & (daily["volume"] > 0)]
+        daily = daily[
+            (daily["underlying"] == symbol)
+            & daily["osi"].isin(osis)
+            & daily["date"].between(first, last)
+            & (daily["volume"] > 0)
+        ]
         return daily.set_index(["osi", "date"])[[*PRICES, "volume"]].sort_index()
 
     def spot(self, symbol: str, day: date, now: datetime) -> float:
         """The middle of the underlying's last recorded quote that was complete at `now`."""
         minutes = self.read("equity_bars_minute")
-        minutes = minutes[(minutes["symbol"] == symbol) & (minutes["date"] == day) & (minutes["ts_utc"] + timedelta(minutes=1) <= now)]
+        minutes = minutes[
+            (minutes["symbol"] == symbol) & (minutes["date"] == day) & (minutes["ts_utc"] + timedelta(minutes=1) <= now)
+        ]
         last = minutes[minutes["bid_close"].notna() | minutes["ask_close"].notna()].sort_values("ts_utc").iloc[-1]
         return float(last["bid_close"] + last["ask_close"]) / 2
 
@@ -76,7 +103,8 @@ class Sources:
         return chosen
 
     def quotes(self, symbol: str, day: date, now: datetime, osis: set[str]) -> pd.DataFrame:
-        """Last bid and ask of each contract at `now`, by osi: of the minutes where they have quotes, else of the hours. No bid is null."""
+        """Last bid and ask of each contract at `now`, by osi: of the minutes where they have quotes, else of the hours.
+        No bid is null."""
         found: list[pd.DataFrame] = []
         for name, length in (("option_bars_minute", timedelta(minutes=1)), ("option_bars_hour", timedelta(hours=1))):
             rows = self.options_on(name, symbol, day)
@@ -89,10 +117,12 @@ class Sources:
         return quotes.where(quotes > 0).sort_index()
 
     def open_interest(self, symbol: str, day: date, previous: date) -> pd.Series:
-        """The morning's open interest by osi: of the open-interest file, else of the daily bars, else what the universe file of the
-        session before holds for the next morning."""
+        """The morning's open interest by osi: of the open-interest file, else of the daily bars, else what the universe
+        file of the session before holds for the next morning."""
         published = self.options_on("option_open_interest", symbol, day)
         daily = self.options_on("option_bars_daily", symbol, day)
         universe = self.options_on("option_universe_lean", symbol, previous)
-        found = pd.concat([rows.set_index("osi")["open_interest"].dropna().astype(float) for rows in (published, daily, universe)])
+        found = pd.concat(
+            [rows.set_index("osi")["open_interest"].dropna().astype(float) for rows in (published, daily, universe)]
+        )
         return found[~found.index.duplicated()]

@@ -1,4 +1,5 @@
-"""A second symbol beside a first: only its own requests. And symbols that are unavailable: reported, never asked twice."""
+"""A second symbol beside a first: only its own requests. And symbols that are unavailable: reported, never asked
+twice."""
 
 from __future__ import annotations
 
@@ -22,18 +23,31 @@ def test_a_symbol_added_costs_only_its_own_requests(open_desk: OpenDesk) -> None
     both = desk.setup("AAPL", "IBM")
 
     assert both.success, sentences(both)
-    selected = desk.rows("select count(*) as n, count(distinct last_trade) as expiries from option_chains where symbol = 'IBM' and selected")
+    selected = desk.rows(
+        "select count(*) as n, count(distinct last_trade) as expiries from option_chains where symbol = 'IBM' and"
+        " selected"
+    )
     contracts, expiries = int(selected["n"][0]), int(selected["expiries"][0])
     assert contracts
     listings = desk.rows("select count(distinct last_trade) as n from option_chains where symbol = 'IBM'")["n"][0]
     assert expiries == listings
-    expected = {"contract": 1, "parameters": 1, "listing": listings, "spot": 1, "quote": contracts, "equity bars": 1, "option bars": contracts}
+    expected = {
+        "contract": 1,
+        "parameters": 1,
+        "listing": listings,
+        "spot": 1,
+        "quote": contracts,
+        "equity bars": 1,
+        "option bars": contracts,
+    }
     assert desk.asked() == expected
     assert planned(both) == sent(both) == sum(expected.values())
     assert not [entry.subject for entry in desk.simulator.counters.log if "AAPL" in entry.subject]
 
 
-def test_an_unknown_symbol_is_reported_and_the_others_go_on(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_symbol_is_reported_and_the_others_go_on(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk = open_desk("2015-12-24T13:30-05:00", options=SMALL)
     arguments = ("setup", "GOOG", "ZZZQ", "--lookback-days", "5", "--strikes", "1", "--max-days-to-expiry", "8")
     code, document = desk.command(monkeypatch, *arguments)

@@ -1,4 +1,5 @@
-"""A cold start on recorded data: the lake holds what the source files say, row for row, for the fewest requests possible."""
+"""A cold start on recorded data: the lake holds what the source files say, row for row, for the fewest requests
+possible."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ LOOKBACK = 365
 
 @dataclass(frozen=True)
 class Start:
-    """A symbol, a moment and the session before it. Prices up to `adjusted_until` are multiplied with `factor`, volumes divided by it."""
+    """A symbol, a moment and the session before it. Prices up to `adjusted_until` are multiplied with `factor`, volumes
+    divided by it."""
 
     symbol: str
     now: str
@@ -77,7 +79,9 @@ def collected(request: pytest.FixtureRequest, open_desk: OpenDesk) -> Collected:
 
 
 def test_it_is_complete(collected: Collected) -> None:
-    assert collected.operation.success, collected.operation.as_dict()["problems"] or collected.operation.as_dict()["errors"]
+    assert collected.operation.success, (
+        collected.operation.as_dict()["problems"] or collected.operation.as_dict()["errors"]
+    )
     assert [report.dataset for run in collected.operation.runs for report in run.reports] == [
         "contracts",
         "option_chains",
@@ -123,7 +127,9 @@ def test_quotes_and_open_interest_are_the_recorded_ones(collected: Collected, so
     interest = sources.open_interest(start.symbol, start.session, start.previous).reindex(stored.index)
     assert interest.notna().any() == start.publishes_open_interest
     pd.testing.assert_series_equal(stored["open_interest"], interest, check_names=False)
-    quoted = collected.desk.rows("select count(*) as n from option_chains where not selected and quote_outcome is not null")
+    quoted = collected.desk.rows(
+        "select count(*) as n from option_chains where not selected and quote_outcome is not null"
+    )
     assert quoted["n"][0] == 0, "only selected contracts are quoted"
 
 
@@ -134,10 +140,15 @@ def test_option_days_are_the_sum_of_the_recorded_hours(collected: Collected, sou
     assert len(expected) > 100
     for bar_size in ("1 day", "8 hours"):
         stored = collected.desk.rows(f"select * from option_bars where bar_size = '{bar_size}'")
-        found = stored.assign(osi=stored["local_symbol"], date=stored["session"]).set_index(["osi", "date"]).sort_index()
+        found = (
+            stored.assign(osi=stored["local_symbol"], date=stored["session"]).set_index(["osi", "date"]).sort_index()
+        )
         pd.testing.assert_frame_equal(found[[*PRICES, "volume"]], expected, check_dtype=False, check_index_type=False)
     pd.testing.assert_frame_equal(
-        expected, sources.recorded_option_days(start.symbol, chosen, collected.first, start.session), check_dtype=False, check_index_type=False
+        expected,
+        sources.recorded_option_days(start.symbol, chosen, collected.first, start.session),
+        check_dtype=False,
+        check_index_type=False,
     )
 
 
@@ -183,6 +194,8 @@ def test_the_same_once_more_asks_nothing_and_does_not_even_connect(collected: Co
 
 
 def test_a_plan_after_it_holds_no_request(collected: Collected, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, document = collected.desk.command(monkeypatch, "plan", collected.start.symbol, "--lookback-days", str(LOOKBACK))
+    code, document = collected.desk.command(
+        monkeypatch, "plan", collected.start.symbol, "--lookback-days", str(LOOKBACK)
+    )
     assert code == 0
     assert (document["requests"], document["exact"]) == (0, True)

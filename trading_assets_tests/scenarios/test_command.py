@@ -1,4 +1,5 @@
-"""The command itself, as a process of its own, within the broker's limits and against a simulator that enforces them."""
+"""The command itself, as a process of its own, within the broker's limits and against a simulator that enforces
+them."""
 
 from __future__ import annotations
 
@@ -25,7 +26,14 @@ def command(desk: Desk, *arguments: str) -> tuple[int, Any]:
     """Run the command in a process; exit code and JSON document."""
     words = [sys.executable, "-m", "trading_assets.cli", *arguments, "--json"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRADING_ASSETS_")}
-    done = subprocess.run(words, env={**inherited, **desk.settings.environment()}, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        words,
+        env={**inherited, **desk.settings.environment()},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert not done.stderr, done.stderr
     return done.returncode, json.loads(done.stdout)
 
@@ -37,7 +45,15 @@ def test_setup_then_plan_then_setup_again(desk: Desk, monkeypatch: pytest.Monkey
     assert document["success"]
     asked = desk.asked()
     assert document["requests"]["planned"] == document["requests"]["sent"] == sum(asked.values())
-    assert asked == {"contract": 1, "parameters": 1, "listing": 2, "spot": 1, "quote": 16, "equity bars": 1, "option bars": 16}
+    assert asked == {
+        "contract": 1,
+        "parameters": 1,
+        "listing": 2,
+        "spot": 1,
+        "quote": 16,
+        "equity bars": 1,
+        "option bars": 16,
+    }
     assert desk.simulator.counters.violations == []
     assert desk.simulator.counters.internal_errors == []
 

@@ -1,4 +1,5 @@
-"""Coverage as one truth: the same numbers in the lake, the metadata of a run, the command `coverage` and the command `status`."""
+"""Coverage as one truth: the same numbers in the lake, the metadata of a run, the command `coverage` and the command
+`status`."""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def metadata(desk: Desk, asset: str) -> dict[str, Any]:
     """The metadata of the newest materialization of an asset by the update."""
     with dagster_instance(desk.settings) as instance:
-        (newest,) = instance.fetch_materializations(dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=["2025-11-26"]), limit=1).records
+        (newest,) = instance.fetch_materializations(
+            dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=["2025-11-26"]), limit=1
+        ).records
         assert newest.asset_materialization is not None
         return {name: value.value for name, value in newest.asset_materialization.metadata.items()}
 
@@ -48,20 +51,27 @@ def checked(desk: Desk, asset: str) -> dict[str, Any]:
         record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
         assert record.event is not None
         assert record.event.dagster_event is not None
-        return {name: value.value for name, value in record.event.dagster_event.asset_check_evaluation_data.metadata.items()}
+        return {
+            name: value.value for name, value in record.event.dagster_event.asset_check_evaluation_data.metadata.items()
+        }
 
 
 def test_missed_chains_are_recorded_as_lost_and_missed_contracts_as_carried(desk: Desk) -> None:
-    rows = desk.rows(
-        f"""select dataset, session::varchar as session, condition, reason, request_id from coverage
-            where session::varchar in ('{"', '".join(MISSED)}') and dataset in ('contracts', 'option_chains') order by dataset, session"""
-    )
+    rows = desk.rows(f"""select dataset, session::varchar as session, condition, reason, request_id from coverage
+            where session::varchar in ('{"', '".join(MISSED)}') and dataset in ('contracts', 'option_chains')
+            order by dataset, session""")
     assert list(rows["session"]) == MISSED * 2
     assert list(rows["condition"]) == ["complete", "complete", "expired_lost", "expired_lost"]
-    assert rows["reason"].iloc[2] == "No snapshot was taken while session 2025-11-24 was current; a chain of a past session is unavailable."
+    assert (
+        rows["reason"].iloc[2]
+        == "No snapshot was taken while session 2025-11-24 was current; a chain of a past session is unavailable."
+    )
     assert "the details of the sessions beside it answer for it" in rows["reason"].iloc[0]
     assert set(rows["request_id"]) == {0}, "no request was made for them"
-    assert list(desk.rows("select distinct session::varchar as session from option_chains order by 1")["session"]) == ["2025-11-21", "2025-11-26"]
+    assert list(desk.rows("select distinct session::varchar as session from option_chains order by 1")["session"]) == [
+        "2025-11-21",
+        "2025-11-26",
+    ]
 
 
 def test_the_command_the_metadata_and_the_check_say_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
-"""Gaps are filled within a budget, and what fails backoff: decided by the agenda, done by its runs, counted by the simulator."""
+"""Gaps are filled within a budget, and what fails backoff: decided by the agenda, done by its runs, counted by the
+simulator."""
 
 from __future__ import annotations
 
@@ -82,10 +83,16 @@ def test_no_run_sends_more_than_the_budget_and_together_they_send_what_one_would
     assert {name: sum(run.get(name, 0) for run in runs) for name in expected} == expected
     log = [entry for entry in desk.simulator.counters.log if entry.kind == "historical_data"]
     assert len(log) == sum(expected.values()) == len({entry.subject for entry in log}), "nothing is asked twice"
-    expiries = dict(desk.rows("select distinct con_id, expiry from option_chains where selected").itertuples(index=False))
-    in_order = desk.rows("select con_id from coverage where dataset = 'option_bars' and session = date '2025-11-18' order by request_id")["con_id"]
+    expiries = dict(
+        desk.rows("select distinct con_id, expiry from option_chains where selected").itertuples(index=False)
+    )
+    in_order = desk.rows(
+        "select con_id from coverage where dataset = 'option_bars' and session = date '2025-11-18' order by request_id"
+    )["con_id"]
     assert len(set(expiries.values())) == 2
-    assert [expiries[con_id] for con_id in in_order] == sorted(expiries[con_id] for con_id in in_order), "those that expire first come first"
+    assert [expiries[con_id] for con_id in in_order] == sorted(expiries[con_id] for con_id in in_order), (
+        "those that expire first come first"
+    )
 
 
 def test_what_is_left_to_a_later_run_is_told_and_is_no_failure(desk: Desk) -> None:
@@ -103,18 +110,26 @@ def test_what_is_left_to_a_later_run_is_told_and_is_no_failure(desk: Desk) -> No
     assert sum(collected.sent for collected in report.reports) == 1
     with dagster_instance(desk.settings) as instance:
         evaluated = instance.get_records_for_run(report.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION).records
-    checks = {record.event_log_entry.asset_check_evaluation.asset_check_key for record in evaluated if record.event_log_entry.asset_check_evaluation}
+    checks = {
+        record.event_log_entry.asset_check_evaluation.asset_check_key
+        for record in evaluated
+        if record.event_log_entry.asset_check_evaluation
+    }
     assert checks == set(own_checks(found.assets)), "the single rules are not evaluated a second time"
 
 
 def test_what_fails_rests_twice_as_long_each_time_and_holds_up_nobody(desk: Desk) -> None:
-    (first, *_) = desk.rows('select local_symbol from option_chains where selected order by expiry, strike, "right" desc')["local_symbol"]
+    first, *_ = desk.rows(
+        'select local_symbol from option_chains where selected order by expiry, strike, "right" desc'
+    )["local_symbol"]
     desk.changes |= {"history_timeout": 0.3, "max_attempts": 1, "gap_request_budget": 2}
     desk.simulator.faults.add(on="historical_data", contract=first, do="hang", times=0)
 
     filled(desk)
 
-    lacking = desk.rows("select distinct con_id, reason from coverage where dataset = 'option_bars' and condition = 'pending'")
+    lacking = desk.rows(
+        "select distinct con_id, reason from coverage where dataset = 'option_bars' and condition = 'pending'"
+    )
     assert len(lacking) == 1, "all others are filled although the budget was as small"
     (gap,) = find_gaps(desk.settings)
     assert (gap.instruments, gap.sessions) == (1, 2), "it is a gap all the same"
@@ -132,7 +147,7 @@ def test_what_fails_rests_twice_as_long_each_time_and_holds_up_nobody(desk: Desk
 
 def test_what_can_be_had_today_only_is_asked_for_every_hour(desk: Desk) -> None:
     desk.move(FRIDAY)
-    (first, *_) = desk.rows("select local_symbol from option_chains where selected order by expiry")["local_symbol"]
+    first, *_ = desk.rows("select local_symbol from option_chains where selected order by expiry")["local_symbol"]
     desk.changes |= {"history_timeout": 0.3, "max_attempts": 1}
     desk.simulator.faults.add(on="historical_data", contract=first, do="hang", times=0)
     filled(desk)
@@ -147,7 +162,12 @@ def test_what_can_be_had_today_only_is_asked_for_every_hour(desk: Desk) -> None:
 def test_an_old_gap_of_one_dataset_asks_for_nothing_of_the_other(desk: Desk) -> None:
     """The option bars of sessions from before the symbol was set up are not wanted, and no loss."""
     filled(desk)
-    desk.job("backfill_bars", [date(2025, 6, 2), date(2025, 11, 19)], {"equity_bars": {"symbols": ["AAPL"]}}, steps=["equity_bars"])
+    desk.job(
+        "backfill_bars",
+        [date(2025, 6, 2), date(2025, 11, 19)],
+        {"equity_bars": {"symbols": ["AAPL"]}},
+        steps=["equity_bars"],
+    )
     before = desk.conditions("dataset = 'option_bars'")
     reopened = desk.rows("select * from coverage where dataset = 'equity_bars' and session = date '2025-06-10'")
     store = ParquetStore(desk.folder)
@@ -174,7 +194,9 @@ def test_a_symbol_whose_data_blocks_does_not_take_the_place_of_others(desk: Desk
     assert desk.asked()["option bars"] > 0
     waits = decided(desk)
     assert isinstance(waits, Skip)
-    assert waits.reason.startswith("Missing option bars of AAPL wait. AAPL: contracts violates known_exchange_and_currency")
+    assert waits.reason.startswith(
+        "Missing option bars of AAPL wait. AAPL: contracts violates known_exchange_and_currency"
+    )
 
 
 def test_equity_bars_come_before_the_options_that_need_them(desk: Desk) -> None:
@@ -184,7 +206,9 @@ def test_equity_bars_come_before_the_options_that_need_them(desk: Desk) -> None:
     desk.changes["gap_request_budget"] = 1
     found = decided(desk)
     assert isinstance(found, WantedRun)
-    assert found.assets == ("equity_bars",), "although contracts expire tomorrow: without them nothing is asked for options"
+    assert found.assets == ("equity_bars",), (
+        "although contracts expire tomorrow: without them nothing is asked for options"
+    )
     desk.changes["gap_request_budget"] = 4
     filled(desk)
     assert find_gaps(desk.settings) == []
@@ -215,11 +239,18 @@ def window(session: int, small: bool) -> BarsRequest:
     end = at("2025-11-20T16:00-05:00")
     day = date(2025, 11, 3) + timedelta(days=session)
     size, duration = ("1 secs", "1800 S") if small else ("1 day", "1 D")
-    return BarsRequest(Instrument("AAPL", "STK", "SMART", "USD"), session=day, bar_size=size, first_session=day, end=end, duration=duration)
+    return BarsRequest(
+        Instrument("AAPL", "STK", "SMART", "USD"),
+        session=day,
+        bar_size=size,
+        first_session=day,
+        end=end,
+        duration=duration,
+    )
 
 
 def test_a_person_is_answered_at_once(desk: Desk) -> None:
-    (first, *_) = desk.rows("select local_symbol from option_chains where selected")["local_symbol"]
+    first, *_ = desk.rows("select local_symbol from option_chains where selected")["local_symbol"]
     desk.changes |= {"history_timeout": 0.3, "max_attempts": 1}
     desk.simulator.faults.add(on="historical_data", contract=first, do="hang", times=1)
     filled(desk)

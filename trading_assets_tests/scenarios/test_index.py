@@ -30,7 +30,10 @@ def test_the_index_is_resolved_on_its_own_exchange(desk: Desk) -> None:
 
 def test_the_chain_of_both_classes_is_the_recorded_one(desk: Desk, sources: Sources) -> None:
     recorded = sources.read("option_chain_quotes_spx_2019")
-    recorded = recorded[(recorded["quote_date"] == SESSION) & recorded["expiry"].between(SESSION + timedelta(14), SESSION + timedelta(17))]
+    recorded = recorded[
+        (recorded["quote_date"] == SESSION)
+        & recorded["expiry"].between(SESSION + timedelta(14), SESSION + timedelta(17))
+    ]
     stored = desk.rows("select * from option_chains")
     wanted = stored[stored["expiry"] >= SESSION + timedelta(14)]
     assert set(wanted["local_symbol"]) == set(recorded["osi"])
@@ -49,9 +52,15 @@ def test_quotes_are_the_recorded_ones(desk: Desk, sources: Sources) -> None:
 
 
 def test_morning_settlement_is_told_from_the_close(desk: Desk) -> None:
-    monthly = desk.rows(f"select distinct trading_class, last_trade from option_chains where expiry = '{MONTHLY}' order by trading_class")
+    monthly = desk.rows(
+        f"select distinct trading_class, last_trade from option_chains where expiry = '{MONTHLY}' order by"
+        " trading_class"
+    )
     assert monthly.to_numpy().tolist() == [["SPX", "20190516"], ["SPXW", "20190517"]]
-    both = desk.rows(f"select trading_class, count(*) as n from option_chains where expiry = '{MONTHLY}' and selected group by 1 order by 1")
+    both = desk.rows(
+        f"select trading_class, count(*) as n from option_chains where expiry = '{MONTHLY}' and selected group by 1"
+        " order by 1"
+    )
     assert both.to_numpy().tolist() == [["SPX", 12], ["SPXW", 12]], "strikes are chosen for each class"
 
 

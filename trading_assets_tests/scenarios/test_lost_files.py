@@ -1,4 +1,5 @@
-"""Files of the lake that are gone: what can be made again costs nothing, what must be requested again is planned as it is sent."""
+"""Files of the lake that are gone: what can be made again costs nothing, what must be requested again is planned as it
+is sent."""
 
 from __future__ import annotations
 
@@ -30,7 +31,10 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_daily_bars_of_options_are_made_again_without_a_request(desk: Desk) -> None:
-    wanted = "select con_id, session, open, high, low, close, volume from option_bars where bar_size = '1 day' order by con_id, session"
+    wanted = (
+        "select con_id, session, open, high, low, close, volume from option_bars where bar_size = '1 day' order by"
+        " con_id, session"
+    )
     before = desk.rows(wanted)
     assert len(before)
     rmtree(desk.folder / "option_bars" / "1_day")

@@ -1,4 +1,5 @@
-"""An archive left alone: a run before the open, weeks away, deleted files. Nothing is invented, and what is lost is told."""
+"""An archive left alone: a run before the open, weeks away, deleted files. Nothing is invented, and what is lost is
+told."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ def test_before_the_open_nothing_is_taken_for_the_new_session(desk: Desk) -> Non
     desk.move("2025-11-24T16:30-05:00")
     assert desk.update("AAPL").success
     assert list(desk.rows(chains)["session"]) == ["2025-11-21", "2025-11-24"]
-    prices = desk.rows("select session, any_value(underlying_price) as price from option_chains where selected group by 1 order by 1")["price"]
+    prices = desk.rows(
+        "select session, any_value(underlying_price) as price from option_chains where selected group by 1 order by 1"
+    )["price"]
     assert prices.iloc[0] != prices.iloc[1], "the quotes of Monday are Monday's"
 
 
@@ -40,7 +43,10 @@ def test_weeks_away_are_made_good_and_what_expired_is_told(desk: Desk) -> None:
     assert len(expiring) > 0
     desk.move("2025-12-10T16:30-05:00")
     late = desk.update("AAPL")
-    lost = desk.rows("select con_id, session::varchar as session from coverage where dataset = 'option_bars' and condition = 'expired_lost'")
+    lost = desk.rows(
+        "select con_id, session::varchar as session from coverage where dataset = 'option_bars' and condition ="
+        " 'expired_lost'"
+    )
     assert set(lost["con_id"]) == set(expiring)
     assert set(lost["session"]) == {"2025-11-24", "2025-11-25", "2025-11-26", "2025-11-28"}
     assert [problem.kind for report in late.runs[0].reports for problem in report.problems] == ["expired_lost"]
@@ -73,10 +79,15 @@ def test_a_removed_symbol_comes_back_with_setup(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("sql", ["drop view equity_bars", "copy (select 1) to 'out.csv'", "select 1; select 2"])
-def test_a_query_only_reads(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sql: str) -> None:
+def test_a_query_only_reads(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sql: str
+) -> None:
     assert desk.command(monkeypatch, "query", sql)[0] == 2
     assert "one SELECT" in capsys.readouterr().err
 
 
 def test_json_has_no_nan(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert desk.command(monkeypatch, "query", "select 'nan'::double as x, 'inf'::double as y") == (0, [{"x": None, "y": None}])
+    assert desk.command(monkeypatch, "query", "select 'nan'::double as x, 'inf'::double as y") == (
+        0,
+        [{"x": None, "y": None}],
+    )

@@ -61,7 +61,8 @@ def _shown(instance: dg.DagsterInstance, name: str) -> dict[str, Any]:
 
 
 def _check(instance: dg.DagsterInstance, name: str, session: date) -> Any:
-    """The newest result of `complete` for a session: whether it passed, severity, description; None where none was planned."""
+    """The newest result of `complete` for a session: whether it passed, severity, description; None where none was
+    planned."""
     key, wanted = dg.AssetCheckKey(dg.AssetKey(name), "complete"), PartitionKeyFilter(key=session.isoformat())
     records = instance.event_log_storage.get_asset_check_execution_history(key, 1, partition_filter=wanted)
     if not records:
@@ -84,7 +85,12 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         found.run("MSFT is refused", "daily_update", NEXT, {})
         found.run("AAPL again", "backfill_bars", NEXT, {"equity_bars": {"symbols": ["AAPL"], "refresh": True}})
         simulator.faults.clear()
-        found.run("MSFT at last", "backfill_bars", NEXT, {"equity_bars": {"symbols": ["MSFT"], "refresh": True, "lookback_days": 6}})
+        found.run(
+            "MSFT at last",
+            "backfill_bars",
+            NEXT,
+            {"equity_bars": {"symbols": ["MSFT"], "refresh": True, "lookback_days": 6}},
+        )
         yield found
 
 
@@ -125,13 +131,20 @@ def test_a_run_of_another_symbol_does_not_make_the_session_green(story: Story) -
 def test_the_run_that_brings_the_rest_does(story: Story) -> None:
     shown = story.seen["MSFT at last"]["equity_bars"]
     assert NEXT.isoformat() in shown["partitions"]
-    assert shown["checks"][NEXT] == (True, dg.AssetCheckSeverity.WARN, f"All that is wanted of session {NEXT} is in the lake.")
+    assert shown["checks"][NEXT] == (
+        True,
+        dg.AssetCheckSeverity.WARN,
+        f"All that is wanted of session {NEXT} is in the lake.",
+    )
 
 
 def test_the_newest_event_shows_the_archive_and_each_partition_its_rows(story: Story) -> None:
     for name in ASSETS:
         newest, *others = story.seen["after the close"][name]["events"]
-        stored = story.desk.rows(f"select session, count(*) as n from {name} where session <= date '{OPEN}' and symbol = 'AAPL' group by session")
+        stored = story.desk.rows(
+            f"select session, count(*) as n from {name} where session <= date '{OPEN}' and symbol = 'AAPL' group by"
+            " session"
+        )
         rows = {f"{row.session:%Y-%m-%d}": row.n for row in stored.itertuples()}
         shown = {key: value.value for key, value in newest.metadata.items()}
         assert newest.partition == OPEN.isoformat()
@@ -143,7 +156,8 @@ def test_the_newest_event_shows_the_archive_and_each_partition_its_rows(story: S
 
 
 def test_nothing_is_out_of_date_after_a_set_up(story: Story) -> None:
-    """Dagster compares the versions of an asset's data with those that its consumers were made of: every event carries them."""
+    """Dagster compares the versions of an asset's data with those that its consumers were made of: every event carries
+    them."""
     for shown in story.seen["after the close"].values():
         assert {event.tags["dagster/data_version"] for event in shown["events"]} == {CODE_VERSION}
     for event in story.seen["after the close"]["option_bars"]["events"]:
@@ -152,9 +166,12 @@ def test_nothing_is_out_of_date_after_a_set_up(story: Story) -> None:
 
 
 def test_what_is_left_to_a_later_run_is_not_green(story: Story) -> None:
-    """Before the first session of a symbol the lake has no condition of it: the check names what the run deferred all the same."""
+    """Before the first session of a symbol the lake has no condition of it: the check names what the run deferred all
+    the same."""
     early = [date(2025, 11, 3), date(2025, 11, 4)]
-    report = story.desk.job("backfill_bars", early, {name: {"max_requests": 0} for name in ("equity_bars", "option_bars")})
+    report = story.desk.job(
+        "backfill_bars", early, {name: {"max_requests": 0} for name in ("equity_bars", "option_bars")}
+    )
     assert report.success
     with dagster_instance(story.desk.settings) as instance:
         for name in ("equity_bars", "option_bars"):

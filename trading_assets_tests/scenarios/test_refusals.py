@@ -39,7 +39,8 @@ def test_a_symbol_without_a_chain_costs_no_request_and_the_others_go_on(desk: De
     assert (problem.kind, problem.symbol) == ("prerequisite_violation", "IBM")
     assert (
         problem.sentence
-        == "IBM has no selected option contracts in the lake, so nothing was requested for it. Materialize option_chains for it first."
+        == "IBM has no selected option contracts in the lake, so nothing was requested for it. Materialize"
+        " option_chains for it first."
     )
     assert set(desk.asked()) == {"option bars"}
     assert report.sent == desk.asked()["option bars"] > 0
@@ -52,9 +53,10 @@ def test_a_snapshot_of_another_session_is_refused(desk: Desk, asset: str) -> Non
     desk.forget()
     run = desk.job("snapshot", [YESTERDAY], {asset: GOOG}, steps=[asset])
     assert not run.success
-    assert run.error == (
-        f"{asset} is a snapshot: the broker tells only what is listed now, so it can be collected for the current session 2015-12-23 only, "
-        f"not for {YESTERDAY}. Choose partition 2015-12-23."
+    assert (
+        run.error
+        == f"{asset} is a snapshot: the broker tells only what is listed now, so it can be collected for the current"
+        f" session 2015-12-23 only, not for {YESTERDAY}. Choose partition 2015-12-23."
     )
     assert not run.retryable
     assert desk.connections() == 0
@@ -65,7 +67,10 @@ def test_bars_of_a_session_that_has_not_begun_are_refused(desk: Desk, asset: str
     desk.forget()
     run = desk.job("backfill_bars", [TOMORROW], {asset: GOOG}, steps=[asset])
     assert not run.success
-    assert run.error == "Session 2015-12-24 has not begun; the current session is 2015-12-23. Choose partitions up to 2015-12-23."
+    assert (
+        run.error
+        == "Session 2015-12-24 has not begun; the current session is 2015-12-23. Choose partitions up to 2015-12-23."
+    )
     assert desk.connections() == 0
 
 
@@ -84,7 +89,9 @@ def test_the_open_session_is_pending_and_never_stored(desk: Desk) -> None:
 def test_a_lake_of_one_market_refuses_another(desk: Desk) -> None:
     files = {path: path.read_bytes() for path in desk.folder.rglob("*.parquet")}
     with Simulator(GeneratedMarket(seed=7), now=at(NOON)) as other:
-        operation = DataPipelineOrchestrator(settings=settings_of(desk.folder, other, enforce_pacing=True)).setup(["AAPL"], 5)
+        operation = DataPipelineOrchestrator(settings=settings_of(desk.folder, other, enforce_pacing=True)).setup(
+            ["AAPL"], 5
+        )
         asked = other.counters.requests
     assert not operation.success
     error = operation.runs[0].error

@@ -1,4 +1,5 @@
-"""The scheduled snapshot quotes a chain of the morning again: better quotes replace older ones, and none is lost or asked twice."""
+"""The scheduled snapshot quotes a chain of the morning again: better quotes replace older ones, and none is lost or
+asked twice."""
 
 from __future__ import annotations
 
@@ -38,12 +39,16 @@ def requoted(desk: Desk, minutes: int | None = 60) -> Collected:
         rules = SelectionRules(max_days_to_expiry=8, strikes_around_spot=2)
         after = None if minutes is None else timedelta(minutes=minutes)
         entries = archive.universe.resolve(["AAPL"])
-        return collect_option_chains(archive, entries, current, contracts=archive.view(CONTRACTS), rules=rules, requote_after=after)
+        return collect_option_chains(
+            archive, entries, current, contracts=archive.view(CONTRACTS), rules=rules, requote_after=after
+        )
 
 
 def quotes(desk: Desk) -> pd.DataFrame:
     where = f"session = date '{MONDAY}' and selected"
-    return desk.rows(f"select con_id, quoted_at, bid, ask, underlying_price from option_chains where {where} order by con_id").set_index("con_id")
+    return desk.rows(
+        f"select con_id, quoted_at, bid, ask, underlying_price from option_chains where {where} order by con_id"
+    ).set_index("con_id")
 
 
 def written(desk: Desk, collected: Collected) -> None:

@@ -36,9 +36,18 @@ def test_the_same_value_after_a_rejection_is_held_again(tmp_path: Path) -> None:
         desk.forget()
         assert desk.update("AAPL").success
         assert desk.asked().get("equity bars") == 1, "the broker is asked for it, the journal is not believed"
-        assert float(desk.rows("select close from equity_bars where symbol = 'AAPL' and session = date '2025-11-17'")["close"][0]) == true_close
+        assert (
+            float(
+                desk.rows("select close from equity_bars where symbol = 'AAPL' and session = date '2025-11-17'")[
+                    "close"
+                ][0]
+            )
+            == true_close
+        )
         assert validate(desk.settings).result("spike").passed and Reviews(desk.settings).held() == []
 
         store.upsert(EQUITY_BARS, pa.Table.from_pylist(bad, schema=EQUITY_BARS.schema))
         validate(desk.settings)
-        assert [held.close for held in Reviews(desk.settings).held()] == [bad[0]["close"]], "the verdict was about the bar that was there"
+        assert [held.close for held in Reviews(desk.settings).held()] == [bad[0]["close"]], (
+            "the verdict was about the bar that was there"
+        )

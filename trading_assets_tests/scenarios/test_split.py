@@ -1,4 +1,5 @@
-"""AAPL before and after its 7:1 split of 2014-06-09, and the session after: one archive, nothing lost, nothing asked twice."""
+"""AAPL before and after its 7:1 split of 2014-06-09, and the session after: one archive, nothing lost, nothing asked
+twice."""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ def story(open_desk: OpenDesk) -> Story:
 
 def test_before_the_split_prices_stand_in_the_shares_of_that_day(story: Story, sources: Sources) -> None:
     recorded = sources.equity_days("AAPL", BEFORE - timedelta(days=LOOKBACK), BEFORE).astype(float)
-    pd.testing.assert_frame_equal(story.old_bars[[*PRICES, "volume"]], recorded, check_names=False, check_index_type=False)
+    pd.testing.assert_frame_equal(
+        story.old_bars[[*PRICES, "volume"]], recorded, check_names=False, check_index_type=False
+    )
     assert story.old_bars["close"].iloc[-1] > 600
 
 
@@ -65,7 +68,9 @@ def test_the_restated_bars_replace_the_old_ones(story: Story, sources: Sources) 
     old = recorded.index <= BEFORE
     recorded.loc[old, PRICES] = (recorded.loc[old, PRICES] / 7).round(6)
     recorded.loc[old, "volume"] *= 7
-    pd.testing.assert_frame_equal(story.new_bars[[*PRICES, "volume"]], recorded, check_names=False, check_index_type=False, rtol=0, atol=1.1e-6)
+    pd.testing.assert_frame_equal(
+        story.new_bars[[*PRICES, "volume"]], recorded, check_names=False, check_index_type=False, rtol=0, atol=1.1e-6
+    )
 
 
 def test_the_old_bars_are_kept_as_revisions(story: Story) -> None:
@@ -110,24 +115,43 @@ def test_both_chains_are_told_apart(story: Story, sources: Sources) -> None:
 
 def test_option_bars_of_both_chains_stand_side_by_side(story: Story, sources: Sources) -> None:
     stored = story.desk.rows("select * from option_bars where bar_size = '1 day' and session <= '2014-06-09'")
-    chosen = story.desk.rows("select distinct local_symbol, session from option_chains where selected and session <= '2014-06-09'")
+    chosen = story.desk.rows(
+        "select distinct local_symbol, session from option_chains where selected and session <= '2014-06-09'"
+    )
     found = stored.set_index(["local_symbol", "session"])[[*PRICES, "volume"]].sort_index()
-    parts = [sources.option_days("AAPL", set(chosen.loc[chosen["session"] == day, "local_symbol"]), day, day) for day in (BEFORE, SPLIT_DAY)]
-    pd.testing.assert_frame_equal(found, pd.concat(parts).sort_index(), check_names=False, check_index_type=False, check_dtype=False)
-    assert not story.desk.rows("select * from revisions_option_bars").shape[0], "contracts of their own, nothing restated"
+    parts = [
+        sources.option_days("AAPL", set(chosen.loc[chosen["session"] == day, "local_symbol"]), day, day)
+        for day in (BEFORE, SPLIT_DAY)
+    ]
+    pd.testing.assert_frame_equal(
+        found, pd.concat(parts).sort_index(), check_names=False, check_index_type=False, check_dtype=False
+    )
+    assert not story.desk.rows("select * from revisions_option_bars").shape[0], (
+        "contracts of their own, nothing restated"
+    )
 
 
 def test_the_same_setup_at_the_same_moment_asks_once_more_for_what_quotes_lack_and_then_nothing(story: Story) -> None:
-    partial = story.desk.rows("select count(*) as n from option_chains where session = '2014-06-09' and quote_outcome = 'partial'")["n"][0]
+    partial = story.desk.rows(
+        "select count(*) as n from option_chains where session = '2014-06-09' and quote_outcome = 'partial'"
+    )["n"][0]
     assert story.asked_again == {"quote": partial}, "open interest was not published"
     assert story.asked_third == {}
     assert story.connections_of_third == 0
 
 
 def test_the_next_session_costs_its_increment_only(story: Story) -> None:
-    selected = story.desk.rows("select count(*) as n from option_chains where selected and session = '2014-06-10'")["n"][0]
+    selected = story.desk.rows("select count(*) as n from option_chains where selected and session = '2014-06-10'")[
+        "n"
+    ][0]
     assert selected > 0
-    assert story.asked_after == {"parameters": 1, "spot": 1, "quote": selected, "equity bars": 1, "option bars": selected}
+    assert story.asked_after == {
+        "parameters": 1,
+        "spot": 1,
+        "quote": selected,
+        "equity bars": 1,
+        "option bars": selected,
+    }
 
 
 def test_the_increment_adds_one_session_and_revises_nothing(story: Story, sources: Sources) -> None:

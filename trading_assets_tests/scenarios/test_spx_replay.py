@@ -1,4 +1,5 @@
-"""The recorded SPX days replayed one after the other: 24 chains land as recorded, the missing days and the holiday copy are told.
+"""The recorded SPX days replayed one after the other: 24 chains land as recorded, the missing days and the holiday copy
+are told.
 
 The recording lacks the sessions 2019-05-10 and 05-17 and holds a copy of 05-24 under 05-27, a holiday. It has chains
 only, so the days are collected by the snapshot job; the bars of SPX are another matter.
@@ -48,7 +49,8 @@ class Replay:
     commands: dict[str, tuple[int, Any]] = field(default_factory=dict)
 
     def day(self, day: date) -> None:
-        """What happens a quarter of an hour before the usual close of a day: the snapshot job on the current session."""
+        """What happens a quarter of an hour before the usual close of a day: the snapshot job on the current
+        session."""
         self.desk.move(f"{day}T15:45-04:00")
         self.desk.forget()
         self.runs[day] = self.desk.job("snapshot", [calendar().current(self.desk.settings.clock())], CONFIG)
@@ -65,20 +67,26 @@ class Replay:
 
 @pytest.fixture(scope="module")
 def replay(open_desk: OpenDesk, sources: Sources) -> Replay:
-    """Every day from the first to the last recorded one on which somebody might have collected: sessions and the holiday."""
+    """Every day from the first to the last recorded one on which somebody might have collected: sessions and the
+    holiday."""
     days = sorted({*sources.read(RECORDING)["quote_date"], *MISSING})
     replay = Replay(open_desk(f"{days[0]}T15:45-04:00"))
     for day in days:
         replay.day(day)
         if day == HOLIDAY:
             settings = replay.desk.settings
-            decided = [decide(settings, settings.clock()) for decide in (agenda.daily_snapshot, agenda.last_chance, agenda.stale_chains)]
+            decided = [
+                decide(settings, settings.clock())
+                for decide in (agenda.daily_snapshot, agenda.last_chance, agenda.stale_chains)
+            ]
             replay.reasons_on_holiday = [each.reason for each in decided if isinstance(each, Skip)]
     with pytest.MonkeyPatch.context() as patch:
         period = ["--dataset", "option_chains", "--from", str(days[0]), "--to", str(days[-1])]
         replay.commands["coverage"] = replay.desk.command(patch, "coverage", "SPX", "--by-session", *period)
         replay.commands["counts"] = replay.desk.command(patch, "coverage", "SPX", *period)
-        replay.commands["validate"] = replay.desk.command(patch, "validate", "SPX", "--dataset", "option_chains", "--dataset", "contracts")
+        replay.commands["validate"] = replay.desk.command(
+            patch, "validate", "SPX", "--dataset", "option_chains", "--dataset", "contracts"
+        )
     return replay
 
 
@@ -92,7 +100,8 @@ def test_24_sessions_are_recorded_and_two_are_not(replay: Replay, sources: Sourc
 def test_every_recorded_session_is_complete(replay: Replay) -> None:
     assert [day for day in replay.recorded() if not replay.runs[day].complete] == []
     stored = replay.desk.rows(
-        "select session, count(*) as n from option_chains where quote_outcome = 'complete' and ask is not null group by session"
+        "select session, count(*) as n from option_chains where quote_outcome = 'complete' and ask is not null group by"
+        " session"
     )
     assert sorted(stored["session"]) == replay.recorded()
 
@@ -107,7 +116,11 @@ def test_selected_contracts_are_quoted_with_the_values_of_the_recording(replay: 
         "underlying_price": "underlying_price",
     }
     recorded = sources.read(RECORDING).set_index(["quote_date", "osi"])
-    stored = replay.desk.rows("select * from option_chains where selected").set_index(["session", "local_symbol"]).sort_index()
+    stored = (
+        replay.desk.rows("select * from option_chains where selected")
+        .set_index(["session", "local_symbol"])
+        .sort_index()
+    )
     stored = stored.drop(index=MISSING, level="session")
     assert len(stored) > 24 * 12
     expected = recorded.loc[stored.index, list(columns)].astype(float)
@@ -117,7 +130,9 @@ def test_selected_contracts_are_quoted_with_the_values_of_the_recording(replay: 
     volatility = recorded.loc[stored.index, "iv"]
     computed = volatility > 0
     assert computed.mean() > 0.8
-    pd.testing.assert_series_equal(stored.loc[computed, "implied_volatility"], volatility[computed], check_names=False, check_index_type=False)
+    pd.testing.assert_series_equal(
+        stored.loc[computed, "implied_volatility"], volatility[computed], check_names=False, check_index_type=False
+    )
 
 
 def test_the_listing_of_a_session_is_the_recorded_one(replay: Replay, sources: Sources) -> None:
@@ -125,7 +140,11 @@ def test_the_listing_of_a_session_is_the_recorded_one(replay: Replay, sources: S
     stored = replay.desk.rows("select session, local_symbol, expiry from option_chains")
     for day in (replay.recorded()[0], replay.recorded()[-1]):
         found = stored[stored["session"] == day]
-        near = recorded[(recorded["quote_date"] == day) & recorded["expiry"].isin(set(found["expiry"])) & (recorded["trading_class"] == "SPXW")]
+        near = recorded[
+            (recorded["quote_date"] == day)
+            & recorded["expiry"].isin(set(found["expiry"]))
+            & (recorded["trading_class"] == "SPXW")
+        ]
         assert set(found["local_symbol"]) == set(near["osi"])
 
 
@@ -136,7 +155,8 @@ def test_a_session_without_market_data_is_told_and_never_taken_for_complete(repl
         assert (problem.symbol, problem.kind) == ("SPX", "failed")
         assert f"holds a value: the broker has no market data of session {day}." in problem.sentence
     values = replay.desk.rows(
-        f"select count(*) as n from option_chains where session in ('{MISSING[0]}', '{MISSING[1]}') and coalesce(bid, ask, last) is not null"
+        f"select count(*) as n from option_chains where session in ('{MISSING[0]}', '{MISSING[1]}') and coalesce(bid,"
+        " ask, last) is not null"
     )
     assert values["n"][0] == 0, "the quotes of the day before are not those of this one"
 
@@ -147,7 +167,9 @@ def test_the_coverage_command_tells_each_session_once(replay: Replay) -> None:
     told = {row["session"]: row for row in rows}
     assert sorted(told) == [str(day) for day in replay.sessions()]
     assert len(rows) == len(told)
-    without_greeks = set(replay.desk.rows("select distinct session from option_chains where selected and delta is null")["session"])
+    without_greeks = set(
+        replay.desk.rows("select distinct session from option_chains where selected and delta is null")["session"]
+    )
     assert len(without_greeks - {*MISSING}) == 3, "a quote of each of these sessions has none in the recording"
     partial = {*MISSING, *without_greeks}
     assert {day: told[str(day)]["condition"] for day in replay.sessions()} == {
@@ -166,14 +188,20 @@ def test_on_the_holiday_nothing_is_asked_and_the_reason_is_told(replay: Replay) 
     assert replay.runs[HOLIDAY].complete
     assert sum(report.rows for report in replay.runs[HOLIDAY].reports) == 0
     snapshot, last_chance, stale = replay.reasons_on_holiday
-    assert snapshot.startswith(f"The exchange is closed on Monday {HOLIDAY}. The snapshot of session {BEFORE_HOLIDAY} is complete")
+    assert snapshot.startswith(
+        f"The exchange is closed on Monday {HOLIDAY}. The snapshot of session {BEFORE_HOLIDAY} is complete"
+    )
     assert last_chance.startswith(f"The exchange is closed on Monday {HOLIDAY}.")
     assert "no session has begun" in stale
-    stored = replay.desk.rows("select distinct session from option_chains union select distinct session from coverage where symbol = 'SPX'")
+    stored = replay.desk.rows(
+        "select distinct session from option_chains union select distinct session from coverage where symbol = 'SPX'"
+    )
     assert HOLIDAY not in set(stored["session"])
 
 
-def test_a_backfill_of_the_holiday_is_refused(replay: Replay, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_backfill_of_the_holiday_is_refused(
+    replay: Replay, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, document = replay.desk.command(monkeypatch, "backfill", "SPX", "--from", str(HOLIDAY), "--to", str(HOLIDAY))
     assert (code, document) == (2, None)
     assert f"There is no trading session from {HOLIDAY} to {HOLIDAY}." in " ".join(capsys.readouterr().err.split())

@@ -11,7 +11,12 @@ import pytest
 
 from trading_assets.serving.guard import Guard, is_loopback
 
-OWN = {"host": "127.0.0.1:3000", "origin": "http://127.0.0.1:3000", "sec-fetch-site": "same-origin", "content-type": "application/json"}
+OWN = {
+    "host": "127.0.0.1:3000",
+    "origin": "http://127.0.0.1:3000",
+    "sec-fetch-site": "same-origin",
+    "content-type": "application/json",
+}
 MUTATION = "/graphql?" + urlencode({"query": "mutation { launchPipelineExecution { __typename } }"})
 QUERY = "/graphql?" + urlencode({"query": "{ version }"})
 
@@ -29,8 +34,11 @@ def complete(work: Coroutine[Any, Any, None]) -> None:
         loop.close()
 
 
-def ask(method: str, url: str, headers: dict[str, str], *, host: str = "127.0.0.1", names: tuple[str, ...] = ()) -> list[MutableMapping[str, Any]]:
-    """What is sent for a request through a guard in front of a server bound to `host`; `WS` is the opening of a WebSocket."""
+def ask(
+    method: str, url: str, headers: dict[str, str], *, host: str = "127.0.0.1", names: tuple[str, ...] = ()
+) -> list[MutableMapping[str, Any]]:
+    """What is sent for a request through a guard in front of a server bound to `host`; `WS` is the opening of a
+    WebSocket."""
     sent: list[MutableMapping[str, Any]] = []
 
     async def send(message: MutableMapping[str, Any]) -> None:
@@ -42,12 +50,17 @@ def ask(method: str, url: str, headers: dict[str, str], *, host: str = "127.0.0.
     path, _, query = url.partition("?")
     kind = {"type": "websocket"} if method == "WS" else {"type": "http", "method": method}
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    complete(Guard(_served, host, names)({**kind, "path": path, "query_string": query.encode(), "headers": pairs}, receive, send))
+    complete(
+        Guard(_served, host, names)(
+            {**kind, "path": path, "query_string": query.encode(), "headers": pairs}, receive, send
+        )
+    )
     return sent
 
 
 def served(method: str, url: str, headers: dict[str, str], **bound: Any) -> bool:
-    """Whether the request reached the server; else it was refused with 403 and a reason, or the WebSocket was closed before it opened."""
+    """Whether the request reached the server; else it was refused with 403 and a reason, or the WebSocket was closed
+    before it opened."""
     sent = ask(method, url, headers, **bound)
     if sent[0]["type"] == "served":
         return True
@@ -65,7 +78,11 @@ def served(method: str, url: str, headers: dict[str, str], **bound: Any) -> bool
         ("GET", "/assets/equity_bars", {"host": "localhost:3000"}),
         ("GET", "/static/main.js", {"host": "[::1]:3000", "sec-fetch-site": "same-origin"}),
         ("GET", "/", {"host": "localhost:8080"}),  # an SSH tunnel from another port
-        ("GET", "/", {"host": "127.0.0.1:3000", "sec-fetch-site": "none", "sec-fetch-mode": "navigate"}),  # typed into the address bar
+        (
+            "GET",
+            "/",
+            {"host": "127.0.0.1:3000", "sec-fetch-site": "none", "sec-fetch-mode": "navigate"},
+        ),  # typed into the address bar
         ("POST", "/graphql", OWN),
         ("POST", "/graphql", {"host": "127.0.0.1:3000", "content-type": "application/json; charset=utf-8"}),  # curl
         ("GET", QUERY, {"host": "127.0.0.1:3000"}),
@@ -100,7 +117,10 @@ def test_own_pages_and_programs_are_served(method: str, url: str, headers: dict[
         {"sec-fetch-site": "anything new"},
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/graphql", "/logs/run/step/stdout", "/download_debug/run", "/report_asset_materialization/x", "/notebook"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/graphql", "/logs/run/step/stdout", "/download_debug/run", "/report_asset_materialization/x", "/notebook"],
+)
 def test_a_foreign_page_gets_nothing(method: str, path: str, changes: dict[str, str]) -> None:
     assert not served(method, path, {**OWN, **changes})
 
@@ -119,11 +139,21 @@ def test_a_foreign_page_gets_nothing(method: str, path: str, changes: dict[str, 
 def test_a_mutation_by_get_is_refused_whoever_sends_it(query: str, origin: dict[str, str]) -> None:
     assert not served("GET", "/graphql?" + urlencode({"query": query}), {"host": "127.0.0.1:3000", **origin})
     assert not served("GET", "/graphql/?" + urlencode({"query": query}), {"host": "127.0.0.1:3000", **origin})
-    assert served("GET", "/graphql?" + urlencode({"query": "query Q { mutation: version }"}), {"host": "127.0.0.1:3000", **origin})
+    assert served(
+        "GET", "/graphql?" + urlencode({"query": "query Q { mutation: version }"}), {"host": "127.0.0.1:3000", **origin}
+    )
 
 
 @pytest.mark.parametrize(
-    "content", ["", "text/plain", "text/plain; application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "image/png"]
+    "content",
+    [
+        "",
+        "text/plain",
+        "text/plain; application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "image/png",
+    ],
 )
 def test_a_post_that_browsers_send_without_asking_is_refused(content: str) -> None:
     assert not served("POST", MUTATION, {"host": "127.0.0.1:3000", "content-type": content})
@@ -131,11 +161,21 @@ def test_a_post_that_browsers_send_without_asking_is_refused(content: str) -> No
 
 
 def test_a_link_of_another_site_opens_a_page_and_nothing_else() -> None:
-    link = {"host": "127.0.0.1:3000", "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    link = {
+        "host": "127.0.0.1:3000",
+        "sec-fetch-site": "cross-site",
+        "sec-fetch-mode": "navigate",
+        "sec-fetch-dest": "document",
+    }
     assert served("GET", "/runs/1", link)
     assert not served("GET", "/runs/1", {**link, "sec-fetch-dest": "iframe"})
     assert not served("GET", QUERY, link)
-    for path in ("/download_debug/1", "/logs/1/stdout", "/notebook?path=/home/me/downloaded.ipynb", "/dagit/notebook?path=/home/me/downloaded.ipynb"):
+    for path in (
+        "/download_debug/1",
+        "/logs/1/stdout",
+        "/notebook?path=/home/me/downloaded.ipynb",
+        "/dagit/notebook?path=/home/me/downloaded.ipynb",
+    ):
         assert not served("GET", path, link)
     assert not served("POST", "/runs/1", {**link, "content-type": "application/json"})
 
@@ -152,7 +192,9 @@ def test_a_server_for_other_machines_answers_to_its_addresses_and_its_names() ->
     bound: dict[str, Any] = {"host": "0.0.0.0", "names": ("Archive.lan:8443",)}
     for host in ("192.168.1.5:3000", "[fe80::1]:3000", "archive.lan:3000", "localhost:3000"):
         assert served("POST", "/graphql", {**OWN, "host": host, "origin": f"http://{host}"}, **bound)
-    assert served("POST", "/graphql", {**OWN, "host": "archive.lan", "origin": "https://archive.lan"}, **bound), "behind a proxy with TLS"
+    assert served("POST", "/graphql", {**OWN, "host": "archive.lan", "origin": "https://archive.lan"}, **bound), (
+        "behind a proxy with TLS"
+    )
     assert not served("GET", "/", {"host": "evil.example"}, **bound)
     assert not served("POST", "/graphql", {**OWN, "host": "archive.lan", "origin": "https://evil.example"}, **bound)
 

@@ -25,7 +25,9 @@ sys.stdin.read()
 
 def holder(folder: Path) -> subprocess.Popen[str]:
     """Another process that holds the folder until its standard input ends."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None and process.stdout.readline() == "held\n"
     return process
 
@@ -33,7 +35,11 @@ def holder(folder: Path) -> subprocess.Popen[str]:
 def test_a_folder_is_held_by_one_process_and_the_sentence_names_it(tmp_path: Path) -> None:
     other = holder(tmp_path)
     with pytest.raises(
-        PlaceTaken, match=rf"^{tmp_path} is served already by trading-assets up \(process {other.pid}\): use that one, or stop it first\.$"
+        PlaceTaken,
+        match=(
+            rf"^{tmp_path} is served already by trading-assets up \(process {other.pid}\): use that one, or stop it"
+            r" first\.$"
+        ),
     ):
         hold(tmp_path)
     os.close(hold(tmp_path / "another"))
@@ -53,7 +59,9 @@ def test_a_killed_process_holds_nothing_and_its_lock_file_does_not_matter(tmp_pa
 
 def test_a_process_that_inherited_the_lock_holds_it(tmp_path: Path) -> None:
     descriptor = hold(tmp_path)
-    heir = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, pass_fds=(descriptor,))
+    heir = subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE, pass_fds=(descriptor,)
+    )
     os.close(descriptor)
     with pytest.raises(PlaceTaken, match=f"process {os.getpid()}"):
         hold(tmp_path)
@@ -65,7 +73,11 @@ def test_a_busy_port_is_told() -> None:
     with listen("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         with pytest.raises(
-            PlaceTaken, match=rf"^Port {port} on 127\.0\.0\.1 is in use by another program: end it, or choose another port with --port\.$"
+            PlaceTaken,
+            match=(
+                rf"^Port {port} on 127\.0\.0\.1 is in use by another program: end it, or choose another port with"
+                r" --port\.$"
+            ),
         ):
             listen("127.0.0.1", port)
         with socket.create_connection(("127.0.0.1", port)):
@@ -75,5 +87,7 @@ def test_a_busy_port_is_told() -> None:
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "203.0.113.1"])
 def test_an_address_that_is_not_ours_is_told(host: str) -> None:
-    with pytest.raises(PlaceTaken, match=rf"^{host} port 3999 cannot be served \(.*\): choose others with --host and --port\.$"):
+    with pytest.raises(
+        PlaceTaken, match=rf"^{host} port 3999 cannot be served \(.*\): choose others with --host and --port\.$"
+    ):
         listen(host, 3999)

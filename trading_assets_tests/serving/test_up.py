@@ -1,4 +1,5 @@
-"""`trading-assets up` as it is started: what it refuses, what a foreign page can do to it, and that nothing outlives it."""
+"""`trading-assets up` as it is started: what it refuses, what a foreign page can do to it, and that nothing outlives
+it."""
 
 from __future__ import annotations
 
@@ -30,7 +31,14 @@ COMMAND = [sys.executable, "-m", "trading_assets.cli"]
 PATIENCE = 120.0
 """Seconds for four processes that import Dagster, on a busy machine."""
 
-SERVICES = ("serving.supervisor", "cli simulate", "code-server start", "api grpc", "serving.webserver", "dagster._daemon")
+SERVICES = (
+    "serving.supervisor",
+    "cli simulate",
+    "code-server start",
+    "api grpc",
+    "serving.webserver",
+    "dagster._daemon",
+)
 
 
 @dataclass
@@ -50,7 +58,9 @@ class Up:
         """The HTTP status of a request."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
-            with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.port}{url}", data, names), timeout=30) as answer:
+            with urllib.request.urlopen(
+                urllib.request.Request(f"http://127.0.0.1:{self.port}{url}", data, names), timeout=30
+            ) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -68,7 +78,8 @@ class Up:
 
 
 def processes(folder: Path) -> dict[int, str]:
-    """Command lines of the processes whose environment names the folder, by process id. This process is none of them."""
+    """Command lines of the processes whose environment names the folder, by process id. This process is none of
+    them."""
     found = {}
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -95,17 +106,30 @@ def start(folder: Path, *options: str) -> Up:
     port = free_port()
     with open(folder.parent / "up.log", "wb") as log:
         process = subprocess.Popen(
-            [*COMMAND, "up", "--port", str(port), *options], env=environment(folder), cwd=folder.parent, stdout=log, stderr=subprocess.STDOUT
+            [*COMMAND, "up", "--port", str(port), *options],
+            env=environment(folder),
+            cwd=folder.parent,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
     up = Up(process, folder, port)
-    eventually(lambda: up.serves() and all(any(name in line for line in up.running().values()) for name in SERVICES), PATIENCE)
+    eventually(
+        lambda: up.serves() and all(any(name in line for line in up.running().values()) for name in SERVICES), PATIENCE
+    )
     return up
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One `up` for the tests of this module, for other machines as well; the last of them kills it."""
-    running = start(tmp_path_factory.mktemp("up") / "a[1]*: b #c", "--host", "0.0.0.0", "--allow-remote", "--allowed-host", "archive.lan")
+    running = start(
+        tmp_path_factory.mktemp("up") / "a[1]*: b #c",
+        "--host",
+        "0.0.0.0",
+        "--allow-remote",
+        "--allowed-host",
+        "archive.lan",
+    )
     yield running
     if running.process.poll() is None:
         running.process.terminate()
@@ -115,10 +139,19 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 def test_a_second_one_on_the_same_folder_is_refused_with_the_process(up: Up) -> None:
     before = up.running()
     done = subprocess.run(
-        [*COMMAND, "up", "--port", str(free_port())], env=environment(up.folder), capture_output=True, text=True, timeout=PATIENCE, check=False
+        [*COMMAND, "up", "--port", str(free_port())],
+        env=environment(up.folder),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"error: {up.folder} is served already by trading-assets up (process {up.process.pid}): use that one, or stop it first.\n"
+    assert (
+        done.stderr
+        == f"error: {up.folder} is served already by trading-assets up (process {up.process.pid}): use that one, or"
+        " stop it first.\n"
+    )
     assert up.running() == before
 
 
@@ -127,15 +160,23 @@ def test_a_busy_port_is_told_first(up: Up, tmp_path: Path, monkeypatch: pytest.M
     assert run(["up", "--port", str(up.port)]) == 1
     printed = capsys.readouterr()
     assert printed.out == "", "nothing is announced as served"
-    assert printed.err == f"error: Port {up.port} on 127.0.0.1 is in use by another program: end it, or choose another port with --port.\n"
+    assert (
+        printed.err
+        == f"error: Port {up.port} on 127.0.0.1 is in use by another program: end it, or choose another port with"
+        " --port.\n"
+    )
     assert not (tmp_path / "lake").exists()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "archive.lan"])
-def test_other_machines_are_served_only_where_that_is_said(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+def test_other_machines_are_served_only_where_that_is_said(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
     monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(tmp_path / "lake"))
     assert run(["up", "--host", host]) == 2
-    assert re.search(r"is reached from other machines, and the UI has no login: .* --allow-remote", capsys.readouterr().err)
+    assert re.search(
+        r"is reached from other machines, and the UI has no login: .* --allow-remote", capsys.readouterr().err
+    )
     assert not (tmp_path / "lake").exists()
 
 
@@ -145,7 +186,9 @@ def test_a_foreign_page_is_refused(up: Up) -> None:
     ask = b'{"query": "{ version }"}'
     as_json = {"content_type": "application/json"}
     assert up.status("/graphql", ask, **as_json) == 200
-    assert up.status("/graphql", ask, origin=f"http://127.0.0.1:{up.port}", sec_fetch_site="same-origin", **as_json) == 200
+    assert (
+        up.status("/graphql", ask, origin=f"http://127.0.0.1:{up.port}", sec_fetch_site="same-origin", **as_json) == 200
+    )
     refused = [
         up.status(query, host="evil.example"),
         up.status(query, origin="https://evil.example"),
@@ -168,8 +211,15 @@ def test_one_for_other_machines_warns_and_answers_to_its_names(up: Up) -> None:
 
 
 def test_it_serves_the_platform_under_its_name_with_the_history_of_the_data_folder(up: Up) -> None:
-    asked = {"query": "{ instance { info } locationStatusesOrError { ... on WorkspaceLocationStatusEntries { entries { name } } } }"}
-    request = urllib.request.Request(f"http://127.0.0.1:{up.port}/graphql", json.dumps(asked).encode(), {"Content-Type": "application/json"})
+    asked = {
+        "query": (
+            "{ instance { info } locationStatusesOrError { ... on WorkspaceLocationStatusEntries { entries { name }"
+            " } } }"
+        )
+    }
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{up.port}/graphql", json.dumps(asked).encode(), {"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=30) as answer:
         told = json.load(answer)["data"]
     assert told["locationStatusesOrError"]["entries"] == [{"name": LOCATION}]

@@ -1,8 +1,8 @@
 """The whole message list through ib_insync or ib_async, whichever this Python has: `python message_list.py --port N`.
 
-Runs every request the simulator answers against the market of `--symbol` and checks what comes back. Exits with 0 when all is
-well and the library logged nothing from warning upwards, else prints what was wrong and exits with 1. Imports nothing of the
-project, so that it runs in an environment of its own.
+Runs every request the simulator answers against the market of `--symbol` and checks what comes back. Exits with 0 when
+all is well and the library logged nothing from warning upwards, else prints what was wrong and exits with 1. Imports
+nothing of the project, so that it runs in an environment of its own.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def contracts(ib: Any, symbol: str) -> tuple[Any, Any]:
     rows = ib.reqContractDetails(library.Option(symbol, expiry, exchange="SMART"))
     check(len(rows) >= 4 and {row.contract.right for row in rows} == {"C", "P"}, "contract details of an expiry")
     last = ib.reqHistoricalData(stock, "", "1 D", "1 day", "TRADES", True)[-1].close
-    option = min((row.contract for row in rows if row.contract.right == "C"), key=lambda contract: abs(contract.strike - last))
+    option = min(
+        (row.contract for row in rows if row.contract.right == "C"), key=lambda contract: abs(contract.strike - last)
+    )
     check(ib.reqMarketRule(26), "market rule")
     return stock, option
 
@@ -79,7 +81,10 @@ def history(ib: Any, stock: Any, option: Any) -> None:
     for end in ("", "20991231-23:59:59", "20991231 16:00:00 US/Eastern"):
         for form in (1, 2):
             for rth in (True, False):
-                check(ib.reqHistoricalData(stock, end, "1 D", "1 hour", "TRADES", rth, formatDate=form), f"end {end!r} form {form}")
+                check(
+                    ib.reqHistoricalData(stock, end, "1 D", "1 hour", "TRADES", rth, formatDate=form),
+                    f"end {end!r} form {form}",
+                )
     check(ib.reqHistoricalData(stock, "", "1 Y", "1 day", "ADJUSTED_LAST", True), "adjusted")
     check(ib.reqHistoricalData(option, "", "1 M", "8 hours", "BID_ASK", True), "option bars")
     check(ib.reqHistoricalSchedule(stock, 10).sessions, "schedule")
@@ -104,7 +109,11 @@ def quotes(ib: Any, stock: Any, option: Any) -> None:
         check(option_snapshot.ask > 0, f"option snapshot, type {kind}")
     ib.reqMarketDataType(1)
     ticker = ib.reqMktData(option, "100,101,106")
-    wait_for(ib, lambda: ticker.modelGreeks and ticker.callOpenInterest == ticker.callOpenInterest, "greeks and open interest")
+    wait_for(
+        ib,
+        lambda: ticker.modelGreeks and ticker.callOpenInterest == ticker.callOpenInterest,
+        "greeks and open interest",
+    )
     check(0 < ticker.modelGreeks.impliedVol < 5, "implied volatility")
     ib.cancelMktData(option)
     underlying = ib.reqMktData(stock, "100,101,104,105,106")
@@ -112,7 +121,9 @@ def quotes(ib: Any, stock: Any, option: Any) -> None:
     ib.cancelMktData(stock)
     spot = underlying.last if underlying.last == underlying.last else underlying.close
     priced = ib.calculateOptionPrice(option, 0.3, spot)
-    check(abs(ib.calculateImpliedVolatility(option, priced.optPrice, spot).impliedVol - 0.3) < 1e-3, "option calculations")
+    check(
+        abs(ib.calculateImpliedVolatility(option, priced.optPrice, spot).impliedVol - 0.3) < 1e-3, "option calculations"
+    )
 
 
 def account(ib: Any) -> None:

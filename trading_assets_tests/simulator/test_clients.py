@@ -43,9 +43,18 @@ def test_ib_insync_on_the_generated_market() -> None:
 def test_ib_async_in_its_own_environment(simulate: Callable[..., Simulator]) -> None:
     python = os.environ.get("TRADING_ASSETS_IB_ASYNC_PYTHON")
     if not python:
-        leave_out("ib_async needs an environment of its own: set TRADING_ASSETS_IB_ASYNC_PYTHON to a Python that has it (make test does)")
+        leave_out(
+            "ib_async needs an environment of its own: set TRADING_ASSETS_IB_ASYNC_PYTHON to a Python that has it (make"
+            " test does)"
+        )
     script = Path(message_list.__file__)
-    done = subprocess.run([python, str(script), "--port", str(simulate(**NO_RATE).port)], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [python, str(script), "--port", str(simulate(**NO_RATE).port)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ib_async: well" in done.stdout
 
@@ -54,11 +63,16 @@ class Official(EWrapper, EClient):
     """The official client; every callback goes into a queue as (name, arguments)."""
 
     CALLBACKS = (
-        "nextValidId", "managedAccounts", "currentTime", "contractDetails", "contractDetailsEnd", "securityDefinitionOptionParameter",
-        "securityDefinitionOptionParameterEnd", "historicalData", "historicalDataEnd", "historicalDataUpdate", "headTimestamp", "tickPrice",
-        "tickSize", "tickString", "tickGeneric", "tickOptionComputation", "tickSnapshotEnd", "tickReqParams", "marketDataType", "realtimeBar",
-        "symbolSamples", "historicalTicks", "historicalTicksBidAsk", "historicalTicksLast", "position", "positionEnd", "updateAccountValue",
-        "updatePortfolio", "updateAccountTime", "accountDownloadEnd", "accountUpdateMulti", "accountUpdateMultiEnd", "accountSummary",
+        "nextValidId", "managedAccounts", "currentTime", "contractDetails", "contractDetailsEnd",
+        "securityDefinitionOptionParameter",
+        "securityDefinitionOptionParameterEnd", "historicalData", "historicalDataEnd", "historicalDataUpdate",
+        "headTimestamp", "tickPrice",
+        "tickSize", "tickString", "tickGeneric", "tickOptionComputation", "tickSnapshotEnd", "tickReqParams",
+        "marketDataType", "realtimeBar",
+        "symbolSamples", "historicalTicks", "historicalTicksBidAsk", "historicalTicksLast", "position", "positionEnd",
+        "updateAccountValue",
+        "updatePortfolio", "updateAccountTime", "accountDownloadEnd", "accountUpdateMulti", "accountUpdateMultiEnd",
+        "accountSummary",
         "accountSummaryEnd", "execDetailsEnd", "openOrderEnd", "completedOrdersEnd", "marketRule", "error",
     )  # fmt: skip
 
@@ -151,7 +165,13 @@ def _account(app: Official) -> None:
 
 def _history(app: Official, stock: Contract, call: Contract) -> None:
     for req_id, (contract, size, show) in enumerate(
-        [(stock, "1 day", "TRADES"), (stock, "1 hour", "BID_ASK"), (stock, "1 min", "MIDPOINT"), (call, "8 hours", "TRADES")], start=10
+        [
+            (stock, "1 day", "TRADES"),
+            (stock, "1 hour", "BID_ASK"),
+            (stock, "1 min", "MIDPOINT"),
+            (call, "8 hours", "TRADES"),
+        ],
+        start=10,
     ):
         app.reqHistoricalData(req_id, contract, "", "2 D", size, show, 1, 1, False, [])
         bars = app.until("historicalDataEnd")[:-1]
@@ -160,7 +180,11 @@ def _history(app: Official, stock: Contract, call: Contract) -> None:
     app.reqHeadTimeStamp(20, stock, "TRADES", 1, 1)
     assert app.until("headTimestamp")[-1][1] == (20, "20220103-14:30:00")
     app.cancelHeadTimeStamp(20)
-    for show, end in (("TRADES", "historicalTicksLast"), ("BID_ASK", "historicalTicksBidAsk"), ("MIDPOINT", "historicalTicks")):
+    for show, end in (
+        ("TRADES", "historicalTicksLast"),
+        ("BID_ASK", "historicalTicksBidAsk"),
+        ("MIDPOINT", "historicalTicks"),
+    ):
         app.reqHistoricalTicks(21, stock, "", "20240531 15:00:00 UTC", 5, show, 1, True, [])
         assert len(app.until(end)[-1][1][1]) == 5
     app.reqRealTimeBars(22, stock, 5, "TRADES", True, [])
@@ -172,9 +196,18 @@ def _quotes(app: Official, stock: Contract, call: Contract) -> None:
     app.reqMarketDataType(1)
     app.reqMktData(30, call, "", True, False, [])
     ticks = app.until("tickSnapshotEnd")
-    assert {name for name, _ in ticks} >= {"tickPrice", "tickSize", "tickOptionComputation", "tickReqParams", "marketDataType"}
+    assert {name for name, _ in ticks} >= {
+        "tickPrice",
+        "tickSize",
+        "tickOptionComputation",
+        "tickReqParams",
+        "marketDataType",
+    }
     app.reqMktData(31, stock, "100,101,104,106", False, False, [])
-    assert any(args == (31, 24, 0.25) for _, args in app.until("tickGeneric") + app.until("tickGeneric") + app.until("tickGeneric"))
+    assert any(
+        args == (31, 24, 0.25)
+        for _, args in app.until("tickGeneric") + app.until("tickGeneric") + app.until("tickGeneric")
+    )
     app.cancelMktData(31)
     app.calculateOptionPrice(32, call, 0.3, 100.0, [])
     price = app.until("tickOptionComputation")[-1][1][5]

@@ -36,7 +36,13 @@ def test_kind_and_contract_select() -> None:
 
 def test_after_so_many_data_requests() -> None:
     faults = Faults([{"after_requests": 3, "do": "nightly_reset"}])
-    assert struck(faults, ask(), ask("positions"), ask("contract_details"), ask(), ask()) == [[], [], [], ["nightly_reset"], []]
+    assert struck(faults, ask(), ask("positions"), ask("contract_details"), ask(), ask()) == [
+        [],
+        [],
+        [],
+        ["nightly_reset"],
+        [],
+    ]
 
 
 def test_only_one_fault_strikes_a_request_but_effects_on_everything_add_up() -> None:
@@ -45,7 +51,9 @@ def test_only_one_fault_strikes_a_request_but_effects_on_everything_add_up() -> 
 
 
 def test_errors_by_code_and_by_name() -> None:
-    faults = Faults([{"on": "any", "do": "error", "code": 366, "text": "x"}, {"on": "any", "nth": 2, "do": "competing_session"}])
+    faults = Faults(
+        [{"on": "any", "do": "error", "code": 366, "text": "x"}, {"on": "any", "nth": 2, "do": "competing_session"}]
+    )
     (first,), (second,) = (faults.strike(ask()) for _ in range(2))
     assert (first.error, second.error) == ((366, "x"), (10197, "No market data during competing live session"))
 

@@ -66,7 +66,11 @@ def test_hang_keeps_the_request_open_until_cancelled(simulate: Callable[..., Sim
 
 
 def test_delay_lets_others_pass_and_stall_does_not(simulate: Callable[..., Simulator]) -> None:
-    tws = simulate(faults=Faults([{**DATA_HISTORY, "do": "delay", "seconds": 0.2}, {**DATA_HISTORY, "nth": 3, "do": "stall", "seconds": 0.2}]))
+    tws = simulate(
+        faults=Faults(
+            [{**DATA_HISTORY, "do": "delay", "seconds": 0.2}, {**DATA_HISTORY, "nth": 3, "do": "stall", "seconds": 0.2}]
+        )
+    )
     with RawClient(tws.port) as client:
         client.send_many([history(1, stock()), history(2, stock())])
         assert [client.read_message(17)[1] for _ in range(2)] == ["2", "1"]
@@ -76,7 +80,11 @@ def test_delay_lets_others_pass_and_stall_does_not(simulate: Callable[..., Simul
 
 @pytest.mark.parametrize("fault", [{"do": "split", "bytes": 1}, {"do": "split"}, {"do": "merge"}])
 def test_odd_segments_are_understood(simulate: Callable[..., Simulator], fault: dict[str, object]) -> None:
-    tws = simulate(faults=Faults([{"on": kind, "times": 0, **fault} for kind in ("historical_data", "contract_details", "market_data")]))
+    tws = simulate(
+        faults=Faults(
+            [{"on": kind, "times": 0, **fault} for kind in ("historical_data", "contract_details", "market_data")]
+        )
+    )
     with connected(tws) as ib:
         assert len(ib.reqContractDetails(AAA)) == 1
         assert len(ib.reqHistoricalData(AAA, "", "5 D", "1 day", "TRADES", True)) == 5

@@ -1,4 +1,5 @@
-"""Limits as pure meters: a rule is violated exactly when the broker would say so, never because the simulator was slow."""
+"""Limits as pure meters: a rule is violated exactly when the broker would say so, never because the simulator was
+slow."""
 
 from __future__ import annotations
 

@@ -23,7 +23,10 @@ def test_the_fifty_first_open_historical_request(simulate: Callable[..., Simulat
     with RawClient(tws.port) as client:
         client.settle()
         client.send_many([history(i, stock()) for i in range(1, 53)])
-        assert client.read_error(51) == (322, "Error processing request.-'bX' : cause - Only 50 simultaneous API historical data requests allowed")
+        assert client.read_error(51) == (
+            322,
+            "Error processing request.-'bX' : cause - Only 50 simultaneous API historical data requests allowed",
+        )
         assert client.read_error(52)[0] == 322
         client.send(25, 1, 1)
         assert client.read_error(1)[0] == 162
@@ -57,7 +60,10 @@ def test_small_bars(simulate: Callable[..., Simulator]) -> None:
         client.send(*history(1, stock(), bar_size="30 secs", duration="600 S"))
         client.read_message(17)
         client.send(*history(2, stock(), bar_size="30 secs", duration="600 S"))
-        assert client.read_error(2) == (162, "Historical Market Data Service error message:Historical data request pacing violation")
+        assert client.read_error(2) == (
+            162,
+            "Historical Market Data Service error message:Historical data request pacing violation",
+        )
         client.send_many([history(i, stock("BBB"), bar_size="5 secs", duration=f"{i} S") for i in range(100, 106)])
         assert client.read_error(105)[0] == 162
         client.send(*history(3, stock(), bar_size="1 min", duration="600 S"))
@@ -96,7 +102,9 @@ def test_market_data_lines(simulate: Callable[..., Simulator]) -> None:
     with RawClient(tws.port) as client:
         client.send_many([(1, 11, i, *stock(), 0, "", 0, 0, "") for i in range(101)])
         assert client.read_error(100) == (101, "Max number of tickers has been reached")
-        client.send_many([(2, 2, 1), (50, 3, 200, *stock(), 5, "TRADES", 1, ""), (1, 11, 201, *stock(), 0, "", 0, 0, "")])
+        client.send_many(
+            [(2, 2, 1), (50, 3, 200, *stock(), 5, "TRADES", 1, ""), (1, 11, 201, *stock(), 0, "", 0, 0, "")]
+        )
         assert client.read_error(201)[0] == 101
     counters = tws.counters
     assert (counters.open_max["lines"], {violation.rule for violation in counters.violations}) == (100, {"lines"})

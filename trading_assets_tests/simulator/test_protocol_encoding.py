@@ -1,4 +1,5 @@
-"""Every answer, decoded by the client library, is what was encoded. A wrong field count would lose the message silently."""
+"""Every answer, decoded by the client library, is what was encoded. A wrong field count would lose the message
+silently."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ counts = st.integers(0, 10**9)
 instants = st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1)).map(lambda d: d.replace(microsecond=0, tzinfo=UTC))
 
 bars = st.builds(
-    Bar, start=instants, session=st.dates(date(2000, 1, 1), date(2030, 1, 1)), open=prices, high=prices, low=prices, close=prices,
+    Bar, start=instants, session=st.dates(date(2000, 1, 1), date(2030, 1, 1)), open=prices, high=prices, low=prices,
+    close=prices,
     volume=counts.map(float), wap=prices, count=counts,
 )  # fmt: skip
 
@@ -83,18 +85,23 @@ def test_historical_data_update(version: int, req_id: int, row: Bar) -> None:
 
 
 contracts = st.builds(
-    ListedContract, con_id=ids, symbol=words, sec_type=st.sampled_from(["STK", "IND", "OPT"]), exchange=words, primary_exchange=words,
+    ListedContract, con_id=ids, symbol=words, sec_type=st.sampled_from(["STK", "IND", "OPT"]), exchange=words,
+    primary_exchange=words,
     currency=words, local_symbol=words, trading_class=words, long_name=names, min_tick=prices, multiplier=words,
     last_trade=st.sampled_from(["", "20240621"]), last_trade_time=st.sampled_from(["", "16:00:00"]),
-    expiry=st.sampled_from([None, date(2024, 6, 21)]), strike=prices, right=st.sampled_from(["", "C", "P"]), under_con_id=ids,
-    under_sec_type=words, industry=words, category=words, subcategory=words, stock_type=words, market_name=words, valid_exchanges=words,
+    expiry=st.sampled_from([None, date(2024, 6, 21)]), strike=prices, right=st.sampled_from(["", "C", "P"]),
+    under_con_id=ids,
+    under_sec_type=words, industry=words, category=words, subcategory=words, stock_type=words, market_name=words,
+    valid_exchanges=words,
 )  # fmt: skip
 
 
 @given(VERSIONS, ids, contracts)
 def test_contract_data(version: int, req_id: int, row: ListedContract) -> None:
     hours = encoding.Hours("20240603:0400-20240603:2000", "20240603:0930-20240603:1600")
-    calls = decoded(version, encoding.contract_data(version, req_id, row, hours, "UND"), encoding.contract_data_end(req_id))
+    calls = decoded(
+        version, encoding.contract_data(version, req_id, row, hours, "UND"), encoding.contract_data_end(req_id)
+    )
     assert calls[1] == ("contractDetailsEnd", (req_id,))
     _, (got_id, details) = calls[0]
     contract = details.contract
@@ -102,10 +109,17 @@ def test_contract_data(version: int, req_id: int, row: ListedContract) -> None:
     assert (contract.conId, contract.symbol, contract.secType, contract.strike, contract.right) == (
         row.con_id, row.symbol, row.sec_type, row.strike, row.right,
     )  # fmt: skip
-    assert (contract.exchange, contract.primaryExchange, contract.currency, contract.localSymbol, contract.tradingClass, contract.multiplier) == (
-        row.exchange, row.primary_exchange, row.currency, row.local_symbol, row.trading_class, row.multiplier,
+    assert (contract.exchange, contract.primaryExchange, contract.currency) == (
+        row.exchange, row.primary_exchange, row.currency,
     )  # fmt: skip
-    assert (contract.lastTradeDateOrContractMonth, details.minTick, details.longName) == (row.last_trade, row.min_tick, row.long_name)
+    assert (contract.localSymbol, contract.tradingClass, contract.multiplier) == (
+        row.local_symbol, row.trading_class, row.multiplier,
+    )  # fmt: skip
+    assert (contract.lastTradeDateOrContractMonth, details.minTick, details.longName) == (
+        row.last_trade,
+        row.min_tick,
+        row.long_name,
+    )
     assert (details.underConId, details.underSymbol, details.underSecType, details.industry) == (
         row.under_con_id, "UND", row.under_sec_type, row.industry,
     )  # fmt: skip
@@ -115,7 +129,9 @@ def test_contract_data(version: int, req_id: int, row: ListedContract) -> None:
 
 
 @given(VERSIONS, ids, words, ids, words, st.lists(st.just("20240621"), max_size=4), st.lists(prices, max_size=6))
-def test_option_parameters(version: int, req_id: int, exchange: str, under: int, trading: str, dates: list[str], strikes: list[float]) -> None:
+def test_option_parameters(
+    version: int, req_id: int, exchange: str, under: int, trading: str, dates: list[str], strikes: list[float]
+) -> None:
     row = OptionParameters(exchange, under, trading, "100", tuple(dates), tuple(strikes))
     calls = decoded(version, encoding.option_parameters(req_id, row), encoding.option_parameters_end(req_id))
     assert calls == [
@@ -132,10 +148,14 @@ def test_errors(version: int, req_id: int, code: int, text: str) -> None:
 maybe = st.none() | prices
 greeks = st.builds(Greeks, maybe, st.none() | st.floats(-1, 1), maybe, maybe, maybe, maybe, maybe, maybe)
 quotes = st.builds(
-    MarketQuote, bid=maybe, ask=maybe, last=maybe, bid_size=counts, ask_size=counts, last_size=st.none() | counts, high=maybe, low=maybe,
-    open=maybe, close=maybe, volume=st.none() | counts, call_open_interest=st.none() | counts, put_open_interest=st.none() | counts,
-    call_volume=st.none() | counts, put_volume=st.none() | counts, implied_volatility=maybe, historical_volatility=maybe,
-    halted=st.booleans(), last_time=st.none() | instants, greeks=st.dictionaries(st.sampled_from(["bid", "ask", "last", "model"]), greeks),
+    MarketQuote, bid=maybe, ask=maybe, last=maybe, bid_size=counts, ask_size=counts, last_size=st.none() | counts,
+    high=maybe, low=maybe,
+    open=maybe, close=maybe, volume=st.none() | counts, call_open_interest=st.none() | counts,
+    put_open_interest=st.none() | counts,
+    call_volume=st.none() | counts, put_volume=st.none() | counts, implied_volatility=maybe,
+    historical_volatility=maybe,
+    halted=st.booleans(), last_time=st.none() | instants, greeks=st.dictionaries(st.sampled_from(["bid", "ask", "last",
+    "model"]), greeks),
 )  # fmt: skip
 STOCK = ListedContract(1, "AAA", "STK", "SMART", "NASDAQ", "USD", "AAA", "AAA", "AAA")
 
@@ -161,7 +181,9 @@ def test_ticks(version: int, req_id: int, quote: MarketQuote, delayed: bool) -> 
     assert seen("tickSize", ticks.VOLUME) == (None if quote.volume is None else (quote.volume,))
     assert seen("tickSize", 27) == (None if quote.call_open_interest is None else (quote.call_open_interest,))
     assert seen("tickGeneric", 24) == (None if quote.implied_volatility is None else (quote.implied_volatility,))
-    assert seen("tickGeneric", 23) == (None if delayed or quote.historical_volatility is None else (quote.historical_volatility,))
+    assert seen("tickGeneric", 23) == (
+        None if delayed or quote.historical_volatility is None else (quote.historical_volatility,)
+    )
     for side, tick in ticks.COMPUTATIONS.items():
         values = quote.greeks.get(side)
         wire = seen("tickOptionComputation", tick)
@@ -171,8 +193,10 @@ def test_ticks(version: int, req_id: int, quote: MarketQuote, delayed: bool) -> 
         attribute, iv, delta, price, dividend, gamma, vega, theta, under = wire
         assert attribute == 1
         for value, shown, missing in (
-            (values.implied_volatility, iv, -1), (values.delta, delta, -2), (values.price, price, -1), (values.pv_dividend, dividend, -1),
-            (values.gamma, gamma, -2), (values.vega, vega, -2), (values.theta, theta, -2), (values.underlying_price, under, -1),
+            (values.implied_volatility, iv, -1), (values.delta, delta, -2), (values.price, price, -1),
+            (values.pv_dividend, dividend, -1),
+            (values.gamma, gamma, -2), (values.vega, vega, -2), (values.theta, theta, -2), (values.underlying_price,
+            under, -1),
         ):  # fmt: skip
             assert shown == (missing if value is None else value)
 
@@ -181,13 +205,25 @@ def test_ticks(version: int, req_id: int, quote: MarketQuote, delayed: bool) -> 
 def test_realtime_bar(version: int, req_id: int, row: Bar) -> None:
     ((name, args),) = decoded(version, encoding.realtime_bar(version, req_id, row))
     assert name == "realtimeBar"
-    assert args == (req_id, int(row.start.timestamp()), row.open, row.high, row.low, row.close, row.volume, row.wap, row.count)
+    assert args == (
+        req_id,
+        int(row.start.timestamp()),
+        row.open,
+        row.high,
+        row.low,
+        row.close,
+        row.volume,
+        row.wap,
+        row.count,
+    )
 
 
 @pytest.mark.parametrize("version", [157, 176, 178])
 def test_historical_ticks(version: int) -> None:
     row = Bar(datetime(2024, 6, 3, 14, 0, tzinfo=UTC), date(2024, 6, 3), 1.0, 3.0, 0.5, 2.0, 7.0, 1.5, 3)
-    calls = decoded(version, *(encoding.historical_ticks(version, 5, show, [row]) for show in ("TRADES", "BID_ASK", "MIDPOINT")))
+    calls = decoded(
+        version, *(encoding.historical_ticks(version, 5, show, [row]) for show in ("TRADES", "BID_ASK", "MIDPOINT"))
+    )
     assert [name for name, _ in calls] == ["historicalTicksLast", "historicalTicksBidAsk", "historicalTicks"]
     for name, (req_id, found, done) in calls:
         assert (req_id, len(found), done) == (5, 1, True), name
@@ -200,7 +236,9 @@ def test_historical_ticks(version: int) -> None:
 def test_symbol_samples(version: int, req_id: int, rows: list[tuple[ListedContract, tuple[str, ...]]]) -> None:
     ((name, (got_id, found)),) = decoded(version, encoding.symbol_samples(version, req_id, rows))
     assert (name, got_id) == ("symbolSamples", req_id)
-    assert [(d.contract.conId, d.contract.symbol, d.derivativeSecTypes) for d in found] == [(r.con_id, r.symbol, list(der)) for r, der in rows]
+    assert [(d.contract.conId, d.contract.symbol, d.derivativeSecTypes) for d in found] == [
+        (r.con_id, r.symbol, list(der)) for r, der in rows
+    ]
 
 
 @given(ids, instants, instants)

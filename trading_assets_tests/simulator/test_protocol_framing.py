@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading_assets.simulator.protocol import HELLO, FieldReader, FrameReader, MalformedFrame, MalformedRequest, frame, number, size
+from trading_assets.simulator.protocol import (
+    HELLO,
+    FieldReader,
+    FrameReader,
+    MalformedFrame,
+    MalformedRequest,
+    frame,
+    number,
+    size,
+)
 
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
 
@@ -29,7 +38,9 @@ def test_numbers_lose_nothing(value: float) -> None:
     assert float(number(value)) == value
 
 
-@pytest.mark.parametrize(("value", "written"), [(1.0, "1"), (0.1, "0.1"), (-1, "-1"), (math.inf, "Infinite"), (948837.22, "948837.22")])
+@pytest.mark.parametrize(
+    ("value", "written"), [(1.0, "1"), (0.1, "0.1"), (-1, "-1"), (math.inf, "Infinite"), (948837.22, "948837.22")]
+)
 def test_number_forms(value: float, written: str) -> None:
     assert number(value) == written
 

@@ -20,8 +20,10 @@ VERSIONS = st.sampled_from([157, 176, 178])
 words = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12)
 ids = st.integers(0, 2**31 - 2)
 contracts = st.builds(
-    Contract, conId=ids, symbol=words, secType=st.sampled_from(["STK", "OPT", "IND", "BAG"]), lastTradeDateOrContractMonth=words,
-    strike=st.floats(0, 1e6), right=st.sampled_from(["", "C", "P"]), multiplier=words, exchange=words, primaryExchange=words, currency=words,
+    Contract, conId=ids, symbol=words, secType=st.sampled_from(["STK", "OPT", "IND", "BAG"]),
+    lastTradeDateOrContractMonth=words,
+    strike=st.floats(0, 1e6), right=st.sampled_from(["", "C", "P"]), multiplier=words, exchange=words,
+    primaryExchange=words, currency=words,
     localSymbol=words, tradingClass=words, includeExpired=st.booleans(),
 )  # fmt: skip
 
@@ -49,18 +51,31 @@ def read(version: int, method: str, *args: Any) -> Any:
 
 def query(contract: Contract, *, expired: bool = False) -> ContractQuery:
     return ContractQuery(
-        contract.conId, contract.symbol, contract.secType, contract.lastTradeDateOrContractMonth, contract.strike, contract.right,
-        contract.multiplier, contract.exchange, contract.primaryExchange, contract.currency, contract.localSymbol, contract.tradingClass,
+        contract.conId, contract.symbol, contract.secType, contract.lastTradeDateOrContractMonth, contract.strike,
+        contract.right,
+        contract.multiplier, contract.exchange, contract.primaryExchange, contract.currency, contract.localSymbol,
+        contract.tradingClass,
         expired and contract.includeExpired,
     )  # fmt: skip
 
 
 @given(VERSIONS, ids, contracts, words, words, words, words, st.booleans(), st.sampled_from([1, 2]), st.booleans())
 def test_historical_data(
-    version: int, req_id: int, contract: Contract, end: str, duration: str, size: str, show: str, rth: bool, form: int, live: bool
+    version: int,
+    req_id: int,
+    contract: Contract,
+    end: str,
+    duration: str,
+    size: str,
+    show: str,
+    rth: bool,
+    form: int,
+    live: bool,
 ) -> None:
     got = read(version, "reqHistoricalData", req_id, contract, end, duration, size, show, rth, form, live, [])
-    assert got == requests.HistoricalData("historical_data", req_id, query(contract, expired=True), end, size, duration, rth, show, form, live)
+    assert got == requests.HistoricalData(
+        "historical_data", req_id, query(contract, expired=True), end, size, duration, rth, show, form, live
+    )
 
 
 @given(VERSIONS, ids, contracts)
@@ -118,7 +133,9 @@ def test_other_contract_requests(version: int, req_id: int, contract: Contract, 
         ("cancelPositions", (), "cancel_positions", -1, ()),
     ],
 )
-def test_requests_of_a_few_words(method: str, args: tuple[Any, ...], kind: str, req_id: int, said: tuple[Any, ...] | None) -> None:
+def test_requests_of_a_few_words(
+    method: str, args: tuple[Any, ...], kind: str, req_id: int, said: tuple[Any, ...] | None
+) -> None:
     got = read(178, method, *args)
     assert (got.kind, got.req_id) == (kind, req_id)
     if said is None:
@@ -138,5 +155,8 @@ def test_unknown_messages_and_broken_fields() -> None:
 
 
 def test_a_contract_in_words_names_what_is_set() -> None:
-    assert requests.describe(ContractQuery(con_id=5, symbol="AAA", sec_type="OPT", strike=95.0, right="C")) == "5:AAA OPT 95 C"
+    assert (
+        requests.describe(ContractQuery(con_id=5, symbol="AAA", sec_type="OPT", strike=95.0, right="C"))
+        == "5:AAA OPT 95 C"
+    )
     assert requests.describe(ContractQuery(symbol="AAA", sec_type="STK", exchange="SMART")) == "AAA STK SMART"

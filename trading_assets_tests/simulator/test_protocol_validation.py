@@ -60,7 +60,9 @@ def test_the_first_cause_in_order_wins(first: int) -> None:
     assert CAUSES[first][2] in raised.value.text
 
 
-@pytest.mark.parametrize("size", ["1 secs", "30 secs", "1 min", "2 mins", "20 mins", "1 hour", "8 hours", "1 day", "1W", "1M"])
+@pytest.mark.parametrize(
+    "size", ["1 secs", "30 secs", "1 min", "2 mins", "20 mins", "1 hour", "8 hours", "1 day", "1W", "1M"]
+)
 def test_legal_bar_sizes(size: str) -> None:
     duration = "1800 S" if size == "1 secs" else "5 D"
     assert check_history(replace(GOOD, bar_size=size, duration=duration)).daily == (size in ("1 day", "1W", "1M"))
@@ -86,7 +88,9 @@ def test_end_dates(text: str, instant: str | None, zone_missing: bool) -> None:
         assert parse_end(text) == (datetime.fromisoformat(instant), zone_missing)
 
 
-@pytest.mark.parametrize("text", ["20241301-00:00:00", "20240603-25:00:00", "20240603 16:00:00 Mars/Base", "20240603", "now"])
+@pytest.mark.parametrize(
+    "text", ["20241301-00:00:00", "20240603-25:00:00", "20240603 16:00:00 Mars/Base", "20240603", "now"]
+)
 def test_impossible_end_dates(text: str) -> None:
     with pytest.raises(ValueError, match=r"no (date|end date|time zone)"):
         parse_end(text)
@@ -96,7 +100,11 @@ def _sessions(duration: str, end: datetime, *, rth: bool = True, size: str = "1 
     """Sessions whose daily bar starts in the span."""
     count, unit = duration.split()
     span = span_of(Duration(int(count), unit), end, rth, size)
-    return [s for s in calendar().sessions(date(1998, 1, 2), date(2025, 1, 1)) if span.start <= opening(calendar(), s, rth) < span.end]
+    return [
+        s
+        for s in calendar().sessions(date(1998, 1, 2), date(2025, 1, 1))
+        if span.start <= opening(calendar(), s, rth) < span.end
+    ]
 
 
 def ny(text: str) -> datetime:
@@ -111,7 +119,8 @@ def ny(text: str) -> datetime:
         ("1 D", "2024-06-02T12:00", "2024-05-31", "2024-05-31", 1),  # Sunday
         ("5 D", "2024-05-30T23:59", "2024-05-23", "2024-05-30", 5),  # over Memorial Day
         ("1 W", "2024-06-03T16:00", "2024-05-28", "2024-06-03", 5),
-        ("1 M", "2024-03-31T23:00", "2024-02-29", "2024-03-28", 21),  # counted from the last session, Good Friday was closed
+        # counted from the last session, Good Friday was closed
+        ("1 M", "2024-03-31T23:00", "2024-02-29", "2024-03-28", 21),
         ("1 Y", "2024-06-03T16:00", "2023-06-05", "2024-06-03", 251),
         ("3600 S", "2024-06-03T16:30", "2024-06-03", "2024-06-03", 1),
     ],

@@ -16,7 +16,11 @@ from trading_assets_tests.simulator.wire import RawClient, connected, stock
 def test_one_stock(simulate: Callable[..., Simulator], version: int) -> None:
     with connected(simulate(server_version=version)) as ib:
         (details,) = ib.reqContractDetails(Stock("AAA", "SMART", "USD"))
-    assert (details.contract.conId, details.contract.primaryExchange, details.longName) == (1, "NASDAQ", "AAA CORPORATION")
+    assert (details.contract.conId, details.contract.primaryExchange, details.longName) == (
+        1,
+        "NASDAQ",
+        "AAA CORPORATION",
+    )
     assert details.stockType == "COMMON"
     assert details.tradingHours.startswith("20240603:0400-20240603:2000;")
     assert details.liquidHours.startswith("20240603:0930-20240603:1600;")
@@ -27,9 +31,15 @@ def test_one_stock(simulate: Callable[..., Simulator], version: int) -> None:
 def test_all_options_of_an_expiry(simulate: Callable[..., Simulator], version: int) -> None:
     with connected(simulate(server_version=version)) as ib:
         rows = ib.reqContractDetails(Option("AAA", "20240621", exchange="SMART"))
-    assert {(row.contract.strike, row.contract.right) for row in rows} == {(strike, right) for strike in (95, 100, 105) for right in "CP"}
-    assert {(row.contract.lastTradeDateOrContractMonth, row.lastTradeTime) for row in rows} == {("20240621", "16:00:00")}
-    assert {(row.underConId, row.underSymbol, row.realExpirationDate, row.contract.multiplier) for row in rows} == {(1, "AAA", "20240621", "100")}
+    assert {(row.contract.strike, row.contract.right) for row in rows} == {
+        (strike, right) for strike in (95, 100, 105) for right in "CP"
+    }
+    assert {(row.contract.lastTradeDateOrContractMonth, row.lastTradeTime) for row in rows} == {
+        ("20240621", "16:00:00")
+    }
+    assert {(row.underConId, row.underSymbol, row.realExpirationDate, row.contract.multiplier) for row in rows} == {
+        (1, "AAA", "20240621", "100")
+    }
 
 
 def test_half_days_in_the_hours(simulate: Callable[..., Simulator]) -> None:
@@ -41,7 +51,11 @@ def test_half_days_in_the_hours(simulate: Callable[..., Simulator]) -> None:
 
 @pytest.mark.parametrize(
     ("contract", "code"),
-    [(stock("NOSUCH"), 200), ((0, "AAA", "OPT", "20240517", 100.0, "C", "", "SMART", "", "USD", "", ""), 200), ((0, "AAA", *[""] * 10), 321)],
+    [
+        (stock("NOSUCH"), 200),
+        ((0, "AAA", "OPT", "20240517", 100.0, "C", "", "SMART", "", "USD", "", ""), 200),
+        ((0, "AAA", *[""] * 10), 321),
+    ],
 )
 def test_refusals(tws: Simulator, contract: tuple[object, ...], code: int) -> None:
     with RawClient(tws.port) as client:
@@ -51,7 +65,9 @@ def test_refusals(tws: Simulator, contract: tuple[object, ...], code: int) -> No
 
 def test_expired_contracts_when_asked_for(tws: Simulator) -> None:
     with connected(tws) as ib:
-        rows = ib.reqContractDetails(Contract(secType="OPT", symbol="AAA", lastTradeDateOrContractMonth="20240517", includeExpired=True))
+        rows = ib.reqContractDetails(
+            Contract(secType="OPT", symbol="AAA", lastTradeDateOrContractMonth="20240517", includeExpired=True)
+        )
     assert len(rows) == 6
 
 

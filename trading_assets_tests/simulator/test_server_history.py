@@ -20,7 +20,13 @@ CALL = Option("AAA", "20240621", 100.0, "C", "SMART")
 def test_daily_bars_by_version(simulate: Callable[..., Simulator], version: int) -> None:
     with connected(simulate(server_version=version)) as ib:
         bars = ib.reqHistoricalData(AAA, "", "5 D", "1 day", "TRADES", True)
-    assert [bar.date for bar in bars] == [date(2024, 5, 28), date(2024, 5, 29), date(2024, 5, 30), date(2024, 5, 31), date(2024, 6, 3)]
+    assert [bar.date for bar in bars] == [
+        date(2024, 5, 28),
+        date(2024, 5, 29),
+        date(2024, 5, 30),
+        date(2024, 5, 31),
+        date(2024, 6, 3),
+    ]
     assert (bars[0].volume, bars[0].barCount) == (1200.0, 12)
 
 
@@ -47,7 +53,9 @@ SHOWN = ("TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK", "ADJUSTED_LAST")
 REFUSED = {("1W", "ADJUSTED_LAST"), ("1M", "ADJUSTED_LAST")}  # by the gateway, see test_protocol_validation
 
 
-@pytest.mark.parametrize(("size", "show"), [(size, show) for show in SHOWN for size in SIZES if (size, show) not in REFUSED])
+@pytest.mark.parametrize(
+    ("size", "show"), [(size, show) for show in SHOWN for size in SIZES if (size, show) not in REFUSED]
+)
 def test_every_bar_size_and_kind(simulate: Callable[..., Simulator], size: str, show: str) -> None:
     with connected(simulate()) as ib:
         bars = ib.reqHistoricalData(AAA, "", "600 S" if size.endswith("secs") else "3 M", size, show, True)
@@ -58,7 +66,9 @@ def test_every_bar_size_and_kind(simulate: Callable[..., Simulator], size: str, 
 
 def test_all_hours_and_regular_hours(tws: Simulator) -> None:
     with connected(tws) as ib:
-        regular, extended = (ib.reqHistoricalData(AAA, "20240531-23:59:00", "1 D", "1 hour", "TRADES", rth) for rth in (True, False))
+        regular, extended = (
+            ib.reqHistoricalData(AAA, "20240531-23:59:00", "1 D", "1 hour", "TRADES", rth) for rth in (True, False)
+        )
         option = ib.reqHistoricalData(CALL, "20240531-23:59:00", "1 D", "1 hour", "TRADES", False)
     assert (len(regular), len(extended)) == (7, 16)
     assert len(option) == 7  # TWS gives options regular hours whatever was asked
@@ -73,7 +83,13 @@ def test_a_half_day(tws: Simulator) -> None:
 def test_schedule(tws: Simulator) -> None:
     with connected(tws) as ib:
         schedule = ib.reqHistoricalSchedule(AAA, 5, "20240603-23:59:59")
-    assert [session.refDate for session in schedule.sessions] == ["20240528", "20240529", "20240530", "20240531", "20240603"]
+    assert [session.refDate for session in schedule.sessions] == [
+        "20240528",
+        "20240529",
+        "20240530",
+        "20240531",
+        "20240603",
+    ]
     assert schedule.sessions[0].startDateTime == "20240528-09:30:00"
     assert schedule.timeZone == "US/Eastern"
 
@@ -84,7 +100,12 @@ def test_schedule(tws: Simulator) -> None:
         (stock("NOSUCH"), {}, 200, "No security definition has been found for the request"),
         (NO_CONTRACT, {}, 200, "ambiguous"),
         (stock("TWIN"), {}, 200, "The contract description specified for TWIN is ambiguous"),
-        (stock("QUIET"), {}, 162, "Historical Market Data Service error message:HMDS query returned no data: QUIET@SMART Trades"),
+        (
+            stock("QUIET"),
+            {},
+            162,
+            "Historical Market Data Service error message:HMDS query returned no data: QUIET@SMART Trades",
+        ),
         (stock(), {"show": "FEE_RATE"}, 162, "HMDS query returned no data: AAA@SMART Fee_rate"),
         (stock("BBB"), {"end": "20200603-20:00:00"}, 162, "HMDS query returned no data: BBB@SMART Trades"),
         ((3, *NO_CONTRACT[1:]), {"show": "BID"}, 162, "No historical market data for IDX/IND@CBOE"),
@@ -108,7 +129,10 @@ def test_refusals(tws: Simulator, contract: tuple[object, ...], words: dict[str,
 def test_symbols_the_account_may_not_see(simulate: Callable[..., Simulator]) -> None:
     with RawClient(simulate(refuse={"AAA"}).port) as client:
         client.send(*history(7, stock()))
-        assert client.read_error(7) == (162, "Historical Market Data Service error message:No market data permissions for ISLAND STK.")
+        assert client.read_error(7) == (
+            162,
+            "Historical Market Data Service error message:No market data permissions for ISLAND STK.",
+        )
 
 
 def test_an_end_date_without_zone_is_warned_about_and_served(tws: Simulator) -> None:
@@ -123,7 +147,10 @@ def test_cancelling(simulate: Callable[..., Simulator]) -> None:
     with RawClient(tws.port) as client:
         client.send(*history(7, stock()))
         client.send(25, 1, 7)
-        assert client.read_error(7) == (162, "Historical Market Data Service error message:API historical data query cancelled: 7")
+        assert client.read_error(7) == (
+            162,
+            "Historical Market Data Service error message:API historical data query cancelled: 7",
+        )
         client.send(25, 1, 7)
         assert client.read_error(7) == (366, "No historical data query found for ticker id:7")
         assert tws.counters.open_now["history"] == 0

@@ -24,7 +24,9 @@ from trading_assets_tests.simulator.wire import RawClient, connected, history, s
 
 @pytest.mark.parametrize("cap", [157, 176, 178])
 @pytest.mark.parametrize(("offered", "client_max"), [("v100..157", 157), ("v157..178", 178), ("v100..226", 226)])
-def test_the_version_is_the_lesser_of_both(simulate: Callable[..., Simulator], cap: int, offered: str, client_max: int) -> None:
+def test_the_version_is_the_lesser_of_both(
+    simulate: Callable[..., Simulator], cap: int, offered: str, client_max: int
+) -> None:
     with RawClient(simulate(server_version=cap).port, version=offered) as client:
         assert int(client.version) == min(cap, client_max)
         assert client.connected == "20240603 14:00:00 EDT"
@@ -60,7 +62,10 @@ def test_requests_before_start_close_the_connection(tws: Simulator) -> None:
 def test_a_client_id_in_use(tws: Simulator) -> None:
     with RawClient(tws.port, 5) as first, RawClient(tws.port, 5) as second:
         first.settle()
-        assert second.read_error() == (326, "Unable to connect as the client id is already in use. Retry with a unique client id.")
+        assert second.read_error() == (
+            326,
+            "Unable to connect as the client id is already in use. Retry with a unique client id.",
+        )
         assert second.closed()
         first.close()
         with RawClient(tws.port, 6) as other:
@@ -90,13 +95,20 @@ def test_connect_finds_all_it_waits_for(simulate: Callable[..., Simulator]) -> N
 
 
 def test_positions_and_portfolio(simulate: Callable[..., Simulator]) -> None:
-    positions = (SimulatedPosition(ContractQuery(con_id=1), 100, 90.0), SimulatedPosition(ContractQuery(con_id=108), -2, 240.0))
+    positions = (
+        SimulatedPosition(ContractQuery(con_id=1), 100, 90.0),
+        SimulatedPosition(ContractQuery(con_id=108), -2, 240.0),
+    )
     tws = simulate(accounts=[SimulatedAccount("SIM-P", 5000.0, positions)])
     with connected(tws) as ib:
         held = {position.contract.conId: position for position in ib.positions()}
         assert (held[1].position, held[1].avgCost, held[108].contract.strike) == (100, 90.0, 100.0)
         portfolio = {item.contract.conId: item for item in ib.portfolio()}
-        assert (portfolio[1].marketPrice, portfolio[1].marketValue, portfolio[1].unrealizedPNL) == (100.0, 10000.0, 1000.0)
+        assert (portfolio[1].marketPrice, portfolio[1].marketValue, portfolio[1].unrealizedPNL) == (
+            100.0,
+            10000.0,
+            1000.0,
+        )
         assert portfolio[108].marketValue == pytest.approx(-2 * 2.2 * 100)
 
 
@@ -149,7 +161,13 @@ def test_closing_a_client_gives_back_what_it_used(simulate: Callable[..., Simula
 def test_the_handle(simulate: Callable[..., Simulator]) -> None:
     tws = simulate()
     line = tws.ready_line()
-    assert line == {"host": "127.0.0.1", "port": tws.port, "server_version": 178, "market": "tiny:1", "now": NOW.isoformat()}
+    assert line == {
+        "host": "127.0.0.1",
+        "port": tws.port,
+        "server_version": 178,
+        "market": "tiny:1",
+        "now": NOW.isoformat(),
+    }
     with pytest.raises(RuntimeError, match="running already"):
         tws.start()
     with pytest.raises(OSError):
@@ -163,7 +181,9 @@ def test_the_handle(simulate: Callable[..., Simulator]) -> None:
         client.settle()
 
 
-@pytest.mark.parametrize("wrong", [{"server_version": 160}, {"latency": "slow"}, {"latency": -1}, {"now": datetime(2024, 6, 3)}])
+@pytest.mark.parametrize(
+    "wrong", [{"server_version": 160}, {"latency": "slow"}, {"latency": -1}, {"now": datetime(2024, 6, 3)}]
+)
 def test_impossible_settings(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"."):
         Simulator(TinyMarket(), **wrong)  # type: ignore[arg-type]
@@ -202,7 +222,9 @@ def test_serving_until_a_signal() -> None:
         "serve(Simulator(TinyMarket(), now=NOW))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(trading_assets.__file__).parents[1])}
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         with RawClient(ready["port"]) as client:

@@ -30,7 +30,12 @@ def test_a_snapshot_of_an_option(simulate: Callable[..., Simulator], version: in
     assert (call.bid, call.bidSize, call.ask, call.askSize, call.volume, call.close) == (2.4, 11, 2.6, 12, 5, 2.2)
     assert (put.bid, put.bidSize) == (-1, 0)
     assert call.modelGreeks is not None
-    assert (call.modelGreeks.impliedVol, call.modelGreeks.delta, call.modelGreeks.vega, call.modelGreeks.undPrice) == (0.25, 0.5, 0.1, 100.0)
+    assert (call.modelGreeks.impliedVol, call.modelGreeks.delta, call.modelGreeks.vega, call.modelGreeks.undPrice) == (
+        0.25,
+        0.5,
+        0.1,
+        100.0,
+    )
     assert call.bidGreeks is not None
     assert (call.bidGreeks.impliedVol, call.bidGreeks.delta) == (0.24, None)
     assert tws.counters.open_now["lines"] == 0
@@ -42,7 +47,12 @@ def test_generic_ticks(tws: Simulator) -> None:
         underlying = ib.reqMktData(AAA, "100,101,104,105,106")
         library_until(lambda: underlying.impliedVolatility == 0.25 and call.callOpenInterest == 77)
         assert (call.putOpenInterest, underlying.callOpenInterest, underlying.putOpenInterest) == (0, 1000, 2000)
-        assert (underlying.callVolume, underlying.putVolume, underlying.histVolatility, underlying.avOptionVolume) == (10, 20, 0.2, 30)
+        assert (underlying.callVolume, underlying.putVolume, underlying.histVolatility, underlying.avOptionVolume) == (
+            10,
+            20,
+            0.2,
+            30,
+        )
 
 
 def test_a_stream_sends_what_changed(tws: Simulator) -> None:

@@ -1,4 +1,5 @@
-"""Clients for tests: a raw socket that speaks the protocol by hand, and an ib_insync connection that must log no error."""
+"""Clients for tests: a raw socket that speaks the protocol by hand, and an ib_insync connection that must log no
+error."""
 
 from __future__ import annotations
 
@@ -19,9 +20,12 @@ READ_SECONDS = 15.0
 
 
 class RawClient:
-    """A client by hand: `send` fields, `read` the next message as fields. Raises `TimeoutError`, and `EOFError` when closed."""
+    """A client by hand: `send` fields, `read` the next message as fields. Raises `TimeoutError`, and `EOFError` when
+    closed."""
 
-    def __init__(self, port: int, client_id: int = 1, *, options: str = "", version: str = "v157..178", start: bool = True) -> None:
+    def __init__(
+        self, port: int, client_id: int = 1, *, options: str = "", version: str = "v157..178", start: bool = True
+    ) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), READ_SECONDS)
         self._buffer = b""
         words = f"{version} {options}" if options else version
@@ -46,7 +50,9 @@ class RawClient:
 
     def send_many(self, messages: list[tuple[object, ...]]) -> None:
         """Send messages in one segment."""
-        self.socket.sendall(b"".join(_framed("".join(f"{field}\0" for field in fields).encode()) for fields in messages))
+        self.socket.sendall(
+            b"".join(_framed("".join(f"{field}\0" for field in fields).encode()) for fields in messages)
+        )
 
     def read(self) -> list[str]:
         """The next message."""

@@ -13,7 +13,13 @@ def rules_table() -> str:
     """A Markdown table: rule, dataset, severity (and whether it blocks option bars), why it matters, what to do."""
     lines = ["| rule | dataset | severity | why it matters | what to do |", "| --- | --- | --- | --- | --- |"]
     for rule in RULES:
-        severity = f"{rule.severity}, blocks" if rule.blocks else f"{rule.severity}, held for review" if rule.reviewed else str(rule.severity)
+        severity = (
+            f"{rule.severity}, blocks"
+            if rule.blocks
+            else f"{rule.severity}, held for review"
+            if rule.reviewed
+            else str(rule.severity)
+        )
         lines.append(f"| `{rule.name}` | {rule.dataset} | {severity} | {rule.why} | {rule.remedy} |")
     return "\n".join(lines) + "\n"
 

@@ -28,7 +28,13 @@ def finding(rule: Rule, symbol: str, session: date) -> Finding:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cells, cells, st.none() | st.sets(st.sampled_from(SYMBOLS), min_size=1), st.none() | st.sampled_from(DAYS), st.none() | st.sampled_from(DAYS))
+@given(
+    cells,
+    cells,
+    st.none() | st.sets(st.sampled_from(SYMBOLS), min_size=1),
+    st.none() | st.sampled_from(DAYS),
+    st.none() | st.sampled_from(DAYS),
+)
 def test_findings_are_replaced_within_the_scope_and_nowhere_else(
     tmp_path: Path,
     before: set[tuple[str, date]],
@@ -43,12 +49,18 @@ def test_findings_are_replaced_within_the_scope_and_nowhere_else(
     stored.replace([(OF_NOW, 1, 1)], [finding(OF_NOW, "AAPL", DAYS[0])], symbols=None, first=None, last=None, now=NOW)
 
     def inside(cell: tuple[str, date]) -> bool:
-        return (symbols is None or cell[0] in symbols) and (first is None or cell[1] >= first) and (last is None or cell[1] <= last)
+        return (
+            (symbols is None or cell[0] in symbols)
+            and (first is None or cell[1] >= first)
+            and (last is None or cell[1] <= last)
+        )
 
     found = {cell for cell in now if inside(cell)}
     stored.replace(ran, [finding(RULE, *cell) for cell in found], symbols=symbols, first=first, last=last, now=NOW)
     current = stored.current()
-    assert {(f.symbol, f.session) for f in current if f.rule == RULE.name} == {cell for cell in before if not inside(cell)} | found
+    assert {(f.symbol, f.session) for f in current if f.rule == RULE.name} == {
+        cell for cell in before if not inside(cell)
+    } | found
     assert [f.symbol for f in current if f.rule == OF_NOW.name] == ["AAPL"]
 
 
@@ -63,7 +75,10 @@ def broken_volumes(folder: Path, sessions: list[date]) -> Settings:
 def test_a_scope_examines_its_symbols_and_sessions_only(tmp_path: Path) -> None:
     used = broken_volumes(tmp_path, DAYS)
     report = validate(used, Scope(("IBM",), DAYS[1], DAYS[2]), rules=[RULE])
-    assert [(row["symbol"], row["session"]) for row in report.result(RULE.name).rows.to_pylist()] == [("IBM", DAYS[1]), ("IBM", DAYS[2])]
+    assert [(row["symbol"], row["session"]) for row in report.result(RULE.name).rows.to_pylist()] == [
+        ("IBM", DAYS[1]),
+        ("IBM", DAYS[2]),
+    ]
     assert report.result(RULE.name).examined == 2
 
 
@@ -71,8 +86,14 @@ def test_a_repair_clears_the_finding_and_the_run_is_counted(tmp_path: Path) -> N
     used = broken_volumes(tmp_path, DAYS[:1])
     validate(used)
     stored = Findings(used.state_url)
-    assert [(f.rule, f.symbol, f.severity) for f in stored.current()] == [(RULE.name, symbol, Severity.WARN) for symbol in SYMBOLS]
-    assert stored.current(severity="error") == [] and stored.current(datasets=["contracts"]) == [] and len(stored.current(symbols=["IBM"])) == 1
+    assert [(f.rule, f.symbol, f.severity) for f in stored.current()] == [
+        (RULE.name, symbol, Severity.WARN) for symbol in SYMBOLS
+    ]
+    assert (
+        stored.current(severity="error") == []
+        and stored.current(datasets=["contracts"]) == []
+        and len(stored.current(symbols=["IBM"])) == 1
+    )
     assert stored.current()[0].example["volume"] == 0.0
     write(tmp_path, world())
     validate(used, record=False)
@@ -122,7 +143,9 @@ def test_an_error_blocks_its_symbol_and_no_other(tmp_path: Path) -> None:
             row["currency"] = "EUR"
     reasons = blocked(write(tmp_path, rows), ALL, SYMBOLS)
     assert list(reasons) == ["AAPL"]
-    assert reasons["AAPL"].startswith("AAPL: contracts violates known_exchange_and_currency, so nothing was requested for it. ")
+    assert reasons["AAPL"].startswith(
+        "AAPL: contracts violates known_exchange_and_currency, so nothing was requested for it. "
+    )
 
 
 def test_old_snapshots_gaps_and_late_data_block_nothing(tmp_path: Path) -> None:
@@ -143,8 +166,14 @@ def test_what_an_answer_of_the_broker_can_break_blocks_nothing(tmp_path: Path) -
     for row in rows[OPTION_CHAINS.name]:
         if row["session"] == TODAY and row["symbol"] == "IBM":
             row["expiry"] = SNAPSHOTS[0]
-    doubled = [{**row, "con_id": row["con_id"] + 1000} for row in rows[OPTION_CHAINS.name] if row["session"] == TODAY and row["symbol"] == "AAPL"]
+    doubled = [
+        {**row, "con_id": row["con_id"] + 1000}
+        for row in rows[OPTION_CHAINS.name]
+        if row["session"] == TODAY and row["symbol"] == "AAPL"
+    ]
     rows[OPTION_CHAINS.name] += doubled
     used = write(tmp_path, rows)
-    assert {"expiry_not_before_session", "no_doubled_contract"} <= {result.rule.name for result in validate(used).failing()}
+    assert {"expiry_not_before_session", "no_doubled_contract"} <= {
+        result.rule.name for result in validate(used).failing()
+    }
     assert blocked(used, ALL, SYMBOLS) == {}

@@ -1,4 +1,5 @@
-"""Held bars: accepted they pass, rejected they leave for the revisions and are requested again; killed in between nothing is lost."""
+"""Held bars: accepted they pass, rejected they leave for the revisions and are requested again; killed in between
+nothing is lost."""
 
 from __future__ import annotations
 
@@ -86,7 +87,9 @@ def test_there_must_be_something_to_decide(desk: Settings) -> None:
             decide("IBM", BAD)
 
 
-def test_killed_between_revisions_and_file_the_bar_is_in_both_and_rejecting_again_ends_it(desk: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_between_revisions_and_file_the_bar_is_in_both_and_rejecting_again_ends_it(
+    desk: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = ParquetStore(desk.data_dir)
     write = store_module.write_file
 
@@ -113,7 +116,11 @@ def test_killed_before_coverage_the_bar_is_still_pending(desk: Settings, monkeyp
             Reviews(desk).reject("AAPL", BAD)
     assert [review.verdict for review in Reviews(desk).held()] == [Verdict.PENDING]
     Reviews(desk).reject("AAPL", BAD)
-    (condition,) = CoverageRepository(ParquetStore(desk.data_dir)).conditions("equity_bars", "1 day", ["AAPL"], BAD, BAD).to_pylist()
+    (condition,) = (
+        CoverageRepository(ParquetStore(desk.data_dir))
+        .conditions("equity_bars", "1 day", ["AAPL"], BAD, BAD)
+        .to_pylist()
+    )
     assert condition["condition"] == "error"
 
 

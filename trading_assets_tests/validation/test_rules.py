@@ -14,7 +14,18 @@ from trading_assets.sessions import calendar
 from trading_assets.universe import Universe
 from trading_assets.validation import DATASETS, NAMELESS, RULES, Findings, Rule, Scope, Severity, validate
 from trading_assets_tests.repositories.frames import bar, contract_row
-from trading_assets_tests.validation.worlds import BAR_SESSIONS, EXPIRIES, NOW, SNAPSHOTS, TODAY, World, con_id, spot, world, write
+from trading_assets_tests.validation.worlds import (
+    BAR_SESSIONS,
+    EXPIRIES,
+    NOW,
+    SNAPSHOTS,
+    TODAY,
+    World,
+    con_id,
+    spot,
+    world,
+    write,
+)
 
 Break = Callable[[World], None]
 
@@ -28,7 +39,11 @@ def change(dataset: str, where: dict[str, Any], **values: Any) -> Break:
     """Change all rows of AAPL in which `where` holds."""
 
     def broken(rows: World) -> None:
-        found = [row for row in rows[dataset] if row["symbol"] == "AAPL" and all(row[name] == wanted for name, wanted in where.items())]
+        found = [
+            row
+            for row in rows[dataset]
+            if row["symbol"] == "AAPL" and all(row[name] == wanted for name, wanted in where.items())
+        ]
         assert found
         for row in found:
             row.update({name: given(row) if callable(given) else given for name, given in values.items()})
@@ -55,7 +70,11 @@ def again(dataset: str, where: dict[str, Any], **values: Any) -> Break:
     """Add a second copy of a row of AAPL, with other values."""
 
     def broken(rows: World) -> None:
-        row = next(row for row in rows[dataset] if row["symbol"] == "AAPL" and all(row[name] == wanted for name, wanted in where.items()))
+        row = next(
+            row
+            for row in rows[dataset]
+            if row["symbol"] == "AAPL" and all(row[name] == wanted for name, wanted in where.items())
+        )
         rows[dataset].append({**row, **values})
 
     return broken
@@ -95,14 +114,26 @@ def prices(value: float) -> dict[str, float]:
     return dict.fromkeys(("open", "high", "low", "close"), value)
 
 
-half_prices = {name: (lambda row, name=name: row[name] / 2) for name in ("open", "high", "low", "close")}
+half_prices = {name: lambda row, name=name: row[name] / 2 for name in ("open", "high", "low", "close")}
 
-NAMED = {"contract_named": "contracts", "listing_named": "option_chains", "bar_named": "equity_bars", "option_bar_named": "option_bars"}
+NAMED = {
+    "contract_named": "contracts",
+    "listing_named": "option_chains",
+    "bar_named": "equity_bars",
+    "option_bar_named": "option_bars",
+}
 
 FAULTS: list[tuple[str, str, Break]] = [
-    *((name, "no session", change(dataset, QUOTE if dataset == OPTION_CHAINS.name else {}, session=None)) for name, dataset in NAMED.items()),
+    *(
+        (name, "no session", change(dataset, QUOTE if dataset == OPTION_CHAINS.name else {}, session=None))
+        for name, dataset in NAMED.items()
+    ),
     ("contract_present", "absent", drop("contracts", lambda row: True)),
-    ("one_contract_a_symbol", "two", add("contracts", {**contract_row(TODAY), "con_id": 7, "exchange": "SMART", "currency": "USD"})),
+    (
+        "one_contract_a_symbol",
+        "two",
+        add("contracts", {**contract_row(TODAY), "con_id": 7, "exchange": "SMART", "currency": "USD"}),
+    ),
     ("known_exchange_and_currency", "exchange", change("contracts", NEWEST, exchange="IBIS")),
     ("known_exchange_and_currency", "currency", change("contracts", NEWEST, currency="EUR")),
     ("contract_verified", "8 days", change("contracts", {}, verified_at=NOW - timedelta(days=8))),
@@ -112,8 +143,16 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("both_rights", "no puts", drop(OPTION_CHAINS.name, lambda row: row["session"] == TODAY and row["right"] == "P")),
     ("both_rights", "a third right", again(OPTION_CHAINS.name, QUOTE, right="X")),
     ("both_rights", "no right", again(OPTION_CHAINS.name, QUOTE, right=None)),
-    ("expiry_not_before_session", "expired", change(OPTION_CHAINS.name, {"session": TODAY, "con_id": CALL}, expiry=YESTERDAY)),
-    ("strikes_around_spot", "cut off", drop(OPTION_CHAINS.name, lambda row: row["session"] == TODAY and row["strike"] > 90)),
+    (
+        "expiry_not_before_session",
+        "expired",
+        change(OPTION_CHAINS.name, {"session": TODAY, "con_id": CALL}, expiry=YESTERDAY),
+    ),
+    (
+        "strikes_around_spot",
+        "cut off",
+        drop(OPTION_CHAINS.name, lambda row: row["session"] == TODAY and row["strike"] > 90),
+    ),
     ("strikes_around_spot", "no number", again(OPTION_CHAINS.name, QUOTE, strike=NAN)),
     ("strikes_around_spot", "without end", again(OPTION_CHAINS.name, QUOTE, strike=INF)),
     ("strikes_around_spot", "below zero", again(OPTION_CHAINS.name, QUOTE, strike=-5.0)),
@@ -125,15 +164,27 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("bid_not_above_ask", "bid below zero", change(OPTION_CHAINS.name, QUOTE, bid=-1.0)),
     ("bid_not_above_ask", "bid alone without end", change(OPTION_CHAINS.name, QUOTE, bid=INF, ask=None)),
     ("bid_not_above_ask", "ask alone below zero", change(OPTION_CHAINS.name, QUOTE, bid=None, ask=-1.0)),
-    ("quoted_in_session", "day before", change(OPTION_CHAINS.name, {"session": TODAY, "con_id": CALL}, quoted_at=calendar().closes_at(YESTERDAY))),
+    (
+        "quoted_in_session",
+        "day before",
+        change(OPTION_CHAINS.name, {"session": TODAY, "con_id": CALL}, quoted_at=calendar().closes_at(YESTERDAY)),
+    ),
     ("quoted_in_session", "no time", change(OPTION_CHAINS.name, {"session": TODAY, "con_id": CALL}, quoted_at=None)),
     (
         "quotes_taken_together",
         "early",
         change(OPTION_CHAINS.name, {"session": TODAY, "con_id": CALL}, quoted_at=calendar().opens_at(TODAY)),
     ),
-    ("implied_volatility_in_range", "zero", change(OPTION_CHAINS.name, {"session": TODAY, "con_id": CALL}, implied_volatility=0.0)),
-    ("implied_volatility_in_range", "huge", change(OPTION_CHAINS.name, {"session": TODAY, "con_id": CALL}, implied_volatility=11.0)),
+    (
+        "implied_volatility_in_range",
+        "zero",
+        change(OPTION_CHAINS.name, {"session": TODAY, "con_id": CALL}, implied_volatility=0.0),
+    ),
+    (
+        "implied_volatility_in_range",
+        "huge",
+        change(OPTION_CHAINS.name, {"session": TODAY, "con_id": CALL}, implied_volatility=11.0),
+    ),
     ("implied_volatility_in_range", "no number", change(OPTION_CHAINS.name, LAST_QUOTE, implied_volatility=NAN)),
     ("implied_volatility_in_range", "without end", change(OPTION_CHAINS.name, LAST_QUOTE, implied_volatility=INF)),
     ("delta_in_range", "no number", change(OPTION_CHAINS.name, QUOTE, delta=NAN)),
@@ -145,7 +196,11 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("open_interest_present", "no number", change(OPTION_CHAINS.name, NEWEST, open_interest=NAN)),
     ("not_a_copy", "quotes", copied("bid", "ask")),
     ("not_a_copy", "trades", copied("volume", "last")),
-    ("listing_diff_explained", "vanished", drop(OPTION_CHAINS.name, lambda row: row["session"] == TODAY and row["con_id"] == CALL)),
+    (
+        "listing_diff_explained",
+        "vanished",
+        drop(OPTION_CHAINS.name, lambda row: row["session"] == TODAY and row["con_id"] == CALL),
+    ),
     ("prices_consistent", "high", change(EQUITY_BARS.name, DAILY, high=lambda row: row["low"] - 1)),
     ("prices_consistent", "null", change(EQUITY_BARS.name, DAILY, close=None)),
     ("prices_consistent", "high without end", change(EQUITY_BARS.name, DAILY, high=INF)),
@@ -159,20 +214,30 @@ FAULTS: list[tuple[str, str, Break]] = [
     (
         "bar_inside_session",
         "after a half day's close",
-        add(EQUITY_BARS.name, {**bar(TODAY), "bar_size": "30 mins", "start": calendar().closes_at(TODAY) + timedelta(minutes=30)}),
+        add(
+            EQUITY_BARS.name,
+            {**bar(TODAY), "bar_size": "30 mins", "start": calendar().closes_at(TODAY) + timedelta(minutes=30)},
+        ),
     ),
     ("bar_inside_session", "no session", add(EQUITY_BARS.name, {**bar(TODAY), "session": date(2015, 12, 19)})),
     (
         "session_complete",
         "hole",
         both(
-            *(drop(name, lambda row: row["session"] == BAR_SESSIONS[5] and row.get("con_id") in (0, 265598)) for name in ("equity_bars", "coverage"))
+            *(
+                drop(name, lambda row: row["session"] == BAR_SESSIONS[5] and row.get("con_id") in (0, 265598))
+                for name in ("equity_bars", "coverage")
+            )
         ),
     ),
     ("session_complete", "behind", drop(EQUITY_BARS.name, lambda row: row["session"] == YESTERDAY)),
     ("session_complete", "the first are gone", drop(EQUITY_BARS.name, lambda row: row["session"] <= BAR_SESSIONS[5])),
     ("session_complete", "all are gone", drop(EQUITY_BARS.name, lambda row: True)),
-    ("session_complete", "never collected", both(drop(EQUITY_BARS.name, lambda row: True), drop(COVERAGE.name, lambda row: row["con_id"] == 0))),
+    (
+        "session_complete",
+        "never collected",
+        both(drop(EQUITY_BARS.name, lambda row: True), drop(COVERAGE.name, lambda row: row["con_id"] == 0)),
+    ),
     ("volume_present", "zero", change(EQUITY_BARS.name, DAILY, volume=0.0)),
     ("volume_present", "unknown", change(EQUITY_BARS.name, DAILY, volume=None)),
     ("volume_present", "no number", change(EQUITY_BARS.name, DAILY, volume=NAN)),
@@ -187,12 +252,20 @@ FAULTS: list[tuple[str, str, Break]] = [
             change(EQUITY_BARS.name, DAILY, low=20.0),
         ),
     ),
-    ("spike", "close", change(EQUITY_BARS.name, DAILY, close=lambda row: row["close"] * 1.4, high=lambda row: row["close"] * 1.4)),
+    (
+        "spike",
+        "close",
+        change(EQUITY_BARS.name, DAILY, close=lambda row: row["close"] * 1.4, high=lambda row: row["close"] * 1.4),
+    ),
     ("spike", "low alone", change(EQUITY_BARS.name, DAILY, low=20.0)),
     ("split_suspicion", "two for one", change(EQUITY_BARS.name, DAILY, **half_prices, volume=2000.0)),
     ("split_suspicion", "volume unknown", change(EQUITY_BARS.name, DAILY, **half_prices, volume=None)),
     ("split_suspicion", "volume no number", change(EQUITY_BARS.name, DAILY, **half_prices, volume=NAN)),
-    ("split_suspicion", "high without end", change(EQUITY_BARS.name, DAILY, **half_prices | {"high": INF}, volume=2000.0)),
+    (
+        "split_suspicion",
+        "high without end",
+        change(EQUITY_BARS.name, DAILY, **half_prices | {"high": INF}, volume=2000.0),
+    ),
     ("daily_agrees_with_intraday", "no number", change(EQUITY_BARS.name, DAILY, open=NAN)),
     ("daily_agrees_with_intraday", "close without end", change(EQUITY_BARS.name, DAILY, close=INF)),
     ("daily_agrees_with_intraday", "high without end", change(EQUITY_BARS.name, DAILY, high=INF)),
@@ -215,7 +288,11 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("contract_in_a_chain", "another right", change(OPTION_BARS.name, OPTION, right="P")),
     ("contract_in_a_chain", "another expiry", change(OPTION_BARS.name, OPTION, expiry=EXPIRIES[1] + timedelta(days=7))),
     ("contract_in_a_chain", "no strike", change(OPTION_BARS.name, OPTION, strike=None)),
-    ("bar_inside_life", "after expiry", again(OPTION_BARS.name, {"con_id": EXPIRED, "session": YESTERDAY}, session=TODAY)),
+    (
+        "bar_inside_life",
+        "after expiry",
+        again(OPTION_BARS.name, {"con_id": EXPIRED, "session": YESTERDAY}, session=TODAY),
+    ),
     ("option_prices_consistent", "high", change(OPTION_BARS.name, {"con_id": CALL, "session": YESTERDAY}, high=0.01)),
     ("option_prices_consistent", "zero", change(OPTION_BARS.name, {"con_id": CALL, "session": YESTERDAY}, low=0.0)),
     ("option_prices_consistent", "high without end", change(OPTION_BARS.name, OPTION, high=INF)),
@@ -224,25 +301,44 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("option_prices_consistent", "no number", change(OPTION_BARS.name, OPTION, open=NAN)),
     ("option_prices_consistent", "volume below zero", change(OPTION_BARS.name, OPTION, volume=-1.0)),
     ("option_prices_consistent", "volume no number", change(OPTION_BARS.name, OPTION, volume=NAN)),
-    ("daily_option_bar_agrees", "gone", drop(OPTION_BARS.name, lambda row: row["bar_size"] == "1 day" and row["con_id"] == CALL)),
+    (
+        "daily_option_bar_agrees",
+        "gone",
+        drop(OPTION_BARS.name, lambda row: row["bar_size"] == "1 day" and row["con_id"] == CALL),
+    ),
     ("daily_option_bar_agrees", "another close", change(OPTION_BARS.name, {**OPTION, "bar_size": "1 day"}, close=1.23)),
     ("no_doubled_option_bar", "twice", again(OPTION_BARS.name, {"con_id": CALL, "session": YESTERDAY})),
     (
         "option_bar_inside_session",
         "evening",
         change(
-            OPTION_BARS.name, {"con_id": CALL, "session": YESTERDAY}, start=calendar().closes_at(YESTERDAY) + timedelta(hours=1), bar_size="1 hour"
+            OPTION_BARS.name,
+            {"con_id": CALL, "session": YESTERDAY},
+            start=calendar().closes_at(YESTERDAY) + timedelta(hours=1),
+            bar_size="1 hour",
         ),
     ),
-    ("not_under_intrinsic", "below", change(OPTION_BARS.name, {"con_id": CALL, "session": YESTERDAY}, close=spot(YESTERDAY) - 90 - 4)),
+    (
+        "not_under_intrinsic",
+        "below",
+        change(OPTION_BARS.name, {"con_id": CALL, "session": YESTERDAY}, close=spot(YESTERDAY) - 90 - 4),
+    ),
     ("not_under_intrinsic", "without end", change(OPTION_BARS.name, OPTION, close=INF)),
     ("not_under_intrinsic", "no number", change(OPTION_BARS.name, OPTION, close=NAN)),
     ("not_under_intrinsic", "of an underlying without end", change(EQUITY_BARS.name, DAILY, close=INF)),
     ("put_call_parity", "without end", change(OPTION_BARS.name, {"con_id": PUT, "session": YESTERDAY}, close=INF)),
     ("put_call_parity", "no number", change(OPTION_BARS.name, {"con_id": PUT, "session": YESTERDAY}, close=NAN)),
     ("put_call_parity", "put", change(OPTION_BARS.name, {"con_id": PUT, "session": YESTERDAY}, close=9.0)),
-    ("complete_to_last_day", "unknown", drop(COVERAGE.name, lambda row: row["con_id"] == EXPIRED and row["session"] == YESTERDAY)),
-    ("complete_to_last_day", "its bar is gone", drop(OPTION_BARS.name, lambda row: row["con_id"] == EXPIRED and row["session"] == YESTERDAY)),
+    (
+        "complete_to_last_day",
+        "unknown",
+        drop(COVERAGE.name, lambda row: row["con_id"] == EXPIRED and row["session"] == YESTERDAY),
+    ),
+    (
+        "complete_to_last_day",
+        "its bar is gone",
+        drop(OPTION_BARS.name, lambda row: row["con_id"] == EXPIRED and row["session"] == YESTERDAY),
+    ),
     (
         "complete_to_last_day",
         "in a session whose chain selected nothing",
@@ -325,10 +421,22 @@ EXPLAINED: list[tuple[str, str, Break]] = [
         again(COVERAGE.name, {"con_id": CALL, "session": YESTERDAY}, session=BAR_SESSIONS[0]),
     ),
     ("complete_to_last_day", "nobody traded", change(COVERAGE.name, LAST_QUOTE, condition="no_trades")),
-    ("spike", "what is no number is the business of the rules on prices", change(EQUITY_BARS.name, DAILY, high=INF, close=INF)),
+    (
+        "spike",
+        "what is no number is the business of the rules on prices",
+        change(EQUITY_BARS.name, DAILY, high=INF, close=INF),
+    ),
     ("volume_present", "half an hour without trades", change(EQUITY_BARS.name, {"bar_size": "30 mins"}, volume=0.0)),
-    ("volume_present", "half an hour whose trades nobody counted", change(EQUITY_BARS.name, {"bar_size": "30 mins"}, volume=None)),
-    ("daily_agrees_with_intraday", "volume unknown inside", change(EQUITY_BARS.name, {"bar_size": "30 mins"}, volume=None)),
+    (
+        "volume_present",
+        "half an hour whose trades nobody counted",
+        change(EQUITY_BARS.name, {"bar_size": "30 mins"}, volume=None),
+    ),
+    (
+        "daily_agrees_with_intraday",
+        "volume unknown inside",
+        change(EQUITY_BARS.name, {"bar_size": "30 mins"}, volume=None),
+    ),
     ("option_prices_consistent", "volume unknown", change(OPTION_BARS.name, OPTION, volume=None)),
     ("option_prices_consistent", "nobody traded", change(OPTION_BARS.name, OPTION, volume=0.0)),
     ("strikes_around_spot", "no quote", change(OPTION_CHAINS.name, NEWEST, underlying_price=None)),
@@ -343,12 +451,22 @@ EXPLAINED: list[tuple[str, str, Break]] = [
     ),
     ("listing_diff_explained", "adjusted", change(OPTION_CHAINS.name, NEWEST, con_id=lambda row: row["con_id"] + 5000)),
     ("not_a_copy", "a quiet session moves a little", copied("bid")),
-    ("split_suspicion", "a crash to half the price swings", change(EQUITY_BARS.name, DAILY, **half_prices | {"low": 30.0})),
-    ("volume_present", "an index has no volume", both(change("contracts", {}, sec_type="IND"), change(EQUITY_BARS.name, {}, volume=0.0))),
+    (
+        "split_suspicion",
+        "a crash to half the price swings",
+        change(EQUITY_BARS.name, DAILY, **half_prices | {"low": 30.0}),
+    ),
+    (
+        "volume_present",
+        "an index has no volume",
+        both(change("contracts", {}, sec_type="IND"), change(EQUITY_BARS.name, {}, volume=0.0)),
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "reason", "change"), EXPLAINED, ids=[f"{name}: {reason}" for name, reason, _ in EXPLAINED])
+@pytest.mark.parametrize(
+    ("name", "reason", "change"), EXPLAINED, ids=[f"{name}: {reason}" for name, reason, _ in EXPLAINED]
+)
 def test_what_has_a_reason_is_not_accused(tmp_path: Path, name: str, reason: str, change: Break) -> None:
     rows = world()
     change(rows)
@@ -383,7 +501,9 @@ def test_the_last_session_of_a_contract_is_not_lost_before_midnight(tmp_path: Pa
 
 @pytest.mark.parametrize("lacking", ["symbol", "session"])
 @pytest.mark.parametrize(("name", "dataset"), NAMED.items())
-def test_a_row_without_a_name_is_a_finding_and_stops_no_other_rule(tmp_path: Path, name: str, dataset: str, lacking: str) -> None:
+def test_a_row_without_a_name_is_a_finding_and_stops_no_other_rule(
+    tmp_path: Path, name: str, dataset: str, lacking: str
+) -> None:
     rows = world()
     again(dataset, {}, **{lacking: None})(rows)
     settings = write(tmp_path, rows)

@@ -31,7 +31,13 @@ def test_findings_are_replaced_within_the_scope_that_was_validated(settings: Set
         assert validate(settings, scope).result("prices_consistent").symbols == ("AAPL",)
     book = Findings(settings.state_url)
     (found,) = [finding for finding in book.current(severity="error") if finding.rule == "prices_consistent"]
-    assert (found.symbol, found.session, found.failed, found.found_at, found.example["close"]) == ("AAPL", BAD, 1, NOW, 210.0)
+    assert (found.symbol, found.session, found.failed, found.found_at, found.example["close"]) == (
+        "AAPL",
+        BAD,
+        1,
+        NOW,
+        210.0,
+    )
     assert book.runs()["prices_consistent"].failed == 1
 
     validate(settings, Scope(("IBM",)))

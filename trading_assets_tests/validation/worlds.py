@@ -1,7 +1,8 @@
-"""A small lake without a fault, as rows that a test can break, written as plain files: past the store, as another program would.
+"""A small lake without a fault, as rows that a test can break, written as plain files: past the store, as another
+program would.
 
-AAPL and IBM, daily bars from 2015-10-01 and half-hour bars of two sessions; chains of 2015-12-21 to 12-24 with an expiry
-that passed on 12-23; option bars. It is 2015-12-24 12:50 New York, ten minutes before the close of a half day.
+AAPL and IBM, daily bars from 2015-10-01 and half-hour bars of two sessions; chains of 2015-12-21 to 12-24 with an
+expiry that passed on 12-23; option bars. It is 2015-12-24 12:50 New York, ten minutes before the close of a half day.
 """
 
 from __future__ import annotations
@@ -45,7 +46,13 @@ def con_id(symbol: str, expiry: date, strike: float, right: str) -> int:
 def options(symbol: str) -> list[dict[str, Any]]:
     """The listed options of a symbol."""
     return [
-        {"con_id": con_id(symbol, expiry, strike, right), "strike": strike, "right": right, "expiry": expiry, "symbol": symbol}
+        {
+            "con_id": con_id(symbol, expiry, strike, right),
+            "strike": strike,
+            "right": right,
+            "expiry": expiry,
+            "symbol": symbol,
+        }
         for expiry in EXPIRIES
         for strike in STRIKES
         for right in "CP"
@@ -62,7 +69,9 @@ def world() -> World:
     rows: World = {name: [] for name in DATASETS}
     for symbol in SYMBOLS:
         details = {"exchange": "SMART", "currency": "USD", "sec_type": "STK", "symbol": symbol}
-        rows[CONTRACTS.name] += [{**contract_row(day, verified_at=NOW - timedelta(days=1)), **details} for day in SNAPSHOTS]
+        rows[CONTRACTS.name] += [
+            {**contract_row(day, verified_at=NOW - timedelta(days=1)), **details} for day in SNAPSHOTS
+        ]
         rows[EQUITY_BARS.name] += [bar(day, spot(day), symbol=symbol) for day in BAR_SESSIONS]
         rows[EQUITY_BARS.name] += [one for day in BAR_SESSIONS[-2:] for one in _half_hours(symbol, day)]
         rows[COVERAGE.name] += [covered(day, symbol=symbol) for day in BAR_SESSIONS]
@@ -73,14 +82,19 @@ def world() -> World:
                     price = value(day, terms["strike"], terms["right"])
                     one = {**option_bar(day, price, **terms), "symbol": symbol, "high": price + 0.5, "low": price - 0.5}
                     rows[OPTION_BARS.name] += [one, {**one, "bar_size": "8 hours"}]
-                    rows[COVERAGE.name].append(covered(day, symbol=symbol, dataset="option_bars", bar_size="8 hours", con_id=terms["con_id"]))
+                    rows[COVERAGE.name].append(
+                        covered(day, symbol=symbol, dataset="option_bars", bar_size="8 hours", con_id=terms["con_id"])
+                    )
     return rows
 
 
 def _half_hours(symbol: str, day: date) -> list[dict[str, Any]]:
     first = calendar().opens_at(day)
     starts = [first + timedelta(minutes=30 * n) for n in range(13)]
-    return [{**bar(day, spot(day), symbol=symbol), "start": start, "bar_size": "30 mins", "volume": 1000 / 13} for start in starts]
+    return [
+        {**bar(day, spot(day), symbol=symbol), "start": start, "bar_size": "30 mins", "volume": 1000 / 13}
+        for start in starts
+    ]
 
 
 def _quoted(day: date, terms: dict[str, Any]) -> dict[str, Any]:

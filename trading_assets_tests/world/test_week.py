@@ -1,8 +1,9 @@
 """Ten sessions of an archive that nobody looks after: daemon, sensors and schedules run for real, the clock is moved.
 
-2025-11-18 (Tue) to 2025-12-02 (Tue): an expiry Friday and a weekend, Thanksgiving, the half day after it; a `kill -9` in the
-middle of a run, a nightly reset in another, a day without a broker, a contract that is delisted, a file that is lost. At the
-end each hole has its true reason, every request was needed, and each trouble was told once when it came and once when it went.
+2025-11-18 (Tue) to 2025-12-02 (Tue): an expiry Friday and a weekend, Thanksgiving, the half day after it; a `kill -9`
+in the middle of a run, a nightly reset in another, a day without a broker, a contract that is delisted, a file that is
+lost. At the end each hole has its true reason, every request was needed, and each trouble was told once when it came
+and once when it went.
 """
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ def collected(week: World, session: date, *datasets: str) -> None:
     wanted = {f"{name}" for name in datasets}
 
     def look() -> bool:
-        rows = week.rows(f"select distinct dataset from coverage where session = date '{session}' and condition in ('complete', 'no_trades')")
+        rows = week.rows(
+            f"select distinct dataset from coverage where session = date '{session}' and condition in ('complete',"
+            " 'no_trades')"
+        )
         return wanted <= set(rows["dataset"]) and not week.unfinished()
 
     week.until(look, f"{sorted(wanted)} of {session}", impatient=True)
@@ -98,7 +102,8 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     week.command("universe", "add", "AAPL")
     week.start()
 
-    # Tuesday: a symbol joined the universe and is set up by itself; its snapshot is fresh, so that the schedule repeats nothing.
+    # Tuesday: a symbol joined the universe and is set up by itself; its snapshot is fresh, so that the schedule repeats
+    # nothing.
     (setup,) = week.ended("new_symbols")
     week.switch("quality_check", on=False)  # every hour it would check ten days over; it is on again at the end
     assert setup.dagster_run.status is DagsterRunStatus.SUCCESS
@@ -119,7 +124,9 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     week.start()
     collected(week, SESSIONS[1], "option_chains")
     # Read afterwards: the dying process may still have been committing an answer.
-    of_wednesday = f"from requests where kind = 'quote' and session = '{SESSIONS[1]}' and outcome in ('complete', 'empty')"
+    of_wednesday = (
+        f"from requests where kind = 'quote' and session = '{SESSIONS[1]}' and outcome in ('complete', 'empty')"
+    )
     ((all_of_it,),) = week.journal(f"select count(*) {of_wednesday}")
     ((answered,),) = week.journal(f"select count(*) {of_wednesday} and finished_at < {killed_at}")
     assert answered
@@ -143,7 +150,9 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     snapshot(week, SESSIONS[3])
     bars(week, SESSIONS[3])
     week.stop(second)
-    keys = Counter(record.dagster_run.tags[KEY_TAG] for record in week.runs() if "2025-11-21" in record.dagster_run.tags[KEY_TAG])
+    keys = Counter(
+        record.dagster_run.tags[KEY_TAG] for record in week.runs() if "2025-11-21" in record.dagster_run.tags[KEY_TAG]
+    )
     assert keys["daily_bars 2025-11-21"] == 1
     assert set(keys.values()) == {1}
 
@@ -169,7 +178,12 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     week.move("2025-11-25T17:05")  # the bars have waited half an hour for the chain
     given_up(week, "snapshot")
     given_up(week, "backfill_bars")
-    week.until(lambda: {"broker_unreachable", "run_failed"} <= {alert["alert_type"] for alert in week.command("alerts", "--json")}, "its alerts")
+    week.until(
+        lambda: (
+            {"broker_unreachable", "run_failed"} <= {alert["alert_type"] for alert in week.command("alerts", "--json")}
+        ),
+        "its alerts",
+    )
 
     # Wednesday: it is back. Bars of the day before are available, its chain is not.
     simulator.start()
@@ -193,13 +207,15 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     # Monday: the broker no longer knows one of the contracts.
     snapshot(week, SESSIONS[8])
     chosen = week.rows(
-        f"select local_symbol, con_id from option_chains where session = date '{SESSIONS[8]}' and selected order by expiry desc, con_id"
+        f"select local_symbol, con_id from option_chains where session = date '{SESSIONS[8]}' and selected order by"
+        " expiry desc, con_id"
     )
     delisted, con_id = str(chosen["local_symbol"][0]), int(chosen["con_id"][0])
     simulator.faults.add(on="historical_data", contract=delisted, do="no_security", times=0)
     bars(week, SESSIONS[8])
 
-    # Tuesday, the last: the gap that the refusal left is asked for once more, before the bars of the day; then a quiet evening.
+    # Tuesday, the last: the gap that the refusal left is asked for once more, before the bars of the day; then a quiet
+    # evening.
     snapshot(week, SESSIONS[9])
     week.until(lambda: len(refusals(week, con_id)) == 2, "the confirmation of the refusal", impatient=True)
     bars(week, SESSIONS[9])
@@ -213,7 +229,9 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     runs = {record.dagster_run.run_id for record in week.runs("gaps")}
     rmtree(week.settings.data_dir / "equity_bars")
     week.until(lambda: len(week.runs("gaps")) > len(runs), "a run for the gap", impatient=True)
-    (filled,) = [record.dagster_run for record in week.ended("gaps", len(runs) + 1) if record.dagster_run.run_id not in runs]
+    (filled,) = [
+        record.dagster_run for record in week.ended("gaps", len(runs) + 1) if record.dagster_run.run_id not in runs
+    ]
     assert filled.status is DagsterRunStatus.SUCCESS
     assert filled.asset_selection == {AssetKey("equity_bars")}
     assert Counter(simulator.counters.requests)["historical_data"] == asked["historical_data"] + 1
@@ -224,7 +242,9 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
 
 
 def told_at_the_end(week: World, delisted: int) -> None:
-    rows = week.command("coverage", "AAPL", "--by-session", "--from", f"{SESSIONS[0]}", "--to", f"{SESSIONS[-1]}", "--json")
+    rows = week.command(
+        "coverage", "AAPL", "--by-session", "--from", f"{SESSIONS[0]}", "--to", f"{SESSIONS[-1]}", "--json"
+    )
     by_dataset: dict[str, dict[str, Any]] = {}
     for row in rows:
         assert row["session"] not in by_dataset.setdefault(row["dataset"], {}), "one condition a session"
@@ -236,7 +256,10 @@ def told_at_the_end(week: World, delisted: int) -> None:
     assert "No snapshot" in by_dataset["option_chains"][f"{OUTAGE}"]["reason"]
     assert set(chains.values()) == {"complete"}
     assert {row["condition"] for row in by_dataset["equity_bars"].values()} == {"complete"}
-    lacking = week.rows("select con_id, session, condition, reason, broker_code from coverage where condition not in ('complete', 'no_trades')")
+    lacking = week.rows(
+        "select con_id, session, condition, reason, broker_code from coverage where condition not in ('complete',"
+        " 'no_trades')"
+    )
     lacking = lacking[lacking["con_id"] != 0]
     assert set(lacking["con_id"]) == {delisted}
     assert set(lacking["condition"]) == {"no_contract"}
@@ -244,10 +267,14 @@ def told_at_the_end(week: World, delisted: int) -> None:
 
 
 def every_request_was_needed(week: World, delisted: int) -> None:
-    """No question that was answered was asked again, but for the quotes that the schedule takes anew; the limits were kept."""
+    """No question that was answered was asked again, but for the quotes that the schedule takes anew; the limits were
+    kept."""
     assert not week.simulator.counters.violations
     assert not week.simulator.counters.internal_errors
-    again = week.journal("select distinct kind, session from requests where outcome in ('complete', 'empty') group by key having count(*) > 1")
+    again = week.journal(
+        "select distinct kind, session from requests where outcome in ('complete', 'empty') group by key having"
+        " count(*) > 1"
+    )
     assert set(again) <= {("quote", "2025-11-24"), ("quote", "2025-11-26")}
     once_more = [f"{session}" for session in (SESSIONS[8], SESSIONS[8], SESSIONS[9])]
     assert refusals(week, delisted) == once_more, "the first refusal is confirmed in the next session, then believed"
@@ -255,7 +282,9 @@ def every_request_was_needed(week: World, delisted: int) -> None:
 
 def refusals(week: World, con_id: int) -> list[str]:
     """The sessions for which the broker was asked for bars of the contract and did not know it."""
-    rows = week.journal(f"select session from requests where con_id = {con_id} and outcome = 'no_contract' order by session")
+    rows = week.journal(
+        f"select session from requests where con_id = {con_id} and outcome = 'no_contract' order by session"
+    )
     return [session for (session,) in rows]
 
 
@@ -265,6 +294,10 @@ def every_alert_came_and_went(week: World, desk: Webhook) -> None:
     assert {"broker_unreachable", "run_failed"} <= kinds
     still = {alert["alert_type"] for alert in alerts if alert["cleared_at"] is None}
     assert not still & {"broker_unreachable", "run_failed", "schedule_missed"}
-    told = Counter(week.journal("select alert_id, event from alert_messages where channel = 'desk' and sent_at is not null"))
-    assert told == {(alert["id"], event): 1 for alert in alerts if alert["alert_type"] in TOLD for event in ("opened", "cleared")}
+    told = Counter(
+        week.journal("select alert_id, event from alert_messages where channel = 'desk' and sent_at is not null")
+    )
+    assert told == {
+        (alert["id"], event): 1 for alert in alerts if alert["alert_type"] in TOLD for event in ("opened", "cleared")
+    }
     assert len(desk.taken) == len(told), "each message arrived once"

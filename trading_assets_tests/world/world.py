@@ -1,7 +1,9 @@
-"""A world of its own: a simulated TWS, a Dagster daemon in processes of its own, and one clock for all of them that the test moves.
+"""A world of its own: a simulated TWS, a Dagster daemon in processes of its own, and one clock for all of them that the
+test moves.
 
-Not a test. The daemon, its code server and its runs are the real programs; their clock is set by `clock/sitecustomize.py`.
-The platform is used as an operator uses it: by the command, by Dagster's own records, by queries.
+Not a test. The daemon, its code server and its runs are the real programs; their clock is set by
+`clock/sitecustomize.py`. The platform is used as an operator uses it: by the command, by Dagster's own records, by
+queries.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ from trading_assets_tests.observing import eventually
 T = TypeVar("T")
 
 PATIENCE = 240.0
-"""Seconds to wait for something that the daemon does by itself; it looks every few seconds, and a run takes some seconds to start."""
+"""Seconds to wait for something that the daemon does by itself; it looks every few seconds, and a run takes some
+seconds to start."""
 
 BETWEEN_LOOKS = 0.5
 """Seconds between two looks: each opens Dagster's records."""
@@ -83,7 +86,13 @@ class World:
         given = {name: value for name, value in self.settings.environment().items() if name != "TRADING_ASSETS_NOW"}
         path = os.pathsep.join(filter(None, [str(_CLOCK), os.environ.get("PYTHONPATH", "")]))
         # The tests' own process is not moved: what it starts must not warn about Dagster's beta features on every line.
-        return {**os.environ, **given, "TEST_CLOCK": str(self.clock_file), "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+        return {
+            **os.environ,
+            **given,
+            "TEST_CLOCK": str(self.clock_file),
+            "PYTHONPATH": path,
+            "PYTHONWARNINGS": "ignore",
+        }
 
     @property
     def clock_file(self) -> Path:
@@ -109,7 +118,8 @@ class World:
         with open(self.folder / "daemon.log", "ab") as log:
             daemon = subprocess.Popen(
                 [sys.executable, "-m", "dagster._daemon", "run", "-w", str(WORKSPACE)],
-                env={**self.environment, "DAGSTER_HOME": str(home)}, cwd=home, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**self.environment, "DAGSTER_HOME": str(home)}, cwd=home, stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True,
             )  # fmt: skip
         self.daemons.append(daemon)
         return daemon
@@ -130,7 +140,9 @@ class World:
     def command(self, *arguments: str) -> Any:
         """One command of the operator; its document where it was asked for one (`--json`), else its words."""
         command = [sys.executable, "-m", "trading_assets.cli", *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
         assert done.returncode in (0, 1), done.stderr
         return json.loads(done.stdout) if "--json" in arguments else done.stdout
 
@@ -150,7 +162,9 @@ class World:
         """Switch a schedule off or on, as an operator does in the UI."""
         with self.instance() as instance:
             (state,) = [state for state in instance.all_instigator_state() if state.instigator_name == schedule]
-            instance.update_instigator_state(state.with_status(InstigatorStatus.RUNNING if on else InstigatorStatus.STOPPED))
+            instance.update_instigator_state(
+                state.with_status(InstigatorStatus.RUNNING if on else InstigatorStatus.STOPPED)
+            )
 
     def unfinished(self) -> list[str]:
         """Jobs of the runs that are queued or running."""
@@ -163,12 +177,17 @@ class World:
 
         def look() -> list[RunRecord]:
             found = self.runs(key)
-            return found if len(found) >= count and all(r.dagster_run.status in done for r in found) and not self.unfinished() else []
+            return (
+                found
+                if len(found) >= count and all(r.dagster_run.status in done for r in found) and not self.unfinished()
+                else []
+            )
 
         return self.until(look, f"{count} run(s) of {key!r}", impatient=True)
 
     def skipped(self, name: str, words: str) -> str:
-        """Wait for a tick of a schedule or sensor at or after now that was skipped for a reason with these words; the reason."""
+        """Wait for a tick of a schedule or sensor at or after now that was skipped for a reason with these words; the
+        reason."""
         since = self.now.timestamp() - 300
 
         def look() -> str:
@@ -204,12 +223,16 @@ class World:
         began = time.monotonic()
         try:
             there = eventually(alive_and_there, PATIENCE, BETWEEN_LOOKS)
-            print(f"{self.now.astimezone(NEW_YORK):%Y-%m-%d %H:%M}  after {time.monotonic() - began:5.1f} s  {what}", flush=True)
+            print(
+                f"{self.now.astimezone(NEW_YORK):%Y-%m-%d %H:%M}  after {time.monotonic() - began:5.1f} s  {what}",
+                flush=True,
+            )
             return there
         except AssertionError as error:
             tail = (self.folder / "daemon.log").read_text(errors="replace")[-4000:]
             raise AssertionError(
-                f"{what} never came; runs: {[(r.dagster_run.tags.get(KEY_TAG), r.dagster_run.status) for r in self.runs()]}\n{tail}"
+                f"{what} never came; runs:"
+                f" {[(r.dagster_run.tags.get(KEY_TAG), r.dagster_run.status) for r in self.runs()]}\n{tail}"
             ) from error
 
     def places_taken(self) -> int:

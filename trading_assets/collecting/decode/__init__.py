@@ -1,10 +1,12 @@
 """Decoding: answers of the broker as rows of the lake. Pure: results and tables in, tables out.
 
-The same code decodes an answer just received and one found in the journal weeks later. Here belongs what an answer means;
-what to ask belongs to `planning`, when and in which order to `collecting`, how rows are stored to `repositories`.
+The same code decodes an answer just received and one found in the journal weeks later. Here belongs what an answer
+means; what to ask belongs to `planning`, when and in which order to `collecting`, how rows are stored to
+`repositories`.
 
-Instants. `collected_at` of a row is the instant at which its answer came (`Result.finished_at`). In a replay that is the pinned one:
-the examination of the answers (`collecting.quarantine`) sees to it, for the journal runs on the machine's clock.
+Instants. `collected_at` of a row is the instant at which its answer came (`Result.finished_at`). In a replay that is
+the pinned one: the examination of the answers (`collecting.quarantine`) sees to it, for the journal runs on the
+machine's clock.
 """
 
 from trading_assets.collecting.decode.bars import AGGREGATED_BAR_SIZE, aggregate_sessions, bar_rows

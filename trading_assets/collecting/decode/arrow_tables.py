@@ -27,7 +27,11 @@ def from_columns(dataset: Dataset, columns: Mapping[str, Any]) -> pa.Table:
     arrays = []
     for field in dataset.schema:
         values = columns[field.name]
-        array = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values, type=field.type, from_pandas=False)
+        array = (
+            values
+            if isinstance(values, (pa.Array, pa.ChunkedArray))
+            else pa.array(values, type=field.type, from_pandas=False)
+        )
         arrays.append(array if array.type == field.type else array.cast(field.type))
     return pa.Table.from_arrays(arrays, schema=dataset.schema)
 
@@ -48,7 +52,11 @@ def replaced(table: pa.Table, name: str, values: Any) -> pa.Table:
 def answered(results: Iterable[Result], kind: str) -> list[Result]:
     """The results of a request kind that brought data, by journal row: a later answer replaces an earlier one."""
     return sorted(
-        (r for r in results if type(r.request).kind == kind and r.outcome.kind is OutcomeKind.COMPLETE and r.payload is not None),
+        (
+            r
+            for r in results
+            if type(r.request).kind == kind and r.outcome.kind is OutcomeKind.COMPLETE and r.payload is not None
+        ),
         key=lambda result: result.request_id,
     )
 

@@ -20,7 +20,8 @@ from trading_assets.repositories.schemas import INSTANT, OPTION_BARS, Dataset
 from trading_assets.sessions import NEW_YORK, SessionCalendar
 
 ROUND_LOT = 100
-"""Shares a round lot: the unit of stock volume where TWS is set to send lots (recorded: 948837.22 for TSLA on 2023-04-13)."""
+"""Shares a round lot: the unit of stock volume where TWS is set to send lots (recorded: 948837.22 for TSLA on
+2023-04-13)."""
 
 AGGREGATED_BAR_SIZE = "1 day"
 
@@ -64,10 +65,10 @@ def bar_rows(
     """Rows of `equity_bars` or `option_bars` from the answers to `bars` requests of that dataset.
 
     Kept are the bars of sessions that were asked for (`first_session` to `session` of the request) and that were closed
-    when the answer came: the broker also sends bars before them, and the unfinished bar of a running session. `start` of
-    a `1 day` bar is the regular open. A volume, volume-weighted price or count that the broker did not give is null. Stock
-    volumes in round lots become shares, exactly. The terms of options come from the request's instrument.
-    Of two answers for one bar the later request's is kept. Order: symbol, contract id, bar size, start.
+    when the answer came: the broker also sends bars before them, and the unfinished bar of a running session. `start`
+    of a `1 day` bar is the regular open. A volume, volume-weighted price or count that the broker did not give is null.
+    Stock volumes in round lots become shares, exactly. The terms of options come from the request's instrument. Of two
+    answers for one bar the later request's is kept. Order: symbol, contract id, bar size, start.
     """
     found = [r for r in answered(results, "bars") if r.request.dataset == dataset.name and r.payload["bars"]]
     if not found:
@@ -111,21 +112,25 @@ def bar_rows(
     index = pa.array(origin)
     columns |= {name: column.take(index) for name, column in per_request.items()}
     table = last_of_key(from_columns(dataset, columns), dataset.key)
-    return table.sort_by([("symbol", "ascending"), ("con_id", "ascending"), ("bar_size", "ascending"), ("start", "ascending")])
+    return table.sort_by(
+        [("symbol", "ascending"), ("con_id", "ascending"), ("bar_size", "ascending"), ("start", "ascending")]
+    )
 
 
 def aggregate_sessions(bars: pa.Table, calendar: SessionCalendar) -> pa.Table:
     """One `1 day` row a contract and session from finer bars of one size (rows of `equity_bars` or `option_bars`).
 
     Open of the first bar, highest high, lowest low, close of the last; the volume-weighted price over all bars with
-    volume, the summed volume and the summed count, each null where a bar lacks it. A settlement bar stamped at the close belongs to
-    the session it closes. `start` is the regular open; provenance is that of the last bar.
+    volume, the summed volume and the summed count, each null where a bar lacks it. A settlement bar stamped at the
+    close belongs to the session it closes. `start` is the regular open; provenance is that of the last bar.
 
     Raises `ValueError` for a table that holds several bar sizes, or `1 day` bars already.
     """
     sizes = bars["bar_size"].unique().to_pylist()
     if len(sizes) > 1 or sizes == [AGGREGATED_BAR_SIZE]:
-        raise ValueError(f"Only finer bars of one size can be aggregated into sessions, not {', '.join(map(repr, sizes))}.")
+        raise ValueError(
+            f"Only finer bars of one size can be aggregated into sessions, not {', '.join(map(repr, sizes))}."
+        )
     if bars.num_rows == 0:
         return bars
     table = bars.sort_by([("con_id", "ascending"), ("start", "ascending")]).combine_chunks()
@@ -153,7 +158,9 @@ def aggregate_sessions(bars: pa.Table, calendar: SessionCalendar) -> pa.Table:
         "low": pa.array(np.minimum.reduceat(table["low"].to_numpy(), firsts)),
         "close": tail["close"],
         "volume": pa.array(total, mask=unknown),
-        "wap": pa.array(average, mask=lacking | ~np.isfinite(average) | (~single & unknown) | (~unknown & (total <= 0))),
+        "wap": pa.array(
+            average, mask=lacking | ~np.isfinite(average) | (~single & unknown) | (~unknown & (total <= 0))
+        ),
         "bar_count": pa.array(np.add.reduceat(pc.fill_null(counts, 0).to_numpy(), firsts), mask=uncounted),
         "collected_at": tail["collected_at"],
         "request_id": tail["request_id"],
@@ -165,7 +172,9 @@ def _midnight(day: date) -> float:
     return datetime.combine(day, time.min, NEW_YORK).timestamp()
 
 
-def _prices(bars: list[list[Any]], origin: np.ndarray, requests: list[BarsRequest], stock_volume_unit: str) -> dict[str, Any]:
+def _prices(
+    bars: list[list[Any]], origin: np.ndarray, requests: list[BarsRequest], stock_volume_unit: str
+) -> dict[str, Any]:
     _, opens, highs, lows, closes, volumes, waps, counts = zip(*bars, strict=True)
     volume, wap, count = numbers(volumes, -1), numbers(waps, -1), numbers(counts, -1)
     if stock_volume_unit == "round_lots":

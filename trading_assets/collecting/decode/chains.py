@@ -13,7 +13,15 @@ import pyarrow.compute as pc
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.payloads import ContractRecord, ParameterRecord
 from trading_assets.broker.quotes import GREEKS
-from trading_assets.collecting.decode.arrow_tables import answered, constant, empty, from_columns, last_of_key, replaced, text_in
+from trading_assets.collecting.decode.arrow_tables import (
+    answered,
+    constant,
+    empty,
+    from_columns,
+    last_of_key,
+    replaced,
+    text_in,
+)
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.schemas import OPTION_CHAINS
 
@@ -49,8 +57,8 @@ def option_expiry(local_symbol: str, last_trade: str) -> date:
 def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int]) -> pa.Table:
     """Rows of `option_chains` without quotes, from the answers to `option_listing` requests.
 
-    `under_con_ids` gives the underlying's contract id per symbol where the answer names none; contracts on another one are left out.
-    `selected` is false and the quote columns are null: `with_selection` and `with_quotes` fill them.
+    `under_con_ids` gives the underlying's contract id per symbol where the answer names none; contracts on another one
+    are left out. `selected` is false and the quote columns are null: `with_selection` and `with_quotes` fill them.
     """
     records: list[ContractRecord] = []
     origins: list[tuple[date, str, datetime, int]] = []
@@ -73,7 +81,9 @@ def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int]) ->
         "session": sessions,
         "symbol": symbols,
         "con_id": [r["con_id"] for r in records],
-        "under_con_id": [r["under_con_id"] or under_con_ids.get(symbol, 0) for r, symbol in zip(records, symbols, strict=True)],
+        "under_con_id": [
+            r["under_con_id"] or under_con_ids.get(symbol, 0) for r, symbol in zip(records, symbols, strict=True)
+        ],
         "local_symbol": [r["local_symbol"] for r in records],
         "trading_class": [r["trading_class"] for r in records],
         "expiry": [option_expiry(r["local_symbol"], r["last_trade"]) for r in records],
@@ -93,7 +103,8 @@ def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int]) ->
 
 
 def carry_listing(last: pa.Table, expiries: Collection[str], session: date, *, symbol: str) -> pa.Table:
-    """The symbol's rows of the last chain whose last trading day is among `expiries` (`YYYYMMDD`), as unquoted rows of `session`.
+    """The symbol's rows of the last chain whose last trading day is among `expiries` (`YYYYMMDD`), as unquoted rows of
+    `session`.
 
     `listed_at`, `collected_at` and `request_id` stay: they lead back to the listing.
     """
@@ -117,8 +128,8 @@ _LACKING = ("bid and ask", "bid", "ask", "greeks", "open interest")
 def lacks(quote: Mapping[str, Any]) -> tuple[str, ...]:
     """What an option's quote should hold and does not: some of "bid and ask", "bid", "ask", "greeks", "open interest".
 
-    `quote` has the columns of `QUOTE_VALUES`. One side without a price and with size 0 beside a price on the other is no lack:
-    the broker said that nobody bids (or offers).
+    `quote` has the columns of `QUOTE_VALUES`. One side without a price and with size 0 beside a price on the other is
+    no lack: the broker said that nobody bids (or offers).
     """
     missing = {side for side in ("bid", "ask") if quote.get(side) is None}
     if len(missing) == 1 and quote.get(f"{next(iter(missing))}_size") == 0:
@@ -133,7 +144,8 @@ def lacks(quote: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def lacking_sentence(chain: pa.Table) -> str:
-    """How many of the chain's selected quotes lack what ("3 of 42 quotes lack greeks, 1 lacks bid and ask."); empty when none is partial."""
+    """How many of the chain's selected quotes lack what ("3 of 42 quotes lack greeks, 1 lacks bid and ask."); empty
+    when none is partial."""
     partial = chain.filter(pc.equal(chain["quote_outcome"], PARTIAL)).select(QUOTE_VALUES).to_pylist()
     counts = Counter(name for quote in partial for name in lacks(quote))
     if not counts:
@@ -146,13 +158,15 @@ def lacking_sentence(chain: pa.Table) -> str:
 
 
 def without_worse(chain: pa.Table, results: Iterable[Result]) -> list[Result]:
-    """The `quote` results without those that lack something that the contract's quote in `chain` holds: the earlier one says more."""
+    """The `quote` results without those that lack something that the contract's quote in `chain` holds: the earlier one
+    says more."""
     stored = chain.filter(pc.is_in(chain["quote_outcome"], pa.array([OutcomeKind.COMPLETE.value, PARTIAL])))
     lacking = {quote["con_id"]: set(lacks(quote)) for quote in stored.select(("con_id", *QUOTE_VALUES)).to_pylist()}
     return [
         result
         for result in results
-        if not _quoted(result) or set(lacks(result.payload)) <= lacking.get(result.request.instrument.con_id, set(_LACKING))
+        if not _quoted(result)
+        or set(lacks(result.payload)) <= lacking.get(result.request.instrument.con_id, set(_LACKING))
     ]
 
 
@@ -175,7 +189,9 @@ def with_quotes(chain: pa.Table, results: Iterable[Result]) -> pa.Table:
     hit = position.is_valid()
     quotes = list(latest.values())
     values = {
-        "quote_outcome": [PARTIAL if _quoted(quote) and lacks(quote.payload) else str(quote.outcome.kind) for quote in quotes],
+        "quote_outcome": [
+            PARTIAL if _quoted(quote) and lacks(quote.payload) else str(quote.outcome.kind) for quote in quotes
+        ],
         "quoted_at": [_moment(quote) for quote in quotes],
         "collected_at": [quote.finished_at for quote in quotes],
         "request_id": [quote.request_id for quote in quotes],

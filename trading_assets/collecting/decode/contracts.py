@@ -22,7 +22,16 @@ _SAME_EXCHANGE = {"ISLAND": "NASDAQ", "PSE": "ARCA"}
 """Older names that TWS still gives for two of them."""
 
 _TEXTS = (
-    *("sec_type", "primary_exchange", "currency", "local_symbol", "trading_class", "long_name", "time_zone_id", "trading_hours"),
+    *(
+        "sec_type",
+        "primary_exchange",
+        "currency",
+        "local_symbol",
+        "trading_class",
+        "long_name",
+        "time_zone_id",
+        "trading_hours",
+    ),
     *("liquid_hours", "industry", "category", "subcategory", "stock_type", "market_rule_ids", "valid_exchanges"),
 )
 
@@ -30,19 +39,23 @@ _TEXTS = (
 def contract_rows(results: Iterable[Result], known: Mapping[str, int] | None = None) -> pa.Table:
     """Rows of `contracts`: one a symbol and session, from the answers to `contract_details` requests.
 
-    Of several contracts in one answer the one that is meant is taken (`choose`); an answer without one, or with several that
-    could be meant, gives no row. `known` is the contract id of each symbol's stored series.
+    Of several contracts in one answer the one that is meant is taken (`choose`); an answer without one, or with several
+    that could be meant, gives no row. `known` is the contract id of each symbol's stored series.
     """
     rows = []
     for result in answered(results, "contract_details"):
         request = result.request
         record = choose(request.instrument, result.payload["contracts"], (known or {}).get(request.symbol, 0)).record
         if record is not None:
-            rows.append(contract_row(record, request.instrument, request.session, result.finished_at, result.request_id))
+            rows.append(
+                contract_row(record, request.instrument, request.session, result.finished_at, result.request_id)
+            )
     return last_of_key(from_rows(CONTRACTS, rows), CONTRACTS.key)
 
 
-def contract_row(record: ContractRecord, words: Instrument, session: date, instant: datetime, request_id: int) -> dict[str, Any]:
+def contract_row(
+    record: ContractRecord, words: Instrument, session: date, instant: datetime, request_id: int
+) -> dict[str, Any]:
     """The row of `contracts` of one contract in one session; `instant` is when the broker gave it."""
     return {name: record[name] or "" for name in _TEXTS} | {  # type: ignore[literal-required]
         "session": session,
@@ -59,14 +72,16 @@ def contract_row(record: ContractRecord, words: Instrument, session: date, insta
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The contract that is meant, or None with the `candidates` among which the words do not decide (none: nothing fits)."""
+    """The contract that is meant, or None with the `candidates` among which the words do not decide (none: nothing
+    fits)."""
 
     record: ContractRecord | None
     candidates: tuple[ContractRecord, ...] = ()
 
 
 def choose(words: Instrument, contracts: Iterable[ContractRecord], known_con_id: int = 0) -> Choice:
-    """The contract that the words mean: symbol, security type, currency and, where given, the primary exchange must fit.
+    """The contract that the words mean: symbol, security type, currency and, where given, the primary exchange must
+    fit.
 
     Of several, the one of the symbol's stored series (`known_con_id`), else the only one listed in the US
     (`US_LISTING_EXCHANGES`), else the only one routed as asked. The answer's order never matters.
@@ -102,7 +117,11 @@ def describe_contract(con_id: int, name: str, primary_exchange: str, currency: s
 def describe_record(record: ContractRecord) -> str:
     """The same of a contract as the broker gave it."""
     return describe_contract(
-        record["con_id"], record["long_name"], record["primary_exchange"] or record["exchange"], record["currency"], record.get("sec_ids") or None
+        record["con_id"],
+        record["long_name"],
+        record["primary_exchange"] or record["exchange"],
+        record["currency"],
+        record.get("sec_ids") or None,
     )
 
 
@@ -125,13 +144,16 @@ def carry_contracts(latest: pa.Table, symbols: Collection[str], session: date) -
 
     `verified_at`, `collected_at` and `request_id` stay: they lead back to the call that brought the details.
     """
-    rows = latest.filter(text_in(latest["symbol"], symbols)).sort_by([("symbol", "ascending"), ("session", "ascending")])
+    rows = latest.filter(text_in(latest["symbol"], symbols)).sort_by(
+        [("symbol", "ascending"), ("session", "ascending")]
+    )
     rows = last_of_key(rows, ("symbol",))
     return replaced(rows, "session", constant(session, pa.date32(), rows.num_rows))
 
 
 def spot_price(quote: QuoteRecord | None) -> float | None:
-    """The price of an underlying: the middle of bid and ask, else the last trade, else the previous close; None if there is none.
+    """The price of an underlying: the middle of bid and ask, else the last trade, else the previous close; None if
+    there is none.
 
     A middle is taken only of a market that is not crossed and not wider than a tenth of its price: before the open, the
     quotes of a stock can stand anywhere, and the last trade says more.

@@ -7,14 +7,15 @@ recorded with the instant after which to ask again. The two are never mixed.
 | --- | --- |
 | complete, empty | `no_trades`; of a stock in one of the last days `pending` (see `RECENT`) |
 | empty, of an option after its last trading day | `expired_lost` |
-| not_permitted, no_contract, rejected | `not_permitted`, `no_contract`, `error`, with `retry_after` (see `decode.retries`) |
+| not_permitted, no_contract, rejected | the same, or `error`, with `retry_after` (see `decode.retries`) |
 | no_contract, of an option after its last trading day | `expired_lost` |
 | expired | `expired_lost` |
 | unreadable | `error`, to be requested again at any time: the broker answered, and nobody knows what |
 | pacing, timeout, disconnected, unavailable, cancelled | `pending`: the next run asks again |
 | quarantined | `error`, with the quarantine's `retry_after` |
 
-A session that lacks something because part of the answer is in quarantine is `partial` where it has a bar, else `error`.
+A session that lacks something because part of the answer is in quarantine is `partial` where it has a bar, else
+`error`.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, INSTANT, OP
 from trading_assets.sessions import SessionCalendar, calendar, session_date
 
 RECENT = timedelta(days=7)
-"""A stock without a bar in so recent a session is not yet believed to have none: the broker's daily data of a session can
-come hours late. Older sessions without a bar are `no_trades`."""
+"""A stock without a bar in so recent a session is not yet believed to have none: the broker's daily data of a session
+can come hours late. Older sessions without a bar are `no_trades`."""
 
 RECHECK = timedelta(hours=12)
 """Such a recent session is requested again after this time."""
@@ -89,7 +90,9 @@ class _Findings:
         return self._numbers[finding]
 
 
-def bar_coverage(results: Iterable[Result], bars: pa.Table, calendar: SessionCalendar, *, retries: Retries | None = None) -> pa.Table:
+def bar_coverage(
+    results: Iterable[Result], bars: pa.Table, calendar: SessionCalendar, *, retries: Retries | None = None
+) -> pa.Table:
     """Rows of `coverage` for every session that the `bars` requests asked for and that was closed by then.
 
     `bars` are the rows decoded from the same results (`bar_rows`): a session with a bar is complete. `con_id` is 0 for
@@ -117,7 +120,9 @@ def bar_coverage(results: Iterable[Result], bars: pa.Table, calendar: SessionCal
         if split and result.outcome.kind in _DATA:
             answers = np.full(len(asked), findings.number(_Finding(Condition.PARTIAL, _SOME_WINDOWS)))
         else:
-            answers = _answers(result, request, dates[begin:end], inside[:0] if split else inside, instant, retries, findings)
+            answers = _answers(
+                result, request, dates[begin:end], inside[:0] if split else inside, instant, retries, findings
+            )
         if result.quarantined is not None:
             answers = _without_quarantined(answers, dates[begin:end], inside, result.quarantined, findings)
         codes.append(answers)
@@ -130,9 +135,18 @@ def bar_coverage(results: Iterable[Result], bars: pa.Table, calendar: SessionCal
 
 
 def lost_coverage(lost: Iterable[LostOption], bar_size: str, now: datetime) -> pa.Table:
-    """Rows of `coverage` for sessions of expired contracts that were never collected. No request was made: `request_id` is 0."""
+    """Rows of `coverage` for sessions of expired contracts that were never collected. No request was made: `request_id`
+    is 0."""
     rows = [
-        _row(OPTION_BARS.name, bar_size, option.instrument.symbol, option.instrument.con_id, session, _Finding(Condition.EXPIRED_LOST, _LOST), now)
+        _row(
+            OPTION_BARS.name,
+            bar_size,
+            option.instrument.symbol,
+            option.instrument.con_id,
+            session,
+            _Finding(Condition.EXPIRED_LOST, _LOST),
+            now,
+        )
         for option in lost
         for session in option.sessions
     ]
@@ -154,11 +168,11 @@ def snapshot_coverage(
 ) -> pa.Table:
     """Rows of `coverage` for a snapshot dataset: one a symbol, from the outcome that decided it.
 
-    `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are requested again.
-    `again_at` says of those of them that are not to be asked for at once when they may be, `codes` are the broker codes of what
-    they lack, where there is one. `unselected` names symbols of which nothing was selected, with the sentence. `retries` decides
-    when what was refused may be requested again.
-    A symbol carried forward without a request has outcome complete and no request id.
+    `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are requested
+    again. `again_at` says of those of them that are not to be asked for at once when they may be, `codes` are the
+    broker codes of what they lack, where there is one. `unselected` names symbols of which nothing was selected, with
+    the sentence. `retries` decides when what was refused may be requested again. A symbol carried forward without a
+    request has outcome complete and no request id.
     """
     rows = []
     retries = retries or Retries(calendar())
@@ -184,23 +198,34 @@ def snapshot_coverage(
 
 
 def changed_contract_coverage(
-    changed: Mapping[str, str], session: date, retry_after: datetime, now: datetime, request_ids: Mapping[str, int] | None = None
+    changed: Mapping[str, str],
+    session: date,
+    retry_after: datetime,
+    now: datetime,
+    request_ids: Mapping[str, int] | None = None,
 ) -> pa.Table:
-    """Rows of `coverage` for contract details that name another contract than the series has: `error`, looked at again at `retry_after`.
+    """Rows of `coverage` for contract details that name another contract than the series has: `error`, looked at again
+    at `retry_after`.
 
     `changed` has the sentence of each symbol.
     """
     finding = {symbol: _Finding(Condition.ERROR, sentence, retry_after) for symbol, sentence in changed.items()}
     ids = request_ids or {}
     return from_rows(
-        COVERAGE, [_row(CONTRACTS.name, "", symbol, 0, session, finding[symbol], now, None, ids.get(symbol, 0)) for symbol in sorted(finding)]
+        COVERAGE,
+        [
+            _row(CONTRACTS.name, "", symbol, 0, session, finding[symbol], now, None, ids.get(symbol, 0))
+            for symbol in sorted(finding)
+        ],
     )
 
 
 def missed_snapshot_coverage(dataset: str, missed: Mapping[str, Iterable[date]], now: datetime) -> pa.Table:
-    """Rows of `coverage` for past sessions of which no snapshot was taken, by symbol. No request was made: `request_id` is 0.
+    """Rows of `coverage` for past sessions of which no snapshot was taken, by symbol. No request was made: `request_id`
+    is 0.
 
-    A chain is `expired_lost`. Contract details are `complete`, carried: those of the sessions beside say the same, nothing is lost.
+    A chain is `expired_lost`. Contract details are `complete`, carried: those of the sessions beside say the same,
+    nothing is lost.
     """
     rows = []
     for symbol in sorted(missed):
@@ -229,7 +254,11 @@ def _answers(
         expired = late and result.outcome.kind is OutcomeKind.NO_CONTRACT
         key = (request.bar_size, request.symbol, request.instrument.con_id if is_option else 0)
         last_trade = request.instrument.last_trade if is_option else ""
-        finding = _Finding(Condition.EXPIRED_LOST, _LOST) if expired else _failure(result.outcome, instant, retries, key, last_trade)
+        finding = (
+            _Finding(Condition.EXPIRED_LOST, _LOST)
+            if expired
+            else _failure(result.outcome, instant, retries, key, last_trade)
+        )
         answers = np.full(len(asked), findings.number(finding))
     elif is_option:
         lost = late and result.outcome.kind is OutcomeKind.EMPTY
@@ -239,27 +268,38 @@ def _answers(
         answers = np.full(len(asked), findings.number(_Finding(Condition.NO_TRADES, _NO_BAR)))
         answers[: have.min() if len(have) else len(asked)] = findings.number(_Finding(Condition.NO_TRADES, _NOT_LISTED))
         recent = bisect_right(asked, session_date(instant - RECENT))
-        answers[max(recent, have.max() + 1 if len(have) else 0) :] = findings.number(_Finding(Condition.PENDING, _NOT_YET, instant + RECHECK))
+        answers[max(recent, have.max() + 1 if len(have) else 0) :] = findings.number(
+            _Finding(Condition.PENDING, _NOT_YET, instant + RECHECK)
+        )
     answers[have] = findings.number(_Finding(Condition.COMPLETE, ""))
     return answers
 
 
-def _without_quarantined(answers: np.ndarray, asked: list[date], have: np.ndarray, bad: Quarantined, findings: _Findings) -> np.ndarray:
+def _without_quarantined(
+    answers: np.ndarray, asked: list[date], have: np.ndarray, bad: Quarantined, findings: _Findings
+) -> np.ndarray:
     """The findings with those of the sessions that lack something because of the quarantine replaced."""
     lacking = np.array([session in bad.sessions for session in asked], dtype=bool)
     present = np.zeros(len(asked), dtype=bool)
     present[have] = True
-    partial, error = (findings.number(_Finding(condition, bad.reason, bad.retry_after)) for condition in (Condition.PARTIAL, Condition.ERROR))
+    partial, error = (
+        findings.number(_Finding(condition, bad.reason, bad.retry_after))
+        for condition in (Condition.PARTIAL, Condition.ERROR)
+    )
     return np.where(lacking, np.where(present, partial, error), answers)
 
 
-def _failure(outcome: Outcome, instant: datetime, retries: Retries, key: InstrumentKey, last_trade: str = "") -> _Finding:
+def _failure(
+    outcome: Outcome, instant: datetime, retries: Retries, key: InstrumentKey, last_trade: str = ""
+) -> _Finding:
     condition = _CONDITIONS.get(outcome.kind, Condition.PENDING)
     if condition is Condition.EXPIRED_LOST:
         return _Finding(condition, _LOST)
     if outcome.retry_after is not None:
         return _Finding(condition, _sentence(outcome), outcome.retry_after)
-    retry = None if outcome.kind.retryable else retries.after(key, condition, outcome.code, instant, last_trade=last_trade)
+    retry = (
+        None if outcome.kind.retryable else retries.after(key, condition, outcome.code, instant, last_trade=last_trade)
+    )
     return _Finding(condition, _sentence(outcome), retry)
 
 
@@ -273,21 +313,35 @@ def _past_last_trade(instrument: Instrument, instant: datetime) -> bool:
 
 def _present(bars: pa.Table, dates: list[date]) -> dict[tuple[int, str], np.ndarray]:
     """The positions in `dates` of the sessions with a bar, sorted, for each contract id and bar size."""
-    distinct = bars.group_by(["con_id", "bar_size", "session"]).aggregate([]).sort_by([(n, "ascending") for n in ("con_id", "bar_size", "session")])
+    distinct = (
+        bars.group_by(["con_id", "bar_size", "session"])
+        .aggregate([])
+        .sort_by([(n, "ascending") for n in ("con_id", "bar_size", "session")])
+    )
     positions = pc.index_in(distinct["session"], pa.array(dates, pa.date32()))
     frame = distinct.set_column(2, "session", positions).filter(positions.is_valid()).to_pandas()
-    return {(int(con_id), str(size)): rows.to_numpy(np.int64) for (con_id, size), rows in frame.groupby(["con_id", "bar_size"])["session"]}
+    return {
+        (int(con_id), str(size)): rows.to_numpy(np.int64)
+        for (con_id, size), rows in frame.groupby(["con_id", "bar_size"])["session"]
+    }
 
 
 def whole_sessions(results: Iterable[Result], calendar: SessionCalendar) -> set[tuple[int, date]]:
-    """Contract id and session of `1 secs` bars all of whose windows were answered: one window alone is not a session."""
+    """Contract id and session of `1 secs` bars all of whose windows were answered: one window alone is not a
+    session."""
     answered: dict[tuple[int, date], set[tuple[datetime, str]]] = {}
     for result in results:
         request = result.request
         if isinstance(request, BarsRequest) and request.is_window and result.outcome.kind in _DATA:
-            answered.setdefault((request.instrument.con_id, request.session), set()).add((request.end, request.duration))
+            answered.setdefault((request.instrument.con_id, request.session), set()).add(
+                (request.end, request.duration)
+            )
     seconds = {key: sum(int(duration.split()[0]) for _, duration in windows) for key, windows in answered.items()}
-    return {key for key, total in seconds.items() if total >= (calendar.closes_at(key[1]) - calendar.opens_at(key[1])).total_seconds()}
+    return {
+        key
+        for key, total in seconds.items()
+        if total >= (calendar.closes_at(key[1]) - calendar.opens_at(key[1])).total_seconds()
+    }
 
 
 def _table(
@@ -303,7 +357,9 @@ def _table(
         "dataset": pa.array([request.dataset for request in requests], pa.string()),
         "bar_size": pa.array([request.bar_size for request in requests], pa.string()),
         "symbol": pa.array([request.symbol for request in requests], pa.string()),
-        "con_id": pa.array([r.instrument.con_id if r.instrument.sec_type == "OPT" else 0 for r in requests], pa.int64()),
+        "con_id": pa.array(
+            [r.instrument.con_id if r.instrument.sec_type == "OPT" else 0 for r in requests], pa.int64()
+        ),
         "broker_code": pa.array([result.outcome.code for result in results], pa.int32()),
         "collected_at": pa.array([result.finished_at for result in results], INSTANT),
         "request_id": pa.array([result.request_id for result in results], pa.int64()),

@@ -19,9 +19,9 @@ ROUNDING = 0.011
 class Restatement:
     """One symbol's bars of one size differ from the stored ones.
 
-    `ratio` is new price over old (0.1428... after a 7:1 split). `uniform` says that one ratio explains every price of every changed bar: then
-    the whole stored history is restated and must be read anew. Otherwise the broker corrected single bars, and storing
-    the new ones is enough.
+    `ratio` is new price over old (0.1428... after a 7:1 split). `uniform` says that one ratio explains every price of
+    every changed bar: then the whole stored history is restated and must be read anew. Otherwise the broker corrected
+    single bars, and storing the new ones is enough.
     """
 
     symbol: str
@@ -34,11 +34,15 @@ class Restatement:
 def restated(new: pa.Table, stored: pa.Table) -> list[Restatement]:
     """Symbols whose new bars differ from stored bars of the same start, by symbol and bar size.
 
-    Both tables have the columns symbol, bar_size, start, open, high, low, close (rows of `equity_bars`); bars that are in
-    one of the two only say nothing.
+    Both tables have the columns symbol, bar_size, start, open, high, low, close (rows of `equity_bars`); bars that are
+    in one of the two only say nothing.
     """
     names = ["symbol", "bar_size", "start", *PRICES]
-    both = new.select(names).to_pandas().merge(stored.select(names).to_pandas(), on=["symbol", "bar_size", "start"], suffixes=("_new", "_old"))
+    both = (
+        new.select(names)
+        .to_pandas()
+        .merge(stored.select(names).to_pandas(), on=["symbol", "bar_size", "start"], suffixes=("_new", "_old"))
+    )
     found = []
     for (symbol, bar_size), rows in both.groupby(["symbol", "bar_size"], sort=True):
         fresh = rows[[f"{name}_new" for name in PRICES]].to_numpy(float)

@@ -1,9 +1,10 @@
 """When a refused question may be requested again: the one place that decides it.
 
-A refusal is no permission, no contract, or an error. One answer alone forms no lasting belief: it can be of the moment (a
-server that restarts, a text that was not understood, a subscription on its way). So the first refusal of an instrument is asked
-again in the next session, and only the same refusal in a later session is believed for `retry_days`. An option is requested again
-on the last day it trades at the latest: a refusal never outlives the contract.
+A refusal is no permission, no contract, or an error. One answer alone forms no lasting belief: it can be of the moment
+(a server that restarts, a text that was not understood, a subscription on its way). So the first refusal of an
+instrument is asked again in the next session, and only the same refusal in a later session is believed for
+`retry_days`. An option is requested again on the last day it trades at the latest: a refusal never outlives the
+contract.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from trading_assets.repositories.schemas import Condition
 from trading_assets.sessions import NEW_YORK, SessionCalendar
 
 LAST_DAY_RETRY = timedelta(hours=1)
-"""On the last day of an option a refusal is requested again after this time: the broker keeps its history until midnight New York."""
+"""On the last day of an option a refusal is requested again after this time: the broker keeps its history until
+midnight New York."""
 
 InstrumentKey = tuple[str, str, int]
 """Bar size (empty for snapshots), symbol, and option contract id (0: the underlying)."""
@@ -35,13 +37,16 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Retries:
-    """Decides retry instants. `refused` holds the last word on each instrument before the answers at hand; others have none."""
+    """Decides retry instants. `refused` holds the last word on each instrument before the answers at hand; others have
+    none."""
 
     calendar: SessionCalendar
     retry_days: int = 30
     refused: Mapping[InstrumentKey, Refusal] = field(default_factory=dict)
 
-    def after(self, key: InstrumentKey, condition: Condition, code: int | None, instant: datetime, *, last_trade: str = "") -> datetime:
+    def after(
+        self, key: InstrumentKey, condition: Condition, code: int | None, instant: datetime, *, last_trade: str = ""
+    ) -> datetime:
         """The first instant (UTC) at which the question refused at `instant` may be requested again.
 
         `last_trade` is an option's last trading day (`YYYYMMDD...`), empty for anything else.
@@ -57,7 +62,8 @@ class Retries:
         return at
 
     def _confirmed(self, key: InstrumentKey, condition: Condition, code: int | None, instant: datetime) -> bool:
-        """Whether an earlier session brought the same refusal. One repeated within a session (by a person) keeps what was believed before."""
+        """Whether an earlier session brought the same refusal. One repeated within a session (by a person) keeps what
+        was believed before."""
         earlier = self.refused.get(key)
         if earlier is None or (earlier.condition, earlier.broker_code) != (str(condition), code):
             return False

@@ -7,7 +7,14 @@ from datetime import date, datetime
 from typing import Any
 
 from trading_assets.broker.outcomes import Fault
-from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, OptionListingRequest, OptionParametersRequest, QuoteRequest, Request
+from trading_assets.broker.requests import (
+    BarsRequest,
+    ContractDetailsRequest,
+    OptionListingRequest,
+    OptionParametersRequest,
+    QuoteRequest,
+    Request,
+)
 from trading_assets.collecting.examine.bars import examine_bars
 from trading_assets.collecting.examine.contracts import examine_details, examine_listing, examine_parameters
 from trading_assets.collecting.examine.quotes import examine_quote
@@ -33,15 +40,24 @@ class Examined:
 def examine(request: Request, payload: Any, calendar: SessionCalendar, known_at: datetime) -> Examined:
     """Examine the payload (`broker.payloads`) of one answer; `known_at` is the instant it came."""
     if not isinstance(payload, dict):
-        return nothing_left(request, Fault("the answer", "the answer", shown(payload), "is no answer to the question"), calendar, known_at)
+        return nothing_left(
+            request,
+            Fault("the answer", "the answer", shown(payload), "is no answer to the question"),
+            calendar,
+            known_at,
+        )
     if isinstance(request, QuoteRequest):
         faults = examine_quote(payload)
         return Examined(None, tuple(faults), frozenset({request.session})) if faults else Examined(payload)
-    name = "bars" if isinstance(request, BarsRequest) else _RECORDS[type(request)][0] if type(request) in _RECORDS else ""
+    name = (
+        "bars" if isinstance(request, BarsRequest) else _RECORDS[type(request)][0] if type(request) in _RECORDS else ""
+    )
     if not name:
         return Examined(payload)
     if not isinstance(payload.get(name), list):
-        return nothing_left(request, Fault(name, "the answer", shown(payload.get(name)), "is no list"), calendar, known_at)
+        return nothing_left(
+            request, Fault(name, "the answer", shown(payload.get(name)), "is no list"), calendar, known_at
+        )
     if isinstance(request, BarsRequest):
         possible, found, lacking = examine_bars(request, payload["bars"], calendar, known_at)
         if not found:

@@ -25,7 +25,8 @@ DAILY_SIZES = frozenset({"1 day", "1 week", "1 month"})
 """Bar sizes whose start is a date."""
 
 SLACK = timedelta(days=10)
-"""By how much the answer may begin before the span that was asked for: the broker counts years, weeks and holidays in its own way."""
+"""By how much the answer may begin before the span that was asked for: the broker counts years, weeks and holidays in
+its own way."""
 
 _DAYS = {"S": 1 / 86_400, "D": 1.6, "W": 7.0, "M": 31.0, "Y": 366.0}
 """Calendar days of a unit of a duration at most; `D` are sessions."""
@@ -43,8 +44,9 @@ def examine_bars(
 ) -> tuple[list[Any], list[Fault], set[date]]:
     """The possible bars in their order, the faults, and the sessions asked for that lack something because of them.
 
-    `known_at` is the instant of the answer: later sessions are not missing. Where a start is wrong, any session without a bar may lack that
-    very bar, so that none of them counts as answered. What leaves every session asked for whole is no fault: nobody wanted it.
+    `known_at` is the instant of the answer: later sessions are not missing. Where a start is wrong, any session without
+    a bar may lack that very bar, so that none of them counts as answered. What leaves every session asked for whole is
+    no fault: nobody wanted it.
     """
     whole = [bar if type(bar) is list and len(bar) == len(FIELDS) else [None] * len(FIELDS) for bar in bars]
     spans = _Asked(request, calendar)
@@ -80,13 +82,16 @@ def examine_bars(
         lacking |= absent
     elif absent and not _ascending(columns[0], found):
         lacking |= absent
-        found[len(whole)] = Fault("start", "the answer", "", "is not in order, so that it cannot be told which session has no bar")
+        found[len(whole)] = Fault(
+            "start", "the answer", "", "is not in order, so that it cannot be told which session has no bar"
+        )
     lacking &= spans.closed_by(known_at)
     return possible, [found[position] for position in sorted(found)] if lacking else [], lacking
 
 
 def _beside(positions: Sequence[int], sessions: Sequence[date | None], found: Mapping[int, Fault]) -> set[date]:
-    """The sessions of the nearest possible bars before and after each position: a bar of one of them may be the one that is misplaced."""
+    """The sessions of the nearest possible bars before and after each position: a bar of one of them may be the one
+    that is misplaced."""
     possible = [position for position in range(len(sessions)) if position not in found]
     places = [(bisect_right(possible, position) - 1, bisect_right(possible, position)) for position in positions]
     nearest = {possible[place] for pair in places for place in pair if 0 <= place < len(possible)}
@@ -116,7 +121,8 @@ class _Asked:
         if type(start) is not int or not 0 < start < 2**32:
             return None
         position = bisect_right(self._midnights, start) - 1
-        if position >= 0 and start < self._midnights[position] + 82_800:  # surely within the day, also where it has 23 hours
+        # surely within the day, also where it has 23 hours
+        if position >= 0 and start < self._midnights[position] + 82_800:
             return self._listed[position]
         return datetime.fromtimestamp(start, UTC).astimezone(NEW_YORK).date()
 
@@ -135,14 +141,21 @@ class _Asked:
         return None
 
     def outside_hours(self, starts: Sequence[Any], sessions: Sequence[date | None]) -> Mask:
-        """Starts of intraday bars outside their session's regular hours; of options a settlement bar may come at the close or `LATER` still."""
+        """Starts of intraday bars outside their session's regular hours; of options a settlement bar may come at the
+        close or `LATER` still."""
         if self.daily:
             return np.zeros(len(starts), dtype=bool)
         later = 0.0 if self._equity else LATER.total_seconds() + 1
         known = set(sessions) & self.dates
-        hours = {s: (self._calendar.opens_at(s).timestamp(), self._calendar.closes_at(s).timestamp() + later) for s in known if s}
+        hours = {
+            s: (self._calendar.opens_at(s).timestamp(), self._calendar.closes_at(s).timestamp() + later)
+            for s in known
+            if s
+        }
         bounds = np.array([hours.get(session, _ANY) if session else _ANY for session in sessions]).reshape(-1, 2)
-        instants = np.array([start if type(start) is int and start < 2**32 else 0 for start in starts], dtype=np.float64)
+        instants = np.array(
+            [start if type(start) is int and start < 2**32 else 0 for start in starts], dtype=np.float64
+        )
         return (instants < bounds[:, 0]) | (instants >= bounds[:, 1])
 
     def closed_by(self, instant: datetime) -> set[date]:
@@ -170,7 +183,13 @@ def _impossible(request: BarsRequest, columns: Sequence[Sequence[Any]]) -> list[
     for name in ("open", "high", "low", "close"):
         price = values[name]
         found.append((name, np.isnan(price), "is missing, unset or no number"))
-        found.append((name, (price <= 0) if zero_too else (price < 0), "is no price of an underlying" if zero_too else "is a negative price"))
+        found.append(
+            (
+                name,
+                (price <= 0) if zero_too else (price < 0),
+                "is no price of an underlying" if zero_too else "is a negative price",
+            )
+        )
         found.append((name, price > LARGEST_PRICE, "is beyond any price"))
     found.append(("high", high < low, "is below the low"))
     found.append(("high", high < np.maximum(first, last), "is below the open or the close"))
@@ -185,9 +204,13 @@ def _impossible(request: BarsRequest, columns: Sequence[Sequence[Any]]) -> list[
 
 def _strange(column: Sequence[Any]) -> Mask:
     """What is neither a number nor null; whole numbers that no double holds are strange, too."""
-    if set(map(type, column)) <= {float, int, type(None)} and not any(type(v) is int and abs(v) >= 2**63 for v in column):
+    if set(map(type, column)) <= {float, int, type(None)} and not any(
+        type(v) is int and abs(v) >= 2**63 for v in column
+    ):
         return np.zeros(len(column), dtype=bool)
-    return np.array([not (v is None or type(v) is float or (type(v) is int and abs(v) < 2**63)) for v in column], dtype=bool)
+    return np.array(
+        [not (v is None or type(v) is float or (type(v) is int and abs(v) < 2**63)) for v in column], dtype=bool
+    )
 
 
 def _contradicting(bars: Sequence[list[Any]], starts: Sequence[Any]) -> list[int]:
@@ -199,7 +222,12 @@ def _contradicting(bars: Sequence[list[Any]], starts: Sequence[Any]) -> list[int
     for position, start in enumerate(starts):
         if type(start) in (int, str):
             by_start.setdefault(start, []).append(position)
-    return [position for group in by_start.values() if any(bars[position] != bars[group[0]] for position in group) for position in group]
+    return [
+        position
+        for group in by_start.values()
+        if any(bars[position] != bars[group[0]] for position in group)
+        for position in group
+    ]
 
 
 def _once(bars: list[list[Any]]) -> list[list[Any]]:

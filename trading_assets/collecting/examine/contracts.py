@@ -24,15 +24,36 @@ from trading_assets.collecting.examine.values import (
 )
 
 EXPIRY_SLACK = timedelta(days=4)
-"""The last trading day, the expiry in the OSI symbol and the day asked for differ by a weekend with a holiday at most."""
+"""The last trading day, the expiry in the OSI symbol and the day asked for differ by a weekend with a holiday at
+most."""
 
 _OSI = re.compile(r"[ -~]{6}(\d{6})([CP])(\d{8})", re.ASCII)
 
 _CODES = ("exchange", "primary_exchange")
 _NAMES = ("local_symbol", "trading_class", "time_zone_id", "market_name", "stock_type")
-_TEXTS = ("long_name", "trading_hours", "liquid_hours", "industry", "category", "subcategory", "market_rule_ids", "valid_exchanges")
+_TEXTS = (
+    "long_name",
+    "trading_hours",
+    "liquid_hours",
+    "industry",
+    "category",
+    "subcategory",
+    "market_rule_ids",
+    "valid_exchanges",
+)
 
-_TERMS = ("con_id", "symbol", "sec_type", "currency", "min_tick", "right", "strike", "multiplier", "under_con_id", "last_trade")
+_TERMS = (
+    "con_id",
+    "symbol",
+    "sec_type",
+    "currency",
+    "min_tick",
+    "right",
+    "strike",
+    "multiplier",
+    "under_con_id",
+    "last_trade",
+)
 _OF_RECORD = (*_TERMS, *_CODES, *_NAMES, *_TEXTS)
 _OF_PARAMETERS = ("exchange", "trading_class", "multiplier", "underlying_con_id", "expirations", "strikes")
 """Fields that every version of the platform has journalled and that are decoded."""
@@ -44,10 +65,13 @@ Wrong = tuple[str, str]
 def examine_details(request: Request, records: Sequence[Any]) -> tuple[list[Any], list[Fault]]:
     """The contracts of a `contract_details` answer that can be stored, and the faults of the others.
 
-    One of another symbol, type or currency than was asked for is a fault only where no other fits: the words may fit several.
+    One of another symbol, type or currency than was asked for is a fault only where no other fits: the words may fit
+    several.
     """
     kept, faults = _sieve(records, _wrong_contract, lambda r: (r["con_id"], r["exchange"], r["primary_exchange"]))
-    mismatches = [(position, wrong) for position, record in enumerate(kept) if (wrong := _other(request, record)) is not None]
+    mismatches = [
+        (position, wrong) for position, record in enumerate(kept) if (wrong := _other(request, record)) is not None
+    ]
     if len(mismatches) < len(kept):
         return kept, faults
     return [], faults + [_fault(kept[position], position, wrong) for position, wrong in mismatches]
@@ -58,7 +82,11 @@ def examine_listing(request: Request, records: Sequence[Any]) -> tuple[list[Any]
 
     All are options of one underlying: one that names another than most of them is a fault.
     """
-    named = Counter(record.get("under_con_id") for record in records if isinstance(record, dict) and type(record.get("under_con_id")) is int)
+    named = Counter(
+        record.get("under_con_id")
+        for record in records
+        if isinstance(record, dict) and type(record.get("under_con_id")) is int
+    )
     (underlying, _), *_ = named.most_common(1) or [(0, 0)]
 
     def wrong(record: ContractRecord) -> Wrong | None:
@@ -72,8 +100,8 @@ def examine_listing(request: Request, records: Sequence[Any]) -> tuple[list[Any]
 def examine_parameters(request: Request, records: Sequence[Any]) -> tuple[list[Any], list[Fault]]:
     """The parameters that can be used: records without the expiries and strikes that are none; and the faults.
 
-    A record of another underlying than was asked for is a fault, unless all of them are: then the symbol belongs to another
-    company, about which the user decides (`collecting.identity`).
+    A record of another underlying than was asked for is a fault, unless all of them are: then the symbol belongs to
+    another company, about which the user decides (`collecting.identity`).
     """
     kept: list[ParameterRecord] = []
     faults: list[Fault] = []
@@ -87,8 +115,16 @@ def examine_parameters(request: Request, records: Sequence[Any]) -> tuple[list[A
         expirations = [text for text in record["expirations"] if day(text) is not None]
         strikes = [strike for strike in record["strikes"] if not _wrong_strike(strike)]
         where = f"{record['trading_class']} on {record['exchange']}"
-        faults += [Fault("expirations", where, shown(text), "is no date") for text in record["expirations"] if day(text) is None]
-        faults += [Fault("strikes", where, shown(strike), _wrong_strike(strike)) for strike in record["strikes"] if _wrong_strike(strike)]
+        faults += [
+            Fault("expirations", where, shown(text), "is no date")
+            for text in record["expirations"]
+            if day(text) is None
+        ]
+        faults += [
+            Fault("strikes", where, shown(strike), _wrong_strike(strike))
+            for strike in record["strikes"]
+            if _wrong_strike(strike)
+        ]
         kept.append(ParameterRecord(**{**record, "expirations": expirations, "strikes": strikes}))  # type: ignore[typeddict-item]
     return kept, faults
 
@@ -113,7 +149,10 @@ def _sieve(
         if all(record == group[0][1] for _, record in group):
             kept.append(group[0][1])
         else:
-            faults |= {position: _fault(record, position, ("con_id", "comes twice, with different values")) for position, record in group}
+            faults |= {
+                position: _fault(record, position, ("con_id", "comes twice, with different values"))
+                for position, record in group
+            }
     return kept, [faults[position] for position in sorted(faults)]
 
 
@@ -161,7 +200,14 @@ def _of_option(request: Request, record: ContractRecord) -> Iterator[Wrong]:
     yield "right", "" if record["right"] in ("C", "P", "CALL", "PUT") else "is neither C nor P"
     yield "strike", _wrong_strike(record["strike"])
     yield "multiplier", wrong_multiplier(record["multiplier"])
-    yield "under_con_id", "" if record["under_con_id"] == 0 and type(record["under_con_id"]) is int else wrong_con_id(record["under_con_id"])
+    yield (
+        "under_con_id",
+        (
+            ""
+            if record["under_con_id"] == 0 and type(record["under_con_id"]) is int
+            else wrong_con_id(record["under_con_id"])
+        ),
+    )
     yield "last_trade", _wrong_expiry(request, record["last_trade"])
     yield "local_symbol", _wrong_local_symbol(record)
     yield "trading_class", wrong_code(record["trading_class"])
@@ -176,7 +222,9 @@ def _wrong_expiry(request: Request, text: Any) -> str:
     if named is None:
         return "is no date"
     asked = day(request.instrument.last_trade)
-    return "" if asked is None or abs(named - asked) <= EXPIRY_SLACK else f"is not {asked}, the expiry that was asked for"
+    return (
+        "" if asked is None or abs(named - asked) <= EXPIRY_SLACK else f"is not {asked}, the expiry that was asked for"
+    )
 
 
 def _wrong_local_symbol(record: ContractRecord) -> str:
@@ -206,7 +254,10 @@ def _of_parameters(underlying: Any, record: ParameterRecord) -> Iterator[Wrong]:
     yield "multiplier", wrong_multiplier(record["multiplier"])
     under = record["underlying_con_id"]
     yield "underlying_con_id", "" if under == 0 and type(under) is int else wrong_con_id(under)
-    yield "underlying_con_id", "" if not underlying or under in (0, underlying) else f"is not {underlying}, whose options were asked for"
+    yield (
+        "underlying_con_id",
+        ("" if not underlying or under in (0, underlying) else f"is not {underlying}, whose options were asked for"),
+    )
     for name in ("expirations", "strikes"):
         yield name, "" if isinstance(record[name], list) else "is no list"
 
@@ -215,5 +266,7 @@ def _fault(record: Any, position: int, wrong: Wrong) -> Fault:
     field, reason = wrong
     values = record if isinstance(record, dict) else {}
     name = values.get("local_symbol") or values.get("trading_class") or values.get("symbol")
-    where = f"contract {position + 1}" + (f" ({name})" if isinstance(name, str) and not wrong_code(name) and field != "local_symbol" else "")
+    where = f"contract {position + 1}" + (
+        f" ({name})" if isinstance(name, str) and not wrong_code(name) and field != "local_symbol" else ""
+    )
     return Fault(field, where, shown(values.get(field)), reason)

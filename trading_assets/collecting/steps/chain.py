@@ -18,11 +18,13 @@ from trading_assets.repositories.schemas import OPTION_CHAINS
 
 @dataclass
 class Chain:
-    """One symbol's chain while it is put together: `table` holds its rows of the session so far, `last` those of its last snapshot.
+    """One symbol's chain while it is put together: `table` holds its rows of the session so far, `last` those of its
+    last snapshot.
 
-    `parameters` are the broker's of today, `in_part` the last trading days (`YYYYMMDD`) of which only a part may be stored, `plan` says what is
-    listed anew (None: the stored listing of the session stands). `lacking` are sentences about what the chain will not hold, `code` the
-    broker's code of the first of them; `again_at`: when what its quotes lack may be requested again; None: by the next run.
+    `parameters` are the broker's of today, `in_part` the last trading days (`YYYYMMDD`) of which only a part may be
+    stored, `plan` says what is listed anew (None: the stored listing of the session stands). `lacking` are sentences
+    about what the chain will not hold, `code` the broker's code of the first of them; `again_at`: when what its quotes
+    lack may be requested again; None: by the next run.
     """
 
     underlying: Instrument
@@ -46,7 +48,11 @@ class Chain:
     @property
     def expiries(self) -> list[str]:
         """The last trading days (`YYYYMMDD`) that are wanted of a chain that is listed."""
-        return [] if self.plan is None else sorted([*self.plan.carried, *(request.instrument.last_trade for request in self.plan.listings)])
+        return (
+            []
+            if self.plan is None
+            else sorted([*self.plan.carried, *(request.instrument.last_trade for request in self.plan.listings)])
+        )
 
     @property
     def chosen(self) -> pa.Table:

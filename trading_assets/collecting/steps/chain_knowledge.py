@@ -1,4 +1,5 @@
-"""What is known beside a chain's own answers: whose options they are, expiries behind which nothing is listed, what a chain costs from nothing."""
+"""What is known beside a chain's own answers: whose options they are, expiries behind which nothing is listed, what a
+chain costs from nothing."""
 
 from __future__ import annotations
 
@@ -21,16 +22,19 @@ from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import OPTION_CHAINS
 
 _LISTED_NOTHING = (OutcomeKind.EMPTY, OutcomeKind.NO_CONTRACT)
-"""Ends of a listing that say that the expiry has no contract: the broker names some expiries (holiday weeklies) before it lists them."""
+"""Ends of a listing that say that the expiry has no contract: the broker names some expiries (holiday weeklies) before
+it lists them."""
 
 
 def of_another_underlying(
     archive: Archive, underlyings: Mapping[str, Instrument], named: Mapping[str, set[int]], report: CollectionReport
 ) -> dict[str, Outcome | None]:
-    """Symbols whose answers all name another underlying than was asked about (`named`: contract ids by symbol; 0 names none): not to be stored.
+    """Symbols whose answers all name another underlying than was asked about (`named`: contract ids by symbol; 0 names
+    none): not to be stored.
 
-    They are recorded as changed contracts, and have None. Where the contract details have denied that very change before, the answer is
-    wrong and the contract is not: that is reported, only the chain fails, and they have the outcome that says so.
+    They are recorded as changed contracts, and have None. Where the contract details have denied that very change
+    before, the answer is wrong and the contract is not: that is reported, only the chain fails, and they have the
+    outcome that says so.
     """
     found: dict[str, Outcome | None] = {}
     for symbol, con_ids in named.items():
@@ -42,30 +46,38 @@ def of_another_underlying(
             revealed(archive, underlying, min(others), report)
             continue
         sentence = (
-            f"The option chain of {symbol} names contract {min(others)} as the underlying, its contract details name {underlying.con_id}: "
-            f"nothing of that chain was stored. Compare both in TWS; `trading-assets update {symbol} --refresh` requests it again at once."
+            f"The option chain of {symbol} names contract {min(others)} as the underlying, its contract details name"
+            f" {underlying.con_id}: nothing of that chain was stored. Compare both in TWS; `trading-assets update"
+            f" {symbol} --refresh` requests it again at once."
         )
         again = archive.calendar.opens_at(archive.calendar.following(archive.calendar.current(archive.now)))
         found[symbol] = Outcome(OutcomeKind.REJECTED, None, sentence, again)
-        report.problems.append(Problem(ProblemKind.FAILED, symbol, "option_parameters", sentence, outcome=str(OutcomeKind.REJECTED)))
+        report.problems.append(
+            Problem(ProblemKind.FAILED, symbol, "option_parameters", sentence, outcome=str(OutcomeKind.REJECTED))
+        )
     return found
 
 
 def said_of_options(archive: Archive, answers: Sequence[Result], session: date) -> list[Result]:
     """The answers to option parameters as what they say of the options.
 
-    One that says that there are none is `unreadable` where contracts of the symbol were listed lately and go on trading. "Lately" is
-    the re-listing time: options that have really gone (a takeover) are believed to have gone after that. One that says that there is
-    no such underlying (200) is `rejected`: it says nothing about options.
+    One that says that there are none is `unreadable` where contracts of the symbol were listed lately and go on
+    trading. "Lately" is the re-listing time: options that have really gone (a takeover) are believed to have gone after
+    that. One that says that there is no such underlying (200) is `rejected`: it says nothing about options.
     """
     without = {result.request.symbol for result in answers if result.outcome.kind is OutcomeKind.EMPTY}
     alive: Counter[str] = Counter()
     if without:
         sessions = archive.calendar.sessions(session - timedelta(days=archive.settings.relist_days), session)
         where = f"last_trade > '{session:%Y%m%d}'"
-        listed = archive.view(OPTION_CHAINS).table(sessions=sessions, symbols=sorted(without), columns=["symbol", "con_id"], where=where)
+        listed = archive.view(OPTION_CHAINS).table(
+            sessions=sessions, symbols=sorted(without), columns=["symbol", "con_id"], where=where
+        )
         alive.update(listed.group_by(["symbol", "con_id"]).aggregate([])["symbol"].to_pylist())
-    return [replace(result, outcome=_said(result.outcome, result.request.symbol, alive[result.request.symbol])) for result in answers]
+    return [
+        replace(result, outcome=_said(result.outcome, result.request.symbol, alive[result.request.symbol]))
+        for result in answers
+    ]
 
 
 def _said(outcome: Outcome, symbol: str, alive: int) -> Outcome:
@@ -74,15 +86,20 @@ def _said(outcome: Outcome, symbol: str, alive: int) -> Outcome:
     if outcome.kind is not OutcomeKind.EMPTY or not alive:
         return outcome
     sentence = (
-        f"TWS's message {KINDS[OPTION_PARAMETERS_END]} about {symbol} came without option parameters before it, although {alive} option "
-        f"contracts that were listed lately have not expired. This is not a statement that {symbol} has no options."
+        f"TWS's message {KINDS[OPTION_PARAMETERS_END]} about {symbol} came without option parameters before it,"
+        f" although {alive} option contracts that were listed lately have not expired. This is not a statement that"
+        f" {symbol} has no options."
     )
     return Outcome(OutcomeKind.UNREADABLE, None, sentence)
 
 
 def listed_underlyings(answers: Iterable[Result], symbol: str) -> set[int]:
     """The contract ids that the listings of a symbol name as the underlying."""
-    mine = [r for r in answers if r.request.symbol == symbol and r.outcome.kind is OutcomeKind.COMPLETE and r.payload is not None]
+    mine = [
+        r
+        for r in answers
+        if r.request.symbol == symbol and r.outcome.kind is OutcomeKind.COMPLETE and r.payload is not None
+    ]
     return {record["under_con_id"] for result in mine for record in result.payload["contracts"]}
 
 
@@ -92,23 +109,38 @@ def lists_nothing(result: Result) -> bool:
 
 
 def empty_listings(archive: Archive, listings: Sequence[OptionListingRequest], session: date) -> dict[str, date]:
-    """The expiries (`YYYYMMDD`) of those listings that had no contract when they were asked within the re-listing time, each with the session."""
+    """The expiries (`YYYYMMDD`) of those listings that had no contract when they were asked within the re-listing time,
+    each with the session."""
     since = session - timedelta(days=archive.settings.relist_days - 1)
     sessions = archive.calendar.sessions(since, session)
     earlier = [replace(listing, session=then) for then in sessions for listing in listings]
-    return {request.instrument.last_trade: request.session for request in answered_with_nothing(archive.journal, earlier)}
+    return {
+        request.instrument.last_trade: request.session for request in answered_with_nothing(archive.journal, earlier)
+    }
 
 
 def doubled_terms(chain: pa.Table) -> int:
-    """Contracts of a chain that have the terms of another one too: two contract ids under one symbol, class, expiry, strike and right."""
-    terms = chain.group_by(["trading_class", "expiry", "strike", "right", "multiplier"]).aggregate([([], "count_all")])["count_all"]
+    """Contracts of a chain that have the terms of another one too: two contract ids under one symbol, class, expiry,
+    strike and right."""
+    terms = chain.group_by(["trading_class", "expiry", "strike", "right", "multiplier"]).aggregate([([], "count_all")])[
+        "count_all"
+    ]
     return int(pc.sum(terms.filter(pc.greater(terms, 1))).as_py() or 0)
 
 
 def cost_from_nothing(archive: Archive, session: date, symbols: Iterable[str], chains: Mapping[str, pa.Table]) -> int:
-    """The requests that the snapshot of these symbols costs an empty archive: parameters, the underlying's price, expiries, quotes."""
+    """The requests that the snapshot of these symbols costs an empty archive: parameters, the underlying's price,
+    expiries, quotes."""
     columns = ["symbol", "last_trade", "selected"]
-    stored = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=sorted(set(symbols) - set(chains)), columns=columns)
-    rows = pa.concat_tables([stored, *(table.select(columns) for table in chains.values())], promote_options="permissive")
+    stored = archive.view(OPTION_CHAINS).table(
+        sessions=[session], symbols=sorted(set(symbols) - set(chains)), columns=columns
+    )
+    rows = pa.concat_tables(
+        [stored, *(table.select(columns) for table in chains.values())], promote_options="permissive"
+    )
     found = rows.group_by("symbol").aggregate([("last_trade", "count_distinct"), ("selected", "sum")])
-    return 2 * found.num_rows + sum(found["last_trade_count_distinct"].to_pylist()) + sum(found["selected_sum"].to_pylist())
+    return (
+        2 * found.num_rows
+        + sum(found["last_trade_count_distinct"].to_pylist())
+        + sum(found["selected_sum"].to_pylist())
+    )

@@ -22,7 +22,8 @@ def same_selection(reason: str, rules: SelectionRules) -> bool:
 
 
 def unselected_sentence(symbol: str, rules: SelectionRules, expiries: Sequence[str], listed: int) -> str:
-    """Why nothing was selected: no expiry inside the selection (none of `expiries`), nothing behind them, or no contract (of `listed`) that fits."""
+    """Why nothing was selected: no expiry inside the selection (none of `expiries`), nothing behind them, or no
+    contract (of `listed`) that fits."""
     words = f"the selection ({rules.words()})"
     if listed:
         return f"None of the {listed} listed contracts of {symbol} fits {words}."
@@ -42,7 +43,8 @@ def without_price(symbol: str, quote: Outcome | None, *, delayed: bool = False) 
 
 
 def with_known_open_interest(chain: Chain) -> pa.Table:
-    """The listing with the open interest of the last snapshot, which the rules may ask for; null where none was seen."""
+    """The listing with the open interest of the last snapshot, which the rules may ask for; null where none was
+    seen."""
     position = pc.index_in(chain.table["con_id"], chain.last["con_id"].combine_chunks())
     column = chain.last["open_interest"].combine_chunks().take(position.combine_chunks())
     return chain.table.set_column(chain.table.schema.get_field_index("open_interest"), "open_interest", column)

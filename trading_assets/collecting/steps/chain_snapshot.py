@@ -1,4 +1,5 @@
-"""The chains of one session: what is listed, what of it is selected, and its quotes, each asked for all symbols at once."""
+"""The chains of one session: what is listed, what of it is selected, and its quotes, each asked for all symbols at
+once."""
 
 from __future__ import annotations
 
@@ -36,7 +37,14 @@ from trading_assets.collecting.steps.chain_knowledge import (
     said_of_options,
 )
 from trading_assets.collecting.steps.chain_selection import NOT_BEFORE_ITS_TIME, with_known_open_interest, without_price
-from trading_assets.collecting.steps.common import SendRequests, answered_elsewhere, last_close, refusals, report_without_options, without_options
+from trading_assets.collecting.steps.common import (
+    SendRequests,
+    answered_elsewhere,
+    last_close,
+    refusals,
+    report_without_options,
+    without_options,
+)
 from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, without_expiries
 from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, report_partial, says_nothing, waiting
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
@@ -52,11 +60,12 @@ _QUOTED = pa.array([OutcomeKind.COMPLETE.value, OutcomeKind.EMPTY.value, PARTIAL
 
 @dataclass
 class ChainSnapshot:
-    """The chains of a session while they are put together, of all symbols at once. Call its four questions in the order in which they stand.
+    """The chains of a session while they are put together, of all symbols at once. Call its four questions in the order
+    in which they stand.
 
-    `recorded` is what the lake has of them. Afterwards `chains` and `outcomes` are what was found by symbol, `results` the answers to be
-    stored, `bad` those of a killed run that answer nothing; what is missing stands in the report. A symbol whose chain another run has
-    collected meanwhile is left to it.
+    `recorded` is what the lake has of them. Afterwards `chains` and `outcomes` are what was found by symbol, `results`
+    the answers to be stored, `bad` those of a killed run that answer nothing; what is missing stands in the report. A
+    symbol whose chain another run has collected meanwhile is left to it.
     """
 
     archive: Archive
@@ -70,16 +79,26 @@ class ChainSnapshot:
     bad: list[Result] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.session, self.underlyings, self.refresh = self.recorded.session, self.recorded.underlyings, self.recorded.refresh
+        self.session, self.underlyings, self.refresh = (
+            self.recorded.session,
+            self.recorded.underlyings,
+            self.recorded.refresh,
+        )
 
     def recover(self, answers: Sequence[Result]) -> Collected:
-        """What `recover` may write of answers that were left in the journal; the rest of them is answered to the questions of this snapshot."""
-        bad = (result for result in answers if result.quarantined is not None and result.request.session == self.session)
-        self.bad = [result for result in bad if result.request.symbol in self.underlyings.keys() - self.recorded.finished]
+        """What `recover` may write of answers that were left in the journal; the rest of them is answered to the
+        questions of this snapshot."""
+        bad = (
+            result for result in answers if result.quarantined is not None and result.request.session == self.session
+        )
+        self.bad = [
+            result for result in bad if result.request.symbol in self.underlyings.keys() - self.recorded.finished
+        ]
         return left_of_chains(self.recorded, self.report, answers)
 
     def read_parameters(self) -> None:
-        """Request what is listed, for symbols without a complete snapshot of the session, and begin the chains of those that answered."""
+        """Request what is listed, for symbols without a complete snapshot of the session, and begin the chains of those
+        that answered."""
         settled, resumed = self._begun()
         requests = plan_parameters(self.underlyings.values(), self.session, settled=settled | resumed.keys())
         answers = said_of_options(self.archive, self.ask(requests), self.session)
@@ -89,12 +108,15 @@ class ChainSnapshot:
         others = sorted(request.symbol for request in answered_elsewhere(requests, answers))
         self.report.notes += [f"{symbol}: another run has just collected it." for symbol in others]
         last = self.archive.view(OPTION_CHAINS).as_of(list(parameters), self.session)
-        last = last.filter(pc.less_equal(last["session"], pa.scalar(self.session)))  # a replay of the past must not know a later listing
+        # a replay of the past must not know a later listing
+        last = last.filter(pc.less_equal(last["session"], pa.scalar(self.session)))
         for symbol, records in parameters.items():
             chain = Chain(self.underlyings[symbol], _last_of(last, self.underlyings[symbol]), records)
             chain.lacking += listed_in_part(answers, symbol)
             self.chains[symbol] = chain
-        self._drop_foreign({symbol: {record["underlying_con_id"] for record in records} for symbol, records in parameters.items()})
+        self._drop_foreign(
+            {symbol: {record["underlying_con_id"] for record in records} for symbol, records in parameters.items()}
+        )
         self.chains |= resumed
         self.outcomes |= dict.fromkeys(resumed, Outcome(OutcomeKind.COMPLETE))
 
@@ -104,7 +126,11 @@ class ChainSnapshot:
         due = self.archive.examiner.due_listings(new)
         plans: list[ChainPlan] = []
         for symbol, chain in new.items():
-            listings = (r.request for r in self.bad if isinstance(r.request, OptionListingRequest) and r.request.symbol == symbol)
+            listings = (
+                r.request
+                for r in self.bad
+                if isinstance(r.request, OptionListingRequest) and r.request.symbol == symbol
+            )
             chain.in_part = due.get(symbol, set()) | {listing.instrument.last_trade for listing in listings}
             chain.plan = self._plan(chain)
             plans.append(chain.plan)
@@ -116,7 +142,9 @@ class ChainSnapshot:
         self._drop_foreign({symbol: listed_underlyings(answers, symbol) for symbol in new if symbol in self.chains})
         for plan in plans:
             if plan.symbol in self.chains:
-                self._take_listings(self.chains[plan.symbol], plan, [r for r in answers if r.request.symbol == plan.symbol])
+                self._take_listings(
+                    self.chains[plan.symbol], plan, [r for r in answers if r.request.symbol == plan.symbol]
+                )
 
     def select(self) -> None:
         """Ask the underlyings' prices and mark the contracts that the rules select around them."""
@@ -126,7 +154,11 @@ class ChainSnapshot:
         self.results += answers
         self._leave_to_others(requests, answers)
         said = {result.request.symbol: result.outcome for result in answers}
-        spots = {result.request.symbol: spot_price(result.payload) for result in answers if result.outcome.kind is OutcomeKind.COMPLETE}
+        spots = {
+            result.request.symbol: spot_price(result.payload)
+            for result in answers
+            if result.outcome.kind is OutcomeKind.COMPLETE
+        }
         for symbol, chain in listed.items():
             if symbol not in self.chains:
                 continue
@@ -138,14 +170,17 @@ class ChainSnapshot:
             chain.table = with_selection(chain.table, chain.selected)
 
     def quote(self) -> None:
-        """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols those that expire first.
+        """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols
+        those that expire first.
 
-        One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is requested again. A
-        quote that lacks a value is requested again by later runs of the session (`partial_quotes`).
+        One contract that nobody bids for is knowledge; a chain of which no quote holds anything is none, and is
+        requested again. A quote that lacks a value is requested again by later runs of the session (`partial_quotes`).
         """
         for chain in self.chains.values():
             self._keep_quotes(chain)
-        everything = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in self.chains.values())])
+        everything = pa.concat_tables(
+            [OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in self.chains.values())]
+        )
         selected = {con_id for chain in self.chains.values() for con_id in chain.selected}
         quoted = {con_id for chain in self.chains.values() for con_id in chain.quoted}
         held = {} if self.refresh else self.archive.examiner.waiting_quotes(self.chains, self.session)
@@ -167,7 +202,11 @@ class ChainSnapshot:
         """Symbols of which nothing is to be asked now, and the chains of this very session that lack quotes alone."""
         finished = self.recorded.finished
         self.report.notes += self.recorded.unselected.values()
-        refused = {} if self.refresh else refusals(self.archive, OPTION_CHAINS, sorted(self.underlyings.keys() - finished), self.archive.now)
+        refused = (
+            {}
+            if self.refresh
+            else refusals(self.archive, OPTION_CHAINS, sorted(self.underlyings.keys() - finished), self.archive.now)
+        )
         optionless = without_options(self.archive, sorted(refused))
         report_without_options(self.report, optionless)
         for symbol in sorted(set(refused) - optionless):
@@ -178,7 +217,9 @@ class ChainSnapshot:
 
     def _plan(self, chain: Chain) -> ChainPlan:
         last, relist_days = without_expiries(chain.last, chain.in_part), self.archive.settings.relist_days
-        plan = partial(plan_chain, chain.underlying, chain.parameters, last, self.rules, self.session, relist_days=relist_days)
+        plan = partial(
+            plan_chain, chain.underlying, chain.parameters, last, self.rules, self.session, relist_days=relist_days
+        )
         found = plan(refresh=self.refresh)
         if found.reason in (ListingReason.FIRST, ListingReason.INCREMENT, ListingReason.AGED):
             return plan(empty=empty_listings(self.archive, found.listings, self.session))
@@ -192,7 +233,8 @@ class ChainSnapshot:
             expiry, outcome = result.request.instrument.last_trade, result.outcome
             if lists_nothing(result):
                 self.report.notes.append(
-                    f"{symbol}: the broker names the expiry {expiry} and lists nothing behind it; asked again with the weekly listing."
+                    f"{symbol}: the broker names the expiry {expiry} and lists nothing behind it; asked again with the"
+                    " weekly listing."
                 )
             else:
                 chain.lacks(f"{LISTING_FAILED} {expiry}: {outcome.text or outcome.kind}", outcome)
@@ -200,7 +242,9 @@ class ChainSnapshot:
         stale = unread if plan.reason is ListingReason.AGED else unread & chain.in_part
         chain.lacking += listed_in_part(answers, symbol)
         fresh = listing_rows(answers, {symbol: chain.underlying.con_id})
-        chain.table = pa.concat_tables([fresh, carry_listing(chain.last, [*plan.carried, *sorted(stale)], self.session, symbol=symbol)])
+        chain.table = pa.concat_tables(
+            [fresh, carry_listing(chain.last, [*plan.carried, *sorted(stale)], self.session, symbol=symbol)]
+        )
 
     # selection
 
@@ -210,7 +254,8 @@ class ChainSnapshot:
             self.outcomes[symbol] = quote
             return
         sentence = without_price(symbol, quote, delayed=self.archive.settings.delayed)
-        if quote is None or quote.kind in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY):  # a failed quote is reported as one
+        # a failed quote is reported as one
+        if quote is None or quote.kind in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY):
             self.report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", sentence))
         chain.lacks(sentence, quote)
 
@@ -219,10 +264,14 @@ class ChainSnapshot:
     def _keep_quotes(self, chain: Chain) -> None:
         """Put the quotes of this session that are not to be requested again into the chain."""
         last = chain.last
-        kept = last.filter(pc.and_(pc.equal(last["session"], pa.scalar(self.session)), pc.is_in(last["quote_outcome"], SETTLED_QUOTES)))
+        kept = last.filter(
+            pc.and_(pc.equal(last["session"], pa.scalar(self.session)), pc.is_in(last["quote_outcome"], SETTLED_QUOTES))
+        )
         kept = pa.concat_tables([kept, waiting(self.archive, last, self.session)])
         if self.recorded.quoted_since is not None:
-            kept = kept.filter(pc.greater_equal(kept["quoted_at"], pa.scalar(self.recorded.quoted_since, kept["quoted_at"].type)))
+            kept = kept.filter(
+                pc.greater_equal(kept["quoted_at"], pa.scalar(self.recorded.quoted_since, kept["quoted_at"].type))
+            )
         if says_nothing(kept):
             kept = kept.slice(0, 0)
         chain.quoted = set(kept["con_id"].to_pylist()) & set(chain.table["con_id"].to_pylist())
@@ -231,7 +280,8 @@ class ChainSnapshot:
         chain.table = with_selection(pa.concat_tables([chain.rows(chain.quoted, others=True), kept]), chain.selected)
 
     def _take_quotes(self, chain: Chain, answers: Sequence[Result], bad: Sequence[Entry]) -> None:
-        """Put the answered quotes into the chain, and say what it lacks; `bad` are quotes in quarantine that are not due yet."""
+        """Put the answered quotes into the chain, and say what it lacks; `bad` are quotes in quarantine that are not
+        due yet."""
         symbol, before = chain.underlying.symbol, chain.table
         failed = [r for r in answers if r.outcome.kind not in (OutcomeKind.COMPLETE, OutcomeKind.EMPTY)]
         earlier = set(before.filter(pc.is_in(before["quote_outcome"], _QUOTED))["con_id"].to_pylist())
@@ -242,14 +292,24 @@ class ChainSnapshot:
             chain.table = before
         if failed or bad:
             first = failed[0].outcome if failed else Outcome(OutcomeKind.QUARANTINED, None, bad[0].reason)
-            chain.lacks(f"{len(failed) + len(bad)} of {len(chain.selected)} quotes failed, the first with: {first.text or first.kind}", first)
+            chain.lacks(
+                f"{len(failed) + len(bad)} of {len(chain.selected)} quotes failed, the first with:"
+                f" {first.text or first.kind}",
+                first,
+            )
             if all(result.quarantined is not None for result in failed):
-                chain.again_at = min([entry.retry_after for entry in bad] + [r.quarantined.retry_after for r in failed if r.quarantined is not None])
+                chain.again_at = min(
+                    [entry.retry_after for entry in bad]
+                    + [r.quarantined.retry_after for r in failed if r.quarantined is not None]
+                )
         elif silent:
             sentence = (
-                f"Not one of the {len(chain.selected)} quotes of {symbol} holds a value: the broker has no market data of session {self.session}."
+                f"Not one of the {len(chain.selected)} quotes of {symbol} holds a value: the broker has no market data"
+                f" of session {self.session}."
             )
-            self.report.problems.append(Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open."))
+            self.report.problems.append(
+                Problem(ProblemKind.FAILED, symbol, "quote", f"{sentence} Run it again while the market is open.")
+            )
             chain.lacks(sentence)
         if not silent and (partial := lacking_sentence(chain.chosen)):
             again_at = report_partial(self.archive, chain.table, symbol, self.session, partial, self.report)
@@ -259,12 +319,14 @@ class ChainSnapshot:
     # symbols that are not to be stored here
 
     def _leave_to_others(self, requests: Sequence[Request], answers: Sequence[Result]) -> None:
-        """Forget the symbols whose very chain another run is collecting and has stored: ours would repeat it and say less of it."""
+        """Forget the symbols whose very chain another run is collecting and has stored: ours would repeat it and say
+        less of it."""
         for symbol in {request.symbol for request in answered_elsewhere(requests, answers)}:
             del self.chains[symbol], self.outcomes[symbol]
 
     def _drop_foreign(self, named: Mapping[str, set[int]]) -> None:
-        """Forget the symbols whose answers name another underlying (`named`: contract ids by symbol) than was asked about."""
+        """Forget the symbols whose answers name another underlying (`named`: contract ids by symbol) than was asked
+        about."""
         for symbol, denied in of_another_underlying(self.archive, self.underlyings, named, self.report).items():
             del self.chains[symbol], self.outcomes[symbol]
             if denied is not None:
@@ -272,8 +334,8 @@ class ChainSnapshot:
 
 
 def _last_of(last: pa.Table, underlying: Instrument) -> pa.Table:
-    """The rows that may be carried on: of the underlying's contract, not of the one that its series had before, and of expiries without a
-    row that cannot be stored."""
+    """The rows that may be carried on: of the underlying's contract, not of the one that its series had before, and of
+    expiries without a row that cannot be stored."""
     own = pc.is_in(last["under_con_id"], pa.array([0, underlying.con_id], pa.int64()))
     rows = last.filter(pc.and_(pc.equal(last["symbol"], underlying.symbol), own))
     kept = storable(OPTION_CHAINS, rows)

@@ -33,7 +33,8 @@ _KINDS = {
 """Conditions that are refusals, and the outcomes they come of."""
 
 _MISSING = [*_KINDS, str(Condition.PARTIAL)]
-"""Conditions of bars that are missing until their retry time; `partial` is a session of which a part is in quarantine."""
+"""Conditions of bars that are missing until their retry time; `partial` is a session of which a part is in
+quarantine."""
 
 _REFUSING = (OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.REJECTED, OutcomeKind.EMPTY)
 """Outcomes that may become a refusal: an empty one does of a snapshot, where it says that nothing is listed."""
@@ -46,10 +47,11 @@ SendRequests = Callable[[Sequence[Request]], list[Result]]
 
 
 def within_allowance(ask: SendRequests, report: CollectionReport, most: int | None) -> SendRequests:
-    """`ask` that asks `most` requests in all, the first of those given (None: any number); what is left over is reported as deferred.
+    """`ask` that asks `most` requests in all, the first of those given (None: any number); what is left over is
+    reported as deferred.
 
-    The windows of one session of `1 secs` bars are asked for together or not at all, for an answered part of them counts for
-    nothing; where `most` is less than one such session, one is asked for all the same.
+    The windows of one session of `1 secs` bars are asked for together or not at all, for an answered part of them
+    counts for nothing; where `most` is less than one such session, one is asked for all the same.
     """
     if most is None:
         return ask
@@ -72,11 +74,14 @@ def within_allowance(ask: SendRequests, report: CollectionReport, most: int | No
 
 def _asked_together(request: Request) -> Hashable:
     """The same for the windows of one session, of any other request its own."""
-    return (request.instrument, request.session) if isinstance(request, BarsRequest) and request.is_window else id(request)
+    return (
+        (request.instrument, request.session) if isinstance(request, BarsRequest) and request.is_window else id(request)
+    )
 
 
 def answered_elsewhere(requests: Iterable[Request], answers: Iterable[Result]) -> list[Request]:
-    """The requests whose answers are not among ours: another run has stored them since ours was planned (`Archive.ask`)."""
+    """The requests whose answers are not among ours: another run has stored them since ours was planned
+    (`Archive.ask`)."""
     keys = {answer.request.key for answer in answers}
     return [request for request in requests if request.key not in keys]
 
@@ -93,9 +98,11 @@ def known_underlyings(archive: Archive, contracts: DatasetView, symbols: Sequenc
 
 
 def retries_for(archive: Archive, dataset: Dataset, outcomes: Iterable[tuple[str, Outcome]]) -> Retries:
-    """Who decides when these symbols may be requested again after these outcomes: knows the last word on each of their instruments.
+    """Who decides when these symbols may be requested again after these outcomes: knows the last word on each of their
+    instruments.
 
-    Nothing is read where no outcome refuses. Rows that no answer stands behind (`request_id` 0) and failures that pass say nothing.
+    Nothing is read where no outcome refuses. Rows that no answer stands behind (`request_id` 0) and failures that pass
+    say nothing.
     """
     symbols = sorted({symbol for symbol, outcome in outcomes if outcome.kind in _REFUSING})
     refused = {}
@@ -107,23 +114,31 @@ def retries_for(archive: Archive, dataset: Dataset, outcomes: Iterable[tuple[str
                  select t.bar_size, t.symbol, t.con_id, t.condition, t.broker_code, t.collected_at, t.retry_after
                  from told t left join answered a using (bar_size, symbol, con_id)
                  where t.condition in (select unnest($refused::varchar[])) and (a.at is null or a.at <= t.collected_at)
-                 qualify row_number() over (partition by t.bar_size, t.symbol, t.con_id order by t.collected_at desc) = 1"""
-        rows = query(archive.settings.data_dir, sql, {"dataset": dataset.name, "symbols": symbols, "refused": list(_KINDS)}).to_pylist()
+                 qualify row_number() over (partition by t.bar_size, t.symbol, t.con_id
+                                            order by t.collected_at desc) = 1"""
+        rows = query(
+            archive.settings.data_dir, sql, {"dataset": dataset.name, "symbols": symbols, "refused": list(_KINDS)}
+        ).to_pylist()
         refused = {
-            (row["bar_size"], row["symbol"], row["con_id"]): Refusal(row["condition"], row["broker_code"], row["collected_at"], row["retry_after"])
+            (row["bar_size"], row["symbol"], row["con_id"]): Refusal(
+                row["condition"], row["broker_code"], row["collected_at"], row["retry_after"]
+            )
             for row in rows
         }
     return Retries(archive.calendar, archive.settings.no_data_retry_days, refused)
 
 
 def settled_bars(archive: Archive, dataset: Dataset, bar_size: str, wanted: pa.Table) -> dict[InstrumentKey, set[date]]:
-    """Sessions that need no request, by symbol and contract id (0: the underlying). `wanted` is what `Lake.wanted` gives.
+    """Sessions that need no request, by symbol and contract id (0: the underlying). `wanted` is what `Lake.wanted`
+    gives.
 
     What is in quarantine and due is wanted again, whatever a later answer said of it.
     """
     settled: dict[InstrumentKey, set[date]] = defaultdict(set)
     done = wanted.filter(pc.invert(pc.or_(wanted["askable"], wanted["lost"])))
-    for symbol, con_id, session in zip(*(done[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True):
+    for symbol, con_id, session in zip(
+        *(done[name].to_pylist() for name in ("symbol", "con_id", "session")), strict=True
+    ):
         settled[symbol, con_id].add(session)
     for key, days in archive.examiner.due_bars(dataset.name, bar_size, wanted["symbol"].unique().to_pylist()).items():
         settled[key] -= days
@@ -132,7 +147,10 @@ def settled_bars(archive: Archive, dataset: Dataset, bar_size: str, wanted: pa.T
 
 def missing_prerequisite(dataset: str, symbol: str) -> str:
     """The sentence for a symbol whose upstream dataset has nothing."""
-    return f"{symbol} has no {dataset} in the lake, so nothing was requested for it. Materialize {dataset} for {symbol} first."
+    return (
+        f"{symbol} has no {dataset} in the lake, so nothing was requested for it. Materialize {dataset} for {symbol}"
+        " first."
+    )
 
 
 def report_open_sessions(archive: Archive, report: CollectionReport, sessions: Iterable[date]) -> None:
@@ -147,7 +165,10 @@ def report_open_sessions(archive: Archive, report: CollectionReport, sessions: I
 def refusals(archive: Archive, dataset: Dataset, symbols: Sequence[str], now: datetime) -> dict[str, str]:
     """Symbols whose snapshot the broker last refused and that are not to be asked for yet: symbol -> sentence."""
     return {
-        symbol: f"{_explained(archive, row)} Not requested again before {row['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
+        symbol: (
+            f"{_explained(archive, row)} Not requested again before {row['retry_after']:%Y-%m-%d %H:%M} UTC unless told"
+            " to (--refresh)."
+        )
         for symbol, row in _last_conditions(archive, dataset, symbols).items()
         if row["condition"] in _KINDS and row["retry_after"] is not None and row["retry_after"] > now
     }
@@ -155,11 +176,16 @@ def refusals(archive: Archive, dataset: Dataset, symbols: Sequence[str], now: da
 
 def without_options(archive: Archive, symbols: Sequence[str]) -> set[str]:
     """Symbols of which the broker last said that no option is listed: nothing of theirs is missing."""
-    return {symbol for symbol, row in _last_conditions(archive, OPTION_CHAINS, symbols).items() if row["condition"] == Condition.NO_CONTRACT}
+    return {
+        symbol
+        for symbol, row in _last_conditions(archive, OPTION_CHAINS, symbols).items()
+        if row["condition"] == Condition.NO_CONTRACT
+    }
 
 
 def without_selection(archive: Archive, symbols: Sequence[str]) -> dict[str, str]:
-    """Symbols of whose last chain nothing was selected, each with the sentence that says why: nothing of theirs is missing."""
+    """Symbols of whose last chain nothing was selected, each with the sentence that says why: nothing of theirs is
+    missing."""
     rows = _last_conditions(archive, OPTION_CHAINS, symbols)
     return {symbol: row["reason"] for symbol, row in rows.items() if row["condition"] == Condition.NOTHING_SELECTED}
 
@@ -172,21 +198,26 @@ def report_without_options(report: CollectionReport, symbols: Iterable[str]) -> 
 def _explained(archive: Archive, row: Mapping[str, Any]) -> str:
     """The recorded reason of a refusal as a sentence, and what to do about it."""
     quarantined = IN_QUARANTINE in row["reason"]
-    outcome = Outcome(OutcomeKind.QUARANTINED if quarantined else _KINDS[row["condition"]], row["broker_code"], row["reason"])
+    outcome = Outcome(
+        OutcomeKind.QUARANTINED if quarantined else _KINDS[row["condition"]], row["broker_code"], row["reason"]
+    )
     return " ".join(filter(None, (as_sentence(row["reason"]), remedy_of(outcome, delayed=archive.settings.delayed))))
 
 
 def _last_conditions(archive: Archive, dataset: Dataset, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The newest coverage row of each symbol of a snapshot dataset: an older refusal says nothing once a later answer came."""
+    """The newest coverage row of each symbol of a snapshot dataset: an older refusal says nothing once a later answer
+    came."""
     rows = archive.coverage.conditions(dataset.name, "", symbols).sort_by("session").to_pylist()
     return {row["symbol"]: row for row in rows}
 
 
 def report_refused_bars(archive: Archive, report: CollectionReport, wanted: pa.Table) -> None:
-    """Report wanted bars (see `Lake.wanted`) that the broker refused in an earlier run and that are not to be asked for yet: they are missing
-    all the same. One problem a symbol or contract."""
+    """Report wanted bars (see `Lake.wanted`) that the broker refused in an earlier run and that are not to be asked for
+    yet: they are missing all the same. One problem a symbol or contract."""
     missing: dict[InstrumentKey, list[dict[str, Any]]] = defaultdict(list)
-    waits = pc.and_(pc.invert(pc.or_(wanted["askable"], wanted["lost"])), pc.is_in(wanted["condition"], pa.array(_MISSING)))
+    waits = pc.and_(
+        pc.invert(pc.or_(wanted["askable"], wanted["lost"])), pc.is_in(wanted["condition"], pa.array(_MISSING))
+    )
     for row in wanted.filter(waits).to_pylist():
         missing[row["symbol"], row["con_id"]].append(row)
     for (symbol, con_id), rows in sorted(missing.items()):
@@ -196,7 +227,16 @@ def report_refused_bars(archive: Archive, report: CollectionReport, wanted: pa.T
             f"not requested again before {first['retry_after']:%Y-%m-%d %H:%M} UTC unless told to (--refresh)."
         )
         subject = f"bars of contract {con_id}" if con_id else "bars"
-        report.problems.append(Problem(ProblemKind.FAILED, symbol, subject, sentence, outcome=first["condition"], broker_code=first["broker_code"]))
+        report.problems.append(
+            Problem(
+                ProblemKind.FAILED,
+                symbol,
+                subject,
+                sentence,
+                outcome=first["condition"],
+                broker_code=first["broker_code"],
+            )
+        )
 
 
 def last_close(archive: Archive, symbol: str) -> float | None:

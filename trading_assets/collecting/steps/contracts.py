@@ -28,11 +28,13 @@ from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
 from trading_assets.universe import UniverseEntry
 
 
-def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], session: date, *, refresh: bool = False, run_id: str = "") -> Collected:
+def collect_contracts(
+    archive: Archive, entries: Sequence[UniverseEntry], session: date, *, refresh: bool = False, run_id: str = ""
+) -> Collected:
     """One row a symbol for `session` (the current one): asked for when new or last verified too long ago, else carried.
 
-    A symbol the broker does not know is reported and not requested again until its retry time; so is one that several contracts
-    fit, and one whose contract is another than its series': of these nothing is stored. The others go on.
+    A symbol the broker does not know is reported and not requested again until its retry time; so is one that several
+    contracts fit, and one whose contract is another than its series': of these nothing is stored. The others go on.
     Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at = wall_clock()
@@ -41,19 +43,25 @@ def collect_contracts(archive: Archive, entries: Sequence[UniverseEntry], sessio
     for change in archive.changes.unfinished(symbols).values():
         if change.decision is not None:  # the process that carried it out was killed
             report.notes.append(carry_out(archive, change))
-    recover(archive, CONTRACTS, report, lambda answers: _decoded(archive, report, session, judge(archive, answers), answers))
+    recover(
+        archive, CONTRACTS, report, lambda answers: _decoded(archive, report, session, judge(archive, answers), answers)
+    )
     known = contracts_plan(archive, entries, session, refresh=refresh)
     plan = known.plan
     results = archive.ask(plan.requests, report, planned_at=planned_at, run_id=run_id)
     judged = judge(archive, results)
-    report.notes += unknown_to_the_broker(archive, {r.request.symbol for r in results if r.outcome.kind is OutcomeKind.NO_CONTRACT})
+    report.notes += unknown_to_the_broker(
+        archive, {r.request.symbol for r in results if r.outcome.kind is OutcomeKind.NO_CONTRACT}
+    )
     report.saved = len(symbols) - len(plan.requests)
     report.fail(results, harmless=frozenset(), delayed=archive.settings.delayed)
     _tell(report, known.refused | judged.unclear, "no_contract")
     _tell(report, judged.changed, CHANGED)
     hold_back(archive, [symbol for symbol in symbols if symbol not in judged.changed], report)
     carried = {*plan.carried, *_unrecorded(archive, known, session)}
-    return _decoded(archive, report, session, judged, results, carried, carry_contracts(known.latest, plan.carried, session))
+    return _decoded(
+        archive, report, session, judged, results, carried, carry_contracts(known.latest, plan.carried, session)
+    )
 
 
 def _decoded(
@@ -65,24 +73,33 @@ def _decoded(
     carried: Iterable[str] = (),
     rows: pa.Table | None = None,
 ) -> Collected:
-    """The rows and coverage of judged results, and of symbols that are `carried` to `session` without a request, with their `rows`."""
+    """The rows and coverage of judged results, and of symbols that are `carried` to `session` without a request, with
+    their `rows`."""
     now = archive.now
-    report.notes += [f"{symbol} goes on with the series of {before}: it is the same contract." for symbol, before in judged.renamed.items()]
+    report.notes += [
+        f"{symbol} goes on with the series of {before}: it is the same contract."
+        for symbol, before in judged.renamed.items()
+    ]
     clear = [result for result in _with_unclear(results, judged.unclear) if result.request.symbol not in judged.changed]
     found = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in carried}
     missed = missed_snapshots(archive, CONTRACTS, found.keys() | {result.request.symbol for result in clear}, session)
     next_look = archive.calendar.opens_at(archive.calendar.following(session))
     ids = {result.request.symbol: result.request_id for result in results}
     changed = changed_contract_coverage(judged.changed, session, next_look, now, ids)
-    told = last_of_key(pa.concat_tables([missed, _coverage(archive, session, found, clear, now), changed]), COVERAGE.key)
+    told = last_of_key(
+        pa.concat_tables([missed, _coverage(archive, session, found, clear, now), changed]), COVERAGE.key
+    )
     table = judged.rows if rows is None else pa.concat_tables([judged.rows, rows])
-    moved = pa.array(sorted(judged.renamed.values()), pa.string())  # what was read of them before the move is under the new symbol now
+    # what was read of them before the move is under the new symbol now
+    moved = pa.array(sorted(judged.renamed.values()), pa.string())
     table, told = (each.filter(pc.invert(pc.is_in(each["symbol"], moved))) for each in (table, told))
     report.add_rows(table)
     return Collected(CONTRACTS, table, told, sorted({result.request_id for result in results}), report, now)
 
 
-def _coverage(archive: Archive, session: date, carried: Mapping[str, Outcome], results: Sequence[Result], now: datetime) -> pa.Table:
+def _coverage(
+    archive: Archive, session: date, carried: Mapping[str, Outcome], results: Sequence[Result], now: datetime
+) -> pa.Table:
     """The conditions of `session` and of the earlier sessions whose answers an interrupted run left in the journal."""
     by_session: dict[date, list[Result]] = {session: []}
     for result in results:
@@ -112,28 +129,40 @@ def _in_part(answers: Sequence[Result]) -> dict[str, Quarantined]:
 
 
 def _unrecorded(archive: Archive, known: KnownContracts, session: date) -> set[str]:
-    """Symbols whose row of the session is stored while the coverage does not say so: it was deleted, and is recorded anew."""
-    stored = {row["symbol"] for row in known.latest.select(["symbol", "session"]).to_pylist() if row["session"] == session}
+    """Symbols whose row of the session is stored while the coverage does not say so: it was deleted, and is recorded
+    anew."""
+    stored = {
+        row["symbol"] for row in known.latest.select(["symbol", "session"]).to_pylist() if row["session"] == session
+    }
     return stored - set(archive.coverage.conditions(CONTRACTS.name, "", stored, session, session)["symbol"].to_pylist())
 
 
 @dataclass(frozen=True)
 class KnownContracts:
-    """The stored rows that answer for the session, symbols the broker refused (with the sentence), and what is to be asked."""
+    """The stored rows that answer for the session, symbols the broker refused (with the sentence), and what is to be
+    asked."""
 
     latest: pa.Table
     refused: dict[str, str]
     plan: ContractsPlan
 
 
-def contracts_plan(archive: Archive, entries: Sequence[UniverseEntry], session: date, *, refresh: bool = False) -> KnownContracts:
+def contracts_plan(
+    archive: Archive, entries: Sequence[UniverseEntry], session: date, *, refresh: bool = False
+) -> KnownContracts:
     """What the contracts of `session` cost, from what the lake holds."""
     symbols = [entry.symbol for entry in entries]
     latest = storable(CONTRACTS, archive.view(CONTRACTS).as_of(symbols, session))
-    stored = {row["symbol"]: row for row in latest.select(["symbol", "session", "verified_at", "request_id"]).to_pylist()}
+    stored = {
+        row["symbol"]: row for row in latest.select(["symbol", "session", "verified_at", "request_id"]).to_pylist()
+    }
     held = archive.changes.unfinished(symbols)
     # What was answered to other words, or in part, does not say what the contract is now.
-    again = _reworded(archive, entries, stored.values()) | archive.examiner.due_details(symbols) | _doubted(archive, symbols)
+    again = (
+        _reworded(archive, entries, stored.values())
+        | archive.examiner.due_details(symbols)
+        | _doubted(archive, symbols)
+    )
     refused = {} if refresh else refusals(archive, CONTRACTS, sorted(set(symbols) - held.keys() - again), archive.now)
     plan = plan_contracts(
         [entry.instrument for entry in entries],
@@ -142,7 +171,9 @@ def contracts_plan(archive: Archive, entries: Sequence[UniverseEntry], session: 
         archive.now,
         session,
         verify_days=archive.settings.contract_verify_days,
-        settled={symbol for symbol, row in stored.items() if row["session"] == session and symbol not in held.keys() | again}
+        settled={
+            symbol for symbol, row in stored.items() if row["session"] == session and symbol not in held.keys() | again
+        }
         | set(refused)
         | {symbol for symbol, change in held.items() if change.session == session and symbol not in again},
         refresh=refresh,
@@ -151,7 +182,8 @@ def contracts_plan(archive: Archive, entries: Sequence[UniverseEntry], session: 
 
 
 def _reworded(archive: Archive, entries: Sequence[UniverseEntry], stored: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Symbols that were last asked for in other words than the universe has now (an exchange, the type): what was answered then says nothing."""
+    """Symbols that were last asked for in other words than the universe has now (an exchange, the type): what was
+    answered then says nothing."""
     recorded = archive.coverage.conditions(CONTRACTS.name, "", [entry.symbol for entry in entries]).to_pylist()
     asked: dict[str, int] = {}
     for row in [*recorded, *stored]:
@@ -163,12 +195,16 @@ def _reworded(archive: Archive, entries: Sequence[UniverseEntry], stored: Iterab
 
 
 def _doubted(archive: Archive, symbols: Sequence[str]) -> set[str]:
-    """Symbols with chains or bars of which the broker, since their details were last asked for, knows no contract any more: they are due at once."""
+    """Symbols with chains or bars of which the broker, since their details were last asked for, knows no contract any
+    more: they are due at once."""
     sql = """select symbol, max(request_id) as request_id from coverage c
-             where dataset in ('option_chains', 'equity_bars') and con_id = 0 and condition = 'no_contract' and request_id > 0
+             where dataset in ('option_chains', 'equity_bars') and con_id = 0 and condition = 'no_contract'
+               and request_id > 0
                and symbol in (select unnest($symbols::varchar[]))
-               and case dataset when 'equity_bars' then exists (from equity_bars b where b.symbol = c.symbol and b.session < c.session)
-                                else exists (from option_chains o where o.symbol = c.symbol and o.session < c.session) end
+               and case dataset when 'equity_bars'
+                   then exists (from equity_bars b where b.symbol = c.symbol and b.session < c.session)
+                                else exists (from option_chains o
+                                             where o.symbol = c.symbol and o.session < c.session) end
              group by symbol"""
     refused = query(archive.settings.data_dir, sql, {"symbols": list(symbols)}).to_pylist()
     asked = last_details(archive.journal, [row["symbol"] for row in refused]) if refused else {}
@@ -178,9 +214,11 @@ def _doubted(archive: Archive, symbols: Sequence[str]) -> set[str]:
 def _with_unclear(results: Sequence[Result], unclear: Mapping[str, str]) -> list[Result]:
     """The results; an answer that does not say which contract is meant is not requested again at once."""
     return [
-        replace(result, outcome=Outcome(OutcomeKind.NO_CONTRACT, None, unclear[result.request.symbol]))
-        if result.request.symbol in unclear and result.outcome.kind is OutcomeKind.COMPLETE
-        else result
+        (
+            replace(result, outcome=Outcome(OutcomeKind.NO_CONTRACT, None, unclear[result.request.symbol]))
+            if result.request.symbol in unclear and result.outcome.kind is OutcomeKind.COMPLETE
+            else result
+        )
         for result in results
     ]
 

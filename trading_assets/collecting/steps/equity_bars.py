@@ -49,11 +49,12 @@ def collect_equity_bars(
     respect_backoff: bool = False,
     run_id: str = "",
 ) -> Collected:
-    """Bars of `sessions` (those closed by now) for every symbol that has a contract; one request a symbol and missing span.
+    """Bars of `sessions` (those closed by now) for every symbol that has a contract; one request a symbol and missing
+    span.
 
     First the answers that an interrupted run left in the journal are written. A request reaches back to the last stored
-    session where that costs nothing; when its prices come back changed by one ratio (a split), the whole stored
-    history is asked for once more. `max_requests` bounds what is asked for missing sessions, in the order of the plan; with
+    session where that costs nothing; when its prices come back changed by one ratio (a split), the whole stored history
+    is asked for once more. `max_requests` bounds what is asked for missing sessions, in the order of the plan; with
     `respect_backoff` what failed lately is left out. Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
@@ -80,11 +81,14 @@ def collect_equity_bars(
 
 
 def _whole(archive: Archive, sessions: Collection[date], answers: Sequence[Result]) -> list[Result]:
-    """The answers without windows of `1 secs` bars of one of `sessions` whose other windows are lacking: they are asked for together, and
-    the journal answers those it knows, so that the session becomes whole and no window is asked for twice."""
+    """The answers without windows of `1 secs` bars of one of `sessions` whose other windows are lacking: they are asked
+    for together, and the journal answers those it knows, so that the session becomes whole and no window is asked for
+    twice."""
     bars = [(answer, answer.request) for answer in answers if isinstance(answer.request, BarsRequest)]
     whole = whole_sessions(answers, archive.calendar)
-    return [a for a, r in bars if not r.is_window or r.session not in sessions or (r.instrument.con_id, r.session) in whole]
+    return [
+        a for a, r in bars if not r.is_window or r.session not in sessions or (r.instrument.con_id, r.session) in whole
+    ]
 
 
 def _missing(
@@ -103,24 +107,36 @@ def _missing(
         # The sessions between the wanted ones as well: a request may reach over those that are stored.
         span = archive.calendar.sessions(min(sessions), max(sessions))
         wanted_bars = archive.lake.wanted(EQUITY_BARS, bar_size, list(underlyings), span)
-        report_refused_bars(archive, report, wanted_bars.filter(pc.is_in(wanted_bars["session"], pa.array(sessions, pa.date32()))))
+        report_refused_bars(
+            archive, report, wanted_bars.filter(pc.is_in(wanted_bars["session"], pa.array(sessions, pa.date32())))
+        )
         known = settled_bars(archive, EQUITY_BARS, bar_size, wanted_bars)
-        settled = {symbol: known[symbol, 0] | backoff.underlyings.get((symbol, bar_size), frozenset()) for symbol in underlyings}
+        settled = {
+            symbol: known[symbol, 0] | backoff.underlyings.get((symbol, bar_size), frozenset())
+            for symbol in underlyings
+        }
     stored = archive.view(EQUITY_BARS).stored_sessions(underlyings, where=f"bar_size = '{bar_size}'")
     wanted = {symbol: (instrument, sessions) for symbol, instrument in underlyings.items()}
-    # A request does not reach back over what backoff: the session that cannot be answered would take the others with it.
+    # A request does not reach back over what backoff: the session that cannot be answered would take the others with
+    # it.
     held = {symbol for symbol, size in backoff.underlyings if size == bar_size}
     last = {symbol: stored[symbol][-1] if symbol in stored and symbol not in held else None for symbol in underlyings}
     return ask(plan_equity_bars(wanted, settled, last, bar_size, archive.now, archive.calendar))
 
 
 def _decoded(
-    archive: Archive, ask: SendRequests, report: CollectionReport, underlyings: Mapping[str, Instrument], results: Sequence[Result]
+    archive: Archive,
+    ask: SendRequests,
+    report: CollectionReport,
+    underlyings: Mapping[str, Instrument],
+    results: Sequence[Result],
 ) -> Collected:
-    """The rows and coverage of results, with the stored history of every symbol whose stored bars came back changed by one ratio requested again.
+    """The rows and coverage of results, with the stored history of every symbol whose stored bars came back changed by
+    one ratio requested again.
 
-    It is asked for before the changed bars are written: killed in between, the next run finds the same difference between them and the lake.
-    Restated bars of a symbol that is not among `underlyings` are left in the journal for a run that may ask for its history.
+    It is asked for before the changed bars are written: killed in between, the next run finds the same difference
+    between them and the lake. Restated bars of a symbol that is not among `underlyings` are left in the journal for a
+    run that may ask for its history.
     """
     table = _rows(archive, results)
     requests, others = _to_read_anew(archive, report, underlyings, table, results)
@@ -129,23 +145,33 @@ def _decoded(
     results = [*(result for result in results if result.request.symbol not in others), *history]
     table = table.filter(pc.invert(pc.is_in(table["symbol"], pa.array(sorted(others), pa.string()))))
     table = last_of_key(pa.concat_tables([table, _rows(archive, history)]), EQUITY_BARS.key)
-    coverage = bar_coverage(results, table, archive.calendar, retries=retries_for(archive, EQUITY_BARS, outcomes_of(results)))
+    coverage = bar_coverage(
+        results, table, archive.calendar, retries=retries_for(archive, EQUITY_BARS, outcomes_of(results))
+    )
     report.add_rows(table)
     return Collected(EQUITY_BARS, table, coverage, [result.request_id for result in results], report, archive.now)
 
 
 def _to_read_anew(
-    archive: Archive, report: CollectionReport, underlyings: Mapping[str, Instrument], new: pa.Table, results: Sequence[Result]
+    archive: Archive,
+    report: CollectionReport,
+    underlyings: Mapping[str, Instrument],
+    new: pa.Table,
+    results: Sequence[Result],
 ) -> tuple[list[BarsRequest], set[str]]:
-    """The requests for stored histories that reach further back than bars which came back changed by one ratio, and the symbols of such
-    histories that are not among `underlyings`."""
+    """The requests for stored histories that reach further back than bars which came back changed by one ratio, and the
+    symbols of such histories that are not among `underlyings`."""
     requests: list[BarsRequest] = []
     others: set[str] = set()
     if not new.num_rows:
         return requests, others
     view, last = archive.view(EQUITY_BARS), archive.calendar.last_closed(archive.now)
     stored = view.table(sessions=new["session"].unique().to_pylist(), symbols=new["symbol"].unique().to_pylist())
-    asked = [(r.request.symbol, r.request.bar_size, r.request.first_session) for r in results if isinstance(r.request, BarsRequest)]
+    asked = [
+        (r.request.symbol, r.request.bar_size, r.request.first_session)
+        for r in results
+        if isinstance(r.request, BarsRequest)
+    ]
     for change in restated(new, stored):
         symbol, size = change.symbol, change.bar_size
         first = view.stored_sessions([symbol], where=f"bar_size = '{size}'")[symbol][0]
@@ -154,7 +180,10 @@ def _to_read_anew(
         elif symbol not in underlyings:
             others.add(symbol)
         else:
-            report.notes.append(f"{symbol} {size}: prices were restated by {change.ratio:.6g} (a split?); the stored history is read anew.")
+            report.notes.append(
+                f"{symbol} {size}: prices were restated by {change.ratio:.6g} (a split?); the stored history is read"
+                " anew."
+            )
             requests += plan_redownload(underlyings[symbol], size, first, last, archive.now, archive.calendar)
     return requests, others
 

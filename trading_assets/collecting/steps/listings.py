@@ -1,4 +1,5 @@
-"""Listings that are not whole: a part of them failed or is in quarantine, so that contracts may be missing from a chain."""
+"""Listings that are not whole: a part of them failed or is in quarantine, so that contracts may be missing from a
+chain."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ LISTING_IN_PART = "The listing is not whole:"
 def listed_in_part(results: Sequence[Result], symbol: str) -> list[str]:
     """A sentence for each answer about what is listed of the symbol of which a part is in quarantine."""
     mine = [result for result in results if result.request.symbol == symbol]
-    return [f"{LISTING_IN_PART} {r.quarantined.reason}" for r in mine if r.quarantined is not None and r.payload is not None]
+    return [
+        f"{LISTING_IN_PART} {r.quarantined.reason}" for r in mine if r.quarantined is not None and r.payload is not None
+    ]
 
 
 def may_be_resumed(row: Mapping[str, object], due: Container[object] = ()) -> bool:
@@ -37,5 +40,10 @@ def still_lacking(reason: str) -> list[str]:
 
 
 def without_expiries(last: pa.Table, expiries: set[str]) -> pa.Table:
-    """The last chain without some last trading days (`YYYYMMDD`): what is stored of them is not whole, so they count as not listed."""
-    return last.filter(pc.invert(pc.is_in(last["last_trade"], pa.array(sorted(expiries), pa.string())))) if expiries else last
+    """The last chain without some last trading days (`YYYYMMDD`): what is stored of them is not whole, so they count as
+    not listed."""
+    return (
+        last.filter(pc.invert(pc.is_in(last["last_trade"], pa.array(sorted(expiries), pa.string()))))
+        if expiries
+        else last
+    )

@@ -19,13 +19,22 @@ from trading_assets.repositories.schemas import Condition, Dataset
 def missed_snapshots(archive: Archive, dataset: Dataset, symbols: Collection[str], session: date) -> pa.Table:
     """Coverage of the sessions between each symbol's last recorded one and `session`, which is being collected now.
 
-    Sessions in which the symbol was not to be asked for, because the broker had refused it, are left out: the refusal answers for them.
+    Sessions in which the symbol was not to be asked for, because the broker had refused it, are left out: the refusal
+    answers for them.
     """
-    recorded = archive.coverage.conditions(dataset.name, "", symbols, last=session - timedelta(days=1)).sort_by("session").to_pylist()
+    recorded = (
+        archive.coverage.conditions(dataset.name, "", symbols, last=session - timedelta(days=1))
+        .sort_by("session")
+        .to_pylist()
+    )
     newest = {row["symbol"]: row for row in recorded}
     missed = {}
     for symbol, row in sorted(newest.items()):
-        waits = row["retry_after"].date() if Condition(row["condition"]).refused and row["retry_after"] is not None else date.min
+        waits = (
+            row["retry_after"].date()
+            if Condition(row["condition"]).refused and row["retry_after"] is not None
+            else date.min
+        )
         days = archive.calendar.sessions(row["session"] + timedelta(days=1), session - timedelta(days=1))
         missed[symbol] = [day for day in days if day >= waits]
     return missed_snapshot_coverage(dataset.name, missed, archive.now)

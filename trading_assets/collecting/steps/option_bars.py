@@ -14,7 +14,13 @@ import pyarrow.compute as pc
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.backoff import NO_BACKOFF, Backoff, backoff_of
-from trading_assets.collecting.decode import AGGREGATED_BAR_SIZE, aggregate_sessions, bar_coverage, bar_rows, lost_coverage
+from trading_assets.collecting.decode import (
+    AGGREGATED_BAR_SIZE,
+    aggregate_sessions,
+    bar_coverage,
+    bar_rows,
+    lost_coverage,
+)
 from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
@@ -56,12 +62,13 @@ def collect_option_bars(
     respect_backoff: bool = False,
     run_id: str = "",
 ) -> Collected:
-    """Bars of `sessions` (those closed by now) for the contracts selected in the snapshot that answers for each session.
+    """Bars of `sessions` (those closed by now) for the contracts selected in the snapshot that answers for each
+    session.
 
-    A symbol without contract, chain or equity bars, or with one that violates a rule that blocks, costs no request and is
-    reported. `8 hours` bars are also aggregated into `1 day` bars by session. Contracts that expired before they were
-    collected are recorded as lost. `max_requests` bounds what is asked, in the order of the plan; with `respect_backoff` what
-    failed lately is left out. Raises `BrokerError` when the broker cannot be reached.
+    A symbol without contract, chain or equity bars, or with one that violates a rule that blocks, costs no request and
+    is reported. `8 hours` bars are also aggregated into `1 day` bars by session. Contracts that expired before they
+    were collected are recorded as lost. `max_requests` bounds what is asked, in the order of the plan; with
+    `respect_backoff` what failed lately is left out. Raises `BrokerError` when the broker cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
     symbols = [entry.symbol for entry in entries]
@@ -100,7 +107,9 @@ def collect_option_bars(
 def _decoded(archive: Archive, report: CollectionReport, results: Sequence[Result]) -> Collected:
     """The rows and coverage of results; bars of `OPTION_BAR_SIZE` also as sums by session."""
     finer = bar_rows(results, OPTION_BARS, archive.calendar)
-    coverage = bar_coverage(results, finer, archive.calendar, retries=retries_for(archive, OPTION_BARS, outcomes_of(results)))
+    coverage = bar_coverage(
+        results, finer, archive.calendar, retries=retries_for(archive, OPTION_BARS, outcomes_of(results))
+    )
     whole = _whole_sessions(finer.filter(pc.equal(finer["bar_size"], OPTION_BAR_SIZE)), coverage)
     table = pa.concat_tables([finer, aggregate_sessions(whole, archive.calendar)])
     report.add_rows(table)
@@ -109,23 +118,36 @@ def _decoded(archive: Archive, report: CollectionReport, results: Sequence[Resul
 
 def _whole_sessions(bars: pa.Table, coverage: pa.Table) -> pa.Table:
     """The bars without those of sessions of which a part is in quarantine: the sum of a part is no session."""
-    partial = coverage.filter(pc.and_(pc.equal(coverage["condition"], str(Condition.PARTIAL)), pc.equal(coverage["bar_size"], OPTION_BAR_SIZE)))
+    partial = coverage.filter(
+        pc.and_(
+            pc.equal(coverage["condition"], str(Condition.PARTIAL)), pc.equal(coverage["bar_size"], OPTION_BAR_SIZE)
+        )
+    )
     if not partial.num_rows:
         return bars
-    return bars.join(partial.select(["con_id", "session"]), ["con_id", "session"], join_type="left anti").select(bars.column_names).cast(bars.schema)
+    return (
+        bars.join(partial.select(["con_id", "session"]), ["con_id", "session"], join_type="left anti")
+        .select(bars.column_names)
+        .cast(bars.schema)
+    )
 
 
 def _not_aggregated(archive: Archive, symbols: Sequence[str], sessions: Sequence[date], but: pa.Table) -> pa.Table:
-    """Stored bars of `OPTION_BAR_SIZE` whose `1 day` bar is gone from the lake (a lost file): it is made again without a request.
+    """Stored bars of `OPTION_BAR_SIZE` whose `1 day` bar is gone from the lake (a lost file): it is made again without
+    a request.
 
     Those that `but` brings anew are left out, and so are sessions that are not whole.
     """
     sql = f"""select {", ".join(f'"{name}"' for name in OPTION_BARS.schema.names)}
-              from (from option_bars where bar_size = $size and symbol in (select unnest($symbols::varchar[])) and session between $first and $last)
-              anti join (select con_id, session from option_bars where bar_size = '{AGGREGATED_BAR_SIZE}') using (con_id, session)
+              from (from option_bars where bar_size = $size and symbol in (select unnest($symbols::varchar[]))
+                    and session between $first and $last)
+              anti join (select con_id, session from option_bars
+                         where bar_size = '{AGGREGATED_BAR_SIZE}') using (con_id, session)
               anti join (select con_id, session from coverage
-                         where dataset = $dataset and bar_size = $size and condition = 'partial') using (con_id, session)
-              anti join (select unnest($con_ids::bigint[]) as con_id, unnest($sessions::date[]) as session) using (con_id, session)"""
+                         where dataset = $dataset and bar_size = $size
+                           and condition = 'partial') using (con_id, session)
+              anti join (select unnest($con_ids::bigint[]) as con_id,
+                                unnest($sessions::date[]) as session) using (con_id, session)"""
     values = {
         "dataset": OPTION_BARS.name,
         "size": OPTION_BAR_SIZE,
@@ -152,16 +174,25 @@ def _ready(
     with_bars = archive.lake.with_equity_bars(symbols)
     optionless = without_options(archive, symbols) & set(underlyings) - set(listed)
     report_without_options(report, optionless)
-    unselected = {s: reason for s, reason in without_selection(archive, symbols).items() if s in underlyings and s not in listed}
+    unselected = {
+        s: reason for s, reason in without_selection(archive, symbols).items() if s in underlyings and s not in listed
+    }
     report.notes += unselected.values()
-    wrong = blocked(archive.settings, (CONTRACTS.name, OPTION_CHAINS.name, EQUITY_BARS.name), symbols, first=min(sessions), last=max(sessions))
+    wrong = blocked(
+        archive.settings,
+        (CONTRACTS.name, OPTION_CHAINS.name, EQUITY_BARS.name),
+        symbols,
+        first=min(sessions),
+        last=max(sessions),
+    )
     ready = []
     for symbol in [symbol for symbol in symbols if symbol not in optionless and symbol not in unselected]:
         if symbol not in underlyings:
             report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
         elif symbol not in listed:
             sentence = (
-                f"{symbol} has no selected option contracts in the lake, so nothing was requested for it. Materialize option_chains for it first."
+                f"{symbol} has no selected option contracts in the lake, so nothing was requested for it. Materialize"
+                " option_chains for it first."
             )
             report.violation(symbol, sentence)
         elif symbol not in with_bars:
@@ -174,17 +205,23 @@ def _ready(
 
 
 def wanted_options(chains: DatasetView, rows: pa.Table) -> list[WantedOption]:
-    """The contracts of `rows` (see `Lake.wanted`) with their sessions; their terms are those of the newest chain that selects them."""
+    """The contracts of `rows` (see `Lake.wanted`) with their sessions; their terms are those of the newest chain that
+    selects them."""
     sessions: dict[int, list[date]] = {}
     newest: dict[int, date] = {}
-    for con_id, session, snapshot in zip(*(rows[name].to_pylist() for name in ("con_id", "session", "snapshot")), strict=True):
+    for con_id, session, snapshot in zip(
+        *(rows[name].to_pylist() for name in ("con_id", "session", "snapshot")), strict=True
+    ):
         sessions.setdefault(con_id, []).append(session)
         newest[con_id] = max(snapshot, newest.get(con_id, snapshot))
     if not newest:
         return []
     symbols, snapshots = rows["symbol"].unique().to_pylist(), sorted(set(newest.values()))
     terms = chains.table(sessions=snapshots, symbols=symbols, columns=OPTION_CHAINS.schema.names, where="selected")
-    chosen = [newest.get(con_id) == session for con_id, session in zip(terms["con_id"].to_pylist(), terms["session"].to_pylist(), strict=True)]
+    chosen = [
+        newest.get(con_id) == session
+        for con_id, session in zip(terms["con_id"].to_pylist(), terms["session"].to_pylist(), strict=True)
+    ]
     terms = terms.filter(pa.array(chosen, pa.bool_()))
     found = zip(option_instruments(terms), terms["expiry"].to_pylist(), strict=True)
     options = {each.con_id: WantedOption(each, expiry, sorted(set(sessions[each.con_id]))) for each, expiry in found}
@@ -219,4 +256,6 @@ def _report_lost(report: CollectionReport, lost: Sequence[LostOption]) -> None:
             f"{count} contract(s) expired before {sessions[symbol]} session(s) of theirs were collected; "
             "the broker keeps no history of expired options."
         )
-        report.problems.append(Problem(ProblemKind.LOST, symbol, f"{count} contracts", sentence, outcome=str(OutcomeKind.EXPIRED)))
+        report.problems.append(
+            Problem(ProblemKind.LOST, symbol, f"{count} contracts", sentence, outcome=str(OutcomeKind.EXPIRED))
+        )

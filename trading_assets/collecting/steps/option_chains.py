@@ -17,7 +17,13 @@ from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.collecting.steps.chain_knowledge import cost_from_nothing, doubled_terms, lists_nothing
 from trading_assets.collecting.steps.chain_selection import unselected_sentence
 from trading_assets.collecting.steps.chain_snapshot import ChainSnapshot
-from trading_assets.collecting.steps.common import SendRequests, known_underlyings, missing_prerequisite, report_without_options, retries_for
+from trading_assets.collecting.steps.common import (
+    SendRequests,
+    known_underlyings,
+    missing_prerequisite,
+    report_without_options,
+    retries_for,
+)
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
 from trading_assets.repositories.schemas import CONTRACTS, OPTION_CHAINS
@@ -66,20 +72,33 @@ def collect_option_chains(
     unselected = {
         symbol: unselected_sentence(symbol, rules, chain.expiries, chain.table.num_rows)
         for symbol, chain in chains.items()
-        if symbol in outcomes and outcomes[symbol].kind is OutcomeKind.COMPLETE and not chain.selected and not chain.lacking
+        if symbol in outcomes
+        and outcomes[symbol].kind is OutcomeKind.COMPLETE
+        and not chain.selected
+        and not chain.lacking
     }
     report.notes += unselected.values()
     doubled = {symbol: doubled_terms(chain.table) for symbol, chain in chains.items()}
     report.notes += [
-        f"{symbol}: {count} contracts have the terms of another one; each is collected by its con_id." for symbol, count in doubled.items() if count
+        f"{symbol}: {count} contracts have the terms of another one; each is collected by its con_id."
+        for symbol, count in doubled.items()
+        if count
     ]
-    report.fail([r for r in results if not lists_nothing(r)], harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
+    report.fail(
+        [r for r in results if not lists_nothing(r)],
+        harmless=frozenset({OutcomeKind.EMPTY}),
+        delayed=archive.settings.delayed,
+    )
     table = pa.concat_tables([OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in chains.values())])
     report.add_rows(table)
     report.saved = max(
-        0, cost_from_nothing(archive, session, underlyings, {symbol: chain.table for symbol, chain in chains.items()}) - report.planned
+        0,
+        cost_from_nothing(archive, session, underlyings, {symbol: chain.table for symbol, chain in chains.items()})
+        - report.planned,
     )
-    report_without_options(report, {symbol for symbol, outcome in outcomes.items() if outcome.kind is OutcomeKind.EMPTY} & set(symbols))
+    report_without_options(
+        report, {symbol for symbol, outcome in outcomes.items() if outcome.kind is OutcomeKind.EMPTY} & set(symbols)
+    )
     coverage = snapshot_coverage(
         OPTION_CHAINS.name,
         session,
@@ -87,7 +106,9 @@ def collect_option_chains(
         now,
         retries=retries_for(archive, OPTION_CHAINS, outcomes.items()),
         partial={symbol: " ".join(chain.lacking) for symbol, chain in chains.items() if chain.lacking},
-        again_at={symbol: chain.again_at for symbol, chain in chains.items() if chain.again_at and len(chain.lacking) == 1},
+        again_at={
+            symbol: chain.again_at for symbol, chain in chains.items() if chain.again_at and len(chain.lacking) == 1
+        },
         request_ids={r.request.symbol: r.request_id for r in results if type(r.request).kind == "option_parameters"},
         unselected=unselected,
         codes={symbol: chain.code for symbol, chain in chains.items()},

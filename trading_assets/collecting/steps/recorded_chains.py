@@ -1,4 +1,5 @@
-"""What the lake has of the chains of the session that is being collected: which are finished, which lack quotes alone."""
+"""What the lake has of the chains of the session that is being collected: which are finished, which lack quotes
+alone."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ from trading_assets.selection_rules import SelectionRules
 class RecordedChains:
     """The recorded chains of `session`; with `refresh` none counts.
 
-    `quoted_since`: a complete chain whose quotes are older is quoted again (None: never). The lake is read once, when first asked for.
+    `quoted_since`: a complete chain whose quotes are older is quoted again (None: never). The lake is read once, when
+    first asked for.
     """
 
     archive: Archive
@@ -37,20 +39,28 @@ class RecordedChains:
 
     @cached_property
     def finished(self) -> set[str]:
-        """Symbols whose chain is not collected again: it is complete and quoted lately, or nothing fits these very rules."""
+        """Symbols whose chain is not collected again: it is complete and quoted lately, or nothing fits these very
+        rules."""
         return self._complete - self._outdated | set(self.unselected)
 
     @cached_property
     def unselected(self) -> dict[str, str]:
         """Symbols of which these very rules selected nothing, with the sentence."""
-        reasons = {symbol: row["reason"] for symbol, row in self._known.items() if row["condition"] == Condition.NOTHING_SELECTED}
+        reasons = {
+            symbol: row["reason"]
+            for symbol, row in self._known.items()
+            if row["condition"] == Condition.NOTHING_SELECTED
+        }
         return {symbol: reason for symbol, reason in reasons.items() if same_selection(reason, self.rules)}
 
     def resumed(self) -> dict[str, Chain]:
-        """Chains that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is requested again."""
+        """Chains that lack nothing but (fresh) quotes: their listing and selection stand, nothing of it is requested
+        again."""
         due = self.archive.examiner.due_listings(self.underlyings)
         symbols = sorted({symbol for symbol, row in self._known.items() if may_be_resumed(row, due)} | self._outdated)
-        stored = self.archive.view(OPTION_CHAINS).table(sessions=[self.session], symbols=symbols).cast(OPTION_CHAINS.schema)
+        stored = (
+            self.archive.view(OPTION_CHAINS).table(sessions=[self.session], symbols=symbols).cast(OPTION_CHAINS.schema)
+        )
         chains = {}
         for symbol in stored["symbol"].unique().to_pylist():
             rows = stored.filter(pc.equal(stored["symbol"], symbol))
@@ -65,7 +75,9 @@ class RecordedChains:
         """The rows of coverage, by symbol."""
         if self.refresh:
             return {}
-        rows = self.archive.coverage.conditions(OPTION_CHAINS.name, "", list(self.underlyings), self.session, self.session).to_pylist()
+        rows = self.archive.coverage.conditions(
+            OPTION_CHAINS.name, "", list(self.underlyings), self.session, self.session
+        ).to_pylist()
         return {row["symbol"]: row for row in rows}
 
     @cached_property

@@ -3,9 +3,9 @@
     troubles (monitoring.watch)  --Alerts.reconcile-->  alerts + messages to send (one transaction)
     messages to send             --deliver---------->   channels (monitoring.channels)
 
-`kinds` says which alerts exist, `routing` which channels receive them, `book` which are open, `texts` how they are worded, `outbox` and
-`delivery` how the words get out. What does not belong here: finding troubles (`monitoring.watch`), how a service is
-reached (`monitoring.channels`).
+`kinds` says which alerts exist, `routing` which channels receive them, `book` which are open, `texts` how they are
+worded, `outbox` and `delivery` how the words get out. What does not belong here: finding troubles (`monitoring.watch`),
+how a service is reached (`monitoring.channels`).
 """
 
 from trading_assets.monitoring.alerts.book import Alert, Alerts
@@ -14,4 +14,15 @@ from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Iss
 from trading_assets.monitoring.alerts.reconcile import Changes
 from trading_assets.monitoring.alerts.routing import AlertRule, AlertRules
 
-__all__ = ["Alert", "AlertRule", "AlertRules", "AlertSeverity", "AlertType", "Alerts", "Changes", "Delivered", "Issue", "deliver"]
+__all__ = [
+    "Alert",
+    "AlertRule",
+    "AlertRules",
+    "AlertSeverity",
+    "AlertType",
+    "Alerts",
+    "Changes",
+    "Delivered",
+    "Issue",
+    "deliver",
+]

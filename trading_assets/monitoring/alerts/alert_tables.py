@@ -1,4 +1,5 @@
-"""The tables of the alerts in the state database. Instants are epoch seconds of the platform's clock, unless said otherwise."""
+"""The tables of the alerts in the state database. Instants are epoch seconds of the platform's clock, unless said
+otherwise."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ alert_rules = sa.Table(
     "alert_rules",
     metadata,
     sa.Column("alert_type", sa.String(40), primary_key=True),
-    sa.Column("channel", sa.String(80), primary_key=True, doc="Name of the channel; its URL is in the settings, never here"),
+    sa.Column(
+        "channel", sa.String(80), primary_key=True, doc="Name of the channel; its URL is in the settings, never here"
+    ),
     sa.Column("severity", sa.String(16), nullable=False),
     sa.Column("remind_after", sa.Double, doc="Seconds; null: the setting alert_remind_hours"),
 )
@@ -40,7 +43,9 @@ alerts = sa.Table(
     sa.Column("details", sa.Text, nullable=False, doc="JSON object"),
     sa.Column("opened_at", sa.Double, nullable=False),
     sa.Column("last_seen_at", sa.Double, nullable=False),
-    sa.Column("last_sent_at", sa.Double, doc="When it was last told or put into the outbox; null: never, it is silenced"),
+    sa.Column(
+        "last_sent_at", sa.Double, doc="When it was last told or put into the outbox; null: never, it is silenced"
+    ),
     sa.Column("told", sa.Integer, nullable=False, doc="How often it was put into the outbox: numbers the reminders"),
     sa.Column("cleared_at", sa.Double),
     sa.Column("acknowledged_at", sa.Double),

@@ -56,19 +56,23 @@ class Alerts:
         self._engine = connect_state(settings.state_url)
         self._rules = AlertRules(settings)
 
-    def reconcile(self, troubles: Iterable[Issue], *, types: Collection[AlertType], now: datetime, headline: str = "") -> Changes:
+    def reconcile(
+        self, troubles: Iterable[Issue], *, types: Collection[AlertType], now: datetime, headline: str = ""
+    ) -> Changes:
         """Bring the book in line with all troubles of these types that hold at `now`.
 
-        New ones open, known ones are refreshed and told again when it is time, those that no longer hold clear. Alerts of
-        other types stay as they are. The messages stand in the outbox when this returns, in the same transaction: call
-        `deliver` to send them. `headline` is a sentence put above the messages of alerts that open.
+        New ones open, known ones are refreshed and told again when it is time, those that no longer hold clear. Alerts
+        of other types stay as they are. The messages stand in the outbox when this returns, in the same transaction:
+        call `deliver` to send them. `headline` is a sentence put above the messages of alerts that open.
 
-        Several processes may do this at once: they take turns, and an alert opens once. Raises `ValueError` for a trouble
-        of a type that is not among `types`.
+        Several processes may do this at once: they take turns, and an alert opens once. Raises `ValueError` for a
+        trouble of a type that is not among `types`.
         """
         wanted = _by_key(troubles)
         if strange := sorted({trouble.alert_type for trouble in wanted.values()} - set(types)):
-            raise ValueError(f"A trouble of type {strange[0]} was given, and only {', '.join(sorted(types))} were looked at.")
+            raise ValueError(
+                f"A trouble of type {strange[0]} was given, and only {', '.join(sorted(types))} were looked at."
+            )
         with write_transaction(self._engine) as connection:
             return reconcile(connection, wanted, types, self._rules.policies(connection), now.timestamp(), headline)
 
@@ -84,17 +88,21 @@ class Alerts:
     def acknowledge(self, target: int | tuple[AlertType, str | None], *, by: str, now: datetime) -> list[Alert]:
         """Somebody takes notice: no more reminders, it is told only that the alert cleared.
 
-        `target` is an id, or a type and a subject (None: every subject). Returns the open alerts it concerned; none when there are none.
+        `target` is an id, or a type and a subject (None: every subject). Returns the open alerts it concerned; none
+        when there are none.
         """
         named = alerts.c.id == target if isinstance(target, int) else _named(*target)
         with write_transaction(self._engine) as connection:
             ids = list(connection.execute(sa.select(alerts.c.id).where(named, alerts.c.cleared_at.is_(None))).scalars())
             values = {"acknowledged_at": now.timestamp(), "acknowledged_by": by[:80]}
-            connection.execute(alerts.update().where(alerts.c.id.in_(ids), alerts.c.acknowledged_at.is_(None)).values(**values))
+            connection.execute(
+                alerts.update().where(alerts.c.id.in_(ids), alerts.c.acknowledged_at.is_(None)).values(**values)
+            )
         return self._read(alerts.c.id.in_(ids))
 
     def silence(self, alert_type: AlertType, subject: str | None, *, until: datetime, by: str) -> None:
-        """Tell nothing of a type (subject None), or of one subject of it, until then; what is open at the end is told at once.
+        """Tell nothing of a type (subject None), or of one subject of it, until then; what is open at the end is told
+        at once.
 
         It holds for alerts that open later as well. An `until` that has passed ends a silence.
         """
@@ -106,7 +114,9 @@ class Alerts:
         with read_transaction(self._engine) as connection:
             silences, rows = Silences.read(connection), connection.execute(query).all()
         now = self._settings.clock().timestamp()
-        return [_alert(row, until if (until := silences.until(row.alert_type, row.subject)) > now else None) for row in rows]
+        return [
+            _alert(row, until if (until := silences.until(row.alert_type, row.subject)) > now else None) for row in rows
+        ]
 
 
 def _by_key(troubles: Iterable[Issue]) -> dict[tuple[str, str], Issue]:
@@ -115,7 +125,9 @@ def _by_key(troubles: Iterable[Issue]) -> dict[tuple[str, str], Issue]:
     for trouble in troubles:
         first = found.get(trouble.key)
         if first is not None and trouble.reason not in first.reason:
-            trouble = replace(first, reason=f"{first.reason} {trouble.reason}", details={**trouble.details, **first.details})
+            trouble = replace(
+                first, reason=f"{first.reason} {trouble.reason}", details={**trouble.details, **first.details}
+            )
         elif first is not None:
             continue
         found[trouble.key] = trouble

@@ -1,8 +1,8 @@
 """Delivery: takes messages from the outbox, sends them, marks them sent.
 
-A message is claimed, sent, and marked, in that order. Killed before it was sent, it is sent by the next delivery; killed in
-the moment between the channel's answer and the mark, it is sent a second time (see docs/alerts.md). No other way
-leads to a second sending: two deliveries at once never hold the same message.
+A message is claimed, sent, and marked, in that order. Killed before it was sent, it is sent by the next delivery;
+killed in the moment between the channel's answer and the mark, it is sent a second time (see docs/alerts.md). No other
+way leads to a second sending: two deliveries at once never hold the same message.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from trading_assets.state.owners import process_birth, this_host
 logger = logging.getLogger("trading_assets.alerts")
 
 CLAIM_LEASE = 300.0
-"""Seconds (wall clock) after which a message whose sender lives but does not come back is free again. Sending takes some ten at most."""
+"""Seconds (wall clock) after which a message whose sender lives but does not come back is free again. Sending takes
+some ten at most."""
 
 FIRST_RETRY = 30.0
 """Seconds from the first failure of a message to its second attempt; doubled with each further one."""
@@ -42,12 +43,14 @@ GIVE_UP_AFTER = 72 * 3600.0
 """Seconds a message is tried for: a weekend and a day. What is still open then comes again as a reminder."""
 
 PATIENCE = 30.0
-"""Seconds (wall clock) after which a delivery begins no further message: it runs inside sensors, which Dagster ends after 60 s."""
+"""Seconds (wall clock) after which a delivery begins no further message: it runs inside sensors, which Dagster ends
+after 60 s."""
 
 
 @dataclass
 class Delivered:
-    """What one delivery did: messages sent, failed (they are tried again) and given up, and the errors, without secrets."""
+    """What one delivery did: messages sent, failed (they are tried again) and given up, and the errors, without
+    secrets."""
 
     sent: int = 0
     failed: int = 0
@@ -58,8 +61,8 @@ class Delivered:
 def deliver(settings: Settings, now: datetime | None = None) -> Delivered:
     """Send what is due in the outbox at `now` (default: the platform's clock).
 
-    A channel that fails is left alone for the rest of this delivery and tried again later; it raises nothing. May run in several
-    processes at once.
+    A channel that fails is left alone for the rest of this delivery and tried again later; it raises nothing. May run
+    in several processes at once.
     """
     sender = _Sender(settings, (now or settings.clock()).timestamp())
     done, failing = Delivered(), set[str]()
@@ -90,8 +93,8 @@ class _Sender:
         self._me = json.dumps([this_host(), os.getpid(), process_birth(os.getpid()), uuid.uuid4().hex[:12]])
 
     def claim(self, failing: set[str]) -> sa.Row[Any] | None:
-        """The oldest message that is due, is not being sent by anybody, whose alert is not silenced, and whose channel exists and
-        is not `failing`; now it is this sender's. None when there is none."""
+        """The oldest message that is due, is not being sent by anybody, whose alert is not silenced, and whose channel
+        exists and is not `failing`; now it is this sender's. None when there is none."""
         with write_transaction(self._engine) as connection:
             silences, wall, behind = Silences.read(connection), database_now(connection), set[tuple[int, str]]()
             for row in connection.execute(_UNSENT).all():
@@ -109,7 +112,8 @@ class _Sender:
                     mine = {"claimed_by": self._me, "claimed_at": wall, "attempts": row.attempts + 1}
                     connection.execute(alert_messages.update().where(alert_messages.c.id == row.id).values(**mine))
                     return row
-                behind |= subjects  # an alert's messages are told in their order: never that it cleared before that it opened
+                # an alert's messages are told in their order: never that it cleared before that it opened
+                behind |= subjects
         return None
 
     def sent(self, message: sa.Row[Any]) -> None:
@@ -132,7 +136,9 @@ class _Sender:
     def give_up(self) -> int:
         """Take messages that are too old out of the outbox; how many."""
         unsent = alert_messages.c.sent_at.is_(None) & alert_messages.c.abandoned_at.is_(None)
-        too_old = unsent & (alert_messages.c.created_at < self._now - GIVE_UP_AFTER) & alert_messages.c.error.is_not(None)
+        too_old = (
+            unsent & (alert_messages.c.created_at < self._now - GIVE_UP_AFTER) & alert_messages.c.error.is_not(None)
+        )
         with write_transaction(self._engine) as connection:
             return connection.execute(alert_messages.update().where(too_old).values(abandoned_at=self._now)).rowcount
 
@@ -141,7 +147,9 @@ class _Sender:
         return alert_messages.update().where(alert_messages.c.id == message.id, alert_messages.c.sent_at.is_(None))
 
     def _name_unknown(self, connection: sa.Connection, row: sa.Row[Any]) -> None:
-        error = f"There is no channel {row.channel!r} in the setting alert_channels. The message is sent when there is one."
+        error = (
+            f"There is no channel {row.channel!r} in the setting alert_channels. The message is sent when there is one."
+        )
         if row.error != error:
             logger.warning("%s It is: %s", error, row.title)
             connection.execute(alert_messages.update().where(alert_messages.c.id == row.id).values(error=error))
@@ -161,7 +169,8 @@ def _numbered(message: sa.Row[Any]) -> str:
 
 
 def _free(message: sa.Row[Any], wall: float) -> bool:
-    """Whether nobody is sending the message: unclaimed, its sender's process is gone from this host, or its lease has run out."""
+    """Whether nobody is sending the message: unclaimed, its sender's process is gone from this host, or its lease has
+    run out."""
     if message.claimed_by is None or wall - message.claimed_at > CLAIM_LEASE:
         return True
     host, pid, birth, _ = json.loads(message.claimed_by)

@@ -91,14 +91,16 @@ KINDS: dict[AlertType, Kind] = {
     AlertType.ANSWER_QUARANTINED: Kind(
         AlertSeverity.WARNING,
         "the broker answered with values that cannot be stored; the answer is kept, and it is requested again",
-        "Nothing, if it clears by itself: a later answer takes its place. Else compare with TWS (`trading-assets quarantine show ID`), ask again at "
-        "once with `trading-assets quarantine retry ID`, or give it up with `trading-assets quarantine discard ID`.",
+        "Nothing, if it clears by itself: a later answer takes its place. Else compare with TWS (`trading-assets"
+        " quarantine show ID`), ask again at once with `trading-assets quarantine retry ID`, or give it up with"
+        " `trading-assets quarantine discard ID`.",
     ),
     AlertType.CONTRACT_CHANGED: Kind(
         AlertSeverity.CRITICAL,
-        "the broker answers a symbol with another contract than its series has; nothing is collected for it until you decide",
-        "Compare the two contracts, then run `trading-assets universe resolve SYMBOL --same` (the same company under a new contract: the series "
-        "goes on) or `--new` (another company: the series is closed and a new one begins).",
+        "the broker answers a symbol with another contract than its series has; nothing is collected for it until you"
+        " decide",
+        "Compare the two contracts, then run `trading-assets universe resolve SYMBOL --same` (the same company under a"
+        " new contract: the series goes on) or `--new` (another company: the series is closed and a new one begins).",
     ),
     AlertType.RUN_FAILED: Kind(
         AlertSeverity.CRITICAL,
@@ -108,7 +110,8 @@ KINDS: dict[AlertType, Kind] = {
     AlertType.SCHEDULE_MISSED: Kind(
         AlertSeverity.WARNING,
         "a schedule was due and did not run",
-        "See that the daemon is running (`trading-assets up`) and the schedule is on; `trading-assets status` shows the next time.",
+        "See that the daemon is running (`trading-assets up`) and the schedule is on; `trading-assets status` shows the"
+        " next time.",
     ),
 }
 """Said once: defaults of the rules, words of the messages and `docs/alerts.md` come from here."""
@@ -118,8 +121,8 @@ KINDS: dict[AlertType, Kind] = {
 class Issue:
     """One condition that holds now and needs attention.
 
-    `subject` is the symbol (or run, or schedule); empty when the trouble is the platform's own. `reason` and `remedy` are
-    sentences; without a remedy the type's own is said. `details` are plain values shown below them.
+    `subject` is the symbol (or run, or schedule); empty when the trouble is the platform's own. `reason` and `remedy`
+    are sentences; without a remedy the type's own is said. `details` are plain values shown below them.
     """
 
     alert_type: AlertType

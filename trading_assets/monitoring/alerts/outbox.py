@@ -15,20 +15,28 @@ from trading_assets.monitoring.alerts.alert_tables import alert_messages
 from trading_assets.monitoring.alerts.texts import Event, Told, body, title
 
 ALERTS_TOLD_SINGLY = 10
-"""More alerts of one type and event in one reconcile come as one message: a broker that is down all night must not send 500."""
+"""More alerts of one type and event in one reconcile come as one message: a broker that is down all night must not send
+500."""
 
 
 def waiting(connection: sa.Connection) -> set[tuple[int, str]]:
     """Alert and channel of every opening or reminder that is still to be sent."""
     query = sa.select(alert_messages.c.alert_ids, alert_messages.c.channel).where(
-        alert_messages.c.sent_at.is_(None), alert_messages.c.abandoned_at.is_(None), alert_messages.c.event != Event.CLEARED.value
+        alert_messages.c.sent_at.is_(None),
+        alert_messages.c.abandoned_at.is_(None),
+        alert_messages.c.event != Event.CLEARED.value,
     )
     return {(alert_id, row.channel) for row in connection.execute(query) for alert_id in json.loads(row.alert_ids)}
 
 
-def put(connection: sa.Connection, event: Event, told: Sequence[Told], channel: str, now: float, headline: str = "") -> None:
-    """Put messages on alerts of any types into the outbox of one channel: one each, or one for all of a type when they are many."""
-    for _, same_type in groupby(sorted(told, key=lambda each: (each.alert_type.value, each.subject)), key=lambda each: each.alert_type):
+def put(
+    connection: sa.Connection, event: Event, told: Sequence[Told], channel: str, now: float, headline: str = ""
+) -> None:
+    """Put messages on alerts of any types into the outbox of one channel: one each, or one for all of a type when they
+    are many."""
+    for _, same_type in groupby(
+        sorted(told, key=lambda each: (each.alert_type.value, each.subject)), key=lambda each: each.alert_type
+    ):
         group = list(same_type)
         for part in [group] if len(group) > ALERTS_TOLD_SINGLY else [[each] for each in group]:
             connection.execute(

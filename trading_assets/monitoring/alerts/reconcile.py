@@ -1,4 +1,5 @@
-"""One step of the book, inside one transaction: from the troubles that hold now to alerts that open, are told again, or clear.
+"""One step of the book, inside one transaction: from the troubles that hold now to alerts that open, are told again, or
+clear.
 
 The messages go into the outbox in the same transaction. What does not belong here: reading the book, sending.
 """
@@ -25,7 +26,8 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one reconcile did: the alerts that opened, those that were put into the outbox again, and those that cleared."""
+    """What one reconcile did: the alerts that opened, those that were put into the outbox again, and those that
+    cleared."""
 
     opened: tuple[Key, ...] = ()
     reminded: tuple[Key, ...] = ()
@@ -43,13 +45,16 @@ def reconcile(
     now: float,
     headline: str = "",
 ) -> Changes:
-    """Bring the alerts of `types` in line with `wanted`. `now` is in epoch seconds; the caller's transaction excludes other writers."""
+    """Bring the alerts of `types` in line with `wanted`. `now` is in epoch seconds; the caller's transaction excludes
+    other writers."""
     before = _open_rows(connection, types)
     known = {(row.alert_type, row.subject): row for row in before}
     for key, trouble in wanted.items():
         if key not in known:
             _open(connection, trouble, policies[trouble.alert_type], now)
-        elif (values := _values(trouble, policies[trouble.alert_type])) != {name: getattr(known[key], name) for name in values}:
+        elif (values := _values(trouble, policies[trouble.alert_type])) != {
+            name: getattr(known[key], name) for name in values
+        }:
             connection.execute(alerts.update().where(alerts.c.id == known[key].id).values(**values))
     gone = [row for key, row in known.items() if key not in wanted]
     connection.execute(alerts.update().where(alerts.c.id.in_([row.id for row in gone])).values(cleared_at=now))
@@ -68,7 +73,9 @@ def reconcile(
 class _Telling:
     """Decides who is told of which rows, and puts it into the outbox."""
 
-    def __init__(self, connection: sa.Connection, policies: Mapping[AlertType, Policy], now: float, headline: str) -> None:
+    def __init__(
+        self, connection: sa.Connection, policies: Mapping[AlertType, Policy], now: float, headline: str
+    ) -> None:
         self._connection = connection
         self._policies = policies
         self._now = now
@@ -81,11 +88,18 @@ class _Telling:
         self._put(Event.OPENED, told, dict.fromkeys(self._channels(told), told))
 
     def reminded(self, rows: Iterable[sa.Row[Any]]) -> list[sa.Row[Any]]:
-        """Tell again what is open for long, in the channels that have told what they were given before. Returns what was told again."""
+        """Tell again what is open for long, in the channels that have told what they were given before. Returns what
+        was told again."""
         due = [row for row in rows if self._due(row)]
         waiting = outbox.waiting(self._connection) if due else set()
-        by_channel = {channel: [row for row in due if (row.id, channel) not in waiting] for channel in self._channels(due)}
-        reached = {row.id for row in due if any(row in told and channel in self._policy(row).channels for channel, told in by_channel.items())}
+        by_channel = {
+            channel: [row for row in due if (row.id, channel) not in waiting] for channel in self._channels(due)
+        }
+        reached = {
+            row.id
+            for row in due
+            if any(row in told and channel in self._policy(row).channels for channel, told in by_channel.items())
+        }
         told = [row for row in due if row.id in reached]
         self._put(Event.REMINDER, told, by_channel)
         return told
@@ -98,10 +112,14 @@ class _Telling:
     def _put(self, event: Event, rows: list[sa.Row[Any]], by_channel: Mapping[str, list[sa.Row[Any]]]) -> None:
         for channel, told in by_channel.items():
             heard = [_told(row) for row in told if channel in self._policy(row).channels]
-            outbox.put(self._connection, event, heard, channel, self._now, self._headline if event is Event.OPENED else "")
+            outbox.put(
+                self._connection, event, heard, channel, self._now, self._headline if event is Event.OPENED else ""
+            )
         if event is not Event.CLEARED:
             ids = [row.id for row in rows]
-            self._connection.execute(alerts.update().where(alerts.c.id.in_(ids)).values(last_sent_at=self._now, told=alerts.c.told + 1))
+            self._connection.execute(
+                alerts.update().where(alerts.c.id.in_(ids)).values(last_sent_at=self._now, told=alerts.c.told + 1)
+            )
 
     def _due(self, row: sa.Row[Any]) -> bool:
         if row.acknowledged_at is not None or self._silent(row):
@@ -129,7 +147,13 @@ def _open_rows(connection: sa.Connection, types: Collection[AlertType]) -> list[
 
 
 def _open(connection: sa.Connection, trouble: Issue, policy: Policy, now: float) -> None:
-    row = {"alert_type": trouble.alert_type.value, "subject": trouble.subject, "opened_at": now, "last_seen_at": now, "told": 0}
+    row = {
+        "alert_type": trouble.alert_type.value,
+        "subject": trouble.subject,
+        "opened_at": now,
+        "last_seen_at": now,
+        "told": 0,
+    }
     connection.execute(alerts.insert().values(**row, **_values(trouble, policy)))
 
 

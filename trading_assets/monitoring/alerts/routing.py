@@ -23,7 +23,8 @@ LOG_CHANNEL = "log"
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """Alerts of this type, with this severity, go to this channel (a name of `alert_channels` in the settings, or `log`).
+    """Alerts of this type, with this severity, go to this channel (a name of `alert_channels` in the settings, or
+    `log`).
 
     One that stays open is told again after `remind_after`; None is the setting `alert_remind_hours`.
     """
@@ -35,7 +36,11 @@ class AlertRule:
 
     def __post_init__(self) -> None:
         # A URL carries a password and the rule is shown to everybody: refused without repeating it.
-        if "://" in self.notification_channel or not self.notification_channel.strip() or len(self.notification_channel) > 80:
+        if (
+            "://" in self.notification_channel
+            or not self.notification_channel.strip()
+            or len(self.notification_channel) > 80
+        ):
             raise ValueError(
                 "notification_channel is the name of a channel. Put its URL into the setting alert_channels "
                 "(TRADING_ASSETS_ALERT_CHANNELS) under a name, and give that name here."
@@ -55,7 +60,8 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the rules of one type come to: the gravest severity, all channels, the shortest time to the next reminder (seconds)."""
+    """What the rules of one type come to: the gravest severity, all channels, the shortest time to the next reminder
+    (seconds)."""
 
     severity: AlertSeverity
     channels: tuple[str, ...]
@@ -77,7 +83,10 @@ class AlertRules:
             connection.execute(alert_rules.delete().where(key))
             connection.execute(
                 alert_rules.insert().values(
-                    alert_type=rule.alert_type.value, channel=rule.notification_channel, severity=rule.severity.value, remind_after=seconds
+                    alert_type=rule.alert_type.value,
+                    channel=rule.notification_channel,
+                    severity=rule.severity.value,
+                    remind_after=seconds,
                 )
             )
 

@@ -1,4 +1,5 @@
-"""Silences: until when nothing is told of a type of alert, or of one subject of it. They hold for alerts that open later, too."""
+"""Silences: until when nothing is told of a type of alert, or of one subject of it. They hold for alerts that open
+later, too."""
 
 from __future__ import annotations
 
@@ -30,4 +31,6 @@ def set_silence(connection: sa.Connection, alert_type: str, subject: str, until:
     """Silence until then; takes the place of a silence of the same type and subject."""
     key = (alert_silences.c.alert_type == alert_type) & (alert_silences.c.subject == subject)
     connection.execute(alert_silences.delete().where(key))
-    connection.execute(alert_silences.insert().values(alert_type=alert_type, subject=subject, until=until, silenced_by=by))
+    connection.execute(
+        alert_silences.insert().values(alert_type=alert_type, subject=subject, until=until, silenced_by=by)
+    )

@@ -46,7 +46,11 @@ class Told:
 def title(event: Event, told: Sequence[Told]) -> str:
     """One line: severity or event, type, and the symbol or how many."""
     first = told[0]
-    mark = {Event.OPENED: first.severity.value, Event.REMINDER: f"{first.severity.value}, still open", Event.CLEARED: "cleared"}[event]
+    mark = {
+        Event.OPENED: first.severity.value,
+        Event.REMINDER: f"{first.severity.value}, still open",
+        Event.CLEARED: "cleared",
+    }[event]
     subject = first.subject if len(told) == 1 else f"({len(told)} at once)"
     return f"[{mark}] {first.alert_type.value} {subject}".rstrip()
 
@@ -64,7 +68,9 @@ def body(event: Event, told: Sequence[Told], now: float, headline: str = "") -> 
             lines.append(f"... and {len(told) - NAMED_ALERTS} more: trading-assets alerts lists all.")
     if event is Event.CLEARED:
         lines.append(
-            f"This no longer holds. It was open from {_time(first.opened_at)} to {_time(now)}." if len(told) == 1 else "This no longer holds."
+            f"This no longer holds. It was open from {_time(first.opened_at)} to {_time(now)}."
+            if len(told) == 1
+            else "This no longer holds."
         )
     else:
         advice = first.remedy if len(told) == 1 else KINDS[first.alert_type].remedy

@@ -1,8 +1,8 @@
 """Bar sizes: how bars are aligned, and larger bars from smaller ones.
 
-Intraday bars are aligned to the clock in New York, as at the broker: the first hourly bar of regular hours starts at 09:30,
-the next at 10:00; a bar of 8 hours in regular hours is the whole session. Weekly bars are calendar weeks, monthly bars
-calendar months; each is named by the last session in it that has begun.
+Intraday bars are aligned to the clock in New York, as at the broker: the first hourly bar of regular hours starts at
+09:30, the next at 10:00; a bar of 8 hours in regular hours is the whole session. Weekly bars are calendar weeks,
+monthly bars calendar months; each is named by the last session in it that has begun.
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ class BarSize:
 
 BAR_SIZES: dict[str, BarSize] = {
     "1 secs": BarSize(1), "5 secs": BarSize(5), "10 secs": BarSize(10), "15 secs": BarSize(15), "30 secs": BarSize(30),
-    "1 min": BarSize(60), "2 mins": BarSize(120), "3 mins": BarSize(180), "5 mins": BarSize(300), "10 mins": BarSize(600),
-    "15 mins": BarSize(900), "20 mins": BarSize(1200), "30 mins": BarSize(1800), "1 hour": BarSize(HOUR), "2 hours": BarSize(2 * HOUR),
-    "3 hours": BarSize(3 * HOUR), "4 hours": BarSize(4 * HOUR), "8 hours": BarSize(8 * HOUR), "1 day": BarSize(period="day"),
-    "1W": BarSize(period="week"), "1 week": BarSize(period="week"), "1M": BarSize(period="month"), "1 month": BarSize(period="month"),
+    "1 min": BarSize(60), "2 mins": BarSize(120), "3 mins": BarSize(180), "5 mins": BarSize(300),
+    "10 mins": BarSize(600),
+    "15 mins": BarSize(900), "20 mins": BarSize(1200), "30 mins": BarSize(1800), "1 hour": BarSize(HOUR),
+    "2 hours": BarSize(2 * HOUR),
+    "3 hours": BarSize(3 * HOUR), "4 hours": BarSize(4 * HOUR), "8 hours": BarSize(8 * HOUR),
+    "1 day": BarSize(period="day"),
+    "1W": BarSize(period="week"), "1 week": BarSize(period="week"), "1M": BarSize(period="month"),
+    "1 month": BarSize(period="month"),
 }  # fmt: skip
 """Every legal bar size by the broker's words."""
 
@@ -44,7 +48,9 @@ def bar_size(words: str) -> BarSize:
     try:
         return BAR_SIZES[words]
     except KeyError:
-        raise MarketRefusal(321, f"Error validating request.-'bM' : cause - Historical data bar size setting is invalid: {words}") from None
+        raise MarketRefusal(
+            321, f"Error validating request.-'bM' : cause - Historical data bar size setting is invalid: {words}"
+        ) from None
 
 
 class Series(Protocol):
@@ -64,7 +70,9 @@ class Series(Protocol):
         """The second bars of one minute bar (one row)."""
 
 
-def columns_for(series: Series, words: str, start: datetime, end: datetime, regular_hours: bool, now: datetime, timeline: Timeline) -> Columns:
+def columns_for(
+    series: Series, words: str, start: datetime, end: datetime, regular_hours: bool, now: datetime, timeline: Timeline
+) -> Columns:
     """Bars of a series that start in [`start`, `end`) and whose trades happened before `now`."""
     size = bar_size(words)
     first, last = _session_range(series, start, end, now, timeline)
@@ -93,7 +101,9 @@ def known_minutes(series: Series, session: int, regular_hours: bool, now: dateti
         return finished
     seconds = series.seconds(current)
     seconds = seconds.take(seconds.start < elapsed)
-    return concatenate((finished, merge(seconds, np.zeros(1, dtype=np.int64), current.start) if len(seconds) else seconds))
+    return concatenate(
+        (finished, merge(seconds, np.zeros(1, dtype=np.int64), current.start) if len(seconds) else seconds)
+    )
 
 
 def seconds_of_day(instant: datetime, session: int, timeline: Timeline) -> int:
@@ -101,7 +111,9 @@ def seconds_of_day(instant: datetime, session: int, timeline: Timeline) -> int:
     return int(instant.timestamp()) - int(timeline.open_seconds[session]) + REGULAR_OPEN * MINUTE
 
 
-def _session_range(series: Series, start: datetime, end: datetime, now: datetime, timeline: Timeline) -> tuple[int, int]:
+def _session_range(
+    series: Series, start: datetime, end: datetime, now: datetime, timeline: Timeline
+) -> tuple[int, int]:
     """The first and last session that may have bars in [start, end) before `now`; all hours count."""
     alive_from, alive_to = series.life
     # Post-market trading ends at most 10.5 hours after the open, pre-market trading begins 5.5 hours before it.
@@ -131,11 +143,21 @@ def _days(series: Series, first: int, last: int, regular_hours: bool, now: datet
 
 
 def _periods(
-    series: Series, period: str, first: int, last: int, regular_hours: bool, start: datetime, end: datetime, now: datetime, timeline: Timeline
+    series: Series,
+    period: str,
+    first: int,
+    last: int,
+    regular_hours: bool,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    timeline: Timeline,
 ) -> Columns:
     """Daily, weekly or monthly bars. A bar counts as starting at the regular open of its first session."""
     if period != "day":
-        while last + 1 <= timeline.last_opened(now) and _period(timeline, last + 1, period) == _period(timeline, last, period):
+        while last + 1 <= timeline.last_opened(now) and _period(timeline, last + 1, period) == _period(
+            timeline, last, period
+        ):
             last += 1
         last = min(last, series.life[1])
         while first > series.life[0] and _period(timeline, first - 1, period) == _period(timeline, first, period):
@@ -174,7 +196,14 @@ def _period(timeline: Timeline, session: int, period: str) -> int:
 
 
 def _by_clock(
-    series: Series, minutes: Columns, seconds: int, regular_hours: bool, start: datetime, end: datetime, now: datetime, timeline: Timeline
+    series: Series,
+    minutes: Columns,
+    seconds: int,
+    regular_hours: bool,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    timeline: Timeline,
 ) -> Columns:
     """Bars of `seconds` aligned to the clock, from minute bars (from their seconds for sizes under a minute)."""
     if seconds < MINUTE:

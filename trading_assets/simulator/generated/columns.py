@@ -61,7 +61,8 @@ def concatenate(parts: Sequence[Columns]) -> Columns:
 
 
 def merge(columns: Columns, firsts: Ints, starts: Ints) -> Columns:
-    """Merge runs of rows into one bar each; `firsts` are the rows that begin a run, `starts` the new bars' start seconds.
+    """Merge runs of rows into one bar each; `firsts` are the rows that begin a run, `starts` the new bars' start
+    seconds.
 
     The volume-weighted price is weighted by volume, by nothing where there is no volume (an index).
     """

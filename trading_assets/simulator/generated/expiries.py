@@ -4,12 +4,13 @@ Schedules ("daily" holds all of "weekly", "weekly" all of "monthly"):
 
 - monthly: third Fridays, listed 240 days ahead; the quarter months 370 days, June 540, January (LEAPS) 790 days.
 - weekly: all other Fridays from June 2010, listed 43 days (about six weeks) ahead.
-- daily: Mondays and Wednesdays from September 2016 (30 days ahead), Tuesdays and Thursdays from May 2022 (16 days ahead), and
-  the last session of each month from July 2007 (300 days ahead).
+- daily: Mondays and Wednesdays from September 2016 (30 days ahead), Tuesdays and Thursdays from May 2022 (16 days
+  ahead), and the last session of each month from July 2007 (300 days ahead).
 - am_monthly: third Fridays, settled at the open: the last trading session is the one before.
 - vix: the Wednesday 30 days before the third Friday of the month after, settled at the open.
 
-An expiry that falls on a holiday is the session before (Good Friday: Thursday). The starting years follow the exchanges'.
+An expiry that falls on a holiday is the session before (Good Friday: Thursday). The starting years follow the
+exchanges'.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ class Expiry:
     def end_seconds(self, sessions: Timeline) -> int:
         """Epoch seconds at which the options' life ends."""
         session = sessions.index[self.day]
-        return int(sessions.open_seconds[session]) if self.at_open else int(sessions.open_seconds[session] + 60 * sessions.minutes[session])
+        return (
+            int(sessions.open_seconds[session])
+            if self.at_open
+            else int(sessions.open_seconds[session] + 60 * sessions.minutes[session])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +102,15 @@ def schedule(name: str) -> Schedule:
                     add(day, _AHEAD_TUESDAY_THURSDAY)
     at_open = name in ("am_monthly", "vix")
     found = tuple(
-        Expiry(day, sessions.index[day] - at_open, sessions.on_or_after(day - timedelta(days=ahead)), at_open) for day, ahead in sorted(days.items())
+        Expiry(day, sessions.index[day] - at_open, sessions.on_or_after(day - timedelta(days=ahead)), at_open)
+        for day, ahead in sorted(days.items())
     )
-    return Schedule(found, np.array([e.last_trade for e in found]), np.array([e.listed for e in found]), {expiry.day: expiry for expiry in found})
+    return Schedule(
+        found,
+        np.array([e.last_trade for e in found]),
+        np.array([e.listed for e in found]),
+        {expiry.day: expiry for expiry in found},
+    )
 
 
 def _third_friday(year: int, month: int) -> date:

@@ -1,7 +1,7 @@
 """The underlyings of the generated market: a table of well-known ones, and rules that make any other symbol.
 
-Here belong names, exchanges, contract ids and the few numbers that shape an underlying's path. What does not belong here:
-the path itself (`paths`) and what options exist (`expiries`, `ladders`).
+Here belong names, exchanges, contract ids and the few numbers that shape an underlying's path. What does not belong
+here: the path itself (`paths`) and what options exist (`expiries`, `ladders`).
 
 Any symbol of one to five capital letters, also with a share class ("BRK B"), is a listed stock. The symbols of
 `UNKNOWN_SYMBOLS`, and everything of another form ("NOSUCH", "123"), are unknown: the server answers code 200.
@@ -24,7 +24,8 @@ UNKNOWN_SYMBOLS = frozenset({"ZZZZ", "ZZZZZ", "XXXXX", "WRONG"})
 _SYMBOL = re.compile(r"[A-Z]{1,5}( [A-Z])?")
 
 FIRST_GENERATED_ID = 1 << 28
-"""Contract ids of underlyings that are not in the table lie in [2^28, 2^29): above most real ids, below the options' areas."""
+"""Contract ids of underlyings that are not in the table lie in [2^28, 2^29): above most real ids, below the options'
+areas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,9 @@ class OptionClass:
 class Underlying:
     """A stock, ETF or index and the numbers its path is made from.
 
-    `start_price` in dollars at `first` (the listing date); `growth` and `volatility` a year, per 1.00; `reversion` per session
-    (pull of the log-price to its trend); a close above `split_above` dollars brings a split (0: never); `dividend_yield` a
-    year, per 1.00; `volume` is the usual number of shares a session (0: an index).
+    `start_price` in dollars at `first` (the listing date); `growth` and `volatility` a year, per 1.00; `reversion` per
+    session (pull of the log-price to its trend); a close above `split_above` dollars brings a split (0: never);
+    `dividend_yield` a year, per 1.00; `volume` is the usual number of shares a session (0: an index).
     """
 
     contract: ListedContract
@@ -76,8 +77,8 @@ class Underlying:
 
 
 # Rows are only ever added at the end of _STOCKS: a class's place gives its slot, and contract ids are made from slots.
-# symbol | name | exchange | broker's contract id (0: none known, one is made) | first year | price then | growth | volatility
-# | split above | yield | million shares | option schedule | liquidity | industry
+# symbol | name | exchange | broker's contract id (0: none known, one is made) | first year | price then | growth |
+# volatility | split above | yield | million shares | option schedule | liquidity | industry
 _STOCKS = """
 AAPL|APPLE INC|NASDAQ|265598|1998|60|.13|.29|330|.006|55|weekly|3|Technology
 MSFT|MICROSOFT CORP|NASDAQ|272093|1998|80|.11|.25|480|.009|25|weekly|2|Technology
@@ -163,18 +164,48 @@ def builtin() -> dict[str, Underlying]:
             classes.append(OptionClass(class_name, symbol, schedule, slot, 0.05, float(liquidity)))
             slot += 1
         contract = ListedContract(
-            con_id=int(con_id) or _made_id(symbol), symbol=symbol, sec_type="IND", exchange=exchange, primary_exchange="", currency="USD",
-            local_symbol=symbol, trading_class=symbol, long_name=name, min_tick=0.01, industry="Indices", category="Broad Range Equity Index",
+            con_id=int(con_id) or _made_id(symbol), symbol=symbol, sec_type="IND", exchange=exchange,
+            primary_exchange="", currency="USD",
+            local_symbol=symbol, trading_class=symbol, long_name=name, min_tick=0.01, industry="Indices",
+            category="Broad Range Equity Index",
             subcategory="*", market_name=symbol, valid_exchanges=exchange,
         )  # fmt: skip
         found[symbol] = Underlying(
-            contract, FIRST_SESSION, float(level), float(growth), float(volatility), float(reversion), 0.0, 0.0, 0, tuple(classes)
+            contract,
+            FIRST_SESSION,
+            float(level),
+            float(growth),
+            float(volatility),
+            float(reversion),
+            0.0,
+            0.0,
+            0,
+            tuple(classes),
         )
     for line in _STOCKS.split("\n"):
         if not line:
             continue
-        symbol, name, exchange, con_id, year, price, growth, volatility, split, dividend, volume, schedule, liquidity, industry = line.split("|")
-        first = FIRST_SESSION if year == "1998" else date(int(year), 1 + stable_hash(symbol, "month") % 12, 1 + stable_hash(symbol, "day") % 28)
+        (
+            symbol,
+            name,
+            exchange,
+            con_id,
+            year,
+            price,
+            growth,
+            volatility,
+            split,
+            dividend,
+            volume,
+            schedule,
+            liquidity,
+            industry,
+        ) = line.split("|")
+        first = (
+            FIRST_SESSION
+            if year == "1998"
+            else date(int(year), 1 + stable_hash(symbol, "month") % 12, 1 + stable_hash(symbol, "day") % 28)
+        )
         contract = _stock(symbol, name, exchange, int(con_id) or _made_id(symbol), industry)
         option_class = OptionClass(symbol.replace(" ", ""), symbol, schedule, slot, 0.01, float(liquidity))
         slot += 1
@@ -187,12 +218,13 @@ def builtin() -> dict[str, Underlying]:
 
 def _stock(symbol: str, name: str, exchange: str, con_id: int, industry: str) -> ListedContract:
     etf = industry == "ETF"
+    market = {"NASDAQ": "NMS"}.get(exchange, symbol.replace(" ", ""))
+    exchanges = dict.fromkeys((*_STOCK_EXCHANGES.split(","), exchange))
     return ListedContract(
-        con_id=con_id, symbol=symbol, sec_type="STK", exchange="SMART", primary_exchange=exchange, currency="USD", local_symbol=symbol,
-        trading_class={"NASDAQ": "NMS"}.get(exchange, symbol.replace(" ", "")), long_name=name, min_tick=0.01,
+        con_id=con_id, symbol=symbol, sec_type="STK", exchange="SMART", primary_exchange=exchange, currency="USD",
+        local_symbol=symbol, trading_class=market, long_name=name, min_tick=0.01,
         industry="" if etf else industry, category="" if etf else industry, subcategory="" if etf else industry,
-        stock_type="ETF" if etf else "COMMON", market_name={"NASDAQ": "NMS"}.get(exchange, symbol.replace(" ", "")),
-        valid_exchanges=f"{_STOCK_EXCHANGES},{exchange}" if exchange not in _STOCK_EXCHANGES.split(",") else _STOCK_EXCHANGES,
+        stock_type="ETF" if etf else "COMMON", market_name=market, valid_exchanges=",".join(exchanges),
     )  # fmt: skip
 
 
@@ -207,9 +239,22 @@ def _made(symbol: str) -> Underlying:
     def choose(purpose: str, low: float, high: float) -> float:
         return low + (high - low) * fraction("underlying", symbol, purpose)
 
-    industries = ("Technology", "Financial", "Industrial", "Energy", "Consumer, Cyclical", "Consumer, Non-cyclical", "Communications", "Utilities")
+    industries = (
+        "Technology",
+        "Financial",
+        "Industrial",
+        "Energy",
+        "Consumer, Cyclical",
+        "Consumer, Non-cyclical",
+        "Communications",
+        "Utilities",
+    )
     later = fraction("underlying", symbol, "later") < 0.35
-    first = date(1998 + int(choose("year", 1, 18)), 1 + int(choose("month", 0, 12)), 1 + int(choose("day", 0, 28))) if later else FIRST_SESSION
+    first = (
+        date(1998 + int(choose("year", 1, 18)), 1 + int(choose("month", 0, 12)), 1 + int(choose("day", 0, 28)))
+        if later
+        else FIRST_SESSION
+    )
     contract = _stock(
         symbol,
         f"{symbol.replace(' ', '-')} HOLDINGS INC",
@@ -218,7 +263,9 @@ def _made(symbol: str) -> Underlying:
         industries[stable_hash("underlying", symbol, "industry") % len(industries)],
     )
     weekly = fraction("underlying", symbol, "weekly") < 0.5
-    option_class = OptionClass(symbol.replace(" ", ""), symbol, "weekly" if weekly else "monthly", None, 0.01, choose("liquidity", 0.02, 0.4))
+    option_class = OptionClass(
+        symbol.replace(" ", ""), symbol, "weekly" if weekly else "monthly", None, 0.01, choose("liquidity", 0.02, 0.4)
+    )
     pays = fraction("underlying", symbol, "pays") < 0.6
     return Underlying(
         contract,

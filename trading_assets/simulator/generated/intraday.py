@@ -1,7 +1,7 @@
 """What happens inside a session: minutes between a daily bar's four prices, and seconds between a minute's.
 
-`fill` is the one construction behind both: a path of whole ticks that starts at the open, ends at the close, touches the
-high and the low and never leaves them, with volumes and counts that add up exactly. So every larger bar is the
+`fill` is the one construction behind both: a path of whole ticks that starts at the open, ends at the close, touches
+the high and the low and never leaves them, with volumes and counts that add up exactly. So every larger bar is the
 aggregation of the smaller ones, and the daily bar is known without its minutes.
 """
 
@@ -37,12 +37,19 @@ def share_out(total: int, weights: Floats) -> Ints:
 
 
 def fill(
-    rng: np.random.Generator, ticks: tuple[int, int, int, int], volume: int, count: int, steps: int, high_step: int, low_step: int, weights: Floats
+    rng: np.random.Generator,
+    ticks: tuple[int, int, int, int],
+    volume: int,
+    count: int,
+    steps: int,
+    high_step: int,
+    low_step: int,
+    weights: Floats,
 ) -> Filled:
     """Divide one bar into `steps` bars.
 
-    `ticks` are open, high, low, close; the high is reached at the end of step `high_step` - 1, the low likewise. Each step
-    gets at least one trade if `count` allows (`count` 0 for an index: no volume at all).
+    `ticks` are open, high, low, close; the high is reached at the end of step `high_step` - 1, the low likewise. Each
+    step gets at least one trade if `count` allows (`count` 0 for an index: no volume at all).
     """
     opened, high, low, closed = ticks
     if steps < 8:
@@ -112,7 +119,16 @@ def outside_hours(path: Path, session: int, timeline: Timeline, seed: int) -> tu
         count = traded + int(path.count[session] * share)
         volume = count + int(path.volume[session] * share)
         steps = rng.permutation(traded - 4)[:2] // 2 * 2 + 2
-        filled = fill(rng, (opened, high, low, closed), volume, count, traded, int(steps[0]), int(steps[1] + (steps[0] == steps[1])), np.ones(traded))
+        filled = fill(
+            rng,
+            (opened, high, low, closed),
+            volume,
+            count,
+            traded,
+            int(steps[0]),
+            int(steps[1] + (steps[0] == steps[1])),
+            np.ones(traded),
+        )
         parts.append(_columns(session, minute * 60, filled))
     return parts[0], parts[1]
 
@@ -125,11 +141,20 @@ def seconds_of(minute: Columns, words: tuple[object, ...], ticks_a_dollar: int =
     rng = stream(*words, int(minute.session[0]), int(minute.start[0]), "seconds")
     count = int(minute.count[0])
     steps = SECONDS if count == 0 else min(SECONDS, count)
-    ticks = tuple(round(float(price[0]) * ticks_a_dollar) for price in (minute.open, minute.high, minute.low, minute.close))
+    ticks = tuple(
+        round(float(price[0]) * ticks_a_dollar) for price in (minute.open, minute.high, minute.low, minute.close)
+    )
     second = np.sort(rng.choice(SECONDS, steps, replace=False))
     extremes = 2 + rng.permutation(max(steps - 3, 2))[:2]
     filled = fill(
-        rng, (ticks[0], ticks[1], ticks[2], ticks[3]), int(minute.volume[0]), count, steps, int(extremes[0]), int(extremes[1]), np.ones(steps)
+        rng,
+        (ticks[0], ticks[1], ticks[2], ticks[3]),
+        int(minute.volume[0]),
+        count,
+        steps,
+        int(extremes[0]),
+        int(extremes[1]),
+        np.ones(steps),
     )
     return _columns(int(minute.session[0]), int(minute.start[0]) + second, filled, ticks_a_dollar)
 
@@ -155,4 +180,14 @@ def _columns(session: int, start: Ints, filled: Filled, ticks_a_dollar: int = 10
     volume, count = filled[4:]
     opened, high, low, closed = (ticks / ticks_a_dollar for ticks in filled[:4])
     wap = np.round((opened + high + low + closed) / 4.0, 4) * (volume > 0)
-    return Columns(np.full(len(start), session, dtype=np.int64), start.astype(np.int64), opened, high, low, closed, volume, wap, count)
+    return Columns(
+        np.full(len(start), session, dtype=np.int64),
+        start.astype(np.int64),
+        opened,
+        high,
+        low,
+        closed,
+        volume,
+        wap,
+        count,
+    )

@@ -1,20 +1,21 @@
 """Which strikes of an expiry are listed in which sessions, and the contract ids made from that.
 
-A ladder starts around the spot at listing and is extended when the spot moves: a strike is listed from the first session
-before which the spot (its running low and high) had come near enough. A listed strike stays until expiry. On a split all
-strikes end and their adjusted successors (strike / ratio, two decimals, a new local symbol and id) begin. So what is listed at
-a moment is a pure function of the path up to then.
+A ladder starts around the spot at listing and is extended when the spot moves: a strike is listed from the first
+session before which the spot (its running low and high) had come near enough. A listed strike stays until expiry. On a
+split all strikes end and their adjusted successors (strike / ratio, two decimals, a new local symbol and id) begin. So
+what is listed at a moment is a pure function of the path up to then.
 
-Contract ids can be taken apart again: they hold trading class, expiry, rank in the ladder and right. A rank is a strike's
-place in the order of listing, which later listings do not change.
+Contract ids can be taken apart again: they hold trading class, expiry, rank in the ladder and right. A rank is a
+strike's place in the order of listing, which later listings do not change.
 
 | ids | contracts |
 | --- | --- |
 | [2^30, 2^31) | options of the built-in classes: 64 slots of 2^24 ids, never ambiguous |
 | [2^29, 2^30) | options of all other symbols, shifted by a hash of the symbol |
 
-The second area is too small for every symbol there could be: ids are unique within a symbol, but of two such symbols with
-3,000 listed contracts each, one contract shares its id with a chance of about 2 %. Use built-in symbols where that matters.
+The second area is too small for every symbol there could be: ids are unique within a symbol, but of two such symbols
+with 3,000 listed contracts each, one contract shares its id with a chance of about 2 %. Use built-in symbols where that
+matters.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ _INVERSE = pow(_MULTIPLIER, -1, _OTHER_IDS)
 _FIRST_DAY = date(1998, 1, 1)
 
 _NEAR, _WIDE = 1.2, 3.0
-"""Standard deviations (to expiry, at listing) around the spot's range within which all, and within which coarse, strikes are listed."""
+"""Standard deviations (to expiry, at listing) around the spot's range within which all, and within which coarse,
+strikes are listed."""
 _LEAST_NEAR, _LEAST_WIDE, _MOST_WIDE = 0.04, 0.10, 1.2
 _NEW_LISTING = 10
 """Sessions after an underlying's first until its options begin."""
@@ -88,9 +90,12 @@ class Ladder:
         half_day = self.sessions.minutes[self.expiry.last_trade] < 390
         return replace(
             self.under,
-            con_id=0, sec_type="OPT", exchange="SMART", primary_exchange="", trading_class=self.option_class.name, min_tick=self.option_class.tick,
-            multiplier="100", last_trade=f"{last_trade:%Y%m%d}", last_trade_time="13:00:00" if half_day else "16:00:00", expiry=self.expiry.day,
-            under_con_id=self.under.con_id, under_sec_type=self.under.sec_type, stock_type="", market_name=self.option_class.name,
+            con_id=0, sec_type="OPT", exchange="SMART", primary_exchange="", trading_class=self.option_class.name,
+            min_tick=self.option_class.tick,
+            multiplier="100", last_trade=f"{last_trade:%Y%m%d}", last_trade_time="13:00:00" if half_day else "16:00:00",
+            expiry=self.expiry.day,
+            under_con_id=self.under.con_id, under_sec_type=self.under.sec_type, stock_type="",
+            market_name=self.option_class.name,
             valid_exchanges=OPTION_EXCHANGES,
         )  # fmt: skip
 
@@ -124,21 +129,38 @@ def build_ladder(option_class: OptionClass, expiry: Expiry, path: Path, sessions
         if begin <= expiry.last_trade:
             adjusted = np.unique(np.round(era * path.shares[end] / path.shares[begin], 2))
     if not strikes:
-        return Ladder(option_class, expiry, path.underlying.contract, np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64), sessions)
+        return Ladder(
+            option_class,
+            expiry,
+            path.underlying.contract,
+            np.empty(0),
+            np.empty(0, np.int64),
+            np.empty(0, np.int64),
+            sessions,
+        )
     cut = slice(0, MOST_STRIKES)
     return Ladder(
-        option_class, expiry, path.underlying.contract, np.concatenate(strikes)[cut], np.concatenate(begins)[cut], np.concatenate(ends)[cut], sessions
+        option_class,
+        expiry,
+        path.underlying.contract,
+        np.concatenate(strikes)[cut],
+        np.concatenate(begins)[cut],
+        np.concatenate(ends)[cut],
+        sessions,
     )
 
 
 def _extending(option_class: OptionClass, path: Path, prior: Floats, days: int) -> tuple[Floats, Ints]:
-    """Strikes of a ladder that starts now, and after how many sessions each is listed. `prior` are the closes before each session."""
+    """Strikes of a ladder that starts now, and after how many sessions each is listed. `prior` are the closes before
+    each session."""
     spot = float(prior[0])
     deviation = path.underlying.volatility * np.sqrt(max(days, 1) / 365.0)
     near = max(_NEAR * deviation, _LEAST_NEAR)
     wide = min(max(_WIDE * deviation, _LEAST_WIDE), _MOST_WIDE)
     highs, lows = np.maximum.accumulate(prior), np.minimum.accumulate(prior)
-    grid, coarse = _grid(option_class, path, spot, float(lows[-1] * np.exp(-wide)), float(highs[-1] * np.exp(wide)), days)
+    grid, coarse = _grid(
+        option_class, path, spot, float(lows[-1] * np.exp(-wide)), float(highs[-1] * np.exp(wide)), days
+    )
     reach = np.where(coarse, max(near, wide), near)
     up = np.searchsorted(highs, grid * np.exp(-reach))
     down = np.searchsorted(-lows, -grid * np.exp(reach))
@@ -147,15 +169,19 @@ def _extending(option_class: OptionClass, path: Path, prior: Floats, days: int) 
     return grid[keep], listed[keep].astype(np.int64)
 
 
-def _grid(option_class: OptionClass, path: Path, spot: float, low: float, high: float, days: int) -> tuple[Floats, np.ndarray]:
+def _grid(
+    option_class: OptionClass, path: Path, spot: float, low: float, high: float, days: int
+) -> tuple[Floats, np.ndarray]:
     """Possible strikes in [low, high] and which of them are coarse. Fixed by the spot and the days at listing."""
     if path.underlying.is_index and spot > 400:
         fine, step = (5.0, 25.0) if days <= 60 else (25.0, 50.0) if days <= 300 else (25.0, 100.0)
-        widen = 2.0 ** max(0.0, np.ceil(np.log2(spot * path.underlying.volatility / 1000.0)))  # steps of 5 for SPX up to 6,000
+        # steps of 5 for SPX up to 6,000
+        widen = 2.0 ** max(0.0, np.ceil(np.log2(spot * path.underlying.volatility / 1000.0)))
         pieces = [(0.0, np.inf, widen * fine, widen * step)]
     elif option_class.schedule == "daily":
         fine, step = (1.0, 5.0) if days <= 60 or spot < 150 else (2.0, 10.0) if days <= 300 else (5.0, 20.0)
-        widen = 2.0 ** max(0.0, np.ceil(np.log2(spot * path.underlying.volatility / 120.0)))  # steps of 1 for SPY up to 727
+        # steps of 1 for SPY up to 727
+        widen = 2.0 ** max(0.0, np.ceil(np.log2(spot * path.underlying.volatility / 120.0)))
         pieces = [(0.0, np.inf, widen * fine, widen * step)]
     else:
         widen = 1.0 if days <= 300 else 2.0

@@ -43,11 +43,12 @@ V = TypeVar("V")
 
 
 class GeneratedMarket:
-    """A market made from a seed: any symbol, the same answers in every process, in any order of questions, at any `now`.
+    """A market made from a seed: any symbol, the same answers in every process, in any order of questions, at any
+    `now`.
 
-    Implements `simulator.market.Market`. An option can be asked about until midnight (New York) after its last trading day;
-    then it has expired: `contracts` leaves it out and `bars` has nothing. Adjusted prices are rounded to 4 decimals, all
-    others are whole cents. Rates are zero. An instance is used from one thread at a time.
+    Implements `simulator.market.Market`. An option can be asked about until midnight (New York) after its last trading
+    day; then it has expired: `contracts` leaves it out and `bars` has nothing. Adjusted prices are rounded to 4
+    decimals, all others are whole cents. Rates are zero. An instance is used from one thread at a time.
     """
 
     name = "generated"
@@ -73,7 +74,11 @@ class GeneratedMarket:
         if query.con_id:
             owner = self._underlying(query.symbol) if query.symbol else None
             contract = self._by_id(query.con_id, [owner]) if owner else self.by_id(query.con_id)
-            return [contract] if contract and self._is_listed(contract, now, query.include_expired) and fits(contract, query) else []
+            return (
+                [contract]
+                if contract and self._is_listed(contract, now, query.include_expired) and fits(contract, query)
+                else []
+            )
         if query.sec_type == "OPT":
             return [contract for contract in self._options(query, now) if fits(contract, query)]
         found = self._underlying(query.symbol or query.local_symbol)
@@ -82,7 +87,8 @@ class GeneratedMarket:
         return [found.contract]
 
     def by_id(self, con_id: int) -> ListedContract | None:
-        """The contract of an id: of every built-in symbol, and of any other one that was named before in this process."""
+        """The contract of an id: of every built-in symbol, and of any other one that was named before in this
+        process."""
         known = self._by_con_id.get(con_id)
         return known.contract if known else self._by_id(con_id, self._seen.values())
 
@@ -101,7 +107,8 @@ class GeneratedMarket:
         return None
 
     def option_parameters(self, symbol: str, sec_type: str, con_id: int, now: datetime) -> list[OptionParameters]:
-        """Expiries and strikes by exchange and trading class; empty if the underlying does not fit or has no options."""
+        """Expiries and strikes by exchange and trading class; empty if the underlying does not fit or has no
+        options."""
         found = self._underlying(symbol)
         if found is None or sec_type not in ("", found.contract.sec_type) or con_id not in (0, found.contract.con_id):
             return []
@@ -114,13 +121,21 @@ class GeneratedMarket:
                 strikes.update(ladder.strikes[ranks].tolist())
             if days:
                 answers += [
-                    OptionParameters(exchange, found.contract.con_id, option_class.name, "100", tuple(sorted(set(days))), tuple(sorted(strikes)))
+                    OptionParameters(
+                        exchange,
+                        found.contract.con_id,
+                        option_class.name,
+                        "100",
+                        tuple(sorted(set(days))),
+                        tuple(sorted(strikes)),
+                    )
                     for exchange in _OPTION_EXCHANGES
                 ]
         return answers
 
     def search(self, pattern: str, now: datetime) -> list[ListedContract]:
-        """Underlyings whose symbol or name begins with the pattern: the well-known ones, then the stock of exactly that symbol."""
+        """Underlyings whose symbol or name begins with the pattern: the well-known ones, then the stock of exactly that
+        symbol."""
         wanted = pattern.strip().upper()
         if not wanted:
             return []
@@ -133,7 +148,14 @@ class GeneratedMarket:
     # Bars
 
     def bars(
-        self, contract: ListedContract, bar_size: str, what_to_show: str, start: datetime, end: datetime, use_rth: bool, now: datetime
+        self,
+        contract: ListedContract,
+        bar_size: str,
+        what_to_show: str,
+        start: datetime,
+        end: datetime,
+        use_rth: bool,
+        now: datetime,
     ) -> list[Bar]:
         """Bars that start in [start, end) and have begun at `now`; see `simulator.market.Market.bars`."""
         series: Series
@@ -145,7 +167,9 @@ class GeneratedMarket:
             series = option if trades else MidSeries(option.model, option.stock)
             columns = columns_for(series, bar_size, start, end, True, now, self._sessions)
             if not trades:
-                columns = quote_bars(columns, what_to_show, lambda values: option_bid_ask(values, option.model.option_class))
+                columns = quote_bars(
+                    columns, what_to_show, lambda values: option_bid_ask(values, option.model.option_class)
+                )
         else:
             stock = self._stock(contract.symbol)
             owner = stock.path.underlying
@@ -158,7 +182,9 @@ class GeneratedMarket:
             columns = self._restated(stock, columns, what_to_show, now)
         return self._as_bars(columns, last_session_of(columns, bar_size, series, now, self._sessions), trades)
 
-    def head_timestamp(self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime) -> datetime | None:
+    def head_timestamp(
+        self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime
+    ) -> datetime | None:
         """The start of the oldest bar."""
         if not self._is_listed(contract, now, False):
             return None
@@ -174,7 +200,8 @@ class GeneratedMarket:
         return self._sessions.opens[model.first + int(rows[0])]
 
     def quote(self, contract: ListedContract, now: datetime) -> MarketQuote:
-        """The state at `now`; that of the last close outside regular hours; nothing for a contract that is not listed."""
+        """The state at `now`; that of the last close outside regular hours; nothing for a contract that is not
+        listed."""
         state = self._spot(contract.symbol, now)
         if state is None or not self._is_listed(contract, now, False):
             return MarketQuote()
@@ -185,7 +212,8 @@ class GeneratedMarket:
     # Events, for tests and examples
 
     def splits(self, symbol: str) -> list[tuple[date, int]]:
-        """All splits of a symbol up to the horizon: the first session with the new price, and the ratio (2: two for one)."""
+        """All splits of a symbol up to the horizon: the first session with the new price, and the ratio (2: two for
+        one)."""
         return [(self._sessions.dates[session], ratio) for session, ratio in self._stock(symbol).path.splits]
 
     def dividends(self, symbol: str) -> list[tuple[date, float]]:
@@ -221,7 +249,9 @@ class GeneratedMarket:
             option_class, ladder, rank = self._place(contract)
             stock = self._stock(contract.symbol)
             life = int(ladder.begins[rank]), int(ladder.ends[rank])
-            return TradeSeries(OptionModel(contract, option_class, ladder.expiry, life, stock.path, self._sessions, self.seed), stock)
+            return TradeSeries(
+                OptionModel(contract, option_class, ladder.expiry, life, stock.path, self._sessions, self.seed), stock
+            )
 
         return _kept(self._models, contract.con_id, build, _KEPT_MODELS)
 
@@ -249,25 +279,39 @@ class GeneratedMarket:
         return include_expired or bool(ladder.ends[rank] >= self._today(now))
 
     def _today(self, now: datetime) -> int:
-        """Number of the first session on or after the New York date of `now`: contracts that end before it have expired."""
+        """Number of the first session on or after the New York date of `now`: contracts that end before it have
+        expired."""
         return self._sessions.on_or_after(now.astimezone(NEW_YORK).date())
 
-    def _listed(self, option_class: OptionClass, now: datetime, last_trade: str | None, include_expired: bool) -> Iterator[tuple[Ladder, list[int]]]:
-        """Ladders of a class with the ranks listed at `now`, in order of expiry; `last_trade` restricts them (YYYYMMDD or YYYYMM)."""
+    def _listed(
+        self, option_class: OptionClass, now: datetime, last_trade: str | None, include_expired: bool
+    ) -> Iterator[tuple[Ladder, list[int]]]:
+        """Ladders of a class with the ranks listed at `now`, in order of expiry; `last_trade` restricts them (YYYYMMDD
+        or YYYYMM)."""
         current, today = self._sessions.current(now), self._today(now)
         for expiry in schedule(option_class.schedule).alive(current, 0 if include_expired else today):
             if last_trade:
-                words = f"{self._sessions.dates[expiry.last_trade]:%Y%m%d}" if len(last_trade) == 8 else f"{expiry.day:%Y%m}"
+                words = (
+                    f"{self._sessions.dates[expiry.last_trade]:%Y%m%d}"
+                    if len(last_trade) == 8
+                    else f"{expiry.day:%Y%m}"
+                )
                 if words != last_trade:
                     continue
             ladder = self._ladder(option_class, expiry)
-            ranks = np.flatnonzero(ladder.begins <= current).tolist() if expiry.last_trade < today else ladder.ranks(current, today)
+            ranks = (
+                np.flatnonzero(ladder.begins <= current).tolist()
+                if expiry.last_trade < today
+                else ladder.ranks(current, today)
+            )
             if ranks:
                 yield ladder, ranks
 
     def _options(self, query: ContractQuery, now: datetime) -> Iterator[ListedContract]:
         root = query.local_symbol[:6].strip()
-        symbol = query.symbol or next((owner.symbol for owner in self._seen.values() for c in owner.option_classes if c.name == root), root)
+        symbol = query.symbol or next(
+            (owner.symbol for owner in self._seen.values() for c in owner.option_classes if c.name == root), root
+        )
         found = self._underlying(symbol)
         for option_class in found.option_classes if found else ():
             if query.trading_class not in ("", option_class.name):
@@ -291,7 +335,8 @@ class GeneratedMarket:
         if bool(np.all(prices == 1.0)):
             return columns
         opened, high, low, closed, wap = (
-            np.round(column * prices, 4) for column in (columns.open, columns.high, columns.low, columns.close, columns.wap)
+            np.round(column * prices, 4)
+            for column in (columns.open, columns.high, columns.low, columns.close, columns.wap)
         )
         volume = np.rint(columns.volume * divisors).astype(np.int64)
         return Columns(columns.session, columns.start, opened, high, low, closed, volume, wap, columns.count)
@@ -299,11 +344,16 @@ class GeneratedMarket:
     def _as_bars(self, columns: Columns, named: Any, trades: bool) -> list[Bar]:
         at, dates = self._sessions.at, self._sessions.dates
         rows = zip(
-            columns.session.tolist(), columns.start.tolist(), named.tolist(), columns.open.tolist(), columns.high.tolist(),
-            columns.low.tolist(), columns.close.tolist(), columns.volume.tolist(), columns.wap.tolist(), columns.count.tolist(), strict=True,
+            columns.session.tolist(), columns.start.tolist(), named.tolist(), columns.open.tolist(),
+            columns.high.tolist(),
+            columns.low.tolist(), columns.close.tolist(), columns.volume.tolist(), columns.wap.tolist(),
+            columns.count.tolist(), strict=True,
         )  # fmt: skip
         if trades:
-            return [Bar(at(i, s / 60), dates[n], o, h, lo, c, float(v), round(w, 4), k) for i, s, n, o, h, lo, c, v, w, k in rows]
+            return [
+                Bar(at(i, s / 60), dates[n], o, h, lo, c, float(v), round(w, 4), k)
+                for i, s, n, o, h, lo, c, v, w, k in rows
+            ]
         return [Bar(at(i, s / 60), dates[n], o, h, lo, c, -1.0, -1.0, -1) for i, s, n, o, h, lo, c, _, _, _ in rows]
 
 

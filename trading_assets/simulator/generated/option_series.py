@@ -1,13 +1,13 @@
 """Option prices through the life of a contract: theoretical values, trades and bars.
 
-A contract's session is known from four moments of its underlying's: open, high, low and close. Its value at each comes from
-the surface and Black-Scholes with a rate of zero, so that American and European values coincide, put-call parity is exact up
-to rounding and no price is under the intrinsic value. The volatility of a contract is fixed for a session (sticky strike),
-so the value is monotone in the spot; between the moments minute values are held within the session's range, which the
-day's time decay would otherwise leave by a little.
+A contract's session is known from four moments of its underlying's: open, high, low and close. Its value at each comes
+from the surface and Black-Scholes with a rate of zero, so that American and European values coincide, put-call parity
+is exact up to rounding and no price is under the intrinsic value. The volatility of a contract is fixed for a session
+(sticky strike), so the value is monotone in the spot; between the moments minute values are held within the session's
+range, which the day's time decay would otherwise leave by a little.
 
-How much trades falls off with moneyness and time. A contract with fewer than `_ACTIVE` trades in a session trades at some of
-the four moments only; some contracts never trade. Option volumes are contracts.
+How much trades falls off with moneyness and time. A contract with fewer than `_ACTIVE` trades in a session trades at
+some of the four moments only; some contracts never trade. Option volumes are contracts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _ACTIVE = 24
 _USUAL_VOLUME = 2600.0
 """Contracts a session at the money, near expiry, at liquidity 1."""
 _NEVER_TRADES = 0.2
-"""Part of the contracts that never trade, of those that stay a standard deviation from the spot; fewer of the nearer ones."""
+"""Part of the contracts that never trade, of those that stay a standard deviation from the spot; fewer of the nearer
+ones."""
 _CONTRACTS_A_TRADE = 5
 WORTHLESS = 0.005
 """Dollars under which nobody bids and nothing trades."""
@@ -44,14 +45,27 @@ WORTHLESS = 0.005
 class OptionModel:
     """The life of one contract, one row a session from `first` to `last` (session numbers).
 
-    Columns of `values` and `traded_at` are the four moments in order of time; `values` are theoretical values in dollars,
-    `volatility` the implied volatility (per 1.00), `volume` contracts and `count` trades.
+    Columns of `values` and `traded_at` are the four moments in order of time; `values` are theoretical values in
+    dollars, `volatility` the implied volatility (per 1.00), `volume` contracts and `count` trades.
     """
 
     def __init__(
-        self, contract: ListedContract, option_class: OptionClass, expiry: Expiry, life: tuple[int, int], path: Path, sessions: Timeline, seed: int
+        self,
+        contract: ListedContract,
+        option_class: OptionClass,
+        expiry: Expiry,
+        life: tuple[int, int],
+        path: Path,
+        sessions: Timeline,
+        seed: int,
     ) -> None:
-        self.contract, self.option_class, self.path, self.sessions, self.seed = contract, option_class, path, sessions, seed
+        self.contract, self.option_class, self.path, self.sessions, self.seed = (
+            contract,
+            option_class,
+            path,
+            sessions,
+            seed,
+        )
         self.first, self.last = life
         self.end_seconds = expiry.end_seconds(sessions)
         self.surface = Surface(path)
@@ -63,7 +77,13 @@ class OptionModel:
         late_price = np.where(high_first, path.low[rows], path.high[rows])
         spots = np.stack((path.open[rows], early_price, late_price, path.close[rows]), axis=1) / 100.0
         self.moments: Ints = np.stack(
-            (np.zeros(len(rows), dtype=np.int64), self._elapsed(rows, early), self._elapsed(rows, late), sessions.minutes[rows]), axis=1
+            (
+                np.zeros(len(rows), dtype=np.int64),
+                self._elapsed(rows, early),
+                self._elapsed(rows, late),
+                sessions.minutes[rows],
+            ),
+            axis=1,
         )
         years = self.years(rows[:, None], self.moments)
         strike = contract.strike
@@ -74,9 +94,13 @@ class OptionModel:
         rng = stream(seed, contract.local_symbol, sessions.dates[self.first], "trades")
         draws = rng.standard_normal((len(rows), 5))
         distance = self.surface.deviations(rows, spots[:, 0], strike, years[:, 0])
-        usual = _USUAL_VOLUME * option_class.liquidity * np.exp(-0.7 * distance**2 - 1.3 * years[:, 0] + 0.7 * draws[:, 4])
+        usual = (
+            _USUAL_VOLUME * option_class.liquidity * np.exp(-0.7 * distance**2 - 1.3 * years[:, 0] + 0.7 * draws[:, 4])
+        )
         taste = stream(seed, contract.local_symbol, "taste").standard_normal()
-        never = fraction(seed, contract.local_symbol, "never") < _NEVER_TRADES * min(1.0, float(np.min(np.abs(distance))) ** 2)
+        never = fraction(seed, contract.local_symbol, "never") < _NEVER_TRADES * min(
+            1.0, float(np.min(np.abs(distance))) ** 2
+        )
         usual *= 0.0 if never else np.exp(0.9 * taste)
         self.volume: Ints = np.where(self.highest < WORTHLESS, 0, np.floor(usual)).astype(np.int64)
         self.count: Ints = (self.volume + _CONTRACTS_A_TRADE - 1) // _CONTRACTS_A_TRADE
@@ -94,7 +118,9 @@ class OptionModel:
     def value(self, session: int, spot: Floats, elapsed: Ints) -> Floats:
         """Theoretical values at given spots and minutes after the open, held within the session's range."""
         row = self.row(session)
-        values = black_scholes.price(spot, self.contract.strike, self.years(session, elapsed), float(self.volatility[row]), self.contract.right)
+        values = black_scholes.price(
+            spot, self.contract.strike, self.years(session, elapsed), float(self.volatility[row]), self.contract.right
+        )
         return np.clip(values, self.lowest[row], self.highest[row])
 
     def open_interest(self, session: int) -> int:
@@ -163,7 +189,9 @@ class TradeSeries:
             events = np.searchsorted(at, moments)
             chosen[rng.permutation(len(at))[: min(len(at), count // 2)]] = True
             chosen[events] = True
-            opened, high, low, closed = (trade_prices(column) for column in (whole.open, whole.high, whole.low, whole.close))
+            opened, high, low, closed = (
+                trade_prices(column) for column in (whole.open, whole.high, whole.low, whole.close)
+            )
             opened[events[0]], closed[events[3]] = prices[0], prices[3]
             np.maximum.at(high, events, prices)
             np.minimum.at(low, events, prices)
@@ -172,7 +200,8 @@ class TradeSeries:
         counts = 1 + share_out(count - len(minute), busy)
         volumes = counts + share_out(volume - count, busy)
         return Columns(
-            np.full(len(minute), session, dtype=np.int64), (minute + REGULAR_OPEN) * 60, opened, high, low, closed, volumes,
+            np.full(len(minute), session, dtype=np.int64), (minute + REGULAR_OPEN) * 60, opened, high, low, closed,
+            volumes,
             np.round((opened + high + low + closed) / 4.0, 4), counts,
         )  # fmt: skip
 
@@ -196,7 +225,8 @@ class MidSeries:
         rows = np.arange(first, last + 1) - model.first
         values, nothing = np.round(model.values[rows], 4), np.zeros(len(rows), dtype=np.int64)
         return Columns(
-            rows + model.first, np.full(len(rows), REGULAR_OPEN * 60, dtype=np.int64), values[:, 0], values.max(axis=1, initial=-np.inf),
+            rows + model.first, np.full(len(rows), REGULAR_OPEN * 60, dtype=np.int64), values[:, 0], values.max(axis=1,
+            initial=-np.inf),
             values.min(axis=1, initial=np.inf), values[:, 3], nothing, nothing.astype(np.float64), nothing,
         )  # fmt: skip
 
@@ -208,7 +238,8 @@ class MidSeries:
 
 
 def mid_minutes(model: OptionModel, session: int, stock: Columns) -> Columns:
-    """Theoretical values for each minute of the underlying, rounded to 4 decimals; the four moments exactly as in the session's bar."""
+    """Theoretical values for each minute of the underlying, rounded to 4 decimals; the four moments exactly as in the
+    session's bar."""
     at = stock.start // 60 - REGULAR_OPEN
     spots = np.stack((stock.open, stock.high, stock.low, stock.close))
     values = model.value(session, spots, np.stack((at, at + 1, at + 1, at + 1)))
@@ -222,7 +253,8 @@ def mid_minutes(model: OptionModel, session: int, stock: Columns) -> Columns:
     np.minimum.at(low, events, moments)
     nothing = np.zeros(len(at), dtype=np.int64)
     return Columns(
-        stock.session, stock.start, np.round(opened, 4), np.round(high, 4), np.round(low, 4), np.round(closed, 4), nothing,
+        stock.session, stock.start, np.round(opened, 4), np.round(high, 4), np.round(low, 4), np.round(closed, 4),
+        nothing,
         nothing.astype(np.float64), nothing,
     )  # fmt: skip
 
@@ -230,6 +262,7 @@ def mid_minutes(model: OptionModel, session: int, stock: Columns) -> Columns:
 def trade_prices(values: Floats) -> Floats:
     """Prices at which trades happen: the value on the cent, at least one cent.
 
-    Values are taken with 4 decimals, as minutes hold them: rounded once in the session's bar and twice in its minutes, they would differ.
+    Values are taken with 4 decimals, as minutes hold them: rounded once in the session's bar and twice in its minutes,
+    they would differ.
     """
     return np.maximum(np.rint(np.round(values, 4) * 100.0), 1.0) / 100.0

@@ -1,11 +1,11 @@
 """Daily paths of underlyings: what an underlying did in each session, from its listing to the horizon.
 
-Here belong the daily bars (as traded, in whole cents), splits, dividends and the volatility of each session. What happens
-inside a session is `intraday`; how history is restated for splits and dividends as of a moment is `Path.split_divisors`
-and `Path.dividend_factors`.
+Here belong the daily bars (as traded, in whole cents), splits, dividends and the volatility of each session. What
+happens inside a session is `intraday`; how history is restated for splits and dividends as of a moment is
+`Path.split_divisors` and `Path.dividend_factors`.
 
-The model: log-returns with a slowly varying volatility and a market factor common to all symbols, pulled gently to a trend
-so that prices stay plausible; the day's range is that of a Brownian bridge from open to close.
+The model: log-returns with a slowly varying volatility and a market factor common to all symbols, pulled gently to a
+trend so that prices stay plausible; the day's range is that of a Brownian bridge from open to close.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from trading_assets.simulator.generated.timeline import Timeline
 
 SESSIONS_A_YEAR = 252
 _OVERNIGHT_SHARE = 0.25
-"""Part of a day's variance that happens between close and open, as measured for US stocks (about a fifth to a third)."""
+"""Part of a day's variance that happens between close and open, as measured for US stocks (about a fifth to a
+third)."""
 _MARKET_SHARE = 0.35
 """Part of a symbol's variance that it shares with all others (correlation of two stocks)."""
 _VOLATILITY_PULL = 0.012
@@ -49,10 +50,11 @@ _LEADERS = {"SPY": "SPX", "DIA": "DJX"}
 class Path:
     """An underlying's sessions. Arrays are indexed by session number; rows before `first` are meaningless.
 
-    `open`, `high`, `low`, `close` are whole cents as traded that day (before later splits); `volume`, `count` as traded.
-    `high_step`, `low_step` say after how many traded minutes the high and the low come; `halt_start`, `halt_minutes` which
-    minutes are halted (0: none). `volatility` is the session's own, a year, per 1.00. `shares` is what one share of the first
-    session has become by splits. `splits` are (first session, ratio), `dividends` (ex session, cents a share as of that day).
+    `open`, `high`, `low`, `close` are whole cents as traded that day (before later splits); `volume`, `count` as
+    traded. `high_step`, `low_step` say after how many traded minutes the high and the low come; `halt_start`,
+    `halt_minutes` which minutes are halted (0: none). `volatility` is the session's own, a year, per 1.00. `shares` is
+    what one share of the first session has become by splits. `splits` are (first session, ratio), `dividends` (ex
+    session, cents a share as of that day).
     """
 
     underlying: Underlying
@@ -110,7 +112,11 @@ def build_path(underlying: Underlying, seed: int, timeline: Timeline) -> Path:
     step[: first + 1] = day_return[: first + 1]
     step[:first] = 0.0
     distance = _pulled_back(step, underlying.reversion)
-    log_close = np.log(underlying.start_price) + underlying.growth / SESSIONS_A_YEAR * np.maximum(np.arange(total) - first, 0) + distance
+    log_close = (
+        np.log(underlying.start_price)
+        + underlying.growth / SESSIONS_A_YEAR * np.maximum(np.arange(total) - first, 0)
+        + distance
+    )
     log_open = log_close - day_return
     up, down = 1.0 - uniform(symbol, "high"), 1.0 - uniform(symbol, "low")
     spread = 0.9 * inside  # a session's path has finitely many steps: a little less range than the continuous one
@@ -139,8 +145,11 @@ def build_path(underlying: Underlying, seed: int, timeline: Timeline) -> Path:
         halted = uniform(symbol, "halt") < _HALT_CHANCE
         halt_minutes = np.where(halted, 5 + np.rint(40 * uniform(symbol, "halt length")), 0).astype(np.int64)
     traded = timeline.minutes - halt_minutes
-    halt_start = np.where(halt_minutes > 0, 10 + np.floor(uniform(symbol, "halt start") * (traded - 20)), 0).astype(np.int64)
-    # The extremes come early or late more often than at noon (arcsine law); both at least two steps from the ends and each other.
+    halt_start = np.where(halt_minutes > 0, 10 + np.floor(uniform(symbol, "halt start") * (traded - 20)), 0).astype(
+        np.int64
+    )
+    # The extremes come early or late more often than at noon (arcsine law); both at least two steps from the ends and
+    # each other.
     high_step = 2 + np.floor(np.sin(0.5 * np.pi * uniform(symbol, "high step")) ** 2 * (traded - 5)).astype(np.int64)
     low_step = 2 + np.floor(np.sin(0.5 * np.pi * uniform(symbol, "low step")) ** 2 * (traded - 5)).astype(np.int64)
     near = np.abs(high_step - low_step) < 2
@@ -152,7 +161,8 @@ def build_path(underlying: Underlying, seed: int, timeline: Timeline) -> Path:
         before = closed[ex_session - 1] * shares[ex_session - 1] / shares[ex_session]
         factors[ex_session] = 1.0 - amount / before
     return Path(
-        underlying, first, opened, high, low, closed, volume, count, high_step, low_step, halt_start, halt_minutes, volatility, shares,
+        underlying, first, opened, high, low, closed, volume, count, high_step, low_step, halt_start, halt_minutes,
+        volatility, shares,
         splits, dividends, np.cumprod(factors, dtype=np.float64),
     )  # fmt: skip
 
@@ -164,7 +174,8 @@ def _pulled_back(steps: Floats, pull: float) -> Floats:
 
 
 def _splits(underlying: Underlying, value: Floats, first: int, seed: int) -> tuple[tuple[tuple[int, int], ...], Ints]:
-    """Splits of a path of values (a share of the first session, dollars), and the shares one share has become, by session."""
+    """Splits of a path of values (a share of the first session, dollars), and the shares one share has become, by
+    session."""
     shares = np.ones(len(value), dtype=np.int64)
     splits: list[tuple[int, int]] = []
     at = first + SESSIONS_A_YEAR
@@ -189,7 +200,10 @@ def _dividends(underlying: Underlying, close: Ints, first: int, timeline: Timeli
     """Quarterly dividends: (ex session, cents a share). A quarter of the yield on the mean price of the year before."""
     if not underlying.dividend_yield:
         return ()
-    month, day = 1 + stable_hash(underlying.symbol, "dividend month") % 3, 5 + stable_hash(underlying.symbol, "dividend day") % 20
+    month, day = (
+        1 + stable_hash(underlying.symbol, "dividend month") % 3,
+        5 + stable_hash(underlying.symbol, "dividend day") % 20,
+    )
     found = []
     for year in range(timeline.dates[first].year, timeline.dates[-1].year + 1):
         for quarter in range(4):

@@ -62,16 +62,25 @@ def spot_state(stock: StockSeries, now: datetime, sessions: Timeline) -> SpotSta
     prior = float(path.close[before] * path.shares[before]) / float(path.shares[session]) / 100.0
     ratio = float(path.shares[sessions.current(now)]) / float(path.shares[session])
     if known is None:
-        opened, high, low, last = (float(array[session]) / 100.0 for array in (path.open, path.high, path.low, path.close))
+        opened, high, low, last = (
+            float(array[session]) / 100.0 for array in (path.open, path.high, path.low, path.close)
+        )
         volume, size, ended, halted = float(path.volume[session]), 100.0, instant, False
     else:
-        opened, high, low, last = float(known.open[0]), float(known.high.max()), float(known.low.min()), float(known.close[-1])
+        opened, high, low, last = (
+            float(known.open[0]),
+            float(known.high.max()),
+            float(known.low.min()),
+            float(known.close[-1]),
+        )
         volume, size = float(known.volume.sum()), 100.0
         age = seconds_of_day(now, session, sessions) - int(known.start[-1])
         halted = age > 120
         ended = sessions.at(session, int(known.start[-1]) // 60 + 1) if age >= 60 else now
     if ratio != 1.0:
-        opened, high, low, last, prior, volume = (round(x / ratio, 4) for x in (opened, high, low, last, prior, volume * ratio * ratio))
+        opened, high, low, last, prior, volume = (
+            round(x / ratio, 4) for x in (opened, high, low, last, prior, volume * ratio * ratio)
+        )
     return SpotState(session, instant, opened, high, low, last, round(prior, 4), volume, size, ended, halted)
 
 
@@ -92,15 +101,27 @@ def underlying_quote(stock: StockSeries, state: SpotState, seed: int) -> MarketQ
         "call_volume": float(round(draw("call volume", 0.8e5, 3e5) * liquidity)),
         "put_volume": float(round(draw("put volume", 0.6e5, 2.5e5) * liquidity)),
     }
-    common = {"implied_volatility": implied, "historical_volatility": historical, "last_time": state.last_time, **values, **totals}
+    common = {
+        "implied_volatility": implied,
+        "historical_volatility": historical,
+        "last_time": state.last_time,
+        **values,
+        **totals,
+    }
     if underlying.is_index:
         return MarketQuote(**common)  # type: ignore[arg-type]
     bid, ask = stock_bid_ask(state.last, underlying)
     minute = int(state.instant.timestamp()) // 60
     return MarketQuote(
-        bid=float(bid), ask=float(ask), bid_size=_size(seed, underlying.symbol, minute, "bid", 1500), last_size=state.last_size,
-        ask_size=_size(seed, underlying.symbol, minute, "ask", 1500), volume=state.volume, halted=state.halted, **common,  # type: ignore[arg-type]
-    )  # fmt: skip
+        bid=float(bid),
+        ask=float(ask),
+        bid_size=_size(seed, underlying.symbol, minute, "bid", 1500),
+        ask_size=_size(seed, underlying.symbol, minute, "ask", 1500),
+        last_size=state.last_size,
+        volume=state.volume,
+        halted=state.halted,
+        **common,  # type: ignore[arg-type]
+    )
 
 
 def option_quote(trades: TradeSeries, state: SpotState) -> MarketQuote:
@@ -167,24 +188,40 @@ def _traded(trades: TradeSeries, state: SpotState) -> _Traded:
     model = trades.model
     sessions, row = model.sessions, model.row(state.session)
     earlier = np.flatnonzero(model.volume[:row] > 0)
-    before = trades.daily(model.first + int(earlier[-1]), model.first + int(earlier[-1]), True) if len(earlier) else None
+    before = (
+        trades.daily(model.first + int(earlier[-1]), model.first + int(earlier[-1]), True) if len(earlier) else None
+    )
     close_before = float(before.close[0]) if before is not None else None
     over = state.instant >= sessions.closes[state.session]
-    today = trades.daily(state.session, state.session, True) if over else known_minutes(trades, state.session, True, state.instant, sessions)
+    today = (
+        trades.daily(state.session, state.session, True)
+        if over
+        else known_minutes(trades, state.session, True, state.instant, sessions)
+    )
     if not len(today):
         ended = sessions.closes[int(before.session[0])] if before is not None else None
-        return _Traded(last=close_before, last_size=1.0 if before is not None else None, close_before=close_before, last_time=ended)
+        return _Traded(
+            last=close_before, last_size=1.0 if before is not None else None, close_before=close_before, last_time=ended
+        )
     last_time = state.instant if over else sessions.at(state.session, REGULAR_OPEN)
     if not over:
         last_time = min(state.instant, sessions.at(state.session, int(today.start[-1]) // 60 + 1))
     return _Traded(
-        float(today.close[-1]), 1.0, float(today.open[0]), float(today.high.max()), float(today.low.min()), float(today.volume.sum()),
+        float(today.close[-1]), 1.0, float(today.open[0]), float(today.high.max()), float(today.low.min()),
+        float(today.volume.sum()),
         close_before, last_time,
     )  # fmt: skip
 
 
 def _greeks(
-    model: OptionModel, spot: float, years: float, volatility: float, value: float, bid: float, ask: float, last: float | None
+    model: OptionModel,
+    spot: float,
+    years: float,
+    volatility: float,
+    value: float,
+    bid: float,
+    ask: float,
+    last: float | None,
 ) -> dict[str, Greeks]:
     """Greeks by side. A side whose price implies no volatility has its price only."""
     strike, right = model.contract.strike, model.contract.right
@@ -194,11 +231,13 @@ def _greeks(
     if last is not None:
         prices["last"] = last
     implied = [
-        volatility if side == "model" else black_scholes.implied_volatility(price, spot, strike, years, right) for side, price in prices.items()
+        volatility if side == "model" else black_scholes.implied_volatility(price, spot, strike, years, right)
+        for side, price in prices.items()
     ]
     known = np.nan_to_num(np.array(implied))
     figures = [
-        formula(spot, strike, years, known, right) for formula in (black_scholes.delta, black_scholes.gamma, black_scholes.vega, black_scholes.theta)
+        formula(spot, strike, years, known, right)
+        for formula in (black_scholes.delta, black_scholes.gamma, black_scholes.vega, black_scholes.theta)
     ]
     found = {}
     for i, (side, price) in enumerate(prices.items()):

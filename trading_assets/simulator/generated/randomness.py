@@ -1,8 +1,8 @@
 """Seeded streams of random numbers and stable hashes.
 
-Every stream is named by words (seed, symbol, purpose, session ...), never by the order of questions, so that each process
-and each order of questions sees the same market. Streams are read from their start and are prefix-stable: the first n draws
-do not depend on how many follow. Python's `hash` is randomised for each process and never used.
+Every stream is named by words (seed, symbol, purpose, session ...), never by the order of questions, so that each
+process and each order of questions sees the same market. Streams are read from their start and are prefix-stable: the
+first n draws do not depend on how many follow. Python's `hash` is randomised for each process and never used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ def stable_hash(*words: object, bits: int = 64) -> int:
 
 
 def stream(*words: object) -> np.random.Generator:
-    """The random stream of these words. Philox takes the key as it is: about 10 microseconds, no entropy pool to mix."""
+    """The random stream of these words. Philox takes the key as it is: about 10 microseconds, no entropy pool to
+    mix."""
     return np.random.Generator(np.random.Philox(key=stable_hash(*words, bits=128)))
 
 

@@ -40,11 +40,17 @@ def stock_bid_ask(price: Any, underlying: Underlying) -> tuple[Any, Any]:
 def quote_bars(values: Columns, what_to_show: str, quoted: Any) -> Columns:
     """Bars of MIDPOINT, BID, ASK or BID_ASK from bars of values; `quoted` gives bid and ask of an array of values."""
     if what_to_show not in QUOTE_BARS:
-        raise MarketRefusal(162, f"Historical Market Data Service error message:No historical market data of type {what_to_show} for this contract")
+        raise MarketRefusal(
+            162,
+            f"Historical Market Data Service error message:No historical market data of type {what_to_show} for this"
+            " contract",
+        )
     prices = np.stack((values.open, values.high, values.low, values.close))
     bid, ask = quoted(prices)
     if what_to_show == "BID_ASK":
         shown: Floats = np.stack((np.round(bid.mean(axis=0), 4), ask[1], bid[2], np.round(ask.mean(axis=0), 4)))
     else:
         shown = {"BID": bid, "ASK": ask, "MIDPOINT": np.round((bid + ask) / 2.0, 4)}[what_to_show]
-    return Columns(values.session, values.start, shown[0], shown[1], shown[2], shown[3], values.volume, values.wap, values.count)
+    return Columns(
+        values.session, values.start, shown[0], shown[1], shown[2], shown[3], values.volume, values.wap, values.count
+    )

@@ -34,10 +34,14 @@ class StockSeries:
 
     def daily(self, first: int, last: int, regular_hours: bool) -> Columns:
         path, rows = self.path, np.arange(first, last + 1)
-        opened, high, low, closed = (array[first : last + 1] / 100.0 for array in (path.open, path.high, path.low, path.close))
+        opened, high, low, closed = (
+            array[first : last + 1] / 100.0 for array in (path.open, path.high, path.low, path.close)
+        )
         volume, count = path.volume[first : last + 1], path.count[first : last + 1]
         wap = np.round((opened + high + low + 2 * closed) / 5.0, 4) * (volume > 0)
-        columns = Columns(rows, np.full(len(rows), REGULAR_OPEN * 60, dtype=np.int64), opened, high, low, closed, volume, wap, count)
+        columns = Columns(
+            rows, np.full(len(rows), REGULAR_OPEN * 60, dtype=np.int64), opened, high, low, closed, volume, wap, count
+        )
         if regular_hours or path.underlying.is_index:
             return columns
         merged = []

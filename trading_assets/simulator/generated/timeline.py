@@ -28,8 +28,8 @@ class Timeline:
     """Sessions as columns.
 
     `dates`, `opens`, `closes` are lists (dates; aware UTC instants). `open_seconds` are epoch seconds of the open,
-    `minutes` the regular minutes of each session (390; 210 on half days), `ordinals` proleptic day numbers,
-    `weekdays` the number of weekdays since 1998-01-01 (the index of random draws: it does not move when a holiday is added).
+    `minutes` the regular minutes of each session (390; 210 on half days), `ordinals` proleptic day numbers, `weekdays`
+    the number of weekdays since 1998-01-01 (the index of random draws: it does not move when a holiday is added).
     """
 
     def __init__(self) -> None:
@@ -76,8 +76,13 @@ class Timeline:
         return bisect_left(self._open_list, instant.timestamp())
 
     def at(self, session: int, minute: float) -> datetime:
-        """The instant of a minute (with seconds as a fraction) of the New York day in a session, UTC. Clocks never change on a session's date."""
-        return self.opens[session] + timedelta(minutes=minute - REGULAR_OPEN) if minute != REGULAR_OPEN else self.opens[session]
+        """The instant of a minute (with seconds as a fraction) of the New York day in a session, UTC. Clocks never
+        change on a session's date."""
+        return (
+            self.opens[session] + timedelta(minutes=minute - REGULAR_OPEN)
+            if minute != REGULAR_OPEN
+            else self.opens[session]
+        )
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,9 @@
 """The volatility surface: one function of session, spot, strike and time, from which all option prices come.
 
-At the money it starts at the session's own volatility and falls back to the symbol's long-run volatility with the speed at
-which the path's volatility does (`paths`). Across strikes it is a parabola in standardised log-moneyness, tilted to lower
-strikes, flat beyond four standard deviations. The curvature is small enough that option prices stay monotone in the strike.
+At the money it starts at the session's own volatility and falls back to the symbol's long-run volatility with the speed
+at which the path's volatility does (`paths`). Across strikes it is a parabola in standardised log-moneyness, tilted to
+lower strikes, flat beyond four standard deviations. The curvature is small enough that option prices stay monotone in
+the strike.
 """
 
 from __future__ import annotations

@@ -18,15 +18,30 @@ import pyarrow.parquet as pq
 from trading_assets.simulator.recorded.factors import CorporateFactors
 from trading_assets.simulator.recorded.recorded_files import BAR_COLUMNS, PRICES, Table
 
-CHAIN_COLUMNS = ("underlying_price", "bid", "ask", "last", "volume", "open_interest", "iv", "delta", "gamma", "theta", "vega", "stale")
+CHAIN_COLUMNS = (
+    "underlying_price",
+    "bid",
+    "ask",
+    "last",
+    "volume",
+    "open_interest",
+    "iv",
+    "delta",
+    "gamma",
+    "theta",
+    "vega",
+    "stale",
+)
 
 OPTION_FILES = (
-    "option_bars_minute", "option_bars_hour", "option_bars_daily", "option_open_interest", "option_universe_lean", "option_chain_quotes_*",
+    "option_bars_minute", "option_bars_hour", "option_bars_daily", "option_open_interest", "option_universe_lean",
+    "option_chain_quotes_*",
 )  # fmt: skip
 EQUITY_FILES = ("equity_bars_daily", "equity_bars_hour", "equity_bars_minute")
 
 _DISCOUNT_WINDOW_SPREAD = 0.50
-"""Percentage points by which the Fed's primary credit rate stood above the policy rate for most of 2008-2020 (Federal Reserve)."""
+"""Percentage points by which the Fed's primary credit rate stood above the policy rate for most of 2008-2020 (Federal
+Reserve)."""
 
 
 class Archive:
@@ -34,7 +49,9 @@ class Archive:
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise FileNotFoundError(f"There is no folder of recorded market data at {folder}: give an existing folder of Parquet files.")
+            raise FileNotFoundError(
+                f"There is no folder of recorded market data at {folder}: give an existing folder of Parquet files."
+            )
         self.folder = folder
 
     def files(self, name: str) -> list[Path]:
@@ -97,7 +114,9 @@ class Archive:
         found: dict[str, str] = {}
         for file in (file for name in EQUITY_FILES for file in self.files(name)):
             if {"symbol", "sec_type"} <= set(pq.read_schema(file).names):
-                pairs = pq.read_table(file, columns=["symbol", "sec_type"]).group_by(["symbol", "sec_type"]).aggregate([])
+                pairs = (
+                    pq.read_table(file, columns=["symbol", "sec_type"]).group_by(["symbol", "sec_type"]).aggregate([])
+                )
                 found.update(zip(pairs.column("symbol").to_pylist(), pairs.column("sec_type").to_pylist(), strict=True))
         return found
 
@@ -107,7 +126,13 @@ class Archive:
         found: dict[str, tuple[str, str]] = {}
         for file in (file for name in OPTION_FILES for file in self.files(name)):
             columns = ["osi", "underlying", "trading_class"]
-            rows = pq.read_table(file, columns=columns, read_dictionary=columns).unify_dictionaries().combine_chunks().group_by(columns).aggregate([])
+            rows = (
+                pq.read_table(file, columns=columns, read_dictionary=columns)
+                .unify_dictionaries()
+                .combine_chunks()
+                .group_by(columns)
+                .aggregate([])
+            )
             osi, underlying, trading_class = (rows.column(name).to_pylist() for name in columns)
             found.update(zip(osi, zip(underlying, trading_class, strict=True), strict=True))
         return found
@@ -122,7 +147,8 @@ class Archive:
         return np.concatenate(days), np.concatenate(rates)
 
     def interest_rate(self, day: date) -> float:
-        """The short rate in force on a date, per 1.00 a year: primary credit less its usual spread; 0 where none is recorded."""
+        """The short rate in force on a date, per 1.00 a year: primary credit less its usual spread; 0 where none is
+        recorded."""
         days, rates = self._rates
         row = int(np.searchsorted(days, (day - date(1970, 1, 1)).days, side="right")) - 1
         return max(float(rates[row]) - _DISCOUNT_WINDOW_SPREAD, 0.0) / 100 if row >= 0 else 0.0

@@ -28,7 +28,8 @@ TRADE_BARS = ("TRADES", "ADJUSTED_LAST")
 
 BAR_SECONDS: dict[str, int] = {
     "1 secs": 1, "5 secs": 5, "10 secs": 10, "15 secs": 15, "30 secs": 30,
-    "1 min": 60, "2 mins": 120, "3 mins": 180, "5 mins": 300, "10 mins": 600, "15 mins": 900, "20 mins": 1_200, "30 mins": 1_800,
+    "1 min": 60, "2 mins": 120, "3 mins": 180, "5 mins": 300, "10 mins": 600, "15 mins": 900, "20 mins": 1_200,
+    "30 mins": 1_800,
     "1 hour": HOUR, "2 hours": 2 * HOUR, "3 hours": 3 * HOUR, "4 hours": 4 * HOUR, "8 hours": EIGHT_HOURS,
     "1 day": SESSION, "1 week": WEEK, "1W": WEEK, "1 month": MONTH, "1M": MONTH,
 }  # fmt: skip
@@ -56,19 +57,36 @@ class Candles:
     def where(self, wanted: Mask | Ints | slice) -> Candles:
         """The bars of a mask, of places or of a slice."""
         return Candles(
-            self.start[wanted], self.session[wanted], self.open[wanted], self.high[wanted], self.low[wanted], self.close[wanted], self.volume[wanted]
+            self.start[wanted],
+            self.session[wanted],
+            self.open[wanted],
+            self.high[wanted],
+            self.low[wanted],
+            self.close[wanted],
+            self.volume[wanted],
         )
 
     def scaled(self, price: Floats, shares: Floats) -> Candles:
-        """Prices multiplied with `price`, rounded to a millionth of a dollar; volumes divided by `shares`, whole shares."""
+        """Prices multiplied with `price`, rounded to a millionth of a dollar; volumes divided by `shares`, whole
+        shares."""
         if not len(self) or (np.all(price == 1.0) and np.all(shares == 1.0)):
             return self
-        opened, high, low, closed = (np.round(values * price, 6) for values in (self.open, self.high, self.low, self.close))
+        opened, high, low, closed = (
+            np.round(values * price, 6) for values in (self.open, self.high, self.low, self.close)
+        )
         volume = np.where(self.volume >= 0, np.round(self.volume / shares), self.volume)
         return Candles(self.start, self.session, opened, high, low, closed, volume)
 
 
-NOTHING = Candles(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0), np.empty(0), np.empty(0), np.empty(0), np.empty(0))
+NOTHING = Candles(
+    np.empty(0, dtype=np.int64),
+    np.empty(0, dtype=np.int64),
+    np.empty(0),
+    np.empty(0),
+    np.empty(0),
+    np.empty(0),
+    np.empty(0),
+)
 """No bars."""
 
 
@@ -94,13 +112,15 @@ def candles(rows: Rows, what_to_show: str, is_index: bool = False) -> Candles:
 
     TRADES and ADJUSTED_LAST: the trade columns; a row without volume is no trade, except for an index, which has none.
     BID, ASK: those of one side. MIDPOINT: the mean of both sides, where both are quoted. BID_ASK: as the broker defines
-    it, open = average bid, high = highest ask, low = lowest bid, close = average ask; the recorded averages are unknown,
-    the mean of a row's first and last quote stands for them.
+    it, open = average bid, high = highest ask, low = lowest bid, close = average ask; the recorded averages are
+    unknown, the mean of a row's first and last quote stands for them.
     """
     if what_to_show in TRADE_BARS:
         opened, high, low, closed = (rows[name] for name in ("open", "high", "low", "close"))
         volume = np.nan_to_num(rows["volume"])
-        return Candles(rows.start, rows.session, opened, high, low, closed, volume).where(~np.isnan(closed) & ((volume > 0) | is_index))
+        return Candles(rows.start, rows.session, opened, high, low, closed, volume).where(
+            ~np.isnan(closed) & ((volume > 0) | is_index)
+        )
     bid = [rows[f"bid_{name}"] for name in ("open", "high", "low", "close")]
     ask = [rows[f"ask_{name}"] for name in ("open", "high", "low", "close")]
     if what_to_show == "BID":
@@ -130,7 +150,11 @@ def bucket_starts(rows: Candles, seconds: int, regular_hours: bool, whole_sessio
         return opens
     if seconds >= WEEK:
         days = sessions.days[rows.session]
-        period = (days + _MONDAY) // 7 if seconds == WEEK else days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        period = (
+            (days + _MONDAY) // 7
+            if seconds == WEEK
+            else days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        )
         first = np.flatnonzero(np.diff(period, prepend=period[0] - 1))
         return np.repeat(opens[first], np.diff(np.append(first, len(period))))
     if whole_session or seconds == SESSION:
@@ -157,5 +181,11 @@ def aggregate(rows: Candles, starts: Ints, averaged: bool = False) -> Candles:
     closed = np.add.reduceat(rows.close, first) / count if averaged else rows.close[last]
     volume = np.where(rows.volume[first] >= 0, np.add.reduceat(rows.volume, first), -1.0)
     return Candles(
-        starts[first], rows.session[last], opened, np.maximum.reduceat(rows.high, first), np.minimum.reduceat(rows.low, first), closed, volume
+        starts[first],
+        rows.session[last],
+        opened,
+        np.maximum.reduceat(rows.high, first),
+        np.minimum.reduceat(rows.low, first),
+        closed,
+        volume,
     )

@@ -1,4 +1,5 @@
-"""Every instrument of the folder: underlyings, option contracts, their ids and when they expire. Without regard to `now`.
+"""Every instrument of the folder: underlyings, option contracts, their ids and when they expire. Without regard to
+`now`.
 
 What is listed at an instant belongs to `listings`.
 """
@@ -13,7 +14,14 @@ import numpy as np
 from trading_assets.simulator.market import ListedContract
 from trading_assets.simulator.recorded.archive import Archive
 from trading_assets.simulator.recorded.grid import Ints, grid
-from trading_assets.simulator.recorded.instruments import AM_SETTLED, Osi, assign_ids, option_contract, option_ids, underlying_contract
+from trading_assets.simulator.recorded.instruments import (
+    AM_SETTLED,
+    Osi,
+    assign_ids,
+    option_contract,
+    option_ids,
+    underlying_contract,
+)
 
 _DAY = 86_400
 _FIRST_DAY = date(1970, 1, 1)
@@ -34,7 +42,10 @@ class Catalog:
         for table in (archive.equity_daily, archive.equity_hour, archive.equity_minute):
             symbols.update(table.keys)
         ids = assign_ids(symbols)
-        return {symbol: underlying_contract(symbol, ids[symbol], archive.sec_types.get(symbol, "")) for symbol in sorted(symbols)}
+        return {
+            symbol: underlying_contract(symbol, ids[symbol], archive.sec_types.get(symbol, ""))
+            for symbol in sorted(symbols)
+        }
 
     @cached_property
     def osis(self) -> list[str]:
@@ -94,7 +105,9 @@ class Catalog:
         if contract is None:
             osi = self.osis[code]
             symbol, trading_class = self._archive.option_classes[osi]
-            contract = self._options[code] = option_contract(osi, self._con_ids[osi], trading_class, self.underlyings[symbol])
+            contract = self._options[code] = option_contract(
+                osi, self._con_ids[osi], trading_class, self.underlyings[symbol]
+            )
         return contract
 
     def by_id(self, con_id: int) -> ListedContract | None:

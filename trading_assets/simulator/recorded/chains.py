@@ -1,8 +1,8 @@
 """Chain snapshots: files that hold a whole chain once a day, without a time of day, each vendor in units of its own.
 
-Here belong what instant a snapshot stands for and its greeks in the broker's units (vega per volatility point, theta per
-day). A snapshot whose underlying price is the session's close was taken at the close and is shown from then on; any other
-was taken in the session, at a time nobody recorded, and is shown from the open.
+Here belong what instant a snapshot stands for and its greeks in the broker's units (vega per volatility point, theta
+per day). A snapshot whose underlying price is the session's close was taken at the close and is shown from then on; any
+other was taken in the session, at a time nobody recorded, and is shown from the open.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _SAME_PRICE = 0.005
 """Dollars within which an underlying price is the recorded close (half a cent)."""
 
 _SAMPLE = 400
-"""Rows from which a vendor's units are told; the two possible units lie a factor of 100 (vega) and 365 (theta) apart."""
+"""Rows from which a vendor's units are told; the two possible units lie a factor of 100 (vega) and 365 (theta)
+apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,9 @@ class ChainQuotes:
     def _snapshots(self) -> list[_Snapshot]:
         snapshots = []
         for file, table in self._archive.chain_quotes.items():
-            closing = frozenset(session for (_, session), (_, at_close) in self._read_underlyings(file).items() if at_close)
+            closing = frozenset(
+                session for (_, session), (_, at_close) in self._read_underlyings(file).items() if at_close
+            )
             vega, theta = _units(table)
             snapshots.append(_Snapshot(table, closing, vega, theta))
         return snapshots
@@ -104,13 +107,16 @@ class ChainQuotes:
         return merged
 
     def _read_underlyings(self, file: Path) -> dict[tuple[str, int], tuple[float, bool]]:
-        """By underlying and session, the underlying price of a file and whether the day's snapshot was taken at the close."""
+        """By underlying and session, the underlying price of a file and whether the day's snapshot was taken at the
+        close."""
         columns = ["quote_date", "underlying", "underlying_price"]
         if not set(columns) <= set(pq.read_schema(file).names):
             return {}
         table = pq.read_table(file, columns=columns)
         groups = table.group_by(["quote_date", "underlying"]).aggregate([("underlying_price", "max")])
-        sessions = grid().of_days(groups.column("quote_date").cast(pa.date32()).cast(pa.int32()).to_numpy().astype(np.int64))
+        sessions = grid().of_days(
+            groups.column("quote_date").cast(pa.date32()).cast(pa.int32()).to_numpy().astype(np.int64)
+        )
         names, prices = groups.column("underlying").to_pylist(), groups.column("underlying_price_max").to_pylist()
         rows = zip(names, sessions.tolist(), prices, strict=True)
         found = [(name, session, price) for name, session, price in rows if session >= 0 and price is not None]
@@ -151,19 +157,34 @@ def _positive(value: float) -> float | None:
 def _units(table: Table) -> tuple[float, float]:
     """What a vendor's vega and theta are multiplied with to be per volatility point and per day.
 
-    Vendors write vega per point or per 1.00 and theta per day or per year (README of the recorded data). Which it is shows
-    against Black-Scholes on contracts near the money. 1 and 1 where the file has no such columns.
+    Vendors write vega per point or per 1.00 and theta per day or per year (README of the recorded data). Which it is
+    shows against Black-Scholes on contracts near the money. 1 and 1 where the file has no such columns.
     """
     rows = table.rows
-    near = (rows["iv"] > 0) & (np.abs(np.abs(rows["delta"]) - 0.5) < 0.2) & (rows["underlying_price"] > 0) & (rows["vega"] > 0) & (rows["theta"] < 0)
+    near = (
+        (rows["iv"] > 0)
+        & (np.abs(np.abs(rows["delta"]) - 0.5) < 0.2)
+        & (rows["underlying_price"] > 0)
+        & (rows["vega"] > 0)
+        & (rows["theta"] < 0)
+    )
     sample = np.flatnonzero(near)[:: max(1, int(near.sum()) // _SAMPLE)]
     if not len(sample):
         return 1.0, 1.0
     terms = [Osi.parse(table.keys[code]) for code in table.code[sample].tolist()]
-    days = np.array([(term.expiry - grid().dates[session]).days for term, session in zip(terms, rows.session[sample].tolist(), strict=True)])
+    days = np.array(
+        [
+            (term.expiry - grid().dates[session]).days
+            for term, session in zip(terms, rows.session[sample].tolist(), strict=True)
+        ]
+    )
     strikes: Floats = np.array([term.strike for term in terms])
     rights = np.array([term.right for term in terms])
-    spot, volatility, years = rows["underlying_price"][sample], rows["iv"][sample], np.maximum(days, 1) / black_scholes.DAYS_A_YEAR
+    spot, volatility, years = (
+        rows["underlying_price"][sample],
+        rows["iv"][sample],
+        np.maximum(days, 1) / black_scholes.DAYS_A_YEAR,
+    )
     vega = np.median(rows["vega"][sample] / black_scholes.vega(spot, strikes, years, volatility, rights))
     theta = np.median(rows["theta"][sample] / black_scholes.theta(spot, strikes, years, volatility, rights))
     return 0.01 if vega > 10 else 1.0, 1 / black_scholes.DAYS_A_YEAR if theta > 20 else 1.0

@@ -1,4 +1,5 @@
-"""Split and dividend factors, applied as the broker does: as of `now`, never with a split or dividend that is still to come.
+"""Split and dividend factors, applied as the broker does: as of `now`, never with a split or dividend that is still to
+come.
 
 Source of the form: Lean factor files. A row's factors hold for all dates up to and including its own, back to the row
 before. A price of day d in the terms of `now` is therefore price x factor(d) / factor(now), a volume the inverse.
@@ -23,7 +24,8 @@ _ROUNDING = 1e-5
 numbers is that ratio; a stock dividend such as 0.997307 is close to none and stays as recorded."""
 
 _NEW_STRIKES = 1.05
-"""A split ratio above this (or below its inverse) gives every option a new strike and symbol; a small stock dividend does not."""
+"""A split ratio above this (or below its inverse) gives every option a new strike and symbol; a small stock dividend
+does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,14 @@ class CorporateFactors:
                 self._by_symbol[symbol] = _Factors(days[mine], price[mine], split[mine])
 
     def first_day(self, symbol: str) -> int:
-        """The day the security began under this ticker; rows before it belong to an earlier user of the ticker. 0 if unknown."""
+        """The day the security began under this ticker; rows before it belong to an earlier user of the ticker. 0 if
+        unknown."""
         factors = self._by_symbol.get(symbol)
         return int(factors.day[0]) if factors is not None else 0
 
     def split_ratio(self, symbol: str, days: Ints, now_day: int) -> Floats:
-        """What a price of each day is multiplied with to stand in the shares of `now_day` (a volume is divided by it)."""
+        """What a price of each day is multiplied with to stand in the shares of `now_day` (a volume is divided by
+        it)."""
         factors = self._by_symbol.get(symbol)
         if factors is None or not len(days):
             return np.ones(len(days))

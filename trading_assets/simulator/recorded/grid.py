@@ -33,7 +33,9 @@ class SessionGrid:
         """Days since 1970-01-01 of each session date."""
         midnights = (np.datetime64(day, "s").astype(np.int64) for day in self.dates)
         offsets = (int(sessions.opens_at(day).astimezone(NEW_YORK).utcoffset().total_seconds()) for day in self.dates)  # type: ignore[union-attr]
-        self.midnights: Ints = np.array([midnight - offset for midnight, offset in zip(midnights, offsets, strict=True)], dtype=np.int64)
+        self.midnights: Ints = np.array(
+            [midnight - offset for midnight, offset in zip(midnights, offsets, strict=True)], dtype=np.int64
+        )
         self.opens: Ints = np.array([int(sessions.opens_at(day).timestamp()) for day in self.dates], dtype=np.int64)
         self.closes: Ints = np.array([int(sessions.closes_at(day).timestamp()) for day in self.dates], dtype=np.int64)
 

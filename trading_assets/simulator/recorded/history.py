@@ -1,4 +1,5 @@
-"""Bars as of an instant: which recorded rows were known then, which file is to be trusted, in whose shares prices stand.
+"""Bars as of an instant: which recorded rows were known then, which file is to be trusted, in whose shares prices
+stand.
 
 Which file answers (README of the recorded data, "Checked"):
 
@@ -8,10 +9,10 @@ Which file answers (README of the recorded data, "Checked"):
   daily agree for every contract; the GOOG minutes come from another vendor run and do not. Under an hour: minutes only.
 - A session still open at `now`: of the trusted file what is complete, after that the minutes that are over.
 
-Option bars are of regular hours whatever is asked, as at the broker. The hour file's row stamped at the close (13:00 on a half
-day) is the settlement bar and belongs to its session; minutes after the close are late prints that no daily row counts.
-Stock prices are split-adjusted as of `now` to full precision (a millionth of a dollar), not to the cent; option prices and
-strikes stand as they were listed. Nothing is filled in: a minute without a change has no bar.
+Option bars are of regular hours whatever is asked, as at the broker. The hour file's row stamped at the close (13:00 on
+a half day) is the settlement bar and belongs to its session; minutes after the close are late prints that no daily row
+counts. Stock prices are split-adjusted as of `now` to full precision (a millionth of a dollar), not to the cent; option
+prices and strikes stand as they were listed. Nothing is filled in: a minute without a change has no bar.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from trading_assets.simulator.recorded.instruments import LATE_CLOSE, trades_lat
 from trading_assets.simulator.recorded.recorded_files import Rows, Table
 
 _LONGEST_PERIOD = {c.WEEK: 6, c.MONTH: 24}
-"""Sessions to look back from the asked start so that the period it falls into is seen whole or recognised as begun before."""
+"""Sessions to look back from the asked start so that the period it falls into is seen whole or recognised as begun
+before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,20 @@ class History:
         return {symbol for symbol, contract in self._catalog.underlyings.items() if trades_late(contract)}
 
     def bars(
-        self, contract: ListedContract, bar_size: str, what_to_show: str, start: datetime, end: datetime, use_rth: bool, now: datetime
+        self,
+        contract: ListedContract,
+        bar_size: str,
+        what_to_show: str,
+        start: datetime,
+        end: datetime,
+        use_rth: bool,
+        now: datetime,
     ) -> list[Bar]:
         """As `Market.bars`, without regard to expiry."""
         if bar_size not in c.BAR_SECONDS:
-            raise MarketRefusal(321, f"Historical data bar size setting is invalid. Legal ones are: {', '.join(c.BAR_SECONDS)}")
+            raise MarketRefusal(
+                321, f"Historical data bar size setting is invalid. Legal ones are: {', '.join(c.BAR_SECONDS)}"
+            )
         seconds = c.BAR_SECONDS[bar_size]
         is_option = contract.sec_type == "OPT"
         if is_option and seconds >= c.SESSION:
@@ -82,19 +93,36 @@ class History:
         return datetime.fromtimestamp(min(starts), UTC) if starts else None
 
     def last_quote_rows(self, contract: ListedContract, session: int, now: float) -> Rows | None:
-        """The rows with a quote in a session that were complete at `now`, of the first file (minutes, hours, daily) that has any."""
+        """The rows with a quote in a session that were complete at `now`, of the first file (minutes, hours, daily)
+        that has any."""
         for source in sorted(self._sources(contract, c.SESSION), key=lambda source: source.span):
             rows = source.rows.of_session(session)
-            quoted = ~(np.isnan(rows["bid_close"]) & np.isnan(rows["ask_close"]) & np.isnan(rows["bid_size"]) & np.isnan(rows["ask_size"]))
+            quoted = ~(
+                np.isnan(rows["bid_close"])
+                & np.isnan(rows["ask_close"])
+                & np.isnan(rows["bid_size"])
+                & np.isnan(rows["ask_size"])
+            )
             rows = rows.where(quoted & (self._ends(contract, rows.start, rows.session, source.span) <= now))
             if len(rows):
                 return rows
         return None
 
-    def known(self, contract: ListedContract, what_to_show: str, seconds: int, first: int, last: int, now: float, use_rth: bool = True) -> Candles:
-        """The rows of the sessions `first` to `last` known at `now` that bars of `seconds` are made of, adjusted, in order.
+    def known(
+        self,
+        contract: ListedContract,
+        what_to_show: str,
+        seconds: int,
+        first: int,
+        last: int,
+        now: float,
+        use_rth: bool = True,
+    ) -> Candles:
+        """The rows of the sessions `first` to `last` known at `now` that bars of `seconds` are made of, adjusted, in
+        order.
 
-        For each session the first file that speaks for it; for the session open at `now`, the finer files go on where it ends.
+        For each session the first file that speaks for it; for the session open at `now`, the finer files go on where
+        it ends.
         """
         parts: list[Candles] = []
         current = grid().current(now)
@@ -139,7 +167,8 @@ class History:
         return [_Source(rows, span) for table, span in order if seconds >= c.MINUTE and len(rows := table.of(key))]
 
     def _final(self, contract: ListedContract, session: int | Ints) -> Ints:
-        """The instant from which a session's rows are complete: its close, 15 minutes later for options on indices and funds."""
+        """The instant from which a session's rows are complete: its close, 15 minutes later for options on indices and
+        funds."""
         late = LATE_CLOSE if contract.sec_type == "OPT" and contract.symbol in self._late else 0
         return grid().closes[session] + late
 
@@ -152,7 +181,9 @@ class History:
             return np.where(start < close, np.minimum(start + c.HOUR, close), final)
         return start + c.MINUTE
 
-    def _known_rows(self, contract: ListedContract, source: _Source, what_to_show: str, now: float, use_rth: bool) -> Candles:
+    def _known_rows(
+        self, contract: ListedContract, source: _Source, what_to_show: str, now: float, use_rth: bool
+    ) -> Candles:
         """The rows of one source that say something, are of the wanted hours and complete at `now`."""
         rows = c.candles(source.rows, what_to_show, contract.sec_type == "IND")
         if contract.sec_type != "OPT":
@@ -166,7 +197,9 @@ class History:
             wanted &= (rows.start < self._final(contract, rows.session)) | settlement
         rows = rows.where(wanted)
         # The hour file names the bar that holds the first half hour 09:00; the broker's starts with the session.
-        return replace(rows, start=np.maximum(rows.start, grid().opens[rows.session])) if source.span == c.HOUR else rows
+        return (
+            replace(rows, start=np.maximum(rows.start, grid().opens[rows.session])) if source.span == c.HOUR else rows
+        )
 
     def _adjusted(self, contract: ListedContract, rows: Candles, what_to_show: str, now: float) -> Candles:
         if contract.sec_type == "OPT":

@@ -18,7 +18,8 @@ LATE_CLOSE = 15 * 60
 """Seconds by which options on indices and broad funds trade past the stock close (Cboe: until 16:15 New York)."""
 
 AM_SETTLED = frozenset({"SPX", "NDX", "RUT", "VIX", "DJX"})
-"""Trading classes settled at the open of the expiry day: they trade for the last time in the session before (Cboe product pages)."""
+"""Trading classes settled at the open of the expiry day: they trade for the last time in the session before (Cboe
+product pages)."""
 
 _OPTION_IDS = 1 << 30
 """Ids of options lie in [2^30, 2^31), those of underlyings below: the two can never meet."""
@@ -105,7 +106,8 @@ def underlying_contract(symbol: str, con_id: int, sec_type: str = "") -> ListedC
         exchange = known.exchange if symbol in _KNOWN else "CBOE"
         return ListedContract(
             con_id=con_id, symbol=symbol, sec_type=kind, exchange=exchange, primary_exchange="", currency="USD",
-            local_symbol=symbol, trading_class=symbol, long_name=known.name, market_name=symbol, valid_exchanges=exchange,
+            local_symbol=symbol, trading_class=symbol, long_name=known.name, market_name=symbol,
+            valid_exchanges=exchange,
         )  # fmt: skip
     trading_class = "NMS" if known.exchange == "NASDAQ" else symbol
     return ListedContract(
@@ -149,9 +151,12 @@ def option_contract(osi: str, con_id: int, trading_class: str, underlying: Liste
     terms = Osi.parse(osi)
     late = trades_late(underlying) and trading_class not in AM_SETTLED
     return ListedContract(
-        con_id=con_id, symbol=underlying.symbol, sec_type="OPT", exchange="SMART", primary_exchange="", currency="USD", local_symbol=osi,
-        trading_class=trading_class, long_name=underlying.long_name, min_tick=0.05 if underlying.sec_type == "IND" else 0.01,
+        con_id=con_id, symbol=underlying.symbol, sec_type="OPT", exchange="SMART", primary_exchange="", currency="USD",
+        local_symbol=osi,
+        trading_class=trading_class, long_name=underlying.long_name,
+        min_tick=0.05 if underlying.sec_type == "IND" else 0.01,
         multiplier="100", last_trade=last_trade_day(trading_class, terms.expiry).strftime("%Y%m%d"),
         last_trade_time="16:15:00" if late else "16:00:00", expiry=terms.expiry, strike=terms.strike, right=terms.right,
-        under_con_id=underlying.con_id, under_sec_type=underlying.sec_type, market_name=trading_class, valid_exchanges="SMART,CBOE",
+        under_con_id=underlying.con_id, under_sec_type=underlying.sec_type, market_name=trading_class,
+        valid_exchanges="SMART,CBOE",
     )  # fmt: skip

@@ -1,16 +1,17 @@
 """Which option contracts were listed in a session, told from what was recorded up to it and nothing later.
 
-A contract is taken to be listed in session S when it was seen on the latest *whole* chain recorded up to S, or on a later
-partial one, and has not expired. What counts as having been seen on a date:
+A contract is taken to be listed in session S when it was seen on the latest *whole* chain recorded up to S, or on a
+later partial one, and has not expired. What counts as having been seen on a date:
 
 - strong: a trade or a quote in a bar file, a row of a chain-quotes file;
-- weak: a row with a price in `option_universe_lean`, a row of `option_open_interest`. Weak evidence counts only where no
-  whole strong chain is recorded that day, and never brings back a contract that a whole chain has shown to be gone. The
-  universe file pads days with contracts of other days (price 0: not seen) and carries contracts that a split has ended.
+- weak: a row with a price in `option_universe_lean`, a row of `option_open_interest`. Weak evidence counts only where
+  no whole strong chain is recorded that day, and never brings back a contract that a whole chain has shown to be gone.
+  The universe file pads days with contracts of other days (price 0: not seen) and carries contracts that a split has
+  ended.
 
-A date is whole when its quotes cover half of the contracts listed before it (a date with trades only, or with a handful of
-contracts, adds to the listing but removes nothing). A split that changes strikes ends every contract listed before it:
-AAPL's 490 of 2014-06-06 is gone on 2014-06-09, its 70.71 is not there before.
+A date is whole when its quotes cover half of the contracts listed before it (a date with trades only, or with a handful
+of contracts, adds to the listing but removes nothing). A split that changes strikes ends every contract listed before
+it: AAPL's 490 of 2014-06-06 is gone on 2014-06-09, its 70.71 is not there before.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from trading_assets.simulator.recorded.grid import Ints, Mask, grid
 from trading_assets.simulator.recorded.recorded_files import Table
 
 _WHOLE = 0.5
-"""Share of the contracts listed before that a date's quotes must cover to count as a whole chain; the recorded whole chains
-cover 90 % and more, the partial ones 5 % and less."""
+"""Share of the contracts listed before that a date's quotes must cover to count as a whole chain; the recorded whole
+chains cover 90 % and more, the partial ones 5 % and less."""
 
 _STRONG, _QUOTED, _WEAK = 0, 1, 2
 
@@ -113,7 +114,9 @@ class Listings:
     @cached_property
     def _evidence(self) -> dict[int, dict[str, _Seen]]:
         """By kind of evidence and underlying, the codes seen in each session."""
-        evidence: dict[int, dict[str, _Seen]] = {kind: defaultdict(lambda: defaultdict(list)) for kind in (_STRONG, _QUOTED, _WEAK)}
+        evidence: dict[int, dict[str, _Seen]] = {
+            kind: defaultdict(lambda: defaultdict(list)) for kind in (_STRONG, _QUOTED, _WEAK)
+        }
         archive = self._archive
         for table in (archive.option_minute, archive.option_hour, archive.option_daily):
             quotes = ~np.isnan(table.rows["bid_close"]) | ~np.isnan(table.rows["ask_close"])

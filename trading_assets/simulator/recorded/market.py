@@ -28,7 +28,8 @@ _OPTION_EXCHANGES = ("SMART", "CBOE")
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The contracts of one underlying that are listed at an instant, also by last trading day; open-interest totals by session."""
+    """The contracts of one underlying that are listed at an instant, also by last trading day; open-interest totals by
+    session."""
 
     contracts: list[ListedContract]
     by_last_trade: dict[str, list[ListedContract]]
@@ -36,7 +37,8 @@ class _Listing:
 
 
 class RecordedMarket:
-    """Replays a folder of Parquet files as of a given instant: what a client could have asked for then, and nothing later.
+    """Replays a folder of Parquet files as of a given instant: what a client could have asked for then, and nothing
+    later.
 
     Files and columns are those of the recorded-data README; any may be absent, and are read when first needed. Raises
     `FileNotFoundError` if there is no such folder. Instances may be used by one thread at a time.
@@ -74,7 +76,11 @@ class RecordedMarket:
     def option_parameters(self, symbol: str, sec_type: str, con_id: int, now: datetime) -> list[OptionParameters]:
         """As `Market.option_parameters`; one answer an exchange (SMART and CBOE) and trading class."""
         underlying = self._catalog.underlyings.get(symbol)
-        if underlying is None or (sec_type and sec_type != underlying.sec_type) or (con_id and con_id != underlying.con_id):
+        if (
+            underlying is None
+            or (sec_type and sec_type != underlying.sec_type)
+            or (con_id and con_id != underlying.con_id)
+        ):
             return []
         terms: dict[str, tuple[set[str], set[float]]] = {}
         for contract in self._listing(symbol, now).contracts:
@@ -82,20 +88,31 @@ class RecordedMarket:
             expirations.add(contract.last_trade)
             strikes.add(contract.strike)
         return [
-            OptionParameters(exchange, underlying.con_id, trading_class, "100", tuple(sorted(expirations)), tuple(sorted(strikes)))
+            OptionParameters(
+                exchange, underlying.con_id, trading_class, "100", tuple(sorted(expirations)), tuple(sorted(strikes))
+            )
             for exchange in _OPTION_EXCHANGES
             for trading_class, (expirations, strikes) in sorted(terms.items())
         ]
 
     def bars(
-        self, contract: ListedContract, bar_size: str, what_to_show: str, start: datetime, end: datetime, use_rth: bool, now: datetime
+        self,
+        contract: ListedContract,
+        bar_size: str,
+        what_to_show: str,
+        start: datetime,
+        end: datetime,
+        use_rth: bool,
+        now: datetime,
     ) -> list[Bar]:
         """As `Market.bars`. Nothing of an expired option. `wap` and `count` are not recorded and always -1."""
         if self._expired(contract, now):
             return []
         return self._history.bars(contract, bar_size, what_to_show, start, end, use_rth, now)
 
-    def head_timestamp(self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime) -> datetime | None:
+    def head_timestamp(
+        self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime
+    ) -> datetime | None:
         """As `Market.head_timestamp`."""
         return None if self._expired(contract, now) else self._history.head(contract, what_to_show, use_rth, now)
 

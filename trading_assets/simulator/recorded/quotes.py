@@ -1,8 +1,8 @@
 """The state of a contract as of an instant: quote, last trade, volume, open interest, model greeks.
 
 While a session is open its own rows answer; before the open, at night and on days without trading the session before
-(the last known state). The last quote comes from minutes, else hours, else the daily row, else a chain snapshot. What is
-not recorded is None: a bid that is missing is no bid, an open interest that is missing is not zero.
+(the last known state). The last quote comes from minutes, else hours, else the daily row, else a chain snapshot. What
+is not recorded is None: a bid that is missing is no bid, an open interest that is missing is not zero.
 
 Greeks are the vendor's where a chain snapshot has them; else the volatility that gives the mid price in Black-Scholes
 (no early exercise, no dividends) at the underlying's last price. `option_universe_lean` lends open interest and, where
@@ -47,7 +47,9 @@ class Quotes:
         instant = now.timestamp()
         session = _state_session(instant)
         today = self._history.known(contract, "TRADES", c.SESSION, session, session, instant)
-        before = self._history.known(contract, "TRADES", c.SESSION, max(session - _VOLATILITY_SESSIONS - 1, 0), session - 1, instant)
+        before = self._history.known(
+            contract, "TRADES", c.SESSION, max(session - _VOLATILITY_SESSIONS - 1, 0), session - 1, instant
+        )
         closes = c.aggregate(before, before.session).close if len(before) else before.close
         quote = _traded(today, closes)
         if quote.last is None:
@@ -55,7 +57,8 @@ class Quotes:
             quote = replace(quote, last=last)
         bid, ask, bid_size, ask_size = _last_quote(self._history.last_quote_rows(contract, session, instant))
         return replace(
-            quote, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size, historical_volatility=_historical_volatility(closes),
+            quote, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size,
+            historical_volatility=_historical_volatility(closes),
             call_open_interest=open_interest.get("C"), put_open_interest=open_interest.get("P"),
         )  # fmt: skip
 
@@ -86,7 +89,8 @@ class Quotes:
         )  # fmt: skip
 
     def spot(self, underlying: ListedContract, instant: float) -> float | None:
-        """The last price of an underlying known at an instant, in the shares of that instant; None if there is none that is not old."""
+        """The last price of an underlying known at an instant, in the shares of that instant; None if there is none
+        that is not old."""
         session = _state_session(instant)
         recorded = self._chains.underlying_price(underlying.symbol, session - _STALE, instant)
         trades = self._history.known(underlying, "TRADES", c.SESSION, max(session - _STALE, 0), session, instant)
@@ -120,14 +124,23 @@ class Quotes:
         return totals
 
     def _greeks(
-        self, contract: ListedContract, underlying: ListedContract, bid: float | None, ask: float | None, last: float | None,
+        self, contract: ListedContract, underlying: ListedContract, bid: float | None, ask: float | None,
+        last: float | None,
         chain: ChainQuote | None, session: int, instant: float,
     ) -> dict[str, Greeks]:  # fmt: skip
-        spot = chain.underlying_price if chain is not None and chain.underlying_price else self.spot(underlying, instant)
-        middle = (bid + ask) / 2 if bid is not None and ask is not None else self._universe_middle(contract, session, instant)
+        spot = (
+            chain.underlying_price if chain is not None and chain.underlying_price else self.spot(underlying, instant)
+        )
+        middle = (
+            (bid + ask) / 2
+            if bid is not None and ask is not None
+            else self._universe_middle(contract, session, instant)
+        )
         years, rate = _years(contract, session, instant), self._archive.interest_rate(grid().dates[session])
         sides = {"bid": bid, "ask": ask, "last": last, "model": middle}
-        greeks = {side: _computed(contract, price, spot, years, rate) for side, price in sides.items() if price is not None}
+        greeks = {
+            side: _computed(contract, price, spot, years, rate) for side, price in sides.items() if price is not None
+        }
         if chain is not None and chain.implied_volatility is not None:
             greeks["model"] = _vendor(contract, chain, middle, spot, years, rate)
         return greeks
@@ -152,7 +165,12 @@ def _last_quote(rows: Rows | None) -> tuple[float | None, float | None, float, f
         return None, None, 0.0, 0.0
     bid, ask = (float(rows[f"{side}_close"][-1]) for side in ("bid", "ask"))
     bid_size, ask_size = (float(np.nan_to_num(rows[f"{side}_size"][-1])) for side in ("bid", "ask"))
-    return bid if bid > 0 else None, ask if ask > 0 else None, bid_size if bid > 0 else 0.0, ask_size if ask > 0 else 0.0
+    return (
+        bid if bid > 0 else None,
+        ask if ask > 0 else None,
+        bid_size if bid > 0 else 0.0,
+        ask_size if ask > 0 else 0.0,
+    )
 
 
 def _traded(today: c.Candles, closes_before: c.Floats) -> MarketQuote:
@@ -165,13 +183,15 @@ def _traded(today: c.Candles, closes_before: c.Floats) -> MarketQuote:
     whole = len(today) == 1 and int(today.start[-1]) == int(grid().opens[session])
     last_time = int(grid().closes[session]) if whole else int(today.start[-1])
     return MarketQuote(
-        last=float(today.close[-1]), open=float(today.open[0]), high=float(today.high.max()), low=float(today.low.min()), close=close,
+        last=float(today.close[-1]), open=float(today.open[0]), high=float(today.high.max()),
+        low=float(today.low.min()), close=close,
         volume=float(today.volume.sum()), last_time=datetime.fromtimestamp(last_time, UTC),
     )  # fmt: skip
 
 
 def _years(contract: ListedContract, session: int, instant: float) -> float:
-    """Years of 365 days from `instant` (at most the close of the session shown) to the close of the last trading day."""
+    """Years of 365 days from `instant` (at most the close of the session shown) to the close of the last trading
+    day."""
     sessions = grid()
     assert contract.expiry is not None
     ends = float(sessions.closes[sessions.of_date(last_trade_day(contract.trading_class, contract.expiry))])
@@ -179,7 +199,8 @@ def _years(contract: ListedContract, session: int, instant: float) -> float:
 
 
 def _computed(contract: ListedContract, price: float, spot: float | None, years: float, rate: float) -> Greeks:
-    """Greeks at the volatility that explains a price; without one (price under intrinsic value, underlying unknown), price and underlying only."""
+    """Greeks at the volatility that explains a price; without one (price under intrinsic value, underlying unknown),
+    price and underlying only."""
     if spot is None:
         return Greeks(price=price)
     volatility = black_scholes.implied_volatility(price, spot, contract.strike, years, contract.right, rate)
@@ -187,12 +208,15 @@ def _computed(contract: ListedContract, price: float, spot: float | None, years:
         return Greeks(price=price, underlying_price=spot)
     terms = (spot, contract.strike, years, volatility, contract.right, rate)
     return Greeks(
-        implied_volatility=volatility, price=price, underlying_price=spot, pv_dividend=0.0, delta=black_scholes.delta(*terms),
+        implied_volatility=volatility, price=price, underlying_price=spot, pv_dividend=0.0,
+        delta=black_scholes.delta(*terms),
         gamma=black_scholes.gamma(*terms), vega=black_scholes.vega(*terms), theta=black_scholes.theta(*terms),
     )  # fmt: skip
 
 
-def _vendor(contract: ListedContract, chain: ChainQuote, middle: float | None, spot: float | None, years: float, rate: float) -> Greeks:
+def _vendor(
+    contract: ListedContract, chain: ChainQuote, middle: float | None, spot: float | None, years: float, rate: float
+) -> Greeks:
     """The vendor's greeks; the vega and theta a vendor leaves out are computed at the vendor's volatility."""
     volatility, vega, theta = chain.implied_volatility, chain.vega, chain.theta
     if spot is not None and volatility is not None:

@@ -46,7 +46,9 @@ class Rows:
 
     def where(self, wanted: Mask | slice) -> Rows:
         """The rows of a mask or a slice."""
-        return Rows(self.start[wanted], self.session[wanted], {name: values[wanted] for name, values in self.columns.items()})
+        return Rows(
+            self.start[wanted], self.session[wanted], {name: values[wanted] for name, values in self.columns.items()}
+        )
 
     def of_session(self, session: int) -> Rows:
         """The rows of one session."""
@@ -71,7 +73,9 @@ class Table:
         if rows is None or rows.num_rows == 0:
             self.keys: list[str] = []
             self.code: Ints = np.empty(0, dtype=np.int64)
-            self.rows = Rows(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), {name: np.empty(0) for name in columns})
+            self.rows = Rows(
+                np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), {name: np.empty(0) for name in columns}
+            )
         else:
             keys = rows.column("key").chunk(0)
             self.keys = keys.dictionary.to_pylist()
@@ -80,7 +84,9 @@ class Table:
             session = rows.column("session").to_numpy()
             order = np.lexsort((start, code))
             self.code = code[order]
-            self.rows = Rows(start[order], session[order], {name: rows.column(name).to_numpy()[order] for name in columns})
+            self.rows = Rows(
+                start[order], session[order], {name: rows.column(name).to_numpy()[order] for name in columns}
+            )
         bounds = np.searchsorted(self.code, np.arange(len(self.keys) + 1))
         self._slices = {name: slice(int(bounds[i]), int(bounds[i + 1])) for i, name in enumerate(self.keys)}
         self._nothing = self.rows.where(slice(0, 0))
@@ -98,7 +104,8 @@ class Table:
 
 
 def _read(file: Path, key: str, columns: Sequence[str]) -> pa.Table | None:
-    """One file as the columns key (dictionary), start, session and the wanted ones as floats; None if it has no key or time."""
+    """One file as the columns key (dictionary), start, session and the wanted ones as floats; None if it has no key or
+    time."""
     present = pq.read_schema(file).names
     clock = next((name for name in _TIME_COLUMNS if name in present), None)
     if clock is None or key not in present:

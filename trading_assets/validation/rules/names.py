@@ -1,7 +1,8 @@
 """The rule that each dataset has: every row says whose it is and of which session.
 
-A row without a symbol or a session belongs to no symbol and to no period: no other rule can speak of it, and no query by symbol
-or session finds it. It is found whatever sessions a scope has, by a validation that is not about single symbols.
+A row without a symbol or a session belongs to no symbol and to no period: no other rule can speak of it, and no query
+by symbol or session finds it. It is found whatever sessions a scope has, by a validation that is not about single
+symbols.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ def named(name: str, dataset: str) -> Rule:
         dataset,
         Severity.ERROR,
         why="A row without a symbol or a session belongs to nobody, and no other rule looks at it.",
-        remedy="Another program wrote it: find it by its request_id and remove it from its file, then run trading-assets update.",
-        rows=f"""select coalesce(w.symbol, '{NAMELESS}') as symbol, p.current_session as session, w.symbol as given_symbol,
+        remedy=(
+            "Another program wrote it: find it by its request_id and remove it from its file, then run trading-assets"
+            " update."
+        ),
+        rows=f"""select coalesce(w.symbol, '{NAMELESS}') as symbol, p.current_session as session,
+                        w.symbol as given_symbol,
                         w.session as given_session, w.request_id, w.collected_at
                  from written_{dataset} w cross join present p""",
         holds="given_symbol is not null and given_session is not null",

@@ -31,7 +31,9 @@ COMPLETE = Outcome(OutcomeKind.COMPLETE)
 NO_DATA = Outcome(OutcomeKind.EMPTY, 162, "HMDS query returned no data")
 
 
-def result(request: Request, payload: Any = None, outcome: Outcome = COMPLETE, request_id: int = 1, finished_at: datetime = NOW) -> Result:
+def result(
+    request: Request, payload: Any = None, outcome: Outcome = COMPLETE, request_id: int = 1, finished_at: datetime = NOW
+) -> Result:
     return Result(request, outcome, payload, request_id, finished_at)
 
 
@@ -42,7 +44,9 @@ def contract(**values: Any) -> ContractRecord:
 
 
 def quote(**values: Any) -> QuoteRecord:
-    return QuoteRecord(**{**dict.fromkeys(QuoteRecord.__annotations__), "market_data_type": 1, "time": NOW.timestamp(), **values})  # type: ignore[typeddict-item]
+    return QuoteRecord(
+        **{**dict.fromkeys(QuoteRecord.__annotations__), "market_data_type": 1, "time": NOW.timestamp(), **values}
+    )  # type: ignore[typeddict-item]
 
 
 def bars_request(instrument: Instrument, first: date, last: date, bar_size: str, now: datetime = NOW) -> BarsRequest:
@@ -50,5 +54,7 @@ def bars_request(instrument: Instrument, first: date, last: date, bar_size: str,
     return BarsRequest(instrument, last, bar_size=bar_size, first_session=first, end=end, duration=duration)
 
 
-def bar(start: Any, price: float = 10.0, volume: float = 100.0, wap: float | None = 10.5, count: int | None = 7) -> list[Any]:
+def bar(
+    start: Any, price: float = 10.0, volume: float = 100.0, wap: float | None = 10.5, count: int | None = 7
+) -> list[Any]:
     return [start, price, price + 2, price - 1, price + 1, volume, wap, count]

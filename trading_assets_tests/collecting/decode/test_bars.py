@@ -21,8 +21,12 @@ def at(session: date, minutes: int = 0) -> float:
     return (XNYS.opens_at(session) + timedelta(minutes=minutes)).timestamp()
 
 
-def daily(bars: list[list[object]], request_id: int = 1, instrument: Instrument = AAPL, now: datetime = NOW, last: date = LAST):  # type: ignore[no-untyped-def]
-    return result(bars_request(instrument, FIRST, last, "1 day", now), {"bars": bars}, request_id=request_id, finished_at=now)
+def daily(
+    bars: list[list[object]], request_id: int = 1, instrument: Instrument = AAPL, now: datetime = NOW, last: date = LAST
+):  # type: ignore[no-untyped-def]
+    return result(
+        bars_request(instrument, FIRST, last, "1 day", now), {"bars": bars}, request_id=request_id, finished_at=now
+    )
 
 
 def test_daily_bars_start_at_the_regular_open() -> None:
@@ -31,7 +35,15 @@ def test_daily_bars_start_at_the_regular_open() -> None:
     table.validate(full=True)
     first, last = table.to_pylist()
     assert (first["session"], first["start"]) == (date(2015, 12, 23), datetime(2015, 12, 23, 14, 30, tzinfo=UTC))
-    assert (last["open"], last["high"], last["low"], last["close"], last["volume"], last["wap"], last["bar_count"]) == (11, 13, 10, 12, 100, 10.5, 7)
+    assert (last["open"], last["high"], last["low"], last["close"], last["volume"], last["wap"], last["bar_count"]) == (
+        11,
+        13,
+        10,
+        12,
+        100,
+        10.5,
+        7,
+    )
     assert (last["symbol"], last["con_id"], last["bar_size"], last["request_id"]) == ("AAPL", 265598, "1 day", 1)
 
 
@@ -56,20 +68,30 @@ def test_a_bar_of_a_day_without_trading_belongs_to_no_session() -> None:
 
 
 def test_what_the_broker_did_not_compute_is_null() -> None:
-    table = bar_rows([daily([bar("20151223", wap=None, count=None), bar("20151224", volume=-1, wap=-1, count=-1)])], EQUITY_BARS, XNYS)
+    table = bar_rows(
+        [daily([bar("20151223", wap=None, count=None), bar("20151224", volume=-1, wap=-1, count=-1)])],
+        EQUITY_BARS,
+        XNYS,
+    )
     assert table["wap"].null_count == table["bar_count"].null_count == 2
     assert table["volume"].to_pylist() == [100.0, None]
 
 
 def test_round_lots_become_shares_exactly_and_only_for_stocks() -> None:
     lots = [bar("20151224", volume=948837.22)]
-    assert bar_rows([daily(lots)], EQUITY_BARS, XNYS, stock_volume_unit="round_lots")["volume"].to_pylist() == [94883722.0]
+    assert bar_rows([daily(lots)], EQUITY_BARS, XNYS, stock_volume_unit="round_lots")["volume"].to_pylist() == [
+        94883722.0
+    ]
     index = Instrument("SPX", "IND", "CBOE", con_id=416904)
-    assert bar_rows([daily(lots, instrument=index)], EQUITY_BARS, XNYS, stock_volume_unit="round_lots")["volume"].to_pylist() == [948837.22]
+    assert bar_rows([daily(lots, instrument=index)], EQUITY_BARS, XNYS, stock_volume_unit="round_lots")[
+        "volume"
+    ].to_pylist() == [948837.22]
 
 
 def test_the_later_of_two_answers_for_a_bar_is_kept() -> None:
-    table = bar_rows([daily([bar("20151224", 20.0)], 9), daily([bar("20151223"), bar("20151224")], 4)], EQUITY_BARS, XNYS)
+    table = bar_rows(
+        [daily([bar("20151224", 20.0)], 9), daily([bar("20151223"), bar("20151224")], 4)], EQUITY_BARS, XNYS
+    )
     assert list(zip(table["open"].to_pylist(), table["request_id"].to_pylist(), strict=True)) == [(10.0, 4), (20.0, 9)]
 
 
@@ -85,18 +107,31 @@ def test_option_bars_carry_the_terms_of_the_contract() -> None:
         local_symbol="SPX   160115P02000000",
         trading_class="SPX",
     )
-    answers = [result(bars_request(c, FIRST, LAST, "8 hours"), {"bars": [bar(at(LAST))]}, request_id=c.con_id) for c in (CALL, am_settled)]
+    answers = [
+        result(bars_request(c, FIRST, LAST, "8 hours"), {"bars": [bar(at(LAST))]}, request_id=c.con_id)
+        for c in (CALL, am_settled)
+    ]
     table = bar_rows([*answers, daily([bar("20151224")])], OPTION_BARS, XNYS)
     assert table.schema.equals(OPTION_BARS.schema, check_metadata=True)
     goog, spx = table.to_pylist()
-    assert (goog["strike"], goog["right"], goog["expiry"], goog["multiplier"]) == (750.0, "C", date(2015, 12, 31), 100.0)
-    assert (spx["expiry"], spx["local_symbol"], spx["start"]) == (date(2016, 1, 15), "SPX   160115P02000000", XNYS.opens_at(LAST))
+    assert (goog["strike"], goog["right"], goog["expiry"], goog["multiplier"]) == (
+        750.0,
+        "C",
+        date(2015, 12, 31),
+        100.0,
+    )
+    assert (spx["expiry"], spx["local_symbol"], spx["start"]) == (
+        date(2016, 1, 15),
+        "SPX   160115P02000000",
+        XNYS.opens_at(LAST),
+    )
 
 
 def test_bars_around_the_change_of_the_clock_belong_to_their_new_york_day() -> None:
     sessions = [date(2015, 10, 30), date(2015, 11, 2)]
     answer = result(
-        bars_request(AAPL, sessions[0], sessions[1], "1 hour"), {"bars": [bar(at(day, minutes)) for day in sessions for minutes in (0, 30, 330)]}
+        bars_request(AAPL, sessions[0], sessions[1], "1 hour"),
+        {"bars": [bar(at(day, minutes)) for day in sessions for minutes in (0, 30, 330)]},
     )
     assert bar_rows([answer], EQUITY_BARS, XNYS)["session"].to_pylist() == [sessions[0]] * 3 + [sessions[1]] * 3
 
@@ -123,7 +158,14 @@ def test_sessions_are_aggregated_with_the_settlement_bar_of_a_half_day() -> None
     )
     before, day = aggregate_sessions(table, XNYS).to_pylist()
     assert (before["session"], before["wap"], before["close"]) == (date(2015, 12, 23), 1.1, 1.2)
-    assert (day["open"], day["high"], day["low"], day["close"], day["volume"], day["bar_count"]) == (2.0, 3.5, 1.8, 1.85, 60.0, 9)
+    assert (day["open"], day["high"], day["low"], day["close"], day["volume"], day["bar_count"]) == (
+        2.0,
+        3.5,
+        1.8,
+        1.85,
+        60.0,
+        9,
+    )
     assert day["wap"] == pytest.approx((2.1 * 10 + 3.1 * 30 + 1.9 * 20) / 60)
     assert (day["start"], day["bar_size"], day["strike"]) == (XNYS.opens_at(LAST), "1 day", 750.0)
 
@@ -142,14 +184,18 @@ def test_a_bar_without_a_volume_leaves_none_for_the_session() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(XNYS.sessions(FIRST, LAST)), st.integers(0, 6), st.integers(10, 99), st.integers(1, 50)),
+        st.tuples(
+            st.sampled_from(XNYS.sessions(FIRST, LAST)), st.integers(0, 6), st.integers(10, 99), st.integers(1, 50)
+        ),
         min_size=1,
         unique_by=lambda item: item[:2],
     )
 )
 @settings(max_examples=50, deadline=None)
 def test_aggregation_equals_a_plain_loop(items: list[tuple[date, int, int, int]]) -> None:
-    table = half_hours([[at(day, 30 * slot), p, p + 3, p - 2, p + 1, float(v), p + 0.5, v] for day, slot, p, v in items])
+    table = half_hours(
+        [[at(day, 30 * slot), p, p + 3, p - 2, p + 1, float(v), p + 0.5, v] for day, slot, p, v in items]
+    )
     rows = aggregate_sessions(table, XNYS).to_pylist()
     assert [row["session"] for row in rows] == sorted({item[0] for item in items})
     for row in rows:

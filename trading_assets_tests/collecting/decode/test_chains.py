@@ -28,7 +28,15 @@ UNDERLYINGS = {"GOOG": 208813719}
 
 WHOLE: dict[str, Any] = {
     **{"bid": 1.4, "ask": 1.7, "bid_size": 3.0, "ask_size": 4.0, "last": 1.5, "volume": 9.0, "open_interest": 12.0},
-    **{"implied_volatility": 0.25, "delta": 0.5, "gamma": 0.03, "vega": 0.1, "theta": -0.02, "model_price": 1.55, "underlying_price": 750.0},
+    **{
+        "implied_volatility": 0.25,
+        "delta": 0.5,
+        "gamma": 0.03,
+        "vega": 0.1,
+        "theta": -0.02,
+        "model_price": 1.55,
+        "underlying_price": 750.0,
+    },
 }
 
 
@@ -66,7 +74,13 @@ def test_listing_rows_have_the_schema_and_no_quote() -> None:
     assert table.schema.equals(OPTION_CHAINS.schema, check_metadata=True)
     table.validate(full=True)
     row = table.to_pylist()[1]
-    assert (row["con_id"], row["under_con_id"], row["expiry"], row["right"], row["multiplier"]) == (2, 208813719, date(2015, 12, 31), "P", 100.0)
+    assert (row["con_id"], row["under_con_id"], row["expiry"], row["right"], row["multiplier"]) == (
+        2,
+        208813719,
+        date(2015, 12, 31),
+        "P",
+        100.0,
+    )
     assert (row["selected"], row["quote_outcome"], row["bid"], row["quoted_at"]) == (False, None, None, None)
     assert listing_rows([], {}).schema.equals(OPTION_CHAINS.schema)
 
@@ -86,23 +100,36 @@ def test_the_expiry_is_the_one_in_the_osi_symbol(local_symbol: str, last_trade: 
 
 
 def test_an_expiry_listed_twice_keeps_the_later_answer() -> None:
-    table = listing_rows([listing(option(1, 750.0), request_id=8), listing(option(1, 750.0), option(2, 755.0), request_id=3)], UNDERLYINGS)
+    table = listing_rows(
+        [listing(option(1, 750.0), request_id=8), listing(option(1, 750.0), option(2, 755.0), request_id=3)],
+        UNDERLYINGS,
+    )
     assert sorted(zip(table["con_id"].to_pylist(), table["request_id"].to_pylist(), strict=True)) == [(1, 8), (2, 3)]
 
 
 def test_carried_rows_lose_their_quotes_and_keep_their_origin() -> None:
-    last = with_selection(listing_rows([listing(option(1, 750.0), option(2, 755.0, last_trade="20160115"))], UNDERLYINGS), {1, 2})
+    last = with_selection(
+        listing_rows([listing(option(1, 750.0), option(2, 755.0, last_trade="20160115"))], UNDERLYINGS), {1, 2}
+    )
     last = with_quotes(last, [quoted(1, 5, bid=1.0, ask=2.0)])
     carried = carry_listing(last, ["20151231"], date(2015, 12, 28), symbol="GOOG")
     [row] = carried.to_pylist()
-    assert (row["session"], row["con_id"], row["selected"], row["bid"], row["quote_outcome"]) == (date(2015, 12, 28), 1, False, None, None)
+    assert (row["session"], row["con_id"], row["selected"], row["bid"], row["quote_outcome"]) == (
+        date(2015, 12, 28),
+        1,
+        False,
+        None,
+        None,
+    )
     assert row["listed_at"] == NOW
     assert carry_listing(last, ["20151231"], SESSION, symbol="AAPL").num_rows == 0
     assert carried.schema.equals(OPTION_CHAINS.schema)
 
 
 def test_quotes_are_merged_and_failures_are_told_apart_from_no_bid() -> None:
-    table = with_selection(listing_rows([listing(*(option(i, 700.0 + i) for i in range(1, 5)))], UNDERLYINGS), {1, 2, 3})
+    table = with_selection(
+        listing_rows([listing(*(option(i, 700.0 + i) for i in range(1, 5)))], UNDERLYINGS), {1, 2, 3}
+    )
     refused = Outcome(OutcomeKind.NOT_PERMITTED, 354, "Requested market data is not subscribed.")
     merged = with_quotes(
         table,
@@ -113,11 +140,22 @@ def test_quotes_are_merged_and_failures_are_told_apart_from_no_bid() -> None:
         ],
     )
     first, no_bid, failed, unselected = merged.to_pylist()
-    assert (first["bid"], first["implied_volatility"], first["vega"], first["open_interest"], first["request_id"]) == (1.5, 0.25, None, 12.0, 11)
+    assert (first["bid"], first["implied_volatility"], first["vega"], first["open_interest"], first["request_id"]) == (
+        1.5,
+        0.25,
+        None,
+        12.0,
+        11,
+    )
     assert first["quoted_at"] == datetime(2015, 12, 24, 21, 0, tzinfo=UTC)
     assert (first["market_data_type"], first["quote_outcome"]) == (1, "partial")
     assert (no_bid["quote_outcome"], no_bid["bid"], no_bid["ask"], no_bid["bid_size"]) == ("complete", None, 0.05, 0.0)
-    assert (failed["quote_outcome"], failed["bid"], failed["quoted_at"], failed["market_data_type"]) == ("not_permitted", None, None, None)
+    assert (failed["quote_outcome"], failed["bid"], failed["quoted_at"], failed["market_data_type"]) == (
+        "not_permitted",
+        None,
+        None,
+        None,
+    )
     assert (unselected["quote_outcome"], unselected["selected"]) == (None, False)
     assert merged.schema.equals(OPTION_CHAINS.schema, check_metadata=True)
 
@@ -145,7 +183,9 @@ def test_what_a_quote_lacks() -> None:
 
 
 def test_the_sentence_counts_the_quotes_by_what_they_lack() -> None:
-    table = with_selection(listing_rows([listing(*(option(i, 700.0 + i) for i in range(1, 8)))], UNDERLYINGS), set(range(1, 7)))
+    table = with_selection(
+        listing_rows([listing(*(option(i, 700.0 + i) for i in range(1, 8)))], UNDERLYINGS), set(range(1, 7))
+    )
     quotes = [quoted(i, i, **WHOLE) for i in (1, 2)]
     assert lacking_sentence(with_quotes(table, quotes)) == ""
     quotes += [quoted(i, i, **{**WHOLE, "delta": None}) for i in (3, 4, 5)]
@@ -155,7 +195,10 @@ def test_the_sentence_counts_the_quotes_by_what_they_lack() -> None:
 
 
 def test_a_later_quote_that_lacks_more_does_not_take_an_earlier_ones_place() -> None:
-    table = with_quotes(listing_rows([listing(option(1, 750.0), option(2, 755.0))], UNDERLYINGS), [quoted(1, 1, **{**WHOLE, "delta": None})])
+    table = with_quotes(
+        listing_rows([listing(option(1, 750.0), option(2, 755.0))], UNDERLYINGS),
+        [quoted(1, 1, **{**WHOLE, "delta": None})],
+    )
     whole, worse, other = quoted(1, 2, **WHOLE), quoted(1, 3, bid=1.0), quoted(2, 4, bid=1.0)
     assert without_worse(table, [whole, worse, other]) == [whole, other]
     refused = quoted(1, 5, Outcome(OutcomeKind.TIMEOUT))
@@ -163,7 +206,16 @@ def test_a_later_quote_that_lacks_more_does_not_take_an_earlier_ones_place() -> 
 
 
 def test_parameters_by_symbol() -> None:
-    records = [{"exchange": "SMART", "trading_class": "GOOG", "multiplier": "100", "underlying_con_id": 1, "expirations": [], "strikes": []}]
+    records = [
+        {
+            "exchange": "SMART",
+            "trading_class": "GOOG",
+            "multiplier": "100",
+            "underlying_con_id": 1,
+            "expirations": [],
+            "strikes": [],
+        }
+    ]
     request = OptionParametersRequest(Instrument("GOOG", con_id=1), SESSION)
     assert option_parameters([result(request, {"parameters": records})]) == {"GOOG": records}
 

@@ -18,11 +18,21 @@ STOCK = {"symbol": "AAPL", "sec_type": "STK", "currency": "USD"}
 
 
 def test_one_row_a_symbol_in_the_datasets_schema() -> None:
-    record = contract(**STOCK, con_id=265598, exchange="SMART", primary_exchange="NASDAQ", long_name="APPLE INC", stock_type="COMMON")
-    table = contract_rows([result(ContractDetailsRequest(Instrument("AAPL"), SESSION), {"contracts": [record]}, request_id=9)])
+    record = contract(
+        **STOCK, con_id=265598, exchange="SMART", primary_exchange="NASDAQ", long_name="APPLE INC", stock_type="COMMON"
+    )
+    table = contract_rows(
+        [result(ContractDetailsRequest(Instrument("AAPL"), SESSION), {"contracts": [record]}, request_id=9)]
+    )
     assert table.schema.equals(CONTRACTS.schema, check_metadata=True)
     [row] = table.to_pylist()
-    assert (row["symbol"], row["con_id"], row["session"], row["exchange"], row["request_id"]) == ("AAPL", 265598, SESSION, "SMART", 9)
+    assert (row["symbol"], row["con_id"], row["session"], row["exchange"], row["request_id"]) == (
+        "AAPL",
+        265598,
+        SESSION,
+        "SMART",
+        9,
+    )
     assert row["verified_at"] == row["collected_at"] == NOW
     table.validate(full=True)
 
@@ -39,7 +49,9 @@ def test_the_contract_that_fits_the_words_is_taken_whatever_the_order() -> None:
 
 def test_failures_and_answers_that_do_not_fit_give_no_row() -> None:
     request = ContractDetailsRequest(Instrument("NOPE"), SESSION)
-    unknown = result(request, None, Outcome(OutcomeKind.NO_CONTRACT, 200, "No security definition has been found for the request"))
+    unknown = result(
+        request, None, Outcome(OutcomeKind.NO_CONTRACT, 200, "No security definition has been found for the request")
+    )
     other = result(request, {"contracts": [contract(**STOCK, con_id=1)]})
     table = contract_rows([unknown, other])
     assert table.num_rows == 0

@@ -22,7 +22,12 @@ TIMEOUT = Outcome(OutcomeKind.TIMEOUT)
 
 def coverage(results: list[Result], now: datetime | None = None) -> list[dict[str, Any]]:
     results = [r if now is None else replace(r, finished_at=now) for r in results]
-    bars = pa.concat_tables([bar_rows(results, dataset, XNYS).select(["con_id", "bar_size", "session"]) for dataset in (EQUITY_BARS, OPTION_BARS)])
+    bars = pa.concat_tables(
+        [
+            bar_rows(results, dataset, XNYS).select(["con_id", "bar_size", "session"])
+            for dataset in (EQUITY_BARS, OPTION_BARS)
+        ]
+    )
     table = bar_coverage(results, bars, XNYS)
     assert table.schema.equals(COVERAGE.schema, check_metadata=True)
     table.validate(full=True)
@@ -36,7 +41,10 @@ def conditions(rows: list[dict[str, Any]]) -> dict[date, str]:
 def stock(outcome: Outcome | None = None, sessions: list[date] | None = None, request_id: int = 1) -> Result:
     request = bars_request(AAPL, FIRST, LAST, "1 day")
     return result(
-        request, {"bars": [bar(f"{s:%Y%m%d}") for s in sessions]} if sessions else None, outcome or Outcome(OutcomeKind.COMPLETE), request_id
+        request,
+        {"bars": [bar(f"{s:%Y%m%d}") for s in sessions]} if sessions else None,
+        outcome or Outcome(OutcomeKind.COMPLETE),
+        request_id,
     )
 
 
@@ -101,22 +109,37 @@ def test_failures_are_never_no_data(kind: OutcomeKind, condition: str, retried: 
     assert {row["condition"] for row in rows} == {condition}
     assert {row["broker_code"] for row in rows} == {321}
     assert all(row["reason"] for row in rows)
-    assert {row["retry_after"] for row in rows} == {XNYS.opens_at(date(2015, 12, 28)) if retried else None}, "the next session asks again"
+    assert {row["retry_after"] for row in rows} == {XNYS.opens_at(date(2015, 12, 28)) if retried else None}, (
+        "the next session asks again"
+    )
 
 
-@pytest.mark.parametrize(("kind", "condition"), [(OutcomeKind.NOT_PERMITTED, "not_permitted"), (OutcomeKind.REJECTED, "error")])
+@pytest.mark.parametrize(
+    ("kind", "condition"), [(OutcomeKind.NOT_PERMITTED, "not_permitted"), (OutcomeKind.REJECTED, "error")]
+)
 def test_a_refusal_that_an_earlier_session_brought_too_is_believed_for_long(kind: OutcomeKind, condition: str) -> None:
     refusal = Refusal(condition, 321, NOW - timedelta(days=1), NOW - timedelta(hours=6))
     retries = Retries(XNYS, 30, {("1 day", "AAPL", 0): refusal})
     table = bar_coverage([stock(Outcome(kind, 321, "words"))], EQUITY_BARS.schema.empty_table(), XNYS, retries=retries)
     assert set(table["retry_after"].to_pylist()) == {NOW + timedelta(days=30)}
-    rows = snapshot_coverage("contracts", LAST, {"AAPL": Outcome(kind, 321, "words")}, NOW, retries=Retries(XNYS, 30, {("", "AAPL", 0): refusal}))
+    rows = snapshot_coverage(
+        "contracts",
+        LAST,
+        {"AAPL": Outcome(kind, 321, "words")},
+        NOW,
+        retries=Retries(XNYS, 30, {("", "AAPL", 0): refusal}),
+    )
     assert rows["retry_after"].to_pylist() == [NOW + timedelta(days=30)]
 
 
 def test_a_contract_gone_after_its_last_trading_day_is_lost_not_untraded() -> None:
-    gone = Instrument("GOOG", "OPT", con_id=9, last_trade="20151218", local_symbol="GOOG  151218C00750000", strike=750.0, right="C")
-    for outcome in (NO_DATA, Outcome(OutcomeKind.NO_CONTRACT, 200, "No security definition has been found for the request")):
+    gone = Instrument(
+        "GOOG", "OPT", con_id=9, last_trade="20151218", local_symbol="GOOG  151218C00750000", strike=750.0, right="C"
+    )
+    for outcome in (
+        NO_DATA,
+        Outcome(OutcomeKind.NO_CONTRACT, 200, "No security definition has been found for the request"),
+    ):
         assert {row["condition"] for row in coverage([option(outcome, instrument=gone)])} == {"expired_lost"}
     evening = datetime(2015, 12, 18, 22, 0, tzinfo=UTC)
     assert {row["condition"] for row in coverage([option(NO_DATA, instrument=gone)], now=evening)} == {"no_trades"}
@@ -136,7 +159,12 @@ def test_sessions_not_closed_when_the_answer_came_are_not_spoken_of() -> None:
 def seconds(answered: list[bool]) -> list[Result]:
     requests = plan_equity_bars({"AAPL": (AAPL, [LAST])}, {}, {}, "1 secs", NOW, XNYS)
     return [
-        result(r, {"bars": [bar(r.end.timestamp() - 10)]} if ok else None, Outcome(OutcomeKind.COMPLETE) if ok else TIMEOUT, i)
+        result(
+            r,
+            {"bars": [bar(r.end.timestamp() - 10)]} if ok else None,
+            Outcome(OutcomeKind.COMPLETE) if ok else TIMEOUT,
+            i,
+        )
         for i, (r, ok) in enumerate(zip(requests, answered, strict=True))
     ]
 
@@ -151,7 +179,10 @@ def test_a_session_of_second_bars_is_complete_only_when_every_window_was_answere
 def test_lost_options_are_recorded_without_a_request() -> None:
     table = lost_coverage([LostOption(CALL, LAST, (FIRST, LAST))], "8 hours", NOW)
     assert table.schema.equals(COVERAGE.schema)
-    assert [(r["session"], r["condition"], r["request_id"]) for r in table.to_pylist()] == [(FIRST, "expired_lost", 0), (LAST, "expired_lost", 0)]
+    assert [(r["session"], r["condition"], r["request_id"]) for r in table.to_pylist()] == [
+        (FIRST, "expired_lost", 0),
+        (LAST, "expired_lost", 0),
+    ]
     assert lost_coverage([], "8 hours", NOW).num_rows == 0
 
 
@@ -162,18 +193,32 @@ def test_snapshots_are_complete_partial_or_failed_by_symbol() -> None:
         "NOPE": Outcome(OutcomeKind.NO_CONTRACT, 200, "No security definition has been found for the request"),
         "SLOW": TIMEOUT,
     }
-    table = snapshot_coverage("option_chains", LAST, outcomes, NOW, partial={"GOOG": "3 of 40 quotes failed."}, request_ids={"AAPL": 7})
+    table = snapshot_coverage(
+        "option_chains", LAST, outcomes, NOW, partial={"GOOG": "3 of 40 quotes failed."}, request_ids={"AAPL": 7}
+    )
     assert table.schema.equals(COVERAGE.schema)
     rows = {row["symbol"]: row for row in table.to_pylist()}
-    assert [rows[s]["condition"] for s in ("AAPL", "GOOG", "NOPE", "SLOW")] == ["complete", "partial", "no_contract", "pending"]
-    assert (rows["AAPL"]["request_id"], rows["GOOG"]["reason"], rows["NOPE"]["broker_code"]) == (7, "3 of 40 quotes failed.", 200)
+    assert [rows[s]["condition"] for s in ("AAPL", "GOOG", "NOPE", "SLOW")] == [
+        "complete",
+        "partial",
+        "no_contract",
+        "pending",
+    ]
+    assert (rows["AAPL"]["request_id"], rows["GOOG"]["reason"], rows["NOPE"]["broker_code"]) == (
+        7,
+        "3 of 40 quotes failed.",
+        200,
+    )
     assert rows["SLOW"]["reason"]
     assert rows["SLOW"]["retry_after"] is None
 
 
 def test_half_a_million_sessions_are_covered() -> None:
     year = XNYS.lookback(NOW, 365)
-    contracts = [Instrument("GOOG", "OPT", con_id=i, last_trade="20151231", strike=1.0, right="C", local_symbol="") for i in range(1, 2_001)]
+    contracts = [
+        Instrument("GOOG", "OPT", con_id=i, last_trade="20151231", strike=1.0, right="C", local_symbol="")
+        for i in range(1, 2_001)
+    ]
     bars = {"bars": [bar(XNYS.opens_at(s).timestamp()) for s in year[-25:]]}
     results = [result(bars_request(c, year[0], year[-1], "8 hours"), bars, request_id=c.con_id) for c in contracts]
     rows = bar_rows(results, OPTION_BARS, XNYS)

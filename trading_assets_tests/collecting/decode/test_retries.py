@@ -1,4 +1,5 @@
-"""When a refusal is requested again: the next session at first, later when it was confirmed, and never after the contract has died."""
+"""When a refusal is requested again: the next session at first, later when it was confirmed, and never after the
+contract has died."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ TUESDAY_OPEN = datetime(2024, 6, 4, 13, 30, tzinfo=UTC)
 LONG = timedelta(days=30)
 
 
-def after(instant: datetime, *earlier: Refusal, code: int | None = 162, days: int = 30, last_trade: str = "") -> datetime:
+def after(
+    instant: datetime, *earlier: Refusal, code: int | None = 162, days: int = 30, last_trade: str = ""
+) -> datetime:
     retries = Retries(XNYS, days, dict.fromkeys([KEY], earlier[0]) if earlier else {})
     return retries.after(KEY, Condition.ERROR, code, instant, last_trade=last_trade)
 
@@ -39,7 +42,9 @@ def test_the_same_refusal_of_a_later_session_is_believed() -> None:
     assert after(tuesday, refused(MONDAY)) == tuesday + LONG
 
 
-@pytest.mark.parametrize("earlier", [refused(MONDAY, "not_permitted"), refused(MONDAY, code=321), refused(MONDAY, code=None)])
+@pytest.mark.parametrize(
+    "earlier", [refused(MONDAY, "not_permitted"), refused(MONDAY, code=321), refused(MONDAY, code=None)]
+)
 def test_another_refusal_confirms_nothing(earlier: Refusal) -> None:
     assert after(MONDAY + timedelta(days=1), earlier) == datetime(2024, 6, 5, 13, 30, tzinfo=UTC)
 
@@ -57,7 +62,9 @@ def test_no_wait_is_longer_than_the_setting() -> None:
 
 def test_an_option_is_asked_again_while_it_lives() -> None:
     confirmed = refused(MONDAY - timedelta(days=3))
-    assert after(MONDAY, confirmed, last_trade="20240607") == datetime(2024, 6, 7, 4, 0, tzinfo=UTC), "midnight New York of its last day"
+    assert after(MONDAY, confirmed, last_trade="20240607") == datetime(2024, 6, 7, 4, 0, tzinfo=UTC), (
+        "midnight New York of its last day"
+    )
     assert after(MONDAY, confirmed, last_trade="20240719") == MONDAY + LONG
     assert after(MONDAY, last_trade="20240604") == datetime(2024, 6, 4, 4, 0, tzinfo=UTC)
 

@@ -29,7 +29,9 @@ def minute(day: date, number: int) -> int:
 
 def test_what_is_possible_is_kept_as_it_is() -> None:
     assert examine_bars(DAILY, daily(), XNYS, NOW) == (daily(), [], set())
-    assert examine_bars(DAILY, daily((2, 5, None), (2, 6, -1), (2, 7, -1), (3, 5, 1.7976931348623157e308)), XNYS, NOW)[1:] == ([], set())
+    assert examine_bars(DAILY, daily((2, 5, None), (2, 6, -1), (2, 7, -1), (3, 5, 1.7976931348623157e308)), XNYS, NOW)[
+        1:
+    ] == ([], set())
 
 
 @pytest.mark.parametrize(
@@ -40,10 +42,31 @@ def test_what_is_possible_is_kept_as_it_is() -> None:
             for field, name in ((1, "open"), (2, "high"), (3, "low"), (4, "close"))
             for value in (None, 0, -1.0, True, "10", "1,234.5", [])
         ),
-        *((field, value, name) for field, name in ((1, "open"), (2, "high"), (4, "close")) for value in (1e13, 1.7976931348623157e308, 10**31)),
-        *((field, value, name) for field, name in ((5, "volume"), (6, "wap")) for value in (-5, 1e16, 10**400, True, "5", "", {})),
+        *(
+            (field, value, name)
+            for field, name in ((1, "open"), (2, "high"), (4, "close"))
+            for value in (1e13, 1.7976931348623157e308, 10**31)
+        ),
+        *(
+            (field, value, name)
+            for field, name in ((5, "volume"), (6, "wap"))
+            for value in (-5, 1e16, 10**400, True, "5", "", {})
+        ),
         *((7, value, "bar_count") for value in (-3, 10**31, 1.5, "7", False)),
-        *((0, value, "start") for value in (None, "", "20151235", "2015-12-22", 1450708200, "20151225", "19800102", "20991231", "２０１５１２２２")),
+        *(
+            (0, value, "start")
+            for value in (
+                None,
+                "",
+                "20151235",
+                "2015-12-22",
+                1450708200,
+                "20151225",
+                "19800102",
+                "20991231",
+                "２０１５１２２２",
+            )
+        ),
     ],
 )
 def test_an_impossible_value_costs_its_bar_alone(field: int, value: Any, name: str) -> None:
@@ -55,7 +78,9 @@ def test_an_impossible_value_costs_its_bar_alone(field: int, value: Any, name: s
     assert all(len(str(fault)) < 300 for fault in faults)
 
 
-@pytest.mark.parametrize(("changes", "name"), [(((3, 3, 10.5),), "low"), (((3, 2, 10.5),), "high"), (((3, 2, 8.0),), "high")])
+@pytest.mark.parametrize(
+    ("changes", "name"), [(((3, 3, 10.5),), "low"), (((3, 2, 10.5),), "high"), (((3, 2, 8.0),), "high")]
+)
 def test_prices_that_contradict_each_other(changes: Any, name: str) -> None:
     _, faults, lacking = examine_bars(DAILY, daily(*changes), XNYS, NOW)
     assert [fault.field for fault in faults] == [name]

@@ -15,13 +15,22 @@ SIZES = ("bid_size", "ask_size", "last_size", "volume", "open_interest")
 
 def test_values_and_nulls_are_possible() -> None:
     assert examine_quote(quote()) == []  # type: ignore[arg-type]
-    assert examine_quote(quote(bid=0.0, ask=1.5, volume=0, implied_volatility=0.25, delta=-0.5, theta=-0.1, market_data_type=4)) == []  # type: ignore[arg-type]
+    assert (
+        examine_quote(
+            quote(bid=0.0, ask=1.5, volume=0, implied_volatility=0.25, delta=-0.5, theta=-0.1, market_data_type=4)
+        )
+        == []
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *((name, value) for name in (*PRICES, *SIZES) for value in (-1, -2.0, 1e16, 1.7976931348623157e308, 10**400, "1", True, [])),
+        *(
+            (name, value)
+            for name in (*PRICES, *SIZES)
+            for value in (-1, -2.0, 1e16, 1.7976931348623157e308, 10**400, "1", True, [])
+        ),
         *(("implied_volatility", value) for value in (-1, 1e5, "x")),
         *(("delta", value) for value in (-2, 2, "x", True)),
         *((name, "x") for name in ("gamma", "vega", "theta")),

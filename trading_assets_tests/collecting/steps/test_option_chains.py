@@ -1,4 +1,5 @@
-"""What a chain's coverage knows: nothing selected, expiries without contracts, the cause of what it lacks. Requests are counted at the broker."""
+"""What a chain's coverage knows: nothing selected, expiries without contracts, the cause of what it lacks. Requests are
+counted at the broker."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ NOT_ONE = {"min_moneyness": 50.0, "strikes_around_spot": None}
 
 def chain_coverage(days: Days, symbol: str = "AAPL") -> list[dict[str, Any]]:
     columns = "session, condition, reason, broker_code"
-    return days.rows(f"select {columns} from coverage where dataset = 'option_chains' and symbol = '{symbol}' order by session")
+    return days.rows(
+        f"select {columns} from coverage where dataset = 'option_chains' and symbol = '{symbol}' order by session"
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,7 +50,7 @@ def test_nothing_selected_is_settled_for_the_session(days: Days, rules: dict[str
     reports = days.collect("AAPL", steps="heo", rules=rules)
     assert {**days.asked(), "historical_data": 0} == {**asked, "historical_data": 0}
     assert all(report.complete for report in reports.values()), "no violation"
-    ((row),) = chain_coverage(days)
+    (row,) = chain_coverage(days)
     assert (row["condition"], row["broker_code"]) == ("nothing_selected", None)
     assert row["reason"] in reports["h"].notes
     assert row["reason"] in reports["o"].notes
@@ -63,9 +66,16 @@ def test_nothing_selected_is_no_trouble_and_leaves_nothing_to_do(days: Days) -> 
     settings = days.settings
     conditions = {
         row["dataset"]: row["condition"]
-        for row in symbol_conditions(settings.data_dir, calendar(), settings.clock(), ["AAPL"], first=FIRST.date()).to_pylist()
+        for row in symbol_conditions(
+            settings.data_dir, calendar(), settings.clock(), ["AAPL"], first=FIRST.date()
+        ).to_pylist()
     }
-    assert conditions == {"contracts": "complete", "option_chains": "nothing_selected", "equity_bars": "complete", "option_bars": "nothing_selected"}
+    assert conditions == {
+        "contracts": "complete",
+        "option_chains": "nothing_selected",
+        "equity_bars": "complete",
+        "option_bars": "nothing_selected",
+    }
     days.simulator.clock.set(datetime.fromisoformat("2026-06-05T19:00-04:00"))
     assert troubles(days.settings) == []
     assert platform_status(days.settings, probe=False).wrong == []
@@ -100,7 +110,13 @@ def test_an_expiry_without_contracts_is_asked_once_a_week(days: Days) -> None:
     for day in ("2026-06-08", "2026-06-09", "2026-06-10"):
         days.move(datetime.fromisoformat(f"{day}T16:30-04:00"))
         assert days.collect("AAPL", steps="ch")["h"].complete
-        listings.append([entry.subject for entry in days.simulator.counters.log if entry.kind == "contract_details" and "20260610" in entry.subject])
+        listings.append(
+            [
+                entry.subject
+                for entry in days.simulator.counters.log
+                if entry.kind == "contract_details" and "20260610" in entry.subject
+            ]
+        )
     assert listings == [[], [], []]
 
 
@@ -122,7 +138,7 @@ def test_a_selection_of_an_expiry_without_contracts_is_nothing_selected(days: Da
     reports = days.collect("AAPL", rules=NO_EXPIRY)
     assert days.asked() == {}
     assert all(report.complete for report in reports.values())
-    ((row),) = chain_coverage(days)
+    (row,) = chain_coverage(days)
     assert row["condition"] == "nothing_selected"
     assert row["reason"].startswith("The broker lists no contract behind the 1 expiries of AAPL")
 
@@ -134,7 +150,11 @@ def asked_of(days: Days, expiry: str) -> int:
 @pytest.mark.parametrize(
     ("fault", "code", "text"),
     [
-        ({"do": "error", "code": 10225, "text": "Bust event occurred, current subscription is deactivated."}, 10225, "Bust event occurred"),
+        (
+            {"do": "error", "code": 10225, "text": "Bust event occurred, current subscription is deactivated."},
+            10225,
+            "Bust event occurred",
+        ),
         ({"do": "error", "code": 321, "text": "Error validating request."}, 321, "Error validating request"),
         ({"do": "not_subscribed"}, 354, "Requested market data is not subscribed"),
     ],
@@ -142,7 +162,7 @@ def asked_of(days: Days, expiry: str) -> int:
 def test_the_coverage_of_a_chain_names_the_cause(days: Days, fault: dict[str, Any], code: int, text: str) -> None:
     days.simulator.faults.add(**fault, on="market_data", times=1000)
     days.collect("AAPL", steps="ch")
-    ((row),) = chain_coverage(days)
+    (row,) = chain_coverage(days)
     assert row["broker_code"] == code
     assert text in row["reason"]
 
@@ -151,7 +171,7 @@ def test_a_competing_session_is_named_as_the_cause(days: Days) -> None:
     days.simulator.faults.add(do="competing_session", on="market_data", times=1000)
     days.collect("AAPL", "IBM", steps="ch")
     for symbol in ("AAPL", "IBM"):
-        ((row),) = chain_coverage(days, symbol)
+        (row,) = chain_coverage(days, symbol)
         assert row["broker_code"] == 10197
         assert "competing live session" in row["reason"]
 
@@ -160,7 +180,7 @@ def test_a_listing_that_fails_is_named_with_its_cause(days: Days) -> None:
     days.collect("AAPL", steps="c")
     days.simulator.faults.add(do="error", on="contract_details", code=321, text="Error validating request.", times=1000)
     days.collect("AAPL", steps="h")
-    ((row),) = chain_coverage(days)
+    (row,) = chain_coverage(days)
     assert (row["condition"], row["broker_code"]) == ("partial", 321)
     assert "Error validating request" in row["reason"]
 

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.timeout(120)
 
 
 class Options:
-    """A broker that holds back what `hold(fields, ordinal)` names of the option quotes: for `late` seconds, or for good (None)."""
+    """A broker that holds back what `hold(fields, ordinal)` names of the option quotes: for `late` seconds, or for good
+    (None)."""
 
     def __init__(self, simulator: Simulator, folder: Path) -> None:
         self.hold: Callable[[Fields, int], bool] = lambda fields, ordinal: False
@@ -54,7 +55,9 @@ class Options:
         return rows(self.settings(), 'select * from option_chains where selected order by expiry, strike, "right"')
 
     def condition(self) -> dict[str, Any]:
-        (row,) = rows(self.settings(), "select condition, reason, retry_after from coverage where dataset = 'option_chains'")
+        (row,) = rows(
+            self.settings(), "select condition, reason, retry_after from coverage where dataset = 'option_chains'"
+        )
         return row
 
     def _asked(self, fields: Fields, _link: Link) -> None:
@@ -63,7 +66,11 @@ class Options:
 
     def _answer(self, fields: Fields, link: Link) -> list[Fields] | None:
         req_id = fields[1] if fields[0] == "21" else fields[2] if len(fields) > 2 else ""
-        if fields[0] not in ("1", "2", "21") or req_id not in self._ordinals or not self.hold(fields, self._ordinals[req_id]):
+        if (
+            fields[0] not in ("1", "2", "21")
+            or req_id not in self._ordinals
+            or not self.hold(fields, self._ordinals[req_id])
+        ):
             return None
         if self.late is not None:
             threading.Timer(self.late, link.to_client, [fields]).start()
@@ -94,9 +101,13 @@ def options(market: GeneratedMarket, tmp_path: Path) -> Iterator[Options]:
         yield options
 
 
-@pytest.mark.parametrize("held", [greeks, prices, lambda fields: greeks(fields) or prices(fields)], ids=["greeks", "prices", "both"])
+@pytest.mark.parametrize(
+    "held", [greeks, prices, lambda fields: greeks(fields) or prices(fields)], ids=["greeks", "prices", "both"]
+)
 @pytest.mark.parametrize("late", [0.4, 1.0])
-def test_values_that_come_after_their_placeholders_are_stored(held: Callable[[Fields], bool], late: float, options: Options) -> None:
+def test_values_that_come_after_their_placeholders_are_stored(
+    held: Callable[[Fields], bool], late: float, options: Options
+) -> None:
     options.hold, options.late = (lambda fields, _: held(fields)), late
     report = options.collect(CLOSED)
     assert report.problems == []
@@ -107,7 +118,9 @@ def test_values_that_come_after_their_placeholders_are_stored(held: Callable[[Fi
 
 
 def test_what_is_lacking_is_counted_and_asked_for_by_the_next_run(options: Options) -> None:
-    options.hold = lambda fields, ordinal: (greeks(fields) and ordinal in (1, 2, 3)) or (prices(fields) and ordinal == 4)
+    options.hold = lambda fields, ordinal: (
+        (greeks(fields) and ordinal in (1, 2, 3)) or (prices(fields) and ordinal == 4)
+    )
     first = options.collect()
     total = options.quotes
     lacking = f"1 of {total} quotes lacks bid and ask, 3 lack greeks."
@@ -121,12 +134,18 @@ def test_what_is_lacking_is_counted_and_asked_for_by_the_next_run(options: Optio
     assert all(row["bid"] is None or row["bid"] > 0 for row in before)
     assert all(row["delta"] is None or abs(row["delta"]) < 1 for row in before)
     with Archive(options.settings()) as archive:
-        plan = preview(archive, archive.universe.resolve(["AAPL"]), [], SelectionRules(max_days_to_expiry=8, strikes_around_spot=2))
+        plan = preview(
+            archive, archive.universe.resolve(["AAPL"]), [], SelectionRules(max_days_to_expiry=8, strikes_around_spot=2)
+        )
     assert (plan.requests, plan.exact) == (4, True)
 
     options.hold = lambda fields, ordinal: False
     assert options.collect().problems == []
-    assert (options.quotes, len(options.wire.asked(1)), options.wire.asked(78)) == (4, 4, []), "just these, and nothing else is requested again"
+    assert (options.quotes, len(options.wire.asked(1)), options.wire.asked(78)) == (
+        4,
+        4,
+        [],
+    ), "just these, and nothing else is requested again"
     assert options.condition()["condition"] == "complete"
     assert {row["quote_outcome"] for row in options.stored()} == {"complete"}
     options.collect()

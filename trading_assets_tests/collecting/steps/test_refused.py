@@ -19,7 +19,10 @@ TUESDAY, WEDNESDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
 TUESDAY_OPEN = datetime(2024, 6, 4, 13, 30, tzinfo=UTC)
 LONG = timedelta(days=30)
 
-SPANISH = "Mensaje de error de los servicios de datos de mercado históricos:La consulta HMDS no devolvió datos: SYM@SMART Trades"
+SPANISH = (
+    "Mensaje de error de los servicios de datos de mercado históricos:La consulta HMDS no devolvió datos: SYM@SMART"
+    " Trades"
+)
 HISTORY = "Historical Market Data Service error message:"
 ENGLISH_SETTING = 'tick "Show API messages in English" in TWS (Configuration, API, Settings)'
 
@@ -32,7 +35,9 @@ def tws(market: GeneratedMarket) -> Iterator[Simulator]:
         yield running
 
 
-def gather(tws: Simulator, folder: Path, now: datetime, symbols: list[str], steps: str, **changes: Any) -> dict[str, Any]:
+def gather(
+    tws: Simulator, folder: Path, now: datetime, symbols: list[str], steps: str, **changes: Any
+) -> dict[str, Any]:
     tws.clock.set(now)
     tws.reset_counters()
     return collect(settings_for(folder, tws.port, now, **changes), symbols, steps=steps)
@@ -58,9 +63,14 @@ def coverage(tws: Simulator, folder: Path, dataset: str, where: str = "true") ->
         (10197, "No market data during competing live session", "pending"),
     ],
 )
-def test_one_contract_refused_leaves_the_others_alone(code: int, text: str, condition: str, tws: Simulator, tmp_path: Path) -> None:
+def test_one_contract_refused_leaves_the_others_alone(
+    code: int, text: str, condition: str, tws: Simulator, tmp_path: Path
+) -> None:
     gather(tws, tmp_path, MONDAY, ["AAPL"], "ch")
-    contract = rows(settings_for(tmp_path, tws.port, MONDAY), "select con_id, local_symbol from option_chains where selected limit 1")[0]
+    contract = rows(
+        settings_for(tmp_path, tws.port, MONDAY),
+        "select con_id, local_symbol from option_chains where selected limit 1",
+    )[0]
     tws.faults.add(on="historical_data", contract=contract["local_symbol"], times=0, do="error", code=code, text=text)
     report = gather(tws, tmp_path, MONDAY, ["AAPL"], "eo")["o"]
     (problem,) = report.problems
@@ -107,7 +117,10 @@ def test_an_unknown_symbol_is_asked_for_once_more_and_then_left_alone(tws: Simul
     tws.faults.add(on="contract_details", contract="ZZZZ", times=0, do="no_security")
     for now, retry in ((MONDAY, TUESDAY_OPEN), (TUESDAY, TUESDAY + LONG)):
         gather(tws, tmp_path, now, ["AAPL", "ZZZZ"], "c")
-        refused = rows(settings_for(tmp_path, tws.port, now), "select retry_after from coverage where symbol = 'ZZZZ' order by session desc limit 1")
+        refused = rows(
+            settings_for(tmp_path, tws.port, now),
+            "select retry_after from coverage where symbol = 'ZZZZ' order by session desc limit 1",
+        )
         assert refused == [{"retry_after": retry}]
     gather(tws, tmp_path, WEDNESDAY, ["AAPL", "ZZZZ"], "c")
     assert "contract_details" not in tws.counters.requests
@@ -121,14 +134,17 @@ def test_an_underlying_that_is_not_found_is_not_one_without_options(tws: Simulat
         (problem,) = report.problems
         assert "No security definition" in problem.sentence
         assert not any("has no listed options" in note for note in report.notes)
-        assert [(row["condition"], row["broker_code"]) for row in coverage(tws, tmp_path, "option_chains")] == [("error", 200)]
+        assert [(row["condition"], row["broker_code"]) for row in coverage(tws, tmp_path, "option_chains")] == [
+            ("error", 200)
+        ]
 
 
 def test_a_contract_is_asked_again_on_its_last_day_however_often_it_was_refused(tws: Simulator, tmp_path: Path) -> None:
     gather(tws, tmp_path, MONDAY, ["AAPL"], "che")
     friday = "20240607"
-    (contract, *_) = rows(
-        settings_for(tmp_path, tws.port, MONDAY), f"select con_id, local_symbol from option_chains where selected and last_trade = '{friday}'"
+    contract, *_ = rows(
+        settings_for(tmp_path, tws.port, MONDAY),
+        f"select con_id, local_symbol from option_chains where selected and last_trade = '{friday}'",
     )
     tws.faults.add(on="historical_data", contract=contract["local_symbol"], times=0, do="validation")
     gather(tws, tmp_path, MONDAY, ["AAPL"], "o")

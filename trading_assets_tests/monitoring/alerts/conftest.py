@@ -21,4 +21,9 @@ def webhook() -> Iterator[Webhook]:
 @pytest.fixture
 def settings(tmp_path: Path, webhook: Webhook, state_url: str) -> Settings:
     """An empty data folder with the channel `desk`, its state in each kind of database."""
-    return Settings(data_dir=tmp_path / "lake", database_url=state_url, now="2024-06-03T16:30-04:00", alert_channels={"desk": webhook.url})
+    return Settings(
+        data_dir=tmp_path / "lake",
+        database_url=state_url,
+        now="2024-06-03T16:30-04:00",
+        alert_channels={"desk": webhook.url},
+    )

@@ -19,7 +19,8 @@ SECRET = "s3cr3t-w0rd"
 
 
 class Webhook:
-    """Receives JSON posts. `status` is what it answers; while `gate` is closed it takes a request and does not answer."""
+    """Receives JSON posts. `status` is what it answers; while `gate` is closed it takes a request and does not
+    answer."""
 
     def __init__(self) -> None:
         self.taken: list[dict[str, Any]] = []

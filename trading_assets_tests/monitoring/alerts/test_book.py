@@ -97,7 +97,9 @@ def test_who_takes_notice_is_reminded_no_more_and_told_of_the_end(settings: Sett
     assert [alert.subject for alert in book.acknowledge((MISSING, "AAPL"), by="Ann", now=NOW)] == ["AAPL"]
     assert book.acknowledge(99, by="Ann", now=NOW) == []
     deliver(settings, NOW)
-    assert book.reconcile([missing(), missing("IBM")], types=[MISSING], now=NOW + 30 * HOUR).reminded == ((MISSING, "IBM"),)
+    assert book.reconcile([missing(), missing("IBM")], types=[MISSING], now=NOW + 30 * HOUR).reminded == (
+        (MISSING, "IBM"),
+    )
     book.reconcile([], types=[MISSING], now=NOW + 31 * HOUR)
     assert [title for event, title in outbox(settings) if event == "cleared"] == [
         "[cleared] missing_equity_data AAPL",
@@ -122,8 +124,12 @@ def test_a_silence_of_one_symbol_leaves_the_others_and_ends_with_a_reminder(sett
     book.reconcile([missing(), missing("IBM")], types=[MISSING], now=NOW)
     deliver(settings, NOW)
     book.silence(MISSING, "AAPL", until=NOW + 30 * HOUR, by="Ann")
-    assert book.reconcile([missing(), missing("IBM")], types=[MISSING], now=NOW + 25 * HOUR).reminded == ((MISSING, "IBM"),)
-    assert book.reconcile([missing(), missing("IBM")], types=[MISSING], now=NOW + 31 * HOUR).reminded == ((MISSING, "AAPL"),)
+    assert book.reconcile([missing(), missing("IBM")], types=[MISSING], now=NOW + 25 * HOUR).reminded == (
+        (MISSING, "IBM"),
+    )
+    assert book.reconcile([missing(), missing("IBM")], types=[MISSING], now=NOW + 31 * HOUR).reminded == (
+        (MISSING, "AAPL"),
+    )
 
 
 def test_the_end_of_an_alert_waits_for_the_end_of_its_silence(settings: Settings) -> None:
@@ -155,7 +161,10 @@ def test_rules_say_severity_channels_and_time_to_the_reminder(settings: Settings
     rules.add(AlertRule(MISSING, AlertSeverity.WARNING, "desk", timedelta(hours=2)))
     rules.add(AlertRule(MISSING, AlertSeverity.INFO, "log"))
     mine = [rule for rule in AlertRules(settings).all() if rule.alert_type is MISSING]
-    assert [(rule.notification_channel, rule.severity) for rule in mine] == [("desk", AlertSeverity.WARNING), ("log", AlertSeverity.INFO)]
+    assert [(rule.notification_channel, rule.severity) for rule in mine] == [
+        ("desk", AlertSeverity.WARNING),
+        ("log", AlertSeverity.INFO),
+    ]
     book.reconcile([missing()], types=[MISSING], now=NOW)
     assert [title for _, title in outbox(settings)] == ["[warning] missing_equity_data AAPL"] * 2
     deliver(settings, NOW)
@@ -178,7 +187,8 @@ SUBJECTS = st.sets(st.sampled_from(["", "AAPL", "IBM", "SPX"]))
 @given(steps=st.lists(st.tuples(SUBJECTS, SUBJECTS), max_size=8))
 @hypothesis_settings(max_examples=25, deadline=None)
 def test_opening_and_clearing_alternate_whatever_happens(steps: list[tuple[set[str], set[str]]]) -> None:
-    """Two types in any sequence: never two open alerts of one subject, each opening told once, each clearing told once."""
+    """Two types in any sequence: never two open alerts of one subject, each opening told once, each clearing told
+    once."""
     with TemporaryDirectory() as folder:
         settings = Settings(data_dir=folder, now=NOW)
         book, held = Alerts(settings), set[tuple[str, str]]()
@@ -192,7 +202,9 @@ def test_opening_and_clearing_alternate_whatever_happens(steps: list[tuple[set[s
         with read_transaction(connect_state(settings.state_url)) as connection:
             rows = connection.execute(sa.select(alerts.c.id, alerts.c.cleared_at)).all()
             told = connection.execute(sa.select(alert_messages.c.alert_id, alert_messages.c.event)).all()
-        expected = [(row.id, "opened") for row in rows] + [(row.id, "cleared") for row in rows if row.cleared_at is not None]
+        expected = [(row.id, "opened") for row in rows] + [
+            (row.id, "cleared") for row in rows if row.cleared_at is not None
+        ]
         assert sorted((row.alert_id, row.event) for row in told if row.event != "reminder") == sorted(expected)
 
 

@@ -72,7 +72,11 @@ def test_a_channel_that_fails_is_tried_again_later_and_told_once(settings: Setti
     reconcile(settings, TROUBLE)
     webhook.status = 500
     first = deliver(settings, NOW)
-    assert (first.sent, first.failed, first.errors) == (1, 1, ["Channel 'desk' answered with HTTP status 500."]), "the log is not kept from working"
+    assert (first.sent, first.failed, first.errors) == (
+        1,
+        1,
+        ["Channel 'desk' answered with HTTP status 500."],
+    ), "the log is not kept from working"
     assert deliver(settings, NOW).failed == 0, "not before its time"
     webhook.status = 200
     later = NOW + timedelta(seconds=FIRST_RETRY)
@@ -91,7 +95,9 @@ def test_nobody_listens_and_the_end_is_told_after_the_beginning(settings: Settin
     assert webhook.titles == ["[critical] missing_equity_data AAPL", "[cleared] missing_equity_data AAPL"]
 
 
-def test_waits_grow_to_half_an_hour_and_end_after_three_days_with_a_reminder(settings: Settings, webhook: Webhook) -> None:
+def test_waits_grow_to_half_an_hour_and_end_after_three_days_with_a_reminder(
+    settings: Settings, webhook: Webhook
+) -> None:
     rule(settings)
     webhook.status = 503
     at, tried = NOW, list[datetime]()
@@ -118,7 +124,9 @@ def test_a_channel_nobody_knows_is_named_and_used_when_it_appears(settings: Sett
     assert deliver(known, NOW).sent == 1 and len(webhook.taken) == 1
 
 
-def test_a_refused_message_of_another_alert_does_not_stop_the_next_delivery(settings: Settings, webhook: Webhook) -> None:
+def test_a_refused_message_of_another_alert_does_not_stop_the_next_delivery(
+    settings: Settings, webhook: Webhook
+) -> None:
     rule(settings)
     webhook.status = 500
     reconcile(settings, TROUBLE)
@@ -130,7 +138,9 @@ def test_a_refused_message_of_another_alert_does_not_stop_the_next_delivery(sett
 
 
 @pytest.mark.parametrize("ending", ["refuses", "silent", "taken", "not a service"])
-def test_the_secret_is_seen_nowhere(settings: Settings, webhook: Webhook, ending: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_secret_is_seen_nowhere(
+    settings: Settings, webhook: Webhook, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     webhook.status = 500 if ending == "refuses" else 200
     if ending == "silent":
@@ -143,7 +153,9 @@ def test_the_secret_is_seen_nowhere(settings: Settings, webhook: Webhook, ending
     assert delivered.sent == (ending == "taken")
     assert SECRET not in caplog.text and SECRET not in str(delivered) and SECRET not in everything_stored(settings)
     assert SECRET not in repr(settings) and SECRET not in str(settings)
-    assert not any(record.name.startswith(("apprise", "urllib3")) for record in caplog.records if record.levelno >= logging.WARNING)
+    assert not any(
+        record.name.startswith(("apprise", "urllib3")) for record in caplog.records if record.levelno >= logging.WARNING
+    )
 
 
 def test_the_log_names_symbol_reason_and_remedy(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
@@ -151,7 +163,9 @@ def test_the_log_names_symbol_reason_and_remedy(settings: Settings, caplog: pyte
     assert deliver(settings, NOW).sent == 1
     (record,) = [record for record in caplog.records if record.name == "trading_assets.alerts"]
     assert record.levelno == logging.WARNING
-    assert all(part in record.getMessage() for part in ("[critical] missing_equity_data AAPL", TROUBLE.reason, TROUBLE.advice))
+    assert all(
+        part in record.getMessage() for part in ("[critical] missing_equity_data AAPL", TROUBLE.reason, TROUBLE.advice)
+    )
 
 
 def test_reminders_count_from_when_somebody_could_read(settings: Settings, webhook: Webhook) -> None:

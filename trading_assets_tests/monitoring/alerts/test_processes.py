@@ -28,7 +28,9 @@ def to_the_desk(settings: Settings) -> None:
 def process(settings: Settings, what: str) -> subprocess.Popen[bytes]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRADING_ASSETS_")}
     environment = {**inherited, **settings.environment(), "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.Popen([sys.executable, "-m", "trading_assets_tests.monitoring.alerts.sender", what], env=environment, cwd=REPOSITORY)
+    return subprocess.Popen(
+        [sys.executable, "-m", "trading_assets_tests.monitoring.alerts.sender", what], env=environment, cwd=REPOSITORY
+    )
 
 
 def test_killed_between_the_change_and_its_telling(settings: Settings, webhook: Webhook) -> None:
@@ -50,7 +52,8 @@ def test_killed_while_the_channel_has_not_answered(settings: Settings, webhook: 
     webhook.gate.set()
     assert deliver(settings).sent == 1, "its sender is dead: free at once"
     assert deliver(settings).sent == 0
-    # The webhook got it, its sender died before it could note that: the one case in which a message comes twice, with one number.
+    # The webhook got it, its sender died before it could note that: the one case in which a message comes twice, with
+    # one number.
     assert {document["title"] for document in webhook.arrived} == {TITLE}
     assert len({document["message"] for document in webhook.arrived}) == 1 and len(webhook.arrived) == 2
 

@@ -24,7 +24,9 @@ def digest() -> str:
     for symbol in ("AAPL", "QWER", "BRK B"):
         for contract in (underlying(market, symbol, NOW), *chain(market, symbol, NOW)[::40]):
             for size in ("30 mins", "8 hours"):
-                told.update(repr(market.bars(contract, size, "TRADES", NOW - timedelta(days=12), NOW, True, NOW)).encode())
+                told.update(
+                    repr(market.bars(contract, size, "TRADES", NOW - timedelta(days=12), NOW, True, NOW)).encode()
+                )
             told.update(repr((contract, market.quote(contract, NOW))).encode())
     return told.hexdigest()
 
@@ -33,7 +35,9 @@ def test_another_process_tells_the_same() -> None:
     """Also with another seed of Python's own hashes."""
     command = "from trading_assets_tests.simulator.generated.test_determinism import digest; print(digest())"
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
-    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, env=environment, cwd=REPOSITORY)
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True, env=environment, cwd=REPOSITORY
+    )
     assert done.stdout.strip() == digest()
 
 
@@ -52,7 +56,9 @@ def test_another_seed_is_another_market(market: GeneratedMarket) -> None:
     other = GeneratedMarket(7)
     stock = underlying(market, "AAPL", NOW)
     assert other.identity != market.identity
-    assert day_bars(other, stock, "1 day", date(2025, 6, 17), NOW) != day_bars(market, stock, "1 day", date(2025, 6, 17), NOW)
+    assert day_bars(other, stock, "1 day", date(2025, 6, 17), NOW) != day_bars(
+        market, stock, "1 day", date(2025, 6, 17), NOW
+    )
 
 
 def test_history_does_not_depend_on_the_moment(market: GeneratedMarket) -> None:
@@ -69,6 +75,8 @@ def test_a_contract_id_is_understood_after_a_restart(market: GeneratedMarket) ->
     for symbol in ("AAPL", "SPX", "QWER"):
         for contract in chain(market, symbol, NOW)[::101]:
             restarted = GeneratedMarket(42)
-            assert restarted.contracts(ContractQuery(con_id=contract.con_id, symbol=symbol, sec_type="OPT"), NOW) == [contract]
+            assert restarted.contracts(ContractQuery(con_id=contract.con_id, symbol=symbol, sec_type="OPT"), NOW) == [
+                contract
+            ]
             if symbol != "QWER":  # built in: the id alone is enough
                 assert GeneratedMarket(42).by_id(contract.con_id) == contract

@@ -28,17 +28,23 @@ def test_expiries_that_fall_on_a_holiday_are_the_session_before() -> None:
     days = schedule("weekly").by_day
     assert date(2022, 4, 14) in days and date(2022, 4, 15) not in days  # Good Friday on the third Friday
     assert date(2025, 7, 3) in days and date(2025, 7, 4) not in days
-    assert all(CALENDAR.is_session(expiry.day) for expiry in schedule("daily").expiries if expiry.day < date(2026, 12, 31))
+    assert all(
+        CALENDAR.is_session(expiry.day) for expiry in schedule("daily").expiries if expiry.day < date(2026, 12, 31)
+    )
 
 
 def test_am_settled_options_trade_until_the_session_before() -> None:
-    contracts = [contract for contract in chain(MARKET, "SPX", NOW, trading_class="SPX") if contract.expiry == date(2025, 7, 18)]
+    contracts = [
+        contract for contract in chain(MARKET, "SPX", NOW, trading_class="SPX") if contract.expiry == date(2025, 7, 18)
+    ]
     assert contracts
     for contract in contracts:
         assert contract.last_trade == "20250717"
         assert contract.local_symbol[:12] == "SPX   250718"
         assert contract.under_con_id == 416904
-    afternoon = [contract for contract in chain(MARKET, "SPX", NOW, trading_class="SPXW") if contract.expiry == date(2025, 7, 18)]
+    afternoon = [
+        contract for contract in chain(MARKET, "SPX", NOW, trading_class="SPXW") if contract.expiry == date(2025, 7, 18)
+    ]
     assert {contract.last_trade for contract in afternoon} == {"20250718"}
 
 
@@ -59,7 +65,9 @@ def test_chains_are_of_useful_size() -> None:
     assert 1_000 < len(chain(MARKET, "AAPL", NOW)) < 4_000
     index = chain(MARKET, "SPX", NOW)
     assert len(index) >= 10_000
-    assert len({contract.con_id for contract in index}) == len({contract.local_symbol for contract in index}) == len(index)
+    assert (
+        len({contract.con_id for contract in index}) == len({contract.local_symbol for contract in index}) == len(index)
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -98,7 +106,9 @@ def test_an_expired_contract_is_gone_after_midnight() -> None:
     assert MARKET.contracts(query, new_york(expiry, 23, 59)) == [contract]
     saturday = new_york(expiry + timedelta(days=1), 0, 1)
     assert MARKET.contracts(query, saturday) == []
-    assert MARKET.contracts(ContractQuery(con_id=contract.con_id, symbol="AAPL", include_expired=True), saturday) == [contract]
+    assert MARKET.contracts(ContractQuery(con_id=contract.con_id, symbol="AAPL", include_expired=True), saturday) == [
+        contract
+    ]
     assert MARKET.by_id(contract.con_id) == contract
     assert MARKET.bars(contract, "8 hours", "TRADES", saturday - timedelta(days=9), saturday, True, saturday) == []
     assert MARKET.head_timestamp(contract, "TRADES", True, saturday) is None
@@ -139,7 +149,12 @@ def test_known_underlyings() -> None:
     assert len(MARKET.search("A", NOW)) <= 16
 
 
-@given(st.sampled_from([c for u in builtin().values() for c in u.option_classes]), st.integers(0, 11_000), st.integers(0, 511), st.sampled_from("CP"))
+@given(
+    st.sampled_from([c for u in builtin().values() for c in u.option_classes]),
+    st.integers(0, 11_000),
+    st.integers(0, 511),
+    st.sampled_from("CP"),
+)
 def test_a_contract_id_can_be_taken_apart(option_class: OptionClass, position: int, rank: int, right: str) -> None:
     day = timeline().dates[min(position, len(timeline()) - 1)]
     con_id = option_id(option_class, day, rank, right)

@@ -38,13 +38,21 @@ symbols = st.sampled_from(["AAPL", "SPY", "SPX", "QWER"])
 
 
 @settings(max_examples=40, deadline=None)
-@given(symbols, st.sampled_from(SESSIONS), places, st.sampled_from(["1 min", "5 mins", "30 mins", "1 hour", "4 hours"]), st.sampled_from(
-    ["TRADES", "BID", "ASK"]))  # fmt: skip
+@given(
+    symbols,
+    st.sampled_from(SESSIONS),
+    places,
+    st.sampled_from(["1 min", "5 mins", "30 mins", "1 hour", "4 hours"]),
+    st.sampled_from(["TRADES", "BID", "ASK"]),
+)
 @example("SPY", date(2023, 6, 12), 0.4494853324265036, "1 min", "TRADES")  # a high of 34.27496
 def test_all_sizes_agree_with_the_session_bar(symbol: str, day: date, place: float, size: str, what: str) -> None:
     now = new_york(day, 18)
     contract = pick(symbol, day, now, place)
-    session, parts = day_bars(MARKET, contract, "8 hours", day, now, what), day_bars(MARKET, contract, size, day, now, what)
+    session, parts = (
+        day_bars(MARKET, contract, "8 hours", day, now, what),
+        day_bars(MARKET, contract, size, day, now, what),
+    )
     assert len(session) <= 1
     assert bool(session) == bool(parts)
     if what == "TRADES" and session:
@@ -80,7 +88,11 @@ def test_put_call_parity_holds_within_the_spreads(symbol: str, day: date, place:
         minute = 11 * 60
     now = new_york(day, minute // 60, minute % 60, 20)
     one = pick(symbol, day, now, place)
-    pair = [c for c in chain(MARKET, symbol, now, last_trade=one.last_trade, trading_class=one.trading_class) if c.strike == one.strike]
+    pair = [
+        c
+        for c in chain(MARKET, symbol, now, last_trade=one.last_trade, trading_class=one.trading_class)
+        if c.strike == one.strike
+    ]
     call, put = sorted(pair, key=lambda contract: contract.right)
     spot = MARKET.quote(underlying(MARKET, symbol, now), now).last or 0.0
     c, p = MARKET.quote(call, now), MARKET.quote(put, now)
@@ -97,10 +109,17 @@ def test_prices_are_monotone_in_the_strike_and_in_time(symbol: str) -> None:
     spot = MARKET.quote(underlying(MARKET, symbol, now), now).last or 0.0
     expiries = sorted({contract.last_trade for contract in calls})
     for expiry in expiries[1::4]:
-        ladder = sorted((contract for contract in calls if contract.last_trade == expiry), key=lambda contract: contract.strike)
+        ladder = sorted(
+            (contract for contract in calls if contract.last_trade == expiry), key=lambda contract: contract.strike
+        )
         values = [MARKET.quote(contract, now).greeks["model"].price or 0.0 for contract in ladder[::3]]
         assert all(high >= low - 1e-9 for high, low in pairwise(values))
-    asks = [MARKET.quote(near_the_money([c for c in calls if c.last_trade == expiry], spot, 1)[0], now).greeks["model"].price for expiry in expiries]
+    asks = [
+        MARKET.quote(near_the_money([c for c in calls if c.last_trade == expiry], spot, 1)[0], now)
+        .greeks["model"]
+        .price
+        for expiry in expiries
+    ]
     assert asks[0] < asks[len(asks) // 2] < asks[-1]  # type: ignore[operator]
 
 
@@ -111,20 +130,31 @@ def test_greeks_are_those_of_the_price() -> None:
         quote = MARKET.quote(contract, now)
         assert set(quote.greeks) >= {"bid", "ask", "model"}
         model = quote.greeks["model"]
-        assert model.implied_volatility and model.delta and model.price and model.vega and model.theta and model.underlying_price == spot
+        assert (
+            model.implied_volatility
+            and model.delta
+            and model.price
+            and model.vega
+            and model.theta
+            and model.underlying_price == spot
+        )
         assert (model.delta > 0) == (contract.right == "C")
         assert quote.bid and quote.ask and quote.bid < model.price < quote.ask
         for side, price in (("bid", quote.bid), ("ask", quote.ask)):
             implied = quote.greeks[side].implied_volatility
             years = (new_york(date(2025, 7, 18), 16, 0) - now) / timedelta(days=365)
             assert implied is not None
-            assert black_scholes.price(spot, contract.strike, years, implied, contract.right) == pytest.approx(price, abs=1e-6)
+            assert black_scholes.price(spot, contract.strike, years, implied, contract.right) == pytest.approx(
+                price, abs=1e-6
+            )
 
 
 def test_some_contracts_never_trade_and_far_ones_have_no_bid() -> None:
     now = new_york(date(2025, 6, 17), 18)
     contracts = chain(MARKET, "AAPL", now)
-    untraded = [c for c in contracts if not MARKET.bars(c, "8 hours", "TRADES", now - timedelta(days=365), now, True, now)]
+    untraded = [
+        c for c in contracts if not MARKET.bars(c, "8 hours", "TRADES", now - timedelta(days=365), now, True, now)
+    ]
     assert 0.02 < len(untraded) / len(contracts) < 0.5
     assert MARKET.head_timestamp(untraded[0], "TRADES", True, now) is None
     assert MARKET.bars(untraded[0], "8 hours", "ASK", now - timedelta(days=365), now, True, now)
@@ -143,7 +173,13 @@ def test_the_session_so_far() -> None:
         quote = MARKET.quote(contract, now)
         (bar,) = day_bars(MARKET, contract, "8 hours", day, now)
         (whole,) = day_bars(MARKET, contract, "8 hours", day, evening)
-        assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (quote.open, quote.high, quote.low, quote.last, quote.volume)
+        assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (
+            quote.open,
+            quote.high,
+            quote.low,
+            quote.last,
+            quote.volume,
+        )
         assert bar.volume < whole.volume
         assert bar.open == whole.open
         seconds = MARKET.bars(contract, "30 secs", "TRADES", now - timedelta(minutes=20), now, True, now)

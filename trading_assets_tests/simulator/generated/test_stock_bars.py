@@ -23,7 +23,8 @@ MARKET = GeneratedMarket(42)
 def together(bars: list[Bar]) -> tuple[float, float, float, float, float, int]:
     """Open, high, low, close, volume and count of bars taken as one."""
     return (
-        bars[0].open, max(bar.high for bar in bars), min(bar.low for bar in bars), bars[-1].close, sum(bar.volume for bar in bars),
+        bars[0].open, max(bar.high for bar in bars), min(bar.low for bar in bars), bars[-1].close,
+        sum(bar.volume for bar in bars),
         sum(bar.count for bar in bars),
     )  # fmt: skip
 
@@ -92,7 +93,9 @@ def test_a_half_day_has_210_minutes(market: GeneratedMarket) -> None:
 def test_a_halt_leaves_minutes_out(market: GeneratedMarket) -> None:
     now = new_york(date(2025, 6, 17))
     stock = underlying(market, "AMD", now)
-    whole_days = [day for day in CALENDAR.sessions(date(2015, 1, 1), date(2025, 6, 16)) if not CALENDAR.is_half_day(day)]
+    whole_days = [
+        day for day in CALENDAR.sessions(date(2015, 1, 1), date(2025, 6, 16)) if not CALENDAR.is_half_day(day)
+    ]
     halted = next(day for day in whole_days if len(day_bars(market, stock, "1 min", day, now)) < 390)
     minutes = day_bars(market, stock, "1 min", halted, now)
     assert len(minutes) > 300
@@ -104,7 +107,13 @@ def test_weeks_and_months_are_named_by_their_last_session(market: GeneratedMarke
     now = new_york(date(2025, 6, 18), 11, 0)
     stock = underlying(market, "AAPL", now)
     weeks = market.bars(stock, "1W", "TRADES", new_york(date(2025, 5, 18)), now, True, now)
-    assert [bar.session for bar in weeks] == [date(2025, 5, 23), date(2025, 5, 30), date(2025, 6, 6), date(2025, 6, 13), date(2025, 6, 18)]
+    assert [bar.session for bar in weeks] == [
+        date(2025, 5, 23),
+        date(2025, 5, 30),
+        date(2025, 6, 6),
+        date(2025, 6, 13),
+        date(2025, 6, 18),
+    ]
     (may,) = market.bars(stock, "1M", "TRADES", new_york(date(2025, 4, 30)), new_york(date(2025, 5, 31)), True, now)
     days = market.bars(stock, "1 day", "TRADES", new_york(date(2025, 4, 30)), new_york(date(2025, 5, 31)), True, now)
     assert together([may]) == together(days)
@@ -112,14 +121,20 @@ def test_weeks_and_months_are_named_by_their_last_session(market: GeneratedMarke
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 390 * 60), st.sampled_from(["1 day", "8 hours", "1 hour", "5 mins", "1 min", "30 secs"]), st.sampled_from(["AAPL", "SPX"]))
+@given(
+    st.integers(0, 390 * 60),
+    st.sampled_from(["1 day", "8 hours", "1 hour", "5 mins", "1 min", "30 secs"]),
+    st.sampled_from(["AAPL", "SPX"]),
+)
 def test_the_bar_in_progress_holds_what_is_known(second: int, size: str, symbol: str) -> None:
     """What is shown at a moment is what the finished seconds before it say."""
     now = new_york(DAY, 9, 30) + timedelta(seconds=second)
     contract = underlying(MARKET, symbol, now)
     bars = day_bars(MARKET, contract, size, DAY, now)
     assert all(bar.start < now for bar in bars)
-    seconds = MARKET.bars(contract, "1 secs", "TRADES", max(now - timedelta(minutes=3), new_york(DAY, 9, 30)), now, True, EVENING)
+    seconds = MARKET.bars(
+        contract, "1 secs", "TRADES", max(now - timedelta(minutes=3), new_york(DAY, 9, 30)), now, True, EVENING
+    )
     seconds = [bar for bar in seconds if bar.start < now]
     if seconds:
         assert bars[-1].close == seconds[-1].close
@@ -150,14 +165,19 @@ def test_adjusted_last_takes_dividends_off(market: GeneratedMarket) -> None:
     now = new_york(ex)
     stock = underlying(market, "IBM", now)
     days = [CALENDAR.previous(ex, 2), ex]
-    trades, adjusted = (market.bars(stock, "1 day", what, new_york(days[0], 0), now, True, now) for what in ("TRADES", "ADJUSTED_LAST"))
+    trades, adjusted = (
+        market.bars(stock, "1 day", what, new_york(days[0], 0), now, True, now) for what in ("TRADES", "ADJUSTED_LAST")
+    )
     assert adjusted[-1] == trades[-1]
     assert adjusted[-2].close == pytest.approx(trades[-2].close - amount, abs=0.005)
 
 
 def test_quote_bars_lie_around_the_trades(market: GeneratedMarket) -> None:
     stock = underlying(market, "AAPL", EVENING)
-    trades, bid, ask, mid, both = (day_bars(market, stock, "5 mins", DAY, EVENING, what) for what in ("TRADES", "BID", "ASK", "MIDPOINT", "BID_ASK"))
+    trades, bid, ask, mid, both = (
+        day_bars(market, stock, "5 mins", DAY, EVENING, what)
+        for what in ("TRADES", "BID", "ASK", "MIDPOINT", "BID_ASK")
+    )
     for t, b, a, m, x in zip(trades, bid, ask, mid, both, strict=True):
         assert b.close < t.close < a.close
         assert b.close < m.close < a.close

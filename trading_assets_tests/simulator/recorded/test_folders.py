@@ -22,7 +22,8 @@ def osi(root: str, expiry: date, right: str, strike: float) -> str:
 
 def option_row(expiry: date, right: str, strike: float, **values: object) -> dict[str, object]:
     return {
-        "osi": osi("QXYZ", expiry, right, strike), "underlying": "QXYZ", "trading_class": "QXYZ", "expiry": expiry, "strike": strike,
+        "osi": osi("QXYZ", expiry, right, strike), "underlying": "QXYZ", "trading_class": "QXYZ", "expiry": expiry,
+        "strike": strike,
         "right": right, "style": "american", **values,
     }  # fmt: skip
 
@@ -44,15 +45,22 @@ def folder(tmp_path: Path) -> Path:
     daily = [{"symbol": "QXYZ", "date": day, **bar(price, 1000)} for day, price in zip(SESSIONS, prices, strict=True)]
     pd.DataFrame(daily).to_parquet(tmp_path / "equity_bars_daily.parquet")
     factors = [(SESSIONS[0], 0.9, 0.5), (SESSIONS[1], 0.9, 0.5), (date(2050, 12, 31), 1.0, 1.0)]
-    pd.DataFrame([{"symbol": "QXYZ", "date": d, "price_factor": p, "split_factor": s, "reference_price": 1.0} for d, p, s in factors]).to_parquet(
-        tmp_path / "corporate_factors.parquet"
-    )
+    pd.DataFrame(
+        [
+            {"symbol": "QXYZ", "date": d, "price_factor": p, "split_factor": s, "reference_price": 1.0}
+            for d, p, s in factors
+        ]
+    ).to_parquet(tmp_path / "corporate_factors.parquet")
     rows = []
     for day, strikes in ((SESSIONS[1], (100.0, 110.0)), (SESSIONS[2], (50.0, 55.0))):
         for hour in range(3):
             start = datetime(day.year, day.month, day.day, 14 + hour, tzinfo=UTC)
             for strike in strikes:
-                rows.append(option_row(date(2018, 3, 16), "C", strike, date=day, ts_utc=start, **bar(5.0 + hour, 10), **quote(4.0, 5.0)))
+                rows.append(
+                    option_row(
+                        date(2018, 3, 16), "C", strike, date=day, ts_utc=start, **bar(5.0 + hour, 10), **quote(4.0, 5.0)
+                    )
+                )
                 rows.append(option_row(date(2018, 3, 16), "P", strike, date=day, ts_utc=start, **quote(None, 1.0)))
     hours = pd.DataFrame(rows)
     hours["ts_utc"] = hours["ts_utc"].astype("datetime64[us, UTC]")
@@ -65,24 +73,44 @@ def test_a_made_up_symbol_is_replayed_like_any_other(folder: Path) -> None:
     stock = underlying(market, "QXYZ", NOW)
     assert (stock.sec_type, stock.primary_exchange) == ("STK", "NASDAQ")
     days = market.bars(stock, "1 day", "TRADES", at("2018-03-01T00:00-05:00"), NOW, True, NOW)
-    assert [(b.session, b.open, b.volume) for b in days] == [(SESSIONS[0], 50, 2000), (SESSIONS[1], 55, 2000), (SESSIONS[2], 60, 1000)]
+    assert [(b.session, b.open, b.volume) for b in days] == [
+        (SESSIONS[0], 50, 2000),
+        (SESSIONS[1], 55, 2000),
+        (SESSIONS[2], 60, 1000),
+    ]
     adjusted = market.bars(stock, "1 day", "ADJUSTED_LAST", at("2018-03-01T00:00-05:00"), NOW, True, NOW)
     assert [b.open for b in adjusted] == [45.0, 49.5, 60.0]
     assert {c.strike for c in options(market, "QXYZ", NOW)} == {50.0, 55.0}
     assert {c.strike for c in options(market, "QXYZ", NOW - timedelta(days=1))} == {100.0, 110.0}
     (call,) = options(market, "QXYZ", NOW, right="C", strike=55.0)
     (session,) = market.bars(call, "8 hours", "TRADES", at("2018-03-01T00:00-05:00"), NOW, True, NOW)
-    assert (session.start, session.open, session.high, session.low, session.close, session.volume) == (at("2018-03-07T09:30-05:00"), 5, 8, 4, 7.5, 30)
+    assert (session.start, session.open, session.high, session.low, session.close, session.volume) == (
+        at("2018-03-07T09:30-05:00"),
+        5,
+        8,
+        4,
+        7.5,
+        30,
+    )
     (put,) = options(market, "QXYZ", NOW, right="P", strike=55.0)
     state = market.quote(put, NOW)
-    assert (state.bid, state.bid_size, state.ask, state.ask_size, state.last, state.volume) == (None, 0, 1.0, 7, None, 0.0)
+    assert (state.bid, state.bid_size, state.ask, state.ask_size, state.last, state.volume) == (
+        None,
+        0,
+        1.0,
+        7,
+        None,
+        0.0,
+    )
     model = market.quote(call, NOW).greeks["model"]
     assert (model.price, model.underlying_price) == (4.5, 60.5)
 
 
 def test_a_session_with_trades_only_adds_to_the_listing_and_removes_nothing(folder: Path) -> None:
     day = date(2018, 3, 8)
-    minutes = [option_row(date(2018, 3, 23), "C", 50.0, date=day, ts_utc=datetime(2018, 3, 8, 15, tzinfo=UTC), **bar(3.0, 1))]
+    minutes = [
+        option_row(date(2018, 3, 23), "C", 50.0, date=day, ts_utc=datetime(2018, 3, 8, 15, tzinfo=UTC), **bar(3.0, 1))
+    ]
     frame = pd.DataFrame(minutes)
     frame["ts_utc"] = frame["ts_utc"].astype("datetime64[ns, UTC]")
     frame.to_parquet(folder / "option_bars_minute.parquet")
@@ -101,7 +129,9 @@ def test_a_session_with_trades_only_adds_to_the_listing_and_removes_nothing(fold
         (["option_bars_hour", "corporate_factors"], 0, 4, 1),
     ],
 )
-def test_any_file_may_be_absent(folder: Path, kept: list[str], stock_bars: int, contracts: int, option_bars: int) -> None:
+def test_any_file_may_be_absent(
+    folder: Path, kept: list[str], stock_bars: int, contracts: int, option_bars: int
+) -> None:
     for file in folder.glob("*.parquet"):
         if file.stem not in kept:
             file.unlink()
@@ -122,7 +152,9 @@ def test_any_file_may_be_absent(folder: Path, kept: list[str], stock_bars: int, 
 
 def test_a_file_may_lack_columns(folder: Path) -> None:
     hours = pd.read_parquet(folder / "option_bars_hour.parquet")
-    hours.drop(columns=[name for name in hours if str(name).startswith(("bid", "ask"))]).to_parquet(folder / "option_bars_hour.parquet")
+    hours.drop(columns=[name for name in hours if str(name).startswith(("bid", "ask"))]).to_parquet(
+        folder / "option_bars_hour.parquet"
+    )
     market = RecordedMarket(folder)
     (call,) = options(market, "QXYZ", NOW, right="C", strike=55.0)
     assert len(market.bars(call, "1 hour", "TRADES", at("2018-03-01T00:00-05:00"), NOW, True, NOW)) == 3
@@ -137,7 +169,9 @@ def test_funds_trade_options_until_a_quarter_past(folder: Path) -> None:
             frame[column] = "SPY"
         if "osi" in frame:
             frame["osi"] = frame["osi"].str.replace("QXYZ  ", "SPY   ")
-            last = frame[frame["ts_utc"] == datetime(2018, 3, 7, 16, tzinfo=UTC)].assign(ts_utc=pd.Timestamp("2018-03-07T21:00Z"))
+            last = frame[frame["ts_utc"] == datetime(2018, 3, 7, 16, tzinfo=UTC)].assign(
+                ts_utc=pd.Timestamp("2018-03-07T21:00Z")
+            )
             frame = pd.concat([frame, last])
         frame.to_parquet(file)
     market = RecordedMarket(folder)
@@ -171,7 +205,11 @@ def test_the_identity_names_the_data(folder: Path) -> None:
 
 def test_ids_do_not_change_when_files_are_added(folder: Path) -> None:
     before = {c.local_symbol: c.con_id for c in options(RecordedMarket(folder), "QXYZ", NOW)}
-    rows = [option_row(date(2018, 6, 15), right, strike, date=SESSIONS[2], open_interest=5) for right in "CP" for strike in (40.0, 45.0)]
+    rows = [
+        option_row(date(2018, 6, 15), right, strike, date=SESSIONS[2], open_interest=5)
+        for right in "CP"
+        for strike in (40.0, 45.0)
+    ]
     pd.DataFrame(rows).to_parquet(folder / "option_open_interest.parquet")
     after = {c.local_symbol: c.con_id for c in options(RecordedMarket(folder), "QXYZ", NOW)}
     assert {name: after[name] for name in before} == before

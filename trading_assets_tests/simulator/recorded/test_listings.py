@@ -31,7 +31,12 @@ def test_the_listing_is_the_chain_recorded_that_day(market: RecordedMarket, read
     by_osi = chain.drop_duplicates("osi").set_index("osi")
     for contract in listed[::20]:
         row = by_osi.loc[contract.local_symbol]
-        assert (contract.expiry, contract.strike, contract.right, contract.multiplier) == (row["expiry"], row["strike"], row["right"], "100")
+        assert (contract.expiry, contract.strike, contract.right, contract.multiplier) == (
+            row["expiry"],
+            row["strike"],
+            row["right"],
+            "100",
+        )
 
 
 def test_the_split_replaces_every_contract(market: RecordedMarket) -> None:
@@ -43,9 +48,12 @@ def test_the_split_replaces_every_contract(market: RecordedMarket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "largest"), [("2014-06-03T12:00-04:00", 1050.0), ("2014-06-12T12:00-04:00", 150.0), ("2014-06-17T12:00-04:00", 150.0)]
+    ("now", "largest"),
+    [("2014-06-03T12:00-04:00", 1050.0), ("2014-06-12T12:00-04:00", 150.0), ("2014-06-17T12:00-04:00", 150.0)],
 )
-def test_days_with_the_daily_chain_file_only_leave_out_its_padding_and_dead_contracts(market: RecordedMarket, now: str, largest: float) -> None:
+def test_days_with_the_daily_chain_file_only_leave_out_its_padding_and_dead_contracts(
+    market: RecordedMarket, now: str, largest: float
+) -> None:
     listed = options(market, "AAPL", at(now))
     assert 1900 < len(listed) < 2400
     assert max(contract.strike for contract in listed) == pytest.approx(largest, rel=0.05)
@@ -63,7 +71,10 @@ def test_contracts_stay_listed_to_the_end_of_their_expiry_day(market: RecordedMa
     assert expiring("2015-12-24T23:59-05:00") == 176
     assert expiring("2015-12-25T00:00-05:00") == 0
     assert len(options(market, "GOOG", at("2015-12-25T00:00-05:00"))) == 2016
-    later = market.contracts(ContractQuery(symbol="GOOG", sec_type="OPT", last_trade="20151224", include_expired=True), at("2015-12-25T00:00-05:00"))
+    later = market.contracts(
+        ContractQuery(symbol="GOOG", sec_type="OPT", last_trade="20151224", include_expired=True),
+        at("2015-12-25T00:00-05:00"),
+    )
     assert len(later) == 176
 
 
@@ -82,18 +93,23 @@ def test_index_options_settled_in_the_morning_trade_last_the_day_before(market: 
     assert {contract.local_symbol for contract in listed} == set(chain["osi"])
     third_friday = {(c.trading_class, c.last_trade) for c in listed if c.expiry == date(2019, 5, 17)}
     assert third_friday == {("SPX", "20190516"), ("SPXW", "20190517")}
-    parameters = {p.trading_class: p for p in market.option_parameters("SPX", "IND", spx.con_id, now) if p.exchange == "SMART"}
+    parameters = {
+        p.trading_class: p for p in market.option_parameters("SPX", "IND", spx.con_id, now) if p.exchange == "SMART"
+    }
     assert set(parameters) == {"SPX", "SPXW"}
     assert "20190516" in parameters["SPX"].expirations
     assert "20190517" not in parameters["SPX"].expirations
     assert "20190517" in parameters["SPXW"].expirations
     morning, noon = at("2019-05-17T09:00-04:00"), at("2019-05-17T12:00-04:00")
-    assert [len(options(market, "SPX", when, trading_class="SPX", last_trade="20190516")) > 0 for when in (morning, noon)] == [True, False]
+    assert [
+        len(options(market, "SPX", when, trading_class="SPX", last_trade="20190516")) > 0 for when in (morning, noon)
+    ] == [True, False]
     assert options(market, "SPX", noon, trading_class="SPXW", last_trade="20190517")
 
 
 @pytest.mark.parametrize(
-    ("symbol", "now"), [("GOOG", "2015-12-24T13:30-05:00"), ("IBM", "2013-06-17T16:30-04:00"), ("SPX", "2019-05-01T12:00-04:00")]
+    ("symbol", "now"),
+    [("GOOG", "2015-12-24T13:30-05:00"), ("IBM", "2013-06-17T16:30-04:00"), ("SPX", "2019-05-01T12:00-04:00")],
 )
 def test_parameters_are_the_expiries_and_strikes_of_the_listing(market: RecordedMarket, symbol: str, now: str) -> None:
     contract = underlying(market, symbol, at(now))
@@ -113,10 +129,27 @@ def test_queries(market: RecordedMarket) -> None:
     assert (goog.sec_type, goog.primary_exchange, goog.currency, goog.trading_class) == ("STK", "NASDAQ", "USD", "NMS")
     assert underlying(market, "SPY", now).stock_type == "ETF"
     chain = options(market, "GOOG", now, last_trade="20160115", right="C")
-    (one,) = options(market, "GOOG", now, last_trade="20160115", right="CALL", strike=750.0, exchange="SMART", currency="USD", multiplier="100")
+    (one,) = options(
+        market,
+        "GOOG",
+        now,
+        last_trade="20160115",
+        right="CALL",
+        strike=750.0,
+        exchange="SMART",
+        currency="USD",
+        multiplier="100",
+    )
     assert one in chain
-    assert {c.last_trade for c in options(market, "GOOG", now, last_trade="201601")} == {"20160108", "20160115", "20160122", "20160129"}
-    assert market.contracts(ContractQuery(con_id=one.con_id, symbol="GOOG", sec_type="OPT", exchange="SMART"), now) == [one]
+    assert {c.last_trade for c in options(market, "GOOG", now, last_trade="201601")} == {
+        "20160108",
+        "20160115",
+        "20160122",
+        "20160129",
+    }
+    assert market.contracts(ContractQuery(con_id=one.con_id, symbol="GOOG", sec_type="OPT", exchange="SMART"), now) == [
+        one
+    ]
     assert market.contracts(ContractQuery(con_id=one.con_id, exchange="CBOE"), now) == [replace(one, exchange="CBOE")]
     assert market.by_id(one.con_id) == one
     assert market.by_id(goog.con_id) == goog

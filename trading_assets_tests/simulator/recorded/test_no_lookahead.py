@@ -1,8 +1,8 @@
 """Nothing later than `now` is ever visible.
 
-The recorded folder is copied with everything scrambled that was not known at `now`: later sessions are left out, unfinished
-bars and rows of the session that is open have other values, factors get a split that is still to come. Every answer must be
-the same from the copy as from the whole folder.
+The recorded folder is copied with everything scrambled that was not known at `now`: later sessions are left out,
+unfinished bars and rows of the session that is open have other values, factors get a split that is still to come. Every
+answer must be the same from the copy as from the whole folder.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ from trading_assets.simulator.recorded import RecordedMarket
 from trading_assets_tests.simulator.recorded.conftest import at, options, underlying
 
 NOT_VALUES = {
-    "osi", "symbol", "underlying", "trading_class", "expiry", "strike", "right", "style", "sec_type", "date", "quote_date", "ts_utc", "stale",
+    "osi", "symbol", "underlying", "trading_class", "expiry", "strike", "right", "style", "sec_type", "date",
+    "quote_date", "ts_utc", "stale",
 }  # fmt: skip
 MORNING = {"open_interest"}
 """Known before the open of its session."""
 
 
 def scramble(source: Path, target: Path, symbol: str, now: datetime) -> None:
-    """Write the rows of a symbol to `target` as a folder recorded by someone who did not know what comes after `now`."""
+    """Write the rows of a symbol to `target` as a folder recorded by someone who did not know what comes after
+    `now`."""
     sessions = calendar()
-    today = sessions.on_or_before(now.astimezone(NEW_YORK).date())  # listings and open interest of a session are known from its midnight on
+    # listings and open interest of a session are known from its midnight on
+    today = sessions.on_or_before(now.astimezone(NEW_YORK).date())
     over = sessions.is_closed(today, now)
     for file in source.glob("*.parquet"):
         frame = pd.read_parquet(file)
@@ -80,7 +83,9 @@ def _as_of(frame: pd.DataFrame, name: str, now: datetime, today: object, over: b
         ("SPX", "2019-05-01T12:00-04:00"),
     ],
 )
-def test_answers_do_not_depend_on_what_comes_after(market: RecordedMarket, recorded_market: Path, tmp_path: Path, symbol: str, now: str) -> None:
+def test_answers_do_not_depend_on_what_comes_after(
+    market: RecordedMarket, recorded_market: Path, tmp_path: Path, symbol: str, now: str
+) -> None:
     instant = at(now)
     scramble(recorded_market, tmp_path, symbol, instant)
     blind = RecordedMarket(tmp_path)
@@ -93,17 +98,38 @@ def test_answers_do_not_depend_on_what_comes_after(market: RecordedMarket, recor
     for asked, every in ([contract], 1), (listed, 37):
         for one in asked[::every]:
             assert blind.quote(one, instant) == market.quote(one, instant)
-            for size, what in (("8 hours", "TRADES"), ("1 hour", "BID"), ("5 mins", "TRADES"), ("1 day", "ADJUSTED_LAST"), ("1 week", "TRADES")):
+            for size, what in (
+                ("8 hours", "TRADES"),
+                ("1 hour", "BID"),
+                ("5 mins", "TRADES"),
+                ("1 day", "ADJUSTED_LAST"),
+                ("1 week", "TRADES"),
+            ):
                 since, until = instant - timedelta(days=400), instant + timedelta(days=400)
-                assert blind.bars(one, size, what, since, until, True, instant) == market.bars(one, size, what, since, until, True, instant)
-            assert blind.head_timestamp(one, "TRADES", True, instant) == market.head_timestamp(one, "TRADES", True, instant)
+                assert blind.bars(one, size, what, since, until, True, instant) == market.bars(
+                    one, size, what, since, until, True, instant
+                )
+            assert blind.head_timestamp(one, "TRADES", True, instant) == market.head_timestamp(
+                one, "TRADES", True, instant
+            )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     symbol=st.sampled_from(["AAPL", "GOOG", "IBM", "SPY", "SPX", "MSFT", "BAC"]),
     day=st.one_of(
-        st.sampled_from(["2014-06-05", "2014-06-06", "2014-06-08", "2014-06-09", "2015-12-23", "2015-12-24", "2015-12-28", "2013-06-10"]),
+        st.sampled_from(
+            [
+                "2014-06-05",
+                "2014-06-06",
+                "2014-06-08",
+                "2014-06-09",
+                "2015-12-23",
+                "2015-12-24",
+                "2015-12-28",
+                "2013-06-10",
+            ]
+        ),
         st.dates(datetime(2000, 1, 3, tzinfo=NEW_YORK).date(), datetime(2021, 6, 30, tzinfo=NEW_YORK).date()).map(str),
     ),
     second=st.integers(0, 86_399),
@@ -119,7 +145,10 @@ def test_at_any_instant_bars_have_begun_and_contracts_are_alive(
         bars = market.bars(contract, size, "TRADES", now - timedelta(days=30), now + timedelta(days=30), use_rth, now)
         assert all(bar.start < now for bar in bars)
         assert [bar.start for bar in bars] == sorted({bar.start for bar in bars})
-        assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high and bar.volume > 0 for bar in bars)
+        assert all(
+            bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high and bar.volume > 0
+            for bar in bars
+        )
         head = market.head_timestamp(contract, "TRADES", use_rth, now)
         assert not bars or (head is not None and head <= bars[0].start)
         quote = market.quote(contract, now)

@@ -57,7 +57,9 @@ def test_hourly_bars_are_the_hour_file_also_where_minutes_are_recorded(market: R
     for osi, rows in hours.groupby("osi"):
         (contract,) = market.contracts(ContractQuery(sec_type="OPT", local_symbol=str(osi)), now)
         bars = market.bars(contract, "1 hour", "TRADES", at("2015-12-01T00:00-05:00"), now, True, now)
-        assert [[bar.open, bar.high, bar.low, bar.close, bar.volume] for bar in bars] == rows.sort_values("ts_utc")[BAR].to_numpy().tolist()
+        assert [[bar.open, bar.high, bar.low, bar.close, bar.volume] for bar in bars] == rows.sort_values("ts_utc")[
+            BAR
+        ].to_numpy().tolist()
         checked += len(bars)
     assert checked == len(hours)
 
@@ -80,8 +82,14 @@ def test_bars_under_an_hour_are_the_minutes_of_regular_hours(market: RecordedMar
         bars = market.bars(contract, "1 min", "TRADES", at("2014-06-06T00:00-04:00"), now, False, now)
         assert [[bar.open, bar.high, bar.low, bar.close, bar.volume] for bar in bars] == rows[BAR].to_numpy().tolist()
         half_hours = market.bars(contract, "30 mins", "TRADES", at("2014-06-06T00:00-04:00"), now, True, now)
-        grouped = rows.set_index("ts_utc").resample("30min").agg({"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"})
-        assert [[b.open, b.high, b.low, b.close, b.volume] for b in half_hours] == grouped[grouped["volume"] > 0].to_numpy().tolist()
+        grouped = (
+            rows.set_index("ts_utc")
+            .resample("30min")
+            .agg({"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"})
+        )
+        assert [[b.open, b.high, b.low, b.close, b.volume] for b in half_hours] == grouped[
+            grouped["volume"] > 0
+        ].to_numpy().tolist()
 
 
 def test_a_contract_with_daily_rows_only_has_one_bar_a_session(market: RecordedMarket, read: Read) -> None:
@@ -90,7 +98,9 @@ def test_a_contract_with_daily_rows_only_has_one_bar_a_session(market: RecordedM
     rows = read("option_bars_daily").query("osi == 'AAPL  160115C00100000' and volume > 0")
     rows = rows[(rows["date"] >= date(2015, 1, 1)) & (rows["date"] <= date(2015, 12, 15))]
     bars = market.bars(contract, "8 hours", "TRADES", at("2015-01-01T00:00-05:00"), now, True, now)
-    assert [[bar.session, bar.open, bar.close, bar.volume] for bar in bars] == rows[["date", "open", "close", "volume"]].to_numpy().tolist()
+    assert [[bar.session, bar.open, bar.close, bar.volume] for bar in bars] == rows[
+        ["date", "open", "close", "volume"]
+    ].to_numpy().tolist()
     assert market.bars(contract, "1 hour", "TRADES", at("2015-01-01T00:00-05:00"), now, True, now) == []
 
 
@@ -101,8 +111,15 @@ def test_a_session_in_progress_is_complete_hours_and_then_minutes(market: Record
     osi = minutes[minutes["date"] == date(2014, 6, 9)]["osi"].value_counts().index[0]
     (contract,) = market.contracts(ContractQuery(sec_type="OPT", local_symbol=osi), now)
     (bar,) = market.bars(contract, "8 hours", "TRADES", at("2014-06-09T00:00-04:00"), now, True, now)
-    hours, minutes = (rows[(rows["osi"] == osi) & (rows["date"] == date(2014, 6, 9))].set_index("ts_utc") for rows in (hours, minutes))
-    parts = pd.concat([hours[hours.index < at("2014-06-09T13:00-04:00")], _between(minutes, "2014-06-09T13:00-04:00", "2014-06-09T13:20-04:00")])
+    hours, minutes = (
+        rows[(rows["osi"] == osi) & (rows["date"] == date(2014, 6, 9))].set_index("ts_utc") for rows in (hours, minutes)
+    )
+    parts = pd.concat(
+        [
+            hours[hours.index < at("2014-06-09T13:00-04:00")],
+            _between(minutes, "2014-06-09T13:00-04:00", "2014-06-09T13:20-04:00"),
+        ]
+    )
     assert [bar.open, bar.close, bar.volume] == [parts["open"].iloc[0], parts["close"].iloc[-1], parts["volume"].sum()]
     assert (bar.high, bar.low) == (parts["high"].max(), parts["low"].min())
 

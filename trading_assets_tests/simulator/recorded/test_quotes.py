@@ -20,7 +20,12 @@ def test_an_option_is_quoted_from_its_last_minute(market: RecordedMarket, read: 
     now = "2015-12-24T11:30-05:00"
     minutes = read("option_bars_minute").query("underlying == 'GOOG'")
     minutes = minutes[(minutes["ts_utc"] >= at("2015-12-24T09:30-05:00")) & (minutes["ts_utc"] < at(now))]
-    last = minutes.dropna(subset=["bid_size", "ask_size"], how="all").sort_values("ts_utc").drop_duplicates("osi", keep="last").set_index("osi")
+    last = (
+        minutes.dropna(subset=["bid_size", "ask_size"], how="all")
+        .sort_values("ts_utc")
+        .drop_duplicates("osi", keep="last")
+        .set_index("osi")
+    )
     without_bid = 0
     for osi in last.index[::40]:
         quote, row = market.quote(contract(market, osi, now), at(now)), last.loc[osi]
@@ -34,10 +39,19 @@ def test_an_option_is_quoted_from_its_last_minute(market: RecordedMarket, read: 
 def test_an_option_without_minute_quotes_is_quoted_from_its_hours(market: RecordedMarket, read: Read) -> None:
     osi = "AAPL  140613C00095000"
     rows = read("option_bars_hour").query("osi == @osi").set_index("ts_utc")
-    for now, hour in (("2014-06-09T16:30-04:00", "15:00"), ("2014-06-09T12:59-04:00", "11:00"), ("2014-06-09T13:00-04:00", "12:00")):
+    for now, hour in (
+        ("2014-06-09T16:30-04:00", "15:00"),
+        ("2014-06-09T12:59-04:00", "11:00"),
+        ("2014-06-09T13:00-04:00", "12:00"),
+    ):
         row = rows.loc[at(f"2014-06-09T{hour}-04:00")]
         quote = market.quote(contract(market, osi, now), at(now))
-        assert (quote.bid, quote.ask, quote.bid_size, quote.ask_size) == (row["bid_close"], row["ask_close"], row["bid_size"], row["ask_size"])
+        assert (quote.bid, quote.ask, quote.bid_size, quote.ask_size) == (
+            row["bid_close"],
+            row["ask_close"],
+            row["bid_size"],
+            row["ask_size"],
+        )
 
 
 def test_volume_and_last_price_agree_with_the_bars(market: RecordedMarket) -> None:
@@ -72,7 +86,14 @@ def test_the_underlying_carries_the_totals_of_its_options(market: RecordedMarket
     interest = [market.quote(option, now) for option in listed[:200]]
     assert quote.call_open_interest is not None
     assert quote.call_open_interest > sum(q.call_open_interest or 0 for q in interest)
-    assert (quote.last, quote.open, quote.high, quote.low, quote.volume, quote.close) == (748.40, 749.55, 751.30, 746.56, 517084, 750.31)
+    assert (quote.last, quote.open, quote.high, quote.low, quote.volume, quote.close) == (
+        748.40,
+        749.55,
+        751.30,
+        746.56,
+        517084,
+        750.31,
+    )
     assert quote.bid is not None
     assert quote.ask is not None
     assert 740 < quote.bid < quote.ask < 755
@@ -102,7 +123,12 @@ def test_vendor_greeks_of_the_index_chain(market: RecordedMarket, read: Read) ->
         row, quote = chain.loc[osi], market.quote(contract(market, osi, "2019-05-01T12:00-04:00"), now)
         model = quote.greeks["model"]
         assert (quote.bid, quote.ask) == (row["bid"] or None, row["ask"])
-        assert (model.implied_volatility, model.delta, model.gamma, model.underlying_price) == (row["iv"], row["delta"], row["gamma"], 2946.73)
+        assert (model.implied_volatility, model.delta, model.gamma, model.underlying_price) == (
+            row["iv"],
+            row["delta"],
+            row["gamma"],
+            2946.73,
+        )
         assert (quote.call_open_interest if row["right"] == "C" else quote.put_open_interest) == row["open_interest"]
         assert model.vega is not None
         assert model.theta is not None
@@ -114,7 +140,11 @@ def test_vendor_greeks_of_the_index_chain(market: RecordedMarket, read: Read) ->
 
 def test_vendor_units_become_the_brokers(market: RecordedMarket, read: Read) -> None:
     now = "2013-06-17T16:30-04:00"
-    chain = read("option_chain_quotes_tech_2013").query("quote_date == @day", local_dict={"day": at(now).date()}).set_index("osi")
+    chain = (
+        read("option_chain_quotes_tech_2013")
+        .query("quote_date == @day", local_dict={"day": at(now).date()})
+        .set_index("osi")
+    )
     checked = 0
     for osi, row in chain[(chain["iv"] > 0) & (chain["underlying"] == "IBM")].iloc[::10].iterrows():
         model = market.quote(contract(market, str(osi), now), at(now)).greeks["model"]

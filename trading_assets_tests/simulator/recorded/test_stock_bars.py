@@ -1,4 +1,5 @@
-"""Stock bars equal the source files, adjusted as the broker does, and never with a split or dividend that is still to come."""
+"""Stock bars equal the source files, adjusted as the broker does, and never with a split or dividend that is still to
+come."""
 
 from __future__ import annotations
 
@@ -30,14 +31,33 @@ def source(read: Read, symbol: str, first: date, last: date) -> pd.DataFrame:
 
 
 def test_daily_bars_before_a_split_are_as_recorded(market: RecordedMarket, read: Read) -> None:
-    bars = market.bars(underlying(market, "AAPL", DAY_BEFORE), "1 day", "TRADES", at("2013-06-06T00:00-04:00"), DAY_BEFORE, True, DAY_BEFORE)
+    bars = market.bars(
+        underlying(market, "AAPL", DAY_BEFORE),
+        "1 day",
+        "TRADES",
+        at("2013-06-06T00:00-04:00"),
+        DAY_BEFORE,
+        True,
+        DAY_BEFORE,
+    )
     expected = source(read, "AAPL", date(2013, 6, 6), date(2014, 6, 6))
     pd.testing.assert_frame_equal(frame(bars), expected, check_dtype=False, check_exact=True)
-    assert all(bar.start.astimezone(NEW_YORK).strftime("%H:%M") == "09:30" and bar.wap == -1 and bar.count == -1 for bar in bars)
+    assert all(
+        bar.start.astimezone(NEW_YORK).strftime("%H:%M") == "09:30" and bar.wap == -1 and bar.count == -1
+        for bar in bars
+    )
 
 
 def test_daily_bars_on_the_split_day_are_divided_by_seven(market: RecordedMarket, read: Read) -> None:
-    bars = market.bars(underlying(market, "AAPL", SPLIT_DAY), "1 day", "TRADES", at("2013-06-09T00:00-04:00"), SPLIT_DAY, True, SPLIT_DAY)
+    bars = market.bars(
+        underlying(market, "AAPL", SPLIT_DAY),
+        "1 day",
+        "TRADES",
+        at("2013-06-09T00:00-04:00"),
+        SPLIT_DAY,
+        True,
+        SPLIT_DAY,
+    )
     expected = source(read, "AAPL", date(2013, 6, 9), date(2014, 6, 9))
     before = expected["session"] < date(2014, 6, 9)
     prices = expected.columns[1:5]
@@ -50,14 +70,19 @@ def test_daily_bars_on_the_split_day_are_divided_by_seven(market: RecordedMarket
 
 def test_the_split_is_shown_from_its_session_on_and_not_on_the_weekend_before(market: RecordedMarket) -> None:
     for now, close in (("2014-06-08T12:00-04:00", 645.57), ("2014-06-09T04:00-04:00", 92.224286)):
-        bars = market.bars(underlying(market, "AAPL", at(now)), "1 day", "TRADES", at("2014-06-06T00:00-04:00"), at(now), True, at(now))
+        bars = market.bars(
+            underlying(market, "AAPL", at(now)), "1 day", "TRADES", at("2014-06-06T00:00-04:00"), at(now), True, at(now)
+        )
         assert [bar.close for bar in bars] == [close]
 
 
 @pytest.mark.parametrize(
-    ("symbol", "now"), [("AAPL", "2015-12-24T13:30-05:00"), ("IBM", "2019-03-01T17:00-05:00"), ("AIG", "2015-01-02T17:00-05:00")]
+    ("symbol", "now"),
+    [("AAPL", "2015-12-24T13:30-05:00"), ("IBM", "2019-03-01T17:00-05:00"), ("AIG", "2015-01-02T17:00-05:00")],
 )
-def test_whole_histories_are_adjusted_by_the_recorded_factors(market: RecordedMarket, read: Read, symbol: str, now: str) -> None:
+def test_whole_histories_are_adjusted_by_the_recorded_factors(
+    market: RecordedMarket, read: Read, symbol: str, now: str
+) -> None:
     today = at(now).date()
     factors = read("corporate_factors").query("symbol == @symbol").sort_values("date")
     expected = source(read, symbol, date(1998, 1, 1), today)
@@ -96,10 +121,18 @@ def test_a_closed_half_day_is_whole_and_an_open_one_in_progress(market: Recorded
     (bar,) = market.bars(goog, "1 day", "TRADES", start, closed, True, closed)
     assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == (749.55, 751.30, 746.56, 748.40, 517084)
     minutes = read("equity_bars_minute").query("symbol == 'GOOG'")
-    minutes = minutes[(minutes["ts_utc"] >= at("2015-12-24T09:30-05:00")) & (minutes["ts_utc"] < at("2015-12-24T11:30-05:00"))]
+    minutes = minutes[
+        (minutes["ts_utc"] >= at("2015-12-24T09:30-05:00")) & (minutes["ts_utc"] < at("2015-12-24T11:30-05:00"))
+    ]
     minutes = minutes.dropna(subset=["open"])
     (bar,) = market.bars(goog, "1 day", "TRADES", start, closed, True, before_close)
-    expected = (minutes["open"].iloc[0], minutes["high"].max(), minutes["low"].min(), minutes["close"].iloc[-1], minutes["volume"].sum())
+    expected = (
+        minutes["open"].iloc[0],
+        minutes["high"].max(),
+        minutes["low"].min(),
+        minutes["close"].iloc[-1],
+        minutes["volume"].sum(),
+    )
     assert (bar.open, bar.high, bar.low, bar.close, bar.volume) == expected
 
 
@@ -107,7 +140,10 @@ def test_intraday_bars_lie_on_the_clock_and_within_regular_hours(market: Recorde
     since, evening = at("2015-12-24T00:00-05:00"), at("2015-12-24T20:30-05:00")
     goog = underlying(market, "GOOG", evening)
     starts = {
-        size: [bar.start.astimezone(NEW_YORK).strftime("%H:%M") for bar in market.bars(goog, size, "TRADES", since, evening, True, evening)]
+        size: [
+            bar.start.astimezone(NEW_YORK).strftime("%H:%M")
+            for bar in market.bars(goog, size, "TRADES", since, evening, True, evening)
+        ]
         for size in ("1 hour", "2 hours", "4 hours", "30 mins", "1 min")
     }
     assert starts["1 hour"] == ["09:30", "10:00", "11:00", "12:00"]
@@ -119,7 +155,9 @@ def test_intraday_bars_lie_on_the_clock_and_within_regular_hours(market: Recorde
 
 def test_all_hours_show_the_recorded_pre_and_post_market(market: RecordedMarket, read: Read) -> None:
     now = at("2014-06-06T23:00-04:00")
-    bars = market.bars(underlying(market, "AAPL", now), "1 min", "TRADES", at("2014-06-06T00:00-04:00"), now, False, now)
+    bars = market.bars(
+        underlying(market, "AAPL", now), "1 min", "TRADES", at("2014-06-06T00:00-04:00"), now, False, now
+    )
     minutes = read("equity_bars_minute").query("symbol == 'AAPL' and volume > 0")
     minutes = minutes[minutes["date"] == date(2014, 6, 6)]
     assert [bar.start for bar in bars] == minutes["ts_utc"].tolist()
@@ -146,8 +184,15 @@ def test_hours_within_a_session_make_its_day_and_weeks_and_months_are_made_of_da
     for size in ("1 week", "1W", "1 month", "1M"):
         periods = market.bars(ibm, size, "TRADES", since, now, True, now)
         assert sum(bar.volume for bar in periods) == sum(bar.volume for bar in days)
-        assert (periods[0].open, periods[-1].close, max(b.high for b in periods)) == (days[0].open, days[-1].close, max(b.high for b in days))
-    assert [bar.session for bar in market.bars(ibm, "1 month", "TRADES", since, now, True, now)][:2] == [date(2013, 4, 30), date(2013, 5, 31)]
+        assert (periods[0].open, periods[-1].close, max(b.high for b in periods)) == (
+            days[0].open,
+            days[-1].close,
+            max(b.high for b in days),
+        )
+    assert [bar.session for bar in market.bars(ibm, "1 month", "TRADES", since, now, True, now)][:2] == [
+        date(2013, 4, 30),
+        date(2013, 5, 31),
+    ]
 
 
 def test_a_request_begins_and_ends_where_it_says(market: RecordedMarket) -> None:
@@ -164,8 +209,16 @@ def test_quotes_of_a_stock(market: RecordedMarket, read: Read) -> None:
     goog = underlying(market, "GOOG", now)
     start, end = at("2015-12-24T10:00-05:00"), at("2015-12-24T10:01-05:00")
     row = read("equity_bars_minute").query("symbol == 'GOOG'").set_index("ts_utc").loc[start]
-    (bid,), (ask,), (middle,), (both,) = (market.bars(goog, "1 min", what, start, end, True, now) for what in ("BID", "ASK", "MIDPOINT", "BID_ASK"))
-    assert (bid.open, bid.high, bid.low, bid.close, bid.volume) == (row["bid_open"], row["bid_high"], row["bid_low"], row["bid_close"], -1)
+    (bid,), (ask,), (middle,), (both,) = (
+        market.bars(goog, "1 min", what, start, end, True, now) for what in ("BID", "ASK", "MIDPOINT", "BID_ASK")
+    )
+    assert (bid.open, bid.high, bid.low, bid.close, bid.volume) == (
+        row["bid_open"],
+        row["bid_high"],
+        row["bid_low"],
+        row["bid_close"],
+        -1,
+    )
     assert (ask.close, middle.close) == (row["ask_close"], (row["bid_close"] + row["ask_close"]) / 2)
     assert (both.high, both.low) == (row["ask_high"], row["bid_low"])
 

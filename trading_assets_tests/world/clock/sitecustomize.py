@@ -1,7 +1,7 @@
 """Python runs this at the start of every process that has this folder on its path: its clock is the one of the test.
 
-The offset from the machine's clock, in nanoseconds, is one shared integer in the file of `TEST_CLOCK`; the test moves all
-processes by writing it. Waiting (`time.sleep`, `time.monotonic`) stays real.
+The offset from the machine's clock, in nanoseconds, is one shared integer in the file of `TEST_CLOCK`; the test moves
+all processes by writing it. Waiting (`time.sleep`, `time.monotonic`) stays real.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from importlib.machinery import ModuleSpec
 _OFFSET = struct.Struct("=q")
 
 _OF_REAL_TIME = frozenset({"grpc._channel", "grpc._server", "dagster._grpc.server", "dagster._daemon.controller"})
-"""Modules that measure by `time.time()` how long the other side keeps silent: deadlines of gRPC, heartbeats of code server and daemon."""
+"""Modules that measure by `time.time()` how long the other side keeps silent: deadlines of gRPC, heartbeats of code
+server and daemon."""
 
 
 _SCHEDULER = "dagster._scheduler.scheduler"
 _LOOK_SECONDS = 5.0
-"""The scheduler sleeps to the next full minute, by the machine's clock; it would sleep through most of a jump. It looks this often."""
+"""The scheduler sleeps to the next full minute, by the machine's clock; it would sleep through most of a jump. It looks
+this often."""
 
 
 def _share(file: str) -> None:
@@ -45,14 +47,17 @@ def _share(file: str) -> None:
 
 
 class _RealTime(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives the modules of `_OF_REAL_TIME`, once loaded, a `time` of the machine's clock, and wakes the scheduler more often."""
+    """Gives the modules of `_OF_REAL_TIME`, once loaded, a `time` of the machine's clock, and wakes the scheduler more
+    often."""
 
     def __init__(self, real_time: object) -> None:
         self._time = types.ModuleType("time")
         self._real = real_time
         self._loaders: dict[str, importlib.abc.Loader] = {}
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
         if name not in {*_OF_REAL_TIME, _SCHEDULER} or name in self._loaders:
             return None
         self._loaders[name] = importlib.abc.Loader()  # the search below comes back here
