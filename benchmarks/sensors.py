@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from trading_assets.automation.missed_runs import missed_schedules
 from trading_assets.monitoring import agenda
 from trading_assets.monitoring.gaps import find_gaps
-from trading_assets.monitoring.watch import troubles
+from trading_assets.monitoring.watch import current_issues
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.conditions import count_conditions
 from trading_assets.repositories.schemas import (
@@ -200,8 +200,10 @@ def main() -> None:
             "sensor stale_chains": lambda: agenda.stale_chains(settings, NOW),
             "sensor gaps": lambda: agenda.gaps(settings, NOW),
             "sensor new_symbols": lambda: agenda.new_symbols(settings, NOW),
-            "sensor alerts: troubles": lambda: troubles(settings, now=NOW, schedules=missed_schedules(settings, NOW)),
-            "the same, every contract expiring": lambda: troubles(
+            "sensor alerts: issues": lambda: current_issues(
+                settings, now=NOW, schedules=missed_schedules(settings, NOW)
+            ),
+            "the same, every contract expiring": lambda: current_issues(
                 settings, now=eve, schedules=missed_schedules(settings, eve)
             ),
         }

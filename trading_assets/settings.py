@@ -10,7 +10,6 @@ import json
 import os
 import tomllib
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +24,7 @@ from pydantic_settings import (
 )
 
 from trading_assets import setting_names
+from trading_assets.broker_settings import BrokerKind, BrokerSettings
 from trading_assets.folders import StateUrl, usable_folder
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import Clock
@@ -34,18 +34,7 @@ CONFIG = "TRADING_ASSETS_CONFIG"
 """Environment variable that names the settings file, when it is not `trading_assets.toml` in the working directory."""
 
 
-DEFAULT_TWS_PORT = 7497
-"""TWS with a paper account: the safe one of the broker's four usual ports."""
-
-
-class BrokerKind(StrEnum):
-    """Which broker the platform talks to."""
-
-    SIMULATED = "simulated"
-    TWS = "tws"
-
-
-class Settings(BaseSettings):
+class Settings(BrokerSettings):
     """Everything an operator can set. Durations are seconds unless the name says otherwise."""
 
     # Without `hide_input_in_errors` an error's own text, which Dagster keeps of a failed tick, repeats a wrong value: a
@@ -61,18 +50,6 @@ class Settings(BaseSettings):
             "Folder of the lake and its state; default `data/simulated` with the simulated broker, `data` with a TWS."
         ),
     )
-    broker: BrokerKind = Field(default=BrokerKind.SIMULATED, description="`simulated` or `tws`.")
-    ib_host: str = Field(default="127.0.0.1", description="Host of TWS, IB Gateway or a running simulator.")
-    ib_port: int | None = Field(
-        default=None,
-        description=(
-            "Port; TWS 7497 paper / 7496 live, Gateway 4002 / 4001. Unset with the simulated broker: one is started"
-            " inside the process."
-        ),
-    )
-    ib_client_ids: tuple[int, int] = Field(
-        default=(50, 79), description="Range of client ids that processes lease from, both ends included."
-    )
     now: datetime | None = Field(default=None, description="Pins the clock (ISO 8601 with a zone) for replays.")
     market: str = Field(
         default="generated", description="Market of the in-process simulator: `generated` or a folder of recorded data."
@@ -81,67 +58,10 @@ class Settings(BaseSettings):
     recorded_market: Path = Field(
         default=Path("../shared/market"), description="Folder of recorded real market data, read by tests and the demo."
     )
-    market_data: str = Field(
-        default="live",
-        pattern="^(live|delayed)$",
-        description="Market data the account is subscribed to; a lake holds one of the two only.",
-    )
     database_url: str | None = Field(
         default=None,
         repr=False,
         description="SQLAlchemy URL of the state database; default SQLite `state.db` in the data folder.",
-    )
-
-    connect_timeout: float = Field(
-        default=15.0, gt=0, description="Seconds to wait for the connection and its handshake."
-    )
-    contract_timeout: float = Field(
-        default=120.0, gt=0, description="Seconds to wait for contract details; a whole expiry is slow."
-    )
-    history_timeout: float = Field(default=180.0, gt=0, description="Seconds to wait for historical bars.")
-    quote_timeout: float = Field(
-        default=11.0, gt=0, description="Seconds to wait for a quote to be complete (the broker's own snapshot limit)."
-    )
-    quote_quiet_time: float = Field(
-        default=2.0,
-        gt=0,
-        description=(
-            "Seconds without a new value after which a quote is taken as it is; values seldom come more than 0.5 s"
-            " after their placeholders."
-        ),
-    )
-    max_attempts: int = Field(
-        default=4, ge=1, description="How often a request is sent in one run before its failure is reported."
-    )
-    reconnect_timeout: float = Field(
-        default=300.0, ge=0, description="Seconds to keep reconnecting before a run fails as retryable."
-    )
-
-    enforce_pacing: bool = Field(
-        default=True, description="Keep within the broker's limits. Switch off only against a simulator without limits."
-    )
-    messages_per_second: float = Field(
-        default=48.0, gt=0, description="Messages a second, all processes together; the broker allows 50."
-    )
-    open_history_requests: int = Field(
-        default=49, ge=1, description="Historical requests open at once; the broker allows 50."
-    )
-    market_data_lines: int = Field(
-        default=95, ge=1, description="Market-data lines open at once; the broker allows 100 at least."
-    )
-    small_bar_requests_in_10_min: int = Field(
-        default=57, ge=1, description="Requests for bars of 30 s or less in 600 s; the broker allows 60."
-    )
-    small_bar_requests_in_2_s: int = Field(
-        default=5, ge=1, description="Such requests for one contract and tick type in 2 s; the sixth is a violation."
-    )
-    identical_interval: float = Field(
-        default=16.0, ge=0, description="Seconds between identical small-bar requests; the broker refuses within 15."
-    )
-
-    failure_threshold: int = Field(default=5, ge=1, description="Failures in a row that open the circuit breaker.")
-    recovery_timeout: float = Field(
-        default=300.0, ge=0, description="Seconds an open breaker waits before one trial call."
     )
 
     contract_verify_days: int = Field(
@@ -243,16 +163,6 @@ class Settings(BaseSettings):
     def _is_a_database_url(cls, value: str | None) -> str | None:
         return value if value is None else setting_names.database_url(value)
 
-    @field_validator("ib_client_ids")
-    @classmethod
-    def _range_in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if not 0 <= value[0] <= value[1]:
-            raise ValueError(
-                "TRADING_ASSETS_IB_CLIENT_IDS is the first and the last id to lease, for example [50, 79], not"
-                f" {list(value)}."
-            )
-        return value
-
     @model_validator(mode="after")
     def _folder_can_be_used(self) -> Self:
         usable_folder(self.data_dir)
@@ -287,22 +197,9 @@ class Settings(BaseSettings):
             URL.create("sqlite", database=str(self.data_dir / "state.db")).render_as_string(), self.data_dir
         )
 
-    @property
-    def endpoint(self) -> tuple[str, int] | None:
-        """Host and port of the broker; None with the simulated broker and no port: then a simulator is started inside
-        the process."""
-        if self.ib_port is not None:
-            return self.ib_host, self.ib_port
-        return None if self.broker is BrokerKind.SIMULATED else (self.ib_host, DEFAULT_TWS_PORT)
-
     def clock(self) -> datetime:
         """The present instant in UTC: the pinned one when `now` is set."""
         return (self.now or datetime.now(UTC)).astimezone(UTC)
-
-    @property
-    def delayed(self) -> bool:
-        """Whether delayed market data is asked for."""
-        return self.market_data == "delayed"
 
     def environment(self) -> dict[str, str]:
         """Environment variables from which a child process builds the same settings, in whatever folder it works."""

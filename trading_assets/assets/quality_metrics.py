@@ -38,7 +38,7 @@ def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
             "critical_issues": report.has_critical_issues(),
             "window": f"{report.first} to {report.last}",
             "rules_failing": dg.MetadataValue.json({result.rule.name: result.failed for result in report.failing()}),
-            "open_issues": dg.MetadataValue.json([str(trouble.reason) for trouble in report.troubles][:ISSUES_SHOWN]),
+            "open_issues": dg.MetadataValue.json([str(issue.reason) for issue in report.issues][:ISSUES_SHOWN]),
             "conditions": dg.MetadataValue.json(told["conditions"]),
             "metrics": dg.MetadataValue.json(
                 {f"{m.metric} {m.about}": m.value for m in report.metrics if m.symbol == ALL_SYMBOLS}

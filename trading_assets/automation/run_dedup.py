@@ -13,8 +13,9 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
 
 from trading_assets.automation.jobs import own_checks
-from trading_assets.monitoring.agenda import Skip, WantedRun
+from trading_assets.monitoring.agenda import WantedRun
 from trading_assets.monitoring.run_claims import CLAIM_SECONDS, claim
+from trading_assets.monitoring.skips import Skip
 from trading_assets.resources.abandoned import end_abandoned_runs
 from trading_assets.resources.dagster_private import AUTO_RETRY_RUN_ID_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
 from trading_assets.resources.run_config import ASSET_JOB

@@ -13,8 +13,9 @@ import dagster as dg
 from trading_assets.automation.missed_runs import failed_runs, missed_schedules
 from trading_assets.automation.run_dedup import request_of
 from trading_assets.monitoring import agenda
-from trading_assets.monitoring.agenda import Skip, WantedRun
+from trading_assets.monitoring.agenda import WantedRun
 from trading_assets.monitoring.alerts import Alerts, AlertType, deliver
+from trading_assets.monitoring.skips import Skip
 from trading_assets.monitoring.watch import find_issues
 from trading_assets.resources.abandoned import end_abandoned_runs
 from trading_assets.resources.archive import ArchiveResource
@@ -92,12 +93,12 @@ def alerts(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.
     }
     try:
         found = find_issues(settings, now, others)
-        changes = Alerts(settings).reconcile(found.troubles, types=found.types, now=now)
+        changes = Alerts(settings).reconcile(found.issues, types=found.types, now=now)
     finally:
         sent = deliver(settings, now)  # what waits in the outbox is told also where the look fails
     counts = f"opened {len(changes.opened)}, reminded {len(changes.reminded)}, cleared {len(changes.cleared)}"
     return dg.SkipReason(
-        f"{len(found.troubles)} open issue(s); {counts}; messages sent {sent.sent}, failed {sent.failed}."
+        f"{len(found.issues)} open issue(s); {counts}; messages sent {sent.sent}, failed {sent.failed}."
     )
 
 

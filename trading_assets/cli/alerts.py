@@ -206,7 +206,7 @@ def quality(
     record: Annotated[bool, typer.Option(help="Keep findings and measures.")] = True,
     as_document: Json = False,
 ) -> int:
-    """The quality report: rules, coverage and troubles. Exit code 1 on critical issues."""
+    """The quality report: rules, coverage and issues. Exit code 1 on critical issues."""
     from trading_assets.monitoring.quality import DataQualityMonitor, log_quality_metrics
 
     monitor = DataQualityMonitor()
@@ -229,9 +229,7 @@ def _print_quality(report: QualityReport) -> None:
     passed = sum(result.passed for result in report.results)
     empty = f" ({len(report.unexamined)} of them had nothing to examine)" if report.unexamined else ""
     rules = f"{passed} of {len(report.results)} rules hold{empty}"
-    console.print(
-        f"Sessions {report.first} to {report.last}: {rules}, {len(report.troubles)} troubles.", soft_wrap=True
-    )
+    console.print(f"Sessions {report.first} to {report.last}: {rules}, {len(report.issues)} issues.", soft_wrap=True)
     rows = [
         {
             "rule": result.rule.name,
@@ -248,9 +246,9 @@ def _print_quality(report: QualityReport) -> None:
     counts = [{"dataset": dataset, **by_condition} for dataset, by_condition in report.as_dict()["conditions"].items()]
     if counts:
         console.print(table_of(counts, list(dict.fromkeys(name for row in counts for name in row))))
-    for trouble in report.troubles:
+    for issue in report.issues:
         console.print(
-            f"{trouble.alert_type} {trouble.subject}: {trouble.reason} {trouble.advice}", markup=False, soft_wrap=True
+            f"{issue.alert_type} {issue.subject}: {issue.reason} {issue.advice}", markup=False, soft_wrap=True
         )
 
 

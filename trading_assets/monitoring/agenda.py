@@ -13,8 +13,6 @@ from datetime import date, datetime, timedelta
 from hashlib import blake2s
 from typing import Any
 
-from trading_assets.broker.breaker_store import DatabaseStore
-from trading_assets.broker.contact import last_contact
 from trading_assets.collecting.backoff import backoff_of
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring import gaps as reading
@@ -28,13 +26,19 @@ from trading_assets.monitoring.hours import (
     last_chance_at,
     latest_due,
 )
-from trading_assets.reliability import CircuitBreaker
+from trading_assets.monitoring.skips import (
+    Skip,
+    empty_universe,
+    exchange_closed,
+    held_back,
+    not_yet,
+    today_in_new_york,
+)
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
-from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
+from trading_assets.sessions import NEW_YORK, calendar
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, database_now, read_transaction
 from trading_assets.universe import Universe
 
 UPDATE_LOOKBACK_DAYS = 10
@@ -79,29 +83,22 @@ class WantedRun:
     urgent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """Nothing to do now; `reason` is a sentence for people."""
-
-    reason: str
-
-
 def daily_snapshot(settings: Settings, now: datetime) -> WantedRun | Skip:
     """The snapshot of the current session, from shortly before its close until the next session opens."""
     xnys = calendar()
     session = xnys.current(now)
     if not _active(settings):
-        return _empty_universe()
+        return empty_universe()
     if latest_due(DAILY_SNAPSHOT, settings, xnys, now) != session:
-        return _not_yet(DAILY_SNAPSHOT, "The snapshot", settings, xnys, now)
+        return not_yet(DAILY_SNAPSHOT, "The snapshot", settings, xnys, now)
     since = due_at(DAILY_SNAPSHOT, settings, xnys, session) - timedelta(minutes=settings.requote_after_minutes)
     if _nothing_left(settings, session, now, SNAPSHOTS) and not _quoted_before(settings, session, since):
         return Skip(
-            f"{_closed(now)}The snapshot of session {session} is complete, quoted after"
+            f"{exchange_closed(now)}The snapshot of session {session} is complete, quoted after"
             f" {since.astimezone(NEW_YORK):%H:%M} New York."
         )
     config = {OPTION_CHAINS.name: {"requote_after_minutes": settings.requote_after_minutes}}
-    late = "" if session == _today(now) else " It is late: the quotes are those of the session's close."
+    late = "" if session == today_in_new_york(now) else " It is late: the quotes are those of the session's close."
     return WantedRun(
         "snapshot",
         f"{DAILY_SNAPSHOT} {session}",
@@ -118,12 +115,12 @@ def daily_bars(settings: Settings, now: datetime) -> WantedRun | Skip:
     """The bars of the latest session whose collection time has come, and of those missed shortly before."""
     xnys = calendar()
     if not _active(settings):
-        return _empty_universe()
+        return empty_universe()
     session = latest_due(DAILY_BARS, settings, xnys, now)
     if _nothing_left(settings, session, now, BARS):
         following = xnys.following(session)
         return Skip(
-            f"{_closed(now)}The bars of session {session} are complete; the next come on"
+            f"{exchange_closed(now)}The bars of session {session} are complete; the next come on"
             f" {clock_time(due_at(DAILY_BARS, settings, xnys, following))}."
         )
     patience = due_at(DAILY_BARS, settings, xnys, session) + SNAPSHOT_PATIENCE
@@ -148,9 +145,9 @@ def last_chance(settings: Settings, now: datetime) -> WantedRun | Skip:
     xnys = calendar()
     session = xnys.current(now)
     if not _active(settings):
-        return _empty_universe()
+        return empty_universe()
     if not last_chance_at(settings, xnys, session) <= now < xnys.closes_at(session):
-        return _not_yet(LAST_CHANCE, "The last look before contracts expire", settings, xnys, now)
+        return not_yet(LAST_CHANCE, "The last look before contracts expire", settings, xnys, now)
     expiring = reading.expiring(settings, session)
     if not expiring:
         return Skip(f"No selected contract expires in session {session}.")
@@ -170,7 +167,7 @@ def last_chance(settings: Settings, now: datetime) -> WantedRun | Skip:
 def stale_chains(settings: Settings, now: datetime) -> WantedRun | Skip:
     """A refresh of today's partition for the symbols whose newest snapshot is stale."""
     if not _active(settings):
-        return _empty_universe()
+        return empty_universe()
     stale = reading.stale_chains(settings, now)
     if not stale:
         return Skip(
@@ -197,7 +194,7 @@ def gaps(settings: Settings, now: datetime) -> WantedRun | Skip:
     """
     symbols = _active(settings)
     if not symbols:
-        return _empty_universe()
+        return empty_universe()
     backoff = backoff_of(settings, symbols)
     lacking = reading.find_gaps(settings, now=now, excluding=backoff)
     waiting = reading.waiting_options(settings, lacking)
@@ -243,7 +240,7 @@ def new_symbols(settings: Settings, now: datetime) -> WantedRun | Skip:
     """The set-up of symbols that were added to the universe and never collected: snapshot now, `setup_lookback_days` of
     history."""
     if not _active(settings):
-        return _empty_universe()
+        return empty_universe()
     new = sorted(reading.new_symbols(settings, now))
     if not new:
         return Skip("Every active symbol is set up.")
@@ -267,31 +264,10 @@ def new_symbols(settings: Settings, now: datetime) -> WantedRun | Skip:
 def quality_check(settings: Settings, now: datetime) -> WantedRun | Skip:
     """The quality check of the hour."""
     if not _active(settings):
-        return _empty_universe()
+        return empty_universe()
     return WantedRun(
         QUALITY_CHECK, f"{QUALITY_CHECK} {now:%Y-%m-%dT%H}", f"The quality check of {now:%Y-%m-%d %H}:00 UTC."
     )
-
-
-def held_back(settings: Settings) -> Skip | None:
-    """Why no run of a sensor should be started now although there is work: the breaker is open, or the broker was not
-    reached a moment ago."""
-    engine = connect_state(settings.state_url)
-    with read_transaction(engine) as connection:
-        wall = database_now(connection)
-    state = CircuitBreaker(store=DatabaseStore(engine)).state
-    left = state.opened_at + settings.recovery_timeout - wall
-    if state.phase != "closed" and left > 0:
-        return Skip(
-            f"Held back: the circuit breaker is {state.phase} after repeated failures; it allows a trial in"
-            f" {left:.0f} s."
-        )
-    contact = last_contact(engine)
-    if contact is not None and not contact.reachable:
-        left = contact.at.timestamp() + settings.recovery_timeout - wall
-        if left > 0:
-            return Skip(f"Held back: the broker could not be reached ({contact.error}); tried again in {left:.0f} s.")
-    return None
 
 
 def _nothing_left(
@@ -328,34 +304,6 @@ def _quoted_before(settings: Settings, session: date, instant: datetime) -> bool
 
 def _active(settings: Settings) -> list[str]:
     return Universe(settings.state_url).active()
-
-
-def _empty_universe() -> Skip:
-    return Skip("The universe is empty: add symbols with `trading-assets universe add` or the job `add_symbols`.")
-
-
-def _not_yet(schedule: str, what: str, settings: Settings, xnys: SessionCalendar, now: datetime) -> Skip:
-    today = _today(now)
-    if xnys.is_session(today) and due_at(schedule, settings, xnys, today) > now:
-        half = ", a half day" if xnys.is_half_day(today) else ""
-        return Skip(
-            f"{what} of session {today}{half} comes at"
-            f" {due_at(schedule, settings, xnys, today).astimezone(NEW_YORK):%H:%M} New York."
-        )
-    following = xnys.on_or_after(today) if not xnys.is_session(today) else xnys.following(today)
-    return Skip(
-        f"{_closed(now)}{what} of the next session comes on {clock_time(due_at(schedule, settings, xnys, following))}."
-    )
-
-
-def _closed(now: datetime) -> str:
-    """A sentence for days without a session, empty on the others."""
-    today = _today(now)
-    return "" if calendar().is_session(today) else f"The exchange is closed on {today:%A} {today}. "
-
-
-def _today(now: datetime) -> date:
-    return now.astimezone(NEW_YORK).date()
 
 
 def _names(symbols: Iterable[str]) -> str:

@@ -49,10 +49,10 @@ class Metric:
         }
 
 
-def measure(conditions: Sequence[Mapping[str, Any]], results: Iterable[RuleResult], troubles: int) -> list[Metric]:
+def measure(conditions: Sequence[Mapping[str, Any]], results: Iterable[RuleResult], issues: int) -> list[Metric]:
     """The metrics of one measuring: from counts of conditions (`repositories.conditions.count_conditions`), rule
-    results and troubles."""
-    metrics = [Metric("troubles", PLATFORM, ALL_SYMBOLS, float(troubles), "conditions")]
+    results and issues."""
+    metrics = [Metric("troubles", PLATFORM, ALL_SYMBOLS, float(issues), "conditions")]
     return [*metrics, *_coverage(conditions), *_rules(list(results))]
 
 

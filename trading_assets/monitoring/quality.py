@@ -1,4 +1,4 @@
-"""The quality report of the operational guide: rules, coverage and troubles of the archive at one moment.
+"""The quality report of the operational guide: rules, coverage and issues of the archive at one moment.
 
     monitor = DataQualityMonitor()
     report = monitor.generate_quality_report()
@@ -6,7 +6,7 @@
         send_alert("Critical data quality issues detected", report)
     log_quality_metrics(report)
 
-What does not belong here: the rules (`validation`), what is in trouble (`monitoring.watch`), who is told
+What does not belong here: the rules (`validation`), what is wrong (`monitoring.watch`), who is told
 (`monitoring.alerts`).
 """
 
@@ -32,7 +32,7 @@ from trading_assets.monitoring.alerts import (
 from trading_assets.monitoring.alerts.kinds import parse_severity, parse_type
 from trading_assets.monitoring.alerts.routing import LOG_CHANNEL
 from trading_assets.monitoring.metrics import Metric, measure, store_metrics
-from trading_assets.monitoring.watch import WATCHED, troubles
+from trading_assets.monitoring.watch import WATCHED, current_issues
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.store import UpsertCounts
 from trading_assets.sessions import calendar
@@ -50,7 +50,7 @@ class QualityReport:
     """The archive's quality at `measured_at` (UTC), over the sessions `first` to `last` (both included).
 
     `results` are the rules' answers; `conditions` counts sessions by dataset, bar size, symbol and condition;
-    `troubles` is what needs attention, `critical` those whose alert rule says so; `metrics` are the numbers kept over
+    `issues` is what needs attention, `critical` those whose alert rule says so; `metrics` are the numbers kept over
     time.
     """
 
@@ -60,7 +60,7 @@ class QualityReport:
     last: date
     results: tuple[RuleResult, ...]
     conditions: tuple[dict[str, Any], ...]
-    troubles: tuple[Issue, ...]
+    issues: tuple[Issue, ...]
     critical: tuple[Issue, ...]
     metrics: tuple[Metric, ...]
     settings: Settings = field(repr=False)
@@ -77,7 +77,7 @@ class QualityReport:
         return tuple(result for result in self.results if not result.examined)
 
     def has_critical_issues(self) -> bool:
-        """Whether a rule of severity ERROR is broken or a trouble is critical."""
+        """Whether a rule of severity ERROR is broken or an issue is critical."""
         return bool(self.failing(Severity.ERROR) or self.critical)
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class QualityReport:
             "rules": [result.as_dict() for result in self.results],
             "rules_without_rows": len(self.unexamined),
             "conditions": counts,
-            "troubles": [trouble.as_dict() for trouble in self.troubles],
+            "issues": [issue.as_dict() for issue in self.issues],
             "metrics": [metric.as_dict() for metric in self.metrics],
         }
 
@@ -146,7 +146,7 @@ class DataQualityMonitor:
         results = validate(settings, scope, record=record).results
         conditions = Lake.of(settings, now).count_conditions(names, first=first, last=last).to_pylist()
         found = tuple(
-            trouble for trouble in troubles(settings, now=now) if symbols is None or trouble.subject in ("", *names)
+            issue for issue in current_issues(settings, now=now) if symbols is None or issue.subject in ("", *names)
         )
         severities = _severities(settings)
         return QualityReport(
@@ -156,8 +156,8 @@ class DataQualityMonitor:
             last=last,
             results=tuple(results),
             conditions=tuple(conditions),
-            troubles=found,
-            critical=tuple(trouble for trouble in found if severities[trouble.alert_type] is AlertSeverity.CRITICAL),
+            issues=found,
+            critical=tuple(issue for issue in found if severities[issue.alert_type] is AlertSeverity.CRITICAL),
             metrics=tuple(measure(conditions, results, len(found))),
             settings=settings,
             whole=symbols is None,
@@ -175,18 +175,18 @@ def log_quality_metrics(report: QualityReport) -> UpsertCounts:
     )
     errors, warnings = len(report.failing(Severity.ERROR)), len(report.failing(Severity.WARN))
     logger.info(
-        "Quality of %s: %d rules of ERROR and %d of WARN are broken, %d had nothing to examine, %d troubles.",
+        "Quality of %s: %d rules of ERROR and %d of WARN are broken, %d had nothing to examine, %d issues.",
         report.session,
         errors,
         warnings,
         len(report.unexamined),
-        len(report.troubles),
+        len(report.issues),
     )
     return counts
 
 
 def send_alert(sentence: str, report: QualityReport) -> Changes:
-    """Tell what is in trouble in the report, in the channels of the rules, with the sentence above it.
+    """Tell what is wrong in the report, in the channels of the rules, with the sentence above it.
 
     What was told before is not told again before its time: calling this every hour sends no message an hour.
     Raises `ValueError` for a report on some symbols only: what it does not name would count as over.
@@ -196,9 +196,7 @@ def send_alert(sentence: str, report: QualityReport) -> Changes:
             "This report speaks of some symbols only; alerts need a report on all: generate_quality_report() without"
             " symbols."
         )
-    changes = Alerts(report.settings).reconcile(
-        report.troubles, types=WATCHED, now=report.measured_at, headline=sentence
-    )
+    changes = Alerts(report.settings).reconcile(report.issues, types=WATCHED, now=report.measured_at, headline=sentence)
     deliver(report.settings, report.measured_at)
     return changes
 

@@ -47,7 +47,7 @@ import pyarrow as pa
 
 from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.repositories.catalog import query
-from trading_assets.repositories.conditions_sql import instruments, statement
+from trading_assets.repositories.conditions_sql import INSTRUMENTS, statement
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, INSTANT, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import NEW_YORK, SessionCalendar
@@ -143,7 +143,7 @@ def wanted_bars(
         "option_bar_size": bar_size,
         "verify_days": 0,
     }
-    return ask_conditions(data_dir, calendar, now, symbols, instruments(dataset), **scope).cast(WANTED_SCHEMA)
+    return ask_conditions(data_dir, calendar, now, symbols, INSTRUMENTS[dataset], **scope).cast(WANTED_SCHEMA)
 
 
 def symbol_conditions(

@@ -18,11 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from trading_assets.errors import LakeBusy
 from trading_assets.repositories.files import (
-    CATALOG_FILE,
-    IDENTITY_FILE,
-    TEMPORARY_SUFFIX,
     dataset_files,
     leftovers,
     locked,
@@ -43,7 +39,7 @@ from trading_assets.repositories.merge import (
     superseded_rows,
     withdrawn_rows,
 )
-from trading_assets.repositories.schemas import DATASETS, Dataset, Period
+from trading_assets.repositories.schemas import Dataset, Period
 
 
 @dataclass(frozen=True)
@@ -302,37 +298,6 @@ class ParquetStore:
         """Superseded rows of the dataset, with `superseded_at` and `superseded_by`."""
         return self.read(revisions_of(dataset), where=where, first=first, last=last)
 
-    def clean_temporary(self) -> list[str]:
-        """Remove temporary files whose writer is dead; return their names relative to the data folder.
-
-        A file whose lock is held is being written: it is left alone.
-        """
-        settle(self.data_dir)
-        targets = {self.data_dir / name: name for name in (IDENTITY_FILE, CATALOG_FILE)}
-        for dataset in DATASETS.values():
-            for kind in (dataset, revisions_of(dataset)):
-                root = self.data_dir / kind.name
-                # theirs are beside what they name
-                links = [path for path in dataset_files(self.data_dir, kind) if path.is_symlink()]
-                for path in [
-                    *(_target(temporary) for temporary in root.rglob(f".*.parquet.*{TEMPORARY_SUFFIX}")),
-                    *links,
-                ]:
-                    targets[path] = f"{dataset.name}/{path.relative_to(root).as_posix()}"
-        return [name for path, lock in sorted(targets.items()) for name in self._remove_leftovers(path, lock)]
-
-    def _remove_leftovers(self, path: Path, lock: str) -> list[str]:
-        if not leftovers(path):
-            return []
-        try:
-            with locked(self.data_dir, lock, 0):
-                dead = leftovers(path)
-                for leftover in dead:
-                    leftover.unlink(missing_ok=True)
-        except LakeBusy:
-            return []
-        return [(f.relative_to(self.data_dir) if f.is_relative_to(self.data_dir) else f).as_posix() for f in dead]
-
 
 def _between(where: pads.Expression | None, first: date | None, last: date | None) -> pads.Expression | None:
     bounds = [pads.field("session") >= pa.scalar(first)] if first else []
@@ -340,11 +305,6 @@ def _between(where: pads.Expression | None, first: date | None, last: date | Non
     for bound in bounds:
         where = bound if where is None else where & bound
     return where
-
-
-def _target(temporary: Path) -> Path:
-    """The file a temporary one was to become: `.2015.parquet.123.tmp` -> `2015.parquet`."""
-    return temporary.with_name(temporary.name[1:].rsplit(".", 2)[0])
 
 
 def _split(dataset: Dataset, period: Period, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:

@@ -54,7 +54,7 @@ def record(
 
 
 def missed(settings: Settings) -> list[str]:
-    return [trouble.subject for trouble in missed_schedules(settings, EVENING)]
+    return [issue.subject for issue in missed_schedules(settings, EVENING)]
 
 
 def test_a_session_without_a_trace_is_missed(settings: Settings) -> None:

@@ -170,7 +170,7 @@ def settings(settings_for: Callable[..., Settings], simulate: Callable[..., Simu
     return settings_for(simulate(), broker=BrokerKind.TWS, connect_timeout=CONNECT_TIMEOUT, reconnect_timeout=0.5)
 
 
-def troubles(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+def issues(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     """Errors and tracebacks in the log. What other tests left for the garbage collector to close (`sqlalchemy.pool`) is
     not of this one."""
     told = [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
@@ -200,7 +200,7 @@ def test_an_attempt_that_would_always_fail_is_not_repeated(
     contact = last_contact(journal.engine)
     assert contact is not None
     assert contact.error == str(caught.value)
-    assert not troubles(caplog)
+    assert not issues(caplog)
 
 
 @pytest.mark.parametrize(("talk", "words"), PASSING.values(), ids=PASSING.keys())
@@ -214,7 +214,7 @@ def test_an_attempt_that_may_succeed_later_is_repeated(
     assert caught.value.retryable
     assert len(greetings) >= 1
     _assert_sentence(str(caught.value), port, words)
-    assert not troubles(caplog)
+    assert not issues(caplog)
 
 
 def _assert_sentence(sentence: str, port: int, words: tuple[str, ...]) -> None:

@@ -34,11 +34,11 @@ def webhook(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 def opened(folder: Path) -> Settings:
     """Two open alerts: a critical one of AAPL and a warning."""
     settings = Settings()
-    troubles = [
+    issues = [
         Issue(AlertType.MISSING_EQUITY_DATA, "AAPL", "The bars of 2024-05-31 are not complete."),
         Issue(AlertType.SCHEDULE_MISSED, "daily_bars", "It was due at 16:30."),
     ]
-    Alerts(settings).reconcile(troubles, types=list(AlertType), now=settings.clock())
+    Alerts(settings).reconcile(issues, types=list(AlertType), now=settings.clock())
     return settings
 
 
@@ -143,7 +143,7 @@ def test_a_wrong_setting_is_told_without_the_secret(
 def test_quality_is_printed_kept_and_drawn(folder: Path, tmp_path: Path, capsys: Output) -> None:
     assert run(["quality", "--no-record"]) == 0, "nothing is wanted: nothing is wrong"
     rules = len(RULES)
-    assert f"{rules} of {rules} rules hold ({rules} of them had nothing to examine), 0 troubles." in printed(capsys)
+    assert f"{rules} of {rules} rules hold ({rules} of them had nothing to examine), 0 issues." in printed(capsys)
     assert query(folder, "select count(*) as n from quality_metrics")["n"].to_pylist() == [0]
     Universe(Settings().state_url).add(["AAPL"])
     ParquetStore(folder).upsert(COVERAGE, table(COVERAGE, [covered(date(2024, 5, 31), "error", reason="No answer.")]))

@@ -73,11 +73,11 @@ def test_a_lost_state_database_is_told_until_the_universe_is_restored(
             in said
         )
     assert symbols(capsys) == []
-    assert [(trouble.subject, said == trouble.reason) for trouble in watch.troubles(Settings())] == [("state.db", True)]
+    assert [(issue.subject, said == issue.reason) for issue in watch.current_issues(Settings())] == [("state.db", True)]
     assert run(["update"]) == 1 and "trading-assets universe restore keeps AAPL, SPY again" in capsys.readouterr().err
     assert run(["universe", "restore"]) == 0
     assert capsys.readouterr().out == "Restored: AAPL, SPY.\n"
-    assert symbols(capsys) == ["AAPL", "SPY"] and wrong(capsys) == [] and watch.troubles(Settings()) == []
+    assert symbols(capsys) == ["AAPL", "SPY"] and wrong(capsys) == [] and watch.current_issues(Settings()) == []
 
 
 def test_what_is_collected_after_the_loss_has_request_ids_of_its_own(

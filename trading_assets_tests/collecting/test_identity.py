@@ -15,10 +15,11 @@ from trading_assets.collecting.steps.equity_bars import collect_equity_bars
 from trading_assets.contract_changes import ContractChange
 from trading_assets.definitions import build_defs
 from trading_assets.instrument import Instrument
-from trading_assets.monitoring.agenda import Skip, WantedRun, daily_bars, daily_snapshot
+from trading_assets.monitoring.agenda import WantedRun, daily_bars, daily_snapshot
 from trading_assets.monitoring.gaps import find_gaps, new_symbols, stale_chains
+from trading_assets.monitoring.skips import Skip
 from trading_assets.monitoring.status import platform_status
-from trading_assets.monitoring.watch import troubles
+from trading_assets.monitoring.watch import current_issues
 from trading_assets.repositories import ContractRepository, EquityBarRepository, ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS, Dataset
 from trading_assets.simulator.market import ContractQuery
@@ -301,18 +302,18 @@ def listing(days: Days, symbol: str) -> str:
 def test_the_alert_names_both_contracts_and_nothing_else_is_told(days: Days) -> None:
     old, new = change_hands(days)
     days.move(datetime.fromisoformat("2026-06-16T11:00-04:00"))
-    (trouble,) = troubles(days.settings)
-    assert trouble.key == ("contract_changed", "META")
-    assert f"contract {old}, " in trouble.reason
-    assert f"contract {new}, " in trouble.reason
-    assert "listed on" in trouble.reason
-    assert "universe resolve META --same" in trouble.advice
+    (issue,) = current_issues(days.settings)
+    assert issue.key == ("contract_changed", "META")
+    assert f"contract {old}, " in issue.reason
+    assert f"contract {new}, " in issue.reason
+    assert "listed on" in issue.reason
+    assert "universe resolve META --same" in issue.advice
     wrong = platform_status(days.settings, probe=False).wrong
-    assert [sentence for sentence in wrong if "META" in sentence] == [f"{trouble.reason} {change_of(days).remedy}"], (
+    assert [sentence for sentence in wrong if "META" in sentence] == [f"{issue.reason} {change_of(days).remedy}"], (
         "status says it once"
     )
     days.resolve("META", "new")
-    assert "contract_changed" not in {each.alert_type for each in troubles(days.settings)}
+    assert "contract_changed" not in {each.alert_type for each in current_issues(days.settings)}
 
 
 def change_of(days: Days) -> ContractChange:

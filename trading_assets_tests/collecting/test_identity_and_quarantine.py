@@ -12,7 +12,7 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.preview import preview
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.steps.contracts import collect_contracts
-from trading_assets.monitoring.watch import troubles
+from trading_assets.monitoring.watch import current_issues
 from trading_assets.selection_rules import SelectionRules
 from trading_assets_tests.collecting.days import LATER, Days, wrong
 from trading_assets_tests.rewriting import Fields, Hook, Link, Rewriting, collect, settings_for
@@ -41,7 +41,7 @@ def entries(days: Days) -> list[Entry]:
 
 
 def kinds(days: Days) -> set[str]:
-    return {str(trouble.alert_type) for trouble in troubles(days.settings)}
+    return {str(issue.alert_type) for issue in current_issues(days.settings)}
 
 
 @pytest.mark.parametrize("decision", ["same", "new"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from trading_assets.monitoring.agenda import Skip, WantedRun, daily_bars
+from trading_assets.monitoring.agenda import WantedRun, daily_bars
+from trading_assets.monitoring.skips import Skip
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_CHAINS
 from trading_assets_tests.monitoring.test_gaps import DAYS, EVENING, Lake, selected
 from trading_assets_tests.repositories.frames import bar, covered

@@ -50,7 +50,7 @@ def test_the_guide_s_hourly_check(monitor: DataQualityMonitor, caplog: pytest.Lo
         monitor.add_alert_rule(alert_type=alert_type, severity="critical", notification_channel="log")
     report = monitor.generate_quality_report()
     assert report.has_critical_issues()
-    assert (AlertType.MISSING_EQUITY_DATA, "AAPL") in [trouble.key for trouble in report.critical]
+    assert (AlertType.MISSING_EQUITY_DATA, "AAPL") in [issue.key for issue in report.critical]
     assert (AlertType.MISSING_EQUITY_DATA, "AAPL") in send_alert("Critical data quality issues detected", report).opened
     log_quality_metrics(report)
     told = [record.getMessage() for record in caplog.records if record.name == "trading_assets.alerts"]
@@ -116,7 +116,7 @@ def test_rules_that_had_nothing_to_examine_are_told_apart_and_pass(
 def test_a_report_on_some_symbols_clears_nothing(monitor: DataQualityMonitor) -> None:
     send_alert("Issues.", monitor.generate_quality_report())
     some = monitor.generate_quality_report(symbols=["IBM"])
-    assert some.troubles == ()
+    assert some.issues == ()
     with pytest.raises(ValueError, match="some symbols only"):
         send_alert("Issues.", some)
     assert Alerts(monitor.settings).open()

@@ -1,4 +1,4 @@
-"""Every trouble is named when its condition holds, and not when it does not."""
+"""Every issue is named when its condition holds, and not when it does not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import record_connected, record_failure
-from trading_assets.monitoring import watch
+from trading_assets.monitoring import broker_issues, data_issues, watch
 from trading_assets.monitoring.alerts import AlertType, Issue
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.repositories import ParquetStore
@@ -57,14 +57,14 @@ def fill(
 
 
 def kinds(found: list[Issue]) -> list[tuple[str, str]]:
-    return [trouble.key for trouble in found]
+    return [issue.key for issue in found]
 
 
 def test_an_empty_archive_and_a_whole_one_are_in_no_trouble(settings: Settings) -> None:
-    assert watch.troubles(settings) == []
+    assert watch.current_issues(settings) == []
     for symbol in ("AAPL", "IBM"):
         fill(settings, symbol, DAYS)
-    assert watch.troubles(settings) == []
+    assert watch.current_issues(settings) == []
 
 
 def test_what_runs_and_schedules_say_is_handed_on(settings: Settings) -> None:
@@ -72,14 +72,14 @@ def test_what_runs_and_schedules_say_is_handed_on(settings: Settings) -> None:
         Issue(AlertType.RUN_FAILED, "abc", "It failed."),
         Issue(AlertType.SCHEDULE_MISSED, "daily_bars", "It did not run."),
     ]
-    assert watch.troubles(settings, runs=given[:1], schedules=given[1:]) == given
+    assert watch.current_issues(settings, runs=given[:1], schedules=given[1:]) == given
     assert AlertType.RUN_FAILED not in watch.WATCHED and AlertType.BROKER_UNREACHABLE in watch.WATCHED
 
 
 def test_missing_bars_are_named_with_sessions_and_reason(settings: Settings) -> None:
     fill(settings, "AAPL", DAYS, conditions=("complete", "error", "no_trades"))
     fill(settings, "IBM", DAYS)
-    (found,) = watch.missing_equity(settings, BEFORE_XMAS, ["AAPL", "IBM"])
+    (found,) = data_issues.missing_equity(settings, BEFORE_XMAS, ["AAPL", "IBM"])
     assert found.key == (AlertType.MISSING_EQUITY_DATA, "AAPL")
     assert found.reason == "The equity bars of 2015-12-22 are not complete (error). No answer."
 
@@ -87,21 +87,21 @@ def test_missing_bars_are_named_with_sessions_and_reason(settings: Settings) -> 
 def test_the_session_whose_collection_is_not_due_yet_is_not_missing(settings: Settings) -> None:
     fill(settings, "AAPL", DAYS[:2])
     just_closed = datetime(2015, 12, 23, 21, 30, tzinfo=UTC)
-    assert watch.missing_equity(settings, just_closed, ["AAPL"]) == []
-    assert kinds(watch.missing_equity(settings, just_closed + timedelta(hours=1), ["AAPL"])) == [
+    assert data_issues.missing_equity(settings, just_closed, ["AAPL"]) == []
+    assert kinds(data_issues.missing_equity(settings, just_closed + timedelta(hours=1), ["AAPL"])) == [
         (AlertType.MISSING_EQUITY_DATA, "AAPL")
     ]
 
 
 def test_prerequisites_are_missed_of_symbols_that_were_asked_for(settings: Settings) -> None:
     fill(settings, "AAPL", DAYS, chains=False)
-    (found,) = watch.prerequisites(settings, ["AAPL", "IBM"])
+    (found,) = data_issues.prerequisites(settings, ["AAPL", "IBM"])
     assert found.key == (AlertType.PREREQUISITE_VIOLATION, "AAPL") and "nothing in option_chains" in found.reason
     nothing_listed = covered(
         DAYS[-1], "no_contract", symbol="AAPL", dataset="option_chains", bar_size="", reason="No options are listed."
     )
     ParquetStore(settings.data_dir).upsert(COVERAGE, table(COVERAGE, [nothing_listed]))
-    assert watch.prerequisites(settings, ["AAPL", "IBM"]) == [], "a symbol without options wants no option bars"
+    assert data_issues.prerequisites(settings, ["AAPL", "IBM"]) == [], "a symbol without options wants no option bars"
 
 
 def test_a_symbol_that_is_being_set_up_is_not_in_trouble(settings: Settings) -> None:
@@ -109,10 +109,10 @@ def test_a_symbol_that_is_being_set_up_is_not_in_trouble(settings: Settings) -> 
     store = ParquetStore(settings.data_dir)
     for dataset in ("contracts", "option_chains"):
         store.upsert(COVERAGE, table(COVERAGE, [covered(DAYS[-1], symbol="AAPL", dataset=dataset, bar_size="")]))
-        assert watch.prerequisites(settings, ["AAPL"]) == []
+        assert data_issues.prerequisites(settings, ["AAPL"]) == []
     refused = covered(DAYS[-1], "no_contract", symbol="IBM", dataset="contracts", bar_size="", reason="Unknown symbol.")
     store.upsert(COVERAGE, table(COVERAGE, [refused]))
-    (found,) = watch.prerequisites(settings, ["AAPL", "IBM"])
+    (found,) = data_issues.prerequisites(settings, ["AAPL", "IBM"])
     assert found.subject == "IBM" and "Unknown symbol." in found.reason
 
 
@@ -120,16 +120,16 @@ def test_a_symbol_that_left_the_universe_needs_nobody(settings: Settings) -> Non
     rule = next(rule for rule in RULES if rule.blocks)
     found = [Finding(rule.name, rule.dataset, rule.severity, "AAPL", DAYS[0], 2, {}, BEFORE_XMAS)]
     Findings(settings.state_url).replace([(rule, 10, 2)], found, symbols=None, first=None, last=None, now=BEFORE_XMAS)
-    assert [trouble.subject for trouble in watch.troubles(settings)] == ["AAPL"]
+    assert [issue.subject for issue in watch.current_issues(settings)] == ["AAPL"]
     Universe(settings.state_url).remove(["AAPL"])
-    assert watch.troubles(settings) == []
+    assert watch.current_issues(settings) == []
 
 
 def test_a_chain_is_told_when_it_stays_stale(settings: Settings) -> None:
     fill(settings, "AAPL", DAYS)
     opened = datetime(2015, 12, 28, 14, 30, tzinfo=UTC)  # a Monday: the chain is of the Wednesday before
-    assert watch.stale(settings, opened + timedelta(minutes=5)) == []
-    (found,) = watch.stale(settings, opened + watch.STALE_GRACE)
+    assert data_issues.stale(settings, opened + timedelta(minutes=5)) == []
+    (found,) = data_issues.stale(settings, opened + data_issues.STALE_GRACE)
     assert (
         found.key == (AlertType.STALE_OPTION_CHAINS, "AAPL")
         and "2015-12-23 20:45 UTC" in found.reason
@@ -147,36 +147,36 @@ def test_findings_of_errors_are_told_by_symbol_and_warnings_are_not(settings: Se
     ran = [(rule, 10, 4) for rule in rules.values()]
     findings = Findings(settings.state_url)
     findings.replace(ran, found, symbols=None, first=None, last=None, now=BEFORE_XMAS)
-    (trouble,) = watch.integrity(settings, ["AAPL", "IBM"])
+    (issue,) = data_issues.integrity(settings, ["AAPL", "IBM"])
     rule = rules[Severity.ERROR]
-    assert trouble.key == (AlertType.DATA_INTEGRITY_FAILURE, "AAPL")
+    assert issue.key == (AlertType.DATA_INTEGRITY_FAILURE, "AAPL")
     assert (
-        trouble.reason
+        issue.reason
         == f"{rule.dataset} breaks the rule {rule.name} with 4 rows in 2 sessions from 2015-12-21 to 2015-12-22."
     )
     findings.replace(ran, [], symbols=None, first=None, last=None, now=BEFORE_XMAS)
-    assert watch.integrity(settings, ["AAPL", "IBM"]) == []
+    assert data_issues.integrity(settings, ["AAPL", "IBM"]) == []
 
 
 def test_rows_without_a_symbol_are_told(settings: Settings) -> None:
     rule = next(rule for rule in RULES if rule.name == "bar_named")
     found = [Finding(rule.name, rule.dataset, rule.severity, NAMELESS, DAYS[0], 3, {}, BEFORE_XMAS)]
     Findings(settings.state_url).replace([(rule, 10, 3)], found, symbols=None, first=None, last=None, now=BEFORE_XMAS)
-    (trouble,) = watch.integrity(settings, ["AAPL"])
-    assert trouble.key == (AlertType.DATA_INTEGRITY_FAILURE, "(no symbol)")
-    assert trouble.reason == "equity_bars breaks the rule bar_named with 3 rows in session 2015-12-21."
-    assert "`trading-assets validate`" in trouble.advice
+    (issue,) = data_issues.integrity(settings, ["AAPL"])
+    assert issue.key == (AlertType.DATA_INTEGRITY_FAILURE, "(no symbol)")
+    assert issue.reason == "equity_bars breaks the rule bar_named with 3 rows in session 2015-12-21."
+    assert "`trading-assets validate`" in issue.advice
 
 
 def test_what_other_alerts_say_is_told_by_them_alone(settings: Settings) -> None:
     by_name = {rule.name: rule for rule in RULES}
-    named = [by_name[name] for name in (*watch.TOLD_OTHERWISE, *watch.PREREQUISITE_RULES)]
+    named = [by_name[name] for name in (*data_issues.REPORTED_ELSEWHERE, *data_issues.PREREQUISITE_RULES)]
     assert {rule.severity for rule in named} == {Severity.ERROR}
     found = [Finding(rule.name, rule.dataset, rule.severity, "AAPL", DAYS[0], 1, {}, BEFORE_XMAS) for rule in named]
     Findings(settings.state_url).replace(
         [(rule, 1, 1) for rule in named], found, symbols=None, first=None, last=None, now=BEFORE_XMAS
     )
-    assert kinds(watch.integrity(settings, ["AAPL", "IBM"])) == [(AlertType.PREREQUISITE_VIOLATION, "AAPL")]
+    assert kinds(data_issues.integrity(settings, ["AAPL", "IBM"])) == [(AlertType.PREREQUISITE_VIOLATION, "AAPL")]
 
 
 def test_an_open_breaker_is_told_until_it_closes(settings: Settings) -> None:
@@ -184,33 +184,33 @@ def test_an_open_breaker_is_told_until_it_closes(settings: Settings) -> None:
         failure_threshold=2, recovery_timeout=0, store=DatabaseStore(connect_state(settings.state_url))
     )
     for _ in range(2):
-        assert watch.breaker_open(settings) == []
+        assert broker_issues.breaker_open(settings) == []
         with pytest.raises(ConnectionError), breaker:
             raise ConnectionError
-    (found,) = watch.breaker_open(settings)
+    (found,) = broker_issues.breaker_open(settings)
     assert found.key == (AlertType.API_CIRCUIT_BREAKER_OPEN, "") and "2 times in a row" in found.reason
     with breaker:
         pass
-    assert watch.breaker_open(settings) == []
+    assert broker_issues.breaker_open(settings) == []
 
 
 def test_a_broker_that_cannot_be_reached_is_told_until_it_can(settings: Settings) -> None:
     engine = connect_state(settings.state_url)
-    assert watch.unreachable(settings) == []
+    assert broker_issues.unreachable(settings) == []
     record_failure(engine, "127.0.0.1:7497", "Nobody listens.")
-    (found,) = watch.unreachable(settings)
+    (found,) = broker_issues.unreachable(settings)
     assert (
         found.key == (AlertType.BROKER_UNREACHABLE, "")
         and "127.0.0.1:7497" in found.reason
         and "Nobody listens." in found.reason
     )
     record_connected(engine, "127.0.0.1:7497", "paper", 176)
-    assert watch.unreachable(settings) == []
+    assert broker_issues.unreachable(settings) == []
 
 
 def test_delayed_quotes_of_the_newest_chain_are_told_where_live_ones_are_paid_for(settings: Settings) -> None:
     fill(settings, "AAPL", DAYS)
-    assert watch.delayed(settings, BEFORE_XMAS, ["AAPL"]) == []
+    assert data_issues.delayed(settings, BEFORE_XMAS, ["AAPL"]) == []
     later = {
         "collected_at": BEFORE_XMAS,
         "quoted_at": BEFORE_XMAS,
@@ -219,12 +219,12 @@ def test_delayed_quotes_of_the_newest_chain_are_told_where_live_ones_are_paid_fo
         "selected": True,
     }
     ParquetStore(settings.data_dir).upsert(OPTION_CHAINS, table(OPTION_CHAINS, [chain_row(DAYS[-1]) | later]))
-    (found,) = watch.delayed(settings, BEFORE_XMAS, ["AAPL"])
+    (found,) = data_issues.delayed(settings, BEFORE_XMAS, ["AAPL"])
     assert (
         found.key == (AlertType.MARKET_DATA_DELAYED, "AAPL")
         and found.reason == "The chain of 2015-12-23 holds 1 delayed quote."
     )
-    assert watch.delayed(settings.model_copy(update={"market_data": "delayed"}), BEFORE_XMAS, ["AAPL"]) == []
+    assert data_issues.delayed(settings.model_copy(update={"market_data": "delayed"}), BEFORE_XMAS, ["AAPL"]) == []
 
 
 def test_contracts_that_expire_soon_and_lack_bars_are_told_by_symbol(settings: Settings) -> None:
@@ -241,6 +241,6 @@ def test_contracts_that_expire_soon_and_lack_bars_are_told_by_symbol(settings: S
         "last_trade": "20151224",
     }
     store.upsert(OPTION_CHAINS, table(OPTION_CHAINS, [row | quoted for row in soon]))
-    (found,) = watch.expiring_at_risk(settings, BEFORE_XMAS)
+    (found,) = data_issues.expiring_at_risk(settings, BEFORE_XMAS)
     assert found.key == (AlertType.EXPIRING_DATA_AT_RISK, "AAPL")
     assert "expires on 2015-12-24" in found.reason and "are missing for" in found.reason

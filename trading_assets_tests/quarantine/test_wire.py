@@ -17,7 +17,7 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.quarantine import Examiner, make_due
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.monitoring.alerts.kinds import AlertType
-from trading_assets.monitoring.watch import quarantined
+from trading_assets.monitoring.broker_issues import quarantined
 from trading_assets.repositories import CoverageRepository, ParquetStore
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator

@@ -21,6 +21,7 @@ from trading_assets.repositories import EquityBarRepository, ParquetStore, query
 from trading_assets.repositories.conditions import symbol_conditions
 from trading_assets.repositories.provenance import largest_request
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
+from trading_assets.repositories.temporary_files import remove_temporary_files
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets_tests.repositories.frames import NOON, bar, covered, table
@@ -199,7 +200,7 @@ def test_no_bit_of_a_page_changes_what_the_store_reads(lake: Path) -> None:
 def test_cleaning_up_does_not_mind_a_damaged_file(lake: Path) -> None:
     (lake / FILE).write_bytes(b"")
     (lake / FILE).with_name(".2014.parquet.999999.tmp").write_bytes(b"half")
-    assert ParquetStore(lake).clean_temporary() == ["equity_bars/1_day/.2014.parquet.999999.tmp"]
+    assert remove_temporary_files(lake) == ["equity_bars/1_day/.2014.parquet.999999.tmp"]
 
 
 def test_columns_of_the_same_kind_and_missing_nullable_ones_are_no_damage(lake: Path) -> None:
@@ -261,7 +262,7 @@ def test_a_linked_file_is_written_through(lake: Path, tmp_path: Path) -> None:
     (lake / FILE).symlink_to(elsewhere)
     store = ParquetStore(lake)
     (elsewhere.parent / ".bars of 2014.999999.tmp").write_bytes(b"half")
-    assert store.clean_temporary() == [(elsewhere.parent / ".bars of 2014.999999.tmp").as_posix()]
+    assert remove_temporary_files(store.data_dir) == [(elsewhere.parent / ".bars of 2014.999999.tmp").as_posix()]
     before = elsewhere.stat().st_ino
     assert store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 10))])).inserted == 1
     assert (lake / FILE).is_symlink() and elsewhere.stat().st_ino != before, "replaced in one step, in its own folder"

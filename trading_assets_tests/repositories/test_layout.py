@@ -26,6 +26,7 @@ from trading_assets.repositories.files import dataset_files, locked
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, EQUITY_BARS, Dataset
+from trading_assets.repositories.temporary_files import remove_temporary_files
 from trading_assets_tests.lakes import PLAIN, copy_of
 from trading_assets_tests.repositories.opener import rows
 
@@ -168,7 +169,7 @@ def test_killed_at_every_file_event_the_next_opening_completes_it(
             assert rows(folder) == {name: BEFORE[name].num_rows for name in DATASETS}
         settle(folder)
         check_migrated(folder)
-        assert ParquetStore(folder).clean_temporary() == [] or answer == "killed"
+        assert remove_temporary_files(folder) == [] or answer == "killed"
         assert not list(folder.rglob("*.tmp"))
         shutil.rmtree(folder)
         if answer != "killed":

@@ -18,6 +18,7 @@ from trading_assets.errors import LakeBusy
 from trading_assets.repositories import ParquetStore, query
 from trading_assets.repositories.files import locked
 from trading_assets.repositories.schemas import EQUITY_BARS
+from trading_assets.repositories.temporary_files import remove_temporary_files
 from trading_assets_tests.repositories.frames import NOON, bar, table
 from trading_assets_tests.repositories.writer import SESSIONS, version
 
@@ -75,7 +76,7 @@ def test_killed_at_every_file_event_the_lake_is_the_old_or_the_new_one_and_the_r
             store.upsert(EQUITY_BARS, version(2))
             assert check_one_version(store) == 2
             assert store.read_revisions(EQUITY_BARS).num_rows == version(1).num_rows
-            store.clean_temporary()
+            remove_temporary_files(store.data_dir)
             assert not list(lake.rglob("*.tmp"))
             if answer != "killed":
                 break
@@ -94,7 +95,7 @@ def test_killed_at_random_moments_of_many_upserts_no_file_is_ever_mixed_or_half_
         reached = check_one_version(store)
     store.upsert(EQUITY_BARS, version(reached + 1))
     assert check_one_version(store) == reached + 1
-    assert store.clean_temporary() == [] and not list(tmp_path.rglob("*.tmp"))
+    assert remove_temporary_files(store.data_dir) == [] and not list(tmp_path.rglob("*.tmp"))
 
 
 def test_two_processes_that_write_the_same_rows_end_as_one_after_the_other(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from trading_assets.repositories import LakeIdentity, ParquetStore, UpsertCounts
 from trading_assets.repositories.files import locked, replacing
 from trading_assets.repositories.merge import combined_codes
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Period
+from trading_assets.repositories.temporary_files import remove_temporary_files
 from trading_assets.sessions import calendar
 from trading_assets_tests.repositories.frames import NOON, bar, chain_row, option_bar, table
 
@@ -256,9 +257,12 @@ def test_temporary_files_are_never_read_and_are_cleaned_unless_someone_writes(tm
     (folder / "note.txt").write_text("not ours")
     assert store.read(EQUITY_BARS).num_rows == 1
     with locked(tmp_path, "equity_bars/1_day/2014.parquet"):
-        assert store.clean_temporary() == []
+        assert remove_temporary_files(store.data_dir) == []
     (tmp_path / ".lake.duckdb.999999.tmp.wal").write_bytes(b"half a catalog")
-    assert store.clean_temporary() == ["equity_bars/1_day/.2014.parquet.999999.tmp", ".lake.duckdb.999999.tmp.wal"]
+    assert remove_temporary_files(store.data_dir) == [
+        "equity_bars/1_day/.2014.parquet.999999.tmp",
+        ".lake.duckdb.999999.tmp.wal",
+    ]
     assert sorted(p.name for p in folder.iterdir()) == ["2014.parquet", "note.txt"]
 
 

@@ -23,9 +23,10 @@ from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.steps.common import within_allowance
 from trading_assets.instrument import Instrument
 from trading_assets.monitoring import agenda
-from trading_assets.monitoring.agenda import Skip, WantedRun
+from trading_assets.monitoring.agenda import WantedRun
+from trading_assets.monitoring.data_issues import prerequisites
 from trading_assets.monitoring.gaps import find_gaps
-from trading_assets.monitoring.watch import prerequisites
+from trading_assets.monitoring.skips import Skip
 from trading_assets.repositories import CoverageRepository, ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.resources.instance import dagster_instance

@@ -17,7 +17,7 @@ import pytest
 
 from trading_assets.jobs.runner import RunReport
 from trading_assets.monitoring import agenda
-from trading_assets.monitoring.agenda import Skip
+from trading_assets.monitoring.skips import Skip
 from trading_assets.sessions import calendar
 from trading_assets_tests.scenarios.conftest import OpenDesk
 from trading_assets_tests.scenarios.desk import Desk

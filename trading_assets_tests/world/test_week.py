@@ -2,7 +2,7 @@
 
 2025-11-18 (Tue) to 2025-12-02 (Tue): an expiry Friday and a weekend, Thanksgiving, the half day after it; a `kill -9`
 in the middle of a run, a nightly reset in another, a day without a broker, a contract that is delisted, a file that is
-lost. At the end each hole has its true reason, every request was needed, and each trouble was told once when it came
+lost. At the end each hole has its true reason, every request was needed, and each issue was told once when it came
 and once when it went.
 """
 

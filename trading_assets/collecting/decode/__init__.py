@@ -23,9 +23,10 @@ from trading_assets.collecting.decode.chains import (
     without_worse,
 )
 from trading_assets.collecting.decode.contracts import carry_contracts, contract_rows, spot_price
-from trading_assets.collecting.decode.coverage_rows import bar_coverage, lost_coverage, snapshot_coverage
+from trading_assets.collecting.decode.coverage_rows import bar_coverage, lost_coverage
 from trading_assets.collecting.decode.restated import Restatement, restated
 from trading_assets.collecting.decode.retries import Refusal, Retries
+from trading_assets.collecting.decode.snapshot_coverage import snapshot_coverage
 
 __all__ = [
     "AGGREGATED_BAR_SIZE",

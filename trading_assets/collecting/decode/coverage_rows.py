@@ -1,4 +1,4 @@
-"""What an answer, or its absence, says about each session: rows of `coverage`.
+"""What an answer, or its absence, says about each session of bars: rows of `coverage`.
 
 An answer without a bar is knowledge too, and is recorded so that it is not requested again; a failure is not, and is
 recorded with the instant after which to ask again. The two are never mixed.
@@ -21,24 +21,29 @@ A session that lacks something because part of the answer is in quarantine is `p
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.broker.outcomes import Outcome, OutcomeKind, Quarantined, Result
+from trading_assets.broker.outcomes import OutcomeKind, Quarantined, Result
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.collecting.decode.arrow_tables import empty, from_columns, from_rows, last_of_key
-from trading_assets.collecting.decode.retries import InstrumentKey, Retries
+from trading_assets.collecting.decode.retries import Retries
+from trading_assets.collecting.decode.session_findings import (
+    LOST,
+    SessionFinding,
+    SessionFindings,
+    coverage_row,
+    failure,
+)
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import LostOption
 from trading_assets.planning.selection import parse_day
-from trading_assets.repositories.conditions_sql import carried_contract, missed_snapshot
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, INSTANT, OPTION_BARS, Condition
-from trading_assets.sessions import SessionCalendar, calendar, session_date
+from trading_assets.repositories.schemas import COVERAGE, INSTANT, OPTION_BARS, Condition
+from trading_assets.sessions import SessionCalendar, session_date
 
 RECENT = timedelta(days=7)
 """A stock without a bar in so recent a session is not yet believed to have none: the broker's daily data of a session
@@ -47,47 +52,14 @@ can come hours late. Older sessions without a bar are `no_trades`."""
 RECHECK = timedelta(hours=12)
 """Such a recent session is requested again after this time."""
 
-_CONDITIONS = {
-    OutcomeKind.NOT_PERMITTED: Condition.NOT_PERMITTED,
-    OutcomeKind.NO_CONTRACT: Condition.NO_CONTRACT,
-    OutcomeKind.REJECTED: Condition.ERROR,
-    OutcomeKind.UNREADABLE: Condition.ERROR,
-    OutcomeKind.QUARANTINED: Condition.ERROR,
-    OutcomeKind.EXPIRED: Condition.EXPIRED_LOST,
-}
-
 _DATA = (OutcomeKind.COMPLETE, OutcomeKind.EMPTY)
 
-_LOST = "The contract expired before its bars were collected; the broker keeps no history of expired options."
-_NOTHING_LISTED = "The broker lists no options of this symbol."
 _NOT_LISTED = "The broker's bars begin later: not listed yet, or older than its history."
 _NO_BAR = "The broker has no bar of this session."
 _NOT_YET = "The broker has no bar of this session yet."
 _NO_TRADES = "No trade in this session."
 _SOME_WINDOWS = "Only some of the session's windows were answered."
 _ASKED_LATE = "The broker returned nothing for this contract after its last trading day."
-
-
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    condition: Condition
-    reason: str
-    retry_after: datetime | None = None
-
-
-class _Findings:
-    """Distinct findings, each with a small number: half a million sessions share a handful of them."""
-
-    def __init__(self) -> None:
-        self.all: list[_Finding] = []
-        self._numbers: dict[_Finding, int] = {}
-
-    def number(self, finding: _Finding) -> int:
-        """The number of a finding, the same for equal ones."""
-        if finding not in self._numbers:
-            self._numbers[finding] = len(self.all)
-            self.all.append(finding)
-        return self._numbers[finding]
 
 
 def bar_coverage(
@@ -105,7 +77,7 @@ def bar_coverage(
     dates = calendar.sessions(min(r.first_session for r in requests), max(r.session for r in requests))
     present = _present(bars, dates)
     whole = whole_sessions(found, calendar)
-    findings = _Findings()
+    findings = SessionFindings()
     retries = retries or Retries(calendar)
     codes: list[np.ndarray] = []
     positions: list[np.ndarray] = []
@@ -118,7 +90,7 @@ def bar_coverage(
         asked = np.arange(begin, max(begin, end))
         split = request.is_window and (request.instrument.con_id, request.session) not in whole
         if split and result.outcome.kind in _DATA:
-            answers = np.full(len(asked), findings.number(_Finding(Condition.PARTIAL, _SOME_WINDOWS)))
+            answers = np.full(len(asked), findings.number(SessionFinding(Condition.PARTIAL, _SOME_WINDOWS)))
         else:
             answers = _answers(
                 result, request, dates[begin:end], inside[:0] if split else inside, instant, retries, findings
@@ -138,103 +110,18 @@ def lost_coverage(lost: Iterable[LostOption], bar_size: str, now: datetime) -> p
     """Rows of `coverage` for sessions of expired contracts that were never collected. No request was made: `request_id`
     is 0."""
     rows = [
-        _row(
+        coverage_row(
             OPTION_BARS.name,
             bar_size,
             option.instrument.symbol,
             option.instrument.con_id,
             session,
-            _Finding(Condition.EXPIRED_LOST, _LOST),
+            SessionFinding(Condition.EXPIRED_LOST, LOST),
             now,
         )
         for option in lost
         for session in option.sessions
     ]
-    return from_rows(COVERAGE, rows)
-
-
-def snapshot_coverage(
-    dataset: str,
-    session: date,
-    outcomes: Mapping[str, Outcome],
-    now: datetime,
-    *,
-    retries: Retries | None = None,
-    partial: Mapping[str, str] | None = None,
-    again_at: Mapping[str, datetime] | None = None,
-    request_ids: Mapping[str, int] | None = None,
-    unselected: Mapping[str, str] | None = None,
-    codes: Mapping[str, int | None] | None = None,
-) -> pa.Table:
-    """Rows of `coverage` for a snapshot dataset: one a symbol, from the outcome that decided it.
-
-    `partial` names symbols whose snapshot lacks something, each with the sentence that says what; they are requested
-    again. `again_at` says of those of them that are not to be asked for at once when they may be, `codes` are the
-    broker codes of what they lack, where there is one. `unselected` names symbols of which nothing was selected, with
-    the sentence. `retries` decides when what was refused may be requested again. A symbol carried forward without a
-    request has outcome complete and no request id.
-    """
-    rows = []
-    retries = retries or Retries(calendar())
-    for symbol in sorted(outcomes):
-        outcome = outcomes[symbol]
-        if outcome.kind is OutcomeKind.COMPLETE:
-            lacking = (partial or {}).get(symbol)
-            nothing = (unselected or {}).get(symbol)
-            if lacking:
-                finding = _Finding(Condition.PARTIAL, lacking, (again_at or {}).get(symbol))
-            else:
-                finding = _Finding(Condition.NOTHING_SELECTED, nothing) if nothing else _Finding(Condition.COMPLETE, "")
-        elif outcome.kind is OutcomeKind.EMPTY:
-            retry = retries.after(("", symbol, 0), Condition.NO_CONTRACT, outcome.code, now)
-            finding = _Finding(Condition.NO_CONTRACT, outcome.text or _NOTHING_LISTED, retry)
-        else:
-            finding = _failure(outcome, now, retries, ("", symbol, 0))
-        code = outcome.code if outcome.kind is not OutcomeKind.COMPLETE else None
-        if finding.condition is Condition.PARTIAL:
-            code = (codes or {}).get(symbol, code)
-        rows.append(_row(dataset, "", symbol, 0, session, finding, now, code, (request_ids or {}).get(symbol, 0)))
-    return from_rows(COVERAGE, rows)
-
-
-def changed_contract_coverage(
-    changed: Mapping[str, str],
-    session: date,
-    retry_after: datetime,
-    now: datetime,
-    request_ids: Mapping[str, int] | None = None,
-) -> pa.Table:
-    """Rows of `coverage` for contract details that name another contract than the series has: `error`, looked at again
-    at `retry_after`.
-
-    `changed` has the sentence of each symbol.
-    """
-    finding = {symbol: _Finding(Condition.ERROR, sentence, retry_after) for symbol, sentence in changed.items()}
-    ids = request_ids or {}
-    return from_rows(
-        COVERAGE,
-        [
-            _row(CONTRACTS.name, "", symbol, 0, session, finding[symbol], now, None, ids.get(symbol, 0))
-            for symbol in sorted(finding)
-        ],
-    )
-
-
-def missed_snapshot_coverage(dataset: str, missed: Mapping[str, Iterable[date]], now: datetime) -> pa.Table:
-    """Rows of `coverage` for past sessions of which no snapshot was taken, by symbol. No request was made: `request_id`
-    is 0.
-
-    A chain is `expired_lost`. Contract details are `complete`, carried: those of the sessions beside say the same,
-    nothing is lost.
-    """
-    rows = []
-    for symbol in sorted(missed):
-        for session in missed[symbol]:
-            if dataset == CONTRACTS.name:
-                finding = _Finding(Condition.COMPLETE, carried_contract(session.isoformat()))
-            else:
-                finding = _Finding(Condition.EXPIRED_LOST, missed_snapshot(session.isoformat()))
-            rows.append(_row(dataset, "", symbol, 0, session, finding, now))
     return from_rows(COVERAGE, rows)
 
 
@@ -245,7 +132,7 @@ def _answers(
     have: np.ndarray,
     instant: datetime,
     retries: Retries,
-    findings: _Findings,
+    findings: SessionFindings,
 ) -> np.ndarray:
     """The finding's number for each session asked for; `have` are the positions of those with a bar."""
     is_option = request.instrument.sec_type == "OPT"
@@ -255,56 +142,44 @@ def _answers(
         key = (request.bar_size, request.symbol, request.instrument.con_id if is_option else 0)
         last_trade = request.instrument.last_trade if is_option else ""
         finding = (
-            _Finding(Condition.EXPIRED_LOST, _LOST)
+            SessionFinding(Condition.EXPIRED_LOST, LOST)
             if expired
-            else _failure(result.outcome, instant, retries, key, last_trade)
+            else failure(result.outcome, instant, retries, key, last_trade)
         )
         answers = np.full(len(asked), findings.number(finding))
     elif is_option:
         lost = late and result.outcome.kind is OutcomeKind.EMPTY
-        finding = _Finding(Condition.EXPIRED_LOST, _ASKED_LATE) if lost else _Finding(Condition.NO_TRADES, _NO_TRADES)
+        finding = (
+            SessionFinding(Condition.EXPIRED_LOST, _ASKED_LATE)
+            if lost
+            else SessionFinding(Condition.NO_TRADES, _NO_TRADES)
+        )
         answers = np.full(len(asked), findings.number(finding))
     else:
-        answers = np.full(len(asked), findings.number(_Finding(Condition.NO_TRADES, _NO_BAR)))
-        answers[: have.min() if len(have) else len(asked)] = findings.number(_Finding(Condition.NO_TRADES, _NOT_LISTED))
+        answers = np.full(len(asked), findings.number(SessionFinding(Condition.NO_TRADES, _NO_BAR)))
+        answers[: have.min() if len(have) else len(asked)] = findings.number(
+            SessionFinding(Condition.NO_TRADES, _NOT_LISTED)
+        )
         recent = bisect_right(asked, session_date(instant - RECENT))
         answers[max(recent, have.max() + 1 if len(have) else 0) :] = findings.number(
-            _Finding(Condition.PENDING, _NOT_YET, instant + RECHECK)
+            SessionFinding(Condition.PENDING, _NOT_YET, instant + RECHECK)
         )
-    answers[have] = findings.number(_Finding(Condition.COMPLETE, ""))
+    answers[have] = findings.number(SessionFinding(Condition.COMPLETE, ""))
     return answers
 
 
 def _without_quarantined(
-    answers: np.ndarray, asked: list[date], have: np.ndarray, bad: Quarantined, findings: _Findings
+    answers: np.ndarray, asked: list[date], have: np.ndarray, bad: Quarantined, findings: SessionFindings
 ) -> np.ndarray:
     """The findings with those of the sessions that lack something because of the quarantine replaced."""
     lacking = np.array([session in bad.sessions for session in asked], dtype=bool)
     present = np.zeros(len(asked), dtype=bool)
     present[have] = True
     partial, error = (
-        findings.number(_Finding(condition, bad.reason, bad.retry_after))
+        findings.number(SessionFinding(condition, bad.reason, bad.retry_after))
         for condition in (Condition.PARTIAL, Condition.ERROR)
     )
     return np.where(lacking, np.where(present, partial, error), answers)
-
-
-def _failure(
-    outcome: Outcome, instant: datetime, retries: Retries, key: InstrumentKey, last_trade: str = ""
-) -> _Finding:
-    condition = _CONDITIONS.get(outcome.kind, Condition.PENDING)
-    if condition is Condition.EXPIRED_LOST:
-        return _Finding(condition, _LOST)
-    if outcome.retry_after is not None:
-        return _Finding(condition, _sentence(outcome), outcome.retry_after)
-    retry = (
-        None if outcome.kind.retryable else retries.after(key, condition, outcome.code, instant, last_trade=last_trade)
-    )
-    return _Finding(condition, _sentence(outcome), retry)
-
-
-def _sentence(outcome: Outcome) -> str:
-    return outcome.text or f"The request ended as {str(outcome.kind).replace('_', ' ')}."
 
 
 def _past_last_trade(instrument: Instrument, instant: datetime) -> bool:
@@ -351,7 +226,7 @@ def _table(
     codes: np.ndarray,
     positions: np.ndarray,
     dates: list[date],
-    findings: _Findings,
+    findings: SessionFindings,
 ) -> pa.Table:
     per_result = {
         "dataset": pa.array([request.dataset for request in requests], pa.string()),
@@ -375,29 +250,3 @@ def _table(
     columns["broker_code"] = pc.if_else(complete, pa.scalar(None, pa.int32()), columns["broker_code"])
     columns["session"] = pa.array(dates, pa.date32()).take(pa.array(positions))
     return last_of_key(from_columns(COVERAGE, columns), COVERAGE.key)
-
-
-def _row(
-    dataset: str,
-    bar_size: str,
-    symbol: str,
-    con_id: int,
-    session: date,
-    finding: _Finding,
-    now: datetime,
-    code: int | None = None,
-    request_id: int = 0,
-) -> dict[str, object]:
-    return {
-        "dataset": dataset,
-        "bar_size": bar_size,
-        "symbol": symbol,
-        "con_id": con_id,
-        "session": session,
-        "condition": str(finding.condition),
-        "reason": finding.reason,
-        "broker_code": code,
-        "retry_after": finding.retry_after,
-        "collected_at": now.astimezone(UTC),
-        "request_id": request_id,
-    }

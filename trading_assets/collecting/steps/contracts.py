@@ -15,7 +15,7 @@ from trading_assets.broker.outcomes import Outcome, OutcomeKind, Quarantined, Re
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.decode import carry_contracts, snapshot_coverage
 from trading_assets.collecting.decode.arrow_tables import last_of_key
-from trading_assets.collecting.decode.coverage_rows import changed_contract_coverage
+from trading_assets.collecting.decode.snapshot_coverage import changed_contract_coverage
 from trading_assets.collecting.identity import CHANGED, Judged, carry_out, hold_back, judge, unknown_to_the_broker
 from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.decode.coverage_rows import missed_snapshot_coverage
+from trading_assets.collecting.decode.snapshot_coverage import missed_snapshot_coverage
 from trading_assets.repositories.schemas import Condition, Dataset
 
 

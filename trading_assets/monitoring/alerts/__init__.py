@@ -1,10 +1,10 @@
 """Alerts: each issue is sent once to the channels that the user chose.
 
-    troubles (monitoring.watch)  --Alerts.reconcile-->  alerts + messages to send (one transaction)
+    issues (monitoring.watch)  --Alerts.reconcile-->  alerts + messages to send (one transaction)
     messages to send             --deliver---------->   channels (monitoring.channels)
 
 `kinds` says which alerts exist, `routing` which channels receive them, `book` which are open, `texts` how they are
-worded, `outbox` and `delivery` how the words get out. What does not belong here: finding troubles (`monitoring.watch`),
+worded, `outbox` and `delivery` how the words get out. What does not belong here: finding issues (`monitoring.watch`),
 how a service is reached (`monitoring.channels`).
 """
 

@@ -57,21 +57,21 @@ class Alerts:
         self._rules = AlertRules(settings)
 
     def reconcile(
-        self, troubles: Iterable[Issue], *, types: Collection[AlertType], now: datetime, headline: str = ""
+        self, issues: Iterable[Issue], *, types: Collection[AlertType], now: datetime, headline: str = ""
     ) -> Changes:
-        """Bring the book in line with all troubles of these types that hold at `now`.
+        """Bring the book in line with all issues of these types that hold at `now`.
 
         New ones open, known ones are refreshed and told again when it is time, those that no longer hold clear. Alerts
         of other types stay as they are. The messages stand in the outbox when this returns, in the same transaction:
         call `deliver` to send them. `headline` is a sentence put above the messages of alerts that open.
 
         Several processes may do this at once: they take turns, and an alert opens once. Raises `ValueError` for a
-        trouble of a type that is not among `types`.
+        issue of a type that is not among `types`.
         """
-        wanted = _by_key(troubles)
-        if strange := sorted({trouble.alert_type for trouble in wanted.values()} - set(types)):
+        wanted = _by_key(issues)
+        if strange := sorted({issue.alert_type for issue in wanted.values()} - set(types)):
             raise ValueError(
-                f"A trouble of type {strange[0]} was given, and only {', '.join(sorted(types))} were looked at."
+                f"An issue of type {strange[0]} was given, and only {', '.join(sorted(types))} were looked at."
             )
         with write_transaction(self._engine) as connection:
             return reconcile(connection, wanted, types, self._rules.policies(connection), now.timestamp(), headline)
@@ -119,18 +119,16 @@ class Alerts:
         ]
 
 
-def _by_key(troubles: Iterable[Issue]) -> dict[tuple[str, str], Issue]:
-    """One trouble a type and subject; of several, the reasons stand one after the other and the first remedy counts."""
+def _by_key(issues: Iterable[Issue]) -> dict[tuple[str, str], Issue]:
+    """One issue a type and subject; of several, the reasons stand one after the other and the first remedy counts."""
     found: dict[tuple[str, str], Issue] = {}
-    for trouble in troubles:
-        first = found.get(trouble.key)
-        if first is not None and trouble.reason not in first.reason:
-            trouble = replace(
-                first, reason=f"{first.reason} {trouble.reason}", details={**trouble.details, **first.details}
-            )
+    for issue in issues:
+        first = found.get(issue.key)
+        if first is not None and issue.reason not in first.reason:
+            issue = replace(first, reason=f"{first.reason} {issue.reason}", details={**issue.details, **first.details})
         elif first is not None:
             continue
-        found[trouble.key] = trouble
+        found[issue.key] = issue
     return found
 
 

@@ -121,7 +121,7 @@ KINDS: dict[AlertType, Kind] = {
 class Issue:
     """One condition that holds now and needs attention.
 
-    `subject` is the symbol (or run, or schedule); empty when the trouble is the platform's own. `reason` and `remedy`
+    `subject` is the symbol (or run, or schedule); empty when the issue is the platform's own. `reason` and `remedy`
     are sentences; without a remedy the type's own is said. `details` are plain values shown below them.
     """
 

@@ -1,4 +1,4 @@
-"""One step of the book, inside one transaction: from the troubles that hold now to alerts that open, are told again, or
+"""One step of the book, inside one transaction: from the issues that hold now to alerts that open, are told again, or
 clear.
 
 The messages go into the outbox in the same transaction. What does not belong here: reading the book, sending.
@@ -49,10 +49,10 @@ def reconcile(
     other writers."""
     before = _open_rows(connection, types)
     known = {(row.alert_type, row.subject): row for row in before}
-    for key, trouble in wanted.items():
+    for key, issue in wanted.items():
         if key not in known:
-            _open(connection, trouble, policies[trouble.alert_type], now)
-        elif (values := _values(trouble, policies[trouble.alert_type])) != {
+            _open(connection, issue, policies[issue.alert_type], now)
+        elif (values := _values(issue, policies[issue.alert_type])) != {
             name: getattr(known[key], name) for name in values
         }:
             connection.execute(alerts.update().where(alerts.c.id == known[key].id).values(**values))
@@ -146,23 +146,23 @@ def _open_rows(connection: sa.Connection, types: Collection[AlertType]) -> list[
     return list(connection.execute(sa.select(alerts).where(_open_of(types)).order_by(alerts.c.id)).all())
 
 
-def _open(connection: sa.Connection, trouble: Issue, policy: Policy, now: float) -> None:
+def _open(connection: sa.Connection, issue: Issue, policy: Policy, now: float) -> None:
     row = {
-        "alert_type": trouble.alert_type.value,
-        "subject": trouble.subject,
+        "alert_type": issue.alert_type.value,
+        "subject": issue.subject,
         "opened_at": now,
         "last_seen_at": now,
         "told": 0,
     }
-    connection.execute(alerts.insert().values(**row, **_values(trouble, policy)))
+    connection.execute(alerts.insert().values(**row, **_values(issue, policy)))
 
 
-def _values(trouble: Issue, policy: Policy) -> dict[str, str]:
+def _values(issue: Issue, policy: Policy) -> dict[str, str]:
     return {
         "severity": policy.severity.value,
-        "reason": trouble.reason,
-        "remedy": trouble.advice,
-        "details": json.dumps(dict(trouble.details), default=str),
+        "reason": issue.reason,
+        "remedy": issue.advice,
+        "details": json.dumps(dict(issue.details), default=str),
     }
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from trading_assets.sessions import NEW_YORK
 from trading_assets.simulator.generated.aggregation import Series, columns_for, last_session_of
-from trading_assets.simulator.generated.columns import Columns
+from trading_assets.simulator.generated.bars import as_bars, restated
 from trading_assets.simulator.generated.expiries import Expiry, schedule
 from trading_assets.simulator.generated.instruments import OptionClass, Underlying, builtin, underlying
 from trading_assets.simulator.generated.ladders import Ladder, build_ladder, take_apart
@@ -179,8 +179,9 @@ class GeneratedMarket:
             columns = columns_for(series, bar_size, start, end, use_rth or owner.is_index, now, self._sessions)
             if not trades:
                 columns = quote_bars(columns, what_to_show, lambda prices: stock_bid_ask(prices, owner))
-            columns = self._restated(stock, columns, what_to_show, now)
-        return self._as_bars(columns, last_session_of(columns, bar_size, series, now, self._sessions), trades)
+            columns = restated(stock, columns, what_to_show, self._sessions.current(now))
+        last = last_session_of(columns, bar_size, series, now, self._sessions)
+        return as_bars(columns, last, self._sessions, trades)
 
     def head_timestamp(
         self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime
@@ -324,37 +325,6 @@ class GeneratedMarket:
                         continue
                     yield ladder.contract(rank, "C")
                     yield ladder.contract(rank, "P")
-
-    def _restated(self, stock: StockSeries, columns: Columns, what_to_show: str, now: datetime) -> Columns:
-        """Prices and volumes adjusted for splits (ADJUSTED_LAST: for dividends too) up to the session of `now`."""
-        as_of = self._sessions.current(now)
-        divisors = stock.path.split_divisors(columns.session, as_of)
-        prices = 1.0 / divisors
-        if what_to_show == "ADJUSTED_LAST":
-            prices = prices * stock.path.dividend_factors(columns.session, as_of)
-        if bool(np.all(prices == 1.0)):
-            return columns
-        opened, high, low, closed, wap = (
-            np.round(column * prices, 4)
-            for column in (columns.open, columns.high, columns.low, columns.close, columns.wap)
-        )
-        volume = np.rint(columns.volume * divisors).astype(np.int64)
-        return Columns(columns.session, columns.start, opened, high, low, closed, volume, wap, columns.count)
-
-    def _as_bars(self, columns: Columns, named: Any, trades: bool) -> list[Bar]:
-        at, dates = self._sessions.at, self._sessions.dates
-        rows = zip(
-            columns.session.tolist(), columns.start.tolist(), named.tolist(), columns.open.tolist(),
-            columns.high.tolist(),
-            columns.low.tolist(), columns.close.tolist(), columns.volume.tolist(), columns.wap.tolist(),
-            columns.count.tolist(), strict=True,
-        )  # fmt: skip
-        if trades:
-            return [
-                Bar(at(i, s / 60), dates[n], o, h, lo, c, float(v), round(w, 4), k)
-                for i, s, n, o, h, lo, c, v, w, k in rows
-            ]
-        return [Bar(at(i, s / 60), dates[n], o, h, lo, c, -1.0, -1.0, -1) for i, s, n, o, h, lo, c, _, _, _ in rows]
 
 
 def _kept(cache: OrderedDict[K, V], key: K, build: Callable[[], V], most: int) -> V:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from trading_assets.monitoring.agenda import Skip, daily_bars, daily_snapshot
+from trading_assets.monitoring.agenda import daily_bars, daily_snapshot
+from trading_assets.monitoring.skips import Skip
 from trading_assets.monitoring.status import platform_status
-from trading_assets.monitoring.watch import troubles
+from trading_assets.monitoring.watch import current_issues
 from trading_assets.repositories.conditions import symbol_conditions
 from trading_assets.sessions import calendar
 from trading_assets.simulator import Simulator
@@ -77,7 +78,7 @@ def test_nothing_selected_is_no_trouble_and_leaves_nothing_to_do(days: Days) -> 
         "option_bars": "nothing_selected",
     }
     days.simulator.clock.set(datetime.fromisoformat("2026-06-05T19:00-04:00"))
-    assert troubles(days.settings) == []
+    assert current_issues(days.settings) == []
     assert platform_status(days.settings, probe=False).wrong == []
     assert isinstance(daily_snapshot(days.settings, days.settings.clock()), Skip)
     assert isinstance(daily_bars(days.settings, days.settings.clock()), Skip)

@@ -14,7 +14,8 @@ import pytest
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.preview import preview
 from trading_assets.collecting.report import CollectionReport, ProblemKind
-from trading_assets.monitoring.agenda import Skip, WantedRun, daily_bars
+from trading_assets.monitoring.agenda import WantedRun, daily_bars
+from trading_assets.monitoring.skips import Skip
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator

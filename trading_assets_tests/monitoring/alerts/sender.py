@@ -1,4 +1,4 @@
-"""A process of its own that reconciles one trouble or delivers; its settings come from the environment. Not a test.
+"""A process of its own that reconciles one issue or delivers; its settings come from the environment. Not a test.
 
 python -m trading_assets_tests.monitoring.alerts.sender reconcile|deliver|both
 """

@@ -67,8 +67,8 @@ def test_an_alert_is_told_when_it_opens_after_the_time_to_remind_and_when_it_cle
 
 def test_a_trouble_that_comes_back_is_a_new_alert(settings: Settings) -> None:
     book = Alerts(settings)
-    for hours, troubles in enumerate([[missing()], [], [missing()]]):
-        book.reconcile(troubles, types=[MISSING], now=NOW + hours * HOUR)
+    for hours, issues in enumerate([[missing()], [], [missing()]]):
+        book.reconcile(issues, types=[MISSING], now=NOW + hours * HOUR)
     assert events(settings) == ["opened", "cleared", "opened"]
     assert len(book.history()) == 2 and len(book.open()) == 1
 
@@ -77,7 +77,7 @@ def test_types_that_were_not_looked_at_stay_and_strange_ones_are_refused(setting
     book = Alerts(settings)
     book.reconcile([missing()], types=[MISSING], now=NOW)
     assert not book.reconcile([], types=[AlertType.RUN_FAILED], now=NOW)
-    with pytest.raises(ValueError, match="A trouble of type missing_equity_data was given"):
+    with pytest.raises(ValueError, match="An issue of type missing_equity_data was given"):
         book.reconcile([missing()], types=[AlertType.RUN_FAILED], now=NOW)
     assert len(book.open()) == 1
 
@@ -149,7 +149,7 @@ def test_many_at_once_are_one_message_and_many_alerts(settings: Settings) -> Non
     assert outbox(settings) == [("opened", f"[critical] missing_equity_data ({len(many)} at once)")]
     with read_transaction(connect_state(settings.state_url)) as connection:
         text = connection.execute(sa.select(alert_messages.c.body)).scalar_one()
-    assert all(f"{trouble.subject}: {trouble.reason}" in text for trouble in many)
+    assert all(f"{issue.subject}: {issue.reason}" in text for issue in many)
     assert len(book.open()) == len(many)
     book.reconcile(many[1:], types=[MISSING], now=NOW + HOUR)
     assert outbox(settings)[1:] == [("cleared", "[cleared] missing_equity_data S0")]
@@ -194,7 +194,7 @@ def test_opening_and_clearing_alternate_whatever_happens(steps: list[tuple[set[s
         book, held = Alerts(settings), set[tuple[str, str]]()
         for number, (first, second) in enumerate(steps):
             wanted = [*(missing(s) for s in first), *(Issue(AlertType.RUN_FAILED, s, "It failed.") for s in second)]
-            keys = {trouble.key for trouble in wanted}
+            keys = {issue.key for issue in wanted}
             changes = book.reconcile(wanted, types=[MISSING, AlertType.RUN_FAILED], now=NOW + number * HOUR)
             assert set(changes.opened) == keys - held and set(changes.cleared) == held - keys
             assert sorted(alert.key for alert in book.open()) == sorted(keys)

@@ -26,8 +26,8 @@ def rule(settings: Settings, channel: str = "desk", kind: AlertType = MISSING) -
     AlertRules(settings).add(AlertRule(kind, AlertSeverity.CRITICAL, channel))
 
 
-def reconcile(settings: Settings, *troubles: Issue, at: datetime = NOW) -> None:
-    Alerts(settings).reconcile(troubles, types=[MISSING], now=at)
+def reconcile(settings: Settings, *issues: Issue, at: datetime = NOW) -> None:
+    Alerts(settings).reconcile(issues, types=[MISSING], now=at)
 
 
 def everything_stored(settings: Settings) -> str:

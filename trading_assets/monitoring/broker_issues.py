@@ -1,0 +1,98 @@
+"""What is wrong on the broker's side: circuit breaker, connection, changed contracts, answers in quarantine.
+
+The state database is read; no broker is asked. `monitoring.watch` calls them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+
+from trading_assets.broker.breaker_store import DatabaseStore
+from trading_assets.broker.contact import last_contact
+from trading_assets.broker.quarantine import Entry, Quarantine
+from trading_assets.broker.reset_windows import reset_window_end
+from trading_assets.contract_changes import ContractChange
+from trading_assets.monitoring.alerts.kinds import AlertType, Issue
+from trading_assets.monitoring.wording import minute
+from trading_assets.reliability import CircuitBreaker, Phase
+from trading_assets.settings import Settings
+from trading_assets.state import connect_state
+
+NAMED_ENTRIES = 3
+"""Quarantined answers one reason names."""
+
+
+def contract_changed(changes: Mapping[str, ContractChange]) -> list[Issue]:
+    """`contract_changed`: symbols that the broker answers with another contract than their series has, and on which
+    nobody has decided."""
+    return [
+        Issue(
+            AlertType.CONTRACT_CHANGED,
+            symbol,
+            change.reason,
+            details={"series": change.old_contract, "broker": change.new_contract, "found": minute(change.found_at)},
+        )
+        for symbol, change in changes.items()
+    ]
+
+
+def breaker_open(settings: Settings) -> list[Issue]:
+    """`api_circuit_breaker_open`: the breaker all processes share is open, or tries its one call."""
+    state = CircuitBreaker(store=DatabaseStore(connect_state(settings.state_url))).state
+    if state.phase is Phase.CLOSED:
+        return []
+    since = minute(datetime.fromtimestamp(state.opened_at, UTC))
+    return [
+        Issue(
+            AlertType.API_CIRCUIT_BREAKER_OPEN,
+            "",
+            f"The broker failed {state.failures} times in a row; nothing is sent since {since}.",
+        )
+    ]
+
+
+def unreachable(settings: Settings) -> list[Issue]:
+    """`broker_unreachable`: the last attempt to connect failed, and not in the broker's nightly reset, when nobody can
+    connect."""
+    contact = last_contact(connect_state(settings.state_url))
+    if contact is None or contact.reachable:
+        return []
+    # contacts are of the wall clock: a pinned one says nothing of the reset
+    if settings.now is None and reset_window_end(contact.at) is not None:
+        return []
+    return [
+        Issue(
+            AlertType.BROKER_UNREACHABLE,
+            "",
+            f"{contact.endpoint} could not be reached at {minute(contact.at)}. {contact.error}".strip(),
+        )
+    ]
+
+
+def quarantined(settings: Settings, now: datetime, symbols: Sequence[str]) -> list[Issue]:
+    """`answer_quarantined`: per symbol, the bad answers that nothing has taken the place of yet, each with session and
+    field."""
+    by_symbol: dict[str, list[Entry]] = {}
+    for entry in Quarantine(settings.state_url).entries(symbols=symbols):
+        if entry.state(now) == "open":
+            by_symbol.setdefault(entry.symbol, []).append(entry)
+    return [_in_quarantine(symbol, entries) for symbol, entries in sorted(by_symbol.items())]
+
+
+def _in_quarantine(symbol: str, entries: list[Entry]) -> Issue:
+    told = [f"{e.dataset} {_when(e.sessions)}, {', '.join(e.fields)}: {e.reason}" for e in entries[:NAMED_ENTRIES]]
+    more = [f"{len(entries) - NAMED_ENTRIES} more answers are in quarantine."] if len(entries) > NAMED_ENTRIES else []
+    due = min(entry.retry_after for entry in entries)
+    details = {"ids": ", ".join(str(entry.id) for entry in entries), "asked again from": minute(due)}
+    return Issue(AlertType.ANSWER_QUARANTINED, symbol, " ".join([*told, *more]), details=details)
+
+
+def _when(sessions: Sequence[date]) -> str:
+    if not sessions:
+        return "without a session"
+    return (
+        f"of session {sessions[0]}"
+        if len(sessions) == 1
+        else f"of {len(sessions)} sessions from {sessions[0]} to {sessions[-1]}"
+    )

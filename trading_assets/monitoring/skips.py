@@ -1,0 +1,75 @@
+"""Why a sensor or schedule starts no run now, in sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from trading_assets.broker.breaker_store import DatabaseStore
+from trading_assets.broker.contact import last_contact
+from trading_assets.monitoring.hours import (
+    clock_time,
+    due_at,
+)
+from trading_assets.reliability import CircuitBreaker
+from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
+from trading_assets.settings import Settings
+from trading_assets.state import connect_state, database_now, read_transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Nothing to do now; `reason` is a sentence for people."""
+
+    reason: str
+
+
+def held_back(settings: Settings) -> Skip | None:
+    """Why no run of a sensor should be started now although there is work: the breaker is open, or the broker was not
+    reached a moment ago."""
+    engine = connect_state(settings.state_url)
+    with read_transaction(engine) as connection:
+        wall = database_now(connection)
+    state = CircuitBreaker(store=DatabaseStore(engine)).state
+    left = state.opened_at + settings.recovery_timeout - wall
+    if state.phase != "closed" and left > 0:
+        return Skip(
+            f"Held back: the circuit breaker is {state.phase} after repeated failures; it allows a trial in"
+            f" {left:.0f} s."
+        )
+    contact = last_contact(engine)
+    if contact is not None and not contact.reachable:
+        left = contact.at.timestamp() + settings.recovery_timeout - wall
+        if left > 0:
+            return Skip(f"Held back: the broker could not be reached ({contact.error}); tried again in {left:.0f} s.")
+    return None
+
+
+def empty_universe() -> Skip:
+    """There is nobody to collect for."""
+    return Skip("The universe is empty: add symbols with `trading-assets universe add` or the job `add_symbols`.")
+
+
+def not_yet(schedule: str, what: str, settings: Settings, xnys: SessionCalendar, now: datetime) -> Skip:
+    """When `what` of today's session, or of the next one, is due by that schedule."""
+    today = today_in_new_york(now)
+    if xnys.is_session(today) and due_at(schedule, settings, xnys, today) > now:
+        half = ", a half day" if xnys.is_half_day(today) else ""
+        return Skip(
+            f"{what} of session {today}{half} comes at"
+            f" {due_at(schedule, settings, xnys, today).astimezone(NEW_YORK):%H:%M} New York."
+        )
+    following = xnys.on_or_after(today) if not xnys.is_session(today) else xnys.following(today)
+    due = clock_time(due_at(schedule, settings, xnys, following))
+    return Skip(f"{exchange_closed(now)}{what} of the next session comes on {due}.")
+
+
+def exchange_closed(now: datetime) -> str:
+    """A sentence for days without a session, empty on the others."""
+    today = today_in_new_york(now)
+    return "" if calendar().is_session(today) else f"The exchange is closed on {today:%A} {today}. "
+
+
+def today_in_new_york(now: datetime) -> date:
+    """The date of an instant in New York."""
+    return now.astimezone(NEW_YORK).date()

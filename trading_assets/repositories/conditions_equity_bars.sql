@@ -1,0 +1,41 @@
+-- The conditions of equity bars, a symbol, bar size and session a row.
+equity_rows as (
+    select bar_size, symbol, session, condition, reason, broker_code, retry_after
+    from coverage
+    where dataset = 'equity_bars' and con_id = 0 and bar_size in (select unnest($sizes::varchar[]))
+      and symbol in (select symbol from wanted_symbols)
+      and session between (select begin_day from given) and (select end_day from given)),
+equity_present as (
+    select distinct bar_size, symbol, session
+    from equity_bars
+    where bar_size in (select unnest($sizes::varchar[])) and symbol in (select symbol from wanted_symbols)
+      and session between (select begin_day from given) and (select end_day from given)),
+equity_wanted as (
+    select z.bar_size, s.symbol, d.session
+    from (select unnest($sizes::varchar[]) as bar_size) z
+    cross join wanted_symbols s
+    left join marks m on m.dataset = 'equity_bars' and m.bar_size = z.bar_size and m.symbol = s.symbol
+    left join set_up u on u.symbol = s.symbol
+    join all_sessions d
+      on ((select every_session from given) or d.session >= coalesce(m.first_session, u.first_session))
+     and d.session <= (select closed from given)),
+equity_joined as (
+    select w.bar_size, w.symbol, w.session, r.reason, r.broker_code,
+           coalesce(r.condition = 'complete' and p.session is null, false) as gone,
+           case when r.condition is null or (r.condition = 'complete' and p.session is null) then 'pending'
+                else r.condition
+           end as condition,
+           case when r.condition is not null then r.retry_after end as retry_after,
+           r.condition is null as unknown
+    from equity_wanted w
+    left join equity_rows r on r.bar_size = w.bar_size and r.symbol = w.symbol and r.session = w.session
+    left join equity_present p on p.bar_size = w.bar_size and p.symbol = w.symbol and p.session = w.session),
+equity_bars_conditions as (
+    select 'equity_bars' as dataset, bar_size, symbol, session, condition,
+           case when unknown then {not_collected} when gone then {gone} else reason end as reason,
+           broker_code, retry_after, 1::bigint as instruments,
+           (condition in ('complete', 'no_trades'))::bigint as complete,
+           (condition not in ({settled})
+            and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable,
+           null::date as expires
+    from equity_joined)

@@ -1,0 +1,91 @@
+-- The conditions of contracts and option chains, a dataset, symbol and session a row.
+snapshot_datasets as (select name as dataset from (values {snapshots}) as listed(name)),
+snapshot_rows as (
+    select dataset, symbol, session, condition, reason, broker_code, retry_after
+    from coverage
+    where dataset in (select dataset from snapshot_datasets) and con_id = 0 and bar_size = ''
+      and symbol in (select symbol from wanted_symbols)),
+snapshot_present as (
+    select 'contracts' as dataset, symbol, session
+    from contracts
+    where 'contracts' in ({snapshots}) and symbol in (select symbol from wanted_symbols)
+      and session > (select begin_day - verify_days from given)
+    union all
+    select distinct 'option_chains' as dataset, symbol, session
+    from option_chains
+    where 'option_chains' in ({snapshots}) and symbol in (select symbol from wanted_symbols)
+      and session between (select begin_day from given) and (select end_day from given)),
+snapshot_wanted as (
+    select n.dataset, s.symbol, d.session
+    from snapshot_datasets n
+    cross join wanted_symbols s
+    left join marks m on m.dataset = n.dataset and m.symbol = s.symbol and m.bar_size = ''
+    left join set_up u on u.symbol = s.symbol
+    join all_sessions d on d.session >= coalesce(m.first_session, u.first_session)),
+snapshot_joined as (
+    select w.dataset, w.symbol, w.session, r.reason, r.broker_code, r.retry_after, r.condition as recorded,
+           coalesce(r.condition in ('complete', 'partial') and p.session is null, false) as gone,
+           case when (r.condition = 'pending' or r.condition = 'error' and r.retry_after is null)
+                     and w.session < (select current_session from given) then null
+                when r.condition in ('complete', 'partial') and p.session is null then null
+                else r.condition
+           end as condition
+    from snapshot_wanted w
+    left join snapshot_rows r on r.dataset = w.dataset and r.symbol = w.symbol and r.session = w.session
+    left join snapshot_present p on p.dataset = w.dataset and p.symbol = w.symbol and p.session = w.session
+    where r.condition is not null or w.session <= (select closed from given)),
+refusing as (
+    select dataset, symbol, session, condition, reason, broker_code, retry_after
+    from snapshot_rows
+    where (dataset, symbol) in (
+        select (dataset, symbol) from snapshot_rows where condition in ({refused}) and retry_after is not null)),
+verified as (
+    select symbol, session from snapshot_present p
+    where dataset = 'contracts' and exists (
+        select 1 from snapshot_rows r
+        where r.dataset = p.dataset and r.symbol = p.symbol and r.session = p.session and r.condition = 'complete')),
+last_verified as (select symbol, max(session) as session from verified group by symbol),
+snapshot_unrecorded as (
+    select u.dataset, u.symbol, u.session, u.recorded, u.reason, u.gone,
+           u.session = (select current_session from given) as is_current,
+           r.condition as last_condition, r.reason as last_reason,
+           r.broker_code as last_code, r.retry_after as last_retry,
+           not u.gone and coalesce(
+               r.condition in ({refused}) and r.retry_after::timestamp::date > u.session, false) as refused,
+           coalesce(l.session > u.session, false) as later,
+           coalesce(u.session - v.session < (select verify_days from given), false) as recent
+    from (select * from snapshot_joined where condition is null) u
+    asof left join refusing r on r.dataset = u.dataset and r.symbol = u.symbol and u.session >= r.session
+    asof left join verified v on v.symbol = u.symbol and u.session > v.session
+    left join last_verified l on l.symbol = u.symbol),
+snapshot_answered as (
+    select dataset, symbol, session, condition, reason, broker_code, retry_after
+    from snapshot_joined where condition is not null
+    union all
+    select dataset, symbol, session,
+           case when refused then last_condition
+                when is_current then 'pending'
+                when dataset = 'option_chains' then 'expired_lost'
+                when later or recent then 'complete'
+                else 'pending'
+           end,
+           case when refused then last_reason
+                when is_current and not gone then {not_collected}
+                when is_current then trim({gone_snapshot} || ' ' || reason)
+                when dataset = 'option_chains' then if(gone, {gone_chain}, {missed_chain})
+                when gone and reason = '' then if(later or recent, {gone_contract}, {lost_contract_details})
+                when later then {carried_contract}
+                when recent then {believed_contract}
+                else {unverified_contract}
+           end,
+           case when refused then last_code end,
+           case when refused then last_retry end
+    from snapshot_unrecorded),
+snapshots_conditions as (
+    select dataset, symbol, session, '' as bar_size, condition, reason, broker_code, retry_after,
+           1::bigint as instruments,
+           (condition in ('complete', 'no_trades', 'nothing_selected'))::bigint as complete,
+           (session = (select current_session from given) and condition not in ({settled})
+            and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable,
+           null::date as expires
+    from snapshot_answered)
