@@ -298,7 +298,7 @@ class TwsClient:
         """Keep the kind of market data of this connection's quotes, when it tells more than what is known."""
         if not isinstance(collector, QuoteCollector) or not collector.answer.done():
             return
-        word = market_data_word(*collector.market_data_told())
+        word = market_data_word(*collector.reported_market_data())
         if TELLING.index(word) > TELLING.index(self._market_data):
             self._market_data = word
             await self._run(lambda: record_market_data(self._owner.engine, self._endpoint, word))

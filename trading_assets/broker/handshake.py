@@ -59,7 +59,7 @@ class Handshake:
         """Codes and texts of what TWS said about the attempt, warnings left out."""
         self.reached = False
         """Whether the socket is connected."""
-        self._heard = b""
+        self._first_frame = b""
         self._lowest, self._highest = versions
         self._offer = f"this platform offers API versions {self._lowest} to {self._highest} ({client})"
 
@@ -68,9 +68,9 @@ class Handshake:
         """Whether the session can begin."""
         return self.version is not None and self.next_id is not None and bool(self.accounts)
 
-    def hear(self, payload: bytes) -> None:
+    def receive(self, payload: bytes) -> None:
         """Take one frame. Raises `ConnectFailed` when it cannot be part of a greeting that we understand."""
-        self._heard = self._heard or payload
+        self._first_frame = self._first_frame or payload
         fields = payload.decode(errors="backslashreplace").removesuffix("\0").split("\0")
         if len(payload) >= 4 and struct.unpack(">I", payload[:4])[0] in PROTOBUF_IDS:
             raise self._too_new(self.version)
@@ -79,19 +79,19 @@ class Handshake:
         elif fields[0] == str(ERROR):
             self._take_words(fields)
         elif self.version is None:
-            raise self.stranger(payload)
+            raise self.not_tws(payload)
         elif fields[0] in (str(NEXT_VALID_ID), str(MANAGED_ACCOUNTS)):
             self._take_greeting(fields)
 
-    def stranger(self, heard: bytes) -> ConnectFailed:
+    def not_tws(self, payload: bytes) -> ConnectFailed:
         """The bytes are none of TWS."""
-        start = heard[:60].decode("latin-1").splitlines()[0] if heard else ""
-        if heard.startswith((b"HTTP/", b"<")):
+        start = payload[:60].decode("latin-1").splitlines()[0] if payload else ""
+        if payload.startswith((b"HTTP/", b"<")):
             what = f"a web server answers there ({start})"
-        elif heard[:1] in (b"\x15", b"\x16") and heard[1:2] == b"\x03":
+        elif payload[:1] in (b"\x15", b"\x16") and payload[1:2] == b"\x03":
             what = "a server of encrypted connections (TLS) answers there"
         else:
-            what = f"something else answers there ({start if start.isprintable() and start else heard[:16].hex(' ')})"
+            what = f"something else answers there ({start if start.isprintable() and start else payload[:16].hex(' ')})"
         remedy = (
             f"Set {_PORTS} to the socket port in TWS's API settings (the Client Portal Gateway is another program),"
             f" {_AGAIN}"
@@ -106,8 +106,8 @@ class Handshake:
         if self.version is not None:
             text = f"TWS named API version {self.version} and closed the connection{why} without saying why"
             return ConnectFailed(text, f"Look at TWS: {_DIALOG}; restart it if it persists, {_AGAIN}")
-        if self._heard:
-            return self.stranger(self._heard)
+        if self._first_frame:
+            return self.not_tws(self._first_frame)
         text = f"the connection was accepted and closed without a word{why}; {self._offer}"
         remedy = (
             "In TWS's API settings tick 'Enable ActiveX and Socket Clients' and add this machine to the trusted IP"
@@ -130,8 +130,8 @@ class Handshake:
             )
             text = f"TWS named API version {self.version}, but {missing} within {seconds:g} s"
             return ConnectFailed(text, f"Look at TWS: {_DIALOG}; answer it, see that TWS is logged in, {_AGAIN}")
-        if self._heard or pending:
-            return self.stranger(self._heard or pending)
+        if self._first_frame or pending:
+            return self.not_tws(self._first_frame or pending)
         text = f"the connection was accepted, but nothing was said within {seconds:g} s; {self._offer}"
         remedy = (
             f"Look at TWS: {_DIALOG}, or it is still starting, or hangs; restart it if it persists. Check also"

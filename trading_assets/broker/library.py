@@ -186,7 +186,7 @@ class WireClient(Client):
             self.reader.connectionClosed()
         else:
             self.reader.failed(
-                self.handshake.stranger(pending)
+                self.handshake.not_tws(pending)
                 if pending and self.handshake.version is None
                 else self.handshake.closed(reason)
             )
@@ -202,7 +202,7 @@ class WireClient(Client):
         """One frame of the handshake."""
         shaking, said = self.handshake, len(self.handshake.words)
         try:
-            shaking.hear(payload)
+            shaking.receive(payload)
         except ConnectFailed as failure:
             self.reader.failed(failure)
             return
@@ -222,7 +222,7 @@ class WireClient(Client):
         if self._apiReady:
             self.reader.out_of_step()
         else:
-            self.reader.failed(self.handshake.stranger(self.pending))
+            self.reader.failed(self.handshake.not_tws(self.pending))
 
 
 def _in_words(error: Exception) -> str:

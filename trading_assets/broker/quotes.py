@@ -80,12 +80,12 @@ class QuoteCollector(Collector):
         self._quiet_time = quiet_time
         self._allow_delayed = allow_delayed
         self._values: dict[str, float] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         """Fields of which a tick came, be it a placeholder."""
         self._news = self._loop.time()
         """When a field was last told, or got its value, for the first time."""
         self._market_data_type = 1
-        self._told_type = 0
+        self._reported_type = 0
         self._began = self._loop.time()
         self._settles = False
         self._gathers = False
@@ -165,15 +165,15 @@ class QuoteCollector(Collector):
 
     def market_data_type(self, kind: int) -> None:
         self.touch()
-        self._market_data_type = self._told_type = kind
+        self._market_data_type = self._reported_type = kind
         if kind in DELAYED_TYPES and not self._allow_delayed:
             self._refuse_delayed()
 
-    def market_data_told(self) -> tuple[int, frozenset[int]]:
+    def reported_market_data(self) -> tuple[int, frozenset[int]]:
         """The market data type (0 while none was told) and the codes that the broker sent with this quote."""
         ended = self.answer.result()[0].code if self.answer.done() else None
         codes = frozenset(code for code, _ in self.warnings) | ({ended} if ended is not None else frozenset())
-        return self._told_type, codes
+        return self._reported_type, codes
 
     def _is_unwanted(self, tick_type: int) -> bool:
         """Delayed values never enter a lake of live data: the first one ends the request."""
@@ -199,9 +199,9 @@ class QuoteCollector(Collector):
         """Note that a field was told, and its value unless it is a placeholder; a 0 that may be one never takes the
         place of a value."""
         known = self._values.get(name)
-        if name not in self._told or (known is None and value is not None):
+        if name not in self._reported or (known is None and value is not None):
             self._news = self._loop.time()
-        self._told.add(name)
+        self._reported.add(name)
         if value is not None and not (value == 0 and known is not None and name in _KEPT_OVER_ZERO):
             self._values[name] = value
 
@@ -222,7 +222,7 @@ class QuoteCollector(Collector):
     def _look(self) -> None:
         if self.answer.done():
             return
-        told = {"bid", "ask"} <= self._told or "last" in self._told
+        told = {"bid", "ask"} <= self._reported or "last" in self._reported
         refused = self._refusal() is not None  # delayed values may follow until the timeout
         if told and not refused and self._loop.time() - self._news >= self._quiet_time:
             self._deliver()
@@ -234,7 +234,7 @@ class QuoteCollector(Collector):
         not say it where delayed data is wanted and ticks came."""
         if any(self._values.values()):  # a size of 0 is none
             return None
-        displayed = DELAYED_NOTICE if self._allow_delayed and self._told else None
+        displayed = DELAYED_NOTICE if self._allow_delayed and self._reported else None
         return next(
             (warning for warning in reversed(self.warnings) if _refuses(*warning) and warning[0] != displayed), None
         )
@@ -247,7 +247,7 @@ class QuoteCollector(Collector):
             self._timer = self._loop.call_at(due, self._check)
         elif (refusal := self._refusal()) is not None:
             self.end(Outcome(OutcomeKind.NOT_PERMITTED, *refusal))
-        elif self._told:
+        elif self._reported:
             self._deliver()
         else:
             self.give_up(Outcome(OutcomeKind.TIMEOUT, None, f"No tick within {self.timeout:g} s."))

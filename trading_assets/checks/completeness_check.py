@@ -53,8 +53,9 @@ def complete_checks(
         yield dg.Output(None, output_name=f"{asset.to_python_identifier()}_{COMPLETE}")
     states = session_states(archive, collected, context.partition_keys)
     own = {date.fromisoformat(partition) for partition in context.partition_keys}
-    told = own | _to_tell(context.instance, key, collected, {s: state for s, state in states.items() if s not in own})
-    sessions = [session for session in states if session in told]
+    others = {session: state for session, state in states.items() if session not in own}
+    reported = own | _sessions_to_report(context.instance, key, collected, others)
+    sessions = [session for session in states if session in reported]
     made = own | written_sessions(collected)
     targets = _materializations(
         context, [session for session in sessions if session in made and states[session].collected]
@@ -74,7 +75,7 @@ def complete_checks(
         )
 
 
-def _to_tell(
+def _sessions_to_report(
     instance: dg.DagsterInstance, key: dg.AssetCheckKey, collected: Collected, states: Mapping[date, SessionState]
 ) -> set[date]:
     """Those of the sessions that lack something of which the collection recorded anything, and those that lack nothing
@@ -110,10 +111,10 @@ def _materializations(context: dg.AssetExecutionContext, sessions: list[date]) -
     }
 
 
-def _without_trace(report: CollectionReport, told: list[SessionState]) -> list[Problem]:
+def _without_trace(report: CollectionReport, reported: list[SessionState]) -> list[Problem]:
     """Failures of the run that none of the sessions it tells of shows: the newest one does, so that nothing is
     hidden."""
-    shown = {each.symbol for state in told for each in state.lacking}
+    shown = {each.symbol for state in reported for each in state.lacking}
     failures = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED)
     return [problem for problem in report.problems if problem.kind in failures and problem.symbol not in shown]
 

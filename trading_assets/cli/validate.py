@@ -77,11 +77,11 @@ def validate(
         else "There is nothing to examine."
     )
     for result in report.failing():
-        _tell(result)
+        _print_result(result)
     return 0 if report.passed else 1
 
 
-def _tell(result: RuleResult) -> None:
+def _print_result(result: RuleResult) -> None:
     colour = "red" if result.rule.severity == "error" else "yellow"
     console.print(f"\n[{colour}]{result.rule.severity}[/] {result.sentence()}", soft_wrap=True)
     console.print(table_of(result.rows.slice(0, ROWS_PRINTED).to_pylist(), result.rows.column_names))

@@ -147,7 +147,7 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
         told += f"{change.new_contract}; run `trading-assets setup {symbol}` for its history."
         _adopt(archive, symbol, change.new_con_id)
     else:
-        _ask_again(archive, symbol)
+        _clear_retry_times(archive, symbol)
     words = next(iter(archive.universe.resolve([symbol]))).instrument
     session = change.session or archive.calendar.current(archive.now)
     row = contract_row(change.record, words, session, change.found_at.astimezone(UTC), change.request_id)
@@ -160,7 +160,7 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
     return told
 
 
-def _ask_again(archive: Archive, symbol: str) -> None:
+def _clear_retry_times(archive: Archive, symbol: str) -> None:
     """What the broker refused of the symbol was refused of the contract before: it may be asked for at once."""
     for dataset in (OPTION_CHAINS, EQUITY_BARS, OPTION_BARS):
         rows = archive.coverage.conditions(dataset.name, None, [symbol])

@@ -40,7 +40,7 @@ from trading_assets.settings import Settings
 if TYPE_CHECKING:
     from trading_assets.collecting.archive import Archive
 
-FIRST_SNAPSHOT_REST = timedelta(minutes=5)
+FIRST_SNAPSHOT_BACKOFF = timedelta(minutes=5)
 """After the first bad answer about a snapshot: it is available in its session only."""
 
 IN_QUARANTINE = "is in quarantine:"
@@ -165,7 +165,7 @@ class Examiner:
 
     def _bad(self, result: Result, examined: Examined) -> Result:
         failures = 1 + max((entry.failures for entry in self._earlier(result, examined)), default=0)
-        retry_after = result.finished_at + _rest(result.request, failures, result.finished_at)
+        retry_after = result.finished_at + _backoff(result.request, failures, result.finished_at)
         bad = Quarantined(
             examined.faults, examined.sessions, _sentence(result.request, examined), failures, retry_after
         )
@@ -233,11 +233,11 @@ def _culprits(results: Sequence[Result], positions: list[int], trial: _Trial) ->
     return []
 
 
-def _rest(request: Request, failures: int, now: datetime) -> timedelta:
+def _backoff(request: Request, failures: int, now: datetime) -> timedelta:
     """The backoff after so many bad answers: one, two, four, ... hours; of what is available today only never more than
     the first."""
     if not isinstance(request, BarsRequest):
-        return min(LONGEST_BACKOFF, FIRST_SNAPSHOT_REST * 2 ** min(failures - 1, 16))
+        return min(LONGEST_BACKOFF, FIRST_SNAPSHOT_BACKOFF * 2 ** min(failures - 1, 16))
     expiring = "" < request.instrument.last_trade[:8] <= f"{session_date(now):%Y%m%d}"
     return FIRST_BACKOFF if expiring else backoff_after(failures)
 

@@ -126,7 +126,7 @@ def _with(base: pa.Table, listed: pa.Table, quotes: Sequence[Result]) -> pa.Tabl
     )
     rows = {row["con_id"]: row for row in table.select(["con_id", "request_id", "quote_outcome"]).to_pylist()}
     later = [
-        q for q in quotes if q.request.instrument.con_id in rows and _says_more(q, rows[q.request.instrument.con_id])
+        q for q in quotes if q.request.instrument.con_id in rows and _updates(q, rows[q.request.instrument.con_id])
     ]
     selected = {
         *table.filter(table["selected"])["con_id"].to_pylist(),
@@ -135,7 +135,7 @@ def _with(base: pa.Table, listed: pa.Table, quotes: Sequence[Result]) -> pa.Tabl
     return storable(OPTION_CHAINS, with_quotes(with_selection(table, selected), without_worse(table, later)))
 
 
-def _says_more(quote: Result, row: Mapping[str, Any]) -> bool:
+def _updates(quote: Result, row: Mapping[str, Any]) -> bool:
     """Whether a quote is to be put into the row: it has none, or an earlier one while this one came."""
     return row["quote_outcome"] is None or (
         quote.outcome.kind is OutcomeKind.COMPLETE and quote.request_id > row["request_id"]

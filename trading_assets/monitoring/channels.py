@@ -20,7 +20,7 @@ from trading_assets.settings import Settings
 
 logger = logging.getLogger("trading_assets.alerts")
 
-_SPEAKERS = ("apprise", "urllib3.connectionpool", "urllib3.util.retry", "slixmpp")
+_LIBRARY_LOGGERS = ("apprise", "urllib3.connectionpool", "urllib3.util.retry", "slixmpp")
 """Loggers that name URLs, hosts, paths and tokens, also from threads that outlive the sending."""
 
 _STATUS = re.compile(r"\berror\s?[=:]\s?(\d{3})\b")
@@ -52,7 +52,7 @@ def send(settings: Settings, channel: str, title: str, body: str, severity: Aler
 
 def _notify(channel: str, url: str, title: str, body: str, severity: AlertSeverity) -> None:
     kinds = {AlertSeverity.CRITICAL: "failure", AlertSeverity.WARNING: "warning", AlertSeverity.INFO: "info"}
-    with _unheard() as said:
+    with _captured_logs() as said:
         import apprise  # loads slowly, most processes send nothing, and it logs while it loads
 
         asset = apprise.AppriseAsset(
@@ -76,11 +76,11 @@ class _Drop(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard: list[str] = []
+        self.texts: list[str] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name == "apprise" and record.levelno >= logging.WARNING:
-            self.heard.append(record.getMessage())
+            self.texts.append(record.getMessage())
         return False
 
 
@@ -89,11 +89,11 @@ _one_at_a_time = threading.Lock()
 
 
 @contextmanager
-def _unheard() -> Iterator[list[str]]:
+def _captured_logs() -> Iterator[list[str]]:
     """What the libraries log goes nowhere but into the list that is given. One message at a time, so that the list
     speaks of it."""
-    for name in _SPEAKERS:
+    for name in _LIBRARY_LOGGERS:
         logging.getLogger(name).addFilter(_drop)  # adding it again changes nothing
     with _one_at_a_time:
-        _drop.heard.clear()
-        yield _drop.heard
+        _drop.texts.clear()
+        yield _drop.texts

@@ -37,11 +37,11 @@ def current_issues(
 
     Reconcile it with the types of `WATCHED`, and with `run_failed` and `schedule_missed` when those were handed in.
     """
-    looks = _looks(settings, now or settings.clock())
-    return [*(issue for _, look in looks for issue in look()), *runs, *schedules]
+    finders = _finders(settings, now or settings.clock())
+    return [*(issue for _, find in finders for issue in find()), *runs, *schedules]
 
 
-Look = Callable[[], Iterable[Issue]]
+Finder = Callable[[], Iterable[Issue]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +53,17 @@ class FoundIssues:
     types: frozenset[AlertType]
 
 
-def find_issues(settings: Settings, now: datetime, others: Mapping[AlertType, Look]) -> FoundIssues:
+def find_issues(settings: Settings, now: datetime, others: Mapping[AlertType, Finder]) -> FoundIssues:
     """The same as `current_issues`, where a damaged file is an issue itself and does not hide the others.
 
-    `others` are looks of the caller, by type.
+    `others` are finders of the caller, by type.
     """
     found: list[Issue] = []
     damaged: dict[str, Issue] = {}
     unknown: set[AlertType] = set()
-    for types, look in [*_looks(settings, now), *((frozenset({kind}), look) for kind, look in others.items())]:
+    for types, find in [*_finders(settings, now), *((frozenset({kind}), find) for kind, find in others.items())]:
         try:
-            found += look()
+            found += find()
         except UnreadableFile as error:
             unknown |= types
             name = (
@@ -78,7 +78,7 @@ def find_issues(settings: Settings, now: datetime, others: Mapping[AlertType, Lo
 _MEND = "Put the file back from a backup, or move it away and run `trading-assets update`."
 
 
-def _looks(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType], Look]]:
+def _finders(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertType], Finder]]:
     """Each look with the types of issue that it finds."""
     active = Universe(settings.state_url).active()
     changes = ContractChanges(settings.state_url).unfinished(active)
@@ -107,7 +107,7 @@ def lost(settings: Settings) -> list[Issue]:
     try:
         said = lost_state(settings)
     except UnreadableFile:
-        return []  # told with the damaged file, which other looks meet too
+        return []  # reported with the damaged file, which other finders read too
     return (
         [
             Issue(

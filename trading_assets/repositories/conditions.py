@@ -143,7 +143,7 @@ def wanted_bars(
         "option_bar_size": bar_size,
         "verify_days": 0,
     }
-    return ask_conditions(data_dir, calendar, now, symbols, INSTRUMENTS[dataset], **scope).cast(WANTED_SCHEMA)
+    return query_conditions(data_dir, calendar, now, symbols, INSTRUMENTS[dataset], **scope).cast(WANTED_SCHEMA)
 
 
 def symbol_conditions(
@@ -152,7 +152,7 @@ def symbol_conditions(
     """Exactly one row for each dataset, bar size in use, symbol and wanted session, in this order
     (`CONDITION_SCHEMA`)."""
     sql = f"select {', '.join(CONDITION_SCHEMA.names)} from conditions order by {_ORDER}"
-    return ask_conditions(data_dir, calendar, now, symbols, sql, **scope).cast(CONDITION_SCHEMA)
+    return query_conditions(data_dir, calendar, now, symbols, sql, **scope).cast(CONDITION_SCHEMA)
 
 
 def count_conditions(
@@ -174,10 +174,10 @@ def count_conditions(
                     arg_max_null(broker_code, session) as broker_code, min(retry_after) as retry_after
              from conditions group by dataset, bar_size, symbol, condition
              order by dataset, bar_size, symbol, condition"""
-    return ask_conditions(data_dir, calendar, now, symbols, sql, **scope)
+    return query_conditions(data_dir, calendar, now, symbols, sql, **scope)
 
 
-def ask_conditions(
+def query_conditions(
     data_dir: Path | str,
     calendar: SessionCalendar,
     now: datetime,

@@ -265,7 +265,7 @@ def read_file(
         with pa.OSFile(str(path)) as source:
             options = pads.ParquetFragmentScanOptions(page_checksum_verification=True)
             fragment = pads.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(source)
-            if misfit := _misfit(dataset, fragment.physical_schema):
+            if misfit := _schema_mismatch(dataset, fragment.physical_schema):
                 raise UnreadableFile(path, misfit)
             table = fragment.to_table(
                 schema=dataset.schema, columns=list(columns) if columns is not None else None, filter=where
@@ -285,7 +285,7 @@ def check_file(path: Path, dataset: Dataset, *, pages: bool = False) -> int:
     try:
         with path.open("rb") as source:
             file = pq.ParquetFile(source, page_checksum_verification=pages)
-            if misfit := _misfit(dataset, file.schema_arrow):
+            if misfit := _schema_mismatch(dataset, file.schema_arrow):
                 raise UnreadableFile(path, misfit)
             if pages:
                 for group in range(file.num_row_groups):
@@ -304,7 +304,7 @@ def check_file(path: Path, dataset: Dataset, *, pages: bool = False) -> int:
         raise UnreadableFile(path) from error
 
 
-def _misfit(dataset: Dataset, schema: pa.Schema) -> str:
+def _schema_mismatch(dataset: Dataset, schema: pa.Schema) -> str:
     """Why a file with this schema holds no rows of the dataset; empty when it may."""
     for column in dataset.columns:
         found = schema.get_all_field_indices(column.name)

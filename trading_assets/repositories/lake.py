@@ -89,18 +89,18 @@ class Lake:
 
     def conditions(self, symbols: Sequence[str], **bounds: Unpack[Bounds]) -> pa.Table:
         """One row for each dataset, bar size, symbol and wanted session (`conditions.CONDITION_SCHEMA`)."""
-        return truth.symbol_conditions(*self._asked(symbols), **self._scope(bounds))
+        return truth.symbol_conditions(*self._given(symbols), **self._scope(bounds))
 
     def count_conditions(self, symbols: Sequence[str], **bounds: Unpack[Bounds]) -> pa.Table:
         """The same, counted by dataset, bar size, symbol and condition (`conditions.count_conditions`)."""
-        return truth.count_conditions(*self._asked(symbols), **self._scope(bounds))
+        return truth.count_conditions(*self._given(symbols), **self._scope(bounds))
 
     def over_conditions(
         self, symbols: Sequence[str], sql: str, parameters: Mapping[str, Any] | None = None, **bounds: Unpack[Bounds]
     ) -> pa.Table:
         """The rows of a SELECT over the relation `conditions`, for counts of many symbols and years
-        (`conditions.ask_conditions`)."""
-        return truth.ask_conditions(*self._asked(symbols), sql, parameters, **self._scope(bounds))
+        (`conditions.query_conditions`)."""
+        return truth.query_conditions(*self._given(symbols), sql, parameters, **self._scope(bounds))
 
     def wanted(self, dataset: Dataset, bar_size: str, symbols: Sequence[str], sessions: Sequence[date]) -> pa.Table:
         """One row for each underlying or contract and session of `sessions` whose bars are wanted
@@ -108,7 +108,7 @@ class Lake:
 
         `askable` says what may be requested now, `lost` what no longer can be.
         """
-        return truth.wanted_bars(*self._asked(symbols), dataset.name, bar_size, sessions)
+        return truth.wanted_bars(*self._given(symbols), dataset.name, bar_size, sessions)
 
     def expired_contracts(self, symbols: Sequence[str], first: date | None = None) -> pa.Table:
         """One row for each expired contract whose bars were wanted (since `first`), and what became of its sessions.
@@ -130,7 +130,7 @@ class Lake:
               and symbol in (select unnest($symbols::varchar[]))"""
         return set(self.query(sql, {"symbols": list(symbols)})["symbol"].to_pylist())
 
-    def _asked(self, symbols: Sequence[str]) -> tuple[Path, SessionCalendar, datetime, Sequence[str]]:
+    def _given(self, symbols: Sequence[str]) -> tuple[Path, SessionCalendar, datetime, Sequence[str]]:
         return self.data_dir, self.calendar, self.now, symbols
 
     def _scope(self, bounds: Bounds) -> truth.Scope:

@@ -17,8 +17,8 @@ from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.conditions import (
     CONDITION_SCHEMA,
     PRECEDENCE,
-    ask_conditions,
     count_conditions,
+    query_conditions,
     symbol_conditions,
 )
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
@@ -82,7 +82,7 @@ def test_bars_not_asked_for_are_pending_and_gone_bars_too(tmp_path: Path) -> Non
     }
     (row,) = symbol_conditions(tmp_path, calendar(), NOW, ["AAPL"], first=DAYS[3], last=DAYS[3]).to_pylist()
     assert (row["broker_code"], row["retry_after"], row["instruments"], row["complete"]) == (162, later, 1, 0)
-    asked = ask_conditions(
+    asked = query_conditions(
         tmp_path, calendar(), NOW, ["AAPL"], "select session from conditions where askable > 0 order by session"
     )
     assert asked["session"].to_pylist() == [DAYS[1], DAYS[2], DAYS[4]]
@@ -132,7 +132,7 @@ def test_snapshots_whose_rows_are_gone_are_not_complete(tmp_path: Path) -> None:
     assert contracts[DAYS[2]][1].startswith(
         "The contract details of session 2015-12-21 are gone from the lake; those of the sessions beside"
     )
-    asked = ask_conditions(
+    asked = query_conditions(
         tmp_path,
         calendar(),
         NOW,
@@ -283,7 +283,7 @@ def test_contracts_come_from_the_snapshot_that_answers_and_are_alive(tmp_path: P
     }
     # 18th: the snapshot after (1002) and the one before (1001, 1003); later 1003 is dead; from the 22nd on 1002 alone
     assert [found[day]["instruments"] for day in DAYS] == [2, 3, 2, 1, 1]
-    lost = ask_conditions(
+    lost = query_conditions(
         tmp_path,
         calendar(),
         NOW,

@@ -49,7 +49,7 @@ def examine_bars(
     no fault: nobody wanted it.
     """
     whole = [bar if type(bar) is list and len(bar) == len(FIELDS) else [None] * len(FIELDS) for bar in bars]
-    spans = _Asked(request, calendar)
+    spans = _RequestedSessions(request, calendar)
     columns = list(zip(*whole, strict=True)) if whole else [()] * len(FIELDS)
     sessions = [spans.session_of(start) for start in columns[0]]
     found: dict[int, Fault] = {}
@@ -98,7 +98,7 @@ def _beside(positions: Sequence[int], sessions: Sequence[date | None], found: Ma
     return {session for session in (sessions[position] for position in nearest) if session is not None}
 
 
-class _Asked:
+class _RequestedSessions:
     """The sessions of a request, and what a start may be in its answer."""
 
     def __init__(self, request: BarsRequest, calendar: SessionCalendar) -> None:
@@ -173,7 +173,7 @@ def _impossible(request: BarsRequest, columns: Sequence[Sequence[Any]]) -> list[
     found: list[tuple[str, Mask, str]] = []
     values: dict[str, npt.NDArray[np.float64]] = {}
     for name, column in zip(FIELDS[1:], columns[1:], strict=True):
-        strange = _strange(column)
+        strange = _not_numeric(column)
         if strange.any():
             found.append((name, strange, "is no number"))
             column = [None if wrong else value for value, wrong in zip(column, strange.tolist(), strict=True)]
@@ -202,7 +202,7 @@ def _impossible(request: BarsRequest, columns: Sequence[Sequence[Any]]) -> list[
     return found
 
 
-def _strange(column: Sequence[Any]) -> Mask:
+def _not_numeric(column: Sequence[Any]) -> Mask:
     """What is neither a number nor null; whole numbers that no double holds are strange, too."""
     if set(map(type, column)) <= {float, int, type(None)} and not any(
         type(v) is int and abs(v) >= 2**63 for v in column

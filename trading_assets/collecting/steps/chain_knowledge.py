@@ -58,7 +58,7 @@ def of_another_underlying(
     return found
 
 
-def said_of_options(archive: Archive, answers: Sequence[Result], session: date) -> list[Result]:
+def classify_option_parameters(archive: Archive, answers: Sequence[Result], session: date) -> list[Result]:
     """The answers to option parameters as what they say of the options.
 
     One that says that there are none is `unreadable` where contracts of the symbol were listed lately and go on
@@ -75,12 +75,12 @@ def said_of_options(archive: Archive, answers: Sequence[Result], session: date) 
         )
         alive.update(listed.group_by(["symbol", "con_id"]).aggregate([])["symbol"].to_pylist())
     return [
-        replace(result, outcome=_said(result.outcome, result.request.symbol, alive[result.request.symbol]))
+        replace(result, outcome=_classified(result.outcome, result.request.symbol, alive[result.request.symbol]))
         for result in answers
     ]
 
 
-def _said(outcome: Outcome, symbol: str, alive: int) -> Outcome:
+def _classified(outcome: Outcome, symbol: str, alive: int) -> Outcome:
     if outcome.kind is OutcomeKind.NO_CONTRACT:
         return replace(outcome, kind=OutcomeKind.REJECTED)
     if outcome.kind is not OutcomeKind.EMPTY or not alive:

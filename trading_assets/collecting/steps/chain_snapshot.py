@@ -30,11 +30,11 @@ from trading_assets.collecting.recover import left_of_chains
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.chain import Chain
 from trading_assets.collecting.steps.chain_knowledge import (
+    classify_option_parameters,
     empty_listings,
     listed_underlyings,
     lists_nothing,
     of_another_underlying,
-    said_of_options,
 )
 from trading_assets.collecting.steps.chain_selection import NOT_BEFORE_ITS_TIME, with_known_open_interest, without_price
 from trading_assets.collecting.steps.common import (
@@ -46,7 +46,7 @@ from trading_assets.collecting.steps.common import (
     without_options,
 )
 from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, without_expiries
-from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, report_partial, says_nothing, waiting
+from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, holds_no_market_data, report_partial, waiting
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
 from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
@@ -101,7 +101,7 @@ class ChainSnapshot:
         that answered."""
         settled, resumed = self._begun()
         requests = plan_parameters(self.underlyings.values(), self.session, settled=settled | resumed.keys())
-        answers = said_of_options(self.archive, self.ask(requests), self.session)
+        answers = classify_option_parameters(self.archive, self.ask(requests), self.session)
         self.results += answers
         self.outcomes |= {result.request.symbol: result.outcome for result in answers}
         parameters = option_parameters(answers)
@@ -272,7 +272,7 @@ class ChainSnapshot:
             kept = kept.filter(
                 pc.greater_equal(kept["quoted_at"], pa.scalar(self.recorded.quoted_since, kept["quoted_at"].type))
             )
-        if says_nothing(kept):
+        if holds_no_market_data(kept):
             kept = kept.slice(0, 0)
         chain.quoted = set(kept["con_id"].to_pylist()) & set(chain.table["con_id"].to_pylist())
         kept = kept.filter(pc.is_in(kept["con_id"], pa.array(sorted(chain.quoted), pa.int64())))
@@ -287,7 +287,7 @@ class ChainSnapshot:
         earlier = set(before.filter(pc.is_in(before["quote_outcome"], _QUOTED))["con_id"].to_pylist())
         kept = {id(r) for r in failed if r.request.instrument.con_id in earlier}  # an older quote is better than none
         chain.table = with_quotes(before, without_worse(before, [r for r in answers if id(r) not in kept]))
-        silent = bool(answers) and says_nothing(chain.chosen)
+        silent = bool(answers) and holds_no_market_data(chain.chosen)
         if silent and earlier:
             chain.table = before
         if failed or bad:

@@ -55,8 +55,8 @@ def collect_contracts(
     )
     report.saved = len(symbols) - len(plan.requests)
     report.fail(results, harmless=frozenset(), delayed=archive.settings.delayed)
-    _tell(report, known.refused | judged.unclear, "no_contract")
-    _tell(report, judged.changed, CHANGED)
+    _report_failures(report, known.refused | judged.unclear, "no_contract")
+    _report_failures(report, judged.changed, CHANGED)
     hold_back(archive, [symbol for symbol in symbols if symbol not in judged.changed], report)
     carried = {*plan.carried, *_unrecorded(archive, known, session)}
     return _decoded(
@@ -161,7 +161,7 @@ def contracts_plan(
     again = (
         _reworded(archive, entries, stored.values())
         | archive.examiner.due_details(symbols)
-        | _doubted(archive, symbols)
+        | _no_longer_known(archive, symbols)
     )
     refused = {} if refresh else refusals(archive, CONTRACTS, sorted(set(symbols) - held.keys() - again), archive.now)
     plan = plan_contracts(
@@ -194,7 +194,7 @@ def _reworded(archive: Archive, entries: Sequence[UniverseEntry], stored: Iterab
     return {symbol for symbol, then in last.items() if then.symbol == symbol and then.key != present[symbol].key}
 
 
-def _doubted(archive: Archive, symbols: Sequence[str]) -> set[str]:
+def _no_longer_known(archive: Archive, symbols: Sequence[str]) -> set[str]:
     """Symbols with chains or bars of which the broker, since their details were last asked for, knows no contract any
     more: they are due at once."""
     sql = """select symbol, max(request_id) as request_id from coverage c
@@ -223,6 +223,6 @@ def _with_unclear(results: Sequence[Result], unclear: Mapping[str, str]) -> list
     ]
 
 
-def _tell(report: CollectionReport, sentences: Mapping[str, str], outcome: str) -> None:
+def _report_failures(report: CollectionReport, sentences: Mapping[str, str], outcome: str) -> None:
     for symbol, sentence in sentences.items():
         report.problems.append(Problem(ProblemKind.FAILED, symbol, "contract_details", sentence, outcome=outcome))

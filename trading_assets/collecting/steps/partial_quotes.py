@@ -71,7 +71,7 @@ def report_partial(
     """Report that quotes of a chain lack values; the instant at which they may be requested again, None: by the next
     run."""
     left = pc.sum(pc.equal(chain["quote_outcome"], PARTIAL)).as_py() - waiting(archive, chain, session).num_rows
-    at = None if left else _asked_again_at(archive, session)
+    at = None if left else _next_request_at(archive, session)
     again = "They are requested again by the next run of this session."
     if at is not None:
         again = f"They were requested again, and the broker gave no more; the next time is {at:%Y-%m-%d %H:%M} UTC."
@@ -79,7 +79,7 @@ def report_partial(
     return at
 
 
-def says_nothing(quotes: pa.Table) -> bool:
+def holds_no_market_data(quotes: pa.Table) -> bool:
     """Whether no row holds anything of the market: no price, no volume, no open interest, no greeks."""
     return all(quotes[name].null_count == quotes.num_rows for name in _MARKET_VALUES)
 
@@ -100,7 +100,7 @@ def quoted_before(archive: Archive, symbols: Iterable[str], session: date, insta
     }
 
 
-def _asked_again_at(archive: Archive, session: date) -> datetime:
+def _next_request_at(archive: Archive, session: date) -> datetime:
     """The first instant (UTC) at which quotes that are `waiting` now may be requested again, in this session or the
     next."""
     soon = archive.now + timedelta(minutes=archive.settings.requote_after_minutes)

@@ -101,7 +101,7 @@ class _Sender:
                 subjects = {(alert_id, row.channel) for alert_id in json.loads(row.alert_ids)}
                 free = _free(row, wall)
                 if free and row.channel not in self._channels:
-                    self._name_unknown(connection, row)
+                    self._record_unknown_channel(connection, row)
                 elif (
                     free
                     and row.next_attempt_at <= self._now
@@ -146,7 +146,7 @@ class _Sender:
         # Also when the lease has run out meanwhile: the channel's answer is what counts.
         return alert_messages.update().where(alert_messages.c.id == message.id, alert_messages.c.sent_at.is_(None))
 
-    def _name_unknown(self, connection: sa.Connection, row: sa.Row[Any]) -> None:
+    def _record_unknown_channel(self, connection: sa.Connection, row: sa.Row[Any]) -> None:
         error = (
             f"There is no channel {row.channel!r} in the setting alert_channels. The message is sent when there is one."
         )

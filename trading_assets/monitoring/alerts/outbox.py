@@ -1,6 +1,6 @@
 """The outbox: messages are put there in the transaction that changes their alerts, and taken from there by `delivery`.
 
-So whoever is killed between a change and its telling loses nothing and tells nothing twice.
+So whoever is killed between a change and its notifier loses nothing and tells nothing twice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import groupby
 import sqlalchemy as sa
 
 from trading_assets.monitoring.alerts.alert_tables import alert_messages
-from trading_assets.monitoring.alerts.texts import Event, Told, body, title
+from trading_assets.monitoring.alerts.texts import AlertEntry, Event, body, title
 
 ALERTS_TOLD_SINGLY = 10
 """More alerts of one type and event in one reconcile come as one message: a broker that is down all night must not send
@@ -30,7 +30,7 @@ def waiting(connection: sa.Connection) -> set[tuple[int, str]]:
 
 
 def put(
-    connection: sa.Connection, event: Event, told: Sequence[Told], channel: str, now: float, headline: str = ""
+    connection: sa.Connection, event: Event, told: Sequence[AlertEntry], channel: str, now: float, headline: str = ""
 ) -> None:
     """Put messages on alerts of any types into the outbox of one channel: one each, or one for all of a type when they
     are many."""

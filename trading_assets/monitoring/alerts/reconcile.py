@@ -18,7 +18,7 @@ from trading_assets.monitoring.alerts.alert_tables import alerts
 from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Issue
 from trading_assets.monitoring.alerts.routing import Policy
 from trading_assets.monitoring.alerts.silences import Silences
-from trading_assets.monitoring.alerts.texts import Event, Told
+from trading_assets.monitoring.alerts.texts import AlertEntry, Event
 
 Key = tuple[str, str]
 """Type and subject of an alert."""
@@ -60,17 +60,17 @@ def reconcile(
     connection.execute(alerts.update().where(alerts.c.id.in_([row.id for row in gone])).values(cleared_at=now))
     connection.execute(alerts.update().where(_open_of(types)).values(last_seen_at=now))
 
-    telling = _Telling(connection, policies, now, headline)
+    notifier = _Notifier(connection, policies, now, headline)
     after = _open_rows(connection, types)
     opened = [row for row in after if (row.alert_type, row.subject) not in known]
     stayed = [row for row in after if (row.alert_type, row.subject) in known]
-    telling.opened(opened)
-    reminded = telling.reminded(stayed)
-    telling.cleared(gone)
+    notifier.opened(opened)
+    reminded = notifier.reminded(stayed)
+    notifier.cleared(gone)
     return Changes(_keys(opened), _keys(reminded), _keys(gone))
 
 
-class _Telling:
+class _Notifier:
     """Decides who is told of which rows, and puts it into the outbox."""
 
     def __init__(
@@ -111,7 +111,7 @@ class _Telling:
 
     def _put(self, event: Event, rows: list[sa.Row[Any]], by_channel: Mapping[str, list[sa.Row[Any]]]) -> None:
         for channel, told in by_channel.items():
-            heard = [_told(row) for row in told if channel in self._policy(row).channels]
+            heard = [_entry(row) for row in told if channel in self._policy(row).channels]
             outbox.put(
                 self._connection, event, heard, channel, self._now, self._headline if event is Event.OPENED else ""
             )
@@ -166,9 +166,9 @@ def _values(issue: Issue, policy: Policy) -> dict[str, str]:
     }
 
 
-def _told(row: sa.Row[Any]) -> Told:
+def _entry(row: sa.Row[Any]) -> AlertEntry:
     kind, severity = AlertType(row.alert_type), AlertSeverity(row.severity)
-    return Told(row.id, kind, row.subject, severity, row.reason, row.remedy, row.details, row.opened_at, row.told)
+    return AlertEntry(row.id, kind, row.subject, severity, row.reason, row.remedy, row.details, row.opened_at, row.told)
 
 
 def _keys(rows: Iterable[sa.Row[Any]]) -> tuple[Key, ...]:

@@ -24,7 +24,7 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AlertEntry:
     """What a message says of one alert. Instants are epoch seconds."""
 
     alert_id: int
@@ -43,7 +43,7 @@ class Told:
         return self.subject or "The platform"
 
 
-def title(event: Event, told: Sequence[Told]) -> str:
+def title(event: Event, told: Sequence[AlertEntry]) -> str:
     """One line: severity or event, type, and the symbol or how many."""
     first = told[0]
     mark = {
@@ -55,7 +55,7 @@ def title(event: Event, told: Sequence[Told]) -> str:
     return f"[{mark}] {first.alert_type.value} {subject}".rstrip()
 
 
-def body(event: Event, told: Sequence[Told], now: float, headline: str = "") -> str:
+def body(event: Event, told: Sequence[AlertEntry], now: float, headline: str = "") -> str:
     """The sentences: what, since when, what to do. Of many alerts of one type, one line each."""
     first = told[0]
     lines = [headline] if headline else []
