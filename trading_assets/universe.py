@@ -132,7 +132,7 @@ class Universe:
         primary_exchange: str | None = None,
         now: datetime | None = None,
     ) -> list[UniverseEntry]:
-        """Make symbols active; a known symbol keeps how it is asked for unless told anew. Raises `ValueError`.
+        """Make symbols active; a known symbol keeps how it is asked for unless given anew. Raises `ValueError`.
 
         `exchange` is the route, `primary_exchange` the listing exchange (see `UniverseEntry`); what is not given of a
         known symbol stays, unless `sec_type` makes it another kind of instrument. An empty text takes back what was

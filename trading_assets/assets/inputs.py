@@ -34,7 +34,7 @@ def current_session(context: dg.AssetExecutionContext, archive: Archive) -> date
     if wanted != [current]:
         named = f"{wanted[0]}" if len(wanted) == 1 else f"{wanted[0]} to {wanted[-1]}"
         raise Refused(
-            f"{context.asset_key.to_user_string()} is a snapshot: the broker tells only what is listed now, so it can"
+            f"{context.asset_key.to_user_string()} is a snapshot: the broker answers only what is listed now, so it can"
             f" be collected for the current session {current} only, not for {named}. Choose partition {current}."
         )
     return current

@@ -32,14 +32,14 @@ def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
     report = monitor.generate_quality_report()
     monitor.log_quality_metrics(report)
     picture = base64.b64encode(metrics_png(metric_history(monitor.settings.data_dir))).decode()
-    told = report.as_dict()
+    figures = report.as_dict()
     return dg.MaterializeResult(
         metadata={
             "critical_issues": report.has_critical_issues(),
             "window": f"{report.first} to {report.last}",
             "rules_failing": dg.MetadataValue.json({result.rule.name: result.failed for result in report.failing()}),
             "open_issues": dg.MetadataValue.json([str(issue.reason) for issue in report.issues][:ISSUES_SHOWN]),
-            "conditions": dg.MetadataValue.json(told["conditions"]),
+            "conditions": dg.MetadataValue.json(figures["conditions"]),
             "metrics": dg.MetadataValue.json(
                 {f"{m.metric} {m.about}": m.value for m in report.metrics if m.symbol == ALL_SYMBOLS}
             ),

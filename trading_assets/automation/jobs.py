@@ -68,7 +68,7 @@ daily_update = dg.define_asset_job(
 snapshot = dg.define_asset_job(
     "snapshot",
     selection=_collecting(*SNAPSHOTS),
-    description="Contracts and option chains of the current session: what the broker tells only now.",
+    description="Contracts and option chains of the current session, which the broker answers at no later time.",
     executor_def=dg.in_process_executor,
     tags=_RETRIES,
 )

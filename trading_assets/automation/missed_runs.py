@@ -19,7 +19,7 @@ from trading_assets.settings import Settings, system_clock
 from trading_assets.universe import Universe
 
 REMEMBERED = timedelta(days=7)
-"""How long a failed run that nothing followed is told of."""
+"""How long a failed run without a later one is reported."""
 
 RUNS_READ = 300
 """Runs looked at, the latest first: a week of the platform's own is about 200."""
@@ -28,7 +28,7 @@ GRACE = timedelta(minutes=30)
 """A scheduled run may be this late: its sensor looks every two minutes, and a run may wait for another one."""
 
 SESSIONS_BACK = 5
-"""Sessions whose scheduled runs are looked for; older ones are told by coverage alone."""
+"""Sessions whose scheduled runs are looked for; older ones show in coverage alone."""
 
 _ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 
@@ -41,7 +41,7 @@ _HELD_BACK_BY = {DAILY_SNAPSHOT: ["contracts", "option_chains"], DAILY_BARS: ["c
 def failed_runs(instance: dg.DagsterInstance) -> list[Issue]:
     """Jobs whose latest ended run of the last days failed, each with the sentence of the step that failed.
 
-    A failure that Dagster is about to mend by another try, or trying to, is not told yet.
+    A failure that Dagster is about to mend by another try, or trying to, is not reported yet.
     """
     recent = RunsFilter(statuses=_ENDED, updated_after=system_clock() - REMEMBERED)
     latest: dict[str, DagsterRun] = {}
@@ -118,11 +118,11 @@ def missed_schedules(settings: Settings, now: datetime) -> list[Issue]:
 def _refusals(settings: Settings, schedule: str) -> list[tuple[str, date, date, datetime]]:
     """Refusals that hold a symbol back from a schedule: symbol, first session, the session of the next answer, and when
     it may be requested again."""
-    sql = f"""with told as (select symbol, session, condition, retry_after,
+    sql = f"""with answered as (select symbol, session, condition, retry_after,
                                    lead(session, 1, date '9999-12-31') over answers as next
                            from coverage where con_id = 0 and dataset in (select unnest(?::varchar[]))
                            window answers as (partition by dataset, symbol order by session))
-             select symbol, session, next, retry_after from told
+             select symbol, session, next, retry_after from answered
              where condition in ({REFUSED_SQL}) and retry_after is not null"""
     rows = query(settings.data_dir, sql, [_HELD_BACK_BY[schedule]]).to_pylist()
     return [(row["symbol"], row["session"], row["next"], row["retry_after"]) for row in rows]

@@ -95,7 +95,7 @@ def alerts(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.
         found = find_issues(settings, now, others)
         changes = Alerts(settings).reconcile(found.issues, types=found.types, now=now)
     finally:
-        sent = deliver(settings, now)  # what waits in the outbox is told also where the look fails
+        sent = deliver(settings, now)  # what waits in the outbox is sent also where the search for issues fails
     counts = f"opened {len(changes.opened)}, reminded {len(changes.reminded)}, cleared {len(changes.cleared)}"
     return dg.SkipReason(
         f"{len(found.issues)} open issue(s); {counts}; messages sent {sent.sent}, failed {sent.failed}."

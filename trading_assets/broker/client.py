@@ -262,8 +262,8 @@ class TwsClient:
             await self._run(lambda: self._on_identity(self.identity) if self._on_identity else None)
         if self._settings.now is None:
             await self._pacer.message()
-            told = await connection.server_time()
-            skew = 0.0 if told is None else told - time.time()
+            answer = await connection.server_time()
+            skew = 0.0 if answer is None else answer - time.time()
             if abs(skew) > MAX_CLOCK_SKEW:
                 logger.warning(
                     "The clock of TWS is %.0f s ahead of this machine's: set it right, or sessions may be told apart"
@@ -295,7 +295,7 @@ class TwsClient:
         await self._run(lambda: record_failure(self._owner.engine, self._endpoint, sentence))
 
     async def _note_market_data(self, collector: Collector) -> None:
-        """Keep the kind of market data of this connection's quotes, when it tells more than what is known."""
+        """Keep the kind of market data of this connection's quotes, when it is better evidence than what is known."""
         if not isinstance(collector, QuoteCollector) or not collector.answer.done():
             return
         word = market_data_word(*collector.reported_market_data())

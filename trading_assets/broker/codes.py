@@ -227,8 +227,8 @@ _DELAYED_MAY_FOLLOW = frozenset({354, 10089, 10168})
 how often)."""
 
 _TRIES_OF_UNKNOWN = 2
-"""How often a request is sent that ends with a text nobody knows: it may pass, and repeating it further tells no
-more."""
+"""How often a request is sent that ends with a text nobody knows: it may pass, and repeating it further is of no
+use."""
 
 _KIND_REMEDIES = {
     COMPLETE: "",
@@ -307,7 +307,7 @@ def tries_of(outcome: Outcome, most: int) -> int:
 def remedy_of(outcome: Outcome, *, delayed: bool = False) -> str:
     """One sentence or two that say what to do about an outcome; empty when nothing is to be done.
 
-    `delayed`: the settings ask for delayed data, so nobody is told to set that.
+    `delayed`: the settings ask for delayed data, so no remedy advises that.
     """
     if outcome.kind is COMPLETE:
         return ""

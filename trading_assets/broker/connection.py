@@ -16,7 +16,7 @@ from trading_assets.broker.outcomes import Outcome, OutcomeKind
 CLIENT_ID_IN_USE = 326
 
 PONG_TIMEOUT = 10.0
-"""Seconds a live TWS may take to tell the time: it answers that itself, at once, without its servers."""
+"""Seconds a live TWS may take to answer the time: it answers that itself, at once, without its servers."""
 
 FIRST_REQUEST_ID = 1000
 """The least request id of a session: larger than the small numbers that stand beside ids in messages (versions, tick
@@ -86,7 +86,7 @@ class Connection:
         for collector in list(self.inbox.open.values()):
             collector.give_up(outcome)
 
-    # what the inbox and the library tell
+    # called by the inbox and the library
 
     def on_status(self, code: int, text: str) -> None:
         if code == CLIENT_ID_IN_USE:

@@ -1,9 +1,9 @@
 """The last contact with each broker endpoint, kept in the state database: the record that status and alerts read
 without connecting.
 
-Recorded by the client at each connect, at each failed attempt, when TWS tells that it has lost its servers or has them
-again, and when the kind of market data becomes known or changes. Instants are the wall clock's, also in a replay: a
-connection is made in real time. What does not belong here: deciding that a broker is down (`reliability`).
+Recorded by the client at each connect, at each failed attempt, when TWS reports that it has lost its servers or has
+them again, and when the kind of market data becomes known or changes. Instants are the wall clock's, also in a replay:
+a connection is made in real time. What does not belong here: deciding that a broker is down (`reliability`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NOT_SUBSCRIBED = frozenset({354, 10089, 10168, 10186})
 """Errors: the market data is not subscribed. Delayed ticks may follow all the same when they were asked for."""
 
 TELLING = ("", "not subscribed", "live", "frozen", "delayed", "delayed frozen")
-"""The words by what they tell of a connection: one symbol without a subscription says less than any quote, one delayed
+"""The kinds of market data by their evidence: one symbol without a subscription says less than any quote, one delayed
 quote says more than all live ones. Within a connection only a later word takes an earlier one's place."""
 
 DELAYED = frozenset({"delayed", "delayed frozen", "not subscribed"})

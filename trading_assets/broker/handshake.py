@@ -132,7 +132,7 @@ class Handshake:
             return ConnectFailed(text, f"Look at TWS: {_DIALOG}; answer it, see that TWS is logged in, {_AGAIN}")
         if self._first_frame or pending:
             return self.not_tws(self._first_frame or pending)
-        text = f"the connection was accepted, but nothing was said within {seconds:g} s; {self._offer}"
+        text = f"the connection was accepted, but nothing was sent within {seconds:g} s; {self._offer}"
         remedy = (
             f"Look at TWS: {_DIALOG}, or it is still starting, or hangs; restart it if it persists. Check also"
             f" {_PORTS}, {_AGAIN}"

@@ -71,7 +71,7 @@ def relabel_answers(journal: Journal, symbol: str, new_symbol: str) -> None:
     """Give the answers for `symbol` that are not in the lake yet another symbol: they are of the company whose series
     moves there.
 
-    Contract details are let go instead: they are what tells the companies apart, and are requested again.
+    Contract details are let go instead: they identify the company, and are requested again.
     """
     waiting = (t.c.state == "done") & t.c.applied_at.is_(None) & (t.c.symbol == symbol)
     with write_transaction(journal.engine) as connection:

@@ -208,13 +208,13 @@ class Inbox:
             if req_id is None and fields and fields[0].isdecimal():
                 return  # something new that is about no request of ours
         collector = self.open.get(req_id) if req_id is not None else None
-        told = f"{fault} ({', '.join(fields[1:])[:200]})" if number == ERROR else fault
+        described = f"{fault} ({', '.join(fields[1:])[:200]})" if number == ERROR else fault
         if isinstance(collector, wanted):
-            outcome = collector.unreadable(name, told)
+            outcome = collector.unreadable(name, described)
             # Bars are one message: after it, the broker is done with the request.
             (collector.end if number == HISTORICAL_DATA else collector.give_up)(outcome)
         elif (collector is not None or req_id not in self._issued) and not (number == ERROR and req_id == NO_REQUEST):
-            self._suspect(number, name, told, [other for other in self.open.values() if isinstance(other, wanted)])
+            self._suspect(number, name, described, [other for other in self.open.values() if isinstance(other, wanted)])
 
     def _suspect(self, number: int, name: str, fault: str, suspects: Sequence[Collector]) -> None:
         waiting = []

@@ -95,7 +95,7 @@ class Fault:
     """One thing of an answer that cannot be stored: which column, where in the answer, the value as text, and what is
     wrong with it.
 
-    `session` is the session it belongs to, None where that cannot be told.
+    `session` is the session it belongs to, None where that is not known.
     """
 
     field: str

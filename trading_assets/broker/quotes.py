@@ -61,8 +61,8 @@ _DELAYED_TICKS = frozenset((*range(66, 77), *range(80, 84), 88))
 class QuoteCollector(Collector):
     """The ticks of one market-data subscription. `allow_delayed` is false for a lake of live data.
 
-    After `quiet_time` seconds without news of an awaited field a quote whose prices were told is taken as it is: far
-    options never get greeks, and nobody may bid.
+    After `quiet_time` seconds without news of an awaited field a quote whose prices were reported is taken as it is:
+    far options never get greeks, and nobody may bid.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class QuoteCollector(Collector):
         self._reported: set[str] = set()
         """Fields of which a tick came, be it a placeholder."""
         self._news = self._loop.time()
-        """When a field was last told, or got its value, for the first time."""
+        """When a field was last reported, or got its value, for the first time."""
         self._market_data_type = 1
         self._reported_type = 0
         self._began = self._loop.time()
@@ -170,7 +170,7 @@ class QuoteCollector(Collector):
             self._refuse_delayed()
 
     def reported_market_data(self) -> tuple[int, frozenset[int]]:
-        """The market data type (0 while none was told) and the codes that the broker sent with this quote."""
+        """The market data type (0 while none was reported) and the codes that the broker sent with this quote."""
         ended = self.answer.result()[0].code if self.answer.done() else None
         codes = frozenset(code for code, _ in self.warnings) | ({ended} if ended is not None else frozenset())
         return self._reported_type, codes
@@ -196,7 +196,7 @@ class QuoteCollector(Collector):
             self._deliver()
 
     def _take(self, name: str, value: float | None) -> None:
-        """Note that a field was told, and its value unless it is a placeholder; a 0 that may be one never takes the
+        """Note that a field was reported, and its value unless it is a placeholder; a 0 that may be one never takes the
         place of a value."""
         known = self._values.get(name)
         if name not in self._reported or (known is None and value is not None):
@@ -222,9 +222,9 @@ class QuoteCollector(Collector):
     def _look(self) -> None:
         if self.answer.done():
             return
-        told = {"bid", "ask"} <= self._reported or "last" in self._reported
+        priced = {"bid", "ask"} <= self._reported or "last" in self._reported
         refused = self._refusal() is not None  # delayed values may follow until the timeout
-        if told and not refused and self._loop.time() - self._news >= self._quiet_time:
+        if priced and not refused and self._loop.time() - self._news >= self._quiet_time:
             self._deliver()
         else:
             self._loop.call_later(_CHECK_INTERVAL, self._look)

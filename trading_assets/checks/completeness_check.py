@@ -112,7 +112,7 @@ def _materializations(context: dg.AssetExecutionContext, sessions: list[date]) -
 
 
 def _without_trace(report: CollectionReport, reported: list[SessionState]) -> list[Problem]:
-    """Failures of the run that none of the sessions it tells of shows: the newest one does, so that nothing is
+    """Failures of the run that none of the sessions it reports shows: the newest one does, so that nothing is
     hidden."""
     shown = {each.symbol for state in reported for each in state.lacking}
     failures = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED)

@@ -41,7 +41,7 @@ PROBLEMS_SHOWN = 12
 
 
 class Failed(Exception):
-    """A command failed; the message is what the user is told."""
+    """A command failed; the message is shown to the user."""
 
 
 def errors_to(sentence: str) -> None:

@@ -1,5 +1,5 @@
-"""What Dagster tells of the data folder: runs in the queue, and each schedule's and sensor's last tick. For `status`;
-it only reads.
+"""What Dagster records about the data folder: runs in the queue, and each schedule's and sensor's last tick. For
+`status`; it only reads.
 
 Read from Dagster's SQLite files and not through Dagster, which costs more to import than all the rest of `status`. The
 tables and columns named here are Dagster's own; a test holds the answers against those of its API.

@@ -120,7 +120,7 @@ def up(
 
 
 def _supervise(settings: Settings, listening: socket.socket, lock: int, host: str, names: list[str]) -> int:
-    """Run the services' supervisor until it ends or is told to; nothing is left behind."""
+    """Run the services' supervisor until it ends or is stopped; nothing is left behind."""
     from trading_assets.resources.instance import dagster_home, instance_reference
 
     home, reference = dagster_home(settings), instance_reference(settings)

@@ -42,7 +42,7 @@ def status(
 
 
 def _running(settings: Settings) -> Any:
-    """What the Dagster instance of the data folder tells; None while there is none (Dagster is not even imported
+    """What the Dagster instance of the data folder records; None while there is none (Dagster is not even imported
     then)."""
     if not (settings.data_dir / "dagster" / "dagster.yaml").is_file():
         return None

@@ -43,7 +43,7 @@ def validate(
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
     as_document: Json = False,
 ) -> int:
-    """Run the validation rules over the lake; exit code 1 when a rule of severity error fails, warnings are told
+    """Run the validation rules over the lake; exit code 1 when a rule of severity error fails, warnings are printed
     only."""
     from trading_assets.monitoring.status import clock_before_lake
     from trading_assets.universe import normalize

@@ -192,5 +192,5 @@ class Archive:
 
 
 def wall_clock() -> datetime:
-    """The instant by which the journal tells old answers from new ones: never pinned."""
+    """The instant by which the journal separates old answers from new ones: never pinned."""
     return datetime.now(UTC)

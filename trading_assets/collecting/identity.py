@@ -132,7 +132,7 @@ def resolve(archive: Archive, symbol: str, decision: Decision | str) -> str:
 def carry_out(archive: Archive, change: ContractChange) -> str:
     """Do what a decided change asks for. Idempotent: every step may have been done before."""
     assert change.record is not None, "a change without details cannot be decided"
-    symbol, told = change.symbol, f"{change.symbol}: the series goes on under {change.new_contract}."
+    symbol, sentence = change.symbol, f"{change.symbol}: the series goes on under {change.new_contract}."
     if change.decision is Decision.NEW:
         closed = closed_symbol(symbol, change.old_con_id)
         stored = series_contracts(archive.settings.data_dir, [symbol]).get(symbol)
@@ -140,11 +140,11 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
             relabel_answers(archive.journal, symbol, closed)
             Quarantine(archive.settings.state_url).close_series(symbol, archive.now)
             move_series(archive.store, symbol, closed)
-        told = (
+        sentence = (
             f"{symbol}: the series of {change.old_contract} is closed, its rows have the symbol {closed} now. A new"
             " series begins with "
         )
-        told += f"{change.new_contract}; run `trading-assets setup {symbol}` for its history."
+        sentence += f"{change.new_contract}; run `trading-assets setup {symbol}` for its history."
         _adopt(archive, symbol, change.new_con_id)
     else:
         _clear_retry_times(archive, symbol)
@@ -157,7 +157,7 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
         snapshot_coverage(CONTRACTS.name, session, complete, archive.now, request_ids={symbol: change.request_id})
     )
     archive.changes.finish([symbol], archive.now)
-    return told
+    return sentence
 
 
 def _clear_retry_times(archive: Archive, symbol: str) -> None:

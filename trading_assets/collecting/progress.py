@@ -1,4 +1,4 @@
-"""How long work tells how far it is, and what it came to: a listener that the command line draws and the UI does
+"""How long work reports its progress and its result: a listener that the command line draws and the UI does
 without.
 
 `listening(listener)` makes a listener hear every archive opened inside the block, in this thread: the command line runs

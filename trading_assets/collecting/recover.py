@@ -82,12 +82,12 @@ def left_of_chains(recorded: RecordedChains, report: CollectionReport, answers: 
     tables, coverages = [OPTION_CHAINS.schema.empty_table()], [COVERAGE.schema.empty_table()]
     for then, by_symbol in sorted(groups.items()):
         known = storable(OPTION_CHAINS, archive.view(OPTION_CHAINS).as_of(sorted(by_symbol), then))
-        told = (
+        covered = (
             archive.coverage.conditions(OPTION_CHAINS.name, "", sorted(by_symbol), then, then)
             .select(["symbol", "condition"])
             .to_pylist()
         )
-        conditions = {row["symbol"]: row["condition"] for row in told}
+        conditions = {row["symbol"]: row["condition"] for row in covered}
         for symbol, results in sorted(by_symbol.items()):
             rows, whole = known.filter(pc.equal(known["symbol"], symbol)), conditions.get(symbol) in _WHOLE
             stored = rows.filter(pc.equal(rows["session"], pa.scalar(then)))
@@ -95,7 +95,7 @@ def left_of_chains(recorded: RecordedChains, report: CollectionReport, answers: 
             table = _with(
                 base, listing_rows(results, under_con_ids), [r for r in results if isinstance(r.request, QuoteRequest)]
             )
-            # else the run died when all was written, before it could tell the journal
+            # else the run died when all was written, before the journal was marked
             brings = not table.equals(stored)
             tables += [table] if brings else []
             if not whole and (brings or conditions.get(symbol) != Condition.PARTIAL):

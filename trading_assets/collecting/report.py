@@ -99,7 +99,7 @@ class CollectionReport:
     @property
     def complete(self) -> bool:
         """Whether everything wanted that is available is in the lake. Values that the broker did not give with a quote
-        are told, and no lack."""
+        are notes, not failures."""
         return all(problem.kind is ProblemKind.PARTIAL for problem in self.problems)
 
     def add_rows(self, table: pa.Table) -> None:

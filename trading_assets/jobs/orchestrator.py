@@ -167,7 +167,7 @@ class DataPipelineOrchestrator:
         )
 
     def generate_status_report(self) -> dict[str, Any]:
-        """The state of the archive as `trading-assets status --json` tells it, and `circuit_breaker_status`: closed,
+        """The state of the archive as `trading-assets status --json` prints it, and `circuit_breaker_status`: closed,
         open or half_open."""
         found = platform_status(self.settings).as_dict()
         return {**found, "circuit_breaker_status": str(found["breaker"]["phase"])}

@@ -84,7 +84,7 @@ def run_job(
     """Run `job` on the partitions of `sessions` (one, the first and last of a range, or none of a job without) with
     `config` by asset name.
 
-    `steps` restricts the run to some of the job's assets. The report tells failures; nothing is raised for them.
+    `steps` restricts the run to some of the job's assets. The report names failures; nothing is raised for them.
     """
     given = settings.model_dump(exclude={"data_dir_setting", "selection"}, exclude_none=True, mode="json")
     definitions = build_defs(**given, selection=settings.selection, data_dir=str(settings.data_dir))
@@ -125,10 +125,10 @@ def _explain(report: RunReport, result: dg.ExecuteInProcessResult) -> None:
         return
     data = failures[0].step_failure_data
     report.failed_step = failures[0].step_key or ""
-    told = data.user_failure_data
-    if told is not None and told.description:
-        report.error = told.description
-        retryable = told.metadata.get("retryable")
+    failure = data.user_failure_data
+    if failure is not None and failure.description:
+        report.error = failure.description
+        retryable = failure.metadata.get("retryable")
         report.retryable = retryable is not None and bool(retryable.value)
     elif data.error is not None:
         if data.error.cls_name == "DagsterExecutionInterruptedError":

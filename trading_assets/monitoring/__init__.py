@@ -1,4 +1,4 @@
-"""What a person looks at and is told: quality, coverage, status, alerts and pictures of the data.
+"""What a person reads and is notified of: quality, coverage, status, alerts and pictures of the data.
 
 The guide's names are imported when they are first used: `status` needs none of them.
 """

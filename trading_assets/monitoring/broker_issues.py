@@ -81,11 +81,11 @@ def quarantined(settings: Settings, now: datetime, symbols: Sequence[str]) -> li
 
 
 def _in_quarantine(symbol: str, entries: list[Entry]) -> Issue:
-    told = [f"{e.dataset} {_when(e.sessions)}, {', '.join(e.fields)}: {e.reason}" for e in entries[:NAMED_ENTRIES]]
+    named = [f"{e.dataset} {_when(e.sessions)}, {', '.join(e.fields)}: {e.reason}" for e in entries[:NAMED_ENTRIES]]
     more = [f"{len(entries) - NAMED_ENTRIES} more answers are in quarantine."] if len(entries) > NAMED_ENTRIES else []
     due = min(entry.retry_after for entry in entries)
     details = {"ids": ", ".join(str(entry.id) for entry in entries), "asked again from": minute(due)}
-    return Issue(AlertType.ANSWER_QUARANTINED, symbol, " ".join([*told, *more]), details=details)
+    return Issue(AlertType.ANSWER_QUARANTINED, symbol, " ".join([*named, *more]), details=details)
 
 
 def _when(sessions: Sequence[date]) -> str:

@@ -97,11 +97,11 @@ def prerequisites(settings: Settings, symbols: list[str]) -> list[Issue]:
              from coverage where con_id = 0 and dataset in ('contracts', 'option_chains', 'equity_bars')
                and symbol in (select unnest(?::varchar[]))
              group by symbol, dataset"""
-    told: dict[str, dict[str, dict[str, Any]]] = {}
+    recorded: dict[str, dict[str, dict[str, Any]]] = {}
     for row in query(settings.data_dir, sql, [symbols]).to_pylist():
-        told.setdefault(row["symbol"], {})[row["dataset"]] = row
+        recorded.setdefault(row["symbol"], {})[row["dataset"]] = row
     found = []
-    for symbol, datasets in sorted(told.items()):
+    for symbol, datasets in sorted(recorded.items()):
         if datasets.get("option_chains", {}).get("condition") == "no_contract":
             continue
         reached = max(_IN_ORDER.index(name) for name in datasets)

@@ -26,7 +26,7 @@ from trading_assets.validation import RULES, Findings, Severity, blocked
 
 OPTION_SESSIONS = 42
 """Sessions back in which missing option bars are looked for: two months, more than the reach of the default selection.
-What is older is told by `coverage` and filled by `backfill`; to look further costs a reading of every chain ever
+What is older shows in `coverage` and is filled by `backfill`; to look further costs a reading of every chain ever
 stored."""
 
 RECENT_SNAPSHOTS = 5
@@ -156,7 +156,7 @@ def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleC
     limit = timedelta(hours=settings.stale_chain_hours)
     symbols = _with_contract(lake, _active(settings))
     sql = f"""
-        with told as (
+        with recorded as (
             select symbol, arg_max(condition, session) in ({REFUSED_SQL})
               and arg_max_null(retry_after, session) > $now as waiting,
                    arg_max(collected_at, session)
@@ -166,7 +166,7 @@ def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleC
         quoted as (
             select symbol, max(coalesce(quoted_at, collected_at)) as quoted_at from option_chains
             where session >= $recent and symbol in (select unnest($symbols::varchar[])) group by symbol)
-        select symbol, epoch(coalesce(quoted_at, collected_at)) as newest from told left join quoted using (symbol)
+        select symbol, epoch(coalesce(quoted_at, collected_at)) as newest from recorded left join quoted using (symbol)
         where not coalesce(waiting, false) order by symbol"""
     # Seconds and not an instant: pyarrow imports pandas to give one, a quarter of the time of `status`.
     values = {"symbols": symbols, "now": lake.now, "recent": lake.calendar.previous(current, RECENT_SNAPSHOTS)}

@@ -6,7 +6,7 @@
         send_alert("Critical data quality issues detected", report)
     log_quality_metrics(report)
 
-What does not belong here: the rules (`validation`), what is wrong (`monitoring.watch`), who is told
+What does not belong here: the rules (`validation`), what is wrong (`monitoring.watch`), who is notified
 (`monitoring.alerts`).
 """
 
@@ -188,7 +188,7 @@ def log_quality_metrics(report: QualityReport) -> UpsertCounts:
 def send_alert(sentence: str, report: QualityReport) -> Changes:
     """Tell what is wrong in the report, in the channels of the rules, with the sentence above it.
 
-    What was told before is not told again before its time: calling this every hour sends no message an hour.
+    What was sent before is not sent again before its time: calling this every hour sends no message an hour.
     Raises `ValueError` for a report on some symbols only: what it does not name would count as over.
     """
     if not report.whole:

@@ -120,7 +120,7 @@ def restore_universe(settings: Settings, symbols: Sequence[str] | None = None) -
         one = found[name]
         if name in known:
             restored += universe.add([name], now=now)
-        else:  # the listing exchange too: it tells the company apart from another one with the symbol
+        else:  # the listing exchange too: it distinguishes the company from another one with the symbol
             listing = one.primary_exchange if one.sec_type == "STK" else None
             restored += universe.add(
                 [name], sec_type=one.sec_type, exchange=one.exchange, primary_exchange=listing, now=now

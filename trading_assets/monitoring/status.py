@@ -198,10 +198,17 @@ def _freshness(
             row = stored.get(symbol, {"rows": 0})
             behind = sessions.count_between(row["last"] + timedelta(days=1), due) if row["rows"] else None
             last = newest.get((dataset.name, symbol), {})
-            told = {"condition": last.get("condition"), "reason": last.get("reason") or ""}
+            condition = {"condition": last.get("condition"), "reason": last.get("reason") or ""}
             of_symbol = conditions.get((dataset.name, symbol), {})
             freshness.append(
-                {"dataset": dataset.name, "symbol": symbol, **row, "behind": behind, **told, "conditions": of_symbol}
+                {
+                    "dataset": dataset.name,
+                    "symbol": symbol,
+                    **row,
+                    "behind": behind,
+                    **condition,
+                    "conditions": of_symbol,
+                }
             )
     return freshness
 

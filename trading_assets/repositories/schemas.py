@@ -279,7 +279,7 @@ COVERAGE = Dataset(
     name="coverage",
     description="What the lake has, lacks and why: one row a dataset, bar size, instrument and session.",
     columns=(
-        _text("dataset", "Dataset the row speaks of"),
+        _text("dataset", "Dataset the row is about"),
         _text("bar_size", "Bar size; empty for snapshots"),
         _text("symbol", "Symbol of the underlying"),
         Column("con_id", pa.int64(), "Option contract id; 0 for the underlying"),
@@ -320,7 +320,7 @@ QUALITY_METRICS = Dataset(
         Column("session", pa.date32(), "XNYS session that was current at the measuring", "exchange date"),
         Column("measured_at", INSTANT, "When it was measured, by the platform's clock", "UTC"),
         _text("metric", "What was measured, e.g. coverage_complete"),
-        _text("about", "Dataset the value speaks of, or `platform`"),
+        _text("about", "Dataset the value is about, or `platform`"),
         _text("symbol", "Symbol of the underlying; `*` for all together"),
         _number("value", "The measured value", "see `unit`", nullable=False),
         _text("unit", "Unit of the value"),

@@ -29,8 +29,8 @@ noticed."""
 
 @dataclass(frozen=True, slots=True)
 class SeriesContract:
-    """The contract that a symbol's newest rows are of. Texts are empty where only bars or chains are left to tell it
-    by."""
+    """The contract that a symbol's newest rows are of. Texts are empty where only bars or chains are left to identify
+    it by."""
 
     symbol: str
     con_id: int

@@ -1,4 +1,4 @@
-"""Versions of the lake's files: what tells one from another, and which of them this process has seen to be readable."""
+"""Versions of the lake's files: what distinguishes them, and which of them this process has seen to be readable."""
 
 from __future__ import annotations
 

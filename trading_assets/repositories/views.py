@@ -17,7 +17,7 @@ from trading_assets.repositories.schemas import Dataset
 class DatasetView:
     """The stored rows of one dataset under `data_dir`.
 
-    `sessions` and `columns` are the defaults of the reads: what the IO manager was told an asset needs.
+    `sessions` and `columns` are the defaults of the reads: what the IO manager knows an asset needs.
     """
 
     def __init__(

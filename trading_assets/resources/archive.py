@@ -64,7 +64,7 @@ class ArchiveResource(dg.ConfigurableResource):
             # late: Dagster's storages take a fifth of a second in every process
             from trading_assets.resources.history_folder import elsewhere
 
-            with suppress(ValueError):  # wrong settings are told by the first step that opens the archive
+            with suppress(ValueError):  # wrong settings are reported by the first step that opens the archive
                 sentence = elsewhere(context.instance, self.settings())
                 # Dagster makes the resource for each of its users
                 if sentence is not None and run.run_id not in self._warned:

@@ -69,7 +69,7 @@ class SessionState:
     def collected(self) -> bool:
         """Whether all that is wanted of the active symbols is in the lake, or recorded as not existing or lost.
 
-        Quotes that lack values count as collected: the chain is there, and the check `complete` tells of them. Where no
+        Quotes that lack values count as collected: the chain is there, and the check `complete` reports them. Where no
         active symbol wants anything, the symbols of the run decide.
         """
         judged = [each for each in self.lacking if not self.active or each.symbol in self.active]
@@ -84,8 +84,8 @@ class SessionState:
     @property
     def wrong(self) -> bool:
         """Whether something is missing that should be there, and that a person or a later run can still collect."""
-        told = {Condition.EXPIRED_LOST, Condition.PARTIAL, DEFERRED}
-        return any(each.condition not in told for each in self.lacking)
+        reported = {Condition.EXPIRED_LOST, Condition.PARTIAL, DEFERRED}
+        return any(each.condition not in reported for each in self.lacking)
 
 
 def session_states(archive: Archive, collected: Collected, partitions: Iterable[str] = ()) -> dict[date, SessionState]:
@@ -129,7 +129,7 @@ def session_states(archive: Archive, collected: Collected, partitions: Iterable[
 
 
 def _add_other_bar_sizes(collected: Collected, states: dict[date, SessionState], rows: pa.Table) -> None:
-    """What the run was refused of bar sizes that the settings do not want: no condition of the lake tells of them."""
+    """What the run was refused of bar sizes that the settings do not want: no condition of the lake shows them."""
     if collected.dataset is not EQUITY_BARS:
         return
     answered, sizes = {str(condition) for condition in ANSWERED}, set(rows["bar_size"].to_pylist())
@@ -191,10 +191,10 @@ def _add_unrecorded(
 ) -> None:
     """Symbols that failed without a trace in the lake lack what the run was to bring: the sessions say why."""
     recorded = set(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), strict=True))
-    told = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED, ProblemKind.DEFERRED)
+    reported = (ProblemKind.PREREQUISITE_VIOLATION, ProblemKind.FAILED, ProblemKind.DEFERRED)
     sentences: dict[str, tuple[str, str]] = {}
     for problem in report.problems:
-        if problem.kind in told and problem.symbol in report.symbols:
+        if problem.kind in reported and problem.symbol in report.symbols:
             condition = DEFERRED if problem.kind is ProblemKind.DEFERRED else str(Condition.PENDING)
             sentences.setdefault(problem.symbol, (condition, problem.sentence))
     for symbol, (condition, sentence) in sentences.items():

@@ -84,7 +84,7 @@ _LATER = {
     "AssetCheckExecutionsTable": f"{_STORAGE}.event_log.schema",  # the table of checks
     "SqlEventLogStorageTable": f"{_STORAGE}.event_log.schema",  # the table of events
     "INDEX_SHARD_NAME": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",  # the event log of all runs
-    # tells pages of the UI of new events
+    # notifies open pages of the UI of new events
     "SqliteEventLogStorageWatchdog": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",
     "LocalComputeLogManager": f"{_STORAGE}.local_compute_log_manager",  # Dagster's own keeping of what runs print
     "LocalArtifactStorage": f"{_STORAGE}.root",  # Dagster's own storage of what else it keeps

@@ -29,7 +29,7 @@ SESSIONS_DRAWN = 2000
 
 
 def partition_metadata(archive: Archive, collected: Collected, sessions: Sequence[date]) -> dict[date, dict[str, Any]]:
-    """Of each of the sessions: how many rows the lake has of it, and the window of the run that told so."""
+    """Of each of the sessions: how many rows the lake has of it, and the window of the run that reported them."""
     if not sessions:
         return {}
     sql = (

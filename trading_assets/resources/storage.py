@@ -266,8 +266,8 @@ def compact(event: EventLogEntry) -> EventLogEntry:
     What our IO manager says of a write (it names the `dagster/uri`) is in the asset's materialization; Dagster repeats
     it in the event that the output was handled. Every other event stays as it is.
     """
-    told = event.dagster_event
-    data = told.event_specific_data if told is not None else None
+    inner = event.dagster_event
+    data = inner.event_specific_data if inner is not None else None
     if isinstance(data, AssetCheckEvaluationPlanned) and isinstance(data.partitions_subset, TimeWindowPartitionsSubset):
         keys = DefaultPartitionsSubset(set(data.partitions_subset.get_partition_keys()))
         data = replace(data, partitions_subset=keys)
@@ -275,5 +275,5 @@ def compact(event: EventLogEntry) -> EventLogEntry:
         data = data._replace(metadata={})
     else:
         return event
-    assert told is not None
-    return event._replace(dagster_event=told._replace(event_specific_data=data))
+    assert inner is not None
+    return event._replace(dagster_event=inner._replace(event_specific_data=data))

@@ -28,7 +28,7 @@ from trading_assets.serving.parents import adopt_orphans, ending_with_parent
 from trading_assets.settings import Settings
 
 STOP_TIMEOUT = 20.0
-"""Seconds the services may take to end before they are killed; a run that is told to end writes its last events."""
+"""Seconds the services may take to end before they are killed; a run that is ending writes its last events."""
 
 ASKERS_TIMEOUT = 5.0
 """Seconds that the web server and the daemon, which ask the code server, have to end before it."""

@@ -99,7 +99,7 @@ owners = sa.Table(
     sa.Column("owner", sa.Text, primary_key=True),
     sa.Column("host", sa.Text, nullable=False, doc="Host and process namespace"),
     sa.Column("pid", sa.Integer, nullable=False),
-    sa.Column("birth", sa.Text, nullable=False, doc="Start of the process, tells a reused pid apart"),
+    sa.Column("birth", sa.Text, nullable=False, doc="Start of the process, distinguishes a reused pid"),
     sa.Column("heartbeat", sa.Double, nullable=False),
 )
 

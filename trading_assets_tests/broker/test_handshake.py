@@ -143,7 +143,7 @@ PASSING: dict[str, tuple[Talk, tuple[str, ...]]] = {
     "closes": (says(closes=True), ("accepted and closed without a word", OFFER, "trusted IP addresses", "protobuf")),
     "resets": (says(resets=True), ("without a word", OFFER, "trusted IP addresses")),
     "closes after its version": (says(HELLO, closes=True), (f"named API version {HIGHEST} and closed", "dialog")),
-    "is silent": (says(), ("nothing was said within 0.6 s", OFFER, "dialog")),
+    "is silent": (says(), ("nothing was sent within 0.6 s", OFFER, "dialog")),
     "is silent after its version": (
         says(HELLO),
         (f"named API version {HIGHEST}, but nothing more within 0.6 s", "dialog"),

@@ -122,7 +122,7 @@ def with_selection(chain: pa.Table, selected: Collection[int]) -> pa.Table:
 
 
 _LACKING = ("bid and ask", "bid", "ask", "greeks", "open interest")
-"""What a quote can lack, in the order in which it is told."""
+"""What a quote can lack, in the order in which it is reported."""
 
 
 def lacks(quote: Mapping[str, Any]) -> tuple[str, ...]:
@@ -151,8 +151,8 @@ def lacking_sentence(chain: pa.Table) -> str:
     if not counts:
         return ""
     total = pc.sum(chain["selected"]).as_py()
-    told = [f"{counts[name]} {'lacks' if counts[name] == 1 else 'lack'} {name}" for name in _LACKING if counts[name]]
-    first, *others = told
+    counted = [f"{counts[name]} {'lacks' if counts[name] == 1 else 'lack'} {name}" for name in _LACKING if counts[name]]
+    first, *others = counted
     number, words = first.split(" ", 1)
     return f"{', '.join([f'{number} of {total} quotes {words}', *others])}."
 

@@ -250,7 +250,7 @@ class ChainSnapshot:
 
     def _report_without_price(self, chain: Chain, quote: Outcome | None) -> None:
         symbol = chain.underlying.symbol
-        if quote is not None and quote.kind in NOT_BEFORE_ITS_TIME:  # told by the quote itself
+        if quote is not None and quote.kind in NOT_BEFORE_ITS_TIME:  # the quote itself says so
             self.outcomes[symbol] = quote
             return
         sentence = without_price(symbol, quote, delayed=self.archive.settings.delayed)

@@ -107,15 +107,20 @@ def retries_for(archive: Archive, dataset: Dataset, outcomes: Iterable[tuple[str
     symbols = sorted({symbol for symbol, outcome in outcomes if outcome.kind in _REFUSING})
     refused = {}
     if symbols:
-        sql = """with told as (from coverage where dataset = $dataset and symbol in (select unnest($symbols::varchar[]))
-                                              and request_id > 0 and condition <> 'pending'),
-                      answered as (select bar_size, symbol, con_id, max(collected_at) as at from told
-                                   where condition not in (select unnest($refused::varchar[])) group by all)
-                 select t.bar_size, t.symbol, t.con_id, t.condition, t.broker_code, t.collected_at, t.retry_after
-                 from told t left join answered a using (bar_size, symbol, con_id)
-                 where t.condition in (select unnest($refused::varchar[])) and (a.at is null or a.at <= t.collected_at)
-                 qualify row_number() over (partition by t.bar_size, t.symbol, t.con_id
-                                            order by t.collected_at desc) = 1"""
+        sql = """
+            with recorded as (
+                from coverage
+                where dataset = $dataset and symbol in (select unnest($symbols::varchar[]))
+                  and request_id > 0 and condition <> 'pending'),
+            answered as (
+                select bar_size, symbol, con_id, max(collected_at) as at from recorded
+                where condition not in (select unnest($refused::varchar[])) group by all)
+            select r.bar_size, r.symbol, r.con_id, r.condition, r.broker_code, r.collected_at, r.retry_after
+            from recorded r
+            left join answered a using (bar_size, symbol, con_id)
+            where r.condition in (select unnest($refused::varchar[])) and (a.at is null or a.at <= r.collected_at)
+            qualify row_number() over (
+                partition by r.bar_size, r.symbol, r.con_id order by r.collected_at desc) = 1"""
         rows = query(
             archive.settings.data_dir, sql, {"dataset": dataset.name, "symbols": symbols, "refused": list(_KINDS)}
         ).to_pylist()
@@ -240,7 +245,7 @@ def report_refused_bars(archive: Archive, report: CollectionReport, wanted: pa.T
 
 
 def last_close(archive: Archive, symbol: str) -> float | None:
-    """The last stored daily close of a symbol whose present price the broker would not tell."""
+    """The last stored daily close of a symbol whose present price the broker did not answer."""
     view = archive.view(EQUITY_BARS)
     stored = view.stored_sessions([symbol], where="bar_size = '1 day'").get(symbol)
     if not stored or archive.calendar.count_between(stored[-1], archive.calendar.current(archive.now)) > 3:

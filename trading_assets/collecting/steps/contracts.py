@@ -86,15 +86,15 @@ def _decoded(
     next_look = archive.calendar.opens_at(archive.calendar.following(session))
     ids = {result.request.symbol: result.request_id for result in results}
     changed = changed_contract_coverage(judged.changed, session, next_look, now, ids)
-    told = last_of_key(
+    coverage = last_of_key(
         pa.concat_tables([missed, _coverage(archive, session, found, clear, now), changed]), COVERAGE.key
     )
     table = judged.rows if rows is None else pa.concat_tables([judged.rows, rows])
     # what was read of them before the move is under the new symbol now
     moved = pa.array(sorted(judged.renamed.values()), pa.string())
-    table, told = (each.filter(pc.invert(pc.is_in(each["symbol"], moved))) for each in (table, told))
+    table, coverage = (each.filter(pc.invert(pc.is_in(each["symbol"], moved))) for each in (table, coverage))
     report.add_rows(table)
-    return Collected(CONTRACTS, table, told, sorted({result.request_id for result in results}), report, now)
+    return Collected(CONTRACTS, table, coverage, sorted({result.request_id for result in results}), report, now)
 
 
 def _coverage(

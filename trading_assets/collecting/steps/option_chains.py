@@ -114,5 +114,5 @@ def collect_option_chains(
         codes={symbol: chain.code for symbol, chain in chains.items()},
     )
     ids = {result.request_id for result in [*results, *snapshot.bad]}
-    told = pa.concat_tables([missed_snapshots(archive, OPTION_CHAINS, outcomes, session), coverage])
-    return Collected(OPTION_CHAINS, table, told, sorted(ids), report, now)
+    conditions = pa.concat_tables([missed_snapshots(archive, OPTION_CHAINS, outcomes, session), coverage])
+    return Collected(OPTION_CHAINS, table, conditions, sorted(ids), report, now)

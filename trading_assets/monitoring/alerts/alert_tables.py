@@ -44,7 +44,9 @@ alerts = sa.Table(
     sa.Column("opened_at", sa.Double, nullable=False),
     sa.Column("last_seen_at", sa.Double, nullable=False),
     sa.Column(
-        "last_sent_at", sa.Double, doc="When it was last told or put into the outbox; null: never, it is silenced"
+        "last_sent_at",
+        sa.Double,
+        doc="When a message about it was last sent or put into the outbox; null: never, it is silenced",
     ),
     sa.Column("told", sa.Integer, nullable=False, doc="How often it was put into the outbox: numbers the reminders"),
     sa.Column("cleared_at", sa.Double),
@@ -60,10 +62,10 @@ alert_messages = sa.Table(
     metadata,
     sa.Column("id", _ID, primary_key=True, autoincrement=True),
     sa.Column("alert_id", _ID, nullable=False, doc="The alert; of a message on many, the first of them"),
-    sa.Column("alert_ids", sa.Text, nullable=False, doc="JSON list: every alert the message speaks of"),
+    sa.Column("alert_ids", sa.Text, nullable=False, doc="JSON list: every alert in the message"),
     sa.Column("channel", sa.String(80), nullable=False),
     sa.Column("event", sa.String(16), nullable=False, doc="opened, reminder or cleared"),
-    sa.Column("number", sa.Integer, nullable=False, doc="How often the alert had been told before"),
+    sa.Column("number", sa.Integer, nullable=False, doc="How many messages about the alert came before"),
     sa.Column("severity", sa.String(16), nullable=False),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),

@@ -61,9 +61,9 @@ class Alerts:
     ) -> Changes:
         """Bring the book in line with all issues of these types that hold at `now`.
 
-        New ones open, known ones are refreshed and told again when it is time, those that no longer hold clear. Alerts
-        of other types stay as they are. The messages stand in the outbox when this returns, in the same transaction:
-        call `deliver` to send them. `headline` is a sentence put above the messages of alerts that open.
+        New ones open, known ones are refreshed and sent again when a reminder is due, those that no longer hold clear.
+        Alerts of other types stay as they are. The messages stand in the outbox when this returns, in the same
+        transaction: call `deliver` to send them. `headline` is a sentence put above the messages of alerts that open.
 
         Several processes may do this at once: they take turns, and an alert opens once. Raises `ValueError` for a
         issue of a type that is not among `types`.
@@ -86,7 +86,7 @@ class Alerts:
         return self._read(sa.true(), limit=limit)
 
     def acknowledge(self, target: int | tuple[AlertType, str | None], *, by: str, now: datetime) -> list[Alert]:
-        """Somebody takes notice: no more reminders, it is told only that the alert cleared.
+        """Somebody takes notice: no more reminders, only that the alert cleared is sent.
 
         `target` is an id, or a type and a subject (None: every subject). Returns the open alerts it concerned; none
         when there are none.
@@ -101,7 +101,7 @@ class Alerts:
         return self._read(alerts.c.id.in_(ids))
 
     def silence(self, alert_type: AlertType, subject: str | None, *, until: datetime, by: str) -> None:
-        """Tell nothing of a type (subject None), or of one subject of it, until then; what is open at the end is told
+        """Send nothing of a type (subject None), or of one subject of it, until then; what is open at the end is told
         at once.
 
         It holds for alerts that open later as well. An `until` that has passed ends a silence.

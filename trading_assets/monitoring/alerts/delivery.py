@@ -112,7 +112,7 @@ class _Sender:
                     mine = {"claimed_by": self._me, "claimed_at": wall, "attempts": row.attempts + 1}
                     connection.execute(alert_messages.update().where(alert_messages.c.id == row.id).values(**mine))
                     return row
-                # an alert's messages are told in their order: never that it cleared before that it opened
+                # messages of an alert are sent in their order: never that it cleared before that it opened
                 behind |= subjects
         return None
 
@@ -123,8 +123,8 @@ class _Sender:
             connection.execute(self._mine(message).values(sent_at=self._now, **free))
             if message.event != Event.CLEARED.value:
                 # Reminders count from the moment somebody could read it.
-                told = alerts.c.id.in_(json.loads(message.alert_ids)) & (alerts.c.last_sent_at < self._now)
-                connection.execute(alerts.update().where(told).values(last_sent_at=self._now))
+                reported = alerts.c.id.in_(json.loads(message.alert_ids)) & (alerts.c.last_sent_at < self._now)
+                connection.execute(alerts.update().where(reported).values(last_sent_at=self._now))
 
     def failed(self, message: sa.Row[Any], error: str) -> None:
         """The channel did not take it: later again."""
@@ -164,7 +164,7 @@ _UNSENT = (
 
 
 def _numbered(message: sa.Row[Any]) -> str:
-    """The body with a number by which a reader tells a repeated message from a new one."""
+    """The body with a number by which a reader recognises a repeated message."""
     return f"{message.body}\n(message {message.id})"
 
 

@@ -138,7 +138,7 @@ class Issue:
 
     @property
     def advice(self) -> str:
-        """The remedy that is told; the symbol stands where the type's remedy says SYMBOL."""
+        """The remedy in the message; the symbol stands where the type's remedy says SYMBOL."""
         return self.remedy or KINDS[self.alert_type].remedy.replace("SYMBOL", self.subject or "SYMBOL")
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The outbox: messages are put there in the transaction that changes their alerts, and taken from there by `delivery`.
 
-So whoever is killed between a change and its notifier loses nothing and tells nothing twice.
+So whoever is killed between a change and its notifier loses no message and sends none twice.
 """
 
 from __future__ import annotations
@@ -30,12 +30,17 @@ def waiting(connection: sa.Connection) -> set[tuple[int, str]]:
 
 
 def put(
-    connection: sa.Connection, event: Event, told: Sequence[AlertEntry], channel: str, now: float, headline: str = ""
+    connection: sa.Connection,
+    event: Event,
+    reported: Sequence[AlertEntry],
+    channel: str,
+    now: float,
+    headline: str = "",
 ) -> None:
     """Put messages on alerts of any types into the outbox of one channel: one each, or one for all of a type when they
     are many."""
     for _, same_type in groupby(
-        sorted(told, key=lambda each: (each.alert_type.value, each.subject)), key=lambda each: each.alert_type
+        sorted(reported, key=lambda each: (each.alert_type.value, each.subject)), key=lambda each: each.alert_type
     ):
         group = list(same_type)
         for part in [group] if len(group) > ALERTS_TOLD_SINGLY else [[each] for each in group]:

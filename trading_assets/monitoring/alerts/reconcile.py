@@ -1,4 +1,4 @@
-"""One step of the book, inside one transaction: from the issues that hold now to alerts that open, are told again, or
+"""One step of the book, inside one transaction: from the issues that hold now to alerts that open, are sent again, or
 clear.
 
 The messages go into the outbox in the same transaction. What does not belong here: reading the book, sending.
@@ -71,7 +71,7 @@ def reconcile(
 
 
 class _Notifier:
-    """Decides who is told of which rows, and puts it into the outbox."""
+    """Decides which channels get which rows, and puts it into the outbox."""
 
     def __init__(
         self, connection: sa.Connection, policies: Mapping[AlertType, Policy], now: float, headline: str
@@ -83,13 +83,13 @@ class _Notifier:
         self._silences = Silences.read(connection)
 
     def opened(self, rows: Iterable[sa.Row[Any]]) -> None:
-        """Tell what opened, unless it is silenced: that is told when the silence ends."""
-        told = [row for row in rows if not self._silent(row)]
-        self._put(Event.OPENED, told, dict.fromkeys(self._channels(told), told))
+        """Send what opened, unless it is silenced: that is sent when the silence ends."""
+        reported = [row for row in rows if not self._silent(row)]
+        self._put(Event.OPENED, reported, dict.fromkeys(self._channels(reported), reported))
 
     def reminded(self, rows: Iterable[sa.Row[Any]]) -> list[sa.Row[Any]]:
-        """Tell again what is open for long, in the channels that have told what they were given before. Returns what
-        was told again."""
+        """Send a reminder of what is open for long, in the channels that have sent what they were given before. Returns
+        what was sent again."""
         due = [row for row in rows if self._due(row)]
         waiting = outbox.waiting(self._connection) if due else set()
         by_channel = {
@@ -98,34 +98,38 @@ class _Notifier:
         reached = {
             row.id
             for row in due
-            if any(row in told and channel in self._policy(row).channels for channel, told in by_channel.items())
+            if any(
+                row in reported and channel in self._policy(row).channels for channel, reported in by_channel.items()
+            )
         }
-        told = [row for row in due if row.id in reached]
-        self._put(Event.REMINDER, told, by_channel)
-        return told
+        reported = [row for row in due if row.id in reached]
+        self._put(Event.REMINDER, reported, by_channel)
+        return reported
 
     def cleared(self, rows: Iterable[sa.Row[Any]]) -> None:
-        """Tell that it is over, where it was told that it began."""
-        told = [row for row in rows if row.told]
-        self._put(Event.CLEARED, told, dict.fromkeys(self._channels(told), told))
+        """Send that it is over, where it was sent that it began."""
+        reported = [row for row in rows if row.told]
+        self._put(Event.CLEARED, reported, dict.fromkeys(self._channels(reported), reported))
 
     def _put(self, event: Event, rows: list[sa.Row[Any]], by_channel: Mapping[str, list[sa.Row[Any]]]) -> None:
-        for channel, told in by_channel.items():
-            heard = [_entry(row) for row in told if channel in self._policy(row).channels]
+        for channel, reported in by_channel.items():
+            heard = [_entry(row) for row in reported if channel in self._policy(row).channels]
             outbox.put(
                 self._connection, event, heard, channel, self._now, self._headline if event is Event.OPENED else ""
             )
         if event is not Event.CLEARED:
             ids = [row.id for row in rows]
             self._connection.execute(
-                alerts.update().where(alerts.c.id.in_(ids)).values(last_sent_at=self._now, told=alerts.c.told + 1)
+                alerts.update()
+                .where(alerts.c.id.in_(ids))
+                .values(last_sent_at=self._now, told=alerts.c.told + 1)
             )
 
     def _due(self, row: sa.Row[Any]) -> bool:
         if row.acknowledged_at is not None or self._silent(row):
             return False
         if row.last_sent_at is None or self._silences.until(row.alert_type, row.subject) > row.last_sent_at:
-            return True  # a silence has ended since it was told last
+            return True  # a silence has ended since it was sent last
         return bool(row.last_sent_at + self._policy(row).remind_after <= self._now)
 
     def _silent(self, row: sa.Row[Any]) -> bool:
@@ -168,7 +172,9 @@ def _values(issue: Issue, policy: Policy) -> dict[str, str]:
 
 def _entry(row: sa.Row[Any]) -> AlertEntry:
     kind, severity = AlertType(row.alert_type), AlertSeverity(row.severity)
-    return AlertEntry(row.id, kind, row.subject, severity, row.reason, row.remedy, row.details, row.opened_at, row.told)
+    return AlertEntry(
+        row.id, kind, row.subject, severity, row.reason, row.remedy, row.details, row.opened_at, row.told
+    )
 
 
 def _keys(rows: Iterable[sa.Row[Any]]) -> tuple[Key, ...]:

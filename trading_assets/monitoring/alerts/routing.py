@@ -1,4 +1,5 @@
-"""Who is told of which alert: rules in the state database, so that a rule added in a notebook holds for the daemon too.
+"""Which channel gets which alert: rules in the state database, so that a rule added in a notebook holds for the daemon
+too.
 
 A type without a rule goes to the log with its default severity. Several rules of one type are several channels.
 """
@@ -26,7 +27,7 @@ class AlertRule:
     """Alerts of this type, with this severity, go to this channel (a name of `alert_channels` in the settings, or
     `log`).
 
-    One that stays open is told again after `remind_after`; None is the setting `alert_remind_hours`.
+    One that stays open is sent again after `remind_after`; None is the setting `alert_remind_hours`.
     """
 
     alert_type: AlertType

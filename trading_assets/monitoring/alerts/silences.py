@@ -1,4 +1,4 @@
-"""Silences: until when nothing is told of a type of alert, or of one subject of it. They hold for alerts that open
+"""Silences: until when nothing is sent about a type of alert, or of one subject of it. They hold for alerts that open
 later, too."""
 
 from __future__ import annotations

@@ -43,40 +43,40 @@ class AlertEntry:
         return self.subject or "The platform"
 
 
-def title(event: Event, told: Sequence[AlertEntry]) -> str:
+def title(event: Event, entries: Sequence[AlertEntry]) -> str:
     """One line: severity or event, type, and the symbol or how many."""
-    first = told[0]
+    first = entries[0]
     mark = {
         Event.OPENED: first.severity.value,
         Event.REMINDER: f"{first.severity.value}, still open",
         Event.CLEARED: "cleared",
     }[event]
-    subject = first.subject if len(told) == 1 else f"({len(told)} at once)"
+    subject = first.subject if len(entries) == 1 else f"({len(entries)} at once)"
     return f"[{mark}] {first.alert_type.value} {subject}".rstrip()
 
 
-def body(event: Event, told: Sequence[AlertEntry], now: float, headline: str = "") -> str:
+def body(event: Event, entries: Sequence[AlertEntry], now: float, headline: str = "") -> str:
     """The sentences: what, since when, what to do. Of many alerts of one type, one line each."""
-    first = told[0]
+    first = entries[0]
     lines = [headline] if headline else []
-    if len(told) == 1:
+    if len(entries) == 1:
         lines += [f"{first.name}: {first.reason}", *_details(first.details)]
     else:
-        lines += [f"{len(told)} alerts: {KINDS[first.alert_type].meaning}."]
-        lines += [f"{each.name}: {each.reason}" for each in told[:NAMED_ALERTS]]
-        if len(told) > NAMED_ALERTS:
-            lines.append(f"... and {len(told) - NAMED_ALERTS} more: trading-assets alerts lists all.")
+        lines += [f"{len(entries)} alerts: {KINDS[first.alert_type].meaning}."]
+        lines += [f"{each.name}: {each.reason}" for each in entries[:NAMED_ALERTS]]
+        if len(entries) > NAMED_ALERTS:
+            lines.append(f"... and {len(entries) - NAMED_ALERTS} more: trading-assets alerts lists all.")
     if event is Event.CLEARED:
         lines.append(
             f"This no longer holds. It was open from {_time(first.opened_at)} to {_time(now)}."
-            if len(told) == 1
+            if len(entries) == 1
             else "This no longer holds."
         )
     else:
-        advice = first.remedy if len(told) == 1 else KINDS[first.alert_type].remedy
+        advice = first.remedy if len(entries) == 1 else KINDS[first.alert_type].remedy
         lines.append(f"What to do: {advice}")
         if event is Event.REMINDER:
-            lines.append(f"Open since {_time(min(each.opened_at for each in told))}.")
+            lines.append(f"Open since {_time(min(each.opened_at for each in entries))}.")
     return "\n".join(lines)
 
 

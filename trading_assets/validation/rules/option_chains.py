@@ -214,7 +214,7 @@ RULES = (
             "A call's delta lies between 0 and 1, a put's between -1 and 0; anything else is a wrong sign or a wrong"
             " row."
         ),
-        remedy="Leave the greeks of the row out; tell the data from the broker's by its request_id.",
+        remedy="Leave the greeks of the row out; distinguish it from the broker's by its request_id.",
         rows="select * from option_chains where delta is not null",
         holds=f"""isfinite(delta) and case "right" when 'C'
                       then delta between -{DELTA_TOLERANCE} and 1 + {DELTA_TOLERANCE}
