@@ -280,8 +280,8 @@ def _nothing_left(
     """
     held = ContractChanges(settings.state_url).unfinished()
     symbols = [symbol for symbol in _active(settings) if symbol not in held or datasets[0] == CONTRACTS.name]
-    sql = """select dataset, symbol, bool_or(askable > 0
-                                             and condition not in (select unnest($enough::varchar[]))) as missing
+    sql = """select dataset, symbol,
+                    bool_or(askable > 0 and condition not in (select unnest($enough::varchar[]))) as missing
              from conditions group by dataset, symbol"""
     values = {"enough": [str(condition) for condition in enough]}
     rows = (

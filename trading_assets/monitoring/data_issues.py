@@ -91,8 +91,8 @@ def prerequisites(settings: Settings, symbols: list[str]) -> list[Issue]:
     A symbol nobody has asked for yet, or that is being set up, is new and not an issue (`gaps.new_symbols` finishes
     it); one without listed options wants no option bars.
     """
-    sql = """select symbol, dataset, bool_or(condition in ('complete', 'partial', 'no_trades',
-                                                           'nothing_selected')) as held,
+    sql = """select symbol, dataset,
+                    bool_or(condition in ('complete', 'partial', 'no_trades', 'nothing_selected')) as held,
                     arg_max(condition, session) as condition, arg_max(reason, session) as reason
              from coverage where con_id = 0 and dataset in ('contracts', 'option_chains', 'equity_bars')
                and symbol in (select unnest(?::varchar[]))

@@ -157,16 +157,21 @@ def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleC
     symbols = _with_contract(lake, _active(settings))
     sql = f"""
         with recorded as (
-            select symbol, arg_max(condition, session) in ({REFUSED_SQL})
-              and arg_max_null(retry_after, session) > $now as waiting,
+            select symbol,
+                   arg_max(condition, session) in ({REFUSED_SQL})
+                       and arg_max_null(retry_after, session) > $now as waiting,
                    arg_max(collected_at, session)
                        filter (condition in ('complete', 'partial', 'nothing_selected')) as collected_at
-            from coverage where dataset = 'option_chains' and con_id = 0
-              and symbol in (select unnest($symbols::varchar[])) group by symbol),
+            from coverage
+            where dataset = 'option_chains' and con_id = 0 and symbol in (select unnest($symbols::varchar[]))
+            group by symbol),
         quoted as (
-            select symbol, max(coalesce(quoted_at, collected_at)) as quoted_at from option_chains
-            where session >= $recent and symbol in (select unnest($symbols::varchar[])) group by symbol)
-        select symbol, epoch(coalesce(quoted_at, collected_at)) as newest from recorded left join quoted using (symbol)
+            select symbol, max(coalesce(quoted_at, collected_at)) as quoted_at
+            from option_chains
+            where session >= $recent and symbol in (select unnest($symbols::varchar[]))
+            group by symbol)
+        select symbol, epoch(coalesce(quoted_at, collected_at)) as newest
+        from recorded left join quoted using (symbol)
         where not coalesce(waiting, false) order by symbol"""
     # Seconds and not an instant: pyarrow imports pandas to give one, a quarter of the time of `status`.
     values = {"symbols": symbols, "now": lake.now, "recent": lake.calendar.previous(current, RECENT_SNAPSHOTS)}
@@ -189,10 +194,12 @@ def new_symbols(settings: Settings, now: datetime | None = None) -> list[str]:
     """
     lake, symbols = Lake.of(settings, now), _active(settings)
     sql = f"""
-        select symbol, arg_max(condition, session) filter (dataset = 'contracts') in ({REFUSED_SQL})
-                       and arg_max_null(retry_after, session) filter (dataset = 'contracts') > $now as refused,
+        select symbol,
+               arg_max(condition, session) filter (dataset = 'contracts') in ({REFUSED_SQL})
+                   and arg_max_null(retry_after, session) filter (dataset = 'contracts') > $now as refused,
                bool_or(dataset = 'option_chains') and bool_or(dataset = 'equity_bars') as whole
-        from coverage where dataset in ('contracts', 'option_chains', 'equity_bars')
+        from coverage
+        where dataset in ('contracts', 'option_chains', 'equity_bars')
           and symbol in (select unnest($symbols::varchar[]))
         group by symbol"""
     known = {row["symbol"]: row for row in lake.query(sql, {"symbols": symbols, "now": lake.now}).to_pylist()}

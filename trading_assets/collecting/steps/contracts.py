@@ -199,12 +199,12 @@ def _no_longer_known(archive: Archive, symbols: Sequence[str]) -> set[str]:
     more: they are due at once."""
     sql = """select symbol, max(request_id) as request_id from coverage c
              where dataset in ('option_chains', 'equity_bars') and con_id = 0 and condition = 'no_contract'
-               and request_id > 0
-               and symbol in (select unnest($symbols::varchar[]))
-               and case dataset when 'equity_bars'
-                   then exists (from equity_bars b where b.symbol = c.symbol and b.session < c.session)
-                                else exists (from option_chains o
-                                             where o.symbol = c.symbol and o.session < c.session) end
+               and request_id > 0 and symbol in (select unnest($symbols::varchar[]))
+               and case dataset
+                        when 'equity_bars'
+                        then exists (from equity_bars b where b.symbol = c.symbol and b.session < c.session)
+                        else exists (from option_chains o where o.symbol = c.symbol and o.session < c.session)
+                   end
              group by symbol"""
     refused = query(archive.settings.data_dir, sql, {"symbols": list(symbols)}).to_pylist()
     asked = last_details(archive.journal, [row["symbol"] for row in refused]) if refused else {}

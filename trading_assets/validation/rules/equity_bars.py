@@ -141,10 +141,14 @@ RULES = (
                 select s.symbol, s.bar_size, k.session, c.condition, c.reason,
                        exists (from equity_bars b where b.symbol = s.symbol and b.bar_size = s.bar_size
                                and b.session = k.session) as stored
-                from series s join session_calendar k on k.session >= s.first and k.session <= (
-                    case when s.symbol in (select symbol from active_symbols)
-                         and s.bar_size in (select bar_size from equity_bar_sizes)
-                         then greatest(s.last, (select bars_due from present)) else s.last end)
+                from series s
+                join session_calendar k
+                  on k.session >= s.first
+                 and k.session <= case when s.symbol in (select symbol from active_symbols)
+                                            and s.bar_size in (select bar_size from equity_bar_sizes)
+                                       then greatest(s.last, (select bars_due from present))
+                                       else s.last
+                                  end
                 left join coverage c on c.dataset = 'equity_bars' and c.symbol = s.symbol and c.bar_size = s.bar_size
                                     and c.con_id = 0 and c.session = k.session and c.condition <> 'complete'""",
         holds="stored or condition is not null",

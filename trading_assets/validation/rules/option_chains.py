@@ -216,9 +216,11 @@ RULES = (
         ),
         remedy="Leave the greeks of the row out; distinguish it from the broker's by its request_id.",
         rows="select * from option_chains where delta is not null",
-        holds=f"""isfinite(delta) and case "right" when 'C'
-                      then delta between -{DELTA_TOLERANCE} and 1 + {DELTA_TOLERANCE}
-                  when 'P' then delta between -1 - {DELTA_TOLERANCE} and {DELTA_TOLERANCE} end""",
+        holds=f"""isfinite(delta)
+                  and case "right"
+                           when 'C' then delta between -{DELTA_TOLERANCE} and 1 + {DELTA_TOLERANCE}
+                           when 'P' then delta between -1 - {DELTA_TOLERANCE} and {DELTA_TOLERANCE}
+                      end""",
         shows=("local_symbol", "right", "delta"),
     ),
     Rule(
