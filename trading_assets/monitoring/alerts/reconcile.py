@@ -120,9 +120,7 @@ class _Notifier:
         if event is not Event.CLEARED:
             ids = [row.id for row in rows]
             self._connection.execute(
-                alerts.update()
-                .where(alerts.c.id.in_(ids))
-                .values(last_sent_at=self._now, told=alerts.c.told + 1)
+                alerts.update().where(alerts.c.id.in_(ids)).values(last_sent_at=self._now, told=alerts.c.told + 1)
             )
 
     def _due(self, row: sa.Row[Any]) -> bool:
@@ -172,9 +170,7 @@ def _values(issue: Issue, policy: Policy) -> dict[str, str]:
 
 def _entry(row: sa.Row[Any]) -> AlertEntry:
     kind, severity = AlertType(row.alert_type), AlertSeverity(row.severity)
-    return AlertEntry(
-        row.id, kind, row.subject, severity, row.reason, row.remedy, row.details, row.opened_at, row.told
-    )
+    return AlertEntry(row.id, kind, row.subject, severity, row.reason, row.remedy, row.details, row.opened_at, row.told)
 
 
 def _keys(rows: Iterable[sa.Row[Any]]) -> tuple[Key, ...]:
