@@ -1,0 +1,71 @@
+"""The archive as it was known at an instant, as SQL: from `collected_at` and the revisions.
+
+A row is known from the moment its answer came (`collected_at`) until the answer that took its place (`superseded_at` of
+its revision). Of several answers for one key the latest known one counts. `FIRST` asks for each row as it was first
+collected: prices before a later split restated them, and before any correction. A row that was withdrawn (no answer
+took its place) is no such value.
+
+Not undone: a symbol given to another series (`universe resolve`), and rows written by versions without revisions.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from trading_assets.repositories.schemas import Dataset
+
+FIRST: Literal["first"] = "first"
+"""In place of an instant: each row as it was first collected."""
+
+AsOf = datetime | Literal["first"]
+"""An instant with a zone, or `FIRST`."""
+
+
+def checked(as_of: AsOf | str) -> AsOf:
+    """The instant or `FIRST`; text is an ISO instant with a zone. Raises `ValueError`."""
+    if isinstance(as_of, str) and as_of != FIRST:
+        try:
+            as_of = datetime.fromisoformat(as_of)
+        except ValueError:
+            raise ValueError(
+                f"as_of={as_of!r} is no instant: give one like 2024-06-03T16:00-04:00, or 'first' for the values as"
+                " first collected."
+            ) from None
+    if isinstance(as_of, datetime) and as_of.tzinfo is None:
+        raise ValueError(f"as_of={as_of.isoformat()} has no time zone: give one like 2024-06-03T16:00-04:00.")
+    return FIRST if isinstance(as_of, str) else as_of
+
+
+def as_of_sql(dataset: Dataset, rows: str, revisions: str, as_of: AsOf) -> str:
+    """A SELECT of the dataset's columns out of two relations of SQL text: its present rows, and their revisions.
+
+    Most keys have no revision that matters; only those that have one are compared row by row.
+    """
+    key = ", ".join(f'"{name}"' for name in dataset.key)
+    columns = ", ".join(f'"{name}"' for name in dataset.schema.names)
+    same = " and ".join(f'w."{name}" = r."{name}"' for name in dataset.key)
+    if as_of == FIRST:
+        present, past, order = "true", "not withdrawn", "asc"
+    else:
+        assert isinstance(as_of, datetime)
+        instant = f"timestamptz '{as_of.astimezone(UTC).isoformat()}'"
+        present, order = f"collected_at <= {instant}", "desc"
+        past = f"collected_at <= {instant} and superseded_at > {instant}"
+    return f"""
+        with stored as (select {columns} from {rows}),
+        superseded as (
+            select r.*, superseded_by = 0 and not exists (
+                       from stored w
+                       where {same} and w.request_id = 0 and w.collected_at = r.superseded_at) as withdrawn
+            from {revisions} r),
+        present as (select {columns} from stored where {present}),
+        past as (select {columns} from superseded where {past}),
+        contested as (
+            select * from past
+            union all
+            select * from present semi join past using ({key}))
+        select {columns} from present anti join past using ({key})
+        union all
+        select {columns} from contested
+        qualify row_number() over (partition by {key} order by collected_at {order}, request_id {order}) = 1"""
