@@ -1,0 +1,93 @@
+"""Rows of a dataset written into one file outside the lake: Parquet, CSV or Feather (Arrow IPC).
+
+Columns, types and order are the dataset's; times are UTC instants. CSV writes dates and instants as ISO text and null
+as an empty field. The file is complete or absent: it is written beside its place and renamed at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Literal, Protocol, get_args
+
+import duckdb
+import pyarrow as pa
+
+from trading_assets.repositories.as_of import AsOf, as_of_sql
+from trading_assets.repositories.catalog import steadily
+from trading_assets.repositories.files import replacing
+from trading_assets.repositories.restrictions import restricted
+from trading_assets.repositories.schemas import Dataset
+
+Format = Literal["parquet", "csv", "feather"]
+FORMATS: tuple[str, ...] = get_args(Format)
+
+BATCH_ROWS = 131_072
+"""Rows in memory at once."""
+
+
+class _Writer(Protocol):
+    def write_batch(self, batch: pa.RecordBatch) -> None: ...
+
+
+def export(
+    data_dir: Path | str,
+    dataset: Dataset,
+    path: Path | str,
+    *,
+    format: Format = "parquet",
+    symbols: Sequence[str] | None = None,
+    first: date | None = None,
+    last: date | None = None,
+    bar_size: str | None = None,
+    as_of: AsOf | None = None,
+) -> int:
+    """Write the dataset's rows of those symbols and sessions (`first` to `last`, both included; None: all) into `path`.
+
+    Returns how many. Rows are in the dataset's order. Raises `UnreadableFile`, `OSError`.
+    """
+    wanted = restricted(symbol=symbols, **({"bar_size": bar_size} if dataset.variant == "bar_size" else {}))
+    condition, parameters = wanted.within(first, last).sql()
+    source = f'"{dataset.name}"'
+    if as_of is not None:
+        revisions = f'"revisions_{dataset.name}"'
+        source = f"({as_of_sql(dataset, source, revisions, as_of)})"
+    names = ", ".join(f'"{name}"' for name in dataset.schema.names)
+    order = ", ".join(f'"{name}"' for name in dataset.order)
+    sql = f"select {names} from {source} where {condition} order by {order}"
+    target = Path(path)
+
+    def write(lake: duckdb.DuckDBPyConnection) -> int:
+        rows = 0
+        reader: pa.RecordBatchReader = lake.execute(sql, parameters).to_arrow_reader(BATCH_ROWS)
+        with replacing(target) as temporary, _writer(temporary, dataset.schema, format) as writer:
+            for batch in reader:
+                table = pa.Table.from_batches([batch]).cast(dataset.schema)
+                for part in table.to_batches():
+                    writer.write_batch(part)
+                rows += batch.num_rows
+        return rows
+
+    return steadily(data_dir, write)
+
+
+@contextmanager
+def _writer(path: Path, schema: pa.Schema, format: Format) -> Iterator[_Writer]:
+    if format == "csv":
+        from pyarrow import csv
+
+        with csv.CSVWriter(path, schema) as writer:
+            yield writer
+    elif format == "feather":
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema, options=_COMPRESSED) as writer:
+            yield writer
+    else:
+        import pyarrow.parquet as pq
+
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            yield writer
+
+
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
