@@ -27,6 +27,7 @@ def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
     """How good the archive is, measured every hour: coverage, violations of the rules, open issues. Kept over time."""
     # matplotlib: half a second for every process that loads the definitions
     from trading_assets.monitoring.pictures import metrics_png
+    from trading_assets.monitoring.report import write_report
 
     monitor = DataQualityMonitor(archive.settings())
     report = monitor.generate_quality_report()
@@ -43,6 +44,7 @@ def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
             "metrics": dg.MetadataValue.json(
                 {f"{m.metric} {m.about}": m.value for m in report.metrics if m.symbol == ALL_SYMBOLS}
             ),
+            "report": dg.MetadataValue.path(str(write_report(monitor.settings))),
             "picture": dg.MetadataValue.md(f"![quality over time](data:image/png;base64,{picture})"),
         }
     )

@@ -17,10 +17,12 @@ from trading_assets.cli import (
     alerts,
     collect,
     coverage,
+    export,
     inspect,
     notices,
     quarantine,
     recovery,
+    report,
     serve,
     status,
     streams,
@@ -44,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, collect, status, coverage, inspect, recovery, validate, alerts, quarantine):
+for module in (serve, collect, status, coverage, report, inspect, export, recovery, validate, alerts, quarantine):
     module.register(app)
 
 

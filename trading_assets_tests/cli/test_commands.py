@@ -19,7 +19,10 @@ from trading_assets.repositories.schemas import DATASETS
 from trading_assets.simulator import Simulator
 from trading_assets_tests.cli.conftest import Output, document
 
-COMMANDS = ("demo", "up", "simulate", "setup", "update", "backfill", "plan", "universe", "status", "coverage", "query")
+COMMANDS = (
+    *("demo", "up", "simulate", "setup", "update", "backfill", "plan", "universe", "status", "coverage", "query"),
+    *("report", "export"),
+)
 
 # --- wrong use --------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,59 @@
+"""The command `export`: rows of a dataset into one file of a format that other programs read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trading_assets.cli.output import console
+from trading_assets.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(export)
+
+
+def export(
+    dataset: Annotated[str, typer.Argument(help="contracts, option_chains, equity_bars, option_bars or coverage.")],
+    out: Annotated[Path, typer.Argument(help="File to write; its ending names the format.")],
+    symbol: Annotated[list[str] | None, typer.Option(help="Symbol; give it again for more. None: all.")] = None,
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
+    bar_size: Annotated[str | None, typer.Option(help="Bars of this size only, for example '1 day'.")] = None,
+    format: Annotated[str | None, typer.Option(help="parquet, csv or feather, where the ending does not say.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            help="The rows as known at this instant (2024-06-03T16:00-04:00), or `first`: as first collected."
+        ),
+    ] = None,
+) -> int:
+    """Write rows of a dataset into a Parquet, CSV or Feather file. Asks no broker and changes nothing in the lake."""
+    from trading_assets.repositories.as_of import checked
+    from trading_assets.repositories.export import FORMATS
+    from trading_assets.repositories.export import export as write
+    from trading_assets.repositories.schemas import DATASETS
+    from trading_assets.universe import normalize
+
+    if dataset not in DATASETS:
+        raise typer.BadParameter(f"{dataset!r} is no dataset: {', '.join(DATASETS)}.")
+    chosen = format or out.suffix.removeprefix(".")
+    if chosen not in FORMATS:
+        raise typer.BadParameter(f"{chosen!r} is no format: end the file's name in .parquet, .csv or .feather.")
+    rows = write(
+        Settings().data_dir,
+        DATASETS[dataset],
+        out,
+        format=chosen,  # type: ignore[arg-type]
+        symbols=[normalize(each) for each in symbol] if symbol else None,
+        first=first.date() if first else None,
+        last=last.date() if last else None,
+        bar_size=bar_size,
+        as_of=checked(as_of) if as_of else None,
+    )
+    console.print(f"{rows:,} rows of {dataset} in {out}.", markup=False, soft_wrap=True)
+    return 0

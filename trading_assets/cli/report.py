@@ -1,0 +1,33 @@
+"""The command `report`: the state of the archive as one HTML file, or as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trading_assets.cli.output import console
+from trading_assets.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(report)
+
+
+def report(
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file to write; default reports/SESSION.html in the data folder.")
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print the report as text and write no file.")] = False,
+) -> int:
+    """Alerts, freshness, coverage, what waits for review, requests, pacing, chains and storage. Asks no broker."""
+    from trading_assets.monitoring.report import as_text, collect, write_report
+
+    settings = Settings()
+    if text:
+        console.print(as_text(collect(settings)), markup=False, soft_wrap=True, end="")
+    else:
+        console.print(f"{write_report(settings, out)}", markup=False, soft_wrap=True)
+    return 0

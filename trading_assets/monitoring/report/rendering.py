@@ -1,0 +1,85 @@
+"""The report as one HTML file that needs nothing else, and as plain text."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from trading_assets.monitoring.report.sections import Report, Section, collect
+from trading_assets.repositories.files import replacing
+from trading_assets.settings import Settings
+
+SHORT = 24
+"""Characters of a cell that stay on one line."""
+
+FOLDER = "reports"
+"""Folder of the reports in the data folder."""
+
+
+def write_report(settings: Settings, path: Path | None = None) -> Path:
+    """Write the report of this moment as HTML; return its path, by default `reports/SESSION.html` in the data folder.
+
+    A report of the same session is replaced.
+    """
+    report = collect(settings)
+    target = path or settings.data_dir / FOLDER / f"{report.session}.html"
+    with replacing(target) as temporary:
+        temporary.write_text(as_html(report), encoding="utf-8")
+    return target
+
+
+def as_html(report: Report) -> str:
+    """One HTML document: no script, no link, pictures inside; readable on a phone."""
+    return _template().render(report=report, encoded=_encoded, shown=_shown, kind=_kind)
+
+
+def as_text(report: Report) -> str:
+    """The same for a terminal or a mail, without the pictures."""
+    lines = [f"Archive {report.data_dir} at {report.now:%Y-%m-%d %H:%M} UTC, session {report.session}"]
+    lines += [f"- {sentence}" for sentence in report.wrong] or ["All is well."]
+    for section in report.sections:
+        lines += ["", section.title, "=" * len(section.title)]
+        lines += [section.note] if section.note else []
+        lines += _table(section)
+    return "\n".join(lines) + "\n"
+
+
+def _table(section: Section) -> list[str]:
+    cells = [[_shown(cell) for cell in section.cells(row)] for row in section.rows]
+    if not cells:
+        return []
+    widths = [max(len(text) for text in column) for column in zip(section.columns, *cells, strict=True)]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in
+            [section.columns, *cells]]  # fmt: skip
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if _is_number(value) else str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _kind(value: Any) -> str:
+    """The class of a cell: numbers are aligned, short texts stay on one line."""
+    return "number" if _is_number(value) else "short" if len(_shown(value)) <= SHORT else "long"
+
+
+def _encoded(picture: bytes) -> str:
+    return base64.b64encode(picture).decode()
+
+
+@cache
+def _template() -> Template:
+    loader = PackageLoader("trading_assets.monitoring.report", ".")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html.j2")
