@@ -163,7 +163,7 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
 def _clear_retry_times(archive: Archive, symbol: str) -> None:
     """What the broker refused of the symbol was refused of the contract before: it may be asked for at once."""
     for dataset in (OPTION_CHAINS, EQUITY_BARS, OPTION_BARS):
-        rows = archive.coverage.conditions(dataset.name, None, [symbol])
+        rows = archive.coverage.recorded(dataset.name, None, [symbol])
         refused = rows.filter(pc.is_valid(rows["retry_after"]))
         archive.coverage.record(replaced(refused, "retry_after", pa.nulls(refused.num_rows, INSTANT)))
 

@@ -6,13 +6,14 @@ What does not belong here: what may enter the lake (`repositories.frame_checks`)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.types as pt
 
+from trading_assets import arguments
 from trading_assets.errors import InvalidFrame
 from trading_assets.repositories.frame_checks import naive_time
 from trading_assets.repositories.schemas import INSTANT, Dataset
@@ -52,18 +53,6 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     for position, values in integers.items():
         frame.isetitem(position, values)
     return frame
-
-
-def as_date(value: date | str | None) -> date | None:
-    """An exchange date from a date or ISO text. A datetime is refused when it is not at midnight: its session depends
-    on the zone."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
-    if not isinstance(value, datetime):
-        return value
-    if value.time() != time(0) or value.tzinfo is not None:
-        raise ValueError(f"{value} is an instant, and an exchange date is wanted, for example {value:%Y-%m-%d}.")
-    return value.date()
 
 
 def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.DataFrame:
@@ -127,7 +116,7 @@ def _times(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
             )
     daily = "bar_size" in frame and bool((frame["bar_size"] == "1 day").all())
     if "session" in frame and "start" not in frame and daily:
-        days = [as_date(day) for day in frame["session"]]
+        days = [None if pd.isna(day) else arguments.day(day, "session") for day in frame["session"]]
         frame["session"] = pd.Series(days, index=frame.index, dtype=DAY)
         opens = [calendar().opens_at(day) if day is not None and calendar().is_session(day) else pd.NaT for day in days]
         frame["start"] = pd.Series(opens, index=frame.index, dtype="datetime64[us, UTC]")

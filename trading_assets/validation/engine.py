@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from trading_assets.remedies import worded
 from trading_assets.repositories.catalog import lake_rows, steadily
 from trading_assets.settings import Settings
 from trading_assets.validation.findings import STORED_FINDINGS, Finding, Findings
@@ -24,6 +25,9 @@ from trading_assets.validation.scope import IN_MEMORY, Scope, create_views
 
 ROWS_SHOWN = 20
 """Rows of a failing rule in its result."""
+
+_SYMBOLS_IN_REMEDY = 5
+"""Symbols that the remedy of a failing rule names."""
 
 EVERYTHING = Scope()
 
@@ -53,10 +57,11 @@ class RuleResult:
             return f"{self.rule.name}: " + (
                 f"{self.examined:,} examined, none violates it." if self.examined else "there is nothing to examine."
             )
+        who = " ".join(self.symbols[:_SYMBOLS_IN_REMEDY]) or "SYMBOL"
         named = ", ".join(self.symbols[:5]) + (f" and {len(self.symbols) - 5} more" if len(self.symbols) > 5 else "")
         return (
             f"{self.rule.name} ({self.rule.dataset}): {self.failed:,} of {self.examined:,} fail, of {named}."
-            f" {self.rule.why} {self.rule.remedy}"
+            f" {self.rule.why} {worded(self.rule.remedy.replace('SYMBOL', who))}"
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,7 +75,7 @@ class RuleResult:
             "failed": self.failed,
             "symbols": list(self.symbols),
             "why": self.rule.why,
-            "remedy": self.rule.remedy,
+            "remedy": worded(self.rule.remedy),
             "rows": self.rows.to_pylist(),
         }
 
@@ -186,7 +191,7 @@ def _blocking(symbol: str, broken: Sequence[Rule]) -> str:
     others = f" {len(broken) - 1} more rule(s) fail: trading-assets validate {symbol}." if len(broken) > 1 else ""
     return (
         f"{symbol}: {first.dataset} violates {first.name}, so nothing was requested for it. {first.why}"
-        f" {first.remedy}{others}"
+        f" {first.remedy.replace('SYMBOL', symbol)}{others}"
     )
 
 

@@ -15,6 +15,7 @@ from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Iss
 from trading_assets.monitoring.alerts.reconcile import Changes, reconcile
 from trading_assets.monitoring.alerts.routing import AlertRules
 from trading_assets.monitoring.alerts.silences import Silences, set_silence
+from trading_assets.remedies import worded
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_transaction, write_transaction
 
@@ -143,8 +144,8 @@ def _alert(row: sa.Row[Any], silenced_until: float | None) -> Alert:
         alert_type=AlertType(row.alert_type),
         subject=row.subject,
         severity=AlertSeverity(row.severity),
-        reason=row.reason,
-        remedy=row.remedy,
+        reason=worded(row.reason),
+        remedy=worded(row.remedy),
         details=json.loads(row.details),
         opened_at=_instant(row.opened_at),
         last_seen_at=_instant(row.last_seen_at),

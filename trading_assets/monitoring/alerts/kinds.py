@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from trading_assets.remedies import worded
+
 
 class AlertSeverity(StrEnum):
     """How much an alert matters."""
@@ -146,8 +148,8 @@ class Issue:
         return {
             "alert_type": self.alert_type.value,
             "subject": self.subject,
-            "reason": self.reason,
-            "remedy": self.advice,
+            "reason": worded(self.reason),
+            "remedy": worded(self.advice),
             "details": dict(self.details),
         }
 
