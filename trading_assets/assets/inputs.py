@@ -17,7 +17,7 @@ from trading_assets.universe import UniverseEntry
 
 def entries_of(context: dg.AssetExecutionContext, archive: Archive, config: CollectionConfig) -> list[UniverseEntry]:
     """The symbols of the run as the broker is asked for them. Raises `Refused` when there are none."""
-    entries = archive.universe.resolve(config.symbols or symbols_of(context.run))
+    entries = archive.universe.resolve(config.symbols or symbols_of(context.run) or None)
     if not entries:
         raise Refused(
             lost_state(archive.settings)

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from trading_assets.broker import payloads
 from trading_assets.broker.outcomes import Fault, Result
 from trading_assets.broker.requests import BarsRequest, QuoteRequest, Request
+from trading_assets.errors import InvalidRequest
 from trading_assets.sessions import calendar, session_date
 from trading_assets.state import connect_state, read_transaction, write_transaction
 from trading_assets.state.tables import quarantine as t
@@ -101,7 +102,9 @@ class Quarantine:
         with read_transaction(self._engine) as connection:
             row = connection.execute(sa.select(*_COLUMNS).where(t.c.id == entry_id)).one_or_none()
         if row is None:
-            raise ValueError(f"There is no quarantined answer {entry_id}: see `trading-assets quarantine list --all`.")
+            raise InvalidRequest(
+                f"There is no quarantined answer {entry_id}: see `trading-assets quarantine list --all`."
+            )
         return _entry(row)
 
     def answer(self, entry_id: int) -> Any:

@@ -113,12 +113,13 @@ def update(
 
 def _report_not_kept(symbols: SomeSymbols) -> None:
     """Tell of symbols outside the universe: they are collected now, and not by the schedules."""
-    from trading_assets.universe import Universe, normalize
+    from trading_assets.arguments import one_symbol
+    from trading_assets.universe import Universe
 
     settings = Settings()
     private_folder(settings.data_dir)
     kept = set(Universe(settings.state_url).active())
-    others = sorted({normalize(symbol) for symbol in symbols or ()} - kept)
+    others = sorted({one_symbol(symbol) for symbol in symbols or ()} - kept)
     if others:
         note_to(
             f"Not in the universe, so not kept up by itself: {', '.join(others)}. trading-assets universe add"

@@ -128,14 +128,14 @@ def universe_series(
     as_document: Json = False,
 ) -> int:
     """The contracts that each symbol's rows are of, and the series of companies that held the symbol before."""
+    from trading_assets.arguments import one_symbol
     from trading_assets.contract_changes import ContractChanges
     from trading_assets.repositories.series import series
-    from trading_assets.universe import normalize
 
     settings = Settings()
     private_folder(settings.data_dir)
     changed = ContractChanges(settings.state_url).unfinished()
-    rows = series(settings.data_dir, [normalize(symbol) for symbol in symbols] if symbols else None)
+    rows = series(settings.data_dir, [one_symbol(symbol) for symbol in symbols] if symbols else None)
     for row in rows:
         change = changed.get(row["series"])
         if change is not None and change.old_con_id == row["con_id"]:
@@ -166,7 +166,7 @@ def query(
     """Run one SELECT of DuckDB over the lake. It reads the datasets and nothing else."""
     import duckdb
 
-    from trading_assets.repositories import query as run
+    from trading_assets.repositories.catalog import query as run
 
     try:
         table = run(Settings().data_dir, sql)

@@ -15,6 +15,7 @@ from datetime import UTC
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trading_assets.arguments import one_of, one_symbol
 from trading_assets.broker.history import in_flight, relabel_answers
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.quarantine import Quarantine
@@ -34,7 +35,6 @@ from trading_assets.repositories.schemas import (
     closed_symbol,
 )
 from trading_assets.repositories.series import SeriesContract, move_series, owner_of, series_contracts
-from trading_assets.universe import normalize
 
 CHANGED = "contract_changed"
 """The outcome that reports give for a symbol that waits for the user's decision."""
@@ -119,14 +119,14 @@ def resolve(archive: Archive, symbol: str, decision: Decision | str) -> str:
     Raises `ValueError` when there is nothing to decide, when the new contract's details are not known yet, or while
     requests for the symbol are in flight. Killed in between, the next collection of contracts goes on with it.
     """
-    name = normalize(symbol)
+    name, chosen = one_symbol(symbol), Decision(one_of(decision, tuple(Decision), "decision"))
     known = archive.changes.unfinished([name]).get(name)
     if known is not None and known.record is None:
-        raise ValueError(
+        raise InvalidRequest(
             f"The details of {name}'s new contract are not known yet. Run `trading-assets update {name}`, then decide."
         )
     _refuse_in_flight(archive, [name])
-    return carry_out(archive, archive.changes.decide(name, Decision(decision)))
+    return carry_out(archive, archive.changes.decide(name, chosen))
 
 
 def carry_out(archive: Archive, change: ContractChange) -> str:

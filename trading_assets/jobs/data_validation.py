@@ -11,7 +11,7 @@ from typing import Any
 
 from trading_assets.errors import DataIntegrityError, PrerequisiteError
 from trading_assets.permissions import private_folder
-from trading_assets.repositories import query
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import Condition
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe, normalize

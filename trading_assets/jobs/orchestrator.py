@@ -18,7 +18,7 @@ from trading_assets.jobs.data_validation import DataValidation
 from trading_assets.jobs.runner import RunReport, run_job
 from trading_assets.monitoring.agenda import BARS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
 from trading_assets.monitoring.status import platform_status
-from trading_assets.repositories import query
+from trading_assets.repositories.catalog import query
 from trading_assets.resources.run_config import SETUP_JOB, UPDATE_JOB
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from trading_assets.arguments import some_symbols
 from trading_assets.broker.contact import broker_contact
-from trading_assets.errors import DamagedIdentity, LostIdentity, StateMismatch
-from trading_assets.repositories import query
+from trading_assets.errors import DamagedIdentity, InvalidRequest, LostIdentity, StateMismatch
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.identity import LakeFile, LakeIdentity
 from trading_assets.repositories.layout import migrate
@@ -26,7 +27,7 @@ from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_transaction, write_transaction
 from trading_assets.state.pin import lake, largest_id, pin_lake, pinned, place
 from trading_assets.state.tables import requests
-from trading_assets.universe import Universe, UniverseEntry, normalize
+from trading_assets.universe import Universe, UniverseEntry
 
 _IN_CHUNK = 500
 """Ids in one IN list: under SQLite's oldest limit of 999 variables."""
@@ -105,11 +106,11 @@ def restore_universe(settings: Settings, symbols: Sequence[str] | None = None) -
     names = (
         [one.symbol for one in _recent(list(found.values()), settings)]
         if symbols is None
-        else [normalize(symbol) for symbol in symbols]
+        else some_symbols(symbols) or []
     )
     unknown = sorted(set(names) - found.keys())
     if unknown:
-        raise ValueError(
+        raise InvalidRequest(
             f"The lake has no contract details of {', '.join(unknown)}: trading-assets setup {' '.join(unknown)} begins"
             " to keep it."
         )

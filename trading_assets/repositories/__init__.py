@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trading_assets.errors import IdentityMismatch, InvalidFrame, LakeBusy, LayoutMismatch, NotOneSelect
-    from trading_assets.repositories.catalog import connect, cursor, query, write_catalog
     from trading_assets.repositories.contracts import ContractRepository
     from trading_assets.repositories.coverage import CoverageRepository
+    from trading_assets.repositories.doors import connect, cursor, query, write_catalog
     from trading_assets.repositories.equity_bars import EquityBarRepository
     from trading_assets.repositories.frame_checks import to_arrow
     from trading_assets.repositories.identity import LakeIdentity
@@ -34,11 +34,11 @@ _MODULES = {
     "ParquetStore": "store",
     "UpsertCounts": "store",
     "choose_snapshot": "option_chains",
-    "connect": "catalog",
-    "cursor": "catalog",
-    "query": "catalog",
+    "connect": "doors",
+    "cursor": "doors",
+    "query": "doors",
     "to_arrow": "frame_checks",
-    "write_catalog": "catalog",
+    "write_catalog": "doors",
 }
 
 __all__ = [

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from trading_assets import arguments
-from trading_assets.errors import InvalidFrame
+from trading_assets.errors import InvalidFrame, InvalidRequest
 from trading_assets.repositories.frame_checks import naive_time
 from trading_assets.repositories.schemas import INSTANT, Dataset
 from trading_assets.sessions import calendar, session_date
@@ -63,8 +63,9 @@ def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any
     by the user). The client libraries' column names (`date`, `average`, `barCount`) and a time index are understood.
     Raises `InvalidFrame` when a constant contradicts the frame; what else is wrong the store says.
     """
-    frame = _named(dataset, frame)
-    problems = []
+    frame, problems = _named(dataset, frame), []
+    if "symbol" in frame:
+        frame["symbol"], problems = _symbols(frame["symbol"])
     for name, value in constants.items():
         if value is None:
             continue
@@ -84,6 +85,18 @@ def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any
     if "request_id" not in frame:
         frame["request_id"] = GIVEN_BY_USER
     return frame
+
+
+def _symbols(column: pd.Series) -> tuple[pd.Series, list[str]]:
+    """The symbols as the lake has them, and a sentence for each that is none; missing values stay missing."""
+    names: dict[Any, str] = {}
+    problems = []
+    for value in column.dropna().unique():
+        try:
+            names[value] = arguments.stored_symbol(value)
+        except InvalidRequest as error:
+            problems.append(f"Column `symbol`: {error}")
+    return column.map(names).astype(column.dtype), problems
 
 
 def _named(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
