@@ -25,6 +25,7 @@ from trading_assets.collecting.decode.arrow_tables import answered, from_rows, r
 from trading_assets.collecting.decode.contracts import choose, contract_row, describe_contract, describe_record
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.contract_changes import ContractChange, Decision
+from trading_assets.errors import InvalidRequest
 from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import (
     CONTRACTS,
