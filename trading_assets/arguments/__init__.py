@@ -20,7 +20,8 @@ a zone means the day that is written. All errors are `InvalidRequest` (a `ValueE
 argument, its value and what is allowed.
 """
 
-from trading_assets.arguments.days import day, day_range, end_of_range, optional_day, session
+from trading_assets.arguments.config_fields import checked_config, checked_field
+from trading_assets.arguments.days import day, day_range, end_of_range, optional_day, session, session_range
 from trading_assets.arguments.folders import holds_lake, lake_folder, new_lake_folder
 from trading_assets.arguments.numbers import (
     ALERT_HOURS,
@@ -55,6 +56,8 @@ __all__ = [
     "Bounds",
     "bar_size",
     "bar_sizes",
+    "checked_config",
+    "checked_field",
     "dataset",
     "datasets",
     "day",
@@ -69,6 +72,7 @@ __all__ = [
     "optional_day",
     "right",
     "session",
+    "session_range",
     "some_symbols",
     "stored_symbol",
     "stored_symbols",

@@ -75,9 +75,26 @@ def session(value: Any, name: str = "session") -> date:
         )
     why = f"a {found:%A}" if found.weekday() >= 5 else "a holiday"
     raise NotASession(
-        f"{name} {found} is no trading session of the New York Stock Exchange ({why}). The nearest sessions are"
-        f" {xnys.on_or_before(found)} and {xnys.on_or_after(found)}."
+        f"{name} {found} is no trading session of the New York Stock Exchange ({why}). {_nearest(found, found)}"
     )
+
+
+def session_range(first: Any, last: Any, names: tuple[str, str] = ("first", "last")) -> list[date]:
+    """The sessions from one day to another, in order; at least one. Raises `NotASession` when there is none, and
+    `InvalidRequest`."""
+    begin, end = day_range(day(first, names[0]), day(last, names[1]), names)
+    assert begin is not None
+    assert end is not None
+    found = calendar().sessions(begin, end)
+    if not found:
+        raise NotASession(f"There is no trading session from {begin} to {end}. {_nearest(begin, end)}")
+    return found
+
+
+def _nearest(first: date, last: date) -> str:
+    """The sessions on both sides of days without one; one of them at an end of the calendar."""
+    near = dict.fromkeys((calendar().on_or_before(first), calendar().on_or_after(last)))
+    return f"The nearest session{'s are' if len(near) > 1 else ' is'} {' and '.join(f'{one}' for one in near)}."
 
 
 def _from_text(text: str, given: str, name: str) -> date:
@@ -102,4 +119,4 @@ def _no_day(value: Any, name: str) -> InvalidRequest:
     return InvalidRequest(f"{name} is {value!r}, which names no day: {_ALLOWED}.")
 
 
-__all__ = ["Day", "day", "day_range", "end_of_range", "optional_day", "session"]
+__all__ = ["Day", "day", "day_range", "end_of_range", "optional_day", "session", "session_range"]

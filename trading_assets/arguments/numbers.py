@@ -36,15 +36,9 @@ class Bounds:
         return f"from {self.least:,.12g} to {self.most:,.12g} {self.unit}".rstrip()
 
     @property
-    def field(self) -> dict[str, Any]:
-        """The bounds as arguments of a pydantic `Field`; whole numbers are whole."""
-        least, most = (int(bound) if bound == int(bound) else bound for bound in (self.least, self.most))
-        return {"ge": least, "le": most}
-
-    @property
     def option(self) -> dict[str, Any]:
         """The bounds as arguments of an option of the command line."""
-        return {"min": self.field["ge"], "max": self.field["le"]}
+        return {"min": self.least, "max": self.most}
 
     def _within(self, value: float, name: str) -> float:
         if not self.least <= value <= self.most:

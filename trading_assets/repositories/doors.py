@@ -1,5 +1,6 @@
-"""DuckDB over the lake for users: the functions of `catalog` with the folder checked, so that a folder without a lake is
-refused. Inside of the platform a lake may not exist yet, and `catalog` is used itself.
+"""DuckDB over the lake for users: the functions of `catalog`, which refuse a folder without a lake.
+
+Inside of the platform a lake may not exist yet, and `catalog` is used itself.
 """
 
 from __future__ import annotations

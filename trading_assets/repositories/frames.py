@@ -63,7 +63,8 @@ def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any
     by the user). The client libraries' column names (`date`, `average`, `barCount`) and a time index are understood.
     Raises `InvalidFrame` when a constant contradicts the frame; what else is wrong the store says.
     """
-    frame, problems = _named(dataset, frame), []
+    frame = _named(dataset, frame)
+    problems: list[str] = []
     if "symbol" in frame:
         frame["symbol"], problems = _symbols(frame["symbol"])
     for name, value in constants.items():

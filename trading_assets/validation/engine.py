@@ -14,12 +14,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from trading_assets.arguments import datasets as checked_datasets
 from trading_assets.remedies import worded
 from trading_assets.repositories.catalog import lake_rows, steadily
 from trading_assets.settings import Settings
 from trading_assets.validation.findings import STORED_FINDINGS, Finding, Findings
 from trading_assets.validation.reviews import Reviews
-from trading_assets.validation.rule import DATASETS, Rule, Severity
+from trading_assets.validation.rule import Rule, Severity
 from trading_assets.validation.rules import RULES
 from trading_assets.validation.scope import IN_MEMORY, Scope, create_views
 
@@ -135,7 +136,7 @@ def validate(
     With `record` their findings take the place of the older ones within the scope, and bars that a rule holds for
     review become pending. Reads the lake only; needs no broker. Raises `ValueError` for a dataset that does not exist.
     """
-    chosen = _chosen(rules, datasets)
+    chosen = _chosen(rules, checked_datasets(datasets))
     now, in_memory = settings.clock(), lake_rows(settings.data_dir) <= IN_MEMORY
 
     def run(connection: duckdb.DuckDBPyConnection) -> list[_Answer]:
@@ -196,9 +197,6 @@ def _blocking(symbol: str, broken: Sequence[Rule]) -> str:
 
 
 def _chosen(rules: Iterable[Rule] | None, datasets: Collection[str] | None) -> list[Rule]:
-    unknown = sorted(set(datasets or ()) - set(DATASETS))
-    if unknown:
-        raise ValueError(f"There are no rules of {', '.join(unknown)}; choose among {', '.join(DATASETS)}.")
     return [rule for rule in (RULES if rules is None else rules) if datasets is None or rule.dataset in datasets]
 
 

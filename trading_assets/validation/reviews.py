@@ -16,6 +16,9 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from trading_assets.arguments import session as checked_session
+from trading_assets.arguments import stored_symbol
+from trading_assets.arguments.days import Day
 from trading_assets.errors import NoReview
 from trading_assets.permissions import private_folder
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, Condition
@@ -104,17 +107,18 @@ class Reviews:
                 new += 1
         return new
 
-    def accept(self, symbol: str, session: date) -> list[Review]:
+    def accept(self, symbol: str, session: Day) -> list[Review]:
         """The held bars of the symbol and session are real: their rules pass from now on. Raises `NoReview`."""
-        return self._decide(self._pending(symbol, session), Verdict.ACCEPTED)
+        return self._decide(self._pending(stored_symbol(symbol), checked_session(session)), Verdict.ACCEPTED)
 
-    def reject(self, symbol: str, session: date) -> list[Review]:
+    def reject(self, symbol: str, session: Day) -> list[Review]:
         """The held bars are wrong: they move to the revisions, and the next update asks for the session again.
 
         In this order, so that killed at any instant nothing is lost: the row is in the revisions before it leaves its
         file; coverage that still calls a session complete whose bar is gone is not believed; the verdict is said last,
         and rejecting again does the rest. Raises `NoReview`.
         """
+        symbol, session = stored_symbol(symbol), checked_session(session)
         held = self._pending(symbol, session)
         import pyarrow.dataset as pads
 

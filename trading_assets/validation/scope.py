@@ -27,6 +27,7 @@ from functools import lru_cache
 import duckdb
 import pyarrow as pa
 
+from trading_assets.arguments import day_range, stored_symbols
 from trading_assets.permissions import private_folder
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import DATASETS as LAKE
@@ -49,10 +50,13 @@ _WORD = re.compile(r"\w+")
 SNAPSHOT_DATASETS = ("contracts", "option_chains")
 
 
+_BOUNDS = ("first", "last")
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Symbols and sessions (`first` and `last` included); None does not restrict. `newest`: of snapshots only each
-    symbol's newest."""
+    symbol's newest. Raises `InvalidRequest` (see `trading_assets.arguments`)."""
 
     symbols: tuple[str, ...] | None = None
     first: date | None = None
@@ -60,8 +64,9 @@ class Scope:
     newest: bool = False
 
     def __post_init__(self) -> None:
-        if self.first and self.last and self.last < self.first:
-            raise ValueError(f"The scope cannot end ({self.last}) before it begins ({self.first}).")
+        symbols, (first, last) = stored_symbols(self.symbols, "symbols"), day_range(self.first, self.last, _BOUNDS)
+        for name, value in (("symbols", symbols and tuple(symbols)), ("first", first), ("last", last)):
+            object.__setattr__(self, name, value)
 
     @property
     def newest_only(self) -> tuple[str, ...]:

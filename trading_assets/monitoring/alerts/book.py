@@ -10,8 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from trading_assets.arguments import DATABASE_ID, LIMIT
+from trading_assets.errors import InvalidRequest
 from trading_assets.monitoring.alerts.alert_tables import alerts
-from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Issue
+from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Issue, parse_type
 from trading_assets.monitoring.alerts.reconcile import Changes, reconcile
 from trading_assets.monitoring.alerts.routing import AlertRules
 from trading_assets.monitoring.alerts.silences import Silences, set_silence
@@ -84,7 +86,7 @@ class Alerts:
 
     def history(self, limit: int = 200) -> list[Alert]:
         """Open and cleared ones, the newest first."""
-        return self._read(sa.true(), limit=limit)
+        return self._read(sa.true(), limit=LIMIT.whole(limit, "limit"))
 
     def acknowledge(self, target: int | tuple[AlertType, str | None], *, by: str, now: datetime) -> list[Alert]:
         """Somebody takes notice: no more reminders, it is told only that the alert cleared.
@@ -92,7 +94,11 @@ class Alerts:
         `target` is an id, or a type and a subject (None: every subject). Returns the open alerts it concerned; none
         when there are none.
         """
-        named = alerts.c.id == target if isinstance(target, int) else _named(*target)
+        named = (
+            _named(parse_type(target[0]), target[1])
+            if isinstance(target, tuple)
+            else alerts.c.id == DATABASE_ID.whole(target, "target")
+        )
         with write_transaction(self._engine) as connection:
             ids = list(connection.execute(sa.select(alerts.c.id).where(named, alerts.c.cleared_at.is_(None))).scalars())
             values = {"acknowledged_at": now.timestamp(), "acknowledged_by": by[:80]}
@@ -107,8 +113,11 @@ class Alerts:
 
         It holds for alerts that open later as well. An `until` that has passed ends a silence.
         """
+        kind = parse_type(alert_type)
+        if until.tzinfo is None:
+            raise InvalidRequest(f"until is {until}, without a time zone: give an instant, for example in UTC.")
         with write_transaction(self._engine) as connection:
-            set_silence(connection, alert_type.value, subject or "", until.timestamp(), by[:80])
+            set_silence(connection, kind.value, subject or "", until.timestamp(), by[:80])
 
     def _read(self, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Alert]:
         query = sa.select(alerts).where(where).order_by(alerts.c.opened_at.desc(), alerts.c.id.desc()).limit(limit)

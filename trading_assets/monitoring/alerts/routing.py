@@ -12,6 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from trading_assets.arguments import ALERT_HOURS
+from trading_assets.errors import InvalidRequest
 from trading_assets.monitoring.alerts.alert_tables import alert_rules
 from trading_assets.monitoring.alerts.kinds import KINDS, AlertSeverity, AlertType
 from trading_assets.settings import Settings
@@ -41,12 +43,12 @@ class AlertRule:
             or not self.notification_channel.strip()
             or len(self.notification_channel) > 80
         ):
-            raise ValueError(
+            raise InvalidRequest(
                 "notification_channel is the name of a channel. Put its URL into the setting alert_channels "
                 "(TRADING_ASSETS_ALERT_CHANNELS) under a name, and give that name here."
             )
-        if self.remind_after is not None and self.remind_after <= timedelta():
-            raise ValueError("remind_after must be longer than nothing.")
+        if self.remind_after is not None:
+            ALERT_HOURS.real(self.remind_after.total_seconds() / 3600, "remind_after")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; `remind_hours` is null where the setting holds."""
