@@ -15,7 +15,7 @@ from trading_assets.arguments import one_of, one_symbol, some_symbols
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.errors import InvalidRequest
 from trading_assets.instrument import Instrument
-from trading_assets.state import connect_state, metadata, write_transaction
+from trading_assets.state import connect_state, metadata, read_state, write_transaction
 
 INDEX_EXCHANGES = {
     "SPX": "CBOE",
@@ -124,7 +124,12 @@ class Universe:
     """Symbols in the state database at `url`."""
 
     def __init__(self, url: str) -> None:
-        self._engine = connect_state(url)
+        self._url = url
+
+    @property
+    def _engine(self) -> sa.Engine:
+        """For writing: the database is made on first use."""
+        return connect_state(self._url)
 
     def add(
         self,
@@ -181,7 +186,7 @@ class Universe:
         query = sa.select(universe_table).order_by(universe_table.c.symbol)
         if active_only:
             query = query.where(universe_table.c.active.is_(True))
-        with self._engine.connect() as connection:
+        with read_state(self._url) as connection:
             rows = connection.execute(query).all()
         return [
             UniverseEntry(

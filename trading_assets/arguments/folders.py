@@ -32,14 +32,14 @@ def lake_folder(value: Any, name: str = "data_dir") -> Path:
 
 
 def new_lake_folder(value: Any, name: str = "base_path") -> Path:
-    """The absolute path of a folder that holds a lake, or in which one may be made. Nothing is created.
+    """The path of a folder that holds a lake, or in which one may be made. Nothing is created.
 
     Raises `NotALake` for a file and for the folder of a dataset inside a lake, `InvalidRequest` for what is no path.
     """
     folder = _folder(value, name)
     if (folder.exists() and not folder.is_dir()) or (folder.name in _DATASETS and holds_lake(folder.parent)):
         raise NotALake(folder, _why(folder), _near(folder))
-    return folder
+    return Path(value).expanduser()
 
 
 def _folder(value: Any, name: str) -> Path:

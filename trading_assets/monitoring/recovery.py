@@ -24,7 +24,7 @@ from trading_assets.repositories.layout import migrate
 from trading_assets.repositories.provenance import largest_request, requests_in_lake
 from trading_assets.repositories.schemas import DATASETS, Period
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, read_transaction, write_transaction
+from trading_assets.state import connect_state, read_transaction, reading_engine, write_transaction
 from trading_assets.state.pin import lake, largest_id, pin_lake, pinned, place
 from trading_assets.state.tables import requests
 from trading_assets.universe import Universe, UniverseEntry
@@ -51,19 +51,19 @@ class Collected:
 def lost_state(settings: Settings) -> str:
     """A sentence while `lake.json` or an earlier state database is lost and nobody has acted; empty otherwise. Raises
     `UnreadableFile`."""
-    engine = connect_state(settings.state_url)
+    engine, identity = reading_engine(settings.state_url), LakeIdentity(settings.data_dir)
     row = pinned(engine)
-    if row is None:  # else the file would have been missed at the opening
-        return str(LostIdentity(LakeIdentity(settings.data_dir).path))
+    if row is None and identity.held() is None:
+        return LostIdentity(identity.path).as_stored if identity.has_data() else ""
     with read_transaction(engine) as connection:
         known = largest_id(connection)
     newest = query(settings.data_dir, "select max(request_id) as newest from coverage")["newest"][0].as_py() or 0
     if newest > known > 0:
         what = f"is older than the lake (its last request is {known}, the lake has rows of request {newest})"
-    elif row.restore_due:
+    elif (row is None and newest > known) or (row is not None and row.restore_due):
         what = (
-            "is new, and the lake was filled with an earlier one: the journal, the universe, alerts and reviews of that"
-            " one are gone"
+            "is missing or new, and the lake was filled with an earlier one: the journal, the universe, alerts and"
+            " reviews of that one are gone"
         )
     else:
         return ""
@@ -106,7 +106,7 @@ def restore_universe(settings: Settings, symbols: Sequence[str] | None = None) -
     names = (
         [one.symbol for one in _recent(list(found.values()), settings)]
         if symbols is None
-        else some_symbols(symbols) or []
+        else some_symbols(symbols or None) or []
     )
     unknown = sorted(set(names) - found.keys())
     if unknown:

@@ -28,7 +28,6 @@ import duckdb
 import pyarrow as pa
 
 from trading_assets.arguments import day_range, stored_symbols
-from trading_assets.permissions import private_folder
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import DATASETS as LAKE
 from trading_assets.repositories.schemas import INSTANT
@@ -137,7 +136,6 @@ def _views(name: str, scope: Scope, *, kept: bool) -> dict[str, str]:
 
 
 def _universe(settings: Settings) -> Universe:
-    private_folder(settings.data_dir)
     return Universe(settings.state_url)
 
 

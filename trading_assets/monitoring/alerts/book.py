@@ -19,7 +19,7 @@ from trading_assets.monitoring.alerts.routing import AlertRules
 from trading_assets.monitoring.alerts.silences import Silences, set_silence
 from trading_assets.remedies import worded
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, read_transaction, write_transaction
+from trading_assets.state import connect_state, read_state, write_transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,13 @@ class Alerts:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._engine = connect_state(settings.state_url)
+        self._url = settings.state_url
         self._rules = AlertRules(settings)
+
+    @property
+    def _engine(self) -> sa.Engine:
+        """For writing: the database is made on first use."""
+        return connect_state(self._url)
 
     def reconcile(
         self, issues: Iterable[Issue], *, types: Collection[AlertType], now: datetime, headline: str = ""
@@ -121,7 +126,7 @@ class Alerts:
 
     def _read(self, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Alert]:
         query = sa.select(alerts).where(where).order_by(alerts.c.opened_at.desc(), alerts.c.id.desc()).limit(limit)
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             silences, rows = Silences.read(connection), connection.execute(query).all()
         now = self._settings.clock().timestamp()
         return [

@@ -17,7 +17,7 @@ from trading_assets.errors import InvalidRequest
 from trading_assets.monitoring.alerts.alert_tables import alert_rules
 from trading_assets.monitoring.alerts.kinds import KINDS, AlertSeverity, AlertType
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, read_transaction, write_transaction
+from trading_assets.state import connect_state, read_state, write_transaction
 
 LOG_CHANNEL = "log"
 """The channel that is always there: the Python logger `trading_assets.alerts`."""
@@ -74,8 +74,13 @@ class AlertRules:
     """The rules of the state database of `settings`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._engine = connect_state(settings.state_url)
+        self._url = settings.state_url
         self._remind_after = settings.alert_remind_hours * 3600
+
+    @property
+    def _engine(self) -> sa.Engine:
+        """For writing: the database is made on first use."""
+        return connect_state(self._url)
 
     def add(self, rule: AlertRule) -> None:
         """Add a rule; it takes the place of the one of the same type and channel."""
@@ -100,7 +105,7 @@ class AlertRules:
 
     def all(self) -> list[AlertRule]:
         """Every rule in force, by type and channel; a type without one has its default."""
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             stored = _stored(connection)
         return [rule for kind in AlertType for rule in stored.get(kind) or [_default(kind)]]
 
