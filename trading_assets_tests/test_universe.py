@@ -54,7 +54,9 @@ def test_symbols_are_added_once_and_listed_by_name(universe: Universe) -> None:
     assert all(before <= entry.added_at <= datetime.now(UTC) for entry in added)
     assert universe.add(["AAPL"]) == added[:1]  # neither twice nor with another time
     assert universe.entries() == added
-    assert universe.add([]) == []
+    for change in (universe.add, universe.remove):
+        with pytest.raises(ValueError, match="symbols is empty: name at least one symbol"):
+            change([])
 
 
 def test_a_removed_symbol_is_remembered_and_can_come_back(universe: Universe) -> None:

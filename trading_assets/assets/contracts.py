@@ -32,4 +32,4 @@ def contracts(context: dg.AssetExecutionContext, config: ContractsConfig, archiv
     if joins_universe(context.run):
         known = known_underlyings(lake, lake.view(CONTRACTS), [entry.symbol for entry in entries])
         if known:
-            lake.universe.add(known, now=lake.now)
+            lake.universe.add(list(known), now=lake.now)

@@ -105,9 +105,6 @@ class OptionBarRepository(DatasetRepository):
 
 
 def _contracts(con_id: int | Collection[int]) -> list[int]:
-    """The contract ids, each once. Raises `InvalidRequest`."""
+    """The contract ids, each once; an empty collection names no contract. Raises `InvalidRequest`."""
     given = list(con_id) if isinstance(con_id, Iterable) and not isinstance(con_id, str | bytes) else [con_id]
-    found = list(dict.fromkeys(arguments.CON_ID.whole(one, "con_id") for one in given))
-    if not found:
-        raise InvalidRequest("con_id is empty: name at least one contract, or give None (leave it out) for all.")
-    return found
+    return list(dict.fromkeys(arguments.CON_ID.whole(one, "con_id") for one in given))
