@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.broker.payloads import ContractRecord
-from trading_assets.state import connect_state, metadata, read_transaction, write_transaction
+from trading_assets.state import connect_state, metadata, read_state, write_transaction
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -101,13 +101,18 @@ class ContractChanges:
     """The changes in the state database at `url`."""
 
     def __init__(self, url: str) -> None:
-        self._engine = connect_state(url)
+        self._url = url
+
+    @property
+    def _engine(self) -> sa.Engine:
+        """For writing: the database is made on first use."""
+        return connect_state(self._url)
 
     def unfinished(self, symbols: Collection[str] | None = None) -> dict[str, ContractChange]:
         """Changes that hold their symbol back, by symbol: open ones, and those whose decision was not carried out to
         its end."""
         query = sa.select(contract_changes_table).where(contract_changes_table.c.done_at.is_(None))
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             rows = connection.execute(query.order_by(contract_changes_table.c.symbol)).all()
         return {row.symbol: _change(row) for row in rows if symbols is None or row.symbol in symbols}
 
@@ -177,7 +182,7 @@ class ContractChanges:
             table.c.decision == "",
             table.c.done_at.is_not(None),
         )
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             return connection.execute(sa.select(table.c.id).where(*gone).limit(1)).first() is not None
 
     def finish(self, symbols: Collection[str], now: datetime) -> None:

@@ -8,6 +8,7 @@
     │   ├── NoReview                     no bar of that symbol and session is held for review
     │   └── Refused                      a run that asks for something impossible
     ├── LakeError                        the data folder
+    │   ├── NotALake                     a folder that holds no lake; nothing was created (also an InvalidRequest)
     │   ├── LakeBusy (TimeoutError)      another process holds a lock for too long; try again
     │   ├── InvalidFrame (ValueError)    a frame that may not enter the lake; nothing was written
     │   ├── UnreadableFile (ValueError)  a damaged or foreign file
@@ -42,6 +43,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trading_assets import reliability
+from trading_assets.remedies import Medium, speaking, worded
 
 _RESULTS_NAMED = 5
 """Failing rules that the message of `DataIntegrityError` names."""
@@ -56,7 +58,17 @@ class FailedRule(Protocol):
 
 
 class TradingAssetsError(Exception):
-    """Base of every error that the platform raises on purpose."""
+    """Base of every error that the platform raises on purpose. Its text names the remedy in the medium of the reader
+    (see `remedies`)."""
+
+    def __str__(self) -> str:
+        return worded(super().__str__())
+
+    @property
+    def as_stored(self) -> str:
+        """The text as it is stored and shown in the UI: remedies are commands."""
+        with speaking(Medium.COMMAND):
+            return str(self)
 
 
 class InvalidRequest(TradingAssetsError, ValueError):
@@ -89,6 +101,19 @@ class Refused(InvalidRequest):
 
 class LakeError(TradingAssetsError):
     """Base of the errors of the data folder."""
+
+
+class NotALake(LakeError, InvalidRequest):
+    """The folder holds no lake; nothing was created in it. The message names lakes that may have been meant."""
+
+    def __init__(self, path: Path, why: str, near: Collection[Path] = ()) -> None:
+        self.path = path
+        meant = (
+            f"Did you mean {' or '.join(str(lake) for lake in near)}?"
+            if near
+            else "Give the folder in which lake.json is, or collect into this one first: trading-assets setup AAPL."
+        )
+        super().__init__(f"{path} holds no lake: {why}. {meant}")
 
 
 class LakeBusy(LakeError, TimeoutError):

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from trading_assets.arguments import LIMIT, LOOKBACK_DAYS
+
 RIGHTS = ("C", "P")
 """The rights of an option, in the broker's words: calls and puts."""
 
@@ -17,11 +19,22 @@ class SelectionRules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    min_days_to_expiry: int = Field(default=0, ge=0, description="Nearest expiry, in calendar days from the session.")
-    max_days_to_expiry: int = Field(default=45, ge=0, description="Farthest expiry, in calendar days from the session.")
+    min_days_to_expiry: int = Field(
+        default=0,
+        ge=LOOKBACK_DAYS.least,
+        le=LOOKBACK_DAYS.most,
+        description="Nearest expiry, in calendar days from the session.",
+    )
+    max_days_to_expiry: int = Field(
+        default=45,
+        ge=LOOKBACK_DAYS.least,
+        le=LOOKBACK_DAYS.most,
+        description="Farthest expiry, in calendar days from the session.",
+    )
     strikes_around_spot: int | None = Field(
         default=10,
-        ge=1,
+        ge=LIMIT.least,
+        le=LIMIT.most,
         description=(
             "Strikes below and as many at or above the underlying's price, for each expiry and trading class; null:"
             " all."
@@ -50,7 +63,8 @@ class SelectionRules(BaseModel):
     )
     max_contracts: int | None = Field(
         default=None,
-        ge=1,
+        ge=LIMIT.least,
+        le=LIMIT.most,
         description=(
             "At most so many contracts a symbol: the first to expire, of one expiry those nearest to the price; null:"
             " no cap."

@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from trading_assets import setting_names
+from trading_assets.arguments import ALERT_HOURS, LOOKBACK_DAYS, MINUTES, REQUESTS, SESSIONS, bar_sizes
 from trading_assets.broker_settings import BrokerKind, BrokerSettings
 from trading_assets.folders import StateUrl, usable_folder
 from trading_assets.selection_rules import SelectionRules
@@ -65,12 +66,21 @@ class Settings(BrokerSettings):
     )
 
     contract_verify_days: int = Field(
-        default=7, ge=0, description="A stored contract is requested again when verified longer ago (days)."
+        default=7,
+        ge=LOOKBACK_DAYS.least,
+        le=LOOKBACK_DAYS.most,
+        description="A stored contract is requested again when verified longer ago (days).",
     )
-    relist_days: int = Field(default=7, ge=1, description="The whole option listing is read again when older (days).")
+    relist_days: int = Field(
+        default=7,
+        ge=1,
+        le=LOOKBACK_DAYS.most,
+        description="The whole option listing is read again when older (days).",
+    )
     no_data_retry_days: int = Field(
         default=30,
-        ge=0,
+        ge=LOOKBACK_DAYS.least,
+        le=LOOKBACK_DAYS.most,
         description=(
             "A `not_permitted`, `no_contract` or `error` that a second session has confirmed is requested again after"
             " this many days; the first one is requested again in the next session."
@@ -93,7 +103,8 @@ class Settings(BrokerSettings):
     )
     setup_lookback_days: int = Field(
         default=365,
-        ge=0,
+        ge=LOOKBACK_DAYS.least,
+        le=LOOKBACK_DAYS.most,
         description=(
             "Calendar days of history that a symbol new in the universe is set up with; options reach no further back."
         ),
@@ -117,7 +128,8 @@ class Settings(BrokerSettings):
     )
     requote_after_minutes: int = Field(
         default=60,
-        ge=0,
+        ge=MINUTES.least,
+        le=MINUTES.most,
         description=(
             "The scheduled snapshot quotes a chain again whose quotes of the same session are older than this"
             " (minutes)."
@@ -125,13 +137,22 @@ class Settings(BrokerSettings):
     )
     stale_chain_hours: float = Field(
         default=24.0,
-        gt=0,
+        ge=ALERT_HOURS.least,
+        le=ALERT_HOURS.most,
         description="A chain snapshot older than this is stale once a session has begun since (hours).",
     )
     gap_request_budget: int = Field(
-        default=500, ge=1, description="Requests one evaluation of the gap sensor may set off at most."
+        default=500,
+        ge=1,
+        le=REQUESTS.most,
+        description="Requests one evaluation of the gap sensor may set off at most.",
     )
-    check_window_sessions: int = Field(default=30, ge=1, description="Sessions that the hourly quality check looks at.")
+    check_window_sessions: int = Field(
+        default=30,
+        ge=SESSIONS.least,
+        le=SESSIONS.most,
+        description="Sessions that the hourly quality check looks at.",
+    )
 
     alert_channels: dict[str, str] = Field(
         default_factory=dict,
@@ -143,7 +164,10 @@ class Settings(BrokerSettings):
         ),
     )
     alert_remind_hours: float = Field(
-        default=24.0, gt=0, description="An alert that stays open is sent again after this (hours)."
+        default=24.0,
+        ge=ALERT_HOURS.least,
+        le=ALERT_HOURS.most,
+        description="An alert that stays open is sent again after this (hours).",
     )
 
     @field_validator("now")
@@ -152,6 +176,11 @@ class Settings(BrokerSettings):
         if value is not None and value.tzinfo is None:
             raise ValueError("TRADING_ASSETS_NOW needs a time zone, for example 2015-12-24T13:30-05:00.")
         return value
+
+    @field_validator("equity_bar_sizes")
+    @classmethod
+    def _are_bar_sizes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(bar_sizes(value, "TRADING_ASSETS_EQUITY_BAR_SIZES") or ())
 
     @field_validator("alert_channels", mode="before")
     @classmethod

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from trading_assets.arguments import one_of, one_symbol, some_symbols
+from trading_assets.arguments.symbols import Symbols
+from trading_assets.errors import InvalidRequest
 from trading_assets.instrument import Instrument
-from trading_assets.state import connect_state, metadata, write_transaction
+from trading_assets.state import connect_state, metadata, read_state, write_transaction
 
 INDEX_EXCHANGES = {
     "SPX": "CBOE",
@@ -30,6 +32,9 @@ INDEX_EXCHANGES = {
 
 A stock symbol needs no hint: the broker routes it by SMART. An index is found under its own exchange only.
 """
+
+SEC_TYPES = ("STK", "IND")
+"""The kinds of instruments that are collected: stocks and ETFs, indices."""
 
 universe_table = sa.Table(
     "universe",
@@ -72,18 +77,6 @@ class UniverseEntry:
         return Instrument(self.symbol, self.sec_type, self.exchange, self.currency, self.primary_exchange)
 
 
-def normalize(symbol: str) -> str:
-    """A symbol as the broker writes it: capitals, a blank for the class separator (`BRK.B` is `BRK B`).
-
-    Raises `ValueError` for text that cannot be a symbol.
-    """
-    text = " ".join(symbol.upper().replace(".", " ").split())
-    # Case folding turns some letters of other alphabets into ASCII ones, another symbol's: the text as given decides.
-    if not symbol.isascii() or not re.fullmatch(r"[A-Z0-9]+([ -][A-Z0-9]+)?", text) or len(text) > 12:
-        raise ValueError(f"{symbol!r} is not a US stock, ETF or index symbol.")
-    return text
-
-
 def describe(
     symbol: str,
     sec_type: str | None = None,
@@ -95,14 +88,15 @@ def describe(
 
     Raises `ValueError` for a symbol or an exchange that cannot be one.
     """
-    name = normalize(symbol)
+    name = one_symbol(symbol)
     exchange, primary_exchange = _exchange(exchange), _exchange(primary_exchange)
     if primary_exchange == "SMART":
-        raise ValueError(
+        raise InvalidRequest(
             "SMART is a route, not a listing exchange: give it as the exchange, and for instance NASDAQ or ARCA as the"
             " primary exchange."
         )
-    kind = sec_type or ("IND" if name in INDEX_EXCHANGES else "STK")
+    given = None if sec_type is None else one_of(sec_type, SEC_TYPES, "sec_type")
+    kind = given or ("IND" if name in INDEX_EXCHANGES else "STK")
     routed = INDEX_EXCHANGES.get(name, "CBOE") if kind == "IND" else "SMART"
     return UniverseEntry(
         name, kind, exchange or routed, "USD", True, (now or datetime.now(UTC)).astimezone(UTC), primary_exchange or ""
@@ -111,21 +105,35 @@ def describe(
 
 def _exchange(name: str | None) -> str | None:
     """An exchange as the broker writes it; None for none given."""
+    if name is not None and not isinstance(name, str):
+        raise InvalidRequest(f"{name!r} is not the name of an exchange, for example SMART, NASDAQ, NYSE, ARCA or CBOE.")
     text = (name or "").strip().upper()
     if len(text) > 12 or not all(c.isascii() and (c.isalnum() or c in ".-_") for c in text):
-        raise ValueError(f"{name!r} is not the name of an exchange, for example SMART, NASDAQ, NYSE, ARCA or CBOE.")
+        raise InvalidRequest(f"{name!r} is not the name of an exchange, for example SMART, NASDAQ, NYSE, ARCA or CBOE.")
     return text or None
+
+
+def _required(symbols: str | Iterable[str]) -> list[str]:
+    names = some_symbols(symbols)
+    if names is None:
+        raise InvalidRequest("symbols is None: name the symbols that the universe is to change.")
+    return names
 
 
 class Universe:
     """Symbols in the state database at `url`."""
 
     def __init__(self, url: str) -> None:
-        self._engine = connect_state(url)
+        self._url = url
+
+    @property
+    def _engine(self) -> sa.Engine:
+        """For writing: the database is made on first use."""
+        return connect_state(self._url)
 
     def add(
         self,
-        symbols: Iterable[str],
+        symbols: str | Iterable[str],
         *,
         sec_type: str | None = None,
         exchange: str | None = None,
@@ -139,10 +147,11 @@ class Universe:
         given before. `added_at` is when a symbol last became active, `now` by the market's clock (default: the
         machine's): what it missed while it was inactive was never promised.
         """
-        entries = [describe(symbol, sec_type, exchange, now, primary_exchange) for symbol in symbols]
+        names = _required(symbols)
+        entries = [describe(name, sec_type, exchange, now, primary_exchange) for name in names]
         with write_transaction(self._engine) as connection:
             known = {row.symbol: row for row in connection.execute(sa.select(universe_table))}
-            for entry in {entry.symbol: entry for entry in entries}.values():
+            for entry in entries:
                 stored = known.get(entry.symbol)
                 if stored is not None and not sec_type:
                     entry = describe(entry.symbol, stored.sec_type, exchange, now, primary_exchange)
@@ -163,9 +172,9 @@ class Universe:
                     connection.execute(universe_table.insert().values(symbol=entry.symbol, **values))
         return [found for found in self.entries() if found.symbol in {entry.symbol for entry in entries}]
 
-    def remove(self, symbols: Iterable[str]) -> list[str]:
+    def remove(self, symbols: str | Iterable[str]) -> list[str]:
         """Make symbols inactive; their data stays. Returns those that were active."""
-        names = [normalize(symbol) for symbol in symbols]
+        names = _required(symbols)
         with write_transaction(self._engine) as connection:
             active = universe_table.c.active.is_(True) & universe_table.c.symbol.in_(names)
             gone = [row.symbol for row in connection.execute(sa.select(universe_table.c.symbol).where(active))]
@@ -177,7 +186,7 @@ class Universe:
         query = sa.select(universe_table).order_by(universe_table.c.symbol)
         if active_only:
             query = query.where(universe_table.c.active.is_(True))
-        with self._engine.connect() as connection:
+        with read_state(self._url) as connection:
             rows = connection.execute(query).all()
         return [
             UniverseEntry(
@@ -196,10 +205,10 @@ class Universe:
         """The names of the active symbols, in order."""
         return [entry.symbol for entry in self.entries()]
 
-    def resolve(self, symbols: Iterable[str] | None) -> list[UniverseEntry]:
-        """Entries of the given symbols (known or not), or all active ones when none are given."""
+    def resolve(self, symbols: Symbols) -> list[UniverseEntry]:
+        """Entries of the given symbols (known or not); None: all active ones."""
+        names = some_symbols(symbols)
         known = {entry.symbol: entry for entry in self.entries(active_only=False)}
-        if not symbols:
+        if names is None:
             return [entry for entry in known.values() if entry.active]
-        names = list(dict.fromkeys(normalize(symbol) for symbol in symbols))
         return [known.get(name) or describe(name) for name in names]

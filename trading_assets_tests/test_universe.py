@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -10,11 +9,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
-from hypothesis import strategies as st
 
 from trading_assets.instrument import Instrument
-from trading_assets.universe import INDEX_EXCHANGES, Universe, describe, normalize
+from trading_assets.universe import INDEX_EXCHANGES, Universe, describe
 
 ADD = """
 import sys
@@ -41,41 +38,6 @@ def names(universe: Universe, *, active_only: bool = True) -> list[str]:
     return [entry.symbol for entry in universe.entries(active_only=active_only)]
 
 
-@pytest.mark.parametrize(
-    ("given_text", "symbol"),
-    [("aapl", "AAPL"), (" spy ", "SPY"), ("BRK.B", "BRK B"), ("brk b", "BRK B"), ("BF  B", "BF B"), ("SPX", "SPX")],
-)
-def test_symbols_are_written_as_the_broker_does(given_text: str, symbol: str) -> None:
-    assert normalize(given_text) == symbol
-
-
-@pytest.mark.parametrize(
-    "text", ["", "  ", ".", "AAPL;", "A/B", "THIRTEENCHARS", "AAPL'--", "$SPX", "A\x00", "A B C", "-", "--", "-A", "A-"]
-)
-def test_what_cannot_be_a_symbol_is_refused(text: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        normalize(text)
-    assert str(caught.value) == f"{text!r} is not a US stock, ETF or index symbol."
-
-
-@pytest.mark.parametrize(
-    "text", ["ß", "ﬁ", "ıbm", "АAPL", "ＡＡＰＬ", "²", "١٢٣", "Ⅷ", "ſpy", "SPY\u200b", "BRK\u00a0B", "\u212aO"]
-)
-def test_letters_of_other_alphabets_are_no_symbol_and_do_not_become_another(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a US stock, ETF or index symbol"):
-        normalize(text)
-
-
-@given(st.text(max_size=14))
-def test_normalize_refuses_or_is_idempotent(text: str) -> None:
-    try:
-        symbol = normalize(text)
-    except ValueError:
-        return
-    assert normalize(symbol) == symbol
-    assert re.fullmatch(r"[A-Z0-9]+([ -][A-Z0-9]+)?", symbol)
-
-
 def test_indices_are_known_by_name_and_the_rest_are_stocks() -> None:
     assert describe("aapl").instrument == Instrument("AAPL", "STK", "SMART", "USD")
     for symbol, exchange in INDEX_EXCHANGES.items():
@@ -92,7 +54,9 @@ def test_symbols_are_added_once_and_listed_by_name(universe: Universe) -> None:
     assert all(before <= entry.added_at <= datetime.now(UTC) for entry in added)
     assert universe.add(["AAPL"]) == added[:1]  # neither twice nor with another time
     assert universe.entries() == added
-    assert universe.add([]) == []
+    for change in (universe.add, universe.remove):
+        with pytest.raises(ValueError, match="symbols is empty: name at least one symbol"):
+            change([])
 
 
 def test_a_removed_symbol_is_remembered_and_can_come_back(universe: Universe) -> None:
@@ -124,7 +88,9 @@ def test_resolve_takes_named_symbols_in_their_order_known_or_not(universe: Unive
     universe.add(["SPY", "AAPL"])
     universe.remove(["AAPL"])
     assert [entry.symbol for entry in universe.resolve(None)] == ["MID", "SPY"]
-    assert universe.resolve([]) == universe.resolve(None)
+    assert [entry.symbol for entry in universe.resolve("tsla")] == ["TSLA"]
+    with pytest.raises(ValueError, match="symbols is empty"):
+        universe.resolve([])
     resolved = universe.resolve(["tsla", "AAPL", "MID", "TSLA"])
     assert [(entry.symbol, entry.sec_type, entry.active) for entry in resolved] == [
         ("TSLA", "STK", True),

@@ -9,8 +9,10 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 import dagster as dg
-from pydantic import Field, create_model
+from pydantic import Field, ValidationInfo, create_model, field_validator
 
+from trading_assets.arguments import LOOKBACK_DAYS, MINUTES, REQUESTS, checked_field
+from trading_assets.arguments.config_fields import CHECKS
 from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.selection_rules import SelectionRules
 
@@ -32,6 +34,11 @@ class CollectionConfig(dg.Config):
             " revisions."
         ),
     )
+
+    @field_validator(*CHECKS, mode="before", check_fields=False)
+    @classmethod
+    def _is_allowed(cls, value: Any, info: ValidationInfo) -> Any:
+        return checked_field(info.field_name or "", value)
 
 
 class ContractsConfig(CollectionConfig):
@@ -88,6 +95,8 @@ class OptionChainsConfig(CollectionConfig):
     )
     requote_after_minutes: int | None = Field(
         default=None,
+        ge=MINUTES.least,
+        le=MINUTES.most,
         description=(
             "Quote again a complete chain of this session whose quotes are older than so many minutes; null: keep the"
             " first."
@@ -100,7 +109,8 @@ class BarsConfig(CollectionConfig):
 
     lookback_days: int | None = Field(
         default=None,
-        ge=0,
+        ge=LOOKBACK_DAYS.least,
+        le=LOOKBACK_DAYS.most,
         description=(
             "Calendar days of history before the last partition, beside the partitions themselves. null: as given to"
             " the other bars of the run; given to neither, a set-up collects a year"
@@ -115,7 +125,8 @@ class BarsConfig(CollectionConfig):
     )
     max_requests: int | None = Field(
         default=None,
-        ge=0,
+        ge=REQUESTS.least,
+        le=REQUESTS.most,
         description=(
             "Requests to send at most, the most urgent first; the rest is left to a later run. null: all that is"
             " missing."
@@ -147,3 +158,12 @@ class OptionBarsConfig(BarsConfig):
             "Bar sizes asked for. `1 day` bars are made from `8 hours` bars: the broker has no daily bars of options."
         ),
     )
+
+
+CONFIGS: dict[str, type[CollectionConfig]] = {
+    "contracts": ContractsConfig,
+    "option_chains": OptionChainsConfig,
+    "equity_bars": EquityBarsConfig,
+    "option_bars": OptionBarsConfig,
+}
+"""The run config of each collected asset, in their order."""

@@ -30,6 +30,6 @@ def contracts(context: dg.AssetExecutionContext, config: ContractsConfig, archiv
         collected = collect_contracts(lake, entries, session, refresh=config.refresh, run_id=context.run.run_id)
     yield from events(context, lake, collected)
     if joins_universe(context.run):
-        lake.universe.add(
-            known_underlyings(lake, lake.view(CONTRACTS), [entry.symbol for entry in entries]), now=lake.now
-        )
+        known = known_underlyings(lake, lake.view(CONTRACTS), [entry.symbol for entry in entries])
+        if known:
+            lake.universe.add(list(known), now=lake.now)

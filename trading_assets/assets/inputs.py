@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
+from trading_assets.arguments import day
 from trading_assets.assets.config import BarsConfig, CollectionConfig
 from trading_assets.assets.partitions import sessions_of
 from trading_assets.collecting.archive import Archive
@@ -17,7 +18,7 @@ from trading_assets.universe import UniverseEntry
 
 def entries_of(context: dg.AssetExecutionContext, archive: Archive, config: CollectionConfig) -> list[UniverseEntry]:
     """The symbols of the run as the broker is asked for them. Raises `Refused` when there are none."""
-    entries = archive.universe.resolve(config.symbols or symbols_of(context.run))
+    entries = archive.universe.resolve(config.symbols or symbols_of(context.run) or None)
     if not entries:
         raise Refused(
             lost_state(archive.settings)
@@ -55,7 +56,8 @@ def bar_sessions(context: dg.AssetExecutionContext, archive: Archive, config: Ba
         )
     days = lookback_days(context.run, archive.settings, context.asset_key.path[-1])
     first = min(sessions[0], sessions[-1] - timedelta(days=days)) if days else sessions[0]
-    begin, end = _day(config.first_session, first), _day(config.last_session, sessions[-1])
+    begin = _day(config.first_session, first, "first_session")
+    end = _day(config.last_session, sessions[-1], "last_session")
     wanted = (
         archive.calendar.sessions(max(first, begin), min(end, sessions[-1]))
         if max(first, begin) <= min(end, sessions[-1])
@@ -66,10 +68,5 @@ def bar_sessions(context: dg.AssetExecutionContext, archive: Archive, config: Ba
     return wanted
 
 
-def _day(given: str | None, otherwise: date) -> date:
-    if given is None:
-        return otherwise
-    try:
-        return date.fromisoformat(given)
-    except ValueError as error:
-        raise Refused(f"{given!r} is no date: write it as YYYY-MM-DD.") from error
+def _day(given: str | None, otherwise: date, name: str) -> date:
+    return otherwise if given is None else day(given, name)

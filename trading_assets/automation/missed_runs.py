@@ -11,7 +11,7 @@ from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
 from trading_assets.automation.run_dedup import NEVER_SUBMITTED, UNFINISHED, will_be_retried
 from trading_assets.monitoring.alerts import AlertType, Issue
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, clock_time, due_at, latest_due
-from trading_assets.repositories import query
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import REFUSED_SQL
 from trading_assets.resources.dagster_private import AUTO_RETRY_RUN_ID_TAG
 from trading_assets.sessions import calendar

@@ -24,8 +24,9 @@ import sqlalchemy as sa
 from trading_assets.broker import payloads
 from trading_assets.broker.outcomes import Fault, Result
 from trading_assets.broker.requests import BarsRequest, QuoteRequest, Request
+from trading_assets.errors import InvalidRequest
 from trading_assets.sessions import calendar, session_date
-from trading_assets.state import connect_state, read_transaction, write_transaction
+from trading_assets.state import connect_state, read_state, write_transaction
 from trading_assets.state.tables import quarantine as t
 from trading_assets.state.tables import requests as journal
 
@@ -84,7 +85,12 @@ class Quarantine:
     """The quarantine of a state database (a SQLAlchemy URL). Safe for use from several processes."""
 
     def __init__(self, url: str) -> None:
-        self._engine = connect_state(url)
+        self._url = url
+
+    @property
+    def _engine(self) -> sa.Engine:
+        """For writing: the database is made on first use."""
+        return connect_state(self._url)
 
     def entries(self, *, symbols: Iterable[str] | None = None, closed: bool = False) -> list[Entry]:
         """Entries by id; with `closed` also those that a later answer has closed."""
@@ -93,21 +99,23 @@ class Quarantine:
             query = query.where(t.c.closed_at.is_(None))
         if symbols is not None:
             query = query.where(t.c.symbol.in_(sorted(symbols)))
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             return [_entry(row) for row in connection.execute(query)]
 
     def entry(self, entry_id: int) -> Entry:
         """One entry, open or closed. Raises `ValueError` when there is none of that id."""
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             row = connection.execute(sa.select(*_COLUMNS).where(t.c.id == entry_id)).one_or_none()
         if row is None:
-            raise ValueError(f"There is no quarantined answer {entry_id}: see `trading-assets quarantine list --all`.")
+            raise InvalidRequest(
+                f"There is no quarantined answer {entry_id}: see `trading-assets quarantine list --all`."
+            )
         return _entry(row)
 
     def answer(self, entry_id: int) -> Any:
         """The raw answer (see `broker.payloads`), None where it is damaged or there was none."""
         self.entry(entry_id)
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             response = connection.execute(sa.select(t.c.response).where(t.c.id == entry_id)).scalar_one()
         try:
             return None if response is None else payloads.unpack(response)

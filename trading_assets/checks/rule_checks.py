@@ -17,6 +17,7 @@ import dagster as dg
 from trading_assets.errors import UnreadableFile
 from trading_assets.monitoring.agenda import BARS
 from trading_assets.monitoring.hours import QUALITY_CHECK
+from trading_assets.remedies import Medium, speaking
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.metadata import plain_table
 from trading_assets.resources.run_config import lookback_days
@@ -58,7 +59,7 @@ def evaluate_rules(settings: Settings, dataset: str, scope: Scope) -> dg.AssetCh
     try:
         report = validate(settings, scope, rules=rules)
     except UnreadableFile as error:
-        return dg.AssetCheckResult(check_name=ALL_RULES, passed=False, description=str(error))
+        return dg.AssetCheckResult(check_name=ALL_RULES, passed=False, description=error.as_stored)
     return rules_result(report)
 
 
@@ -81,7 +82,7 @@ def rules_result(report: ValidationReport) -> dg.AssetCheckResult:
         check_name=ALL_RULES,
         passed=not failing,
         severity=dg.AssetCheckSeverity.ERROR if report.failing(Severity.ERROR) else dg.AssetCheckSeverity.WARN,
-        description=" ".join(result.sentence() for result in failing) or f"All {len(report.results)} rules hold.",
+        description=" ".join(_said(result) for result in failing) or f"All {len(report.results)} rules hold.",
         metadata=metadata,
     )
 
@@ -127,9 +128,14 @@ def check_result(result: RuleResult, scope: Scope) -> dg.AssetCheckResult:
         check_name=result.rule.name,
         passed=result.passed,
         severity=_SEVERITY[result.rule.severity],
-        description=result.sentence(),
+        description=_said(result),
         metadata=metadata,
     )
+
+
+def _said(result: RuleResult) -> str:
+    with speaking(Medium.COMMAND):
+        return result.sentence()
 
 
 def _failure(result: RuleResult) -> dict[str, Any]:

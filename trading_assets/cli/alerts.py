@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trading_assets.arguments import ALERT_HOURS
 from trading_assets.cli.output import Failed, as_json, console, note_to, table_of
 from trading_assets.settings import Settings
 
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
 By = Annotated[str, typer.Option(help="Who says so.")]
-
-LONGEST_HOURS = 10 * 366 * 24.0
-"""Ten years: what is longer is a mistake of typing."""
-
-SHORTEST_REMINDER_HOURS = 1 / 60
-"""A minute: the alerts sensor looks twice in it."""
 
 LARGEST_ID_DIGITS = 15
 """Digits of an alert's id at most; databases hold 18."""
@@ -94,7 +89,7 @@ def acknowledge(
 @alerts_app.command()
 def silence(
     target: Annotated[str, typer.Argument(metavar="TYPE[:SUBJECT]", help="A type of alert, or one symbol of it.")],
-    hours: Annotated[float, typer.Option(min=0.0, max=LONGEST_HOURS, help="How long; 0 ends a silence.")],
+    hours: Annotated[float, typer.Option(min=0.0, max=ALERT_HOURS.most, help="How long; 0 ends a silence.")],
     by: By = "operator",
 ) -> int:
     """Send nothing of a type, or of one symbol of it, for some hours, also of alerts that open later."""
@@ -145,8 +140,7 @@ def add_rule(
     remind_hours: Annotated[
         float | None,
         typer.Option(
-            min=SHORTEST_REMINDER_HOURS,
-            max=LONGEST_HOURS,
+            **ALERT_HOURS.option,
             help="Told again after this; none: the setting alert_remind_hours.",
         ),
     ] = None,

@@ -31,6 +31,7 @@ from trading_assets.cli import (
 from trading_assets.cli.output import Failed, errors_to, note_to
 from trading_assets.errors import LakeError
 from trading_assets.permissions import PRIVATE_UMASK
+from trading_assets.remedies import Medium, speaking
 from trading_assets.settings import traceback_wanted, unknown_variables, wrong_value
 
 WRONG_USE = 2
@@ -68,6 +69,11 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line; returns its exit code. Set TRADING_ASSETS_TRACEBACK=1 to see where an unforeseen error came
     from."""
+    with speaking(Medium.COMMAND):
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         result = app(arguments, standalone_mode=False)
     except Failed as failure:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from trading_assets.arguments import LOOKBACK_DAYS, bar_sizes, some_symbols
 from trading_assets.cli.output import (
     Failed,
     LiveProgress,
@@ -19,7 +20,6 @@ from trading_assets.cli.output import (
     print_reports,
     table_of,
 )
-from trading_assets.permissions import private_folder
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
 
@@ -58,7 +58,7 @@ LookbackDays = Annotated[
     int | None,
     typer.Option(
         "--lookback-days",
-        min=0,
+        **LOOKBACK_DAYS.option,
         help="Calendar days of history; unset: as in the settings (setup_lookback_days, a year).",
     ),
 ]
@@ -108,17 +108,15 @@ def update(
     options = _options(rules, bar_size, refresh)
     _require_symbols(symbols)
     _report_not_kept(symbols)
-    return _operate(lambda orchestrator: orchestrator.update(symbols, options), as_document)
+    return _operate(lambda orchestrator: orchestrator.update(symbols or None, options), as_document)
 
 
 def _report_not_kept(symbols: SomeSymbols) -> None:
     """Tell of symbols outside the universe: they are collected now, and not by the schedules."""
-    from trading_assets.universe import Universe, normalize
+    from trading_assets.universe import Universe
 
-    settings = Settings()
-    private_folder(settings.data_dir)
-    kept = set(Universe(settings.state_url).active())
-    others = sorted({normalize(symbol) for symbol in symbols or ()} - kept)
+    kept = set(Universe(Settings().state_url).active())
+    others = sorted(set(some_symbols(symbols or None) or ()) - kept)
     if others:
         note_to(
             f"Not in the universe, so not kept up by itself: {', '.join(others)}. trading-assets universe add"
@@ -147,7 +145,9 @@ def backfill(
     end: date = last.date() if last else calendar().last_closed(settings.clock())
     options = _options({}, bar_size, refresh, only_bars=True)
     _require_symbols(symbols)
-    return _operate(lambda orchestrator: orchestrator.backfill(symbols, first.date(), end, options), as_document)
+    return _operate(
+        lambda orchestrator: orchestrator.backfill(symbols or None, first.date(), end, options), as_document
+    )
 
 
 def plan(
@@ -205,7 +205,7 @@ def _rules(
 
 
 def _options(
-    rules: dict[str, Any], bar_sizes: list[str] | None, refresh: bool, *, only_bars: bool = False
+    rules: dict[str, Any], sizes: list[str] | None, refresh: bool, *, only_bars: bool = False
 ) -> dict[str, dict[str, Any]]:
     """Run config by asset from the command's options. Rules that select nothing are refused before anything is
     asked."""
@@ -216,12 +216,8 @@ def _options(
     if rules:
         Settings().selection.changed(rules)
         options["option_chains"]["selection"] = rules
-    if bar_sizes:
-        from trading_assets.planning.durations import bar_seconds
-
-        for size in bar_sizes:
-            bar_seconds(size)  # a wrong one is refused before anything is asked
-        options["equity_bars"]["bar_sizes"] = bar_sizes
+    if sizes:
+        options["equity_bars"]["bar_sizes"] = bar_sizes(sizes)
     return options
 
 
@@ -231,7 +227,6 @@ def _require_symbols(symbols: list[str] | None) -> None:
     if symbols:
         return
     settings = Settings()
-    private_folder(settings.data_dir)
     if not Universe(settings.state_url).active():
         from trading_assets.monitoring.recovery import lost_state
 

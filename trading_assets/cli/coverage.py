@@ -61,9 +61,10 @@ def coverage(
     as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
 ) -> int:
     """What the lake has, lacks and why: exactly one condition for each dataset, bar size, symbol and session."""
+    from trading_assets.arguments import stored_symbol
     from trading_assets.repositories.lake import Lake
     from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
-    from trading_assets.universe import Universe, normalize
+    from trading_assets.universe import Universe
 
     known = [each.name for each in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)]
     if dataset is not None and dataset not in known:
@@ -76,7 +77,7 @@ def coverage(
         )
     settings = Settings()
     active = Universe(settings.state_url).active()
-    symbols = [normalize(symbol)] if symbol else _symbols(settings, active)
+    symbols = [stored_symbol(symbol)] if symbol else _symbols(settings, active)
     lake = Lake.of(settings)
     bounds: Bounds = {
         "datasets": [dataset] if dataset else None,
@@ -146,7 +147,7 @@ def _dated(row: Mapping[str, Any]) -> str:
 
 def _symbols(settings: Settings, active: list[str]) -> list[str]:
     """The active symbols; of an archive without any, those that something was recorded of."""
-    from trading_assets.repositories import query
+    from trading_assets.repositories.catalog import query
 
     recorded: list[str] = (
         []

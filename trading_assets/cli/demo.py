@@ -154,7 +154,7 @@ def _collected(settings: Settings, reports: list[CollectionReport], seconds: flo
 
 
 def _query(settings: Settings, symbol: str) -> None:
-    from trading_assets.repositories import query, write_catalog
+    from trading_assets.repositories.catalog import query, write_catalog
 
     write_catalog(settings.data_dir)
     for title, text in QUERIES:
@@ -170,7 +170,7 @@ def _query(settings: Settings, symbol: str) -> None:
 
 def _pictures(settings: Settings, symbol: str) -> list[Path]:
     from trading_assets.monitoring.pictures import price_path_png, smile_png
-    from trading_assets.repositories import query
+    from trading_assets.repositories.catalog import query
 
     folder = settings.data_dir / "report"
     folder.mkdir(parents=True, exist_ok=True)

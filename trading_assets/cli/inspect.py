@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from trading_assets.arguments import LIMIT
 from trading_assets.cli.output import Failed, as_json, console, table_of
-from trading_assets.permissions import private_folder
 from trading_assets.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
@@ -128,14 +128,13 @@ def universe_series(
     as_document: Json = False,
 ) -> int:
     """The contracts that each symbol's rows are of, and the series of companies that held the symbol before."""
+    from trading_assets.arguments import stored_symbols
     from trading_assets.contract_changes import ContractChanges
     from trading_assets.repositories.series import series
-    from trading_assets.universe import normalize
 
     settings = Settings()
-    private_folder(settings.data_dir)
     changed = ContractChanges(settings.state_url).unfinished()
-    rows = series(settings.data_dir, [normalize(symbol) for symbol in symbols] if symbols else None)
+    rows = series(settings.data_dir, stored_symbols(symbols or None))
     for row in rows:
         change = changed.get(row["series"])
         if change is not None and change.old_con_id == row["con_id"]:
@@ -160,13 +159,13 @@ def query(
             )
         ),
     ],
-    limit: Annotated[int, typer.Option(min=1, help="Rows printed; --json prints all.")] = 40,
+    limit: Annotated[int, typer.Option(**LIMIT.option, help="Rows printed; --json prints all.")] = 40,
     as_document: Json = False,
 ) -> int:
     """Run one SELECT of DuckDB over the lake. It reads the datasets and nothing else."""
     import duckdb
 
-    from trading_assets.repositories import query as run
+    from trading_assets.repositories.catalog import query as run
 
     try:
         table = run(Settings().data_dir, sql)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trading_assets.arguments import DATABASE_ID
 from trading_assets.cli.output import as_json, console, table_of
 from trading_assets.settings import Settings
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from trading_assets.broker.quarantine import Entry
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
-Id = Annotated[int, typer.Argument(metavar="ID", min=1, max=10**15, help="The id that `quarantine list` shows.")]
+Id = Annotated[int, typer.Argument(metavar="ID", **DATABASE_ID.option, help="The id that `quarantine list` shows.")]
 
 COLUMNS = ["id", "symbol", "dataset", "bar_size", "sessions", "field", "reason", "failures", "retry_after", "state"]
 

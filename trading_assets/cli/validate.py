@@ -46,16 +46,15 @@ def validate(
     """Run the validation rules over the lake; exit code 1 when a rule of severity error fails, warnings are printed
     only."""
     from trading_assets.monitoring.status import clock_before_lake
-    from trading_assets.universe import normalize
     from trading_assets.validation import Scope
     from trading_assets.validation import validate as run
 
-    names = tuple(dict.fromkeys(normalize(symbol) for symbol in symbols)) if symbols else None
+    names = tuple(symbols) if symbols else None
     scope = Scope(names, first.date() if first else None, last.date() if last else None)
     settings = Settings()
     if early := clock_before_lake(settings, settings.clock()):
         note_to(early)
-    report = run(settings, scope, datasets=dataset)
+    report = run(settings, scope, datasets=dataset or None)
     if as_document:
         as_json(report.as_dict())
         return 0 if report.passed else 1
@@ -113,11 +112,10 @@ def review_list(
 def review_accept(symbol: Annotated[str, typer.Argument(help="Symbol of the held bar.")], session: Day) -> int:
     """The bar is real: it passes from now on, until its value changes."""
     from trading_assets.errors import NoReview
-    from trading_assets.universe import normalize
     from trading_assets.validation import Reviews
 
     try:
-        Reviews(Settings()).accept(normalize(symbol), session.date())
+        Reviews(Settings()).accept(symbol, session.date())
     except NoReview as error:
         raise Failed(str(error)) from error
     console.print(f"Accepted: the bar of {symbol.upper()} in session {session.date()} is real.")
@@ -128,11 +126,10 @@ def review_accept(symbol: Annotated[str, typer.Argument(help="Symbol of the held
 def review_reject(symbol: Annotated[str, typer.Argument(help="Symbol of the held bar.")], session: Day) -> int:
     """The bar is wrong: it moves to the revisions, and the next update asks the broker for the session again."""
     from trading_assets.errors import NoReview
-    from trading_assets.universe import normalize
     from trading_assets.validation import Reviews
 
     try:
-        Reviews(Settings()).reject(normalize(symbol), session.date())
+        Reviews(Settings()).reject(symbol, session.date())
     except NoReview as error:
         raise Failed(str(error)) from error
     console.print(

@@ -21,7 +21,7 @@ from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, Condition
 from trading_assets.sessions import NEW_YORK
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, database_now, read_transaction
+from trading_assets.state import database_now, read_state
 from trading_assets.state.tables import requests
 
 FIRST_BACKOFF = timedelta(hours=1)
@@ -120,7 +120,7 @@ def _failures(settings: Settings, request_ids: Collection[int]) -> tuple[dict[in
     ids = sorted(request_ids)
     again = requests.alias()
     found: dict[int, tuple[int, datetime]] = {}
-    with read_transaction(connect_state(settings.state_url)) as connection:
+    with read_state(settings.state_url) as connection:
         for begin in range(0, len(ids), _IN_CHUNK):
             asked = (
                 sa.select(

@@ -15,6 +15,7 @@ from datetime import UTC
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trading_assets.arguments import one_of, one_symbol
 from trading_assets.broker.history import in_flight, relabel_answers
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.quarantine import Quarantine
@@ -24,6 +25,7 @@ from trading_assets.collecting.decode.arrow_tables import answered, from_rows, r
 from trading_assets.collecting.decode.contracts import choose, contract_row, describe_contract, describe_record
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.contract_changes import ContractChange, Decision
+from trading_assets.errors import InvalidRequest
 from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import (
     CONTRACTS,
@@ -34,7 +36,6 @@ from trading_assets.repositories.schemas import (
     closed_symbol,
 )
 from trading_assets.repositories.series import SeriesContract, move_series, owner_of, series_contracts
-from trading_assets.universe import normalize
 
 CHANGED = "contract_changed"
 """The outcome that reports give for a symbol that waits for the user's decision."""
@@ -119,14 +120,14 @@ def resolve(archive: Archive, symbol: str, decision: Decision | str) -> str:
     Raises `ValueError` when there is nothing to decide, when the new contract's details are not known yet, or while
     requests for the symbol are in flight. Killed in between, the next collection of contracts goes on with it.
     """
-    name = normalize(symbol)
+    name, chosen = one_symbol(symbol), Decision(one_of(decision, tuple(Decision), "decision"))
     known = archive.changes.unfinished([name]).get(name)
     if known is not None and known.record is None:
-        raise ValueError(
+        raise InvalidRequest(
             f"The details of {name}'s new contract are not known yet. Run `trading-assets update {name}`, then decide."
         )
     _refuse_in_flight(archive, [name])
-    return carry_out(archive, archive.changes.decide(name, Decision(decision)))
+    return carry_out(archive, archive.changes.decide(name, chosen))
 
 
 def carry_out(archive: Archive, change: ContractChange) -> str:
@@ -163,7 +164,7 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
 def _clear_retry_times(archive: Archive, symbol: str) -> None:
     """What the broker refused of the symbol was refused of the contract before: it may be asked for at once."""
     for dataset in (OPTION_CHAINS, EQUITY_BARS, OPTION_BARS):
-        rows = archive.coverage.conditions(dataset.name, None, [symbol])
+        rows = archive.coverage.recorded(dataset.name, None, [symbol])
         refused = rows.filter(pc.is_valid(rows["retry_after"]))
         archive.coverage.record(replaced(refused, "retry_after", pa.nulls(refused.num_rows, INSTANT)))
 

@@ -262,7 +262,7 @@ def make_due(archive: Archive, entry_id: int) -> Entry:
     Raises `ValueError` for an entry that is not open.
     """
     entry = Quarantine(archive.settings.state_url).make_due(entry_id, archive.now)
-    rows = archive.coverage.conditions(
+    rows = archive.coverage.recorded(
         entry.dataset,
         entry.bar_size,
         [entry.symbol],

@@ -83,7 +83,7 @@ def left_of_chains(recorded: RecordedChains, report: CollectionReport, answers: 
     for then, by_symbol in sorted(groups.items()):
         known = storable(OPTION_CHAINS, archive.view(OPTION_CHAINS).as_of(sorted(by_symbol), then))
         covered = (
-            archive.coverage.conditions(OPTION_CHAINS.name, "", sorted(by_symbol), then, then)
+            archive.coverage.recorded(OPTION_CHAINS.name, "", sorted(by_symbol), then, then)
             .select(["symbol", "condition"])
             .to_pylist()
         )

@@ -8,9 +8,10 @@ from trading_assets.jobs.data_validation import (
     get_all_active_symbols,
     validate_all_data,
 )
-from trading_assets.jobs.orchestrator import DataPipelineOrchestrator, JobResult, JobType
+from trading_assets.jobs.orchestrator import REFRESH, DataPipelineOrchestrator, JobResult, JobType
 
 __all__ = [
+    "REFRESH",
     "DataIntegrityError",
     "DataPipelineOrchestrator",
     "DataValidation",

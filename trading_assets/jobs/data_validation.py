@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from trading_assets.arguments import lake_folder, new_lake_folder, stored_symbol
 from trading_assets.errors import DataIntegrityError, PrerequisiteError
-from trading_assets.permissions import private_folder
-from trading_assets.repositories import query
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import Condition
 from trading_assets.settings import Settings
-from trading_assets.universe import Universe, normalize
+from trading_assets.universe import Universe
 from trading_assets.validation import DATASETS, RULES, Rule, RuleResult, Scope, Severity, blocked, validate
 
 
@@ -23,7 +23,8 @@ class DataValidation:
 
     def __init__(self, base_path: Path | str | None = None, *, settings: Settings | None = None) -> None:
         given = settings or Settings()
-        self.settings = given if base_path is None else given.model_copy(update={"data_dir_setting": Path(base_path)})
+        self._folder = None if base_path is None else new_lake_folder(base_path)
+        self.settings = given if self._folder is None else given.model_copy(update={"data_dir_setting": self._folder})
 
     def validate_symbol_contracts_exist(self, symbol: str) -> None:
         """The symbol has contract details, of the right instrument. Raises `PrerequisiteError`."""
@@ -37,7 +38,7 @@ class DataValidation:
     def validate_equity_data_available(self, symbol: str) -> None:
         """The symbol has equity bars, and every session since the first is stored or explained. Raises
         `PrerequisiteError`."""
-        name = normalize(symbol)
+        name = self._symbol(symbol)
         if not query(self.settings.data_dir, "select 1 from equity_bars where symbol = ? limit 1", [name]).num_rows:
             raise PrerequisiteError(f"{name} has no equity_bars in the lake. Run trading-assets setup {name}.")
         self._require(name, ["session_complete"])
@@ -49,7 +50,7 @@ class DataValidation:
         A symbol of which the broker lists no options, or none inside the selection, lacks nothing. Raises
         `PrerequisiteError`.
         """
-        name = normalize(symbol)
+        name = self._symbol(symbol)
         self._require(name, ["contract_present"])
         if self._without_options(name):
             return
@@ -69,7 +70,7 @@ class DataValidation:
 
         Whether something else is absent or out of date is asked by the other methods.
         """
-        name = normalize(symbol)
+        name = self._symbol(symbol)
         stored = " union all ".join(
             f'(select 1 from "{dataset}" where symbol = $symbol limit 1)' for dataset in DATASETS
         )
@@ -96,10 +97,21 @@ class DataValidation:
         )
 
     def _require(self, symbol: str, names: Collection[str]) -> None:
-        name = normalize(symbol)
+        name = self._symbol(symbol)
         failing = self._run(name, [rule for rule in RULES if rule.name in names])
         if failing:
             raise PrerequisiteError(f"{name}: " + " ".join(result.sentence() for result in failing))
+
+    def require_lake(self) -> None:
+        """See that the folder given as `base_path` holds a lake. Raises `NotALake`; nothing is created."""
+        if self._folder is not None:
+            lake_folder(self._folder, "base_path")
+
+    def _symbol(self, symbol: str) -> str:
+        """The symbol as rows have it, in a lake. Raises `InvalidRequest`, `NotALake`."""
+        name = stored_symbol(symbol)
+        self.require_lake()
+        return name
 
     def _run(self, symbol: str, rules: Collection[Rule]) -> list[RuleResult]:
         return list(validate(self.settings, Scope((symbol,)), rules=rules, record=False).failing())
@@ -107,9 +119,9 @@ class DataValidation:
 
 def get_all_active_symbols(base_path: Path | str | None = None, *, settings: Settings | None = None) -> list[str]:
     """The symbols the archive is kept for, by name."""
-    chosen = DataValidation(base_path, settings=settings).settings
-    private_folder(chosen.data_dir)
-    return Universe(chosen.state_url).active()
+    chosen = DataValidation(base_path, settings=settings)
+    chosen.require_lake()
+    return Universe(chosen.settings.state_url).active()
 
 
 def validate_all_data(base_path: Path | str | None = None, *, settings: Settings | None = None) -> dict[str, list[Any]]:
@@ -119,6 +131,7 @@ def validate_all_data(base_path: Path | str | None = None, *, settings: Settings
     A symbol's steps are in dependency order; the first that fails is its failure.
     """
     validator = DataValidation(base_path, settings=settings)
+    validator.require_lake()
     steps: dict[str, Callable[[str], None]] = {
         "contracts_ok": validator.validate_symbol_contracts_exist,
         "chains_ok": validator.validate_option_chain_current,

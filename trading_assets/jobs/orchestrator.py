@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from trading_assets.arguments import (
+    LOOKBACK_DAYS,
+    lake_folder,
+    new_lake_folder,
+    one_symbol,
+    session_range,
+    some_symbols,
+)
+from trading_assets.arguments.days import Day
+from trading_assets.arguments.symbols import Symbols
+from trading_assets.assets.config import CONFIGS
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.identity import resolve
 from trading_assets.collecting.progress import Progress
 from trading_assets.contract_changes import Decision
-from trading_assets.errors import DataIntegrityError, PrerequisiteError
+from trading_assets.errors import DataIntegrityError, InvalidRequest, PrerequisiteError
 from trading_assets.jobs.data_validation import DataValidation
 from trading_assets.jobs.runner import RunReport, run_job
 from trading_assets.monitoring.agenda import BARS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
 from trading_assets.monitoring.status import platform_status
-from trading_assets.repositories import query
+from trading_assets.remedies import worded
+from trading_assets.repositories.catalog import query
 from trading_assets.resources.run_config import SETUP_JOB, UPDATE_JOB
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import calendar
-from trading_assets.settings import Settings, system_clock
-from trading_assets.universe import Universe, normalize
+from trading_assets.settings import Settings, system_clock, wrong_value
+from trading_assets.universe import Universe
 
 
 class JobType(StrEnum):
@@ -32,6 +46,13 @@ class JobType(StrEnum):
     OPTION_CHAINS = "option_chains"
     EQUITY_BARS = "equity_bars"
     OPTION_BARS = "option_bars"
+
+
+Options = Mapping[str, Mapping[str, Any]] | None
+"""Run config by asset (`trading_assets.assets.config`); None: as in the settings."""
+
+REFRESH: Mapping[str, Mapping[str, Any]] = {str(kind): {"refresh": True} for kind in JobType}
+"""Options of an operation that asks the broker again even for what is in the lake."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +93,8 @@ class Operation:
                 results.append(JobResult(kind, False, symbol, errors[0] if errors else "The step did not run."))
                 continue
             problems = [problem for problem in report.problems if problem.symbol == symbol]
-            message = "; ".join(dict.fromkeys(problem.sentence for problem in problems[:5]))
-            note = " ".join(note for note in report.notes if note.startswith(f"{symbol} "))
+            message = worded("; ".join(dict.fromkeys(problem.sentence for problem in problems[:5])))
+            note = worded(" ".join(note for note in report.notes if note.startswith(f"{symbol} ")))
             rows, asked = report.rows_by_symbol.get(symbol, 0), report.asked_by_symbol[symbol]
             results.append(JobResult(kind, not problems, symbol, message, rows, asked, note))
         return results
@@ -110,7 +131,8 @@ class DataPipelineOrchestrator:
         progress: Progress | None = None,
     ) -> None:
         given = settings or Settings()
-        self.settings = given if base_path is None else given.model_copy(update={"data_dir_setting": Path(base_path)})
+        self._folder = None if base_path is None else new_lake_folder(base_path)
+        self.settings = given if self._folder is None else given.model_copy(update={"data_dir_setting": self._folder})
         self.enable_lineage = enable_lineage
         self._progress = progress
 
@@ -124,10 +146,11 @@ class DataPipelineOrchestrator:
     ) -> list[JobResult]:
         """Collect a new symbol from nothing; one result a step, in order. `exchange` and `primary_exchange` as in
         `Universe.add`."""
+        name, days = one_symbol(symbol), self._days(lookback_days)
         if exchange is not None or primary_exchange is not None:
             universe = Universe(self.settings.state_url)
-            universe.add([symbol], exchange=exchange, primary_exchange=primary_exchange, now=self.settings.clock())
-        return self.setup([symbol], lookback_days).job_results(normalize(symbol))
+            universe.add([name], exchange=exchange, primary_exchange=primary_exchange, now=self.settings.clock())
+        return self.setup([name], days).job_results(name)
 
     def resolve(self, symbol: str, decision: Decision | str) -> str:
         """Decide whose data a changed contract is: `same` continues the series, `new` closes it and begins a new one. A
@@ -138,39 +161,51 @@ class DataPipelineOrchestrator:
         with Archive(self.settings) as archive:
             return resolve(archive, symbol, decision)
 
-    def daily_update(self, symbols: Sequence[str] | None = None) -> dict[str, list[JobResult]]:
-        """The day's increment of the given (default: all active) symbols; results by symbol."""
-        operation = self.update(symbols)
-        names = [normalize(s) for s in symbols] if symbols else Universe(self.settings.state_url).active()
-        return {name: operation.job_results(name) for name in names}
+    def daily_update(self, symbols: Symbols = None) -> dict[str, list[JobResult]]:
+        """The day's increment of the given symbols (None: all active ones; a text is one symbol); results by symbol.
+
+        The note of a symbol outside the universe says so. Raises `InvalidRequest` before anything is collected.
+        """
+        names = some_symbols(symbols)
+        operation = self.update(names)
+        return {name: operation.job_results(name) for name in names or Universe(self.settings.state_url).active()}
 
     def setup(
         self,
-        symbols: Sequence[str],
+        symbols: str | Iterable[str],
         lookback_days: int | None = None,
-        options: Mapping[str, Mapping[str, Any]] | None = None,
+        options: Options = None,
     ) -> Operation:
         """Set several symbols up in one pass: their history of `lookback_days` calendar days (None:
         `Settings.setup_lookback_days`)."""
-        names = [normalize(symbol) for symbol in symbols]
+        names = some_symbols(symbols)
+        if names is None:
+            raise InvalidRequest("symbols is None: name the symbols to set up, for example ['AAPL', 'SPX'].")
         extra: dict[str, dict[str, Any]] = {"contracts": {"add_to_universe": True}}
-        days = self.settings.setup_lookback_days if lookback_days is None else lookback_days
-        return self._operate(SETUP_JOB, names, days, _merged(extra, options))
-
-    def update(
-        self, symbols: Sequence[str] | None = None, options: Mapping[str, Mapping[str, Any]] | None = None
-    ) -> Operation:
-        """The increment since the last update, however long ago that was; what is covered costs nothing."""
-        names = [normalize(symbol) for symbol in symbols] if symbols else []
         return self._operate(
-            UPDATE_JOB, names, max(UPDATE_LOOKBACK_DAYS, self._days_behind(names)), _merged({}, options)
+            SETUP_JOB, names, self._days(lookback_days), _merged(extra, _checked(options, self.settings.selection))
         )
+
+    def update(self, symbols: Symbols = None, options: Options = None) -> Operation:
+        """The increment since the last update, however long ago that was; what is covered costs nothing."""
+        names, given = some_symbols(symbols) or [], _checked(options, self.settings.selection)
+        days = min(max(UPDATE_LOOKBACK_DAYS, self._days_behind(names)), int(LOOKBACK_DAYS.most))
+        return self._operate(UPDATE_JOB, names, days, _merged({}, given))
 
     def generate_status_report(self) -> dict[str, Any]:
         """The state of the archive as `trading-assets status --json` prints it, and `circuit_breaker_status`: closed,
-        open or half_open."""
+        open or half_open. It only reads. Raises `NotALake` where `base_path` holds no lake."""
+        if self._folder is not None:
+            lake_folder(self._folder, "base_path")
         found = platform_status(self.settings).as_dict()
-        return {**found, "circuit_breaker_status": str(found["breaker"]["phase"])}
+        wrong = [worded(sentence) for sentence in found["wrong"]]
+        return {**found, "wrong": wrong, "circuit_breaker_status": str(found["breaker"]["phase"])}
+
+    def _days(self, lookback_days: int | None) -> int:
+        """The days of history of a set-up. Raises `InvalidRequest`."""
+        if lookback_days is None:
+            return self.settings.setup_lookback_days
+        return LOOKBACK_DAYS.whole(lookback_days, "lookback_days")
 
     def _days_behind(self, names: Sequence[str]) -> int:
         """Calendar days since the oldest of the symbols' last stored equity bars; 0 without any."""
@@ -184,25 +219,23 @@ class DataPipelineOrchestrator:
 
     def backfill(
         self,
-        symbols: Sequence[str] | None,
-        first: date,
-        last: date,
-        options: Mapping[str, Mapping[str, Any]] | None = None,
+        symbols: Symbols,
+        first: Day,
+        last: Day,
+        options: Options = None,
     ) -> Operation:
         """Bars of the sessions from `first` to `last`, in one run.
 
-        Raises `ValueError` when no session lies between them, or the last one has not begun.
+        Raises `InvalidRequest` when no session lies between them, or the last one has not begun.
         """
-        sessions, current = calendar().sessions(first, last), calendar().current(self.settings.clock())
-        if not sessions:
-            raise ValueError(f"There is no trading session from {first} to {last}.")
+        names, given = some_symbols(symbols) or [], _checked(options, self.settings.selection)
+        sessions, current = session_range(first, last), calendar().current(self.settings.clock())
         if sessions[-1] > current:
-            raise ValueError(
+            raise InvalidRequest(
                 f"Session {sessions[-1]} has not begun; the current session is {current}. Choose sessions up to"
                 f" {current}."
             )
-        names = [normalize(symbol) for symbol in symbols] if symbols else []
-        config = _merged({name: {"symbols": names} for name in BARS}, options)
+        config = _merged({name: {"symbols": names} for name in BARS}, given)
         ends = [sessions[0]] if len(sessions) == 1 else [sessions[0], sessions[-1]]
         return Operation([run_job(self.settings, "backfill_bars", ends, config, progress=self._progress)])
 
@@ -212,7 +245,7 @@ class DataPipelineOrchestrator:
         now = self.settings.clock()
         current, closed = calendar().current(now), calendar().last_closed(now)
         if current > calendar().current(system_clock()):
-            raise ValueError(
+            raise InvalidRequest(
                 f"TRADING_ASSETS_NOW is {now:%Y-%m-%d %H:%M} UTC: session {current} has not begun yet on this machine's"
                 " clock."
             )
@@ -238,15 +271,32 @@ class DataPipelineOrchestrator:
         return operation
 
 
-def _merged(
-    base: Mapping[str, Mapping[str, Any]], more: Mapping[str, Mapping[str, Any]] | None
-) -> dict[str, dict[str, Any]]:
+def _checked(options: Options, selection: SelectionRules) -> dict[str, dict[str, Any]]:
+    """Run config by asset, every value allowed, in its own form. Raises `InvalidRequest`."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, values in (options or {}).items():
+        if name not in CONFIGS:
+            raise InvalidRequest(f"There is no asset {name!r} to configure: give options of {', '.join(CONFIGS)}.")
+        if not isinstance(values, Mapping) or not values.keys() <= CONFIGS[name].model_fields.keys():
+            raise InvalidRequest(
+                f"The options of {name} are {values!r}: give a table of {', '.join(CONFIGS[name].model_fields)}."
+            )
+        try:
+            config = CONFIGS[name](**values)
+            selection.changed(values.get("selection", {}))
+        except ValidationError as error:
+            raise InvalidRequest(f"{name}: {wrong_value(error)}") from error
+        found[name] = {field: values[field] if field == "selection" else getattr(config, field) for field in values}
+    return found
+
+
+def _merged(base: Mapping[str, Mapping[str, Any]], more: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Config by asset; values of `more` win."""
-    names = {*base, *(more or {})}
-    return {name: {**base.get(name, {}), **((more or {}).get(name, {}))} for name in names}
+    return {name: {**base.get(name, {}), **more.get(name, {})} for name in {*base, *more}}
 
 
 __all__ = [
+    "REFRESH",
     "DataIntegrityError",
     "DataPipelineOrchestrator",
     "DataValidation",

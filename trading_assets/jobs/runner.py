@@ -16,6 +16,7 @@ from trading_assets.automation.jobs import own_checks
 from trading_assets.collecting.progress import Progress, Silent, listening
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.definitions import build_defs
+from trading_assets.remedies import worded
 from trading_assets.resources.abandoned import PROCESS_TAG, end_abandoned_runs, process_mark
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings
@@ -127,7 +128,7 @@ def _explain(report: RunReport, result: dg.ExecuteInProcessResult) -> None:
     report.failed_step = failures[0].step_key or ""
     failure = data.user_failure_data
     if failure is not None and failure.description:
-        report.error = failure.description
+        report.error = worded(failure.description)
         retryable = failure.metadata.get("retryable")
         report.retryable = retryable is not None and bool(retryable.value)
     elif data.error is not None:
@@ -136,4 +137,4 @@ def _explain(report: RunReport, result: dg.ExecuteInProcessResult) -> None:
         cause = data.error
         while cause.cause is not None:
             cause = cause.cause
-        report.error = cause.message.strip()
+        report.error = worded(cause.message.strip())

@@ -17,7 +17,7 @@ from trading_assets.monitoring.alerts.kinds import AlertType, Issue
 from trading_assets.monitoring.wording import minute
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state
+from trading_assets.state import reading_engine
 
 NAMED_ENTRIES = 3
 """Quarantined answers one reason names."""
@@ -39,7 +39,7 @@ def contract_changed(changes: Mapping[str, ContractChange]) -> list[Issue]:
 
 def breaker_open(settings: Settings) -> list[Issue]:
     """`api_circuit_breaker_open`: the breaker all processes share is open, or tries its one call."""
-    state = CircuitBreaker(store=DatabaseStore(connect_state(settings.state_url))).state
+    state = CircuitBreaker(store=DatabaseStore(reading_engine(settings.state_url))).state
     if state.phase is Phase.CLOSED:
         return []
     since = minute(datetime.fromtimestamp(state.opened_at, UTC))
@@ -55,7 +55,7 @@ def breaker_open(settings: Settings) -> list[Issue]:
 def unreachable(settings: Settings) -> list[Issue]:
     """`broker_unreachable`: the last attempt to connect failed, and not in the broker's nightly reset, when nobody can
     connect."""
-    contact = last_contact(connect_state(settings.state_url))
+    contact = last_contact(reading_engine(settings.state_url))
     if contact is None or contact.reachable:
         return []
     # contacts are of the wall clock: a pinned one says nothing of the reset

@@ -13,12 +13,14 @@ What does not belong here: the rules (`validation`), what is wrong (`monitoring.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from trading_assets.arguments import SESSIONS, lake_folder, new_lake_folder, stored_symbols
+from trading_assets.arguments.symbols import Symbols
+from trading_assets.errors import InvalidRequest
 from trading_assets.monitoring.alerts import (
     AlertRule,
     AlertRules,
@@ -106,8 +108,11 @@ class DataQualityMonitor:
 
     def __init__(self, settings: Settings | None = None, base_path: Path | str | None = None) -> None:
         if settings is not None and base_path is not None:
-            raise ValueError("Give settings or base_path: the settings name the data folder already.")
-        self.settings = settings or (Settings(data_dir=Path(base_path)) if base_path is not None else Settings())  # type: ignore[call-arg]
+            raise InvalidRequest("Give settings or base_path: the settings name the data folder already.")
+        self._folder = base_path
+        self.settings = settings or (
+            Settings(data_dir=new_lake_folder(base_path)) if base_path is not None else Settings()  # type: ignore[call-arg]
+        )
 
     def add_alert_rule(
         self,
@@ -129,7 +134,7 @@ class DataQualityMonitor:
         return rule
 
     def generate_quality_report(
-        self, *, symbols: Sequence[str] | None = None, sessions: int | None = None, record: bool = True
+        self, *, symbols: Symbols = None, sessions: int | None = None, record: bool = True
     ) -> QualityReport:
         """Validate the last `sessions` sessions (default: the setting `check_window_sessions`) of the symbols (default:
         all active).
@@ -137,16 +142,20 @@ class DataQualityMonitor:
         With `record` the findings of the rules are stored, so that checks, alerts and status speak of the same. Sends
         nothing to a broker.
         """
+        given = stored_symbols(symbols, "symbols")
         settings, xnys = self.settings, calendar()
+        count = settings.check_window_sessions if sessions is None else SESSIONS.whole(sessions, "sessions")
+        if self._folder is not None:
+            lake_folder(self._folder, "base_path")
         now = settings.clock()
         last = xnys.current(now)
-        first = xnys.previous(last, (sessions or settings.check_window_sessions) - 1)
-        names = tuple(symbols) if symbols is not None else tuple(Universe(settings.state_url).active())
-        scope = Scope(symbols=names if symbols is not None else None, first=first, last=last)
+        first = xnys.previous(last, count - 1)
+        names = tuple(given if given is not None else Universe(settings.state_url).active())
+        scope = Scope(symbols=names if given is not None else None, first=first, last=last)
         results = validate(settings, scope, record=record).results
         conditions = Lake.of(settings, now).count_conditions(names, first=first, last=last).to_pylist()
         found = tuple(
-            issue for issue in current_issues(settings, now=now) if symbols is None or issue.subject in ("", *names)
+            issue for issue in current_issues(settings, now=now) if given is None or issue.subject in ("", *names)
         )
         severities = _severities(settings)
         return QualityReport(
@@ -160,7 +169,7 @@ class DataQualityMonitor:
             critical=tuple(issue for issue in found if severities[issue.alert_type] is AlertSeverity.CRITICAL),
             metrics=tuple(measure(conditions, results, len(found))),
             settings=settings,
-            whole=symbols is None,
+            whole=given is None,
         )
 
     def log_quality_metrics(self, report: QualityReport) -> UpsertCounts:
@@ -192,7 +201,7 @@ def send_alert(sentence: str, report: QualityReport) -> Changes:
     Raises `ValueError` for a report on some symbols only: what it does not name would count as over.
     """
     if not report.whole:
-        raise ValueError(
+        raise InvalidRequest(
             "This report speaks of some symbols only; alerts need a report on all: generate_quality_report() without"
             " symbols."
         )

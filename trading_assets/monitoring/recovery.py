@@ -14,19 +14,20 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from trading_assets.arguments import some_symbols
 from trading_assets.broker.contact import broker_contact
-from trading_assets.errors import DamagedIdentity, LostIdentity, StateMismatch
-from trading_assets.repositories import query
+from trading_assets.errors import DamagedIdentity, InvalidRequest, LostIdentity, StateMismatch
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.identity import LakeFile, LakeIdentity
 from trading_assets.repositories.layout import migrate
 from trading_assets.repositories.provenance import largest_request, requests_in_lake
 from trading_assets.repositories.schemas import DATASETS, Period
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, read_transaction, write_transaction
+from trading_assets.state import connect_state, read_transaction, reading_engine, write_transaction
 from trading_assets.state.pin import lake, largest_id, pin_lake, pinned, place
 from trading_assets.state.tables import requests
-from trading_assets.universe import Universe, UniverseEntry, normalize
+from trading_assets.universe import Universe, UniverseEntry
 
 _IN_CHUNK = 500
 """Ids in one IN list: under SQLite's oldest limit of 999 variables."""
@@ -50,19 +51,19 @@ class Collected:
 def lost_state(settings: Settings) -> str:
     """A sentence while `lake.json` or an earlier state database is lost and nobody has acted; empty otherwise. Raises
     `UnreadableFile`."""
-    engine = connect_state(settings.state_url)
+    engine, identity = reading_engine(settings.state_url), LakeIdentity(settings.data_dir)
     row = pinned(engine)
-    if row is None:  # else the file would have been missed at the opening
-        return str(LostIdentity(LakeIdentity(settings.data_dir).path))
+    if row is None and identity.held() is None:
+        return LostIdentity(identity.path).as_stored if identity.has_data() else ""
     with read_transaction(engine) as connection:
         known = largest_id(connection)
     newest = query(settings.data_dir, "select max(request_id) as newest from coverage")["newest"][0].as_py() or 0
     if newest > known > 0:
         what = f"is older than the lake (its last request is {known}, the lake has rows of request {newest})"
-    elif row.restore_due:
+    elif (row is None and newest > known) or (row is not None and row.restore_due):
         what = (
-            "is new, and the lake was filled with an earlier one: the journal, the universe, alerts and reviews of that"
-            " one are gone"
+            "is missing or new, and the lake was filled with an earlier one: the journal, the universe, alerts and"
+            " reviews of that one are gone"
         )
     else:
         return ""
@@ -105,11 +106,11 @@ def restore_universe(settings: Settings, symbols: Sequence[str] | None = None) -
     names = (
         [one.symbol for one in _recent(list(found.values()), settings)]
         if symbols is None
-        else [normalize(symbol) for symbol in symbols]
+        else some_symbols(symbols or None) or []
     )
     unknown = sorted(set(names) - found.keys())
     if unknown:
-        raise ValueError(
+        raise InvalidRequest(
             f"The lake has no contract details of {', '.join(unknown)}: trading-assets setup {' '.join(unknown)} begins"
             " to keep it."
         )

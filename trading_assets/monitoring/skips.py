@@ -14,7 +14,7 @@ from trading_assets.monitoring.hours import (
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, database_now, read_transaction
+from trading_assets.state import database_now, read_transaction, reading_engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Skip:
 def held_back(settings: Settings) -> Skip | None:
     """Why no run of a sensor should be started now although there is work: the breaker is open, or the broker was not
     reached a moment ago."""
-    engine = connect_state(settings.state_url)
+    engine = reading_engine(settings.state_url)
     with read_transaction(engine) as connection:
         wall = database_now(connection)
     state = CircuitBreaker(store=DatabaseStore(engine)).state

@@ -22,7 +22,6 @@ from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring.gaps import Gap, find_gaps, new_symbols, stale_chains
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
-from trading_assets.permissions import private_folder
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.files import check_file, dataset_files
@@ -32,7 +31,7 @@ from trading_assets.repositories.layout import settle
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.sessions import SessionCalendar, calendar
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state
+from trading_assets.state import reading_engine
 from trading_assets.universe import Universe
 
 PROBE_SECONDS = 2.0
@@ -77,13 +76,12 @@ class Status:
 
 
 def platform_status(settings: Settings, *, probe: bool = True) -> Status:
-    """The state of the archive of `settings`. Creates the state database when there is none yet; writes nothing else.
+    """The state of the archive of `settings`. It only reads: a state database that is not there is not made.
 
     `probe`: whether to see if the broker's port accepts connections, where one is configured and a symbol is active.
     """
     now, sessions = settings.clock(), calendar()
-    private_folder(settings.data_dir)
-    engine = connect_state(settings.state_url)
+    engine = reading_engine(settings.state_url)
     symbols = Universe(settings.state_url).active()
     found = Status(
         data_dir=str(settings.data_dir),

@@ -71,7 +71,7 @@ def find_issues(settings: Settings, now: datetime, others: Mapping[AlertType, Fi
                 if error.path.is_relative_to(settings.data_dir)
                 else error.path
             )
-            damaged[f"{name}"] = Issue(AlertType.DATA_INTEGRITY_FAILURE, f"{name}", str(error), remedy=_MEND)
+            damaged[f"{name}"] = Issue(AlertType.DATA_INTEGRITY_FAILURE, f"{name}", error.as_stored, remedy=_MEND)
     return FoundIssues([*found, *damaged.values()], (WATCHED | others.keys()) - unknown)
 
 

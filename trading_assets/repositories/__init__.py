@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trading_assets.errors import IdentityMismatch, InvalidFrame, LakeBusy, LayoutMismatch, NotOneSelect
-    from trading_assets.repositories.catalog import connect, cursor, query, write_catalog
     from trading_assets.repositories.contracts import ContractRepository
     from trading_assets.repositories.coverage import CoverageRepository
     from trading_assets.repositories.equity_bars import EquityBarRepository
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from trading_assets.repositories.identity import LakeIdentity
     from trading_assets.repositories.option_bars import OptionBarRepository
     from trading_assets.repositories.option_chains import ChainSnapshot, OptionChainSnapshotRepository, choose_snapshot
+    from trading_assets.repositories.public import connect, cursor, query, write_catalog
     from trading_assets.repositories.store import ParquetStore, UpsertCounts
 
 _MODULES = {
@@ -34,11 +34,11 @@ _MODULES = {
     "ParquetStore": "store",
     "UpsertCounts": "store",
     "choose_snapshot": "option_chains",
-    "connect": "catalog",
-    "cursor": "catalog",
-    "query": "catalog",
+    "connect": "public",
+    "cursor": "public",
+    "query": "public",
     "to_arrow": "frame_checks",
-    "write_catalog": "catalog",
+    "write_catalog": "public",
 }
 
 __all__ = [

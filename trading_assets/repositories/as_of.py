@@ -3,7 +3,7 @@
 A row is known from the moment its answer came (`collected_at`) until the answer that took its place (`superseded_at` of
 its revision). Of several answers for one key the latest known one counts. `FIRST` asks for each row as it was first
 collected: prices before a later split restated them, and before any correction. A row that was withdrawn (no answer
-took its place) is no such value.
+took its place) is no such value, and neither is what came before it.
 
 Not undone: a symbol given to another series (`universe resolve`), and rows written by versions without revisions.
 """
@@ -46,7 +46,7 @@ def as_of_sql(dataset: Dataset, rows: str, revisions: str, as_of: AsOf) -> str:
     columns = ", ".join(f'"{name}"' for name in dataset.schema.names)
     same = " and ".join(f'w."{name}" = r."{name}"' for name in dataset.key)
     if as_of == FIRST:
-        present, past, order = "true", "not withdrawn", "asc"
+        present, past, order = "true", "withdrawn_at is null or superseded_at > withdrawn_at", "asc"
     else:
         assert isinstance(as_of, datetime)
         instant = f"timestamptz '{as_of.astimezone(UTC).isoformat()}'"
@@ -54,11 +54,13 @@ def as_of_sql(dataset: Dataset, rows: str, revisions: str, as_of: AsOf) -> str:
         past = f"collected_at <= {instant} and superseded_at > {instant}"
     return f"""
         with stored as (select {columns} from {rows}),
-        superseded as (
+        marked as (
             select r.*, superseded_by = 0 and not exists (
                        from stored w
                        where {same} and w.request_id = 0 and w.collected_at = r.superseded_at) as withdrawn
             from {revisions} r),
+        superseded as (
+            select *, max(superseded_at) filter (withdrawn) over (partition by {key}) as withdrawn_at from marked),
         present as (select {columns} from stored where {present}),
         past as (select {columns} from superseded where {past}),
         contested as (

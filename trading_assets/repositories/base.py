@@ -6,6 +6,7 @@ data folder (`EquityBarRepository(data_dir="data")`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -14,15 +15,15 @@ from typing import Any, ClassVar
 import pandas as pd
 import pyarrow as pa
 
-from trading_assets.repositories.frames import as_date, completed, to_pandas
+from trading_assets import arguments
+from trading_assets.arguments.days import Day as Day
+from trading_assets.errors import InvalidRequest
+from trading_assets.repositories.frames import completed, to_pandas
 from trading_assets.repositories.restrictions import Restriction
 from trading_assets.repositories.rows import read_rows
 from trading_assets.repositories.schemas import Dataset
 from trading_assets.repositories.store import ParquetStore, UpsertCounts
 from trading_assets.sessions import calendar
-
-Day = date | str
-"""An exchange date: a `date` or ISO text."""
 
 
 class DatasetRepository:
@@ -37,20 +38,22 @@ class DatasetRepository:
         if sum(given is not None for given in (path, data_dir, store)) != 1:
             raise TypeError(f"{type(self).__name__} needs one of: the dataset's folder, data_dir=, store=.")
         if path is not None:
+            if not isinstance(path, str | os.PathLike):
+                raise InvalidRequest(f"path is {path!r}, and the folder of {self.DATASET.name} is wanted.")
             folder = Path(path)
             if folder.name != self.DATASET.name:
-                raise ValueError(
+                raise InvalidRequest(
                     f"{folder} is not a folder of {self.DATASET.name}: give .../{self.DATASET.name}, or data_dir=..."
                 )
             data_dir = folder.parent
-        self.store = store if store is not None else ParquetStore(data_dir if data_dir is not None else Path())
+        self.store = store if store is not None else ParquetStore(arguments.new_lake_folder(data_dir, "data_dir"))
 
     def _load(
         self,
         where: Restriction,
         *,
-        first: Day | None = None,
-        last: Day | None = None,
+        first: date | None = None,
+        last: date | None = None,
         variants: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """Rows as pandas (see `frames.to_pandas`), in the dataset's order."""
@@ -61,15 +64,14 @@ class DatasetRepository:
         where: Restriction,
         *,
         columns: Sequence[str] | None = None,
-        first: Day | None = None,
-        last: Day | None = None,
+        first: date | None = None,
+        last: date | None = None,
         variants: Sequence[str] | None = None,
         distinct: bool = False,
     ) -> pa.Table:
-        """Rows as Arrow (see `rows.read_rows`)."""
-        first, last = as_date(first), as_date(last)
+        """Rows as Arrow (see `rows.read_rows`). Raises `NotALake`."""
         return read_rows(
-            self.store.data_dir,
+            arguments.lake_folder(self.store.data_dir),
             self.DATASET,
             where,
             columns=columns,
@@ -82,8 +84,8 @@ class DatasetRepository:
     def _sessions(
         self,
         where: Restriction,
-        first: Day | None = None,
-        last: Day | None = None,
+        first: date | None = None,
+        last: date | None = None,
         variants: Sequence[str] | None = None,
     ) -> set[date]:
         """The sessions of those rows."""
@@ -99,9 +101,6 @@ class DatasetRepository:
         return self.store.upsert(self.DATASET, completed(self.DATASET, frame, constants))
 
 
-def session_of(day: Day) -> date:
+def session_of(value: Day, name: str) -> date:
     """The session that a snapshot of that day belongs to: itself, or on a weekend or holiday the session before."""
-    session = as_date(day)
-    if session is None:
-        raise ValueError("A date is wanted.")
-    return calendar().on_or_before(session)
+    return calendar().on_or_before(arguments.day(value, name))

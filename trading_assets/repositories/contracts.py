@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from trading_assets import arguments
+from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.base import DatasetRepository, Day
-from trading_assets.repositories.frames import as_date
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.repositories.store import UpsertCounts
@@ -24,34 +25,42 @@ class ContractRepository(DatasetRepository):
 
     def get(self, symbol: str, session: Day | None = None) -> dict[str, Any] | None:
         """The contract as it was in that session (exactly), or the latest known; None when there is none."""
-        return self.latest(symbol) if session is None else self._last_row(symbol, as_date(session), as_date(session))
+        name, day = arguments.stored_symbol(symbol), None if session is None else arguments.session(session)
+        arguments.lake_folder(self.store.data_dir)
+        return self.newest(name, day, day)
 
     def latest(self, symbol: str, as_of: Day | None = None) -> dict[str, Any] | None:
         """The latest details known, of `as_of` or before if given. Keys are the columns; instants are UTC, `session` is
         a date."""
-        return self._last_row(symbol, None, as_date(as_of))
+        name, day = arguments.stored_symbol(symbol), arguments.optional_day(as_of, "as_of")
+        arguments.lake_folder(self.store.data_dir)
+        return self.newest(name, last=day)
 
     def verified_at(self, symbol: str) -> datetime | None:
         """When the broker last gave the details of the symbol, UTC; None when never."""
         contract = self.latest(symbol)
         return contract["verified_at"] if contract else None
 
-    def load(self, symbol: str | list[str] | None = None, trade_date: Day | None = None) -> pd.DataFrame:
+    def load(self, symbol: Symbols = None, trade_date: Day | None = None) -> pd.DataFrame:
         """Details of some or all symbols, of one session or of all, ordered by symbol and session."""
-        return self._load(restricted(symbol=symbol), first=trade_date, last=trade_date)
+        day = arguments.optional_day(trade_date, "trade_date")
+        return self._load(restricted(symbol=arguments.stored_symbols(symbol)), first=day, last=day)
 
     def load_symbol_data(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> pd.DataFrame:
         """Details of one symbol in the sessions from `start_date` to `end_date` (both included)."""
-        return self._load(restricted(symbol=symbol), first=start_date, last=end_date)
+        first, last = arguments.day_range(start_date, end_date)
+        return self._load(restricted(symbol=arguments.stored_symbol(symbol)), first=first, last=last)
 
-    def latest_of(self, symbols: list[str] | None = None, as_of: Day | None = None) -> pd.DataFrame:
+    def latest_of(self, symbols: Symbols = None, as_of: Day | None = None) -> pd.DataFrame:
         """The latest details of each symbol, one row a symbol, of `as_of` or before if given."""
-        rows = self._load(restricted(symbol=symbols), last=as_of)
+        where = restricted(symbol=arguments.stored_symbols(symbols, "symbols"))
+        rows = self._load(where, last=arguments.optional_day(as_of, "as_of"))
         return rows.groupby("symbol", sort=True).tail(1).reset_index(drop=True)
 
     def present_dates(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
         """Sessions of which there are details."""
-        return self._sessions(restricted(symbol=symbol), start_date, end_date)
+        where = restricted(symbol=arguments.stored_symbol(symbol))
+        return self._sessions(where, *arguments.day_range(start_date, end_date))
 
     def symbols(self) -> list[str]:
         """Symbols of which there are details, in order."""
@@ -60,9 +69,11 @@ class ContractRepository(DatasetRepository):
 
     def save(self, frame: pa.Table | pd.DataFrame, symbol: str | None = None) -> UpsertCounts:
         """Save details that the user has; see `frames.completed` for what is filled in. Raises `InvalidFrame`."""
-        return self._save(frame, symbol=symbol)
+        return self._save(frame, symbol=None if symbol is None else arguments.stored_symbol(symbol))
 
-    def _last_row(self, symbol: str, first: date | None, last: date | None) -> dict[str, Any] | None:
+    def newest(self, symbol: str, first: date | None = None, last: date | None = None) -> dict[str, Any] | None:
+        """The newest details of the sessions `first` to `last`, of a symbol and days in the platform's own form; also
+        before there is a lake."""
         # Newest file first: the latest details are nearly always in it, older files are then not opened.
         for path in reversed(self.store.files(CONTRACTS, first=first, last=last)):
             table = self.store.read_one(CONTRACTS, path, where=pads.field("symbol") == symbol, first=first, last=last)

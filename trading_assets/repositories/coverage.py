@@ -15,6 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from trading_assets import arguments
+from trading_assets.arguments.days import Day
+from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.merge import Mask, later_answer_wins
 from trading_assets.repositories.schemas import COVERAGE, Condition
 from trading_assets.repositories.store import ParquetStore, UpsertCounts
@@ -46,12 +49,31 @@ class CoverageRepository:
         self,
         dataset: str,
         bar_size: str | None = None,
+        symbols: Symbols = None,
+        first: Day | None = None,
+        last: Day | None = None,
+    ) -> pa.Table:
+        """Conditions as recorded, all columns of `coverage`; None does not restrict. `first` and `last` are included;
+        `bar_size` is empty for snapshots. Raises `InvalidRequest`, `NotALake`."""
+        begin, end = arguments.day_range(first, last, ("first", "last"))
+        arguments.lake_folder(self._store.data_dir)
+        return self.recorded(
+            arguments.dataset(dataset),
+            bar_size if not bar_size else arguments.bar_size(bar_size),
+            arguments.stored_symbols(symbols, "symbols"),
+            begin,
+            end,
+        )
+
+    def recorded(
+        self,
+        dataset: str,
+        bar_size: str | None = None,
         symbols: Collection[str] | None = None,
         first: date | None = None,
         last: date | None = None,
     ) -> pa.Table:
-        """Conditions as recorded, all columns of `coverage`; None does not restrict. `first` and `last` are
-        included."""
+        """The same for symbols and days in the platform's own form: an empty collection has no conditions."""
         return self._store.read(COVERAGE, where=_where(bar_size, symbols), variants=[dataset], first=first, last=last)
 
 

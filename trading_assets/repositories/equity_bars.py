@@ -8,6 +8,8 @@ from datetime import date
 import pandas as pd
 import pyarrow as pa
 
+from trading_assets import arguments
+from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.base import DatasetRepository, Day
 from trading_assets.repositories.contracts import ContractRepository
 from trading_assets.repositories.restrictions import restricted
@@ -40,27 +42,34 @@ class EquityBarRepository(DatasetRepository):
         They are of the company that holds the symbol now. With `con_id` they are of that contract: also of a company
         that held the symbol before (`trading-assets universe series` lists the contracts).
         """
-        where = restricted(symbol=symbol)
+        name = arguments.stored_symbol(symbol)
+        first, last = arguments.day_range(start_date, end_date)
+        where = restricted(symbol=name)
         if con_id is not None:
-            also, parameters = "symbol = ? or starts_with(symbol, ?)", (symbol, f"{symbol}@")
-            where = replace(restricted(con_id=con_id), also=also, parameters=parameters)
-        return self._load(where, first=start_date, last=end_date, variants=[bar_size])
+            also, parameters = "symbol = ? or starts_with(symbol, ?)", (name, f"{name}@")
+            contract = arguments.CON_ID.whole(con_id, "con_id")
+            where = replace(restricted(con_id=contract), also=also, parameters=parameters)
+        return self._load(where, first=first, last=last, variants=[arguments.bar_size(bar_size)])
 
-    def load(
-        self, symbol: str | list[str] | None = None, trade_date: Day | None = None, bar_size: str = DAILY
-    ) -> pd.DataFrame:
+    def load(self, symbol: Symbols = None, trade_date: Day | None = None, bar_size: str = DAILY) -> pd.DataFrame:
         """Bars of some or all symbols, of one session or of all. A day without trading has no bars."""
-        return self._load(restricted(symbol=symbol), first=trade_date, last=trade_date, variants=[bar_size])
+        where, day = (
+            restricted(symbol=arguments.stored_symbols(symbol)),
+            arguments.optional_day(trade_date, "trade_date"),
+        )
+        return self._load(where, first=day, last=day, variants=[arguments.bar_size(bar_size)])
 
     def present_dates(
         self, symbol: str, bar_size: str = DAILY, start_date: Day | None = None, end_date: Day | None = None
     ) -> set[date]:
         """Sessions from `start_date` to `end_date` of which there are bars."""
-        return self._sessions(restricted(symbol=symbol), start_date, end_date, [bar_size])
+        where = restricted(symbol=arguments.stored_symbol(symbol))
+        return self._sessions(where, *arguments.day_range(start_date, end_date), [arguments.bar_size(bar_size)])
 
     def symbols(self, bar_size: str = DAILY) -> list[str]:
         """Symbols of which there are bars, in order."""
-        found: list[str] = self._read(restricted(), columns=["symbol"], variants=[bar_size], distinct=True)[
+        sizes = [arguments.bar_size(bar_size)]
+        found: list[str] = self._read(restricted(), columns=["symbol"], variants=sizes, distinct=True)[
             "symbol"
         ].to_pylist()
         return found
@@ -75,9 +84,11 @@ class EquityBarRepository(DatasetRepository):
         of the symbol, else 0. Raises `InvalidFrame` before anything is written.
         """
         con_id = None
+        symbol = None if symbol is None else arguments.stored_symbol(symbol)
+        bar_size = None if bar_size is None else arguments.bar_size(bar_size)
         if symbol is not None and "con_id" not in (
             frame.column_names if isinstance(frame, pa.Table) else frame.columns
         ):
-            contract = ContractRepository(store=self.store).latest(symbol)
+            contract = ContractRepository(store=self.store).newest(symbol)
             con_id = contract["con_id"] if contract else 0
         return self._save(frame, symbol=symbol, bar_size=bar_size, con_id=con_id)

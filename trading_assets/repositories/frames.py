@@ -6,14 +6,15 @@ What does not belong here: what may enter the lake (`repositories.frame_checks`)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.types as pt
 
-from trading_assets.errors import InvalidFrame
+from trading_assets import arguments
+from trading_assets.errors import InvalidFrame, InvalidRequest
 from trading_assets.repositories.frame_checks import naive_time
 from trading_assets.repositories.schemas import INSTANT, Dataset
 from trading_assets.sessions import calendar, session_date
@@ -54,18 +55,6 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def as_date(value: date | str | None) -> date | None:
-    """An exchange date from a date or ISO text. A datetime is refused when it is not at midnight: its session depends
-    on the zone."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
-    if not isinstance(value, datetime):
-        return value
-    if value.time() != time(0) or value.tzinfo is not None:
-        raise ValueError(f"{value} is an instant, and an exchange date is wanted, for example {value:%Y-%m-%d}.")
-    return value.date()
-
-
 def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.DataFrame:
     """A user's frame with the columns filled that follow from what is there.
 
@@ -75,7 +64,9 @@ def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any
     Raises `InvalidFrame` when a constant contradicts the frame; what else is wrong the store says.
     """
     frame = _named(dataset, frame)
-    problems = []
+    problems: list[str] = []
+    if "symbol" in frame:
+        frame["symbol"], problems = _symbols(frame["symbol"])
     for name, value in constants.items():
         if value is None:
             continue
@@ -95,6 +86,18 @@ def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any
     if "request_id" not in frame:
         frame["request_id"] = GIVEN_BY_USER
     return frame
+
+
+def _symbols(column: pd.Series) -> tuple[pd.Series, list[str]]:
+    """The symbols as the lake has them, and a sentence for each that is none; missing values stay missing."""
+    names: dict[Any, str] = {}
+    problems = []
+    for value in column.dropna().unique():
+        try:
+            names[value] = arguments.stored_symbol(value)
+        except InvalidRequest as error:
+            problems.append(f"Column `symbol`: {error}")
+    return column.map(names).astype(column.dtype), problems
 
 
 def _named(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +130,7 @@ def _times(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
             )
     daily = "bar_size" in frame and bool((frame["bar_size"] == "1 day").all())
     if "session" in frame and "start" not in frame and daily:
-        days = [as_date(day) for day in frame["session"]]
+        days = [None if pd.isna(day) else arguments.day(day, "session") for day in frame["session"]]
         frame["session"] = pd.Series(days, index=frame.index, dtype=DAY)
         opens = [calendar().opens_at(day) if day is not None and calendar().is_session(day) else pd.NaT for day in days]
         frame["start"] = pd.Series(opens, index=frame.index, dtype="datetime64[us, UTC]")

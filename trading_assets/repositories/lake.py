@@ -20,6 +20,7 @@ from typing import Any, TypedDict, Unpack
 
 import pyarrow as pa
 
+from trading_assets import arguments
 from trading_assets.repositories import conditions as truth
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions_sql import EXPIRED_CONTRACTS
@@ -117,7 +118,9 @@ class Lake:
         contract on), and of them unknown (nothing was recorded) and lost (neither bars nor the answer that there was no
         trade).
         """
-        return self.over_conditions(symbols, EXPIRED_CONTRACTS, datasets=[OPTION_BARS.name], first=first)
+        scope = self._scope({"datasets": [OPTION_BARS.name], "first": first})
+        # not checked: the symbols may be those of rows that another program wrote
+        return truth.query_conditions(self.data_dir, self.calendar, self.now, symbols, EXPIRED_CONTRACTS, None, **scope)
 
     def with_equity_bars(self, symbols: Sequence[str]) -> set[str]:
         """Those of the symbols that have equity bars, or the answer that there are none: bars of their options may be
@@ -128,10 +131,25 @@ class Lake:
             select symbol from coverage
             where dataset = 'equity_bars' and con_id = 0 and condition in ({SETTLED_SQL})
               and symbol in (select unnest($symbols::varchar[]))"""
-        return set(self.query(sql, {"symbols": list(symbols)})["symbol"].to_pylist())
+        return set(self.query(sql, {"symbols": _named(symbols)})["symbol"].to_pylist())
 
     def _given(self, symbols: Sequence[str]) -> tuple[Path, SessionCalendar, datetime, Sequence[str]]:
-        return self.data_dir, self.calendar, self.now, symbols
+        return self.data_dir, self.calendar, self.now, _named(symbols)
 
     def _scope(self, bounds: Bounds) -> truth.Scope:
-        return {**bounds, "equity_bar_sizes": self.equity_bar_sizes, "verify_days": self.contract_verify_days}
+        first, last = arguments.day_range(bounds.get("first"), bounds.get("last"), ("first", "last"))
+        datasets = arguments.datasets(bounds.get("datasets"))
+        return {
+            "datasets": datasets,
+            "first": first,
+            "last": last,
+            "equity_bar_sizes": self.equity_bar_sizes,
+            "verify_days": self.contract_verify_days,
+        }
+
+
+def _named(symbols: str | Sequence[str]) -> list[str]:
+    """The symbols as rows have them; of an empty list (a universe without symbols) nothing is asked."""
+    return (
+        [] if not isinstance(symbols, str) and not len(symbols) else arguments.stored_symbols(symbols, "symbols") or []
+    )

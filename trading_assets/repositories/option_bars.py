@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
 
 import pandas as pd
 import pyarrow as pa
 
+from trading_assets import arguments
+from trading_assets.arguments.symbols import Symbols
+from trading_assets.errors import InvalidRequest
 from trading_assets.repositories.base import DatasetRepository, Day
 from trading_assets.repositories.equity_bars import DAILY
-from trading_assets.repositories.frames import as_date
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import OPTION_BARS
 from trading_assets.repositories.store import UpsertCounts
@@ -30,17 +32,19 @@ class OptionBarRepository(DatasetRepository):
         self, symbol: str, start_date: Day | None = None, end_date: Day | None = None, bar_size: str = DAILY
     ) -> pd.DataFrame:
         """Bars of all contracts on one underlying in the sessions from `start_date` to `end_date` (both included)."""
-        return self.load(symbol, start_date=start_date, end_date=end_date, bar_size=bar_size)
+        name = arguments.stored_symbol(symbol)
+        return self.load(name, start_date=start_date, end_date=end_date, bar_size=bar_size)
 
     def load_contract(
         self, con_id: int, start_date: Day | None = None, end_date: Day | None = None, bar_size: str = DAILY
     ) -> pd.DataFrame:
         """Bars of one contract, ordered by start."""
-        return self.load(con_id=con_id, start_date=start_date, end_date=end_date, bar_size=bar_size)
+        contract = arguments.CON_ID.whole(con_id, "con_id")
+        return self.load(con_id=contract, start_date=start_date, end_date=end_date, bar_size=bar_size)
 
     def load(
         self,
-        symbol: str | list[str] | None = None,
+        symbol: Symbols = None,
         trade_date: Day | None = None,
         bar_size: str = DAILY,
         *,
@@ -55,14 +59,21 @@ class OptionBarRepository(DatasetRepository):
         """Bars by underlying, contract or terms of the contract; of one session (`trade_date`), or from `start_date` to
         `end_date`.
 
-        `right` is C or P, `local_symbol` the OSI symbol. None does not restrict.
+        `right` is C or P (call and put are understood), `local_symbol` the OSI symbol. None does not restrict.
         """
         if trade_date is not None and (start_date is not None or end_date is not None):
-            raise ValueError("Give trade_date, or start_date and end_date, not both.")
+            raise InvalidRequest("Give trade_date, or start_date and end_date, not both.")
+        first, last = arguments.day_range(start_date, end_date)
+        day = arguments.optional_day(trade_date, "trade_date")
         where = restricted(
-            symbol=symbol, con_id=con_id, local_symbol=local_symbol, expiry=as_date(expiry), strike=strike, right=right
+            symbol=arguments.stored_symbols(symbol),
+            con_id=None if con_id is None else _contracts(con_id),
+            local_symbol=None if local_symbol is None else arguments.local_symbol(local_symbol),
+            expiry=arguments.optional_day(expiry, "expiry"),
+            strike=None if strike is None else arguments.STRIKE.real(strike, "strike"),
+            right=None if right is None else arguments.right(right),
         )
-        return self._load(where, first=trade_date or start_date, last=trade_date or end_date, variants=[bar_size])
+        return self._load(where, first=day or first, last=day or last, variants=[arguments.bar_size(bar_size)])
 
     def present_dates(
         self,
@@ -74,7 +85,9 @@ class OptionBarRepository(DatasetRepository):
         con_id: int | None = None,
     ) -> set[date]:
         """Sessions of which there are bars of any contract on the symbol, or of one contract."""
-        return self._sessions(restricted(symbol=symbol, con_id=con_id), start_date, end_date, [bar_size])
+        contract = None if con_id is None else arguments.CON_ID.whole(con_id, "con_id")
+        where = restricted(symbol=arguments.stored_symbol(symbol), con_id=contract)
+        return self._sessions(where, *arguments.day_range(start_date, end_date), [arguments.bar_size(bar_size)])
 
     def save(
         self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, bar_size: str | None = None
@@ -84,4 +97,14 @@ class OptionBarRepository(DatasetRepository):
 
         Raises `InvalidFrame` before anything is written.
         """
-        return self._save(frame, symbol=symbol, bar_size=bar_size)
+        return self._save(
+            frame,
+            symbol=None if symbol is None else arguments.stored_symbol(symbol),
+            bar_size=None if bar_size is None else arguments.bar_size(bar_size),
+        )
+
+
+def _contracts(con_id: int | Collection[int]) -> list[int]:
+    """The contract ids, each once; an empty collection names no contract. Raises `InvalidRequest`."""
+    given = list(con_id) if isinstance(con_id, Iterable) and not isinstance(con_id, str | bytes) else [con_id]
+    return list(dict.fromkeys(arguments.CON_ID.whole(one, "con_id") for one in given))

@@ -10,8 +10,9 @@ from datetime import date
 import pandas as pd
 import pyarrow as pa
 
+from trading_assets import arguments
+from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.base import DatasetRepository, Day, session_of
-from trading_assets.repositories.frames import as_date
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import OPTION_CHAINS
 from trading_assets.repositories.store import UpsertCounts
@@ -46,7 +47,7 @@ def choose_snapshot(sessions: Sequence[date], as_of: date) -> date | None:
     """
     if not sessions:
         return None
-    position = bisect_left(sessions, as_of)
+    position = bisect_left(sessions, arguments.day(as_of, "as_of"))
     return sessions[position] if position < len(sessions) else sessions[-1]
 
 
@@ -64,27 +65,30 @@ class OptionChainSnapshotRepository(DatasetRepository):
 
         On a weekend or holiday the session before is meant: snapshots taken then are its own.
         """
-        return self.load(symbol, session_of(session))
+        return self.load(arguments.stored_symbol(symbol), session_of(session, "session"))
 
     def latest_chain_snapshot(self, symbol: str, as_of: Day) -> ChainSnapshot | None:
         """The chain that serves `as_of`: its own, else the earliest after, else the latest before; None when there is
         none at all."""
-        day = session_of(as_of)
-        session = choose_snapshot(self.sessions(symbol), day)
-        return None if session is None else ChainSnapshot(symbol, day, session, self.load(symbol, session))
+        name, day = arguments.stored_symbol(symbol), session_of(as_of, "as_of")
+        session = choose_snapshot(self.sessions(name), day)
+        return None if session is None else ChainSnapshot(name, day, session, self.load(name, session))
 
-    def load(self, symbol: str | list[str] | None = None, trade_date: Day | None = None) -> pd.DataFrame:
+    def load(self, symbol: Symbols = None, trade_date: Day | None = None) -> pd.DataFrame:
         """Chains of some or all symbols, of one session or of all, ordered by symbol, session, expiry, strike and
         right."""
-        return self._load(restricted(symbol=symbol), first=trade_date, last=trade_date)
+        day = arguments.optional_day(trade_date, "trade_date")
+        return self._load(restricted(symbol=arguments.stored_symbols(symbol)), first=day, last=day)
 
     def sessions(self, symbol: str) -> list[date]:
         """Sessions of which there is a snapshot of the symbol, in order."""
-        return self.sessions_by_symbol([symbol]).get(symbol, [])
+        name = arguments.stored_symbol(symbol)
+        return self.sessions_by_symbol([name]).get(name, [])
 
-    def sessions_by_symbol(self, symbols: Sequence[str] | None = None) -> dict[str, list[date]]:
+    def sessions_by_symbol(self, symbols: Symbols = None) -> dict[str, list[date]]:
         """Sessions with a snapshot, of each symbol that has any, in order."""
-        pairs = self._read(restricted(symbol=symbols), columns=["symbol", "session"], distinct=True)
+        where = restricted(symbol=arguments.stored_symbols(symbols, "symbols"))
+        pairs = self._read(where, columns=["symbol", "session"], distinct=True)
         found: dict[str, list[date]] = {}
         for symbol, session in zip(pairs["symbol"].to_pylist(), pairs["session"].to_pylist(), strict=True):
             found.setdefault(symbol, []).append(session)
@@ -92,10 +96,15 @@ class OptionChainSnapshotRepository(DatasetRepository):
 
     def present_dates(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
         """Sessions from `start_date` to `end_date` of which there is a snapshot."""
-        return self._sessions(restricted(symbol=symbol), start_date, end_date)
+        where = restricted(symbol=arguments.stored_symbol(symbol))
+        return self._sessions(where, *arguments.day_range(start_date, end_date))
 
     def save(
         self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, session: Day | None = None
     ) -> UpsertCounts:
         """Save a chain that the user has; see `frames.completed` for what is filled in. Raises `InvalidFrame`."""
-        return self._save(frame, symbol=symbol, session=as_date(session))
+        return self._save(
+            frame,
+            symbol=None if symbol is None else arguments.stored_symbol(symbol),
+            session=None if session is None else arguments.session(session),
+        )

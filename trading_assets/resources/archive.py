@@ -6,11 +6,14 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 import dagster as dg
-from pydantic import PrivateAttr
+from pydantic import PrivateAttr, ValidationError
 
 from trading_assets.collecting.archive import Archive
+from trading_assets.remedies import Medium, speaking
 from trading_assets.resources.abandoned import PROCESS_TAG, process_mark
-from trading_assets.settings import Settings
+from trading_assets.resources.run_config import check_run_config
+from trading_assets.selection_rules import SelectionRules
+from trading_assets.settings import Settings, wrong_value
 
 
 class ArchiveResource(dg.ConfigurableResource):
@@ -44,8 +47,9 @@ class ArchiveResource(dg.ConfigurableResource):
         when it died.
 
         A repeated run carries the mark of the process that failed until then. A history that is kept elsewhere is
-        warned of. Raises `dg.Failure` for a run config that refers to the environment: a value that is wrong is shown
-        with the error, and may be a password of another program.
+        warned of. Raises `dg.Failure` for a run config with a wrong value of any of its assets, before the first of
+        them begins, and for one that refers to the environment: a value that is wrong is shown with the error, and may
+        be a password of another program.
         """
         run, mark = context.run, process_mark()
         if run is None:
@@ -56,6 +60,12 @@ class ArchiveResource(dg.ConfigurableResource):
                 f"The run config takes {named} from the environment, which is not allowed: write the value itself.",
                 allow_retries=False,
             )
+        try:
+            check_run_config(run.run_config, self._selection())
+        except ValueError as error:
+            with speaking(Medium.COMMAND):
+                why = wrong_value(error) if isinstance(error, ValidationError) else str(error)
+            raise dg.Failure(f"The run config is wrong, nothing was done. {why}", allow_retries=False) from error
         if context.instance is None:
             return
         if run.tags.get(PROCESS_TAG) != mark:
@@ -70,6 +80,13 @@ class ArchiveResource(dg.ConfigurableResource):
                 if sentence is not None and run.run_id not in self._warned:
                     self._warned.append(run.run_id)
                     context.log.warning(sentence)
+
+    def _selection(self) -> SelectionRules:
+        """The rules of the settings; those by default while the settings are wrong, which the first step says."""
+        try:
+            return self.settings().selection
+        except ValueError:
+            return SelectionRules()
 
     def open(self) -> Archive:
         """The archive, opened on first use and kept for the run."""

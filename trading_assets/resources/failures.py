@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import ValidationError
 
 from trading_assets.errors import BrokerError, LakeBusy
+from trading_assets.remedies import Medium, speaking
 from trading_assets.settings import wrong_value
 
 MAX_RETRIES_TAG = "dagster/max_retries"
@@ -34,7 +35,8 @@ def raise_as_dagster_failure(
                 context.step_context.instance.add_run_tags(context.run_id, {MAX_RETRIES_TAG: "0"})
             else:
                 context.instance.add_run_tags(context.run.run_id, {MAX_RETRIES_TAG: "0"})
-        sentence = wrong_value(error) if isinstance(error, ValidationError) else str(error)
+        with speaking(Medium.COMMAND):
+            sentence = wrong_value(error) if isinstance(error, ValidationError) else str(error)
         raise dg.Failure(
             sentence, metadata={"retryable": dg.MetadataValue.bool(retryable)}, allow_retries=retryable
         ) from error

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected, CollectionReport
-from trading_assets.repositories import query
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.frame_checks import validated
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset
 from trading_assets.repositories.views import DatasetView

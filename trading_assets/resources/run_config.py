@@ -12,7 +12,9 @@ from typing import Any
 
 import dagster as dg
 
+from trading_assets.arguments import checked_config
 from trading_assets.monitoring.agenda import BARS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
 
 SETUP_JOB = "setup_symbol"
@@ -60,6 +62,19 @@ def lookback_days(run: dg.DagsterRun, settings: Settings, asset: str) -> int:
     if sets_up(run):
         return settings.setup_lookback_days
     return UPDATE_LOOKBACK_DAYS if run.job_name == UPDATE_JOB else 0
+
+
+def check_run_config(run_config: object, selection: SelectionRules) -> None:
+    """See that every value in the config of a run is allowed, `selection` being the rules of the settings.
+
+    Raises `InvalidRequest`, `pydantic.ValidationError` for rules of selection that contradict each other.
+    """
+    ops = run_config.get("ops", {}) if isinstance(run_config, Mapping) else {}
+    for op in ops.values() if isinstance(ops, Mapping) else ():
+        config = op.get("config") if isinstance(op, Mapping) else None
+        if isinstance(config, Mapping):
+            checked_config(config)
+            selection.changed(config.get("selection") or {})
 
 
 def _configs(run: dg.DagsterRun) -> list[Mapping[str, Any]]:

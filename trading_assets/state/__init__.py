@@ -1,9 +1,9 @@
 """The state database: what is no market data and must survive. The journal, pacing, leases, the breaker, the universe,
 alerts, findings.
 
-Here: opening it (`connect_state`), transactions, its clock, who works on it (`owners`), which lake it belongs to
-(`pin`), the tables of the broker side (`tables`). Other modules add theirs to `metadata`. What they do with them stands
-in those modules.
+Here: opening it (`connect_state`; to read only, `reading`), transactions, its clock, who works on it (`owners`), which
+lake it belongs to (`pin`), the tables of the broker side (`tables`). Other modules add theirs to `metadata`. What they
+do with them stands in those modules.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from trading_assets.state.engine import (
     write_transaction,
 )
 from trading_assets.state.pin import pin_lake
+from trading_assets.state.reading import read_state, reading_engine
 
 
 def connect_state(url: str) -> sa.Engine:
@@ -38,4 +39,12 @@ def connect_state(url: str) -> sa.Engine:
     return engine
 
 
-__all__ = ["connect_state", "database_now", "metadata", "read_transaction", "write_transaction"]
+__all__ = [
+    "connect_state",
+    "database_now",
+    "metadata",
+    "read_state",
+    "read_transaction",
+    "reading_engine",
+    "write_transaction",
+]

@@ -23,7 +23,7 @@ from trading_assets.state.engine import metadata, read_transaction, write_transa
 from trading_assets.state.tables import requests
 
 if TYPE_CHECKING:
-    from trading_assets.repositories.identity import LakeFile
+    from trading_assets.repositories.identity import LakeFile, LakeIdentity
 
 lake = sa.Table(
     "lake",
@@ -66,6 +66,18 @@ def pin_lake(engine: sa.Engine, data_dir: Path) -> None:
         mark = _mark(path)
     if mark is not None:
         _agreeing[engine, path] = mark
+
+
+def check_lake(engine: sa.Engine, data_dir: Path) -> None:
+    """See that the state database belongs to the lake in the folder, without writing anything: one that is not pinned
+    yet belongs to any. Raises as `pin_lake`."""
+    row, path = pinned(engine), data_dir / _FILE
+    if row is None or _agree(row, path):
+        return
+    from trading_assets.repositories.identity import LakeIdentity
+
+    identity = LakeIdentity(data_dir)
+    _refuse_another(engine, identity, row, identity.held())
 
 
 def pinned(engine: sa.Engine) -> sa.Row[Any] | None:
@@ -112,31 +124,37 @@ def _agree(row: sa.Row[Any] | None, path: Path) -> bool:
 
 def _settle(engine: sa.Engine, data_dir: Path) -> None:
     """Pin, adopt or complete, one process after the other; refuse what does not belong together."""
-    from trading_assets.errors import LostIdentity
     from trading_assets.repositories.identity import LakeFile, LakeIdentity
 
     identity = LakeIdentity(data_dir)
     with identity.changing():
         row, found = pinned(engine), identity.held()
-        if found is None and identity.has_data():
-            if row is None:
-                # nobody knows whose data it is: it can be looked at, and nothing can be collected (`LakeIdentity.pin`)
-                return
-            raise LostIdentity(identity.path)
         if row is None:
-            _insert(engine, data_dir, identity.ensure())
+            # With data nobody knows whose it is: it can be looked at, and nothing can be collected
+            # (`LakeIdentity.pin`).
+            if found is not None or not identity.has_data():
+                _insert(engine, data_dir, identity.ensure())
             return
-        if found is None and not _inside(engine, data_dir):
-            raise _foreign(engine, data_dir, row, None)
+        _refuse_another(engine, identity, row, found)
         found = found or LakeFile()  # there is nothing in the folder but this state database
-        if not _belongs(found, row, inside=_inside(engine, data_dir)):
-            raise _foreign(engine, data_dir, row, found)
         periods = dict(found.periods or json.loads(row.periods))
         agreed = replace(found, lake_id=row.lake_id, identity=found.identity or row.identity, periods=periods)
         if agreed != found:
             identity.rewrite(agreed)
         with write_transaction(engine) as connection:
             connection.execute(lake.update().values(identity=agreed.identity, periods=json.dumps(periods)))
+
+
+def _refuse_another(engine: sa.Engine, identity: LakeIdentity, row: sa.Row[Any], found: LakeFile | None) -> None:
+    """Raise where the pinned lake is not the one in the folder."""
+    from trading_assets.errors import LostIdentity
+
+    data_dir = identity.path.parent
+    inside = _inside(engine, data_dir)
+    if found is None and identity.has_data():
+        raise LostIdentity(identity.path)
+    if (found is None and not inside) or (found is not None and not _belongs(found, row, inside=inside)):
+        raise _foreign(engine, data_dir, row, found)
 
 
 def _belongs(found: LakeFile, row: sa.Row[Any], *, inside: bool) -> bool:
@@ -186,4 +204,4 @@ def _foreign(engine: sa.Engine, data_dir: Path, row: sa.Row[Any], found: LakeFil
     )
 
 
-__all__ = ["StateMismatch", "lake", "largest_id", "pin_lake", "pinned", "place"]
+__all__ = ["StateMismatch", "check_lake", "lake", "largest_id", "pin_lake", "pinned", "place"]

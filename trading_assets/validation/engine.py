@@ -14,16 +14,21 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from trading_assets.arguments import datasets as checked_datasets
+from trading_assets.remedies import worded
 from trading_assets.repositories.catalog import lake_rows, steadily
 from trading_assets.settings import Settings
 from trading_assets.validation.findings import STORED_FINDINGS, Finding, Findings
 from trading_assets.validation.reviews import Reviews
-from trading_assets.validation.rule import DATASETS, Rule, Severity
+from trading_assets.validation.rule import Rule, Severity
 from trading_assets.validation.rules import RULES
 from trading_assets.validation.scope import IN_MEMORY, Scope, create_views
 
 ROWS_SHOWN = 20
 """Rows of a failing rule in its result."""
+
+_SYMBOLS_IN_REMEDY = 5
+"""Symbols that the remedy of a failing rule names."""
 
 EVERYTHING = Scope()
 
@@ -53,10 +58,11 @@ class RuleResult:
             return f"{self.rule.name}: " + (
                 f"{self.examined:,} examined, none violates it." if self.examined else "there is nothing to examine."
             )
+        who = " ".join(self.symbols[:_SYMBOLS_IN_REMEDY]) or "SYMBOL"
         named = ", ".join(self.symbols[:5]) + (f" and {len(self.symbols) - 5} more" if len(self.symbols) > 5 else "")
         return (
             f"{self.rule.name} ({self.rule.dataset}): {self.failed:,} of {self.examined:,} fail, of {named}."
-            f" {self.rule.why} {self.rule.remedy}"
+            f" {self.rule.why} {worded(self.rule.remedy.replace('SYMBOL', who))}"
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,7 +76,7 @@ class RuleResult:
             "failed": self.failed,
             "symbols": list(self.symbols),
             "why": self.rule.why,
-            "remedy": self.rule.remedy,
+            "remedy": worded(self.rule.remedy),
             "rows": self.rows.to_pylist(),
         }
 
@@ -130,7 +136,7 @@ def validate(
     With `record` their findings take the place of the older ones within the scope, and bars that a rule holds for
     review become pending. Reads the lake only; needs no broker. Raises `ValueError` for a dataset that does not exist.
     """
-    chosen = _chosen(rules, datasets)
+    chosen = _chosen(rules, checked_datasets(datasets))
     now, in_memory = settings.clock(), lake_rows(settings.data_dir) <= IN_MEMORY
 
     def run(connection: duckdb.DuckDBPyConnection) -> list[_Answer]:
@@ -186,14 +192,11 @@ def _blocking(symbol: str, broken: Sequence[Rule]) -> str:
     others = f" {len(broken) - 1} more rule(s) fail: trading-assets validate {symbol}." if len(broken) > 1 else ""
     return (
         f"{symbol}: {first.dataset} violates {first.name}, so nothing was requested for it. {first.why}"
-        f" {first.remedy}{others}"
+        f" {first.remedy.replace('SYMBOL', symbol)}{others}"
     )
 
 
 def _chosen(rules: Iterable[Rule] | None, datasets: Collection[str] | None) -> list[Rule]:
-    unknown = sorted(set(datasets or ()) - set(DATASETS))
-    if unknown:
-        raise ValueError(f"There are no rules of {', '.join(unknown)}; choose among {', '.join(DATASETS)}.")
     return [rule for rule in (RULES if rules is None else rules) if datasets is None or rule.dataset in datasets]
 
 

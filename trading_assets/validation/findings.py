@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading_assets.state import connect_state, metadata, read_transaction, write_transaction
+from trading_assets.state import connect_state, metadata, read_state, write_transaction
 from trading_assets.validation.rule import Rule, Severity
 
 STORED_FINDINGS = 1_000
@@ -74,7 +74,12 @@ class Findings:
     """The findings in the state database at `url`."""
 
     def __init__(self, url: str) -> None:
-        self._engine = connect_state(url)
+        self._url = url
+
+    @property
+    def _engine(self) -> sa.Engine:
+        """For writing: the database is made on first use."""
+        return connect_state(self._url)
 
     def current(
         self,
@@ -92,7 +97,7 @@ class Findings:
             query = query.where(table.dataset.in_(list(datasets)))
         if symbols is not None:
             query = query.where(table.symbol.in_(list(symbols)))
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             rows = connection.execute(query).all()
         return [
             Finding(
@@ -110,7 +115,7 @@ class Findings:
 
     def runs(self) -> dict[str, RuleRun]:
         """The last run of each rule, by its name."""
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             rows = connection.execute(sa.select(rule_runs_table)).all()
         return {
             row.rule: RuleRun(row.rule, datetime.fromisoformat(row.checked_at), row.examined, row.failed)

@@ -16,11 +16,13 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from trading_assets.arguments import session as checked_session
+from trading_assets.arguments import stored_symbol
+from trading_assets.arguments.days import Day
 from trading_assets.errors import NoReview
-from trading_assets.permissions import private_folder
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, Condition
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, metadata, read_transaction, write_transaction
+from trading_assets.state import connect_state, metadata, read_state, write_transaction
 
 reviews_table = sa.Table(
     "reviews",
@@ -66,15 +68,19 @@ class Reviews:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        private_folder(settings.data_dir)
-        self._engine = connect_state(settings.state_url)
+        self._url = settings.state_url
+
+    @property
+    def _engine(self) -> sa.Engine:
+        """For writing: the database is made on first use."""
+        return connect_state(self._url)
 
     def held(self, verdict: Verdict | None = Verdict.PENDING) -> list[Review]:
         """The held bars with that verdict (None: all), by symbol and session."""
         query = sa.select(reviews_table).order_by(reviews_table.c.symbol, reviews_table.c.session, reviews_table.c.rule)
         if verdict is not None:
             query = query.where(reviews_table.c.verdict == str(verdict))
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             return [_review(row) for row in connection.execute(query)]
 
     def accepted(self) -> list[tuple[str, str, date, str, float]]:
@@ -104,17 +110,18 @@ class Reviews:
                 new += 1
         return new
 
-    def accept(self, symbol: str, session: date) -> list[Review]:
+    def accept(self, symbol: str, session: Day) -> list[Review]:
         """The held bars of the symbol and session are real: their rules pass from now on. Raises `NoReview`."""
-        return self._decide(self._pending(symbol, session), Verdict.ACCEPTED)
+        return self._decide(self._pending(stored_symbol(symbol), checked_session(session)), Verdict.ACCEPTED)
 
-    def reject(self, symbol: str, session: date) -> list[Review]:
+    def reject(self, symbol: str, session: Day) -> list[Review]:
         """The held bars are wrong: they move to the revisions, and the next update asks for the session again.
 
         In this order, so that killed at any instant nothing is lost: the row is in the revisions before it leaves its
         file; coverage that still calls a session complete whose bar is gone is not believed; the verdict is said last,
         and rejecting again does the rest. Raises `NoReview`.
         """
+        symbol, session = stored_symbol(symbol), checked_session(session)
         held = self._pending(symbol, session)
         import pyarrow.dataset as pads
 

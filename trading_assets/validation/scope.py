@@ -27,7 +27,7 @@ from functools import lru_cache
 import duckdb
 import pyarrow as pa
 
-from trading_assets.permissions import private_folder
+from trading_assets.arguments import day_range, stored_symbols
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import DATASETS as LAKE
 from trading_assets.repositories.schemas import INSTANT
@@ -49,10 +49,13 @@ _WORD = re.compile(r"\w+")
 SNAPSHOT_DATASETS = ("contracts", "option_chains")
 
 
+_BOUNDS = ("first", "last")
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Symbols and sessions (`first` and `last` included); None does not restrict. `newest`: of snapshots only each
-    symbol's newest."""
+    symbol's newest. Raises `InvalidRequest` (see `trading_assets.arguments`)."""
 
     symbols: tuple[str, ...] | None = None
     first: date | None = None
@@ -60,8 +63,9 @@ class Scope:
     newest: bool = False
 
     def __post_init__(self) -> None:
-        if self.first and self.last and self.last < self.first:
-            raise ValueError(f"The scope cannot end ({self.last}) before it begins ({self.first}).")
+        symbols, (first, last) = stored_symbols(self.symbols, "symbols"), day_range(self.first, self.last, _BOUNDS)
+        for name, value in (("symbols", symbols and tuple(symbols)), ("first", first), ("last", last)):
+            object.__setattr__(self, name, value)
 
     @property
     def newest_only(self) -> tuple[str, ...]:
@@ -132,7 +136,6 @@ def _views(name: str, scope: Scope, *, kept: bool) -> dict[str, str]:
 
 
 def _universe(settings: Settings) -> Universe:
-    private_folder(settings.data_dir)
     return Universe(settings.state_url)
 
 

@@ -18,6 +18,7 @@ from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.state import connect_state
 from trading_assets_tests.cli.conftest import Output, document
 from trading_assets_tests.endurance.collect import by_the_steps
 from trading_assets_tests.endurance.conftest import settings_of
@@ -31,6 +32,7 @@ def lake(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TRADING_ASSETS_NOW", PLAIN_NOW.isoformat())
     monkeypatch.delenv("TRADING_ASSETS_IB_PORT")
     copy_of(PLAIN, folder)
+    connect_state(Settings().state_url)  # who only reads does not make the two belong together
     assert run(["status", "--no-probe"]) == 0
     return folder
 
@@ -66,7 +68,7 @@ def test_a_lost_state_database_is_told_until_the_universe_is_restored(
     for _ in range(2):
         (said,) = wrong(capsys)
         assert said.startswith(
-            f"The state database {lost / 'state.db'} is new, and the lake was filled with an earlier one"
+            f"The state database {lost / 'state.db'} is missing or new, and the lake was filled with an earlier one"
         )
         assert (
             "Put it back from a backup, or go on with this one: trading-assets universe restore keeps AAPL, SPY again."

@@ -43,7 +43,7 @@ def test_the_status_report_is_that_of_the_command(desk: Desk) -> None:
 def test_a_symbol_of_which_nothing_is_stored_is_not_in_order(desk: Desk) -> None:
     validator = DataValidation(settings=desk.settings)
     validator.validate_data_integrity("AAPL")
-    with pytest.raises(PrerequisiteError, match=r"Nothing of NOPE is in the lake\. Run trading-assets setup NOPE\."):
+    with pytest.raises(PrerequisiteError, match=r"Nothing of NOPE is in the lake\. Run .*setup_new_symbol\('NOPE'\)\."):
         validator.validate_data_integrity("NOPE")
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trading_assets.bar_sizes import BAR_SECONDS
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.errors import SpanTooLong, UnknownBarSize
 from trading_assets.instrument import Instrument
 from trading_assets.planning.durations import (
-    BAR_SECONDS,
     Span,
     duration_for,
     earliest_reach,

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from trading_assets.repositories import query
+from trading_assets.repositories.catalog import query
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.schemas import DATASETS
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trading_assets.repositories import ParquetStore
@@ -37,6 +37,7 @@ def at(step: int) -> datetime:
 
 @settings(max_examples=25, deadline=None)
 @given(STEPS)
+@example([{("SPY", SESSIONS[0]): 10.0}, {("SPY", SESSIONS[0]): 20.0}, "SPY", {("SPY", SESSIONS[0]): 20.0}])
 def test_each_instant_shows_what_was_read_then(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
     """Steps are answers, or the withdrawal of a symbol's bars."""
     store = ParquetStore(tmp_path_factory.mktemp("lake"))

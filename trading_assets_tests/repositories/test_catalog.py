@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from trading_assets.errors import NotOneSelect
-from trading_assets.repositories import ParquetStore, catalog, connect, cursor, query, write_catalog
-from trading_assets.repositories.catalog import duckdb_type
+from trading_assets.repositories import ParquetStore, catalog
+from trading_assets.repositories.catalog import connect, cursor, duckdb_type, query, write_catalog
 from trading_assets.repositories.column_descriptions import column_rows
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS, EQUITY_BARS, OPTION_CHAINS, Dataset

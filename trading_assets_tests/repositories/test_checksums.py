@@ -59,7 +59,7 @@ def test_each_row_group_is_verified_once_a_version(
     assert len(repository.load(["A", "C"])) == 2 * len(DAYS) and read_groups == [1, 0]
     assert len(repository.load()) == 6 * len(DAYS) and read_groups == [1, 0, 2]
     assert len(repository.load(trade_date=DAYS[0])) == 6 and len(read_groups) == 3
-    assert repository.load("NONE").empty and repository.load([]).empty and len(read_groups) == 3
+    assert repository.load("NONE").empty and repository.load(["NONE"]).empty and len(read_groups) == 3
     store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(DAYS[0], 200.0, symbol="A", collected_at=NOON + timedelta(1))]))
     read_groups.clear()
     assert repository.load("A")["close"].iloc[0] == 200.0 and read_groups == [0], "another version"

@@ -78,6 +78,6 @@ def test_recorded_conditions_equal_a_dictionary(
         weaker = old is not None and old[0] is not Condition.COMPLETE and condition is Condition.COMPLETE
         if old is None or weaker or (not stronger and old[0] is not condition and hour >= old[1]):
             model[key] = condition, hour
-    stored = coverage.conditions("equity_bars", "1 day").to_pylist()
+    stored = coverage.recorded("equity_bars", "1 day").to_pylist()
     recorded = {(row["symbol"], row["con_id"], row["session"]): row["condition"] for row in stored}
     assert recorded == {key: condition for key, (condition, _) in model.items()}

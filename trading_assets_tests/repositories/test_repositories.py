@@ -17,7 +17,6 @@ from trading_assets.repositories import (
     ParquetStore,
     choose_snapshot,
 )
-from trading_assets.repositories.frames import as_date
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.sessions import calculate_missing_windows, calendar
 from trading_assets_tests.repositories.frames import EXPIRY, NOON, bar, chain_row, contract_row, option_bar, table
@@ -96,7 +95,7 @@ def test_frames_have_proper_types_and_dates_behave(store: ParquetStore) -> None:
     )
     assert frame.groupby("session")["close"].sum().loc[MONDAY] == 102.0
     assert frame.set_index("session")["close"].loc[MONDAY] == 102.0
-    empty = EquityBarRepository(data_dir=store.data_dir / "nothing").load("AAPL")
+    empty = EquityBarRepository(data_dir=store.data_dir).load("NONE")
     assert empty.empty and {name: str(dtype) for name, dtype in empty.dtypes.items()} == types
 
 
@@ -243,15 +242,3 @@ def test_a_repository_is_told_where_it_is(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="needs one of"):
         EquityBarRepository()
     assert EquityBarRepository("equity_bars").store.data_dir == Path()
-
-
-def test_days_are_dates_texts_and_midnights() -> None:
-    assert (
-        as_date("2014-06-09")
-        == as_date(MONDAY)
-        == as_date(datetime(2014, 6, 9))
-        == as_date(pd.Timestamp("2014-06-09"))
-        == MONDAY
-    )
-    with pytest.raises(ValueError, match="is an instant, and an exchange date is wanted"):
-        as_date(NOON)

@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from trading_assets.errors import ForbiddenFile, UnreadableFile
-from trading_assets.repositories import EquityBarRepository, OptionBarRepository, ParquetStore, catalog, connect, query
+from trading_assets.repositories import EquityBarRepository, OptionBarRepository, ParquetStore, catalog
+from trading_assets.repositories.catalog import connect, query
 from trading_assets.repositories.restrictions import Restriction, restricted
 from trading_assets.repositories.rows import read_rows
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS

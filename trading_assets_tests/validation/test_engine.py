@@ -125,7 +125,7 @@ def test_a_spike_is_measured_by_the_sessions_before_the_scope(tmp_path: Path) ->
 
 
 def test_an_unknown_dataset_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no rules of greeks; choose among contracts"):
+    with pytest.raises(ValueError, match="datasets is 'greeks': give one of contracts, option_chains"):
         validate(Settings(data_dir=tmp_path, now=NOW), datasets=["greeks"])
     with pytest.raises(ValueError, match="cannot end"):
         Scope(None, date(2020, 1, 2), date(2020, 1, 1))

@@ -212,7 +212,7 @@ def _explained(archive: Archive, row: Mapping[str, Any]) -> str:
 def _last_conditions(archive: Archive, dataset: Dataset, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The newest coverage row of each symbol of a snapshot dataset: an older refusal says nothing once a later answer
     came."""
-    rows = archive.coverage.conditions(dataset.name, "", symbols).sort_by("session").to_pylist()
+    rows = archive.coverage.recorded(dataset.name, "", symbols).sort_by("session").to_pylist()
     return {row["symbol"]: row for row in rows}
 
 

@@ -134,7 +134,7 @@ def _unrecorded(archive: Archive, known: KnownContracts, session: date) -> set[s
     stored = {
         row["symbol"] for row in known.latest.select(["symbol", "session"]).to_pylist() if row["session"] == session
     }
-    return stored - set(archive.coverage.conditions(CONTRACTS.name, "", stored, session, session)["symbol"].to_pylist())
+    return stored - set(archive.coverage.recorded(CONTRACTS.name, "", stored, session, session)["symbol"].to_pylist())
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def contracts_plan(
 def _reworded(archive: Archive, entries: Sequence[UniverseEntry], stored: Iterable[Mapping[str, Any]]) -> set[str]:
     """Symbols that were last asked for in other words than the universe has now (an exchange, the type): what was
     answered then says nothing."""
-    recorded = archive.coverage.conditions(CONTRACTS.name, "", [entry.symbol for entry in entries]).to_pylist()
+    recorded = archive.coverage.recorded(CONTRACTS.name, "", [entry.symbol for entry in entries]).to_pylist()
     asked: dict[str, int] = {}
     for row in [*recorded, *stored]:
         asked[row["symbol"]] = max(row["request_id"], asked.get(row["symbol"], 0))

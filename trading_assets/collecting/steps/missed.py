@@ -23,7 +23,7 @@ def missed_snapshots(archive: Archive, dataset: Dataset, symbols: Collection[str
     answers for them.
     """
     recorded = (
-        archive.coverage.conditions(dataset.name, "", symbols, last=session - timedelta(days=1))
+        archive.coverage.recorded(dataset.name, "", symbols, last=session - timedelta(days=1))
         .sort_by("session")
         .to_pylist()
     )

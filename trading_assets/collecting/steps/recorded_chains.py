@@ -75,7 +75,7 @@ class RecordedChains:
         """The rows of coverage, by symbol."""
         if self.refresh:
             return {}
-        rows = self.archive.coverage.conditions(
+        rows = self.archive.coverage.recorded(
             OPTION_CHAINS.name, "", list(self.underlyings), self.session, self.session
         ).to_pylist()
         return {row["symbol"]: row for row in rows}

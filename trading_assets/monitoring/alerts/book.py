@@ -10,13 +10,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from trading_assets.arguments import DATABASE_ID, LIMIT
+from trading_assets.errors import InvalidRequest
 from trading_assets.monitoring.alerts.alert_tables import alerts
-from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Issue
+from trading_assets.monitoring.alerts.kinds import AlertSeverity, AlertType, Issue, parse_type
 from trading_assets.monitoring.alerts.reconcile import Changes, reconcile
 from trading_assets.monitoring.alerts.routing import AlertRules
 from trading_assets.monitoring.alerts.silences import Silences, set_silence
+from trading_assets.remedies import worded
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, read_transaction, write_transaction
+from trading_assets.state import connect_state, read_state, write_transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,13 @@ class Alerts:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._engine = connect_state(settings.state_url)
+        self._url = settings.state_url
         self._rules = AlertRules(settings)
+
+    @property
+    def _engine(self) -> sa.Engine:
+        """For writing: the database is made on first use."""
+        return connect_state(self._url)
 
     def reconcile(
         self, issues: Iterable[Issue], *, types: Collection[AlertType], now: datetime, headline: str = ""
@@ -83,7 +91,7 @@ class Alerts:
 
     def history(self, limit: int = 200) -> list[Alert]:
         """Open and cleared ones, the newest first."""
-        return self._read(sa.true(), limit=limit)
+        return self._read(sa.true(), limit=LIMIT.whole(limit, "limit"))
 
     def acknowledge(self, target: int | tuple[AlertType, str | None], *, by: str, now: datetime) -> list[Alert]:
         """Somebody takes notice: no more reminders, only that the alert cleared is sent.
@@ -91,7 +99,11 @@ class Alerts:
         `target` is an id, or a type and a subject (None: every subject). Returns the open alerts it concerned; none
         when there are none.
         """
-        named = alerts.c.id == target if isinstance(target, int) else _named(*target)
+        named = (
+            _named(parse_type(target[0]), target[1])
+            if isinstance(target, tuple)
+            else alerts.c.id == DATABASE_ID.whole(target, "target")
+        )
         with write_transaction(self._engine) as connection:
             ids = list(connection.execute(sa.select(alerts.c.id).where(named, alerts.c.cleared_at.is_(None))).scalars())
             values = {"acknowledged_at": now.timestamp(), "acknowledged_by": by[:80]}
@@ -106,12 +118,15 @@ class Alerts:
 
         It holds for alerts that open later as well. An `until` that has passed ends a silence.
         """
+        kind = parse_type(alert_type)
+        if until.tzinfo is None:
+            raise InvalidRequest(f"until is {until}, without a time zone: give an instant, for example in UTC.")
         with write_transaction(self._engine) as connection:
-            set_silence(connection, alert_type.value, subject or "", until.timestamp(), by[:80])
+            set_silence(connection, kind.value, subject or "", until.timestamp(), by[:80])
 
     def _read(self, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Alert]:
         query = sa.select(alerts).where(where).order_by(alerts.c.opened_at.desc(), alerts.c.id.desc()).limit(limit)
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             silences, rows = Silences.read(connection), connection.execute(query).all()
         now = self._settings.clock().timestamp()
         return [
@@ -143,8 +158,8 @@ def _alert(row: sa.Row[Any], silenced_until: float | None) -> Alert:
         alert_type=AlertType(row.alert_type),
         subject=row.subject,
         severity=AlertSeverity(row.severity),
-        reason=row.reason,
-        remedy=row.remedy,
+        reason=worded(row.reason),
+        remedy=worded(row.remedy),
         details=json.loads(row.details),
         opened_at=_instant(row.opened_at),
         last_seen_at=_instant(row.last_seen_at),

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from trading_assets.errors import InvalidRequest
+from trading_assets.remedies import worded
+
 
 class AlertSeverity(StrEnum):
     """How much an alert matters."""
@@ -146,8 +149,8 @@ class Issue:
         return {
             "alert_type": self.alert_type.value,
             "subject": self.subject,
-            "reason": self.reason,
-            "remedy": self.advice,
+            "reason": worded(self.reason),
+            "remedy": worded(self.advice),
             "details": dict(self.details),
         }
 
@@ -155,7 +158,7 @@ class Issue:
 def parse_type(text: AlertType | str) -> AlertType:
     """The alert type of that name. Raises `ValueError` with the names there are."""
     if text not in set(AlertType):
-        raise ValueError(f"There is no alert type {text!r}. There are: {', '.join(AlertType)}.")
+        raise InvalidRequest(f"There is no alert type {text!r}. There are: {', '.join(AlertType)}.")
     return AlertType(text)
 
 
@@ -164,5 +167,5 @@ def parse_severity(text: AlertSeverity | str | None, alert_type: AlertType) -> A
     if text is None:
         return KINDS[alert_type].severity
     if text not in set(AlertSeverity):
-        raise ValueError(f"There is no severity {text!r}. There are: {', '.join(AlertSeverity)}.")
+        raise InvalidRequest(f"There is no severity {text!r}. There are: {', '.join(AlertSeverity)}.")
     return AlertSeverity(text)

@@ -13,10 +13,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from trading_assets.arguments import ALERT_HOURS
+from trading_assets.errors import InvalidRequest
 from trading_assets.monitoring.alerts.alert_tables import alert_rules
 from trading_assets.monitoring.alerts.kinds import KINDS, AlertSeverity, AlertType
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, read_transaction, write_transaction
+from trading_assets.state import connect_state, read_state, write_transaction
 
 LOG_CHANNEL = "log"
 """The channel that is always there: the Python logger `trading_assets.alerts`."""
@@ -42,12 +44,12 @@ class AlertRule:
             or not self.notification_channel.strip()
             or len(self.notification_channel) > 80
         ):
-            raise ValueError(
+            raise InvalidRequest(
                 "notification_channel is the name of a channel. Put its URL into the setting alert_channels "
                 "(TRADING_ASSETS_ALERT_CHANNELS) under a name, and give that name here."
             )
-        if self.remind_after is not None and self.remind_after <= timedelta():
-            raise ValueError("remind_after must be longer than nothing.")
+        if self.remind_after is not None:
+            ALERT_HOURS.real(self.remind_after.total_seconds() / 3600, "remind_after")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; `remind_hours` is null where the setting holds."""
@@ -73,8 +75,13 @@ class AlertRules:
     """The rules of the state database of `settings`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._engine = connect_state(settings.state_url)
+        self._url = settings.state_url
         self._remind_after = settings.alert_remind_hours * 3600
+
+    @property
+    def _engine(self) -> sa.Engine:
+        """For writing: the database is made on first use."""
+        return connect_state(self._url)
 
     def add(self, rule: AlertRule) -> None:
         """Add a rule; it takes the place of the one of the same type and channel."""
@@ -99,7 +106,7 @@ class AlertRules:
 
     def all(self) -> list[AlertRule]:
         """Every rule in force, by type and channel; a type without one has its default."""
-        with read_transaction(self._engine) as connection:
+        with read_state(self._url) as connection:
             stored = _stored(connection)
         return [rule for kind in AlertType for rule in stored.get(kind) or [_default(kind)]]
 

@@ -1,0 +1,81 @@
+"""The data folder as users give it: one with a lake, to read; one in which a lake may be made, to collect."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from trading_assets.errors import InvalidRequest, NotALake
+from trading_assets.folders import usable_folder
+
+_IDENTITY = "lake.json"
+
+_DATASETS = ("contracts", "option_chains", "equity_bars", "option_bars", "coverage", "quality_metrics")
+"""Folders that the data folder of a lake can have."""
+
+
+def holds_lake(folder: Path) -> bool:
+    """Whether there is a lake in the folder: its `lake.json`, or data without it (lost, or of an early version)."""
+    return (folder / _IDENTITY).is_file() or any(_has_entry(folder / name) for name in _DATASETS)
+
+
+def lake_folder(value: Any, name: str = "data_dir") -> Path:
+    """The absolute path of a folder that holds a lake. Nothing is created.
+
+    Raises `NotALake`, which names lakes beside or below it, and `InvalidRequest` for what is no path.
+    """
+    folder = _folder(value, name)
+    if holds_lake(folder):
+        return folder
+    raise NotALake(folder, _why(folder), _near(folder))
+
+
+def new_lake_folder(value: Any, name: str = "base_path") -> Path:
+    """The path of a folder that holds a lake, or in which one may be made. Nothing is created.
+
+    Raises `NotALake` for a file and for the folder of a dataset inside a lake, `InvalidRequest` for what is no path.
+    """
+    folder = _folder(value, name)
+    if (folder.exists() and not folder.is_dir()) or (folder.name in _DATASETS and holds_lake(folder.parent)):
+        raise NotALake(folder, _why(folder), _near(folder))
+    return Path(value).expanduser()
+
+
+def _folder(value: Any, name: str) -> Path:
+    if not isinstance(value, str | os.PathLike) or (isinstance(value, str) and not value.strip()):
+        raise InvalidRequest(f"{name} is {value!r}, and the path of a data folder is wanted, for example 'data'.")
+    return usable_folder(Path(value).expanduser().absolute())
+
+
+def _has_entry(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(iter(entries), None) is not None
+    except OSError:
+        return False
+
+
+def _why(folder: Path) -> str:
+    if not folder.exists():
+        return "there is no such folder"
+    if not folder.is_dir():
+        return "it is a file"
+    return (
+        f"it has neither {_IDENTITY} nor data"
+        if folder.name not in _DATASETS
+        else "it is the folder of one dataset, and not the data folder above it"
+    )
+
+
+def _near(folder: Path) -> list[Path]:
+    """Lakes that may have been meant: the folders above it, and those in it or beside it."""
+    above = [parent for parent in folder.parents[:2] if holds_lake(parent)]
+    return [*above, *(inner for inner in _folders(folder) if holds_lake(inner))][:3]
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())
+    except OSError:
+        return []

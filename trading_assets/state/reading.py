@@ -1,0 +1,120 @@
+"""The state database for those who only read: nothing is created or changed, and no file is left behind.
+
+    with read_state(url) as connection: ...
+
+A SQLite file that is not there, or lacks tables of this version, is read as if it had them, without rows; of an older
+file a copy in memory is completed. In a folder that this user may not write, a file that nobody has open is read as it
+stands. A server's database is used as it is: there is no file to spare.
+
+Whoever writes opens the database with `connect_state`, which creates and pins it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from trading_assets.folders import StateUrl
+from trading_assets.state.engine import BUSY_TIMEOUT, engine_of, ensure_tables, metadata, read_transaction
+from trading_assets.state.pin import check_lake
+
+
+def reading_engine(url: str) -> sa.Engine:
+    """An engine that reads the state database and cannot write. Raises as `state.pin` where it belongs to another lake
+    than the one in the folder of the URL."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        engine = engine_of(url, os.getpid())
+        ensure_tables(engine)
+    else:
+        engine = _file_engine(str(url))
+    if isinstance(url, StateUrl):
+        check_lake(engine, url.data_dir)
+    return engine
+
+
+@contextmanager
+def read_state(url: str) -> Iterator[sa.Connection]:
+    """A transaction that only reads. Raises as `reading_engine`."""
+    with read_transaction(reading_engine(url)) as connection:
+        yield connection
+
+
+@lru_cache(maxsize=16)
+def _file_engine(url: str) -> sa.Engine:
+    parsed = sa.make_url(url)
+    file = Path(parsed.database or "").absolute()
+    # Without a pool the last connection closes the database, and SQLite takes its two files beside it away.
+    engine = sa.create_engine(parsed, creator=lambda: _connection(file), poolclass=sa.NullPool)
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _connection(file: Path) -> sqlite3.Connection:
+    if not file.is_file():
+        connection = _memory()
+        connection.deserialize(_empty(len(metadata.tables)))
+    else:
+        connection = sqlite3.connect(
+            f"{file.as_uri()}?{_mode(file)}", uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False
+        )
+        if not _is_complete(connection):
+            connection = _completed(connection)
+    connection.isolation_level = None
+    connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+def _mode(file: Path) -> str:
+    """How SQLite may open the file. A reader of a database in WAL mode takes part in its locking, for which it needs
+    the two files beside it: they are there while somebody has the database open, else they are made and removed."""
+    if os.access(file, os.W_OK) and os.access(file.parent, os.W_OK):
+        return "mode=rw"
+    in_use = file.with_name(f"{file.name}-wal").exists()
+    return "mode=ro" if in_use else "mode=ro&immutable=1"
+
+
+def _memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", check_same_thread=False)
+
+
+@cache
+def _empty(_tables: int) -> bytes:
+    """A database with all tables that are known by now, and no row."""
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    metadata.create_all(engine)
+    with engine.connect() as connection:
+        held = connection.connection.dbapi_connection
+        assert isinstance(held, sqlite3.Connection)
+        found = held.serialize()
+    engine.dispose()
+    return found
+
+
+def _is_complete(connection: sqlite3.Connection) -> bool:
+    """Whether the database has every table and column of this version."""
+    rows = connection.execute(
+        "select t.name, c.name from sqlite_master t, pragma_table_info(t.name) c where t.type = 'table'"
+    )
+    stored: dict[str, set[str]] = {}
+    for table, column in rows:
+        stored.setdefault(table, set()).add(column)
+    return all(
+        {column.name for column in table.columns} <= stored.get(name, set()) for name, table in metadata.tables.items()
+    )
+
+
+def _completed(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy in memory with the tables and columns that are missing; the file stays as it is."""
+    copy = _memory()
+    connection.backup(copy)
+    connection.close()
+    engine = sa.create_engine("sqlite://", creator=lambda: copy, poolclass=sa.StaticPool)
+    ensure_tables(engine)
+    return copy
