@@ -154,21 +154,26 @@ def query(
         str,
         typer.Argument(
             help=(
-                "SQL over contracts, option_chains, equity_bars, option_bars, coverage, quality_metrics and"
-                " revisions_*."
+                "SQL over contracts, option_chains, equity_bars, option_bars, coverage, quality_metrics,"
+                " revisions_* and the views of docs/data-dictionary.md."
             )
         ),
     ],
     limit: Annotated[int, typer.Option(**LIMIT.option, help="Rows printed; --json prints all.")] = 40,
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="The datasets as known at this instant (2024-06-03T16:00-04:00), or `first`: as collected."),
+    ] = None,
     as_document: Json = False,
 ) -> int:
     """Run one SELECT of DuckDB over the lake. It reads the datasets and nothing else."""
     import duckdb
 
     from trading_assets.repositories.catalog import query as run
+    from trading_assets.repositories.public import views_for
 
     try:
-        table = run(Settings().data_dir, sql)
+        table = run(Settings().data_dir, sql, prepare=views_for(as_of))
     except duckdb.PermissionException as error:
         raise typer.BadParameter(
             f"{_first_line(error)}. query reads the datasets of the lake, no other file and no network address."

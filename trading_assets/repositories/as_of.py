@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.schemas import DATASETS, Dataset
 
 FIRST: Literal["first"] = "first"
 """In place of an instant: each row as it was first collected."""
@@ -35,6 +35,16 @@ def checked(as_of: AsOf | str) -> AsOf:
     if isinstance(as_of, datetime) and as_of.tzinfo is None:
         raise ValueError(f"as_of={as_of.isoformat()} has no time zone: give one like 2024-06-03T16:00-04:00.")
     return FIRST if isinstance(as_of, str) else as_of
+
+
+def as_of_views(as_of: AsOf) -> str:
+    """Statements that put temporary views of all datasets, as they were known then, in front of the lake's own."""
+    statements = []
+    for dataset in DATASETS.values():
+        rows, revisions = (f'memory.main."{name}"' for name in (dataset.name, f"revisions_{dataset.name}"))
+        view = as_of_sql(dataset, rows, revisions, as_of)
+        statements.append(f'create or replace temporary view "{dataset.name}" as {view}')
+    return ";".join(statements) + ";"
 
 
 def as_of_sql(dataset: Dataset, rows: str, revisions: str, as_of: AsOf) -> str:

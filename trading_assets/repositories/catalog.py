@@ -31,6 +31,7 @@ from trading_assets.repositories.empty_files import empty_file
 from trading_assets.repositories.files import CATALOG_FILE, check_file, dataset_files, locked, replacing
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.merge import revisions_of
+from trading_assets.repositories.research_views import research_views
 from trading_assets.repositories.schemas import DATASETS, Dataset
 from trading_assets.repositories.select_only import check_select
 from trading_assets.repositories.versions import Fingerprint, fingerprint
@@ -106,16 +107,28 @@ def cursor(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
 
 
 def query(
-    data_dir: Path | str, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None, *, few: bool = False
+    data_dir: Path | str,
+    sql: str,
+    parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+    *,
+    few: bool = False,
+    prepare: str = "",
 ) -> pa.Table:
     """The result of one SELECT (or EXPLAIN of one) as an Arrow table; asked again when a file was replaced while it was
     read.
 
     `few`: few rows are expected. The statement is planned once and not twice, and the rows are copied once more.
+    `prepare`: statements that are run before on the same connection, such as those of temporary views.
     Raises `NotOneSelect` for any other statement, `duckdb.Error` for everything that is wrong with the query itself
     (`duckdb.PermissionException` for what is outside the lake's datasets), `UnreadableFile` for a damaged file.
     """
-    return steadily(data_dir, lambda connection: _result(connection, sql, parameters, few=few))
+
+    def run(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+        if prepare:
+            connection.execute(prepare)
+        return _result(connection, sql, parameters, few=few)
+
+    return steadily(data_dir, run)
 
 
 def lake_bytes(data_dir: Path | str) -> int:
@@ -283,6 +296,7 @@ def write_catalog(data_dir: Path | str) -> Path:
         temporary.unlink(missing_ok=True)
         with duckdb.connect(str(temporary)) as connection:
             _create_views(connection, root, view_sql)
+            connection.execute(research_views(temporary=False))
     return path
 
 

@@ -1,4 +1,5 @@
-"""DuckDB over the lake for users: the functions of `catalog`, which refuse a folder without a lake.
+"""DuckDB over the lake for users: the functions of `catalog`, which refuse a folder without a lake, with the views for
+research (`research_views.sql`) and with the archive as it was known at an instant.
 
 Inside of the platform a lake may not exist yet, and `catalog` is used itself.
 """
@@ -14,16 +15,24 @@ import pyarrow as pa
 
 from trading_assets.arguments import lake_folder
 from trading_assets.repositories import catalog
+from trading_assets.repositories.as_of import AsOf, as_of_views, checked
+from trading_assets.repositories.research_views import research_views
 
 
-def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with a view for each dataset and `revisions_<dataset>` for each of their revisions; see
-    `catalog.connect`.
+def connect(
+    data_dir: Path | str, *, unrestricted: bool = False, as_of: AsOf | str | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with a view for each dataset, `revisions_<dataset>` for each of their revisions, and the
+    views for research; see `catalog.connect`.
 
     It reads the datasets and what is registered with it; with `unrestricted=True` it is a plain DuckDB connection with
-    the same views. Raises `NotALake` for a folder without a lake; nothing is created.
+    the same views. `as_of`: the datasets as they were known at an instant (with a zone), or "first": each row as it was
+    first collected. Raises `NotALake` for a folder without a lake; nothing is created.
     """
-    return catalog.connect(lake_folder(data_dir), unrestricted=unrestricted)
+    views = views_for(as_of)
+    connection = catalog.connect(lake_folder(data_dir), unrestricted=unrestricted)
+    connection.execute(views)
+    return connection
 
 
 def cursor(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
@@ -32,17 +41,28 @@ def cursor(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
 
 
 def query(
-    data_dir: Path | str, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None, *, few: bool = False
+    data_dir: Path | str,
+    sql: str,
+    parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+    *,
+    few: bool = False,
+    as_of: AsOf | str | None = None,
 ) -> pa.Table:
-    """The result of one SELECT (or EXPLAIN of one) as an Arrow table; see `catalog.query`.
+    """The result of one SELECT (or EXPLAIN of one) as an Arrow table; see `catalog.query`, and `connect` for `as_of`.
 
     Raises `NotALake` for a folder without a lake, `NotOneSelect` for any other statement, `duckdb.Error` for what is
     wrong with the query itself, `UnreadableFile` for a damaged file.
     """
-    return catalog.query(lake_folder(data_dir), sql, parameters, few=few)
+    views = views_for(as_of)
+    return catalog.query(lake_folder(data_dir), sql, parameters, few=few, prepare=views)
 
 
 def write_catalog(data_dir: Path | str) -> Path:
     """Write `lake.duckdb` with the views into the data folder, for clients that open a database file; see
     `catalog.write_catalog`. Raises `NotALake` for a folder without a lake."""
     return catalog.write_catalog(lake_folder(data_dir))
+
+
+def views_for(as_of: AsOf | str | None) -> str:
+    """Statements that make a user's temporary views: the datasets as of an instant, and the views for research."""
+    return (as_of_views(checked(as_of)) if as_of is not None else "") + research_views(temporary=True)
