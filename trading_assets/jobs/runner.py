@@ -12,10 +12,9 @@ from typing import Any
 
 import dagster as dg
 
-from trading_assets.automation.jobs import own_checks
 from trading_assets.collecting.progress import Progress, Silent, listening
 from trading_assets.collecting.report import CollectionReport
-from trading_assets.definitions import build_defs
+from trading_assets.jobs.surroundings import undisturbed
 from trading_assets.remedies import worded
 from trading_assets.resources.abandoned import PROCESS_TAG, end_abandoned_runs, process_mark
 from trading_assets.resources.instance import dagster_instance
@@ -87,13 +86,6 @@ def run_job(
 
     `steps` restricts the run to some of the job's assets. The report names failures; nothing is raised for them.
     """
-    given = settings.model_dump(exclude={"data_dir_setting", "selection"}, exclude_none=True, mode="json")
-    definitions = build_defs(**given, selection=settings.selection, data_dir=str(settings.data_dir))
-    found = definitions.resolve_job_def(job)
-    if steps:
-        found = found.get_subset(
-            asset_selection={dg.AssetKey(name) for name in steps}, asset_check_selection=set(own_checks(steps))
-        )
     where: dict[str, Any] = {"tags": {PROCESS_TAG: process_mark()}}
     if len(sessions) == 1:
         where["partition_key"] = sessions[0].isoformat()
@@ -104,9 +96,9 @@ def run_job(
         }
     run_config = {**QUIET, "ops": {name: {"config": dict(values)} for name, values in config.items()}}
     collector = _Collector(progress or Silent())
-    with dagster_instance(settings, captures=False) as instance, listening(collector):
+    with undisturbed(), dagster_instance(settings, captures=False) as instance, listening(collector):
         end_abandoned_runs(instance)
-        result = found.execute_in_process(
+        result = _definition(settings, job, steps).execute_in_process(
             instance=instance,
             run_config=run_config,
             raise_on_error=False,
@@ -116,6 +108,22 @@ def run_job(
     if not result.success:
         _explain(report, result)
     return report
+
+
+def _definition(settings: Settings, job: str, steps: Sequence[str] | None) -> dg.JobDefinition:
+    """The job, or those steps of it, with the resources of the settings."""
+    # late: what Dagster says of the definitions while they are made is not for the caller
+    from trading_assets.automation.jobs import own_checks
+    from trading_assets.definitions import build_defs
+
+    given = settings.model_dump(exclude={"data_dir_setting", "selection"}, exclude_none=True, mode="json")
+    definitions = build_defs(**given, selection=settings.selection, data_dir=str(settings.data_dir))
+    found = definitions.resolve_job_def(job)
+    if not steps:
+        return found
+    return found.get_subset(
+        asset_selection={dg.AssetKey(name) for name in steps}, asset_check_selection=set(own_checks(steps))
+    )
 
 
 def _explain(report: RunReport, result: dg.ExecuteInProcessResult) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,10 +40,6 @@ READ_ATTEMPTS = 5
 takes a writer within the same few milliseconds: five times in a row it does not happen."""
 
 T = TypeVar("T")
-
-# of few rows the copy costs less than a second plan
-warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
-
 
 MOST_FOLDERS = 8
 """Data folders whose databases a process keeps open, the latest used: each has threads and memory of its own."""
@@ -278,7 +273,9 @@ def _result(
 ) -> pa.Table:
     check_select(connection, sql, parameters)
     if few:
-        return connection.execute(sql, parameters).to_arrow_table()
+        # Arrow output of `execute` makes DuckDB warn of the copy; a table of few rows costs no more.
+        connection.execute(f"create or replace temp table answer as {sql}", parameters)
+        return connection.sql("from answer").to_arrow_table()
     return connection.sql(sql, params=parameters).to_arrow_table()
 
 

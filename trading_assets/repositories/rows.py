@@ -56,7 +56,7 @@ def read_rows(
         source = rows_sql(dataset, [path for path, _ in found.versions], alike=all(exact))
         listed = ", ".join(f'"{name}"' for name in names)
         sql = f"select {'distinct' if distinct else ''} {listed} from ({source}) where {condition}"
-        rows: pa.Table = connection.execute(sql, parameters).to_arrow_table()
+        rows: pa.Table = connection.sql(sql, params=parameters).to_arrow_table()
         return rows.cast(schema)
 
     return _ordered(steadily_among(root, files, read), [name for name in dataset.order if name in names])

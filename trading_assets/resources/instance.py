@@ -7,8 +7,11 @@ so that everything a lake needs is under its data folder (see `resources.history
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -22,8 +25,34 @@ _NO_CAPTURE = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 }
 
+_INSTANCE_CLASS = {"instance_class": {"module": "trading_assets.resources.instance", "class": "LakeInstance"}}
+
 _NOT_GIVEN = "config: {}"
 """What `dagster.yaml` says of a class whose folder is that of the settings."""
+
+
+class LakeInstance(dg.DagsterInstance):
+    """Dagster's instance, whose runs leave the logging of their process alone.
+
+    Dagster calls `logging.config.dictConfig` at the beginning of each run, also where no log handler is configured. That
+    closes every handler of the process, those of the caller too, and waits for their locks while it holds the lock of
+    the module `logging`. A run in another thread that stores an event holds the lock of a handler, and SQLAlchemy asks
+    for a logger: both wait for ever.
+    """
+
+    @classmethod
+    def config_schema(cls) -> Mapping[str, Any]:
+        """Nothing of its own in `dagster.yaml`."""
+        return {}
+
+    @classmethod
+    def config_defaults(cls, base_dir: str) -> Mapping[str, Any]:
+        """Dagster's own."""
+        return InstanceRef.config_defaults(base_dir)
+
+    def get_yaml_python_handlers(self) -> Sequence[logging.Handler]:
+        """The log handlers of `dagster.yaml`, usually none."""
+        return super().get_yaml_python_handlers() if self.get_python_log_dagster_handler_config() else []
 
 
 def dagster_yaml(base_dir: Path | None = None) -> str:
@@ -64,7 +93,7 @@ def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.Dagster
         _write_settings(home / "dagster.yaml", text)
         # Dagster takes the path of the file for a pattern: of `a[1]` it would read nothing, of `a*` the settings of
         # another lake as well.
-        settings_of_file = {**safe_load_yaml(text), **({} if captures else _NO_CAPTURE)}
+        settings_of_file = {**safe_load_yaml(text), **_INSTANCE_CLASS, **({} if captures else _NO_CAPTURE)}
         return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=settings_of_file))
 
 
