@@ -9,12 +9,15 @@ highest protocol version (176 and 178).
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import math
 import re
 import struct
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trading_assets.broker.handshake import MAX_GREETING, ConnectFailed, Handshake
@@ -30,6 +33,23 @@ from trading_assets.broker.wire_format import (
 
 logger = logging.getLogger("trading_assets.broker")
 
+
+@contextmanager
+def _an_event_loop() -> Iterator[None]:
+    """The library asks for the thread's event loop when it is imported: only the main thread always has one, with
+    a warning since Python 3.12."""
+    with warnings.catch_warnings(), ExitStack() as after:
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            asyncio.get_event_loop_policy().get_event_loop()
+        except RuntimeError:
+            loop = asyncio.new_event_loop()
+            after.callback(loop.close)
+            asyncio.set_event_loop(loop)
+            after.callback(asyncio.set_event_loop, None)
+        yield
+
+
 if TYPE_CHECKING:
     from ib_insync import IB, Contract
     from ib_insync.client import Client
@@ -37,17 +57,18 @@ if TYPE_CHECKING:
 
     LIBRARY = "ib_insync"
 else:
-    try:
-        _library = importlib.import_module("ib_insync")
-    except ModuleNotFoundError as missing:
-        if missing.name != "ib_insync":
-            raise
-        _library = importlib.import_module("ib_async")
-    LIBRARY = _library.__name__
-    IB = _library.IB
-    Contract = _library.Contract
-    Client = importlib.import_module(f"{LIBRARY}.client").Client
-    Decoder = importlib.import_module(f"{LIBRARY}.decoder").Decoder
+    with _an_event_loop():
+        try:
+            _library = importlib.import_module("ib_insync")
+        except ModuleNotFoundError as missing:
+            if missing.name != "ib_insync":
+                raise
+            _library = importlib.import_module("ib_async")
+        LIBRARY = _library.__name__
+        IB = _library.IB
+        Contract = _library.Contract
+        Client = importlib.import_module(f"{LIBRARY}.client").Client
+        Decoder = importlib.import_module(f"{LIBRARY}.decoder").Decoder
 
 MAX_FRAME = 0xFFFFFF
 """Bytes of the longest frame; what claims to be longer is no frame: the stream is out of step (the official client's

@@ -1,5 +1,5 @@
-"""How long work reports its progress and its result: a listener that the command line draws and the UI does
-without.
+"""How long work reports its progress and its result: a listener that the command line draws, scripts and notebooks show
+as lines, and the UI does without.
 
 `listening(listener)` makes a listener hear every archive opened inside the block, in this thread: the command line runs
 Dagster jobs in its own process and cannot hand the listener through them.
@@ -7,7 +7,9 @@ Dagster jobs in its own process and cannot hand the listener through them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
@@ -40,6 +42,67 @@ class Silent:
 
     def finish(self, report: CollectionReport) -> None:
         """Nothing."""
+
+
+LINES_A_STEP = 10
+"""How often a step says at most how far it is, and seconds between two of these lines at least."""
+
+
+class Lines:
+    """One line for each step that is done, and some while a long one lasts. `write` is given each line, without its
+    end."""
+
+    def __init__(self, write: Callable[[str], object], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._write, self._clock = write, clock
+        self._stage, self._begun, self._told_at, self._told = "", 0.0, 0.0, 0.0
+
+    def begin(self, stage: str, total: int) -> None:
+        """A stage of the same step goes on where the one before ended."""
+        now = self._clock()
+        if stage != self._stage:
+            self._begun = now
+        self._stage, self._told_at, self._told = stage, now, 0.0
+
+    def advance(self, done: int, total: int, sent: int, reused: int) -> None:
+        """A line now and then."""
+        now = self._clock()
+        if done < total and done / total - self._told >= 1 / LINES_A_STEP and now - self._told_at >= LINES_A_STEP:
+            self._told_at, self._told = now, done / total
+            self._write(f"{self._stage}: {done:,} of {total:,} requests answered")
+
+    def finish(self, report: CollectionReport) -> None:
+        """The line of the step."""
+        whose = ", ".join(report.symbols) if len(report.symbols) <= 3 else f"{len(report.symbols)} symbols"
+        counts = [_counted(report.rows, "row"), f"{_counted(report.sent, 'request')} sent"]
+        counts += [f"{_counted(report.reused, 'answer')} from the journal"] if report.reused else []
+        counts += [f"{len(report.problems)} missing"] if report.problems else []
+        seconds = self._clock() - self._begun if self._stage == report.dataset else 0.0
+        self._stage = ""
+        self._write(f"{report.dataset} of {whose}: {', '.join(counts)} ({seconds:.0f} s)")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def progress_of(wanted: Progress | Callable[[str], object] | bool | None) -> Progress:
+    """The listener that was asked for: itself, or lines for a function such as `print`; True: lines on standard error;
+    None: the same where a person looks on, in a terminal or a notebook; False: nothing."""
+    if wanted is None:
+        wanted = _watched()
+    if isinstance(wanted, bool):
+        return Lines(_to_stderr) if wanted else _SILENT
+    return Lines(wanted) if callable(wanted) else wanted
+
+
+def _watched() -> bool:
+    """Whether standard error is a terminal, or the output of a notebook's cell (of Jupyter, whatever shows it)."""
+    return sys.stderr is not None and (sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel."))
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 _SILENT = Silent()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +23,7 @@ from trading_assets.arguments.symbols import Symbols
 from trading_assets.assets.config import CONFIGS
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.identity import resolve
-from trading_assets.collecting.progress import Progress
+from trading_assets.collecting.progress import Progress, progress_of
 from trading_assets.contract_changes import Decision
 from trading_assets.errors import DataIntegrityError, InvalidRequest, PrerequisiteError
 from trading_assets.jobs.data_validation import DataValidation
@@ -119,7 +119,14 @@ class DataPipelineOrchestrator:
     """Runs the platform's jobs in dependency order on one data folder.
 
     `base_path` is the data folder (default: the settings'). `enable_lineage` is kept for the guide's sake: Dagster
-    records the lineage of every run, always.
+    records the lineage of every run, always, with False too.
+
+    `progress`: one line for each step goes to standard error in a terminal and in a notebook, elsewhere nothing. True:
+    always; False: never; a function such as `print` or `logger.info`: it is called with each line; an object with the
+    methods of `collecting.progress.Progress`: it is told of every answer.
+
+    Its methods may be called from several threads at once, and inside of a running event loop, which waits meanwhile.
+    A call leaves the caller's logging, warnings filters and signal handlers as they were.
     """
 
     def __init__(
@@ -128,7 +135,7 @@ class DataPipelineOrchestrator:
         enable_lineage: bool = True,
         *,
         settings: Settings | None = None,
-        progress: Progress | None = None,
+        progress: Progress | Callable[[str], object] | bool | None = None,
     ) -> None:
         given = settings or Settings()
         self._folder = None if base_path is None else new_lake_folder(base_path)
@@ -237,7 +244,7 @@ class DataPipelineOrchestrator:
             )
         config = _merged({name: {"symbols": names} for name in BARS}, given)
         ends = [sessions[0]] if len(sessions) == 1 else [sessions[0], sessions[-1]]
-        return Operation([run_job(self.settings, "backfill_bars", ends, config, progress=self._progress)])
+        return Operation([run_job(self.settings, "backfill_bars", ends, config, progress=progress_of(self._progress))])
 
     def _operate(self, job: str, names: list[str], lookback_days: int, options: dict[str, dict[str, Any]]) -> Operation:
         """Snapshots of the current session and bars up to the last closed one: one run when these are the same session,
@@ -254,7 +261,7 @@ class DataPipelineOrchestrator:
         for name in BARS:
             config[name].setdefault("lookback_days", lookback_days)
         if current == closed:
-            return Operation([run_job(self.settings, job, [current], config, progress=self._progress)])
+            return Operation([run_job(self.settings, job, [current], config, progress=progress_of(self._progress))])
         operation = Operation()
         for part, session in ((SNAPSHOTS, current), (BARS, closed)):
             chosen = {name: config[name] for name in part}
@@ -263,7 +270,7 @@ class DataPipelineOrchestrator:
                 "snapshot" if part is SNAPSHOTS else "backfill_bars",
                 [session],
                 chosen,
-                progress=self._progress,
+                progress=progress_of(self._progress),
             )
             operation.runs.append(run)
             if not run.success:

@@ -1,5 +1,6 @@
-"""What a run leaves as it found it: the warnings filters, the level of Dagster's logger and the handler of SIGTERM of the
-process that called it. Notices of libraries are not shown meanwhile.
+"""What a run leaves as it found it: warnings filters, the level of Dagster's logger and the handler of SIGTERM.
+
+Notices of libraries are not shown meanwhile.
 
 Warnings filters and log levels are the process's and not the thread's: the first of several runs at once changes them,
 the last one sets them back.

@@ -58,6 +58,7 @@ from dagster._serdes import (
     ConfigurableClassData,  # a class of `dagster.yaml` with its settings
     serialize_value,  # an instance's reference as text
 )
+from dagster._utils.concurrency import ConcurrencyClaimStatus  # whether a step has its place in a pool
 from dagster._utils.log import configure_loggers  # the format of a service's log
 from dagster_shared.yaml_utils import safe_load_yaml  # YAML as Dagster reads it
 
@@ -151,6 +152,7 @@ __all__ = [
     "AssetCheckExecutionsTable",
     "AssetCheckTarget",
     "CheckStatus",
+    "ConcurrencyClaimStatus",
     "ConfigurableClassData",
     "DagsterSqliteStorage",
     "DefaultPartitionsSubset",

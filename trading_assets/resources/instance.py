@@ -34,10 +34,10 @@ _NOT_GIVEN = "config: {}"
 class LakeInstance(dg.DagsterInstance):
     """Dagster's instance, whose runs leave the logging of their process alone.
 
-    Dagster calls `logging.config.dictConfig` at the beginning of each run, also where no log handler is configured. That
-    closes every handler of the process, those of the caller too, and waits for their locks while it holds the lock of
-    the module `logging`. A run in another thread that stores an event holds the lock of a handler, and SQLAlchemy asks
-    for a logger: both wait for ever.
+    Dagster calls `logging.config.dictConfig` at the beginning of each run, also where no log handler is configured.
+    That closes every handler of the process, those of the caller too, and waits for their locks while it holds the lock
+    of the module `logging`. A run in another thread that stores an event holds the lock of a handler, and SQLAlchemy
+    asks for a logger: both wait for ever.
     """
 
     @classmethod

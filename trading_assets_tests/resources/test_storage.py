@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from dagster._core.events.log import EventLogEntry
 
 from trading_assets.assets.partitions import session_partitions
 from trading_assets.resources.instance import dagster_instance
-from trading_assets.resources.storage import CompactEventLogStorage, _switch_to_wal
+from trading_assets.resources.storage import CLAIM_WAIT, CompactEventLogStorage, _switch_to_wal
 from trading_assets.settings import Settings
 from trading_assets_tests.observing import eventually
 
@@ -180,3 +181,17 @@ def test_a_log_that_another_process_opens_at_this_moment_is_waited_for(tmp_path:
         assert engine.connect().exec_driver_sql("pragma journal_mode").scalar_one() == "wal"
         release.join()
         engine.dispose()
+
+
+def test_a_step_without_a_place_in_its_pool_waits_a_moment(settings: Settings) -> None:
+    """Dagster's executor would ask again at once, without end."""
+    with dagster_instance(settings) as instance:
+        storage = instance.event_log_storage
+        storage.set_concurrency_slots("ib", 1)
+        assert storage.claim_concurrency_slot("ib", "first", "bars").is_claimed
+        begin = time.monotonic()
+        found = storage.claim_concurrency_slot("ib", "second", "bars")
+        assert not found.is_claimed and found.sleep_interval == 0
+        assert time.monotonic() - begin >= CLAIM_WAIT
+        storage.free_concurrency_slots_for_run("first")
+        assert storage.claim_concurrency_slot("ib", "second", "bars").is_claimed
