@@ -246,6 +246,11 @@ class Settings(BrokerSettings):
         return pairs
 
 
+def folder_of(data_dir: Path | str | None) -> Path:
+    """The data folder given, or that of the settings."""
+    return Settings().data_dir if data_dir is None else Path(data_dir)
+
+
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 

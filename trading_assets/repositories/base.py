@@ -1,7 +1,7 @@
-"""What all repositories share: where they are, reading as pandas, saving a user's frame.
+"""What all repositories share: where they are, reading as a frame, saving a user's frame.
 
-A repository is given the folder of its dataset, as the guide does (`EquityBarRepository("data/equity_bars")`), or the
-data folder (`EquityBarRepository(data_dir="data")`).
+A repository is given the folder of its dataset, as the guide does (`EquityBarRepository("data/equity_bars")`), the data
+folder (`EquityBarRepository(data_dir="data")`), or nothing: then it is that of the settings.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pandas as pd
 import pyarrow as pa
 
 from trading_assets import arguments
 from trading_assets.arguments.days import Day as Day
 from trading_assets.errors import InvalidRequest
-from trading_assets.repositories.frames import completed, to_pandas
+from trading_assets.repositories.frames import As, Dates, Frame, as_pandas, check_output, completed, to_frame
 from trading_assets.repositories.restrictions import Restriction
 from trading_assets.repositories.rows import read_rows
 from trading_assets.repositories.schemas import Dataset
 from trading_assets.repositories.store import ParquetStore, UpsertCounts
 from trading_assets.sessions import calendar
+from trading_assets.settings import folder_of
 
 
 class DatasetRepository:
@@ -32,11 +32,22 @@ class DatasetRepository:
     DATASET: ClassVar[Dataset]
 
     def __init__(
-        self, path: Path | str | None = None, *, data_dir: Path | str | None = None, store: ParquetStore | None = None
+        self,
+        path: Path | str | None = None,
+        *,
+        data_dir: Path | str | None = None,
+        store: ParquetStore | None = None,
+        dates: Dates = "datetime64",
     ) -> None:
-        """Give one of: `path`, the dataset's folder; `data_dir`, the folder above it; `store`, one already made."""
-        if sum(given is not None for given in (path, data_dir, store)) != 1:
-            raise TypeError(f"{type(self).__name__} needs one of: the dataset's folder, data_dir=, store=.")
+        """Give at most one of: `path`, the dataset's folder; `data_dir`, the folder above it; `store`, one already
+        made. None: the data folder of the settings.
+
+        `dates`: what exchange dates are in pandas frames (see `frames.to_pandas`).
+        """
+        if sum(given is not None for given in (path, data_dir, store)) > 1:
+            raise TypeError(f"{type(self).__name__} takes only one of: the dataset's folder, data_dir=, store=.")
+        check_output("pandas", dates)
+        self._dates = dates
         if path is not None:
             if not isinstance(path, str | os.PathLike):
                 raise InvalidRequest(f"path is {path!r}, and the folder of {self.DATASET.name} is wanted.")
@@ -46,18 +57,14 @@ class DatasetRepository:
                     f"{folder} is not a folder of {self.DATASET.name}: give .../{self.DATASET.name}, or data_dir=..."
                 )
             data_dir = folder.parent
-        self.store = store if store is not None else ParquetStore(arguments.new_lake_folder(data_dir, "data_dir"))
+        self.store = (
+            store if store is not None else ParquetStore(arguments.new_lake_folder(folder_of(data_dir), "data_dir"))
+        )
 
-    def _load(
-        self,
-        where: Restriction,
-        *,
-        first: date | None = None,
-        last: date | None = None,
-        variants: Sequence[str] | None = None,
-    ) -> pd.DataFrame:
-        """Rows as pandas (see `frames.to_pandas`), in the dataset's order."""
-        return to_pandas(self._read(where, first=first, last=last, variants=variants))
+    def _load(self, where: Restriction, as_: As, **bounds: Any) -> Frame:
+        """Rows in the dataset's order as `as_` says, those of `_read(where, **bounds)`."""
+        check_output(as_)
+        return to_frame(self._read(where, **bounds), as_, self._dates)
 
     def _read(
         self,
@@ -95,10 +102,8 @@ class DatasetRepository:
             ].to_pylist()
         )
 
-    def _save(self, frame: pa.Table | pd.DataFrame, **constants: Any) -> UpsertCounts:
-        if isinstance(frame, pa.Table):
-            frame = to_pandas(frame)
-        return self.store.upsert(self.DATASET, completed(self.DATASET, frame, constants))
+    def _save(self, frame: Frame, **constants: Any) -> UpsertCounts:
+        return self.store.upsert(self.DATASET, completed(self.DATASET, as_pandas(frame), constants))
 
 
 def session_of(value: Day, name: str) -> date:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from trading_assets import arguments
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.base import DatasetRepository, Day
+from trading_assets.repositories.frames import As, Frame, check_output, to_frame
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.repositories.store import UpsertCounts
@@ -19,7 +20,7 @@ from trading_assets.repositories.store import UpsertCounts
 
 class ContractRepository(DatasetRepository):
     """Reads and saves contract details, one row a symbol and session. Frames have the columns of
-    `schemas.CONTRACTS`."""
+    `schemas.CONTRACTS`, dtypes of `frames.to_pandas`, or are of Arrow or Polars (`as_`)."""
 
     DATASET = CONTRACTS
 
@@ -41,21 +42,26 @@ class ContractRepository(DatasetRepository):
         contract = self.latest(symbol)
         return contract["verified_at"] if contract else None
 
-    def load(self, symbol: Symbols = None, trade_date: Day | None = None) -> pd.DataFrame:
+    def load(self, symbol: Symbols = None, trade_date: Day | None = None, *, as_: As = "pandas") -> Frame:
         """Details of some or all symbols, of one session or of all, ordered by symbol and session."""
         day = arguments.optional_day(trade_date, "trade_date")
-        return self._load(restricted(symbol=arguments.stored_symbols(symbol)), first=day, last=day)
+        return self._load(restricted(symbol=arguments.stored_symbols(symbol)), as_, first=day, last=day)
 
-    def load_symbol_data(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> pd.DataFrame:
+    def load_symbol_data(
+        self, symbol: str, start_date: Day | None = None, end_date: Day | None = None, *, as_: As = "pandas"
+    ) -> Frame:
         """Details of one symbol in the sessions from `start_date` to `end_date` (both included)."""
         first, last = arguments.day_range(start_date, end_date)
-        return self._load(restricted(symbol=arguments.stored_symbol(symbol)), first=first, last=last)
+        return self._load(restricted(symbol=arguments.stored_symbol(symbol)), as_, first=first, last=last)
 
-    def latest_of(self, symbols: Symbols = None, as_of: Day | None = None) -> pd.DataFrame:
+    def latest_of(self, symbols: Symbols = None, as_of: Day | None = None, *, as_: As = "pandas") -> Frame:
         """The latest details of each symbol, one row a symbol, of `as_of` or before if given."""
         where = restricted(symbol=arguments.stored_symbols(symbols, "symbols"))
-        rows = self._load(where, last=arguments.optional_day(as_of, "as_of"))
-        return rows.groupby("symbol", sort=True).tail(1).reset_index(drop=True)
+        check_output(as_)
+        rows = self._read(where, last=arguments.optional_day(as_of, "as_of")).combine_chunks()
+        symbol = rows["symbol"]  # in order, and so are the sessions of each
+        last = [*pc.not_equal(symbol[1:], symbol[:-1]).to_pylist(), True]
+        return to_frame(rows.filter(pa.array(last[: rows.num_rows], pa.bool_())), as_, self._dates)
 
     def present_dates(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
         """Sessions of which there are details."""
@@ -67,7 +73,7 @@ class ContractRepository(DatasetRepository):
         found: list[str] = self._read(restricted(), columns=["symbol"], distinct=True)["symbol"].to_pylist()
         return found
 
-    def save(self, frame: pa.Table | pd.DataFrame, symbol: str | None = None) -> UpsertCounts:
+    def save(self, frame: Frame, symbol: str | None = None) -> UpsertCounts:
         """Save details that the user has; see `frames.completed` for what is filled in. Raises `InvalidFrame`."""
         return self._save(frame, symbol=None if symbol is None else arguments.stored_symbol(symbol))
 

@@ -21,13 +21,17 @@ from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.merge import Mask, later_answer_wins
 from trading_assets.repositories.schemas import COVERAGE, Condition
 from trading_assets.repositories.store import ParquetStore, UpsertCounts
+from trading_assets.settings import folder_of
 
 
 class CoverageRepository:
-    """Records and reads conditions. `dataset` is always the name of a dataset, `bar_size` is empty for snapshots."""
+    """Records and reads conditions. `dataset` is always the name of a dataset, `bar_size` is empty for snapshots.
 
-    def __init__(self, store: ParquetStore) -> None:
-        self._store = store
+    Without a store it is of the data folder of the settings.
+    """
+
+    def __init__(self, store: ParquetStore | None = None) -> None:
+        self._store = store or ParquetStore(folder_of(None))
 
     def record(self, table: pa.Table | pd.DataFrame) -> UpsertCounts:
         """Record conditions (columns of `coverage`). What is complete stays complete: a later weaker answer does not

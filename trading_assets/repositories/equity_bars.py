@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-import pandas as pd
-import pyarrow as pa
-
 from trading_assets import arguments
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.base import DatasetRepository, Day
 from trading_assets.repositories.contracts import ContractRepository
+from trading_assets.repositories.frames import As, Frame, as_pandas
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.repositories.store import UpsertCounts
@@ -23,7 +21,7 @@ class EquityBarRepository(DatasetRepository):
     """Reads and saves equity bars. Prices in dollars, split-adjusted at the time of the request; times in UTC;
     `session` is the exchange date.
 
-    Frames have the columns of `schemas.EQUITY_BARS`, dtypes of `frames.to_pandas`.
+    Frames have the columns of `schemas.EQUITY_BARS`, dtypes of `frames.to_pandas`, or are of Arrow or Polars (`as_`).
     """
 
     DATASET = EQUITY_BARS
@@ -36,7 +34,8 @@ class EquityBarRepository(DatasetRepository):
         bar_size: str = DAILY,
         *,
         con_id: int | None = None,
-    ) -> pd.DataFrame:
+        as_: As = "pandas",
+    ) -> Frame:
         """Bars of one symbol in the sessions from `start_date` to `end_date` (both included), ordered by start.
 
         They are of the company that holds the symbol now. With `con_id` they are of that contract: also of a company
@@ -49,15 +48,17 @@ class EquityBarRepository(DatasetRepository):
             also, parameters = "symbol = ? or starts_with(symbol, ?)", (name, f"{name}@")
             contract = arguments.CON_ID.whole(con_id, "con_id")
             where = replace(restricted(con_id=contract), also=also, parameters=parameters)
-        return self._load(where, first=first, last=last, variants=[arguments.bar_size(bar_size)])
+        return self._load(where, as_, first=first, last=last, variants=[arguments.bar_size(bar_size)])
 
-    def load(self, symbol: Symbols = None, trade_date: Day | None = None, bar_size: str = DAILY) -> pd.DataFrame:
+    def load(
+        self, symbol: Symbols = None, trade_date: Day | None = None, bar_size: str = DAILY, *, as_: As = "pandas"
+    ) -> Frame:
         """Bars of some or all symbols, of one session or of all. A day without trading has no bars."""
         where, day = (
             restricted(symbol=arguments.stored_symbols(symbol)),
             arguments.optional_day(trade_date, "trade_date"),
         )
-        return self._load(where, first=day, last=day, variants=[arguments.bar_size(bar_size)])
+        return self._load(where, as_, first=day, last=day, variants=[arguments.bar_size(bar_size)])
 
     def present_dates(
         self, symbol: str, bar_size: str = DAILY, start_date: Day | None = None, end_date: Day | None = None
@@ -74,21 +75,17 @@ class EquityBarRepository(DatasetRepository):
         ].to_pylist()
         return found
 
-    def save(
-        self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, bar_size: str | None = None
-    ) -> UpsertCounts:
+    def save(self, frame: Frame, symbol: str | None = None, bar_size: str | None = None) -> UpsertCounts:
         """Save bars that the user has, for instance from another source or an own request.
 
         Needed are `open`, `high`, `low`, `close`, `volume` and a time: `start` (aware), an aware index, or of daily
         bars `session` or `date`. See `frames.completed` for what is filled in; `con_id` is that of the stored contract
         of the symbol, else 0. Raises `InvalidFrame` before anything is written.
         """
-        con_id = None
+        con_id, frame = None, as_pandas(frame)
         symbol = None if symbol is None else arguments.stored_symbol(symbol)
         bar_size = None if bar_size is None else arguments.bar_size(bar_size)
-        if symbol is not None and "con_id" not in (
-            frame.column_names if isinstance(frame, pa.Table) else frame.columns
-        ):
+        if symbol is not None and "con_id" not in frame.columns:
             contract = ContractRepository(store=self.store).newest(symbol)
             con_id = contract["con_id"] if contract else 0
         return self._save(frame, symbol=symbol, bar_size=bar_size, con_id=con_id)

@@ -1,4 +1,5 @@
-"""Frames as people have them: pandas out of the lake, and a user's own frame completed before it goes in.
+"""Frames as people have them: pandas, Arrow or Polars out of the lake, and a user's own frame completed before it goes
+in.
 
 What does not belong here: what may enter the lake (`repositories.frame_checks`).
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pandas as pd
 import pyarrow as pa
@@ -29,21 +30,59 @@ ALIASES = {**dict.fromkeys(TIMES, "start"), "average": "wap", "barCount": "bar_c
 ROWS_OF_ONE_THREAD = 65_536
 """Up to so many rows are converted by one thread: waking others costs more than they save."""
 
+As = Literal["pandas", "arrow", "polars"]
+"""How rows are given: `as_` of the reading methods."""
+
+Dates = Literal["datetime64", "date"]
+"""What exchange dates (`session`, `expiry`) are in pandas: `dates` of the repositories."""
+
+Frame = Any
+"""A `pandas.DataFrame`, `pyarrow.Table` or `polars.DataFrame`, as `as_` says."""
+
 DAY = pd.ArrowDtype(pa.date32())
 
 _DTYPES = {pa.date32(): DAY, INSTANT: pd.DatetimeTZDtype("us", "UTC")}
 
 
-def to_pandas(table: pa.Table) -> pd.DataFrame:
+def check_output(as_: str, dates: str = "datetime64") -> None:
+    """Refuse what is no way to give rows, before any is read. Raises `InvalidRequest`, and `ImportError` without
+    Polars."""
+    arguments.one_of(as_, get_args(As), "as_")
+    arguments.one_of(dates, get_args(Dates), "dates")
+    if as_ == "polars":
+        _polars()
+
+
+def to_frame(table: pa.Table, as_: As = "pandas", dates: Dates = "datetime64") -> Frame:
+    """The table as pandas (see `to_pandas`), as it is, or as Polars: `Date` and `Datetime[us, UTC]`, null as null."""
+    if as_ == "pandas":
+        return to_pandas(table, dates)
+    return _polars().from_arrow(table) if as_ == "polars" else table
+
+
+def _polars() -> Any:
+    try:
+        import polars
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "as_='polars' needs Polars, which is not installed: pip install 'trading-assets[polars]'."
+        ) from error
+    return polars
+
+
+def to_pandas(table: pa.Table, dates: Dates = "datetime64") -> pd.DataFrame:
     """The table as pandas: instants as `datetime64[us, UTC]`, text as `str`, integers that may be null as `Int64` or
     alike.
 
-    Dates (`session`, `expiry`) are `date32[day][pyarrow]`: elements are `datetime.date`, and comparing, `isin`,
-    grouping and joining with `datetime.date` work as one expects.
+    Dates (`session`, `expiry`) are `datetime64[us]` at midnight: they compare with text and `Timestamp`, an index of
+    them takes `.loc["2024"]`, and they join with the dates of other frames. pandas does not compare them with
+    `datetime.date`; with `dates="date"` they are `date32[day][pyarrow]`, which compare with nothing else.
     """
     table = table.replace_schema_metadata(None)
     integers: dict[int, pd.api.extensions.ExtensionArray] = {}
     for position, field in enumerate(table.schema):
+        if pt.is_date(field.type) and dates == "datetime64":
+            table = table.set_column(position, field.name, table.column(position).cast(pa.timestamp("us")))
         if pt.is_integer(field.type) and field.nullable:
             nullable = getattr(pd, f"{str(field.type).capitalize()}Dtype")()
             integers[position] = nullable.__from_arrow__(table.column(position))
@@ -55,6 +94,15 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
+def as_pandas(frame: Frame) -> pd.DataFrame:
+    """A user's frame as pandas. Raises `InvalidRequest` for what is no frame."""
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    if not isinstance(frame, pa.Table) and not hasattr(frame, "to_arrow"):
+        raise InvalidRequest(f"{type(frame).__name__} is no frame: give one of pandas, Polars or Arrow.")
+    return to_pandas(frame if isinstance(frame, pa.Table) else frame.to_arrow())
+
+
 def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any]) -> pd.DataFrame:
     """A user's frame with the columns filled that follow from what is there.
 
@@ -63,7 +111,7 @@ def completed(dataset: Dataset, frame: pd.DataFrame, constants: Mapping[str, Any
     by the user). The client libraries' column names (`date`, `average`, `barCount`) and a time index are understood.
     Raises `InvalidFrame` when a constant contradicts the frame; what else is wrong the store says.
     """
-    frame = _named(dataset, frame)
+    frame = _with_dates(dataset, _named(dataset, frame))
     problems: list[str] = []
     if "symbol" in frame:
         frame["symbol"], problems = _symbols(frame["symbol"])
@@ -114,6 +162,16 @@ def _named(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
             theirs: ours for theirs, ours in ALIASES.items() if theirs in frame.columns and ours not in frame.columns
         }
     )
+
+
+def _with_dates(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the exchange dates that pandas keeps as midnights turned into dates."""
+    for column in dataset.columns:
+        if column.name in frame and pt.is_date(column.type):
+            values = frame[column.name]
+            if pd.api.types.is_datetime64_dtype(values.dtype) and _holds_dates(values.dropna()):
+                frame[column.name] = values.astype(DAY)
+    return frame
 
 
 def _times(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import date
 
-import pandas as pd
-import pyarrow as pa
-
 from trading_assets import arguments
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.errors import InvalidRequest
 from trading_assets.repositories.base import DatasetRepository, Day
 from trading_assets.repositories.equity_bars import DAILY
+from trading_assets.repositories.frames import As, Frame
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import OPTION_BARS
 from trading_assets.repositories.store import UpsertCounts
@@ -22,25 +20,37 @@ class OptionBarRepository(DatasetRepository):
     """Reads and saves option bars. Prices in dollars (index points); times in UTC; `session` and `expiry` are exchange
     dates.
 
-    Frames have the columns of `schemas.OPTION_BARS`, dtypes of `frames.to_pandas`. `1 day` bars are aggregated from
-    `8 hours` bars by session; both are kept.
+    Frames have the columns of `schemas.OPTION_BARS`, dtypes of `frames.to_pandas`, or are of Arrow or Polars (`as_`).
+    `1 day` bars are aggregated from `8 hours` bars by session; both are kept.
     """
 
     DATASET = OPTION_BARS
 
     def load_symbol_data(
-        self, symbol: str, start_date: Day | None = None, end_date: Day | None = None, bar_size: str = DAILY
-    ) -> pd.DataFrame:
+        self,
+        symbol: str,
+        start_date: Day | None = None,
+        end_date: Day | None = None,
+        bar_size: str = DAILY,
+        *,
+        as_: As = "pandas",
+    ) -> Frame:
         """Bars of all contracts on one underlying in the sessions from `start_date` to `end_date` (both included)."""
         name = arguments.stored_symbol(symbol)
-        return self.load(name, start_date=start_date, end_date=end_date, bar_size=bar_size)
+        return self.load(name, start_date=start_date, end_date=end_date, bar_size=bar_size, as_=as_)
 
     def load_contract(
-        self, con_id: int, start_date: Day | None = None, end_date: Day | None = None, bar_size: str = DAILY
-    ) -> pd.DataFrame:
+        self,
+        con_id: int,
+        start_date: Day | None = None,
+        end_date: Day | None = None,
+        bar_size: str = DAILY,
+        *,
+        as_: As = "pandas",
+    ) -> Frame:
         """Bars of one contract, ordered by start."""
         contract = arguments.CON_ID.whole(con_id, "con_id")
-        return self.load(con_id=contract, start_date=start_date, end_date=end_date, bar_size=bar_size)
+        return self.load(con_id=contract, start_date=start_date, end_date=end_date, bar_size=bar_size, as_=as_)
 
     def load(
         self,
@@ -55,7 +65,8 @@ class OptionBarRepository(DatasetRepository):
         right: str | None = None,
         start_date: Day | None = None,
         end_date: Day | None = None,
-    ) -> pd.DataFrame:
+        as_: As = "pandas",
+    ) -> Frame:
         """Bars by underlying, contract or terms of the contract; of one session (`trade_date`), or from `start_date` to
         `end_date`.
 
@@ -73,7 +84,7 @@ class OptionBarRepository(DatasetRepository):
             strike=None if strike is None else arguments.STRIKE.real(strike, "strike"),
             right=None if right is None else arguments.right(right),
         )
-        return self._load(where, first=day or first, last=day or last, variants=[arguments.bar_size(bar_size)])
+        return self._load(where, as_, first=day or first, last=day or last, variants=[arguments.bar_size(bar_size)])
 
     def present_dates(
         self,
@@ -89,9 +100,7 @@ class OptionBarRepository(DatasetRepository):
         where = restricted(symbol=arguments.stored_symbol(symbol), con_id=contract)
         return self._sessions(where, *arguments.day_range(start_date, end_date), [arguments.bar_size(bar_size)])
 
-    def save(
-        self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, bar_size: str | None = None
-    ) -> UpsertCounts:
+    def save(self, frame: Frame, symbol: str | None = None, bar_size: str | None = None) -> UpsertCounts:
         """Save bars that the user has, with `con_id` and the contract's terms in each row; see `frames.completed` for
         what is filled in.
 

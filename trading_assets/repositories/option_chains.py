@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import pandas as pd
-import pyarrow as pa
-
 from trading_assets import arguments
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.base import DatasetRepository, Day, session_of
+from trading_assets.repositories.frames import As, Frame
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import OPTION_CHAINS
 from trading_assets.repositories.store import UpsertCounts
@@ -25,7 +23,7 @@ class ChainSnapshot:
     symbol: str
     as_of: date
     session: date
-    frame: pd.DataFrame
+    frame: Frame
 
     @property
     def exact(self) -> bool:
@@ -53,32 +51,32 @@ def choose_snapshot(sessions: Sequence[date], as_of: date) -> date | None:
 
 class OptionChainSnapshotRepository(DatasetRepository):
     """Reads and saves chain snapshots. Frames have the columns of `schemas.OPTION_CHAINS`, dtypes of
-    `frames.to_pandas`.
+    `frames.to_pandas`, or are of Arrow or Polars (`as_`).
 
     Prices in dollars (index points), implied volatility per 1.00, vega per volatility point, theta per day.
     """
 
     DATASET = OPTION_CHAINS
 
-    def load_chain_snapshot(self, symbol: str, session: Day) -> pd.DataFrame:
+    def load_chain_snapshot(self, symbol: str, session: Day, *, as_: As = "pandas") -> Frame:
         """The chain seen in exactly that session; without one, an empty frame (see `latest_chain_snapshot`).
 
         On a weekend or holiday the session before is meant: snapshots taken then are its own.
         """
-        return self.load(arguments.stored_symbol(symbol), session_of(session, "session"))
+        return self.load(arguments.stored_symbol(symbol), session_of(session, "session"), as_=as_)
 
-    def latest_chain_snapshot(self, symbol: str, as_of: Day) -> ChainSnapshot | None:
+    def latest_chain_snapshot(self, symbol: str, as_of: Day, *, as_: As = "pandas") -> ChainSnapshot | None:
         """The chain that serves `as_of`: its own, else the earliest after, else the latest before; None when there is
         none at all."""
         name, day = arguments.stored_symbol(symbol), session_of(as_of, "as_of")
         session = choose_snapshot(self.sessions(name), day)
-        return None if session is None else ChainSnapshot(name, day, session, self.load(name, session))
+        return None if session is None else ChainSnapshot(name, day, session, self.load(name, session, as_=as_))
 
-    def load(self, symbol: Symbols = None, trade_date: Day | None = None) -> pd.DataFrame:
+    def load(self, symbol: Symbols = None, trade_date: Day | None = None, *, as_: As = "pandas") -> Frame:
         """Chains of some or all symbols, of one session or of all, ordered by symbol, session, expiry, strike and
         right."""
         day = arguments.optional_day(trade_date, "trade_date")
-        return self._load(restricted(symbol=arguments.stored_symbols(symbol)), first=day, last=day)
+        return self._load(restricted(symbol=arguments.stored_symbols(symbol)), as_, first=day, last=day)
 
     def sessions(self, symbol: str) -> list[date]:
         """Sessions of which there is a snapshot of the symbol, in order."""
@@ -99,9 +97,7 @@ class OptionChainSnapshotRepository(DatasetRepository):
         where = restricted(symbol=arguments.stored_symbol(symbol))
         return self._sessions(where, *arguments.day_range(start_date, end_date))
 
-    def save(
-        self, frame: pa.Table | pd.DataFrame, symbol: str | None = None, session: Day | None = None
-    ) -> UpsertCounts:
+    def save(self, frame: Frame, symbol: str | None = None, session: Day | None = None) -> UpsertCounts:
         """Save a chain that the user has; see `frames.completed` for what is filled in. Raises `InvalidFrame`."""
         return self._save(
             frame,

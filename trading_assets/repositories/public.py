@@ -20,22 +20,27 @@ from trading_assets.repositories.research_views import research_views
 
 
 def connect(
-    data_dir: Path | str, *, unrestricted: bool = False, as_of: AsOf | str | None = None
+    data_dir: Path | str | None = None, *, unrestricted: bool = False, as_of: AsOf | str | None = None
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection with a view for each dataset, `revisions_<dataset>` for each of their revisions, and the
     views for research; see `catalog.connect`.
 
     It reads the datasets and what is registered with it; with `unrestricted=True` it is a plain DuckDB connection with
     the same views. `as_of`: the datasets as they were known at an instant (with a zone), or "first": each row as it was
-    first collected. Raises `NotALake` for a folder without a lake; nothing is created.
+    first collected. Without `data_dir` it is the data folder of the settings. Raises `NotALake` for a folder without a
+    lake; nothing is created.
     """
+    if data_dir is None:
+        from trading_assets.settings import folder_of  # late: where the folder is named nothing else reads them
+
+        data_dir = folder_of(None)
     views = views_for(as_of)
     connection = catalog.connect(lake_folder(data_dir), unrestricted=unrestricted)
     connection.execute(views)
     return connection
 
 
-def cursor(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
+def cursor(data_dir: Path | str | None = None) -> duckdb.DuckDBPyConnection:
     """The same as `connect(data_dir)`: each call gives a cursor of the process's one connection to that folder."""
     return connect(data_dir)
 

@@ -17,6 +17,7 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.frame_checks import validated
+from trading_assets.repositories.frames import to_pandas
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
@@ -83,7 +84,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             table = view.as_of(symbols if symbols is not None else _symbols(data_dir, dataset), max(sessions))
         else:
             table = view.table(symbols=symbols)
-        return table if kind is pa.Table else table.to_pandas()
+        return table if kind is pa.Table else to_pandas(table)
 
 
 def _to_record(context: dg.OutputContext, collected: Collected, states: Mapping[date, SessionState]) -> list[date]:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from trading_assets.errors import InvalidFrame, UnreadableFile
 from trading_assets.repositories import (
     ContractRepository,
+    CoverageRepository,
     EquityBarRepository,
     OptionBarRepository,
     OptionChainSnapshotRepository,
     ParquetStore,
     choose_snapshot,
+    connect,
+    to_arrow,
 )
-from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
+from trading_assets.repositories.schemas import CONTRACTS, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Dataset
 from trading_assets.sessions import calculate_missing_windows, calendar
 from trading_assets_tests.repositories.frames import EXPIRY, NOON, bar, chain_row, contract_row, option_bar, table
 
@@ -44,6 +53,11 @@ def store(tmp_path: Path) -> ParquetStore:
     return store
 
 
+def days(frame: pd.DataFrame, column: str = "session") -> list[date]:
+    """A column of exchange dates."""
+    return frame[column].dt.date.tolist()
+
+
 def test_the_guides_example_of_historical_analysis(store: ParquetStore) -> None:
     equity = EquityBarRepository(str(store.data_dir / "equity_bars"))
     chains = OptionChainSnapshotRepository(store.data_dir / "option_chains")
@@ -51,7 +65,7 @@ def test_the_guides_example_of_historical_analysis(store: ParquetStore) -> None:
     bars = equity.load_symbol_data("AAPL", start_date=date(2014, 6, 6), end_date=date(2014, 12, 31))
     chain = chains.load_chain_snapshot("AAPL", date(2014, 6, 9))
 
-    assert bars["session"].tolist() == [FRIDAY, MONDAY] and bars["close"].tolist() == [101.0, 102.0]
+    assert days(bars) == [FRIDAY, MONDAY] and bars["close"].tolist() == [101.0, 102.0]
     assert chain["strike"].tolist() == [1.0, 2.0]
     assert len(equity.load_symbol_data("AAPL", bar_size="1 hour")) == 1
     assert len(equity.load_symbol_data("AAPL")) == 4
@@ -77,7 +91,7 @@ def test_frames_have_proper_types_and_dates_behave(store: ParquetStore) -> None:
     frame = EquityBarRepository(data_dir=store.data_dir).load("AAPL")
     types = {name: str(dtype) for name, dtype in frame.dtypes.items()}
     assert types == {
-        "session": "date32[day][pyarrow]",
+        "session": "datetime64[us]",
         "symbol": "str",
         "con_id": "int64",
         "start": "datetime64[us, UTC]",
@@ -87,6 +101,25 @@ def test_frames_have_proper_types_and_dates_behave(store: ParquetStore) -> None:
         "collected_at": "datetime64[us, UTC]",
         "request_id": "int64",
     }
+    for monday in ("2014-06-09", pd.Timestamp(MONDAY), datetime(2014, 6, 9), np.datetime64("2014-06-09")):
+        assert len(frame[frame["session"] == monday]) == 1
+        assert len(frame[frame["session"] >= monday]) == 2
+    assert len(frame[frame["session"].isin(pd.to_datetime([MONDAY, FRIDAY]))]) == 2
+    assert len(frame.query("session >= '2014-06-09'")) == 2
+    assert set(days(frame)) == {THURSDAY, FRIDAY, MONDAY, CHRISTMAS_EVE}
+    assert frame.groupby("session")["close"].sum().loc["2014-06-09"] == 102.0
+    by_session = frame.set_index("session")["close"]
+    assert len(by_session.loc["2014"]) == 3 and len(by_session.loc["2014-06-06":]) == 3
+    assert by_session.resample("YE").count().tolist() == [3, 1]
+    assert len(frame.merge(pd.DataFrame({"session": pd.to_datetime([MONDAY]), "factor": 1.5}), on="session")) == 1
+    empty = EquityBarRepository(data_dir=store.data_dir).load("NONE")
+    assert empty.empty and {name: str(dtype) for name, dtype in empty.dtypes.items()} == types
+
+
+def test_dates_as_dates_compare_with_dates(store: ParquetStore) -> None:
+    repo = EquityBarRepository(data_dir=store.data_dir, dates="date")
+    frame = repo.load("AAPL")
+    assert str(frame["session"].dtype) == "date32[day][pyarrow]"
     assert len(frame[frame["session"] == MONDAY]) == 1
     assert len(frame[frame["session"].isin([MONDAY, FRIDAY])]) == 2
     assert len(frame[frame["session"] >= MONDAY]) == 2
@@ -95,8 +128,80 @@ def test_frames_have_proper_types_and_dates_behave(store: ParquetStore) -> None:
     )
     assert frame.groupby("session")["close"].sum().loc[MONDAY] == 102.0
     assert frame.set_index("session")["close"].loc[MONDAY] == 102.0
-    empty = EquityBarRepository(data_dir=store.data_dir).load("NONE")
-    assert empty.empty and {name: str(dtype) for name, dtype in empty.dtypes.items()} == types
+    assert repo.save(frame).unchanged == 4
+    with pytest.raises(ValueError, match=r"dates is 'day': give one of datetime64, date\."):
+        EquityBarRepository(data_dir=store.data_dir, dates="day")  # type: ignore[arg-type]
+
+
+READING: dict[str, Callable[[ParquetStore, Any], Any]] = {
+    "bars of a symbol": lambda store, as_: EquityBarRepository(store=store).load_symbol_data("AAPL", as_=as_),
+    "bars": lambda store, as_: EquityBarRepository(store=store).load(as_=as_),
+    "option bars": lambda store, as_: OptionBarRepository(store=store).load("AAPL", as_=as_),
+    "option bars of a symbol": lambda store, as_: OptionBarRepository(store=store).load_symbol_data("AAPL", as_=as_),
+    "option bars of a contract": lambda store, as_: OptionBarRepository(store=store).load_contract(1, as_=as_),
+    "chains": lambda store, as_: OptionChainSnapshotRepository(store=store).load("AAPL", as_=as_),
+    "chain": lambda store, as_: OptionChainSnapshotRepository(store=store).load_chain_snapshot("AAPL", MONDAY, as_=as_),
+    "chain that serves": lambda store, as_: (
+        OptionChainSnapshotRepository(store=store).latest_chain_snapshot("AAPL", FRIDAY, as_=as_).frame
+    ),
+    "contracts": lambda store, as_: ContractRepository(store=store).load(as_=as_),
+    "contracts of a symbol": lambda store, as_: ContractRepository(store=store).load_symbol_data("AAPL", as_=as_),
+    "latest contracts": lambda store, as_: ContractRepository(store=store).latest_of(as_=as_),
+}
+SAVING = {
+    "bars": EquityBarRepository,
+    "option bars": OptionBarRepository,
+    "chains": OptionChainSnapshotRepository,
+    "contracts": ContractRepository,
+}
+
+
+@pytest.mark.parametrize("read", READING.values(), ids=READING)
+def test_pandas_arrow_and_polars_hold_the_same_rows(
+    store: ParquetStore, read: Callable[[ParquetStore, Any], Any]
+) -> None:
+    table = read(store, "arrow")
+    assert isinstance(table, pa.Table) and table.num_rows
+    assert isinstance(read(store, "polars"), pl.DataFrame)
+    assert read(store, "polars").to_dicts() == table.to_pylist()
+    assert to_arrow(_dataset(table), read(store, "pandas")).equals(table.combine_chunks())
+
+
+def _dataset(table: pa.Table) -> Dataset:
+    return next(dataset for dataset in DATASETS.values() if dataset.schema.names == table.column_names)
+
+
+@pytest.mark.parametrize("name", SAVING)
+@pytest.mark.parametrize("as_", ["pandas", "arrow", "polars"])
+def test_what_was_loaded_in_any_kind_is_saved_unchanged(store: ParquetStore, name: str, as_: str) -> None:
+    frame = READING[name](store, as_)
+    counts = SAVING[name](store=store).save(frame)
+    assert (counts.unchanged, counts.rows) == (len(frame), len(frame)) and counts.rows > 0
+
+
+def test_nullable_columns_keep_their_nulls_and_integers(store: ParquetStore) -> None:
+    largest = 2**53 + 1  # the first integer that a float cannot hold
+    rows = [bar(MONDAY, symbol="NULL", bar_count=None, wap=None), bar(FRIDAY, symbol="NULL", bar_count=largest)]
+    store.upsert(EQUITY_BARS, table(EQUITY_BARS, rows))
+    repo = EquityBarRepository(store=store)
+    frame, polars = repo.load("NULL"), repo.load("NULL", as_="polars")
+    assert frame["bar_count"].tolist() == [largest, pd.NA] and str(frame["bar_count"].dtype) == "Int64"
+    assert polars["bar_count"].to_list() == [largest, None] and polars["wap"].to_list()[1] is None
+    assert polars.schema["session"] == pl.Date and polars.schema["start"] == pl.Datetime("us", "UTC")
+
+
+def test_another_kind_and_polars_that_is_absent_are_refused_in_a_sentence(
+    store: ParquetStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = EquityBarRepository(store=store)
+    with pytest.raises(ValueError, match=r"as_ is 'csv': give one of pandas, arrow, polars\."):
+        repo.load("AAPL", as_="csv")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"list is no frame: give one of pandas, Polars or Arrow\."):
+        repo.save([1, 2])
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(ImportError, match=r"pip install 'trading-assets\[polars\]'\."):
+        repo.load("AAPL", as_="polars")
+    assert len(repo.load("AAPL")) == 4
 
 
 def test_a_query_of_one_year_opens_no_other_file(store: ParquetStore) -> None:
@@ -117,7 +222,7 @@ def test_option_bars_by_contract_and_by_terms(store: ParquetStore) -> None:
     assert repo.load("AAPL", con_id=1)["con_id"].unique().tolist() == [1]
     assert len(repo.load_contract(2, MONDAY, MONDAY)) == 1
     assert len(repo.load(con_id=[1, 2], trade_date=MONDAY)) == 2
-    assert repo.load("AAPL", expiry=EXPIRY, strike=2.0, right="C", start_date=FRIDAY)["session"].tolist() == [
+    assert days(repo.load("AAPL", expiry=EXPIRY, strike=2.0, right="C", start_date=FRIDAY)) == [
         FRIDAY,
         MONDAY,
         CHRISTMAS_EVE,
@@ -126,7 +231,7 @@ def test_option_bars_by_contract_and_by_terms(store: ParquetStore) -> None:
     assert repo.load("AAPL", expiry="2016-02-19").empty
     assert len(repo.load_symbol_data("AAPL", "2014-06-06", "2014-06-09")) == 4
     assert repo.present_dates("AAPL", "1 day", FRIDAY, MONDAY, con_id=1) == {FRIDAY, MONDAY}
-    assert repo.load("AAPL")["expiry"].iloc[0] == EXPIRY
+    assert days(repo.load("AAPL"), "expiry")[0] == EXPIRY
     with pytest.raises(ValueError, match="trade_date, or start_date and end_date"):
         repo.load("AAPL", MONDAY, start_date=FRIDAY)
 
@@ -147,7 +252,7 @@ def test_the_snapshot_that_serves_a_session_is_its_own_else_the_next_else_the_la
     for as_of, session in cases.items():
         snapshot = repo.latest_chain_snapshot("AAPL", as_of)
         assert snapshot is not None and (snapshot.session, snapshot.exact) == (session, as_of == session)
-        assert snapshot.frame["session"].unique().tolist() == [session]
+        assert set(days(snapshot.frame)) == {session}
     assert (
         str(repo.latest_chain_snapshot("AAPL", FRIDAY))
         == "AAPL chain for 2014-06-06: 2 contracts of 2014-06-09 (there is none of that session, this is the earliest"
@@ -170,8 +275,9 @@ def test_contracts_latest_and_when_verified(store: ParquetStore) -> None:
         and repo.verified_at("GOOG") == NOON - timedelta(days=7)
         and repo.verified_at("IBM") is None
     )
-    assert repo.latest_of()["session"].tolist() == [CHRISTMAS_EVE, MONDAY]
-    assert repo.latest_of(["AAPL"], as_of=FRIDAY)["session"].tolist() == [FRIDAY]
+    assert days(repo.latest_of()) == [CHRISTMAS_EVE, MONDAY]
+    assert days(repo.latest_of(["AAPL"], as_of=FRIDAY)) == [FRIDAY]
+    assert repo.latest_of(["IBM"]).empty
     assert repo.symbols() == ["AAPL", "GOOG"] == EquityBarRepository(store=store).symbols()
     assert (
         len(repo.load("AAPL")) == 3
@@ -213,6 +319,8 @@ def test_what_was_loaded_can_be_saved_and_changes_nothing(store: ParquetStore) -
     assert options.save(options.load(), bar_size="1 day").unchanged == 8
     chains = OptionChainSnapshotRepository(store=store)
     assert chains.save(chains.load_chain_snapshot("AAPL", MONDAY), symbol="AAPL", session=MONDAY).unchanged == 2
+    for index in ("session", ["session", "symbol"], "start"):
+        assert repo.save(repo.load().set_index(index)).unchanged == 8
     contracts = ContractRepository(store=store)
     assert contracts.save(contracts.load()).unchanged == 5
     assert repo.save(store.read(EQUITY_BARS, variants=["1 day"])).unchanged == 8, "an Arrow table, too"
@@ -239,6 +347,16 @@ def test_what_cannot_be_completed_is_refused(store: ParquetStore) -> None:
 def test_a_repository_is_told_where_it_is(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"is not a folder of equity_bars: give .*/equity_bars, or data_dir="):
         EquityBarRepository(tmp_path)
-    with pytest.raises(TypeError, match="needs one of"):
-        EquityBarRepository()
+    with pytest.raises(TypeError, match="takes only one of"):
+        EquityBarRepository("equity_bars", data_dir=tmp_path)
     assert EquityBarRepository("equity_bars").store.data_dir == Path()
+
+
+def test_without_a_folder_the_settings_say_where(store: ParquetStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(store.data_dir))
+    assert len(EquityBarRepository().load("AAPL")) == 4
+    assert len(OptionBarRepository().load("AAPL")) == 8
+    assert len(OptionChainSnapshotRepository().load("AAPL")) == 6
+    assert ContractRepository().symbols() == ["AAPL", "GOOG"]
+    assert CoverageRepository().conditions("equity_bars").num_rows == 0
+    assert connect().sql("select count(*) from equity_bars").fetchall() == [(9,)]
