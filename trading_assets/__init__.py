@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trading_assets import errors
+    from trading_assets.broker.breaker_store import breaker_store
     from trading_assets.jobs import DataPipelineOrchestrator, DataValidation
     from trading_assets.monitoring.quality import DataQualityMonitor
     from trading_assets.repositories import (
@@ -44,6 +45,7 @@ _MODULES = {
     "OptionChainSnapshotRepository": "repositories",
     "Settings": "settings",
     "Universe": "universe",
+    "breaker_store": "broker.breaker_store",
     "connect": "repositories",
     "query": "repositories",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "OptionChainSnapshotRepository",
     "Settings",
     "Universe",
+    "breaker_store",
     "connect",
     "errors",
     "query",

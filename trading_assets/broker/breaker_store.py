@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 
-from trading_assets.reliability import BreakerState, Phase
-from trading_assets.state import read_transaction, write_transaction
+from trading_assets.permissions import private_folder
+from trading_assets.reliability import BreakerState, BreakerStore, Phase
+from trading_assets.settings import Settings
+from trading_assets.state import connect_state, read_transaction, write_transaction
 from trading_assets.state.tables import breakers
 
 
-class DatabaseStore:
-    """A `reliability.BreakerStore` over the table `breakers`."""
+def breaker_store(base_path: Path | str | None = None, *, settings: Settings | None = None) -> BreakerStore:
+    """Where the platform's circuit breaker of the data folder (default: the settings') is kept, for breakers of your
+    own that share its state.
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+        with CircuitBreaker(failure_threshold=5, recovery_timeout=300, store=breaker_store("data")):
+            ...  # calls of the same TWS that do not go through the platform
+
+    Makes the state database where there is none.
+    """
+    given = settings or Settings()
+    chosen = given if base_path is None else given.model_copy(update={"data_dir_setting": Path(base_path)})
+    private_folder(chosen.data_dir)
+    return DatabaseStore(connect_state(chosen.state_url))
+
+
+@dataclass(frozen=True)
+class DatabaseStore:
+    """A `reliability.BreakerStore` over the table `breakers`. Two over one engine are equal."""
+
+    engine: sa.Engine
 
     def transact(self, name: str, change: Callable[[BreakerState], BreakerState]) -> BreakerState:
-        with read_transaction(self._engine) as connection:
+        with read_transaction(self.engine) as connection:
             seen = _load(connection, name)
         if change(seen) == seen:  # nothing to write: the usual case, a closed breaker that stays closed
             return seen
-        with write_transaction(self._engine) as connection:
+        with write_transaction(self.engine) as connection:
             old = _load(connection, name)
             new = change(old)
             if new != old:

@@ -76,6 +76,7 @@ class Broker:
             settings.failure_threshold,
             settings.recovery_timeout,
             store=DatabaseStore(journal.engine),
+            inside=True,
             raises=BreakerOpen,
         )
 

@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -320,4 +321,5 @@ class Run:
             self._stop(error)
 
     async def _in_database(self, function: Callable[[], T]) -> T:
-        return await self._loop.run_in_executor(self._database, function)
+        # in the context of the caller: a circuit breaker looks there for blocks around it
+        return await self._loop.run_in_executor(self._database, copy_context().run, function)

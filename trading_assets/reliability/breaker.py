@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import TracebackType
@@ -82,6 +83,18 @@ class MemoryStore:
             return state
 
 
+@dataclass(slots=True)
+class _Block:
+    """A `with` block that is being run. `told`: a breaker inside of it has seen what its calls came to."""
+
+    breaker: CircuitBreaker
+    told: bool = False
+
+
+_blocks: ContextVar[tuple[_Block, ...]] = ContextVar("trading_assets_breaker_blocks", default=())
+"""The blocks around what runs now, the innermost last."""
+
+
 _PROCESS = MemoryStore()
 """The default store. One for the process, so that `with CircuitBreaker(...)` remembers from one block to the next."""
 
@@ -92,9 +105,13 @@ class CircuitBreaker:
         with CircuitBreaker(failure_threshold=5, recovery_timeout=300):
             data = client.get(...)
 
-    Breakers with one name and store share their state. `recovery_timeout` is in seconds. An exception of one of the
-    types `failures` that leaves the block counts as a failure; any other exception, and none, shows that the other
-    side answers and counts as a success. Entering raises `BreakerOpen` while the breaker is open.
+    Breakers with one name and store share their state; with `store=trading_assets.breaker_store()` it is that of the
+    platform, which `status` shows. `recovery_timeout` is in seconds. An exception of one of the types `failures` that
+    leaves the block, or one whose `retryable` is true, counts as a failure; any other exception, and none, shows that
+    the other side answers and counts as a success. Entering raises `BreakerOpen` while the breaker is open.
+
+    A breaker made with `inside=True`, as the platform's is, may be used inside of a block of the same name and store:
+    it makes the trial call of that block, and what it has seen counts once. The end of the block says nothing more.
 
     While half open exactly one caller, over all processes that share the store, makes the trial call. A caller that
     dies during its trial is replaced after another `recovery_timeout`.
@@ -107,6 +124,7 @@ class CircuitBreaker:
         name: str = "broker",
         store: BreakerStore | None = None,
         *,
+        inside: bool = False,
         failures: tuple[type[BaseException], ...] = FAILURES,
         raises: Callable[[str, float], BaseException] = BreakerOpen,
         clock: Callable[[], float] = time.time,
@@ -117,6 +135,7 @@ class CircuitBreaker:
         self.recovery_timeout = recovery_timeout
         self.name = name
         self._store = store or _PROCESS
+        self._inside = inside
         self._failures = failures
         self._raises = raises
         self._clock = clock
@@ -138,8 +157,8 @@ class CircuitBreaker:
 
         Raises `BreakerOpen` (or what `raises` makes) when no call may be made now.
         """
-        now = self._clock()
-        state = self._store.transact(self.name, lambda old: self._admitted(old, now))
+        now, around = self._clock(), self._enclosing()
+        state = self._store.transact(self.name, lambda old: self._admitted(old, now, around))
         if state.phase is Phase.CLOSED:
             return Phase.CLOSED
         if state.phase is Phase.HALF_OPEN and state.trial == self._me and state.trial_at == now:
@@ -150,6 +169,7 @@ class CircuitBreaker:
 
     def record_success(self) -> None:
         """The other side answered: close the breaker and forget its failures."""
+        self._enclosing()
         if self._clean:  # nothing of ours to forget: spare the shared store a write for every single answer
             return
         self._store.transact(self.name, lambda _: BreakerState())
@@ -158,6 +178,7 @@ class CircuitBreaker:
     def record_failure(self) -> BreakerState:
         """The other side failed. Opens the breaker at the threshold, or at once when this was the trial call."""
         now = self._clock()
+        self._enclosing()
         self._clean = False
         return self._store.transact(self.name, lambda old: self._after_failure(old, now))
 
@@ -172,9 +193,22 @@ class CircuitBreaker:
         """Close the breaker by hand."""
         self._store.transact(self.name, lambda _: BreakerState())
 
-    def _admitted(self, old: BreakerState, now: float) -> BreakerState:
+    def _enclosing(self) -> set[str]:
+        """Who makes the calls of the blocks around this one; the blocks are told that it sees what they come to."""
+        around = [
+            block
+            for block in _blocks.get()
+            if self._inside and (block.breaker.name, block.breaker._store) == (self.name, self._store)
+        ]
+        for block in around:
+            block.told = True
+        return {block.breaker._me for block in around}
+
+    def _admitted(self, old: BreakerState, now: float, around: set[str]) -> BreakerState:
         if old.phase is Phase.CLOSED:
             return old
+        if old.phase is Phase.HALF_OPEN and old.trial in around:
+            return replace(old, trial=self._me, trial_at=now)
         since = old.opened_at if old.phase is Phase.OPEN else old.trial_at
         if now - since < self.recovery_timeout:
             return old
@@ -192,12 +226,18 @@ class CircuitBreaker:
 
     def __enter__(self) -> Self:
         self.acquire()
+        _blocks.set((*_blocks.get(), _Block(self)))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None and isinstance(error, self._failures):
+        blocks = _blocks.get()
+        mine = next((block for block in reversed(blocks) if block.breaker is self), None)
+        _blocks.set(tuple(block for block in blocks if block is not mine))
+        if isinstance(error, BreakerOpen) or (mine is not None and mine.told):
+            self.release()
+        elif isinstance(error, self._failures) or (error is not None and getattr(error, "retryable", False)):
             self.record_failure()
         elif error is None or isinstance(error, Exception):
             self.record_success()

@@ -155,3 +155,69 @@ def test_only_one_of_many_threads_gets_the_trial(clock: Clock, store: MemoryStor
 def test_threshold_must_be_positive() -> None:
     with pytest.raises(ValueError, match="failure_threshold"):
         CircuitBreaker(0)
+
+
+class Unavailable(RuntimeError):
+    """An error that says of itself that the same call may succeed later."""
+
+    retryable = True
+
+
+def test_an_error_that_may_pass_is_a_failure(clock: Clock, store: MemoryStore) -> None:
+    breaker = CircuitBreaker(1, 300, store=store, clock=clock)
+    with pytest.raises(Unavailable), breaker:
+        raise Unavailable
+    assert breaker.state.phase is Phase.OPEN
+
+
+def test_that_another_breaker_is_open_says_nothing(clock: Clock, store: MemoryStore) -> None:
+    breaker = CircuitBreaker(3, 300, store=store, clock=clock)
+    failing(breaker, 2)
+    with pytest.raises(BreakerOpen), breaker:
+        raise BreakerOpen("other", 1)
+    assert breaker.state.failures == 2
+
+
+def test_what_the_same_breaker_inside_has_seen_counts_once(clock: Clock, store: MemoryStore) -> None:
+    outer = CircuitBreaker(3, 300, store=store, clock=clock)
+    inner = CircuitBreaker(3, 300, store=store, clock=clock, inside=True)
+    with outer:  # it ends well: what failed inside was handled there
+        failing(inner, 2)
+    assert outer.state.failures == 2
+    with pytest.raises(ConnectionError), outer, inner:
+        raise ConnectionError
+    assert (outer.state.phase, outer.state.failures) == (Phase.OPEN, 3)
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_the_trial_of_a_block_is_that_of_the_breaker_inside(clock: Clock, store: MemoryStore, succeeds: bool) -> None:
+    outer = CircuitBreaker(1, 300, store=store, clock=clock)
+    inner, other = (CircuitBreaker(1, 300, store=store, clock=clock, inside=True) for _ in range(2))
+    failing(outer)
+    clock.now += 300
+    with outer:
+        with pytest.raises(BreakerOpen):
+            threads_own(other)
+        if succeeds:
+            with inner:
+                pass
+        else:
+            failing(inner)
+    assert outer.state.phase is (Phase.CLOSED if succeeds else Phase.OPEN)
+
+
+def threads_own(breaker: CircuitBreaker) -> None:
+    """Ask leave in another thread, where no block is around."""
+    raised: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            breaker.acquire()
+        except BreakerOpen as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    for error in raised:
+        raise error
