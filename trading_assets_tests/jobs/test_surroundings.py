@@ -17,11 +17,12 @@ import pytest
 
 from trading_assets.jobs import DataPipelineOrchestrator
 from trading_assets.jobs.surroundings import undisturbed
+from trading_assets.resources.instance import dagster_instance
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets_tests.scenarios.desk import Desk, at, set_up
 
-NOTHING_SELECTED = {"option_chains": {"selection": {"max_days_to_expiry": 0, "strikes_around_spot": 1}}}
+FEW = {"option_chains": {"selection": {"max_days_to_expiry": 0, "strikes_around_spot": 1}}}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def tws() -> Iterator[Simulator]:
 @pytest.fixture
 def desk(tws: Simulator, tmp_path: Path) -> Desk:
     """AAPL, set up with few contracts: a run that has nothing to ask."""
-    return set_up(tmp_path / "lake", tws, "AAPL", NOTHING_SELECTED)
+    return set_up(tmp_path / "lake", tws, "AAPL", FEW)
 
 
 def surroundings() -> dict[str, Any]:
@@ -101,10 +102,9 @@ def test_the_last_of_several_runs_sets_the_filters_back() -> None:
 CALLS = """
 import asyncio, sys, threading
 import trading_assets as ta
-from trading_assets.settings import Settings
 
 def update(progress=None):
-    return ta.DataPipelineOrchestrator(settings=Settings(), progress=progress).daily_update(["AAPL"])["AAPL"]
+    return ta.DataPipelineOrchestrator(progress=progress).daily_update(["AAPL"])["AAPL"]
 
 def show(results):
     print([result.success for result in results])
@@ -120,7 +120,10 @@ asyncio.run(cell())
 
 
 def test_a_script_a_thread_and_a_notebook_print_no_warning(desk: Desk) -> None:
-    """In a process of its own: the first import is in a thread, a loop runs as in a notebook, warnings are shown."""
+    """In a process of its own: the first import is in a thread, a loop runs as in a notebook, warnings are shown.
+
+    The orchestrator is made without arguments: the settings say where the data is.
+    """
     done = subprocess.run(
         [sys.executable, "-W", "default", "-c", CALLS],
         env={"PATH": "", **desk.settings.environment()},
@@ -134,8 +137,14 @@ def test_a_script_a_thread_and_a_notebook_print_no_warning(desk: Desk) -> None:
     assert steps == ["contracts", "option_chains", "equity_bars", "option_bars"], "one line a step, where asked for"
 
 
+def test_without_lineage_the_run_is_recorded_all_the_same(desk: Desk) -> None:
+    assert DataPipelineOrchestrator(enable_lineage=False, settings=desk.settings).update(["AAPL"], FEW).success
+    with dagster_instance(desk.settings) as instance:
+        assert [run.job_name for run in instance.get_runs()] == ["daily_update", "setup_symbol"]
+
+
 def test_a_function_is_given_each_line(desk: Desk) -> None:
     lines: list[str] = []
-    DataPipelineOrchestrator(settings=desk.settings, progress=lines.append).update(["AAPL"], NOTHING_SELECTED)
+    DataPipelineOrchestrator(settings=desk.settings, progress=lines.append).update(["AAPL"], FEW)
     assert len(lines) == 4
     assert re.fullmatch(r"contracts of AAPL: 0 rows, 0 requests sent \(\d+ s\)", lines[0])
