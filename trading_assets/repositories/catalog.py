@@ -112,7 +112,7 @@ def query(
     """The result of one SELECT (or EXPLAIN of one) as an Arrow table; asked again when a file was replaced while it was
     read.
 
-    `few`: few rows are expected. The statement is planned once and not twice, and the rows are copied once more.
+    `few`: few rows of a SELECT are expected. It is planned once and not twice, and the rows are copied once more.
     `prepare`: statements that are run before on the same connection, such as those of temporary views.
     Raises `NotOneSelect` for any other statement, `duckdb.Error` for everything that is wrong with the query itself
     (`duckdb.PermissionException` for what is outside the lake's datasets), `UnreadableFile` for a damaged file.

@@ -61,7 +61,7 @@ def export(
 
     def write(lake: duckdb.DuckDBPyConnection) -> int:
         rows = 0
-        reader: pa.RecordBatchReader = lake.execute(sql, parameters).to_arrow_reader(BATCH_ROWS)
+        reader: pa.RecordBatchReader = lake.sql(sql, params=parameters).to_arrow_reader(BATCH_ROWS)
         with replacing(target) as temporary, _writer(temporary, dataset.schema, format) as writer:
             for batch in reader:
                 table = pa.Table.from_batches([batch]).cast(dataset.schema)
