@@ -15,7 +15,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-LIBRARIES = r"(alembic|dagster|dagster_shared|eventkit|ib_async|ib_insync|numpy|pandas|pydantic|scipy|sqlalchemy)(\.|$)"
+LIBRARIES = (
+    r"(alembic|apprise|dagster|dagster_shared|duckdb|eventkit|exchange_calendars|ib_async|ib_insync|matplotlib|numpy|pandas"
+    r"|pyarrow|pydantic|scipy|sqlalchemy)(\.|$)"
+)
 """Modules whose own warnings are not for the caller: they are about how libraries use each other."""
 
 NOTICES = "(Parameter `backfill_policy` of|Specifying a partitions_def on an AssetCheckSpec)"
