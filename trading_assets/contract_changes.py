@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.broker.payloads import ContractRecord
+from trading_assets.remedies import typed
 from trading_assets.state import connect_state, metadata, read_state, write_transaction
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -83,7 +84,7 @@ class ContractChange:
     def held(self) -> str:
         """What happened and why nothing was asked, for the steps that are held back."""
         return (
-            f"{self.reason} Nothing was asked for it: decide with `trading-assets universe resolve {self.symbol}"
+            f"{self.reason} Nothing was asked for it: decide with `trading-assets universe resolve {typed(self.symbol)}"
             " --same` or `--new`."
         )
 

@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trading_assets import reliability
-from trading_assets.remedies import Medium, speaking, worded
+from trading_assets.remedies import Medium, speaking, typed, worded
 
 _RESULTS_NAMED = 5
 """Failing rules that the message of `DataIntegrityError` names."""
@@ -241,7 +241,8 @@ class DataIntegrityError(TradingAssetsError):
         named = " ".join(result.sentence() for result in self.results[:_RESULTS_NAMED])
         more = len(self.results) - _RESULTS_NAMED
         super().__init__(
-            f"{symbol}: {named}" + (f" {more} more rule(s) fail: trading-assets validate {symbol}." if more > 0 else "")
+            f"{symbol}: {named}"
+            + (f" {more} more rule(s) fail: trading-assets validate {typed(symbol)}." if more > 0 else "")
         )
 
 

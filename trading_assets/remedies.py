@@ -41,6 +41,11 @@ def speaking(medium: Medium) -> Iterator[None]:
         _medium.reset(token)
 
 
+def typed(symbol: str) -> str:
+    """A symbol as one word of a command: `BRK B` is `BRK.B`."""
+    return symbol.replace(" ", ".")
+
+
 def worded(text: str) -> str:
     """The sentence with its remedies in the medium of the present reader."""
     if _medium.get() is Medium.COMMAND or not ("trading-assets " in text or "--" in text):
@@ -94,6 +99,10 @@ def _resolve(symbols: list[str], options: _Options) -> str:
     return f"{_ORCHESTRATOR}.resolve({symbols[0]!r}, {next(iter(options), 'same')!r})"
 
 
+def _review(verdict: str) -> _Call:
+    return lambda words, _: f"trading_assets.validation.Reviews(Settings()).{verdict}({', '.join(map(repr, words))})"
+
+
 def _restore(symbols: list[str], _: _Options) -> str:
     given = f", {_listed(symbols)}" if symbols else ""
     return f"trading_assets.monitoring.recovery.restore_universe(Settings(){given})"
@@ -112,6 +121,8 @@ _CALLS: dict[str, _Call] = {
     "universe restore": _restore,
     "universe series": lambda *_: "trading_assets.repositories.series.series(Settings().data_dir)",
     "rebuild-identity": lambda *_: "trading_assets.monitoring.recovery.rebuild_identity(Settings())",
+    "review accept": _review("accept"),
+    "review reject": _review("reject"),
     "review list": lambda *_: "trading_assets.validation.Reviews(Settings()).held()",
     "alerts list": lambda *_: "trading_assets.monitoring.alerts.Alerts(Settings()).open()",
     "alerts": lambda *_: "trading_assets.monitoring.alerts.Alerts(Settings()).open()",

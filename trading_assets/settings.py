@@ -246,9 +246,9 @@ class Settings(BrokerSettings):
         return pairs
 
 
-def folder_of(data_dir: Path | str | None) -> Path:
+def folder_of(data_dir: Path | str | None) -> Path | str:
     """The data folder given, or that of the settings."""
-    return Settings().data_dir if data_dir is None else Path(data_dir)
+    return Settings().data_dir if data_dir is None else data_dir
 
 
 def _text(value: Any) -> str:

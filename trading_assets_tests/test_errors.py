@@ -1,4 +1,4 @@
-"""The errors of the platform are one tree with one import, and the front door imports nothing before it is used."""
+"""The errors of the platform are one tree with one import, and the package imports nothing before it is used."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_what_callers_caught_before_the_tree_they_still_catch() -> None:
             assert issubclass(getattr(errors, name), base), name
 
 
-def test_the_front_door_offers_all_it_names() -> None:
+def test_the_package_offers_all_it_names() -> None:
     for name in trading_assets.__all__:
         assert getattr(trading_assets, name) is not None
     assert set(trading_assets.__all__) <= set(dir(trading_assets))

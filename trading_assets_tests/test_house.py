@@ -58,6 +58,7 @@ MAY_IMPORT = {
         "broker.payloads",
     ),
     "broker/": (
+        "arguments",
         "sessions",
         "settings",
         "folders",

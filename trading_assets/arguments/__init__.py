@@ -1,6 +1,6 @@
 """What users give to the public functions, checked and brought into one form.
 
-Every public door (a function or method that users call, a command, the run config of the UI) passes its arguments
+Every public entry (a function or method that users call, a command, the run config of the UI) passes its arguments
 through here before it does anything else:
 
 | argument | accepted | refused |

@@ -13,6 +13,7 @@ from trading_assets.checks.completeness_check import complete_checks, complete_s
 from trading_assets.checks.rule_checks import evaluate_rules, rules_spec
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
+from trading_assets.remedies import typed
 from trading_assets.repositories.column_descriptions import column_rows
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.resources.run_config import joins_universe
@@ -78,8 +79,8 @@ def events(context: dg.AssetExecutionContext, lake: Archive, collected: Collecte
     if not joins_universe(context.run):
         for symbol in sorted(set(report.symbols) - set(lake.universe.active())):
             report.notes.append(
-                f"{symbol} is not in the universe: it is collected now, and not kept up by itself. Add it with the job"
-                " add_symbols."
+                f"{symbol} is not in the universe: it is collected now, and not kept up by itself. Add it with"
+                f" `trading-assets universe add {typed(symbol)}`, in the UI with the job add_symbols."
             )
             context.log.warning(report.notes[-1])
     yield dg.Output(collected)

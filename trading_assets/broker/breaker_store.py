@@ -8,6 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from trading_assets.arguments import new_lake_folder
 from trading_assets.permissions import private_folder
 from trading_assets.reliability import BreakerState, BreakerStore, Phase
 from trading_assets.settings import Settings
@@ -22,10 +23,10 @@ def breaker_store(base_path: Path | str | None = None, *, settings: Settings | N
         with CircuitBreaker(failure_threshold=5, recovery_timeout=300, store=breaker_store("data")):
             ...  # calls of the same TWS that do not go through the platform
 
-    Makes the state database where there is none.
+    Makes the state database where there is none. Raises `NotALake`, `InvalidRequest`.
     """
     given = settings or Settings()
-    chosen = given if base_path is None else given.model_copy(update={"data_dir_setting": Path(base_path)})
+    chosen = given if base_path is None else given.model_copy(update={"data_dir_setting": new_lake_folder(base_path)})
     private_folder(chosen.data_dir)
     return DatabaseStore(connect_state(chosen.state_url))
 

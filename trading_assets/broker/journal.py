@@ -29,7 +29,7 @@ import sqlalchemy as sa
 from trading_assets.broker import payloads
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Request, from_record
-from trading_assets.state import connect_state, database_now, read_transaction, write_transaction
+from trading_assets.state import connect_state, database_now, read_transaction, reading_engine, write_transaction
 from trading_assets.state.owners import Owner, live_owners
 from trading_assets.state.pin import largest_id
 from trading_assets.state.tables import requests as t
@@ -99,10 +99,11 @@ class Journal:
     """The journal of one process on a shared state database. Safe for use from several threads.
 
     `url` is a SQLAlchemy URL (see `Settings.state_url`); `owner` names this journal in rows, a unique name by default.
+    With `reading` nothing is made, and nothing can be claimed.
     """
 
-    def __init__(self, url: str, *, owner: str | None = None) -> None:
-        self.engine = connect_state(url)
+    def __init__(self, url: str, *, owner: str | None = None, reading: bool = False) -> None:
+        self.engine = reading_engine(url) if reading else connect_state(url)
         self.owner = Owner(self.engine, owner)
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from trading_assets.cli.output import (
     print_reports,
     table_of,
 )
+from trading_assets.remedies import typed
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
 
@@ -120,7 +121,7 @@ def _report_not_kept(symbols: SomeSymbols) -> None:
     if others:
         note_to(
             f"Not in the universe, so not kept up by itself: {', '.join(others)}. trading-assets universe add"
-            f" {' '.join(others)} keeps it up."
+            f" {' '.join(map(typed, others))} keeps it up."
         )
 
 
@@ -166,7 +167,7 @@ def plan(
 
     settings = Settings()
     rules = settings.selection.changed(_rules(max_days_to_expiry, strikes, min_moneyness, max_moneyness, max_contracts))
-    with Archive(settings) as archive:
+    with Archive(settings, reading=True) as archive:
         days = settings.setup_lookback_days if lookback_days is None else lookback_days
         sessions = archive.calendar.lookback(archive.now, days)
         estimate = preview(archive, archive.universe.resolve(symbols), sessions, rules)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trading_assets.cli.output import as_json, console, note_to, table_of
+from trading_assets.remedies import typed
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def coverage(
     rows = read(symbols, **bounds).to_pylist()
     unknown = bool(symbol) and not rows and symbols[0] not in active
     if unknown:
-        note_to(f"{symbols[0]} is not in the universe: trading-assets setup {symbols[0]}")
+        note_to(f"{symbols[0]} is not in the universe: trading-assets setup {typed(symbols[0])}")
     if as_document:
         as_json(rows)
     elif rows:
@@ -129,8 +130,8 @@ def _absent(lake: Lake, symbol: str, bounds: Bounds, datasets: Sequence[str]) ->
             lines.append(f"  {dataset}: nothing is recorded of these sessions.")
         elif dataset not in recorded:
             lines.append(
-                f"  {dataset}: nothing is recorded; trading-assets setup {symbol} collects it, or records why there is"
-                " none."
+                f"  {dataset}: nothing is recorded; trading-assets setup {typed(symbol)} collects it, or records why"
+                " there is none."
             )
         for row in (row for row in absent if row["dataset"] == dataset):
             when = f"{row['first']}" if row["first"] == row["last"] else f"{row['first']} to {row['last']}"

@@ -8,6 +8,7 @@ import typer
 
 from trading_assets.arguments import DATABASE_ID
 from trading_assets.cli.output import as_json, console, table_of
+from trading_assets.remedies import typed
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def retry(entry_id: Id, as_document: Json = False) -> int:
         if as_document:
             as_json(entry.as_dict(archive.now))
     if not as_document:
-        console.print(f"Due now: trading-assets update {entry.symbol}", markup=False, soft_wrap=True)
+        console.print(f"Due now: trading-assets update {typed(entry.symbol)}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -109,7 +110,7 @@ def discard(entry_id: Id, as_document: Json = False) -> int:
         as_json({"discarded": entry.id})
     else:
         console.print(
-            f"Deleted. What is missing of {entry.symbol} stays missing: trading-assets coverage {entry.symbol}",
+            f"Deleted. What is missing of {entry.symbol} stays missing: trading-assets coverage {typed(entry.symbol)}",
             markup=False,
             soft_wrap=True,
         )

@@ -36,11 +36,12 @@ from trading_assets.universe import Universe
 class Archive:
     """The archive of `settings.data_dir`. Opening it reads nothing and connects to nothing.
 
-    Close it, or use it as a context manager.
+    Close it, or use it as a context manager. With `reading` it makes nothing in the folder and cannot ask the broker.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, reading: bool = False) -> None:
         self.settings = settings
+        self._reading = reading
         self.progress = listener()
         self._broker: Broker | None = None
         self._simulator: EmbeddedSimulator | None = None
@@ -76,8 +77,9 @@ class Archive:
     @cached_property
     def journal(self) -> Journal:
         """Every request ever made, and answers on their way to the lake."""
-        private_folder(self.settings.data_dir)
-        return Journal(self.settings.state_url)
+        if not self._reading:
+            private_folder(self.settings.data_dir)
+        return Journal(self.settings.state_url, reading=self._reading)
 
     @cached_property
     def examiner(self) -> Examiner:
@@ -87,13 +89,11 @@ class Archive:
     @cached_property
     def universe(self) -> Universe:
         """The active symbols."""
-        private_folder(self.settings.data_dir)
         return Universe(self.settings.state_url)
 
     @cached_property
     def changes(self) -> ContractChanges:
         """Symbols that the broker answers with another contract than their series has."""
-        private_folder(self.settings.data_dir)
         return ContractChanges(self.settings.state_url)
 
     @cached_property

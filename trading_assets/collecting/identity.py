@@ -27,6 +27,7 @@ from trading_assets.collecting.report import CollectionReport, Problem, ProblemK
 from trading_assets.contract_changes import ContractChange, Decision
 from trading_assets.errors import InvalidRequest
 from trading_assets.instrument import Instrument
+from trading_assets.remedies import typed
 from trading_assets.repositories.schemas import (
     CONTRACTS,
     EQUITY_BARS,
@@ -99,7 +100,7 @@ def unknown_to_the_broker(archive: Archive, symbols: Collection[str]) -> list[st
     return [
         f"{symbol}: the broker knows no contract of this symbol any more; its series ({_in_words(found)}) stays. If the"
         " company has a new symbol, `trading-assets universe add NEWSYMBOL` and an update continue the series; if it"
-        f" was delisted, `trading-assets universe remove {symbol}`."
+        f" was delisted, `trading-assets universe remove {typed(symbol)}`."
         for symbol, found in sorted(known.items())
     ]
 
@@ -124,7 +125,8 @@ def resolve(archive: Archive, symbol: str, decision: Decision | str) -> str:
     known = archive.changes.unfinished([name]).get(name)
     if known is not None and known.record is None:
         raise InvalidRequest(
-            f"The details of {name}'s new contract are not known yet. Run `trading-assets update {name}`, then decide."
+            f"The details of {name}'s new contract are not known yet. Run `trading-assets update {typed(name)}`, then"
+            " decide."
         )
     _refuse_in_flight(archive, [name])
     return carry_out(archive, archive.changes.decide(name, chosen))
@@ -145,7 +147,7 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
             f"{symbol}: the series of {change.old_contract} is closed, its rows have the symbol {closed} now. A new"
             " series begins with "
         )
-        sentence += f"{change.new_contract}; run `trading-assets setup {symbol}` for its history."
+        sentence += f"{change.new_contract}; run `trading-assets setup {typed(symbol)}` for its history."
         _adopt(archive, symbol, change.new_con_id)
     else:
         _clear_retry_times(archive, symbol)
@@ -190,8 +192,8 @@ def _ambiguous(words: Instrument, candidates: list[str]) -> str:
     listed = "; ".join(candidates)
     return (
         f"{words.symbol} is ambiguous, {len(candidates)} contracts fit: {listed}. Name the listing exchange of the one"
-        f" you mean, `trading-assets universe add {words.symbol} --primary-exchange EXCHANGE`, then run `trading-assets"
-        f" update {words.symbol}`."
+        f" you mean, `trading-assets universe add {typed(words.symbol)} --primary-exchange EXCHANGE`, then run"
+        f" `trading-assets update {typed(words.symbol)}`."
     )
 
 
@@ -202,7 +204,7 @@ def _nothing_fits(result: Result) -> str:
     return (
         f"The broker's answer for {words.symbol} holds no contract of that symbol, type {words.sec_type}, currency"
         f" {words.currency}{where}. It names: {offered}. Say which one you mean: `trading-assets universe add"
-        f" {words.symbol} --sec-type TYPE --primary-exchange EXCHANGE`."
+        f" {typed(words.symbol)} --sec-type TYPE --primary-exchange EXCHANGE`."
     )
 
 

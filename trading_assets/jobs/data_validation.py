@@ -11,6 +11,7 @@ from typing import Any
 
 from trading_assets.arguments import lake_folder, new_lake_folder, stored_symbol
 from trading_assets.errors import DataIntegrityError, PrerequisiteError
+from trading_assets.remedies import typed
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import Condition
 from trading_assets.settings import Settings
@@ -40,7 +41,7 @@ class DataValidation:
         `PrerequisiteError`."""
         name = self._symbol(symbol)
         if not query(self.settings.data_dir, "select 1 from equity_bars where symbol = ? limit 1", [name]).num_rows:
-            raise PrerequisiteError(f"{name} has no equity_bars in the lake. Run trading-assets setup {name}.")
+            raise PrerequisiteError(f"{name} has no equity_bars in the lake. Run trading-assets setup {typed(name)}.")
         self._require(name, ["session_complete"])
 
     def validate_option_backfill_prerequisites(self, symbol: str) -> None:
@@ -59,7 +60,7 @@ class DataValidation:
                 self.settings.data_dir, f"select 1 from {dataset} where symbol = ? and {where} limit 1", [name]
             ).num_rows:
                 what = "no selected option contracts (option_chains)" if dataset == "option_chains" else f"no {dataset}"
-                raise PrerequisiteError(f"{name} has {what} in the lake. Run trading-assets setup {name}.")
+                raise PrerequisiteError(f"{name} has {what} in the lake. Run trading-assets setup {typed(name)}.")
         reason = blocked(self.settings, ("contracts", "option_chains", "equity_bars"), [name]).get(name)
         if reason:
             raise PrerequisiteError(reason)
@@ -75,7 +76,7 @@ class DataValidation:
             f'(select 1 from "{dataset}" where symbol = $symbol limit 1)' for dataset in DATASETS
         )
         if not query(self.settings.data_dir, stored, {"symbol": name}).num_rows:
-            raise PrerequisiteError(f"Nothing of {name} is in the lake. Run trading-assets setup {name}.")
+            raise PrerequisiteError(f"Nothing of {name} is in the lake. Run trading-assets setup {typed(name)}.")
         rules = [
             rule
             for rule in RULES

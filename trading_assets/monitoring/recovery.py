@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from trading_assets.arguments import some_symbols
 from trading_assets.broker.contact import broker_contact
 from trading_assets.errors import DamagedIdentity, InvalidRequest, LostIdentity, StateMismatch
+from trading_assets.remedies import typed
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.identity import LakeFile, LakeIdentity
@@ -111,8 +112,8 @@ def restore_universe(settings: Settings, symbols: Sequence[str] | None = None) -
     unknown = sorted(set(names) - found.keys())
     if unknown:
         raise InvalidRequest(
-            f"The lake has no contract details of {', '.join(unknown)}: trading-assets setup {' '.join(unknown)} begins"
-            " to keep it."
+            f"The lake has no contract details of {', '.join(unknown)}: trading-assets setup"
+            f" {' '.join(map(typed, unknown))} begins to keep it."
         )
     known = {entry.symbol for entry in universe.entries(active_only=False)}
     now = settings.clock()

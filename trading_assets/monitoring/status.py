@@ -23,6 +23,7 @@ from trading_assets.monitoring.gaps import Gap, find_gaps, new_symbols, stale_ch
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
 from trading_assets.reliability import CircuitBreaker, Phase
+from trading_assets.remedies import typed
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.files import check_file, dataset_files
 from trading_assets.repositories.identity import LakeIdentity
@@ -266,7 +267,7 @@ def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str
         days = (found.session - min(row["first"] for row in rows.values())).days
         wrong.append(
             f"{symbol} has rows in {', '.join(rows)} and no coverage of them: the folder coverage was deleted or did"
-            f" not come with them. Put it back from a backup; without one, trading-assets setup {symbol}"
+            f" not come with them. Put it back from a backup; without one, trading-assets setup {typed(symbol)}"
             f" --lookback-days {days} asks the broker again and records what it still gives; past chains and bars of"
             " expired contracts stay in the lake and do not count as complete."
         )
@@ -281,13 +282,17 @@ def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str
                 f"{symbol}: {dataset} {'failed' if row['condition'] == 'error' else 'is refused'}: {row['reason']}"
             )
         elif not row["rows"]:
-            wrong.append(f"{symbol} has no {dataset}: trading-assets {'setup' if symbol in new else 'update'} {symbol}")
+            wrong.append(
+                f"{symbol} has no {dataset}: trading-assets {'setup' if symbol in new else 'update'} {typed(symbol)}"
+            )
         elif row["behind"] and dataset != OPTION_BARS.name:
-            wrong.append(f"{symbol}: {dataset} is {row['behind']} session(s) behind: trading-assets update {symbol}")
+            wrong.append(
+                f"{symbol}: {dataset} is {row['behind']} session(s) behind: trading-assets update {typed(symbol)}"
+            )
         elif dataset == OPTION_CHAINS.name and symbol in stale:
             wrong.append(
                 f"{symbol}: the chain was last quoted {stale[symbol].newest_at:%Y-%m-%d %H:%M} UTC: trading-assets"
-                f" update {symbol}"
+                f" update {typed(symbol)}"
             )
     behind = {
         (row["dataset"], row["symbol"])
@@ -299,6 +304,6 @@ def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str
             whose = f"{gap.instruments} contract(s) lack" if gap.dataset == OPTION_BARS.name else "there are gaps in"
             wrong.append(
                 f"{gap.symbol}: {whose} {gap.dataset} ({gap.bar_size}) in {gap.sessions} session(s): "
-                f"trading-assets backfill {gap.symbol} --from {gap.first} --to {gap.last}"
+                f"trading-assets backfill {typed(gap.symbol)} --from {gap.first} --to {gap.last}"
             )
     return wrong

@@ -10,9 +10,11 @@ Not undone: a symbol given to another series (`universe resolve`), and rows writ
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
+from trading_assets.errors import InvalidRequest
 from trading_assets.repositories.schemas import DATASETS, Dataset
 
 FIRST: Literal["first"] = "first"
@@ -23,18 +25,19 @@ AsOf = datetime | Literal["first"]
 
 
 def checked(as_of: AsOf | str) -> AsOf:
-    """The instant or `FIRST`; text is an ISO instant with a zone. Raises `ValueError`."""
-    if isinstance(as_of, str) and as_of != FIRST:
-        try:
-            as_of = datetime.fromisoformat(as_of)
-        except ValueError:
-            raise ValueError(
-                f"as_of={as_of!r} is no instant: give one like 2024-06-03T16:00-04:00, or 'first' for the values as"
-                " first collected."
-            ) from None
-    if isinstance(as_of, datetime) and as_of.tzinfo is None:
-        raise ValueError(f"as_of={as_of.isoformat()} has no time zone: give one like 2024-06-03T16:00-04:00.")
-    return FIRST if isinstance(as_of, str) else as_of
+    """The instant or `FIRST`; text is an ISO instant with a zone. Raises `InvalidRequest`."""
+    if isinstance(as_of, str) and as_of == FIRST:
+        return FIRST
+    instant = as_of
+    if isinstance(as_of, str):
+        with suppress(ValueError):
+            instant = datetime.fromisoformat(as_of)
+    if not isinstance(instant, datetime) or instant != instant or instant.tzinfo is None:  # pandas' NaT equals nothing
+        raise InvalidRequest(
+            f"as_of is {as_of!r}: give an instant with a time zone, for example '2024-06-03T16:00-04:00', or 'first' for"
+            " the values as first collected."
+        )
+    return instant
 
 
 def as_of_views(as_of: AsOf) -> str:

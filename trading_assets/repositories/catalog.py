@@ -11,7 +11,6 @@ no network, no extension, and its settings cannot be changed. `connect(..., unre
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +19,6 @@ from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trading_assets.errors import UnreadableFile
 from trading_assets.folders import usable_folder
@@ -129,22 +127,9 @@ def query(
 def lake_bytes(data_dir: Path | str) -> int:
     """The size of the lake's files that can be looked at."""
     found = 0
-    for _, path in _files(Path(data_dir).expanduser().absolute()):
+    for _, path in lake_files(Path(data_dir).expanduser().absolute()):
         with suppress(OSError):  # removed since its folder was listed, or not ours to see: whoever reads it says so
             found += os.stat(path).st_size
-    return found
-
-
-def lake_rows(data_dir: Path | str) -> int:
-    """The rows of the lake's files that can be read, by their footers; of a lake larger than `SMALL_LAKE` the largest
-    number."""
-    root = Path(data_dir).expanduser().absolute()
-    if lake_bytes(root) > SMALL_LAKE:
-        return sys.maxsize
-    found = 0
-    for _, path in _files(root):
-        with suppress(OSError, pa.ArrowException):  # whoever reads it says what is wrong
-            found += pq.read_metadata(path).num_rows
     return found
 
 
@@ -158,7 +143,7 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
     root = Path(data_dir).expanduser().absolute()
     with connect(root) as connection:
         return _steadily(
-            root, connection, lambda: _files(root), lambda lake, _: action(lake), lambda: steadily(root, action)
+            root, connection, lambda: lake_files(root), lambda lake, _: action(lake), lambda: steadily(root, action)
         )
 
 
@@ -342,17 +327,18 @@ def _create_views(
             connection.execute(statement(data_dir, dataset))
             connection.execute(statement(data_dir, revisions_of(dataset)))
     except duckdb.Error as error:
-        _raise_if_unreadable(_files(data_dir), error)
+        _raise_if_unreadable(lake_files(data_dir), error)
         raise
 
 
 def _links(data_dir: Path) -> list[str]:
     """The places that links among the folders and files of the datasets name."""
-    places = {place for kind, path in _files(data_dir) for place in (data_dir / kind.name, path.parent, path)}
+    places = {place for kind, path in lake_files(data_dir) for place in (data_dir / kind.name, path.parent, path)}
     return sorted(os.path.realpath(place) for place in places if place.is_symlink())
 
 
-def _files(data_dir: Path) -> Iterator[tuple[Dataset, Path]]:
+def lake_files(data_dir: Path) -> Iterator[tuple[Dataset, Path]]:
+    """Every file of a dataset, and of its revisions, with its dataset."""
     for dataset in DATASETS.values():
         for kind in (dataset, revisions_of(dataset)):
             for path in dataset_files(data_dir, kind):

@@ -15,7 +15,7 @@ from trading_assets.repositories.base import DatasetRepository, Day
 from trading_assets.repositories.frames import As, Frame, check_output, to_frame
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import CONTRACTS
-from trading_assets.repositories.store import UpsertCounts
+from trading_assets.repositories.store import ParquetStore, UpsertCounts
 
 
 class ContractRepository(DatasetRepository):
@@ -28,14 +28,14 @@ class ContractRepository(DatasetRepository):
         """The contract as it was in that session (exactly), or the latest known; None when there is none."""
         name, day = arguments.stored_symbol(symbol), None if session is None else arguments.session(session)
         arguments.lake_folder(self.store.data_dir)
-        return self.newest(name, day, day)
+        return newest_contract(self.store, name, day, day)
 
     def latest(self, symbol: str, as_of: Day | None = None) -> dict[str, Any] | None:
         """The latest details known, of `as_of` or before if given. Keys are the columns; instants are UTC, `session` is
         a date."""
         name, day = arguments.stored_symbol(symbol), arguments.optional_day(as_of, "as_of")
         arguments.lake_folder(self.store.data_dir)
-        return self.newest(name, last=day)
+        return newest_contract(self.store, name, last=day)
 
     def verified_at(self, symbol: str) -> datetime | None:
         """When the broker last gave the details of the symbol, UTC; None when never."""
@@ -77,13 +77,16 @@ class ContractRepository(DatasetRepository):
         """Save details that the user has; see `frames.completed` for what is filled in. Raises `InvalidFrame`."""
         return self._save(frame, symbol=None if symbol is None else arguments.stored_symbol(symbol))
 
-    def newest(self, symbol: str, first: date | None = None, last: date | None = None) -> dict[str, Any] | None:
-        """The newest details of the sessions `first` to `last`, of a symbol and days in the platform's own form; also
-        before there is a lake."""
-        # Newest file first: the latest details are nearly always in it, older files are then not opened.
-        for path in reversed(self.store.files(CONTRACTS, first=first, last=last)):
-            table = self.store.read_one(CONTRACTS, path, where=pads.field("symbol") == symbol, first=first, last=last)
-            if table.num_rows:
-                newest: dict[str, Any] = table.sort_by([("session", "descending")]).slice(0, 1).to_pylist()[0]
-                return newest
-        return None
+
+def newest_contract(
+    store: ParquetStore, symbol: str, first: date | None = None, last: date | None = None
+) -> dict[str, Any] | None:
+    """The newest stored details of a symbol in the sessions `first` to `last`; None where there are none, or no lake
+    yet."""
+    # Newest file first: the latest details are nearly always in it, older files are then not opened.
+    for path in reversed(store.files(CONTRACTS, first=first, last=last)):
+        table = store.read_one(CONTRACTS, path, where=pads.field("symbol") == symbol, first=first, last=last)
+        if table.num_rows:
+            newest: dict[str, Any] = table.sort_by([("session", "descending")]).slice(0, 1).to_pylist()[0]
+            return newest
+    return None

@@ -8,7 +8,7 @@ from datetime import date
 from trading_assets import arguments
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.base import DatasetRepository, Day
-from trading_assets.repositories.contracts import ContractRepository
+from trading_assets.repositories.contracts import newest_contract
 from trading_assets.repositories.frames import As, Frame, as_pandas
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import EQUITY_BARS
@@ -86,6 +86,6 @@ class EquityBarRepository(DatasetRepository):
         symbol = None if symbol is None else arguments.stored_symbol(symbol)
         bar_size = None if bar_size is None else arguments.bar_size(bar_size)
         if symbol is not None and "con_id" not in frame.columns:
-            contract = ContractRepository(store=self.store).newest(symbol)
+            contract = newest_contract(self.store, symbol)
             con_id = contract["con_id"] if contract else 0
         return self._save(frame, symbol=symbol, bar_size=bar_size, con_id=con_id)

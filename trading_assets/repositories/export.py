@@ -6,15 +6,17 @@ as an empty field. The file is complete or absent: it is written beside its plac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 import duckdb
 import pyarrow as pa
 
+from trading_assets import arguments
+from trading_assets.arguments.days import Day
+from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.as_of import AsOf, as_of_sql
 from trading_assets.repositories.catalog import steadily
 from trading_assets.repositories.files import replacing
@@ -38,25 +40,28 @@ def export(
     path: Path | str,
     *,
     format: Format = "parquet",
-    symbols: Sequence[str] | None = None,
-    first: date | None = None,
-    last: date | None = None,
+    symbols: Symbols = None,
+    first: Day | None = None,
+    last: Day | None = None,
     bar_size: str | None = None,
     as_of: AsOf | None = None,
 ) -> int:
     """Write the dataset's rows of those symbols and sessions (`first` to `last`, both included; None: all) into `path`.
 
-    Returns how many. Rows are in the dataset's order. Raises `UnreadableFile`, `OSError`.
+    Returns how many. Rows are in the dataset's order. Raises `InvalidRequest`,
+    `UnreadableFile`, `OSError`.
     """
-    wanted = restricted(symbol=symbols, **({"bar_size": bar_size} if dataset.variant == "bar_size" else {}))
-    condition, parameters = wanted.within(first, last).sql()
+    size = {} if bar_size is None else {"bar_size": arguments.bar_size(bar_size)}
+    names = arguments.stored_symbols(symbols, "symbols")
+    wanted = restricted(symbol=names, **(size if dataset.variant == "bar_size" else {}))
+    condition, parameters = wanted.within(*arguments.day_range(first, last, ("first", "last"))).sql()
     source = f'"{dataset.name}"'
     if as_of is not None:
         revisions = f'"revisions_{dataset.name}"'
         source = f"({as_of_sql(dataset, source, revisions, as_of)})"
-    names = ", ".join(f'"{name}"' for name in dataset.schema.names)
+    columns = ", ".join(f'"{name}"' for name in dataset.schema.names)
     order = ", ".join(f'"{name}"' for name in dataset.order)
-    sql = f"select {names} from {source} where {condition} order by {order}"
+    sql = f"select {columns} from {source} where {condition} order by {order}"
     target = Path(path)
 
     def write(lake: duckdb.DuckDBPyConnection) -> int:

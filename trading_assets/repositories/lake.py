@@ -12,7 +12,7 @@ Made once for a command, a run or the tick of a sensor, from the settings. What 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,8 @@ from typing import Any, TypedDict, Unpack
 import pyarrow as pa
 
 from trading_assets import arguments
+from trading_assets.arguments.days import Day
+from trading_assets.errors import InvalidRequest
 from trading_assets.repositories import conditions as truth
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions_sql import EXPIRED_CONTRACTS
@@ -38,8 +40,8 @@ class Bounds(TypedDict, total=False):
     any)."""
 
     datasets: Sequence[str] | None
-    first: date | None
-    last: date | None
+    first: Day | None
+    last: Day | None
 
 
 @dataclass(frozen=True)
@@ -88,28 +90,34 @@ class Lake:
         """The stored rows of a dataset, read when asked for."""
         return DatasetView(self.data_dir, dataset)
 
-    def conditions(self, symbols: Sequence[str], **bounds: Unpack[Bounds]) -> pa.Table:
+    def conditions(self, symbols: str | Sequence[str], **bounds: Unpack[Bounds]) -> pa.Table:
         """One row for each dataset, bar size, symbol and wanted session (`conditions.CONDITION_SCHEMA`)."""
         return truth.symbol_conditions(*self._given(symbols), **self._scope(bounds))
 
-    def count_conditions(self, symbols: Sequence[str], **bounds: Unpack[Bounds]) -> pa.Table:
+    def count_conditions(self, symbols: str | Sequence[str], **bounds: Unpack[Bounds]) -> pa.Table:
         """The same, counted by dataset, bar size, symbol and condition (`conditions.count_conditions`)."""
         return truth.count_conditions(*self._given(symbols), **self._scope(bounds))
 
     def over_conditions(
-        self, symbols: Sequence[str], sql: str, parameters: Mapping[str, Any] | None = None, **bounds: Unpack[Bounds]
+        self,
+        symbols: str | Sequence[str],
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        **bounds: Unpack[Bounds],
     ) -> pa.Table:
         """The rows of a SELECT over the relation `conditions`, for counts of many symbols and years
         (`conditions.query_conditions`)."""
         return truth.query_conditions(*self._given(symbols), sql, parameters, **self._scope(bounds))
 
-    def wanted(self, dataset: Dataset, bar_size: str, symbols: Sequence[str], sessions: Sequence[date]) -> pa.Table:
+    def wanted(
+        self, dataset: Dataset, bar_size: str, symbols: str | Sequence[str], sessions: Sequence[date]
+    ) -> pa.Table:
         """One row for each underlying or contract and session of `sessions` whose bars are wanted
         (`conditions.WANTED_SCHEMA`).
 
         `askable` says what may be requested now, `lost` what no longer can be.
         """
-        return truth.wanted_bars(*self._given(symbols), dataset.name, bar_size, sessions)
+        return truth.wanted_bars(*self._given(symbols), dataset.name, arguments.bar_size(bar_size), sessions)
 
     def expired_contracts(self, symbols: Sequence[str], first: date | None = None) -> pa.Table:
         """One row for each expired contract whose bars were wanted (since `first`), and what became of its sessions.
@@ -122,7 +130,7 @@ class Lake:
         # not checked: the symbols may be those of rows that another program wrote
         return truth.query_conditions(self.data_dir, self.calendar, self.now, symbols, EXPIRED_CONTRACTS, None, **scope)
 
-    def with_equity_bars(self, symbols: Sequence[str]) -> set[str]:
+    def with_equity_bars(self, symbols: str | Sequence[str]) -> set[str]:
         """Those of the symbols that have equity bars, or the answer that there are none: bars of their options may be
         asked for."""
         sql = f"""
@@ -133,7 +141,7 @@ class Lake:
               and symbol in (select unnest($symbols::varchar[]))"""
         return set(self.query(sql, {"symbols": _named(symbols)})["symbol"].to_pylist())
 
-    def _given(self, symbols: Sequence[str]) -> tuple[Path, SessionCalendar, datetime, Sequence[str]]:
+    def _given(self, symbols: str | Sequence[str]) -> tuple[Path, SessionCalendar, datetime, Sequence[str]]:
         return self.data_dir, self.calendar, self.now, _named(symbols)
 
     def _scope(self, bounds: Bounds) -> truth.Scope:
@@ -150,6 +158,9 @@ class Lake:
 
 def _named(symbols: str | Sequence[str]) -> list[str]:
     """The symbols as rows have them; of an empty list (a universe without symbols) nothing is asked."""
-    return (
-        [] if not isinstance(symbols, str) and not len(symbols) else arguments.stored_symbols(symbols, "symbols") or []
-    )
+    if isinstance(symbols, Sized) and not isinstance(symbols, str) and not len(symbols):
+        return []
+    found = arguments.stored_symbols(symbols, "symbols")
+    if found is None:
+        raise InvalidRequest("symbols is None: name the symbols, for example Universe.active().")
+    return found

@@ -64,11 +64,19 @@ def _connection(file: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{file.as_uri()}?{_mode(file)}", uri=True, timeout=BUSY_TIMEOUT, check_same_thread=False
         )
-        if not _is_complete(connection):
+        (version,) = connection.execute("PRAGMA schema_version").fetchone()
+        seen = file.stat().st_ino, version, len(metadata.tables)
+        if seen not in _complete and not _is_complete(connection):
             connection = _completed(connection)
+        else:
+            _complete.add(seen)
     connection.isolation_level = None
     connection.execute("PRAGMA query_only=ON")
     return connection
+
+
+_complete: set[tuple[int, int, int]] = set()
+"""Inode and schema version of databases that have all tables (that many)."""
 
 
 def _mode(file: Path) -> str:

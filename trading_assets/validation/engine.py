@@ -15,8 +15,9 @@ import duckdb
 import pyarrow as pa
 
 from trading_assets.arguments import datasets as checked_datasets
-from trading_assets.remedies import worded
-from trading_assets.repositories.catalog import lake_rows, steadily
+from trading_assets.remedies import typed, worded
+from trading_assets.repositories.catalog import steadily
+from trading_assets.repositories.lake_size import lake_rows
 from trading_assets.settings import Settings
 from trading_assets.validation.findings import STORED_FINDINGS, Finding, Findings
 from trading_assets.validation.reviews import Reviews
@@ -58,7 +59,7 @@ class RuleResult:
             return f"{self.rule.name}: " + (
                 f"{self.examined:,} examined, none violates it." if self.examined else "there is nothing to examine."
             )
-        who = " ".join(self.symbols[:_SYMBOLS_IN_REMEDY]) or "SYMBOL"
+        who = " ".join(map(typed, self.symbols[:_SYMBOLS_IN_REMEDY])) or "SYMBOL"
         named = ", ".join(self.symbols[:5]) + (f" and {len(self.symbols) - 5} more" if len(self.symbols) > 5 else "")
         return (
             f"{self.rule.name} ({self.rule.dataset}): {self.failed:,} of {self.examined:,} fail, of {named}."
@@ -178,7 +179,8 @@ def blocked(
     """
     if not symbols:
         return {}
-    rules = [rule for rule in RULES if rule.blocks and rule.dataset in datasets]
+    chosen = checked_datasets(datasets) or ()
+    rules = [rule for rule in RULES if rule.blocks and rule.dataset in chosen]
     report = validate(settings, Scope(tuple(sorted(set(symbols))), first, last, newest=True), rules=rules, record=False)
     reasons: dict[str, list[Rule]] = {}
     for result in report.failing():
@@ -189,10 +191,12 @@ def blocked(
 
 def _blocking(symbol: str, broken: Sequence[Rule]) -> str:
     first = broken[0]
-    others = f" {len(broken) - 1} more rule(s) fail: trading-assets validate {symbol}." if len(broken) > 1 else ""
+    others = (
+        f" {len(broken) - 1} more rule(s) fail: trading-assets validate {typed(symbol)}." if len(broken) > 1 else ""
+    )
     return (
         f"{symbol}: {first.dataset} violates {first.name}, so nothing was requested for it. {first.why}"
-        f" {first.remedy.replace('SYMBOL', symbol)}{others}"
+        f" {first.remedy.replace('SYMBOL', typed(symbol))}{others}"
     )
 
 

@@ -25,7 +25,7 @@ def test_rows_are_written_in_the_format_of_the_files_name(small_lake: Path, tmp_
     [
         (["bars", "x.csv"], "'bars' is no dataset: contracts, option_chains"),
         (["equity_bars", "x.xls"], "'xls' is no format"),
-        (["equity_bars", "x.csv", "--as-of", "2015-12-01"], "has no time zone"),
+        (["equity_bars", "x.csv", "--as-of", "2015-12-01"], "give an instant with a time zone"),
     ],
 )
 def test_what_cannot_be_written_is_refused(

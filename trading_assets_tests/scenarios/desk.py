@@ -82,7 +82,7 @@ class Desk:
 
     def update(self, *symbols: str) -> Operation:
         """The increment of the given, else of all active symbols."""
-        return DataPipelineOrchestrator(settings=self.settings).update(symbols, self.options)
+        return DataPipelineOrchestrator(settings=self.settings).update(symbols or None, self.options)
 
     def job(
         self,

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from trading_assets.errors import InvalidRequest
-from trading_assets.remedies import worded
+from trading_assets.remedies import typed, worded
 
 
 class AlertSeverity(StrEnum):
@@ -142,7 +142,7 @@ class Issue:
     @property
     def advice(self) -> str:
         """The remedy in the message; the symbol stands where the type's remedy says SYMBOL."""
-        return self.remedy or KINDS[self.alert_type].remedy.replace("SYMBOL", self.subject or "SYMBOL")
+        return self.remedy or KINDS[self.alert_type].remedy.replace("SYMBOL", typed(self.subject) or "SYMBOL")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

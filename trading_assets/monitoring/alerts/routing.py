@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from trading_assets.arguments import ALERT_HOURS
 from trading_assets.errors import InvalidRequest
 from trading_assets.monitoring.alerts.alert_tables import alert_rules
-from trading_assets.monitoring.alerts.kinds import KINDS, AlertSeverity, AlertType
+from trading_assets.monitoring.alerts.kinds import KINDS, AlertSeverity, AlertType, parse_severity, parse_type
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_state, write_transaction
 
@@ -38,6 +38,8 @@ class AlertRule:
     remind_after: timedelta | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "alert_type", parse_type(self.alert_type))
+        object.__setattr__(self, "severity", parse_severity(self.severity, self.alert_type))
         # A URL carries a password and the rule is shown to everybody: refused without repeating it.
         if (
             "://" in self.notification_channel
@@ -100,7 +102,7 @@ class AlertRules:
 
     def remove(self, alert_type: AlertType, channel: str) -> bool:
         """Remove a rule; whether there was one."""
-        key = (alert_rules.c.alert_type == alert_type.value) & (alert_rules.c.channel == channel)
+        key = (alert_rules.c.alert_type == parse_type(alert_type).value) & (alert_rules.c.channel == channel)
         with write_transaction(self._engine) as connection:
             return bool(connection.execute(alert_rules.delete().where(key)).rowcount)
 

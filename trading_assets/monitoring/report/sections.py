@@ -15,12 +15,13 @@ from trading_assets.monitoring.alerts import Alerts
 from trading_assets.monitoring.heatmap import coverage_png
 from trading_assets.monitoring.status import Status, platform_status
 from trading_assets.monitoring.wording import minute
+from trading_assets.remedies import typed
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.settings import Settings, system_clock
-from trading_assets.state import connect_state, read_transaction
+from trading_assets.state import read_state
 from trading_assets.state.tables import requests
 from trading_assets.validation.reviews import Reviews
 
@@ -132,7 +133,7 @@ def _coverage(settings: Settings, status: Status) -> Section:
 def _waiting(settings: Settings, status: Status) -> Section:
     held: list[Row] = [
         {
-            "waits for": f"trading-assets review accept (or reject) {each.symbol} {each.session}",
+            "waits for": f"trading-assets review accept {typed(each.symbol)} {each.session} (or reject)",
             "symbol": each.symbol,
             "session": each.session,
             "what": f"{each.bar_size} bar, rule {each.rule}, close {each.close}",
@@ -164,7 +165,7 @@ def _requests(settings: Settings, _: Status) -> Section:
         .order_by(requests.c.finished_at)
     )
     days: dict[str, Counter[str]] = {}
-    with read_transaction(connect_state(settings.state_url)) as connection:
+    with read_state(settings.state_url) as connection:
         for row in connection.execute(counted):
             of_day = days.setdefault(f"{datetime.fromtimestamp(row.finished_at, UTC):%Y-%m-%d}", Counter())
             of_day["sent"] += row.attempt
