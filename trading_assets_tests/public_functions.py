@@ -1,5 +1,5 @@
-"""The public functions with their checked arguments, and those that only read; run as a program, the latter as a user who
-may not write the lake."""
+"""The public functions with their checked arguments, and those that only read; run as a program, the latter as a user
+who may not write the lake."""
 
 from __future__ import annotations
 
