@@ -160,13 +160,13 @@ def _snapshots(names: Sequence[str]) -> str:
         CONTRACTS.name: (
             """
     select 'contracts' as dataset, symbol, session from contracts
-    where symbol in (select symbol from wanted_symbols) and session > (select begin_day - verify_days from given)"""
+    where symbol in (select symbol from wanted_symbols) and session > $begin::date - $verify_days::integer"""
         ),
         OPTION_CHAINS.name: (
             """
     select distinct 'option_chains' as dataset, symbol, session from option_chains
     where symbol in (select symbol from wanted_symbols)
-      and session between (select begin_day from given) and (select end_day from given)"""
+      and session between $begin::date and $end::date"""
         ),
     }
     return f"""
@@ -185,13 +185,13 @@ snapshot_joined as (
     select w.dataset, w.symbol, w.session, r.reason, r.broker_code, r.retry_after, r.condition as recorded,
            coalesce(r.condition in ('complete', 'partial') and p.session is null, false) as gone,
            case when (r.condition = 'pending' or r.condition = 'error' and r.retry_after is null)
-                     and w.session < (select current_session from given) then null
+                     and w.session < $current::date then null
                 when r.condition in ('complete', 'partial') and p.session is null then null
                     else r.condition end as condition
     from snapshot_wanted w
     left join snapshot_rows r on r.dataset = w.dataset and r.symbol = w.symbol and r.session = w.session
     left join snapshot_present p on p.dataset = w.dataset and p.symbol = w.symbol and p.session = w.session
-    where r.condition is not null or w.session <= (select closed from given)),
+    where r.condition is not null or w.session <= $closed::date),
 refusing as (
     select dataset, symbol, session, condition, reason, broker_code, retry_after from snapshot_rows
     where (dataset, symbol) in (select (dataset, symbol) from snapshot_rows
@@ -204,13 +204,13 @@ verified as (
 last_verified as (select symbol, max(session) as session from verified group by symbol),
 snapshot_untold as (
     select u.dataset, u.symbol, u.session, u.recorded, u.reason, u.gone,
-           u.session = (select current_session from given) as is_current,
+           u.session = $current::date as is_current,
            r.condition as last_condition, r.reason as last_reason, r.broker_code as last_code,
            r.retry_after as last_retry,
            not u.gone and coalesce(r.condition in ({REFUSED_SQL}) and r.retry_after::timestamp::date > u.session,
                                    false) as refused,
            coalesce(l.session > u.session, false) as later,
-           coalesce(u.session - v.session < (select verify_days from given), false) as recent
+           coalesce(u.session - v.session < $verify_days::integer, false) as recent
     from (select * from snapshot_joined where condition is null) u
     asof left join refusing r on r.dataset = u.dataset and r.symbol = u.symbol and u.session >= r.session
     asof left join verified v on v.symbol = u.symbol and u.session > v.session
@@ -219,8 +219,8 @@ snapshot_conditions as (
     select dataset, symbol, session, '' as bar_size, condition, reason, broker_code, retry_after,
            1::bigint as instruments,
            (condition in ('complete', 'no_trades', 'nothing_selected'))::bigint as complete,
-           (session = (select current_session from given) and condition not in ({SETTLED_SQL})
-            and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable,
+           (session = $current::date and condition not in ({SETTLED_SQL})
+            and (retry_after is null or retry_after <= $now::timestamptz))::bigint as askable,
             null::date as expires
     from (
         select dataset, symbol, session, condition, reason, broker_code, retry_after from snapshot_joined
@@ -248,19 +248,19 @@ equity_rows as (
     select bar_size, symbol, session, condition, reason, broker_code, retry_after from coverage
     where dataset = 'equity_bars' and con_id = 0 and bar_size in (select unnest($sizes::varchar[]))
       and symbol in (select symbol from wanted_symbols)
-      and session between (select begin_day from given) and (select end_day from given)),
+      and session between $begin::date and $end::date),
 equity_present as (
     select distinct bar_size, symbol, session from equity_bars
     where bar_size in (select unnest($sizes::varchar[])) and symbol in (select symbol from wanted_symbols)
-      and session between (select begin_day from given) and (select end_day from given)),
+      and session between $begin::date and $end::date),
 equity_wanted as (
     select z.bar_size, s.symbol, d.session
     from (select unnest($sizes::varchar[]) as bar_size) z cross join wanted_symbols s
     left join marks m on m.dataset = 'equity_bars' and m.bar_size = z.bar_size and m.symbol = s.symbol
     left join set_up u on u.symbol = s.symbol
-    join all_sessions d on ((select every_session from given)
+    join all_sessions d on ($every::boolean
                             or d.session >= coalesce(m.first_session, u.first_session))
-                       and d.session <= (select closed from given)),
+                       and d.session <= $closed::date),
 equity_joined as (
     select w.bar_size, w.symbol, w.session, r.reason, r.broker_code,
            coalesce(r.condition = 'complete' and p.session is null, false) as gone,
@@ -276,7 +276,7 @@ equity_conditions as (
            retry_after,
            1::bigint as instruments, (condition in ('complete', 'no_trades'))::bigint as complete,
            (condition not in ({SETTLED_SQL})
-            and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable,
+            and (retry_after is null or retry_after <= $now::timestamptz))::bigint as askable,
            null::date as expires
     from equity_joined)"""
 
@@ -289,15 +289,15 @@ option_wanted as (
     select s.symbol, d.session from wanted_symbols s
     left join marks m on m.dataset = 'option_bars' and m.symbol = s.symbol
     left join set_up u on u.symbol = s.symbol
-    join all_sessions d on ((select every_session from given)
+    join all_sessions d on ($every::boolean
                             or d.session >= coalesce(m.first_session, u.first_session))
-                       and d.session <= (select closed from given)),
+                       and d.session <= $closed::date),
 chain_sessions as (
     select distinct symbol, session from option_chains
-    where selected and session >= (select begin_day from given) and symbol in (select symbol from wanted_symbols)
+    where selected and session >= $begin::date and symbol in (select symbol from wanted_symbols)
     union all
     select symbol, max(session) from option_chains
-    where selected and session < (select begin_day from given) and symbol in (select symbol from wanted_symbols)
+    where selected and session < $begin::date and symbol in (select symbol from wanted_symbols)
     group by symbol),
 answering as (
     select w.symbol, w.session, b.session as before, a.session as after
@@ -319,13 +319,13 @@ contracts_wanted as (
 option_rows as (
     select symbol, con_id, session, condition, reason, broker_code, retry_after from coverage
     where dataset = 'option_bars' and bar_size = '{bar_size}' and symbol in (select symbol from wanted_symbols)
-      and session between (select begin_day from given) and (select end_day from given)),
+      and session between $begin::date and $end::date),
 option_present as (
     select distinct con_id, session from option_bars
     where bar_size = '{bar_size}' and symbol in (select symbol from wanted_symbols)
-      and session between (select begin_day from given) and (select end_day from given)),
+      and session between $begin::date and $end::date),
 option_joined as (
-    select w.symbol, w.session, w.con_id, w.expiry, w.snapshot, w.expiry < (select today from given) as expired,
+    select w.symbol, w.session, w.con_id, w.expiry, w.snapshot, w.expiry < $today::date as expired,
            r.condition as recorded, r.reason, r.broker_code, r.retry_after,
            coalesce(r.condition = 'complete' and p.con_id is null, false) as gone
     from contracts_wanted w
@@ -334,8 +334,8 @@ option_joined as (
 option_told as (
     select symbol, session, con_id, expiry, expired, snapshot, broker_code, retry_after, recorded,
            reason as recorded_reason,
-           coalesce(retry_after > (select instant from given), false) as waits,
-           expired and not coalesce(retry_after > (select instant from given), false)
+           coalesce(retry_after > $now::timestamptz, false) as waits,
+           expired and not coalesce(retry_after > $now::timestamptz, false)
              and recorded is distinct from 'partial'
                and (gone or coalesce(recorded, 'pending') not in ({SETTLED_SQL})) as lost,
            case when coalesce(recorded, 'pending') not in ({SETTLED_SQL}) and expired then 'expired_lost'
@@ -348,7 +348,7 @@ option_told as (
 option_ranked as (
     select *, case condition {ranks} end as rank,
            condition not in ({SETTLED_SQL})
-             and (retry_after is null or retry_after <= (select instant from given)) as may_ask
+             and (retry_after is null or retry_after <= $now::timestamptz) as may_ask
     from option_told),
 option_rolled as (
     select symbol, session, min(rank) as rank, count(*) as instruments, arg_min(reason, rank) as reason,
