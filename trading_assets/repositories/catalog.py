@@ -52,6 +52,9 @@ SMALL_LAKE = 16 * 2**20
 """Bytes of files up to which a lake is read by one thread: queries of it take milliseconds, and waking others costs
 more than they save."""
 
+LEFT_OUT_OF_SMALL_PLANS = "cte_inlining,projection_pullup"
+"""DuckDB's optimizers that cost more than they save in a small lake: a seventh of the planning of its conditions."""
+
 _connections: dict[tuple[int, Path, bool], duckdb.DuckDBPyConnection] = {}
 _opened_links: dict[tuple[int, Path, bool], list[str]] = {}
 _opened_small: set[Path] = set()
@@ -111,10 +114,12 @@ def query(
     """The result of one SELECT (or EXPLAIN of one) as an Arrow table; asked again when a file was replaced while it was
     read.
 
-    `few`: few rows are expected. The statement is planned once and not twice, and the rows are copied once more.
+    `few`: few rows are expected, as always of a small lake. The statement is planned once and not twice, and the rows
+    are copied once more.
     Raises `NotOneSelect` for any other statement, `duckdb.Error` for everything that is wrong with the query itself
     (`duckdb.PermissionException` for what is outside the lake's datasets), `UnreadableFile` for a damaged file.
     """
+    few = few or Path(data_dir).expanduser().absolute() in _opened_small
     return steadily(data_dir, lambda connection: _result(connection, sql, parameters, few=few))
 
 
@@ -291,6 +296,8 @@ def _open(data_dir: Path, *, unrestricted: bool, views: bool = True) -> duckdb.D
     connection = duckdb.connect(config={"threads": 1} if small else {})
     (_opened_small.add if small else _opened_small.discard)(data_dir)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    if small:
+        connection.execute(f"SET GLOBAL disabled_optimizers = '{LEFT_OUT_OF_SMALL_PLANS}'")
     # A footer is parsed once a version of its file: DuckDB compares inode, size and second of last change (see
     # `files.write_file`).
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
