@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.dates import AutoDateLocator
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -33,7 +32,6 @@ def closes_png(bars: pa.Table, symbols: int) -> bytes:
     for symbol in sorted(frame["symbol"].unique())[:symbols]:
         rows = frame[frame["symbol"] == symbol].sort_values("start")
         axes.plot(rows["start"], rows["close"], linewidth=1.1, label=symbol, marker=_marker(len(rows)), markersize=4)
-    axes.xaxis.set_major_locator(AutoDateLocator(maxticks=6))  # more dates would touch each other
     axes.legend(loc="upper left", frameon=False, fontsize=8)
     axes.set_title(f"Closes of {bars['bar_size'][0]} bars", loc="left", fontsize=9)
     axes.tick_params(labelsize=8)
