@@ -59,8 +59,9 @@ up: compiled ## Dagster UI and daemon (and a simulator where no TWS is configure
 	@$(BIN)/trading-assets up
 
 # Five workers on two cores: tests that wait for a simulator or a process leave the processor to others.
+# Where PYTHONDONTWRITEBYTECODE is set, each worker would rewrite the assertions of all test modules anew.
 test: compiled $(IB_ASYNC_READY) ## The whole test suite
-	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" $(BIN)/python -m pytest -n 5 --dist loadgroup $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" $(BIN)/python -m pytest -n 5 --dist loadgroup $(ARGS)
 
 week: compiled ## Ten sessions with a running daemon and a clock of its own (seven to nine minutes; not part of `make test`)
 	@$(BIN)/python -m pytest -m world -s trading_assets_tests/world $(ARGS)

@@ -29,6 +29,7 @@ ENOUGH_BYTES = 6 * 2**30
 
 def pytest_configure(config: pytest.Config) -> None:
     """Temporary folders are in memory where there is room: half of the suite's time would be waiting for a disk.
+    Nothing that is imported and collected now is garbage.
 
     What is tested of a killed process is the same there; no test takes the power away.
     """
@@ -39,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     ):
         os.environ["TMPDIR"] = str(IN_MEMORY)  # the processes of tests, too
         tempfile.tempdir = None
+    gc.disable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -64,6 +66,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 from datetime import date
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -26,14 +28,14 @@ def closes_png(bars: pa.Table, symbols: int) -> bytes:
         bars.filter(pc.equal(bars["bar_size"], bars["bar_size"][0])).select(["symbol", "start", "close"]).to_pandas()
     )
     figure = Figure(figsize=(6.4, 2.6), dpi=80)
-    axes = figure.subplots()
+    axes = figure.add_axes((0.12, 0.13, 0.86, 0.75))
     for symbol in sorted(frame["symbol"].unique())[:symbols]:
         rows = frame[frame["symbol"] == symbol].sort_values("start")
         axes.plot(rows["start"], rows["close"], linewidth=1.1, label=symbol, marker=_marker(len(rows)), markersize=4)
     axes.legend(loc="upper left", frameon=False, fontsize=8)
     axes.set_title(f"Closes of {bars['bar_size'][0]} bars", loc="left", fontsize=9)
     axes.tick_params(labelsize=8)
-    return _png(figure, axes, "close, dollars")
+    return _png(figure, axes, "close, dollars", tight=False)
 
 
 def price_path_png(bars: pd.DataFrame, title: str) -> bytes:
@@ -117,20 +119,23 @@ def _marker(points: int) -> str:
     return "o" if points == 1 else ""
 
 
-def _png(figure: Figure, axes: object, label: str, extra: list[object] | None = None) -> bytes:
+def _png(figure: Figure, axes: object, label: str, extra: list[object] | None = None, *, tight: bool = True) -> bytes:
+    """`tight`: the axes are made as large as their labels leave room, for which all is laid out once more."""
     axes.set_ylabel(label)  # type: ignore[attr-defined]
     for each in [axes, *(extra or [])]:
         each.spines[["top", "right"]].set_visible(False)  # type: ignore[attr-defined]
         each.grid(alpha=0.25, linewidth=0.5)  # type: ignore[attr-defined]
     figure.autofmt_xdate() if extra else None
-    figure.tight_layout()
+    if tight:
+        figure.tight_layout()
     return png_of(figure)
 
 
 def png_of(figure: Figure) -> bytes:
     """The figure as a PNG of few colours: a quarter of the bytes, which Dagster keeps three times with each
     materialization."""
-    drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png")
-    Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    canvas, small = FigureCanvasAgg(figure), io.BytesIO()
+    canvas.draw()  # `savefig` would draw twice, and write a PNG of all colours that is read again
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    drawn.quantize(COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return small.getvalue()

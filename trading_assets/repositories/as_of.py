@@ -34,8 +34,8 @@ def checked(as_of: AsOf | str) -> AsOf:
             instant = datetime.fromisoformat(as_of)
     if not isinstance(instant, datetime) or instant != instant or instant.tzinfo is None:  # NaT equals nothing
         raise InvalidRequest(
-            f"as_of is {as_of!r}: give an instant with a time zone, for example '2024-06-03T16:00-04:00', or 'first' for"
-            " the values as first collected."
+            f"as_of is {as_of!r}: give an instant with a time zone, for example '2024-06-03T16:00-04:00', or 'first'"
+            " for the values as first collected."
         )
     return instant
 

@@ -22,10 +22,11 @@ import pyarrow as pa
 
 from trading_assets.errors import UnreadableFile
 from trading_assets.folders import usable_folder
+from trading_assets.repositories.damage import raise_if_unreadable
 from trading_assets.repositories.dataset_sql import duckdb_type as duckdb_type
 from trading_assets.repositories.dataset_sql import escaped, own_view_sql, quoted, view_sql
 from trading_assets.repositories.empty_files import empty_file
-from trading_assets.repositories.files import CATALOG_FILE, check_file, dataset_files, locked, replacing
+from trading_assets.repositories.files import CATALOG_FILE, dataset_files, locked, replacing
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.research_views import research_views
@@ -45,6 +46,9 @@ MOST_FOLDERS = 8
 SMALL_LAKE = 16 * 2**20
 """Bytes of files up to which a lake is read by one thread: queries of it take milliseconds, and waking others costs
 more than they save."""
+
+LEFT_OUT_OF_SMALL_PLANS = "cte_inlining,projection_pullup"
+"""DuckDB's optimizers that cost more than they save in a small lake: a seventh of the planning of its conditions."""
 
 _connections: dict[tuple[int, Path, bool], duckdb.DuckDBPyConnection] = {}
 _opened_links: dict[tuple[int, Path, bool], list[str]] = {}
@@ -110,11 +114,13 @@ def query(
     """The result of one SELECT (or EXPLAIN of one) as an Arrow table; asked again when a file was replaced while it was
     read.
 
-    `few`: few rows of a SELECT are expected. It is planned once and not twice, and the rows are copied once more.
+    `few`: few rows of a SELECT are expected, as always of a small lake. It is planned once and not twice, and the rows
+    are copied once more.
     `prepare`: statements that are run before on the same connection, such as those of temporary views.
     Raises `NotOneSelect` for any other statement, `duckdb.Error` for everything that is wrong with the query itself
     (`duckdb.PermissionException` for what is outside the lake's datasets), `UnreadableFile` for a damaged file.
     """
+    few = few or Path(data_dir).expanduser().absolute() in _opened_small
 
     def run(connection: duckdb.DuckDBPyConnection) -> pa.Table:
         if prepare:
@@ -189,7 +195,7 @@ def _steadily(
             if isinstance(error, duckdb.PermissionException) and attempt == 1 and _forget_links(root):
                 return reopened()
             if attempt == READ_ATTEMPTS or fingerprint(files()) == before:
-                _raise_if_unreadable(files(), error)
+                raise_if_unreadable(files(), error)
                 raise
         else:
             # A lake of the older layout that may not be written is read as it is; somebody else may be moving its
@@ -216,41 +222,6 @@ def _forget_links(root: Path) -> bool:
         if changed:
             del _connections[key]
     return changed
-
-
-def _raise_if_unreadable(among: Iterable[tuple[Dataset, Path]], error: Exception) -> None:
-    """Raise `UnreadableFile` when the error is about the content of one of the files: those it may be about are read
-    whole to see that."""
-    files = list(among)
-    named = [(kind, path) for kind, path in files if str(path) in str(error)]
-    # Of a damaged page DuckDB says neither the file nor that it is one: an error without a class of its own.
-    unnamed = type(error) is duckdb.Error or isinstance(
-        error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException
-    )
-    if not named and not unnamed:
-        return
-    for kind, path in named or files:
-        try:
-            check_file(path, kind, pages=True)
-        except FileNotFoundError:
-            continue  # it was removed since its folder was listed
-        except UnreadableFile as damaged:
-            raise damaged from error
-        if unnamed and not _reads(path):
-            raise UnreadableFile(path) from error
-
-
-def _reads(path: Path) -> bool:
-    """Whether DuckDB can read the whole file: it stumbles over some damage that Arrow passes by."""
-    try:
-        with duckdb.connect() as connection:
-            # A hash needs the values: counts are taken from the footer.
-            connection.execute(
-                f"SELECT bit_xor(hash(t)) FROM read_parquet({quoted(escaped(str(path)))}, hive_partitioning = false) t"
-            ).fetchall()
-    except duckdb.Error:
-        return False
-    return True
 
 
 def _result(
@@ -287,6 +258,8 @@ def _open(data_dir: Path, *, unrestricted: bool, views: bool = True) -> duckdb.D
     connection = duckdb.connect(config={"threads": 1} if small else {})
     (_opened_small.add if small else _opened_small.discard)(data_dir)
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    if small:
+        connection.execute(f"SET GLOBAL disabled_optimizers = '{LEFT_OUT_OF_SMALL_PLANS}'")
     # A footer is parsed once a version of its file: DuckDB compares inode, size and second of last change (see
     # `files.write_file`).
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
@@ -327,7 +300,7 @@ def _create_views(
             connection.execute(statement(data_dir, dataset))
             connection.execute(statement(data_dir, revisions_of(dataset)))
     except duckdb.Error as error:
-        _raise_if_unreadable(lake_files(data_dir), error)
+        raise_if_unreadable(lake_files(data_dir), error)
         raise
 
 

@@ -4,12 +4,12 @@ equity_rows as (
     from coverage
     where dataset = 'equity_bars' and con_id = 0 and bar_size in (select unnest($sizes::varchar[]))
       and symbol in (select symbol from wanted_symbols)
-      and session between (select begin_day from given) and (select end_day from given)),
+      and session between $begin::date and $end::date),
 equity_present as (
     select distinct bar_size, symbol, session
     from equity_bars
     where bar_size in (select unnest($sizes::varchar[])) and symbol in (select symbol from wanted_symbols)
-      and session between (select begin_day from given) and (select end_day from given)),
+      and session between $begin::date and $end::date),
 equity_wanted as (
     select z.bar_size, s.symbol, d.session
     from (select unnest($sizes::varchar[]) as bar_size) z
@@ -17,8 +17,8 @@ equity_wanted as (
     left join marks m on m.dataset = 'equity_bars' and m.bar_size = z.bar_size and m.symbol = s.symbol
     left join set_up u on u.symbol = s.symbol
     join all_sessions d
-      on ((select every_session from given) or d.session >= coalesce(m.first_session, u.first_session))
-     and d.session <= (select closed from given)),
+      on ($every::boolean or d.session >= coalesce(m.first_session, u.first_session))
+     and d.session <= $closed::date),
 equity_joined as (
     select w.bar_size, w.symbol, w.session, r.reason, r.broker_code,
            coalesce(r.condition = 'complete' and p.session is null, false) as gone,
@@ -36,6 +36,6 @@ equity_bars_conditions as (
            broker_code, retry_after, 1::bigint as instruments,
            (condition in ('complete', 'no_trades'))::bigint as complete,
            (condition not in ({settled})
-            and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable,
+            and (retry_after is null or retry_after <= $now::timestamptz))::bigint as askable,
            null::date as expires
     from equity_joined)

@@ -1,4 +1,5 @@
--- What is asked for, and the first session of each dataset of a symbol.
+-- What is asked for, and the first session of each dataset of a symbol. Nothing reads `given`: it names every parameter,
+-- so that the same parameters fit whichever datasets are asked for.
 given as (
     select $symbols::varchar[] as symbols, $sizes::varchar[] as sizes,
            $begin::date as begin_day, $end::date as end_day, $closed::date as closed,

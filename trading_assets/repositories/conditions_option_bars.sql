@@ -5,18 +5,18 @@ option_wanted as (
     left join marks m on m.dataset = 'option_bars' and m.symbol = s.symbol
     left join set_up u on u.symbol = s.symbol
     join all_sessions d
-      on ((select every_session from given) or d.session >= coalesce(m.first_session, u.first_session))
-     and d.session <= (select closed from given)),
+      on ($every::boolean or d.session >= coalesce(m.first_session, u.first_session))
+     and d.session <= $closed::date),
 
 -- The contracts of a session: those that the nearest chain at or after it selects, and those of the chain before it.
 chain_sessions as (
     select distinct symbol, session
     from option_chains
-    where selected and session >= (select begin_day from given) and symbol in (select symbol from wanted_symbols)
+    where selected and session >= $begin::date and symbol in (select symbol from wanted_symbols)
     union all
     select symbol, max(session)
     from option_chains
-    where selected and session < (select begin_day from given) and symbol in (select symbol from wanted_symbols)
+    where selected and session < $begin::date and symbol in (select symbol from wanted_symbols)
     group by symbol),
 answering as (
     select w.symbol, w.session, b.session as before, a.session as after
@@ -44,19 +44,19 @@ option_rows as (
     select symbol, con_id, session, condition, reason, broker_code, retry_after
     from coverage
     where dataset = 'option_bars' and bar_size = '{option_size}' and symbol in (select symbol from wanted_symbols)
-      and session between (select begin_day from given) and (select end_day from given)),
+      and session between $begin::date and $end::date),
 option_present as (
     select distinct con_id, session
     from option_bars
     where bar_size = '{option_size}' and symbol in (select symbol from wanted_symbols)
-      and session between (select begin_day from given) and (select end_day from given)),
+      and session between $begin::date and $end::date),
 option_joined as (
     select w.symbol, w.session, w.con_id, w.expiry, w.snapshot,
-           w.expiry < (select today from given) as expired,
+           w.expiry < $today::date as expired,
            r.condition as recorded, r.reason, r.broker_code, r.retry_after,
            coalesce(r.condition = 'complete' and p.con_id is null, false) as gone,
            coalesce(r.condition, 'pending') not in ({settled}) as unsettled,
-           coalesce(r.retry_after > (select instant from given), false) as waits
+           coalesce(r.retry_after > $now::timestamptz, false) as waits
     from contracts_wanted w
     left join option_rows r on r.symbol = w.symbol and r.con_id = w.con_id and r.session = w.session
     left join option_present p on p.con_id = w.con_id and p.session = w.session),
@@ -77,7 +77,7 @@ option_answered as (
 option_ranked as (
     select *, case condition {ranks} end as rank,
            condition not in ({settled})
-               and (retry_after is null or retry_after <= (select instant from given)) as may_ask
+               and (retry_after is null or retry_after <= $now::timestamptz) as may_ask
     from option_answered),
 lacking_contracts as (select symbol, session, con_id, expiry from option_ranked where may_ask),
 

@@ -9,12 +9,12 @@ snapshot_present as (
     select 'contracts' as dataset, symbol, session
     from contracts
     where 'contracts' in ({snapshots}) and symbol in (select symbol from wanted_symbols)
-      and session > (select begin_day - verify_days from given)
+      and session > $begin::date - $verify_days::integer
     union all
     select distinct 'option_chains' as dataset, symbol, session
     from option_chains
     where 'option_chains' in ({snapshots}) and symbol in (select symbol from wanted_symbols)
-      and session between (select begin_day from given) and (select end_day from given)),
+      and session between $begin::date and $end::date),
 snapshot_wanted as (
     select n.dataset, s.symbol, d.session
     from snapshot_datasets n
@@ -26,14 +26,14 @@ snapshot_joined as (
     select w.dataset, w.symbol, w.session, r.reason, r.broker_code, r.retry_after, r.condition as recorded,
            coalesce(r.condition in ('complete', 'partial') and p.session is null, false) as gone,
            case when (r.condition = 'pending' or r.condition = 'error' and r.retry_after is null)
-                     and w.session < (select current_session from given) then null
+                     and w.session < $current::date then null
                 when r.condition in ('complete', 'partial') and p.session is null then null
                 else r.condition
            end as condition
     from snapshot_wanted w
     left join snapshot_rows r on r.dataset = w.dataset and r.symbol = w.symbol and r.session = w.session
     left join snapshot_present p on p.dataset = w.dataset and p.symbol = w.symbol and p.session = w.session
-    where r.condition is not null or w.session <= (select closed from given)),
+    where r.condition is not null or w.session <= $closed::date),
 refusing as (
     select dataset, symbol, session, condition, reason, broker_code, retry_after
     from snapshot_rows
@@ -47,13 +47,13 @@ verified as (
 last_verified as (select symbol, max(session) as session from verified group by symbol),
 snapshot_unrecorded as (
     select u.dataset, u.symbol, u.session, u.recorded, u.reason, u.gone,
-           u.session = (select current_session from given) as is_current,
+           u.session = $current::date as is_current,
            r.condition as last_condition, r.reason as last_reason,
            r.broker_code as last_code, r.retry_after as last_retry,
            not u.gone and coalesce(
                r.condition in ({refused}) and r.retry_after::timestamp::date > u.session, false) as refused,
            coalesce(l.session > u.session, false) as later,
-           coalesce(u.session - v.session < (select verify_days from given), false) as recent
+           coalesce(u.session - v.session < $verify_days::integer, false) as recent
     from (select * from snapshot_joined where condition is null) u
     asof left join refusing r on r.dataset = u.dataset and r.symbol = u.symbol and u.session >= r.session
     asof left join verified v on v.symbol = u.symbol and u.session > v.session
@@ -85,7 +85,7 @@ snapshots_conditions as (
     select dataset, symbol, session, '' as bar_size, condition, reason, broker_code, retry_after,
            1::bigint as instruments,
            (condition in ('complete', 'no_trades', 'nothing_selected'))::bigint as complete,
-           (session = (select current_session from given) and condition not in ({settled})
-            and (retry_after is null or retry_after <= (select instant from given)))::bigint as askable,
+           (session = $current::date and condition not in ({settled})
+            and (retry_after is null or retry_after <= $now::timestamptz))::bigint as askable,
            null::date as expires
     from snapshot_answered)

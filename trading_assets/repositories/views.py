@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from trading_assets.repositories.answers import remembered
+from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.option_chains import choose_snapshot
 from trading_assets.repositories.schemas import Dataset
 
@@ -52,6 +53,8 @@ class DatasetView:
 
     def stored_sessions(self, symbols: Iterable[str], *, where: str = "true") -> dict[str, list[date]]:
         """The sessions with rows of each symbol, in order; a symbol without rows is absent."""
+        if not dataset_files(self._data_dir, self.dataset):
+            return {}  # a new lake is asked this ten times in its first collection
         query = f"""select symbol, list(distinct session order by session) as sessions from "{self.dataset.name}"
                     where symbol in (select unnest(?)) and ({where}) group by symbol"""
         rows = remembered(self._data_dir, self.dataset, query, [list(symbols)])

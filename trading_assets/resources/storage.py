@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from dagster import DagsterRun
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, text
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 from watchdog.events import EVENT_TYPE_MODIFIED, FileSystemEvent
@@ -66,6 +66,16 @@ CLAIM_WAIT = 0.5
 class CompactRunStorage(SqliteRunStorage):
     """Keeps runs without their partitions: the tags of a run name them, and Dagster reads them from there."""
 
+    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engine = _engine_without_connections(conn_string)
+        super().__init__(conn_string, inst_data)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection in a transaction, closed at its end."""
+        with self._engine.begin() as connection:
+            yield connection
+
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
         """The runs under `base_dir`."""
@@ -87,6 +97,7 @@ class CompactEventLogStorage(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._revision: str | None = None
+        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
 
     def store_event(self, event: EventLogEntry) -> None:
@@ -110,6 +121,12 @@ class CompactEventLogStorage(SqliteEventLogStorage):
             return found
         time.sleep(CLAIM_WAIT)
         return found.with_sleep_interval(0.0)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the log of all runs has a table. Dagster asks it sixteen times a run; a table that is there stays."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def delete_events(self, run_id: str) -> None:
         """Delete the events of a run, its checks among them, and the file of its log, which Dagster's own storage
@@ -220,6 +237,16 @@ class _RunLogWatchdog(SqliteEventLogStorageWatchdog):
 class CompactScheduleStorage(SqliteScheduleStorage):
     """Dagster's own, opened without its migrations."""
 
+    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engine = _engine_without_connections(conn_string)
+        super().__init__(conn_string, inst_data)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection in a transaction, closed at its end."""
+        with self._engine.begin() as connection:
+            yield connection
+
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
         """The schedules under `base_dir`."""
@@ -256,6 +283,12 @@ class CompactSqliteStorage(DagsterSqliteStorage):
         """The storage of `dagster.yaml`."""
         with history_of(config_value) as folder:
             return cls(folder, inst_data)
+
+
+def _engine_without_connections(conn_string: str) -> Engine:
+    """An engine that opens the database for each transaction, as Dagster's storages do, and knows the statements that
+    it compiled: Dagster makes a new one each time, twenty times a run."""
+    return create_engine(conn_string, poolclass=NullPool)
 
 
 def is_made(database: Path, table: str) -> bool:

@@ -41,14 +41,15 @@ def ensure_tables(engine: sa.Engine) -> None:
     if known >= tables.keys():
         return
     with write_transaction(engine) as connection:
-        _add_missing_columns(connection)
-        metadata.create_all(connection, tables=list(tables.values()))
+        stored = _add_missing_columns(connection)
+        missing = [table for name, table in tables.items() if name not in stored]
+        metadata.create_all(connection, tables=missing, checkfirst=False)
     known.update(tables)
 
 
-def _add_missing_columns(connection: sa.Connection) -> None:
+def _add_missing_columns(connection: sa.Connection) -> set[str]:
     """Give the tables that an older version created the columns that were added since; each is nullable or has a server
-    default.
+    default. The names of the tables that are there.
 
     The caller's transaction excludes other processes: whoever comes second finds the columns.
     """
@@ -60,6 +61,7 @@ def _add_missing_columns(connection: sa.Connection) -> None:
             if column.name not in have:
                 definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {quote(metadata.tables[name])} ADD COLUMN {definition}")
+    return {name for _schema, name in stored}
 
 
 _created: WeakKeyDictionary[sa.Engine, set[str]] = WeakKeyDictionary()

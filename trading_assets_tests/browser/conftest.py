@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
@@ -68,11 +68,20 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture
-def page(platform: Platform, browser: Browser) -> Iterator[Page]:
-    """A page of its own, without anything that pages before it stored."""
-    opened = browser.new_page(viewport={"width": 1500, "height": 1000})
+@pytest.fixture(scope="package")
+def context(browser: Browser) -> BrowserContext:
+    """One context for all pages: the UI's scripts are loaded and compiled once."""
+    opened = browser.new_context(viewport={"width": 1500, "height": 1000})
     opened.set_default_timeout(PATIENCE * 1000)
+    return opened
+
+
+@pytest.fixture
+def page(platform: Platform, context: BrowserContext) -> Iterator[Page]:
+    """A page of its own, without anything that pages before it stored."""
+    opened = context.new_page()
+    stored = {"origin": platform.url, "storageTypes": "all"}
+    context.new_cdp_session(opened).send("Storage.clearDataForOrigin", stored)
     yield opened
     opened.screenshot(path=platform.settings.data_dir / "last_page.png")
     opened.close()

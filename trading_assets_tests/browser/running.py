@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-m", "trading_assets.cli"]
 PATIENCE = 240.0
 """Seconds a service or run may take on a busy machine of two cores."""
 
-BETWEEN_LOOKS = 0.25
+BETWEEN_LOOKS = 1.0
 """Seconds between two looks: each is work for the services that are waited for."""
 
 RUNS = """{ runsOrError(limit: 50) { ... on Runs { results { runId jobName status tags { key value } } } } }"""
