@@ -170,6 +170,34 @@ class Settings(BrokerSettings):
         description="An alert that stays open is sent again after this (hours).",
     )
 
+    maintenance_channels: tuple[str, ...] = Field(
+        default=(),
+        description="Channels of `alert_channels` that receive the maintenance reports; none: all of them.",
+    )
+    maintenance_deletes: bool = Field(
+        default=False,
+        description=(
+            "Whether the scheduled monthly maintenance deletes old run logs; without, it only says what would be"
+            " deleted."
+        ),
+    )
+    history_log_days: int = Field(
+        default=90,
+        ge=7,
+        le=3660,
+        description="The step log and output of a run that did not fail may go when it ended longer ago (days).",
+    )
+    history_failed_log_days: int = Field(
+        default=365, ge=7, le=3660, description="The same of a run that failed (days)."
+    )
+    archives: tuple[Path, ...] = Field(
+        default=(),
+        description=(
+            "Folders with archive packages of this lake. Periods that are archived in them may leave the lake, and are"
+            " read from there; the first one receives new packages."
+        ),
+    )
+
     @field_validator("now")
     @classmethod
     def _now_has_a_zone(cls, value: datetime | None) -> datetime | None:
@@ -181,6 +209,11 @@ class Settings(BrokerSettings):
     @classmethod
     def _are_bar_sizes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(bar_sizes(value, "TRADING_ASSETS_EQUITY_BAR_SIZES") or ())
+
+    @field_validator("archives")
+    @classmethod
+    def _are_folders(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(folder.expanduser().absolute() for folder in value)
 
     @field_validator("alert_channels", mode="before")
     @classmethod

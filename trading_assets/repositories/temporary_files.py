@@ -29,6 +29,13 @@ def remove_temporary_files(data_dir: Path | str) -> list[str]:
     return [name for path, lock in sorted(_targets(folder)) for name in _removed(folder, path, lock)]
 
 
+def abandoned_temporary_files(data_dir: Path | str) -> list[str]:
+    """The names of those files, which stay: what `remove_temporary_files` would remove."""
+    folder = Path(data_dir)
+    settle(folder)
+    return [name for path, lock in sorted(_targets(folder)) for name in _removed(folder, path, lock, keep=True)]
+
+
 def _targets(folder: Path) -> Iterator[tuple[Path, str]]:
     """The files that temporary ones were to become, each with the name of its lock."""
     found = {folder / name: name for name in (IDENTITY_FILE, CATALOG_FILE)}
@@ -48,13 +55,13 @@ def _target(temporary: Path) -> Path:
     return temporary.with_name(temporary.name[1:].rsplit(".", 2)[0])
 
 
-def _removed(folder: Path, path: Path, lock: str) -> list[str]:
+def _removed(folder: Path, path: Path, lock: str, *, keep: bool = False) -> list[str]:
     if not leftovers(path):
         return []
     try:
         with locked(folder, lock, 0):
             dead = leftovers(path)
-            for leftover in dead:
+            for leftover in () if keep else dead:
                 leftover.unlink(missing_ok=True)
     except LakeBusy:
         return []

@@ -1,0 +1,19 @@
+"""The guide's maintenance: weekly and monthly, and each of their steps."""
+
+from trading_assets.jobs.maintenance.messages import send_maintenance_report
+from trading_assets.jobs.maintenance.monthly import cleanup_old_lineage_data, monthly_maintenance
+from trading_assets.jobs.maintenance.performance import PerformanceReport, generate_performance_report
+from trading_assets.jobs.maintenance.steps import MaintenanceReport, StepResult
+from trading_assets.jobs.maintenance.weekly import update_system_metrics, weekly_maintenance
+
+__all__ = [
+    "MaintenanceReport",
+    "PerformanceReport",
+    "StepResult",
+    "cleanup_old_lineage_data",
+    "generate_performance_report",
+    "monthly_maintenance",
+    "send_maintenance_report",
+    "update_system_metrics",
+    "weekly_maintenance",
+]
