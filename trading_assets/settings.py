@@ -190,6 +190,12 @@ class Settings(BrokerSettings):
     history_failed_log_days: int = Field(
         default=365, ge=7, le=3660, description="The same of a run that failed (days)."
     )
+    archive_months: int = Field(
+        default=12,
+        ge=1,
+        le=1200,
+        description="The monthly maintenance archives periods that ended more than this many months ago.",
+    )
     archives: tuple[Path, ...] = Field(
         default=(),
         description=(

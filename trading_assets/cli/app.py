@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from trading_assets.cli import (
     alerts,
+    archive,
     collect,
     coverage,
     export,

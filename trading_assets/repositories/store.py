@@ -210,7 +210,7 @@ class ParquetStore:
                 write_file(path, kind, merged.rows, merged.order)
         return int(moved.num_rows)
 
-    def _add_revisions(self, dataset: Dataset, relative: str, superseded: pa.Table) -> None:
+    def _add_revisions(self, dataset: Dataset, relative: str, superseded: pa.Table) -> int:
         revisions = revisions_of(dataset)
         path = self.data_dir / revisions.name / relative
         for leftover in leftovers(path):
@@ -218,6 +218,19 @@ class ParquetStore:
         merged = add_revisions(dataset, self._stored(revisions, path), superseded)
         if merged.order is not None:
             write_file(path, revisions, merged.rows, merged.order)
+        return merged.inserted
+
+    def add_revisions(self, dataset: Dataset, superseded: pa.Table) -> int:
+        """Add rows to the revisions of the dataset, in the columns of `revisions_of(dataset)`; how many were not there.
+
+        Each file is replaced at once or not at all; what was interrupted is simply done again. Raises as `upsert`.
+        """
+        period, new = self.period(dataset), 0
+        self._identity.pin_period(dataset.name, period)
+        for relative, part in _split(dataset, period, contiguous(superseded)):
+            with locked(self.data_dir, f"{dataset.name}/{relative}"):
+                new += self._add_revisions(dataset, relative, part.cast(revisions_of(dataset).schema))
+        return new
 
     def absorb(self, dataset: Dataset, path: Path, relative: str, wins: Wins, *, revisions: bool) -> None:
         """Merge the rows of the file `path`, which stands in an older folder, into the file `relative` of the dataset,

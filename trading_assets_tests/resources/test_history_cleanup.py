@@ -1,6 +1,5 @@
 """Old run logs go; what Dagster says of partitions, checks, runs and cursors is the same before and after."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ CHECK = dg.AssetCheckKey(PRICES, "fine")
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Iterator[Settings]:
+def settings(tmp_path: Path) -> Settings:
     """A lake whose history has four runs, one of which failed, and the cursor of a sensor."""
     made = Settings(data_dir=tmp_path / "lake", now=datetime(2024, 1, 8, tzinfo=UTC))
     furnish(made.data_dir)
@@ -42,7 +41,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
         for day in ("2024-01-01", "2024-01-02", "2024-01-03", "2024-01-01"):
             dg.materialize([prices], instance=instance, partition_key=day, raise_on_error=False)
         instance.add_instigator_state(InstigatorState(_origin(), InstigatorType.SENSOR, InstigatorStatus.STOPPED, None))
-    yield made
+    return made
 
 
 def _origin() -> InstigatorOrigin:

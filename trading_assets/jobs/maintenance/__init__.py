@@ -1,5 +1,6 @@
 """The guide's maintenance: weekly and monthly, and each of their steps."""
 
+from trading_assets.jobs.maintenance.archives import ArchiveReport, archive_old_data
 from trading_assets.jobs.maintenance.messages import send_maintenance_report
 from trading_assets.jobs.maintenance.monthly import cleanup_old_lineage_data, monthly_maintenance
 from trading_assets.jobs.maintenance.performance import PerformanceReport, generate_performance_report
@@ -7,9 +8,11 @@ from trading_assets.jobs.maintenance.steps import MaintenanceReport, StepResult
 from trading_assets.jobs.maintenance.weekly import update_system_metrics, weekly_maintenance
 
 __all__ = [
+    "ArchiveReport",
     "MaintenanceReport",
     "PerformanceReport",
     "StepResult",
+    "archive_old_data",
     "cleanup_old_lineage_data",
     "generate_performance_report",
     "monthly_maintenance",

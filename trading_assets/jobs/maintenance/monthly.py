@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trading_assets.jobs.maintenance.archives import archive_old_data
 from trading_assets.jobs.maintenance.performance import PerformanceReport, generate_performance_report
 from trading_assets.jobs.maintenance.steps import MaintenanceReport, Outcome, run_steps
 from trading_assets.jobs.maintenance.weekly import reported
 from trading_assets.jobs.single_step import settings_for
+from trading_assets.packages.removal import mount
 from trading_assets.resources.history_cleanup import HistoryCleanup, clean_history
 from trading_assets.settings import Settings
 
@@ -31,6 +33,7 @@ def monthly_maintenance(
     begun = chosen.clock()
     steps = run_steps(
         [
+            ("archive", lambda: _archive(chosen, dry_run)),
             ("history", lambda: _history(chosen, deletes)),
             ("performance", lambda: _performance(chosen)),
         ]
@@ -45,6 +48,14 @@ def cleanup_old_lineage_data(
     default, say what would go. Materializations, check results and cursors always stay. Raises `NotALake`,
     `ValueError` for a history that is not in the data folder."""
     return clean_history(settings_for(base_path, settings), dry_run=dry_run)
+
+
+def _archive(settings: Settings, dry_run: bool) -> Outcome:
+    if not settings.archives:
+        return "TRADING_ASSETS_ARCHIVES names no folder for archive packages: nothing to do.", {}
+    mounted = [] if dry_run else mount(settings.data_dir, settings.archives)
+    report = archive_old_data(settings.archive_months, dry_run=dry_run, settings=settings)
+    return report.sentence(), {**report.as_dict(), "mounted": mounted}
 
 
 def _history(settings: Settings, deletes: bool) -> Outcome:
