@@ -11,7 +11,7 @@ import os
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import (
@@ -24,7 +24,7 @@ from pydantic_settings import (
 )
 
 from trading_assets import setting_names
-from trading_assets.arguments import ALERT_HOURS, LOOKBACK_DAYS, MINUTES, REQUESTS, SESSIONS, bar_sizes
+from trading_assets.arguments import ALERT_HOURS, LOOKBACK_DAYS, MINUTES, REQUESTS, SESSIONS, bar_sizes, dataset
 from trading_assets.broker_settings import BrokerKind, BrokerSettings
 from trading_assets.folders import StateUrl, usable_folder
 from trading_assets.selection_rules import SelectionRules
@@ -190,6 +190,14 @@ class Settings(BrokerSettings):
     history_failed_log_days: int = Field(
         default=365, ge=7, le=3660, description="The same of a run that failed (days)."
     )
+    file_periods: dict[str, Literal["year", "month", "day"]] = Field(
+        default_factory=dict,
+        examples=[{"option_bars": "year"}],
+        description=(
+            "How much one file of a dataset holds, where it is not the dataset's own period; the next monthly"
+            " maintenance repartitions its files. JSON in the environment."
+        ),
+    )
     archive_months: int = Field(
         default=12,
         ge=1,
@@ -215,6 +223,11 @@ class Settings(BrokerSettings):
     @classmethod
     def _are_bar_sizes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(bar_sizes(value, "TRADING_ASSETS_EQUITY_BAR_SIZES") or ())
+
+    @field_validator("file_periods")
+    @classmethod
+    def _are_datasets(cls, value: dict[str, str]) -> dict[str, str]:
+        return {dataset(name, "file_periods"): period for name, period in value.items()}
 
     @field_validator("archives")
     @classmethod

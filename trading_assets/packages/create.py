@@ -30,14 +30,11 @@ from trading_assets.packages.periods import PeriodFile
 from trading_assets.packages.places import Place
 from trading_assets.packages.verify import Verification, verify
 from trading_assets.repositories.column_checksums import column_checksums
-from trading_assets.repositories.files import file_schema, locked
+from trading_assets.repositories.files import MAINTENANCE_LOCK, file_schema, locked
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, SCHEMA_VERSION, Dataset
 from trading_assets.repositories.store import ParquetStore
-
-LOCK = "archive"
-"""Held while a package is made or periods are taken out: one at a time a lake."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def create(data_dir: Path, periods: Sequence[PeriodFile], destination: Place, *,
     lake = LakeIdentity(data_dir).held()
     if lake is None or not lake.lake_id:
         raise InvalidRequest(f"{data_dir} has no lake with an id: collect something first.")
-    with locked(data_dir, LOCK):
+    with locked(data_dir, MAINTENANCE_LOCK):
         prefix = f"archive-{lake.lake_id[:8]}-"
         _remove_unfinished(destination, prefix)
         known = held(destination, lake.lake_id)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.errors import InvalidPackage, InvalidRequest
-from trading_assets.packages.create import LOCK, present_sums, sums_of
+from trading_assets.packages.create import present_sums, sums_of
 from trading_assets.packages.manifest import ROWS, Manifest
 from trading_assets.packages.periods import PeriodFile
 from trading_assets.packages.places import Place
@@ -24,6 +24,7 @@ from trading_assets.permissions import own_folder
 from trading_assets.repositories.column_checksums import column_checksums
 from trading_assets.repositories.files import (
     ARCHIVES,
+    MAINTENANCE_LOCK,
     TEMPORARY_SUFFIX,
     is_archived,
     leftovers,
@@ -81,7 +82,7 @@ def remove(data_dir: Path, place: Place, *, dry_run: bool = True) -> Removal:
         raise InvalidPackage(place.text, f"it is not whole, and nothing was removed. {' '.join(found.problems)}")
     check_owner(data_dir, place, found.manifest)
     periods = [PeriodFile(f.path, f.dataset, f.period) for f in found.manifest.files if f.kind == ROWS]
-    with locked(data_dir, LOCK):
+    with locked(data_dir, MAINTENANCE_LOCK):
         if not dry_run:
             mount_package(data_dir, folder, found.manifest.package_id)
         return _taken_out(data_dir, found.manifest, periods, dry_run=dry_run)

@@ -11,13 +11,12 @@ from typing import Any
 import pyarrow as pa
 
 from trading_assets.errors import InvalidPackage
-from trading_assets.packages.create import LOCK
 from trading_assets.packages.manifest import COVERAGE_ROWS, REVISIONS, ROWS, Manifest, PackageFile
 from trading_assets.packages.places import Place
 from trading_assets.packages.removal import check_owner
 from trading_assets.packages.verify import Verification, dataset_of, table_of, verify
 from trading_assets.repositories.coverage import never_weaker
-from trading_assets.repositories.files import is_archived, locked, replacing
+from trading_assets.repositories.files import MAINTENANCE_LOCK, is_archived, locked, replacing
 from trading_assets.repositories.identity import LakeFile, LakeIdentity
 from trading_assets.repositories.merge import matches
 from trading_assets.repositories.schemas import COVERAGE, DATASETS
@@ -68,7 +67,7 @@ def restore(data_dir: Path, place: Place, *, dry_run: bool = False) -> Restored:
         check_owner(data_dir, place, manifest)
     if dry_run:
         return Restored(True, found, manifest.rows)
-    with locked(data_dir, LOCK):
+    with locked(data_dir, MAINTENANCE_LOCK):
         with identity.changing():
             if identity.held() is None:
                 identity.rewrite(LakeFile(manifest.lake_id, manifest.identity, dict(manifest.periods)))

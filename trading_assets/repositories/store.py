@@ -8,6 +8,7 @@ rows result is in `repositories.merge`, how a file is replaced is in `repositori
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from trading_assets.repositories.files import (
     dataset_files,
     leftovers,
     locked,
+    periods_held,
     read_file,
     variant_folder,
     write_file,
@@ -40,6 +42,9 @@ from trading_assets.repositories.merge import (
     withdrawn_rows,
 )
 from trading_assets.repositories.schemas import Dataset, Period
+
+READ_ATTEMPTS = 5
+"""How often files are listed and read again when one of them is gone meanwhile: it happens at a repartition."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +107,24 @@ class ParquetStore:
         if not table.num_rows:
             return counts
         settle_for_writing(self.data_dir, dataset)
-        period = self.period(dataset)
-        self._identity.pin_period(dataset.name, period)
-        for relative, part in _split(dataset, period, table):
-            counts += self._upsert_file(dataset, relative, part, wins)
+        with self._writing(dataset):
+            period = self.period(dataset)
+            self._identity.pin_period(dataset.name, period)
+            for relative, part in _split(dataset, period, table):
+                counts += self._upsert_file(dataset, relative, part, wins)
         return counts
+
+    @contextmanager
+    def _writing(self, dataset: Dataset) -> Iterator[None]:
+        """Write the dataset's files while their periods do not change. A change that was killed is completed first."""
+        while True:
+            with periods_held(self.data_dir, dataset.name):
+                if dataset.name not in self._identity.repartitioning():
+                    yield
+                    return
+            from trading_assets.repositories.repartition import complete  # late: rarely needed
+
+            complete(self.data_dir, dataset)
 
     def _upsert_file(self, dataset: Dataset, relative: str, new: pa.Table, wins: Wins) -> UpsertCounts:
         path = self.data_dir / dataset.name / relative
@@ -145,11 +163,12 @@ class ParquetStore:
         condition = _between(where, first, last)
         assert condition is not None
         settle_for_writing(self.data_dir, dataset)
-        paths = self.files(dataset, variants=variants, first=first, last=last)
-        return sum(
-            self._withdraw_from(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), condition, at)
-            for path in paths
-        )
+        with self._writing(dataset):
+            paths = self.files(dataset, variants=variants, first=first, last=last)
+            return sum(
+                self._withdraw_from(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), condition, at)
+                for path in paths
+            )
 
     def _withdraw_from(self, dataset: Dataset, relative: str, where: pads.Expression, at: datetime) -> int:
         path = self.data_dir / dataset.name / relative
@@ -174,19 +193,22 @@ class ParquetStore:
         revisions. Each file is replaced at once or not at all; what was interrupted is simply done again. Raises
         `LakeBusy`.
         """
-        for path in self.files(revisions_of(dataset)):
-            self._relabel_file(
-                dataset,
-                path.relative_to(self.data_dir / revisions_of(dataset).name).as_posix(),
-                symbol,
-                new_symbol,
-                of_revisions=True,
+        with self._writing(dataset):
+            for path in self.files(revisions_of(dataset)):
+                self._relabel_file(
+                    dataset,
+                    path.relative_to(self.data_dir / revisions_of(dataset).name).as_posix(),
+                    symbol,
+                    new_symbol,
+                    of_revisions=True,
+                )
+            paths = self.files(dataset)
+            return sum(
+                self._relabel_file(
+                    dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), symbol, new_symbol
+                )
+                for path in paths
             )
-        paths = self.files(dataset)
-        return sum(
-            self._relabel_file(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), symbol, new_symbol)
-            for path in paths
-        )
 
     def _relabel_file(
         self, dataset: Dataset, relative: str, symbol: str, new_symbol: str, *, of_revisions: bool = False
@@ -225,11 +247,13 @@ class ParquetStore:
 
         Each file is replaced at once or not at all; what was interrupted is simply done again. Raises as `upsert`.
         """
-        period, new = self.period(dataset), 0
-        self._identity.pin_period(dataset.name, period)
-        for relative, part in _split(dataset, period, contiguous(superseded)):
-            with locked(self.data_dir, f"{dataset.name}/{relative}"):
-                new += self._add_revisions(dataset, relative, part.cast(revisions_of(dataset).schema))
+        new = 0
+        with self._writing(dataset):
+            period = self.period(dataset)
+            self._identity.pin_period(dataset.name, period)
+            for relative, part in _split(dataset, period, contiguous(superseded)):
+                with locked(self.data_dir, f"{dataset.name}/{relative}"):
+                    new += self._add_revisions(dataset, relative, part.cast(revisions_of(dataset).schema))
         return new
 
     def absorb(self, dataset: Dataset, path: Path, relative: str, wins: Wins, *, revisions: bool) -> None:
@@ -282,10 +306,16 @@ class ParquetStore:
         where = _between(where, first, last)
         names = list(columns) if columns is not None else dataset.schema.names
         empty = pa.schema([dataset.schema.field(name) for name in names]).empty_table()
-        parts = [
-            read_file(path, dataset, names, where)
-            for path in self.files(dataset, variants=variants, first=first, last=last)
-        ]
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            try:
+                parts = [
+                    read_file(path, dataset, names, where)
+                    for path in self.files(dataset, variants=variants, first=first, last=last)
+                ]
+                break
+            except FileNotFoundError:  # the files were given other periods since they were listed
+                if attempt == READ_ATTEMPTS:
+                    raise
         return pa.concat_tables([empty, *(part.cast(empty.schema) for part in parts)])
 
     def read_one(

@@ -25,7 +25,8 @@ from trading_assets.packages.places import Place
 from trading_assets.packages.removal import remove
 from trading_assets.packages.restore import restore
 from trading_assets.repositories import ParquetStore, query
-from trading_assets.repositories.schemas import EQUITY_BARS
+from trading_assets.repositories.repartition import repartition
+from trading_assets.repositories.schemas import EQUITY_BARS, Period
 from trading_assets_tests.repositories.frames import NOON, bar, table
 
 CUTOFF = date(2016, 1, 1)
@@ -49,7 +50,21 @@ def put_back(lake: Path, place: Path) -> None:
         restore(lake, package)
 
 
-OPERATIONS: dict[str, Callable[[Path, Path], None]] = {"create": archive, "remove": take_out, "restore": put_back}
+def to_months(lake: Path, _place: Path) -> None:
+    repartition(lake, EQUITY_BARS, Period.MONTH)
+
+
+def to_years(lake: Path, _place: Path) -> None:
+    repartition(lake, EQUITY_BARS, Period.YEAR)
+
+
+OPERATIONS: dict[str, Callable[[Path, Path], None]] = {
+    "create": archive,
+    "remove": take_out,
+    "restore": put_back,
+    "month": to_months,
+    "year": to_years,
+}
 
 
 def operations() -> None:

@@ -5,6 +5,7 @@ from trading_assets.jobs.maintenance.messages import send_maintenance_report
 from trading_assets.jobs.maintenance.monthly import cleanup_old_lineage_data, monthly_maintenance
 from trading_assets.jobs.maintenance.performance import PerformanceReport, generate_performance_report
 from trading_assets.jobs.maintenance.steps import MaintenanceReport, StepResult
+from trading_assets.jobs.maintenance.storage import optimize_parquet_files
 from trading_assets.jobs.maintenance.weekly import update_system_metrics, weekly_maintenance
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "cleanup_old_lineage_data",
     "generate_performance_report",
     "monthly_maintenance",
+    "optimize_parquet_files",
     "send_maintenance_report",
     "update_system_metrics",
     "weekly_maintenance",

@@ -7,6 +7,7 @@ from pathlib import Path
 from trading_assets.jobs.maintenance.archives import archive_old_data
 from trading_assets.jobs.maintenance.performance import PerformanceReport, generate_performance_report
 from trading_assets.jobs.maintenance.steps import MaintenanceReport, Outcome, run_steps
+from trading_assets.jobs.maintenance.storage import optimize_parquet_files
 from trading_assets.jobs.maintenance.weekly import reported
 from trading_assets.jobs.single_step import settings_for
 from trading_assets.packages.removal import mount
@@ -34,6 +35,7 @@ def monthly_maintenance(
     steps = run_steps(
         [
             ("archive", lambda: _archive(chosen, dry_run)),
+            ("storage", lambda: _storage(chosen, dry_run)),
             ("history", lambda: _history(chosen, deletes)),
             ("performance", lambda: _performance(chosen)),
         ]
@@ -56,6 +58,11 @@ def _archive(settings: Settings, dry_run: bool) -> Outcome:
     mounted = [] if dry_run else mount(settings.data_dir, settings.archives)
     report = archive_old_data(settings.archive_months, dry_run=dry_run, settings=settings)
     return report.sentence(), {**report.as_dict(), "mounted": mounted}
+
+
+def _storage(settings: Settings, dry_run: bool) -> Outcome:
+    report = optimize_parquet_files(settings=settings, dry_run=dry_run)
+    return report.sentence(), report.as_dict()
 
 
 def _history(settings: Settings, deletes: bool) -> Outcome:
