@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trading_assets.arguments import Bounds, lake_folder
+from trading_assets.arguments import Bounds
 from trading_assets.errors import InvalidRequest
-from trading_assets.jobs.single_step import settings_for
+from trading_assets.jobs.maintenance.given import settings_for
 from trading_assets.packages.create import Created, create
 from trading_assets.packages.periods import before, old_periods
 from trading_assets.packages.places import Place
@@ -71,7 +71,7 @@ def archive_old_data(
     `Settings.archives`. Raises `InvalidRequest`, `InvalidPackage`, `NotALake`.
     """
     chosen, months = settings_for(base_path, settings), MONTHS.whole(months_back, "months_back")
-    root = lake_folder(chosen.data_dir, "base_path")
+    root = chosen.data_dir
     place = Place(destination or (chosen.archives[0] if chosen.archives else root / "archives"))
     if remove_from_lake:
         check_mounted(chosen, place)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.errors import ChannelFailed
+from trading_assets.jobs.maintenance.given import settings_for
 from trading_assets.jobs.maintenance.steps import MaintenanceReport
-from trading_assets.jobs.single_step import settings_for
 from trading_assets.monitoring.alerts.kinds import AlertSeverity
 from trading_assets.monitoring.alerts.routing import LOG_CHANNEL
 from trading_assets.monitoring.channels import send

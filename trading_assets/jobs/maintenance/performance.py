@@ -12,8 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from trading_assets.arguments import lake_folder
-from trading_assets.jobs.single_step import settings_for
+from trading_assets.jobs.maintenance.given import settings_for
 from trading_assets.monitoring.usage import requests_used
 from trading_assets.repositories import query
 from trading_assets.repositories.files import dataset_files
@@ -60,7 +59,7 @@ def generate_performance_report(
 ) -> PerformanceReport:
     """Measure storage, reading and requests of the archive. Reads only. Raises `NotALake`."""
     chosen = settings_for(base_path, settings)
-    root = lake_folder(chosen.data_dir, "base_path")
+    root = chosen.data_dir
     state = root / "state.db"
     return PerformanceReport(
         {name: _storage(root, name) for name in DATASETS},

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trading_assets.arguments import lake_folder
 from trading_assets.errors import DamagedIdentity
-from trading_assets.jobs.single_step import settings_for
+from trading_assets.jobs.maintenance.given import settings_for
 from trading_assets.repositories import LakeIdentity
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.repartition import Repartition, complete, repartition
@@ -56,7 +55,7 @@ def optimize_parquet_files(
     `LakeBusy`, `DamagedIdentity` should rows differ afterwards.
     """
     chosen = settings_for(base_path, settings)
-    root = lake_folder(chosen.data_dir, "base_path")
+    root = chosen.data_dir
     identity = LakeIdentity(root)
     completed = () if dry_run else tuple(name for name in identity.repartitioning() if complete(root, DATASETS[name]))
     present = identity.periods()

@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from trading_assets.jobs.data_validation import get_all_active_symbols, validate_all_data
+from trading_assets.jobs.maintenance.given import settings_for
 from trading_assets.jobs.maintenance.messages import send_maintenance_report
 from trading_assets.jobs.maintenance.steps import MaintenanceReport, Outcome, StepFailed, run_steps
 from trading_assets.jobs.orchestrator import Operation
 from trading_assets.jobs.runner import run_job
-from trading_assets.jobs.single_step import settings_for
 from trading_assets.monitoring.quality import DataQualityMonitor
 from trading_assets.repositories import ContractRepository
 from trading_assets.repositories.store import UpsertCounts

@@ -21,7 +21,7 @@ from trading_assets.jobs import (
     validate_all_data,
     weekly_maintenance,
 )
-from trading_assets.jobs.maintenance.steps import StepFailed, run_steps
+from trading_assets.jobs.maintenance.steps import StepFailed, StepResult, run_steps
 from trading_assets.monitoring.hours import next_due
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.instance import dagster_instance
@@ -191,7 +191,7 @@ def test_the_report_of_the_guide_is_one_message(desk: Desk, webhook: Webhook) ->
 
 def test_a_channel_that_fails_keeps_the_report_from_no_other(desk: Desk, webhook: Webhook) -> None:
     channels = {"gone": "json://127.0.0.1:1/hook?cto=1&rto=1", "desk": webhook.url}
-    report = MaintenanceReport("weekly", at(SATURDAY), False)
+    report = MaintenanceReport("weekly", at(SATURDAY), False, (StepResult("metrics", True, "Stored."),))
     with pytest.raises(ChannelFailed, match=r"'gone' did not answer.* was sent to desk"):
         send_maintenance_report(report, settings=told(desk, webhook, alert_channels=channels))
     assert len(webhook.titles) == 1
