@@ -1,5 +1,8 @@
 """The jobs `weekly_maintenance` and `monthly_maintenance`. What they do is in `jobs.maintenance`."""
 
+from importlib import import_module
+from typing import Any
+
 import dagster as dg
 from pydantic import Field
 
@@ -25,22 +28,25 @@ class MonthlyConfig(WeeklyConfig):
 @dg.op
 def maintain_week(context: dg.OpExecutionContext, config: WeeklyConfig, archive: ArchiveResource) -> None:
     """Run the steps of the weekly maintenance; the run fails at its end where one of them failed."""
-    # late: the functions run jobs of the definitions that this module is part of
-    from trading_assets.jobs.maintenance import weekly_maintenance
-
     with raise_as_dagster_failure(context):
-        report = weekly_maintenance(settings=archive.settings(), dry_run=config.dry_run)
+        report = _functions().weekly_maintenance(settings=archive.settings(), dry_run=config.dry_run)
     _finish(context, report.success, report.title(), {step.name: step.sentence for step in report.steps})
 
 
 @dg.op
 def maintain_month(context: dg.OpExecutionContext, config: MonthlyConfig, archive: ArchiveResource) -> None:
     """Run the steps of the monthly maintenance; the run fails at its end where one of them failed."""
-    from trading_assets.jobs.maintenance import monthly_maintenance
-
     with raise_as_dagster_failure(context):
-        report = monthly_maintenance(settings=archive.settings(), dry_run=config.dry_run, delete=config.delete)
+        report = _functions().monthly_maintenance(
+            settings=archive.settings(), dry_run=config.dry_run, delete=config.delete
+        )
     _finish(context, report.success, report.title(), {step.name: step.sentence for step in report.steps})
+
+
+def _functions() -> Any:
+    """The functions of `jobs.maintenance`. They run jobs of the definitions, which this module is part of: known when
+    it runs, not when it is imported."""
+    return import_module("trading_assets.jobs.maintenance")
 
 
 def _finish(context: dg.OpExecutionContext, success: bool, title: str, sentences: dict[str, str]) -> None:

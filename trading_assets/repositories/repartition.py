@@ -28,13 +28,13 @@ from trading_assets.repositories.files import (
     MAINTENANCE_LOCK,
     dataset_files,
     locked,
-    periods_held,
     read_file,
     sync,
     write_file,
 )
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.merge import contiguous, revisions_of, sort_positions
+from trading_assets.repositories.period_locks import periods_held
 from trading_assets.repositories.schemas import Dataset, Period
 
 BESIDE = ".repartition"

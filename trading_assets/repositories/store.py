@@ -16,16 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from trading_assets.repositories.files import (
     dataset_files,
     leftovers,
     locked,
-    periods_held,
     read_file,
-    variant_folder,
     write_file,
 )
 from trading_assets.repositories.frame_checks import validated
@@ -41,6 +38,8 @@ from trading_assets.repositories.merge import (
     superseded_rows,
     withdrawn_rows,
 )
+from trading_assets.repositories.period_locks import periods_held
+from trading_assets.repositories.period_split import period_split
 from trading_assets.repositories.schemas import Dataset, Period
 
 READ_ATTEMPTS = 5
@@ -110,7 +109,7 @@ class ParquetStore:
         with self._writing(dataset):
             period = self.period(dataset)
             self._identity.pin_period(dataset.name, period)
-            for relative, part in _split(dataset, period, table):
+            for relative, part in period_split(dataset, period, table):
                 counts += self._upsert_file(dataset, relative, part, wins)
         return counts
 
@@ -251,7 +250,7 @@ class ParquetStore:
         with self._writing(dataset):
             period = self.period(dataset)
             self._identity.pin_period(dataset.name, period)
-            for relative, part in _split(dataset, period, contiguous(superseded)):
+            for relative, part in period_split(dataset, period, contiguous(superseded)):
                 with locked(self.data_dir, f"{dataset.name}/{relative}"):
                     new += self._add_revisions(dataset, relative, part.cast(revisions_of(dataset).schema))
         return new
@@ -348,17 +347,3 @@ def _between(where: pads.Expression | None, first: date | None, last: date | Non
     for bound in bounds:
         where = bound if where is None else where & bound
     return where
-
-
-def _split(dataset: Dataset, period: Period, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of each file, with the file's path relative to the dataset's folder, in order of path."""
-    sessions = pc.dictionary_encode(table["session"].combine_chunks())
-    names = pa.array([period.of(session) for session in sessions.dictionary.to_pylist()], pa.string())
-    paths = pc.take(names, sessions.indices)
-    if dataset.variant is not None:
-        variants = pc.dictionary_encode(table[dataset.variant].combine_chunks())
-        folders = pa.array([variant_folder(value) for value in variants.dictionary.to_pylist()], pa.string())
-        paths = pc.binary_join_element_wise(pc.take(folders, variants.indices), paths, "/")
-    distinct = sorted(pc.unique(paths).to_pylist())
-    for name in distinct:
-        yield f"{name}.parquet", table if len(distinct) == 1 else table.filter(pc.equal(paths, name))
