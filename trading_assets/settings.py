@@ -11,7 +11,7 @@ import os
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import (
@@ -24,9 +24,10 @@ from pydantic_settings import (
 )
 
 from trading_assets import setting_names
-from trading_assets.arguments import ALERT_HOURS, LOOKBACK_DAYS, MINUTES, REQUESTS, SESSIONS, bar_sizes, dataset
+from trading_assets.arguments import ALERT_HOURS, LOOKBACK_DAYS, MINUTES, REQUESTS, SESSIONS, bar_sizes
 from trading_assets.broker_settings import BrokerKind, BrokerSettings
 from trading_assets.folders import StateUrl, usable_folder
+from trading_assets.maintenance_settings import MaintenanceSettings
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import Clock
 from trading_assets.setting_names import SECRETS, wrong_value
@@ -35,7 +36,7 @@ CONFIG = "TRADING_ASSETS_CONFIG"
 """Environment variable that names the settings file, when it is not `trading_assets.toml` in the working directory."""
 
 
-class Settings(BrokerSettings):
+class Settings(MaintenanceSettings, BrokerSettings):
     """Everything an operator can set. Durations are seconds unless the name says otherwise."""
 
     # Without `hide_input_in_errors` an error's own text, which Dagster keeps of a failed tick, repeats a wrong value: a
@@ -170,48 +171,6 @@ class Settings(BrokerSettings):
         description="An alert that stays open is sent again after this (hours).",
     )
 
-    maintenance_channels: tuple[str, ...] = Field(
-        default=(),
-        description="Channels of `alert_channels` that receive the maintenance reports; none: all of them.",
-    )
-    maintenance_deletes: bool = Field(
-        default=False,
-        description=(
-            "Whether the scheduled monthly maintenance deletes old run logs; without, it only says what would be"
-            " deleted."
-        ),
-    )
-    history_log_days: int = Field(
-        default=90,
-        ge=7,
-        le=3660,
-        description="The step log and output of a run that did not fail may go when it ended longer ago (days).",
-    )
-    history_failed_log_days: int = Field(
-        default=365, ge=7, le=3660, description="The same of a run that failed (days)."
-    )
-    file_periods: dict[str, Literal["year", "month", "day"]] = Field(
-        default_factory=dict,
-        examples=[{"option_bars": "year"}],
-        description=(
-            "How much one file of a dataset holds, where it is not the dataset's own period; the next monthly"
-            " maintenance repartitions its files. JSON in the environment."
-        ),
-    )
-    archive_months: int = Field(
-        default=12,
-        ge=1,
-        le=1200,
-        description="The monthly maintenance archives periods that ended more than this many months ago.",
-    )
-    archives: tuple[Path, ...] = Field(
-        default=(),
-        description=(
-            "Folders with archive packages of this lake. Periods that are archived in them may leave the lake, and are"
-            " read from there; the first one receives new packages."
-        ),
-    )
-
     @field_validator("now")
     @classmethod
     def _now_has_a_zone(cls, value: datetime | None) -> datetime | None:
@@ -223,16 +182,6 @@ class Settings(BrokerSettings):
     @classmethod
     def _are_bar_sizes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(bar_sizes(value, "TRADING_ASSETS_EQUITY_BAR_SIZES") or ())
-
-    @field_validator("file_periods")
-    @classmethod
-    def _are_datasets(cls, value: dict[str, str]) -> dict[str, str]:
-        return {dataset(name, "file_periods"): period for name, period in value.items()}
-
-    @field_validator("archives")
-    @classmethod
-    def _are_folders(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(folder.expanduser().absolute() for folder in value)
 
     @field_validator("alert_channels", mode="before")
     @classmethod

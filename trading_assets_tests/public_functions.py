@@ -19,7 +19,21 @@ import trading_assets as ta
 from trading_assets.broker.breaker_store import breaker_store
 from trading_assets.cli.app import run
 from trading_assets.errors import DataIntegrityError, PrerequisiteError
-from trading_assets.jobs import DataPipelineOrchestrator, DataValidation, get_all_active_symbols, validate_all_data
+from trading_assets.jobs import (
+    DataPipelineOrchestrator,
+    DataValidation,
+    archive_old_data,
+    cleanup_old_lineage_data,
+    generate_performance_report,
+    get_all_active_symbols,
+    monthly_maintenance,
+    mount_archives,
+    optimize_parquet_files,
+    send_maintenance_report,
+    update_system_metrics,
+    validate_all_data,
+    weekly_maintenance,
+)
 from trading_assets.monitoring import DataQualityMonitor
 from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType
 from trading_assets.repositories import (
@@ -454,8 +468,17 @@ ON_A_FOLDER: dict[str, Callable[[Path], Any]] = {
     "validate_all_data": validate_all_data,
     "DataQualityMonitor": lambda folder: DataQualityMonitor(base_path=folder).generate_quality_report(),
     "generate_status_report": lambda folder: DataPipelineOrchestrator(folder).generate_status_report(),
+    "weekly_maintenance": lambda folder: weekly_maintenance(folder, dry_run=True),
+    "monthly_maintenance": lambda folder: monthly_maintenance(folder, dry_run=True),
+    "archive_old_data": lambda folder: archive_old_data(base_path=folder, dry_run=True),
+    "cleanup_old_lineage_data": cleanup_old_lineage_data,
+    "generate_performance_report": generate_performance_report,
+    "mount_archives": mount_archives,
+    "optimize_parquet_files": lambda folder: optimize_parquet_files(folder, dry_run=True),
+    "send_maintenance_report": lambda folder: send_maintenance_report({"failures": [], "integrity_ok": []}, folder),
+    "update_system_metrics": update_system_metrics,
 }
-"""Functions that are given the folder of a lake and read it."""
+"""Functions that are given the folder of a lake and read it, or write into it alone."""
 
 
 def read_all(lake: Path) -> None:

@@ -56,14 +56,9 @@ def create(
 @archive_app.command("verify")
 def verify(path: Package, as_document: Json = False) -> int:
     """Prove that packages are whole, from the packages alone; exit code 1 when one is not."""
-    from trading_assets.errors import InvalidPackage
-    from trading_assets.packages.places import Place
-    from trading_assets.packages.verify import verify as run
+    from trading_assets.jobs.maintenance.archives import verify_archive
 
-    packages = Place(path).packages()
-    if not packages:
-        raise InvalidPackage(path, "there is no package in it")
-    found = [run(package) for package in packages]
+    found = verify_archive(path)
     if as_document:
         as_json([each.as_dict() for each in found])
     else:
@@ -102,14 +97,11 @@ def restore(
     as_document: Json = False,
 ) -> int:
     """Put packages back into the lake they are of, or into an empty data folder."""
-    from trading_assets.errors import InvalidPackage
-    from trading_assets.packages.places import Place
+    from trading_assets.jobs.maintenance.archives import packages_at
     from trading_assets.packages.restore import restore as run
 
-    packages, folder = Place(path).packages(), Settings().data_dir
-    if not packages:
-        raise InvalidPackage(path, "there is no package in it")
-    done = [run(folder, package, dry_run=dry_run) for package in packages]
+    folder = Settings().data_dir
+    done = [run(folder, package, dry_run=dry_run) for package in packages_at(path)]
     if as_document:
         as_json([each.as_dict() for each in done])
     else:
@@ -126,17 +118,13 @@ def remove(
 ) -> int:
     """Take the periods of packages out of the lake, which reads them from there afterwards. A dry run without
     --apply."""
-    from trading_assets.errors import InvalidPackage
-    from trading_assets.jobs.maintenance.archives import check_mounted
+    from trading_assets.jobs.maintenance.archives import check_mounted, packages_at
     from trading_assets.packages.places import Place
     from trading_assets.packages.removal import remove as run
 
     settings, place = Settings(), Place(path)
     check_mounted(settings, place)
-    packages = place.packages()
-    if not packages:
-        raise InvalidPackage(path, "there is no package in it")
-    done = [run(settings.data_dir, package, dry_run=not apply) for package in packages]
+    done = [run(settings.data_dir, package, dry_run=not apply) for package in packages_at(path)]
     if as_document:
         as_json([each.as_dict() for each in done])
     else:
@@ -148,10 +136,9 @@ def remove(
 @archive_app.command("mount")
 def mount() -> int:
     """Find the packages that the lake reads from in TRADING_ASSETS_ARCHIVES, after they were moved."""
-    from trading_assets.packages.removal import mount as run
+    from trading_assets.jobs.maintenance.archives import mount_archives
 
-    settings = Settings()
-    moved = run(settings.data_dir, settings.archives)
+    moved = mount_archives(settings=Settings())
     _say(
         f"Mounted: {', '.join(package[:8] for package in moved)}."
         if moved

@@ -15,9 +15,12 @@ from trading_assets.jobs.maintenance import (
     cleanup_old_lineage_data,
     generate_performance_report,
     monthly_maintenance,
+    mount_archives,
     optimize_parquet_files,
+    restore_archive,
     send_maintenance_report,
     update_system_metrics,
+    verify_archive,
     weekly_maintenance,
 )
 from trading_assets.jobs.orchestrator import REFRESH, DataPipelineOrchestrator, JobResult, JobType
@@ -37,9 +40,12 @@ __all__ = [
     "generate_performance_report",
     "get_all_active_symbols",
     "monthly_maintenance",
+    "mount_archives",
     "optimize_parquet_files",
+    "restore_archive",
     "send_maintenance_report",
     "update_system_metrics",
     "validate_all_data",
+    "verify_archive",
     "weekly_maintenance",
 ]

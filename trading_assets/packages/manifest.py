@@ -14,7 +14,7 @@ from trading_assets.errors import InvalidPackage
 from trading_assets.repositories.schemas import Dataset
 
 MANIFEST = "manifest.json"
-FORMAT = "trading-assets archive package"
+FORMAT = "archive package of trading-assets"
 FORMAT_VERSION = 1
 
 ROWS, REVISIONS, COVERAGE_ROWS = "rows", "revisions", "coverage"

@@ -76,6 +76,8 @@ def clean_history(settings: Settings, *, dry_run: bool = True, now: datetime | N
     Raises `ValueError` where Dagster keeps its history elsewhere than in SQLite files of the data folder.
     """
     at, folder = now or system_clock(), history_folder(settings)
+    if not (folder / "history").is_dir():
+        return HistoryCleanup(dry_run, (), 0, 0, 0)  # nothing was ever run: a look at it makes no history
     with dagster_instance(settings) as instance:
         storage = instance.event_log_storage
         if not isinstance(storage, CompactEventLogStorage):

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trading_assets.arguments import Bounds
-from trading_assets.errors import InvalidRequest
+from trading_assets.arguments import Bounds, new_lake_folder
+from trading_assets.errors import InvalidPackage, InvalidRequest
 from trading_assets.jobs.maintenance.given import settings_for
 from trading_assets.packages.create import Created, create
 from trading_assets.packages.periods import before, old_periods
 from trading_assets.packages.places import Place
-from trading_assets.packages.removal import Removal, remove
+from trading_assets.packages.removal import Removal, mount, remove
+from trading_assets.packages.restore import Restored, restore
+from trading_assets.packages.verify import Verification, verify
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.sessions import NEW_YORK
 from trading_assets.settings import Settings
@@ -105,3 +107,34 @@ def _holding(root: Path, place: Place, periods: Sequence[str]) -> list[Place]:
         if lake and manifest.lake_id == lake.lake_id and {file.path for file in manifest.files} & set(periods):
             found.append((manifest.created_at, package))
     return [package for _, package in sorted(found, key=lambda each: each[0], reverse=True)]
+
+
+def restore_archive(
+    path: Path | str, base_path: Path | str | None = None, *, settings: Settings | None = None
+) -> list[Restored]:
+    """Put the package at a folder or URL, or all packages in it, back into the lake they are of, or into an empty data
+    folder. Raises `InvalidPackage` for one that is not whole or of another lake."""
+    given = settings or Settings()
+    folder = given.data_dir if base_path is None else new_lake_folder(base_path, "base_path")
+    return [restore(folder.absolute(), package) for package in packages_at(path)]
+
+
+def verify_archive(path: Path | str) -> list[Verification]:
+    """Read the package at a folder or URL, or all packages in it, back and compare them with their manifests. Needs no
+    lake. Raises `InvalidPackage` where there is none."""
+    return [verify(package) for package in packages_at(path)]
+
+
+def mount_archives(base_path: Path | str | None = None, *, settings: Settings | None = None) -> list[str]:
+    """Find the packages that the lake reads from in the folders of `Settings.archives`, after they were moved; the ids
+    of those that were found at a new place. Raises `NotALake`."""
+    chosen = settings_for(base_path, settings)
+    return mount(chosen.data_dir, chosen.archives)
+
+
+def packages_at(path: Path | str) -> list[Place]:
+    """The packages at a place. Raises `InvalidPackage` where there is none."""
+    found = Place(path).packages()
+    if not found:
+        raise InvalidPackage(str(path), "there is no package in it")
+    return found

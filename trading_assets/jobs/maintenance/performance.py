@@ -20,7 +20,7 @@ from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.resources.history_folder import history_folder
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state
+from trading_assets.state import reading_engine
 
 MEGABYTE = 1e6
 
@@ -67,7 +67,7 @@ def generate_performance_report(
         state.stat().st_size if chosen.database_url is None and state.exists() else None,
         shutil.disk_usage(root).free,
         {name: _seconds(root, name) for name in DATASETS},
-        requests_used(connect_state(chosen.state_url)),
+        requests_used(reading_engine(chosen.state_url)),
     )
 
 
