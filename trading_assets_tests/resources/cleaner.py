@@ -17,9 +17,9 @@ def main() -> None:
     """Fork a process for each line of standard input."""
     for line in sys.stdin:
         event, folder = line.rstrip("\n").split(" ", 1)
-        count = Path(f"{folder}.events")
+        count = Path(folder).parent / "events"
         if not (child := os.fork()):
-            instants = Instants(Path(folder), int(event) or None, Path(f"{folder}.note"))
+            instants = Instants(Path(folder), int(event) or None, Path(folder).parent / "note")
             clean_history(Settings(data_dir=folder), dry_run=False, now=datetime.now(UTC) + timedelta(days=400))
             count.write_text(str(instants.count))
             os._exit(0)
