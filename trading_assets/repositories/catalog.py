@@ -49,10 +49,8 @@ more than they save."""
 _connections: dict[tuple[int, Path, bool], duckdb.DuckDBPyConnection] = {}
 _opened_links: dict[tuple[int, Path, bool], list[str]] = {}
 _opened_small: set[Path] = set()
-_guard = threading.Lock()
-
-
 _of_the_parent: list[duckdb.DuckDBPyConnection] = []
+_guard = threading.Lock()
 
 
 def _begin_anew() -> None:
@@ -74,8 +72,7 @@ def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckD
     The datasets are `contracts`, `option_chains`, `equity_bars`, `option_bars`, `coverage` and `quality_metrics`.
 
     The process keeps one database a data folder, of some folders (opening costs about 26 ms); what is returned is a
-    cursor of it, cheap, with its own transaction, to be used by one thread and closed at will. The folder need not
-    exist yet.
+    cursor with a transaction of its own, to be used by one thread and closed at will. The folder need not exist yet.
 
     It reads the files in the folders of the datasets, and temporary tables and registered frames (`register`) may be
     joined to them. Every other file, the network, extensions and DuckDB's settings are closed to it:
@@ -94,11 +91,6 @@ def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckD
         return _connections[key].cursor()
 
 
-def cursor(data_dir: Path | str) -> duckdb.DuckDBPyConnection:
-    """The same as `connect(data_dir)`: each call gives a cursor of the process's one connection to that folder."""
-    return connect(data_dir)
-
-
 def query(
     data_dir: Path | str,
     sql: str,
@@ -110,8 +102,8 @@ def query(
     """The result of one SELECT (or EXPLAIN of one) as an Arrow table; asked again when a file was replaced while it was
     read.
 
-    `few`: few rows of a SELECT are expected. It is planned once and not twice, and the rows are copied once more.
-    `prepare`: statements that are run before on the same connection, such as those of temporary views.
+    `few`: few rows of a SELECT are expected: it is planned once and not twice, its rows are copied once more.
+    `prepare`: statements run before on the same connection, such as those of temporary views.
     Raises `NotOneSelect` for any other statement, `duckdb.Error` for everything that is wrong with the query itself
     (`duckdb.PermissionException` for what is outside the lake's datasets), `UnreadableFile` for a damaged file.
     """
@@ -257,8 +249,7 @@ def _result(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None, *, few: bool
 ) -> pa.Table:
     check_select(connection, sql, parameters)
-    if few:
-        # Arrow output of `execute` makes DuckDB warn of the copy; a table of few rows costs no more.
+    if few:  # through a table: DuckDB warns of Arrow output of `execute`
         connection.execute(f"create or replace temp table answer as {sql}", parameters)
         return connection.sql("from answer").to_arrow_table()
     return connection.sql(sql, params=parameters).to_arrow_table()
