@@ -36,7 +36,7 @@ def test_a_new_lake_may_be_made_anywhere_but_inside_another(tmp_path: Path) -> N
         with pytest.raises(NotALake, match="Did you mean"):
             new_lake_folder(folder)
     for value in ("", "  ", None, 5):
-        with pytest.raises(InvalidRequest, match="base_path is .*, and the path of a data folder is wanted"):
+        with pytest.raises(InvalidRequest, match=r"base_path is .*, and the path of a data folder is wanted"):
             new_lake_folder(value)
-    with pytest.raises(ValueError, match="a question mark"):
+    with pytest.raises(ValueError, match=r"a question mark"):
         new_lake_folder("what?")
