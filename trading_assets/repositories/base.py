@@ -62,9 +62,11 @@ class DatasetRepository:
                     f"{folder} is not a folder of {self.DATASET.name}: give .../{self.DATASET.name}, or data_dir=..."
                 )
             data_dir = folder.parent
-        self.store = (
-            store if store is not None else ParquetStore(arguments.new_lake_folder(folder_of(data_dir), "data_dir"))
-        )
+        if store is None:
+            store = ParquetStore(
+                folder_of(None) if data_dir is None else arguments.new_lake_folder(data_dir, "data_dir")
+            )
+        self.store = store
 
     def _load(self, where: Restriction, as_: As, **bounds: Any) -> Frame:
         """Rows in the dataset's order as `as_` says, those of `_read(where, **bounds)`."""
