@@ -77,7 +77,9 @@ class BrokerClient:
         with listening(progress or Silent()):
             self._archive = Archive(settings)
         self._lock = threading.Lock()
-        self._closing = weakref.finalize(self, self._archive.close)
+        # Not at the end of the process: the threads that closing needs have ended by then, and all that is shared is
+        # free for others once its owner is gone.
+        weakref.finalize(self, self._archive.close).atexit = False
 
     def get_equity_bars(
         self, symbol: str, start: Day, end: Day, bar_size: str = DAILY, *, refresh: bool = False

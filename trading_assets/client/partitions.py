@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from trading_assets.assets.policy import CODE_VERSION
+from trading_assets.checks.completeness_check import session_checks
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
 from trading_assets.repositories.store import UpsertCounts
@@ -17,7 +18,8 @@ from trading_assets.resources.recorded_sessions import sessions_to_record
 def record_partitions(archive: Archive, collected: Collected, counts: UpsertCounts, *, by: str) -> None:
     """Record the sessions whose data is in the lake as materialized partitions of the asset, as a run would.
 
-    The metadata is that of a run, with `by` as `collected_by`; the data version is the asset's code version.
+    The metadata is that of a run without its pictures, with `by` as `collected_by`; the data version is the asset's code version. The check
+    `complete` of a session that lacked something, or does now, is evaluated anew.
     """
     states = session_states(archive, collected)
     key = dg.AssetKey(collected.dataset.name)
@@ -26,7 +28,7 @@ def record_partitions(archive: Archive, collected: Collected, counts: UpsertCoun
         asked = {session.isoformat() for session in collected.report.sessions}
         recorded = partition_metadata(archive, collected, sessions_to_record(collected, states, asked, known))
         if recorded:
-            recorded[max(recorded)] |= run_metadata(archive, collected, counts, states)
+            recorded[max(recorded)] |= run_metadata(archive, collected, counts, states, pictures=False)
         for session, metadata in sorted(recorded.items()):
             event = dg.AssetMaterialization(
                 key,
@@ -35,3 +37,5 @@ def record_partitions(archive: Archive, collected: Collected, counts: UpsertCoun
                 tags={"dagster/code_version": CODE_VERSION, "dagster/data_version": CODE_VERSION},
             )
             instance.report_runless_asset_event(event)
+        for check in session_checks(instance, archive, collected, asset=key):
+            instance.report_runless_asset_event(check)
