@@ -18,8 +18,8 @@ from trading_assets.resources.recorded_sessions import sessions_to_record
 def record_partitions(archive: Archive, collected: Collected, counts: UpsertCounts, *, by: str) -> None:
     """Record the sessions whose data is in the lake as materialized partitions of the asset, as a run would.
 
-    The metadata is that of a run without its pictures, with `by` as `collected_by`; the data version is the asset's code version. The check
-    `complete` of a session that lacked something, or does now, is evaluated anew.
+    The metadata is that of a run without its pictures, with `by` as `collected_by`; the data version is the asset's
+    code version. The check `complete` of a session that lacked something, or does now, is evaluated anew.
     """
     states = session_states(archive, collected)
     key = dg.AssetKey(collected.dataset.name)
