@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from trading_assets.monitoring.alerts import Alerts
+from trading_assets.monitoring.alerts import AlertRules
 from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
@@ -122,7 +122,7 @@ def business_days(book: Notebook) -> None:
 
 def protected(book: Notebook) -> None:
     assert list(book["data"].columns) == EQUITY_BARS.schema.names
-    assert len(book["data"]) == 31
+    assert len(book["data"]) == 32
     assert book.asked == {}
     assert not book["api_client"].connected
 
@@ -177,7 +177,7 @@ def batched(book: Notebook) -> None:
 
 
 def alert_rules(book: Notebook) -> None:
-    rules = {rule.alert_type: rule.channel for rule in Alerts(book.desk.settings).rules()}
+    rules = {rule.alert_type: rule.notification_channel for rule in AlertRules(book.desk.settings).all()}
     assert {rules[name] for name in book["CRITICAL_ALERTS"]} == {"slack_trading_ops"}
 
 

@@ -32,6 +32,7 @@ from trading_assets.collecting.steps.option_bars import collect_option_bars
 from trading_assets.errors import InvalidRequest
 from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.repositories import ContractRepository, EquityBarRepository, OptionBarRepository
+from trading_assets.repositories.contracts import newest_contract
 from trading_assets.repositories.equity_bars import DAILY
 from trading_assets.repositories.schemas import CONTRACTS, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.settings import Settings
@@ -174,7 +175,7 @@ class BrokerClient:
         symbols `get_contract_descriptions` sends its requests together. Raises as that does."""
         name = arguments.one_symbol(symbol)
         self.get_contract_descriptions([name], refresh=refresh)
-        found = ContractRepository(store=self._archive.store).latest(name)
+        found = newest_contract(self._archive.store, name)
         assert found is not None
         return found
 

@@ -9,7 +9,8 @@ from trading_assets.arguments import one_symbol
 from trading_assets.collecting.progress import Progress
 from trading_assets.jobs.orchestrator import JobResult, JobType
 from trading_assets.jobs.single_step import run_step, settings_for
-from trading_assets.repositories import ContractRepository
+from trading_assets.repositories import ParquetStore
+from trading_assets.repositories.contracts import newest_contract
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 
@@ -56,5 +57,5 @@ def _contracts(symbol: str, settings: Settings, *, refresh: bool, progress: Prog
 
 def _verified_at(settings: Settings, symbol: str) -> datetime | None:
     """When the newest details of the symbol were verified (UTC); None without any."""
-    newest = ContractRepository(data_dir=settings.data_dir).newest(symbol)
+    newest = newest_contract(ParquetStore(settings.data_dir), symbol)
     return None if newest is None else newest["verified_at"]
