@@ -7,6 +7,7 @@ Here belongs the order of these steps and what the caller gets. What to request 
 from __future__ import annotations
 
 import threading
+import uuid
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
@@ -37,9 +38,6 @@ from trading_assets.repositories.equity_bars import DAILY
 from trading_assets.repositories.schemas import CONTRACTS, OPTION_BARS, OPTION_CHAINS, Condition
 from trading_assets.settings import Settings
 
-DIRECT = "direct request"
-"""The run that stands in the journal with requests that no run made."""
-
 _NO_OPTION_BARS = ("1 secs",)
 """Sizes of which option bars cannot be requested: twelve requests a contract and session."""
 
@@ -59,13 +57,19 @@ def connect_broker(
     return BrokerClient(given, progress)
 
 
+def _new_run() -> str:
+    """The id of the run as which a call is recorded, in the journal and with Dagster."""
+    return str(uuid.uuid4())
+
+
 class BrokerClient:
     """Requests to the broker for one data folder, answered from the lake where it has the answer.
 
     A call costs the fewest requests that what is missing allows, none where nothing is missing. Answers are stored as
-    the assets store them: rows with their `request_id`, coverage, and materialized partitions. Frames have the columns
-    of the dataset as its repository returns them; to save such a frame again changes nothing. As after a backfill, the
-    archive then keeps the series whole from the first session that was requested.
+    the assets store them: rows with their `request_id`, coverage, and materialized partitions of a run
+    `direct_request`. Frames have the columns of the dataset as its repository returns them; to save such a frame again
+    changes nothing. As after a backfill, the archive then keeps the series whole from the first session that was
+    requested.
 
     A failed request raises once all others of the call are stored: `UnknownContract`, `NotPermitted`, `RequestTimedOut`
     or another `RequestFailed`, whose `frame` is what the call could answer. Missing prerequisites raise
@@ -95,7 +99,8 @@ class BrokerClient:
         sessions = self._closed(start, end)
         with self._lock:
             archive = self._archive
-            reports = self._resolve([name])
+            run_id = _new_run()
+            reports = self._resolve([name], run_id)
             if not failed(reports):
                 collected = collect_equity_bars(
                     archive,
@@ -104,9 +109,9 @@ class BrokerClient:
                     contracts=archive.view(CONTRACTS),
                     bar_sizes=[size],
                     refresh=refresh,
-                    run_id=DIRECT,
+                    run_id=run_id,
                 )
-                reports.append(self._store(collected))
+                reports.append(self._store(collected, run_id))
         repository = EquityBarRepository(store=archive.store)
         return self._answer(reports, lambda: repository.load_symbol_data(name, sessions[0], sessions[-1], size))
 
@@ -124,14 +129,12 @@ class BrokerClient:
         """
         size = arguments.bar_size(bar_size)
         if size in _NO_OPTION_BARS:
-            raise InvalidRequest(
-                f"Option bars of {size!r} are not collected: choose a longer bar, for example '1 min'."
-            )
+            raise InvalidRequest(f"Option bars of {size!r} are not collected: choose longer ones, for example '1 min'.")
         asked = OPTION_BAR_SIZE if size == DAILY else size
         sessions = self._closed(start, end)
         wanted = named_contracts(self.settings.data_dir, contracts)
         with self._lock:
-            archive = self._archive
+            archive, run_id = self._archive, _new_run()
             collected = collect_option_bars(
                 archive,
                 archive.universe.resolve(wanted.symbols),
@@ -141,9 +144,9 @@ class BrokerClient:
                 bar_sizes=[asked],
                 con_ids=wanted.con_ids,
                 refresh=refresh,
-                run_id=DIRECT,
+                run_id=run_id,
             )
-            reports = [self._store(collected)]
+            reports = [self._store(collected, run_id)]
         self._warn_of_lost(wanted, asked, sessions)
         repository = OptionBarRepository(store=archive.store)
         return self._answer(
@@ -166,7 +169,7 @@ class BrokerClient:
             names = names if names is not None else self._archive.universe.active()
             if not names:
                 raise InvalidRequest("symbols is None and the universe is empty: name at least one symbol.")
-            reports = [self._collect_contracts(names, refresh=refresh)]
+            reports = [self._collect_contracts(names, _new_run(), refresh=refresh)]
         repository = ContractRepository(store=self._archive.store)
         return self._answer(reports, lambda: repository.latest_of(names))
 
@@ -209,26 +212,26 @@ class BrokerClient:
             )
         return closed
 
-    def _resolve(self, names: Sequence[str]) -> list[CollectionReport]:
+    def _resolve(self, names: Sequence[str], run_id: str) -> list[CollectionReport]:
         """Collect the contract details of those symbols that have none: nothing else can be requested without."""
         known = known_underlyings(self._archive, self._archive.view(CONTRACTS), names)
         unknown = [name for name in names if name not in known]
-        return [self._collect_contracts(unknown)] if unknown else []
+        return [self._collect_contracts(unknown, run_id)] if unknown else []
 
-    def _collect_contracts(self, names: Sequence[str], *, refresh: bool = False) -> CollectionReport:
+    def _collect_contracts(self, names: Sequence[str], run_id: str, *, refresh: bool = False) -> CollectionReport:
         archive = self._archive
         session = archive.calendar.current(archive.now)
         entries = archive.universe.resolve(names)
-        return self._store(collect_contracts(archive, entries, session, refresh=refresh, run_id=DIRECT))
+        return self._store(collect_contracts(archive, entries, session, refresh=refresh, run_id=run_id), run_id)
 
-    def _store(self, collected: Collected) -> CollectionReport:
+    def _store(self, collected: Collected, run_id: str) -> CollectionReport:
         """Put a collection into the lake, and record with Dagster what it brought."""
         counts = self._archive.write(collected)
         if collected.table.num_rows or collected.coverage.num_rows or collected.report.recovered:
             # late: a call that the lake answers needs no Dagster
-            from trading_assets.client.partitions import record_partitions
+            from trading_assets.client.direct_run import record_run
 
-            record_partitions(self._archive, collected, counts, by=DIRECT)
+            record_run(self._archive, collected, counts, run_id)
         self._archive.progress.finish(collected.report)
         return collected.report
 
