@@ -45,7 +45,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from trading_assets import reliability
 from trading_assets.remedies import Medium, speaking, typed, worded
@@ -211,13 +211,21 @@ class RequestFailed(BrokerError):
     """A request made directly ended without an answer, after all others of the call were answered and stored.
 
     The message has a sentence for each symbol or contract that failed; `outcome` and `broker_code` are those of the
-    first. `frame` holds what the call can return all the same (None: nothing).
+    first, and say whether the same call may succeed later (`retryable`). `frame` holds what the call can return all the
+    same (None: nothing).
     """
 
     def __init__(
-        self, message: str, *, outcome: str = "", broker_code: int | None = None, frame: object | None = None
+        self,
+        message: str,
+        *,
+        outcome: str = "",
+        broker_code: int | None = None,
+        frame: Any = None,
+        retryable: bool = False,
     ) -> None:
         super().__init__(message)
+        self.retryable = retryable
         self.outcome = outcome
         self.broker_code = broker_code
         self.frame = frame
@@ -233,8 +241,6 @@ class NotPermitted(RequestFailed):
 
 class RequestTimedOut(RequestFailed, TimeoutError):
     """The broker did not answer in time; the same call may succeed later."""
-
-    retryable = True
 
 
 class BrokerIncompatible(BrokerError):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.errors import (
     NotPermitted,
@@ -43,7 +44,11 @@ def error_of(problems: Sequence[Problem], frame: pd.DataFrame | None) -> Trading
     if all(problem.kind is ProblemKind.PREREQUISITE_VIOLATION for problem in problems):
         return PrerequisiteError(message)
     return _ERRORS.get(first.outcome, RequestFailed)(
-        message, outcome=first.outcome, broker_code=first.broker_code, frame=frame
+        message,
+        outcome=first.outcome,
+        broker_code=first.broker_code,
+        frame=frame,
+        retryable=first.outcome in [kind for kind in OutcomeKind if kind.retryable],
     )
 
 
