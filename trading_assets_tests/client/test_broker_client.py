@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -297,3 +300,33 @@ def test_a_closed_client_connects_again(desk: Desk, api_client: BrokerClient) ->
     assert not api_client.connected
     assert len(api_client.get_equity_bars("AAPL", "2025-09-02", LAST)) == 55
     assert desk.connections() == 2
+
+
+def test_a_connection_that_broke_meanwhile_is_made_anew(desk: Desk, api_client: BrokerClient) -> None:
+    api_client.get_equity_bars("AAPL", FIRST, LAST)
+    desk.simulator.drop_connections()
+    assert len(api_client.get_equity_bars("AAPL", "2025-09-02", LAST)) == 55
+
+
+SCRIPT = """
+import sys
+from trading_assets.client import connect_broker
+
+api_client = connect_broker()
+known = api_client.get_equity_bars("AAPL", "2025-11-10", "2025-11-17")
+print(len(known), api_client.connected, "dagster" in sys.modules)
+print(len(api_client.get_equity_bars("AAPL", "2025-11-03", "2025-11-17")), api_client.connected)
+"""
+
+
+def test_a_script_that_closes_nothing_ends_well(desk: Desk) -> None:
+    """What the lake answers needs neither broker nor Dagster; the end of the process is silent."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT],
+        env={**os.environ, **desk.settings.environment()},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("6 False False\n11 True\n", "", 0)
