@@ -48,8 +48,9 @@ def typed(symbol: str) -> str:
 
 def worded(text: str) -> str:
     """The sentence with its remedies in the medium of the present reader."""
-    if _medium.get() is Medium.COMMAND or not ("trading-assets " in text or "--" in text):
+    if _medium.get() is Medium.COMMAND or not ("trading-assets " in text or "--" in text or "Materialize " in text):
         return text
+    text = _MATERIALIZE.sub(lambda found: f"Run {_STEPS[found['dataset']](found['symbol'])} first.", text)
     return _ALONE.sub(lambda found: _ARGUMENTS[found["option"]], _COMMAND.sub(_as_call, text))
 
 
@@ -140,6 +141,15 @@ _COMMAND = re.compile(
 _OPTION = re.compile(
     rf" --(?P<name>[a-z-]+)(?P<value>(?<=exchange) {_WORD}|(?<=sec-type) {_WORD}|(?<=from) {_WORD}|(?<=to) {_WORD})?"
 )
+
+_STEPS: dict[str, Callable[[str], str]] = {
+    "contracts": lambda symbol: f"backfill_us_equity_contracts(symbol={symbol!r})",
+    "option_chains": lambda symbol: f"refresh_option_chain({symbol!r})",
+    "equity_bars": lambda symbol: f"{_ORCHESTRATOR}.daily_update([{symbol!r}])",
+}
+"""The Python call that materializes one dataset of a symbol."""
+
+_MATERIALIZE = re.compile(rf"Materialize (?P<dataset>{'|'.join(_STEPS)}) for (?P<symbol>{_WORD}(?: [A-Z])?) first\.")
 
 _ARGUMENTS = {"new": "'new'", "same": "'same'", "refresh": "REFRESH"}
 """What an option that stands alone in a sentence is in Python."""

@@ -33,7 +33,10 @@ from dagster._core.definitions.partitions.subset import (
     TimeWindowPartitionsSubset,  # partitions as time windows of a definition
 )
 from dagster._core.event_api import EventHandlerFn  # the type of a callback for new events
-from dagster._core.events import HandledOutputData  # an event: an output was stored
+from dagster._core.events import (
+    HandledOutputData,  # an event: an output was stored
+    StepMaterializationData,  # an event: a partition was materialized
+)
 from dagster._core.events.log import EventLogEntry  # one stored event
 from dagster._core.instance.ref import InstanceRef  # an instance by folder and settings
 from dagster._core.launcher.base import LaunchRunContext  # what a run launcher is given
@@ -173,6 +176,7 @@ __all__ = [
     "SqliteEventLogStorageWatchdog",
     "SqliteRunStorage",
     "SqliteScheduleStorage",
+    "StepMaterializationData",
     "TimeWindowPartitionsSubset",
     "UserConfigSchema",
     "WorkspaceFileTarget",
