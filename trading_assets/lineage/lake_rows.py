@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from operator import index
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.broker.requests import ContractDetailsRequest, OptionListingRequest
 from trading_assets.lineage.records import RequestRecord
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.restrictions import Restriction, restricted
 from trading_assets.repositories.rows import read_rows
-from trading_assets.repositories.schemas import COVERAGE, DATASETS, EQUITY_BARS, OPTION_BARS, Dataset
+from trading_assets.repositories.schemas import COVERAGE, DATASETS, OPTION_BARS, Dataset
 
 CURRENT, SUPERSEDED, WITHDRAWN = "current", "superseded", "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A row: its dataset, whether it is `current`, `superseded` or `withdrawn`, and its values by column."""
+    """A row: its dataset, whether it is `current`, `superseded` or `withdrawn`, and its values by column.
+
+    Of a brief reading it stands for `count` rows, and has only the columns that say where these come from.
+    """
 
     dataset: str
     standing: str
     row: Mapping[str, Any]
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +60,31 @@ class Wanted:
         return Restriction(found.values, "replace(local_symbol, ' ', '') = ?", (text,)) if text else found
 
 
-def find(data_dir: Path, dataset: Dataset, wanted: Wanted) -> list[Found]:
+def find(data_dir: Path, dataset: Dataset, wanted: Wanted, *, brief: bool = False) -> list[Found]:
     """The rows, current ones first, each in the dataset's order. Raises `UnreadableFile`."""
-    bounds = wanted.session, wanted.session
-    return list(_both(data_dir, dataset, wanted.restriction(dataset), *bounds))
+    reading = _Reading(data_dir, dataset, wanted.restriction(dataset), wanted.session, wanted.session, wanted.about)
+    return list(reading.rows(brief))
 
 
 def naming(data_dir: Path, dataset: Dataset, request_id: int) -> list[Found]:
     """The rows of a dataset and of its revisions that name a request. Raises `UnreadableFile`."""
-    return list(_both(data_dir, dataset, restricted(request_id=request_id), None, None))
+    return list(_Reading(data_dir, dataset, restricted(request_id=request_id)).rows())
 
 
-def of_requests(data_dir: Path, requests: Sequence[RequestRecord]) -> list[Found]:
+def of_requests(data_dir: Path, requests: Sequence[RequestRecord], *, brief: bool = False) -> list[Found]:
     """The rows that name one of the requests: of the datasets that these are for, of coverage, and of the revisions of
     both. Raises `UnreadableFile`."""
-    ids = tuple(sorted(request.id for request in requests))
-    if not ids:
-        return []
-    # a few ids rule out row groups one by one, many by their range
-    condition = restricted(request_id=ids) if len(ids) <= _FEW else _range(ids)
-    known, found = set(ids), []
+    found: list[Found] = []
     for name in sorted({request.dataset for request in requests}):
         mine = [request for request in requests if request.dataset == name]
-        first = min(request.first_session for request in mine)
-        last = max(request.session for request in mine) if name in (EQUITY_BARS.name, OPTION_BARS.name) else None
-        for dataset in (DATASETS[name], COVERAGE):
-            found += [
-                each
-                for each in _both(data_dir, dataset, condition, first, last)
-                if each.row["request_id"] in known and each.row.get("dataset", name) == name
-            ]
+        ids = sorted(request.id for request in mine)
+        # a few ids rule out row groups one by one, many by their range
+        several = Restriction(also="request_id between ? and ?", parameters=(ids[0], ids[-1]))
+        where = restricted(request_id=ids) if len(ids) <= _FEW else several
+        first, last = min(request.first_session for request in mine), _last_session(mine)
+        for dataset, about in ((DATASETS[name], None), (COVERAGE, name)):
+            reading = _Reading(data_dir, dataset, where, first, last, about, pa.array(ids, pa.int64()))
+            found += reading.rows(brief)
     return found
 
 
@@ -109,39 +113,99 @@ def daily_bars(data_dir: Path, rows: Sequence[Mapping[str, Any]]) -> list[Mappin
 _FEW = 64
 """Requests up to which each is looked for by itself."""
 
-
-def _range(ids: Sequence[int]) -> Restriction:
-    return Restriction(also="request_id between ? and ?", parameters=(ids[0], ids[-1]))
-
-
-def _both(
-    data_dir: Path, dataset: Dataset, where: Restriction, first: date | None, last: date | None
-) -> Iterator[Found]:
-    for row in read_rows(data_dir, dataset, where, first=first, last=last).to_pylist():
-        yield Found(dataset.name, CURRENT, row)
-    left = read_rows(data_dir, revisions_of(dataset), where, first=first, last=last).to_pylist()
-    # the row of a user, too, takes the place of another without a request
-    there = _keys(data_dir, dataset, [row for row in left if not row["superseded_by"]])
-    for row in left:
-        replaced = row["superseded_by"] or tuple(row[name] for name in dataset.key) in there
-        yield Found(dataset.name, SUPERSEDED if replaced else WITHDRAWN, row)
+_ORIGIN = ("dataset", "session", "symbol", "con_id", "bar_size", "quote_outcome", "condition")
+_ORIGIN_TOO = ("reason", "collected_at", "request_id", "superseded_at", "superseded_by")
+"""The columns that say where a row comes from."""
 
 
-def _keys(data_dir: Path, dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
-    """The keys of the stored rows that may have taken the place of these."""
-    if not rows:
-        return set()
-    where = restricted(symbol={row["symbol"] for row in rows})
-    sessions = [row["session"] for row in rows]
-    columns = list(dataset.key)
-    found = read_rows(data_dir, dataset, where, columns=columns, first=min(sessions), last=max(sessions))
-    return {tuple(row[name] for name in columns) for row in found.to_pylist()}
+@dataclass(frozen=True)
+class _Reading:
+    """One reading of a dataset and of its revisions; of coverage, of rows that are `about` a dataset. With `ids` only
+    rows of these requests."""
+
+    data_dir: Path
+    dataset: Dataset
+    where: Restriction
+    first: date | None = None
+    last: date | None = None
+    about: str | None = None
+    ids: pa.Array | None = None
+
+    def rows(self, brief: bool = False) -> Iterator[Found]:
+        """The rows, current ones first; `brief`: those that come from the same request as one, with their count."""
+        current = self._read(self.dataset, brief)
+        left = self._read(revisions_of(self.dataset), brief)
+        nobody = left.filter(pc.equal(left["superseded_by"], 0))
+        # the row of a user, too, takes the place of another without a request
+        there = self._taken(nobody) if nobody.num_rows else pa.array([], pa.bool_())
+        by_request = left.filter(pc.not_equal(left["superseded_by"], 0))
+        for standing, table in (
+            (CURRENT, current),
+            (SUPERSEDED, by_request),
+            (SUPERSEDED, nobody.filter(there)),
+            (WITHDRAWN, nobody.filter(pc.invert(there))),
+        ):
+            yield from self._found(standing, table, brief)
+
+    def _read(self, dataset: Dataset, brief: bool) -> pa.Table:
+        wanted = {*_ORIGIN, *_ORIGIN_TOO, *self.dataset.key} if brief else set(dataset.schema.names)
+        columns = [name for name in dataset.schema.names if name in wanted]
+        variants = [self.about] if self.about is not None else None
+        table = read_rows(
+            self.data_dir, dataset, self.where, columns=columns, variants=variants, first=self.first, last=self.last
+        )
+        return table if self.ids is None else table.filter(pc.is_in(table["request_id"], self.ids))
+
+    def _taken(self, left: pa.Table) -> pa.Array:
+        """Of each row whether there is one in the lake with its key."""
+        symbols, days = pc.unique(left["symbol"]).to_pylist(), left["session"].to_pylist()
+        columns = list(self.dataset.key)
+        where = restricted(symbol=symbols)
+        there = read_rows(
+            self.data_dir, self.dataset, where, columns=columns, first=min(days), last=max(days)
+        ).to_pylist()
+        keys = {tuple(row[name] for name in columns) for row in there}
+        return pa.array(
+            [tuple(row[name] for name in columns) in keys for row in left.select(columns).to_pylist()], pa.bool_()
+        )
+
+    def _found(self, standing: str, table: pa.Table, brief: bool) -> Iterator[Found]:
+        if not brief:
+            yield from (Found(self.dataset.name, standing, row) for row in table.to_pylist())
+            return
+        columns = [name for name in table.column_names if name in {*_ORIGIN, *_ORIGIN_TOO}]
+        table = table.select(columns)
+        if "quote_outcome" in columns:
+            # a listing brings many contracts
+            unquoted = pc.is_null(table["quote_outcome"])
+            con_id = pc.if_else(unquoted, 0, table["con_id"])
+            table = table.set_column(columns.index("con_id"), "con_id", con_id)
+        for row in table.group_by(columns).aggregate([([], "count_all")]).to_pylist():
+            count = row.pop("count_all")
+            yield Found(self.dataset.name, standing, row, count)
+
+
+def _last_session(requests: Sequence[RequestRecord]) -> date | None:
+    """The last session whose rows can name one of these requests for one dataset; None: any later one can."""
+    if any(request.kind == ContractDetailsRequest.kind for request in requests):
+        return None
+    days = [request.session for request in requests]
+    for request in requests:
+        if request.kind == OptionListingRequest.kind:  # its contracts are listed until they expire
+            days.append(max(request.session, date.fromisoformat(request.last_trade[:8]) + _EXPIRY_AFTER))
+    return max(days)
+
+
+_EXPIRY_AFTER = timedelta(days=7)
+"""How much later than the named day contracts of a listing may expire at most."""
 
 
 def _contract(given: int | str | None) -> tuple[int | None, str]:
     """Contract id, or local symbol without blanks."""
-    if given is None or isinstance(given, int):
-        return given, ""
+    if given is None:
+        return None, ""
+    if not isinstance(given, str):
+        return index(given), ""  # of a frame it is a number of numpy
     text = "".join(given.split()).upper()
     if not text:
         raise ValueError("The contract is empty: give its id, or its local symbol as in 'AAPL 251128C00167500'.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from trading_assets.lineage.dependencies import Dependencies, Dependency
 from trading_assets.lineage.lake_rows import CURRENT, Found, Wanted, daily_bars, find, naming, of_requests
-from trading_assets.lineage.records import Origin, RequestRecord, RowLineage
+from trading_assets.lineage.records import RequestRecord, RowLineage
 from trading_assets.lineage.snapshots import dataset_of
 from trading_assets.lineage.sources import DataSource, SourceType, find_sources
 from trading_assets.lineage.tracing import RowTracer
@@ -18,11 +18,11 @@ from trading_assets.lineage.views import (
     PartitionLineage,
     RequestLineage,
     RunLineage,
-    count_origins,
     group_bars,
     group_requests,
     group_rows,
 )
+from trading_assets.planning.durations import bar_seconds
 from trading_assets.repositories.frames import as_date
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, OPTION_BARS
 from trading_assets.universe import normalize
@@ -63,6 +63,8 @@ class LineageQueryEngine:
         """
         if symbol is None and session is None and contract is None:
             raise ValueError("Say which rows: give symbol=, session= or contract=.")
+        if bar_size is not None:
+            bar_seconds(bar_size)
         day = None if session is None else self._session(session)
         wanted = Wanted(normalize(symbol) if symbol is not None else None, day, contract, bar_size, about)
         return self.trace(find(self.tracker.settings.data_dir, dataset_of(dataset), wanted))
@@ -114,7 +116,7 @@ class LineageQueryEngine:
         if not requests and not run.found:
             why = " ".join(["Take its id from the UI or from a request.", *self.tracker.missing])
             raise ValueError(f"Neither the journal nor Dagster has a record of run {run_id}. {why}")
-        rows, _ = self._rows_of(requests)
+        rows, _ = self._rows_of(requests, brief=True)
         notes = [sentence for sentence in (run.sentence, *self.tracker.missing) if sentence]
         partitions = self.tracker.history.partitions_of_run(run_id)
         return RunLineage(run, group_requests(requests), group_rows(rows), partitions, list(dict.fromkeys(notes)))
@@ -124,11 +126,13 @@ class LineageQueryEngine:
         dataset, day = dataset_of(asset), self._session(session)
         name = normalize(symbol) if symbol is not None else None
         data_dir = self.tracker.settings.data_dir
-        rows = find(data_dir, dataset, Wanted(name, day))
-        known = find(data_dir, COVERAGE, Wanted(name, day, about=asset)) if dataset is not COVERAGE else []
-        traced, recorded = self.trace(rows), self.trace(known)
-        named = {one.request.id: one.request for one in (*traced, *recorded) if one.request is not None}
-        gone = sorted({one.request_id for one in (*traced, *recorded) if one.origin is Origin.REQUEST_GONE})
+        tracer = RowTracer(self.tracker)
+        rows = [each for each in find(data_dir, dataset, Wanted(name, day), brief=True) if each.standing == CURRENT]
+        known = find(data_dir, COVERAGE, Wanted(name, day, about=asset), brief=True) if dataset is not COVERAGE else []
+        known = [each for each in known if each.standing == CURRENT]
+        stored, recorded = tracer.origins(rows), tracer.origins(known)
+        named = {**stored.requests, **recorded.requests}
+        gone = sorted({*stored.gone, *recorded.gone})
         events = self.tracker.history.materializations(asset, day.isoformat())
         run_ids = {event.run_id for event in events} | {one.run_id for one in named.values()}
         notes = list(self.tracker.missing)
@@ -141,8 +145,8 @@ class LineageQueryEngine:
             asset,
             day,
             name,
-            sum(one.standing == CURRENT for one in traced),
-            count_origins(one for one in traced if one.standing == CURRENT),
+            sum(each.count for each in rows),
+            stored.counts,
             events,
             list(self.tracker.history.runs(run_ids).values()),
             group_requests(named.values()),
@@ -184,9 +188,10 @@ class LineageQueryEngine:
         xnys = self.tracker.lake.calendar
         return xnys.on_or_before(day) if day is not None else xnys.last_closed(self.tracker.lake.now)
 
-    def _rows_of(self, requests: list[RequestRecord]) -> tuple[list[Found], int]:
+    def _rows_of(self, requests: list[RequestRecord], *, brief: bool = False) -> tuple[list[Found], int]:
         """The rows that name one of the requests, and how many name a number of theirs and mean another request."""
-        found, tracer = of_requests(self.tracker.settings.data_dir, requests), RowTracer(self.tracker)
+        found = of_requests(self.tracker.settings.data_dir, requests, brief=brief)
+        tracer = RowTracer(self.tracker)
         named = {request.id: request for request in requests}
         mine = [each for each in found if tracer.named_by(each, named) is not None]
         return mine, len(found) - len(mine)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -22,6 +22,15 @@ from trading_assets.sessions import calendar
 
 _CLOCKS_APART = timedelta(seconds=2)
 """How much the clock of a database server may be ahead of the machine's that recorded the materialization."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Rows by origin, the most frequent first; the requests that they name; the numbers of those without a record."""
+
+    counts: dict[str, int]
+    requests: dict[int, RequestRecord]
+    gone: list[int]
 
 
 class RowTracer:
@@ -77,6 +86,20 @@ class RowTracer:
                 )
             )
         return self._with_runs(traced)
+
+    def origins(self, rows: Sequence[Found]) -> Origins:
+        """What many rows are and which requests they name, without the lineage of each."""
+        named = self._tracker.requests.requests(each.row["request_id"] for each in rows)
+        counts, found, gone = Counter[str](), dict[int, RequestRecord](), set[int]()
+        for each in rows:
+            request = self.named_by(each, named)
+            origin = origin_of(each, request)
+            counts[origin.value] += each.count
+            if request is not None:
+                found[request.id] = request
+            elif origin is Origin.REQUEST_GONE:
+                gone.add(each.row["request_id"])
+        return Origins(dict(counts.most_common()), found, sorted(gone))
 
     def named_by(self, found: Found, named: Mapping[int, RequestRecord]) -> RequestRecord | None:
         """The request that a row names, among those with their numbers; None where that is another one."""

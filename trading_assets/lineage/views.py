@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from trading_assets.lineage.lake_rows import CURRENT, Found
-from trading_assets.lineage.records import Materialization, Plain, RequestRecord, RowLineage, RunRecord
+from trading_assets.lineage.records import Materialization, Plain, RequestRecord, RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +109,18 @@ def group_requests(requests: Iterable[RequestRecord]) -> list[RequestGroup]:
 
 def group_rows(rows: Iterable[Found]) -> list[RowGroup]:
     """Rows counted by dataset, standing, symbol and bar size."""
-    groups: dict[tuple[str, str, str, str], list[date]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, str], list[Found]] = defaultdict(list)
     for each in rows:
         key = each.dataset, each.standing, each.row["symbol"], each.row.get("bar_size", "")
-        groups[key].append(each.row["session"])
-    return [
-        RowGroup(*key, rows=len(days), sessions=len(set(days)), first=min(days), last=max(days))
-        for key, days in sorted(groups.items())
-    ]
+        groups[key].append(each)
+    counted = []
+    for key, members in sorted(groups.items()):
+        days = {each.row["session"] for each in members}
+        many = sum(each.count for each in members)
+        counted.append(RowGroup(*key, rows=many, sessions=len(days), first=min(days), last=max(days)))
+    return counted
 
 
 def group_bars(rows: Sequence[Mapping[str, Any]], dataset: str) -> list[RowGroup]:
     """The same of plain current rows."""
     return group_rows(Found(dataset, CURRENT, row) for row in rows)
-
-
-def count_origins(traced: Iterable[RowLineage]) -> dict[str, int]:
-    """Rows by origin, the most frequent first."""
-    return dict(Counter(one.origin.value for one in traced).most_common())
