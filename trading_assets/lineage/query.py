@@ -24,7 +24,7 @@ from trading_assets.lineage.views import (
 )
 from trading_assets.planning.durations import bar_seconds
 from trading_assets.repositories.frames import as_date
-from trading_assets.repositories.schemas import COVERAGE, DATASETS, OPTION_BARS
+from trading_assets.repositories.schemas import COVERAGE, DATASETS, OPTION_BARS, closed_symbol
 from trading_assets.universe import normalize
 
 Day = date | str
@@ -66,7 +66,7 @@ class LineageQueryEngine:
         if bar_size is not None:
             bar_seconds(bar_size)
         day = None if session is None else self._session(session)
-        wanted = Wanted(normalize(symbol) if symbol is not None else None, day, contract, bar_size, about)
+        wanted = Wanted(_symbol(symbol), day, contract, bar_size, about)
         return self.trace(find(self.tracker.settings.data_dir, dataset_of(dataset), wanted))
 
     def row(self, dataset: str, row: Mapping[str, Any]) -> RowLineage:
@@ -124,7 +124,7 @@ class LineageQueryEngine:
     def partition(self, asset: str, session: Day, *, symbol: str | None = None) -> PartitionLineage:
         """Which run and which requests made a partition of an asset, for all symbols or one."""
         dataset, day = dataset_of(asset), self._session(session)
-        name = normalize(symbol) if symbol is not None else None
+        name = _symbol(symbol)
         data_dir = self.tracker.settings.data_dir
         tracer = RowTracer(self.tracker)
         rows = [each for each in find(data_dir, dataset, Wanted(name, day), brief=True) if each.standing == CURRENT]
@@ -176,7 +176,7 @@ class LineageQueryEngine:
         return list(out_of_date(self.tracker))
 
     def _dependencies(self, symbol: str | None) -> Dependencies:
-        return Dependencies(self.tracker, None if symbol is None else [normalize(symbol)])
+        return Dependencies(self.tracker, None if symbol is None else [str(_symbol(symbol))])
 
     def _session(self, given: Day) -> date:
         day = as_date(given)
@@ -207,6 +207,14 @@ class LineageQueryEngine:
         named = {(row["con_id"], row["session"]) for row in bars if row["bar_size"] == "1 day"}
         left = [row for row in bars if (row["con_id"], row["session"]) not in named]
         return daily_bars(self.tracker.settings.data_dir, left)
+
+
+def _symbol(given: str | None) -> str | None:
+    """The symbol as rows have it; also that of a closed series (`META@8314`). Raises `ValueError` for no symbol."""
+    if given is None:
+        return None
+    symbol, at, con_id = given.partition("@")
+    return closed_symbol(normalize(symbol), int(con_id)) if at and con_id.isdigit() else normalize(given)
 
 
 def _why_no_row(request: RequestRecord) -> str:
