@@ -72,7 +72,7 @@ def instance_of(settings: Settings, folder: Path, url: str | None) -> Iterator[d
         return
     home = folder / "home"
     home.mkdir()
-    storage = {"module": "dagster_postgres", "class": "DagsterPostgresStorage", "config": {"postgres_url": url}}
+    storage = {"postgres": {"postgres_url": url}}
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={"storage": storage})) as instance:
         yield instance
 

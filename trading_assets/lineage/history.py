@@ -147,8 +147,11 @@ class DagsterHistory:
         try:
             if (history_folder(settings) / "history" / "runs" / "index.db").is_file():
                 self._events = CompactEventLogStorage(events)
+                with self._events.index_connection():  # a damaged file is found here, and not by the first question
+                    pass
             if (history_folder(settings) / "history" / "runs.db").is_file():
                 self._runs = CompactRunStorage.from_local(runs)
+                self._runs.get_run_records(limit=1)
         except SQLAlchemyError as error:
             self.close()
             self.missing = (

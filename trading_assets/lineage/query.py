@@ -179,7 +179,10 @@ class LineageQueryEngine:
         return Dependencies(self.tracker, None if symbol is None else [str(_symbol(symbol))])
 
     def _session(self, given: Day) -> date:
-        day = as_date(given)
+        try:
+            day = as_date(given)
+        except ValueError as error:
+            raise ValueError(f"{given!r} is no date: write it as YYYY-MM-DD.") from error
         if day is None or not self.tracker.lake.calendar.is_session(day):
             raise ValueError(f"{given} is no trading session: give the date of one, for example {self._example(day)}.")
         return day

@@ -33,6 +33,12 @@ class Origins:
     gone: list[int]
 
 
+_TWO_RUNS = (
+    "Run {} recorded the partition, and run {} sent the request: that one was interrupted before it could, its record"
+    " was deleted, or the session was not complete then."
+)
+
+
 class RowTracer:
     """Traces rows of one tracker's lake."""
 
@@ -137,11 +143,9 @@ class RowTracer:
         what = f"{asset} {partition}" if partition else asset
         if origin is Origin.SAVED:
             return None, ""
-        if self._tracker.history.missing:
-            return None, self._tracker.history.missing
         known = events[asset, partition]
         if not known:
-            return None, (
+            return None, self._tracker.history.missing or (
                 f"Dagster has no materialization of {what}: the partition is not complete yet, or its record was"
                 " deleted."
             )
@@ -150,7 +154,8 @@ class RowTracer:
         recorded = first_since(known, request.applied_at - _CLOCKS_APART)
         if recorded is None:
             return None, f"Dagster has no materialization of {what} since the answer was stored."
-        return recorded, ""
+        apart = origin in (Origin.ANSWER, Origin.AGGREGATED) and recorded.run_id != request.run_id
+        return recorded, _TWO_RUNS.format(recorded.run_id, request.run_id) if apart and request.run_id else ""
 
     def _listing(self, found: Found, origin: Origin) -> RequestRecord | None:
         """The request that listed the contract of a quoted chain row."""
