@@ -81,7 +81,7 @@ def questions(engine: LineageQueryEngine, archive: Archive) -> dict[str, Callabl
     """Each kind of question, about the middle of the five years."""
     day = archive.days[len(archive.days) // 2]
     symbol = SYMBOLS[len(SYMBOLS) // 2]
-    contract = archive.con_ids(symbol, day)[0]
+    contract = int(archive.con_ids(symbol, day)[0])
     visualizer = LineageVisualizer(engine.tracker)
     return {
         "a row": lambda: engine.rows("option_bars", symbol=symbol, session=day, contract=contract, bar_size="1 day"),

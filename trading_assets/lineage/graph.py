@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import dagster as dg
 
+from trading_assets.arguments import one_of
 from trading_assets.repositories.schemas import DATASETS
 
 
@@ -33,10 +34,8 @@ class AssetGraph:
         self.assets = _assets()
 
     def asset(self, name: str) -> Asset:
-        """The asset of that name. Raises `ValueError` that names the assets there are."""
-        if name not in self.assets:
-            raise ValueError(f"{name!r} is no asset; choose one of {', '.join(self.assets)}.")
-        return self.assets[name]
+        """The asset of that name. Raises `InvalidRequest` that names the assets there are."""
+        return self.assets[one_of(name, self.assets, "asset")]
 
     def upstream(self, name: str) -> list[Asset]:
         """All assets that it depends on, directly or not, upstream ones first."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.requests import ContractDetailsRequest, OptionListingRequest
+from trading_assets.errors import InvalidRequest
 from trading_assets.lineage.records import RequestRecord
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.restrictions import Restriction, restricted
@@ -47,14 +47,14 @@ class Wanted:
     about: str | None = None
 
     def restriction(self, dataset: Dataset) -> Restriction:
-        """The condition on the rows of a dataset. Raises `ValueError` for what its rows do not have."""
+        """The condition on the rows of a dataset. Raises `InvalidRequest` for what its rows do not have."""
         names = dataset.schema.names
         for given, column in ((self.contract, "con_id"), (self.bar_size, "bar_size"), (self.about, "dataset")):
             if given is not None and column not in names:
-                raise ValueError(f"Rows of {dataset.name} have no {column}: leave the restriction out.")
+                raise InvalidRequest(f"Rows of {dataset.name} have no {column}: leave the restriction out.")
         con_id, text = _contract(self.contract)
         if text and "local_symbol" not in names:
-            raise ValueError(f"Rows of {dataset.name} are found by contract id: give the number, not {text!r}.")
+            raise InvalidRequest(f"Rows of {dataset.name} are found by contract id: give the number, not {text!r}.")
         found = restricted(symbol=self.symbol, con_id=con_id, bar_size=self.bar_size, dataset=self.about)
         # of `GOOG  151224C00750000` nobody types two blanks
         return Restriction(found.values, "replace(local_symbol, ' ', '') = ?", (text,)) if text else found
@@ -205,8 +205,8 @@ def _contract(given: int | str | None) -> tuple[int | None, str]:
     if given is None:
         return None, ""
     if not isinstance(given, str):
-        return index(given), ""  # of a frame it is a number of numpy
+        return given, ""
     text = "".join(given.split()).upper()
     if not text:
-        raise ValueError("The contract is empty: give its id, or its local symbol as in 'AAPL 251128C00167500'.")
+        raise InvalidRequest("The contract is empty: give its id, or its local symbol as in 'AAPL 251128C00167500'.")
     return (int(text), "") if text.isdigit() else (None, text)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
+from trading_assets.arguments import CON_ID, DATABASE_ID, stored_symbol
+from trading_assets.arguments import bar_size as checked_bar_size
+from trading_assets.arguments import session as checked_session
+from trading_assets.arguments.days import Day
+from trading_assets.errors import InvalidRequest
 from trading_assets.lineage.dependencies import Dependencies, Dependency
 from trading_assets.lineage.lake_rows import CURRENT, Found, Wanted, daily_bars, find, naming, of_requests
 from trading_assets.lineage.records import RequestRecord, RowLineage
@@ -22,18 +26,13 @@ from trading_assets.lineage.views import (
     group_requests,
     group_rows,
 )
-from trading_assets.planning.durations import bar_seconds
-from trading_assets.repositories.frames import as_date
-from trading_assets.repositories.schemas import COVERAGE, DATASETS, OPTION_BARS, closed_symbol
-from trading_assets.universe import normalize
-
-Day = date | str
+from trading_assets.repositories.schemas import COVERAGE, DATASETS, OPTION_BARS
 
 
 class LineageQueryEngine:
     """Questions about the lineage of one lake. Every answer is read anew; none is stored.
 
-    Symbols in any case, days as `date` or ISO text. Raises `ValueError` for names and days that do not exist,
+    Arguments as everywhere (see `trading_assets.arguments`). Raises `InvalidRequest` for what does not exist,
     `UnreadableFile` for a damaged file of the lake.
     """
 
@@ -42,7 +41,7 @@ class LineageQueryEngine:
 
     def find_data_sources(self, source_type: str | SourceType | None = None) -> list[DataSource]:
         """The sources of one type (None: of all): `repository` the datasets, `broker` the kinds of requests, `asset`
-        the assets; upstream ones first. Raises `ValueError` for another type."""
+        the assets; upstream ones first. Raises `InvalidRequest` for another type."""
         wanted = list(SourceType) if source_type is None else [SourceType.of(source_type)]
         return [source for each in wanted for source in find_sources(self.tracker, each)]
 
@@ -62,11 +61,14 @@ class LineageQueryEngine:
         Without a symbol and a contract all rows of the session; one of them or the session must be given.
         """
         if symbol is None and session is None and contract is None:
-            raise ValueError("Say which rows: give symbol=, session= or contract=.")
-        if bar_size is not None:
-            bar_seconds(bar_size)
-        day = None if session is None else self._session(session)
-        wanted = Wanted(_symbol(symbol), day, contract, bar_size, about)
+            raise InvalidRequest("Say which rows: give symbol=, session= or contract=.")
+        wanted = Wanted(
+            _symbol(symbol),
+            None if session is None else checked_session(session),
+            contract if contract is None or isinstance(contract, str) else CON_ID.whole(contract, "contract"),
+            None if bar_size is None else checked_bar_size(bar_size),
+            None if about is None else dataset_of(about).name,
+        )
         return self.trace(find(self.tracker.settings.data_dir, dataset_of(dataset), wanted))
 
     def row(self, dataset: str, row: Mapping[str, Any]) -> RowLineage:
@@ -80,6 +82,7 @@ class LineageQueryEngine:
 
     def request(self, request_id: int) -> RequestLineage:
         """From a request to the rows that it brought, its run, and what is in quarantine of its answer."""
+        DATABASE_ID.whole(request_id, "request_id")
         requests = self.tracker.requests.requests([request_id])
         if request_id not in requests:
             rows = self._naming(request_id)
@@ -115,7 +118,7 @@ class LineageQueryEngine:
         run = self.tracker.history.runs([run_id])[run_id]
         if not requests and not run.found:
             why = " ".join(["Take its id from the UI or from a request.", *self.tracker.missing])
-            raise ValueError(f"Neither the journal nor Dagster has a record of run {run_id}. {why}")
+            raise InvalidRequest(f"Neither the journal nor Dagster has a record of run {run_id}. {why}")
         rows, _ = self._rows_of(requests, brief=True)
         notes = [sentence for sentence in (run.sentence, *self.tracker.missing) if sentence]
         partitions = self.tracker.history.partitions_of_run(run_id)
@@ -123,7 +126,7 @@ class LineageQueryEngine:
 
     def partition(self, asset: str, session: Day, *, symbol: str | None = None) -> PartitionLineage:
         """Which run and which requests made a partition of an asset, for all symbols or one."""
-        dataset, day = dataset_of(asset), self._session(session)
+        dataset, day = dataset_of(asset), checked_session(session)
         name = _symbol(symbol)
         data_dir = self.tracker.settings.data_dir
         tracer = RowTracer(self.tracker)
@@ -162,34 +165,21 @@ class LineageQueryEngine:
         one, dependencies = self.tracker.graph.asset(asset), self._dependencies(symbol)
         if partition is None:
             return dependencies.of_asset(self.tracker.graph.upstream(asset))
-        return dependencies.upstream(one, self._session(partition))
+        return dependencies.upstream(one, checked_session(partition, "partition"))
 
     def downstream(self, asset: str, partition: Day | None = None, *, symbol: str | None = None) -> list[Dependency]:
         """What depends on an asset, or on a partition of it: for a snapshot that changed, the partitions it touches."""
         one, dependencies = self.tracker.graph.asset(asset), self._dependencies(symbol)
         if partition is None:
             return dependencies.of_asset(self.tracker.graph.downstream(asset))
-        return dependencies.downstream(one, self._session(partition))
+        return dependencies.downstream(one, checked_session(partition, "partition"))
 
     def out_of_date(self) -> list[OutOfDate]:
         """Partitions that another code version made, or that were made with another data version of their upstream."""
         return list(out_of_date(self.tracker))
 
     def _dependencies(self, symbol: str | None) -> Dependencies:
-        return Dependencies(self.tracker, None if symbol is None else [str(_symbol(symbol))])
-
-    def _session(self, given: Day) -> date:
-        try:
-            day = as_date(given)
-        except ValueError as error:
-            raise ValueError(f"{given!r} is no date: write it as YYYY-MM-DD.") from error
-        if day is None or not self.tracker.lake.calendar.is_session(day):
-            raise ValueError(f"{given} is no trading session: give the date of one, for example {self._example(day)}.")
-        return day
-
-    def _example(self, day: date | None) -> date:
-        xnys = self.tracker.lake.calendar
-        return xnys.on_or_before(day) if day is not None else xnys.last_closed(self.tracker.lake.now)
+        return Dependencies(self.tracker, None if symbol is None else [stored_symbol(symbol)])
 
     def _rows_of(self, requests: list[RequestRecord], *, brief: bool = False) -> tuple[list[Found], int]:
         """The rows that name one of the requests, and how many name a number of theirs and mean another request."""
@@ -213,11 +203,8 @@ class LineageQueryEngine:
 
 
 def _symbol(given: str | None) -> str | None:
-    """The symbol as rows have it; also that of a closed series (`META@8314`). Raises `ValueError` for no symbol."""
-    if given is None:
-        return None
-    symbol, at, con_id = given.partition("@")
-    return closed_symbol(normalize(symbol), int(con_id)) if at and con_id.isdigit() else normalize(given)
+    """The symbol as rows have it; None stays None."""
+    return None if given is None else stored_symbol(given)
 
 
 def _why_no_row(request: RequestRecord) -> str:

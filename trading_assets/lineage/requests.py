@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.lineage.records import RequestRecord
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, read_transaction
+from trading_assets.state import read_transaction, reading_engine
 from trading_assets.state.pin import pinned, place
 from trading_assets.state.tables import quarantine
 from trading_assets.state.tables import requests as t
@@ -38,7 +38,7 @@ class RequestLog:
                 " from a backup."
             )
             return
-        self._engine = connect_state(url)
+        self._engine = reading_engine(url)
         self._quarantine = Quarantine(url)
         row = pinned(self._engine)
         self._lost_up_to = int(row.ids_above) if row is not None else 0

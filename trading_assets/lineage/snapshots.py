@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import date
 
+from trading_assets.arguments import one_of
 from trading_assets.lineage.tracker import LineageTracker
 from trading_assets.repositories.option_chains import choose_snapshot
 from trading_assets.repositories.schemas import CONTRACTS, DATASETS, OPTION_CHAINS, Dataset
@@ -47,7 +48,5 @@ def dependent_sessions(
 
 
 def dataset_of(name: str) -> Dataset:
-    """The dataset of an asset. Raises `ValueError` that names the datasets there are."""
-    if name not in DATASETS:
-        raise ValueError(f"{name!r} is no dataset; choose one of {', '.join(DATASETS)}.")
-    return DATASETS[name]
+    """The dataset of that name, or of the asset. Raises `InvalidRequest` that names the datasets there are."""
+    return DATASETS[one_of(name, DATASETS, "dataset")]

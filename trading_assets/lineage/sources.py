@@ -8,6 +8,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from trading_assets.arguments import one_of
 from trading_assets.broker.requests import (
     BarsRequest,
     ContractDetailsRequest,
@@ -30,11 +31,8 @@ class SourceType(StrEnum):
 
     @classmethod
     def of(cls, given: str) -> SourceType:
-        """The type of that name. Raises `ValueError` that names the types there are."""
-        try:
-            return cls(given)
-        except ValueError as error:
-            raise ValueError(f"{given!r} is no source type; choose one of {', '.join(cls)}.") from error
+        """The type of that name. Raises `InvalidRequest` that names the types there are."""
+        return cls(one_of(given, [each.value for each in cls], "source_type"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class RowTracer:
                     explanation=explain(each, origin, request, bars, gone),
                     request_id=row["request_id"],
                     request=request,
-                    replaced_by=named.get(row.get("superseded_by") or 0),
+                    replaced_by=self._replacing(each, named),
                     listing=self._listing(each, origin),
                     recorded_by=recorded,
                     notes=notes,
@@ -115,6 +115,14 @@ class RowTracer:
         symbol = found.row["symbol"]
         former = () if request.symbol == symbol else self._former_symbols(symbol)
         return request if belongs(found, request, replayed=self._replayed, symbols=former) else None
+
+    def _replacing(self, found: Found, named: Mapping[int, RequestRecord]) -> RequestRecord | None:
+        """The request of the row that took the place of a superseded one."""
+        row = found.row
+        if not row.get("superseded_by"):
+            return None
+        there = {**row, "request_id": row["superseded_by"], "collected_at": row["superseded_at"]}
+        return self.named_by(replace(found, row=there), named)
 
     def _former_symbols(self, symbol: str) -> tuple[str, ...]:
         """The symbols under which a series was asked for before it had this one: those of its contract details."""

@@ -8,10 +8,10 @@ from types import TracebackType
 
 import dagster as dg
 
+from trading_assets.arguments import lake_folder
 from trading_assets.lineage.graph import AssetGraph
 from trading_assets.lineage.history import DagsterHistory
 from trading_assets.lineage.requests import RequestLog
-from trading_assets.repositories import LakeIdentity
 from trading_assets.repositories.lake import Lake
 from trading_assets.settings import Settings
 
@@ -21,7 +21,7 @@ class LineageTracker:
 
     `instance` is a Dagster instance that keeps its history elsewhere, for example on PostgreSQL; by default it is that
     of the data folder. Nothing is written, and nothing that is missing is made: `missing` says what is. Raises
-    `ValueError` for a folder without a lake. Close it, or use it as a context manager.
+    `NotALake` for a folder without a lake. Close it, or use it as a context manager.
     """
 
     def __init__(
@@ -32,14 +32,10 @@ class LineageTracker:
         instance: dg.DagsterInstance | None = None,
     ) -> None:
         given = settings or Settings()
-        self.settings = given if data_dir is None else given.model_copy(update={"data_dir_setting": Path(data_dir)})
+        update = {"data_dir_setting": None if data_dir is None else lake_folder(data_dir)}
+        self.settings = given if data_dir is None else given.model_copy(update=update)
         self._instance = instance
-        folder = self.settings.data_dir
-        if not LakeIdentity(folder).path.is_file() and not LakeIdentity(folder).has_data():
-            raise ValueError(
-                f"There is no lake in {folder}: give the data folder of one, or collect into it first"
-                " (trading-assets setup SYMBOL)."
-            )
+        lake_folder(self.settings.data_dir)
 
     def __enter__(self) -> LineageTracker:
         return self

@@ -45,17 +45,17 @@ def test_rows_lead_to_their_requests_and_runs(capsys: Output) -> None:
     assert f"... {len(rows) - 5} more rows" in listed
 
 
-def test_one_row_is_told_in_full(capsys: Output) -> None:
+def test_one_row_is_shown_in_full(capsys: Output) -> None:
     (row, *_) = document(capsys, "option_bars", "--session", MONDAY, "--bar-size", "1 day")["rows"]
     contract = row["row"]["local_symbol"]
-    told = text(
+    shown = text(
         capsys, "option_bars", "--symbol", "AAPL", "--session", MONDAY, "--contract", contract, "--bar-size", "1 day"
     )
     for said in (row["request"]["key"], f"request       {row['request_id']}, bars", "Aggregated from 1 bar(s)"):
-        assert said in told
-    assert f"{row['request']['answer_bytes']:,} bytes" in told
-    assert "of setup_symbol, success" in told
-    assert "code version 1" in told
+        assert said in shown
+    assert f"{row['request']['answer_bytes']:,} bytes" in shown
+    assert "of setup_symbol, success" in shown
+    assert "code version 1" in shown
 
 
 def test_from_a_request_and_a_run_back_to_the_rows(capsys: Output) -> None:
@@ -94,7 +94,7 @@ def test_the_whole_archive(capsys: Output) -> None:
     assert document(capsys, "outdated") == []
 
 
-def test_a_row_that_is_not_there_is_told_with_what_is_recorded(capsys: Output) -> None:
+def test_a_row_that_is_not_there_is_reported_with_what_is_recorded(capsys: Output) -> None:
     assert "no such row. Nothing is recorded" in text(capsys, "option_bars", "--symbol", "IBM", "--session", MONDAY)
 
 
@@ -110,7 +110,7 @@ def test_a_row_that_is_not_there_is_told_with_what_is_recorded(capsys: Output) -
         (["partition", "bars", "--session", MONDAY], "contracts, option_chains"),
         (["run", "abc"], "record of run abc"),
         (["option_bars", "--session", "2025-11-22"], "no trading session"),
-        (["upstream", "x"], "is no asset"),
+        (["upstream", "x"], "give one of contracts"),
     ],
 )
 def test_wrong_use(arguments: list[str], said: str, capsys: Output) -> None:

@@ -61,7 +61,11 @@ def test_a_daily_bar_made_of_several_answers_is_found_from_each_of_them(lake: Pa
     changed = {"volume": 7.0, "collected_at": daily["collected_at"] + timedelta(seconds=1), "request_id": later}
     table = pa.Table.from_pylist([{**daily, **changed}], schema=OPTION_BARS.schema)
     ParquetStore(lake).upsert(OPTION_BARS, table)
-    found = engine_of(lake).request(whole["request_id"])
+    engine = engine_of(lake)
+    rows = engine.rows("option_bars", session=MONDAY, contract=daily["con_id"])
+    old = [one for one in rows if one.standing == "superseded"]
+    assert [one.replaced_by for one in old] == [None], "that request is for another contract"
+    found = engine.request(whole["request_id"])
     assert [(group.bar_size, group.rows, f"{group.first}") for group in found.aggregated] == [("1 day", 1, MONDAY)]
 
 

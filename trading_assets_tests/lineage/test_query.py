@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -172,14 +174,15 @@ REFUSED: dict[str, tuple[Callable[[LineageQueryEngine], object], str]] = {
     "source type": (lambda e: e.find_data_sources("table"), "repository, broker, asset"),
     "dataset": (lambda e: e.rows("bars", symbol="AAPL"), "contracts, option_chains, equity_bars"),
     "nothing": (lambda e: e.rows("option_bars"), "symbol=, session= or contract="),
-    "weekend": (lambda e: e.rows("option_bars", session="2025-11-22"), "for example 2025-11-21"),
-    "no date": (lambda e: e.partition("option_bars", "tomorrow"), "YYYY-MM-DD"),
+    "weekend": (lambda e: e.rows("option_bars", session="2025-11-22"), "2025-11-21 and 2025-11-24"),
+    "no date": (lambda e: e.partition("option_bars", "tomorrow"), "names no day"),
     "symbol": (lambda e: e.rows("option_bars", symbol="A@B"), "A@B"),
     "bar size": (lambda e: e.rows("option_bars", symbol="AAPL", bar_size="2 days"), "8 hours"),
     "contract": (lambda e: e.rows("option_bars", contract=" "), "contract is empty"),
     "no contract column": (lambda e: e.rows("quality_metrics", session=MONDAY, contract=5), "have no con_id"),
     "local symbol": (lambda e: e.rows("coverage", session=MONDAY, contract="AAPL 1"), "by contract id"),
     "asset": (lambda e: e.upstream("bars"), "contracts, option_chains"),
+    "request": (lambda e: e.request(0), "must be from 1"),
     "run": (lambda e: e.run("no-such-run"), "no-such-run"),
 }
 
@@ -201,13 +204,15 @@ def test_contracts_are_found_by_id_and_by_local_symbol(engine: LineageQueryEngin
 
 
 def test_a_folder_without_a_lake_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no lake"):
+    with pytest.raises(ValueError, match="holds no lake"):
         LineageTracker(tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_asking_writes_nothing(lake: Path) -> None:
     shutil.rmtree(lake / "dagster" / "schedules")
+    with closing(sqlite3.connect(lake / "state.db")) as copied:
+        copied.execute("pragma wal_checkpoint(truncate)")  # whoever closes a database last does this
     engine = engine_of(lake)
     before = _tree(lake)
     run_id = engine.rows("option_bars", session=MONDAY)[0].request
