@@ -19,6 +19,7 @@ from trading_assets.cli import (
     coverage,
     export,
     inspect,
+    lineage,
     notices,
     quarantine,
     recovery,
@@ -47,7 +48,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, collect, status, coverage, report, inspect, export, recovery, validate, alerts, quarantine):
+for module in (
+    *(serve, collect, status, coverage, lineage, report, inspect, export),
+    *(recovery, validate, alerts, quarantine),
+):
     module.register(app)
 
 
