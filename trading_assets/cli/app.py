@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from trading_assets.cli import (
     alerts,
+    backup,
     collect,
     coverage,
     export,
@@ -47,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, collect, status, coverage, report, inspect, export, recovery, validate, alerts, quarantine):
+for module in (serve, collect, status, coverage, report, inspect, export, recovery, backup, validate, alerts, quarantine):
     module.register(app)
 
 
