@@ -28,7 +28,17 @@ def modules() -> dict[str, ast.Module]:
     }
 
 
-DAGSTER_LAYER = ("assets/", "checks/", "automation/", "resources/", "lineage/", "jobs/", "serving/", "definitions.py")
+DAGSTER_LAYER = (
+    "assets/",
+    "checks/",
+    "automation/",
+    "resources/",
+    "lineage/",
+    "jobs/",
+    "serving/",
+    "doctor/",
+    "definitions.py",
+)
 """Folders and modules that may import Dagster at the top; the command imports it inside its functions only."""
 
 ABOVE = {"__init__.py", *DAGSTER_LAYER, "cli/"}

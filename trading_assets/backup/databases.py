@@ -41,18 +41,23 @@ def copy_sqlite(source: Path, target: Path) -> None:
         new.execute("pragma journal_mode=delete")
 
 
-def _read_only(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
+def _read_only(file: Path, *, untouched: bool = False) -> sqlite3.Connection:
+    how = "mode=ro"
+    if untouched and not file.with_name(f"{file.name}-wal").exists():
+        how = "mode=ro&immutable=1"  # nobody has it open; a plain reader would make two files beside it
+    return sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_TIMEOUT)
 
 
 @contextmanager
-def reading(url: str) -> Iterator[sa.Connection]:
-    """A connection that only reads a state database, all of it as it is at one moment. Makes nothing, also where there
-    is no database. Raises `sa.exc.SQLAlchemyError`."""
+def reading(url: str, *, untouched: bool = False) -> Iterator[sa.Connection]:
+    """A connection that only reads a state database, all of it as it is at one moment. Makes no database where there is
+    none; with `untouched` no file at all. Raises `sa.exc.SQLAlchemyError`."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         file = Path(str(parsed.database))
-        engine = sa.create_engine("sqlite://", creator=lambda: _read_only(file), poolclass=sa.NullPool)
+        engine = sa.create_engine(
+            "sqlite://", creator=lambda: _read_only(file, untouched=untouched), poolclass=sa.NullPool
+        )
     else:
         engine = sa.create_engine(parsed, isolation_level="REPEATABLE READ", poolclass=sa.NullPool)
     try:

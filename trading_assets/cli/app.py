@@ -18,7 +18,7 @@ from trading_assets.cli import (
     backup,
     collect,
     coverage,
-    export,
+export,
     inspect,
     notices,
     quarantine,
@@ -48,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, collect, status, coverage, report, inspect, export, recovery, backup, validate, alerts, quarantine):
+for module in (serve, collect, status, coverage, report, inspect, export, recovery, backup, doctor, validate, alerts, quarantine):
     module.register(app)
 
 

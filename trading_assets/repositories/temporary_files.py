@@ -11,6 +11,7 @@ from trading_assets.repositories.files import (
     IDENTITY_FILE,
     TEMPORARY_SUFFIX,
     dataset_files,
+    is_locked,
     leftovers,
     locked,
 )
@@ -27,6 +28,17 @@ def remove_temporary_files(data_dir: Path | str) -> list[str]:
     folder = Path(data_dir)
     settle(folder)
     return [name for path, lock in sorted(_targets(folder)) for name in _removed(folder, path, lock)]
+
+
+def orphaned_temporary_files(data_dir: Path | str) -> list[str]:
+    """The names of those that `remove_temporary_files` would remove. Writes nothing."""
+    folder = Path(data_dir)
+    return [
+        _relative(folder, left)
+        for path, lock in sorted(_targets(folder))
+        for left in leftovers(path)
+        if not is_locked(folder, lock)
+    ]
 
 
 def _targets(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -58,4 +70,8 @@ def _removed(folder: Path, path: Path, lock: str) -> list[str]:
                 leftover.unlink(missing_ok=True)
     except LakeBusy:
         return []
-    return [(file.relative_to(folder) if file.is_relative_to(folder) else file).as_posix() for file in dead]
+    return [_relative(folder, file) for file in dead]
+
+
+def _relative(folder: Path, file: Path) -> str:
+    return (file.relative_to(folder) if file.is_relative_to(folder) else file).as_posix()

@@ -183,7 +183,7 @@ def test_a_folder_without_a_lake_has_nothing_to_back_up(simulator: Simulator, tm
 def test_restore_replaces_nothing(settings: Settings, tmp_path: Path) -> None:
     backup(tmp_path / "kept", settings)
     before = tree(settings.data_dir)
-    with pytest.raises(BackupError, match="is not empty .* nothing in it is replaced"):
+    with pytest.raises(BackupError, match=r"is not empty .* nothing in it is replaced"):
         restore(tmp_path / "kept", settings)
     assert tree(settings.data_dir) == before
 
