@@ -75,7 +75,7 @@ def _known(settings: Settings, rows: pa.Table) -> bool:
     try:
         with reading(str(settings.state_url), untouched=True) as state:
             above = state.execute(sa.select(sa.func.max(lake.c.ids_above))).scalar_one_or_none() or 0
-            known = dict(state.execute(sa.select(requests.c.id, requests.c.symbol)).tuples().all())
+            known = {row.id: row.symbol for row in state.execute(sa.select(requests.c.id, requests.c.symbol))}
     except (sa.exc.SQLAlchemyError, OSError):
         return False
     # rows of a closed series have the symbol with the contract's id

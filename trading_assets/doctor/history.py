@@ -23,9 +23,11 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.doctor.coverage import DATA, recorded_conditions
 from trading_assets.doctor.files import readable_files
-from trading_assets.doctor.findings import Finding, Source, plural, set_aside
+from trading_assets.doctor.looking import looking
+from trading_assets.doctor.findings import Finding, Kept, Source, plural, set_aside
 from trading_assets.repositories.files import is_locked, read_file
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS, Condition, Dataset
+from trading_assets.repositories.store import ParquetStore
 from trading_assets.settings import Settings
 
 INDEX = "history/runs/index.db"
@@ -52,7 +54,7 @@ def find_history_faults(settings: Settings, source: Source | None = None, *, com
     found = [_damaged(settings, path, why) for path, why in damaged.items()]
     if lost:
         found.insert(0, _lost(settings, lost, source))
-    return found or (find_partition_faults(settings) if compare else [])
+    return found or (find_partition_faults(settings, source) if compare else [])
 
 
 def _damage(path: Path) -> str:
@@ -109,19 +111,27 @@ def _damaged(settings: Settings, path: Path, why: str) -> Finding:
     remedy = "trading-assets doctor --fix sets it aside, and records the partitions that the lake has."
 
     def mend() -> str:
-        aside = [set_aside(settings.data_dir, path.with_name(path.name + end)) for end in _BESIDE
-                 if path.with_name(path.name + end).exists()]  # fmt: skip
+        aside = [
+            set_aside(settings.data_dir, path.with_name(path.name + end))
+            for end in _BESIDE
+            if path.with_name(path.name + end).exists()
+        ]
         counts = record_missing(settings)
         return f"Set aside: {aside[0]}; {plural(sum(counts.values()), 'partition')} recorded."
 
-    return Finding("damaged_history", name, lost, _END_UP if _is_served(settings) else remedy,
-                   None if _is_served(settings) else mend)  # fmt: skip
+    return Finding(
+        "damaged_history",
+        name,
+        lost,
+        _END_UP if _is_served(settings) else remedy,
+        None if _is_served(settings) else mend,
+    )
 
 
-def find_partition_faults(settings: Settings) -> list[Finding]:
+def find_partition_faults(settings: Settings, source: Source | None = None) -> list[Finding]:
     """Partitions that Dagster and the lake disagree about. The history must be readable."""
     found: list[Finding] = []
-    with Archive(settings) as archive:
+    with looking(settings) as archive:
         recorded = recorded_conditions(settings)
         for dataset in DATA:
             known = _materialized(settings, dataset)
@@ -129,7 +139,7 @@ def find_partition_faults(settings: Settings) -> list[Finding]:
             if missing := sorted(wanted.keys() - known):
                 found.append(_unrecorded(settings, dataset, missing))
             if empty:
-                found.append(_without_data(dataset, empty))
+                found.append(_without_data(settings, dataset, empty, source))
     return found
 
 
@@ -189,15 +199,45 @@ def _unrecorded(settings: Settings, dataset: Dataset, sessions: Sequence[date]) 
     )
 
 
-def _without_data(dataset: Dataset, sessions: Sequence[date]) -> Finding:
+def _without_data(settings: Settings, dataset: Dataset, sessions: Sequence[date], source: Source | None) -> Finding:
+    kept = _kept(settings, dataset, sessions, source)
+    lost = f"The rows of {_span(sessions)}, which Dagster shows as materialized."
+    if not kept:
+        return Finding(
+            "materialized_without_data",
+            dataset.name,
+            lost,
+            "Put the files back from a backup: trading-assets doctor --fix --from PATH. Without one, trading-assets"
+            f" backfill --from {sessions[0]} --to {sessions[-1]} requests bars again that the broker still has;"
+            " snapshots of past sessions it has not.",
+        )
+
+    def mend() -> str:
+        for _, entry in kept:
+            if source is not None and not (settings.data_dir / entry.path).exists():
+                restore_file(source.repository, entry, settings.data_dir / entry.path)
+        return f"Put back: {names}."
+
+    names = ", ".join(f"{entry.path} of snapshot {snapshot.id}" for snapshot, entry in kept)
     return Finding(
-        "materialized_without_data",
-        dataset.name,
-        f"The rows of {_span(sessions)}, which Dagster shows as materialized.",
-        "Put the files back from a backup. Without one, trading-assets backfill --from"
-        f" {sessions[0]} --to {sessions[-1]} requests bars again that the broker still has; snapshots of past sessions"
-        " it has not.",
+        "materialized_without_data", dataset.name, lost, f"trading-assets doctor --fix puts back {names}.", mend
     )
+
+
+def _kept(settings: Settings, dataset: Dataset, sessions: Sequence[date], source: Source | None) -> list[Kept]:
+    """The files of rows and coverage of those sessions that the data folder has not, and the backup has."""
+    if source is None or not source.repository.ids():
+        return []
+    store = ParquetStore(settings.data_dir)
+    wanted = {f"{dataset.name}/": store.period(dataset), f"{COVERAGE.name}/{dataset.name}/": store.period(COVERAGE)}
+    names = {(folder, f"{period.of(session)}.parquet") for folder, period in wanted.items() for session in sessions}
+    paths = [
+        entry.path
+        for entry in source.repository.snapshot().files
+        if any(entry.path.startswith(folder) and entry.path.endswith(f"/{name}") for folder, name in names)
+        and not (settings.data_dir / entry.path).exists()
+    ]
+    return [kept for path in paths if (kept := source.newest(path)) is not None]
 
 
 def record_missing(settings: Settings) -> dict[str, int]:
