@@ -25,7 +25,7 @@ from trading_assets.errors import DamagedIdentity, LayoutMismatch, TradingAssets
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.settings import Settings
 
-_HARMLESS = frozenset({"temporary_file", "older_columns", "older_state", "foreign_name"})
+_HARMLESS = frozenset({"temporary_file", "older_columns"})
 """Kinds of findings beside which the lake can be opened as usual, to compare it with Dagster's history."""
 
 

@@ -23,8 +23,8 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.doctor.coverage import DATA, recorded_conditions
 from trading_assets.doctor.files import readable_files
-from trading_assets.doctor.looking import looking
 from trading_assets.doctor.findings import Finding, Kept, Source, plural, set_aside
+from trading_assets.doctor.looking import looking
 from trading_assets.repositories.files import is_locked, read_file
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS, Condition, Dataset
 from trading_assets.repositories.store import ParquetStore

@@ -1,7 +1,7 @@
 """The archive of a data folder, opened without a trace: its state database is not opened as usual.
 
-Opening it would add tables that it lacks, and make SQLite's two files beside it. What the conditions of the lake need of
-it (the universe, and which lake it belongs to) is read, and put into a database of its own outside the data folder.
+Opening it would add tables that it lacks, and make SQLite's two files beside it. What the conditions of the lake need
+of it (the universe, and which lake it belongs to) is read, and put into a database of its own outside the data folder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def looking(settings: Settings) -> Iterator[Archive]:
     held = LakeIdentity(settings.data_dir).held()
     assert held is not None
     with reading(str(settings.state_url), untouched=True) as state:
-        universe = [dict(row) for row in state.execute(sa.select(universe_table)).mappings()]
+        known = sa.inspect(state).has_table(universe_table.name)
+        universe = [dict(row) for row in state.execute(sa.select(universe_table)).mappings()] if known else []
     with tempfile.TemporaryDirectory() as folder:
         beside = settings.model_copy(update={"database_url": f"sqlite:///{Path(folder, 'state.db')}"})
         engine = connect_state(str(beside.state_url))

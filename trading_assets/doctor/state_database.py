@@ -27,6 +27,7 @@ from trading_assets.settings import Settings
 from trading_assets.state import connect_state
 from trading_assets.state.engine import engine_of, metadata
 from trading_assets.state.pin import lake, largest_id, place
+from trading_assets.state.tables import requests
 
 _GONE = "the journal of requests, the universe, alerts and reviews"
 
@@ -111,7 +112,10 @@ def _state(settings: Settings, held: LakeFile | None, source: Source | None) -> 
     try:
         with reading(str(settings.state_url), untouched=True) as state:
             tables = set(sa.inspect(state).get_table_names())
-            if lake.name not in tables or (row := state.execute(sa.select(lake)).first()) is None:
+            row = state.execute(sa.select(lake)).first() if lake.name in tables else None
+            if row is None and requests.name in tables and state.execute(sa.select(requests.c.id)).first() is not None:
+                return [_older_tables(settings, subject, ["the id of its lake"])]
+            if row is None:
                 return [_lost_state(settings, subject, source, held)]
             known = largest_id(state)
             lacking = _lacking(state, tables)
@@ -218,9 +222,9 @@ def _put_back(settings: Settings, source: Source, entry: Entry) -> None:
 
 
 def _lacking(state: sa.Connection, tables: set[str]) -> list[str]:
-    """Tables and columns that the present version has and the database has not."""
+    """Columns of the present version that tables of the database have not. A table is made when it is first used."""
     register_tables()
-    lacking = [name for name in metadata.tables if name not in tables]
+    lacking: list[str] = []
     for name, table in metadata.tables.items():
         if name in tables:
             have = {column["name"] for column in sa.inspect(state).get_columns(name)}

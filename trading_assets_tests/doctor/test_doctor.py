@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 
 from trading_assets.assets.policy import CODE_VERSION
 from trading_assets.backup import backup
-from trading_assets.doctor import examine, mend
+from trading_assets.doctor import Finding, examine, mend
 from trading_assets.repositories import ParquetStore
-from trading_assets.repositories.files import locked
-from trading_assets.repositories.schemas import COVERAGE, DATASETS, EQUITY_BARS
+from trading_assets.repositories.schemas import DATASETS
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.universe import Universe
-from trading_assets_tests.backup.test_backup import tree
 from trading_assets_tests.endurance.collect import by_the_steps
 from trading_assets_tests.endurance.conftest import SYMBOL
-from trading_assets_tests.endurance.lakes import broken, contents, difference, partitions
-from trading_assets_tests.lakes import PLAIN, copy_of
-from trading_assets_tests.repositories.frames import bar, table
+from trading_assets_tests.endurance.lakes import contents, difference, partitions
 
 Damage = Callable[[Path], None]
 
@@ -99,7 +91,7 @@ def duplicate(folder: Path) -> None:
     shutil.copy(folder / BARS, folder / "equity_bars/1_day/2024.sync-conflict-1.parquet")
 
 
-def kinds(findings: list) -> list[str]:  # type: ignore[type-arg]
+def kinds(findings: list[Finding]) -> list[str]:
     return [finding.kind for finding in findings]
 
 
@@ -118,7 +110,7 @@ TABLE: list[tuple[Damage, list[str], list[str], int]] = [
     (lose_coverage, ["rows_without_coverage"] * 4, [], 0),
     (lose_bars, GONE, GONE, 8),
     (lose_bars_and_their_coverage, GONE[1:], GONE[1:], 8),
-    (rename, ["foreign_name", *GONE], [], 0),
+    (rename, ["foreign_name", "coverage_without_rows"], [], 0),
     (duplicate, ["foreign_name"], [], 0),
 ]
 
