@@ -16,6 +16,9 @@ from trading_assets.repositories.versions import version_of
 DAGSTER = "dagster"
 """Folder of Dagster's history, under the data folder."""
 
+MOST_LOCKS = 256
+"""Locks that a backup holds at once at most."""
+
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 
 
@@ -100,13 +103,16 @@ def marks(data_dir: Path, found: Mapping[str, Kind]) -> dict[str, tuple[int, ...
 
 @contextmanager
 def unchanging(data_dir: Path, found: Mapping[str, Kind]) -> Iterator[None]:
-    """Hold the locks of all files of the lake: who writes waits. A file that there is not yet can be made all the same.
+    """Hold the locks of the files of the lake: who writes waits. A file that there is not yet can be made all the same.
 
-    Raises `LakeBusy`.
+    Of a large lake the `MOST_LOCKS` files that changed last: a collection writes to the newest periods, and a process
+    may have only so many files open. Raises `LakeBusy`.
     """
     revisions = {revisions_of(dataset).name: dataset.name for dataset in DATASETS.values()}
     names = set()
-    for relative in found:
+    changed = marks(data_dir, found)
+    latest = sorted(changed, key=lambda relative: changed[relative][2], reverse=True)
+    for relative in latest[:MOST_LOCKS]:
         if (kind := dataset_of(relative)) is not None:
             names.add(f"{revisions.get(kind.name, kind.name)}/{relative.removeprefix(kind.name + '/')}")
     with ExitStack() as stack:

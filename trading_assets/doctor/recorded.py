@@ -130,12 +130,13 @@ def _answered(settings: Settings, symbol: str, dataset: Dataset) -> list[Answere
             found = state.execute(chosen.order_by(requests.c.finished_at, requests.c.id)).all()
     except sa.exc.SQLAlchemyError:
         return []
-    return [(_result(row), row.rows or 0) for row in found]
+    return [(_result(row, settings.clock()), row.rows or 0) for row in found]
 
 
-def _result(row: sa.Row[Any]) -> Result:
+def _result(row: sa.Row[Any], now: datetime) -> Result:
     outcome = Outcome(OutcomeKind(row.outcome), row.code, row.text or "")
-    at = datetime.fromtimestamp(row.finished_at, UTC)
+    # the journal runs on the machine's clock, a replay on a pinned one
+    at = min(datetime.fromtimestamp(row.finished_at, UTC), now)
     return Result(from_record(json.loads(row.record)), outcome, None, row.id, at, reused=True)
 
 
