@@ -30,6 +30,7 @@ from trading_assets.backup.objects import WORK
 from trading_assets.backup.sources import DAGSTER, Kind, dataset_of, files, mark_of, marks, unchanging
 from trading_assets.errors import BackupError, UnreadableFile
 from trading_assets.permissions import PRIVATE_FILE
+from trading_assets.remedies import worded
 from trading_assets.repositories.files import check_file, locked
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.schemas import SCHEMA_VERSION
@@ -126,7 +127,7 @@ class _Copying:
         snapshot = self._snapshot(taken_at, entries, exact)
         self._repository.keep(snapshot)
         unchanged = sum((entry.path, entry.mark) in self._before for entry in entries)
-        damaged = [entry.damaged for entry in entries if entry.damaged]
+        damaged = [worded(entry.damaged) for entry in entries if entry.damaged]
         return BackupReport(snapshot, self._added, len(entries) - unchanged, unchanged, damaged)
 
     def _lake_and_state(self) -> tuple[list[Entry], bool, list[Entry]]:
@@ -212,7 +213,7 @@ class _Copying:
                 entry,
                 damaged=(
                     f"{path} is damaged. It was copied as it is; where an earlier snapshot has it whole,"
-                    f" trading-assets doctor --fix --from {self._repository.root} puts that one back."
+                    f" trading-assets doctor --fix --from PATH puts that one back."
                 ),
             )
 

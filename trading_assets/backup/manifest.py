@@ -109,7 +109,7 @@ class Repository:
         try:
             found = json.loads((root / _MARKER).read_text("utf-8"))["format"]
         except FileNotFoundError:
-            raise BackupError(f"{root} holds no backup: name the folder that trading-assets backup wrote to.") from None
+            raise BackupError(f"{root} holds no backup: name the folder of the backups.") from None
         except (ValueError, KeyError, TypeError) as error:
             raise BackupError(f"{root / _MARKER} is damaged: it does not say what the folder holds.") from error
         if found != FORMAT:
@@ -141,7 +141,7 @@ class Repository:
         """The snapshot of that id, by default the newest. Raises `BackupError`."""
         known = self.ids()
         if not known:
-            raise BackupError(f"{self.root} holds no complete snapshot: run trading-assets backup {self.root} again.")
+            raise BackupError(f"{self.root} holds no complete snapshot: take a backup into it first.")
         chosen = known[-1] if name is None else name
         if chosen not in known:
             raise BackupError(f"{self.root} has no snapshot {chosen}: it has {', '.join(known[-5:])}.")

@@ -108,7 +108,7 @@ def _check_objects(repository: Repository, chosen: Snapshot) -> None:
 
 def _not_whole(repository: Repository, chosen: Snapshot, entry: Entry, wrong: str) -> BackupError:
     others = [name for name in repository.ids() if name != chosen.id]
-    offer = f"Try another snapshot with --snapshot: {', '.join(others[-5:])}." if others else "There is no other one."
+    offer = f"Restore another snapshot: {', '.join(others[-5:])}." if others else "There is no other one."
     return BackupError(f"Snapshot {chosen.id} in {repository.root}: {entry.path} is not whole ({wrong}). {offer}")
 
 

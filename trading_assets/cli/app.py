@@ -18,7 +18,8 @@ from trading_assets.cli import (
     backup,
     collect,
     coverage,
-export,
+    doctor,
+    export,
     inspect,
     notices,
     quarantine,
@@ -48,7 +49,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, collect, status, coverage, report, inspect, export, recovery, backup, doctor, validate, alerts, quarantine):
+for module in (
+    serve,
+    collect,
+    status,
+    coverage,
+    report,
+    inspect,
+    export,
+    recovery,
+    backup,
+    doctor,
+    validate,
+    alerts,
+    quarantine,
+):
     module.register(app)
 
 

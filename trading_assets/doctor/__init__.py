@@ -94,7 +94,7 @@ def mend(settings: Settings | None = None, *, backup: Path | str | None = None) 
                 try:
                     finding.done = finding.mend()
                 except TradingAssetsError as error:
-                    finding.remedy = str(error)
+                    finding.remedy = str(error)  # in the reader's words already
         findings += found
     return DoctorReport(findings, examine(settings, backup=backup))
 

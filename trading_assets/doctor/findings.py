@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.backup.manifest import Entry, Repository, Snapshot
+from trading_assets.remedies import worded
 from trading_assets.repositories.files import sync
 from trading_assets.repositories.schemas import Dataset
 
@@ -31,6 +32,9 @@ class Finding:
     remedy: str
     mend: Callable[[], str] | None = field(default=None, repr=False, compare=False)
     done: str = ""
+
+    def __post_init__(self) -> None:
+        self.remedy = worded(self.remedy)
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able record."""

@@ -24,10 +24,10 @@ from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.doctor.coverage import DATA, recorded_conditions
 from trading_assets.doctor.files import readable_files
 from trading_assets.doctor.findings import Finding, Kept, Source, plural, set_aside
-from trading_assets.doctor.looking import looking
-from trading_assets.repositories.files import is_locked, read_file
+from trading_assets.repositories.files import read_file
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS, Condition, Dataset
 from trading_assets.repositories.store import ParquetStore
+from trading_assets.repositories.temporary_files import is_locked
 from trading_assets.settings import Settings
 
 INDEX = "history/runs/index.db"
@@ -131,7 +131,7 @@ def _damaged(settings: Settings, path: Path, why: str) -> Finding:
 def find_partition_faults(settings: Settings, source: Source | None = None) -> list[Finding]:
     """Partitions that Dagster and the lake disagree about. The history must be readable."""
     found: list[Finding] = []
-    with looking(settings) as archive:
+    with Archive(settings) as archive:
         recorded = recorded_conditions(settings)
         for dataset in DATA:
             known = _materialized(settings, dataset)
@@ -263,7 +263,7 @@ def record_missing(settings: Settings) -> dict[str, int]:
             for session in sorted(wanted.keys() - known):
                 metadata: dict[str, Any] = {
                     "dagster/partition_row_count": wanted[session],
-                    "recorded_by": "trading-assets doctor",
+                    "recorded_by": "the doctor, from the rows of the lake",
                 }
                 event = dg.AssetMaterialization(key, partition=session.isoformat(), metadata=metadata, tags=tags)
                 instance.report_runless_asset_event(event)

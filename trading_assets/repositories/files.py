@@ -12,7 +12,6 @@ column's value from that name instead, and there it is not the same. Lakes of la
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -143,21 +142,6 @@ def locked(data_dir: Path, name: str, seconds: float = LOCK_SECONDS) -> Iterator
         yield
     finally:
         lock.release()
-
-
-def is_locked(data_dir: Path, name: str) -> bool:
-    """Whether a process holds the lock of that name now. Makes no lock file."""
-    try:
-        descriptor = os.open(data_dir / LOCKS / f"{name}.lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 @contextmanager

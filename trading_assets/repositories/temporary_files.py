@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +11,9 @@ from trading_assets.errors import LakeBusy
 from trading_assets.repositories.files import (
     CATALOG_FILE,
     IDENTITY_FILE,
+    LOCKS,
     TEMPORARY_SUFFIX,
     dataset_files,
-    is_locked,
     leftovers,
     locked,
 )
@@ -39,6 +41,21 @@ def orphaned_temporary_files(data_dir: Path | str) -> list[str]:
         for left in leftovers(path)
         if not is_locked(folder, lock)
     ]
+
+
+def is_locked(data_dir: Path, name: str) -> bool:
+    """Whether a process holds the lock of that name now (see `files.locked`). Makes no lock file."""
+    try:
+        descriptor = os.open(data_dir / LOCKS / f"{name}.lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _targets(folder: Path) -> Iterator[tuple[Path, str]]:
