@@ -19,12 +19,15 @@ from trading_assets.backup.manifest import STATE, Entry, Repository, Snapshot
 from trading_assets.backup.objects import digest_of
 from trading_assets.errors import BackupError
 from trading_assets.permissions import PRIVATE_FILE, private_folder
-from trading_assets.repositories.files import LOCKS, locked, replacing, sync
+from trading_assets.repositories.files import IDENTITY_FILE, LOCKS, locked, replacing, sync
 from trading_assets.settings import Settings
 
 _LOCK = "restore"
 
-_MAY_BE_THERE = frozenset({".gitkeep", LOCKS})
+INSIDE = ".restoring"
+"""Folder in a data folder that is a mount point. While it is there a restore was begun and not ended."""
+
+_MAY_BE_THERE = frozenset({".gitkeep", LOCKS, "lost+found", INSIDE})
 """What a data folder holds that holds nothing."""
 
 
@@ -57,7 +60,9 @@ def restore(
     repository = Repository.existing(path)
     chosen = repository.snapshot(snapshot)
     target = settings.data_dir
-    _check_empty(target)
+    resumed = (target / INSIDE).is_dir()
+    if not resumed:
+        _check_empty(target)
     inside = _in_folder(settings)
     has_state = chosen.entry(STATE) is not None
     place = sa.make_url(str(settings.state_url)).render_as_string(hide_password=True)
@@ -66,9 +71,12 @@ def restore(
     if dry_run:
         _check_objects(repository, chosen)
         return report
-    staging = target.with_name(f".{target.name}.restoring")
     target.parent.mkdir(parents=True, exist_ok=True)
+    staging = _staging(target)
     with locked(private_folder(staging), _LOCK):
+        if resumed:
+            _take_back(target, {entry.path.partition("/")[0] for entry in chosen.files})
+            _check_empty(target)
         _check_space(chosen, staging)
         _fill(repository, chosen, staging)
         if has_state and not inside:
@@ -83,6 +91,12 @@ def restore_file(repository: Repository, entry: Entry, target: Path) -> None:
     """Put one file of a snapshot in place of what is there, in one step. Raises `BackupError`, `OSError`."""
     with replacing(target) as temporary:
         _written(repository, entry, temporary)
+
+
+def _staging(target: Path) -> Path:
+    """Where the files are written: beside the data folder, or in it where it is a mount point and cannot be renamed."""
+    inside = os.path.ismount(target)
+    return target / INSIDE if inside else target.with_name(f".{target.name}.restoring")
 
 
 def _in_folder(settings: Settings) -> bool:
@@ -162,10 +176,27 @@ def _written(repository: Repository, entry: Entry, file: Path) -> None:
     os.chmod(file, PRIVATE_FILE if entry.path == STATE else entry.mode)
 
 
+def _take_back(target: Path, names: set[str]) -> None:
+    """Move what an interrupted restore had published in a mount point back into its folder there: without `lake.json`,
+    which comes last, it is no lake."""
+    staging = target / INSIDE
+    if staging.is_dir() and not (target / IDENTITY_FILE).exists():
+        for path in target.iterdir():
+            if path.name in names:
+                os.rename(path, staging / path.name)
+
+
 def _publish(staging: Path, target: Path) -> None:
-    """Give the folder its name in one step."""
+    """Give the folder its name in one step; in a mount point its files, `lake.json` last."""
+    if staging.parent == target:
+        for path in sorted(staging.iterdir(), key=lambda path: path.name == IDENTITY_FILE):
+            if path.name != LOCKS:
+                os.rename(path, target / path.name)
+        sync(target)
+        shutil.rmtree(staging)
+        return
     if target.is_dir():
-        for name in _MAY_BE_THERE:
+        for name in (".gitkeep", LOCKS):
             left = target / name
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     os.rename(staging, target)

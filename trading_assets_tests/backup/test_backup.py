@@ -19,6 +19,7 @@ from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
+from trading_assets.state import connect_state
 from trading_assets.universe import Universe
 from trading_assets_tests.endurance.collect import by_the_steps
 from trading_assets_tests.endurance.conftest import SYMBOL, settings_of
@@ -169,7 +170,7 @@ def test_a_folder_with_other_files_is_refused(settings: Settings, tmp_path: Path
 def test_another_lake_needs_another_folder(settings: Settings, simulator: Simulator, tmp_path: Path) -> None:
     backup(tmp_path / "kept", settings)
     other = settings_of(tmp_path / "other", simulator)
-    Universe(other.state_url)
+    connect_state(other.state_url)
     with pytest.raises(BackupError, match="holds backups of lake"):
         backup(tmp_path / "kept", other)
 
@@ -221,3 +222,39 @@ def test_links_are_followed(settings: Settings, simulator: Simulator, tmp_path: 
     restore(tmp_path / "kept", restored)
     assert difference(restored.data_dir, contents(settings.data_dir)) == []
     assert not (restored.data_dir / "equity_bars").is_symlink()
+
+
+def test_a_mount_point_is_filled_in_place_and_an_interrupted_restore_goes_on(
+    settings: Settings, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be renamed. Without `lake.json`, which comes last, nothing takes it for a lake."""
+    restored = settings_of(tmp_path / "volume", simulator)
+    restored.data_dir.mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == restored.data_dir)
+    kept = tmp_path / "kept"
+    backup(kept, settings)
+    restore(kept, restored)
+    whole = tree(restored.data_dir)
+    assert difference(restored.data_dir, contents(settings.data_dir)) == []
+    # As a kill in the middle of the renames leaves it.
+    staging = restored.data_dir / ".restoring"
+    staging.mkdir()
+    for name in ("lake.json", "state.db", "equity_bars"):
+        (restored.data_dir / name).rename(staging / name)
+    restore(kept, restored)
+    assert tree(restored.data_dir) == whole and not staging.exists()
+    with pytest.raises(BackupError, match="is not empty"):
+        restore(kept, restored)
+
+
+def test_restored_files_and_folders_are_as_private_as_they_were(
+    settings: Settings, simulator: Simulator, tmp_path: Path
+) -> None:
+    os.chmod(settings.data_dir / "lake.json", 0o640)
+    backup(tmp_path / "kept", settings)
+    restored = settings_of(tmp_path / "restored", simulator)
+    restore(tmp_path / "kept", restored)
+    assert (restored.data_dir / "lake.json").stat().st_mode & 0o777 == 0o640
+    assert restored.data_dir.stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "kept").rglob("*"))
