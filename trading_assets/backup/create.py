@@ -25,8 +25,7 @@ import sqlalchemy as sa
 
 from trading_assets import __version__
 from trading_assets.backup.databases import complete_journal, copy_sqlite, copy_state, forget_processes, is_sqlite
-from trading_assets.backup.manifest import STATE, Entry, Repository, Snapshot
-from trading_assets.backup.objects import WORK
+from trading_assets.backup.manifest import STATE, WORK, Entry, Repository, Snapshot
 from trading_assets.backup.sources import DAGSTER, Kind, dataset_of, files, mark_of, marks, unchanging
 from trading_assets.errors import BackupError, UnreadableFile
 from trading_assets.permissions import PRIVATE_FILE
@@ -77,7 +76,7 @@ def backup(path: Path | str, settings: Settings | None = None) -> BackupReport:
         )
     repository = Repository.made(root)
     with locked(root, _LOCK):
-        repository.objects.remove_incoming()
+        repository.remove_leftovers()
         previous = repository.snapshot() if repository.ids() else None
         if previous is not None and previous.lake_id != held.lake_id:
             raise BackupError(

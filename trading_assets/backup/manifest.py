@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from trading_assets.backup.objects import Objects
 from trading_assets.errors import BackupError
 from trading_assets.permissions import private_folder
-from trading_assets.repositories.files import replacing
+from trading_assets.repositories.files import TEMPORARY_SUFFIX, replacing
 
 FORMAT = 1
 """Version of the folder's layout and of the manifests. A newer one is refused."""
@@ -23,6 +24,9 @@ FORMAT = 1
 _MARKER = "backup.json"
 _SNAPSHOTS = "snapshots"
 _OURS = frozenset({_MARKER, _SNAPSHOTS, "objects"})
+
+WORK = ".work-"
+"""Begin of the names of folders in which a backup prepares copies of databases."""
 
 STATE = "state.db"
 """The path under which a snapshot has the state database, wherever it was kept: always a SQLite file."""
@@ -132,6 +136,15 @@ class Repository:
             with replacing(private_folder(root) / _MARKER) as temporary:
                 temporary.write_text(json.dumps({"format": FORMAT}) + "\n", "utf-8")
         return cls.existing(root)
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed backups left. Only who holds the lock of the backup may judge that their writers are
+        dead."""
+        for folder in (self.root, self.root / _SNAPSHOTS, self.root / "objects"):
+            for left in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+                left.unlink(missing_ok=True)
+        for work in self.root.glob(f"{WORK}*"):
+            shutil.rmtree(work, ignore_errors=True)
 
     def ids(self) -> list[str]:
         """The snapshots, oldest first."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,18 +112,6 @@ class Objects:
                         digest.update(block)
                         file.write(block)
         return digest.hexdigest()
-
-    def remove_incoming(self) -> None:
-        """Remove what killed backups left. Only who holds the lock of the backup may judge that their writers are
-        dead."""
-        for left in self._root.glob(f"{_INCOMING}.*"):
-            left.unlink(missing_ok=True)
-        for left in self._root.parent.glob(f"{WORK}*"):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-WORK = ".work-"
-"""Begin of the names of folders in which a backup prepares copies of databases."""
 
 
 def digest_of(path: Path, *, from_disk: bool = False) -> str:
