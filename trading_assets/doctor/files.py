@@ -119,7 +119,8 @@ def _damaged(settings: Settings, dataset: Dataset, path: Path, source: Source | 
 
     def mend() -> str:
         with locked(settings.data_dir, lock_name(dataset, settings.data_dir, path)):
-            aside = set_aside(settings.data_dir, path)
+            replaced = kept is not None or bool(rows)
+            aside = set_aside(settings.data_dir, path, in_use=replaced)
             if kept is not None and source is not None:
                 restore_file(source.repository, kept[1], path)
                 return f"Replaced by the file of snapshot {kept[0].id}; the damaged one is in {aside}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,8 +64,11 @@ class Source:
         return None
 
 
-def set_aside(data_dir: Path, path: Path) -> str:
-    """Move a file out of use, into `SET_ASIDE`; its new path relative to the data folder."""
+def set_aside(data_dir: Path, path: Path, *, in_use: bool = False) -> str:
+    """Move a file out of use, into `SET_ASIDE`; its new path relative to the data folder.
+
+    With `in_use` it also stays where it is, for a caller that replaces it: killed in between, nothing is lost.
+    """
     relative = path.relative_to(data_dir)
     folder = data_dir / SET_ASIDE / relative.parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,8 +76,12 @@ def set_aside(data_dir: Path, path: Path) -> str:
     while target.exists():
         number += 1
         target = folder / f"{path.name}.{number}"
-    os.rename(path, target)
-    sync(path.parent)
+    if in_use:
+        shutil.copy2(path, target)
+        sync(target)
+    else:
+        os.rename(path, target)
+        sync(path.parent)
     sync(folder)
     return target.relative_to(data_dir).as_posix()
 

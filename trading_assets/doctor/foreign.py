@@ -41,11 +41,11 @@ def foreign_file(settings: Settings, dataset: Dataset, path: Path) -> Finding:
 
     def mend() -> str:
         merged = ""
-        aside = set_aside(settings.data_dir, path)
-        if mergeable and own is not None:
+        if mergeable and own is not None:  # before the file goes: killed in between, they are merged again
             wins = never_weaker if dataset is COVERAGE else later_answer_wins
             counts = ParquetStore(settings.data_dir).upsert(dataset, own, wins=wins)
             merged = f"{plural(counts.inserted + counts.updated, 'row')} merged. "
+        aside = set_aside(settings.data_dir, path)
         return f"{merged}Set aside: {aside}."
 
     return Finding("foreign_name", name, lost, f"trading-assets doctor --fix {does}.", mend)
