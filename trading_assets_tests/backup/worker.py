@@ -2,9 +2,9 @@
 
     python -m trading_assets_tests.backup.worker
 
-reads one JSON order a line, `{"do": "backup" or "restore", "settings": {...}, "path": P, "watch": [P, ...], "kill_at":
-N or null}`, forks a process that does it and kills itself just before the N-th opening, renaming, removing or making of
-a file under the watched folders, and answers `{"signal": S or null, "code": C, "events": N}`. Not a test.
+reads one JSON order a line, `{"do": "backup", "restore" or "mend", "settings": {...}, "path": P, "watch": [P, ...],
+"kill_at": N or null}`, forks a process that does it and kills itself just before the N-th opening, renaming, removing or
+making of a file under the watched folders, and answers `{"signal": S or null, "code": C, "events": N}`. Not a test.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 from typing import Any
 
 from trading_assets.backup import backup, restore
+from trading_assets.doctor import mend
 from trading_assets.settings import Settings
 
 EVENTS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "sqlite3.connect"})
@@ -41,13 +42,17 @@ def work(order: dict[str, Any]) -> int:
     counter = Counter(order["watch"], order["kill_at"])
     if order["do"] == "backup":
         backup(order["path"], settings)
-    else:
+    elif order["do"] == "restore":
         restore(order["path"], settings)
+    else:
+        mend(settings, backup=order["path"])
     return counter.count
 
 
 def in_a_fork(order: dict[str, Any]) -> dict[str, Any]:
     """Its end."""
+    if order["do"] == "mend":
+        import trading_assets.definitions  # noqa: F401 - once, and not in each fork
     reading, writing = os.pipe()
     if not (child := os.fork()):
         code = 1
