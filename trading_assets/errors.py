@@ -16,7 +16,8 @@
     │   ├── IdentityMismatch             the lake belongs to another broker account (also a BrokerError)
     │   ├── LayoutMismatch (ValueError)  files of another version or period
     │   ├── DamagedIdentity, LostIdentity (ValueError)  `lake.json` is damaged, or missing beside data
-    │   └── StateMismatch (ValueError)   the state database belongs to another lake
+    │   ├── StateMismatch (ValueError)   the state database belongs to another lake
+    │   └── BackupError (ValueError)     a backup that cannot be made, is damaged, or must not be restored here
     ├── BrokerError                      ends a run; `retryable` says whether the same run may succeed later
     │   ├── BrokerUnavailable            retryable: no connection, and none could be made in time
     │   │   └── ClientIdsExhausted       retryable: every client id of the range is in use
@@ -188,6 +189,10 @@ class LostIdentity(LakeError, ValueError):
 class StateMismatch(LakeError, ValueError):
     """The state database and the lake in the data folder do not belong together. The message names both and says what
     to do."""
+
+
+class BackupError(LakeError, ValueError):
+    """A backup cannot be made, is damaged, or must not be restored where it was asked for. Nothing was replaced."""
 
 
 class BrokerError(TradingAssetsError):

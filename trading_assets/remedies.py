@@ -109,6 +109,13 @@ def _restore(symbols: list[str], _: _Options) -> str:
     return f"trading_assets.monitoring.recovery.restore_universe(Settings(){given})"
 
 
+def _doctor(_: list[str], options: _Options) -> str:
+    if "fix" not in options:
+        return "trading_assets.doctor.examine()"
+    source = f"backup={options['from']}" if "from" in options else ""
+    return f"trading_assets.doctor.mend({source})"
+
+
 _CALLS: dict[str, _Call] = {
     "setup": _setup,
     "update": _update,
@@ -125,6 +132,8 @@ _CALLS: dict[str, _Call] = {
     "review accept": _review("accept"),
     "review reject": _review("reject"),
     "review list": lambda *_: "trading_assets.validation.Reviews(Settings()).held()",
+    "restore": lambda words, _: f"trading_assets.backup.restore({', '.join(words)})",
+    "doctor": _doctor,
     "alerts list": lambda *_: "trading_assets.monitoring.alerts.Alerts(Settings()).open()",
     "alerts": lambda *_: "trading_assets.monitoring.alerts.Alerts(Settings()).open()",
     "quarantine list": lambda *_: "trading_assets.broker.quarantine.Quarantine(Settings().state_url).entries()",

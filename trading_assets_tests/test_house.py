@@ -38,6 +38,7 @@ DAGSTER_LAYER = (
     "jobs/",
     "client/",
     "serving/",
+    "doctor/",
     "definitions.py",
 )
 """Folders and modules that may import Dagster at the top; the command imports it inside its functions only."""

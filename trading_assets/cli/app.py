@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from trading_assets.cli import (
     alerts,
+    backup,
     collect,
     coverage,
+    doctor,
     export,
     inspect,
     lineage,
@@ -50,7 +52,7 @@ app = typer.Typer(
 )
 for module in (
     *(serve, collect, status, coverage, lineage, report, inspect, export),
-    *(recovery, validate, alerts, quarantine),
+    *(recovery, backup, doctor, validate, alerts, quarantine),
 ):
     module.register(app)
 
