@@ -3,8 +3,8 @@
     python -m trading_assets_tests.backup.worker
 
 reads one JSON order a line, `{"do": "backup", "restore" or "mend", "settings": {...}, "path": P, "watch": [P, ...],
-"kill_at": N or null}`, forks a process that does it and kills itself just before the N-th opening, renaming, removing or
-making of a file under the watched folders, and answers `{"signal": S or null, "code": C, "events": N}`. Not a test.
+"kill_at": N or null}`, forks a process that does it and kills itself just before the N-th opening, renaming, removing
+or making of a file under the watched folders, and answers `{"signal": S or null, "code": C, "events": N}`. Not a test.
 """
 
 from __future__ import annotations
