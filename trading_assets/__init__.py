@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trading_assets import errors
     from trading_assets.broker.breaker_store import breaker_store
+    from trading_assets.client import connect_broker
     from trading_assets.jobs import DataPipelineOrchestrator, DataValidation
     from trading_assets.monitoring.quality import DataQualityMonitor
     from trading_assets.repositories import (
@@ -47,6 +48,7 @@ _MODULES = {
     "Universe": "universe",
     "breaker_store": "broker.breaker_store",
     "connect": "repositories",
+    "connect_broker": "client",
     "query": "repositories",
 }
 
@@ -64,6 +66,7 @@ __all__ = [
     "Universe",
     "breaker_store",
     "connect",
+    "connect_broker",
     "errors",
     "query",
 ]

@@ -18,12 +18,17 @@
     │   ├── IdentityMismatch             the lake belongs to another broker account (also a BrokerError)
     │   ├── LayoutMismatch (ValueError)  files of another version or period
     │   ├── DamagedIdentity, LostIdentity (ValueError)  `lake.json` is damaged, or missing beside data
-    │   └── StateMismatch (ValueError)   the state database belongs to another lake
+    │   ├── StateMismatch (ValueError)   the state database belongs to another lake
+    │   └── BackupError (ValueError)     a backup that cannot be made, is damaged, or must not be restored here
     ├── BrokerError                      ends a run; `retryable` says whether the same run may succeed later
     │   ├── BrokerUnavailable            retryable: no connection, and none could be made in time
     │   │   └── ClientIdsExhausted       retryable: every client id of the range is in use
     │   ├── PacingExhausted              retryable: a limit of the broker stayed exhausted
     │   ├── BreakerOpen                  retryable: the circuit breaker is open, nothing was sent
+    │   ├── RequestFailed                a request made directly ended without an answer; what came is in the lake
+    │   │   ├── UnknownContract          the broker knows no such contract
+    │   │   ├── NotPermitted             the account may not receive this data
+    │   │   └── RequestTimedOut (TimeoutError)  retryable: no answer in time
     │   ├── BrokerIncompatible           what answers is not TWS, or speaks no protocol version that we speak
     │   ├── IdentityMismatch             the broker behind the connection is not the one that filled this lake
     │   └── BrokerNotConfigured          the settings name no broker to connect to
@@ -34,15 +39,16 @@
         ├── PlaceTaken (OSError)         the port or the data folder is in use
         └── ServiceFailed                a service did not start, or ended by itself
 
-One request's failure is not an error but an outcome (`broker.outcomes`). The circuit breaker used by itself raises
-`reliability.BreakerOpen`, a RuntimeError of that package, which knows nothing of this one.
+One request's failure is not an error but an outcome (`broker.outcomes`); the client for direct requests
+(`trading_assets.client`) raises it as an error once all others are answered and stored. The circuit breaker used by
+itself raises `reliability.BreakerOpen`, a RuntimeError of that package, which knows nothing of this one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from trading_assets import reliability
 from trading_assets.remedies import Medium, speaking, typed, worded
@@ -208,6 +214,10 @@ class StateMismatch(LakeError, ValueError):
     to do."""
 
 
+class BackupError(LakeError, ValueError):
+    """A backup cannot be made, is damaged, or must not be restored where it was asked for. Nothing was replaced."""
+
+
 class BrokerError(TradingAssetsError):
     """Base of all errors that end a run of the broker. `retryable` says whether the same run may succeed later
     unchanged."""
@@ -223,6 +233,42 @@ class BrokerUnavailable(BrokerError):
 
 class ClientIdsExhausted(BrokerUnavailable):
     """Every client id of `settings.ib_client_ids` is in use."""
+
+
+class RequestFailed(BrokerError):
+    """A request made directly ended without an answer, after all others of the call were answered and stored.
+
+    The message has a sentence for each symbol or contract that failed; `outcome` and `broker_code` are those of the
+    first, and say whether the same call may succeed later (`retryable`). `frame` holds what the call can return all the
+    same (None: nothing).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        outcome: str = "",
+        broker_code: int | None = None,
+        frame: Any = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.outcome = outcome
+        self.broker_code = broker_code
+        self.frame = frame
+
+
+class UnknownContract(RequestFailed):
+    """The broker knows no such contract, or the words fit several."""
+
+
+class NotPermitted(RequestFailed):
+    """The account lacks the market-data subscription or permission."""
+
+
+class RequestTimedOut(RequestFailed, TimeoutError):
+    """The broker did not answer in time; the same call may succeed later."""
 
 
 class BrokerIncompatible(BrokerError):

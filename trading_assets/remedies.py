@@ -48,8 +48,9 @@ def typed(symbol: str) -> str:
 
 def worded(text: str) -> str:
     """The sentence with its remedies in the medium of the present reader."""
-    if _medium.get() is Medium.COMMAND or not ("trading-assets " in text or "--" in text):
+    if _medium.get() is Medium.COMMAND or not ("trading-assets " in text or "--" in text or "Materialize " in text):
         return text
+    text = _MATERIALIZE.sub(lambda found: f"Run {_STEPS[found['dataset']](found['symbol'])} first.", text)
     return _ALONE.sub(lambda found: _ARGUMENTS[found["option"]], _COMMAND.sub(_as_call, text))
 
 
@@ -108,6 +109,13 @@ def _restore(symbols: list[str], _: _Options) -> str:
     return f"trading_assets.monitoring.recovery.restore_universe(Settings(){given})"
 
 
+def _doctor(_: list[str], options: _Options) -> str:
+    if "fix" not in options:
+        return "trading_assets.doctor.examine()"
+    source = f"backup={options['from']}" if "from" in options else ""
+    return f"trading_assets.doctor.mend({source})"
+
+
 _CALLS: dict[str, _Call] = {
     "setup": _setup,
     "update": _update,
@@ -124,6 +132,8 @@ _CALLS: dict[str, _Call] = {
     "review accept": _review("accept"),
     "review reject": _review("reject"),
     "review list": lambda *_: "trading_assets.validation.Reviews(Settings()).held()",
+    "restore": lambda words, _: f"trading_assets.backup.restore({', '.join(words)})",
+    "doctor": _doctor,
     "alerts list": lambda *_: "trading_assets.monitoring.alerts.Alerts(Settings()).open()",
     "alerts": lambda *_: "trading_assets.monitoring.alerts.Alerts(Settings()).open()",
     "archive create": lambda *_: "trading_assets.jobs.archive_old_data()",
@@ -143,6 +153,15 @@ _COMMAND = re.compile(
 _OPTION = re.compile(
     rf" --(?P<name>[a-z-]+)(?P<value>(?<=exchange) {_WORD}|(?<=sec-type) {_WORD}|(?<=from) {_WORD}|(?<=to) {_WORD})?"
 )
+
+_STEPS: dict[str, Callable[[str], str]] = {
+    "contracts": lambda symbol: f"backfill_us_equity_contracts(symbol={symbol!r})",
+    "option_chains": lambda symbol: f"refresh_option_chain({symbol!r})",
+    "equity_bars": lambda symbol: f"{_ORCHESTRATOR}.daily_update([{symbol!r}])",
+}
+"""The Python call that materializes one dataset of a symbol."""
+
+_MATERIALIZE = re.compile(rf"Materialize (?P<dataset>{'|'.join(_STEPS)}) for (?P<symbol>{_WORD}(?: [A-Z])?) first\.")
 
 _ARGUMENTS = {"new": "'new'", "same": "'same'", "refresh": "REFRESH"}
 """What an option that stands alone in a sentence is in Python."""

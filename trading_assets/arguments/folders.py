@@ -17,7 +17,7 @@ _DATASETS = ("contracts", "option_chains", "equity_bars", "option_bars", "covera
 
 def holds_lake(folder: Path) -> bool:
     """Whether there is a lake in the folder: its `lake.json`, or data without it (lost, or of an early version)."""
-    return (folder / _IDENTITY).is_file() or any(_has_entry(folder / name) for name in _DATASETS)
+    return (folder / _IDENTITY).is_file() or any(_has_files(folder / name) for name in _DATASETS)
 
 
 def lake_folder(value: Any, name: str = "data_dir") -> Path:
@@ -48,12 +48,9 @@ def _folder(value: Any, name: str) -> Path:
     return usable_folder(Path(value).expanduser().absolute())
 
 
-def _has_entry(folder: Path) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            return next(iter(entries), None) is not None
-    except OSError:
-        return False
+def _has_files(folder: Path) -> bool:
+    """Whether there is a Parquet file in the folder of a dataset, or in that of one of its variants."""
+    return any(next(folder.glob(pattern), None) is not None for pattern in ("*.parquet", "*/*.parquet"))
 
 
 def _why(folder: Path) -> str:

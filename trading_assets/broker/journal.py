@@ -11,6 +11,8 @@ What is promised:
 - A response is committed before anybody sees it; `kill -9` at any instant loses none that was committed.
 - A question whose answer is here and not yet in the lake, or came after the asker's plan was made, is not requested
   again.
+- A row that was sent is never deleted: rows of the lake name it (`trading_assets.lineage`). Only a claim that was given
+  up before it was sent leaves no trace.
 
 Here belongs the table `requests` alone. Pacing is in `broker.pacing`, leases in `state.owners`.
 """
@@ -50,7 +52,10 @@ _MARK_DONE = _OPEN_ROW.values(
     state="done",
     **{
         name: sa.bindparam(name)
-        for name in ("outcome", "code", "text", "rows", "response", "attempt", "sent_at", "finished_at", "duration")
+        for name in (
+            *("outcome", "code", "text", "rows", "response", "answer_bytes"),
+            *("attempt", "sent_at", "finished_at", "duration"),
+        )
     },
 )
 
@@ -282,6 +287,7 @@ def _end_values(end: Finish) -> dict[str, Any]:
         "text": end.outcome.text,
         "rows": end.rows,
         "response": end.packed,
+        "answer_bytes": None if end.packed is None else payloads.size(end.packed),
         "attempt": end.attempt,
         "sent_at": end.sent_at,
         "finished_at": end.finished_at,

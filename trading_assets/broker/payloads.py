@@ -104,6 +104,11 @@ def pack(payload: Any) -> bytes:
     return zlib.compress(json.dumps(payload, separators=(",", ":"), allow_nan=False).encode(), 1)
 
 
+def size(blob: bytes) -> int:
+    """Bytes of a packed payload as JSON text, before compression."""
+    return len(zlib.decompress(blob))
+
+
 def unpack(blob: bytes) -> Any:
     """The payload that `pack` was given. Raises `DamagedPayload` for a blob that it did not make."""
     try:

@@ -5,7 +5,7 @@ session nothing of it is missing yet.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -47,19 +47,39 @@ def complete_checks(
 
     With the newest one comes what the run met: problems with symbol, outcome, broker code and sentence.
     """
-    asset, report = context.asset_key, collected.report
-    key = dg.AssetCheckKey(asset, COMPLETE)
+    key = dg.AssetCheckKey(context.asset_key, COMPLETE)
     if key in context.selected_asset_check_keys:
-        yield dg.Output(None, output_name=f"{asset.to_python_identifier()}_{COMPLETE}")
-    states = session_states(archive, collected, context.partition_keys)
-    own = {date.fromisoformat(partition) for partition in context.partition_keys}
+        yield dg.Output(None, output_name=f"{context.asset_key.to_python_identifier()}_{COMPLETE}")
+    yield from session_checks(
+        context.instance,
+        archive,
+        collected,
+        asset=context.asset_key,
+        partitions=context.partition_keys,
+        run=context.run,
+    )
+
+
+def session_checks(
+    instance: dg.DagsterInstance,
+    archive: Archive,
+    collected: Collected,
+    *,
+    asset: dg.AssetKey,
+    partitions: Sequence[str] = (),
+    run: dg.DagsterRun | None = None,
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """The results for the `partitions` of a run, and for other sessions of the collection that lack something or did so
+    when last checked."""
+    report, key = collected.report, dg.AssetCheckKey(asset, COMPLETE)
+    states = session_states(archive, collected, partitions)
+    own = {date.fromisoformat(partition) for partition in partitions}
     others = {session: state for session, state in states.items() if session not in own}
-    reported = own | _sessions_to_report(context.instance, key, collected, others)
+    reported = own | _sessions_to_report(instance, key, collected, others)
     sessions = [session for session in states if session in reported]
     made = own | written_sessions(collected)
-    targets = _materializations(
-        context, [session for session in sessions if session in made and states[session].collected]
-    )
+    materialized = [session for session in sessions if session in made and states[session].collected]
+    targets = _materializations(instance, asset, run, materialized)
     for session in sessions:
         newest = session == sessions[-1]
         hidden = _without_trace(report, [states[each] for each in sessions]) if newest else []
@@ -97,16 +117,18 @@ def _sessions_to_report(
     return found
 
 
-def _materializations(context: dg.AssetExecutionContext, sessions: list[date]) -> dict[date, AssetCheckTarget]:
-    """The materializations of these sessions that this run made a moment ago."""
-    if not sessions:
+def _materializations(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, run: dg.DagsterRun | None, sessions: list[date]
+) -> dict[date, AssetCheckTarget]:
+    """The materializations of these sessions that the run made a moment ago."""
+    if not sessions or run is None:
         return {}
-    ids = context.instance.event_log_storage.get_latest_storage_id_by_partition(
-        context.asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, {session.isoformat() for session in sessions}
+    ids = instance.event_log_storage.get_latest_storage_id_by_partition(
+        asset, dg.DagsterEventType.ASSET_MATERIALIZATION, {session.isoformat() for session in sessions}
     )
     at = system_clock().timestamp()
     return {
-        date.fromisoformat(p): AssetCheckTarget(storage_id=found, run_id=context.run.run_id, timestamp=at)
+        date.fromisoformat(p): AssetCheckTarget(storage_id=found, run_id=run.run_id, timestamp=at)
         for p, found in ids.items()
     }
 

@@ -16,10 +16,13 @@ from pydantic import ValidationError
 from trading_assets.cli import (
     alerts,
     archive,
+    backup,
     collect,
     coverage,
+    doctor,
     export,
     inspect,
+    lineage,
     maintain,
     notices,
     quarantine,
@@ -49,8 +52,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-modules = (serve, collect, status, coverage, report, inspect, export, recovery, validate, alerts, quarantine)
-for module in (*modules, maintain, archive):
+for module in (
+    *(serve, collect, status, coverage, lineage, report, inspect, export),
+    *(recovery, backup, doctor, validate, alerts, quarantine, maintain, archive),
+):
     module.register(app)
 
 

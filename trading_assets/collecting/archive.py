@@ -59,6 +59,11 @@ class Archive:
         """The market's present instant, UTC."""
         return self.settings.clock()
 
+    @property
+    def connected(self) -> bool:
+        """Whether a connection to the broker was made since the archive was opened."""
+        return self._broker is not None and self._broker.connected
+
     @cached_property
     def calendar(self) -> SessionCalendar:
         """Sessions of XNYS."""

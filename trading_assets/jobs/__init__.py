@@ -1,6 +1,8 @@
 """The guide's operations for scripts, notebooks and the command line: they run the platform's Dagster jobs in this
 process."""
 
+from trading_assets.jobs.backfill_contracts_us_rt import backfill_us_equity_contracts, refresh_contract_descriptions
+from trading_assets.jobs.contracts_snapshot import refresh_option_chain
 from trading_assets.jobs.data_validation import (
     DataIntegrityError,
     DataValidation,
@@ -23,7 +25,10 @@ from trading_assets.jobs.maintenance import (
     verify_archive,
     weekly_maintenance,
 )
+from trading_assets.jobs.missing_windows import calculate_missing_windows
+from trading_assets.jobs.option_backfill import run_option_backfill
 from trading_assets.jobs.orchestrator import REFRESH, DataPipelineOrchestrator, JobResult, JobType
+from trading_assets.jobs.temporary_files import cleanup_temp_files
 
 __all__ = [
     "REFRESH",
@@ -36,13 +41,19 @@ __all__ = [
     "MaintenanceReport",
     "PrerequisiteError",
     "archive_old_data",
+    "backfill_us_equity_contracts",
+    "calculate_missing_windows",
     "cleanup_old_lineage_data",
+    "cleanup_temp_files",
     "generate_performance_report",
     "get_all_active_symbols",
     "monthly_maintenance",
     "mount_archives",
     "optimize_parquet_files",
+    "refresh_contract_descriptions",
+    "refresh_option_chain",
     "restore_archive",
+    "run_option_backfill",
     "send_maintenance_report",
     "update_system_metrics",
     "validate_all_data",

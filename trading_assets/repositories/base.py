@@ -17,6 +17,7 @@ import pyarrow as pa
 from trading_assets import arguments
 from trading_assets.arguments.days import Day as Day
 from trading_assets.errors import InvalidRequest
+from trading_assets.repositories.as_of import AsOf, checked
 from trading_assets.repositories.frames import As, Dates, Frame, as_pandas, check_output, completed, to_frame
 from trading_assets.repositories.restrictions import Restriction
 from trading_assets.repositories.rows import read_rows
@@ -38,16 +39,20 @@ class DatasetRepository:
         data_dir: Path | str | None = None,
         store: ParquetStore | None = None,
         dates: Dates = "datetime64",
+        as_of: AsOf | str | None = None,
     ) -> None:
         """Give at most one of: `path`, the dataset's folder; `data_dir`, the folder above it; `store`, one already
         made. None: the data folder of the settings.
 
-        `dates`: what exchange dates are in pandas frames (see `frames.to_pandas`).
+        `dates`: what exchange dates are in pandas frames (see `frames.to_pandas`). `as_of`: every reading method reads
+        the dataset as it was known at an instant (with a zone), or with "first" each row as it was first collected;
+        nothing can be saved then.
         """
         if sum(given is not None for given in (path, data_dir, store)) > 1:
             raise TypeError(f"{type(self).__name__} takes only one of: the dataset's folder, data_dir=, store=.")
         check_output("pandas", dates)
         self._dates = dates
+        self._as_of = None if as_of is None else checked(as_of)
         if path is not None:
             if not isinstance(path, str | os.PathLike):
                 raise InvalidRequest(f"path is {path!r}, and the folder of {self.DATASET.name} is wanted.")
@@ -57,9 +62,11 @@ class DatasetRepository:
                     f"{folder} is not a folder of {self.DATASET.name}: give .../{self.DATASET.name}, or data_dir=..."
                 )
             data_dir = folder.parent
-        self.store = (
-            store if store is not None else ParquetStore(arguments.new_lake_folder(folder_of(data_dir), "data_dir"))
-        )
+        if store is None:
+            store = ParquetStore(
+                folder_of(None) if data_dir is None else arguments.new_lake_folder(data_dir, "data_dir")
+            )
+        self.store = store
 
     def _load(self, where: Restriction, as_: As, **bounds: Any) -> Frame:
         """Rows in the dataset's order as `as_` says, those of `_read(where, **bounds)`."""
@@ -86,6 +93,7 @@ class DatasetRepository:
             last=last,
             variants=variants,
             distinct=distinct,
+            as_of=self._as_of,
         )
 
     def _sessions(
@@ -103,6 +111,8 @@ class DatasetRepository:
         )
 
     def _save(self, frame: Frame, **constants: Any) -> UpsertCounts:
+        if self._as_of is not None:
+            raise InvalidRequest(f"This {type(self).__name__} reads the past (as_of): save with one without as_of.")
         return self.store.upsert(self.DATASET, completed(self.DATASET, as_pandas(frame), constants))
 
 

@@ -110,7 +110,7 @@ class Scope(TypedDict, total=False):
     those in use; options have `option_bar_size` (by default `OPTION_BAR_SIZE`), snapshots an empty one. Contract
     details answer for sessions less than `verify_days` days after theirs. By default both are what the last collection
     wanted of the lake (`lake.json`): whoever asks with the settings of the collection and whoever asks without get one
-    answer.
+    answer. With `con_ids` the contracts of that id that any chain lists are wanted, in place of the selected ones.
     """
 
     datasets: Sequence[str] | None
@@ -120,6 +120,7 @@ class Scope(TypedDict, total=False):
     option_bar_size: str
     equity_bar_sizes: Sequence[str]
     verify_days: int
+    con_ids: Sequence[int]
 
 
 def wanted_bars(
@@ -130,11 +131,13 @@ def wanted_bars(
     dataset: str,
     bar_size: str,
     sessions: Sequence[date],
+    con_ids: Sequence[int] | None = None,
 ) -> pa.Table:
     """One row for each instrument and session of `sessions` (the closed ones) whose bars are wanted (`WANTED_SCHEMA`),
     in order.
 
-    `dataset` is `equity_bars` (the symbols themselves) or `option_bars` (the selected contracts alive in the session).
+    `dataset` is `equity_bars` (the symbols themselves) or `option_bars` (the selected contracts alive in the session;
+    with `con_ids` these contracts).
     """
     scope: Scope = {
         "datasets": [dataset],
@@ -143,6 +146,8 @@ def wanted_bars(
         "option_bar_size": bar_size,
         "verify_days": 0,
     }
+    if con_ids is not None:
+        scope["con_ids"] = con_ids
     return query_conditions(data_dir, calendar, now, symbols, INSTRUMENTS[dataset], **scope).cast(WANTED_SCHEMA)
 
 
@@ -224,9 +229,9 @@ def query_conditions(
         "today": now.astimezone(NEW_YORK).date(),
         "now": now,
         "verify_days": days,
+        **({"con_ids": list(scope["con_ids"])} if "con_ids" in scope else {}),
         **(parameters or {}),
     }
     ranks = [str(condition) for condition in PRECEDENCE]
-    return query(
-        data_dir, f"{statement(chosen, scope.get('option_bar_size', OPTION_BAR_SIZE), ranks)} {sql}", values, few=True
-    )
+    common = statement(chosen, scope.get("option_bar_size", OPTION_BAR_SIZE), ranks, named="con_ids" in scope)
+    return query(data_dir, f"{common} {sql}", values, few=True)

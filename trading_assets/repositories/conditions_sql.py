@@ -3,7 +3,7 @@
 The SQL stands in the `conditions_*.sql` files beside this module; their fields in braces are filled here. What
 conditions mean is said in `repositories.conditions`. Parameters: `$symbols`, `$sizes`, `$sessions` (lists), `$begin`,
 `$end`, `$closed`, `$current`, `$today` (dates), `$now` (instant), `$verify_days` (days), `$every` (boolean: every
-session is wanted, whatever was collected first).
+session is wanted, whatever was collected first); where contracts are named also `$con_ids` (list).
 """
 
 from __future__ import annotations
@@ -85,8 +85,11 @@ EXPIRED_CONTRACTS = """
 chain that selects it do not count: they are wanted too, but nobody knew the contract in time."""
 
 
-def statement(datasets: Sequence[str], option_bar_size: str, precedence: Sequence[str]) -> str:
-    """The `with` clause that ends in the relation `conditions`, over the given datasets only. A select follows it."""
+def statement(datasets: Sequence[str], option_bar_size: str, precedence: Sequence[str], *, named: bool = False) -> str:
+    """The `with` clause that ends in the relation `conditions`, over the given datasets only. A select follows it.
+
+    `named`: the option contracts that are wanted are those of `$con_ids`, in place of those that the chains select.
+    """
     snapshots = [name for name in (CONTRACTS.name, OPTION_CHAINS.name) if name in datasets]
     chosen = {
         "snapshots": bool(snapshots),
@@ -95,6 +98,7 @@ def statement(datasets: Sequence[str], option_bar_size: str, precedence: Sequenc
     }
     names = [name for name, wanted in chosen.items() if wanted] or ["nothing"]
     fields = _fixed_fields() | {
+        "contracts_wanted": _sql("named_contracts" if named else "selected_contracts").strip(),
         "snapshots": ", ".join(f"('{name}')" for name in snapshots),
         "option_size": option_bar_size,
         "ranks": " ".join(f"when '{condition}' then {rank}" for rank, condition in enumerate(precedence)),

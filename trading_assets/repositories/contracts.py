@@ -27,15 +27,20 @@ class ContractRepository(DatasetRepository):
     def get(self, symbol: str, session: Day | None = None) -> dict[str, Any] | None:
         """The contract as it was in that session (exactly), or the latest known; None when there is none."""
         name, day = arguments.stored_symbol(symbol), None if session is None else arguments.session(session)
-        arguments.lake_folder(self.store.data_dir)
-        return newest_contract(self.store, name, day, day)
+        return self._newest(name, day, day)
 
     def latest(self, symbol: str, as_of: Day | None = None) -> dict[str, Any] | None:
         """The latest details known, of `as_of` or before if given. Keys are the columns; instants are UTC, `session` is
         a date."""
         name, day = arguments.stored_symbol(symbol), arguments.optional_day(as_of, "as_of")
-        arguments.lake_folder(self.store.data_dir)
-        return newest_contract(self.store, name, last=day)
+        return self._newest(name, None, day)
+
+    def _newest(self, symbol: str, first: date | None, last: date | None) -> dict[str, Any] | None:
+        if self._as_of is None:
+            arguments.lake_folder(self.store.data_dir)
+            return newest_contract(self.store, symbol, first, last)
+        rows = self._read(restricted(symbol=symbol), first=first, last=last).to_pylist()
+        return rows[-1] if rows else None
 
     def verified_at(self, symbol: str) -> datetime | None:
         """When the broker last gave the details of the symbol, UTC; None when never."""

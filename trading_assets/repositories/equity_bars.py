@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 
 from trading_assets import arguments
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.base import DatasetRepository, Day
 from trading_assets.repositories.contracts import newest_contract
 from trading_assets.repositories.frames import As, Frame, as_pandas
+from trading_assets.repositories.present_sessions import PresentSessions, Series
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.repositories.store import UpsertCounts
@@ -62,10 +62,11 @@ class EquityBarRepository(DatasetRepository):
 
     def present_dates(
         self, symbol: str, bar_size: str = DAILY, start_date: Day | None = None, end_date: Day | None = None
-    ) -> set[date]:
+    ) -> PresentSessions:
         """Sessions from `start_date` to `end_date` of which there are bars."""
-        where = restricted(symbol=arguments.stored_symbol(symbol))
-        return self._sessions(where, *arguments.day_range(start_date, end_date), [arguments.bar_size(bar_size)])
+        name, size = arguments.stored_symbol(symbol), arguments.bar_size(bar_size)
+        found = self._sessions(restricted(symbol=name), *arguments.day_range(start_date, end_date), [size])
+        return PresentSessions(found, Series(self.store.data_dir, self.DATASET.name, name, size))
 
     def symbols(self, bar_size: str = DAILY) -> list[str]:
         """Symbols of which there are bars, in order."""

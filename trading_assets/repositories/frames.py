@@ -145,7 +145,9 @@ def _symbols(column: pd.Series) -> tuple[pd.Series, list[str]]:
             names[value] = arguments.stored_symbol(value)
         except InvalidRequest as error:
             problems.append(f"Column `symbol`: {error}")
-    return column.map(names).astype(column.dtype), problems
+    if all(name == value for value, name in names.items()):
+        return column, problems
+    return column.astype(object).map(names), problems
 
 
 def _named(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:

@@ -110,14 +110,20 @@ class Lake:
         return truth.query_conditions(*self._given(symbols), sql, parameters, **self._scope(bounds))
 
     def wanted(
-        self, dataset: Dataset, bar_size: str, symbols: str | Sequence[str], sessions: Sequence[date]
+        self,
+        dataset: Dataset,
+        bar_size: str,
+        symbols: str | Sequence[str],
+        sessions: Sequence[date],
+        con_ids: Sequence[int] | None = None,
     ) -> pa.Table:
         """One row for each underlying or contract and session of `sessions` whose bars are wanted
-        (`conditions.WANTED_SCHEMA`).
+        (`conditions.WANTED_SCHEMA`); with `con_ids` for these contracts, selected or not.
 
         `askable` says what may be requested now, `lost` what no longer can be.
         """
-        return truth.wanted_bars(*self._given(symbols), dataset.name, arguments.bar_size(bar_size), sessions)
+        size = arguments.bar_size(bar_size)
+        return truth.wanted_bars(*self._given(symbols), dataset.name, size, sessions, con_ids)
 
     def expired_contracts(self, symbols: Sequence[str], first: date | None = None) -> pa.Table:
         """One row for each expired contract whose bars were wanted (since `first`), and what became of its sessions.

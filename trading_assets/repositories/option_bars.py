@@ -11,6 +11,7 @@ from trading_assets.errors import InvalidRequest
 from trading_assets.repositories.base import DatasetRepository, Day
 from trading_assets.repositories.equity_bars import DAILY
 from trading_assets.repositories.frames import As, Frame
+from trading_assets.repositories.present_sessions import PresentSessions, Series
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import OPTION_BARS
 from trading_assets.repositories.store import UpsertCounts
@@ -97,8 +98,12 @@ class OptionBarRepository(DatasetRepository):
     ) -> set[date]:
         """Sessions of which there are bars of any contract on the symbol, or of one contract."""
         contract = None if con_id is None else arguments.CON_ID.whole(con_id, "con_id")
-        where = restricted(symbol=arguments.stored_symbol(symbol), con_id=contract)
-        return self._sessions(where, *arguments.day_range(start_date, end_date), [arguments.bar_size(bar_size)])
+        name, size = arguments.stored_symbol(symbol), arguments.bar_size(bar_size)
+        where = restricted(symbol=name, con_id=contract)
+        found = self._sessions(where, *arguments.day_range(start_date, end_date), [size])
+        if contract is None:
+            return found
+        return PresentSessions(found, Series(self.store.data_dir, self.DATASET.name, name, size, contract))
 
     def save(self, frame: Frame, symbol: str | None = None, bar_size: str | None = None) -> UpsertCounts:
         """Save bars that the user has, with `con_id` and the contract's terms in each row; see `frames.completed` for

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from trading_assets.errors import LakeBusy
 from trading_assets.repositories.files import (
     CATALOG_FILE,
     IDENTITY_FILE,
+    LOCKS,
     TEMPORARY_SUFFIX,
     dataset_files,
     leftovers,
@@ -29,11 +32,30 @@ def remove_temporary_files(data_dir: Path | str) -> list[str]:
     return [name for path, lock in sorted(_targets(folder)) for name in _removed(folder, path, lock)]
 
 
-def abandoned_temporary_files(data_dir: Path | str) -> list[str]:
-    """The names of those files, which stay: what `remove_temporary_files` would remove."""
+def orphaned_temporary_files(data_dir: Path | str) -> list[str]:
+    """The names of those that `remove_temporary_files` would remove. Writes nothing."""
     folder = Path(data_dir)
-    settle(folder)
-    return [name for path, lock in sorted(_targets(folder)) for name in _removed(folder, path, lock, keep=True)]
+    return [
+        _relative(folder, left)
+        for path, lock in sorted(_targets(folder))
+        for left in leftovers(path)
+        if not is_locked(folder, lock)
+    ]
+
+
+def is_locked(data_dir: Path, name: str) -> bool:
+    """Whether a process holds the lock of that name now (see `files.locked`). Makes no lock file."""
+    try:
+        descriptor = os.open(data_dir / LOCKS / f"{name}.lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _targets(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -55,14 +77,18 @@ def _target(temporary: Path) -> Path:
     return temporary.with_name(temporary.name[1:].rsplit(".", 2)[0])
 
 
-def _removed(folder: Path, path: Path, lock: str, *, keep: bool = False) -> list[str]:
+def _removed(folder: Path, path: Path, lock: str) -> list[str]:
     if not leftovers(path):
         return []
     try:
         with locked(folder, lock, 0):
             dead = leftovers(path)
-            for leftover in () if keep else dead:
+            for leftover in dead:
                 leftover.unlink(missing_ok=True)
     except LakeBusy:
         return []
-    return [(file.relative_to(folder) if file.is_relative_to(folder) else file).as_posix() for file in dead]
+    return [_relative(folder, file) for file in dead]
+
+
+def _relative(folder: Path, file: Path) -> str:
+    return (file.relative_to(folder) if file.is_relative_to(folder) else file).as_posix()

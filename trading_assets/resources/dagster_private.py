@@ -33,7 +33,10 @@ from dagster._core.definitions.partitions.subset import (
     TimeWindowPartitionsSubset,  # partitions as time windows of a definition
 )
 from dagster._core.event_api import EventHandlerFn  # the type of a callback for new events
-from dagster._core.events import HandledOutputData  # an event: an output was stored
+from dagster._core.events import (
+    HandledOutputData,  # an event: an output was stored
+    StepMaterializationData,  # an event: a partition was materialized
+)
 from dagster._core.events.log import EventLogEntry  # one stored event
 from dagster._core.instance.ref import InstanceRef  # an instance by folder and settings
 from dagster._core.launcher.base import LaunchRunContext  # what a run launcher is given
@@ -63,12 +66,12 @@ from dagster._utils.log import configure_loggers  # the format of a service's lo
 from dagster_shared.yaml_utils import safe_load_yaml  # YAML as Dagster reads it
 
 if TYPE_CHECKING:
-    from dagster._core.storage.event_log import SqliteEventLogStorage
+    from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
     from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorageWatchdog
     from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
     from dagster._core.storage.root import LocalArtifactStorage
-    from dagster._core.storage.runs import SqliteRunStorage
+    from dagster._core.storage.runs import RunStorage, SqliteRunStorage
     from dagster._core.storage.schedules import ScheduleStorage, SqliteScheduleStorage
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
@@ -81,6 +84,7 @@ if TYPE_CHECKING:
 _STORAGE = "dagster._core.storage"
 
 _LATER = {
+    "SqlEventLogStorage": f"{_STORAGE}.event_log",  # a storage of events in any SQL database
     "SqliteEventLogStorage": f"{_STORAGE}.event_log",  # Dagster's own storage of events
     "AssetCheckExecutionsTable": f"{_STORAGE}.event_log.schema",  # the table of checks
     "SqlEventLogStorageTable": f"{_STORAGE}.event_log.schema",  # the table of events
@@ -89,6 +93,7 @@ _LATER = {
     "SqliteEventLogStorageWatchdog": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",
     "LocalComputeLogManager": f"{_STORAGE}.local_compute_log_manager",  # Dagster's own keeping of what runs print
     "LocalArtifactStorage": f"{_STORAGE}.root",  # Dagster's own storage of what else it keeps
+    "RunStorage": f"{_STORAGE}.runs",  # a storage of runs
     "SqliteRunStorage": f"{_STORAGE}.runs",  # Dagster's own storage of runs
     "ScheduleStorage": f"{_STORAGE}.schedules",  # keeps the states of schedules and sensors
     "SqliteScheduleStorage": f"{_STORAGE}.schedules",  # Dagster's own storage of schedules and ticks
@@ -167,12 +172,15 @@ __all__ = [
     "LaunchRunContext",
     "LocalArtifactStorage",
     "LocalComputeLogManager",
+    "RunStorage",
     "ScheduleStorage",
+    "SqlEventLogStorage",
     "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
     "SqliteEventLogStorageWatchdog",
     "SqliteRunStorage",
     "SqliteScheduleStorage",
+    "StepMaterializationData",
     "TimeWindowPartitionsSubset",
     "UserConfigSchema",
     "WorkspaceFileTarget",

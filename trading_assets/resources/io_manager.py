@@ -5,7 +5,6 @@ What a row must look like and how a file is replaced is said by `repositories`; 
 `resources.metadata`.
 """
 
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -21,10 +20,11 @@ from trading_assets.repositories.frames import to_pandas
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
-from trading_assets.resources.completeness import SessionState, session_states, written_sessions
+from trading_assets.resources.completeness import session_states
 from trading_assets.resources.dagster_private import record_partitions
 from trading_assets.resources.failures import raise_as_dagster_failure
 from trading_assets.resources.metadata import partition_metadata, run_metadata
+from trading_assets.resources.recorded_sessions import sessions_to_record
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
@@ -54,7 +54,9 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             states = session_states(lake, collected, own)
         described = run_metadata(lake, collected, counts, states)
         if isinstance(obj, Collected):
-            recorded = partition_metadata(lake, collected, _to_record(context, collected, states))
+            known = context.step_context.instance.get_materialized_partitions(context.asset_key)
+            sessions = sessions_to_record(collected, states, context.asset_partition_keys, known)
+            recorded = partition_metadata(lake, collected, sessions)
             if recorded:
                 recorded[max(recorded)] |= described
             record_partitions(context, {session.isoformat(): values for session, values in recorded.items()})
@@ -85,23 +87,6 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         else:
             table = view.table(symbols=symbols)
         return table if kind is pa.Table else to_pandas(table)
-
-
-def _to_record(context: dg.OutputContext, collected: Collected, states: Mapping[date, SessionState]) -> list[date]:
-    """The sessions to record as materialized: collected ones of the run's partitions, that it wrote, or that Dagster
-    does not know yet.
-
-    An earlier run may have written them and died before it could say so.
-    """
-    known = context.step_context.instance.get_materialized_partitions(context.asset_key)
-    asked = {*context.asset_partition_keys, *(session.isoformat() for session in written_sessions(collected))}
-    # a partition that the config left out says nothing
-    judged = {*collected.report.sessions, *written_sessions(collected)}
-    return [
-        s
-        for s, state in states.items()
-        if s in judged and state.collected and (s.isoformat() in asked or s.isoformat() not in known)
-    ]
 
 
 def _dataset(key: dg.AssetKey) -> Dataset:

@@ -44,9 +44,17 @@ def partition_metadata(archive: Archive, collected: Collected, sessions: Sequenc
 
 
 def run_metadata(
-    archive: Archive, collected: Collected, counts: UpsertCounts, states: Mapping[date, SessionState]
+    archive: Archive,
+    collected: Collected,
+    counts: UpsertCounts,
+    states: Mapping[date, SessionState],
+    *,
+    pictures: bool = True,
 ) -> dict[str, Any]:
-    """Metadata of the archive after one write of `collected`, and of the run that wrote, by name."""
+    """Metadata of the archive after one write of `collected`, and of the run that wrote, by name.
+
+    Without `pictures` none are drawn: a person at a prompt waits for the first one two seconds.
+    """
     report = collected.report
     (stored,) = archive.lake.query(f'select count(*) as rows from "{collected.dataset.name}"')["rows"].to_pylist()
     metadata: dict[str, Any] = {
@@ -72,7 +80,7 @@ def run_metadata(
     if conditions := conditions_of(states, report.sessions):
         metadata["conditions"] = dg.MetadataValue.json(conditions)
     # One more session is not worth drawing all of them again: that was a tenth of the time of a daily run.
-    if (counts.inserted or counts.updated) and len(written_sessions(collected)) > 1:
+    if pictures and (counts.inserted or counts.updated) and len(written_sessions(collected)) > 1:
         metadata |= _pictures(archive, collected)
     if collected.table.num_rows:
         metadata["last_rows"] = plain_table(collected.table.slice(max(0, collected.table.num_rows - ROWS_SHOWN)))

@@ -39,6 +39,7 @@ requests = sa.Table(
     sa.Column("duration", sa.Double, doc="Seconds from the last send to the end"),
     sa.Column("response", sa.LargeBinary, doc="Compressed payload until it is in the lake"),
     sa.Column("applied_at", sa.Double, doc="When the answer was in the lake"),
+    sa.Column("answer_bytes", sa.BigInteger, doc="Bytes of the answer as JSON; kept when the response is dropped"),
     sa.Index("requests_by_key", "key"),
     sa.Index("requests_by_run", "run_id"),
     sa.Index("requests_by_time", "sent_at"),

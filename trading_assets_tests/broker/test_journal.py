@@ -105,6 +105,25 @@ def test_applied_drops_the_response_and_keeps_the_row(journals: Callable[[], Jou
     assert row.applied_at is not None
 
 
+def test_what_was_sent_is_kept_for_good(journals: Callable[[], Journal]) -> None:
+    """Rows of the lake name requests. Given up, applied, set aside, of a process that ended: only the row of a claim
+    that was never sent goes."""
+    journal = journals()
+    claims = journal.claim([ask(symbol) for symbol in ("A", "B", "C", "D", "E")], LONG_AGO)
+    _, in_flight, stored, bad, failed = ids = [claim.request_id for claim in claims]
+    mark_sent(journal, ids[1:])
+    for number in (stored, bad):
+        mark_done(journal, number, COMPLETE, payload("A"))
+    mark_done(journal, failed, TIMEOUT)
+    journal.set_aside([bad])
+    journal.applied([stored, bad])
+    journal.release(ids)
+    journal.close()
+    with read_transaction(journals().engine) as connection:
+        kept = set(connection.execute(sa.select(requests_table.c.id)).scalars())
+    assert kept == {in_flight, stored, bad, failed}
+
+
 @pytest.mark.parametrize("kind", [kind for kind in OutcomeKind if kind.retryable])
 def test_a_failure_that_may_pass_is_no_answer(kind: OutcomeKind, journals: Callable[[], Journal]) -> None:
     journal = journals()

@@ -23,6 +23,7 @@ from trading_assets.monitoring.watch import current_issues
 from trading_assets.repositories import ContractRepository, EquityBarRepository, ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS, Dataset
 from trading_assets.simulator.market import ContractQuery
+from trading_assets.state.engine import engine_of
 from trading_assets_tests.collecting.days import FIRST, LATER, Days, wrong
 from trading_assets_tests.rewriting import Fields, Hook, Link, Rewriting, collect, settings_for
 
@@ -124,6 +125,7 @@ def test_without_the_state_database_the_lake_itself_tells_the_contracts_apart(da
     lost = [path for path in days.folder.iterdir() if path.name.startswith("state.db")]
     for path in lost:
         path.unlink()
+    engine_of.cache_clear()  # another process: this one has the lost database open
     days.move(datetime.fromisoformat("2026-06-16T16:30-04:00"))
     assert [problem.outcome for problem in days.collect("META")["c"].problems] == ["contract_changed"]
     assert days.con_ids("equity_bars", "META") == {old}
@@ -202,7 +204,7 @@ def test_a_chain_that_names_another_underlying_is_not_stored(days: Days) -> None
     assert [problem.outcome for problem in reports["h"].problems] == ["contract_changed"]
     assert days.con_ids("option_chains", "META") == {old}
     assert days.rows("select distinct session from option_chains where symbol = 'META'") == [{"session": FIRST.date()}]
-    with pytest.raises(ValueError, match="trading-assets update META"):
+    with pytest.raises(ValueError, match=r"daily_update\(\['META'\]\)"):
         days.resolve("META", "new")
     reports = days.collect("META")
     assert [problem.outcome for problem in reports["c"].problems] == ["contract_changed"]

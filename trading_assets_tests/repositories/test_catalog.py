@@ -10,7 +10,7 @@ import pytest
 
 from trading_assets.errors import NotOneSelect
 from trading_assets.repositories import ParquetStore, catalog
-from trading_assets.repositories.catalog import connect, cursor, duckdb_type, query, write_catalog
+from trading_assets.repositories.catalog import connect, duckdb_type, query, write_catalog
 from trading_assets.repositories.column_descriptions import column_rows
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS, EQUITY_BARS, OPTION_CHAINS, Dataset
@@ -57,7 +57,7 @@ def test_values_keep_their_types_and_times_are_utc(tmp_path: Path, monkeypatch: 
 
 def test_cursors_are_independent_of_each_other(tmp_path: Path) -> None:
     connect(tmp_path).close()
-    one, other = cursor(tmp_path), cursor(tmp_path)
+    one, other = connect(tmp_path), connect(tmp_path)
     one.close()
     assert other.execute("SELECT count(*) FROM coverage").fetchall() == [(0,)]
 

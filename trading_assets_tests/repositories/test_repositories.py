@@ -360,3 +360,22 @@ def test_without_a_folder_the_settings_say_where(store: ParquetStore, monkeypatc
     assert ContractRepository().symbols() == ["AAPL", "GOOG"]
     assert CoverageRepository().conditions("equity_bars").num_rows == 0
     assert connect().sql("select count(*) from equity_bars").fetchall() == [(9,)]
+
+
+@pytest.mark.parametrize("kind", ["object", "string", "category", "str"])
+def test_symbols_of_a_frame_and_of_the_call_are_brought_into_one_form(tmp_path: Path, kind: str) -> None:
+    repo = EquityBarRepository(data_dir=tmp_path)
+    frame = pd.DataFrame(
+        {"date": [MONDAY], "open": 9.0, "high": 9.0, "low": 9.0, "close": 9.0, "volume": 1, "con_id": 7}
+    )
+    named = frame.assign(symbol=pd.Series(["brk.b"], dtype=kind), bar_size="1 day")
+    assert repo.save(named).inserted == 1
+    assert (
+        repo.save(named, symbol="BRK B").unchanged == repo.save(frame, symbol="Brk.B", bar_size="1 Day").unchanged == 1
+    )
+    assert repo.load("brk b", MONDAY)["symbol"].tolist() == ["BRK B"] and repo.symbols() == ["BRK B"]
+    with pytest.raises(InvalidFrame, match=r"Column `symbol`: '\.\./x' is not a US stock"):
+        repo.save(named.assign(symbol="../x"))
+    with pytest.raises(InvalidFrame, match=r"has other values than the symbol given, AAPL"):
+        repo.save(named, symbol="aapl")
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".parquet"] == []

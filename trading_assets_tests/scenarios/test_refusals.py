@@ -40,7 +40,7 @@ def test_a_symbol_without_a_chain_costs_no_request_and_the_others_go_on(desk: De
     assert (
         problem.sentence
         == "IBM has no selected option contracts in the lake, so nothing was requested for it. Materialize"
-        " option_chains for it first."
+        " option_chains for IBM first."
     )
     assert set(desk.asked()) == {"option bars"}
     assert report.sent == desk.asked()["option bars"] > 0

@@ -57,13 +57,14 @@ def collect_option_bars(
     contracts: DatasetView,
     chains: DatasetView,
     bar_sizes: Sequence[str],
+    con_ids: Sequence[int] | None = None,
     refresh: bool = False,
     max_requests: int | None = None,
     respect_backoff: bool = False,
     run_id: str = "",
 ) -> Collected:
     """Bars of `sessions` (those closed by now) for the contracts selected in the snapshot that answers for each
-    session.
+    session; with `con_ids` for these contracts of the symbols, selected or not.
 
     A symbol without contract, chain or equity bars, or with one that violates a rule that blocks, costs no request and
     is reported. `8 hours` bars are also aggregated into `1 day` bars by session. Contracts that expired before they
@@ -74,19 +75,19 @@ def collect_option_bars(
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(OPTION_BARS.name, archive.calendar.current(now), sessions=list(sessions), symbols=symbols)
     symbols = hold_back(archive, symbols, report)
-    ready = _ready(archive, symbols, sessions, contracts, chains, report)
+    ready = _ready(archive, symbols, sessions, contracts, chains, report, _which(con_ids))
     report_open_sessions(archive, report, sessions)
     ask: SendRequests = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
     bounded = within_allowance(ask, report, max_requests)
     recover(archive, OPTION_BARS, report, partial(_decoded, archive, report))
     backoff = backoff_of(archive.settings, symbols) if respect_backoff else NO_BACKOFF
 
-    report.snapshots_used = _snapshots_used(chains, ready, sessions)
+    report.snapshots_used = _snapshots_used(chains, ready, sessions) if con_ids is None else {}
     results: list[Result] = []
     lost = [COVERAGE.schema.empty_table()]
     for bar_size in bar_sizes:
-        rows = archive.lake.wanted(OPTION_BARS, bar_size, ready, sessions)
-        wanted = wanted_options(chains, rows)
+        rows = archive.lake.wanted(OPTION_BARS, bar_size, ready, sessions, con_ids)
+        wanted = wanted_options(chains, rows, _which(con_ids))
         if not refresh:
             report_refused_bars(archive, report, rows)
         settled = {} if refresh else _settled(archive, rows, bar_size, backoff)
@@ -160,6 +161,11 @@ def _not_aggregated(archive: Archive, symbols: Sequence[str], sessions: Sequence
     return query(archive.settings.data_dir, sql, values).cast(OPTION_BARS.schema)
 
 
+def _which(con_ids: Sequence[int] | None) -> str:
+    """The rows of a chain whose contracts are wanted, as a condition in SQL."""
+    return "selected" if con_ids is None else f"con_id in ({', '.join(str(int(con_id)) for con_id in con_ids)})"
+
+
 def _ready(
     archive: Archive,
     symbols: Sequence[str],
@@ -167,10 +173,12 @@ def _ready(
     contracts: DatasetView,
     chains: DatasetView,
     report: CollectionReport,
+    which: str,
 ) -> list[str]:
-    """The symbols whose prerequisites hold; the others are reported, those without options as no failure."""
+    """The symbols whose prerequisites hold; the others are reported, those without options as no failure. `which` is
+    true of the rows of chains whose contracts are wanted."""
     underlyings = known_underlyings(archive, contracts, symbols)
-    listed = chains.stored_sessions(symbols, where="selected")
+    listed = chains.stored_sessions(symbols, where=which)
     with_bars = archive.lake.with_equity_bars(symbols)
     optionless = without_options(archive, symbols) & set(underlyings) - set(listed)
     report_without_options(report, optionless)
@@ -192,7 +200,7 @@ def _ready(
         elif symbol not in listed:
             sentence = (
                 f"{symbol} has no selected option contracts in the lake, so nothing was requested for it. Materialize"
-                " option_chains for it first."
+                f" option_chains for {symbol} first."
             )
             report.violation(symbol, sentence)
         elif symbol not in with_bars:
@@ -204,9 +212,9 @@ def _ready(
     return ready
 
 
-def wanted_options(chains: DatasetView, rows: pa.Table) -> list[WantedOption]:
-    """The contracts of `rows` (see `Lake.wanted`) with their sessions; their terms are those of the newest chain that
-    selects them."""
+def wanted_options(chains: DatasetView, rows: pa.Table, which: str = "selected") -> list[WantedOption]:
+    """The contracts of `rows` (see `Lake.wanted`) with their sessions; their terms are those of the newest chain in
+    which `which` (a condition in SQL) is true of them."""
     sessions: dict[int, list[date]] = {}
     newest: dict[int, date] = {}
     for con_id, session, snapshot in zip(
@@ -217,7 +225,7 @@ def wanted_options(chains: DatasetView, rows: pa.Table) -> list[WantedOption]:
     if not newest:
         return []
     symbols, snapshots = rows["symbol"].unique().to_pylist(), sorted(set(newest.values()))
-    terms = chains.table(sessions=snapshots, symbols=symbols, columns=OPTION_CHAINS.schema.names, where="selected")
+    terms = chains.table(sessions=snapshots, symbols=symbols, columns=OPTION_CHAINS.schema.names, where=which)
     chosen = [
         newest.get(con_id) == session
         for con_id, session in zip(terms["con_id"].to_pylist(), terms["session"].to_pylist(), strict=True)

@@ -14,7 +14,7 @@ from trading_assets.jobs.runner import run_job
 from trading_assets.monitoring.quality import DataQualityMonitor
 from trading_assets.repositories import ContractRepository
 from trading_assets.repositories.store import UpsertCounts
-from trading_assets.repositories.temporary_files import abandoned_temporary_files, remove_temporary_files
+from trading_assets.repositories.temporary_files import orphaned_temporary_files, remove_temporary_files
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 
@@ -98,7 +98,7 @@ def _verified_since(settings: Settings, symbol: str, instant: datetime) -> bool:
 
 
 def _temporary_files(settings: Settings, dry_run: bool) -> Outcome:
-    names = (abandoned_temporary_files if dry_run else remove_temporary_files)(settings.data_dir)
+    names = (orphaned_temporary_files if dry_run else remove_temporary_files)(settings.data_dir)
     if not names:
         return "There is no temporary file of a dead writer: nothing to do.", {"files": []}
     return f"{'Would remove' if dry_run else 'Removed'} {len(names)} temporary files of dead writers.", {"files": names}

@@ -1,0 +1,189 @@
+"""Snapshots of a backup: one manifest each, `snapshots/<id>.json`, which names every file with its objects.
+
+A snapshot is there when its manifest is: that is written last, in one step. The manifest carries its own checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from trading_assets.backup.objects import Objects
+from trading_assets.errors import BackupError
+from trading_assets.permissions import private_folder
+from trading_assets.repositories.files import TEMPORARY_SUFFIX, replacing
+
+FORMAT = 1
+"""Version of the folder's layout and of the manifests. A newer one is refused."""
+
+_MARKER = "backup.json"
+_SNAPSHOTS = "snapshots"
+_OURS = frozenset({_MARKER, _SNAPSHOTS, "objects"})
+
+WORK = ".work-"
+"""Begin of the names of folders in which a backup prepares copies of databases."""
+
+STATE = "state.db"
+"""The path under which a snapshot has the state database, wherever it was kept: always a SQLite file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a snapshot. `path` is relative to the data folder, `mode` its permissions; `rows` are those of a
+    Parquet file; `damaged` says why a file of the lake could not be read when it was copied; `mark` recognizes the same
+    version of the source at the next backup."""
+
+    path: str
+    sha256: str
+    size: int
+    mode: int
+    parts: tuple[str, ...]
+    rows: int | None = None
+    damaged: str = ""
+    mark: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One backup of a data folder.
+
+    `taken_at` (UTC, the machine's clock) is when it began; `state` is `sqlite`, `postgresql` or empty where there was
+    no state database; `versions` are those of lake, columns and programs; `exact`: no file of the lake changed while it
+    was copied.
+    """
+
+    id: str
+    taken_at: datetime
+    lake_id: str
+    identity: str
+    state: str
+    dagster: bool
+    exact: bool
+    versions: dict[str, str] = field(default_factory=dict)
+    files: tuple[Entry, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size for entry in self.files)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all Parquet files."""
+        return sum(entry.rows or 0 for entry in self.files)
+
+    def entry(self, path: str) -> Entry | None:
+        """The file of that path, if the snapshot has it."""
+        return next((entry for entry in self.files if entry.path == path), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-able record without the files."""
+        return {
+            "snapshot": self.id,
+            "taken_at": self.taken_at,
+            "lake_id": self.lake_id,
+            "identity": self.identity,
+            "state": self.state,
+            "dagster": self.dagster,
+            "exact": self.exact,
+            "versions": self.versions,
+            "files": len(self.files),
+            "bytes": self.size,
+            "rows": self.rows,
+            "damaged": [entry.path for entry in self.files if entry.damaged],
+        }
+
+
+class Repository:
+    """The folder that holds the backups of one lake."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.objects = Objects(root)
+
+    @classmethod
+    def existing(cls, path: Path | str) -> Repository:
+        """The backups in a folder. Raises `BackupError` where there are none, or those of a newer program."""
+        root = Path(path).expanduser().absolute()
+        try:
+            found = json.loads((root / _MARKER).read_text("utf-8"))["format"]
+        except FileNotFoundError:
+            raise BackupError(f"{root} holds no backup: name the folder of the backups.") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise BackupError(f"{root / _MARKER} is damaged: it does not say what the folder holds.") from error
+        if found != FORMAT:
+            raise BackupError(
+                f"{root} holds backups of format {found}, and this program knows format {FORMAT}: use a newer version"
+                " of the program."
+            )
+        return cls(root)
+
+    @classmethod
+    def made(cls, path: Path | str) -> Repository:
+        """The same, made where the folder is empty or not there."""
+        root = Path(path).expanduser().absolute()
+        if not (root / _MARKER).exists():
+            other = sorted(p.name for p in root.iterdir() if not p.name.startswith(".")) if root.is_dir() else []
+            if set(other) - _OURS:
+                raise BackupError(
+                    f"{root} holds other files ({', '.join(other[:3])}) and no backup: name an empty or a new folder."
+                )
+            with replacing(private_folder(root) / _MARKER) as temporary:
+                temporary.write_text(json.dumps({"format": FORMAT}) + "\n", "utf-8")
+        return cls.existing(root)
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed backups left. Only who holds the lock of the backup may judge that their writers are
+        dead."""
+        for folder in (self.root, self.root / _SNAPSHOTS, self.root / "objects"):
+            for left in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+                left.unlink(missing_ok=True)
+        for work in self.root.glob(f"{WORK}*"):
+            shutil.rmtree(work, ignore_errors=True)
+
+    def ids(self) -> list[str]:
+        """The snapshots, oldest first."""
+        return sorted(path.stem for path in (self.root / _SNAPSHOTS).glob("[!.]*.json"))
+
+    def snapshot(self, name: str | None = None) -> Snapshot:
+        """The snapshot of that id, by default the newest. Raises `BackupError`."""
+        known = self.ids()
+        if not known:
+            raise BackupError(f"{self.root} holds no complete snapshot: take a backup into it first.")
+        chosen = known[-1] if name is None else name
+        if chosen not in known:
+            raise BackupError(f"{self.root} has no snapshot {chosen}: it has {', '.join(known[-5:])}.")
+        return self._read(self.root / _SNAPSHOTS / f"{chosen}.json")
+
+    def _read(self, path: Path) -> Snapshot:
+        try:
+            document = json.loads(path.read_text("utf-8"))
+            said = document["snapshot"]
+            if document["sha256"] != _checksum(said):
+                raise ValueError("its checksum differs")
+            files = tuple(
+                Entry(**{**entry, "parts": tuple(entry["parts"]), "mark": tuple(entry["mark"])})
+                for entry in said.pop("files")
+            )
+            return Snapshot(**{**said, "taken_at": datetime.fromisoformat(said["taken_at"]), "files": files})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BackupError(
+                f"{path} is damaged ({error}): restore another snapshot, and take a new backup."
+            ) from error
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Write the manifest: from then on the snapshot is there."""
+        said = {**asdict(snapshot), "taken_at": snapshot.taken_at.isoformat()}
+        text = json.dumps({"sha256": _checksum(said), "snapshot": said}, separators=(",", ":"))
+        private_folder(self.root / _SNAPSHOTS)
+        with replacing(self.root / _SNAPSHOTS / f"{snapshot.id}.json") as temporary:
+            temporary.write_text(text + "\n", "utf-8")
+
+
+def _checksum(said: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,177 @@
+"""Files of the lake: damaged ones, names that are no period, temporary files without a writer, older versions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trading_assets.backup.restore import restore_file
+from trading_assets.doctor.findings import Finding, Source, lock_name, plural, set_aside
+from trading_assets.doctor.foreign import foreign_file
+from trading_assets.errors import DamagedIdentity, ForbiddenFile, LayoutMismatch, UnreadableFile
+from trading_assets.repositories.files import check_file, dataset_files, locked, read_file, write_file
+from trading_assets.repositories.identity import LakeIdentity
+from trading_assets.repositories.merge import contiguous, revisions_of
+from trading_assets.repositories.schemas import DATASETS, SCHEMA_VERSION, Dataset, Period
+from trading_assets.repositories.temporary_files import orphaned_temporary_files, remove_temporary_files
+from trading_assets.settings import Settings
+
+_NAMES = {Period.YEAR: r"\d{4}", Period.MONTH: r"\d{4}-\d{2}", Period.DAY: r"\d{4}-\d{2}-\d{2}"}
+
+
+def find_file_faults(settings: Settings, source: Source | None = None, *, pages: bool = True) -> list[Finding]:
+    """The faults of all files of the lake. With `pages` every page of every file is read; nothing is written."""
+    found = [*_temporary(settings.data_dir)]
+    for dataset, path in lake_files(settings.data_dir):
+        if not _is_period(settings.data_dir, dataset, path):
+            found.append(foreign_file(settings, dataset, path))
+            continue
+        try:
+            check_file(path, dataset, pages=pages)
+        except ForbiddenFile as error:
+            found.append(Finding("forbidden_file", _name(settings, path), "Nothing, as far as is known.", str(error)))
+        except UnreadableFile:
+            found.append(_damaged(settings, dataset, path, source))
+        except FileNotFoundError:
+            continue  # removed since its folder was listed
+        else:
+            found += _outdated(settings, dataset, path)
+    return found
+
+
+def lake_files(data_dir: Path) -> Iterator[tuple[Dataset, Path]]:
+    """Every Parquet file in the folders of the datasets and of their revisions."""
+    for dataset in DATASETS.values():
+        for kind in (dataset, revisions_of(dataset)):
+            for path in dataset_files(data_dir, kind):
+                yield kind, path
+
+
+def readable_files(data_dir: Path, dataset: Dataset) -> list[Path]:
+    """The dataset's files with a period's name that can be read; of the others `find_file_faults` speaks."""
+    found = []
+    for path in dataset_files(data_dir, dataset):
+        try:
+            check_file(path, dataset)
+        except (UnreadableFile, FileNotFoundError):
+            continue
+        if _is_period(data_dir, dataset, path):
+            found.append(path)
+    return found
+
+
+def _name(settings: Settings, path: Path) -> str:
+    return path.relative_to(settings.data_dir).as_posix()
+
+
+def _is_period(data_dir: Path, dataset: Dataset, path: Path) -> bool:
+    """Whether the file's name is a period, of the length that the dataset's files have where that is known."""
+    try:
+        pinned = LakeIdentity(data_dir).periods().get(dataset.name.rpartition("/")[2])
+    except (DamagedIdentity, LayoutMismatch):
+        pinned = None
+    patterns = [_NAMES[pinned]] if pinned is not None else list(_NAMES.values())
+    return any(re.fullmatch(pattern, path.stem) for pattern in patterns)
+
+
+def _temporary(data_dir: Path) -> list[Finding]:
+    def remove(name: str) -> str:
+        remove_temporary_files(data_dir)
+        return "" if (data_dir / name).exists() else "Removed."
+
+    return [
+        Finding(
+            "temporary_file",
+            name,
+            "Nothing: it is what a killed writer had begun; the file beside it is whole.",
+            "trading-assets doctor --fix removes it; so does the next write of that file.",
+            partial(remove, name),
+        )
+        for name in orphaned_temporary_files(data_dir)
+    ]
+
+
+def _damaged(settings: Settings, dataset: Dataset, path: Path, source: Source | None) -> Finding:
+    name = _name(settings, path)
+    groups, rows = _intact(path, dataset)
+    kept = source.newest(name) if source is not None else None
+    superseded = dataset.name != dataset.name.rpartition("/")[2]
+    what = "superseded values" if superseded else "coverage" if dataset.name == "coverage" else "rows"
+    lost = (
+        f"The {what} in it that cannot be read: {plural(rows, 'row')} can, the others cannot."
+        if rows
+        else f"All {what} of {dataset.name} in that period."
+    )
+    if kept is not None:
+        remedy = f"trading-assets doctor --fix puts the file of snapshot {kept[0].id} in its place."
+    else:
+        remedy = (
+            "Put it back from a backup: trading-assets doctor --fix --from PATH. Without one, trading-assets doctor"
+            f" --fix sets it aside{' and keeps the rows that can be read' if rows else ''}, so that everything else is"
+            " read again; the next update then requests the bars that the broker still has."
+        )
+
+    def mend() -> str:
+        with locked(settings.data_dir, lock_name(dataset, settings.data_dir, path)):
+            replaced = kept is not None or bool(rows)
+            aside = set_aside(settings.data_dir, path, in_use=replaced)
+            if kept is not None and source is not None:
+                restore_file(source.repository, kept[1], path)
+                return f"Replaced by the file of snapshot {kept[0].id}; the damaged one is in {aside}."
+            if rows:
+                whole = contiguous(pa.concat_tables(groups))
+                write_file(path, dataset, whole, np.arange(whole.num_rows))
+                return f"{plural(rows, 'row')} kept; the damaged file is in {aside}."
+        return f"Set aside: {aside}."
+
+    return Finding("damaged_file", name, lost, remedy, mend)
+
+
+def _intact(path: Path, dataset: Dataset) -> tuple[list[pa.Table], int]:
+    """The row groups of a damaged file that are as they were written, and their rows."""
+    groups: list[pa.Table] = []
+    try:
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    except (OSError, pa.ArrowException):
+        return [], 0
+    with file:
+        if set(dataset.schema.names) - set(file.schema_arrow.names):
+            return [], 0
+        for number in range(file.num_row_groups):
+            try:
+                group = file.read_row_group(number, columns=dataset.schema.names)
+                group.validate()
+                groups.append(group.select(dataset.schema.names).cast(dataset.schema).replace_schema_metadata(None))
+            except (OSError, ValueError, pa.ArrowException):
+                continue
+    return groups, sum(group.num_rows for group in groups)
+
+
+def _outdated(settings: Settings, dataset: Dataset, path: Path) -> list[Finding]:
+    """A file of another version of the columns."""
+    schema = pq.read_schema(path)
+    text = (schema.metadata or {}).get(b"schema_version", b"").decode()
+    version = int(text) if text.isdigit() else SCHEMA_VERSION
+    name = _name(settings, path)
+    if version > SCHEMA_VERSION:
+        remedy = f"Use a newer version of the program: this one knows versions up to {SCHEMA_VERSION} of the columns."
+        return [Finding("newer_columns", name, f"Nothing: it is of version {version}.", remedy)]
+    lacking = [column for column in dataset.schema.names if column not in schema.names]
+    if version == SCHEMA_VERSION and not lacking:
+        return []
+
+    def rewrite() -> str:
+        with locked(settings.data_dir, lock_name(dataset, settings.data_dir, path)):
+            rows = contiguous(read_file(path, dataset)).cast(dataset.schema)
+            write_file(path, dataset, rows, np.arange(rows.num_rows))
+        return f"Written in version {SCHEMA_VERSION}, {plural(rows.num_rows, 'row')}."
+
+    what = f"lacks {', '.join(lacking)}" if lacking else f"is of version {version} of the columns"
+    remedy = "trading-assets doctor --fix writes it in the present version; so does the next write of that file."
+    return [Finding("older_columns", name, f"Nothing: the file {what}, and reads as nulls there.", remedy, rewrite)]
