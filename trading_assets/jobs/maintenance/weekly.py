@@ -12,7 +12,8 @@ from trading_assets.jobs.maintenance.steps import MaintenanceReport, Outcome, St
 from trading_assets.jobs.orchestrator import Operation
 from trading_assets.jobs.runner import run_job
 from trading_assets.monitoring.quality import DataQualityMonitor
-from trading_assets.repositories import ContractRepository
+from trading_assets.repositories import ParquetStore
+from trading_assets.repositories.contracts import newest_contract
 from trading_assets.repositories.store import UpsertCounts
 from trading_assets.repositories.temporary_files import orphaned_temporary_files, remove_temporary_files
 from trading_assets.sessions import calendar
@@ -93,7 +94,7 @@ def _contracts(settings: Settings, dry_run: bool) -> Outcome:
 
 
 def _verified_since(settings: Settings, symbol: str, instant: datetime) -> bool:
-    newest = ContractRepository(data_dir=settings.data_dir).newest(symbol)
+    newest = newest_contract(ParquetStore(settings.data_dir), symbol)
     return newest is not None and bool(newest["verified_at"] >= instant)
 
 
