@@ -20,6 +20,7 @@ from trading_assets.broker.breaker_store import breaker_store
 from trading_assets.cli.app import run
 from trading_assets.errors import DataIntegrityError, PrerequisiteError
 from trading_assets.jobs import DataPipelineOrchestrator, DataValidation, get_all_active_symbols, validate_all_data
+from trading_assets.lineage import LineageQueryEngine, LineageTracker
 from trading_assets.monitoring import DataQualityMonitor
 from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType
 from trading_assets.repositories import (
@@ -105,6 +106,12 @@ def _validation(method: str) -> Callable[..., Any]:
 
 def _lake(method: str, **more: Any) -> Callable[..., Any]:
     return lambda lake, **given: getattr(Lake.of(settings_of(lake)), method)(**given, **more)
+
+
+def _lineage(method: str) -> Callable[..., Any]:
+    return lambda lake, **given: getattr(LineageQueryEngine(LineageTracker(settings=settings_of(lake))), method)(
+        **given
+    )
 
 
 def _universe(method: str) -> Callable[..., Any]:
@@ -222,6 +229,28 @@ READING: dict[str, PublicFunction] = {
         {},
         {"as_of": NO_INSTANT},
     ),
+    "LineageQueryEngine.rows": PublicFunction(
+        _lineage("rows"),
+        {"dataset": "equity_bars", "symbol": "aapl"},
+        {**SYMBOL, "dataset": NO_DATASET, "session": NO_SESSION, **SIZE, "contract": NO_CON_ID[:1]},
+    ),
+    "LineageQueryEngine.partition": PublicFunction(
+        _lineage("partition"),
+        {"asset": "option_bars", "session": "2024-01-02"},
+        {**SYMBOL, "asset": NO_DATASET, "session": NO_SESSION},
+    ),
+    "LineageQueryEngine.upstream": PublicFunction(
+        _lineage("upstream"), {"asset": "option_bars"}, {**SYMBOL, "asset": NO_DATASET, "partition": NO_SESSION}
+    ),
+    "LineageQueryEngine.downstream": PublicFunction(
+        _lineage("downstream"), {"asset": "contracts"}, {**SYMBOL, "asset": NO_DATASET, "partition": NO_SESSION}
+    ),
+    "LineageQueryEngine.find_data_sources": PublicFunction(
+        _lineage("find_data_sources"), {}, {"source_type": ("table", "", 5)}
+    ),
+    "LineageQueryEngine.request": PublicFunction(
+        _lineage("request"), {"request_id": 1}, {"request_id": (0, -1, "x", 1.5, True)}
+    ),
     "Lake.conditions": PublicFunction(
         _lake("conditions"), {"symbols": "aapl"}, {"symbols": (None, *NO_SYMBOLS[2:]), **BOUNDS}, ("first", "last")
     ),
@@ -298,6 +327,8 @@ COMMANDS = (
     ["quarantine", "list"],
     ["review", "list"],
     ["quality", "--no-record"],
+    ["lineage"],
+    ["lineage", "equity_bars", "--symbol", "AAPL", "--json"],
 )
 """Commands that only read."""
 
@@ -453,6 +484,8 @@ ON_A_FOLDER: dict[str, Callable[[Path], Any]] = {
     "get_all_active_symbols": get_all_active_symbols,
     "validate_all_data": validate_all_data,
     "DataQualityMonitor": lambda folder: DataQualityMonitor(base_path=folder).generate_quality_report(),
+    "LineageTracker.__init__": LineageTracker,
+    "LineageTracker": lambda folder: LineageQueryEngine(LineageTracker(folder)).find_data_sources("repository"),
     "generate_status_report": lambda folder: DataPipelineOrchestrator(folder).generate_status_report(),
 }
 """Functions that are given the folder of a lake and read it."""
