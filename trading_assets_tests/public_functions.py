@@ -18,8 +18,20 @@ import pandas as pd
 import trading_assets as ta
 from trading_assets.broker.breaker_store import breaker_store
 from trading_assets.cli.app import run
+from trading_assets.client import BrokerClient, connect_broker
 from trading_assets.errors import DataIntegrityError, PrerequisiteError
-from trading_assets.jobs import DataPipelineOrchestrator, DataValidation, get_all_active_symbols, validate_all_data
+from trading_assets.jobs import (
+    DataPipelineOrchestrator,
+    DataValidation,
+    backfill_us_equity_contracts,
+    calculate_missing_windows,
+    cleanup_temp_files,
+    get_all_active_symbols,
+    refresh_contract_descriptions,
+    refresh_option_chain,
+    run_option_backfill,
+    validate_all_data,
+)
 from trading_assets.lineage import LineageQueryEngine, LineageTracker
 from trading_assets.monitoring import DataQualityMonitor
 from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType
@@ -94,6 +106,10 @@ def _repository(kind: Callable[..., Any], method: str) -> Callable[..., Any]:
 
 def _orchestrator(method: str) -> Callable[..., Any]:
     return lambda lake, **given: getattr(DataPipelineOrchestrator(settings=settings_of(lake)), method)(**given)
+
+
+def _client(method: str) -> Callable[..., Any]:
+    return lambda lake, **given: getattr(BrokerClient(settings_of(lake)), method)(**given)
 
 
 def _validation(method: str) -> Callable[..., Any]:
@@ -288,6 +304,12 @@ READING: dict[str, PublicFunction] = {
     },
     "get_all_active_symbols": PublicFunction(lambda lake: get_all_active_symbols(settings=settings_of(lake))),
     "validate_all_data": PublicFunction(lambda lake: validate_all_data(settings=settings_of(lake))),
+    "calculate_missing_windows": PublicFunction(
+        lambda lake, **given: calculate_missing_windows(["2024-01-02"], **given, settings=settings_of(lake)),
+        {**ONE, "start_date": "2023-12-29", "end_date": "2024-01-02"},
+        {**SYMBOL, **DAYS, **SIZE},
+        RANGE,
+    ),
     "DataQualityMonitor.generate_quality_report": PublicFunction(
         lambda lake, **given: DataQualityMonitor(settings_of(lake)).generate_quality_report(**given, record=False),
         {},
@@ -386,6 +408,42 @@ OTHERS: dict[str, PublicFunction] = {
     "DataPipelineOrchestrator.resolve": PublicFunction(
         _orchestrator("resolve"), {**ONE, "decision": "same"}, {**SYMBOL, "decision": ("maybe", "", 5)}
     ),
+    **{
+        operation.__name__: PublicFunction(
+            lambda lake, run=operation, **given: run(**given, settings=settings_of(lake)), ONE, SYMBOL
+        )
+        for operation in (backfill_us_equity_contracts, refresh_contract_descriptions, refresh_option_chain)
+    },
+    "run_option_backfill": PublicFunction(
+        lambda lake, **given: run_option_backfill(**given, settings=settings_of(lake)),
+        ONE,
+        {**SYMBOL, "lookback_days": NO_LOOKBACK},
+    ),
+    "cleanup_temp_files": PublicFunction(cleanup_temp_files, {}, {}),
+    "connect_broker": PublicFunction(
+        lambda lake, **given: connect_broker(**given, settings=settings_of(lake)), {}, {"base_path": NO_FOLDER}
+    ),
+    "BrokerClient.get_equity_bars": PublicFunction(
+        _client("get_equity_bars"),
+        {**ONE, "start": "2023-12-29", "end": "2024-01-02"},
+        {**SYMBOL, "start": (*NO_DAY, None), "end": (*NO_DAY, None), **SIZE},
+        ("start", "end"),
+    ),
+    "BrokerClient.get_option_bars": PublicFunction(
+        _client("get_option_bars"),
+        {"contracts": [1], "start": "2023-12-29", "end": "2024-01-02"},
+        {
+            "contracts": ([], None, "AAPL", [True], [-1], [None], 1.5, pd.DataFrame({"strike": [1.0]})),
+            "start": (*NO_DAY, None),
+            "end": (*NO_DAY, None),
+            "bar_size": (*NO_BAR_SIZE, "1 secs"),
+        },
+        ("start", "end"),
+    ),
+    "BrokerClient.get_contract_descriptions": PublicFunction(
+        _client("get_contract_descriptions"), {"symbols": "aapl"}, {"symbols": NO_SYMBOLS}
+    ),
+    "BrokerClient.get_contract_description": PublicFunction(_client("get_contract_description"), ONE, SYMBOL),
     "DataQualityMonitor.add_alert_rule": PublicFunction(
         lambda lake, **given: DataQualityMonitor(settings_of(lake)).add_alert_rule(**given),
         {"alert_type": "stale_option_chains"},
@@ -481,6 +539,10 @@ ON_A_FOLDER: dict[str, Callable[[Path], Any]] = {
     "OptionChainSnapshotRepository": lambda folder: OptionChainSnapshotRepository(data_dir=folder).load(),
     "DataValidation": lambda folder: DataValidation(folder).validate_option_backfill_prerequisites("AAPL"),
     "DataValidation.integrity": lambda folder: DataValidation(folder).validate_data_integrity("AAPL"),
+    "calculate_missing_windows": lambda folder: calculate_missing_windows(
+        [], "2024-01-02", "2024-01-02", symbol="AAPL", base_path=folder
+    ),
+    "cleanup_temp_files": cleanup_temp_files,
     "get_all_active_symbols": get_all_active_symbols,
     "validate_all_data": validate_all_data,
     "DataQualityMonitor": lambda folder: DataQualityMonitor(base_path=folder).generate_quality_report(),
