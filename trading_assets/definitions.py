@@ -10,6 +10,7 @@ from trading_assets.assets.option_bars import option_bars
 from trading_assets.assets.option_chains import option_chains
 from trading_assets.assets.quality_metrics import quality_metrics
 from trading_assets.automation.jobs import ALL_JOBS
+from trading_assets.automation.maintenance import MAINTENANCE_JOBS
 from trading_assets.automation.schedules import ALL_SCHEDULES
 from trading_assets.automation.sensors import ALL_SENSORS
 from trading_assets.automation.sessions import SESSION_SENSORS
@@ -25,7 +26,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     return dg.Definitions(
         assets=[contracts, option_chains, equity_bars, option_bars, quality_metrics],
         asset_checks=list(ALL_CHECKS),
-        jobs=list(ALL_JOBS),
+        jobs=[*ALL_JOBS, *MAINTENANCE_JOBS],
         schedules=list(ALL_SCHEDULES),
         sensors=[*SESSION_SENSORS, *ALL_SENSORS],
         resources={"archive": archive, "io_manager": ParquetIOManager(archive=archive)},

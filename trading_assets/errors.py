@@ -12,7 +12,9 @@
     │   ├── LakeBusy (TimeoutError)      another process holds a lock for too long; try again
     │   ├── InvalidFrame (ValueError)    a frame that may not enter the lake; nothing was written
     │   ├── UnreadableFile (ValueError)  a damaged or foreign file
-    │   │   └── ForbiddenFile            a file that this user may not read
+    │   │   ├── ForbiddenFile            a file that this user may not read
+    │   │   └── ArchiveNotMounted        a period in an archive whose folder is not there; nothing is lost
+    │   ├── InvalidPackage (ValueError)  an archive package that is none, or is not whole
     │   ├── IdentityMismatch             the lake belongs to another broker account (also a BrokerError)
     │   ├── LayoutMismatch (ValueError)  files of another version or period
     │   ├── DamagedIdentity, LostIdentity (ValueError)  `lake.json` is damaged, or missing beside data
@@ -157,6 +159,27 @@ class ForbiddenFile(UnreadableFile):
                 " the data folder."
             ),
         )
+
+
+class ArchiveNotMounted(UnreadableFile):
+    """A period of the lake that is in an archive package whose folder is not there."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path)
+        self.args = (
+            (
+                f"{path} is in an archive package whose folder is not there. Make the folder available again, or name"
+                " its new place in TRADING_ASSETS_ARCHIVES and run trading-assets archive mount. Nothing is lost."
+            ),
+        )
+
+
+class InvalidPackage(LakeError, ValueError):
+    """An archive package that is none, was changed, or does not belong to the lake."""
+
+    def __init__(self, place: str, why: str) -> None:
+        self.place = place
+        super().__init__(f"{place} is no archive package that can be used: {why}.")
 
 
 class LayoutMismatch(LakeError, ValueError):

@@ -136,6 +136,9 @@ _CALLS: dict[str, _Call] = {
     "doctor": _doctor,
     "alerts list": lambda *_: "trading_assets.monitoring.alerts.Alerts(Settings()).open()",
     "alerts": lambda *_: "trading_assets.monitoring.alerts.Alerts(Settings()).open()",
+    "archive create": lambda *_: "trading_assets.jobs.archive_old_data()",
+    "archive mount": lambda *_: "trading_assets.jobs.mount_archives()",
+    "archive restore": lambda *_: "trading_assets.jobs.restore_archive(PATH)",
     "quarantine list": lambda *_: "trading_assets.broker.quarantine.Quarantine(Settings().state_url).entries()",
 }
 """The Python call of each command that has one, from its symbols and its options without their dashes."""

@@ -23,14 +23,23 @@ from trading_assets.errors import DataIntegrityError, PrerequisiteError
 from trading_assets.jobs import (
     DataPipelineOrchestrator,
     DataValidation,
+    archive_old_data,
     backfill_us_equity_contracts,
     calculate_missing_windows,
+    cleanup_old_lineage_data,
     cleanup_temp_files,
+    generate_performance_report,
     get_all_active_symbols,
+    monthly_maintenance,
+    mount_archives,
+    optimize_parquet_files,
     refresh_contract_descriptions,
     refresh_option_chain,
     run_option_backfill,
+    send_maintenance_report,
+    update_system_metrics,
     validate_all_data,
+    weekly_maintenance,
 )
 from trading_assets.lineage import LineageQueryEngine, LineageTracker
 from trading_assets.monitoring import DataQualityMonitor
@@ -549,8 +558,17 @@ ON_A_FOLDER: dict[str, Callable[[Path], Any]] = {
     "LineageTracker.__init__": LineageTracker,
     "LineageTracker": lambda folder: LineageQueryEngine(LineageTracker(folder)).find_data_sources("repository"),
     "generate_status_report": lambda folder: DataPipelineOrchestrator(folder).generate_status_report(),
+    "weekly_maintenance": lambda folder: weekly_maintenance(folder, dry_run=True),
+    "monthly_maintenance": lambda folder: monthly_maintenance(folder, dry_run=True),
+    "archive_old_data": lambda folder: archive_old_data(base_path=folder, dry_run=True),
+    "cleanup_old_lineage_data": cleanup_old_lineage_data,
+    "generate_performance_report": generate_performance_report,
+    "mount_archives": mount_archives,
+    "optimize_parquet_files": lambda folder: optimize_parquet_files(folder, dry_run=True),
+    "send_maintenance_report": lambda folder: send_maintenance_report({"failures": [], "integrity_ok": []}, folder),
+    "update_system_metrics": update_system_metrics,
 }
-"""Functions that are given the folder of a lake and read it."""
+"""Functions that are given the folder of a lake and read it, or write into it alone."""
 
 
 def read_all(lake: Path) -> None:

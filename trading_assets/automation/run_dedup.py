@@ -32,6 +32,8 @@ RIVALS = {
     "backfill_bars": ("snapshot", "backfill_bars", "setup_symbol", "daily_update", ASSET_JOB),
     "setup_symbol": ("setup_symbol", ASSET_JOB),
     "quality_check": ("quality_check",),
+    "weekly_maintenance": ("weekly_maintenance", "monthly_maintenance"),
+    "monthly_maintenance": ("weekly_maintenance", "monthly_maintenance"),
 }
 """Jobs that work on the same things or before them (bars want the session's chain): while one is unfinished, the other
 is not started by itself."""

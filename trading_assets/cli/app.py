@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from trading_assets.cli import (
     alerts,
+    archive,
     backup,
     collect,
     coverage,
@@ -22,6 +23,7 @@ from trading_assets.cli import (
     export,
     inspect,
     lineage,
+    maintain,
     notices,
     quarantine,
     recovery,
@@ -52,7 +54,7 @@ app = typer.Typer(
 )
 for module in (
     *(serve, collect, status, coverage, lineage, report, inspect, export),
-    *(recovery, backup, doctor, validate, alerts, quarantine),
+    *(recovery, backup, doctor, validate, alerts, quarantine, maintain, archive),
 ):
     module.register(app)
 

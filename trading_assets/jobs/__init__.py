@@ -10,6 +10,21 @@ from trading_assets.jobs.data_validation import (
     get_all_active_symbols,
     validate_all_data,
 )
+from trading_assets.jobs.maintenance import (
+    ArchiveReport,
+    MaintenanceReport,
+    archive_old_data,
+    cleanup_old_lineage_data,
+    generate_performance_report,
+    monthly_maintenance,
+    mount_archives,
+    optimize_parquet_files,
+    restore_archive,
+    send_maintenance_report,
+    update_system_metrics,
+    verify_archive,
+    weekly_maintenance,
+)
 from trading_assets.jobs.missing_windows import calculate_missing_windows
 from trading_assets.jobs.option_backfill import run_option_backfill
 from trading_assets.jobs.orchestrator import REFRESH, DataPipelineOrchestrator, JobResult, JobType
@@ -17,18 +32,31 @@ from trading_assets.jobs.temporary_files import cleanup_temp_files
 
 __all__ = [
     "REFRESH",
+    "ArchiveReport",
     "DataIntegrityError",
     "DataPipelineOrchestrator",
     "DataValidation",
     "JobResult",
     "JobType",
+    "MaintenanceReport",
     "PrerequisiteError",
+    "archive_old_data",
     "backfill_us_equity_contracts",
     "calculate_missing_windows",
+    "cleanup_old_lineage_data",
     "cleanup_temp_files",
+    "generate_performance_report",
     "get_all_active_symbols",
+    "monthly_maintenance",
+    "mount_archives",
+    "optimize_parquet_files",
     "refresh_contract_descriptions",
     "refresh_option_chain",
+    "restore_archive",
     "run_option_backfill",
+    "send_maintenance_report",
+    "update_system_metrics",
     "validate_all_data",
+    "verify_archive",
+    "weekly_maintenance",
 ]

@@ -6,7 +6,7 @@ Here belongs time alone. Whether there is something to do then is said by `monit
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from trading_assets.sessions import NEW_YORK, SessionCalendar
 from trading_assets.settings import Settings
@@ -15,8 +15,10 @@ DAILY_SNAPSHOT = "daily_snapshot"
 DAILY_BARS = "daily_bars"
 LAST_CHANCE = "last_chance"
 QUALITY_CHECK = "quality_check"
+WEEKLY_MAINTENANCE = "weekly_maintenance"
+MONTHLY_MAINTENANCE = "monthly_maintenance"
 
-SCHEDULES = (QUALITY_CHECK,)
+SCHEDULES = (MONTHLY_MAINTENANCE, QUALITY_CHECK, WEEKLY_MAINTENANCE)
 SENSORS = ("alerts", DAILY_BARS, DAILY_SNAPSHOT, "gaps", LAST_CHANCE, "new_symbols", "stale_chains")
 """Names of the platform's automations in Dagster, in order."""
 
@@ -36,6 +38,12 @@ def last_chance_at(settings: Settings, calendar: SessionCalendar, session: date)
     return calendar.closes_at(session) - timedelta(minutes=settings.last_chance_lead_minutes)
 
 
+WEEKLY_AT = (5, 10)
+"""When the weekly maintenance is due, New York: day of the week (Monday is 0) and hour. No session is on a Saturday."""
+
+MONTHLY_HOUR = 5
+"""When the monthly maintenance is due on the first of a month, New York: before any session opens."""
+
 _AT = {DAILY_SNAPSHOT: snapshot_at, DAILY_BARS: bars_at, LAST_CHANCE: last_chance_at}
 
 
@@ -52,7 +60,7 @@ def latest_due(schedule: str, settings: Settings, calendar: SessionCalendar, now
 
 
 def next_due(settings: Settings, calendar: SessionCalendar, now: datetime) -> dict[str, datetime]:
-    """The next instant (UTC) at which each schedule is due, by name; the hourly quality check at the next full hour."""
+    """The next instant (UTC) at which each schedule is due, by name."""
     found = {}
     for schedule in _AT:
         session = calendar.on_or_after(now.astimezone(NEW_YORK).date())
@@ -60,6 +68,15 @@ def next_due(settings: Settings, calendar: SessionCalendar, now: datetime) -> di
             session = calendar.following(session)
         found[schedule] = due_at(schedule, settings, calendar, session)
     found[QUALITY_CHECK] = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    local = now.astimezone(NEW_YORK)
+    weekday, hour = WEEKLY_AT
+    saturday = local.replace(hour=hour, minute=0, second=0, microsecond=0) + timedelta(
+        days=(weekday - local.weekday()) % 7
+    )
+    found[WEEKLY_MAINTENANCE] = (saturday if saturday > local else saturday + timedelta(days=7)).astimezone(UTC)
+    first = local.replace(day=1, hour=MONTHLY_HOUR, minute=0, second=0, microsecond=0)
+    following = (first + timedelta(days=31)).replace(day=1)
+    found[MONTHLY_MAINTENANCE] = (first if first > local else following).astimezone(UTC)
     return found
 
 

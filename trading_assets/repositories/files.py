@@ -28,7 +28,7 @@ import pyarrow.types as pt
 from filelock import FileLock, Timeout
 
 from trading_assets import __version__
-from trading_assets.errors import ForbiddenFile, LakeBusy, UnreadableFile
+from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LakeBusy, UnreadableFile
 from trading_assets.permissions import PRIVATE_FILE, file_like_folder, folder_like_parent, own_folder, private_folder
 from trading_assets.repositories.schemas import SCHEMA_VERSION, Column, Dataset
 
@@ -52,8 +52,14 @@ process."""
 
 TEMPORARY_SUFFIX = ".tmp"
 
+ARCHIVES = ".archives"
+"""Folder of links to the archive packages that periods of the lake are in, under the data folder."""
+
 NANOSECONDS = 1_000_000_000
 """In a second."""
+
+MAINTENANCE_LOCK = "maintenance"
+"""Held by what moves whole periods: archive packages and repartitions, one at a time a lake."""
 
 IDENTITY_FILE = "lake.json"
 CATALOG_FILE = "lake.duckdb"
@@ -150,7 +156,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The caller writes and closes the temporary file. It is synced, moved over `path` in one step, and the folder is
     synced: after a power failure the file is the old or the new one. On an error it is removed. Of a symbolic link the
-    file that it names is replaced, in that file's folder; the link stays.
+    file that it names is replaced, in that file's folder, and the link stays; but one into an archive package gives way
+    to the new file.
     """
     path = _followed(path)
     folder_like_parent(path.parent)
@@ -166,7 +173,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _followed(path: Path) -> Path:
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+    """The file to replace. Packages never change: of a period in one, the link itself is replaced."""
+    return Path(os.path.realpath(path)) if path.is_symlink() and not is_archived(path) else path
+
+
+def is_archived(path: Path) -> bool:
+    """Whether the file is a link into an archive package (see `packages.removal`)."""
+    return path.is_symlink() and ARCHIVES in Path(os.readlink(path)).parts
 
 
 def sync(path: Path) -> None:
@@ -297,6 +310,8 @@ def check_file(path: Path, dataset: Dataset, *, pages: bool = False) -> int:
     except PermissionError as error:
         raise ForbiddenFile(path) from error
     except FileNotFoundError as error:
+        if is_archived(path):
+            raise ArchiveNotMounted(path) from error
         if path.is_symlink():
             raise UnreadableFile(path, "it is a link to a file that is not there") from error
         raise

@@ -123,6 +123,22 @@ class LakeIdentity:
                     f" keep `{held}`, or collect into another TRADING_ASSETS_DATA_DIR."
                 )
 
+    def repartitioning(self) -> dict[str, Period]:
+        """Datasets whose files are being given another period, with that period (`repositories.repartition`)."""
+        return {name: Period(value) for name, value in self._document().get("repartitioning", {}).items()}
+
+    def mark_repartition(self, dataset: str, period: Period, *, begun: bool) -> None:
+        """Say that the dataset's files are being given that period, or that they have it."""
+        with self.changing():
+            document = self._document()
+            marked = {name: value for name, value in document.get("repartitioning", {}).items() if name != dataset}
+            if begun:
+                marked[dataset] = period.value
+            else:
+                document = {**document, "periods": {**document.get("periods", {}), dataset: period.value}}
+            rest = {name: value for name, value in document.items() if name != "repartitioning"}
+            self._write({**rest, **({"repartitioning": marked} if marked else {})})
+
     def wanted(self) -> Wanted:
         """What the last collection wanted of the lake; what the settings are by default where the file does not say
         it."""

@@ -8,6 +8,7 @@ rows result is in `repositories.merge`, how a file is replaced is in `repositori
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -15,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from trading_assets.repositories.files import (
@@ -23,7 +23,6 @@ from trading_assets.repositories.files import (
     leftovers,
     locked,
     read_file,
-    variant_folder,
     write_file,
 )
 from trading_assets.repositories.frame_checks import validated
@@ -39,7 +38,12 @@ from trading_assets.repositories.merge import (
     superseded_rows,
     withdrawn_rows,
 )
+from trading_assets.repositories.period_locks import periods_held
+from trading_assets.repositories.period_split import period_split
 from trading_assets.repositories.schemas import Dataset, Period
+
+READ_ATTEMPTS = 5
+"""How often files are listed and read again when one of them is gone meanwhile: it happens at a repartition."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,24 @@ class ParquetStore:
         if not table.num_rows:
             return counts
         settle_for_writing(self.data_dir, dataset)
-        period = self.period(dataset)
-        self._identity.pin_period(dataset.name, period)
-        for relative, part in _split(dataset, period, table):
-            counts += self._upsert_file(dataset, relative, part, wins)
+        with self._writing(dataset):
+            period = self.period(dataset)
+            self._identity.pin_period(dataset.name, period)
+            for relative, part in period_split(dataset, period, table):
+                counts += self._upsert_file(dataset, relative, part, wins)
         return counts
+
+    @contextmanager
+    def _writing(self, dataset: Dataset) -> Iterator[None]:
+        """Write the dataset's files while their periods do not change. A change that was killed is completed first."""
+        while True:
+            with periods_held(self.data_dir, dataset.name):
+                if dataset.name not in self._identity.repartitioning():
+                    yield
+                    return
+            from trading_assets.repositories.repartition import complete  # late: rarely needed
+
+            complete(self.data_dir, dataset)
 
     def _upsert_file(self, dataset: Dataset, relative: str, new: pa.Table, wins: Wins) -> UpsertCounts:
         path = self.data_dir / dataset.name / relative
@@ -145,11 +162,12 @@ class ParquetStore:
         condition = _between(where, first, last)
         assert condition is not None
         settle_for_writing(self.data_dir, dataset)
-        paths = self.files(dataset, variants=variants, first=first, last=last)
-        return sum(
-            self._withdraw_from(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), condition, at)
-            for path in paths
-        )
+        with self._writing(dataset):
+            paths = self.files(dataset, variants=variants, first=first, last=last)
+            return sum(
+                self._withdraw_from(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), condition, at)
+                for path in paths
+            )
 
     def _withdraw_from(self, dataset: Dataset, relative: str, where: pads.Expression, at: datetime) -> int:
         path = self.data_dir / dataset.name / relative
@@ -174,19 +192,22 @@ class ParquetStore:
         revisions. Each file is replaced at once or not at all; what was interrupted is simply done again. Raises
         `LakeBusy`.
         """
-        for path in self.files(revisions_of(dataset)):
-            self._relabel_file(
-                dataset,
-                path.relative_to(self.data_dir / revisions_of(dataset).name).as_posix(),
-                symbol,
-                new_symbol,
-                of_revisions=True,
+        with self._writing(dataset):
+            for path in self.files(revisions_of(dataset)):
+                self._relabel_file(
+                    dataset,
+                    path.relative_to(self.data_dir / revisions_of(dataset).name).as_posix(),
+                    symbol,
+                    new_symbol,
+                    of_revisions=True,
+                )
+            paths = self.files(dataset)
+            return sum(
+                self._relabel_file(
+                    dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), symbol, new_symbol
+                )
+                for path in paths
             )
-        paths = self.files(dataset)
-        return sum(
-            self._relabel_file(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), symbol, new_symbol)
-            for path in paths
-        )
 
     def _relabel_file(
         self, dataset: Dataset, relative: str, symbol: str, new_symbol: str, *, of_revisions: bool = False
@@ -210,7 +231,7 @@ class ParquetStore:
                 write_file(path, kind, merged.rows, merged.order)
         return int(moved.num_rows)
 
-    def _add_revisions(self, dataset: Dataset, relative: str, superseded: pa.Table) -> None:
+    def _add_revisions(self, dataset: Dataset, relative: str, superseded: pa.Table) -> int:
         revisions = revisions_of(dataset)
         path = self.data_dir / revisions.name / relative
         for leftover in leftovers(path):
@@ -218,6 +239,21 @@ class ParquetStore:
         merged = add_revisions(dataset, self._stored(revisions, path), superseded)
         if merged.order is not None:
             write_file(path, revisions, merged.rows, merged.order)
+        return merged.inserted
+
+    def add_revisions(self, dataset: Dataset, superseded: pa.Table) -> int:
+        """Add rows to the revisions of the dataset, in the columns of `revisions_of(dataset)`; how many were not there.
+
+        Each file is replaced at once or not at all; what was interrupted is simply done again. Raises as `upsert`.
+        """
+        new = 0
+        with self._writing(dataset):
+            period = self.period(dataset)
+            self._identity.pin_period(dataset.name, period)
+            for relative, part in period_split(dataset, period, contiguous(superseded)):
+                with locked(self.data_dir, f"{dataset.name}/{relative}"):
+                    new += self._add_revisions(dataset, relative, part.cast(revisions_of(dataset).schema))
+        return new
 
     def absorb(self, dataset: Dataset, path: Path, relative: str, wins: Wins, *, revisions: bool) -> None:
         """Merge the rows of the file `path`, which stands in an older folder, into the file `relative` of the dataset,
@@ -269,10 +305,16 @@ class ParquetStore:
         where = _between(where, first, last)
         names = list(columns) if columns is not None else dataset.schema.names
         empty = pa.schema([dataset.schema.field(name) for name in names]).empty_table()
-        parts = [
-            read_file(path, dataset, names, where)
-            for path in self.files(dataset, variants=variants, first=first, last=last)
-        ]
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            try:
+                parts = [
+                    read_file(path, dataset, names, where)
+                    for path in self.files(dataset, variants=variants, first=first, last=last)
+                ]
+                break
+            except FileNotFoundError:  # the files were given other periods since they were listed
+                if attempt == READ_ATTEMPTS:
+                    raise
         return pa.concat_tables([empty, *(part.cast(empty.schema) for part in parts)])
 
     def read_one(
@@ -305,17 +347,3 @@ def _between(where: pads.Expression | None, first: date | None, last: date | Non
     for bound in bounds:
         where = bound if where is None else where & bound
     return where
-
-
-def _split(dataset: Dataset, period: Period, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of each file, with the file's path relative to the dataset's folder, in order of path."""
-    sessions = pc.dictionary_encode(table["session"].combine_chunks())
-    names = pa.array([period.of(session) for session in sessions.dictionary.to_pylist()], pa.string())
-    paths = pc.take(names, sessions.indices)
-    if dataset.variant is not None:
-        variants = pc.dictionary_encode(table[dataset.variant].combine_chunks())
-        folders = pa.array([variant_folder(value) for value in variants.dictionary.to_pylist()], pa.string())
-        paths = pc.binary_join_element_wise(pc.take(folders, variants.indices), paths, "/")
-    distinct = sorted(pc.unique(paths).to_pylist())
-    for name in distinct:
-        yield f"{name}.parquet", table if len(distinct) == 1 else table.filter(pc.equal(paths, name))

@@ -131,14 +131,23 @@ class CompactEventLogStorage(SqliteEventLogStorage):
     def delete_events(self, run_id: str) -> None:
         """Delete the events of a run, its checks among them, and the file of its log, which Dagster's own storage
         leaves behind."""
-        with self._db_lock:
-            self._close(run_id)
         with self.index_connection() as connection:
             self.delete_events_for_run(connection, run_id)
             connection.execute(AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.run_id == run_id))
         self.free_concurrency_slots_for_run(run_id)
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{self.path_for_shard(run_id)}{suffix}").unlink(missing_ok=True)
+        self.forget_run_log(run_id)
+
+    def run_log_files(self, run_id: str) -> list[Path]:
+        """The files of the log of a run: the database, and what SQLite keeps beside it. Some may not be there."""
+        return [Path(f"{self.path_for_shard(run_id)}{suffix}") for suffix in ("", "-wal", "-shm")]
+
+    def forget_run_log(self, run_id: str) -> None:
+        """Delete the log of a run. What all runs share stays: its materializations, and the results of its checks."""
+        with self._db_lock:
+            self._close(run_id)
+        # The database first: SQLite deletes a write-ahead log whose database is new.
+        for path in self.run_log_files(run_id):
+            path.unlink(missing_ok=True)
 
     def wipe(self) -> None:
         """Delete all events."""
