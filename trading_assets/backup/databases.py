@@ -111,11 +111,13 @@ def complete_journal(url: str, file: Path) -> None:
     """
     with reading(url) as source, writing(file) as copy:
         columns = _shared(source, copy, requests)
-        ended = set(copy.execute(sa.select(requests.c.id).where(requests.c.state == "done")).scalars())
+        known = {row.id: row.state for row in copy.execute(sa.select(requests.c.id, requests.c.state))}
         found = source.execute(sa.select(*columns).where(requests.c.state == "done")).mappings()
-        for row in (dict(row) for row in found if row["id"] not in ended):
-            copy.execute(requests.delete().where(requests.c.id == row["id"]))
-            copy.execute(requests.insert().values(**row))
+        for row in (dict(row) for row in found if known.get(row["id"]) != "done"):
+            if row["id"] in known:
+                copy.execute(requests.update().where(requests.c.id == row["id"]).values(**row))
+            else:
+                copy.execute(requests.insert().values(**row))
         copy.execute(lake.update().values(ids_above=largest_id(source)))
 
 
