@@ -18,22 +18,30 @@ import pandas as pd
 import trading_assets as ta
 from trading_assets.broker.breaker_store import breaker_store
 from trading_assets.cli.app import run
+from trading_assets.client import BrokerClient, connect_broker
 from trading_assets.errors import DataIntegrityError, PrerequisiteError
 from trading_assets.jobs import (
     DataPipelineOrchestrator,
     DataValidation,
     archive_old_data,
+    backfill_us_equity_contracts,
+    calculate_missing_windows,
     cleanup_old_lineage_data,
+    cleanup_temp_files,
     generate_performance_report,
     get_all_active_symbols,
     monthly_maintenance,
     mount_archives,
     optimize_parquet_files,
+    refresh_contract_descriptions,
+    refresh_option_chain,
+    run_option_backfill,
     send_maintenance_report,
     update_system_metrics,
     validate_all_data,
     weekly_maintenance,
 )
+from trading_assets.lineage import LineageQueryEngine, LineageTracker
 from trading_assets.monitoring import DataQualityMonitor
 from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType
 from trading_assets.repositories import (
@@ -109,6 +117,10 @@ def _orchestrator(method: str) -> Callable[..., Any]:
     return lambda lake, **given: getattr(DataPipelineOrchestrator(settings=settings_of(lake)), method)(**given)
 
 
+def _client(method: str) -> Callable[..., Any]:
+    return lambda lake, **given: getattr(BrokerClient(settings_of(lake)), method)(**given)
+
+
 def _validation(method: str) -> Callable[..., Any]:
     def call(lake: Path, **given: Any) -> Any:
         with suppress(PrerequisiteError, DataIntegrityError):  # what the lake lacks is another answer
@@ -119,6 +131,12 @@ def _validation(method: str) -> Callable[..., Any]:
 
 def _lake(method: str, **more: Any) -> Callable[..., Any]:
     return lambda lake, **given: getattr(Lake.of(settings_of(lake)), method)(**given, **more)
+
+
+def _lineage(method: str) -> Callable[..., Any]:
+    return lambda lake, **given: getattr(LineageQueryEngine(LineageTracker(settings=settings_of(lake))), method)(
+        **given
+    )
 
 
 def _universe(method: str) -> Callable[..., Any]:
@@ -236,6 +254,28 @@ READING: dict[str, PublicFunction] = {
         {},
         {"as_of": NO_INSTANT},
     ),
+    "LineageQueryEngine.rows": PublicFunction(
+        _lineage("rows"),
+        {"dataset": "equity_bars", "symbol": "aapl"},
+        {**SYMBOL, "dataset": NO_DATASET, "session": NO_SESSION, **SIZE, "contract": NO_CON_ID[:1]},
+    ),
+    "LineageQueryEngine.partition": PublicFunction(
+        _lineage("partition"),
+        {"asset": "option_bars", "session": "2024-01-02"},
+        {**SYMBOL, "asset": NO_DATASET, "session": NO_SESSION},
+    ),
+    "LineageQueryEngine.upstream": PublicFunction(
+        _lineage("upstream"), {"asset": "option_bars"}, {**SYMBOL, "asset": NO_DATASET, "partition": NO_SESSION}
+    ),
+    "LineageQueryEngine.downstream": PublicFunction(
+        _lineage("downstream"), {"asset": "contracts"}, {**SYMBOL, "asset": NO_DATASET, "partition": NO_SESSION}
+    ),
+    "LineageQueryEngine.find_data_sources": PublicFunction(
+        _lineage("find_data_sources"), {}, {"source_type": ("table", "", 5)}
+    ),
+    "LineageQueryEngine.request": PublicFunction(
+        _lineage("request"), {"request_id": 1}, {"request_id": (0, -1, "x", 1.5, True)}
+    ),
     "Lake.conditions": PublicFunction(
         _lake("conditions"), {"symbols": "aapl"}, {"symbols": (None, *NO_SYMBOLS[2:]), **BOUNDS}, ("first", "last")
     ),
@@ -273,6 +313,12 @@ READING: dict[str, PublicFunction] = {
     },
     "get_all_active_symbols": PublicFunction(lambda lake: get_all_active_symbols(settings=settings_of(lake))),
     "validate_all_data": PublicFunction(lambda lake: validate_all_data(settings=settings_of(lake))),
+    "calculate_missing_windows": PublicFunction(
+        lambda lake, **given: calculate_missing_windows(["2024-01-02"], **given, settings=settings_of(lake)),
+        {**ONE, "start_date": "2023-12-29", "end_date": "2024-01-02"},
+        {**SYMBOL, **DAYS, **SIZE},
+        RANGE,
+    ),
     "DataQualityMonitor.generate_quality_report": PublicFunction(
         lambda lake, **given: DataQualityMonitor(settings_of(lake)).generate_quality_report(**given, record=False),
         {},
@@ -312,6 +358,8 @@ COMMANDS = (
     ["quarantine", "list"],
     ["review", "list"],
     ["quality", "--no-record"],
+    ["lineage"],
+    ["lineage", "equity_bars", "--symbol", "AAPL", "--json"],
 )
 """Commands that only read."""
 
@@ -369,6 +417,42 @@ OTHERS: dict[str, PublicFunction] = {
     "DataPipelineOrchestrator.resolve": PublicFunction(
         _orchestrator("resolve"), {**ONE, "decision": "same"}, {**SYMBOL, "decision": ("maybe", "", 5)}
     ),
+    **{
+        operation.__name__: PublicFunction(
+            lambda lake, run=operation, **given: run(**given, settings=settings_of(lake)), ONE, SYMBOL
+        )
+        for operation in (backfill_us_equity_contracts, refresh_contract_descriptions, refresh_option_chain)
+    },
+    "run_option_backfill": PublicFunction(
+        lambda lake, **given: run_option_backfill(**given, settings=settings_of(lake)),
+        ONE,
+        {**SYMBOL, "lookback_days": NO_LOOKBACK},
+    ),
+    "cleanup_temp_files": PublicFunction(cleanup_temp_files, {}, {}),
+    "connect_broker": PublicFunction(
+        lambda lake, **given: connect_broker(**given, settings=settings_of(lake)), {}, {"base_path": NO_FOLDER}
+    ),
+    "BrokerClient.get_equity_bars": PublicFunction(
+        _client("get_equity_bars"),
+        {**ONE, "start": "2023-12-29", "end": "2024-01-02"},
+        {**SYMBOL, "start": (*NO_DAY, None), "end": (*NO_DAY, None), **SIZE},
+        ("start", "end"),
+    ),
+    "BrokerClient.get_option_bars": PublicFunction(
+        _client("get_option_bars"),
+        {"contracts": [1], "start": "2023-12-29", "end": "2024-01-02"},
+        {
+            "contracts": ([], None, "AAPL", [True], [-1], [None], 1.5, pd.DataFrame({"strike": [1.0]})),
+            "start": (*NO_DAY, None),
+            "end": (*NO_DAY, None),
+            "bar_size": (*NO_BAR_SIZE, "1 secs"),
+        },
+        ("start", "end"),
+    ),
+    "BrokerClient.get_contract_descriptions": PublicFunction(
+        _client("get_contract_descriptions"), {"symbols": "aapl"}, {"symbols": NO_SYMBOLS}
+    ),
+    "BrokerClient.get_contract_description": PublicFunction(_client("get_contract_description"), ONE, SYMBOL),
     "DataQualityMonitor.add_alert_rule": PublicFunction(
         lambda lake, **given: DataQualityMonitor(settings_of(lake)).add_alert_rule(**given),
         {"alert_type": "stale_option_chains"},
@@ -464,9 +548,15 @@ ON_A_FOLDER: dict[str, Callable[[Path], Any]] = {
     "OptionChainSnapshotRepository": lambda folder: OptionChainSnapshotRepository(data_dir=folder).load(),
     "DataValidation": lambda folder: DataValidation(folder).validate_option_backfill_prerequisites("AAPL"),
     "DataValidation.integrity": lambda folder: DataValidation(folder).validate_data_integrity("AAPL"),
+    "calculate_missing_windows": lambda folder: calculate_missing_windows(
+        [], "2024-01-02", "2024-01-02", symbol="AAPL", base_path=folder
+    ),
+    "cleanup_temp_files": cleanup_temp_files,
     "get_all_active_symbols": get_all_active_symbols,
     "validate_all_data": validate_all_data,
     "DataQualityMonitor": lambda folder: DataQualityMonitor(base_path=folder).generate_quality_report(),
+    "LineageTracker.__init__": LineageTracker,
+    "LineageTracker": lambda folder: LineageQueryEngine(LineageTracker(folder)).find_data_sources("repository"),
     "generate_status_report": lambda folder: DataPipelineOrchestrator(folder).generate_status_report(),
     "weekly_maintenance": lambda folder: weekly_maintenance(folder, dry_run=True),
     "monthly_maintenance": lambda folder: monthly_maintenance(folder, dry_run=True),

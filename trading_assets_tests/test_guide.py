@@ -107,7 +107,7 @@ def healthy(book: Notebook) -> None:
 
 def analysis(book: Notebook) -> None:
     assert len(book["equity_data"]) == 115, "the sessions of 2024 up to June 14"
-    assert set(book["chain_data"]["session"]) == {pd.Timestamp("2024-06-14").date()}, "of a Saturday the Friday's"
+    assert set(book["chain_data"]["session"]) == {pd.Timestamp("2024-06-14")}, "of a Saturday the Friday's"
     assert book.asked == {}
 
 

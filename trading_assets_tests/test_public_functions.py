@@ -29,7 +29,7 @@ from trading_assets_tests.public_functions import (
     settings_of,
 )
 
-MODULES = ("", ".repositories", ".jobs", ".monitoring", ".monitoring.alerts", ".validation")
+MODULES = (*("", ".client", ".lineage", ".repositories", ".jobs", ".monitoring", ".monitoring.alerts", ".validation"),)
 
 CHECKED = frozenset(
     {

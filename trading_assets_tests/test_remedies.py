@@ -30,6 +30,9 @@ COMMANDS_ONLY = ("up", "simulate", "quarantine show", "quarantine retry", "quara
     ("written", "call"),
     [
         ("Run trading-assets setup AAPL.", "Run DataPipelineOrchestrator().setup_new_symbol('AAPL')."),
+        ("Materialize contracts for AAPL first.", "Run backfill_us_equity_contracts(symbol='AAPL') first."),
+        ("Materialize option_chains for BRK B first.", "Run refresh_option_chain('BRK B') first."),
+        ("Materialize equity_bars for SPX first.", "Run DataPipelineOrchestrator().daily_update(['SPX']) first."),
         ("trading-assets setup AAPL SPX: x", "DataPipelineOrchestrator().setup(['AAPL', 'SPX']): x"),
         ("Run `trading-assets update BRK.B`.", "Run DataPipelineOrchestrator().daily_update(['BRK.B'])."),
         ("run trading-assets update; then", "run DataPipelineOrchestrator().daily_update(); then"),

@@ -32,7 +32,7 @@ def _collecting(*assets: str) -> dg.AssetSelection:
     return dg.AssetSelection.assets(*assets).without_checks() | dg.AssetSelection.checks(*own_checks(assets))
 
 
-_RETRIES = {"dagster/max_retries": "2"}
+RETRIES = {"dagster/max_retries": "2"}
 """Runs that fail on a broken connection are started again by the daemon; answers that came are not asked for twice."""
 
 
@@ -50,7 +50,7 @@ setup_symbol = dg.define_asset_job(
     ),
     config=_SYMBOLS,
     executor_def=dg.in_process_executor,
-    tags=_RETRIES,
+    tags=RETRIES,
 )
 
 daily_update = dg.define_asset_job(
@@ -62,7 +62,7 @@ daily_update = dg.define_asset_job(
     ),
     config=_SYMBOLS,
     executor_def=dg.in_process_executor,
-    tags=_RETRIES,
+    tags=RETRIES,
 )
 
 snapshot = dg.define_asset_job(
@@ -70,7 +70,7 @@ snapshot = dg.define_asset_job(
     selection=_collecting(*SNAPSHOTS),
     description="Contracts and option chains of the current session, which the broker answers at no later time.",
     executor_def=dg.in_process_executor,
-    tags=_RETRIES,
+    tags=RETRIES,
 )
 
 backfill_bars = dg.define_asset_job(
@@ -80,7 +80,7 @@ backfill_bars = dg.define_asset_job(
         "Equity and option bars of any range of sessions, in one run. Bars of options are available until they expire."
     ),
     executor_def=dg.in_process_executor,
-    tags=_RETRIES,
+    tags=RETRIES,
 )
 
 quality_check = dg.define_asset_job(
@@ -92,7 +92,7 @@ quality_check = dg.define_asset_job(
         "All rules over the latest sessions as asset checks, and the quality metrics. Sends nothing to a broker."
     ),
     executor_def=dg.in_process_executor,
-    tags=_RETRIES,
+    tags=RETRIES,
 )
 
 
@@ -140,7 +140,7 @@ def join_universe(context: dg.OpExecutionContext, config: NewSymbols, archive: A
     description="Add symbols to the universe; the sensor `new_symbols` sets them up by itself.",
     config={"ops": {"join_universe": {"config": {"symbols": []}}}},
     executor_def=dg.in_process_executor,
-    tags=_RETRIES,
+    tags=RETRIES,
 )
 def add_symbols() -> None:
     """Add symbols to the universe."""
@@ -173,7 +173,7 @@ def decide_contract(context: dg.OpExecutionContext, config: ChangedContract, arc
     ),
     config={"ops": {"decide_contract": {"config": {"symbol": "", "decision": Decision.SAME.name}}}},
     executor_def=dg.in_process_executor,
-    tags=_RETRIES,
+    tags=RETRIES,
 )
 def resolve_contract() -> None:
     """Decide whose data a symbol's new contract is."""

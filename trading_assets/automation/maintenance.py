@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from trading_assets.automation.jobs import RETRIES
 from trading_assets.monitoring.hours import MONTHLY_MAINTENANCE, WEEKLY_MAINTENANCE
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import raise_as_dagster_failure
@@ -63,6 +64,7 @@ def _finish(context: dg.OpExecutionContext, success: bool, title: str, sentences
         "Verify contract descriptions, remove temporary files of dead writers, validate the lake, store the metrics,"
         " send the report. One request a symbol."
     ),
+    tags=RETRIES,
     executor_def=dg.in_process_executor,
 )
 def weekly_maintenance() -> None:
@@ -76,6 +78,7 @@ def weekly_maintenance() -> None:
         "Archive old periods, tidy the storage layout, clean up the history, measure the performance, send the report."
         " Sends nothing to a broker; nothing is deleted without the setting maintenance_deletes or the config delete."
     ),
+    tags=RETRIES,
     executor_def=dg.in_process_executor,
 )
 def monthly_maintenance() -> None:

@@ -5,6 +5,7 @@ A snapshot always holds the state database as a SQLite file; it can be restored 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,8 +15,8 @@ import sqlalchemy as sa
 
 from trading_assets.errors import BackupError
 from trading_assets.permissions import PRIVATE_FILE
-from trading_assets.state.engine import BUSY_TIMEOUT, metadata
-from trading_assets.state.pin import lake, largest_id
+from trading_assets.state.engine import BUSY_TIMEOUT, engine_of, metadata, write_transaction
+from trading_assets.state.pin import lake, largest_id, place
 from trading_assets.state.tables import client_ids, owners, pacing_queue, pacing_slots, requests
 
 _BATCH = 1_000
@@ -110,11 +111,13 @@ def complete_journal(url: str, file: Path) -> None:
     """
     with reading(url) as source, writing(file) as copy:
         columns = _shared(source, copy, requests)
-        ended = set(copy.execute(sa.select(requests.c.id).where(requests.c.state == "done")).scalars())
+        known = {row.id: row.state for row in copy.execute(sa.select(requests.c.id, requests.c.state))}
         found = source.execute(sa.select(*columns).where(requests.c.state == "done")).mappings()
-        for row in (dict(row) for row in found if row["id"] not in ended):
-            copy.execute(requests.delete().where(requests.c.id == row["id"]))
-            copy.execute(requests.insert().values(**row))
+        for row in (dict(row) for row in found if known.get(row["id"]) != "done"):
+            if row["id"] in known:
+                copy.execute(requests.update().where(requests.c.id == row["id"]).values(**row))
+            else:
+                copy.execute(requests.insert().values(**row))
         copy.execute(lake.update().values(ids_above=largest_id(source)))
 
 
@@ -125,21 +128,19 @@ def load_state(file: Path, url: str) -> None:
     one that holds something else.
     """
     register_tables()
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    try:
-        with engine.begin() as target, reading(f"sqlite:///{file}") as copy:
-            metadata.create_all(target)
-            if not _same(copy, target):
-                if any(target.execute(sa.select(sa.literal(1)).select_from(t).limit(1)).first() for t in _tables()):
-                    raise BackupError(
-                        f"The database {engine.url.render_as_string(hide_password=True)} holds a state already, and"
-                        " nothing of it is replaced: name an empty database in TRADING_ASSETS_DATABASE_URL."
-                    )
-                _move(copy, target)
-                if target.dialect.name == "postgresql":
-                    _count_on(target)
-    finally:
-        engine.dispose()
+    engine = engine_of(url, os.getpid())  # makes a file's folder, and the file its owner's alone
+    with write_transaction(engine) as target, reading(f"sqlite:///{file}") as copy:
+        metadata.create_all(target)
+        if _same(copy, target):
+            return
+        if any(target.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() for table in _tables()):
+            raise BackupError(
+                f"The database {place(engine)} holds a state already, and nothing of it is replaced: name an empty"
+                " database in TRADING_ASSETS_DATABASE_URL."
+            )
+        _move(copy, target)
+        if target.dialect.name == "postgresql":
+            _count_on(target)
 
 
 def register_tables() -> None:

@@ -66,7 +66,7 @@ def restore(
     inside = _in_folder(settings)
     has_state = chosen.entry(STATE) is not None
     place = sa.make_url(str(settings.state_url)).render_as_string(hide_password=True)
-    where = "" if not has_state else str(target / STATE) if inside else place
+    where = "" if not has_state else place if inside is None else str(target / inside)
     report = RestoreReport(chosen, str(target), where, dry_run)
     if dry_run:
         _check_objects(repository, chosen)
@@ -79,9 +79,12 @@ def restore(
             _check_empty(target)
         _check_space(chosen, staging)
         _fill(repository, chosen, staging)
-        if has_state and not inside:
+        if has_state and inside is None:
             load_state(staging / STATE, str(settings.state_url))
             (staging / STATE).unlink()
+        elif has_state and inside is not None and inside != Path(STATE):
+            private_folder((staging / inside).parent)
+            os.rename(staging / STATE, staging / inside)
         _check_empty(target)
         _publish(staging, target)
     return report
@@ -99,10 +102,12 @@ def _staging(target: Path) -> Path:
     return target / INSIDE if inside else target.with_name(f".{target.name}.restoring")
 
 
-def _in_folder(settings: Settings) -> bool:
-    """Whether the state database is the file in the data folder."""
+def _in_folder(settings: Settings) -> Path | None:
+    """The state database relative to the data folder; None where it is elsewhere."""
     url = sa.make_url(str(settings.state_url))
-    return url.get_backend_name() == "sqlite" and Path(str(url.database)).absolute() == settings.data_dir / STATE
+    file = Path(str(url.database)).absolute()
+    inside = url.get_backend_name() == "sqlite" and file.is_relative_to(settings.data_dir)
+    return file.relative_to(settings.data_dir) if inside else None
 
 
 def _check_empty(target: Path) -> None:

@@ -2,9 +2,10 @@
 
     with read_state(url) as connection: ...
 
-A SQLite file that is not there, or lacks tables of this version, is read as if it had them, without rows; of an older
-file a copy in memory is completed. In a folder that this user may not write, a file that nobody has open is read as it
-stands. A server's database is used as it is: there is no file to spare.
+A SQLite file that is not there, or lacks tables or columns of this version, is read as if it had them, without rows or
+values: views of the connection stand for them, so that a journal of gigabytes is not copied. In a folder that this
+user may not write, a file that nobody has open is read as it stands. A server's database is used as it is: there is
+no file to spare.
 
 Whoever writes opens the database with `connect_state`, which creates and pins it.
 """
@@ -17,8 +18,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from trading_assets.folders import StateUrl
 from trading_assets.state.engine import BUSY_TIMEOUT, engine_of, ensure_tables, metadata, read_transaction
@@ -66,9 +69,7 @@ def _connection(file: Path) -> sqlite3.Connection:
         )
         (version,) = connection.execute("PRAGMA schema_version").fetchone()
         seen = file.stat().st_ino, version, len(metadata.tables)
-        if seen not in _complete and not _is_complete(connection):
-            connection = _completed(connection)
-        else:
+        if seen not in _complete and _stand_in(connection):
             _complete.add(seen)
     connection.isolation_level = None
     connection.execute("PRAGMA query_only=ON")
@@ -105,24 +106,37 @@ def _empty(_tables: int) -> bytes:
     return found
 
 
-def _is_complete(connection: sqlite3.Connection) -> bool:
-    """Whether the database has every table and column of this version."""
+def _stand_in(connection: sqlite3.Connection) -> bool:
+    """Make a view of the connection for each table that the database lacks, or of which it lacks columns; whether there
+    was none. A view of that name comes before the table, and SQLite uses the table's indices."""
     rows = connection.execute(
         "select t.name, c.name from sqlite_master t, pragma_table_info(t.name) c where t.type = 'table'"
     )
     stored: dict[str, set[str]] = {}
     for table, column in rows:
         stored.setdefault(table, set()).add(column)
-    return all(
-        {column.name for column in table.columns} <= stored.get(name, set()) for name, table in metadata.tables.items()
-    )
+    lacking = [
+        table
+        for name, table in metadata.tables.items()
+        if not {c.name for c in table.columns} <= stored.get(name, set())
+    ]
+    if lacking:
+        connection.execute("PRAGMA temp_store=MEMORY")
+    for table in lacking:
+        there = stored.get(table.name, set())
+        columns = [
+            f'"{column.name}"' if column.name in there else f'{_default(column)} AS "{column.name}"'
+            for column in table.columns
+        ]
+        source = f'FROM main."{table.name}"' if there else "WHERE false"
+        connection.execute(f'CREATE TEMP VIEW "{table.name}" AS SELECT {", ".join(columns)} {source}')
+    return not lacking
 
 
-def _completed(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """A copy in memory with the tables and columns that are missing; the file stays as it is."""
-    copy = _memory()
-    connection.backup(copy)
-    connection.close()
-    engine = sa.create_engine("sqlite://", creator=lambda: copy, poolclass=sa.StaticPool)
-    ensure_tables(engine)
-    return copy
+def _default(column: sa.Column[Any]) -> str:
+    """What `engine.ensure_tables` would give the rows that are there, as SQL."""
+    given = column.server_default
+    if not isinstance(given, sa.DefaultClause):
+        return "NULL"
+    literal = sa.literal(given.arg) if isinstance(given.arg, str) else given.arg
+    return str(literal.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))

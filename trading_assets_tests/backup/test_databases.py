@@ -106,6 +106,33 @@ def test_a_database_of_a_file_is_put_on_a_server(
     asks_nothing(restored, settings, simulator)
 
 
+def test_a_file_of_another_name_in_the_data_folder_keeps_its_name(
+    settings: Settings, simulator: Simulator, tmp_path: Path
+) -> None:
+    backup(tmp_path / "kept", settings)
+    file = tmp_path / "restored" / "state" / "journal.db"
+    restored = settings_of(tmp_path / "restored", simulator, database_url=f"sqlite:///{file}")
+    assert restore(tmp_path / "kept", restored).state == str(file)
+    assert file.is_file() and not (restored.data_dir / STATE).exists()
+    asks_nothing(restored, settings, simulator)
+
+
+def test_a_file_outside_of_the_data_folder_is_restored_to_where_the_settings_say(
+    settings: Settings, simulator: Simulator, tmp_path: Path
+) -> None:
+    backup(tmp_path / "kept", settings)
+    file = tmp_path / "fast disk" / "state.db"
+    restored = settings_of(tmp_path / "restored", simulator, database_url=f"sqlite:///{file}")
+    assert restore(tmp_path / "kept", restored).state == f"sqlite:///{file}"
+    assert file.stat().st_mode & 0o777 == 0o600 and not (restored.data_dir / STATE).exists()
+    asks_nothing(restored, settings, simulator)
+    report = backup(tmp_path / "again", restored)
+    assert report.snapshot.entry(STATE) is not None
+    back = settings_of(tmp_path / "back", simulator)
+    restore(tmp_path / "again", back)
+    asks_nothing(back, settings, simulator)
+
+
 def asks_nothing(restored: Settings, source: Settings, simulator: Simulator) -> None:
     assert difference(restored.data_dir, contents(source.data_dir)) == []
     assert Universe(restored.state_url).active() == [SYMBOL]

@@ -19,6 +19,7 @@ from trading_assets.doctor import Finding, examine, mend
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.resources.instance import dagster_instance
+from trading_assets.serving.place import held
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.universe import Universe
@@ -189,3 +190,24 @@ def test_a_lost_history_shows_the_same_partitions_again_and_nothing_out_of_date(
                 session = pa.scalar(date.fromisoformat(event.partition), pa.date32())
                 stored = ParquetStore(settings.data_dir).read(DATASETS[name])
                 assert rows == stored.filter(pc.equal(stored["session"], session)).num_rows
+
+
+def test_while_up_serves_the_folder_the_history_is_left_alone(settings: Settings) -> None:
+    spoil_index(settings.data_dir)
+    with held(settings.data_dir):
+        (finding,) = mend(settings).left
+        assert finding.kind == "damaged_history" and finding.mend is None
+        assert finding.remedy.startswith("Stop trading-assets up first")
+    assert mend(settings).left == []
+
+
+def test_the_log_of_one_run_that_is_damaged_costs_that_log_alone(settings: Settings) -> None:
+    shown = partitions(settings)
+    (log,) = [path for path in (settings.data_dir / "dagster/history/runs").glob("*.db") if path.name != "index.db"]
+    for beside in log.parent.glob(f"{log.name}-*"):
+        beside.unlink()
+    log.write_bytes(b"x" * 5000)
+    (finding,) = examine(settings)
+    assert finding.subject == log.relative_to(settings.data_dir).as_posix()
+    assert mend(settings).left == []
+    assert partitions(settings) == shown

@@ -24,6 +24,8 @@ from trading_assets.state.tables import requests
 from trading_assets_tests.lineage.collected import MONDAY, TUESDAY, engine_of, settings_of
 from trading_assets_tests.quarantine.test_wire import bench_in, of_bar
 from trading_assets_tests.rewriting import collect, settings_for
+from trading_assets_tests.scenarios.desk import Desk, at
+from trading_assets_tests.scenarios.test_requote import requoted, written
 
 pytestmark = pytest.mark.xdist_group("lineage")  # what they look at is collected once
 
@@ -80,6 +82,24 @@ def test_rows_of_a_user_say_so_and_the_replaced_row_names_its_own_request(lake: 
     assert (replaced.standing, replaced.origin) == ("superseded", Origin.ANSWER)
     assert replaced.request is not None and replaced.request.kind == "bars"
     assert "superseded" in replaced.notes[0] and "that no request brought" in replaced.notes[0]
+
+
+def test_a_quote_that_was_taken_again_names_both_requests(lake: Path) -> None:
+    morning = at("2025-11-26T10:00-05:00")
+    with Simulator(GeneratedMarket(seed=42), now=morning, limits=False) as simulator:
+        collect(settings_for(lake, simulator.port, morning), ["AAPL"], steps="ch")
+        desk = Desk(lake, simulator)
+        desk.move("2025-11-26T15:00-05:00")
+        written(desk, requoted(desk))
+    rows = engine_of(lake).rows("option_chains", symbol="AAPL", session="2025-11-26")
+    old = {one.row["con_id"]: one for one in rows if one.row["quote_outcome"] and one.standing == "superseded"}
+    new = {one.row["con_id"]: one for one in rows if one.standing == "current"}
+    assert len(old) > 3
+    for con_id, one in old.items():
+        assert one.request is not None and one.request.con_id == con_id
+        assert one.replaced_by is not None and one.replaced_by == new[con_id].request
+        assert one.replaced_by.id > one.request.id
+        assert "superseded" in one.notes[0]
 
 
 def test_a_withdrawn_row_says_that_nothing_took_its_place(lake: Path) -> None:
