@@ -69,7 +69,12 @@ def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebo
     with Simulator(GeneratedMarket(seed=42), now=at("2024-06-14T16:40-04:00")) as simulator:
         selection = {"max_days_to_expiry": 7, "strikes_around_spot": 1}
         channels = {"slack_trading_ops": "json://localhost:1/"}
-        desk = Desk(tmp_path / "data", simulator, None, {"selection": selection, "alert_channels": channels})
+        desk = Desk(
+            tmp_path / "data",
+            simulator,
+            None,
+            {"selection": selection, "alert_channels": channels, "maintenance_channels": ["log"]},
+        )
         for name, value in desk.settings.environment().items():
             monkeypatch.setenv(name, value)
         book = Notebook(desk)
@@ -181,6 +186,17 @@ def alert_rules(book: Notebook) -> None:
     assert {rules[name] for name in book["CRITICAL_ALERTS"]} == {"slack_trading_ops"}
 
 
+def maintained_weekly(book: Notebook) -> None:
+    assert book.asked == {}, "all contracts were verified in this session"
+    measured = book.desk.rows("select count(distinct measured_at) as n from quality_metrics")
+    assert measured["n"][0] >= 1
+
+
+def maintained_monthly(book: Notebook) -> None:
+    assert book.asked == {} and book.printed == ""
+    assert not (book.desk.folder / "archives").exists(), "nothing is a year old"
+
+
 CHECKS: dict[str, Callable[[Notebook], None]] = {
     "Initialize a new symbol": cold_start,
     "Validate the setup": ready,
@@ -192,6 +208,8 @@ CHECKS: dict[str, Callable[[Notebook], None]] = {
     "Missing equity data for option analysis": business_days,
     "API rate limiting and throttling": protected,
     "Data validation commands": validated,
+    "Weekly maintenance": maintained_weekly,
+    "Monthly tasks": maintained_monthly,
     "Validate prerequisites": option_bars,
     "Use dependency-aware orchestration": with_dependencies,
     "Monitor data quality": monitored,
