@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from trading_assets.backup.restore import restore_file
 from trading_assets.doctor.findings import Finding, Source, lock_name, plural, set_aside
 from trading_assets.doctor.foreign import foreign_file
-from trading_assets.errors import DamagedIdentity, ForbiddenFile, LayoutMismatch, UnreadableFile
+from trading_assets.errors import ArchiveNotMounted, DamagedIdentity, ForbiddenFile, LayoutMismatch, UnreadableFile
 from trading_assets.repositories.files import check_file, dataset_files, locked, read_file, write_file
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.merge import contiguous, revisions_of
@@ -34,6 +34,8 @@ def find_file_faults(settings: Settings, source: Source | None = None, *, pages:
             continue
         try:
             check_file(path, dataset, pages=pages)
+        except ArchiveNotMounted as error:
+            found.append(Finding("archive_not_mounted", _name(settings, path), "Nothing.", str(error)))
         except ForbiddenFile as error:
             found.append(Finding("forbidden_file", _name(settings, path), "Nothing, as far as is known.", str(error)))
         except UnreadableFile:
@@ -72,11 +74,13 @@ def _name(settings: Settings, path: Path) -> str:
 
 def _is_period(data_dir: Path, dataset: Dataset, path: Path) -> bool:
     """Whether the file's name is a period, of the length that the dataset's files have where that is known."""
+    identity, name = LakeIdentity(data_dir), dataset.name.rpartition("/")[2]
     try:
-        pinned = LakeIdentity(data_dir).periods().get(dataset.name.rpartition("/")[2])
+        pinned, coming = identity.periods().get(name), identity.repartitioning().get(name)
     except (DamagedIdentity, LayoutMismatch):
-        pinned = None
-    patterns = [_NAMES[pinned]] if pinned is not None else list(_NAMES.values())
+        pinned = coming = None
+    # Of a repartition that was killed some folders have files of the coming period; the next writer completes it.
+    patterns = [_NAMES[period] for period in (pinned, coming) if period] if pinned else list(_NAMES.values())
     return any(re.fullmatch(pattern, path.stem) for pattern in patterns)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from trading_assets.doctor.files import find_file_faults
 from trading_assets.errors import ArchiveNotMounted, InvalidPackage, InvalidRequest
 from trading_assets.packages.create import create
 from trading_assets.packages.listing import listed
@@ -25,6 +26,7 @@ from trading_assets.repositories.column_checksums import column_checksums
 from trading_assets.repositories.files import is_archived
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
 from trading_assets.repositories.temporary_files import remove_temporary_files
+from trading_assets.settings import Settings
 from trading_assets_tests.packages.conftest import OLD, PERIODS, Holdings, fill
 from trading_assets_tests.packages.worker import CUTOFF, NOW
 from trading_assets_tests.repositories.frames import NOON, bar, table
@@ -188,7 +190,7 @@ def test_an_archive_that_moved_is_named_and_mounted(
     held = holdings(lake)
     remove(lake, package, dry_run=False)
     (tmp_path / "archive").rename(tmp_path / "elsewhere")
-    with pytest.raises(ArchiveNotMounted, match=r"TRADING_ASSETS_ARCHIVES and run trading-assets archive mount"):
+    with pytest.raises(ArchiveNotMounted, match=r"TRADING_ASSETS_ARCHIVES and run .*mount_archives\(\)"):
         query(lake, "select count(*) from equity_bars")
     recent = ParquetStore(lake).read(EQUITY_BARS, first=date(2016, 1, 1))
     assert recent.num_rows == 2, "other periods are read as ever"
@@ -196,6 +198,16 @@ def test_an_archive_that_moved_is_named_and_mounted(
     assert holdings(lake) == held
     assert query(lake, "select count(*) as n from equity_bars")["n"][0].as_py() == 12
     assert mount(lake, [tmp_path / "elsewhere"]) == []
+
+
+def test_the_doctor_takes_an_archive_that_is_not_there_for_no_damage(
+    lake: Path, package: Place, tmp_path: Path
+) -> None:
+    remove(lake, package, dry_run=False)
+    (tmp_path / "archive").rename(tmp_path / "elsewhere")
+    found = find_file_faults(Settings(data_dir=lake))  # type: ignore[call-arg]
+    assert {finding.kind for finding in found} == {"archive_not_mounted"} and len(found) == 7
+    assert all(finding.mend is None for finding in found)
 
 
 def package_id(folder: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from trading_assets.doctor.files import find_file_faults
 from trading_assets.errors import LayoutMismatch
 from trading_assets.packages.create import create
 from trading_assets.packages.periods import old_periods
@@ -20,6 +21,7 @@ from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.repartition import BESIDE, complete, repartition
 from trading_assets.repositories.schemas import EQUITY_BARS, Period
+from trading_assets.settings import Settings
 from trading_assets_tests.packages.conftest import fill, holdings_of
 from trading_assets_tests.packages.test_kills import started
 from trading_assets_tests.packages.worker import CUTOFF, NOW
@@ -67,9 +69,17 @@ def test_periods_in_an_archive_stay_as_they_are(lake: Path, tmp_path: Path) -> N
     create(lake, old_periods(lake, CUTOFF), place, now=NOW)
     remove(lake, place.packages()[0], dry_run=False)
     before = holdings_of(lake)
-    with pytest.raises(LayoutMismatch, match="archive restore"):
+    with pytest.raises(LayoutMismatch, match="restore_archive"):
         repartition(lake, EQUITY_BARS, Period.MONTH)
     assert holdings_of(lake) == before and LakeIdentity(lake).repartitioning() == {}
+
+
+def test_the_doctor_takes_a_killed_repartition_for_no_foreign_files(lake: Path) -> None:
+    repartition(lake, EQUITY_BARS, Period.MONTH)
+    LakeIdentity(lake).mark_repartition("equity_bars", Period.YEAR, begun=True)
+    assert find_file_faults(Settings(data_dir=lake)) == []  # type: ignore[call-arg]
+    assert complete(lake, EQUITY_BARS) and names(lake) == ["2013", "2014", "2015", "2016"]
+    assert find_file_faults(Settings(data_dir=lake)) == []  # type: ignore[call-arg]
 
 
 def test_killed_at_ten_instants_nobody_misses_a_row_and_the_next_writer_completes_it(tmp_path: Path) -> None:
