@@ -5,8 +5,8 @@ bars, with the events that such runs leave, and each row names the request that 
 question is measured, after the asset graph was loaded; the ratio of the second to the slowest is printed, above 1 is
 well.
 
-Run: `python -m benchmarks.lineage` (about two minutes; `--sessions 60` for a short look). `--postgresql URL` keeps
-Dagster's record on that server.
+Run: `python -m benchmarks.lineage` (a few minutes; `--sessions 60` for a short look). `--postgresql URL` (extra
+`postgres`) keeps Dagster's record on that server.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from trading_assets.errors import (
     RequestTimedOut,
     UnknownContract,
 )
+from trading_assets.lineage import LineageQueryEngine, LineageTracker
 from trading_assets.reliability import CircuitBreaker, MemoryStore, Phase
 from trading_assets.repositories import (
     ContractRepository,
@@ -80,6 +81,9 @@ def test_what_came_is_stored_as_an_asset_would_store_it(desk: Desk, api_client: 
     assert newest.run_id == run_id
     assert newest.asset_materialization.metadata["requests_sent"].value == 1
     assert (run.job_name, run.status) == ("direct_request", dg.DagsterRunStatus.SUCCESS)
+    traced = LineageQueryEngine(LineageTracker(desk.folder)).run(run_id)
+    assert traced.run.found
+    assert set(traced.partitions["equity_bars"]) == {f"{session:%Y-%m-%d}" for session in bars["session"]}
 
 
 def _query(desk: Desk, sql: str) -> list[Any]:

@@ -55,7 +55,7 @@ def test_a_snapshot_of_another_session_is_refused(desk: Desk, asset: str) -> Non
     assert not run.success
     assert (
         run.error
-        == f"{asset} is a snapshot: the broker tells only what is listed now, so it can be collected for the current"
+        == f"{asset} is a snapshot: the broker answers only what is listed now, so it can be collected for the current"
         f" session 2015-12-23 only, not for {YESTERDAY}. Choose partition 2015-12-23."
     )
     assert not run.retryable
