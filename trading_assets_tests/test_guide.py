@@ -66,7 +66,7 @@ class Notebook:
 def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
     """A folder without data, on a Friday after the close; the settings are in the environment."""
     monkeypatch.chdir(tmp_path)
-    with Simulator(GeneratedMarket(seed=42), now=at("2024-06-14T16:40-04:00")) as simulator:
+    with Simulator(GeneratedMarket(seed=42), now=at("2024-06-14T16:40-04:00"), limits=False) as simulator:
         selection = {"max_days_to_expiry": 7, "strikes_around_spot": 1}
         channels = {"slack_trading_ops": "json://localhost:1/"}
         desk = Desk(

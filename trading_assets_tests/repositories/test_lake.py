@@ -21,7 +21,7 @@ from trading_assets_tests.scenarios.desk import SMALL, Desk, at
 
 def test_who_knows_the_settings_and_who_does_not_get_one_answer(tmp_path: Path) -> None:
     changes = {"enforce_pacing": False, "contract_verify_days": 2, "equity_bar_sizes": ("1 day", "30 mins")}
-    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-10T16:40-05:00")) as tws:
+    with Simulator(GeneratedMarket(seed=42), now=at("2025-11-10T16:40-05:00"), limits=False) as tws:
         desk = Desk(tmp_path, tws, SMALL, changes)
         assert desk.setup("AAPL").success
         desk.move("2025-11-14T16:40-05:00")

@@ -65,6 +65,8 @@ class Desk:
     changes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        paced = self.settings.enforce_pacing
+        assert paced or not self.simulator._limits.enforced, "requests above the rate would be dropped, and waited for"
         furnish(self.folder)
 
     @property
