@@ -127,10 +127,12 @@ def _definition(settings: Settings, job: str, steps: Sequence[str] | None) -> dg
 
 
 def _explain(report: RunReport, result: dg.ExecuteInProcessResult) -> None:
-    """Take the sentence of the first failed step: what the step itself said, else its error."""
+    """Take the sentence of the first failed step: what the step itself said, else its error. Of a run that failed
+    before its first step, that of the run."""
     failures = [event for event in result.all_events if event.is_step_failure]
     if not failures:
-        report.error = "The run failed before its first step; its events in the Dagster UI say why."
+        ended = [event.job_failure_data.error for event in result.all_events if event.is_job_failure]
+        report.error = worded(_cause(ended[-1])) if ended and ended[-1] is not None else "The run failed."
         return
     data = failures[0].step_failure_data
     report.failed_step = failures[0].step_key or ""
@@ -142,7 +144,12 @@ def _explain(report: RunReport, result: dg.ExecuteInProcessResult) -> None:
     elif data.error is not None:
         if data.error.cls_name == "DagsterExecutionInterruptedError":
             raise KeyboardInterrupt
-        cause = data.error
-        while cause.cause is not None:
-            cause = cause.cause
-        report.error = worded(cause.message.strip())
+        report.error = worded(_cause(data.error))
+
+
+def _cause(error: Any) -> str:
+    """What a failure (`dg.Failure`) says, else the first cause in its own words. `error` is Dagster's record of it."""
+    while error.cause is not None and error.cls_name != dg.Failure.__name__:
+        error = error.cause
+    said: str = error.message.strip()
+    return said.partition(": ")[2] if error.cls_name == dg.Failure.__name__ else said

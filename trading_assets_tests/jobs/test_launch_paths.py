@@ -238,5 +238,8 @@ def test_a_wrong_value_of_a_run_config_is_told_in_one_sentence(launches: Launche
     run = launches.desk.job(
         "snapshot", [at(f"{SESSION}T16:40-05:00").date()], {"option_chains": {"selection": {"strikes_around_spot": 0}}}
     )
-    assert run.error == "The setting strikes_around_spot is wrong (0): input should be greater than or equal to 1."
+    assert run.error == (
+        "The run config is wrong, nothing was done."
+        " The setting strikes_around_spot is wrong (0): input should be greater than or equal to 1."
+    )
     assert not run.retryable
