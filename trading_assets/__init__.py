@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         connect,
         query,
     )
+    from trading_assets.repositories.export import export
     from trading_assets.repositories.lake import Lake
     from trading_assets.settings import Settings
     from trading_assets.universe import Universe
@@ -48,6 +49,7 @@ _MODULES = {
     "Universe": "universe",
     "breaker_store": "broker.breaker_store",
     "connect": "repositories",
+    "export": "repositories.export",
     "connect_broker": "client",
     "query": "repositories",
 }
@@ -68,6 +70,7 @@ __all__ = [
     "connect",
     "connect_broker",
     "errors",
+    "export",
     "query",
 ]
 

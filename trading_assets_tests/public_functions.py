@@ -503,6 +503,22 @@ OTHERS: dict[str, PublicFunction] = {
         {**ONE, "session": "2024-01-02"},
         {**SYMBOL, "session": NO_SESSION},
     ),
+    "export": PublicFunction(
+        lambda lake, **given: ta.export(
+            lake, given.pop("dataset", "equity_bars"), lake.parent / "exported.parquet", **given
+        ),
+        {},
+        {
+            "dataset": ("nope", "", 5),
+            "format": ("xls", "", 5),
+            "symbols": NO_SYMBOLS,
+            "first": NO_DAY,
+            "last": NO_DAY,
+            "bar_size": NO_BAR_SIZE,
+            "as_of": NO_INSTANT,
+        },
+        ("first", "last"),
+    ),
     "breaker_store": PublicFunction(lambda lake, **given: breaker_store(**given), {}, {"base_path": NO_FOLDER}),
     "Scope.__init__": PublicFunction(
         lambda lake, **given: Scope(**given),
@@ -518,7 +534,7 @@ OTHERS: dict[str, PublicFunction] = {
     },
     **{
         f"{kind.__name__}.__init__": PublicFunction(
-            lambda lake, made=kind, **given: made(**given), {}, {"data_dir": NO_FOLDER}
+            lambda lake, made=kind, **given: made(**given), {}, {"data_dir": NO_FOLDER, "as_of": NO_INSTANT}
         )
         for kind in (
             ContractRepository,
@@ -528,7 +544,7 @@ OTHERS: dict[str, PublicFunction] = {
         )
     },
 }
-"""Doors that write or send, and values that carry arguments."""
+"""Functions that write or send, and values that carry arguments."""
 
 FUNCTIONS = {**READING, **OTHERS}
 

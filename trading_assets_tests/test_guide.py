@@ -116,6 +116,12 @@ def analysis(book: Notebook) -> None:
     assert book.asked == {}
 
 
+def lineage(book: Notebook) -> None:
+    assert {"contracts", "option_chains", "equity_bars", "option_bars"} <= {one.name for one in book["sources"]}
+    assert "equity_bars" in book.printed
+    assert book.asked == {}
+
+
 def nothing_asked(book: Notebook) -> None:
     assert book.asked == {}
 
@@ -203,6 +209,7 @@ CHECKS: dict[str, Callable[[Notebook], None]] = {
     "Morning data update": morning,
     "Check system health": healthy,
     "Historical analysis": analysis,
+    "Lineage analysis": lineage,
     'Option backfill fails with "No contract descriptions"': nothing_asked,
     "Option chain data is stale": nothing_asked,
     "Missing equity data for option analysis": business_days,

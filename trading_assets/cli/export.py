@@ -33,9 +33,7 @@ def export(
     ] = None,
 ) -> int:
     """Write rows of a dataset into a Parquet, CSV or Feather file. Asks no broker and changes nothing in the lake."""
-    from trading_assets.arguments import bar_size as checked_size
-    from trading_assets.arguments import day_range, lake_folder, stored_symbols
-    from trading_assets.repositories.as_of import checked
+    from trading_assets.arguments import day_range
     from trading_assets.repositories.export import FORMATS
     from trading_assets.repositories.export import export as write
     from trading_assets.repositories.schemas import DATASETS
@@ -47,15 +45,15 @@ def export(
         raise typer.BadParameter(f"{chosen!r} is no format: end the file's name in .parquet, .csv or .feather.")
     begin, end = day_range(first, last, ("--from", "--to"))
     rows = write(
-        lake_folder(Settings().data_dir),
+        Settings().data_dir,
         DATASETS[dataset],
         out,
         format=chosen,  # type: ignore[arg-type]
-        symbols=stored_symbols(symbol or None),
+        symbols=symbol or None,
         first=begin,
         last=end,
-        bar_size=None if bar_size is None else checked_size(bar_size),
-        as_of=checked(as_of) if as_of else None,
+        bar_size=bar_size,
+        as_of=as_of,
     )
     console.print(f"{rows:,} rows of {dataset} in {out}.", markup=False, soft_wrap=True)
     return 0

@@ -17,11 +17,11 @@ import pyarrow as pa
 from trading_assets import arguments
 from trading_assets.arguments.days import Day
 from trading_assets.arguments.symbols import Symbols
-from trading_assets.repositories.as_of import AsOf, as_of_sql
+from trading_assets.repositories.as_of import AsOf, as_of_sql, checked
 from trading_assets.repositories.catalog import steadily
 from trading_assets.repositories.files import replacing
 from trading_assets.repositories.restrictions import restricted
-from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.schemas import DATASETS, Dataset
 
 Format = Literal["parquet", "csv", "feather"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -36,7 +36,7 @@ class _Writer(Protocol):
 
 def export(
     data_dir: Path | str,
-    dataset: Dataset,
+    dataset: Dataset | str,
     path: Path | str,
     *,
     format: Format = "parquet",
@@ -44,13 +44,17 @@ def export(
     first: Day | None = None,
     last: Day | None = None,
     bar_size: str | None = None,
-    as_of: AsOf | None = None,
+    as_of: AsOf | str | None = None,
 ) -> int:
     """Write the dataset's rows of those symbols and sessions (`first` to `last`, both included; None: all) into `path`.
 
-    Returns how many. Rows are in the dataset's order. Raises `InvalidRequest`,
-    `UnreadableFile`, `OSError`.
+    Returns how many. Rows are in the dataset's order. `as_of`: as they were known at an instant with a zone, or with
+    "first" as they were first collected. Raises `NotALake`, `InvalidRequest`, `UnreadableFile`, `OSError`.
     """
+    folder = arguments.lake_folder(data_dir)
+    if not isinstance(dataset, Dataset):
+        dataset = DATASETS[arguments.one_of(dataset, tuple(DATASETS), "dataset")]
+    arguments.one_of(format, FORMATS, "format")
     size = {} if bar_size is None else {"bar_size": arguments.bar_size(bar_size)}
     names = arguments.stored_symbols(symbols, "symbols")
     wanted = restricted(symbol=names, **(size if dataset.variant == "bar_size" else {}))
@@ -58,7 +62,7 @@ def export(
     source = f'"{dataset.name}"'
     if as_of is not None:
         revisions = f'"revisions_{dataset.name}"'
-        source = f"({as_of_sql(dataset, source, revisions, as_of)})"
+        source = f"({as_of_sql(dataset, source, revisions, checked(as_of))})"
     columns = ", ".join(f'"{name}"' for name in dataset.schema.names)
     order = ", ".join(f'"{name}"' for name in dataset.order)
     sql = f"select {columns} from {source} where {condition} order by {order}"
@@ -75,7 +79,7 @@ def export(
                 rows += batch.num_rows
         return rows
 
-    return steadily(data_dir, write)
+    return steadily(folder, write)
 
 
 @contextmanager

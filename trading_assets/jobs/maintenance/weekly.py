@@ -12,6 +12,7 @@ from trading_assets.jobs.maintenance.steps import MaintenanceReport, Outcome, St
 from trading_assets.jobs.orchestrator import Operation
 from trading_assets.jobs.runner import run_job
 from trading_assets.monitoring.quality import DataQualityMonitor
+from trading_assets.monitoring.report import write_report
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.contracts import newest_contract
 from trading_assets.repositories.store import UpsertCounts
@@ -48,13 +49,14 @@ def weekly_maintenance(
 
 
 def reported(report: MaintenanceReport, settings: Settings) -> MaintenanceReport:
-    """The report with the step that sends it. A dry run is not sent."""
+    """The report with the step that writes the archive's report and sends this one. A dry run does neither."""
 
     def sending() -> Outcome:
         if report.dry_run:
             return "A dry run sends no report.", {}
+        written = write_report(settings)
         taken = send_maintenance_report(report, settings=settings)
-        return f"Sent to {', '.join(taken)}.", {"channels": taken}
+        return f"Written to {written}; sent to {', '.join(taken)}.", {"channels": taken, "file": str(written)}
 
     steps = (*report.steps, *run_steps([("report", sending)]))
     return MaintenanceReport(report.kind, report.started_at, report.dry_run, steps)
