@@ -14,15 +14,17 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from trading_assets.errors import ServiceFailed
+from trading_assets.resources.history_folder import history_folder
 from trading_assets.resources.switches import LOCATION
 from trading_assets.serving.parents import adopt_orphans, ending_with_parent
 from trading_assets.settings import Settings
@@ -108,6 +110,17 @@ def end_all() -> None:
         if not pid:
             time.sleep(_LOOK / 4)
     os.killpg(os.getpgrp(), signal.SIGKILL)  # this process too: it is the last act
+
+
+def close_databases(folder: Path) -> None:
+    """Let SQLite take up the write-ahead logs that processes left which ended within a transaction: the folder can be
+    copied then. A database that somebody else has open keeps its log."""
+    for log in folder.rglob("*.db-wal"):
+        with (
+            suppress(sqlite3.Error),
+            closing(sqlite3.connect(log.with_name(log.name.removesuffix("-wal")))) as database,
+        ):
+            database.execute("select count(*) from sqlite_master").fetchone()
 
 
 def start_simulator(services: Services, settings: Settings) -> None:
@@ -215,6 +228,7 @@ def supervise(listening: int, host: str, instance: str, names: list[str]) -> int
         finally:
             services.end("web server", "daemon", timeout=ASKERS_TIMEOUT)
             end_all()
+            close_databases(history_folder(settings))
     return 0
 
 

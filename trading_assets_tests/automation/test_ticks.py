@@ -293,7 +293,7 @@ def test_a_long_set_up_does_not_hold_up_the_snapshot_of_the_others(
 
 def test_a_damaged_file_hides_no_other_trouble(tmp_path: Path, collected: Desk, instance: dg.DagsterInstance) -> None:
     """What the file would tell is unknown; that it is damaged is told, and so is a run that failed."""
-    desk = Desk(tmp_path / "lake", collected.simulator)
+    desk = Desk(tmp_path / "lake", collected.simulator, changes={"enforce_pacing": True})
     copytree(collected.folder, desk.folder, dirs_exist_ok=True)
     (file,) = (desk.folder / "equity_bars").glob("*/2025.parquet")
     whole = file.read_bytes()

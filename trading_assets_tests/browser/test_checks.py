@@ -129,6 +129,8 @@ def test_the_automation_page_says_why_nothing_is_to_be_done(page: Page, platform
         "daily_bars",
         "last_chance",
         "quality_check",
+        "weekly_maintenance",
+        "monthly_maintenance",
         "stale_chains",
         "gaps",
         "new_symbols",

@@ -89,14 +89,15 @@ def test_a_symbol_is_set_up_with_one_field(page: Page, platform: Platform) -> No
 
 
 def test_the_timeline_shows_no_run_that_will_not_happen(page: Page, platform: Platform) -> None:
-    """Future runs are those of schedules: the hourly check alone has one. The times of a session are told with its
-    sensors."""
+    """Future runs are those of schedules: the hourly check and the maintenance, which do run then. The times of a
+    session are described with its sensors."""
     found = platform.ask(
         "{ repositoriesOrError { ... on RepositoryConnection { nodes { schedules { name } sensors { name description }"
         " } } } }"
     )
     (repository,) = found["repositoriesOrError"]["nodes"]
-    assert [schedule["name"] for schedule in repository["schedules"]] == ["quality_check"]
+    schedules = sorted(schedule["name"] for schedule in repository["schedules"])
+    assert schedules == ["monthly_maintenance", "quality_check", "weekly_maintenance"]
     told = {sensor["name"]: sensor["description"] for sensor in repository["sensors"]}
     assert told["daily_snapshot"].startswith("Every session at 15:45 New York, on half days at 12:45")
     assert told["daily_bars"].startswith("Every session at 16:30 New York, on half days at 13:30")
