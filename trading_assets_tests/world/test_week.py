@@ -32,6 +32,7 @@ SETTINGS = {
     "setup_lookback_days": 14,
     "reconnect_timeout": 1.0,
     "connect_timeout": 5.0,
+    "maintenance_channels": ["log"],
 }
 SESSIONS = calendar().sessions(date(2025, 11, 18), date(2025, 12, 2))
 OUTAGE = date(2025, 11, 25)
@@ -106,6 +107,8 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     # nothing.
     (setup,) = week.ended("new_symbols")
     week.switch("quality_check", on=False)  # every hour it would check ten days over; it is on again at the end
+    for maintenance in ("weekly_maintenance", "monthly_maintenance"):
+        week.switch(maintenance, on=False)  # the first weekend has one
     assert setup.dagster_run.status is DagsterRunStatus.SUCCESS
     asked = Counter(simulator.counters.requests)
     week.move("2025-11-18T15:46")
@@ -156,9 +159,14 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     assert keys["daily_bars 2025-11-21"] == 1
     assert set(keys.values()) == {1}
 
-    # The weekend: nothing is started.
+    # The weekend: the maintenance is made, and nothing else is started.
     runs = {record.dagster_run.run_id for record in week.runs()}
+    week.switch("weekly_maintenance", on=True)
     week.move("2025-11-22T12:01")
+    (maintained,) = week.ended("weekly_maintenance 2025-W47")
+    week.switch("weekly_maintenance", on=False)
+    assert maintained.dagster_run.status is DagsterRunStatus.SUCCESS
+    runs.add(maintained.dagster_run.run_id)
     assert "The exchange is closed on Saturday 2025-11-22." in week.skipped("last_chance", "closed")
     eventually(lambda: not week.unfinished())
     assert {r.dagster_run.run_id for r in week.runs()} == runs
