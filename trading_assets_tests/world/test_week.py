@@ -169,7 +169,8 @@ def test_a_week_in_the_life(week: World, desk: Webhook) -> None:
     runs.add(maintained.dagster_run.run_id)
     assert "The exchange is closed on Saturday 2025-11-22." in week.skipped("last_chance", "closed")
     eventually(lambda: not week.unfinished())
-    assert {r.dagster_run.run_id for r in week.runs()} == runs
+    started = {r.dagster_run.run_id for r in week.runs() if KEY_TAG in r.dagster_run.tags}
+    assert started <= runs, "its own steps apart"
 
     # Monday: the chain is stale at the open, and is quoted again shortly before the close.
     week.move("2025-11-24T09:35")
