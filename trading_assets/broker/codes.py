@@ -2,7 +2,7 @@
 code.
 
 Only the codes of class C speak of the connection; any other ends at most its own request, whatever its text. TWS words
-its messages in the user's language unless it is told to use English, so a text that no row knows is possible for every
+its messages in the user's language unless it is set to English, so a text that no row knows is possible for every
 code: the last row of a code, without a phrase, says what the code alone means, and never that the connection broke or
 that there is no data.
 

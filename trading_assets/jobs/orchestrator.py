@@ -123,7 +123,7 @@ class DataPipelineOrchestrator:
 
     `progress`: one line for each step goes to standard error in a terminal and in a notebook, elsewhere nothing. True:
     always; False: never; a function such as `print` or `logger.info`: it is called with each line; an object with the
-    methods of `collecting.progress.Progress`: it is told of every answer.
+    methods of `collecting.progress.Progress`: which are called for every answer.
 
     Its methods may be called from several threads at once, and inside of a running event loop, which waits meanwhile.
     A call leaves the caller's logging, warnings filters and signal handlers as they were.

@@ -4,7 +4,7 @@
          |                                                                    |
          +--dataset, session--> partition --materializations--> run, code version, data versions
 
-Nothing is recorded here. What is told is read from the rows themselves, the journal (`broker.journal`), and Dagster's
+Nothing is recorded here. All answers are read from the rows themselves, the journal (`broker.journal`), and Dagster's
 asset graph and event log. `tracker` opens these three, `query` asks across them, `visualizer` draws and sums up.
 """
 

@@ -1,6 +1,6 @@
 """The process that starts the services of `up` and ends them: simulator, code server, web server, daemon.
 
-It leads a process group of its own in which all of them are. It ends them when it is told to (SIGTERM), when one of
+It leads a process group of its own in which all of them are. It ends them on SIGTERM, when one of
 them ends by itself, and when its standard input is at its end: that is a pipe from `up`, so a killed `up` leaves
 nothing running.
 

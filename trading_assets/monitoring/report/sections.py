@@ -28,6 +28,8 @@ from trading_assets.validation.reviews import Reviews
 REQUEST_DAYS = 30
 """Days (UTC) of requests that are counted."""
 
+DAY_SECONDS = 86_400
+
 CHAIN_SESSIONS = 5
 """Newest snapshots of each symbol whose size is shown."""
 
@@ -159,18 +161,27 @@ def _waiting(settings: Settings, status: Status) -> Section:
 
 def _requests(settings: Settings, _: Status) -> Section:
     since = (system_clock() - timedelta(days=REQUEST_DAYS)).timestamp()
+    # The number of the day, counted by the database: rounding down is spelled alike in SQLite and PostgreSQL only so.
+    day = sa.func.round(requests.c.finished_at / DAY_SECONDS - 0.5)
     counted = (
-        sa.select(requests.c.finished_at, requests.c.outcome, requests.c.attempt)
+        sa.select(
+            day.label("day"),
+            requests.c.outcome,
+            sa.func.count().label("ended"),
+            sa.func.sum(requests.c.attempt).label("sent"),
+        )
         .where(requests.c.finished_at >= since)
-        .order_by(requests.c.finished_at)
+        .group_by(day, requests.c.outcome)
+        .order_by(day.desc(), requests.c.outcome)
     )
     days: dict[str, Counter[str]] = {}
     with read_state(settings.state_url) as connection:
         for row in connection.execute(counted):
-            of_day = days.setdefault(f"{datetime.fromtimestamp(row.finished_at, UTC):%Y-%m-%d}", Counter())
-            of_day["sent"] += row.attempt
-            of_day[row.outcome] += 1
-    rows = tuple({"day": day, **of_day} for day, of_day in reversed(days.items()))
+            name = f"{datetime.fromtimestamp(row.day * DAY_SECONDS, UTC):%Y-%m-%d}"
+            of_day = days.setdefault(name, Counter(sent=0))
+            of_day["sent"] += int(row.sent)
+            of_day[row.outcome] += row.ended
+    rows = tuple({"day": name, **of_day} for name, of_day in days.items())
     note = f"Of the last {REQUEST_DAYS} days (UTC), by outcome; repeats count as sent." if rows else "None was sent."
     return Section("Requests by day", note, rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, time, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 from trading_assets.monitoring.alerts import Alerts, AlertType, Issue
 from trading_assets.monitoring.report import Report, Section, as_html, as_text, collect, write_report
-from trading_assets.settings import Settings
+from trading_assets.settings import Settings, system_clock
+from trading_assets.state import connect_state, write_transaction
+from trading_assets.state.tables import requests
 from trading_assets.universe import Universe
 from trading_assets.validation.reviews import Reviews
 from trading_assets_tests.monitoring.test_watch import BEFORE_XMAS, DAYS, fill
@@ -82,6 +85,33 @@ def test_it_shows_what_is_there_and_what_waits(settings: Settings) -> None:
     assert [row["session"] for row in section(report, "Option chains").rows] == DAYS[::-1]
     assert {row["period"] for row in section(report, "Storage").rows} == {"2015", "2015-12"}
     assert section(report, "Coverage").picture is not None
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_requests_are_counted_by_day_and_outcome(
+    settings: Settings, database: str, request: pytest.FixtureRequest
+) -> None:
+    """Two before and one after midnight UTC, and one that is too old; the second was sent twice."""
+    if database == "postgresql":
+        settings = settings.model_copy(update={"database_url": request.getfixturevalue("postgresql")})
+    midnight = datetime.combine(system_clock().date() - timedelta(days=1), time(), UTC)
+    ended = [
+        (midnight - timedelta(seconds=1), "complete", 1),
+        (midnight - timedelta(hours=23), "empty", 2),
+        (midnight + timedelta(seconds=1), "complete", 1),
+        (midnight - timedelta(days=60), "complete", 1),
+    ]
+    common = {"kind": "bars", "dataset": "equity_bars", "symbol": "AAPL", "con_id": 0, "session": "2015-12-23"}
+    common |= {"record": "{}", "pacing_class": "", "weight": 1, "contract_tick_key": "", "owner": "", "run_id": ""}
+    with write_transaction(connect_state(settings.state_url)) as connection:
+        for number, (at, outcome, attempt) in enumerate(ended):
+            row = {"key": f"{number}", "state": "done", "claimed_at": 0.0, "finished_at": at.timestamp()}
+            connection.execute(requests.insert().values(**common, **row, outcome=outcome, attempt=attempt))
+
+    assert [dict(row) for row in section(collect(settings), "Requests by day").rows] == [
+        {"day": f"{midnight:%Y-%m-%d}", "sent": 1, "complete": 1},
+        {"day": f"{midnight - timedelta(days=1):%Y-%m-%d}", "sent": 3, "complete": 1, "empty": 1},
+    ]
 
 
 def test_the_file_needs_nothing_else_and_nothing_in_it_is_markup(settings: Settings) -> None:
