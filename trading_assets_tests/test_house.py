@@ -92,7 +92,7 @@ MAY_IMPORT = {
     ),
     "reliability/": ("reliability",),
     "repositories/": ("arguments", "folders", "sessions", "settings", "permissions", "instrument", "repositories"),
-    "packages/": ("settings", "sessions", "permissions", "repositories", "packages"),
+    "archive_packages/": ("settings", "sessions", "permissions", "repositories", "archive_packages"),
     "pricing/": ("pricing",),
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
     "validation/": (

@@ -49,7 +49,7 @@ NOT_CHECKED = {
     "Findings.current": "of symbols in the platform's own form, and rows without one",
     "Findings.replace": "written by the engine",
     "write_catalog": "in ON_A_FOLDER",
-    "restore_archive": "it makes the package's lake in an empty folder: packages/test_packages.py",
+    "restore_archive": "it makes the package's lake in an empty folder: archive_packages/test_packages.py",
     **dict.fromkeys(
         ("ParquetStore.__init__", "ParquetStore.files", "ParquetStore.read", "ParquetStore.read_one",
          "ParquetStore.read_revisions", "ParquetStore.relabel", "ParquetStore.withdraw"),

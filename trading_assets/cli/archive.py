@@ -75,7 +75,7 @@ def list_packages(
     as_document: Json = False,
 ) -> int:
     """The packages at some places: when made, of which lake, what they hold, and whether the lake reads from them."""
-    from trading_assets.packages.listing import listed
+    from trading_assets.archive_packages.listing import listed
 
     settings = Settings()
     rows = listed(settings.data_dir, paths or [str(folder) for folder in settings.archives])
@@ -97,8 +97,8 @@ def restore(
     as_document: Json = False,
 ) -> int:
     """Put packages back into the lake they are of, or into an empty data folder."""
+    from trading_assets.archive_packages.restore import restore as run
     from trading_assets.jobs.maintenance.archives import packages_at
-    from trading_assets.packages.restore import restore as run
 
     folder = Settings().data_dir
     done = [run(folder, package, dry_run=dry_run) for package in packages_at(path)]
@@ -118,9 +118,9 @@ def remove(
 ) -> int:
     """Take the periods of packages out of the lake, which reads them from there afterwards. A dry run without
     --apply."""
+    from trading_assets.archive_packages.places import Place
+    from trading_assets.archive_packages.removal import remove as run
     from trading_assets.jobs.maintenance.archives import check_mounted, packages_at
-    from trading_assets.packages.places import Place
-    from trading_assets.packages.removal import remove as run
 
     settings, place = Settings(), Place(path)
     check_mounted(settings, place)

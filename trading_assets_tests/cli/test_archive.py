@@ -13,8 +13,8 @@ from trading_assets.jobs import archive_old_data, mount_archives, restore_archiv
 from trading_assets.repositories import query
 from trading_assets.repositories.files import is_archived
 from trading_assets.settings import Settings
+from trading_assets_tests.archive_packages.conftest import PERIODS, fill
 from trading_assets_tests.cli.conftest import Output, document
-from trading_assets_tests.packages.conftest import PERIODS, fill
 
 Place = Path
 

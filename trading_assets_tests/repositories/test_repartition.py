@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from trading_assets.archive_packages.create import create
+from trading_assets.archive_packages.periods import old_periods
+from trading_assets.archive_packages.places import Place
+from trading_assets.archive_packages.removal import remove
 from trading_assets.doctor.files import find_file_faults
 from trading_assets.errors import LayoutMismatch
-from trading_assets.packages.create import create
-from trading_assets.packages.periods import old_periods
-from trading_assets.packages.places import Place
-from trading_assets.packages.removal import remove
 from trading_assets.repositories import LakeIdentity, ParquetStore, query
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.repartition import BESIDE, complete, repartition
 from trading_assets.repositories.schemas import EQUITY_BARS, Period
 from trading_assets.settings import Settings
-from trading_assets_tests.packages.conftest import fill, holdings_of
-from trading_assets_tests.packages.test_kills import started
-from trading_assets_tests.packages.worker import CUTOFF, NOW
+from trading_assets_tests.archive_packages.conftest import fill, holdings_of
+from trading_assets_tests.archive_packages.test_kills import started
+from trading_assets_tests.archive_packages.worker import CUTOFF, NOW
 from trading_assets_tests.repositories.frames import NOON, bar, table
 
 INSTANTS = 10

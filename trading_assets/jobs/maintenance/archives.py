@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trading_assets.archive_packages.create import Created, create
+from trading_assets.archive_packages.periods import before, old_periods
+from trading_assets.archive_packages.places import Place
+from trading_assets.archive_packages.removal import Removal, mount, remove
+from trading_assets.archive_packages.restore import Restored, restore
+from trading_assets.archive_packages.verify import Verification, verify
 from trading_assets.arguments import Bounds, new_lake_folder
 from trading_assets.errors import InvalidPackage, InvalidRequest
 from trading_assets.jobs.maintenance.given import settings_for
-from trading_assets.packages.create import Created, create
-from trading_assets.packages.periods import before, old_periods
-from trading_assets.packages.places import Place
-from trading_assets.packages.removal import Removal, mount, remove
-from trading_assets.packages.restore import Restored, restore
-from trading_assets.packages.verify import Verification, verify
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.sessions import NEW_YORK
 from trading_assets.settings import Settings

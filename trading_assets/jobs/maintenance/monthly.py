@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trading_assets.archive_packages.removal import mount
 from trading_assets.jobs.maintenance.archives import archive_old_data
 from trading_assets.jobs.maintenance.given import settings_for
 from trading_assets.jobs.maintenance.performance import PerformanceReport, generate_performance_report
 from trading_assets.jobs.maintenance.steps import MaintenanceReport, Outcome, run_steps
 from trading_assets.jobs.maintenance.storage import optimize_parquet_files
 from trading_assets.jobs.maintenance.weekly import reported
-from trading_assets.packages.removal import mount
 from trading_assets.resources.history_cleanup import HistoryCleanup, clean_history
 from trading_assets.settings import Settings
 

@@ -29,8 +29,8 @@ from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets_tests.archive_packages.conftest import holdings_of
 from trading_assets_tests.monitoring.alerts.receivers import Webhook
-from trading_assets_tests.packages.conftest import holdings_of
 from trading_assets_tests.scenarios.desk import SMALL, Desk, at
 
 MONDAY_EVENING = "2025-11-17T16:40-05:00"

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trading_assets.archive_packages.create import present_sums, sums_of
+from trading_assets.archive_packages.manifest import ROWS, Manifest
+from trading_assets.archive_packages.periods import PeriodFile
+from trading_assets.archive_packages.places import Place
+from trading_assets.archive_packages.verify import verify
 from trading_assets.errors import InvalidPackage, InvalidRequest
-from trading_assets.packages.create import present_sums, sums_of
-from trading_assets.packages.manifest import ROWS, Manifest
-from trading_assets.packages.periods import PeriodFile
-from trading_assets.packages.places import Place
-from trading_assets.packages.verify import verify
 from trading_assets.permissions import own_folder
 from trading_assets.repositories.column_checksums import column_checksums
 from trading_assets.repositories.files import (

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trading_assets.packages.manifest import Manifest
-from trading_assets.packages.places import Place
+from trading_assets.archive_packages.manifest import Manifest
+from trading_assets.archive_packages.places import Place
 from trading_assets.repositories.files import ARCHIVES, dataset_files, is_archived
 from trading_assets.repositories.schemas import DATASETS
 

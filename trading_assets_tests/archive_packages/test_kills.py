@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from trading_assets.packages.places import Place
-from trading_assets.packages.verify import verify
+from trading_assets.archive_packages.places import Place
+from trading_assets.archive_packages.verify import verify
 from trading_assets.repositories.temporary_files import remove_temporary_files
-from trading_assets_tests.packages.conftest import Holdings, fill, holdings_of
+from trading_assets_tests.archive_packages.conftest import Holdings, fill, holdings_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 INSTANTS = 10
 
 
 def started(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "trading_assets_tests.packages.worker", *arguments]
+    command = [sys.executable, "-m", "trading_assets_tests.archive_packages.worker", *arguments]
     return subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 

@@ -16,8 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from trading_assets import __version__
-from trading_assets.errors import InvalidPackage, InvalidRequest
-from trading_assets.packages.manifest import (
+from trading_assets.archive_packages.manifest import (
     COVERAGE_ROWS,
     MANIFEST,
     REVISIONS,
@@ -26,9 +25,10 @@ from trading_assets.packages.manifest import (
     PackageFile,
     schema_of,
 )
-from trading_assets.packages.periods import PeriodFile
-from trading_assets.packages.places import Place
-from trading_assets.packages.verify import Verification, verify
+from trading_assets.archive_packages.periods import PeriodFile
+from trading_assets.archive_packages.places import Place
+from trading_assets.archive_packages.verify import Verification, verify
+from trading_assets.errors import InvalidPackage, InvalidRequest
 from trading_assets.repositories.column_checksums import column_checksums
 from trading_assets.repositories.files import MAINTENANCE_LOCK, file_schema, locked
 from trading_assets.repositories.identity import LakeIdentity

@@ -8,8 +8,8 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from trading_assets.archive_packages.manifest import MANIFEST, Manifest, parse
 from trading_assets.errors import InvalidPackage, InvalidRequest
-from trading_assets.packages.manifest import MANIFEST, Manifest, parse
 from trading_assets.permissions import folder_like_parent
 from trading_assets.repositories.files import replacing, sync
 

@@ -9,8 +9,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trading_assets.packages.manifest import COVERAGE_ROWS, MANIFEST, REVISIONS, Manifest, PackageFile, types_differ
-from trading_assets.packages.places import Place
+from trading_assets.archive_packages.manifest import (
+    COVERAGE_ROWS,
+    MANIFEST,
+    REVISIONS,
+    Manifest,
+    PackageFile,
+    types_differ,
+)
+from trading_assets.archive_packages.places import Place
 from trading_assets.repositories.column_checksums import column_checksums
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset

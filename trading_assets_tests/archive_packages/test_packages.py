@@ -12,23 +12,23 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from trading_assets.archive_packages.create import create
+from trading_assets.archive_packages.listing import listed
+from trading_assets.archive_packages.periods import before, last_day, old_periods
+from trading_assets.archive_packages.places import Place
+from trading_assets.archive_packages.removal import mount, remove
+from trading_assets.archive_packages.restore import restore
+from trading_assets.archive_packages.verify import Verification, verify
 from trading_assets.doctor.files import find_file_faults
 from trading_assets.errors import ArchiveNotMounted, InvalidPackage, InvalidRequest
-from trading_assets.packages.create import create
-from trading_assets.packages.listing import listed
-from trading_assets.packages.periods import before, last_day, old_periods
-from trading_assets.packages.places import Place
-from trading_assets.packages.removal import mount, remove
-from trading_assets.packages.restore import restore
-from trading_assets.packages.verify import Verification, verify
 from trading_assets.repositories import LakeIdentity, ParquetStore, query
 from trading_assets.repositories.column_checksums import column_checksums
 from trading_assets.repositories.files import is_archived
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
 from trading_assets.repositories.temporary_files import remove_temporary_files
 from trading_assets.settings import Settings
-from trading_assets_tests.packages.conftest import OLD, PERIODS, Holdings, fill
-from trading_assets_tests.packages.worker import CUTOFF, NOW
+from trading_assets_tests.archive_packages.conftest import OLD, PERIODS, Holdings, fill
+from trading_assets_tests.archive_packages.worker import CUTOFF, NOW
 from trading_assets_tests.repositories.frames import NOON, bar, table
 
 Holds = Callable[[Path], Holdings]

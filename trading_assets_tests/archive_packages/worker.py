@@ -1,6 +1,6 @@
 """Processes for the tests of packages: operations that are killed, a reader and a writer beside them. Run as a module:
 
-| python -m trading_assets_tests.packages.worker | |
+| python -m trading_assets_tests.archive_packages.worker | |
 | --- | --- |
 | operations | reads `OPERATION EVENT LAKE PLACE` lines; a fork kills itself at that event: `killed`, `ended N` |
 | reader LAKE | reads the old sessions until its input ends; the distinct answers, and how many there were |
@@ -19,11 +19,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from trading_assets.packages.create import create
-from trading_assets.packages.periods import old_periods
-from trading_assets.packages.places import Place
-from trading_assets.packages.removal import remove
-from trading_assets.packages.restore import restore
+from trading_assets.archive_packages.create import create
+from trading_assets.archive_packages.periods import old_periods
+from trading_assets.archive_packages.places import Place
+from trading_assets.archive_packages.removal import remove
+from trading_assets.archive_packages.restore import restore
 from trading_assets.repositories import ParquetStore, query
 from trading_assets.repositories.repartition import repartition
 from trading_assets.repositories.schemas import EQUITY_BARS, Period

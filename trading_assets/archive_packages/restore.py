@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from trading_assets.archive_packages.manifest import COVERAGE_ROWS, REVISIONS, ROWS, Manifest, PackageFile
+from trading_assets.archive_packages.places import Place
+from trading_assets.archive_packages.removal import check_owner
+from trading_assets.archive_packages.verify import Verification, dataset_of, table_of, verify
 from trading_assets.errors import InvalidPackage
-from trading_assets.packages.manifest import COVERAGE_ROWS, REVISIONS, ROWS, Manifest, PackageFile
-from trading_assets.packages.places import Place
-from trading_assets.packages.removal import check_owner
-from trading_assets.packages.verify import Verification, dataset_of, table_of, verify
 from trading_assets.repositories.coverage import never_weaker
 from trading_assets.repositories.files import MAINTENANCE_LOCK, is_archived, locked, replacing
 from trading_assets.repositories.identity import LakeFile, LakeIdentity
