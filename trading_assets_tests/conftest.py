@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import shutil
@@ -62,16 +63,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """What was imported and collected stays, and the memory suffices: to look for garbage often was a twentieth of the
-    suite's time."""
-    gc.collect()
+    suite's time. At the interpreter's end it is looked through: extension modules report what was not found then."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     gc.enable()
-
-
-def pytest_sessionfinish() -> None:
-    """At its end the interpreter looks through everything, and extension modules report what it did not find."""
-    gc.unfreeze()
+    atexit.register(gc.unfreeze)
 
 
 @pytest.hookimpl(optionalhook=True)
