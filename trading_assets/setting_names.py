@@ -17,7 +17,7 @@ SECRETS = frozenset({"alert_channels", "database_url"})
 """Settings whose values carry passwords: no message repeats them, nothing shows them, no run is configured with
 them."""
 
-_OF_TESTS = ("TEST", "REQUIRE_ALL_TESTS", "IB_ASYNC_PYTHON")
+_OF_TESTS = ("TEST", "REQUIRE_ALL_TESTS", "IB_ASYNC_PYTHON", "NAUTILUS_PYTHON")
 """Variables of the test suite, without the prefix."""
 
 _HOST = re.compile(r"[A-Za-z0-9._:-]*")
