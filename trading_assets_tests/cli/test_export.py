@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from trading_assets.cli.app import run
+from trading_assets.repositories import ParquetStore
+from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets_tests.cli.conftest import Output
+from trading_assets_tests.repositories.frames import bar, table
 
 
 def test_rows_are_written_in_the_format_of_the_files_name(small_lake: Path, tmp_path: Path, capsys: Output) -> None:
@@ -21,10 +25,32 @@ def test_rows_are_written_in_the_format_of_the_files_name(small_lake: Path, tmp_
 
 
 @pytest.mark.parametrize(
+    ("format", "file"), [("nautilus", "data/equity/*/*.parquet"), ("lean", "equity/usa/daily/*.zip")]
+)
+def test_bars_for_other_programs_fill_a_folder(
+    small_lake: Path, tmp_path: Path, capsys: Output, format: str, file: str
+) -> None:
+    day = date(2015, 12, 28)
+    odd = [bar(day, symbol="SPY", volume=None), bar(day, symbol="AAPL", open=100.00001)]
+    ParquetStore(small_lake).upsert(EQUITY_BARS, table(EQUITY_BARS, odd))
+    out = tmp_path / "bars"
+    assert run(["export", "equity_bars", str(out), "--format", format]) == 0
+    said = capsys.readouterr().out
+    assert "Left out: 1 (no volume is known)." in said
+    assert ("Left out: 1 (a price has more than 4 decimals)." in said) is (format == "lean")
+    assert f"{8 if format == 'lean' else 9} rows of equity_bars in " in said
+    assert len(list(out.glob(file))) == 2
+    assert run(["export", "equity_bars", str(out), "--format", format]) == 2
+    assert "exists, and nothing is replaced" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("arguments", "part"),
     [
         (["bars", "x.csv"], "'bars' is no dataset: contracts, option_chains"),
         (["equity_bars", "x.xls"], "'xls' is no format"),
+        (["equity_bars", "x"], "or give --format nautilus or lean for a folder"),
+        (["contracts", "x", "--format", "lean"], "lean is a format for bars: export equity_bars or option_bars"),
         (["equity_bars", "x.csv", "--as-of", "2015-12-01"], "give an instant with a time zone"),
     ],
 )

@@ -11,11 +11,12 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
+from trading_assets.errors import InvalidRequest
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.as_of import FIRST
-from trading_assets.repositories.export import FORMATS, Format, export
-from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_CHAINS
-from trading_assets_tests.repositories.frames import NOON, bar, chain_row, table
+from trading_assets.repositories.export import FOLDERS, FORMATS, Format, export
+from trading_assets.repositories.schemas import DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
+from trading_assets_tests.repositories.frames import NOON, bar, chain_row, option_bar, table
 
 SESSIONS = (date(2014, 6, 6), date(2014, 6, 9), date(2015, 12, 24))
 
@@ -67,3 +68,57 @@ def test_a_failed_export_leaves_what_was_there(lake: Path, tmp_path: Path) -> No
     with pytest.raises(ValueError, match=r"2014\.parquet"):
         export(lake, EQUITY_BARS, out, format="csv")
     assert out.read_text() == "mine" and {path.name for path in tmp_path.iterdir()} == {"bars.csv", "lake"}
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("format", FOLDERS)
+def test_nothing_in_a_folder_is_replaced(lake: Path, tmp_path: Path, format: Format) -> None:
+    ParquetStore(lake).upsert(OPTION_BARS, table(OPTION_BARS, [option_bar(SESSIONS[2])]))
+    out = tmp_path / "out" / "bars"
+    assert export(lake, EQUITY_BARS, out, format=format, symbols="SPY", first=SESSIONS[1]) == 2
+    assert export(lake, OPTION_BARS, out, format=format) == 1, "the same folder holds both"
+    mine = out / "mine.txt"
+    mine.write_text("mine")
+    before = listing(out)
+    with pytest.raises(InvalidRequest, match=r"(SPY|spy).* exists, and nothing is replaced: remove it, or export into"):
+        export(lake, EQUITY_BARS, out, format=format)
+    assert listing(out) == before
+    assert [path.name for path in out.parent.iterdir()] == ["bars"]
+    with pytest.raises(InvalidRequest, match=r"mine\.txt is a file: name a folder"):
+        export(lake, EQUITY_BARS, mine, format=format)
+
+
+@pytest.mark.parametrize("format", FOLDERS)
+def test_a_folder_is_as_it_was_when_the_export_fails(lake: Path, tmp_path: Path, format: Format) -> None:
+    out = tmp_path / "bars"
+    (lake / "equity_bars" / "1_day" / "2014.parquet").write_bytes(b"PAR1 damaged")
+    with pytest.raises(ValueError, match=r"2014\.parquet"):
+        export(lake, EQUITY_BARS, out, format=format)
+    assert [path.name for path in tmp_path.iterdir()] == ["lake"]
+
+
+def test_a_folder_is_for_bars(lake: Path, tmp_path: Path) -> None:
+    for format in FOLDERS:
+        for dataset in DATASETS.keys() - {"equity_bars", "option_bars"}:
+            with pytest.raises(InvalidRequest, match=f"{format} is a format for bars: export equity_bars or option_ba"):
+                export(lake, dataset, tmp_path / "out", format=format)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("format", FOLDERS)
+def test_a_folder_holds_prices_as_first_collected(lake: Path, tmp_path: Path, format: Format) -> None:
+    for name, as_of in (("now", None), ("first", FIRST)):
+        export(lake, EQUITY_BARS, tmp_path / name, format=format, symbols="SPY", last=SESSIONS[0], as_of=as_of)
+    now, first = listing(tmp_path / "now"), listing(tmp_path / "first")
+    assert now.keys() == first.keys()
+    assert now != first
+
+
+def test_no_rows_make_an_empty_folder(lake: Path, tmp_path: Path) -> None:
+    for format in FOLDERS:
+        written = export(lake, EQUITY_BARS, tmp_path / format, format=format, symbols="MSFT")
+        assert (written, written.left_out, written.zero_volumes) == (0, {}, 0)
+        assert list((tmp_path / format).iterdir()) == []
