@@ -1,209 +1,173 @@
-"""However a run is launched, it asks for the option contracts of the settings, but for what its own config sets.
+"""The same operation by UI, command and Python, with default and other settings, with and without DAGSTER_HOME, leaves
+the same requests, partitions and rows; so does what starts by itself.
 
-Requests are counted at the broker.
+Two archives live through the same three days, and no operation is started in the same medium in both. Where command and
+Python start different runs, and for what starts by itself, there are copies of the second. The commands `setup`,
+`update`, `backfill`, `quality` and `maintain` call the Python functions of these names. Each medium meets default and
+other settings, with and without DAGSTER_HOME.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from click.testing import CliRunner
-from dagster._cli import create_dagster_cli
 
 from trading_assets.assets.config import OptionChainsConfig, SelectionConfig
 from trading_assets.automation import sensors, sessions
-from trading_assets.definitions import build_defs
-from trading_assets.jobs import DataPipelineOrchestrator
-from trading_assets.resources.archive import ArchiveResource
-from trading_assets.resources.instance import dagster_home
+from trading_assets.automation.jobs import own_checks
+from trading_assets.jobs import DataPipelineOrchestrator, weekly_maintenance
+from trading_assets.jobs.contracts_snapshot import refresh_option_chain
+from trading_assets.jobs.option_backfill import run_option_backfill
 from trading_assets.simulator import Simulator
-from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.universe import Universe
-from trading_assets_tests.scenarios.desk import CONVERSATION, Desk, at
+from trading_assets_tests.jobs.launching import Media
+from trading_assets_tests.scenarios.desk import Desk, at
+from trading_assets_tests.simulator.tiny_market import TinyMarket
 
-SESSION = "2025-11-17"
+FIRST, SECOND, THIRD = "2024-05-29", "2024-05-30", "2024-05-31"
+AFTER_CLOSE = "T16:40-04:00"
 
-SELECTION: dict[str, Any] = {"max_days_to_expiry": 5, "strikes_around_spot": 3, "rights": ["C"]}
-"""One expiry, six calls."""
+DEFAULT: dict[str, Any] = {"setup_lookback_days": 9}
+"""The default settings, but for the year of history."""
 
-pytestmark = pytest.mark.xdist_group("launch paths")  # what they are compared with is collected once
+OTHER: dict[str, Any] = {
+    **DEFAULT,
+    "equity_bar_sizes": ["1 day", "1 hour"],
+    "selection": {"rights": ["P"], "min_moneyness": 0.97},
+    "file_periods": {"equity_bars": "month", "option_bars": "year"},
+}
+"""Settings that differ from the defaults."""
 
-Question = tuple[str, str]
+CAPPED: dict[str, Any] = {**DEFAULT, "selection": {"min_moneyness": 0.97, "max_contracts": 1}}
+"""Settings of which a run changes one field and lifts another."""
 
+REFUSAL: dict[str, Any] = {"on": "historical_data", "contract": "OPT", "do": "not_permitted"}
+"""The bars of one contract, once."""
 
-@pytest.fixture(scope="module")
-def tws() -> Iterator[Simulator]:
-    """A simulated TWS on a Monday after the close."""
-    with Simulator(GeneratedMarket(seed=42), now=at(f"{SESSION}T16:40-05:00"), limits=False) as simulator:
-        yield simulator
-
-
-class Launches:
-    """Snapshots of AAPL, each from nothing in a folder of its own, with `selection` as TRADING_ASSETS_SELECTION."""
-
-    def __init__(self, tws: Simulator, root: Path, patch: pytest.MonkeyPatch) -> None:
-        self.tws, self.root, self.patch = tws, root, patch
-        self.desk = Desk(root, tws)
-
-    def begin(self, selection: Mapping[str, Any]) -> None:
-        """An empty folder with AAPL in the universe, and the environment of its settings."""
-        self.desk = Desk(self.root / str(len(list(self.root.iterdir()))), self.tws)
-        Universe(self.desk.settings.state_url).add(["AAPL"])
-        for name, value in {
-            **self.desk.settings.environment(),
-            "TRADING_ASSETS_SELECTION": json.dumps(selection),
-        }.items():
-            self.patch.setenv(name, value)
-        self.desk.forget()
-
-    def asked(self) -> list[Question]:
-        """What reached the broker, but for bars, which some of the operations collect too."""
-        return sorted(
-            (entry.kind, entry.subject)
-            for entry in self.tws.counters.log
-            if entry.kind not in {*CONVERSATION, "historical_data"}
-        )
-
-    def strikes(self) -> list[float]:
-        """The strikes that were quoted, in order."""
-        return list(
-            self.desk.rows("select distinct strike from option_chains where selected order by strike")["strike"]
-        )
+CHECKS = [
+    ("option_chains", "delta_in_range"),
+    ("equity_bars", "session_complete"),
+    ("option_bars", "option_prices_consistent"),
+]
+"""Some of the rules: all of them as checks of their own take a second."""
 
 
 @pytest.fixture
-def launches(tws: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launches:
-    return Launches(tws, tmp_path, monkeypatch)
+def tws() -> Iterator[Simulator]:
+    """A market with options of one expiry and three strikes."""
+    with Simulator(TinyMarket(), now=at(FIRST + AFTER_CLOSE), limits=False) as simulator:
+        yield simulator
 
 
-def orchestrator(launches: Launches) -> None:
-    assert DataPipelineOrchestrator().update().success
+@pytest.fixture
+def archive(tws: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Media]:
+    """Makes an archive, empty or a copy of another one."""
+
+    def made(name: str, copied: Media | None = None) -> Media:
+        folder = tmp_path / name
+        if copied is not None:
+            shutil.copytree(copied.desk.folder, folder / "lake")
+        return Media(Desk(folder / "lake", tws), folder, monkeypatch)
+
+    return made
 
 
-def command(launches: Launches, *arguments: str) -> None:
-    from trading_assets.cli.app import run
-
-    assert run(["update", "AAPL", *arguments, "--json"]) == 0
-
-
-def ui(launches: Launches, chains: Mapping[str, Any] | None = None) -> None:
-    """As the launchpad does: the definitions of the environment, and a run config by hand."""
-    ops = {} if chains is None else {"ops": {"option_chains": {"config": chains}}}
-    assert build_defs().resolve_job_def("snapshot").execute_in_process(partition_key=SESSION, run_config=ops).success
+def alike(one: Media, *others: Media) -> dict[str, Any]:
+    """The archives hold the same; what."""
+    left = one.left()
+    for other in others:
+        compared = other.left()
+        for part, value in left.items():
+            assert compared[part] == value, part
+    return left
 
 
-def materialize(launches: Launches) -> None:
-    """`dagster asset materialize`."""
-    launches.patch.setenv("DAGSTER_HOME", str(dagster_home(launches.desk.settings)))
-    words = [
-        "asset",
-        "materialize",
-        "-m",
-        "trading_assets.definitions",
-        "--select",
-        "contracts,option_chains",
-        "--partition",
-        SESSION,
-    ]
-    done = CliRunner().invoke(create_dagster_cli(), words)
-    assert done.exit_code == 0, done.output
+def test_each_medium_leaves_the_same(tws: Simulator, archive: Callable[..., Media]) -> None:
+    first, second = archive("first"), archive("the second ö")
+    _set_up(first, second, archive("by itself"))
+    _next_day(tws, first, second)
+    chain = {name: archive(name, second) for name in ("command", "schedule", "dagster")}
+    _during_the_third_session(first, second, **chain)
+    _after_its_close(first, second)
+    left = alike(first, second)
+    assert not [part for part, value in left.items() if not value and not part.startswith("revisions_")]
 
 
-def asked_for(decision: Callable[[Any], Any], context: Any, job: str) -> None:
-    """Run what a schedule or sensor asks for."""
-    with context:
-        request = decision(context)
-    assert isinstance(request, dg.RunRequest), request
-    ops = {name: op for name, op in request.run_config["ops"].items() if name in ("contracts", "option_chains")}
-    found = (
-        build_defs()
-        .resolve_job_def(job)
-        .get_subset(asset_selection={dg.AssetKey("contracts"), dg.AssetKey("option_chains")})
-    )
-    assert found.execute_in_process(partition_key=request.partition_key, run_config={"ops": ops}).success
+def _own(*assets: str) -> list[tuple[str, str]]:
+    """The checks that assets emit themselves: without a choice Dagster adds all single rules."""
+    return [(str(key.asset_key.path[-1]), key.name) for key in own_checks(assets)]
 
 
-def schedule(launches: Launches) -> None:
-    with dg.instance_for_test() as instance:
-        asked_for(
-            sessions.daily_snapshot,
-            dg.build_sensor_context(instance, resources={"archive": ArchiveResource()}),
-            "snapshot",
-        )
+def _set_up(first: Media, second: Media, by_itself: Media) -> None:
+    """Nothing is said but the symbol."""
+    first.enter(FIRST + AFTER_CLOSE, DEFAULT, home=True)
+    first.ui("setup_symbol", {"contracts": {"symbols": ["AAA"]}}, partitions=[FIRST])
+    second.enter(FIRST + AFTER_CLOSE, DEFAULT, home=False)
+    assert second.command("setup", "aaa")[0] == 0
+    by_itself.enter(FIRST + AFTER_CLOSE, DEFAULT, home=False)
+    Universe(by_itself.desk.settings.state_url).add(["AAA"], now=by_itself.desk.settings.clock())
+    snapshot = ["contracts", "option_chains"]
+    by_itself.by_itself(sensors.new_symbols, "setup_symbol", assets=snapshot, checks=_own(*snapshot))
+    left, wanted = by_itself.left(), first.left()
+    assert [left[name] for name in snapshot] == [wanted[name] for name in snapshot]
+    assert left["requests"] == [one for one in wanted["requests"] if "bars" not in one[0]]
 
 
-def sensor(launches: Launches) -> None:
-    with dg.instance_for_test() as instance:
-        asked_for(
-            sensors.new_symbols,
-            dg.build_sensor_context(instance, resources={"archive": ArchiveResource()}),
-            "setup_symbol",
-        )
+def _next_day(tws: Simulator, first: Media, second: Media) -> None:
+    """The update, and older sessions. What differs from the defaults is said by the settings of the first and by the
+    runs of the second."""
+    begin, end = "2024-05-14", "2024-05-17"
+    first.enter(SECOND + AFTER_CLOSE, OTHER, home=False)
+    tws.faults.add(**REFUSAL)
+    assert first.command("update")[0] == 1
+    first.enter(SECOND + AFTER_CLOSE, OTHER, home=True)
+    first.ui("backfill_bars", {"option_bars": {"symbols": ["AAA"]}}, partitions=[begin, end])
+    second.enter(SECOND + AFTER_CLOSE, CAPPED, home=True)
+    tws.faults.add(**REFUSAL)
+    sizes = {"equity_bars": {"bar_sizes": OTHER["equity_bar_sizes"]}}
+    chosen = {"selection": {"rights": ["P"], "max_contracts": None}}
+    second.ui("daily_update", {"option_chains": chosen, **sizes}, partitions=[SECOND])
+    second.enter(SECOND + AFTER_CLOSE, CAPPED, home=False)
+    assert DataPipelineOrchestrator().backfill("aaa", begin, end, sizes).success
+    quoted = second.desk.rows(f"select strike, \"right\" from option_chains where selected and session = '{SECOND}'")
+    assert sorted(zip(quoted["strike"], quoted["right"], strict=True)) == [(100.0, "P"), (105.0, "P")]
 
 
-@pytest.fixture(scope="module")
-def of_the_settings(tws: Simulator, tmp_path_factory: pytest.TempPathFactory) -> list[Question]:
-    """What a run without a selection of its own asks with these settings."""
-    with pytest.MonkeyPatch.context() as patch:
-        launches = Launches(tws, tmp_path_factory.mktemp("settings"), patch)
-        launches.begin(SELECTION)
-        ui(launches)
-        asked = launches.asked()
-    assert [kind for kind, _ in asked].count("market_data") == 6 + 1, "six calls and their underlying"
-    return asked
+def _during_the_third_session(first: Media, second: Media, command: Media, schedule: Media, dagster: Media) -> None:
+    """Its chain, and the bars that were refused."""
+    now = f"{THIRD}T15:45-04:00"
+    schedule.enter(now, OTHER, home=True).by_itself(sessions.daily_snapshot, "snapshot")
+    dagster.enter(now, OTHER, home=False)
+    dagster.dagster("asset", "materialize", "--select", "contracts,option_chains", "--partition", THIRD)
+    second.enter(now, OTHER, home=True).ui("snapshot", {"option_chains": {"selection": {}}}, partitions=[THIRD])
+    alike(second, schedule, dagster)
+    second.enter(now, home=False)
+    assert run_option_backfill("AAA").success
+    command.enter(now, {**OTHER, "selection": {"rights": ["P"]}}, home=True)
+    assert command.command("update", "--min-moneyness", "0.97")[0] == 0
+    alike(second, command)
+    first.enter(now, OTHER, home=False)
+    assert refresh_option_chain("AAA").success
+    bars = {"option_bars": {"symbols": ["AAA"], "lookback_days": 9}}
+    first.ui("backfill_bars", bars, partitions=[SECOND], assets=["option_bars"], checks=_own("option_bars"))
 
 
-@pytest.mark.parametrize(
-    "launch",
-    [
-        orchestrator,
-        command,
-        materialize,
-        schedule,
-        sensor,
-        lambda launches: ui(launches, {}),
-        lambda launches: ui(launches, {"selection": {}}),
-    ],
-    ids=[
-        "orchestrator",
-        "command",
-        "dagster asset materialize",
-        "schedule",
-        "sensor",
-        "run config without selection",
-        "empty selection",
-    ],
-)
-def test_however_it_is_launched_a_run_asks_the_same(
-    launch: Callable[[Launches], None], launches: Launches, of_the_settings: list[Question]
-) -> None:
-    launches.begin(SELECTION)
-    launch(launches)
-    assert launches.asked() == of_the_settings
-
-
-def test_a_run_config_changes_the_field_that_it_sets_and_no_other(
-    launches: Launches, of_the_settings: list[Question]
-) -> None:
-    launches.begin({**SELECTION, "rights": ["P"]})
-    ui(launches)
-    puts = launches.asked()
-    assert len(puts) == len(of_the_settings)
-    assert puts != of_the_settings
-    launches.begin(SELECTION)
-    ui(launches, {"selection": {"rights": ["P"]}})
-    assert launches.asked() == puts
-
-
-def test_null_in_a_run_config_is_a_value(launches: Launches) -> None:
-    launches.begin({**SELECTION, "max_contracts": 2})
-    ui(launches, {"selection": {"max_contracts": None}})
-    assert len(launches.strikes()) == 6
+def _after_its_close(first: Media, second: Media) -> None:
+    """The rules, the measures and the maintenance."""
+    first.enter(f"{THIRD}T17:00-04:00", DEFAULT, home=True)
+    judged = first.verdicts(first.ui("quality_check", assets=[], checks=CHECKS))
+    second.enter(f"{THIRD}T17:00-04:00", DEFAULT, home=False)
+    rules = {(one["dataset"], one["rule"]): one for one in second.command("quality", "--no-record")[1]["rules"]}
+    assert judged == {check: (rules[check]["passed"], rules[check]["failed"]) for check in CHECKS}
+    first.enter(f"{THIRD}T17:10-04:00", home=False)
+    weekly_maintenance()
+    second.enter(f"{THIRD}T17:10-04:00", home=True)
+    second.ui("weekly_maintenance")
 
 
 def test_a_config_object_hands_on_what_was_set() -> None:
@@ -220,23 +184,9 @@ def test_a_config_object_hands_on_what_was_set() -> None:
     }
 
 
-@pytest.mark.parametrize("way", ["setting", "run config", "command"])
-def test_moneyness_can_be_set(way: str, launches: Launches) -> None:
-    launches.begin({**SELECTION, "min_moneyness": 1.0} if way == "setting" else SELECTION)
-    if way == "command":
-        command(launches, "--min-moneyness", "1")
-    else:
-        ui(launches, {"selection": {"min_moneyness": 1.0}} if way == "run config" else {})
-    strikes = launches.strikes()
-    (spot,) = launches.desk.rows("select max(underlying_price) as spot from option_chains where selected")["spot"]
-    assert len(strikes) == 3
-    assert min(strikes) >= spot * 0.99
-
-
-def test_a_wrong_value_of_a_run_config_is_told_in_one_sentence(launches: Launches) -> None:
-    launches.begin(SELECTION)
-    run = launches.desk.job(
-        "snapshot", [at(f"{SESSION}T16:40-05:00").date()], {"option_chains": {"selection": {"strikes_around_spot": 0}}}
+def test_a_wrong_value_of_a_run_config_is_told_in_one_sentence(archive: Callable[..., Media]) -> None:
+    run = archive("wrong").desk.job(
+        "snapshot", [at(FIRST + AFTER_CLOSE).date()], {"option_chains": {"selection": {"strikes_around_spot": 0}}}
     )
     assert run.error == (
         "The run config is wrong, nothing was done."
