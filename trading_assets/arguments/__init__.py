@@ -6,13 +6,15 @@ through here before it does anything else:
 | argument | accepted | refused |
 | --- | --- | --- |
 | symbol | a text in any case, `brk.b`; to read, also a closed series `META@8314` | everything else, an empty text |
-| symbols | None (all), one text (one symbol), any collection; duplicates count once, the order is kept | an empty one |
+| symbols | None (all), one text (one symbol), a collection, a column of a frame; each once, in order | an empty one |
+| contract ids | one number, a collection, a column of a frame; whole numbers that are floats, too | everything else |
 | day | `date`, `datetime`, pandas `Timestamp`, numpy `datetime64`, ISO text | NaT, numbers, months, other texts |
 | range | two days, either of which may be None (not bounded) | one that ends before it begins |
 | session | a day with trading on XNYS | weekends and holidays; the nearest sessions are named |
 | bar size | the broker's words for a size that is collected, in any case | everything else |
 | right | C, P, call, put, in any case | everything else |
 | number | a whole or finite number within its bounds | booleans, NaN, what is out of bounds |
+| file to write | a path outside of the data folder, or in its `reports` | the archive's own files |
 | folder | a folder with a lake, to read | a folder without one; nothing is created in it |
 
 A datetime with a time zone is an instant and means its day in New York: `2024-06-04T01:00Z` is 2024-06-03. One without
@@ -20,9 +22,10 @@ a zone means the day that is written. All errors are `InvalidRequest` (a `ValueE
 argument, its value and what is allowed.
 """
 
+from trading_assets.arguments.columns import plain, several
 from trading_assets.arguments.config_fields import checked_config, checked_field
 from trading_assets.arguments.days import day, day_range, end_of_range, optional_day, session, session_range
-from trading_assets.arguments.folders import holds_lake, lake_folder, new_lake_folder
+from trading_assets.arguments.folders import holds_lake, lake_folder, new_lake_folder, output_file
 from trading_assets.arguments.numbers import (
     ALERT_HOURS,
     CON_ID,
@@ -34,6 +37,9 @@ from trading_assets.arguments.numbers import (
     SESSIONS,
     STRIKE,
     Bounds,
+    con_ids,
+    is_whole,
+    one_con_id,
 )
 from trading_assets.arguments.symbols import (
     one_symbol,
@@ -58,21 +64,27 @@ __all__ = [
     "bar_sizes",
     "checked_config",
     "checked_field",
+    "con_ids",
     "dataset",
     "datasets",
     "day",
     "day_range",
     "end_of_range",
     "holds_lake",
+    "is_whole",
     "lake_folder",
     "local_symbol",
     "new_lake_folder",
+    "one_con_id",
     "one_of",
     "one_symbol",
     "optional_day",
+    "output_file",
+    "plain",
     "right",
     "session",
     "session_range",
+    "several",
     "some_symbols",
     "stored_symbol",
     "stored_symbols",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from trading_assets.arguments.columns import plain
 from trading_assets.errors import InvalidRequest, NotASession
 from trading_assets.sessions import NEW_YORK, calendar
 
@@ -24,6 +25,7 @@ def day(value: Any, name: str = "date") -> date:
 
     A datetime with a time zone is an instant and means its day in New York; one without a zone means the day written.
     """
+    value = plain(value)
     if isinstance(value, str):
         value = _from_text(value.strip(), value, name)
     elif isinstance(value, np.datetime64):

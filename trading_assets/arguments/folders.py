@@ -15,6 +15,10 @@ _DATASETS = ("contracts", "option_chains", "equity_bars", "option_bars", "covera
 """Folders that the data folder of a lake can have."""
 
 
+REPORTS = "reports"
+"""Folder of the data folder in which reports are written, and users may write."""
+
+
 def holds_lake(folder: Path) -> bool:
     """Whether there is a lake in the folder: its `lake.json`, or data without it (lost, or of an early version)."""
     return (folder / _IDENTITY).is_file() or any(_has_files(folder / name) for name in _DATASETS)
@@ -40,6 +44,23 @@ def new_lake_folder(value: Any, name: str = "base_path") -> Path:
     if (folder.exists() and not folder.is_dir()) or (folder.name in _DATASETS and holds_lake(folder.parent)):
         raise NotALake(folder, _why(folder), _near(folder))
     return Path(value).expanduser()
+
+
+def output_file(value: Any, data_dir: Path | str, name: str = "path", *, is_folder: bool = False) -> Path:
+    """The path of a file (`is_folder`: of a folder of files) that a user wants written. In the data folder it may be in `reports` only: elsewhere there it
+    would be read as data, or take the place of a file of the archive. Raises `InvalidRequest`."""
+    if not isinstance(value, str | os.PathLike) or not str(value).strip():
+        raise InvalidRequest(f"{name} is {value!r}, and the path of a file is wanted.")
+    path = Path(value).expanduser()
+    real, root = Path(os.path.realpath(path)), Path(os.path.realpath(data_dir))
+    if real.is_relative_to(root) and not real.is_relative_to(root / REPORTS):
+        raise InvalidRequest(
+            f"{name} is {str(path)!r}, in the data folder {root}, whose files are the archive's own: name a file"
+            f" elsewhere, or in {root / REPORTS}."
+        )
+    if path.is_dir() and not is_folder:
+        raise InvalidRequest(f"{name} is {str(path)!r}, and this is a folder: name a file in it.")
+    return path
 
 
 def _folder(value: Any, name: str) -> Path:

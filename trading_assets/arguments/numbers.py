@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
+from trading_assets.arguments.columns import plain, several
 from trading_assets.errors import InvalidRequest
 
 
@@ -33,7 +34,7 @@ class Bounds:
     @property
     def words(self) -> str:
         """The bounds in words."""
-        return f"from {self.least:,.12g} to {self.most:,.12g} {self.unit}".rstrip()
+        return f"from {_written(self.least)} to {_written(self.most)} {self.unit}".rstrip()
 
     @property
     def option(self) -> dict[str, Any]:
@@ -42,8 +43,13 @@ class Bounds:
 
     def _within(self, value: float, name: str) -> float:
         if not self.least <= value <= self.most:
-            raise InvalidRequest(f"{name} is {value:,.12g}, and must be {self.words}.")
+            raise InvalidRequest(f"{name} is {_written(value)}, and must be {self.words}.")
         return value
+
+
+def _written(value: float) -> str:
+    """The number with its thousands apart; a whole number with all of its digits."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.12g}"
 
 
 LOOKBACK_DAYS = Bounds(0, 36_525, "calendar days")
@@ -72,3 +78,22 @@ DATABASE_ID = Bounds(1, 10**15, "")
 
 STRIKE = Bounds(0, 1e9, "dollars")
 """Ten times the highest price of any share."""
+
+
+def con_ids(value: Any, name: str = "con_id") -> list[int]:
+    """One contract id or several, each once, in the order given: a number or any collection, a column of a frame too.
+
+    Columns that pandas merged hold whole numbers as floats; these are accepted. Raises `InvalidRequest`.
+    """
+    return list(dict.fromkeys(one_con_id(one, name) for one in several(value)))
+
+
+def one_con_id(value: Any, name: str = "con_id") -> int:
+    """A contract id. Raises `InvalidRequest`."""
+    found = plain(value)
+    return CON_ID.whole(int(found) if isinstance(found, Real) and is_whole(found) else found, name)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether the value is a whole number, whatever its type; a boolean is none."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and value == int(value)

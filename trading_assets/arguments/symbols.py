@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from trading_assets.arguments.columns import plain, several
 from trading_assets.errors import InvalidRequest
 
 _SYMBOL = re.compile(r"[A-Z0-9]+([ -][A-Z0-9]+)?")
@@ -22,6 +23,7 @@ def one_symbol(value: Any, name: str = "symbol") -> str:
 
     Raises `InvalidRequest` for what cannot be a symbol.
     """
+    value = plain(value)
     if not isinstance(value, str):
         raise InvalidRequest(f"{name} is {value!r}, and a text is wanted, for example 'AAPL', 'BRK B' or 'SPX'.")
     text = " ".join(value.upper().replace(".", " ").split())
@@ -37,6 +39,7 @@ def one_symbol(value: Any, name: str = "symbol") -> str:
 
 def stored_symbol(value: Any, name: str = "symbol") -> str:
     """The symbol that rows of the lake have: as `one_symbol`, or that of a closed series (`META@8314`)."""
+    value = plain(value)
     if isinstance(value, str) and "@" in value:
         before, mark, number = value.strip().partition("@")
         if _CLOSED.fullmatch(mark + number):
@@ -62,6 +65,7 @@ def stored_symbols(value: Any, name: str = "symbol") -> list[str] | None:
 
 
 def _several(value: Any, name: str, checked: Callable[[Any, str], str]) -> list[str] | None:
+    value = plain(value)
     if value is None:
         return None
     if isinstance(value, str):
@@ -71,7 +75,7 @@ def _several(value: Any, name: str, checked: Callable[[Any, str], str]) -> list[
             f"{name} is {value!r}, and a symbol or a list of symbols is wanted, for example ['AAPL', 'SPX']."
         )
     # a set has no order of its own: the same one each time
-    given = sorted(value, key=str) if isinstance(value, set | frozenset) else list(value)
+    given = sorted(value, key=str) if isinstance(value, set | frozenset) else several(value)
     found = list(dict.fromkeys(checked(one, name) for one in given))
     if not found:
         raise InvalidRequest(f"{name} is empty: name at least one symbol, or give None (leave it out) for all of them.")

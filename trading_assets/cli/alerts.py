@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trading_assets.arguments import ALERT_HOURS
-from trading_assets.cli.output import Failed, as_json, console, note_to, table_of
+from trading_assets.cli.output import Failed, as_json, console, note_to, table_of, write_picture
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -201,9 +201,12 @@ def quality(
     as_document: Json = False,
 ) -> int:
     """The quality report: rules, coverage and issues. Exit code 1 on critical issues."""
+    from trading_assets.arguments import output_file
     from trading_assets.monitoring.quality import DataQualityMonitor, log_quality_metrics
 
     monitor = DataQualityMonitor()
+    if picture is not None:
+        picture = output_file(picture, monitor.settings.data_dir, "--picture")
     report = monitor.generate_quality_report(record=record)
     if record:
         log_quality_metrics(report)
@@ -211,7 +214,7 @@ def quality(
         from trading_assets.monitoring.metrics import metric_history
         from trading_assets.monitoring.pictures import metrics_png
 
-        picture.write_bytes(metrics_png(metric_history(monitor.settings.data_dir)))
+        write_picture(picture, metrics_png(metric_history(monitor.settings.data_dir)))
     if as_document:
         as_json(report)
     else:

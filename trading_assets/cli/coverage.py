@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trading_assets.cli.output import as_json, console, note_to, table_of
+from trading_assets.cli.output import as_json, console, note_to, table_of, write_picture
 from trading_assets.remedies import typed
 from trading_assets.settings import Settings
 
@@ -62,7 +62,7 @@ def coverage(
     as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
 ) -> int:
     """What the lake has, lacks and why: exactly one condition for each dataset, bar size, symbol and session."""
-    from trading_assets.arguments import stored_symbol
+    from trading_assets.arguments import output_file, stored_symbol
     from trading_assets.repositories.lake import Lake
     from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
     from trading_assets.universe import Universe
@@ -77,6 +77,8 @@ def coverage(
             f"the range cannot end ({last.date()}) before it begins ({first.date()}).", param_hint="--to"
         )
     settings = Settings()
+    if picture is not None:
+        picture = output_file(picture, settings.data_dir, "--picture")
     active = Universe(settings.state_url).active()
     symbols = [stored_symbol(symbol)] if symbol else _symbols(settings, active)
     lake = Lake.of(settings)
@@ -88,7 +90,7 @@ def coverage(
     if picture is not None:
         from trading_assets.monitoring.heatmap import coverage_png
 
-        picture.write_bytes(coverage_png(lake.conditions(symbols, **bounds)))
+        write_picture(picture, coverage_png(lake.conditions(symbols, **bounds)))
     read = lake.conditions if by_session else lake.count_conditions
     rows = read(symbols, **bounds).to_pylist()
     unknown = bool(symbol) and not rows and symbols[0] not in active

@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -38,6 +39,14 @@ console = _console(error=False)
 stderr = _console(error=True)
 
 PROBLEMS_SHOWN = 12
+
+
+def write_picture(path: Path, png: bytes) -> None:
+    """Write a picture, whole or not at all; folders above it are made."""
+    from trading_assets.repositories.files import replacing  # late: most commands write no file
+
+    with replacing(path) as beside:
+        beside.write_bytes(png)
 
 
 class Failed(Exception):

@@ -23,9 +23,11 @@ def report(
     text: Annotated[bool, typer.Option("--text", help="Print the report as text and write no file.")] = False,
 ) -> int:
     """Alerts, freshness, coverage, what waits for review, requests, pacing, chains and storage. Asks no broker."""
+    from trading_assets.arguments import lake_folder
     from trading_assets.monitoring.report import as_text, collect, write_report
 
     settings = Settings()
+    lake_folder(settings.data_dir)
     if text:
         console.print(as_text(collect(settings)), markup=False, soft_wrap=True, end="")
     else:

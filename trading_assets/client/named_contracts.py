@@ -4,9 +4,9 @@ lake."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,9 +18,14 @@ from trading_assets.errors import InvalidRequest, PrerequisiteError
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.option_chains import ChainSnapshot
 
-Contracts: TypeAlias = pd.DataFrame | pa.Table | ChainSnapshot | int | str | Iterable[int | str]
-"""What names option contracts: a frame with a column `con_id` or `local_symbol` (a chain, or a part of one), one
-contract id or local symbol, or several of them."""
+Contracts: TypeAlias = (
+    pd.DataFrame | pd.Series | pa.Table | ChainSnapshot | Mapping[str, Any] | int | str | Iterable[int | str]
+)
+"""What names option contracts: a frame with a column `con_id` or `local_symbol` (a chain, or a part of one), a row of
+it, one contract id or local symbol, or several of them."""
+
+NAMES = ("con_id", "local_symbol")
+"""Columns that name a contract; the first of them that is there counts."""
 
 _OSI = re.compile(r"([A-Z0-9]{1,6}) *([0-9]{6}[CP][0-9]{8})")
 _NAMED = 5
@@ -66,38 +71,38 @@ def named_contracts(data_dir: Path, contracts: Contracts) -> NamedContracts:
 def _given(contracts: Contracts) -> tuple[list[int], list[str]]:
     """The contract ids and the local symbols of the argument, each once."""
     values = _values(contracts)
-    con_ids = [arguments.CON_ID.whole(value, "contracts") for value in values if _is_number(value)]
-    words = [_local_symbol(value) for value in values if not _is_number(value)]
     if not values:
         raise InvalidRequest("contracts is empty: name at least one option contract by con_id or local_symbol.")
-    return list(dict.fromkeys(con_ids)), list(dict.fromkeys(words))
+    numbers = [value for value in values if isinstance(value, Real)]
+    words = [_local_symbol(value) for value in values if not isinstance(value, Real)]
+    return arguments.con_ids(numbers, "contracts"), list(dict.fromkeys(words))
 
 
 def _values(contracts: Any) -> Sequence[Any]:
-    if isinstance(contracts, ChainSnapshot):
-        contracts = contracts.frame
+    contracts = contracts.frame if isinstance(contracts, ChainSnapshot) else arguments.plain(contracts)
     if isinstance(contracts, pd.DataFrame | pa.Table) or hasattr(contracts, "columns"):
         columns = list(contracts.column_names if isinstance(contracts, pa.Table) else contracts.columns)
-        name = next((name for name in ("con_id", "local_symbol") if name in columns), None)
+        name = next((name for name in NAMES if name in columns), None)
         if name is None:
             raise InvalidRequest(
                 f"The frame of contracts has the columns {', '.join(map(str, columns)) or '(none)'}: give one with"
                 " con_id or local_symbol, for example of load_chain_snapshot."
             )
-        column = contracts[name]
-        return list(column.to_pylist() if isinstance(contracts, pa.Table) else column)
-    if isinstance(contracts, str) or _is_number(contracts):
-        return [contracts]
-    if isinstance(contracts, bytes) or not isinstance(contracts, Iterable):
+        return arguments.several(contracts[name])
+    if _is_row(contracts):
+        return arguments.several(next(contracts[name] for name in NAMES if name in contracts))
+    if isinstance(contracts, bytes | Mapping) or not isinstance(contracts, Iterable | Real):
         raise InvalidRequest(
             f"contracts is {contracts!r}: give a chain frame, contract ids or local symbols, for example"
             " ['AAPL  151224C00100000']."
         )
-    return list(contracts)
+    return arguments.several(contracts)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Integral)
+def _is_row(contracts: Any) -> bool:
+    """Whether it is one row of a chain frame, as `iterrows` and `to_dict` give them."""
+    names = contracts.index if isinstance(contracts, pd.Series) else contracts if isinstance(contracts, Mapping) else ()
+    return any(name in names for name in NAMES)
 
 
 def _local_symbol(value: Any) -> str:

@@ -45,10 +45,10 @@ def calculate_missing_windows(
     """Windows of consecutive sessions from `start_date` to `end_date` that are missing: `[(first, last), ...]`, in
     order; both ends are sessions and included.
 
-    `present` is what is there: what `present_dates` answered, a frame (pandas or Arrow) with a column `session` or
-    `date` or an index of days, or any collection of days. Weekends, holidays and sessions that have not closed yet are
-    never missing. Neither are sessions without bars that the coverage has settled (no trade, not listed yet, lost): of
-    which series that is asked follows from `present`, where it comes from `present_dates` or is a frame with the
+    `present` is what is there: what `present_dates` answered, a frame (pandas, Arrow or Polars) with a column `session`
+    or `date` or an index of days, or any collection of days. Weekends, holidays and sessions that have not closed yet
+    are never missing. Neither are sessions without bars that the coverage has settled (no trade, not listed yet, lost):
+    of which series that is asked follows from `present`, where it comes from `present_dates` or is a frame with the
     columns `symbol` and `bar_size`; otherwise name `symbol` (and `bar_size`, by default `1 day`). `base_path` is the
     data folder whose coverage is read (default: that of `present_dates`, else the settings').
 
@@ -69,6 +69,7 @@ def calculate_missing_windows(
 
 
 def _days(present: Any) -> set[date]:
+    present = _arrow(present)
     if isinstance(present, pa.Table):
         name = next((name for name in _DAYS if name in present.column_names), None)
         values = [] if name is None else present.column(name).to_pylist()
@@ -85,8 +86,13 @@ def _days(present: Any) -> set[date]:
             " frame with a column session or date."
         )
     else:
-        values = list(present)
+        values = arguments.several(present)
     return {arguments.day(value, "present") for value in values}
+
+
+def _arrow(present: Any) -> Any:
+    """A Polars frame as an Arrow table; everything else as it is."""
+    return present.to_arrow() if hasattr(present, "to_arrow") and hasattr(present, "columns") else present
 
 
 def _no_days(columns: list[str]) -> InvalidRequest:
@@ -107,6 +113,7 @@ def _series(present: Any, symbol: str | None, bar_size: str | None, folder: Path
 
 def _series_of_frame(present: Any, folder: Path) -> Series | None:
     """The series of bars that a frame holds, by its columns; None where it is of several, or does not say."""
+    present = _arrow(present)
     if isinstance(present, pa.Table):
         columns = {name: present[name].unique().to_pylist() for name in _NAMES if name in present.column_names}
     elif isinstance(present, pd.DataFrame):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trading_assets.arguments import CON_ID, DATABASE_ID, stored_symbol
+from trading_assets.arguments import DATABASE_ID, one_con_id, stored_symbol
 from trading_assets.arguments import bar_size as checked_bar_size
 from trading_assets.arguments import session as checked_session
 from trading_assets.arguments.days import Day
 from trading_assets.errors import InvalidRequest
 from trading_assets.lineage.dependencies import Dependencies, Dependency
+from trading_assets.lineage.given_rows import given_row
 from trading_assets.lineage.lake_rows import CURRENT, Found, Wanted, daily_bars, find, naming, of_requests
 from trading_assets.lineage.records import RequestRecord, RowLineage
 from trading_assets.lineage.snapshots import dataset_of
@@ -65,16 +66,16 @@ class LineageQueryEngine:
         wanted = Wanted(
             _symbol(symbol),
             None if session is None else checked_session(session),
-            contract if contract is None or isinstance(contract, str) else CON_ID.whole(contract, "contract"),
+            contract if contract is None or isinstance(contract, str) else one_con_id(contract, "contract"),
             None if bar_size is None else checked_bar_size(bar_size),
             None if about is None else dataset_of(about).name,
         )
         return self.trace(find(self.tracker.settings.data_dir, dataset_of(dataset), wanted))
 
-    def row(self, dataset: str, row: Mapping[str, Any]) -> RowLineage:
-        """The lineage of one row, given by its columns: those of the dataset, or of its revisions."""
-        standing = CURRENT if "superseded_at" not in row else "superseded" if row["superseded_by"] else "withdrawn"
-        return self.trace([Found(dataset_of(dataset).name, standing, row)])[0]
+    def row(self, dataset: str, row: Any) -> RowLineage:
+        """The lineage of one row, given by its columns: those of the dataset, or of its revisions. A mapping, or a row
+        of a frame as `iloc`, `iterrows`, `itertuples` or `to_dict` give it."""
+        return self.trace([given_row(dataset_of(dataset), row)])[0]
 
     def trace(self, rows: list[Found]) -> list[RowLineage]:
         """The lineage of rows that were read, in order; many at once cost little more than one."""

@@ -18,7 +18,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from trading_assets.arguments import SESSIONS, lake_folder, new_lake_folder, stored_symbols
+from trading_assets.arguments import SESSIONS, holds_lake, lake_folder, new_lake_folder, stored_symbols
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.errors import InvalidRequest
 from trading_assets.monitoring.alerts import (
@@ -178,10 +178,11 @@ class DataQualityMonitor:
 
 
 def log_quality_metrics(report: QualityReport) -> UpsertCounts:
-    """Keep the report's metrics in the lake (`quality_metrics`) and write one line to the log."""
-    counts = store_metrics(
-        report.settings.data_dir, report.metrics, session=report.session, measured_at=report.measured_at
-    )
+    """Keep the report's metrics in the lake (`quality_metrics`) and write one line to the log. Where there is no lake
+    yet, none is made."""
+    folder, counts = report.settings.data_dir, UpsertCounts()
+    if holds_lake(folder):
+        counts = store_metrics(folder, report.metrics, session=report.session, measured_at=report.measured_at)
     errors, warnings = len(report.failing(Severity.ERROR)), len(report.failing(Severity.WARN))
     logger.info(
         "Quality of %s: %d rules of ERROR and %d of WARN are broken, %d had nothing to examine, %d issues.",

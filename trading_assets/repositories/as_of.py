@@ -37,7 +37,10 @@ def checked(as_of: AsOf | str) -> AsOf:
             f"as_of is {as_of!r}: give an instant with a time zone, for example '2024-06-03T16:00-04:00', or 'first'"
             " for the values as first collected."
         )
-    return instant
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:  # at the ends of the years that `datetime` knows
+        raise InvalidRequest(f"as_of is {as_of!r}: in UTC this is no instant of the years 1 to 9999.") from None
 
 
 def as_of_views(as_of: AsOf) -> str:
@@ -62,7 +65,7 @@ def as_of_sql(dataset: Dataset, rows: str, revisions: str, as_of: AsOf) -> str:
         present, past, order = "true", "withdrawn_at is null or superseded_at > withdrawn_at", "asc"
     else:
         assert isinstance(as_of, datetime)
-        instant = f"timestamptz '{as_of.astimezone(UTC).isoformat()}'"
+        instant = f"timestamptz '{as_of.isoformat()}'"
         present, order = f"collected_at <= {instant}", "desc"
         past = f"collected_at <= {instant} and superseded_at > {instant}"
     return f"""

@@ -46,7 +46,7 @@ class EquityBarRepository(DatasetRepository):
         where = restricted(symbol=name)
         if con_id is not None:
             also, parameters = "symbol = ? or starts_with(symbol, ?)", (name, f"{name}@")
-            contract = arguments.CON_ID.whole(con_id, "con_id")
+            contract = arguments.one_con_id(con_id)
             where = replace(restricted(con_id=contract), also=also, parameters=parameters)
         return self._load(where, as_, first=first, last=last, variants=[arguments.bar_size(bar_size)])
 

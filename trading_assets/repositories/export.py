@@ -65,6 +65,7 @@ def export(
     if not isinstance(dataset, Dataset):
         dataset = DATASETS[arguments.one_of(dataset, tuple(DATASETS), "dataset")]
     arguments.one_of(format, (*FORMATS, *FOLDERS), "format")
+    target = arguments.output_file(path, folder, is_folder=format in FOLDERS)
     if format in FOLDERS and dataset not in (EQUITY_BARS, OPTION_BARS):
         raise InvalidRequest(f"{format} is a format for bars: export equity_bars or option_bars, not {dataset.name}.")
     size = {} if bar_size is None else {"bar_size": arguments.bar_size(bar_size)}
@@ -78,7 +79,6 @@ def export(
     columns = ", ".join(f'"{name}"' for name in dataset.schema.names)
     order = ", ".join(f'"{name}"' for name in dataset.order)
     sql = f"select {columns} from {source} where {condition}"
-    target = Path(path)
 
     def write(lake: duckdb.DuckDBPyConnection) -> Exported:
         if format in FOLDERS:

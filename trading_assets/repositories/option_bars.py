@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import date
 
 from trading_assets import arguments
@@ -50,7 +50,7 @@ class OptionBarRepository(DatasetRepository):
         as_: As = "pandas",
     ) -> Frame:
         """Bars of one contract, ordered by start."""
-        contract = arguments.CON_ID.whole(con_id, "con_id")
+        contract = arguments.one_con_id(con_id)
         return self.load(con_id=contract, start_date=start_date, end_date=end_date, bar_size=bar_size, as_=as_)
 
     def load(
@@ -79,7 +79,7 @@ class OptionBarRepository(DatasetRepository):
         day = arguments.optional_day(trade_date, "trade_date")
         where = restricted(
             symbol=arguments.stored_symbols(symbol),
-            con_id=None if con_id is None else _contracts(con_id),
+            con_id=None if con_id is None else arguments.con_ids(con_id),
             local_symbol=None if local_symbol is None else arguments.local_symbol(local_symbol),
             expiry=arguments.optional_day(expiry, "expiry"),
             strike=None if strike is None else arguments.STRIKE.real(strike, "strike"),
@@ -97,7 +97,7 @@ class OptionBarRepository(DatasetRepository):
         con_id: int | None = None,
     ) -> set[date]:
         """Sessions of which there are bars of any contract on the symbol, or of one contract."""
-        contract = None if con_id is None else arguments.CON_ID.whole(con_id, "con_id")
+        contract = None if con_id is None else arguments.one_con_id(con_id)
         name, size = arguments.stored_symbol(symbol), arguments.bar_size(bar_size)
         where = restricted(symbol=name, con_id=contract)
         found = self._sessions(where, *arguments.day_range(start_date, end_date), [size])
@@ -116,9 +116,3 @@ class OptionBarRepository(DatasetRepository):
             symbol=None if symbol is None else arguments.stored_symbol(symbol),
             bar_size=None if bar_size is None else arguments.bar_size(bar_size),
         )
-
-
-def _contracts(con_id: int | Collection[int]) -> list[int]:
-    """The contract ids, each once; an empty collection names no contract. Raises `InvalidRequest`."""
-    given = list(con_id) if isinstance(con_id, Iterable) and not isinstance(con_id, str | bytes) else [con_id]
-    return list(dict.fromkeys(arguments.CON_ID.whole(one, "con_id") for one in given))

@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from trading_assets.arguments import datasets as checked_datasets
+from trading_assets.arguments import holds_lake
 from trading_assets.remedies import typed, worded
 from trading_assets.repositories.catalog import steadily
 from trading_assets.repositories.lake_size import lake_rows
@@ -135,7 +136,8 @@ def validate(
     """Run the rules (of `datasets`; None: all) over the scope, each once, at the instant of the settings' clock.
 
     With `record` their findings take the place of the older ones within the scope, and bars that a rule holds for
-    review become pending. Reads the lake only; needs no broker. Raises `ValueError` for a dataset that does not exist.
+    review become pending; in a folder without a lake nothing is recorded. Reads the lake only; needs no broker. Raises
+    `ValueError` for a dataset that does not exist.
     """
     chosen = _chosen(rules, checked_datasets(datasets))
     now, in_memory = settings.clock(), lake_rows(settings.data_dir) <= IN_MEMORY
@@ -159,7 +161,7 @@ def validate(
         return [found[rule.name] for rule in chosen]
 
     answers = steadily(settings.data_dir, run)
-    if record:
+    if record and holds_lake(settings.data_dir):
         _record(settings, scope, answers, now)
     return ValidationReport(now, scope, tuple(answer.result for answer in answers))
 

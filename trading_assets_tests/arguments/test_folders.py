@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trading_assets.arguments import holds_lake, lake_folder, new_lake_folder
+from trading_assets.arguments import holds_lake, lake_folder, new_lake_folder, output_file
 from trading_assets.errors import InvalidRequest, NotALake
 
 
@@ -40,3 +40,24 @@ def test_a_new_lake_may_be_made_anywhere_but_inside_another(tmp_path: Path) -> N
             new_lake_folder(value)
     with pytest.raises(ValueError, match=r"a question mark"):
         new_lake_folder("what?")
+
+
+def test_no_file_is_written_among_those_of_the_archive(tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    (lake / "equity_bars").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(lake / "equity_bars")
+    for allowed in (tmp_path / "bars.csv", lake / "reports" / "bars.csv", str(tmp_path / "new" / "bars.csv")):
+        assert output_file(allowed, lake) == Path(allowed)
+    for refused in (
+        lake / "equity_bars" / "x.csv",
+        tmp_path / "link" / "x.csv",
+        lake / "lake.json",
+        lake / "x" / ".." / "y",
+    ):
+        with pytest.raises(InvalidRequest, match=r"path is .*, in the data folder .*lake, .* or in .*reports\."):
+            output_file(refused, lake)
+    with pytest.raises(InvalidRequest, match="this is a folder"):
+        output_file(tmp_path, lake)
+    for value in ("", 5, None):
+        with pytest.raises(InvalidRequest, match="the path of a file is wanted"):
+            output_file(value, lake)

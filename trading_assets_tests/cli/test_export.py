@@ -62,6 +62,34 @@ def test_what_cannot_be_written_is_refused(
     assert not list(tmp_path.glob("x.*"))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["export", "equity_bars", "equity_bars/1_day/2015.parquet"],
+        ["report", "--out", "lake.json"],
+        ["coverage", "--picture", "state.db"],
+        ["quality", "--picture", "equity_bars/x.parquet"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_no_command_writes_a_file_among_those_of_the_archive(
+    small_lake: Path, capsys: Output, command: list[str]
+) -> None:
+    before = {path: path.read_bytes() for path in small_lake.rglob("*") if path.is_file()}
+    assert run([*command[:-1], str(small_lake / command[-1])]) != 0
+    assert "in the data folder" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in small_lake.rglob("*") if path.is_file()} == before
+
+
+def test_there_is_no_report_of_a_folder_without_a_lake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(tmp_path / "nothing"))
+    assert run(["report"]) == run(["report", "--text"]) == 1
+    assert "holds no lake" in capsys.readouterr().err
+    assert not (tmp_path / "nothing").exists()
+
+
 def test_the_report_is_a_file_or_text(small_lake: Path, capsys: Output) -> None:
     assert run(["report"]) == 0
     written = Path(capsys.readouterr().out.strip())

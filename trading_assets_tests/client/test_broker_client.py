@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -181,6 +182,9 @@ def test_one_contract_and_its_own_bars(desk: Desk, api_client: BrokerClient) -> 
     day = api_client.get_option_bars(row["local_symbol"], LAST, LAST)
     assert desk.asked() == {}, "they are the sums of bars that are stored"
     assert float(day["volume"].sum()) == float(eight["volume"].sum())
+    for named in (row, pd.Series(row), pa.scalar(row["con_id"]), pd.DataFrame({"con_id": [float(row["con_id"])]})):
+        assert_frame_equal(api_client.get_option_bars(named, LAST, LAST), day)
+    assert desk.asked() == {}
 
 
 def test_contracts_that_have_expired_are_lost_and_cost_nothing(desk: Desk, tmp_path: Path) -> None:

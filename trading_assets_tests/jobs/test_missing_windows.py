@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -49,8 +50,13 @@ def settings(folder: Path, now: str = "2024-06-14T17:00-04:00") -> Settings:
         pd.DataFrame({"close": 1.0}, index=pd.DatetimeIndex(PRESENT)),
         pd.DataFrame({"start": pd.to_datetime(PRESENT).tz_localize("America/New_York") + pd.Timedelta("9h30min")}),
         pa.table({"session": PRESENT}),
+        pa.table({"session": PRESENT})["session"],
+        pl.DataFrame({"session": PRESENT}),
     ],
-    ids=["set", "list", "texts", "index", "series", "sessions", "dates", "frame with index", "starts", "arrow"],
+    ids=[
+        *("set", "list", "texts", "index", "series", "sessions", "dates", "frame with index", "starts", "arrow"),
+        *("arrow column", "polars"),
+    ],
 )
 def test_whatever_says_which_days_are_there(tmp_path: Path, present: Any) -> None:
     assert calculate_missing_windows(present, START, END, settings=settings(tmp_path)) == WINDOWS

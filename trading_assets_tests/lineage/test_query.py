@@ -14,10 +14,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from trading_assets.errors import InvalidRequest
 from trading_assets.lineage import LineageQueryEngine, LineageTracker
 from trading_assets.lineage.graph import Asset
 from trading_assets.lineage.snapshots import dependent_sessions, used_snapshots
-from trading_assets.repositories import query
+from trading_assets.repositories import EquityBarRepository, OptionChainSnapshotRepository, query
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import DATASETS, OPTION_BARS
 from trading_assets.resources.instance import dagster_instance
@@ -238,3 +239,33 @@ def _tree(folder: Path) -> dict[str, str]:
 def _runs(engine: LineageQueryEngine) -> list[str]:
     traced = engine.rows("option_bars", symbol="AAPL")
     return sorted({one.request.run_id for one in traced if one.request is not None})
+
+
+def test_a_row_is_taken_as_frames_give_it(engine: LineageQueryEngine) -> None:
+    bars = EquityBarRepository(data_dir=collected()).load()
+    stored = query(collected(), "select * from equity_bars order by symbol, start limit 1").to_pylist()[0]
+    wanted = engine.row("equity_bars", stored)
+    assert wanted.request is not None
+    position = next(place for place, row in enumerate(bars.to_dict("records")) if row["start"] == stored["start"])
+    for given in (bars.iloc[position], bars.to_dict("records")[position], list(bars.itertuples())[position]):
+        assert engine.row("equity_bars", given) == wanted
+
+
+def test_a_chain_row_without_a_quote_is_taken_as_frames_give_it(engine: LineageQueryEngine) -> None:
+    chain = OptionChainSnapshotRepository(data_dir=collected()).load()
+    place = int((~chain["selected"]).argmax())
+    row = engine.row("option_chains", chain.iloc[place]).row
+    assert row["bid"] is None and row["session"] == chain["session"].iloc[place].date()
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({"symbol": "AAPL"}, "The row has no session, con_id, "),
+        (5, "give a row of a frame"),
+        ("AAPL", "give a row of a frame"),
+    ],
+)
+def test_what_is_no_row_is_refused(engine: LineageQueryEngine, row: object, sentence: str) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        engine.row("equity_bars", row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pandas as pd
@@ -85,6 +85,11 @@ def test_an_answer_that_is_stored_late_gives_no_second_row(tmp_path_factory: pyt
 def test_what_is_no_instant_is_refused(given: Any) -> None:
     with pytest.raises(InvalidRequest, match="give an instant with a time zone"):
         checked(given)
+
+
+def test_an_instant_beyond_the_years_of_utc_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="no instant of the years 1 to 9999"):
+        checked(datetime.min.replace(tzinfo=timezone(timedelta(hours=14))))
 
 
 def test_an_instant_is_read_with_its_zone() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from trading_assets.arguments import output_file
+from trading_assets.arguments.folders import REPORTS
 from trading_assets.monitoring.report.sections import Report, Section, collect
 from trading_assets.repositories.files import replacing
 from trading_assets.settings import Settings
@@ -16,17 +18,15 @@ from trading_assets.settings import Settings
 SHORT = 24
 """Characters of a cell that stay on one line."""
 
-FOLDER = "reports"
-"""Folder of the reports in the data folder."""
-
 
 def write_report(settings: Settings, path: Path | None = None) -> Path:
     """Write the report of this moment as HTML; return its path, by default `reports/SESSION.html` in the data folder.
 
-    A report of the same session is replaced.
+    A report of the same session is replaced. Raises `InvalidRequest` for a path among the archive's own files.
     """
+    chosen = None if path is None else output_file(path, settings.data_dir)
     report = collect(settings)
-    target = path or settings.data_dir / FOLDER / f"{report.session}.html"
+    target = chosen or settings.data_dir / REPORTS / f"{report.session}.html"
     with replacing(target) as temporary:
         temporary.write_text(as_html(report), encoding="utf-8")
     return target
