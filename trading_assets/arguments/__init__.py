@@ -38,7 +38,6 @@ from trading_assets.arguments.numbers import (
     STRIKE,
     Bounds,
     con_ids,
-    is_whole,
     one_con_id,
 )
 from trading_assets.arguments.symbols import (
@@ -71,7 +70,6 @@ __all__ = [
     "day_range",
     "end_of_range",
     "holds_lake",
-    "is_whole",
     "lake_folder",
     "local_symbol",
     "new_lake_folder",

@@ -91,9 +91,4 @@ def con_ids(value: Any, name: str = "con_id") -> list[int]:
 def one_con_id(value: Any, name: str = "con_id") -> int:
     """A contract id. Raises `InvalidRequest`."""
     found = plain(value)
-    return CON_ID.whole(int(found) if isinstance(found, Real) and is_whole(found) else found, name)
-
-
-def is_whole(value: Any) -> bool:
-    """Whether the value is a whole number, whatever its type; a boolean is none."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and value == int(value)
+    return CON_ID.whole(int(found) if isinstance(found, float) and found.is_integer() else found, name)
