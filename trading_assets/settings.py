@@ -195,7 +195,8 @@ class Settings(MaintenanceSettings, BrokerSettings):
 
     @model_validator(mode="after")
     def _folder_can_be_used(self) -> Self:
-        usable_folder(self.data_dir)
+        if usable_folder(self.data_dir).exists() and not self.data_dir.is_dir():
+            raise ValueError(f"The data folder {self.data_dir} is a file: set TRADING_ASSETS_DATA_DIR to a folder.")
         return self
 
     @classmethod

@@ -109,7 +109,7 @@ class Repository:
     @classmethod
     def existing(cls, path: Path | str) -> Repository:
         """The backups in a folder. Raises `BackupError` where there are none, or those of a newer program."""
-        root = Path(path).expanduser().absolute()
+        root = _folder(path)
         try:
             found = json.loads((root / _MARKER).read_text("utf-8"))["format"]
         except FileNotFoundError:
@@ -126,7 +126,7 @@ class Repository:
     @classmethod
     def made(cls, path: Path | str) -> Repository:
         """The same, made where the folder is empty or not there."""
-        root = Path(path).expanduser().absolute()
+        root = _folder(path)
         if not (root / _MARKER).exists():
             other = sorted(p.name for p in root.iterdir() if not p.name.startswith(".")) if root.is_dir() else []
             if set(other) - _OURS:
@@ -187,3 +187,11 @@ class Repository:
 
 def _checksum(said: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _folder(path: Path | str) -> Path:
+    """The folder of the backups; it need not be there. Raises `BackupError` for a file."""
+    root = Path(path).expanduser().absolute()
+    if root.exists() and not root.is_dir():
+        raise BackupError(f"{root} is a file: name the folder of the backups.")
+    return root

@@ -17,6 +17,7 @@ from typing import Any
 
 from trading_assets.backup.manifest import Repository
 from trading_assets.doctor.coverage import find_coverage_faults
+from trading_assets.doctor.daily_bars import find_daily_bar_faults
 from trading_assets.doctor.files import find_file_faults
 from trading_assets.doctor.findings import Finding, Source
 from trading_assets.doctor.history import find_history_faults
@@ -67,7 +68,12 @@ def examine(settings: Settings | None = None, *, backup: Path | str | None = Non
     ]
     # While the lake cannot be opened there is nothing to compare the history with.
     whole = all(finding.kind in _HARMLESS for finding in found)
-    return [*found, *find_coverage_faults(settings, source), *find_history_faults(settings, source, compare=whole)]
+    return [
+        *found,
+        *find_coverage_faults(settings, source),
+        *find_daily_bar_faults(settings),
+        *find_history_faults(settings, source, compare=whole),
+    ]
 
 
 def mend(settings: Settings | None = None, *, backup: Path | str | None = None) -> DoctorReport:
@@ -84,6 +90,7 @@ def mend(settings: Settings | None = None, *, backup: Path | str | None = None) 
         find_identity_faults,
         find_state_faults,
         find_coverage_faults,
+        lambda given, _: find_daily_bar_faults(given),
         lambda given, source: find_history_faults(given, source, compare=_is_whole(given, source)),
     )
     findings: list[Finding] = []

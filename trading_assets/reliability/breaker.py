@@ -23,6 +23,8 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Literal, ParamSpec, Protocol, Self, TypeVar
 
+from trading_assets.reliability.numbers import is_number
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -129,8 +131,12 @@ class CircuitBreaker:
         raises: Callable[[str, float], BaseException] = BreakerOpen,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if failure_threshold < 1:
-            raise ValueError(f"failure_threshold is {failure_threshold}: it must be at least 1.")
+        if not is_number(failure_threshold, 1, whole=True):
+            raise ValueError(
+                f"failure_threshold is {failure_threshold!r}: it must be a whole number of failures and at least 1."
+            )
+        if not is_number(recovery_timeout, 0):
+            raise ValueError(f"recovery_timeout is {recovery_timeout!r}: it must be a number of seconds, 0 or more.")
         self.failure_threshold = failure_threshold
         self.recovery_timeout = recovery_timeout
         self.name = name

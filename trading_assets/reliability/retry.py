@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+from trading_assets.reliability.numbers import is_number
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -28,8 +30,12 @@ class RetryConfig:
     jitter: float = 0.25
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.wait_initial < 0 or self.wait_max < 0 or self.factor < 1 or self.jitter < 0:
-            raise ValueError(f"{self}: attempts must be at least 1, factor at least 1, waits and jitter not negative.")
+        bounded = ((self.wait_initial, 0), (self.wait_max, 0), (self.factor, 1), (self.jitter, 0))
+        if not is_number(self.attempts, 1, whole=True) or not all(is_number(*each) for each in bounded):
+            raise ValueError(
+                f"{self}: attempts must be a whole number and at least 1, factor at least 1, waits and jitter not"
+                " negative."
+            )
 
     def wait(self, attempt: int) -> float:
         """Seconds to wait after the failure of attempt number `attempt` (from 1)."""

@@ -158,6 +158,16 @@ def test_a_folder_that_cannot_hold_the_backups_is_refused(place: str, settings: 
         backup(tmp_path / place, settings)
 
 
+def test_a_file_in_place_of_a_folder_is_named(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for call in (lambda: backup(file, settings), lambda: restore(file, settings), lambda: verify(file)):
+        with pytest.raises(BackupError, match="file is a file: name the folder of the backups"):
+            call()
+    with pytest.raises(ValueError, match=r"data folder .*file is a file"):
+        Settings(data_dir=file)  # type: ignore[call-arg]
+
+
 def test_a_folder_with_other_files_is_refused(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"")

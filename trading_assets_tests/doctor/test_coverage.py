@@ -12,7 +12,7 @@ import pytest
 
 from trading_assets.doctor import examine, mend
 from trading_assets.repositories import ParquetStore
-from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
+from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets_tests.doctor.test_doctor import BARS, kinds
@@ -80,3 +80,16 @@ def test_rows_of_another_program_are_complete_where_one_bar_is_the_session(
     assert found.mend is not None
     assert found.mend() == "2 conditions recorded from the rows and the journal."
     assert store.read(COVERAGE)["condition"].to_pylist() == ["complete"] * 2
+
+
+def test_daily_bars_of_options_are_made_again_from_the_bars_of_8_hours(
+    settings: Settings, simulator: Simulator
+) -> None:
+    store = ParquetStore(settings.data_dir)
+    before = store.read(OPTION_BARS)
+    shutil.rmtree(settings.data_dir / "option_bars" / "1_day")
+    assert [(one.kind, one.subject) for one in examine(settings)] == [("daily_bars_missing", "option_bars 1 day AAPL")]
+    assert mend(settings).left == []
+    order = [(name, "ascending") for name in OPTION_BARS.key]
+    assert store.read(OPTION_BARS).sort_by(order).equals(before.sort_by(order))
+    assert simulator.counters.log == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from typing import Any
 
 import pytest
 
@@ -221,3 +222,15 @@ def threads_own(breaker: CircuitBreaker) -> None:
     thread.join()
     for error in raised:
         raise error
+
+
+@pytest.mark.parametrize("wrong", [{"failure_threshold": value} for value in (0, -1, 1.5, True, "5", None)])
+def test_no_number_of_failures_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"failure_threshold is .* at least 1\."):
+        CircuitBreaker(**wrong)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), True, "300", None])
+def test_no_time_of_recovery_is_refused(seconds: Any) -> None:
+    with pytest.raises(ValueError, match=r"recovery_timeout is .* number of seconds"):
+        CircuitBreaker(recovery_timeout=seconds)

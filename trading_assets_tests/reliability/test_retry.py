@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,5 +59,8 @@ def test_an_error_that_says_it_is_retryable_is_tried_again_and_others_are_not() 
 
 
 def test_impossible_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        RetryConfig(attempts=0)
+    nan = float("nan")
+    impossible: list[dict[str, Any]] = [{"attempts": attempts} for attempts in (0, 1.5, True, "4")]
+    for given_ in (*impossible, {"wait_initial": -1}, {"wait_max": nan}, {"factor": 0.5}, {"jitter": "1"}):
+        with pytest.raises(ValueError, match="at least 1"):
+            RetryConfig(**given_)
