@@ -41,6 +41,9 @@ def validate(
     ] = None,
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
+    record: Annotated[
+        bool, typer.Option(help="Keep the findings; --no-record for a user who may not write the data folder.")
+    ] = True,
     as_document: Json = False,
 ) -> int:
     """Run the validation rules over the lake; exit code 1 when a rule of severity error fails, warnings are printed
@@ -54,7 +57,7 @@ def validate(
     settings = Settings()
     if early := clock_before_lake(settings, settings.clock()):
         note_to(early)
-    report = run(settings, scope, datasets=dataset or None)
+    report = run(settings, scope, datasets=dataset or None, record=record)
     if as_document:
         as_json(report.as_dict())
         return 0 if report.passed else 1

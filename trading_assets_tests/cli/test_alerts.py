@@ -144,7 +144,7 @@ def test_quality_is_printed_kept_and_drawn(folder: Path, tmp_path: Path, capsys:
     assert run(["quality", "--no-record"]) == 0, "nothing is wanted: nothing is wrong"
     rules = len(RULES)
     assert f"{rules} of {rules} rules hold ({rules} of them had nothing to examine), 0 issues." in printed(capsys)
-    assert run(["quality"]) == run(["validate"]) == 0
+    assert run(["quality"]) == run(["validate"]) == run(["validate", "--no-record"]) == 0
     assert not folder.exists(), "where there is no lake none is made"
     Universe(Settings().state_url).add(["AAPL"])
     ParquetStore(folder).upsert(COVERAGE, table(COVERAGE, [covered(date(2024, 5, 31), "error", reason="No answer.")]))

@@ -84,6 +84,9 @@ def command(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str
 def test_validate_exits_with_1_on_an_error_only(
     faulty: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert command(faulty, monkeypatch, "validate", "--no-record") == 1
+    assert not (faulty.data_dir / "state.db").exists(), "a reader writes nothing"
+    capsys.readouterr()
     assert command(faulty, monkeypatch, "validate", "--json") == 1
     document = json.loads(capsys.readouterr().out)
     failing = {rule["rule"] for rule in document["rules"] if not rule["passed"] and rule["severity"] == "error"}
