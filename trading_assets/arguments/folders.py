@@ -47,8 +47,11 @@ def new_lake_folder(value: Any, name: str = "base_path") -> Path:
 
 
 def output_file(value: Any, data_dir: Path | str, name: str = "path", *, is_folder: bool = False) -> Path:
-    """The path of a file (`is_folder`: of a folder of files) that a user wants written. In the data folder it may be in `reports` only: elsewhere there it
-    would be read as data, or take the place of a file of the archive. Raises `InvalidRequest`."""
+    """The path of a file (`is_folder`: of a folder of files) that a user wants written.
+
+    In the data folder it may be in `reports` only: elsewhere there it would be read as data, or take the place of a
+    file of the archive. Raises `InvalidRequest`.
+    """
     if not isinstance(value, str | os.PathLike) or not str(value).strip():
         raise InvalidRequest(f"{name} is {value!r}, and the path of a file is wanted.")
     path = Path(value).expanduser()

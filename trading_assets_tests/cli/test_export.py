@@ -66,11 +66,12 @@ def test_what_cannot_be_written_is_refused(
     "command",
     [
         ["export", "equity_bars", "equity_bars/1_day/2015.parquet"],
+        ["export", "equity_bars", "--format", "lean", "lean"],
         ["report", "--out", "lake.json"],
         ["coverage", "--picture", "state.db"],
         ["quality", "--picture", "equity_bars/x.parquet"],
     ],
-    ids=lambda command: command[0],
+    ids=" ".join,
 )
 def test_no_command_writes_a_file_among_those_of_the_archive(
     small_lake: Path, capsys: Output, command: list[str]
