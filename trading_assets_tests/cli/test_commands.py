@@ -141,7 +141,7 @@ def test_a_lake_of_a_newer_version_is_no_wrong_use(folder: Path, capsys: Output)
 def test_an_error_nobody_foresaw_ends_in_a_sentence_too(
     folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder.write_text("a file where the folder should be")
+    (folder / "lake.json").mkdir(parents=True)  # a folder where a file should be
     assert run(["status"]) == 1
     printed = capsys.readouterr().err
     assert printed.startswith("error: ")
