@@ -8,6 +8,12 @@ OPTION_BAR_SIZE = "8 hours"
 """The bar size that options are collected in. They have no daily bars at the broker (code 162, "No data of type
 EODChart"): one bar of 8 hours is a whole session, and `1 day` bars are made from it."""
 
+AM_SETTLED = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"})
+"""Trading classes settled by the opening prices of the session after their last trading day. SPX is on record
+(limits.md); the others are common knowledge, not checked against a live TWS. A class missing here costs at most a
+contract that expires within four days of `min_days_to_expiry`; the time to settlement of a contract is right all the
+same where its last trading day is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Instrument:

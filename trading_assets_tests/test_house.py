@@ -93,7 +93,7 @@ MAY_IMPORT = {
     "reliability/": ("reliability",),
     "repositories/": ("arguments", "folders", "sessions", "settings", "permissions", "instrument", "repositories"),
     "archive_packages/": ("settings", "sessions", "permissions", "repositories", "archive_packages"),
-    "pricing/": ("pricing",),
+    "pricing/": ("instrument", "pricing", "sessions"),
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
     "validation/": (
         "arguments",

@@ -16,15 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from trading_assets.broker.payloads import ParameterRecord
+from trading_assets.instrument import AM_SETTLED
 from trading_assets.selection_rules import SelectionRules
 
 if TYPE_CHECKING:
     import pandas as pd
-
-AM_SETTLED = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"})
-"""Trading classes settled by the opening prices of the session after their last trading day. SPX is on record
-(limits.md); the others are common knowledge, not checked against a live TWS. A class missing here costs at most a
-contract that expires within four days of `min_days_to_expiry`."""
 
 
 def wanted_expiries(parameters: Iterable[ParameterRecord], rules: SelectionRules, session: date) -> list[str]:

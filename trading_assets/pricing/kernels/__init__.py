@@ -1,0 +1,1 @@
+"""Compiled code of the pricing models: `european`, `american`. The only place that loads numba."""

@@ -1,0 +1,304 @@
+"""American options with cash dividends: prices, greeks and implied volatilities by binomial trees, compiled.
+
+Each entry point takes contiguous float64 arrays of one length, and the dividends of the underlying of all options in
+order of their ex-dates: `ex_years` from now, `amounts` in dollars. Units and conventions are those of
+`pricing.american`, which also leaves out what early exercise cannot pay for; the method and its measured errors are in
+docs/pricing.md.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trading_assets.pricing.conventions import DAYS_A_YEAR, MAX_VOLATILITY, MIN_VOLATILITY
+from trading_assets.pricing.kernels.compiling import DELTA, GAMMA, PRICE, RHO, THETA, VEGA, compiled, inline
+
+COARSE_STEPS = 50
+"""Steps of the smaller of the two trees; the larger has twice as many (N = 100)."""
+
+_POINT = 0.01
+_SQRT_HALF = math.sqrt(0.5)
+_INVERSE_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
+_ITERATIONS = 80
+"""Enough halvings of [MIN, MAX] for full double precision; secant steps usually need 3 to 6."""
+_SMOOTH_DEVIATIONS = 7.0
+"""Standard deviations from the strike beyond which the option's last step has no time value in double precision."""
+_SHORTEST = 0.5
+"""A stretch between two ex-dates is at least this part of a coarse step; nearer ones are one dividend."""
+_WIDEST_STENCIL = 40
+"""Nodes from the spot at which the outer prices of delta and gamma are taken at most."""
+_RATE_BUMP = 0.001
+"""Change of the interest rate (per 1.00) for rho."""
+
+
+class Option(NamedTuple):
+    """The terms of one option: sign +1 for a call and -1 for a put, carry the continuous dividend yield."""
+
+    spot: float
+    strike: float
+    years: float
+    sign: float
+    rate: float
+    carry: float
+
+
+class Cash(NamedTuple):
+    """The dividends in the life of an option: the first `paid` of times (years) and amounts (dollars)."""
+
+    times: Any
+    amounts: Any
+    paid: int
+
+
+@inline
+def _normal(x: float) -> float:
+    return 0.5 * math.erfc(-x * _SQRT_HALF)
+
+
+@inline
+def _exercised(option: Option, spot: float) -> float:
+    return max(option.sign * (spot - option.strike), 0.0)
+
+
+@inline
+def _last_step(option: Option, spot: float, years: float, volatility: float) -> float:
+    """Value one step before expiry: exercise now, or a European option over the step."""
+    forward, bond = spot * math.exp(-option.carry * years), option.strike * math.exp(-option.rate * years)
+    deviation, sign = volatility * math.sqrt(years), option.sign
+    distance = math.log(forward / bond)
+    held = sign * (forward - bond)
+    if abs(distance) <= _SMOOTH_DEVIATIONS * deviation + deviation * deviation:
+        d1 = distance / deviation + 0.5 * deviation
+        held = sign * (forward * _normal(sign * d1) - bond * _normal(sign * (d1 - deviation)))
+    return max(held, _exercised(option, spot))
+
+
+@inline
+def _roll_back(
+    option: Option, values: Any, powers: Any, start: float, nodes: int, first: int, h: float, dt: float
+) -> None:
+    """Values `first` steps after the start of a stretch back to its start, in place.
+
+    The tree follows the forward: a node is start x exp((rate - carry) t) x exp(k h), h = volatility sqrt(dt), and the
+    probability of a rise is 1 / (1 + exp(h)), between 0 and 1 for every input.
+    """
+    rise = 1.0 / (1.0 + math.exp(h))
+    discount = math.exp(-option.rate * dt)
+    up, down = discount * rise, discount * (1.0 - rise)
+    struck = option.sign * option.strike
+    for step in range(first - 1, -1, -1):
+        count = nodes + step
+        lowest = option.sign * start * math.exp((option.rate - option.carry) * dt * step - (count - 1) * h)
+        for j in range(count):
+            values[j] = max(up * values[j + 1] + down * values[j], lowest * powers[j] - struck)
+
+
+@inline
+def _after_dividend(option: Option, values: Any, nodes: int, lowest: float, h: float, spot: float) -> float:
+    """Value just after an ex-date at a spot between the nodes of the stretch that follows: cubic interpolation
+    (Lagrange, four nodes) in the logarithm of the spot."""
+    if spot <= lowest:  # many standard deviations below: a put is exercised, a call is worthless
+        return max(option.strike - spot, values[0]) if option.sign < 0.0 else values[0] * max(spot, 0.0) / lowest
+    position = math.log(spot / lowest) / (2.0 * h)
+    i = min(max(int(position) - 1, 0), nodes - 4)
+    a = position - i
+    b, c, d = a - 1.0, a - 2.0, a - 3.0
+    outer = values[i + 3] * a * b * c - values[i] * b * c * d
+    inner = values[i + 1] * a * c * d - values[i + 2] * a * b * d
+    return max(outer / 6.0 + inner / 2.0, _exercised(option, spot))
+
+
+@inline
+def _dividends_in_life(years: float, ex_years: Any, amounts: Any, times: Any, cash: Any) -> int:
+    """The dividends with an ex-date after now and before expiry into `times` and `cash`; how many.
+
+    Two nearer than half a coarse step become one at the earlier date.
+    """
+    shortest = _SHORTEST * years / COARSE_STEPS
+    count = 0
+    for i in range(len(ex_years)):
+        if not 0.0 < ex_years[i] < years or amounts[i] == 0.0:
+            continue
+        if count > 0 and ex_years[i] - times[count - 1] < shortest:
+            cash[count - 1] += amounts[i]
+        else:
+            times[count], cash[count] = ex_years[i], amounts[i]
+            count += 1
+    return count
+
+
+@inline
+def _tree(option: Option, volatility: float, dividends: Cash, refinement: int, out: Any) -> None:
+    """Price, delta and gamma of one American option by a binomial tree of `refinement` x `COARSE_STEPS` steps.
+
+    The life is cut at the ex-dates into stretches, each with a tree of its own whose steps divide it evenly. On an
+    ex-date the values after it, at the spot less the dividend, are interpolated to the nodes before it.
+    """
+    years, drift = option.years, option.rate - option.carry
+    times, cash, paid = dividends
+    stretches = paid + 1
+    # What is left after an ex-date shortly before expiry is the last step.
+    ends_at_dividend = paid > 0 and years - times[paid - 1] < _SHORTEST * years / COARSE_STEPS
+    if ends_at_dividend:
+        stretches -= 1
+    steps, nodes = np.empty(stretches, np.int64), np.empty(stretches, np.int64)
+    lengths, centres, spacings = np.empty(stretches), np.empty(stretches), np.empty(stretches)
+    most = 0
+    for k in range(stretches):
+        lengths[k] = (times[k] if k < paid else years) - (times[k - 1] if k > 0 else 0.0)
+        steps[k] = refinement * max(1, int(COARSE_STEPS * lengths[k] / years + 0.5))
+        h = volatility * math.sqrt(lengths[k] / steps[k])
+        spacings[k] = h
+        if k == 0:
+            usual = volatility * math.sqrt(years / (refinement * COARSE_STEPS))
+            centres[k], nodes[k] = option.spot, 1 + 2 * min(max(1, int(usual / h + 0.5)), _WIDEST_STENCIL)
+        else:  # as wide as the stretch before, less the dividend, and two nodes more on each side
+            before = centres[k - 1] * math.exp(drift * lengths[k - 1])
+            width = (nodes[k - 1] - 1 + steps[k - 1]) * spacings[k - 1]
+            centres[k] = max(before - cash[k - 1], 0.01 * before)
+            upper = math.log(max(before * math.exp(width) - cash[k - 1], centres[k]) / centres[k])
+            bottom = before * math.exp(-width) - cash[k - 1]
+            lower = min(math.log(centres[k] / bottom), 1.5 * upper) if bottom > 0.0 else 1.5 * upper
+            nodes[k] = 5 + 2 * math.ceil(max(upper, lower) / (2.0 * h))
+        most = max(most, nodes[k] + steps[k])
+    values, powers, later = np.empty(most), np.empty(most), np.empty(most)
+    for k in range(stretches - 1, -1, -1):
+        h, dt, count = spacings[k], lengths[k] / steps[k], nodes[k] + steps[k]
+        powers[0] = 1.0
+        ratio = math.exp(2.0 * h)
+        for j in range(1, count):
+            powers[j] = powers[j - 1] * ratio
+        known = steps[k] if k < paid else steps[k] - 1
+        count = nodes[k] + known
+        lowest = centres[k] * math.exp(drift * dt * known - (count - 1) * h)
+        for j in range(count):
+            spot = lowest * powers[j]
+            if k == paid:
+                values[j] = _last_step(option, spot, dt, volatility)
+                continue
+            if k == stretches - 1:
+                held = _last_step(option, max(spot - cash[k], 0.0), years - times[k], volatility)
+            else:
+                bottom = centres[k + 1] * math.exp(-(nodes[k + 1] - 1) * spacings[k + 1])
+                held = _after_dividend(option, later, nodes[k + 1], bottom, spacings[k + 1], spot - cash[k])
+            values[j] = max(held, option.sign * (spot - option.strike))
+        _roll_back(option, values, powers, centres[k], nodes[k], known, h, dt)
+        for j in range(nodes[k]):
+            later[j] = values[j]
+    middle = nodes[0] // 2
+    reach = math.exp(2.0 * middle * spacings[0])
+    up, down = option.spot * reach - option.spot, option.spot - option.spot / reach
+    above, below = (values[2 * middle] - values[middle]) / up, (values[middle] - values[0]) / down
+    out[PRICE] = values[middle]
+    out[DELTA] = (above * down + below * up) / (up + down)
+    out[GAMMA] = 2.0 * (above - below) / (up + down)
+
+
+@inline
+def _extrapolated(option: Option, volatility: float, dividends: Cash, out: Any) -> None:
+    """Price, delta and gamma from trees of N and N/2 steps (Richardson)."""
+    coarse = np.empty(6)
+    _tree(option, volatility, dividends, 1, coarse)
+    _tree(option, volatility, dividends, 2, out)
+    for column in (PRICE, DELTA, GAMMA):
+        out[column] = 2.0 * out[column] - coarse[column]
+    out[PRICE] = max(out[PRICE], _exercised(option, option.spot))
+    out[GAMMA] = max(out[GAMMA], 0.0)
+
+
+@inline
+def _value(option: Option, volatility: float, dividends: Cash, out: Any) -> None:
+    """Price and greeks of one American option into `out`."""
+    spot, strike, years, sign, rate, carry = option
+    if not (years > 0.0 and spot > 0.0 and strike > 0.0 and volatility >= 0.0):
+        for column in range(6):
+            out[column] = math.nan
+        return
+    volatility = max(volatility, MIN_VOLATILITY)
+    _extrapolated(option, volatility, dividends, out)
+    high, low = np.empty(6), np.empty(6)
+    bump = min(max(0.005, 0.02 * volatility), 0.5 * volatility)
+    _extrapolated(option, volatility + bump, dividends, high)
+    _extrapolated(option, volatility - bump, dividends, low)
+    out[VEGA] = max(_POINT * (high[PRICE] - low[PRICE]) / (2.0 * bump), 0.0)
+    _extrapolated(Option(spot, strike, years, sign, rate + _RATE_BUMP, carry), volatility, dividends, high)
+    _extrapolated(Option(spot, strike, years, sign, rate - _RATE_BUMP, carry), volatility, dividends, low)
+    out[RHO] = _POINT * (high[PRICE] - low[PRICE]) / (2.0 * _RATE_BUMP)
+    if out[PRICE] <= sign * (spot - strike) * (1.0 + 1e-12):
+        out[THETA] = 0.0  # exercised now: nothing decays
+    else:  # the Black-Scholes equation, which holds wherever the option is held
+        drift = (rate - carry) * spot * out[DELTA] + 0.5 * (volatility * spot) ** 2 * out[GAMMA]
+        out[THETA] = (rate * out[PRICE] - drift) / DAYS_A_YEAR
+
+
+@inline
+def _implied(option: Option, price: float, start: float, dividends: Cash) -> float:
+    """Implied volatility of one American option, NaN where there is none: secant steps inside a shrinking bracket."""
+    spot, strike, years, sign, rate, carry = option
+    if not (spot > 0.0 and strike > 0.0 and years > 0.0):
+        return math.nan
+    if not (_exercised(option, spot) < price < (spot if sign > 0.0 else strike)):
+        return math.nan
+    out = np.empty(6)
+    volatility = start
+    root = math.sqrt(years)
+    d1 = (math.log(spot / strike) + (rate - carry) * years) / (volatility * root) + 0.5 * volatility * root
+    slope = spot * root * _INVERSE_SQRT_2PI * math.exp(-0.5 * d1 * d1)
+    low, high = MIN_VOLATILITY, MAX_VOLATILITY
+    before, error_before = math.nan, math.nan
+    for _ in range(_ITERATIONS):
+        _extrapolated(option, volatility, dividends, out)
+        error = out[PRICE] - price
+        if error > 0.0:
+            high = volatility
+        else:
+            low = volatility
+        if not math.isnan(before) and error != error_before:
+            slope = (error - error_before) / (volatility - before)
+        step = volatility - error / slope if slope > 0.0 else math.inf
+        before, error_before = volatility, error
+        volatility = step if low < step < high else math.sqrt(low * high)
+        if abs(volatility - before) <= 1e-7 * before:
+            break
+    inside = MIN_VOLATILITY * 1.001 < volatility < MAX_VOLATILITY * 0.999
+    return volatility if inside else math.nan
+
+
+@compiled
+def values(
+    spot: Any, strike: Any, years: Any, volatility: Any, sign: Any, rate: Any, carry: Any, ex_years: Any, amounts: Any
+) -> Any:
+    """Prices and greeks, one row an option and the six columns that `compiling` names; NaN without time or spot."""
+    out = np.empty((len(spot), 6))
+    times, cash = np.empty(len(ex_years)), np.empty(len(ex_years))
+    for i in range(len(spot)):
+        count = _dividends_in_life(years[i], ex_years, amounts, times, cash)
+        option = Option(spot[i], strike[i], years[i], sign[i], rate[i], carry[i])
+        _value(option, volatility[i], Cash(times, cash, count), out[i])
+    return out
+
+
+@compiled
+def implied(
+    price: Any,
+    start: Any,
+    spot: Any,
+    strike: Any,
+    years: Any,
+    sign: Any,
+    rate: Any,
+    carry: Any,
+    ex_years: Any,
+    amounts: Any,
+) -> Any:
+    """Implied volatilities, NaN where there is none; `start` is a first guess of each."""
+    out = np.empty(len(spot))
+    times, cash = np.empty(len(ex_years)), np.empty(len(ex_years))
+    for i in range(len(spot)):
+        count = _dividends_in_life(years[i], ex_years, amounts, times, cash)
+        option = Option(spot[i], strike[i], years[i], sign[i], rate[i], carry[i])
+        out[i] = _implied(option, price[i], start[i], Cash(times, cash, count))
+    return out
