@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 
 LIBRARIES = (
     r"(alembic|apprise|dagster|dagster_shared|duckdb|eventkit|exchange_calendars|ib_async|ib_insync|matplotlib|numpy|pandas"
-    r"|pyarrow|pydantic|scipy|sqlalchemy)(\.|$)"
+    r"|numba|pyarrow|pydantic|sqlalchemy)(\.|$)"
 )
 """Modules whose own warnings are not for the caller: they are about how libraries use each other."""
 

@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.pricing.conventions import Floats, Greeks, aligned
+from trading_assets.pricing.conventions import MAX_VOLATILITY, MIN_VOLATILITY, Floats, Greeks, aligned
+
+__all__ = ["MAX_VOLATILITY", "MIN_VOLATILITY", "Dividends", "Greeks", "greeks", "implied_volatility", "price"]
 
 Dividends = Iterable[tuple[float, float]]
 """Pairs (years to the ex-date, dollars a share), in any order; those in the past or after the expiry do not matter."""

@@ -9,12 +9,13 @@ docs/pricing.md.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from trading_assets.pricing.conventions import DAYS_A_YEAR, MAX_VOLATILITY, MIN_VOLATILITY
 from trading_assets.pricing.kernels.compiling import DELTA, GAMMA, PRICE, RHO, THETA, VEGA, compiled, inline
+from trading_assets.pricing.kernels.terms import Cash, Grid, Option
 
 COARSE_STEPS = 50
 """Steps of the smaller of the two trees; the larger has twice as many (N = 100)."""
@@ -25,32 +26,16 @@ _INVERSE_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 _ITERATIONS = 80
 """Enough halvings of [MIN, MAX] for full double precision; secant steps usually need 3 to 6."""
 _SMOOTH_DEVIATIONS = 7.0
-"""Standard deviations from the strike beyond which the option's last step has no time value in double precision."""
+"""Standard deviations beyond which nothing matters in double precision: the last step has no time value, a spot is not
+reached."""
 _SHORTEST = 0.5
 """A stretch between two ex-dates is at least this part of a coarse step; nearer ones are one dividend."""
 _WIDEST_STENCIL = 40
 """Nodes from the spot at which the outer prices of delta and gamma are taken at most."""
+_PARTS = 8
+"""Points whose mean is that of a cell."""
 _RATE_BUMP = 0.001
 """Change of the interest rate (per 1.00) for rho."""
-
-
-class Option(NamedTuple):
-    """The terms of one option: sign +1 for a call and -1 for a put, carry the continuous dividend yield."""
-
-    spot: float
-    strike: float
-    years: float
-    sign: float
-    rate: float
-    carry: float
-
-
-class Cash(NamedTuple):
-    """The dividends in the life of an option: the first `paid` of times (years) and amounts (dollars)."""
-
-    times: Any
-    amounts: Any
-    paid: int
 
 
 @inline
@@ -97,18 +82,68 @@ def _roll_back(
 
 
 @inline
-def _after_dividend(option: Option, values: Any, nodes: int, lowest: float, h: float, spot: float) -> float:
+def _after_dividend(option: Option, values: Any, grid: Grid, spot: float, volatility: float) -> float:
     """Value just after an ex-date at a spot between the nodes of the stretch that follows: cubic interpolation
     (Lagrange, four nodes) in the logarithm of the spot."""
+    if grid.last_step > 0.0:
+        return _last_step(option, max(spot, 0.0), grid.last_step, volatility)
+    lowest = grid.centre * math.exp(-(grid.nodes - 1) * grid.h)
     if spot <= lowest:  # many standard deviations below: a put is exercised, a call is worthless
         return max(option.strike - spot, values[0]) if option.sign < 0.0 else values[0] * max(spot, 0.0) / lowest
-    position = math.log(spot / lowest) / (2.0 * h)
-    i = min(max(int(position) - 1, 0), nodes - 4)
+    position = math.log(spot / lowest) / (2.0 * grid.h)
+    if position > grid.nodes - 1:  # as unlikely: a call moves with the spot, a put is worthless
+        above = spot - lowest * math.exp(2.0 * grid.h * (grid.nodes - 1))
+        return values[grid.nodes - 1] + (above if option.sign > 0.0 else 0.0)
+    i = min(max(int(position) - 1, 0), grid.nodes - 4)
     a = position - i
     b, c, d = a - 1.0, a - 2.0, a - 3.0
     outer = values[i + 3] * a * b * c - values[i] * b * c * d
     inner = values[i + 1] * a * c * d - values[i + 2] * a * b * d
     return max(outer / 6.0 + inner / 2.0, _exercised(option, spot))
+
+
+@inline
+def _exchange(
+    option: Option,
+    values: Any,
+    later: Any,
+    powers: Any,
+    count: int,
+    lowest: float,
+    h: float,
+    cash: float,
+    rest: float,
+    volatility: float,
+    refinement: int,
+    grid: Grid,
+) -> None:
+    """Values just before an ex-date at the nodes: the better of exercise and the value after the dividend.
+
+    Where the value has a kink between two nodes, a node takes the mean over its cell: the trees would converge unevenly
+    otherwise, and could not be extrapolated. Where the best choice changes, that is the mean of a linear gain cut at 0;
+    where expiry and the strike are near, it is the mean of `_PARTS` points.
+    """
+    deviation, usual = volatility * math.sqrt(rest), h * math.sqrt(refinement)
+    reach = 2.0 * usual + 3.0 * deviation if deviation < 1.5 * usual else 0.0
+    for j in range(count):  # what holding gains over exercise
+        spot = lowest * powers[j]
+        held = _after_dividend(option, later, grid, spot - cash, volatility)
+        values[j] = held - option.sign * (spot - option.strike)
+    before = values[0]
+    for j in range(count):
+        spot, gain = lowest * powers[j], values[j]
+        if reach > 0.0 and spot > cash and abs(math.log((spot - cash) / option.strike)) < reach:
+            total = 0.0
+            for n in range(_PARTS):
+                moved = spot * (1.0 + h * ((2 * n + 1) / _PARTS - 1.0))
+                held = _after_dividend(option, later, grid, moved - cash, volatility)
+                total += max(held, option.sign * (moved - option.strike))
+            values[j] = total / _PARTS
+        else:
+            slope = 0.25 * abs(values[min(j + 1, count - 1)] - before)  # over half a cell
+            mean = (gain + slope) ** 2 / (4.0 * slope) if abs(gain) < slope else max(gain, 0.0)
+            values[j] = option.sign * (spot - option.strike) + mean
+        before = gain
 
 
 @inline
@@ -161,8 +196,9 @@ def _tree(option: Option, volatility: float, dividends: Cash, refinement: int, o
             centres[k] = max(before - cash[k - 1], 0.01 * before)
             upper = math.log(max(before * math.exp(width) - cash[k - 1], centres[k]) / centres[k])
             bottom = before * math.exp(-width) - cash[k - 1]
-            lower = min(math.log(centres[k] / bottom), 1.5 * upper) if bottom > 0.0 else 1.5 * upper
-            nodes[k] = 5 + 2 * math.ceil(max(upper, lower) / (2.0 * h))
+            lower = math.log(centres[k] / bottom) if bottom > 0.0 else math.inf
+            likely = _SMOOTH_DEVIATIONS * volatility * math.sqrt(times[k - 1]) + nodes[0] * spacings[0]
+            nodes[k] = 5 + 2 * math.ceil(min(max(upper, lower), likely) / (2.0 * h))
         most = max(most, nodes[k] + steps[k])
     values, powers, later = np.empty(most), np.empty(most), np.empty(most)
     for k in range(stretches - 1, -1, -1):
@@ -174,17 +210,14 @@ def _tree(option: Option, volatility: float, dividends: Cash, refinement: int, o
         known = steps[k] if k < paid else steps[k] - 1
         count = nodes[k] + known
         lowest = centres[k] * math.exp(drift * dt * known - (count - 1) * h)
-        for j in range(count):
-            spot = lowest * powers[j]
-            if k == paid:
-                values[j] = _last_step(option, spot, dt, volatility)
-                continue
-            if k == stretches - 1:
-                held = _last_step(option, max(spot - cash[k], 0.0), years - times[k], volatility)
-            else:
-                bottom = centres[k + 1] * math.exp(-(nodes[k + 1] - 1) * spacings[k + 1])
-                held = _after_dividend(option, later, nodes[k + 1], bottom, spacings[k + 1], spot - cash[k])
-            values[j] = max(held, option.sign * (spot - option.strike))
+        if k == paid:
+            for j in range(count):
+                values[j] = _last_step(option, lowest * powers[j], dt, volatility)
+        else:
+            rest = years - times[k]
+            follows = k + 1 if k + 1 < stretches else 0  # 0: nothing but the last step
+            grid = Grid(nodes[follows], centres[follows], spacings[follows], rest if follows == 0 else 0.0)
+            _exchange(option, values, later, powers, count, lowest, h, cash[k], rest, volatility, refinement, grid)
         _roll_back(option, values, powers, centres[k], nodes[k], known, h, dt)
         for j in range(nodes[k]):
             later[j] = values[j]
@@ -205,7 +238,8 @@ def _extrapolated(option: Option, volatility: float, dividends: Cash, out: Any) 
     _tree(option, volatility, dividends, 2, out)
     for column in (PRICE, DELTA, GAMMA):
         out[column] = 2.0 * out[column] - coarse[column]
-    out[PRICE] = max(out[PRICE], _exercised(option, option.spot))
+    most = option.spot if option.sign > 0.0 else option.strike
+    out[PRICE] = min(max(out[PRICE], _exercised(option, option.spot)), most)
     out[GAMMA] = max(out[GAMMA], 0.0)
 
 
