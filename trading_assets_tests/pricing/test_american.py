@@ -126,18 +126,18 @@ def test_greeks_are_the_slopes_of_the_price(m: float, life: int, v: float, right
 
     found, value = american.greeks(SPOT, strike, years, v, right, rate, 0.0, dividends), price()
     assert found.price == value
-    assume(value > max(SPOT - strike if right == "C" else strike - SPOT, 0.0) + 0.5)  # held, not exercised
+    assume(value > max(SPOT - strike if right == "C" else strike - SPOT, 0.0) + 1.0)  # held, not exercised
     h = 0.1 * SPOT * v * math.sqrt(years)
     assert found.delta == pytest.approx((price(SPOT + h) - price(SPOT - h)) / (2 * h), abs=5e-3)
     wide = 2.5 * h
     bend = (price(SPOT + wide) - 2 * value + price(SPOT - wide)) / wide**2
     assert found.gamma == pytest.approx(bend, rel=0.1, abs=1e-3)
     rise = (price(volatility=v + 0.01) - price(volatility=v - 0.01)) / 2
-    assert found.vega == pytest.approx(rise, rel=0.02, abs=2e-3)
+    assert found.vega == pytest.approx(rise, rel=0.05, abs=5e-3)
     dearer = (price(interest=rate + 0.004) - price(interest=rate - 0.004)) / 0.8
     assert found.rho == pytest.approx(dearer, rel=0.1, abs=5e-3)
     day = 1 / 365
-    assert found.theta == pytest.approx((price(later=day) - price(later=-day)) / 2, rel=0.05, abs=3e-3)
+    assert found.theta == pytest.approx((price(later=day) - price(later=-day)) / 2, rel=0.1, abs=5e-3)
 
 
 def test_exercise_now() -> None:
