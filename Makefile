@@ -10,6 +10,7 @@ IB_ASYNC_READY := $(IB_ASYNC_VENV)/.ready
 NAUTILUS_VENV := .venv-nautilus
 NAUTILUS_READY := $(NAUTILUS_VENV)/.ready
 NAUTILUS_REQUIREMENTS := trading_assets_tests/repositories/nautilus_requirements.txt
+KERNELS := trading_assets/pricing/kernels/__pycache__/.compiled
 
 # The first interpreter that really runs and is a supported version; `make PYTHON=...` overrides.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
@@ -38,6 +39,11 @@ endif
 # The package's own bytecode: where PYTHONDONTWRITEBYTECODE is set, every process would compile it anew. Half a second when nothing changed.
 compiled: $(READY)
 	@$(BIN)/python -m compileall -q trading_assets trading_assets_tests
+
+# The pricing kernels, once: five workers that need them at the same time would each compile them.
+$(KERNELS): trading_assets/pricing/conventions.py $(wildcard trading_assets/pricing/kernels/*.py) | $(READY)
+	@$(BIN)/python -m trading_assets.pricing.kernels
+	@mkdir -p $(@D) && touch $@
 
 # ib_async and ib_insync install the same package name (eventkit): the successor is tested in an environment of its own.
 $(IB_ASYNC_READY): pyproject.toml constraints.txt | $(READY)
@@ -77,7 +83,7 @@ up: compiled ## Dagster UI and daemon (and a simulator where no TWS is configure
 
 # Five workers on two cores: tests that wait for a simulator or a process leave the processor to others.
 # Where PYTHONDONTWRITEBYTECODE is set, each worker would rewrite the assertions of all test modules anew.
-test: compiled $(IB_ASYNC_READY) $(NAUTILUS_READY) ## The whole test suite
+test: compiled $(KERNELS) $(IB_ASYNC_READY) $(NAUTILUS_READY) ## The whole test suite
 	@env -u PYTHONDONTWRITEBYTECODE TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" \
 		TRADING_ASSETS_NAUTILUS_PYTHON="$$(test ! -e $(NAUTILUS_READY) || echo "$(CURDIR)/$(NAUTILUS_VENV)/bin/python")" \
 		$(BIN)/python -m pytest -n 5 --dist loadgroup $(ARGS)

@@ -52,24 +52,29 @@ def options(count: int, seed: int) -> tuple[Floats, Floats, Floats, NDArray[np.s
 def replaced(price: Floats, spot: float, strike: Floats, years: Floats, sign: Floats, rate: float) -> Floats:
     """Implied volatilities as they were computed before: Newton's method in a bracket, on whole numpy arrays."""
     forward, bond = np.full(len(price), spot), strike * np.exp(-rate * years)
-    intrinsic = sign * (forward - bond)
-    out = np.where(intrinsic > 0, price - intrinsic, price)
-    side = np.where(intrinsic > 0, -sign, sign)
+    out = np.where(sign * (forward - bond) > 0, price - sign * (forward - bond), price)
+    side = np.where(sign * (forward - bond) > 0, -sign, sign)
     low, high = np.full(len(price), MIN_VOLATILITY), np.full(len(price), MAX_VOLATILITY)
 
-    def value(volatility: Floats) -> tuple[Floats, Floats]:
+    def deviates(volatility: Floats) -> tuple[Floats, Floats]:
         deviation = volatility * np.sqrt(years)
-        d1 = np.log(forward / bond) / deviation + 0.5 * deviation
-        return d1, side * (forward * ndtr(side * d1) - bond * ndtr(side * (d1 - deviation)))
+        live = deviation > 0
+        safe = np.where(live, deviation, 1.0)
+        d1 = np.where(live, np.log(forward / bond) / safe + 0.5 * safe, 0.0)
+        return d1, np.where(live, d1 - safe, 0.0)
 
-    ok = (out > value(low)[1]) & (out < value(high)[1])
+    def value(volatility: Floats) -> Floats:
+        d1, d2 = deviates(volatility)
+        return side * (forward * ndtr(side * d1) - bond * ndtr(side * d2))
+
+    ok = np.isfinite(price) & (out > value(low)) & (out < value(high))
     guess = np.clip(np.sqrt(2.0 * np.abs(np.log(forward / bond)) / years), 0.2, 3.0)
     for _ in range(80):
-        d1, found = value(guess)
-        error = found - out
+        error = value(guess) - out
         if not np.any(ok & (np.abs(error) > 1e-12 * bond)):
             break
         high, low = np.where(error > 0, guess, high), np.where(error > 0, low, guess)
+        d1, _ = deviates(guess)
         slope = forward * np.exp(-0.5 * d1 * d1) / np.sqrt(2 * np.pi) * np.sqrt(years)
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = guess - error / slope

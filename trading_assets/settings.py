@@ -28,6 +28,7 @@ from trading_assets.arguments import ALERT_HOURS, LOOKBACK_DAYS, MINUTES, REQUES
 from trading_assets.broker_settings import BrokerKind, BrokerSettings
 from trading_assets.folders import StateUrl, usable_folder
 from trading_assets.maintenance_settings import MaintenanceSettings
+from trading_assets.pricing_settings import PricingSettings
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import Clock
 from trading_assets.setting_names import SECRETS, wrong_value
@@ -36,7 +37,7 @@ CONFIG = "TRADING_ASSETS_CONFIG"
 """Environment variable that names the settings file, when it is not `trading_assets.toml` in the working directory."""
 
 
-class Settings(MaintenanceSettings, BrokerSettings):
+class Settings(MaintenanceSettings, PricingSettings, BrokerSettings):
     """Everything an operator can set. Durations are seconds unless the name says otherwise."""
 
     # Without `hide_input_in_errors` an error's own text, which Dagster keeps of a failed tick, repeats a wrong value: a

@@ -25,8 +25,8 @@ DIVIDENDS = {
 """Ex-dates and dollars a share, unadjusted, as they were paid."""
 
 
-def tech_chains(market: Path) -> pd.DataFrame:
-    """The quotes with a time value of `TICKS` ticks or more, one row a contract and day.
+def tech_chains(market: Path, every: int = 1) -> pd.DataFrame:
+    """The quotes with a time value of `TICKS` ticks or more, one row a contract and day; of them each `every`-th.
 
     Columns: those of the file, and `middle` (dollars), `days` to expiry, `dividends` in the life of the option (days to
     the ex-date, dollars), `ours` (volatility per 1.00), and price, delta, gamma, vega, theta, rho at it.
@@ -37,7 +37,7 @@ def tech_chains(market: Path) -> pd.DataFrame:
     sign = np.where(rows["right"] == "C", 1.0, -1.0)
     time_value = rows["middle"] - np.maximum(sign * (rows["underlying_price"] - rows["strike"]), 0.0)
     two_sided = (rows["bid"] > 0) & (rows["ask"] > rows["bid"])
-    rows = rows[two_sided & (time_value >= TICKS * TICK - 1e-9) & (rows["days"] > 0)].reset_index(drop=True)
+    rows = rows[two_sided & (time_value >= TICKS * TICK - 1e-9) & (rows["days"] > 0)][::every].reset_index(drop=True)
     return pd.concat([_with_ours(chain) for _, chain in rows.groupby(["underlying", "quote_date"])], ignore_index=True)
 
 

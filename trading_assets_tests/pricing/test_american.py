@@ -19,7 +19,7 @@ volatilities = st.floats(0.08, 1.2)
 rates = st.floats(0.0, 0.08)
 rights = st.sampled_from("CP")
 payments = st.lists(st.tuples(st.floats(0.001, 2.0), st.floats(0.0, 4.0)), max_size=5)
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=40, deadline=None)
 SPOT = 100.0
 
 
