@@ -48,12 +48,6 @@ class ExpectedDividends:
         ]
         return [pair for pair in pairs if pair[0] > 0]
 
-    def present_value(self, at: datetime, years: float, rate: float, calendar: SessionCalendar) -> float:
-        """Dollars at `at` that pay the dividends of the next `years`, discounted at `rate` (per 1.00, continuous)."""
-        from math import exp
-
-        return sum(amount * exp(-rate * t) for t, amount in self.schedule(at, calendar) if t < years)
-
 
 def expected_dividends(
     symbol: str, today: date, broker_text: str | None, setting: Mapping[str, Sequence[tuple[date, float]]]

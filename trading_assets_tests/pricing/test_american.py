@@ -149,6 +149,15 @@ def test_exercise_now() -> None:
     assert math.isnan(american.implied_volatility(50.0, 50, 100, 0.5, "P", 0.05))
 
 
+def test_a_negative_yield_or_rate_raises_what_an_option_can_be_worth() -> None:
+    """The forward of the share, or of the strike, may be worth more than it is now."""
+    assert american.price(100, 1, 5, 0.5, "C", 0.0, -0.05) == pytest.approx(100 * math.exp(0.25) - 1, abs=0.01)
+    assert american.price(1, 100, 5, 0.3, "P", -0.05) == pytest.approx(100 * math.exp(0.25) - 1, abs=0.01)
+    worth = american.price(100, 20, 5, 0.5, "C", 0.0, -0.05)
+    assert worth > 105
+    assert american.implied_volatility(worth, 100, 20, 5, "C", 0.0, -0.05) == pytest.approx(0.5, abs=1e-4)
+
+
 def test_a_call_is_exercised_before_a_large_dividend() -> None:
     held = black_scholes.price(100 - 20, 60, 0.5, 0.2, "C")
     assert american.price(100, 60, 0.5, 0.2, "C", 0.0, 0.0, [(0.25, 20.0)]) == pytest.approx(40, abs=0.05)

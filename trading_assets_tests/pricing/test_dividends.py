@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, date, datetime
 
 import pytest
@@ -67,5 +66,3 @@ def test_the_schedule_counts_to_the_open_of_the_ex_date() -> None:
     assert schedule[0] == (pytest.approx(1 / 365), 0.85)
     later = datetime(2013, 2, 6, 14, 30, tzinfo=UTC)  # from the open on the share trades without it
     assert [amount for _, amount in expected.schedule(later, calendar())] == [0.95]
-    value = expected.present_value(at, 0.1, 0.05, calendar())
-    assert value == pytest.approx(0.85 * math.exp(-0.05 / 365))

@@ -83,23 +83,26 @@ def _roll_back(
 
 @inline
 def _after_dividend(option: Option, values: Any, grid: Grid, spot: float, volatility: float) -> float:
-    """Value just after an ex-date at a spot between the nodes of the stretch that follows: cubic interpolation
-    (Lagrange, four nodes) in the logarithm of the spot."""
+    """Value just after an ex-date at a spot between the nodes of the stretch that follows.
+
+    Linear in the spot between two nodes, as options far in the money are; what the two nodes beyond differ from that
+    line is interpolated in the logarithm of the spot (cubic, Lagrange).
+    """
     if grid.last_step > 0.0:
         return _last_step(option, max(spot, 0.0), grid.last_step, volatility)
-    lowest = grid.centre * math.exp(-(grid.nodes - 1) * grid.h)
-    if spot <= lowest:  # many standard deviations below: a put is exercised, a call is worthless
-        return max(option.strike - spot, values[0]) if option.sign < 0.0 else values[0] * max(spot, 0.0) / lowest
-    position = math.log(spot / lowest) / (2.0 * grid.h)
-    if position > grid.nodes - 1:  # as unlikely: a call moves with the spot, a put is worthless
-        above = spot - lowest * math.exp(2.0 * grid.h * (grid.nodes - 1))
-        return values[grid.nodes - 1] + (above if option.sign > 0.0 else 0.0)
+    if spot <= grid.lowest:  # many standard deviations below: a put is exercised, a call is worthless
+        return max(option.strike - spot, values[0]) if option.sign < 0.0 else values[0] * max(spot, 0.0) / grid.lowest
+    position = math.log(spot / grid.lowest) / (2.0 * grid.h)
     i = min(max(int(position) - 1, 0), grid.nodes - 4)
+    part = (math.exp(2.0 * grid.h * (position - i - 1)) - 1.0) / (grid.ratio - 1.0)
+    rise = values[i + 2] - values[i + 1]
+    if position > grid.nodes - 1:  # as unlikely: a line to the end
+        return values[i + 1] + part * rise
+    first = values[i] - values[i + 1] + rise / grid.ratio
+    last = values[i + 3] - values[i + 1] - rise * (grid.ratio + 1.0)
     a = position - i
-    b, c, d = a - 1.0, a - 2.0, a - 3.0
-    outer = values[i + 3] * a * b * c - values[i] * b * c * d
-    inner = values[i + 1] * a * c * d - values[i + 2] * a * b * d
-    return max(outer / 6.0 + inner / 2.0, _exercised(option, spot))
+    held = values[i + 1] + part * rise + (last * a - first * (a - 3.0)) * (a - 1.0) * (a - 2.0) / 6.0
+    return max(held, _exercised(option, spot))
 
 
 @inline
@@ -203,8 +206,7 @@ def _tree(option: Option, volatility: float, dividends: Cash, refinement: int, o
     values, powers, later = np.empty(most), np.empty(most), np.empty(most)
     for k in range(stretches - 1, -1, -1):
         h, dt, count = spacings[k], lengths[k] / steps[k], nodes[k] + steps[k]
-        powers[0] = 1.0
-        ratio = math.exp(2.0 * h)
+        powers[0], ratio = 1.0, math.exp(2.0 * h)
         for j in range(1, count):
             powers[j] = powers[j - 1] * ratio
         known = steps[k] if k < paid else steps[k] - 1
@@ -216,7 +218,9 @@ def _tree(option: Option, volatility: float, dividends: Cash, refinement: int, o
         else:
             rest = years - times[k]
             follows = k + 1 if k + 1 < stretches else 0  # 0: nothing but the last step
-            grid = Grid(nodes[follows], centres[follows], spacings[follows], rest if follows == 0 else 0.0)
+            bottom = centres[follows] * math.exp(-(nodes[follows] - 1) * spacings[follows])
+            ratio = math.exp(2.0 * spacings[follows])
+            grid = Grid(nodes[follows], bottom, spacings[follows], ratio, rest if follows == 0 else 0.0)
             _exchange(option, values, later, powers, count, lowest, h, cash[k], rest, volatility, refinement, grid)
         _roll_back(option, values, powers, centres[k], nodes[k], known, h, dt)
         for j in range(nodes[k]):
@@ -225,21 +229,29 @@ def _tree(option: Option, volatility: float, dividends: Cash, refinement: int, o
     reach = math.exp(2.0 * middle * spacings[0])
     up, down = option.spot * reach - option.spot, option.spot - option.spot / reach
     above, below = (values[2 * middle] - values[middle]) / up, (values[middle] - values[0]) / down
-    out[PRICE] = values[middle]
-    out[DELTA] = (above * down + below * up) / (up + down)
+    out[PRICE], out[DELTA] = values[middle], (above * down + below * up) / (up + down)
     out[GAMMA] = 2.0 * (above - below) / (up + down)
+
+
+@inline
+def _most(option: Option) -> float:
+    """What the option can be worth at most: the share (a call) or the strike (a put), now or at expiry."""
+    if option.sign > 0.0:
+        return option.spot * max(math.exp(-option.carry * option.years), 1.0)
+    return option.strike * max(math.exp(-option.rate * option.years), 1.0)
 
 
 @inline
 def _extrapolated(option: Option, volatility: float, dividends: Cash, out: Any) -> None:
     """Price, delta and gamma from trees of N and N/2 steps (Richardson)."""
-    coarse = np.empty(6)
+    coarse = np.empty(3)
     _tree(option, volatility, dividends, 1, coarse)
     _tree(option, volatility, dividends, 2, out)
     for column in (PRICE, DELTA, GAMMA):
         out[column] = 2.0 * out[column] - coarse[column]
-    most = option.spot if option.sign > 0.0 else option.strike
-    out[PRICE] = min(max(out[PRICE], _exercised(option, option.spot)), most)
+    out[PRICE] = min(max(out[PRICE], _exercised(option, option.spot)), _most(option))
+    steepest = max(math.exp(-option.carry * option.years), 1.0)
+    out[DELTA] = option.sign * min(max(option.sign * out[DELTA], 0.0), steepest)
     out[GAMMA] = max(out[GAMMA], 0.0)
 
 
@@ -271,10 +283,10 @@ def _value(option: Option, volatility: float, dividends: Cash, out: Any) -> None
 @inline
 def _implied(option: Option, price: float, start: float, dividends: Cash) -> float:
     """Implied volatility of one American option, NaN where there is none: secant steps inside a shrinking bracket."""
-    spot, strike, years, sign, rate, carry = option
+    spot, strike, years, _, rate, carry = option
     if not (spot > 0.0 and strike > 0.0 and years > 0.0):
         return math.nan
-    if not (_exercised(option, spot) < price < (spot if sign > 0.0 else strike)):
+    if not (_exercised(option, spot) < price < _most(option)):
         return math.nan
     out = np.empty(6)
     volatility = start

@@ -25,10 +25,11 @@ class Cash(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Nodes of a stretch at its start: their number, the middle one (dollars), half the distance of two (logarithm).
-    `last_step` is the time to expiry (years) where no stretch but the last step follows, else 0."""
+    """Nodes of a stretch at its start: their number, the lowest (dollars), half the distance of two (logarithm) and
+    their ratio. `last_step` is the time to expiry (years) where no stretch but the last step follows, else 0."""
 
     nodes: int
-    centre: float
+    lowest: float
     h: float
+    ratio: float
     last_step: float
