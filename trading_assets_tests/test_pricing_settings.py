@@ -23,7 +23,7 @@ def test_rate_and_dividends_come_from_the_environment(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("amount", [-0.1, float("nan"), float("inf")])
 def test_a_wrong_dividend_is_refused(amount: float) -> None:
-    with pytest.raises(ValidationError, match="AAPL has .* on 2026-11-06"):
+    with pytest.raises(ValidationError, match=r"AAPL has .* on 2026-11-06"):
         Settings(dividends={"AAPL": ((date(2026, 11, 6), amount),)})
 
 
