@@ -27,7 +27,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from trading_assets.pricing.conventions import DAYS_A_YEAR, MAX_VOLATILITY, MIN_VOLATILITY, Greeks, aligned
+from trading_assets.pricing.conventions import (
+    DAYS_A_YEAR,
+    MAX_VOLATILITY,
+    MIN_VOLATILITY,
+    Aligned,
+    Floats,
+    Greeks,
+    aligned,
+)
 
 __all__ = [
     "DAYS_A_YEAR",
@@ -48,60 +56,50 @@ def greeks(
     spot: Any, strike: Any, years: Any, volatility: Any, right: Any, rate: Any = 0.0, dividend_yield: Any = 0.0
 ) -> Greeks:
     """Price and all greeks at once, in the units of the module."""
-    from trading_assets.pricing.kernels import european
-
-    given = aligned(
-        spot=spot,
-        strike=strike,
-        years=years,
-        volatility=volatility,
-        right=right,
-        rate=rate,
-        dividend_yield=dividend_yield,
-    )
-    return given.greeks(european.values(*given.columns))
+    given, table = _table(spot, strike, years, volatility, right, rate, dividend_yield)
+    return given.greeks(table)
 
 
 def price(
     spot: Any, strike: Any, years: Any, volatility: Any, right: Any, rate: Any = 0.0, dividend_yield: Any = 0.0
 ) -> Any:
     """Value of one option on one share, dollars."""
-    return greeks(spot, strike, years, volatility, right, rate, dividend_yield).price
+    return _column("price", spot, strike, years, volatility, right, rate, dividend_yield)
 
 
 def delta(
     spot: Any, strike: Any, years: Any, volatility: Any, right: Any, rate: Any = 0.0, dividend_yield: Any = 0.0
 ) -> Any:
     """Change of the price for a dollar of the underlying: 0..1 for calls, -1..0 for puts."""
-    return greeks(spot, strike, years, volatility, right, rate, dividend_yield).delta
+    return _column("delta", spot, strike, years, volatility, right, rate, dividend_yield)
 
 
 def gamma(
     spot: Any, strike: Any, years: Any, volatility: Any, right: Any = "C", rate: Any = 0.0, dividend_yield: Any = 0.0
 ) -> Any:
     """Change of delta for a dollar of the underlying; the same for calls and puts."""
-    return greeks(spot, strike, years, volatility, right, rate, dividend_yield).gamma
+    return _column("gamma", spot, strike, years, volatility, right, rate, dividend_yield)
 
 
 def vega(
     spot: Any, strike: Any, years: Any, volatility: Any, right: Any = "C", rate: Any = 0.0, dividend_yield: Any = 0.0
 ) -> Any:
     """Change of the price for one volatility point (0.01); the same for calls and puts."""
-    return greeks(spot, strike, years, volatility, right, rate, dividend_yield).vega
+    return _column("vega", spot, strike, years, volatility, right, rate, dividend_yield)
 
 
 def theta(
     spot: Any, strike: Any, years: Any, volatility: Any, right: Any, rate: Any = 0.0, dividend_yield: Any = 0.0
 ) -> Any:
     """Change of the price for one calendar day that passes (usually negative)."""
-    return greeks(spot, strike, years, volatility, right, rate, dividend_yield).theta
+    return _column("theta", spot, strike, years, volatility, right, rate, dividend_yield)
 
 
 def rho(
     spot: Any, strike: Any, years: Any, volatility: Any, right: Any, rate: Any = 0.0, dividend_yield: Any = 0.0
 ) -> Any:
     """Change of the price for one point (0.01) of the interest rate, spot and dividend yield held."""
-    return greeks(spot, strike, years, volatility, right, rate, dividend_yield).rho
+    return _column("rho", spot, strike, years, volatility, right, rate, dividend_yield)
 
 
 def implied_volatility(
@@ -124,3 +122,26 @@ def implied_volatility(
         dividend_yield=dividend_yield,
     )
     return given.like(european.implied(*given.columns))
+
+
+def _column(name: str, *arguments: Any) -> Any:
+    given, table = _table(*arguments)
+    return given.like(table[:, Greeks._fields.index(name)].copy())
+
+
+def _table(
+    spot: Any, strike: Any, years: Any, volatility: Any, right: Any, rate: Any, dividend_yield: Any
+) -> tuple[Aligned, Floats]:
+    """The arguments and the kernel's table, one row an option, columns in the order of `Greeks`."""
+    from trading_assets.pricing.kernels import european
+
+    given = aligned(
+        spot=spot,
+        strike=strike,
+        years=years,
+        volatility=volatility,
+        right=right,
+        rate=rate,
+        dividend_yield=dividend_yield,
+    )
+    return given, european.values(*given.columns)

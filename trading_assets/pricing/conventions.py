@@ -45,7 +45,10 @@ class Aligned(NamedTuple):
 
     def greeks(self, table: Floats) -> Greeks:
         """The columns of a kernel's table in the shape of the arguments."""
-        return Greeks(*(self.like(np.ascontiguousarray(column)) for column in table.T))
+        return Greeks(*(self.like(column) for column in np.ascontiguousarray(table.T)))
+
+
+_SIGNS = {"C": 1.0, "CALL": 1.0, "P": -1.0, "PUT": -1.0}
 
 
 def aligned(**arguments: Any) -> Aligned:
@@ -55,18 +58,27 @@ def aligned(**arguments: Any) -> Aligned:
     agree.
     """
     arrays = {name: _signs(value) if name == "right" else _numbers(name, value) for name, value in arguments.items()}
-    wrong = np.flatnonzero(np.isnan(arrays["strike"]))
-    if len(wrong):
-        which = "The strike" if arrays["strike"].ndim == 0 else f"Strike {wrong[0] + 1} of {arrays['strike'].size}"
+    strike = arrays["strike"]
+    wrong = np.isnan(strike)
+    if wrong.any():
+        which = f"Strike {np.flatnonzero(wrong)[0] + 1} of {strike.size}" if strike.ndim else "The strike"
         raise ValueError(f"{which} is not a number: leave that contract out.")
+    shapes = {array.shape for array in arrays.values() if array.ndim}
     try:
-        shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
+        shape = shapes.pop() if len(shapes) == 1 else np.broadcast_shapes(*shapes)
     except ValueError:
         sizes = ", ".join(f"{name} {_size(array)}" for name, array in arrays.items() if array.ndim)
         raise ValueError(f"The arguments have different lengths ({sizes}): give one value, or one an option.") from None
-    # A copy each: a kernel has one compiled form, for arrays that are contiguous and may be written.
-    columns = tuple(np.array(np.broadcast_to(array, shape), dtype=np.float64).ravel() for array in arrays.values())
-    return Aligned(columns, shape)
+    return Aligned(tuple(_flat(array, shape) for array in arrays.values()), shape)
+
+
+def _flat(array: Floats, shape: tuple[int, ...]) -> Floats:
+    """A copy as a kernel takes it: contiguous and writable, for which alone there is a compiled form."""
+    if array.shape == shape:
+        return array.flatten()
+    filled = np.empty(shape)
+    filled[...] = array
+    return filled.ravel()
 
 
 def _numbers(name: str, value: Any) -> Floats:
@@ -77,12 +89,16 @@ def _numbers(name: str, value: Any) -> Floats:
 
 
 def _signs(right: Any) -> Floats:
+    if isinstance(right, str) and right in _SIGNS:
+        return np.asarray(_SIGNS[right])
     rights = np.asarray(right)
-    calls, puts = np.isin(rights, ("C", "CALL")), np.isin(rights, ("P", "PUT"))
-    wrong = rights[~(calls | puts)]
-    if wrong.size:
-        raise ValueError(f"An option's right is 'C' or 'P', not {wrong.flat[0]!s:.20}.")
-    return np.where(calls, 1.0, -1.0)
+    signs = np.zeros(rights.shape)
+    for word, sign in _SIGNS.items():
+        signs[rights == word] = sign
+    if not signs.all():
+        wrong = rights[signs == 0].flat[0]
+        raise ValueError(f"An option's right is 'C' or 'P', not {wrong!s:.20}.")
+    return signs
 
 
 def _size(array: Floats) -> str:
