@@ -3,7 +3,7 @@ simulator."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from trading_assets.collecting.backoff import backoff_after
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.steps.common import within_allowance
 from trading_assets.instrument import Instrument
+from trading_assets.jobs.runner import run_job
 from trading_assets.monitoring import agenda
 from trading_assets.monitoring.agenda import WantedRun
 from trading_assets.monitoring.data_issues import prerequisites
@@ -30,6 +31,7 @@ from trading_assets.monitoring.skips import Skip
 from trading_assets.repositories import CoverageRepository, ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.resources.instance import dagster_instance
+from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.simulator.market import ContractQuery, ListedContract
@@ -38,11 +40,15 @@ from trading_assets.state.tables import requests
 from trading_assets.universe import Universe
 from trading_assets.validation import validate
 from trading_assets_tests.scenarios.desk import Desk, at, set_up
+from trading_assets_tests.scenarios.directly import fill
 
 NOON = "2025-11-20T12:00-05:00"
 """Thursday: the bars of Tuesday and Wednesday are missing, and contracts expire tomorrow and a week later."""
 
 FRIDAY = "2025-11-21T12:00-05:00"
+
+Run = Callable[[Settings, WantedRun], list[CollectionReport]]
+"""Does a run that the agenda wants; the report of each of its assets."""
 
 TWO_EXPIRIES = {"option_chains": {"selection": {"max_days_to_expiry": 15, "strikes_around_spot": 2}}}
 
@@ -61,16 +67,21 @@ def decided(desk: Desk) -> WantedRun | Skip:
     return agenda.gaps(desk.settings, desk.settings.clock())
 
 
-def filled(desk: Desk) -> list[dict[str, int]]:
+def filled(desk: Desk, run: Run = fill) -> list[dict[str, int]]:
     """Do what the agenda asks for until it asks for nothing; what each run sent, by dataset."""
     runs = []
     while isinstance(found := decided(desk), WantedRun):
-        assert found.first is not None and found.last is not None
-        report = desk.job(found.job, [found.first, found.last], found.config, steps=found.assets)
-        assert report.success
-        runs.append({collected.dataset: collected.sent for collected in report.reports})
+        runs.append({collected.dataset: collected.sent for collected in run(desk.settings, found)})
         assert len(runs) < 50, "it ends"
     return runs
+
+
+def through_dagster(settings: Settings, wanted: WantedRun) -> list[CollectionReport]:
+    """The run as the sensor of the gaps requests it."""
+    assert wanted.job == "backfill_bars" and wanted.first is not None and wanted.last is not None
+    report = run_job(settings, wanted.job, [wanted.first, wanted.last], wanted.config, steps=wanted.assets)
+    assert report.success
+    return report.reports
 
 
 def test_no_run_sends_more_than_the_budget_and_together_they_send_what_one_would(desk: Desk) -> None:
@@ -78,7 +89,7 @@ def test_no_run_sends_more_than_the_budget_and_together_they_send_what_one_would
     assert expected["option_bars"] > 4
     desk.changes["gap_request_budget"] = 4
 
-    runs = filled(desk)
+    runs = filled(desk, through_dagster)
 
     assert all(sum(run.values()) == 4 for run in runs[:-1])
     assert {name: sum(run.get(name, 0) for run in runs) for name in expected} == expected

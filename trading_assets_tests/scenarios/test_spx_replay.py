@@ -21,6 +21,7 @@ from trading_assets.monitoring.skips import Skip
 from trading_assets.sessions import calendar
 from trading_assets_tests.scenarios.conftest import OpenDesk
 from trading_assets_tests.scenarios.desk import Desk
+from trading_assets_tests.scenarios.directly import snapshot
 from trading_assets_tests.scenarios.sources import Sources
 
 RECORDING = "option_chain_quotes_spx_2019"
@@ -49,11 +50,15 @@ class Replay:
     commands: dict[str, tuple[int, Any]] = field(default_factory=dict)
 
     def day(self, day: date) -> None:
-        """What happens a quarter of an hour before the usual close of a day: the snapshot job on the current
-        session."""
+        """What happens a quarter of an hour before the usual close of a day: the snapshot job on the current session,
+        on days like any other its steps alone."""
         self.desk.move(f"{day}T15:45-04:00")
         self.desk.forget()
-        self.runs[day] = self.desk.job("snapshot", [calendar().current(self.desk.settings.clock())], CONFIG)
+        settings = self.desk.settings
+        if self.runs and day not in (*MISSING, BEFORE_HOLIDAY, HOLIDAY):
+            self.runs[day] = RunReport("snapshot", "", success=True, reports=snapshot(settings, CONFIG))
+        else:
+            self.runs[day] = self.desk.job("snapshot", [calendar().current(settings.clock())], CONFIG)
         self.asked[day] = self.desk.asked()
 
     def sessions(self) -> list[date]:
