@@ -74,9 +74,9 @@ class ChainQuotes:
     def open_interest(self, osi: str, session: int) -> float | None:
         """The morning's open interest of a session."""
         for snapshot in self._snapshots:
-            rows = snapshot.table.of(osi).of_session(session)
-            if len(rows):
-                return _number(rows["open_interest"][-1])
+            value = snapshot.table.last(osi, session, "open_interest")
+            if value is not None:
+                return _number(value)
         return None
 
     def underlying_price(self, symbol: str, first: int, now: float) -> tuple[int, float] | None:
@@ -124,8 +124,8 @@ class ChainQuotes:
         return {(name, session): (float(price), session in at_close) for name, session, price in found}
 
     def _is_close(self, symbol: str, session: int, price: float) -> bool:
-        closes = self._archive.equity_daily.of(symbol).of_session(session)["close"]
-        return bool(len(closes)) and abs(float(closes[-1]) - price) < _SAME_PRICE
+        close = self._archive.equity_daily.last(symbol, session, "close")
+        return close is not None and abs(close - price) < _SAME_PRICE
 
 
 def _quote(row: Mapping[str, float], session: int, snapshot: _Snapshot) -> ChainQuote:

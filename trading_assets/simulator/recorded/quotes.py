@@ -104,15 +104,15 @@ class Quotes:
         The universe file of a session holds the number of the next morning, so the one of the session before is taken.
         """
         archive = self._archive
-        for table, day in ((archive.open_interest, session), (archive.option_daily, session)):
-            values = table.of(osi).of_session(day)["open_interest"]
-            if len(values) and not np.isnan(values[-1]):
-                return float(values[-1])
+        for table in (archive.open_interest, archive.option_daily):
+            value = table.last(osi, session, "open_interest")
+            if value is not None and not math.isnan(value):
+                return value
         snapshot = self._chains.open_interest(osi, session)
         if snapshot is not None:
             return snapshot
-        values = archive.universe.of(osi).of_session(session - 1)["open_interest"]
-        return float(values[-1]) if len(values) and not np.isnan(values[-1]) else None
+        value = archive.universe.last(osi, session - 1, "open_interest")
+        return None if value is None or math.isnan(value) else value
 
     def open_interest_totals(self, contracts: Iterable[ListedContract], session: int) -> dict[str, float]:
         """Open interest summed by right over the contracts for which any was published."""
@@ -148,8 +148,8 @@ class Quotes:
     def _universe_middle(self, contract: ListedContract, session: int, instant: float) -> float | None:
         if instant < grid().closes[session]:
             return None
-        middle = self._archive.universe.of(contract.local_symbol).of_session(session)["close"]
-        return float(middle[-1]) if len(middle) and middle[-1] > 0 else None
+        middle = self._archive.universe.last(contract.local_symbol, session, "close")
+        return middle if middle is not None and middle > 0 else None
 
 
 def _state_session(instant: float) -> int:

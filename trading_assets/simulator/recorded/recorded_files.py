@@ -56,7 +56,7 @@ class Rows:
 
     def sessions(self, first: int, last: int) -> Rows:
         """The rows of the sessions `first` to `last`, both included."""
-        low, high = np.searchsorted(self.session, (first, last + 1))
+        low, high = self.session.searchsorted((first, last + 1))
         return self.where(slice(int(low), int(high)))
 
 
@@ -101,6 +101,20 @@ class Table:
         """The rows of a key, none if the file has no such key. Views, not copies."""
         place = self._slices.get(key)
         return self.rows.where(place) if place is not None else self._nothing
+
+    def last(self, key: str, session: int, column: str) -> float | None:
+        """The value of one column in the last row of a key in a session, NaN where the file has null; None without a
+        row.
+
+        A quote of an underlying asks this for each of its thousands of options: no other column is looked at.
+        """
+        place = self._slices.get(key)
+        if place is None:
+            return None
+        row = place.start + int(self.rows.session[place].searchsorted(session, "right")) - 1
+        if row < place.start or self.rows.session[row] != session:
+            return None
+        return float(self.rows.columns[column][row])
 
 
 def _read(file: Path, key: str, columns: Sequence[str]) -> pa.Table | None:
