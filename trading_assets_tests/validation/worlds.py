@@ -123,7 +123,9 @@ def write(folder: Path, rows: World) -> Settings:
         target = folder / name / (f"{dataset.variant}=any" if dataset.variant else "") / "2015.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
         nullable = pa.schema([field.with_nullable(True) for field in dataset.schema])
-        pq.write_table(table(dataset, rows[name]).cast(nullable) if rows[name] else nullable.empty_table(), target)
+        given = table(dataset, rows[name]).cast(nullable) if rows[name] else nullable.empty_table()
+        pq.write_table(given, target.with_suffix(".new"))
+        target.with_suffix(".new").replace(target)  # a file of its own: the one before may be open
     settings = Settings(data_dir=folder, now=NOW)
     Universe(settings.state_url).add(SYMBOLS)
     return settings
