@@ -24,9 +24,10 @@ from trading_assets import arguments
 from trading_assets.arguments.days import Day
 from trading_assets.errors import InvalidRequest
 from trading_assets.repositories import conditions as truth
+from trading_assets.repositories.answers import remembered
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.conditions_sql import EXPIRED_CONTRACTS
-from trading_assets.repositories.schemas import OPTION_BARS, SETTLED_SQL, Dataset
+from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS, SETTLED_SQL, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.sessions import SessionCalendar, calendar
 from trading_assets.settings import Settings
@@ -139,13 +140,14 @@ class Lake:
     def with_equity_bars(self, symbols: str | Sequence[str]) -> set[str]:
         """Those of the symbols that have equity bars, or the answer that there are none: bars of their options may be
         asked for."""
-        sql = f"""
-            select symbol from equity_bars where symbol in (select unnest($symbols::varchar[]))
-            union
-            select symbol from coverage
-            where dataset = 'equity_bars' and con_id = 0 and condition in ({SETTLED_SQL})
-              and symbol in (select unnest($symbols::varchar[]))"""
-        return set(self.query(sql, {"symbols": _named(symbols)})["symbol"].to_pylist())
+        sql = "select distinct symbol from {} where symbol in (select unnest(?::varchar[])) and {}"
+        answered = f"dataset = 'equity_bars' and con_id = 0 and condition in ({SETTLED_SQL})"
+        found: set[str] = set()
+        for dataset, where in ((EQUITY_BARS, "true"), (COVERAGE, answered)):
+            if rest := [symbol for symbol in _named(symbols) if symbol not in found]:
+                rows = remembered(self.data_dir, dataset, sql.format(dataset.name, where), [rest])
+                found.update(rows["symbol"].to_pylist())
+        return found
 
     def _given(self, symbols: str | Sequence[str]) -> tuple[Path, SessionCalendar, datetime, Sequence[str]]:
         return self.data_dir, self.calendar, self.now, _named(symbols)

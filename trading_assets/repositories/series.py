@@ -18,6 +18,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from trading_assets.repositories.answers import remembered
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.repositories.store import ParquetStore
@@ -46,26 +49,23 @@ def series_contracts(data_dir: Path | str, symbols: Collection[str]) -> dict[str
 
     The newest row of `contracts` says it; where there is none (a lost file), the newest chain or bar of the underlying.
     """
-    found = _newest(
-        data_dir,
-        "select symbol, con_id, session, long_name, primary_exchange, currency, sec_ids from contracts",
-        symbols,
-    )
+    details = "select symbol, con_id, session, long_name, primary_exchange, currency, sec_ids from contracts"
+    found = _newest(remembered(Path(data_dir), CONTRACTS, _NEWEST.format(details), [list(symbols)]))
     lost = set(symbols) - found.keys()
     if lost:  # only then: to look through chains and bars costs a reading of all of them
         sql = """select symbol, under_con_id as con_id, session from option_chains
                  union all by name select symbol, con_id, session from equity_bars"""
-        found |= _newest(data_dir, sql, lost)
+        found |= _newest(query(data_dir, _NEWEST.format(sql), [list(lost)]))
     return found
 
 
-def _newest(data_dir: Path | str, rows: str, symbols: Collection[str]) -> dict[str, SeriesContract]:
-    """The newest of those rows of each symbol, by symbol."""
-    sql = f"""select * from ({rows}) where symbol in (select unnest($symbols::varchar[])) and con_id > 0
-              qualify row_number() over (partition by symbol order by session desc, con_id) = 1"""
-    return {
-        row["symbol"]: SeriesContract(**row) for row in query(data_dir, sql, {"symbols": list(symbols)}).to_pylist()
-    }
+_NEWEST = """select * from ({}) where symbol in (select unnest(?::varchar[])) and con_id > 0
+             qualify row_number() over (partition by symbol order by session desc, con_id) = 1"""
+"""The newest of some rows of each symbol."""
+
+
+def _newest(rows: pa.Table) -> dict[str, SeriesContract]:
+    return {row["symbol"]: SeriesContract(**row) for row in rows.to_pylist()}
 
 
 def owner_of(data_dir: Path | str, con_id: int) -> str | None:
@@ -74,7 +74,7 @@ def owner_of(data_dir: Path | str, con_id: int) -> str | None:
                  select symbol, con_id, session from contracts qualify row_number()
                      over (partition by symbol order by session desc) = 1)
              where con_id = ? order by session desc, symbol limit 1"""
-    found = query(data_dir, sql, [con_id])["symbol"].to_pylist()
+    found = remembered(Path(data_dir), CONTRACTS, sql, [con_id])["symbol"].to_pylist()
     return found[0] if found else None
 
 

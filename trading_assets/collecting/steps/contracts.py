@@ -197,9 +197,11 @@ def _reworded(archive: Archive, entries: Sequence[UniverseEntry], stored: Iterab
 def _no_longer_known(archive: Archive, symbols: Sequence[str]) -> set[str]:
     """Symbols with chains or bars of which the broker, since their details were last asked for, knows no contract any
     more: they are due at once."""
-    sql = """select symbol, max(request_id) as request_id from coverage c
-             where dataset in ('option_chains', 'equity_bars') and con_id = 0 and condition = 'no_contract'
-               and request_id > 0 and symbol in (select unnest($symbols::varchar[]))
+    refusing = "dataset in ('option_chains', 'equity_bars') and con_id = 0 and condition = 'no_contract'"
+    if not archive.view(COVERAGE).table(symbols=symbols, columns=("symbol",), where=refusing).num_rows:
+        return set()  # as nearly always: the rows of the other datasets are not looked at
+    sql = f"""select symbol, max(request_id) as request_id from coverage c
+             where {refusing} and request_id > 0 and symbol in (select unnest($symbols::varchar[]))
                and case dataset
                         when 'equity_bars'
                         then exists (from equity_bars b where b.symbol = c.symbol and b.session < c.session)
