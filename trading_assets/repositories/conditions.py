@@ -221,7 +221,6 @@ def query_conditions(
         "sessions": (
             calendar.sessions(begin, end) if explicit is None else [session for session in explicit if session <= end]
         ),
-        "every": explicit is not None,
         "begin": begin,
         "end": end,
         "closed": closed,
@@ -233,5 +232,11 @@ def query_conditions(
         **(parameters or {}),
     }
     ranks = [str(condition) for condition in PRECEDENCE]
-    common = statement(chosen, scope.get("option_bar_size", OPTION_BAR_SIZE), ranks, named="con_ids" in scope)
+    common = statement(
+        chosen,
+        scope.get("option_bar_size", OPTION_BAR_SIZE),
+        ranks,
+        named="con_ids" in scope,
+        every=explicit is not None,
+    )
     return query(data_dir, f"{common} {sql}", values, few=True)

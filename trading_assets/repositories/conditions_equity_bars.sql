@@ -14,11 +14,8 @@ equity_wanted as (
     select z.bar_size, s.symbol, d.session
     from (select unnest($sizes::varchar[]) as bar_size) z
     cross join wanted_symbols s
-    left join marks m on m.dataset = 'equity_bars' and m.bar_size = z.bar_size and m.symbol = s.symbol
-    left join set_up u on u.symbol = s.symbol
-    join all_sessions d
-      on ($every::boolean or d.session >= coalesce(m.first_session, u.first_session))
-     and d.session <= $closed::date),
+    {first_equity_session}
+    join all_sessions d on {since_first} and d.session <= $closed::date),
 equity_joined as (
     select w.bar_size, w.symbol, w.session, r.reason, r.broker_code,
            coalesce(r.condition = 'complete' and p.session is null, false) as gone,

@@ -4,7 +4,7 @@ given as (
     select $symbols::varchar[] as symbols, $sizes::varchar[] as sizes,
            $begin::date as begin_day, $end::date as end_day, $closed::date as closed,
            $current::date as current_session, $today::date as today, $now::timestamptz as instant,
-           $verify_days::integer as verify_days, $every::boolean as every_session),
+           $verify_days::integer as verify_days),
 wanted_symbols as (select unnest($symbols::varchar[]) as symbol),
 all_sessions as (select unnest($sessions::date[]) as session),
 

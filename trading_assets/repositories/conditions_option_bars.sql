@@ -2,11 +2,8 @@
 option_wanted as (
     select s.symbol, d.session
     from wanted_symbols s
-    left join marks m on m.dataset = 'option_bars' and m.symbol = s.symbol
-    left join set_up u on u.symbol = s.symbol
-    join all_sessions d
-      on ($every::boolean or d.session >= coalesce(m.first_session, u.first_session))
-     and d.session <= $closed::date),
+    {first_option_session}
+    join all_sessions d on {since_first} and d.session <= $closed::date),
 
 -- The contracts of a session: those that the nearest chain at or after it selects, and those of the chain before it.
 chain_sessions as (

@@ -2,8 +2,8 @@
 
 The SQL stands in the `conditions_*.sql` files beside this module; their fields in braces are filled here. What
 conditions mean is said in `repositories.conditions`. Parameters: `$symbols`, `$sizes`, `$sessions` (lists), `$begin`,
-`$end`, `$closed`, `$current`, `$today` (dates), `$now` (instant), `$verify_days` (days), `$every` (boolean: every
-session is wanted, whatever was collected first); where contracts are named also `$con_ids` (list).
+`$end`, `$closed`, `$current`, `$today` (dates), `$now` (instant), `$verify_days` (days); where contracts are named also
+`$con_ids` (list).
 """
 
 from __future__ import annotations
@@ -85,10 +85,25 @@ EXPIRED_CONTRACTS = """
 chain that selects it do not count: they are wanted too, but nobody knew the contract in time."""
 
 
-def statement(datasets: Sequence[str], option_bar_size: str, precedence: Sequence[str], *, named: bool = False) -> str:
+_FIRST_SESSIONS = {
+    "first_equity_session": "m.dataset = 'equity_bars' and m.bar_size = z.bar_size and m.symbol = s.symbol",
+    "first_option_session": "m.dataset = 'option_bars' and m.symbol = s.symbol",
+}
+"""Which of the `marks` is of the bars of a symbol."""
+
+
+def statement(
+    datasets: Sequence[str],
+    option_bar_size: str,
+    precedence: Sequence[str],
+    *,
+    named: bool = False,
+    every: bool = False,
+) -> str:
     """The `with` clause that ends in the relation `conditions`, over the given datasets only. A select follows it.
 
     `named`: the option contracts that are wanted are those of `$con_ids`, in place of those that the chains select.
+    `every`: all of `$sessions` are wanted of bars, whatever was recorded first; else those since the first recorded.
     """
     snapshots = [name for name in (CONTRACTS.name, OPTION_CHAINS.name) if name in datasets]
     chosen = {
@@ -101,12 +116,23 @@ def statement(datasets: Sequence[str], option_bar_size: str, precedence: Sequenc
         "contracts_wanted": _sql("named_contracts" if named else "selected_contracts").strip(),
         "snapshots": ", ".join(f"('{name}')" for name in snapshots),
         "option_size": option_bar_size,
+        **_since_first(every),
         "ranks": " ".join(f"when '{condition}' then {rank}" for rank, condition in enumerate(precedence)),
         "by_rank": ", ".join(f"'{condition}'" for condition in precedence),
     }
     parts = ",\n".join(_sql(name) for name in ("given", *names)).format_map(fields)
     union = " union all ".join(f"select {_COLUMNS} from {name}_conditions" for name in names)
     return f"with {parts},\nconditions as ({union})"
+
+
+def _since_first(every: bool) -> dict[str, str]:
+    if every:  # a fifth of the time: the first sessions are not looked up
+        return dict.fromkeys(_FIRST_SESSIONS, "") | {"since_first": "true"}
+    joins = {
+        name: f"left join marks m on {mark} left join set_up u on u.symbol = s.symbol"
+        for name, mark in _FIRST_SESSIONS.items()
+    }
+    return joins | {"since_first": "d.session >= coalesce(m.first_session, u.first_session)"}
 
 
 @cache
