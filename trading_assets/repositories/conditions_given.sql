@@ -13,12 +13,7 @@ marks as (
     select dataset, bar_size, symbol, min(session) as first_session
     from coverage
     where symbol in (select symbol from wanted_symbols) and dataset in ('contracts', 'option_chains', 'equity_bars')
-    group by dataset, bar_size, symbol
-    union all
-    select dataset, bar_size, symbol, min(session)
-    from coverage
-    where symbol in (select symbol from wanted_symbols) and dataset = 'option_bars' and bar_size = '{option_size}'
-    group by dataset, bar_size, symbol),
+    group by dataset, bar_size, symbol{option_marks}),
 set_up as (
     select symbol, min(first_session) as first_session
     from marks where dataset in ('contracts', 'option_chains') group by symbol)

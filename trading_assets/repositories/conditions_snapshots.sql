@@ -6,15 +6,7 @@ snapshot_rows as (
     where dataset in (select dataset from snapshot_datasets) and con_id = 0 and bar_size = ''
       and symbol in (select symbol from wanted_symbols)),
 snapshot_present as (
-    select 'contracts' as dataset, symbol, session
-    from contracts
-    where 'contracts' in ({snapshots}) and symbol in (select symbol from wanted_symbols)
-      and session > $begin::date - $verify_days::integer
-    union all
-    select distinct 'option_chains' as dataset, symbol, session
-    from option_chains
-    where 'option_chains' in ({snapshots}) and symbol in (select symbol from wanted_symbols)
-      and session between $begin::date and $end::date),
+    {snapshots_present}),
 snapshot_wanted as (
     select n.dataset, s.symbol, d.session
     from snapshot_datasets n

@@ -115,6 +115,8 @@ def statement(
     fields = _fixed_fields() | {
         "contracts_wanted": _sql("named_contracts" if named else "selected_contracts").strip(),
         "snapshots": ", ".join(f"('{name}')" for name in snapshots),
+        "snapshots_present": " union all ".join(_sql(f"{name}_present") for name in snapshots),
+        "option_marks": _sql("option_marks").format(option_size=option_bar_size) if chosen["option_bars"] else "",
         "option_size": option_bar_size,
         **_since_first(every),
         "ranks": " ".join(f"when '{condition}' then {rank}" for rank, condition in enumerate(precedence)),
