@@ -54,7 +54,10 @@ from trading_assets.resources.dagster_private import (
     schedule_directory,
 )
 from trading_assets.resources.history_folder import base_dir_field, history_of
+from trading_assets.resources.partitions_hash import remember_hashes
 from trading_assets.resources.switches import keep_switches
+
+remember_hashes()  # every process of Dagster on a data folder loads this module, its own services too
 
 OPEN_DATABASES = 4
 """Event logs that a process keeps open: that of all runs, and of the runs it looks at."""
