@@ -17,6 +17,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import registry
 
 from trading_assets.permissions import own_file, private_folder, restrict_files
 
@@ -42,9 +43,19 @@ def ensure_tables(engine: sa.Engine) -> None:
         return
     with write_transaction(engine) as connection:
         stored = _add_missing_columns(connection)
-        missing = [table for name, table in tables.items() if name not in stored]
-        metadata.create_all(connection, tables=missing, checkfirst=False)
+        for statement in _creating(engine.dialect.name, frozenset(tables.keys() - stored)):
+            connection.exec_driver_sql(statement)
     known.update(tables)
+
+
+@lru_cache(maxsize=16)
+def _creating(backend: str, names: frozenset[str]) -> list[str]:
+    """The statements that create these tables and their indices, made once a process for all SQLite files."""
+    dialect = registry.load(backend)()
+    missing = [table for table in metadata.sorted_tables if table.name in names]
+    made: list[sa.ClauseElement] = [sa.schema.CreateTable(table) for table in missing]
+    made += [sa.schema.CreateIndex(index) for table in missing for index in table.indexes]
+    return [str(one.compile(dialect=dialect)) for one in made]
 
 
 def _add_missing_columns(connection: sa.Connection) -> set[str]:

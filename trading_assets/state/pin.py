@@ -68,10 +68,10 @@ def pin_lake(engine: sa.Engine, data_dir: Path) -> None:
         _agreeing[engine, path] = mark
 
 
-def check_lake(engine: sa.Engine, data_dir: Path) -> None:
-    """See that the state database belongs to the lake in the folder, without writing anything: one that is not pinned
-    yet belongs to any. Raises as `pin_lake`."""
-    row, path = pinned(engine), data_dir / _FILE
+def check_lake(engine: sa.Engine, data_dir: Path, connection: sa.Connection) -> None:
+    """See on a connection of it that the state database belongs to the lake in the folder, without writing anything:
+    one that is not pinned yet belongs to any. Raises as `pin_lake`."""
+    row, path = _row(connection), data_dir / _FILE
     if row is None or _agree(row, path):
         return
     from trading_assets.repositories.identity import LakeIdentity
@@ -83,7 +83,11 @@ def check_lake(engine: sa.Engine, data_dir: Path) -> None:
 def pinned(engine: sa.Engine) -> sa.Row[Any] | None:
     """The row of the table `lake`, if there is one."""
     with read_transaction(engine) as connection:
-        return connection.execute(sa.select(lake)).one_or_none()
+        return _row(connection)
+
+
+def _row(connection: sa.Connection) -> sa.Row[Any] | None:
+    return connection.execute(sa.select(lake)).one_or_none()
 
 
 def largest_id(connection: sa.Connection) -> int:

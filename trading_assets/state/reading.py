@@ -31,21 +31,28 @@ from trading_assets.state.pin import check_lake
 def reading_engine(url: str) -> sa.Engine:
     """An engine that reads the state database and cannot write. Raises as `state.pin` where it belongs to another lake
     than the one in the folder of the URL."""
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        engine = engine_of(url, os.getpid())
-        ensure_tables(engine)
-    else:
-        engine = _file_engine(str(url))
+    engine = _engine(url)
     if isinstance(url, StateUrl):
-        check_lake(engine, url.data_dir)
+        with read_transaction(engine) as connection:
+            check_lake(engine, url.data_dir, connection)
+    return engine
+
+
+def _engine(url: str) -> sa.Engine:
+    if sa.make_url(url).get_backend_name() == "sqlite":
+        return _file_engine(str(url))
+    engine = engine_of(url, os.getpid())
+    ensure_tables(engine)
     return engine
 
 
 @contextmanager
 def read_state(url: str) -> Iterator[sa.Connection]:
     """A transaction that only reads. Raises as `reading_engine`."""
-    with read_transaction(reading_engine(url)) as connection:
+    engine = _engine(url)
+    with read_transaction(engine) as connection:  # to open the file twice would cost as much as to read it
+        if isinstance(url, StateUrl):
+            check_lake(engine, url.data_dir, connection)
         yield connection
 
 

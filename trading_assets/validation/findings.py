@@ -138,29 +138,34 @@ class Findings:
         Findings of a rule about the present instant are replaced whatever their session.
         """
         with write_transaction(self._engine) as connection:
-            for rule, examined, failed in ran:
-                connection.execute(sa.delete(findings_table).where(*_within(rule, symbols, first, last)))
-                connection.execute(sa.delete(rule_runs_table).where(rule_runs_table.c.rule == rule.name))
-                connection.execute(
-                    rule_runs_table.insert().values(
-                        rule=rule.name, checked_at=now.isoformat(), examined=examined, failed=failed
-                    )
-                )
+            for of_now in (False, True):
+                names = [rule.name for rule, _, _ in ran if rule.of_now is of_now]
+                sessions = (None, None) if of_now else (first, last)
+                connection.execute(sa.delete(findings_table).where(*_within(names, symbols, *sessions)))
+            runs = [
+                {"rule": rule.name, "checked_at": now.isoformat(), "examined": examined, "failed": failed}
+                for rule, examined, failed in ran
+            ]
+            connection.execute(
+                sa.delete(rule_runs_table).where(rule_runs_table.c.rule.in_([run["rule"] for run in runs]))
+            )
+            if runs:
+                connection.execute(rule_runs_table.insert(), runs)
             rows = [_row(finding) for finding in found]
             if rows:
                 connection.execute(findings_table.insert(), rows)
 
 
 def _within(
-    rule: Rule, symbols: Collection[str] | None, first: date | None, last: date | None
+    rules: Collection[str], symbols: Collection[str] | None, first: date | None, last: date | None
 ) -> list[sa.ColumnElement[bool]]:
     table = findings_table.c
-    where: list[sa.ColumnElement[bool]] = [table.rule == rule.name]
+    where: list[sa.ColumnElement[bool]] = [table.rule.in_(list(rules))]
     if symbols is not None:
         where.append(table.symbol.in_(list(symbols)))
-    if first is not None and not rule.of_now:
+    if first is not None:
         where.append(table.session >= first.isoformat())
-    if last is not None and not rule.of_now:
+    if last is not None:
         where.append(table.session <= last.isoformat())
     return where
 
