@@ -11,7 +11,6 @@ import pytest
 from trading_assets.assets.partitions import session_partitions
 from trading_assets.resources import partitions_hash
 
-
 partitions_hash.remember_hashes()
 
 
