@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from trading_assets.state import connect_state
 from trading_assets_tests.leaving_out import leave_out
 from trading_assets_tests.scheduling import SharedSetups, group_of
+from trading_assets_tests.templates import share_templates
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -41,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     ):
         os.environ["TMPDIR"] = str(IN_MEMORY)  # the processes of tests, too
         tempfile.tempdir = None
+    share_templates()
     gc.disable()
 
 

@@ -6,10 +6,8 @@ the lake, what was asked is read from the simulator's own counters.
 
 from __future__ import annotations
 
-import atexit
 import json
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
@@ -29,7 +27,9 @@ from trading_assets.jobs.runner import RunReport, run_job
 from trading_assets.repositories import query
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
+from trading_assets.state import connect_state
 from trading_assets_tests.homes import furnish
+from trading_assets_tests.templates import template
 
 CONVERSATION = frozenset(
     {
@@ -136,10 +136,6 @@ class Desk:
         self.simulator.reset_counters()
 
 
-_SET_UP: dict[str, Path] = {}
-"""Lakes that were set up in this worker, by what they were made of."""
-
-
 def set_up(
     folder: Path,
     simulator: Simulator,
@@ -149,17 +145,16 @@ def set_up(
     lookback_days: int = 10,
     changes: Mapping[str, Any] | None = None,
 ) -> Desk:
-    """A desk on which `symbol` was set up at the simulator's instant: collected once a worker, and copied into `folder`
-    for each test."""
+    """A desk on which `symbol` was set up at the simulator's instant: collected once a test run, and copied into
+    `folder` for each test."""
+
+    def make(template_lake: Path) -> None:
+        desk = Desk(template_lake, simulator, options, dict(changes or {}))
+        assert desk.setup(symbol, lookback_days=lookback_days).success
+        connect_state(desk.settings.state_url).dispose()  # SQLite closes its files: they are copied next
+
     key = repr((simulator.market.identity, simulator.clock.now(), symbol, options, lookback_days, changes))
-    if key not in _SET_UP:
-        template = Path(tempfile.mkdtemp(prefix="set-up-"))
-        atexit.register(shutil.rmtree, template, ignore_errors=True)
-        assert (
-            Desk(template, simulator, options, dict(changes or {})).setup(symbol, lookback_days=lookback_days).success
-        )
-        _SET_UP[key] = template
-    shutil.copytree(_SET_UP[key], folder, dirs_exist_ok=True)
+    shutil.copytree(template(key, make), folder, dirs_exist_ok=True)
     simulator.reset_counters()
     return Desk(folder, simulator, options, dict(changes or {}))
 
