@@ -16,7 +16,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from trading_assets.settings import Settings
+from trading_assets.simulator import Simulator
+from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.state import connect_state
+from trading_assets_tests.endurance.conftest import NOW
+from trading_assets_tests.killing.forks import ForkServer
+from trading_assets_tests.killing.lake import fill
 from trading_assets_tests.leaving_out import leave_out
 from trading_assets_tests.scheduling import SharedSetups, group_of
 from trading_assets_tests.templates import share_templates
@@ -63,19 +69,51 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=place)
 
 
-def pytest_collection_finish() -> None:
+FORKS = pytest.StashKey[ForkServer]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported and collected stays, and the memory suffices: to look for garbage often was a twentieth of the
-    suite's time. At the interpreter's end it is looked through: extension modules report what was not found then."""
+    suite's time. At the interpreter's end it is looked through: extension modules report what was not found then. The
+    process that forks others for the tests of kills begins here, where there is no thread."""
     gc.freeze()
+    if any("forks" in getattr(item, "fixturenames", ()) for item in session.items):
+        session.config.stash[FORKS] = ForkServer()
     gc.set_threshold(50_000, 20, 100)
     gc.enable()
     atexit.register(gc.unfreeze)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the process that forks others."""
+    if FORKS in session.config.stash:
+        session.config.stash[FORKS].close()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With several workers (`--dist loadgroup`): tests that share a set-up lake run in one of them."""
     return SharedSetups(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
+@pytest.fixture(scope="session")
+def forks(pytestconfig: pytest.Config) -> ForkServer:
+    """Forks processes that have everything imported."""
+    return pytestconfig.stash[FORKS]
+
+
+@pytest.fixture(scope="session")
+def tws() -> Iterator[Simulator]:
+    """A simulated TWS without limits, from which `lake_to_kill_at` was collected."""
+    with Simulator(GeneratedMarket(), now=NOW, limits=False) as running:
+        yield running
+        assert not running.counters.internal_errors
+
+
+@pytest.fixture(scope="session")
+def lake_to_kill_at(tws: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a small lake, of which tests of kills work on copies."""
+    return fill(tmp_path_factory.mktemp("collected") / "lake", tws)
 
 
 @pytest.fixture(scope="session")

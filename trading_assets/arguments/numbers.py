@@ -76,6 +76,9 @@ CON_ID = Bounds(0, 2**63 - 1, "(0 for a contract without one)")
 DATABASE_ID = Bounds(1, 10**15, "")
 """Ids in the state database, which can hold 18 digits."""
 
+KEPT_SNAPSHOTS = Bounds(1, 100_000, "snapshots")
+"""At least the newest one stays; a backup every five minutes makes as many in a year."""
+
 STRIKE = Bounds(0, 1e9, "dollars")
 """Ten times the highest price of any share."""
 

@@ -30,12 +30,14 @@ from trading_assets.backup.sources import DAGSTER, Kind, dataset_of, files, mark
 from trading_assets.errors import BackupError, UnreadableFile
 from trading_assets.permissions import PRIVATE_FILE
 from trading_assets.remedies import worded
-from trading_assets.repositories.files import check_file, locked
+from trading_assets.repositories.column_checksums import column_checksums
+from trading_assets.repositories.files import check_file, locked, read_file
 from trading_assets.repositories.identity import LakeIdentity
-from trading_assets.repositories.schemas import SCHEMA_VERSION
+from trading_assets.repositories.schemas import SCHEMA_VERSION, Dataset
 from trading_assets.settings import Settings, system_clock
 
-_LOCK = "backup"
+LOCK = "backup"
+"""Lock in the folder of the backups: one backup or pruning at a time."""
 
 _PASSES = (False, False, True)
 """How often state and changed files are copied until the lake did not change meanwhile, and whether writers wait."""
@@ -44,18 +46,26 @@ _PASSES = (False, False, True)
 @dataclass(frozen=True, slots=True)
 class BackupReport:
     """What a backup came to. `added` are bytes that were new; `copied` and `unchanged` count files; `damaged` are
-    sentences about files of the lake that could not be read."""
+    sentences about files of the lake that could not be read.
+
+    `before` are files, rows and checksums by column (those of the key among them) of each dataset as the lake was read,
+    `after` the same of the snapshot, read back.
+    """
 
     snapshot: Snapshot
     added: int
     copied: int
     unchanged: int
     damaged: list[str]
+    before: dict[str, Any]
+    after: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able record."""
         counts = {"copied": self.copied, "unchanged": self.unchanged, "added_bytes": self.added}
-        return {**self.snapshot.as_dict(), **counts, "damaged": self.damaged}
+        said = {**self.snapshot.as_dict(), **counts, "damaged": self.damaged}
+        del said["datasets"]
+        return {**said, "before": self.before, "after": self.after}
 
 
 def backup(path: Path | str, settings: Settings | None = None) -> BackupReport:
@@ -75,7 +85,7 @@ def backup(path: Path | str, settings: Settings | None = None) -> BackupReport:
             " only lake.json was lost, trading-assets doctor says how to put it back."
         )
     repository = Repository.made(root)
-    with locked(root, _LOCK):
+    with locked(root, LOCK):
         repository.remove_leftovers()
         previous = repository.snapshot() if repository.ids() else None
         if previous is not None and previous.lake_id != held.lake_id:
@@ -109,6 +119,7 @@ class _Copying:
         known = previous.files if previous is not None else ()
         self._known = {(entry.path, entry.mark): entry for entry in known if entry.mark}
         self._before = set(self._known)
+        self._checked = {entry.sha256: entry for entry in known if entry.columns}
         self._added = 0
 
     def run(self) -> BackupReport:
@@ -127,7 +138,10 @@ class _Copying:
         self._repository.keep(snapshot)
         unchanged = sum((entry.path, entry.mark) in self._before for entry in entries)
         damaged = [worded(entry.damaged) for entry in entries if entry.damaged]
-        return BackupReport(snapshot, self._added, len(entries) - unchanged, unchanged, damaged)
+        after = self._repository.snapshot(snapshot.id).holdings()
+        return BackupReport(
+            snapshot, self._added, len(entries) - unchanged, unchanged, damaged, snapshot.holdings(), after
+        )
 
     def _lake_and_state(self) -> tuple[list[Entry], bool, list[Entry]]:
         """The files of the lake, whether they did not change meanwhile, and the state database as it was before
@@ -182,7 +196,8 @@ class _Copying:
         path = self._data_dir / relative
         mark = mark_of(path)
         known = self._known.get((relative, mark))
-        if known is None or not self._objects.has(known.parts):
+        unchecked = known is not None and known.rows is not None and not known.columns  # by an earlier version
+        if known is None or unchecked or not self._objects.has(known.parts):
             known = self._stored(relative, kind, path, mark)
             self._known[relative, mark] = known
         return known
@@ -205,8 +220,10 @@ class _Copying:
         dataset = dataset_of(relative)
         if dataset is None:
             return entry
+        if (same := self._checked.get(stored.sha256)) is not None:
+            return replace(entry, rows=same.rows, columns=same.columns)
         try:
-            return replace(entry, rows=check_file(self._objects.path(stored.sha256), dataset, pages=True))
+            return replace(entry, **self._examined(stored.sha256, dataset))
         except (UnreadableFile, pa.ArrowException):
             return replace(
                 entry,
@@ -215,6 +232,13 @@ class _Copying:
                     f" trading-assets doctor --fix --from PATH puts that one back."
                 ),
             )
+
+    def _examined(self, digest: str, dataset: Dataset) -> dict[str, Any]:
+        """Rows and checksums of an object. It has the bytes of the file it was copied from: they are those of both.
+        Raises `UnreadableFile`, `pa.ArrowException`."""
+        copy = self._objects.path(digest)
+        rows = check_file(copy, dataset, pages=True)
+        return {"rows": rows, "columns": column_checksums(read_file(copy, dataset), dataset.key)}
 
     def _snapshot(self, taken_at: datetime, entries: Sequence[Entry], exact: bool) -> Snapshot:
         held = LakeIdentity(self._data_dir).held()

@@ -8,15 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from trading_assets.backup.objects import Objects
+from trading_assets.backup.sources import dataset_of
 from trading_assets.errors import BackupError
 from trading_assets.permissions import private_folder
-from trading_assets.repositories.files import TEMPORARY_SUFFIX, replacing
+from trading_assets.repositories.column_checksums import added
+from trading_assets.repositories.files import TEMPORARY_SUFFIX, replacing, sync
 
 FORMAT = 1
 """Version of the folder's layout and of the manifests. A newer one is refused."""
@@ -34,8 +37,8 @@ STATE = "state.db"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a snapshot. `path` is relative to the data folder, `mode` its permissions; `rows` are those of a
-    Parquet file; `damaged` says why a file of the lake could not be read when it was copied; `mark` recognizes the same
+    """One file of a snapshot. `path` is relative to the data folder, `mode` its permissions; `rows` and the checksums of
+    `columns` (`repositories.column_checksums`) are those of a Parquet file; `damaged` says why a file of the lake could not be read when it was copied; `mark` recognizes the same
     version of the source at the next backup."""
 
     path: str
@@ -44,6 +47,7 @@ class Entry:
     mode: int
     parts: tuple[str, ...]
     rows: int | None = None
+    columns: dict[str, str] = field(default_factory=dict)
     damaged: str = ""
     mark: tuple[int, ...] = ()
 
@@ -77,6 +81,15 @@ class Snapshot:
         """Rows of all Parquet files."""
         return sum(entry.rows or 0 for entry in self.files)
 
+    def holdings(self) -> dict[str, Any]:
+        """Files, rows and checksums by column of each dataset and of its revisions (`holdings_of`)."""
+        parts: dict[str, list[Part]] = {}
+        for entry in self.files:
+            dataset = dataset_of(entry.path)
+            if dataset is not None and not entry.damaged:
+                parts.setdefault(dataset.name, []).append((entry.rows or 0, entry.columns))
+        return holdings_of(parts)
+
     def entry(self, path: str) -> Entry | None:
         """The file of that path, if the snapshot has it."""
         return next((entry for entry in self.files if entry.path == path), None)
@@ -96,7 +109,20 @@ class Snapshot:
             "bytes": self.size,
             "rows": self.rows,
             "damaged": [entry.path for entry in self.files if entry.damaged],
+            "datasets": self.holdings(),
         }
+
+
+Part = tuple[int, Mapping[str, str]]
+"""Rows of a file, and their checksums by column."""
+
+
+def holdings_of(parts: Mapping[str, Sequence[Part]]) -> dict[str, Any]:
+    """Files, rows and checksums by column of datasets whose files are given, as a JSON-able record."""
+    return {
+        name: {"files": len(each), "rows": sum(rows for rows, _ in each), "columns": added([sums for _, sums in each])}
+        for name, each in sorted(parts.items())
+    }
 
 
 class Repository:
@@ -156,9 +182,17 @@ class Repository:
         if not known:
             raise BackupError(f"{self.root} holds no complete snapshot: take a backup into it first.")
         chosen = known[-1] if name is None else name
-        if chosen not in known:
-            raise BackupError(f"{self.root} has no snapshot {chosen}: it has {', '.join(known[-5:])}.")
-        return self._read(self.root / _SNAPSHOTS / f"{chosen}.json")
+        try:
+            return self._read(self._manifest(chosen))
+        except FileNotFoundError:
+            raise BackupError(f"{self.root} has no snapshot {chosen}: it has {', '.join(known[-5:])}.") from None
+
+    def has(self, name: str) -> bool:
+        """Whether the snapshot is there."""
+        return self._manifest(name).exists()
+
+    def _manifest(self, name: str) -> Path:
+        return self.root / _SNAPSHOTS / f"{name}.json"
 
     def _read(self, path: Path) -> Snapshot:
         try:
@@ -176,12 +210,17 @@ class Repository:
                 f"{path} is damaged ({error}): restore another snapshot, and take a new backup."
             ) from error
 
+    def forget(self, name: str) -> None:
+        """Remove the manifest of a snapshot: from then on it is not there."""
+        self._manifest(name).unlink(missing_ok=True)
+        sync(self.root / _SNAPSHOTS)
+
     def keep(self, snapshot: Snapshot) -> None:
         """Write the manifest: from then on the snapshot is there."""
         said = {**asdict(snapshot), "taken_at": snapshot.taken_at.isoformat()}
         text = json.dumps({"sha256": _checksum(said), "snapshot": said}, separators=(",", ":"))
         private_folder(self.root / _SNAPSHOTS)
-        with replacing(self.root / _SNAPSHOTS / f"{snapshot.id}.json") as temporary:
+        with replacing(self._manifest(snapshot.id)) as temporary:
             temporary.write_text(text + "\n", "utf-8")
 
 

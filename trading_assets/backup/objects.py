@@ -102,6 +102,11 @@ class Objects:
         """Whether there is a file of each of these objects. None is read."""
         return all(self.path(digest).is_file() for digest in parts)
 
+    def all(self) -> Iterator[Path]:
+        """The files of all objects, in the order of their names."""
+        for folder in sorted(path for path in self._root.glob("[!.]*") if path.is_dir()):
+            yield from sorted(folder.iterdir())
+
     def write_to(self, target: Path, parts: Iterable[str]) -> str:
         """Write the content of these objects, in order, to a file; the SHA-256 of what was read. Raises `OSError`."""
         digest = hashlib.sha256()

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from trading_assets.backup.databases import load_state
-from trading_assets.backup.manifest import STATE, Entry, Repository, Snapshot
+from trading_assets.backup.manifest import STATE, Entry, Part, Repository, Snapshot, holdings_of
 from trading_assets.backup.objects import digest_of
+from trading_assets.backup.sources import dataset_of
 from trading_assets.errors import BackupError
 from trading_assets.permissions import PRIVATE_FILE, private_folder
-from trading_assets.repositories.files import IDENTITY_FILE, LOCKS, locked, replacing, sync
+from trading_assets.repositories.column_checksums import column_checksums
+from trading_assets.repositories.files import IDENTITY_FILE, LOCKS, locked, read_file, replacing, sync
 from trading_assets.settings import Settings
 
 _LOCK = "restore"
@@ -34,17 +36,25 @@ _MAY_BE_THERE = frozenset({".gitkeep", LOCKS, "lost+found", INSIDE})
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
     """What a restore did, or with `dry_run` would do: the snapshot, the data folder, and where the state database goes
-    (empty: the snapshot has none)."""
+    (empty: the snapshot has none).
+
+    `before` are files, rows and checksums by column of each dataset in the snapshot, `after` the same as read from the
+    restored files (empty with `dry_run`).
+    """
 
     snapshot: Snapshot
     data_dir: str
     state: str
     dry_run: bool
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able record."""
         rest = {"data_dir": self.data_dir, "state_database": self.state, "dry_run": self.dry_run}
-        return {**self.snapshot.as_dict(), **rest}
+        said = {**self.snapshot.as_dict(), **rest}
+        del said["datasets"]
+        return {**said, "before": self.before, "after": self.after}
 
 
 def restore(
@@ -67,7 +77,8 @@ def restore(
     has_state = chosen.entry(STATE) is not None
     place = sa.make_url(str(settings.state_url)).render_as_string(hide_password=True)
     where = "" if not has_state else place if inside is None else str(target / inside)
-    report = RestoreReport(chosen, str(target), where, dry_run)
+    before = chosen.holdings()
+    report = RestoreReport(chosen, str(target), where, dry_run, before)
     if dry_run:
         _check_objects(repository, chosen)
         return report
@@ -79,6 +90,8 @@ def restore(
             _check_empty(target)
         _check_space(chosen, staging)
         _fill(repository, chosen, staging)
+        after = _holdings(chosen, staging)
+        _check_rows(before, after)
         if has_state and inside is None:
             load_state(staging / STATE, str(settings.state_url))
             (staging / STATE).unlink()
@@ -87,7 +100,30 @@ def restore(
             os.rename(staging / STATE, staging / inside)
         _check_empty(target)
         _publish(staging, target)
-    return report
+    return replace(report, after=after)
+
+
+def _holdings(chosen: Snapshot, staging: Path) -> dict[str, Any]:
+    """What the restored files hold, read from them."""
+    parts: dict[str, list[Part]] = {}
+    for entry in chosen.files:
+        dataset = dataset_of(entry.path)
+        if dataset is not None and not entry.damaged:
+            rows = read_file(staging / entry.path, dataset)
+            parts.setdefault(dataset.name, []).append((rows.num_rows, column_checksums(rows, dataset.key)))
+    return holdings_of(parts)
+
+
+def _check_rows(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Raise `BackupError` where rows or checksums are others. A snapshot of an earlier version has no checksums, or
+    fewer columns."""
+    for name, said in before.items():
+        there = after[name]
+        if said["rows"] != there["rows"] or not said["columns"].items() <= there["columns"].items():
+            raise BackupError(
+                f"{name} does not hold the rows of the snapshot after it was restored, and the data folder was left as"
+                " it was: check the disk, then restore again."
+            )
 
 
 def restore_file(repository: Repository, entry: Entry, target: Path) -> None:

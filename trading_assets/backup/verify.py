@@ -41,14 +41,14 @@ def verify(path: Path | str, snapshot: str | None = None) -> Verified:
     names = repository.ids() if snapshot is None else [repository.snapshot(snapshot).id]
     if not names:
         repository.snapshot()  # says that there is none
-    problems: list[str] = []
+    problems: dict[str, list[str]] = {name: [] for name in names}
     known: dict[str, str] = {}
     files = rows = 0
     for name in names:
         try:
             found = repository.snapshot(name)
         except BackupError as error:
-            problems.append(str(error))
+            problems[name].append(str(error))
             continue
         files, rows = len(found.files), found.rows
         for entry in found.files:
@@ -57,5 +57,6 @@ def verify(path: Path | str, snapshot: str | None = None) -> Verified:
                     known[part] = repository.objects.problem([part])
             wrong = next((known[part] for part in entry.parts if known[part]), "")
             if wrong:
-                problems.append(f"Snapshot {name}: {entry.path} is not whole ({wrong}). Take a new backup.")
-    return Verified(names, len(known), files, rows, problems)
+                problems[name].append(f"Snapshot {name}: {entry.path} is not whole ({wrong}). Take a new backup.")
+    there = [name for name in names if repository.has(name)]  # the others were removed meanwhile
+    return Verified(there, len(known), files, rows, [sentence for name in there for sentence in problems[name]])

@@ -1,4 +1,4 @@
-"""The commands `backup` and `restore`."""
+"""The commands `backup`, which also lists, verifies and removes snapshots, and `restore`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from trading_assets.arguments import KEPT_SNAPSHOTS
 from trading_assets.cli.output import as_json, console, errors_to, note_to, table_of
 from trading_assets.settings import Settings
 
@@ -26,15 +27,30 @@ def backup(
     snapshot: Annotated[
         str | None, typer.Option(help="With --verify: this snapshot alone.", show_default=False)
     ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            help="Take none: say which snapshots would go when the newest so many are kept.",
+            show_default=False,
+            **KEPT_SNAPSHOTS.option,
+        ),
+    ] = None,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="With --keep: remove them, and what no other snapshot needs.")
+    ] = False,
     as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
 ) -> int:
     """Back up lake, state database and Dagster's history while they are in use; only what changed is copied."""
-    if verify and show:
-        raise typer.BadParameter("give --verify or --list, not both.")
+    if verify + show + (keep is not None) > 1:
+        raise typer.BadParameter("give one of --verify, --list and --keep.")
     if snapshot is not None and not verify:
         raise typer.BadParameter("--snapshot names the snapshot that --verify reads.")
+    if delete and keep is None:
+        raise typer.BadParameter("--delete belongs to --keep, which says how many snapshots stay.")
     if show:
         return _list(path, as_document)
+    if keep is not None:
+        return _prune(path, keep, delete, as_document)
     return _verify(path, snapshot, as_document) if verify else _take(path, as_document)
 
 
@@ -48,7 +64,8 @@ def _take(path: Path, as_document: bool) -> int:
     else:
         console.print(
             f"Snapshot {found.id}: {len(found.files)} files, {found.rows:,} rows, {found.size:,} bytes;"
-            f" {report.copied} files copied, {report.unchanged} unchanged, {report.added:,} bytes added.",
+            f" {report.copied} files copied, {report.unchanged} unchanged, {report.added:,} bytes added. Rows and"
+            " checksums of all columns are those of the lake (--json shows them).",
             soft_wrap=True,
         )
         if not found.state:
@@ -76,6 +93,19 @@ def _list(path: Path, as_document: bool) -> int:
                 ["snapshot", "lake", "identity", "files", "rows", "bytes", "state", "dagster", "damaged"],
             )
         )
+    return 0
+
+
+def _prune(path: Path, keep: int, delete: bool, as_document: bool) -> int:
+    from trading_assets.backup import prune
+
+    report = prune(path, keep, dry_run=not delete)
+    if as_document:
+        as_json(report.as_dict())
+    else:
+        console.print(report.sentence(), soft_wrap=True, markup=False)
+        if report.dry_run and (report.removed or report.objects):
+            note_to("Nothing was removed: add --delete.")
     return 0
 
 
@@ -113,7 +143,8 @@ def restore(
     verb = "Would restore" if dry_run else "Restored"
     console.print(
         f"{verb} snapshot {found.id} of lake {found.lake_id[:8]} ({found.identity}) into {report.data_dir}:"
-        f" {len(found.files)} files, {found.rows:,} rows, {found.size:,} bytes.",
+        f" {len(found.files)} files, {found.rows:,} rows, {found.size:,} bytes."
+        f"{'' if dry_run else ' Rows and checksums of all columns are those of the snapshot.'}",
         soft_wrap=True,
         markup=False,
     )

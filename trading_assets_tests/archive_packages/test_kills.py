@@ -1,74 +1,64 @@
-"""Each operation on packages is killed at ten instants, while a reader and a writer work in processes of their own."""
+"""Archiving, taking out of the lake and putting back, each killed at ten instants beside two readers and a collecting
+run."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-
-import pytest
 
 from trading_assets.archive_packages.places import Place
 from trading_assets.archive_packages.verify import verify
+from trading_assets.jobs.maintenance.archives import archive_old_data, restore_archive
+from trading_assets.repositories.files import is_archived
 from trading_assets.repositories.temporary_files import remove_temporary_files
-from trading_assets_tests.archive_packages.conftest import Holdings, fill, holdings_of
+from trading_assets.settings import Settings
+from trading_assets_tests.killing.beside import Beside, copied
+from trading_assets_tests.killing.forks import ForkServer
+from trading_assets_tests.killing.instants import INSTANTS, spread
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-INSTANTS = 10
-
-
-def started(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "trading_assets_tests.archive_packages.worker", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+LATER = timedelta(days=60)
+"""By then the months of the collection can be archived, and its year cannot."""
 
 
-@pytest.fixture(scope="module")
-def worker() -> Iterator[subprocess.Popen[str]]:
-    with started("operations") as process:
-        yield process
-        process.kill()
+def archive(settings: Settings, place: Path, remove_from_lake: bool) -> None:
+    """Archive what ended more than a month ago."""
+    then = settings.model_copy(update={"now": settings.clock() + LATER, "archives": (place,)})
+    archive_old_data(1, place, remove_from_lake=remove_from_lake, settings=then)
 
 
-def unwritten(held: Holdings) -> Holdings:
-    """What is held of the datasets that the writer does not change. The old rows of the other are the reader's."""
-    return {name: each for name, each in held.items() if not name.endswith("equity_bars")}
+def put_back(settings: Settings, place: Path) -> None:
+    """Put every package back."""
+    restore_archive(place, settings=settings)
 
 
-def test_killed_at_ten_instants_each_operation_loses_nothing(tmp_path: Path, worker: subprocess.Popen[str]) -> None:
-    lake, place = fill(tmp_path / "lake"), tmp_path / "archive"
-    before = holdings_of(lake)
+def archived(folder: Path) -> int:
+    """How many files the lake reads from packages."""
+    return sum(is_archived(path) for path in folder.rglob("*.parquet"))
 
-    def do(name: str, event: int, where: Path = place) -> str:
-        assert worker.stdin and worker.stdout
-        worker.stdin.write(f"{name} {event} {lake} {where}\n")
-        worker.stdin.flush()
-        return worker.stdout.readline().strip()
 
-    def count(name: str, where: Path = place) -> int:
-        word, _, number = do(name, 0, where).partition(" ")
-        assert word == "ended", f"{name} did not end by itself"
-        return int(number)
-
-    with started("reader", str(lake)) as reader, started("writer", str(lake)) as writer:
-        steps = {"create": count("create")}
-        for _ in range(2):  # the first removal also makes the link to the package
-            steps |= {"remove": count("remove"), "restore": count("restore")}
-        assert min(steps.values()) > INSTANTS
-        killed = dict.fromkeys(steps, 0)
-        for i in range(INSTANTS):
-            for name, where in (("create", tmp_path / f"archive{i}"), ("remove", place), ("restore", place)):
-                killed[name] += do(name, 1 + i * (steps[name] - 1) // (INSTANTS - 1), where) == "killed"
-                assert unwritten(holdings_of(lake)) == unwritten(before), f"after {name} was killed"
-                count(name, where)
-                assert verify(Place(where).packages()[0]).whole
-        assert reader.poll() is None and writer.poll() is None
-        said = [json.loads(process.communicate("end\n", timeout=120)[0]) for process in (reader, writer)]
-    assert killed == dict.fromkeys(steps, INSTANTS)
-    assert len(said[0]["seen"]) == 1, "the reader saw the same old rows and revisions at every moment"
-    assert said[0]["reads"] > INSTANTS and said[1]["written"] > INSTANTS
-    assert unwritten(holdings_of(lake)) == unwritten(before)
-    remove_temporary_files(lake)
-    assert not list(lake.rglob("*.tmp"))
+def test_killed_at_ten_instants_each_operation_loses_nothing(
+    forks: ForkServer, lake_to_kill_at: Settings, tmp_path: Path
+) -> None:
+    settings, place = copied(lake_to_kill_at, tmp_path / "lake"), tmp_path / "archive"
+    beside, folder = Beside(forks, settings), settings.data_dir
+    creating = spread(beside.steps(archive, place, False, watched=[place]))
+    for _ in range(2):  # the first removal also makes the link to the package
+        removing = spread(beside.steps(archive, place, True, watched=[place]))
+        assert archived(folder) == 11, "bars and revisions of three years, chains and option bars of two months"
+        restoring = spread(beside.steps(put_back, place, watched=[place]))
+    for create, remove, restore in zip(creating, removing, restoring, strict=True):
+        other = tmp_path / f"archive-{create}"
+        with beside.killed(create, archive, other, False, watched=[other]):
+            archive(settings, other, False)
+            (package,) = Place(other).packages()
+            assert verify(package).whole
+        with beside.killed(remove, archive, place, True, watched=[place]):
+            archive(settings, place, True)
+            assert archived(folder) == 11
+        with beside.killed(restore, put_back, place, watched=[place]):
+            put_back(settings, place)
+            assert archived(folder) == 0
+    assert beside.kills == 3 * INSTANTS
+    remove_temporary_files(folder)
+    assert not list(folder.rglob("*.tmp"))
     assert len(Place(place).packages()) == 1, "an unfinished package is deleted, a finished one is not made again"

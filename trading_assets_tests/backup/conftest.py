@@ -1,15 +1,10 @@
-"""A lake that was collected from a simulated TWS, copied for each test; a process that backs up and dies on order."""
+"""A lake that was collected from a simulated TWS, copied for each test."""
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 import pytest
 
@@ -19,8 +14,9 @@ from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.universe import Universe
 from trading_assets_tests.endurance.collect import by_the_steps
 from trading_assets_tests.endurance.conftest import NOW, SYMBOL, settings_of
-from trading_assets_tests.endurance.crew import ROOT, Crew
+from trading_assets_tests.endurance.crew import Crew
 from trading_assets_tests.homes import furnish
+from trading_assets_tests.killing.forks import ForkServer
 
 
 @pytest.fixture(scope="package")
@@ -31,10 +27,9 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="package")
-def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+def crew(forks: ForkServer) -> Crew:
     """Starts and awaits processes that collect."""
-    with Crew(tmp_path_factory.mktemp("crew")) as running:
-        yield running
+    return Crew(forks)
 
 
 @pytest.fixture(scope="package")
@@ -54,44 +49,3 @@ def settings(collected: Path, simulator: Simulator, tmp_path: Path) -> Settings:
     shutil.copytree(collected, tmp_path / "lake")
     simulator.reset_counters()
     return settings_of(tmp_path / "lake", simulator)
-
-
-class Worker:
-    """The process of `backup.worker`."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "trading_assets_tests.backup.worker"]
-        self._process = subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def do(self, what: str, settings: Settings, path: Path, watch: Path, kill_at: int | None) -> dict[str, Any]:
-        """The end of a backup or restore that dies at a step on `watch`."""
-        assert self._process.stdin
-        assert self._process.stdout
-        said = settings.model_dump(mode="json", exclude_none=True, exclude={"data_dir_setting"})
-        order = {
-            "do": what,
-            "settings": {**said, "data_dir": str(settings.data_dir)},
-            "path": str(path),
-            "watch": [str(watch)],
-            "kill_at": kill_at,
-        }
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        end: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return end
-
-
-@pytest.fixture(scope="package")
-def worker() -> Iterator[Worker]:
-    """Backs up and restores in forks of its own."""
-    with Worker() as running:
-        yield running

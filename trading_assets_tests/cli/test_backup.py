@@ -32,6 +32,21 @@ def test_a_backup_is_taken_listed_and_verified(kept: Path, capsys: Output) -> No
     assert capsys.readouterr().out.endswith("objects read: whole.\n")
 
 
+def test_old_snapshots_go_only_with_delete(kept: Path, capsys: Output) -> None:
+    assert run(["backup", str(kept), "--json"]) == 0
+    newest = document(capsys)
+    assert newest["before"] == newest["after"] and newest["after"]["equity_bars"]["columns"]["close"]
+    assert run(["backup", str(kept), "--keep", "1"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("Would remove 1 snapshots") and "add --delete" in said.err
+    assert run(["backup", str(kept), "--keep", "1", "--delete", "--json"]) == 0
+    assert document(capsys)["kept"] == [newest["snapshot"]]
+    assert run(["backup", str(kept), "--list", "--json"]) == 0
+    assert [row["snapshot"] for row in document(capsys)] == [newest["snapshot"]]
+    assert run(["backup", str(kept), "--keep", "1"]) == 0
+    assert capsys.readouterr().out.endswith("nothing to do.\n")
+
+
 def test_verify_says_what_is_not_whole(kept: Path, capsys: Output) -> None:
     victim = max((kept / "objects").rglob("*"), key=lambda path: path.stat().st_size)
     victim.write_bytes(b"x" * victim.stat().st_size)
@@ -55,7 +70,9 @@ def test_a_restore_asks_the_broker_nothing(
     assert run(["doctor"]) == 0
 
 
-@pytest.mark.parametrize("options", [["--verify", "--list"], ["--snapshot", "x"]])
+@pytest.mark.parametrize(
+    "options", [["--verify", "--list"], ["--snapshot", "x"], ["--keep", "1", "--list"], ["--delete"], ["--keep", "0"]]
+)
 def test_options_that_do_not_belong_together_are_refused(options: list[str], kept: Path, capsys: Output) -> None:
     assert run(["backup", str(kept), *options]) == 2
     assert capsys.readouterr().err.startswith("error: ")

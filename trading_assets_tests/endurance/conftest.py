@@ -14,9 +14,10 @@ import pytest
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
-from trading_assets_tests.endurance.crew import Crew, End
+from trading_assets_tests.endurance.crew import Crew
 from trading_assets_tests.endurance.lakes import Question, answered, asked, broken, broken_runs, contents, partitions
 from trading_assets_tests.endurance.reaper import Reaper
+from trading_assets_tests.killing.forks import ForkServer
 
 NOW = datetime.fromisoformat("2024-06-03T16:30-04:00")
 """After the close: the snapshot's session is also the last one with finished bars, as in most setups."""
@@ -47,10 +48,9 @@ def simulator(market: GeneratedMarket, reaper: Reaper) -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="package")
-def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+def crew(forks: ForkServer) -> Crew:
     """Starts and awaits processes."""
-    with Crew(tmp_path_factory.mktemp("crew")) as running:
-        yield running
+    return Crew(forks)
 
 
 def settings_of(folder: Path, simulator: Simulator, **changes: Any) -> Settings:
@@ -92,9 +92,8 @@ def undisturbed(crew: Crew, simulator: Simulator, tmp_path_factory: pytest.TempP
         questions = asked(simulator.counters.log)
         assert set(questions.values()) == {1}
         assert answered(folder) == set(questions), "the journal and the simulator name the same questions"
-        crew.learn(end)
         found[dagster] = Undisturbed(
-            contents(folder), partitions(settings) if dagster else {}, set(questions), {dagster: _instants(end)}
+            contents(folder), partitions(settings) if dagster else {}, set(questions), {dagster: end.instants}
         )
         assert not dagster or broken_runs(settings) == []
     without, through = found[False], found[True]
@@ -102,8 +101,3 @@ def undisturbed(crew: Crew, simulator: Simulator, tmp_path_factory: pytest.TempP
         "Dagster changes nothing of the lake"
     )
     return Undisturbed(through.contents, through.partitions, through.questions, without.instants | through.instants)
-
-
-def _instants(end: End) -> int:
-    assert end.report
-    return int(end.report["instants"])

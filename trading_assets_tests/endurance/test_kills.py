@@ -138,9 +138,9 @@ def test_killed_again_and_again_on_the_same_lake(
 def killed_at_request(nth: int, crew: Crew, reaper: Reaper, settings: Settings, *, dagster: bool) -> End:
     """A process that died when its n-th request reached the simulator."""
     reaper.arm(nth)
-    pid = crew.start(settings, [SYMBOL], dagster=dagster)
-    reaper.victim(pid)
-    end = crew.wait(pid)
+    child = crew.start(settings, [SYMBOL], dagster=dagster)
+    reaper.victim(child.pid)
+    end = crew.wait(child)
     assert end.signal == signal.SIGKILL, end.words
     assert reaper.struck, end.words
     return End(end.signal, end.code, end.report, end.output, f"waiting for {reaper.struck}")

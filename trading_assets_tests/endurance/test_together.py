@@ -48,8 +48,8 @@ def test_processes_at_once_fill_one_lake_without_a_doubled_request(
     strict.reset_counters()
     settings = settings_of(tmp_path / "lake", strict, enforce_pacing=True)
 
-    pids = [crew.start(settings, symbols) for symbols in OVERLAPPING[count]]
-    ends = [crew.wait(pid) for pid in pids]
+    children = [crew.start(settings, symbols) for symbols in OVERLAPPING[count]]
+    ends = [crew.wait(child) for child in children]
 
     for symbols, end in zip(OVERLAPPING[count], ends, strict=True):
         assert end.success, f"{symbols}: {end.words}"

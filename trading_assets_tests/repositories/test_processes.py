@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,30 +17,21 @@ from trading_assets.repositories import ParquetStore, query
 from trading_assets.repositories.files import locked
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.repositories.temporary_files import remove_temporary_files
+from trading_assets_tests.killing.forks import Child, ForkServer
 from trading_assets_tests.repositories.frames import NOON, bar, table
-from trading_assets_tests.repositories.writer import SESSIONS, version
+from trading_assets_tests.repositories.writer import SESSIONS, version, write, write_versions
 
-ROOT = Path(__file__).parents[2]
 FILE = "equity_bars/1_day/2014.parquet"
 
 
 @contextmanager
-def writer(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "trading_assets_tests.repositories.writer", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def versions_written(forks: ForkServer, folder: Path, last: int) -> Iterator[Child]:
+    """A process that writes versions 1 to `last`; killed at the end."""
+    child = forks.talking(write_versions, folder, last)
     try:
-        yield process
+        yield child
     finally:
-        process.kill()
-        process.communicate()
-
-
-def said(process: subprocess.Popen[str], words: str | None = None) -> str:
-    assert process.stdin and process.stdout
-    if words is not None:
-        process.stdin.write(words + "\n")
-        process.stdin.flush()
-    return process.stdout.readline().strip()
+        child.kill()
 
 
 def check_one_version(store: ParquetStore) -> int:
@@ -63,34 +52,33 @@ def check_one_version(store: ParquetStore) -> int:
 
 
 def test_killed_at_every_file_event_the_lake_is_the_old_or_the_new_one_and_the_replay_completes_it(
-    tmp_path: Path,
+    forks: ForkServer, tmp_path: Path
 ) -> None:
-    killed = 0
-    with writer("killed") as process:
-        while True:
-            lake = tmp_path / f"lake{killed}"
-            store = ParquetStore(lake)
-            store.upsert(EQUITY_BARS, version(1))
-            answer = said(process, f"{lake} {killed + 1} 2")
-            assert check_one_version(store) in (1, 2)
-            store.upsert(EQUITY_BARS, version(2))
-            assert check_one_version(store) == 2
-            assert store.read_revisions(EQUITY_BARS).num_rows == version(1).num_rows
-            remove_temporary_files(store.data_dir)
-            assert not list(lake.rglob("*.tmp"))
-            if answer != "killed":
-                break
-            killed += 1
+    killed, ended = 0, False
+    while not ended:
+        lake = tmp_path / f"lake{killed}"
+        store = ParquetStore(lake)
+        store.upsert(EQUITY_BARS, version(1))
+        ended = not forks.run(write, lake, version(2), watched=[lake], stop_at=killed + 1).killed
+        assert check_one_version(store) in (1, 2)
+        store.upsert(EQUITY_BARS, version(2))
+        assert check_one_version(store) == 2
+        assert store.read_revisions(EQUITY_BARS).num_rows == version(1).num_rows
+        remove_temporary_files(store.data_dir)
+        assert not list(lake.rglob("*.tmp"))
+        killed += not ended
     assert killed > 6, "the lock, the revisions and the file are opened, moved and synced"
 
 
-def test_killed_at_random_moments_of_many_upserts_no_file_is_ever_mixed_or_half_written(tmp_path: Path) -> None:
+def test_killed_at_random_moments_of_many_upserts_no_file_is_ever_mixed_or_half_written(
+    forks: ForkServer, tmp_path: Path
+) -> None:
     store = ParquetStore(tmp_path)
     for seed in range(4):
-        with writer("versions", str(tmp_path), "60") as process:
+        with versions_written(forks, tmp_path, 60) as process:
             randomness = random.Random(seed)
             for _ in range(randomness.randint(1, 5)):
-                said(process)
+                process.hear()
             threading.Event().wait(randomness.random() * 0.05)  # the moment is meant to be any
         reached = check_one_version(store)
     store.upsert(EQUITY_BARS, version(reached + 1))
@@ -98,10 +86,10 @@ def test_killed_at_random_moments_of_many_upserts_no_file_is_ever_mixed_or_half_
     assert remove_temporary_files(store.data_dir) == [] and not list(tmp_path.rglob("*.tmp"))
 
 
-def test_two_processes_that_write_the_same_rows_end_as_one_after_the_other(tmp_path: Path) -> None:
-    with writer("versions", str(tmp_path), "12") as one, writer("versions", str(tmp_path), "12") as other:
-        one.wait(60)
-        other.wait(60)
+def test_two_processes_that_write_the_same_rows_end_as_one_after_the_other(forks: ForkServer, tmp_path: Path) -> None:
+    processes = [forks.talking(write_versions, tmp_path, 12) for _ in range(2)]
+    for process in processes:
+        assert process.wait().code == 0
     store = ParquetStore(tmp_path)
     assert check_one_version(store) == 12
     assert store.read_revisions(EQUITY_BARS).num_rows == 11 * version(1).num_rows
@@ -120,12 +108,12 @@ def test_writers_of_other_rows_of_the_same_file_lose_nothing(tmp_path: Path) -> 
     assert ParquetStore(tmp_path).read(EQUITY_BARS).num_rows == 40
 
 
-def test_readers_beside_a_writer_see_one_version_or_another(tmp_path: Path) -> None:
+def test_readers_beside_a_writer_see_one_version_or_another(forks: ForkServer, tmp_path: Path) -> None:
     store = ParquetStore(tmp_path)
     store.upsert(EQUITY_BARS, version(1))
     seen: list[int] = []
-    with writer("versions", str(tmp_path), "40") as process:
-        while process.poll() is None:
+    with versions_written(forks, tmp_path, 40) as process:
+        while process.alive():
             seen.append(check_read(store))
             answer = query(
                 tmp_path,

@@ -3,9 +3,8 @@ meanwhile."""
 
 from __future__ import annotations
 
-import json
 import os
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,11 +22,13 @@ from trading_assets.repositories.repartition import BESIDE, complete, repartitio
 from trading_assets.repositories.schemas import EQUITY_BARS, Period
 from trading_assets.settings import Settings
 from trading_assets_tests.archive_packages.conftest import fill, holdings_of
-from trading_assets_tests.archive_packages.test_kills import started
-from trading_assets_tests.archive_packages.worker import CUTOFF, NOW
+from trading_assets_tests.killing.beside import Beside, copied
+from trading_assets_tests.killing.forks import ForkServer
+from trading_assets_tests.killing.instants import INSTANTS, spread
 from trading_assets_tests.repositories.frames import NOON, bar, table
 
-INSTANTS = 10
+CUTOFF = date(2016, 1, 1)
+NOW = datetime(2016, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -82,37 +83,27 @@ def test_the_doctor_takes_a_killed_repartition_for_no_foreign_files(lake: Path) 
     assert find_file_faults(Settings(data_dir=lake)) == []  # type: ignore[call-arg]
 
 
-def test_killed_at_ten_instants_nobody_misses_a_row_and_the_next_writer_completes_it(tmp_path: Path) -> None:
-    lake = fill(tmp_path / "lake")
-    held = {name: each for name, each in holdings_of(lake).items() if not name.endswith("equity_bars")}
-    with (
-        started("operations") as worker,
-        started("reader", str(lake)) as reader,
-        started("writer", str(lake)) as writer,
-    ):
-        assert worker.stdin and worker.stdout
+def give(settings: Settings, period: Period) -> None:
+    """Give the equity bars files of that period."""
+    repartition(settings.data_dir, EQUITY_BARS, period)
 
-        def do(period: str, event: int) -> str:
-            assert worker.stdin and worker.stdout
-            worker.stdin.write(f"{period} {event} {lake} {lake}\n")
-            worker.stdin.flush()
-            return worker.stdout.readline().strip()
 
-        steps = {period: int(do(period, 0).partition(" ")[2]) for period in ("month", "year")}
-        killed = 0
-        for i in range(INSTANTS):
-            for period in ("month", "year"):
-                killed += do(period, 1 + i * (steps[period] - 1) // (INSTANTS - 1)) == "killed"
-                complete(lake, EQUITY_BARS)  # the writer may have done it already
-                assert {n: e for n, e in holdings_of(lake).items() if not n.endswith("equity_bars")} == held
-                assert do(period, 0).startswith("ended")
-                assert len(names(lake)) == 4
-        assert reader.poll() is None and writer.poll() is None
-        said = [json.loads(process.communicate("end\n", timeout=120)[0]) for process in (reader, writer)]
-        worker.kill()
-    assert killed == 2 * INSTANTS
-    assert len(said[0]["seen"]) == 1, "the reader saw the same old rows and revisions at every moment"
-    assert said[0]["reads"] > INSTANTS and said[1]["written"] > INSTANTS
-    rows = ParquetStore(lake).read(EQUITY_BARS)
-    assert rows.num_rows == 12 and len({tuple(row.values()) for row in rows.select(EQUITY_BARS.key).to_pylist()}) == 12
-    assert not os.path.exists(lake / BESIDE)
+def test_killed_at_ten_instants_nobody_misses_a_row_and_the_next_writer_completes_it(
+    forks: ForkServer, lake_to_kill_at: Settings, tmp_path: Path
+) -> None:
+    settings = copied(lake_to_kill_at, tmp_path / "lake")
+    folder, beside = settings.data_dir, Beside(forks, settings)
+    oldest = {Period.MONTH: "2021-06", Period.YEAR: "2021"}
+    steps = {period: spread(beside.steps(give, period)) for period in oldest}
+    for pair in zip(*steps.values(), strict=True):
+        for period, instant in zip(oldest, pair, strict=True):
+            with beside.killed(instant, give, period):
+                complete(folder, EQUITY_BARS)  # the collecting run may have done it already
+                assert LakeIdentity(folder).repartitioning() == {}
+                give(settings, period)
+                assert names(folder)[0] == oldest[period]
+    assert beside.kills == 2 * INSTANTS
+    assert names(folder) == ["2021", "2022", "2023", "2024"]
+    rows = ParquetStore(folder).read(EQUITY_BARS)
+    assert len({tuple(row.values()) for row in rows.select(EQUITY_BARS.key).to_pylist()}) == rows.num_rows
+    assert not os.path.exists(folder / BESIDE)

@@ -1,8 +1,5 @@
 """Old run logs go; what Dagster says of partitions, checks, runs and cursors is the same before and after."""
 
-import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +14,11 @@ from trading_assets.resources.history_folder import history_folder
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings, system_clock
 from trading_assets_tests.homes import furnish
+from trading_assets_tests.killing.beside import copied
+from trading_assets_tests.killing.forks import ForkServer
+from trading_assets_tests.killing.instants import spread
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-10")
-ROOT = Path(__file__).resolve().parent.parent.parent
 LATER = timedelta(days=100)
 MUCH_LATER = timedelta(days=400)
 
@@ -112,32 +111,21 @@ def test_old_logs_go_and_every_status_stays(settings: Settings) -> None:
     assert statuses(settings) == before
 
 
-def test_killed_at_ten_instants_every_status_stays(settings: Settings, tmp_path: Path) -> None:
-    before, instants = statuses(settings), 10
-    command = [sys.executable, "-m", "trading_assets_tests.resources.cleaner"]
-    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin and process.stdout
+def clean(settings: Settings) -> None:
+    """Clean up, a year and more from now."""
+    clean_history(settings, dry_run=False, now=system_clock() + MUCH_LATER)
 
-        def clean(folder: Path, event: int) -> str:
-            assert process.stdin and process.stdout
-            process.stdin.write(f"{event} {folder}\n")
-            process.stdin.flush()
-            return process.stdout.readline().strip()
 
-        def copied(name: str) -> Settings:
-            return settings.model_copy(
-                update={"data_dir_setting": shutil.copytree(settings.data_dir, tmp_path / name, symlinks=True)}
-            )
-
-        events = int(clean(copied("whole").data_dir, 0).removeprefix("ended "))
-        assert events > instants
-        for i in range(instants):
-            copy = copied(f"lake{i}")
-            assert clean(copy.data_dir, 1 + i * (events - 1) // (instants - 1)) == "killed"
-            assert statuses(copy) == before
-            assert clean(copy.data_dir, 0).startswith("ended")
-            assert statuses(copy) == before and logs(copy) == 0
-        process.kill()
+def test_killed_at_ten_instants_every_status_stays(settings: Settings, forks: ForkServer, tmp_path: Path) -> None:
+    before = statuses(settings)
+    whole = copied(settings, tmp_path / "whole")
+    steps = forks.run(clean, whole, watched=[whole.data_dir], statements=True).instants
+    for instant in spread(steps):
+        copy = copied(settings, tmp_path / f"lake{instant}")
+        assert forks.run(clean, copy, watched=[copy.data_dir], statements=True, stop_at=instant).killed
+        assert statuses(copy) == before
+        clean(copy)
+        assert statuses(copy) == before and logs(copy) == 0
 
 
 def test_a_run_after_it_is_recorded_as_ever(settings: Settings) -> None:
