@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from trading_assets.arguments.folders import REPORTS
 from trading_assets.errors import LakeBusy
 from trading_assets.repositories.files import (
     CATALOG_FILE,
@@ -69,6 +70,9 @@ def _targets(folder: Path) -> Iterator[tuple[Path, str]]:
             links = (path for path in dataset_files(folder, kind) if path.is_symlink())
             for path in (*(_target(name) for name in temporary), *links):
                 found[path] = f"{dataset.name}/{path.relative_to(root).as_posix()}"
+    for temporary in (folder / REPORTS).glob(f".*{TEMPORARY_SUFFIX}"):
+        path = _target(temporary)
+        found[path] = path.relative_to(folder).as_posix()
     yield from found.items()
 
 

@@ -6,7 +6,9 @@ thread, no connection and no open file of a lake. It forks a process for each fu
 
 from __future__ import annotations
 
+import gc
 import importlib
+import logging
 import os
 import pickle
 import signal
@@ -26,9 +28,6 @@ from trading_assets_tests.killing.instants import Instants
 
 PATIENCE = 90.0
 """Seconds after which a process that should have ended long ago counts as hanging; it is killed, and its test fails."""
-
-MOST_OPEN = 4096
-"""Descriptors above which the process that runs the tests has none yet."""
 
 
 @dataclass(frozen=True)
@@ -232,15 +231,10 @@ def _received(connection: socket.socket) -> Any:
 
 def _serve(control: socket.socket) -> None:
     """Fork, and tell how forks ended, until the other end is closed."""
-    kept = control.fileno()
-    os.closerange(3, kept)  # what the tests' process has open: its end must be seen by whoever waits for it
-    os.closerange(kept + 1, MOST_OPEN)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+    _let_go(control.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever runs the tests ends them
     calendar()
+    gc.freeze()  # what a child looks through for garbage, it has to copy
     while True:
         wanted = _received(control)
         if isinstance(wanted, int):
@@ -256,6 +250,21 @@ def _serve(control: socket.socket) -> None:
             _work(wanted, Connection(descriptor))
         os.close(descriptor)
         control.sendall(_framed(child))
+
+
+def _let_go(kept: int) -> None:
+    """Have nothing open of what the tests' process has, whose ends must be seen by whoever waits for them.
+
+    Each descriptor is of nothing then and not free: an object that writes to it (a log handler of pytest, for instance)
+    must not write into a file that gets its number.
+    """
+    logging.getLogger().handlers.clear()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in map(int, os.listdir("/dev/fd")):
+        if descriptor not in (kept, nowhere):
+            with suppress(OSError):  # that of the listing itself
+                os.fstat(descriptor)
+                os.dup2(nowhere, descriptor)
 
 
 def _end_all() -> None:
@@ -282,7 +291,7 @@ def _work(order: _Order, talk: Connection) -> NoReturn:
         for descriptor in (1, 2):
             os.dup2(output, descriptor)
         sys.stdout, sys.stderr = (os.fdopen(os.dup(n), "w", buffering=1) for n in (1, 2))
-        known = set(sys.modules)
+        known = len(sys.modules)
 
         def stand_still(words: str) -> None:
             talk.send({"at": words})
@@ -295,7 +304,7 @@ def _work(order: _Order, talk: Connection) -> NoReturn:
         first = (talk,) if order.talks else ()
         result = order.function(*first, *order.arguments)
         said = {"result": result, "instants": counting.count if counting else 0}
-        talk.send({**said, "modules": sorted(set(sys.modules) - known)})
+        talk.send({**said, "modules": list(sys.modules)[known:]})
         code = 0
     except BaseException:
         traceback.print_exc()

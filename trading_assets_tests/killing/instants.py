@@ -26,7 +26,6 @@ FILE_EVENTS = frozenset(
         "os.rmdir",
         "os.symlink",
         "os.link",
-        "os.chmod",
         "shutil.rmtree",
         "sqlite3.connect",
     }

@@ -16,6 +16,7 @@ from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
+from trading_assets.state import connect_state
 from trading_assets.universe import Universe
 from trading_assets_tests.endurance.collect import by_the_steps
 from trading_assets_tests.endurance.conftest import SYMBOL, settings_of
@@ -38,6 +39,8 @@ def fill(folder: Path, simulator: Simulator) -> Settings:
         for session in OLD:  # one by one: a span of years would be asked and stored whole
             archive.write(collect_equity_bars(archive, of_one, [session], contracts=view, bar_sizes=("1 day",)))
     restate(folder, 1)
+    connect_state(settings.state_url).dispose()  # SQLite writes what it has beside its file into it: it is copied
+    assert not list(folder.glob("state.db-*"))
     return settings
 
 

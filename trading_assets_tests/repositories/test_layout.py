@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,9 @@ from trading_assets.repositories.layout import settle
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, EQUITY_BARS, Dataset
 from trading_assets.repositories.temporary_files import remove_temporary_files
+from trading_assets_tests.killing.forks import ForkServer
 from trading_assets_tests.lakes import PLAIN, copy_of
-from trading_assets_tests.repositories.opener import rows
+from trading_assets_tests.repositories.opener import count, rows
 
 ROOT = Path(__file__).parents[2]
 KINDS = [kind for dataset in DATASETS.values() for kind in (dataset, revisions_of(dataset))]
@@ -146,63 +146,41 @@ def test_an_older_program_refuses_the_lake_from_the_begin_of_the_migration_on(la
         ParquetStore(other).read(EQUITY_BARS)
 
 
-@pytest.fixture(scope="module")
-def opener() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "trading_assets_tests.repositories.opener", "killed"]
-    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        yield process
-        process.kill()
-
-
-def test_killed_at_every_file_event_the_next_opening_completes_it(
-    tmp_path: Path, opener: subprocess.Popen[str]
-) -> None:
-    assert opener.stdin and opener.stdout
+def test_killed_at_every_file_event_the_next_opening_completes_it(forks: ForkServer, tmp_path: Path) -> None:
     partly = killed = 0
     while True:
         folder = copy_of(PLAIN, tmp_path / f"lake{killed}")
-        opener.stdin.write(f"{killed + 1} {folder}\n")
-        opener.stdin.flush()
-        answer = opener.stdout.readline().strip()
+        end = forks.run(settle, folder, watched=[folder], stop_at=killed + 1)
         if list(folder.glob("*/*=*")) and list(folder.glob("*/1_day")):
             partly += 1
             assert rows(folder) == {name: BEFORE[name].num_rows for name in DATASETS}
         settle(folder)
         check_migrated(folder)
-        assert remove_temporary_files(folder) == [] or answer == "killed"
+        assert remove_temporary_files(folder) == [] or end.killed
         assert not list(folder.rglob("*.tmp"))
         shutil.rmtree(folder)
-        if answer != "killed":
+        if not end.killed:
             break
         killed += 1
     assert killed > 30 and partly > 5, "every lock, every rename and lake.json are events"
 
 
-def test_processes_that_open_it_at_once_all_see_all_rows(lake: Path) -> None:
-    command = [sys.executable, "-m", "trading_assets_tests.repositories.opener", "count", str(lake)]
-    started = [
-        subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)
-    ]
+def test_processes_that_open_it_at_once_all_see_all_rows(lake: Path, forks: ForkServer) -> None:
+    started = [forks.talking(count) for _ in range(4)]
     for process in started:
-        assert process.stdin
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    answers = [json.loads(process.communicate(timeout=60)[0]) for process in started]
-    assert answers == [{name: BEFORE[name].num_rows for name in DATASETS}] * 4
+        process.tell(lake)
+    assert [process.hear() for process in started] == [{name: BEFORE[name].num_rows for name in DATASETS}] * 4
     check_migrated(lake)
 
 
-def test_a_writer_of_the_older_version_is_waited_for(lake: Path) -> None:
+def test_a_writer_of_the_older_version_is_waited_for(lake: Path, forks: ForkServer) -> None:
     with locked(lake, "equity_bars/bar_size=1_day/2024.parquet"):
-        command = [sys.executable, "-m", "trading_assets_tests.repositories.opener", "count", str(lake)]
-        process = subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert process.stdin and process.stdout
-        process.stdin.write("go\n")
-        process.stdin.flush()
+        process = forks.talking(count)
+        process.tell(lake)
         while not json.loads((lake / "lake.json").read_text()).get("migrating"):
-            assert process.poll() is None
+            assert process.alive()
         assert (lake / "equity_bars/bar_size=1_day/2024.parquet").exists()
-    assert json.loads(process.communicate(timeout=60)[0])["equity_bars"] == BEFORE["equity_bars"].num_rows
+    assert process.hear()["equity_bars"] == BEFORE["equity_bars"].num_rows
     check_migrated(lake)
 
 
@@ -226,7 +204,7 @@ def test_a_lake_that_may_not_be_written_is_read_as_it_is() -> None:
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         lake = copy_of(PLAIN, Path(place) / "lake")
-        command = [sys.executable, "-m", "trading_assets_tests.repositories.opener", "nobody", str(lake)]
+        command = [sys.executable, "-m", "trading_assets_tests.repositories.opener", str(lake)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout) == {name: BEFORE[name].num_rows for name in DATASETS}

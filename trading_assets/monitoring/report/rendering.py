@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from trading_assets.arguments import output_file
 from trading_assets.arguments.folders import REPORTS
 from trading_assets.monitoring.report.sections import Report, Section, collect
-from trading_assets.repositories.files import replacing
+from trading_assets.repositories.files import locked, replacing
 from trading_assets.settings import Settings
 
 SHORT = 24
@@ -26,8 +27,10 @@ def write_report(settings: Settings, path: Path | None = None) -> Path:
     """
     chosen = None if path is None else output_file(path, settings.data_dir)
     report = collect(settings)
-    target = chosen or settings.data_dir / REPORTS / f"{report.session}.html"
-    with replacing(target) as temporary:
+    name = f"{REPORTS}/{report.session}.html"
+    target = chosen or settings.data_dir / name
+    # The lock tells who cleans up that the temporary file has a living writer.
+    with locked(settings.data_dir, name) if chosen is None else nullcontext(), replacing(target) as temporary:
         temporary.write_text(as_html(report), encoding="utf-8")
     return target
 
