@@ -11,21 +11,20 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 
-from trading_assets.settings import Settings
-from trading_assets.simulator import Simulator
-from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.state import connect_state
-from trading_assets_tests.endurance.conftest import NOW
-from trading_assets_tests.killing.forks import ForkServer
-from trading_assets_tests.killing.lake import fill
 from trading_assets_tests.leaving_out import leave_out
 from trading_assets_tests.scheduling import SharedSetups, group_of
 from trading_assets_tests.templates import share_templates
+
+if TYPE_CHECKING:  # a run of a few tests does without, and so does the process that only hands tests out
+    from trading_assets.settings import Settings
+    from trading_assets.simulator import Simulator
+    from trading_assets_tests.killing.forks import ForkServer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -69,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=place)
 
 
-FORKS = pytest.StashKey[ForkServer]()
+FORKS: pytest.StashKey[ForkServer] = pytest.StashKey()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -78,6 +77,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     process that forks others for the tests of kills begins here, where there is no thread."""
     gc.freeze()
     if any("forks" in getattr(item, "fixturenames", ()) for item in session.items):
+        from trading_assets_tests.killing.forks import ForkServer
+
         session.config.stash[FORKS] = ForkServer()
     gc.set_threshold(50_000, 20, 100)
     gc.enable()
@@ -105,6 +106,10 @@ def forks(pytestconfig: pytest.Config) -> ForkServer:
 @pytest.fixture(scope="session")
 def tws() -> Iterator[Simulator]:
     """A simulated TWS without limits, from which `lake_to_kill_at` was collected."""
+    from trading_assets.simulator import Simulator
+    from trading_assets.simulator.generated import GeneratedMarket
+    from trading_assets_tests.endurance.conftest import NOW
+
     with Simulator(GeneratedMarket(), now=NOW, limits=False) as running:
         yield running
         assert not running.counters.internal_errors
@@ -113,6 +118,8 @@ def tws() -> Iterator[Simulator]:
 @pytest.fixture(scope="session")
 def lake_to_kill_at(tws: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a small lake, of which tests of kills work on copies."""
+    from trading_assets_tests.killing.lake import fill
+
     return fill(tmp_path_factory.mktemp("collected") / "lake", tws)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 import trading_assets as ta
+from trading_assets.backup import prune
 from trading_assets.broker.breaker_store import breaker_store
 from trading_assets.cli.app import run
 from trading_assets.client import BrokerClient, connect_broker
@@ -367,6 +368,7 @@ SAYS_WRONG = ("status", "alerts", "quality")
 """Commands whose exit code says what the lake lacks."""
 
 OTHERS: dict[str, PublicFunction] = {
+    "prune": PublicFunction(prune, {"keep": 1}, {"keep": (0, -1, True, 1.5, "5")}),
     "ContractRepository.save": PublicFunction(
         lambda lake, **given: ContractRepository(data_dir=lake).save(FRAME, **given), {}, SYMBOL
     ),

@@ -37,9 +37,12 @@ STATE = "state.db"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a snapshot. `path` is relative to the data folder, `mode` its permissions; `rows` and the checksums of
-    `columns` (`repositories.column_checksums`) are those of a Parquet file; `damaged` says why a file of the lake could not be read when it was copied; `mark` recognizes the same
-    version of the source at the next backup."""
+    """One file of a snapshot.
+
+    `path` is relative to the data folder, `mode` its permissions; `rows` and the checksums of `columns`
+    (`repositories.column_checksums`) are those of a Parquet file; `damaged` says why a file of the lake could not be
+    read when it was copied; `mark` recognizes the same version of the source at the next backup.
+    """
 
     path: str
     sha256: str

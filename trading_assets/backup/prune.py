@@ -47,8 +47,8 @@ class PruneReport:
 
 
 def prune(path: Path | str, keep: int, *, dry_run: bool = True) -> PruneReport:
-    """Keep the newest `keep` snapshots of the backups in `path`, and remove the others with the objects that no snapshot
-    that stays needs; with `dry_run`, the default, say what would go.
+    """Keep the newest `keep` snapshots of the backups in `path`, and remove the others with the objects that no
+    snapshot that stays needs; with `dry_run`, the default, say what would go.
 
     First the manifests go, then the objects: killed at any instant, the snapshots that stay are whole, and the next
     call does the rest. Nothing is removed when the manifest of a snapshot that stays cannot be read. Raises

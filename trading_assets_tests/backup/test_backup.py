@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from trading_assets.backup import backup, restore, snapshots, verify
-from trading_assets.backup.manifest import STATE
+from trading_assets.backup.manifest import STATE, Repository
 from trading_assets.errors import BackupError
 from trading_assets.repositories import ParquetStore
-from trading_assets.repositories.schemas import EQUITY_BARS
+from trading_assets.repositories.column_checksums import column_checksums
+from trading_assets.repositories.merge import revisions_of
+from trading_assets.repositories.schemas import DATASETS, EQUITY_BARS
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.state import connect_state
@@ -80,6 +85,64 @@ def test_a_second_backup_copies_only_what_changed(settings: Settings, tmp_path: 
         first.snapshot.rows + 1,
         first.snapshot.rows + 1,
     ]
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rows of each file of which a backup computes the checksums by column."""
+    rows: list[int] = []
+
+    def noted(table: pa.Table, key: Sequence[str]) -> dict[str, str]:
+        rows.append(table.num_rows)
+        return column_checksums(table, key)
+
+    monkeypatch.setattr("trading_assets.backup.create.column_checksums", noted)
+    return rows
+
+
+def test_the_reports_have_the_checksums_by_column_of_lake_snapshot_and_restored_files(
+    settings: Settings, simulator: Simulator, tmp_path: Path
+) -> None:
+    store = ParquetStore(settings.data_dir)
+    report = backup(tmp_path / "kept", settings)
+    assert report.before == report.after == report.as_dict()["after"]
+    assert {"contracts", "option_chains", "equity_bars", "option_bars", "coverage"} <= set(report.after)
+    for kind in (*DATASETS.values(), revisions_of(EQUITY_BARS)):
+        if kind.name in report.after:
+            rows, said = store.read(kind), report.after[kind.name]
+            assert (said["rows"], said["columns"]) == (rows.num_rows, column_checksums(rows, kind.key)), kind.name
+    restored = restore(tmp_path / "kept", settings_of(tmp_path / "restored", simulator))
+    assert restored.before == restored.after == report.after
+    assert restore(tmp_path / "kept", settings_of(tmp_path / "other", simulator), dry_run=True).after == {}
+
+
+def test_checksums_by_column_are_computed_for_changed_files_alone(
+    settings: Settings, simulator: Simulator, computed: list[int], tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    first = backup(kept, settings)
+    assert sum(computed) == first.snapshot.rows
+    computed.clear()
+    assert backup(kept, settings).after == first.after and computed == []
+    ParquetStore(settings.data_dir).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2015, 12, 24), 100.0)]))
+    third = backup(kept, settings)
+    assert computed == [1]
+    shutil.copytree(settings.data_dir, tmp_path / "moved")
+    assert backup(kept, settings_of(tmp_path / "moved", simulator)).after == third.after
+    assert computed == [1], "other files with the same content"
+
+
+def test_a_snapshot_of_an_earlier_version_has_none_and_the_next_one_has(
+    settings: Settings, simulator: Simulator, computed: list[int], tmp_path: Path
+) -> None:
+    first = backup(tmp_path / "kept", settings)
+    older = replace(first.snapshot, files=tuple(replace(entry, columns={}) for entry in first.snapshot.files))
+    Repository.existing(tmp_path / "kept").keep(older)
+    restored = restore(tmp_path / "kept", settings_of(tmp_path / "restored", simulator))
+    assert restored.before["equity_bars"]["columns"] == {} and restored.after == first.after
+    computed.clear()
+    assert backup(tmp_path / "kept", settings).after == first.after
+    assert sum(computed) == first.snapshot.rows
 
 
 def test_an_earlier_snapshot_is_restored_by_its_id(settings: Settings, simulator: Simulator, tmp_path: Path) -> None:
