@@ -76,7 +76,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     suite's time. At the interpreter's end it is looked through: extension modules report what was not found then. The
     process that forks others for the tests of kills begins here, where there is no thread."""
     gc.freeze()
-    if any("forks" in getattr(item, "fixturenames", ()) for item in session.items):
+    if any("fork_server" in getattr(item, "fixturenames", ()) for item in session.items):
         from trading_assets_tests.killing.forks import ForkServer
 
         session.config.stash[FORKS] = ForkServer()
@@ -98,9 +98,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def forks(pytestconfig: pytest.Config) -> ForkServer:
+def fork_server(pytestconfig: pytest.Config) -> ForkServer:
     """Forks processes that have everything imported."""
     return pytestconfig.stash[FORKS]
+
+
+@pytest.fixture
+def forks(fork_server: ForkServer) -> Iterator[ForkServer]:
+    """The same for one test: those of its processes that wait to be asked something end with it."""
+    yield fork_server
+    fork_server.end_children()
 
 
 @pytest.fixture(scope="session")

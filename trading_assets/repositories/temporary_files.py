@@ -70,8 +70,7 @@ def _targets(folder: Path) -> Iterator[tuple[Path, str]]:
             links = (path for path in dataset_files(folder, kind) if path.is_symlink())
             for path in (*(_target(name) for name in temporary), *links):
                 found[path] = f"{dataset.name}/{path.relative_to(root).as_posix()}"
-    for temporary in (folder / REPORTS).glob(f".*{TEMPORARY_SUFFIX}"):
-        path = _target(temporary)
+    for path in map(_target, (folder / REPORTS).glob(f".*{TEMPORARY_SUFFIX}")):
         found[path] = path.relative_to(folder).as_posix()
     yield from found.items()
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from trading_assets.archive_packages.places import Place
 from trading_assets.archive_packages.verify import verify
 from trading_assets.jobs.maintenance.archives import archive_old_data, restore_archive
@@ -36,6 +38,7 @@ def archived(folder: Path) -> int:
     return sum(is_archived(path) for path in folder.rglob("*.parquet"))
 
 
+@pytest.mark.slow
 def test_killed_at_ten_instants_each_operation_loses_nothing(
     forks: ForkServer, lake_to_kill_at: Settings, tmp_path: Path
 ) -> None:

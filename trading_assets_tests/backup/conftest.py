@@ -27,9 +27,9 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="package")
-def crew(forks: ForkServer) -> Crew:
+def crew(fork_server: ForkServer) -> Crew:
     """Starts and awaits processes that collect."""
-    return Crew(forks)
+    return Crew(fork_server)
 
 
 @pytest.fixture(scope="package")

@@ -48,9 +48,9 @@ def simulator(market: GeneratedMarket, reaper: Reaper) -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="package")
-def crew(forks: ForkServer) -> Crew:
-    """Starts and awaits processes."""
-    return Crew(forks)
+def crew(fork_server: ForkServer) -> Crew:
+    """Starts and awaits processes that collect."""
+    return Crew(fork_server)
 
 
 def settings_of(folder: Path, simulator: Simulator, **changes: Any) -> Settings:

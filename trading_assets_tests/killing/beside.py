@@ -21,8 +21,11 @@ from trading_assets.settings import Settings
 from trading_assets_tests.killing.forks import ForkServer, answer
 from trading_assets_tests.killing.looks import COLLECTED, Look, by_file, by_sql, held, journal
 
-PAUSE = 0.1
+PAUSE = 0.05
 """Seconds between two reads of a reader: it leaves the processor to what it reads beside."""
+
+READS = 3
+"""Reads after which a reader waits until it is asked: a slow machine is not made slower by it."""
 
 SESSIONS = calendar().sessions(date(2024, 1, 2), date(2024, 3, 28))
 """Sessions of which the collecting run collects one during each kill, in a period that is written to all the time."""
@@ -32,13 +35,13 @@ Job = Callable[..., Any]
 
 
 def read(talk: Connection, look: Look, errors: tuple[type[Exception], ...]) -> None:
-    """Read the folder that is sent, again and again; asked for it with None, read once more and answer with the
-    distinct answers and the number of reads, and rest. `errors` are answers, too."""
+    """Read the folder that is sent, up to `READS` times; asked for it with None, read once more and answer with the
+    distinct answers and the number of reads. `errors` are answers, too."""
     with suppress(EOFError):
         while True:
             folder, seen, reads, ending = talk.recv(), [], 0, False
             while not ending:
-                ending = talk.poll(PAUSE)
+                ending = talk.poll(PAUSE if reads < READS else None)
                 try:
                     found = look(folder)
                 except errors as error:

@@ -48,17 +48,18 @@ class End:
         return self.signal == signal.SIGKILL
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Order:
-    """What a child is to do. `watched` (with `statements`) are counted, and it stops at instant `last`."""
+    """What a child is to do. Steps below `watched` (with `statements` also those on databases) are counted, and it
+    stops at instant `last`; what it writes goes to `output`. `modules` are imported before."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
-    output: str
-    talks: bool = False
+    talks: bool
     watched: tuple[Path, ...] = ()
     statements: bool = False
     last: int | None = None
+    output: str = ""
     modules: Sequence[str] = ()
 
 
@@ -144,19 +145,24 @@ class ForkServer:
         if not self.pid:
             with suppress(BaseException):
                 _serve(theirs)
-            _end_all()
             os._exit(0)
         theirs.close()
 
     def close(self) -> None:
-        """End the server and, as nobody asks them anything any more, its children."""
-        for child in self._children:
-            child.talk.close()
+        """End the server and its children."""
+        self.end_children()
         self._ours.close()
         os.waitpid(self.pid, 0)
         for file in self._scratch.iterdir():
             file.unlink()
         self._scratch.rmdir()
+
+    def end_children(self) -> None:
+        """End the processes that nobody asks anything any more, and those that stand at an instant."""
+        while self._children:
+            child = self._children.pop()
+            child.talk.close()
+            self.end_of(child.pid)
 
     def start(
         self,
@@ -170,13 +176,12 @@ class ForkServer:
 
         With `stop_at` it stands still at that instant, until it is killed.
         """
-        order = (tuple(watched), statements, stop_at)
-        return self._started(function, arguments, False, *order)
+        return self._started(_Order(function, arguments, False, tuple(watched), statements, stop_at))
 
     def talking(self, function: Callable[Concatenate[Connection, ...], Any], *arguments: Any) -> Child:
         """The same for a function that answers what it is asked (`Child.ask`) through the connection that is its first
         argument, with `answer`."""
-        return self._started(function, arguments, True)
+        return self._started(_Order(function, arguments, True))
 
     def run(self, function: Callable[..., Any], *arguments: Any, **how: Any) -> End:
         """Start a process and wait for its end; with `stop_at`, kill it there. Arguments as for `start`."""
@@ -192,12 +197,12 @@ class ForkServer:
         self._ours.sendall(_framed(pid))
         return dict(_received(self._ours))
 
-    def _started(self, function: Callable[..., Any], arguments: tuple[Any, ...], talks: bool, *how: Any) -> Child:
+    def _started(self, order: _Order) -> Child:
         self._numbers += 1
         output = self._scratch / f"{self._numbers}.output"
         here, there = socket.socketpair()
-        modules, self._modules = sorted(self._modules), set()
-        order = _Order(function, arguments, str(output), talks, *(how or ((), False, None)), modules)
+        order.output, order.modules = str(output), sorted(self._modules)
+        self._modules = set()
         self._ours.sendall(_framed(order))
         socket.send_fds(self._ours, [b"."], [there.fileno()])
         there.close()
@@ -265,13 +270,6 @@ def _let_go(kept: int) -> None:
             with suppress(OSError):  # that of the listing itself
                 os.fstat(descriptor)
                 os.dup2(nowhere, descriptor)
-
-
-def _end_all() -> None:
-    """Wait for those that nobody waited for: they end when they are no longer asked anything."""
-    with suppress(ChildProcessError):
-        while True:
-            os.wait()
 
 
 def _end(pid: int) -> dict[str, Any]:

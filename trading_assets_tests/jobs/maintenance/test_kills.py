@@ -6,6 +6,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from trading_assets.archive_packages.places import Place
 from trading_assets.archive_packages.verify import verify
 from trading_assets.jobs import archive_old_data, monthly_maintenance, optimize_parquet_files, weekly_maintenance
@@ -41,6 +43,7 @@ def monthly(settings: Settings, place: Path) -> MaintenanceReport:
     return monthly_maintenance(settings=of_place(settings, place), delete=True)
 
 
+@pytest.mark.slow
 def test_a_killed_weekly_maintenance_is_done_by_the_next_call(
     forks: ForkServer, lake_to_kill_at: Settings, tmp_path: Path
 ) -> None:
@@ -70,6 +73,7 @@ def check_weekly(report: MaintenanceReport, folder: Path) -> None:
     assert keys.num_rows == stored.num_rows, "no measure is there twice"
 
 
+@pytest.mark.slow
 def test_a_killed_monthly_maintenance_is_done_by_the_next_call(
     forks: ForkServer, lake_to_kill_at: Settings, tmp_path: Path
 ) -> None:
