@@ -11,6 +11,8 @@ import pytest
 
 from trading_assets.monitoring.alerts import Alerts, AlertType, Issue
 from trading_assets.monitoring.report import Report, Section, as_html, as_text, collect, write_report
+from trading_assets.repositories.files import locked
+from trading_assets.repositories.temporary_files import orphaned_temporary_files, remove_temporary_files
 from trading_assets.settings import Settings, system_clock
 from trading_assets.state import connect_state, write_transaction
 from trading_assets.state.tables import requests
@@ -140,3 +142,17 @@ def test_the_text_has_every_section_and_value(settings: Settings) -> None:
         assert each.title in text and each.note in text
         assert all(str(name) in text for name in each.columns)
     assert "2015-12-23" in text
+
+
+def test_what_a_killed_writer_of_a_report_left_is_removed_and_what_a_living_one_writes_is_not(
+    settings: Settings,
+) -> None:
+    written = write_report(settings)
+    left = written.with_name(f".{written.name}.999999.tmp")
+    left.write_text("half a report")
+    name = left.relative_to(settings.data_dir).as_posix()
+    with locked(settings.data_dir, written.relative_to(settings.data_dir).as_posix()):
+        assert remove_temporary_files(settings.data_dir) == [] and left.exists()
+    assert orphaned_temporary_files(settings.data_dir) == [name]
+    assert remove_temporary_files(settings.data_dir) == [name]
+    assert not left.exists() and written.exists()
