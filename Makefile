@@ -48,6 +48,7 @@ $(KERNELS): trading_assets/pricing/conventions.py $(wildcard trading_assets/pric
 # ib_async and ib_insync install the same package name (eventkit): the successor is tested in an environment of its own.
 $(IB_ASYNC_READY): pyproject.toml constraints.txt | $(READY)
 	@echo "Setting up $(IB_ASYNC_VENV) (the ib_async client, for the tests) ..."
+	@rm -rf $(IB_ASYNC_VENV)  # made anew: removing eventkit also removes what ib_async put in its place
 ifeq ($(UV),)
 	@test -x $(IB_ASYNC_VENV)/bin/python || $(PYTHON) -m venv $(IB_ASYNC_VENV)
 	@$(IB_ASYNC_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'

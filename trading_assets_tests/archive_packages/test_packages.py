@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -28,10 +28,12 @@ from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
 from trading_assets.repositories.temporary_files import remove_temporary_files
 from trading_assets.settings import Settings
 from trading_assets_tests.archive_packages.conftest import OLD, PERIODS, Holdings, fill
-from trading_assets_tests.archive_packages.worker import CUTOFF, NOW
 from trading_assets_tests.repositories.frames import NOON, bar, table
 
 Holds = Callable[[Path], Holdings]
+
+CUTOFF = date(2016, 1, 1)
+NOW = datetime(2016, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -15,12 +14,9 @@ import pytest
 from trading_assets.cli.app import run
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
-from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
-from trading_assets.state import connect_state
 from trading_assets_tests.repositories.frames import bar, covered, table
-from trading_assets_tests.templates import template
 
 AFTER_THE_CLOSE = "2024-06-03T16:30-04:00"
 
@@ -102,15 +98,11 @@ class Desk:
 @pytest.fixture(scope="module")
 def filled(tws: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake that `setup AAPL` filled."""
-
-    def make(template_folder: Path) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            Desk(template_folder / "lake", tws, patch)
-            assert run(["setup", "AAPL", *SMALL, "--json"]) == 0
-            connect_state(Settings().state_url).dispose()  # type: ignore[call-arg]
-
-    folder: Path = tmp_path_factory.mktemp("desk") / "lake"
-    return shutil.copytree(template("setup AAPL", make) / "lake", folder)
+    folder = tmp_path_factory.mktemp("desk") / "lake"
+    with pytest.MonkeyPatch.context() as patch:
+        Desk(folder, tws, patch)
+        assert run(["setup", "AAPL", *SMALL, "--json"]) == 0
+    return folder
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ Not a test. The settings are in the environment, as a user's are.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -39,6 +38,7 @@ from trading_assets.resources.instance import dagster_home, dagster_instance, da
 from trading_assets.state import connect_state
 from trading_assets.state.tables import requests
 from trading_assets.universe import Universe
+from trading_assets_tests.coroutines import run_coroutine
 from trading_assets_tests.scenarios.desk import Desk
 
 OPENED = """
@@ -206,7 +206,7 @@ def _schema() -> graphene.Schema:
 
 
 def _ask(server: Any, text: str, variables: Mapping[str, Any]) -> Any:
-    answer = asyncio.run(_schema().execute_async(text, context_value=server, variable_values=variables))
+    answer = run_coroutine(_schema().execute_async(text, context_value=server, variable_values=variables))
     assert not answer.errors, answer.errors
     return answer.data
 

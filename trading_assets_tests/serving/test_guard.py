@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from trading_assets.serving.guard import Guard, is_loopback
+from trading_assets_tests.coroutines import run_coroutine
 
 OWN = {
     "host": "127.0.0.1:3000",
@@ -23,15 +23,6 @@ QUERY = "/graphql?" + urlencode({"query": "{ version }"})
 
 async def _served(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "served"})
-
-
-def complete(work: Coroutine[Any, Any, None]) -> None:
-    """Run to its end on a loop of its own: `asyncio.run` would leave the worker's later tests without an event loop."""
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(work)
-    finally:
-        loop.close()
 
 
 def ask(
@@ -50,7 +41,7 @@ def ask(
     path, _, query = url.partition("?")
     kind = {"type": "websocket"} if method == "WS" else {"type": "http", "method": method}
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    complete(
+    run_coroutine(
         Guard(_served, host, names)(
             {**kind, "path": path, "query_string": query.encode(), "headers": pairs}, receive, send
         )
@@ -205,7 +196,7 @@ def test_the_life_of_the_server_is_handed_on() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    complete(Guard(_served, "127.0.0.1")({"type": "lifespan"}, None, send))  # type: ignore[arg-type]
+    run_coroutine(Guard(_served, "127.0.0.1")({"type": "lifespan"}, None, send))  # type: ignore[arg-type]
     assert sent == [{"type": "served"}]
 
 

@@ -84,12 +84,12 @@ class History:
         return _as_bars(c.aggregate(known.where(asked), starts[asked], averaged=what_to_show == "BID_ASK"))
 
     def head(self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime) -> datetime | None:
-        """The start of the oldest bar known at `now`."""
+        """The start of the oldest bar known at `now`, of whatever size: at the latest the open of the first session."""
         starts = []
         for source in self._sources(contract, c.SESSION):
             known = self._known_rows(contract, source, what_to_show, now.timestamp(), use_rth)
             if len(known):
-                starts.append(int(known.start[0]))
+                starts.append(min(int(known.start[0]), int(grid().opens[known.session[0]])))
         return datetime.fromtimestamp(min(starts), UTC) if starts else None
 
     def last_quote_rows(self, contract: ListedContract, session: int, now: float) -> Rows | None:

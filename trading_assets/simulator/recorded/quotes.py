@@ -51,7 +51,7 @@ class Quotes:
             contract, "TRADES", c.SESSION, max(session - _VOLATILITY_SESSIONS - 1, 0), session - 1, instant
         )
         closes = c.aggregate(before, before.session).close if len(before) else before.close
-        quote = _traded(today, closes)
+        quote = _traded(today, closes, instant)
         if quote.last is None:
             last = self.spot(contract, instant)
             quote = replace(quote, last=last)
@@ -68,7 +68,7 @@ class Quotes:
         session = _state_session(instant)
         trades = self._history.known(contract, "TRADES", c.EIGHT_HOURS, session, session, instant)
         before = self._history.known(contract, "TRADES", c.EIGHT_HOURS, session - 1, session - 1, instant)
-        quote = _traded(trades, before.close)
+        quote = _traded(trades, before.close, instant)
         quoted = self._history.last_quote_rows(contract, session, instant)
         bid, ask, bid_size, ask_size = _last_quote(quoted)
         chain = self._chains.at(contract.local_symbol, session, instant)
@@ -173,14 +173,14 @@ def _last_quote(rows: Rows | None) -> tuple[float | None, float | None, float, f
     )
 
 
-def _traded(today: c.Candles, closes_before: c.Floats) -> MarketQuote:
-    """What the trades of a session so far and the closes before it say."""
+def _traded(today: c.Candles, closes_before: c.Floats, instant: float) -> MarketQuote:
+    """What the trades of a session up to an instant and the closes before it say."""
     close = float(closes_before[-1]) if len(closes_before) else None
     if not len(today):
         return MarketQuote(close=close)
     session = int(today.session[-1])
     # A row that stands for a whole session starts at its open; its last trade is at the close.
-    whole = len(today) == 1 and int(today.start[-1]) == int(grid().opens[session])
+    whole = len(today) == 1 and int(today.start[-1]) == int(grid().opens[session]) and instant >= grid().closes[session]
     last_time = int(grid().closes[session]) if whole else int(today.start[-1])
     return MarketQuote(
         last=float(today.close[-1]), open=float(today.open[0]), high=float(today.high.max()),

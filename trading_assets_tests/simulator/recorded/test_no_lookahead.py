@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from trading_assets.sessions import NEW_YORK, calendar
@@ -136,6 +136,8 @@ def test_answers_do_not_depend_on_what_comes_after(
     size=st.sampled_from(["1 min", "30 mins", "1 hour", "4 hours", "8 hours", "1 day", "1 week", "1 month"]),
     use_rth=st.booleans(),
 )
+@example("AAPL", "2014-06-06", 36_000, "1 min", False)  # one row of an hour is known, from the open
+@example("AAPL", "2014-06-06", 35_100, "30 mins", False)  # the first minute that traded is not the first of its bar
 def test_at_any_instant_bars_have_begun_and_contracts_are_alive(
     market: RecordedMarket, symbol: str, day: str, second: int, size: str, use_rth: bool
 ) -> None:
