@@ -295,13 +295,18 @@ def _restrict(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
 def _create_views(
     connection: duckdb.DuckDBPyConnection, data_dir: Path, statement: Callable[[Path, Dataset], str]
 ) -> None:
-    try:
-        for dataset in DATASETS.values():
-            connection.execute(statement(data_dir, dataset))
-            connection.execute(statement(data_dir, revisions_of(dataset)))
-    except duckdb.Error as error:
-        raise_if_unreadable(lake_files(data_dir), error)
-        raise
+    """Make the views, which look at the files; again where one was replaced, or a damaged one mended, meanwhile."""
+    for attempt in range(1, READ_ATTEMPTS + 1):
+        try:
+            for dataset in DATASETS.values():
+                connection.execute(statement(data_dir, dataset))
+                connection.execute(statement(data_dir, revisions_of(dataset)))
+        except duckdb.Error as error:
+            raise_if_unreadable(lake_files(data_dir), error)
+            if attempt == READ_ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _links(data_dir: Path) -> list[str]:

@@ -252,8 +252,7 @@ def _date_after(temporary: Path, path: Path) -> None:
     """Give the new version of a file another second of last change than the present one has.
 
     DuckDB caches footers and knows a version by its inode, size and second of last change. The file system may give the
-    inode of a replaced file to the next one, so two versions of the same size within one second could be taken for the
-    same.
+    inode of a replaced file to the next one: two versions of the same size within one second could be taken for one.
     """
     try:
         present = os.stat(path).st_mtime_ns // NANOSECONDS
@@ -268,25 +267,26 @@ def read_file(
 ) -> pa.Table:
     """Rows of one file as it was at this moment, even while it is being replaced.
 
-    The file is opened once and everything is read from that handle (a scan by path opens it again after the footer).
-    Row groups that cannot hold a row of `where` are not read. A nullable column that an older file lacks is null.
+    Everything is read from one handle (a scan by path opens the file again after the footer). Row groups without a row
+    of `where` are not read. A nullable column that an older file lacks is null. One that was mended meanwhile is read.
     Raises `UnreadableFile`, `FileNotFoundError` when the file is gone.
     """
     import pyarrow.dataset as pads  # brings pandas, which a command that only queries does without
 
-    try:
-        with pa.OSFile(str(path)) as source:
-            options = pads.ParquetFragmentScanOptions(page_checksum_verification=True)
-            fragment = pads.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(source)
-            if misfit := _schema_mismatch(dataset, fragment.physical_schema):
-                raise UnreadableFile(path, misfit)
-            table = fragment.to_table(
-                schema=dataset.schema, columns=list(columns) if columns is not None else None, filter=where
-            )
-    except (OSError, pa.ArrowException):
-        check_file(path, dataset, pages=True)
-        raise
-    return table.replace_schema_metadata(None)
+    options = pads.ParquetFragmentScanOptions(page_checksum_verification=True)
+    for mended in (False, True):
+        try:
+            with pa.OSFile(str(path)) as source:
+                fragment = pads.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(source)
+                if misfit := _schema_mismatch(dataset, fragment.physical_schema):
+                    raise UnreadableFile(path, misfit)
+                table = fragment.to_table(schema=dataset.schema, columns=columns and list(columns), filter=where)
+                return table.replace_schema_metadata(None)
+        except (OSError, pa.ArrowException):
+            check_file(path, dataset, pages=True)
+            if mended:
+                raise
+    raise AssertionError("the second attempt returns or raises")
 
 
 def check_file(path: Path, dataset: Dataset, *, pages: bool = False) -> int:

@@ -110,7 +110,10 @@ class Child:
 
     def tell(self, message: Any) -> None:
         """Send a message to its function."""
-        self.talk.send(message)
+        try:
+            self.talk.send(message)
+        except BrokenPipeError:
+            raise AssertionError(f"it has ended: {self.wait()}") from None
 
     def hear(self) -> Any:
         """The next answer of its function."""
