@@ -67,14 +67,15 @@ def left_of_chains(recorded: RecordedChains, report: CollectionReport, answers: 
     one is finished.
 
     A snapshot of the past cannot be taken again, so what came of it is kept. The other answers of the session are left
-    to the step.
+    to the step, but for those that the lake holds already: the step does not ask for them, and would leave them in the
+    journal.
     """
     archive = recorded.archive
-    taken = [
-        result
-        for result in answers
-        if result.request.session < recorded.session or result.request.symbol in recorded.finished
-    ]
+    taken: list[Result] = []
+    left: list[Result] = []
+    for result in answers:
+        over = result.request.session < recorded.session or result.request.symbol in recorded.finished
+        (taken if over else left).append(result)
     groups: dict[date, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for result in taken:
         groups[result.request.session][result.request.symbol].append(result)
@@ -106,9 +107,28 @@ def left_of_chains(recorded: RecordedChains, report: CollectionReport, answers: 
                 )
     table = pa.concat_tables(tables)
     report.add_rows(table)
-    return Collected(
-        OPTION_CHAINS, table, pa.concat_tables(coverages), [result.request_id for result in taken], report, archive.now
-    )
+    ended = [result.request_id for result in (*taken, *_stored(archive, recorded.session, left, under_con_ids))]
+    return Collected(OPTION_CHAINS, table, pa.concat_tables(coverages), ended, report, archive.now)
+
+
+def _stored(
+    archive: Archive, session: date, answers: Sequence[Result], under_con_ids: Mapping[str, int]
+) -> list[Result]:
+    """The quotes that rows of the session name, and the listings whose contracts are all among them: the run died after
+    the rows of the chain and before its coverage."""
+    good = [result for result in answers if result.quarantined is None]
+    if not good:
+        return []
+    rows = archive.view(OPTION_CHAINS).table(sessions=[session], symbols=sorted({r.request.symbol for r in good}))
+    named, contracts = set(rows["request_id"].to_pylist()), set(rows["con_id"].to_pylist())
+
+    def stored(result: Result) -> bool:
+        if isinstance(result.request, OptionListingRequest):
+            listed = set(listing_rows([result], under_con_ids)["con_id"].to_pylist())
+            return bool(listed) and listed <= contracts
+        return isinstance(result.request, QuoteRequest) and result.request_id in named
+
+    return [result for result in good if stored(result)]
 
 
 def _carried(last: pa.Table, session: date, symbol: str, results: Sequence[Result]) -> pa.Table:

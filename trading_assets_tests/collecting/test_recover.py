@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
@@ -18,13 +19,14 @@ from trading_assets.collecting.report import Collected
 from trading_assets.collecting.steps.equity_bars import collect_equity_bars
 from trading_assets.collecting.steps.option_chains import collect_option_chains
 from trading_assets.instrument import Instrument
-from trading_assets.repositories.schemas import CONTRACTS
+from trading_assets.repositories.coverage import CoverageRepository
+from trading_assets.repositories.schemas import CONTRACTS, DATASETS
 from trading_assets.repositories.store import UpsertCounts
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets_tests.collecting.companies import Companies
-from trading_assets_tests.collecting.days import FIRST, Days
+from trading_assets_tests.collecting.days import FIRST, Days, wrong
 from trading_assets_tests.collecting.decode.answers import contract
 from trading_assets_tests.journals import mark_done
 
@@ -167,6 +169,31 @@ def test_quotes_that_a_killed_run_added_to_a_chain_leave_the_others_in_it(days: 
     assert days.rows("select condition from coverage where dataset = 'option_chains' and session = '2026-06-05'") == [
         {"condition": "partial"}
     ]
+
+
+@pytest.mark.parametrize("dataset", ["contracts", "option_chains", "equity_bars", "option_bars"])
+def test_what_is_written_without_its_coverage_is_asked_for_once_and_leaves_the_journal(
+    days: Days, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = CoverageRepository.record
+
+    def dies(coverage: CoverageRepository, rows: pa.Table) -> UpsertCounts:
+        if dataset in rows["dataset"].to_pylist():
+            raise Killed
+        return record(coverage, rows)
+
+    written = f"select * from {dataset} order by all"
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(CoverageRepository, "record", dies)
+        days.collect("AAPL")
+    stored = days.rows(written)
+    assert stored
+    reports = days.collect("AAPL")
+    assert wrong(reports) == []
+    assert reports[{"contracts": "c", "option_chains": "h", "equity_bars": "e", "option_bars": "o"}[dataset]].sent == 0
+    with Archive(days.settings) as archive:
+        assert archive.journal.unapplied(DATASETS) == []
+    assert [row for row in days.rows(written) if row in stored] == stored
 
 
 SECONDS = (
