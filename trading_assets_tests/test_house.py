@@ -38,12 +38,11 @@ DAGSTER_LAYER = (
     "jobs/",
     "client/",
     "serving/",
-    "doctor/",
     "definitions.py",
 )
 """Folders and modules that may import Dagster at the top; the command imports it inside its functions only."""
 
-ABOVE = {"__init__.py", *DAGSTER_LAYER, "cli/"}
+ABOVE = {"__init__.py", *DAGSTER_LAYER, "doctor/", "cli/"}
 
 MAY_IMPORT = {
     "stored_calendar.py": (),

@@ -12,7 +12,6 @@ from contextlib import closing
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -243,29 +242,19 @@ def _kept(settings: Settings, dataset: Dataset, sessions: Sequence[date], source
 def record_missing(settings: Settings) -> dict[str, int]:
     """Record in Dagster's history the partitions that the lake has and it does not show, oldest first; how many, by
     asset. The history is made where there is none."""
-    import dagster as dg
-
-    from trading_assets.assets.policy import CODE_VERSION
+    from trading_assets.assets.policy import CODE_VERSION  # these bring Dagster
     from trading_assets.definitions import defs
-    from trading_assets.resources.instance import dagster_instance
+    from trading_assets.resources.runless_partitions import record_runless_partitions
 
-    graph = defs.resolve_asset_graph()
-    counts: dict[str, int] = {}
-    with dagster_instance(settings) as instance, Archive(settings) as archive:
+    datasets = {dataset.name: dataset for dataset in DATA}  # upstream first
+    with Archive(settings) as archive:
         recorded = recorded_conditions(settings)
-        for dataset in DATA:  # upstream first
-            key = dg.AssetKey(dataset.name)
-            known = {date.fromisoformat(partition) for partition in instance.get_materialized_partitions(key)}
-            wanted, _ = _judged(archive, dataset, recorded, known)
-            tags: dict[str, str] = {"dagster/code_version": CODE_VERSION, "dagster/data_version": CODE_VERSION}
-            for parent in graph.get(key).parent_keys:
-                tags[f"dagster/input_data_version/{parent.to_user_string()}"] = CODE_VERSION
-            for session in sorted(wanted.keys() - known):
-                metadata: dict[str, Any] = {
-                    "dagster/partition_row_count": wanted[session],
-                    "recorded_by": "the doctor, from the rows of the lake",
-                }
-                event = dg.AssetMaterialization(key, partition=session.isoformat(), metadata=metadata, tags=tags)
-                instance.report_runless_asset_event(event)
-                counts[dataset.name] = counts.get(dataset.name, 0) + 1
-    return counts
+
+        def missing(name: str, known: set[date]) -> dict[date, int]:
+            wanted, _ = _judged(archive, datasets[name], recorded, known)
+            return {session: rows for session, rows in wanted.items() if session not in known}
+
+        by = "the doctor, from the rows of the lake"
+        return record_runless_partitions(
+            settings, list(datasets), missing, by, definitions=defs, code_version=CODE_VERSION
+        )
