@@ -55,7 +55,7 @@ def test_mending_that_was_killed_is_done_by_the_next_call(
     instants = spread(steps)
     for instant in instants:
         damaged = broken_copy(f"killed-{instant}")
-        child = forks.start(repair, damaged, kept, watched=[damaged.data_dir], stop_at=instant)
+        child = forks.start(repair, damaged, kept, watched=[damaged.data_dir], stop_at=instant, or_near=True)
         for reader in readers.values():
             reader.tell(damaged.data_dir)
         at = child.stopped()

@@ -50,7 +50,7 @@ class Crew:
         With `kill_at` it stands still at that instant (see `killing.instants`) until `wait` kills it.
         """
         work = through_dagster if dagster else by_the_steps
-        how: dict[str, Any] = {"watched": (settings.data_dir,), "statements": True, "stop_at": kill_at}
+        how: dict[str, Any] = {"watched": (settings.data_dir,), "statements": True, "stop_at": kill_at, "or_near": True}
         return self._forks.start(work, settings, list(symbols), **how)
 
     def wait(self, child: Child) -> End:

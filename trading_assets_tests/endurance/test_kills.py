@@ -76,8 +76,7 @@ def test_killed_before_a_step_on_a_file_or_database(
 ) -> None:
     settings = settings_of(tmp_path / "lake", simulator)
     simulator.reset_counters()
-    # journal batches vary: the very last instants may not come
-    instant = max(1, round(fraction * 0.97 * undisturbed.instants[dagster]))
+    instant = max(1, round(fraction * undisturbed.instants[dagster]))
     killed = crew.run(settings, [SYMBOL], dagster=dagster, kill_at=instant)
     assert killed.signal == signal.SIGKILL, killed.words
     complete(crew, simulator, settings, undisturbed, [killed], dagster=dagster)

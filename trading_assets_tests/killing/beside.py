@@ -111,9 +111,10 @@ class Beside:
         before_the_job = self.kills % 2 == 0
         if before_the_job:
             self._collector.tell(session)
-        child = self._forks.start(job, self._settings, *arguments, watched=(folder, *watched), stop_at=instant)
+        watching = (folder, *watched)
+        child = self._forks.start(job, self._settings, *arguments, watched=watching, stop_at=instant, or_near=True)
         at = child.stopped()
-        assert at is not None, f"it ended before instant {instant}"
+        assert at is not None, f"it ended before instant {instant}: {child.wait()}"
         if not before_the_job:
             self._collector.tell(session)
         self._check_reads(f"while it stood before {at}")

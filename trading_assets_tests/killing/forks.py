@@ -51,7 +51,8 @@ class End:
 @dataclass
 class _Order:
     """What a child is to do. Steps below `watched` (with `statements` also those on databases) are counted, and it
-    stops at instant `last`; what it writes goes to `output`. `modules` are imported before."""
+    stops at instant `last` (with `or_near`, at its end when that is close to it); what it writes goes to `output`.
+    `modules` are imported before."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -59,6 +60,7 @@ class _Order:
     watched: tuple[Path, ...] = ()
     statements: bool = False
     last: int | None = None
+    or_near: bool = False
     output: str = ""
     modules: Sequence[str] = ()
 
@@ -174,12 +176,14 @@ class ForkServer:
         watched: Sequence[Path] = (),
         statements: bool = False,
         stop_at: int | None = None,
+        or_near: bool = False,
     ) -> Child:
         """Let a new process call a function of a module, whose steps below `watched` are counted (see `Instants`).
 
-        With `stop_at` it stands still at that instant, until it is killed.
+        With `stop_at` it stands still at that instant, until it is killed. With `or_near` one whose steps are some
+        fewer than they were when they were counted stands still at its end.
         """
-        return self._started(_Order(function, arguments, False, tuple(watched), statements, stop_at))
+        return self._started(_Order(function, arguments, False, tuple(watched), statements, stop_at, or_near))
 
     def talking(self, function: Callable[Concatenate[Connection, ...], Any], *arguments: Any) -> Child:
         """The same for a function that answers what it is asked (`Child.ask`) through the connection that is its first
@@ -304,6 +308,8 @@ def _work(order: _Order, talk: Connection) -> NoReturn:
             counting = Instants(order.watched, order.last, stand_still, statements=order.statements)
         first = (talk,) if order.talks else ()
         result = order.function(*first, *order.arguments)
+        if counting and order.or_near:
+            counting.end()
         said = {"result": result, "instants": counting.count if counting else 0}
         talk.send({**said, "modules": list(sys.modules)[known:]})
         code = 0

@@ -17,6 +17,10 @@ import sqlalchemy as sa
 INSTANTS = 10
 """Kills of each operation."""
 
+NEAR = 0.9
+"""The part of the steps before an instant that counts as near it: the number of steps of an operation depends a little
+on what works beside it (a lock that was waited for, a database that was opened once more)."""
+
 FILE_EVENTS = frozenset(
     {
         "open",
@@ -58,6 +62,11 @@ class Instants:
         if statements:
             sa.event.listen(sa.engine.Engine, "commit", self._on_commit)
             sa.event.listen(sa.engine.Engine, "before_cursor_execute", self._on_statement)
+
+    def end(self) -> None:
+        """Nothing follows: stop when the instant was not reached, though nearly all steps before it were taken."""
+        if self._last and NEAR * self._last <= self.count < self._last:
+            self._stop(f"its end, {self.count} steps in place of {self._last}")
 
     def _on_audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in FILE_EVENTS:
