@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         EquityBarRepository,
         OptionBarRepository,
         OptionChainSnapshotRepository,
+        OptionGreeksRepository,
         connect,
         query,
     )
@@ -45,6 +46,7 @@ _MODULES = {
     "Lake": "repositories.lake",
     "OptionBarRepository": "repositories",
     "OptionChainSnapshotRepository": "repositories",
+    "OptionGreeksRepository": "repositories",
     "Settings": "settings",
     "Universe": "universe",
     "breaker_store": "broker.breaker_store",
@@ -64,6 +66,7 @@ __all__ = [
     "Lake",
     "OptionBarRepository",
     "OptionChainSnapshotRepository",
+    "OptionGreeksRepository",
     "Settings",
     "Universe",
     "breaker_store",

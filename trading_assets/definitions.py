@@ -8,6 +8,7 @@ from trading_assets.assets.contracts import contracts
 from trading_assets.assets.equity_bars import equity_bars
 from trading_assets.assets.option_bars import option_bars
 from trading_assets.assets.option_chains import option_chains
+from trading_assets.assets.option_greeks import option_greeks
 from trading_assets.assets.quality_metrics import quality_metrics
 from trading_assets.automation.jobs import ALL_JOBS
 from trading_assets.automation.maintenance import MAINTENANCE_JOBS
@@ -24,7 +25,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     never sees them."""
     archive = ArchiveResource.holding(overrides)()
     return dg.Definitions(
-        assets=[contracts, option_chains, equity_bars, option_bars, quality_metrics],
+        assets=[contracts, option_chains, equity_bars, option_bars, option_greeks, quality_metrics],
         asset_checks=list(ALL_CHECKS),
         jobs=[*ALL_JOBS, *MAINTENANCE_JOBS],
         schedules=list(ALL_SCHEDULES),

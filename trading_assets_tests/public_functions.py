@@ -51,6 +51,7 @@ from trading_assets.repositories import (
     EquityBarRepository,
     OptionBarRepository,
     OptionChainSnapshotRepository,
+    OptionGreeksRepository,
     ParquetStore,
     choose_snapshot,
     connect,
@@ -223,6 +224,23 @@ READING: dict[str, PublicFunction] = {
         ONE,
         {**SYMBOL, **DAYS, **SIZE, "con_id": NO_CON_ID},
         RANGE,
+    ),
+    "OptionGreeksRepository.load": PublicFunction(
+        _repository(OptionGreeksRepository, "load"),
+        {},
+        {
+            "symbol": NO_SYMBOLS,
+            "trade_date": NO_DAY,
+            "source": ("", "quote", 5),
+            "con_id": NO_CON_ID,
+            "expiry": NO_DAY,
+            "right": NO_RIGHT,
+            **DAYS,
+        },
+        RANGE,
+    ),
+    "OptionGreeksRepository.present_dates": PublicFunction(
+        _repository(OptionGreeksRepository, "present_dates"), ONE, {**SYMBOL, **DAYS}, RANGE
     ),
     "OptionChainSnapshotRepository.latest_chain_snapshot": PublicFunction(
         _repository(OptionChainSnapshotRepository, "latest_chain_snapshot"),
@@ -543,6 +561,7 @@ OTHERS: dict[str, PublicFunction] = {
             EquityBarRepository,
             OptionBarRepository,
             OptionChainSnapshotRepository,
+            OptionGreeksRepository,
         )
     },
 }
@@ -564,6 +583,7 @@ ON_A_FOLDER: dict[str, Callable[[Path], Any]] = {
     "EquityBarRepository.symbols": lambda folder: EquityBarRepository(data_dir=folder).symbols(),
     "OptionBarRepository": lambda folder: OptionBarRepository(data_dir=folder).present_dates("AAPL"),
     "OptionChainSnapshotRepository": lambda folder: OptionChainSnapshotRepository(data_dir=folder).load(),
+    "OptionGreeksRepository": lambda folder: OptionGreeksRepository(data_dir=folder).load(),
     "DataValidation": lambda folder: DataValidation(folder).validate_option_backfill_prerequisites("AAPL"),
     "DataValidation.integrity": lambda folder: DataValidation(folder).validate_data_integrity("AAPL"),
     "calculate_missing_windows": lambda folder: calculate_missing_windows(

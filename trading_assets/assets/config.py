@@ -160,6 +160,27 @@ class OptionBarsConfig(BarsConfig):
     )
 
 
+class OptionGreeksConfig(CollectionConfig):
+    """Run config of `option_greeks`."""
+
+    refresh: bool = Field(
+        default=False,
+        description=(
+            "Compute all again, also what has values: after a change of the settings `rate` or `dividends`. Changed"
+            " values are kept as revisions."
+        ),
+    )
+    lookback_days: int | None = Field(
+        default=None,
+        ge=LOOKBACK_DAYS.least,
+        le=LOOKBACK_DAYS.most,
+        description=(
+            "Calendar days before the last partition to compute, beside the partitions themselves. null: as given to"
+            " the bars of the run."
+        ),
+    )
+
+
 CONFIGS: dict[str, type[CollectionConfig]] = {
     "contracts": ContractsConfig,
     "option_chains": OptionChainsConfig,

@@ -47,15 +47,7 @@ def bar_sessions(context: dg.AssetExecutionContext, archive: Archive, config: Ba
 
     Raises `Refused` for sessions that have not begun, and when none is left.
     """
-    sessions = sessions_of(context.partition_keys)
-    current = archive.calendar.current(archive.now)
-    if sessions[-1] > current:
-        raise Refused(
-            f"Session {sessions[-1]} has not begun; the current session is {current}. Choose partitions up to"
-            f" {current}."
-        )
-    days = lookback_days(context.run, archive.settings, context.asset_key.path[-1])
-    first = min(sessions[0], sessions[-1] - timedelta(days=days)) if days else sessions[0]
+    sessions, first = _asked(context, archive)
     begin = _day(config.first_session, first, "first_session")
     end = _day(config.last_session, sessions[-1], "last_session")
     wanted = (
@@ -66,6 +58,26 @@ def bar_sessions(context: dg.AssetExecutionContext, archive: Archive, config: Ba
     if not wanted:
         raise Refused(f"No session from {begin} to {end} is among those of the run, {first} to {sessions[-1]}.")
     return wanted
+
+
+def computed_sessions(context: dg.AssetExecutionContext, archive: Archive) -> list[date]:
+    """The sessions of a run that computes from the lake: its partitions and the lookback before them (of the config, or
+    as the bars of the run). Raises `Refused` for sessions that have not begun."""
+    sessions, first = _asked(context, archive)
+    return archive.calendar.sessions(first, sessions[-1])
+
+
+def _asked(context: dg.AssetExecutionContext, archive: Archive) -> tuple[list[date], date]:
+    """The sessions of the run's partitions, and the first day with its lookback. Raises `Refused`."""
+    sessions = sessions_of(context.partition_keys)
+    current = archive.calendar.current(archive.now)
+    if sessions[-1] > current:
+        raise Refused(
+            f"Session {sessions[-1]} has not begun; the current session is {current}. Choose partitions up to"
+            f" {current}."
+        )
+    days = lookback_days(context.run, archive.settings, context.asset_key.path[-1])
+    return sessions, min(sessions[0], sessions[-1] - timedelta(days=days)) if days else sessions[0]
 
 
 def _day(given: str | None, otherwise: date, name: str) -> date:

@@ -50,6 +50,16 @@ def asset_policy(dataset: str, *, group: str) -> dict[str, Any]:
     }
 
 
+def derived_policy(dataset: str, *, group: str) -> dict[str, Any]:
+    """The same for a dataset that is computed from the lake: it has no place at the broker, and lacks nothing that its
+    inputs do not lack, so there is no check `complete`."""
+    return asset_policy(dataset, group=group) | {
+        "kinds": {"parquet"},
+        "pool": None,
+        "check_specs": [rules_spec(dataset)],
+    }
+
+
 def column_lineage(dataset: str) -> dg.TableColumnLineage:
     """Dagster's description of which columns name rows of an upstream dataset, from the dataset itself."""
     taken_from = DATASETS[dataset].taken_from

@@ -20,17 +20,25 @@ from trading_assets.resources.run_config import SETUP_JOB, UPDATE_JOB
 
 
 def own_checks(assets: Iterable[str]) -> list[dg.AssetCheckKey]:
-    """The checks that these assets emit themselves, while they collect.
+    """The checks that these assets emit themselves, while they collect; what is computed has no check `complete`.
 
     A run of some assets of a job names them: without, Dagster adds all single rules of these assets.
     """
-    return [dg.AssetCheckKey(dg.AssetKey(name), check) for name in assets for check in (COMPLETE, ALL_RULES)]
+    return [
+        dg.AssetCheckKey(dg.AssetKey(name), check)
+        for name in assets
+        for check in (COMPLETE, ALL_RULES)
+        if check != COMPLETE or name in (*SNAPSHOTS, *BARS)
+    ]
 
 
 def _collecting(*assets: str) -> dg.AssetSelection:
     """Assets to collect, with their own checks; the single rules are left to `quality_check`."""
     return dg.AssetSelection.assets(*assets).without_checks() | dg.AssetSelection.checks(*own_checks(assets))
 
+
+PRICING = ("option_greeks",)
+"""What is computed from the quotes and bars that a run collects, in the same run."""
 
 RETRIES = {"dagster/max_retries": "2"}
 """Runs that fail on a broken connection are started again by the daemon; answers that came are not asked for twice."""
@@ -42,7 +50,7 @@ _SYMBOLS: dict[str, Any] = {"ops": {"contracts": {"config": {"symbols": []}}}}
 
 setup_symbol = dg.define_asset_job(
     SETUP_JOB,
-    selection=_collecting(*SNAPSHOTS, *BARS),
+    selection=_collecting(*SNAPSHOTS, *BARS, *PRICING),
     description=(
         "Collect new symbols from nothing: contracts, option chain, equity bars, option bars, in that order, with a"
         " year of history, and add them to the universe. Run it on the newest partition; write the symbols into the"
@@ -55,7 +63,7 @@ setup_symbol = dg.define_asset_job(
 
 daily_update = dg.define_asset_job(
     UPDATE_JOB,
-    selection=_collecting(*SNAPSHOTS, *BARS),
+    selection=_collecting(*SNAPSHOTS, *BARS, *PRICING),
     description=(
         "The day's increment of every active symbol, or of those named in the config of contracts. Run it on the"
         " current session's partition after the close."
@@ -67,7 +75,7 @@ daily_update = dg.define_asset_job(
 
 snapshot = dg.define_asset_job(
     "snapshot",
-    selection=_collecting(*SNAPSHOTS),
+    selection=_collecting(*SNAPSHOTS, *PRICING),
     description="Contracts and option chains of the current session, which the broker answers at no later time.",
     executor_def=dg.in_process_executor,
     tags=RETRIES,
@@ -75,7 +83,7 @@ snapshot = dg.define_asset_job(
 
 backfill_bars = dg.define_asset_job(
     "backfill_bars",
-    selection=_collecting(*BARS),
+    selection=_collecting(*BARS, *PRICING),
     description=(
         "Equity and option bars of any range of sessions, in one run. Bars of options are available until they expire."
     ),
@@ -86,8 +94,8 @@ backfill_bars = dg.define_asset_job(
 quality_check = dg.define_asset_job(
     "quality_check",
     selection=dg.AssetSelection.assets("quality_metrics")
-    | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS)
-    - dg.AssetSelection.checks(*own_checks((*SNAPSHOTS, *BARS))),
+    | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS, *PRICING)
+    - dg.AssetSelection.checks(*own_checks((*SNAPSHOTS, *BARS, *PRICING))),
     description=(
         "All rules over the latest sessions as asset checks, and the quality metrics. Sends nothing to a broker."
     ),

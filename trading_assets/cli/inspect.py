@@ -154,8 +154,8 @@ def query(
         str,
         typer.Argument(
             help=(
-                "SQL over contracts, option_chains, equity_bars, option_bars, coverage, quality_metrics,"
-                " revisions_* and the views of docs/data-dictionary.md."
+                "SQL over contracts, option_chains, equity_bars, option_bars, option_greeks, coverage,"
+                " quality_metrics, revisions_* and the views of docs/data-dictionary.md."
             )
         ),
     ],

@@ -16,6 +16,7 @@ from trading_assets.repositories.schemas import (
     EQUITY_BARS,
     OPTION_BARS,
     OPTION_CHAINS,
+    OPTION_GREEKS,
     QUALITY_METRICS,
 )
 
@@ -36,7 +37,7 @@ def belongs(found: Found, request: RequestRecord, *, replayed: bool, symbols: Se
     clock, the row has that clock's. `symbols` are those under which the row's series was asked for.
     """
     row = found.row
-    dataset = row["dataset"] if found.dataset == COVERAGE.name else found.dataset
+    dataset = _asked_dataset(found)
     if dataset != request.dataset or (request.symbol != row["symbol"] and request.symbol not in symbols):
         return False
     if request.finished_at is not None and not replayed:
@@ -44,7 +45,16 @@ def belongs(found: Found, request: RequestRecord, *, replayed: bool, symbols: Se
         apart = abs(row["collected_at"] - request.finished_at)
         if apart > (SAME_RUN if loose else SAME_INSTANT):
             return False
+    if found.dataset == OPTION_GREEKS.name:
+        return request.con_id == row["con_id"] and _session_fits(dataset, row, request)
     return _contract_fits(found.dataset, row, request) and _session_fits(dataset, row, request)
+
+
+def _asked_dataset(found: Found) -> str:
+    """The dataset of the request that a row names."""
+    if found.dataset == OPTION_GREEKS.name:
+        return OPTION_CHAINS.name if found.row["source"] == "chain" else OPTION_BARS.name
+    return str(found.row["dataset"]) if found.dataset == COVERAGE.name else found.dataset
 
 
 def _contract_fits(dataset: str, row: Mapping[str, Any], request: RequestRecord) -> bool:
@@ -68,6 +78,8 @@ def _session_fits(dataset: str, row: Mapping[str, Any], request: RequestRecord) 
 def origin_of(found: Found, request: RequestRecord | None) -> Origin:
     """What the row is, when `request` is the one that it names (None: it names none, or its record is gone)."""
     row = found.row
+    if found.dataset == OPTION_GREEKS.name:
+        return Origin.DERIVED
     if row["request_id"] == GIVEN_BY_USER:
         return Origin.DERIVED if found.dataset in (COVERAGE.name, QUALITY_METRICS.name) else Origin.SAVED
     if request is None:
@@ -91,6 +103,10 @@ def explain(
     if origin is Origin.SAVED:
         return "Saved by a user (a repository's `save`, or an asset's own frame): no request to the broker brought it."
     if origin is Origin.DERIVED:
+        if found.dataset == OPTION_GREEKS.name:
+            inputs = "the quote" if row["source"] == "chain" else "the daily bar"
+            of = f", the answer to request {request.id}" if request is not None else ""
+            return f"Computed by the platform from {inputs} of the contract in this session{of} (docs/pricing.md)."
         if found.dataset == QUALITY_METRICS.name:
             return "Measured by the platform from the rows of the lake: no request to the broker was made."
         return f"Concluded by the platform without a request: {row['reason'] or row['condition']}"

@@ -132,9 +132,11 @@ def value_prices(
     age: Any = 0.0,
     max_age: float | None = None,
     reasons: NDArray[np.object_] | None = None,
+    parity: bool = True,
 ) -> Valuation:
     """The same for prices of any kind (closes of bars). `reasons` are those already known, None elsewhere; a price that
-    is NaN without one counts as `no_bid`."""
+    is NaN without one counts as `no_bid`. Without `parity` the forward is that of spot, rate and dividends: for prices
+    of different times."""
     strikes, signs, prices, ages = (
         np.atleast_1d(column) for column in aligned(strike=strike, right=right, price=price, age=age).columns
     )
@@ -146,7 +148,7 @@ def value_prices(
     fresh = np.where(found == None, prices, np.nan)  # noqa: E711 - elementwise
     european = style is ExerciseStyle.EUROPEAN
     forward = (european_forward if european else american_forward)(
-        pairs_of(strikes, rights, fresh), spot, years, rate, dividends
+        pairs_of(strikes, rights, fresh if parity else np.full(len(fresh), np.nan)), spot, years, rate, dividends
     )
     model = Model.BLACK_76 if european else Model.AMERICAN_TREE
     if forward is None:

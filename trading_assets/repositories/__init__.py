@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from trading_assets.repositories.identity import LakeIdentity
     from trading_assets.repositories.option_bars import OptionBarRepository
     from trading_assets.repositories.option_chains import ChainSnapshot, OptionChainSnapshotRepository, choose_snapshot
+    from trading_assets.repositories.option_greeks import OptionGreeksRepository
     from trading_assets.repositories.public import connect, cursor, query, write_catalog
     from trading_assets.repositories.store import ParquetStore, UpsertCounts
 
@@ -31,6 +32,7 @@ _MODULES = {
     "NotOneSelect": "trading_assets.errors",
     "OptionBarRepository": "option_bars",
     "OptionChainSnapshotRepository": "option_chains",
+    "OptionGreeksRepository": "option_greeks",
     "ParquetStore": "store",
     "UpsertCounts": "store",
     "choose_snapshot": "option_chains",
@@ -54,6 +56,7 @@ __all__ = [
     "NotOneSelect",
     "OptionBarRepository",
     "OptionChainSnapshotRepository",
+    "OptionGreeksRepository",
     "ParquetStore",
     "UpsertCounts",
     "choose_snapshot",

@@ -246,6 +246,62 @@ OPTION_BARS = Dataset(
 )
 
 
+OPTION_GREEKS = Dataset(
+    name="option_greeks",
+    description=(
+        "Implied volatilities and greeks computed by the platform from the quotes of chains and the closes of daily"
+        " bars (docs/pricing.md); without a request."
+    ),
+    columns=(
+        SESSION,
+        SYMBOL,
+        CON_ID,
+        _text("source", "`chain` (quotes of option_chains) or `bar` (`1 day` bars of option_bars)"),
+        *_OPTION_TERMS,
+        Column("at", INSTANT, "Instant of the price: when the quote came; of bars the session's close", "UTC"),
+        _number("price", "Price the volatility belongs to; null without one", "dollars (index points)"),
+        _text("price_basis", "`mid` of bid and ask, or `close`"),
+        _number(
+            "underlying_price",
+            "Price of the underlying: median of the expiry's quotes, or the close of its bar",
+            "dollars (index points)",
+        ),
+        _number("forward", "Forward of the underlying at settlement", "dollars (index points)"),
+        _text("forward_source", "`parity` (put-call parity) or `settings`", nullable=True),
+        _number("discount", "Value at `at` of a dollar at settlement", "dollars"),
+        _text("discount_source", "`parity` (put-call parity) or `settings`", nullable=True),
+        _number("years", "Time to settlement, 0 when it has passed", "years of 365 days", nullable=False),
+        _text("dividends", "Where expected dividends come from: `broker`, `setting` or `none`"),
+        _number("implied_volatility", "Volatility at which the model gives the price", "1.00 = 100 % a year"),
+        _number("delta", "Delta", "1 a dollar of the underlying"),
+        _number("gamma", "Gamma", "delta a dollar of the underlying"),
+        _number("vega", "Vega", "dollars a volatility point"),
+        _number("theta", "Theta", "dollars a day"),
+        _number("rho", "Rho", "dollars a rate point"),
+        _text("model", "`black_76` (European) or `american_tree`"),
+        _text("null_reason", "Why there is no volatility (docs/pricing.md); null where there is one", nullable=True),
+        _number("broker_implied_volatility", "The broker's model volatility, of quotes", "1.00 = 100 % a year"),
+        _number("broker_delta", "The broker's model delta, of quotes", "1 a dollar of the underlying"),
+        Column("collected_at", INSTANT, "When the answer came that the quote or bar is from", "UTC", provenance=True),
+        Column("request_id", pa.int64(), "Journal row of the request of the quote or bar", provenance=True),
+    ),
+    key=("session", "con_id", "source"),
+    order=("symbol", "session", "source", "expiry", "strike", "right", "con_id"),
+    period=Period.MONTH,
+    taken_from={
+        **{
+            name: ("option_chains", name)
+            for name in ("session", "symbol", "con_id", *(column.name for column in _OPTION_TERMS))
+        },
+        "at": ("option_chains", "quoted_at"),
+        "broker_implied_volatility": ("option_chains", "implied_volatility"),
+        "broker_delta": ("option_chains", "delta"),
+        "price": ("option_bars", "close"),
+        "underlying_price": ("equity_bars", "close"),
+    },
+)
+
+
 class Condition(StrEnum):
     """What the lake knows of one instrument in one session."""
 
@@ -333,7 +389,7 @@ QUALITY_METRICS = Dataset(
 )
 
 DATASETS: dict[str, Dataset] = {
-    d.name: d for d in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, COVERAGE, QUALITY_METRICS)
+    d.name: d for d in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, OPTION_GREEKS, COVERAGE, QUALITY_METRICS)
 }
 """All datasets by name."""
 

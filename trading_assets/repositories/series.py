@@ -22,10 +22,17 @@ import pyarrow as pa
 
 from trading_assets.repositories.answers import remembered
 from trading_assets.repositories.catalog import query
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
+from trading_assets.repositories.schemas import (
+    CONTRACTS,
+    COVERAGE,
+    EQUITY_BARS,
+    OPTION_BARS,
+    OPTION_CHAINS,
+    OPTION_GREEKS,
+)
 from trading_assets.repositories.store import ParquetStore
 
-_MOVED = (COVERAGE, OPTION_BARS, OPTION_CHAINS, EQUITY_BARS, CONTRACTS)
+_MOVED = (COVERAGE, OPTION_GREEKS, OPTION_BARS, OPTION_CHAINS, EQUITY_BARS, CONTRACTS)
 """In this order: the rows of `contracts` say whose the others are, so they go last, and a move that was killed is
 noticed."""
 

@@ -17,14 +17,14 @@ from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.frame_checks import validated
 from trading_assets.repositories.frames import to_pandas
-from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset
+from trading_assets.repositories.schemas import COVERAGE, DATASETS, OPTION_GREEKS, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.completeness import session_states
 from trading_assets.resources.dagster_private import record_partitions
 from trading_assets.resources.failures import raise_as_dagster_failure
 from trading_assets.resources.metadata import partition_metadata, run_metadata
-from trading_assets.resources.recorded_sessions import sessions_to_record
+from trading_assets.resources.recorded_sessions import computed_sessions_to_record, sessions_to_record
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
@@ -51,18 +51,23 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             collected = obj if isinstance(obj, Collected) else _given(lake, _dataset(context.asset_key), obj)
             counts = lake.write(collected)
             own = context.asset_partition_keys if context.has_asset_partitions and isinstance(obj, Collected) else ()
-            states = session_states(lake, collected, own)
+            derived = collected.dataset is OPTION_GREEKS and isinstance(obj, Collected)
+            states = {} if derived else session_states(lake, collected, own)
         described = run_metadata(lake, collected, counts, states)
         if isinstance(obj, Collected):
             known = context.step_context.instance.get_materialized_partitions(context.asset_key)
-            sessions = sessions_to_record(collected, states, context.asset_partition_keys, known)
+            if derived:
+                sessions = computed_sessions_to_record(lake, collected, context.asset_partition_keys, known)
+            else:
+                sessions = sessions_to_record(collected, states, context.asset_partition_keys, known)
             recorded = partition_metadata(lake, collected, sessions)
             if recorded:
                 recorded[max(recorded)] |= described
             record_partitions(context, {session.isoformat(): values for session, values in recorded.items()})
         if not isinstance(obj, Collected) or not recorded:
             context.add_output_metadata(described)
-        lake.progress.finish(collected.report)
+        if not derived:  # progress is of requests
+            lake.progress.finish(collected.report)
 
     def load_input(self, context: dg.InputContext) -> DatasetView | pa.Table | pd.DataFrame:
         """What the asset's annotation and input metadata ask for."""

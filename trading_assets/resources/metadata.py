@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
-from trading_assets.repositories.schemas import EQUITY_BARS
+from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_GREEKS
 from trading_assets.repositories.store import UpsertCounts
 from trading_assets.resources.completeness import SessionState, judged_symbols, written_sessions
 
@@ -80,7 +80,8 @@ def run_metadata(
     if conditions := conditions_of(states, report.sessions):
         metadata["conditions"] = dg.MetadataValue.json(conditions)
     # One more session is not worth drawing all of them again: that was a tenth of the time of a daily run.
-    if pictures and (counts.inserted or counts.updated) and len(written_sessions(collected)) > 1:
+    drawn = pictures and collected.dataset is not OPTION_GREEKS  # what is computed has no coverage
+    if drawn and (counts.inserted or counts.updated) and len(written_sessions(collected)) > 1:
         metadata |= _pictures(archive, collected)
     if collected.table.num_rows:
         metadata["last_rows"] = plain_table(collected.table.slice(max(0, collected.table.num_rows - ROWS_SHOWN)))
@@ -92,7 +93,8 @@ def conditions_of(states: Mapping[date, SessionState], sessions: Sequence[date])
     `coverage` prints."""
     total = Counter[str]()
     for session in sessions:
-        total.update(states[session].conditions)
+        if session in states:
+            total.update(states[session].conditions)
     return dict(total.most_common())
 
 

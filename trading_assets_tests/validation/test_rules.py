@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from trading_assets.remedies import Medium, speaking
-from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
+from trading_assets.repositories.schemas import (
+    COVERAGE,
+    EQUITY_BARS,
+    OPTION_BARS,
+    OPTION_CHAINS,
+    OPTION_GREEKS,
+    Condition,
+)
 from trading_assets.sessions import calendar
 from trading_assets.universe import Universe
 from trading_assets.validation import DATASETS, NAMELESS, RULES, Findings, Rule, Scope, Severity, validate
@@ -107,6 +114,7 @@ NEWEST = {"session": TODAY}
 QUOTE = {"session": TODAY, "con_id": CALL}
 LAST_QUOTE = {"session": YESTERDAY, "con_id": EXPIRED}
 OPTION = {"con_id": CALL, "session": YESTERDAY}
+LATER = {"session": SNAPSHOTS[0], "expiry": EXPIRIES[1]}
 INF, NAN = float("inf"), float("nan")
 
 
@@ -122,6 +130,7 @@ NAMED = {
     "listing_named": "option_chains",
     "bar_named": "equity_bars",
     "option_bar_named": "option_bars",
+    "greeks_named": "option_greeks",
 }
 
 FAULTS: list[tuple[str, str, Break]] = [
@@ -353,6 +362,16 @@ FAULTS: list[tuple[str, str, Break]] = [
         for condition in Condition
         if condition not in (Condition.COMPLETE, Condition.NO_TRADES)
     ),
+    ("convex_in_strike", "a price above its neighbours' line", change(OPTION_GREEKS.name, QUOTE, price=20.0)),
+    (
+        "no_calendar_arbitrage",
+        "calm after the first expiry",
+        change(OPTION_GREEKS.name, LATER, implied_volatility=0.03),
+    ),
+    ("quotes_in_parity", "a call too dear", change(OPTION_GREEKS.name, QUOTE, price=20.0)),
+    ("quotes_in_parity", "another forward", change(OPTION_GREEKS.name, LATER, forward=90.0, underlying_price=90.0)),
+    ("near_broker_volatility", "above", change(OPTION_GREEKS.name, QUOTE, implied_volatility=0.3201)),
+    ("near_broker_volatility", "below", change(OPTION_GREEKS.name, QUOTE, implied_volatility=0.2799)),
 ]
 
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -397,6 +416,25 @@ def test_every_rule_has_a_fault_that_breaks_it() -> None:
 
 
 EXPLAINED: list[tuple[str, str, Break]] = [
+    ("convex_in_strike", "within the spread", change(OPTION_GREEKS.name, QUOTE, price=lambda row: row["price"] + 0.1)),
+    ("convex_in_strike", "a bar's close", change(OPTION_GREEKS.name, QUOTE, price=20.0, source="bar")),
+    ("convex_in_strike", "no volatility", change(OPTION_GREEKS.name, QUOTE, price=20.0, implied_volatility=None)),
+    ("no_calendar_arbitrage", "more variance later", change(OPTION_GREEKS.name, LATER, implied_volatility=0.2)),
+    ("quotes_in_parity", "within the spread", change(OPTION_GREEKS.name, QUOTE, price=lambda row: row["price"] + 0.1)),
+    (
+        "quotes_in_parity",
+        "early exercise of American puts",
+        change(
+            OPTION_GREEKS.name, {"session": TODAY, "right": "C"}, price=lambda row: row["price"] - 0.8, discount=0.99
+        ),
+    ),
+    ("near_broker_volatility", "0.02 apart", change(OPTION_GREEKS.name, QUOTE, implied_volatility=0.3199)),
+    (
+        "near_broker_volatility",
+        "worth less than a tick",
+        change(OPTION_GREEKS.name, QUOTE, implied_volatility=0.35, vega=0.001),
+    ),
+    ("near_broker_volatility", "no broker's", change(OPTION_GREEKS.name, QUOTE, broker_implied_volatility=None)),
     (
         "session_complete",
         "the broker's refusal is a reason",

@@ -14,7 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, DATASETS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
+from trading_assets.repositories.schemas import (
+    CONTRACTS,
+    COVERAGE,
+    DATASETS,
+    EQUITY_BARS,
+    OPTION_BARS,
+    OPTION_CHAINS,
+    OPTION_GREEKS,
+)
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
@@ -77,7 +85,10 @@ def world() -> World:
         rows[COVERAGE.name] += [covered(day, symbol=symbol) for day in BAR_SESSIONS]
         for terms in options(symbol):
             for day in [day for day in SNAPSHOTS if day <= terms["expiry"]]:
-                rows[OPTION_CHAINS.name].append(_quoted(day, terms))
+                quoted = _quoted(day, terms)
+                rows[OPTION_CHAINS.name].append(quoted)
+                if day < terms["expiry"]:
+                    rows[OPTION_GREEKS.name].append(_priced(quoted))
                 if day < TODAY:
                     price = value(day, terms["strike"], terms["right"])
                     one = {**option_bar(day, price, **terms), "symbol": symbol, "high": price + 0.5, "low": price - 0.5}
@@ -114,6 +125,28 @@ def _quoted(day: date, terms: dict[str, Any]) -> dict[str, Any]:
         "implied_volatility": 0.3,
         "delta": 0.5 if terms["right"] == "C" else -0.5,
         "underlying_price": spot(day),
+    }
+
+
+def _priced(quoted: dict[str, Any]) -> dict[str, Any]:
+    """The computed row of a quote: in parity without interest, at the volatility that the broker gives."""
+    own = set(OPTION_GREEKS.schema.names)
+    return {
+        **{name: value for name, value in quoted.items() if name in own},
+        "source": "chain",
+        "at": quoted["quoted_at"],
+        "price": (quoted["bid"] + quoted["ask"]) / 2,
+        "price_basis": "mid",
+        "forward": quoted["underlying_price"],
+        "forward_source": "parity",
+        "discount": 1.0,
+        "discount_source": "settings",
+        "years": (quoted["expiry"] - quoted["session"]).days / 365,
+        "dividends": "none",
+        "vega": 0.1,
+        "model": "american_tree",
+        "broker_implied_volatility": quoted["implied_volatility"],
+        "broker_delta": quoted["delta"],
     }
 
 

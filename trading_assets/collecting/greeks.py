@@ -1,0 +1,148 @@
+"""From stored quotes and closes of options to rows of `option_greeks`: one valuation an expiry, session and source.
+
+Here belong the choice of the instant, of the underlying's price and of the dividends of an expiry. What does not belong
+here: formulas (`pricing`), and which rows are read (`steps.option_greeks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from trading_assets.pricing.dividends import ExpectedDividends, expected_dividends
+from trading_assets.pricing.exercise import LATE_CLOSE, ExerciseStyle, exercise_style, settlement, years_until
+from trading_assets.pricing.valuation import Valuation, middle, value_prices
+from trading_assets.repositories.schemas import OPTION_GREEKS
+from trading_assets.sessions import SessionCalendar
+
+CHAIN, BAR = "chain", "bar"
+"""The sources of prices: quotes of chains, `1 day` bars."""
+
+TOGETHER = timedelta(minutes=15)
+"""A quote that came earlier than this before the last one of its expiry is `stale`: the underlying has moved since."""
+
+EXPIRY = ("session", "symbol", "source", "trading_class", "expiry", "multiplier")
+"""The columns whose values the rows of one valuation share; rows are given in this order."""
+
+_BASIS = {CHAIN: "mid", BAR: "close"}
+_TEXTS = ("forward_source", "discount_source", "dividends", "model", "null_reason")
+_NUMBERS = (
+    "price", "underlying_price", "forward", "discount", "years", "implied_volatility",
+    "delta", "gamma", "vega", "theta", "rho",
+)  # fmt: skip
+
+
+@dataclass
+class GreeksMaker:
+    """Computes rows with the rate (per 1.00 a year) and the dividends (by symbol) of the settings."""
+
+    calendar: SessionCalendar
+    rate: float
+    dividends: Mapping[str, Sequence[tuple[date, float]]]
+    _settled: dict[tuple[Any, ...], datetime] = field(default_factory=dict)
+
+    def rows(self, given: pa.Table) -> pa.Table:
+        """Rows of `option_greeks`, one a row of `given`, in its order.
+
+        `given` is sorted by `EXPIRY` and has the columns of the key, of the contract's terms and of provenance, `at`
+        (UTC; null of bars), `bid`, `ask`, `close`, `underlying_price`, `min_tick` (dollars), `last_trade` (YYYYMMDD or
+        null), `sec_type` of the underlying (or null), `broker_implied_volatility` and `broker_delta`.
+        """
+        count = given.num_rows
+        names = ("strike", "right", "bid", "ask", "close", "underlying_price", "min_tick")
+        columns = {name: given[name].to_numpy() for name in names}
+        at = np.array(
+            [self._at(*each) for each in zip(given["at"].to_pylist(), given["session"].to_pylist(), strict=True)],
+            object,
+        )
+        numbers = {name: np.full(count, np.nan) for name in _NUMBERS}
+        texts = {name: np.full(count, None, dtype=object) for name in _TEXTS}
+        terms = given.select([*EXPIRY, "last_trade", "sec_type"])
+        for begin, end in _expiries(given):
+            part = slice(begin, end)
+            shared = {name: value[0] for name, value in terms.slice(begin, 1).to_pydict().items()}
+            found, dividends, spot, years = self._valued(shared, {k: v[part] for k, v in columns.items()}, at[part])
+            numbers["price"][part], numbers["implied_volatility"][part] = found.price, found.implied_volatility
+            for name in ("delta", "gamma", "vega", "theta", "rho"):
+                numbers[name][part] = getattr(found.greeks, name)
+            numbers["years"][part] = years
+            numbers["underlying_price"][part] = np.nan if spot is None else spot
+            texts["null_reason"][part] = found.null_reason
+            texts["model"][part], texts["dividends"][part] = found.model, dividends.source
+            if found.forward is not None:
+                numbers["forward"][part], numbers["discount"][part] = found.forward.forward, found.forward.discount
+                texts["forward_source"][part] = found.forward.forward_source
+                texts["discount_source"][part] = found.forward.discount_source
+        made: dict[str, Any] = {
+            name: pa.array(values, pa.float64(), from_pandas=True) for name, values in numbers.items()
+        }
+        made |= {name: pa.array([_text(value) for value in values], pa.string()) for name, values in texts.items()}
+        made["at"] = pa.array(at, OPTION_GREEKS.column("at").type)
+        made["price_basis"] = pa.array([_BASIS[source] for source in given["source"].to_pylist()], pa.string())
+        arrays = [made[name] if name in made else given[name] for name in OPTION_GREEKS.schema.names]
+        return pa.table(arrays, names=OPTION_GREEKS.schema.names).cast(OPTION_GREEKS.schema)
+
+    def _at(self, quoted: datetime | None, session: date) -> datetime:
+        return self.calendar.closes_at(session).astimezone(UTC) if quoted is None else quoted
+
+    def _valued(
+        self, shared: Mapping[str, Any], columns: Mapping[str, Any], at: Any
+    ) -> tuple[Valuation, ExpectedDividends, float | None, float]:
+        """The valuation of one expiry, its dividends, the underlying's price and the years to settlement."""
+        symbol, session = shared["symbol"], shared["session"]
+        ages = np.array([(max(at) - each).total_seconds() for each in at])
+        together = ages <= TOGETHER.total_seconds()
+        # Quotes that came after the close are of the close.
+        moment = max(at) - timedelta(seconds=float(np.median(ages[together])))
+        moment = min(moment, self.calendar.closes_at(session) + LATE_CLOSE)
+        years = years_until(self._settlement(shared), moment)
+        spots = columns["underlying_price"][together]
+        spots = spots[np.isfinite(spots) & (spots > 0)]
+        spot = float(np.median(spots)) if len(spots) else None
+        ticks = columns["min_tick"][columns["min_tick"] > 0]
+        style = exercise_style(symbol, shared["sec_type"])
+        dividends = expected_dividends(symbol, session, None, self.dividends)
+        terms: dict[str, Any] = {
+            "spot": spot,
+            "years": years,
+            "rate": self.rate,
+            "dividends": dividends.schedule(moment, self.calendar),
+            **({"min_tick": float(ticks.min())} if len(ticks) else {}),
+        }
+        prices, reasons = columns["close"], None
+        if shared["source"] == CHAIN:
+            prices, reasons = middle(columns["bid"], columns["ask"])
+            terms |= {"age": ages, "max_age": TOGETHER.total_seconds()}
+        # The closes of an expiry are trades of different times. The median over many strikes still gives the forward of
+        # an index; the few pairs of American options do not.
+        terms["parity"] = shared["source"] == CHAIN or style is ExerciseStyle.EUROPEAN
+        found = value_prices(style, columns["strike"], columns["right"], prices, reasons=reasons, **terms)
+        return found, dividends, spot, years
+
+    def _settlement(self, shared: Mapping[str, Any]) -> datetime:
+        key = tuple(shared[name] for name in ("symbol", "trading_class", "expiry", "last_trade"))
+        if key not in self._settled:
+            last = date.fromisoformat(key[3]) if key[3] else None
+            self._settled[key] = settlement(*key[:3], self.calendar, last_trade=last)
+        return self._settled[key]
+
+
+def _expiries(given: pa.Table) -> Iterator[tuple[int, int]]:
+    """Begin and end of the runs of rows that share `EXPIRY`."""
+    if not given.num_rows:
+        return
+    changes = np.zeros(given.num_rows, dtype=bool)
+    for name in EXPIRY:
+        codes = given[name].combine_chunks().dictionary_encode().indices.to_numpy()
+        changes[1:] |= codes[1:] != codes[:-1]
+    starts = [0, *np.flatnonzero(changes).tolist()]
+    yield from zip(starts, [*starts[1:], given.num_rows], strict=True)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
