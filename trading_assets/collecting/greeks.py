@@ -125,10 +125,12 @@ class GreeksMaker:
         return found, dividends, spot, years
 
     def _settlement(self, shared: Mapping[str, Any]) -> datetime:
-        key = tuple(shared[name] for name in ("symbol", "trading_class", "expiry", "last_trade"))
+        symbol, trading_class, expiry, last = (
+            shared[name] for name in ("symbol", "trading_class", "expiry", "last_trade")
+        )
+        key = (symbol, trading_class, expiry, last)
         if key not in self._settled:
-            last = date.fromisoformat(key[3]) if key[3] else None
-            self._settled[key] = settlement(*key[:3], self.calendar, last_trade=last)
+            self._settled[key] = settlement(symbol, trading_class, expiry, self.calendar, last_trade=_day(last))
         return self._settled[key]
 
 
@@ -142,6 +144,14 @@ def _expiries(given: pa.Table) -> Iterator[tuple[int, int]]:
         changes[1:] |= codes[1:] != codes[:-1]
     starts = [0, *np.flatnonzero(changes).tolist()]
     yield from zip(starts, [*starts[1:], given.num_rows], strict=True)
+
+
+def _day(text: str | None) -> date | None:
+    """The day of a text YYYYMMDD; None where it is none."""
+    try:
+        return date.fromisoformat(text or "")
+    except ValueError:
+        return None
 
 
 def _text(value: Any) -> str | None:

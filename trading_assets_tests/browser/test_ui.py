@@ -85,7 +85,7 @@ def test_a_symbol_is_set_up_with_one_field(page: Page, platform: Platform) -> No
         tuple(node["assetKey"]["path"]): node["staleStatus"]
         for node in nodes
         if node["assetKey"]["path"] != ["quality_metrics"]
-    } == {(name,): "FRESH" for name in ASSETS}
+    } == {(name,): "FRESH" for name in (*ASSETS, "option_greeks")}
 
 
 def test_the_timeline_shows_no_run_that_will_not_happen(page: Page, platform: Platform) -> None:
@@ -156,6 +156,7 @@ def test_the_graph_shows_the_order_of_the_assets(platform: Platform) -> None:
         "option_chains": {"contracts"},
         "equity_bars": {"contracts", "option_chains"},
         "option_bars": {"contracts", "option_chains", "equity_bars"},
-        "quality_metrics": {"contracts", "option_chains", "equity_bars", "option_bars"},
+        "option_greeks": {"option_chains", "equity_bars", "option_bars"},
+        "quality_metrics": {"contracts", "option_chains", "equity_bars", "option_bars", "option_greeks"},
     }
     assert all(node["description"] for node in nodes)

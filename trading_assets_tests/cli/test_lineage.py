@@ -81,6 +81,7 @@ def test_partitions_and_what_depends_on_them(capsys: Output) -> None:
     touched = document(capsys, "downstream", "option_chains", "--session", TUESDAY)
     assert [(one["asset"], one["partition"]) for one in touched] == [
         ("option_bars", TUESDAY),
+        ("option_greeks", TUESDAY),
         ("quality_metrics", None),
     ]
     assert "contracts" in text(capsys, "upstream", "option_bars", "--session", TUESDAY)

@@ -35,7 +35,10 @@ def test_the_repositories_are_the_datasets_with_their_rows(engine: LineageQueryE
     for source in found:
         stored = query(collected(), f'select count(*) as n, max(session) as last from "{source.name}"').to_pylist()[0]
         assert (source.count, source.details["last"]) == (stored["n"], stored["last"])
-    assert {source.name: source.feeds for source in found}["option_chains"] == ("option_bars",)
+    assert {source.name: source.feeds for source in found}["option_chains"] == (
+        "option_bars",
+        "option_greeks",
+    )
 
 
 def test_the_broker_is_found_by_kinds_of_requests(engine: LineageQueryEngine) -> None:
@@ -82,6 +85,7 @@ def test_upstream_and_downstream_of_an_asset_follow_the_graph(engine: LineageQue
     assert [one.asset for one in engine.downstream("option_chains")] == [
         "equity_bars",
         "option_bars",
+        "option_greeks",
         "quality_metrics",
     ]
     assert engine.upstream("contracts") == []
@@ -99,7 +103,8 @@ def test_a_changed_snapshot_touches_the_bars_of_its_contracts(engine: LineageQue
     until_monday = query(collected(), sql, {"monday": date.fromisoformat(MONDAY)})["session"].to_pylist()
     touched = engine.downstream("option_chains", MONDAY, symbol="AAPL")
     assert [one.partition for one in touched if one.asset == "option_bars"] == until_monday
-    assert {one.asset for one in touched} == {"option_bars", "quality_metrics"}, "equity bars only come later in a run"
+    made = {"option_bars", "option_greeks", "quality_metrics"}
+    assert {one.asset for one in touched} == made, "equity bars only come later in a run"
     of_tuesday = engine.downstream("option_chains", TUESDAY)
     assert [f"{one.partition}" for one in of_tuesday if one.asset == "option_bars"] == [TUESDAY]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import dagster as dg
 
-from trading_assets.broker.journal import Journal
 from trading_assets.jobs.runner import run_job
 from trading_assets.repositories import query
 from trading_assets.resources.instance import dagster_instance
@@ -19,12 +18,9 @@ KEY = dg.AssetKey("option_greeks")
 
 
 def test_a_backfill_of_past_sessions_records_those_that_have_rows(tmp_path: Path) -> None:
-    settings = Settings(data_dir=copy_of(PLAIN, tmp_path / "lake"), now=PLAIN_NOW)
-    journal = Journal(settings.state_url)
-    before = journal.counts()
+    settings = Settings(data_dir=copy_of(PLAIN, tmp_path / "lake"), now=PLAIN_NOW, ib_port=1)  # no broker answers
     done = run_job(settings, "backfill_bars", [FIRST, LAST], {}, steps=["option_greeks"])
     assert done.success, done.error
-    assert journal.counts() == before, "nothing was asked of the broker"
     sql = "select distinct session from option_greeks order by session"
     stored = [day.isoformat() for day in query(settings.data_dir, sql)["session"].to_pylist()]
     assert len(stored) > 5 and stored[0] > FIRST.isoformat(), "no options were collected of the first sessions"

@@ -233,7 +233,7 @@ def test_an_asset_that_is_no_dataset_is_told_where_to_go(run: Run) -> None:
 
     result = run([my_signal], [MONDAY])
     assert not result.success
-    datasets = "contracts, option_chains, equity_bars, option_bars, coverage, quality_metrics"
+    datasets = "contracts, option_chains, equity_bars, option_bars, option_greeks, coverage, quality_metrics"
     assert failure(result).startswith(f"my_signal is no dataset of the lake ({datasets}): give the asset")
 
 
