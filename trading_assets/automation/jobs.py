@@ -13,7 +13,7 @@ from trading_assets.checks.completeness_check import COMPLETE
 from trading_assets.checks.rule_checks import ALL_RULES
 from trading_assets.collecting.identity import resolve
 from trading_assets.contract_changes import Decision
-from trading_assets.monitoring.agenda import BARS, SNAPSHOTS
+from trading_assets.monitoring.agenda import BARS, COMPUTED, SNAPSHOTS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import raise_as_dagster_failure
 from trading_assets.resources.run_config import SETUP_JOB, UPDATE_JOB
@@ -37,9 +37,6 @@ def _collecting(*assets: str) -> dg.AssetSelection:
     return dg.AssetSelection.assets(*assets).without_checks() | dg.AssetSelection.checks(*own_checks(assets))
 
 
-PRICING = ("option_greeks",)
-"""What is computed from the quotes and bars that a run collects, in the same run."""
-
 RETRIES = {"dagster/max_retries": "2"}
 """Runs that fail on a broken connection are started again by the daemon; answers that came are not asked for twice."""
 
@@ -50,7 +47,7 @@ _SYMBOLS: dict[str, Any] = {"ops": {"contracts": {"config": {"symbols": []}}}}
 
 setup_symbol = dg.define_asset_job(
     SETUP_JOB,
-    selection=_collecting(*SNAPSHOTS, *BARS, *PRICING),
+    selection=_collecting(*SNAPSHOTS, *BARS, *COMPUTED),
     description=(
         "Collect new symbols from nothing: contracts, option chain, equity bars, option bars, in that order, with a"
         " year of history, and add them to the universe. Run it on the newest partition; write the symbols into the"
@@ -63,7 +60,7 @@ setup_symbol = dg.define_asset_job(
 
 daily_update = dg.define_asset_job(
     UPDATE_JOB,
-    selection=_collecting(*SNAPSHOTS, *BARS, *PRICING),
+    selection=_collecting(*SNAPSHOTS, *BARS, *COMPUTED),
     description=(
         "The day's increment of every active symbol, or of those named in the config of contracts. Run it on the"
         " current session's partition after the close."
@@ -75,7 +72,7 @@ daily_update = dg.define_asset_job(
 
 snapshot = dg.define_asset_job(
     "snapshot",
-    selection=_collecting(*SNAPSHOTS, *PRICING),
+    selection=_collecting(*SNAPSHOTS, *COMPUTED),
     description="Contracts and option chains of the current session, which the broker answers at no later time.",
     executor_def=dg.in_process_executor,
     tags=RETRIES,
@@ -83,7 +80,7 @@ snapshot = dg.define_asset_job(
 
 backfill_bars = dg.define_asset_job(
     "backfill_bars",
-    selection=_collecting(*BARS, *PRICING),
+    selection=_collecting(*BARS, *COMPUTED),
     description=(
         "Equity and option bars of any range of sessions, in one run. Bars of options are available until they expire."
     ),
@@ -94,8 +91,8 @@ backfill_bars = dg.define_asset_job(
 quality_check = dg.define_asset_job(
     "quality_check",
     selection=dg.AssetSelection.assets("quality_metrics")
-    | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS, *PRICING)
-    - dg.AssetSelection.checks(*own_checks((*SNAPSHOTS, *BARS, *PRICING))),
+    | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS, *COMPUTED)
+    - dg.AssetSelection.checks(*own_checks((*SNAPSHOTS, *BARS, *COMPUTED))),
     description=(
         "All rules over the latest sessions as asset checks, and the quality metrics. Sends nothing to a broker."
     ),

@@ -15,6 +15,7 @@ from trading_assets.arguments import new_lake_folder, one_symbol
 from trading_assets.collecting.progress import Progress
 from trading_assets.jobs.orchestrator import JobResult, JobType, Operation
 from trading_assets.jobs.runner import run_job
+from trading_assets.monitoring.agenda import COMPUTED
 from trading_assets.settings import Settings
 
 
@@ -42,12 +43,14 @@ def run_step(
     steps: Collection[JobType] | None = None,
     progress: Progress | None = None,
 ) -> JobResult:
-    """Run `steps` of `job` (default: `kind` alone) for one symbol; how `kind` ended.
+    """Run `steps` of `job` (default: `kind` alone) for one symbol; how `kind` ended. What follows from quotes and
+    bars is computed with them.
 
     `config` is run config of the asset `kind`. Raises `InvalidRequest` for what cannot be a symbol.
     """
     name, names = one_symbol(symbol), [str(step) for step in steps or [kind]]
     given: dict[str, dict[str, Any]] = {step: {"symbols": [name]} for step in names}
     given[str(kind)] |= config
-    run = run_job(settings, job, sessions, given, steps=names, progress=progress)
+    computed = COMPUTED if kind in (JobType.OPTION_CHAINS, JobType.OPTION_BARS) else ()
+    run = run_job(settings, job, sessions, given, steps=[*names, *computed], progress=progress)
     return next(result for result in Operation([run]).job_results(name) if result.job_type is kind)

@@ -47,6 +47,8 @@ sensor's."""
 
 SNAPSHOTS = (CONTRACTS.name, OPTION_CHAINS.name)
 BARS = (EQUITY_BARS.name, OPTION_BARS.name)
+COMPUTED = ("option_greeks",)
+"""What is computed from the quotes and bars of a run, in the same run; nothing is asked for."""
 
 SNAPSHOT_PATIENCE = timedelta(minutes=30)
 """How long the bars wait for a snapshot that is late: it says which contracts to collect. After that they go
