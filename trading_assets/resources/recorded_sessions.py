@@ -7,7 +7,8 @@ from datetime import date
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
-from trading_assets.resources.completeness import SessionState, written_sessions
+from trading_assets.collecting.steps.option_greeks import sessions_to_compute
+from trading_assets.resources.completeness import SessionState, judged_symbols, written_sessions
 
 
 def sessions_to_record(
@@ -32,10 +33,12 @@ def sessions_to_record(
 def computed_sessions_to_record(
     archive: Archive, computed: Collected, partitions: Collection[str], known: Collection[str]
 ) -> list[date]:
-    """The same of a dataset that is computed from the lake: sessions of the run of which it has rows. After the run
-    every quote and bar of its sessions has a row, with a value or a reason."""
+    """The same of `option_greeks`: sessions of the run of which it has rows, and in which every quote and bar of the
+    active symbols and of the run's has one, with a value or a reason."""
+    first, last = min(computed.report.sessions), max(computed.report.sessions)
     sql = f'select distinct session from "{computed.dataset.name}" where session between $first and $last'
-    bounds = {"first": min(computed.report.sessions), "last": max(computed.report.sessions)}
-    stored = set(archive.lake.query(sql, bounds)["session"].to_pylist()) & set(computed.report.sessions)
+    stored = set(archive.lake.query(sql, {"first": first, "last": last})["session"].to_pylist())
+    lacking = sessions_to_compute(archive, judged_symbols(archive, computed.report), first, last)
+    whole = stored & set(computed.report.sessions) - lacking
     asked = {*partitions, *(session.isoformat() for session in written_sessions(computed))}
-    return sorted(day for day in stored if day.isoformat() in asked or day.isoformat() not in known)
+    return sorted(day for day in whole if day.isoformat() in asked or day.isoformat() not in known)

@@ -143,7 +143,7 @@ def _during_the_third_session(first: Media, second: Media, command: Media, sched
     now = f"{THIRD}T15:45-04:00"
     schedule.enter(now, OTHER, home=True).by_itself(sessions.daily_snapshot, "snapshot")
     dagster.enter(now, OTHER, home=False)
-    dagster.dagster("asset", "materialize", "--select", "contracts,option_chains", "--partition", THIRD)
+    dagster.dagster("asset", "materialize", "--select", "contracts,option_chains,option_greeks", "--partition", THIRD)
     second.enter(now, OTHER, home=True).ui("snapshot", {"option_chains": {"selection": {}}}, partitions=[THIRD])
     alike(second, schedule, dagster)
     second.enter(now, home=False)
@@ -154,7 +154,8 @@ def _during_the_third_session(first: Media, second: Media, command: Media, sched
     first.enter(now, OTHER, home=False)
     assert refresh_option_chain("AAA").success
     bars = {"option_bars": {"symbols": ["AAA"], "lookback_days": 9}}
-    first.ui("backfill_bars", bars, partitions=[SECOND], assets=["option_bars"], checks=_own("option_bars"))
+    assets = ["option_bars", "option_greeks"]
+    first.ui("backfill_bars", bars, partitions=[SECOND], assets=assets, checks=_own(*assets))
 
 
 def _after_its_close(first: Media, second: Media) -> None:

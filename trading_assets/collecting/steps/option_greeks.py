@@ -64,6 +64,13 @@ def compute_option_greeks(
     return Collected(OPTION_GREEKS, table, COVERAGE.schema.empty_table(), [], report, now)
 
 
+def sessions_to_compute(archive: Archive, symbols: Sequence[str], first: date, last: date) -> set[date]:
+    """Sessions in which a quote or daily bar of one of the symbols has no row."""
+    sql = f"with {_GIVEN} select distinct session from given anti join option_greeks using (session, con_id, source)"
+    values = {"symbols": list(symbols), "first": first, "last": last}
+    return set(archive.lake.query(sql, values)["session"].to_pylist())
+
+
 def _to_price(archive: Archive, symbols: Sequence[str], sessions: Sequence[date], *, refresh: bool) -> pa.Table:
     """The rows to compute, as `GreeksMaker.rows` takes them."""
     order = ", ".join((*EXPIRY, "strike", '"right"', "con_id"))
