@@ -274,3 +274,15 @@ def test_a_chain_row_without_a_quote_is_taken_as_frames_give_it(engine: LineageQ
 def test_what_is_no_row_is_refused(engine: LineageQueryEngine, row: object, sentence: str) -> None:
     with pytest.raises(InvalidRequest, match=sentence):
         engine.row("equity_bars", row)
+
+
+def test_a_computed_row_names_the_request_of_its_quote_or_bar(engine: LineageQueryEngine) -> None:
+    found = engine.rows("option_greeks", symbol="AAPL", session=TUESDAY)
+    by_source = {one.row["source"]: one for one in found}
+    assert set(by_source) == {"chain", "bar"}
+    for source, kind in (("chain", "quote"), ("bar", "bars")):
+        one = by_source[source]
+        assert one.origin.value == "derived"
+        assert one.request is not None and one.request.kind == kind and one.request.con_id == one.row["con_id"]
+        assert f"the answer to request {one.request_id}" in one.explanation
+        assert one.recorded_by is not None

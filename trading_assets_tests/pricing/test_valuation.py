@@ -137,3 +137,13 @@ def test_wrong_contracts_are_refused_in_one_sentence() -> None:
         value_prices(ExerciseStyle.EUROPEAN, [100.0, math.nan], ["C", "P"], [5.0, 5.0], **given)
     with pytest.raises(ValueError, match=r"^The arguments have different lengths"):
         value_quotes(ExerciseStyle.AMERICAN, [100.0, 101.0, 102.0], ["C", "P"], [5.0, 5.0], [6.0, 6.0], **given)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_without_parity_the_forward_is_that_of_spot_rate_and_dividends(style: ExerciseStyle) -> None:
+    found = valued(style, market(style), parity=False)
+    assert found.forward is not None
+    assert (found.forward.forward_source, found.forward.pairs) == (Source.SETTINGS, 0)
+    paid = 0.6 * math.exp(-RATE * 0.1)
+    assert found.forward.forward == pytest.approx((SPOT - paid) * math.exp(RATE * YEARS))
+    assert valued(style, market(style)).forward != found.forward
