@@ -13,6 +13,7 @@ from trading_assets.collecting.steps.contracts import collect_contracts
 from trading_assets.collecting.steps.equity_bars import collect_equity_bars
 from trading_assets.collecting.steps.option_bars import collect_option_bars
 from trading_assets.collecting.steps.option_chains import collect_option_chains
+from trading_assets.collecting.steps.option_greeks import compute_option_greeks
 from trading_assets.jobs.orchestrator import DataPipelineOrchestrator
 from trading_assets.repositories.schemas import CONTRACTS, OPTION_CHAINS
 from trading_assets.settings import Settings
@@ -53,7 +54,7 @@ def by_the_steps(
 
 
 def steps(archive: Archive, symbols: Sequence[str]) -> list[Callable[[], Collected]]:
-    """The four collections, in order. Each needs what those before it have written."""
+    """The four collections, in order, and what is computed from them. Each needs what those before it have written."""
     rules = archive.settings.selection.changed(SELECTION["option_chains"]["selection"])
     entries = archive.universe.resolve(symbols)
     current, closed = archive.calendar.current(archive.now), archive.calendar.last_closed(archive.now)
@@ -67,4 +68,5 @@ def steps(archive: Archive, symbols: Sequence[str]) -> list[Callable[[], Collect
         lambda: collect_option_bars(
             archive, entries, sessions, contracts=contracts, chains=chains, bar_sizes=("8 hours",)
         ),
+        lambda: compute_option_greeks(archive, symbols, archive.calendar.sessions(sessions[0], current)),
     ]
