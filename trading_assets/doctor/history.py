@@ -24,7 +24,7 @@ from trading_assets.doctor.coverage import DATA, recorded_conditions
 from trading_assets.doctor.files import readable_files
 from trading_assets.doctor.findings import Finding, Kept, Source, plural, set_aside
 from trading_assets.repositories.files import read_file
-from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS, Condition, Dataset
+from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_GREEKS, Condition, Dataset
 from trading_assets.repositories.store import ParquetStore
 from trading_assets.repositories.temporary_files import is_locked
 from trading_assets.settings import Settings
@@ -35,6 +35,9 @@ INDEX = "history/runs/index.db"
 _NEEDED = ("history/runs.db", INDEX, "schedules/schedules.db")
 
 _BESIDE = ("", "-wal", "-shm", "-journal")
+
+PARTITIONED = (*DATA, OPTION_GREEKS)
+"""The datasets whose assets have a partition a session, upstream first."""
 
 _MATERIALIZED = """
     select distinct e.partition from event_logs e left join asset_keys k on k.asset_key = e.asset_key
@@ -132,7 +135,7 @@ def find_partition_faults(settings: Settings, source: Source | None = None) -> l
     found: list[Finding] = []
     with Archive(settings) as archive:
         recorded = recorded_conditions(settings)
-        for dataset in DATA:
+        for dataset in PARTITIONED:
             known = _materialized(settings, dataset)
             wanted, empty = _judged(archive, dataset, recorded, known)
             if missing := sorted(wanted.keys() - known):
@@ -154,7 +157,13 @@ def _judged(
     """The sessions that are collected, with their rows; and those of `known` of which the lake has nothing that it
     should have."""
     from trading_assets.resources.completeness import session_states
+    from trading_assets.resources.recorded_sessions import whole_computed_sessions
 
+    if dataset is OPTION_GREEKS:
+        rows = _rows(archive.settings, dataset)
+        span = (min(rows), max(rows)) if rows else None
+        whole = whole_computed_sessions(archive, archive.universe.active(), *span) if span else set()
+        return {session: rows[session] for session in whole}, sorted(known - rows.keys())
     mine = recorded.filter(pc.equal(recorded["dataset"], dataset.name))
     rows = _rows(archive.settings, dataset)
     # Snapshots are materialized with their rows; of bars the answer that there are none is enough.
@@ -202,14 +211,14 @@ def _without_data(settings: Settings, dataset: Dataset, sessions: Sequence[date]
     kept = _kept(settings, dataset, sessions, source)
     lost = f"The rows of {_span(sessions)}, which Dagster shows as materialized."
     if not kept:
-        return Finding(
-            "materialized_without_data",
-            dataset.name,
-            lost,
-            "Put the files back from a backup: trading-assets doctor --fix --from PATH. Without one, trading-assets"
-            f" backfill --from {sessions[0]} --to {sessions[-1]} requests bars again that the broker still has;"
-            " snapshots of past sessions it has not.",
+        again = f"trading-assets backfill --from {sessions[0]} --to {sessions[-1]}"
+        how = (
+            f"{again} computes them again."
+            if dataset is OPTION_GREEKS
+            else f"{again} requests bars again that the broker still has; snapshots of past sessions it has not."
         )
+        backup = "Put the files back from a backup: trading-assets doctor --fix --from PATH. Without one,"
+        return Finding("materialized_without_data", dataset.name, lost, f"{backup} {how}")
 
     def mend() -> str:
         for _, entry in kept:
@@ -246,7 +255,7 @@ def record_missing(settings: Settings) -> dict[str, int]:
     from trading_assets.definitions import defs
     from trading_assets.resources.runless_partitions import record_runless_partitions
 
-    datasets = {dataset.name: dataset for dataset in DATA}  # upstream first
+    datasets = {dataset.name: dataset for dataset in PARTITIONED}
     with Archive(settings) as archive:
         recorded = recorded_conditions(settings)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
 from trading_assets.collecting.steps.option_greeks import sessions_to_compute
+from trading_assets.repositories.schemas import OPTION_GREEKS
 from trading_assets.resources.completeness import SessionState, judged_symbols, written_sessions
 
 
@@ -33,12 +34,17 @@ def sessions_to_record(
 def computed_sessions_to_record(
     archive: Archive, computed: Collected, partitions: Collection[str], known: Collection[str]
 ) -> list[date]:
-    """The same of `option_greeks`: sessions of the run of which it has rows, and in which every quote and bar of the
-    active symbols and of the run's has one, with a value or a reason."""
+    """The same of `option_greeks`."""
     first, last = min(computed.report.sessions), max(computed.report.sessions)
-    sql = f'select distinct session from "{computed.dataset.name}" where session between $first and $last'
-    stored = set(archive.lake.query(sql, {"first": first, "last": last})["session"].to_pylist())
-    lacking = sessions_to_compute(archive, judged_symbols(archive, computed.report), first, last)
-    whole = stored & set(computed.report.sessions) - lacking
+    stored = whole_computed_sessions(archive, judged_symbols(archive, computed.report), first, last)
+    whole = stored & set(computed.report.sessions)
     asked = {*partitions, *(session.isoformat() for session in written_sessions(computed))}
     return sorted(day for day in whole if day.isoformat() in asked or day.isoformat() not in known)
+
+
+def whole_computed_sessions(archive: Archive, symbols: Sequence[str], first: date, last: date) -> set[date]:
+    """The sessions of which `option_greeks` has rows, and in which every quote and bar of these symbols has one, with a
+    value or a reason."""
+    sql = f'select distinct session from "{OPTION_GREEKS.name}" where session between $first and $last'
+    stored = set(archive.lake.query(sql, {"first": first, "last": last})["session"].to_pylist())
+    return stored - sessions_to_compute(archive, symbols, first, last)

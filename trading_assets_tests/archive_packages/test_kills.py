@@ -47,7 +47,7 @@ def test_killed_at_ten_instants_each_operation_loses_nothing(
     creating = spread(beside.steps(archive, place, False, watched=[place]))
     for _ in range(2):  # the first removal also makes the link to the package
         removing = spread(beside.steps(archive, place, True, watched=[place]))
-        assert archived(folder) == 11, "bars and revisions of three years, chains and option bars of two months"
+        assert archived(folder) == 13, "bars and revisions of three years, chains, option bars and greeks of two months"
         restoring = spread(beside.steps(put_back, place, watched=[place]))
     for create, remove, restore in zip(creating, removing, restoring, strict=True):
         other = tmp_path / f"archive-{create}"
@@ -57,7 +57,7 @@ def test_killed_at_ten_instants_each_operation_loses_nothing(
             assert verify(package).whole
         with beside.killed(remove, archive, place, True, watched=[place]):
             archive(settings, place, True)
-            assert archived(folder) == 11
+            assert archived(folder) == 13
         with beside.killed(restore, put_back, place, watched=[place]):
             put_back(settings, place)
             assert archived(folder) == 0
