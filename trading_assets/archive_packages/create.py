@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,9 +29,9 @@ from trading_assets.archive_packages.manifest import (
 from trading_assets.archive_packages.periods import PeriodFile
 from trading_assets.archive_packages.places import Place
 from trading_assets.archive_packages.verify import Verification, verify
-from trading_assets.errors import InvalidPackage, InvalidRequest
+from trading_assets.errors import ArchiveNotMounted, InvalidPackage, InvalidRequest
 from trading_assets.repositories.column_checksums import column_checksums
-from trading_assets.repositories.files import MAINTENANCE_LOCK, file_schema, locked
+from trading_assets.repositories.files import ARCHIVES, MAINTENANCE_LOCK, file_schema, locked
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, SCHEMA_VERSION, Dataset
@@ -57,11 +58,13 @@ def create(data_dir: Path, periods: Sequence[PeriodFile], destination: Place, *,
     back.
 
     Nothing leaves the lake. A package that was not finished (its maker was killed) is deleted. Raises `InvalidPackage`
-    when what was read back is not what was written; `LakeBusy`, `OSError`.
+    when what was read back is not what was written; `ArchiveNotMounted` for a destination that has packages of the
+    lake and is absent; `LakeBusy`, `OSError`.
     """
     lake = LakeIdentity(data_dir).held()
     if lake is None or not lake.lake_id:
         raise InvalidRequest(f"{data_dir} has no lake with an id: collect something first.")
+    check_disk_present(data_dir, destination)
     with locked(data_dir, MAINTENANCE_LOCK):
         prefix = f"archive-{lake.lake_id[:8]}-"
         _remove_unfinished(destination, prefix)
@@ -94,6 +97,18 @@ def create(data_dir: Path, periods: Sequence[PeriodFile], destination: Place, *,
     if not found.whole:
         raise InvalidPackage(place.text, f"what was read back is not what was written: {' '.join(found.problems)}")
     return Created(found, skipped, tuple(copy.rows.path for copy in new))
+
+
+def check_disk_present(data_dir: Path, destination: Place) -> None:
+    """Raise `ArchiveNotMounted` when the lake reads packages from the destination and finds none of them there.
+
+    Its disk is absent: what was written there now would be hidden when the disk is back.
+    """
+    folder = destination.folder
+    links = sorted((data_dir / ARCHIVES).glob("*")) if folder is not None else []
+    there = [link for link in links if Path(os.readlink(link)).is_relative_to(os.path.abspath(folder or ""))]
+    if there and not any(link.exists() for link in there):
+        raise ArchiveNotMounted(there[0])
 
 
 Sums = tuple[str, str]

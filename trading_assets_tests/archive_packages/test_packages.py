@@ -202,6 +202,20 @@ def test_an_archive_that_moved_is_named_and_mounted(
     assert mount(lake, [tmp_path / "elsewhere"]) == []
 
 
+def test_where_the_disk_of_an_archive_is_absent_nothing_is_written_in_its_place(
+    lake: Path, package: Place, tmp_path: Path
+) -> None:
+    periods, place = old_periods(lake, CUTOFF), Place(tmp_path / "archive")
+    remove(lake, package, dry_run=False)
+    os.rename(tmp_path / "archive", tmp_path / "absent")
+    with pytest.raises(ArchiveNotMounted):
+        create(lake, periods, place, now=NOW)
+    (tmp_path / "archive").mkdir()  # the mount point of the disk
+    with pytest.raises(ArchiveNotMounted):
+        create(lake, periods, place, now=NOW)
+    assert not list((tmp_path / "archive").iterdir())
+
+
 def test_the_doctor_takes_an_archive_that_is_not_there_for_no_damage(
     lake: Path, package: Place, tmp_path: Path
 ) -> None:

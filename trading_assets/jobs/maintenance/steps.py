@@ -6,7 +6,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from logging import DEBUG, ERROR
 from typing import Any
+
+from trading_assets.errors import TradingAssetsError
 
 logger = logging.getLogger("trading_assets.maintenance")
 
@@ -90,8 +93,9 @@ def _run(name: str, action: Callable[[], Outcome]) -> StepResult:
         return StepResult(name, False, str(failure), failure.figures)
     except Exception as error:
         # A step may fail in any way (disk, database, broker, channel), and the steps after it must still be done. The
-        # report names it; the traceback is in the log.
-        logger.exception("maintenance step %s", name)
+        # report names it. A traceback is logged of what is no error raised on purpose and no fault of a disk.
+        expected = isinstance(error, (TradingAssetsError, OSError))
+        logger.log(DEBUG if expected else ERROR, "maintenance step %s", name, exc_info=error)
         said = str(error).partition("\n")[0] or "no reason was given"
         return StepResult(name, False, said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}")
     return StepResult(name, True, sentence, figures)

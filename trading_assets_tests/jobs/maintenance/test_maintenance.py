@@ -21,7 +21,7 @@ from trading_assets.jobs import (
     validate_all_data,
     weekly_maintenance,
 )
-from trading_assets.jobs.maintenance.steps import StepFailed, StepResult, run_steps
+from trading_assets.jobs.maintenance.steps import Outcome, StepFailed, StepResult, run_steps
 from trading_assets.monitoring.hours import next_due
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.instance import dagster_instance
@@ -106,6 +106,19 @@ def test_a_broker_that_does_not_answer_fails_one_step(desk: Desk, webhook: Webho
     assert "contract_descriptions" in failed and not failed & {"temporary_files", "metrics", "report"}
     assert "AAPL, SPY were not verified" in report.step("contract_descriptions").sentence
     assert webhook.titles[0].startswith("Trading Assets: weekly maintenance: contract_descriptions")
+
+
+def test_a_traceback_is_logged_of_the_unexpected_only(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(error: Exception) -> Outcome:
+        raise error
+
+    steps = run_steps(
+        [("disk", lambda: fail(OSError("No space left"))), ("fault", lambda: fail(KeyError("a fault of ours")))]
+    )
+    assert [step.success for step in steps] == [False, False] and "No space left" in steps[0].sentence
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "maintenance step fault"
+    ]
 
 
 def test_the_monthly_maintenance_says_of_each_step_what_it_did(desk: Desk, webhook: Webhook) -> None:
