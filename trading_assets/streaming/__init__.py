@@ -1,0 +1,1 @@
+"""Live market data: streams of quotes and five-second bars, recorded with what was not seen and why."""
