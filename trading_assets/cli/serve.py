@@ -34,6 +34,9 @@ def simulate(
     now: Annotated[
         str, typer.Option(help="`live`, or the instant to pin the clock to (ISO 8601 with a zone).")
     ] = "live",
+    speed: Annotated[
+        float | None, typer.Option(help="Market seconds that pass in each real one, from the instant of --now on.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
     faults: Annotated[Path | None, typer.Option(help="Fault script (JSON), see docs/simulator.md.")] = None,
@@ -49,6 +52,8 @@ def simulate(
     from trading_assets.simulator import Simulator, serve
     from trading_assets.simulator.embedded import open_market
 
+    if speed is not None and (now == "live" or not 0 < speed < float("inf")):
+        raise typer.BadParameter("--speed is a positive number and needs an instant to start from: give --now too.")
     try:
         source = open_market(market, seed)
     except FileNotFoundError as error:
@@ -57,6 +62,7 @@ def simulate(
         Simulator(
             source,
             now=None if now == "live" else _instant(now),
+            speed=speed,
             host=host,
             port=port,
             latency=latency if latency in ("none", "real") else _seconds(latency),  # type: ignore[arg-type]

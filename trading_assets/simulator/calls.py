@@ -165,7 +165,7 @@ class Answer:
 
 
 class Ticker:
-    """Wakes a stream: at its interval on a live clock, whenever the clock is moved on a pinned one.
+    """Wakes a stream: at its interval (real seconds) while the clock runs, and whenever the clock is moved by hand.
 
     `moves` is the clock's when the stream's first answer was made: a move between then and now wakes it at once.
     """
@@ -186,13 +186,17 @@ class Ticker:
     def __exit__(self, *exc: object) -> None:
         self._clock.unsubscribe(self._wake)
 
+    def poke(self) -> None:
+        """Wake it at once; to be called in its event loop."""
+        self._moved.set()
+
     def _wake(self) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._moved.set)
 
     async def next(self) -> None:
         """Wait for the next moment to look at the market."""
-        if self._clock.is_live:
+        if self._clock.speed:
             try:
                 await asyncio.wait_for(self._moved.wait(), self._interval)
             except TimeoutError:

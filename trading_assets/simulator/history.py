@@ -30,6 +30,8 @@ from trading_assets.simulator.timetext import InvalidDate, parse_end
 
 UPDATE_SECONDS = 5.0
 """How often a `keepUpToDate` request is updated (broker documentation)."""
+LEAST_UPDATE_SECONDS = 0.25
+"""Real seconds between two updates of a fast clock at the least."""
 
 MAX_BARS = 300_000
 """Longest answer. TWS lets requests far beyond a year of minutes run into its own timeout; so does the simulator, at
@@ -80,7 +82,8 @@ class HistoryService:
         if request.keep_up_to_date and found.bars:
 
             async def stream() -> None:
-                with Ticker(world.clock, UPDATE_SECONDS, moves) as ticker:
+                interval = max(UPDATE_SECONDS / max(world.clock.speed, 1.0), LEAST_UPDATE_SECONDS)
+                with Ticker(world.clock, interval, moves) as ticker:
                     await self._keep_up_to_date(call, found, ticker)
 
         return Answer([found.frame], world.latency.bars(len(found.bars)), stream)

@@ -7,9 +7,10 @@ sockets or limits; the server (`simulator.server`) knows nothing of where data c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class MarketRefusal(Exception):
@@ -198,3 +199,22 @@ class Market(Protocol):
 
     def search(self, pattern: str, now: datetime) -> list[ListedContract]:
         """Underlyings whose symbol or name begins with the pattern, at most 16."""
+
+
+@runtime_checkable
+class StreamingMarket(Protocol):
+    """What a market may offer for running streams; for one that does not, `quote` and `bars` are asked instead."""
+
+    def quotes(self, contracts: Sequence[ListedContract], now: datetime) -> list[MarketQuote]:
+        """`quote` of several contracts, computed together."""
+
+    def quote_changes(self, after: datetime, until: datetime) -> list[datetime]:
+        """The instants in (`after`, `until`], in order, at which a stream has to look so that it misses no state.
+
+        A market that changes all the time names the last one only.
+        """
+
+    def five_second_bars(
+        self, contract: ListedContract, what_to_show: str, start: datetime, end: datetime, use_rth: bool, now: datetime
+    ) -> list[Bar]:
+        """As `Market.bars` for bars of 5 seconds."""

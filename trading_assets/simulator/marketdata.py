@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 from trading_assets.pricing import black_scholes
 from trading_assets.sessions import calendar
-from trading_assets.simulator import encoding, ticks
-from trading_assets.simulator.calls import Answer, Call, Ticker, World
+from trading_assets.simulator import ticks
+from trading_assets.simulator.calls import Answer, Call, World
 from trading_assets.simulator.durations import closing, opening
-from trading_assets.simulator.market import Bar, Greeks, ListedContract
+from trading_assets.simulator.feed import BAR_SECONDS, STEP, slot
+from trading_assets.simulator.market import Greeks, ListedContract
 from trading_assets.simulator.protocol import Out, frame
 from trading_assets.simulator.request_checks import Refusal, check_market_data, invalid
 from trading_assets.simulator.requests import MarketData, OptionCalculation, RealTimeBars, Words
-
-STREAM_SECONDS = 1.0
-"""How often a quote stream looks for changes on a live clock. TWS sends stocks about four times a second, on change."""
-
-REALTIME_BAR_SECONDS = 5
-"""The only bar size of real-time bars."""
+from trading_assets.simulator.streams import BarStream, QuoteStream, Streams
 
 LIVE, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4
 """Market data types."""
@@ -29,8 +23,9 @@ LIVE, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4
 class MarketDataService:
     """Quotes and real-time bars of one world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, streams: Streams) -> None:
         self._world = world
+        self._streams = streams
 
     async def market_data_type(self, call: Call[Words]) -> Answer:
         """What kind of data the client wants from now on."""
@@ -52,8 +47,8 @@ class MarketDataService:
         unavailable = [tick for tick in request.generic_ticks if delayed and tick not in ticks.DELAYED_GENERIC_TICKS]
         if unavailable:
             call.warn(2187, f"Generic tick {','.join(unavailable)} is not allowed on delayed data")
-        moves = world.clock.moves
-        quote = await world.ask(world.market.quote, contract, world.clock.now())
+        now = world.clock.now()
+        quote = await world.ask(world.market.quote, contract, now)
         sent = ticks.ticks_of(form, contract, quote)
         frames = [ticks.market_data_type(call.req_id, kind), ticks.tick_req_params(call.req_id, contract.min_tick)]
         frames += [ticks.tick_frame(call.req_id, key, tick) for key, tick in sent.items()]
@@ -64,8 +59,9 @@ class MarketDataService:
             call.client.send(ticks.tick_snapshot_end(call.req_id))
 
         async def stream() -> None:
-            with Ticker(world.clock, STREAM_SECONDS, moves) as ticker:
-                await self._changes(call, contract, form, sent, ticker)
+            running = QuoteStream(call, contract, form, quote, sent, now)
+            with self._streams.running(running):
+                await running.ended
 
         return Answer(frames, world.latency.light(), snapshot if request.snapshot else stream)
 
@@ -99,32 +95,10 @@ class MarketDataService:
         session = days.current(now)
         return opening(days, session, use_rth=True) <= now < closing(days, session, use_rth=True)
 
-    async def _changes(
-        self,
-        call: Call[MarketData],
-        contract: ListedContract,
-        form: ticks.TickForm,
-        sent: dict[tuple[int, int], ticks.Tick],
-        ticker: Ticker,
-    ) -> None:
-        world = self._world
-        while True:
-            await ticker.next()
-            await world.connected.wait()
-            await world.farms.wait()
-            quote = await world.ask(world.market.quote, contract, world.clock.now())
-            current = ticks.ticks_of(form, contract, quote)
-            changed = [
-                ticks.tick_frame(call.req_id, key, tick) for key, tick in current.items() if sent.get(key) != tick
-            ]
-            if changed:
-                call.client.send(*changed)
-            sent = current
-
     async def realtime_bars(self, call: Call[RealTimeBars]) -> Answer:
         """A bar for every five seconds of trading from now on."""
         request, world = call.request, self._world
-        if request.bar_seconds != REALTIME_BAR_SECONDS:
+        if request.bar_seconds != BAR_SECONDS:
             raise invalid(f"Real-time bar size {request.bar_seconds} rejected.")
         if request.what_to_show not in ("TRADES", "MIDPOINT", "BID", "ASK"):
             raise invalid(f"What to show value of {request.what_to_show} rejected.")
@@ -140,56 +114,14 @@ class MarketDataService:
                 f"Invalid Real-time Query:No market data permissions for {contract.primary_exchange}"
                 f" {contract.sec_type}",
             )
-        until = _slot(world.clock.now())
-        start = until - timedelta(seconds=REALTIME_BAR_SECONDS)
+        start = slot(world.clock.now()) - STEP
 
         async def stream() -> None:
-            await self._bars_as_they_end(call, contract, start)
+            running = BarStream(call, contract, start)
+            with self._streams.running(running):
+                await running.ended
 
         return Answer([], world.latency.light(), stream)
-
-    async def _bars_as_they_end(self, call: Call[RealTimeBars], contract: ListedContract, start: datetime) -> None:
-        world, step = self._world, timedelta(seconds=REALTIME_BAR_SECONDS)
-        with Ticker(world.clock, REALTIME_BAR_SECONDS / 5, world.clock.moves) as ticker:
-            while True:
-                now = world.clock.now()
-                until = _slot(now)
-                # after a long jump of a pinned clock only the last minute is told
-                start = max(start, until - 12 * step)
-                if start < until:
-                    bars = await world.ask(self._five_second_bars, call.request, contract, start, until, now)
-                    start = until
-                    if bars:
-                        call.client.send(
-                            *(encoding.realtime_bar(call.client.version, call.req_id, bar) for bar in bars)
-                        )
-                await ticker.next()
-                await world.connected.wait()
-
-    def _five_second_bars(
-        self, request: RealTimeBars, contract: ListedContract, start: datetime, end: datetime, now: datetime
-    ) -> list[Bar]:
-        """The market's bars; where it has none within trading hours, a flat bar without volume. Runs in the worker."""
-        use_rth = request.use_rth or contract.sec_type != "STK"
-        bars = self._world.market.bars(contract, "5 secs", request.what_to_show, start, end, use_rth, now)
-        if bars:
-            return (
-                bars
-                if request.what_to_show == "TRADES"
-                else [replace(bar, volume=-1, wap=-1, count=-1) for bar in bars]
-            )
-        days = calendar()
-        session = days.current(start)
-        if not opening(days, session, use_rth) <= start < closing(days, session, use_rth):
-            return []
-        quote = self._world.market.quote(contract, now)
-        price = {"BID": quote.bid, "ASK": quote.ask}.get(request.what_to_show, quote.last)
-        if price is None:
-            return []
-        flat = -1 if request.what_to_show != "TRADES" else 0
-        return [
-            Bar(end - timedelta(seconds=REALTIME_BAR_SECONDS), session, price, price, price, price, flat, price, flat)
-        ]
 
     async def implied_volatility(self, call: Call[OptionCalculation]) -> Answer:
         """The volatility at which the option is worth the given price, at the given underlying price."""
@@ -234,9 +166,3 @@ class MarketDataService:
             theta=black_scholes.theta(*model),
             underlying_price=spot,
         )
-
-
-def _slot(now: datetime) -> datetime:
-    """The last five-second mark not after `now`."""
-    seconds = int(now.timestamp())
-    return datetime.fromtimestamp(seconds - seconds % REALTIME_BAR_SECONDS, UTC)

@@ -22,6 +22,7 @@ from trading_assets.simulator.history import HistoryService
 from trading_assets.simulator.limits import Arrival
 from trading_assets.simulator.marketdata import MarketDataService
 from trading_assets.simulator.requests import DATA_KINDS, ApiRequest
+from trading_assets.simulator.streams import Streams
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ class TwsServer:
         self._listener: asyncio.Server | None = None
         self._address = ("", 0)
         contracts, history = ContractService(world), HistoryService(world)
-        quotes, account = MarketDataService(world), AccountService(world)
+        self._streams = Streams(world)
+        quotes, account = MarketDataService(world, self._streams), AccountService(world)
         self.handlers: dict[str, Callable[..., Any]] = {
             "contract_details": contracts.contract_details,
             "option_parameters": contracts.option_parameters,
@@ -107,6 +109,7 @@ class TwsServer:
         self._address = (host, self._listener.sockets[0].getsockname()[1])
         self._last_beat = loop.time()
         self._begin(self._beat())
+        self._begin(self._streams.serve())
         self._faults.attach(lambda: loop.is_closed() or loop.call_soon_threadsafe(self._take_faults))
         return self._address[1]
 

@@ -36,7 +36,8 @@ START_SECONDS = 30.0
 class Simulator:
     """A simulated TWS on a port of this machine, running in a thread of its own.
 
-    `now`: None follows the machine's clock; an aware instant pins it (see `clock`). `port` 0 takes a free one.
+    `now`: None follows the machine's clock; an aware instant pins it (see `clock`). `speed`: with an instant, so many
+    market seconds pass in each real one from the start on (None: the clock stands still). `port` 0 takes a free one.
     `latency`: "none", "real", or seconds for every data answer. `faults`: rules, or a script file. `limits`: True the
     broker's, False counts violations without refusing, or `Limits` of your own. `server_version`: 157, 176 or 178.
     `accounts`: names or `SimulatedAccount`s; default one account named after the market, so that its data can never be
@@ -51,6 +52,7 @@ class Simulator:
         market: Market,
         *,
         now: datetime | None = None,
+        speed: float | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         latency: LatencySetting = "none",
@@ -67,7 +69,10 @@ class Simulator:
                 f"The simulator speaks server versions {', '.join(map(str, SUPPORTED_VERSIONS))}, not {server_version}."
             )
         self.market = market
+        if speed is not None and (now is None or not 0 < speed < float("inf")):
+            raise ValueError("A speed needs an instant to start from, and is a positive number.")
         self.clock = SimulatorClock(now)
+        self._speed = speed
         self.faults = faults if isinstance(faults, Faults) else Faults.load(faults) if faults else Faults()
         self.host = host
         self.server_version = server_version
@@ -113,6 +118,7 @@ class Simulator:
             "server_version": self.server_version,
             "market": f"{self.market.name}:{self.market.identity}",
             "now": "live" if self.clock.is_live else self.clock.now().isoformat(),
+            **({"speed": self.clock.speed} if self._speed is not None else {}),
         }
 
     def drop_connections(self) -> None:
@@ -177,6 +183,8 @@ class Simulator:
             )
             server = TwsServer(world, self.faults, self.server_version)
             self._port = await server.start(self.host, self._wanted_port)
+            if self._speed is not None:
+                self.clock.run(self._speed)
             self._started.set()
             try:
                 await self._stopping.wait()

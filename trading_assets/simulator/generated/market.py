@@ -6,22 +6,22 @@ Here belongs what binds the parts together: finding contracts, choosing series, 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
-from typing import TypeVar
 
 import numpy as np
 
 from trading_assets.sessions import NEW_YORK
 from trading_assets.simulator.generated.aggregation import Series, columns_for, last_session_of
 from trading_assets.simulator.generated.bars import as_bars, restated
+from trading_assets.simulator.generated.caches import kept
 from trading_assets.simulator.generated.expiries import Expiry, schedule
 from trading_assets.simulator.generated.instruments import OptionClass, Underlying, builtin, underlying
 from trading_assets.simulator.generated.ladders import Ladder, build_ladder, take_apart
 from trading_assets.simulator.generated.matching import fits, named
 from trading_assets.simulator.generated.option_series import MidSeries, OptionModel, TradeSeries
 from trading_assets.simulator.generated.paths import build_path
-from trading_assets.simulator.generated.quotes import SpotState, option_quote, spot_state, underlying_quote
+from trading_assets.simulator.generated.quotes import Quotes
 from trading_assets.simulator.generated.spreads import option_bid_ask, quote_bars, stock_bid_ask
 from trading_assets.simulator.generated.stock_series import MinuteCache, StockSeries
 from trading_assets.simulator.generated.timeline import PRE_OPEN, REGULAR_OPEN, timeline
@@ -37,9 +37,6 @@ _OPTION_EXCHANGES = ("SMART", "CBOE", "AMEX", "ISE")
 _SEARCH_RESULTS = 16
 """Most results of a symbol search (broker documentation, reqMatchingSymbols)."""
 _TRADES_BARS = frozenset({"TRADES", "ADJUSTED_LAST"})
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class GeneratedMarket:
@@ -61,7 +58,7 @@ class GeneratedMarket:
         self._stocks: OrderedDict[str, StockSeries] = OrderedDict()
         self._ladders: OrderedDict[tuple[str, date], Ladder] = OrderedDict()
         self._models: OrderedDict[int, TradeSeries] = OrderedDict()
-        self._spots: OrderedDict[tuple[str, datetime], SpotState | None] = OrderedDict()
+        self._quotes = Quotes(seed, self._sessions, self._stock, self._option)
         self._seen: dict[str, Underlying] = dict(builtin())
         self._by_con_id: dict[int, Underlying] = {found.contract.con_id: found for found in self._seen.values()}
 
@@ -203,12 +200,21 @@ class GeneratedMarket:
     def quote(self, contract: ListedContract, now: datetime) -> MarketQuote:
         """The state at `now`; that of the last close outside regular hours; nothing for a contract that is not
         listed."""
-        state = self._spot(contract.symbol, now)
-        if state is None or not self._is_listed(contract, now, False):
-            return MarketQuote()
-        if contract.sec_type == "OPT":
-            return option_quote(self._option(contract), state)
-        return underlying_quote(self._stock(contract.symbol), state, self.seed)
+        return self.quotes([contract], now)[0]
+
+    def quotes(self, contracts: Sequence[ListedContract], now: datetime) -> list[MarketQuote]:
+        """The states of several contracts; the options of one underlying are priced at once."""
+        return self._quotes.of(contracts, [self._is_listed(contract, now, False) for contract in contracts], now)
+
+    def quote_changes(self, after: datetime, until: datetime) -> list[datetime]:
+        """Quotes change all the time: a stream looks at the last instant only."""
+        return [until]
+
+    def five_second_bars(
+        self, contract: ListedContract, what_to_show: str, start: datetime, end: datetime, use_rth: bool, now: datetime
+    ) -> list[Bar]:
+        """As `bars` for bars of 5 seconds."""
+        return self.bars(contract, "5 secs", what_to_show, start, end, use_rth, now)
 
     # Events, for tests and examples
 
@@ -237,13 +243,13 @@ class GeneratedMarket:
                 raise ValueError(f"The generated market lists no underlying {symbol!r}.")
             return StockSeries(build_path(found, self.seed, self._sessions), self._sessions, self.seed, self._minutes)
 
-        return _kept(self._stocks, symbol, build, _KEPT_PATHS)
+        return kept(self._stocks, symbol, build, _KEPT_PATHS)
 
     def _ladder(self, option_class: OptionClass, expiry: Expiry) -> Ladder:
         def build() -> Ladder:
             return build_ladder(option_class, expiry, self._stock(option_class.symbol).path, self._sessions)
 
-        return _kept(self._ladders, (option_class.name, expiry.day), build, _KEPT_LADDERS)
+        return kept(self._ladders, (option_class.name, expiry.day), build, _KEPT_LADDERS)
 
     def _option(self, contract: ListedContract) -> TradeSeries:
         def build() -> TradeSeries:
@@ -254,7 +260,7 @@ class GeneratedMarket:
                 OptionModel(contract, option_class, ladder.expiry, life, stock.path, self._sessions, self.seed), stock
             )
 
-        return _kept(self._models, contract.con_id, build, _KEPT_MODELS)
+        return kept(self._models, contract.con_id, build, _KEPT_MODELS)
 
     def _place(self, contract: ListedContract) -> tuple[OptionClass, Ladder, int]:
         """The class, ladder and rank of an option that this market made."""
@@ -266,9 +272,6 @@ class GeneratedMarket:
                 if expiry is not None:
                     return option_class, self._ladder(option_class, expiry), parts[1]
         raise ValueError(f"{contract.local_symbol} (id {contract.con_id}) is no contract of the generated market.")
-
-    def _spot(self, symbol: str, now: datetime) -> SpotState | None:
-        return _kept(self._spots, (symbol, now), lambda: spot_state(self._stock(symbol), now, self._sessions), 64)
 
     def _is_listed(self, contract: ListedContract, now: datetime, include_expired: bool) -> bool:
         current = self._sessions.current(now)
@@ -325,13 +328,3 @@ class GeneratedMarket:
                         continue
                     yield ladder.contract(rank, "C")
                     yield ladder.contract(rank, "P")
-
-
-def _kept(cache: OrderedDict[K, V], key: K, build: Callable[[], V], most: int) -> V:
-    """The value of a key, built when absent; the oldest is given up when there are more than `most`."""
-    if key in cache:
-        return cache[key]
-    value = cache[key] = build()
-    if len(cache) > most:
-        cache.popitem(last=False)
-    return value

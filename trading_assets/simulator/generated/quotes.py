@@ -5,25 +5,35 @@ Outside regular hours it is the state of the last close.
 
 from __future__ import annotations
 
-import math
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trading_assets.pricing import black_scholes
 from trading_assets.simulator.generated.aggregation import known_minutes, seconds_of_day
+from trading_assets.simulator.generated.caches import kept
+from trading_assets.simulator.generated.columns import Floats
 from trading_assets.simulator.generated.option_series import WORTHLESS, YEAR_SECONDS, OptionModel, TradeSeries
 from trading_assets.simulator.generated.paths import SESSIONS_A_YEAR
 from trading_assets.simulator.generated.randomness import fraction
 from trading_assets.simulator.generated.spreads import option_bid_ask, stock_bid_ask
 from trading_assets.simulator.generated.stock_series import StockSeries
-from trading_assets.simulator.generated.timeline import REGULAR_OPEN, Timeline
+from trading_assets.simulator.generated.timeline import Timeline
+from trading_assets.simulator.generated.traded import NOTHING_TRADED, SessionTrades, Traded
 from trading_assets.simulator.generated.volatility import Surface
-from trading_assets.simulator.market import Greeks, MarketQuote
+from trading_assets.simulator.market import Greeks, ListedContract, MarketQuote
 
 _MONTH = 30 / 365
 """Years of the broker's 30-day implied volatility (generic tick 106)."""
+_KEPT_TRADES = 1500
+"""Options whose trades of a session are kept, some 30 kB each once it is open."""
+_SIZES_A_SECOND = 4
+"""How often quoted sizes change; prices change with the trades, at most once a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,53 @@ def spot_state(stock: StockSeries, now: datetime, sessions: Timeline) -> SpotSta
     return SpotState(session, instant, opened, high, low, last, round(prior, 4), volume, size, ended, halted)
 
 
+class Quotes:
+    """Quotes of one market's contracts. `stock` and `option` give the series of a symbol and of an option contract."""
+
+    def __init__(
+        self,
+        seed: int,
+        sessions: Timeline,
+        stock: Callable[[str], StockSeries],
+        option: Callable[[ListedContract], TradeSeries],
+    ) -> None:
+        self._seed, self._sessions, self._stock, self._option = seed, sessions, stock, option
+        self._spots: OrderedDict[tuple[str, datetime], SpotState | None] = OrderedDict()
+        self._traded: OrderedDict[tuple[int, int], SessionTrades] = OrderedDict()
+
+    def of(self, contracts: Sequence[ListedContract], listed: Sequence[bool], now: datetime) -> list[MarketQuote]:
+        """The quotes of some contracts, empty ones for those not listed; options of one underlying are priced at
+        once."""
+        found = [MarketQuote()] * len(contracts)
+        options: dict[str, list[int]] = {}
+        for place, contract in enumerate(contracts):
+            state = self._spot(contract.symbol, now) if listed[place] else None
+            if state is None:
+                continue
+            if contract.sec_type == "OPT":
+                options.setdefault(contract.symbol, []).append(place)
+            else:
+                found[place] = underlying_quote(self._stock(contract.symbol), state, self._seed)
+        for symbol, places in options.items():
+            state = self._spot(symbol, now)
+            assert state is not None
+            wanted = [self._with_trades(contracts[place], state.session) for place in places]
+            for place, quote in zip(places, option_quotes(wanted, state), strict=True):
+                found[place] = quote
+        return found
+
+    def _spot(self, symbol: str, now: datetime) -> SpotState | None:
+        return kept(self._spots, (symbol, now), lambda: spot_state(self._stock(symbol), now, self._sessions), 64)
+
+    def _with_trades(self, contract: ListedContract, session: int) -> tuple[TradeSeries, SessionTrades | None]:
+        """An option with its trades of a session, None outside its life."""
+        trades = self._option(contract)
+        if not trades.model.first <= session <= trades.model.last:
+            return trades, None
+        key = (contract.con_id, session)
+        return trades, kept(self._traded, key, lambda: SessionTrades(trades, session), _KEPT_TRADES)
+
+
 def underlying_quote(stock: StockSeries, state: SpotState, seed: int) -> MarketQuote:
     """Quote of a stock, ETF (with bid and ask) or index (without)."""
     underlying = stock.path.underlying
@@ -111,12 +168,12 @@ def underlying_quote(stock: StockSeries, state: SpotState, seed: int) -> MarketQ
     if underlying.is_index:
         return MarketQuote(**common)  # type: ignore[arg-type]
     bid, ask = stock_bid_ask(state.last, underlying)
-    minute = int(state.instant.timestamp()) // 60
+    moment = _moment(state.instant)
     return MarketQuote(
         bid=float(bid),
         ask=float(ask),
-        bid_size=_size(seed, underlying.symbol, minute, "bid", 1500),
-        ask_size=_size(seed, underlying.symbol, minute, "ask", 1500),
+        bid_size=_size(seed, underlying.symbol, moment, "bid", 1500),
+        ask_size=_size(seed, underlying.symbol, moment, "ask", 1500),
         last_size=state.last_size,
         volume=state.volume,
         halted=state.halted,
@@ -124,33 +181,66 @@ def underlying_quote(stock: StockSeries, state: SpotState, seed: int) -> MarketQ
     )
 
 
-def option_quote(trades: TradeSeries, state: SpotState) -> MarketQuote:
-    """Quote of an option, with greeks of each side and of the model."""
-    model, contract = trades.model, trades.model.contract
-    years = max(model.end_seconds - state.instant.timestamp(), 0.0) / YEAR_SECONDS
-    listed = model.first <= state.session <= model.last
-    if listed:
-        row = model.row(state.session)
-        volatility = float(model.volatility[row])
-        value = black_scholes.price(state.last, contract.strike, years, volatility, contract.right)
-        value = min(max(value, float(model.lowest[row])), float(model.highest[row]))
-    else:  # before the open of its first session
-        volatility = float(model.surface.volatility(state.session, state.last, contract.strike, years))
-        value = black_scholes.price(state.last, contract.strike, years, volatility, contract.right)
-    low, high = option_bid_ask(value, model.option_class)
-    bid, ask = float(low), float(high)
-    if bid <= 0 or value < WORTHLESS:
-        bid = 0.0
-    traded = _traded(trades, state) if listed else _NOTHING_TRADED
-    interest = float(model.open_interest(state.session)) if listed else 0.0
-    minute = int(state.instant.timestamp()) // 60
-    is_call = contract.right == "C"
+def option_quotes(options: Sequence[tuple[TradeSeries, SessionTrades | None]], state: SpotState) -> list[MarketQuote]:
+    """Quotes of options on one underlying, with greeks of each side and of the model; priced all at once.
+
+    Each option comes with its trades of the state's session; None outside its life.
+    """
+    models = [trades.model for trades, _ in options]
+    strike = np.array([model.contract.strike for model in models])
+    right = np.array([model.contract.right for model in models])
+    ends = np.array([model.end_seconds for model in models])
+    years = np.maximum(ends - state.instant.timestamp(), 0.0) / YEAR_SECONDS
+    volatility, lowest, highest = (np.array(column) for column in zip(*map(_range, models, repeat(state)), strict=True))
+    unknown = np.isnan(volatility)  # before the open of its first session
+    if unknown.any():
+        surface = models[0].surface
+        volatility[unknown] = surface.volatility(state.session, state.last, strike[unknown], years[unknown])
+    value = black_scholes.price(state.last, strike, years, volatility, right)
+    value = np.minimum(np.maximum(value, lowest), highest)
+    bid, ask = _quoted(models, value)
+    traded = [session.at(state.instant) if session else NOTHING_TRADED for _, session in options]
+    last = np.array([t.last if t.volume and t.last is not None else np.nan for t in traded])
+    greeks = _greeks(
+        state.last, strike, years, right, volatility, {"model": value, "ask": ask, "bid": bid, "last": last}
+    )
+    return [
+        _option_quote(model, state, traded[i], None if np.isnan(bid[i]) else float(bid[i]), float(ask[i]), greeks[i])
+        for i, model in enumerate(models)
+    ]
+
+
+def _range(model: OptionModel, state: SpotState) -> tuple[float, float, float]:
+    """Volatility, lowest and highest value of an option in a session; no volatility and no bounds outside its life."""
+    if not model.first <= state.session <= model.last:
+        return np.nan, -np.inf, np.inf
+    row = model.row(state.session)
+    return float(model.volatility[row]), float(model.lowest[row]), float(model.highest[row])
+
+
+def _quoted(models: Sequence[OptionModel], value: Floats) -> tuple[Floats, Floats]:
+    """Bid (NaN: none) and ask of each option."""
+    bid, ask = np.empty(len(models)), np.empty(len(models))
+    classes = {model.option_class.name: model.option_class for model in models}
+    for option_class in classes.values():
+        own = np.array([model.option_class.name == option_class.name for model in models])
+        bid[own], ask[own] = option_bid_ask(value[own], option_class)
+    bid[(bid <= 0) | (value < WORTHLESS)] = np.nan
+    return bid, ask
+
+
+def _option_quote(
+    model: OptionModel, state: SpotState, traded: Traded, bid: float | None, ask: float, greeks: dict[str, Greeks]
+) -> MarketQuote:
+    name, is_call = model.contract.local_symbol, model.contract.right == "C"
+    interest = float(model.open_interest(state.session)) if model.first <= state.session <= model.last else 0.0
+    moment = _moment(state.instant)
     return MarketQuote(
-        bid=bid or None,
+        bid=bid,
         ask=ask,
         last=traded.last,
-        bid_size=_size(model.seed, contract.local_symbol, minute, "bid", 120) if bid else 0,
-        ask_size=_size(model.seed, contract.local_symbol, minute, "ask", 120),
+        bid_size=_size(model.seed, name, moment, "bid", 120) if bid else 0,
+        ask_size=_size(model.seed, name, moment, "ask", 120),
         last_size=traded.last_size,
         high=traded.high,
         low=traded.low,
@@ -161,91 +251,34 @@ def option_quote(trades: TradeSeries, state: SpotState) -> MarketQuote:
         put_open_interest=0.0 if is_call else interest,
         call_volume=traded.volume if is_call else 0.0,
         put_volume=0.0 if is_call else traded.volume,
-        implied_volatility=volatility,
+        implied_volatility=greeks["model"].implied_volatility,
         last_time=traded.last_time,
-        greeks=_greeks(model, state.last, years, volatility, value, bid, ask, traded.last if traded.volume else None),
+        greeks=greeks,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Traded:
-    """What has traded in a session up to an instant; `last` may be of an earlier session."""
-
-    last: float | None = None
-    last_size: float | None = None
-    open: float | None = None
-    high: float | None = None
-    low: float | None = None
-    volume: float = 0.0
-    close_before: float | None = None
-    last_time: datetime | None = None
-
-
-_NOTHING_TRADED = _Traded()
-
-
-def _traded(trades: TradeSeries, state: SpotState) -> _Traded:
-    model = trades.model
-    sessions, row = model.sessions, model.row(state.session)
-    earlier = np.flatnonzero(model.volume[:row] > 0)
-    before = (
-        trades.daily(model.first + int(earlier[-1]), model.first + int(earlier[-1]), True) if len(earlier) else None
-    )
-    close_before = float(before.close[0]) if before is not None else None
-    over = state.instant >= sessions.closes[state.session]
-    today = (
-        trades.daily(state.session, state.session, True)
-        if over
-        else known_minutes(trades, state.session, True, state.instant, sessions)
-    )
-    if not len(today):
-        ended = sessions.closes[int(before.session[0])] if before is not None else None
-        return _Traded(
-            last=close_before, last_size=1.0 if before is not None else None, close_before=close_before, last_time=ended
-        )
-    last_time = state.instant if over else sessions.at(state.session, REGULAR_OPEN)
-    if not over:
-        last_time = min(state.instant, sessions.at(state.session, int(today.start[-1]) // 60 + 1))
-    return _Traded(
-        float(today.close[-1]), 1.0, float(today.open[0]), float(today.high.max()), float(today.low.min()),
-        float(today.volume.sum()),
-        close_before, last_time,
-    )  # fmt: skip
 
 
 def _greeks(
-    model: OptionModel,
-    spot: float,
-    years: float,
-    volatility: float,
-    value: float,
-    bid: float,
-    ask: float,
-    last: float | None,
-) -> dict[str, Greeks]:
-    """Greeks by side. A side whose price implies no volatility has its price only."""
-    strike, right = model.contract.strike, model.contract.right
-    prices = {"model": value, "ask": ask}
-    if bid > 0:
-        prices["bid"] = bid
-    if last is not None:
-        prices["last"] = last
-    implied = [
-        volatility if side == "model" else black_scholes.implied_volatility(price, spot, strike, years, right)
-        for side, price in prices.items()
-    ]
-    known = np.nan_to_num(np.array(implied))
-    figures = [
-        formula(spot, strike, years, known, right)
-        for formula in (black_scholes.delta, black_scholes.gamma, black_scholes.vega, black_scholes.theta)
-    ]
-    found = {}
-    for i, (side, price) in enumerate(prices.items()):
-        if math.isnan(implied[i]):
-            found[side] = Greeks(price=price, underlying_price=spot)
-        else:
-            delta, gamma, vega, theta = (float(figure[i]) for figure in figures)
-            found[side] = Greeks(implied[i], delta, price, 0.0, gamma, vega, theta, spot)
+    spot: float, strike: Floats, years: Floats, right: NDArray[np.str_], volatility: Floats, prices: dict[str, Floats]
+) -> list[dict[str, Greeks]]:
+    """Greeks by side of each option. A side without a price (NaN) is left out; one whose price implies no volatility
+    has its price only."""
+    implied = np.stack(
+        [
+            volatility if side == "model" else black_scholes.implied_volatility(price, spot, strike, years, right)
+            for side, price in prices.items()
+        ]
+    )
+    computed = black_scholes.greeks(spot, strike, years, np.nan_to_num(implied), right)
+    figures = np.stack((implied, computed.delta, computed.gamma, computed.vega, computed.theta), axis=-1).tolist()
+    found: list[dict[str, Greeks]] = [{} for _ in strike]
+    for side, rows in zip(prices, figures, strict=True):
+        for sides, price, row in zip(found, prices[side].tolist(), rows, strict=True):
+            if price != price:
+                continue
+            if row[0] != row[0]:
+                sides[side] = Greeks(price=price, underlying_price=spot)
+            else:
+                sides[side] = Greeks(row[0], row[1], price, 0.0, row[2], row[3], row[4], spot)
     return found
 
 
@@ -258,5 +291,10 @@ def _realised(stock: StockSeries, session: int) -> float | None:
     return float(np.std(np.diff(np.log(value)), ddof=1) * np.sqrt(SESSIONS_A_YEAR))
 
 
-def _size(seed: int, name: str, minute: int, side: str, usual: int) -> float:
-    return float(1 + int(usual * fraction(seed, name, minute, side) ** 2))
+def _moment(instant: datetime) -> int:
+    """Number of the stretch of time in which quoted sizes stay as they are."""
+    return int(instant.timestamp() * _SIZES_A_SECOND)
+
+
+def _size(seed: int, name: str, moment: int, side: str, usual: int) -> float:
+    return float(1 + int(usual * fraction(seed, name, moment, side) ** 2))

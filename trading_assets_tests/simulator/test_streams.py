@@ -1,0 +1,91 @@
+"""Running streams: a clock that runs, several updates a second, quotes computed together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from trading_assets.simulator import Simulator
+from trading_assets.simulator.clock import SimulatorClock
+from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.simulator.market import ContractQuery
+from trading_assets_tests.simulator.tiny_market import NOW
+from trading_assets_tests.simulator.wire import RawClient, stock
+
+OPEN = datetime(2024, 6, 3, 18, 0, tzinfo=UTC)
+
+
+def quote(req_id: int, contract: tuple[object, ...], generic: str = "") -> tuple[object, ...]:
+    """The fields of reqMktData."""
+    return (1, 11, req_id, *contract, 0, generic, 0, 0, "")
+
+
+def bars(req_id: int, contract: tuple[object, ...], show: str = "TRADES") -> tuple[object, ...]:
+    """The fields of reqRealTimeBars."""
+    return (50, 3, req_id, *contract, 5, show, 1, "")
+
+
+def test_a_clock_that_runs() -> None:
+    clock = SimulatorClock(NOW)
+    assert clock.speed == 0
+    before = time.monotonic()
+    clock.run(1000)
+    shown = clock.now()
+    elapsed = time.monotonic() - before
+    assert timedelta() <= shown - NOW <= timedelta(seconds=1000 * elapsed)
+    clock.advance(3600)
+    assert clock.now() >= NOW + timedelta(hours=1)
+    clock.pin()
+    assert clock.speed == 0
+    assert clock.now() == clock.now()
+    with pytest.raises(ValueError, match="positive speed"):
+        clock.run(0)
+    with pytest.raises(ValueError, match="live clock"):
+        SimulatorClock().run(2)
+    with pytest.raises(ValueError, match="instant to start from"):
+        Simulator(GeneratedMarket(), speed=2)
+
+
+def test_bars_of_a_fast_clock_have_no_holes(simulate: Callable[..., Simulator]) -> None:
+    tws = simulate(speed=600)
+    with RawClient(tws.port) as client:
+        client.send(*bars(6, stock()))
+        starts = [int(client.read_message(50)[3]) for _ in range(60)]
+    assert [later - earlier for earlier, later in pairwise(starts)] == [5] * 59
+
+
+def test_several_updates_a_second_of_a_stock_and_its_options() -> None:
+    market = GeneratedMarket(seed=42)
+    expiry = market.option_parameters("AAPL", "STK", 0, OPEN)[0].expirations[2]
+    option = market.contracts(ContractQuery(symbol="AAPL", sec_type="OPT", last_trade=expiry), OPEN)[0]
+    with Simulator(market, now=OPEN, speed=1) as tws, RawClient(tws.port) as client:
+        client.send(*quote(3, stock("AAPL")))
+        client.send(*quote(4, (option.con_id, *("", "", "", 0.0, "", "", "SMART", "", "", "", ""))))
+        for req_id in ("3", "4"):
+            client.read_until(lambda fields, wanted=req_id: fields[0] == "58" and fields[2] == wanted)
+        began = time.monotonic()
+        sizes: dict[str, list[str]] = {"3": [], "4": []}
+        while min(map(len, sizes.values())) < 5:
+            fields = client.read_message(2)
+            if fields[3] == "3":
+                sizes[fields[2]].append(fields[4])
+        took = time.monotonic() - began
+    assert took < 6  # 5 updates at 4 a second, on a busy machine
+    assert not tws.counters.internal_errors
+    assert len(set(sizes["3"])) > 2
+
+
+def test_quotes_together_are_the_quotes_one_by_one() -> None:
+    market = GeneratedMarket(seed=7)
+    expiries = market.option_parameters("MSFT", "STK", 0, OPEN)[0].expirations[:2]
+    contracts = market.contracts(ContractQuery(symbol="MSFT"), OPEN)
+    for expiry in expiries:
+        contracts += market.contracts(ContractQuery(symbol="MSFT", sec_type="OPT", last_trade=expiry), OPEN)[::9]
+    contracts += market.contracts(ContractQuery(symbol="SPX", sec_type="IND"), OPEN)
+    for now in (OPEN, OPEN + timedelta(seconds=31.25), OPEN + timedelta(hours=12)):
+        alone = GeneratedMarket(seed=7)
+        assert market.quotes(contracts, now) == [alone.quote(contract, now) for contract in contracts]
