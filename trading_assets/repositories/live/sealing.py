@@ -1,0 +1,42 @@
+"""Sealing: a segment without a writer becomes the Parquet part of the same name.
+
+The part is made durable before the segment is removed. Killed in between, both are there: readers take the part, and
+the next sealing removes the segment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from trading_assets.repositories.files import leftovers, locked, sync, write_file
+from trading_assets.repositories.live.places import SEALING_LOCK, Place
+from trading_assets.repositories.live.segments import read_segment
+from trading_assets.repositories.merge import contiguous, sort_positions
+from trading_assets.repositories.schemas import Dataset
+
+
+def seal(data_dir: Path, dataset: Dataset, place: Place) -> int:
+    """Seal one segment to which nobody writes any more; the rows in it. Nothing where another process has done so.
+
+    A torn end is left out: it never was a row. Raises `OSError` (the segment stays), `LakeBusy`.
+    """
+    with locked(data_dir, SEALING_LOCK):
+        try:
+            batches, _ = read_segment(dataset, place.segment)
+        except FileNotFoundError:
+            return 0
+        for left in leftovers(place.part):
+            left.unlink(missing_ok=True)
+        rows = contiguous(pa.Table.from_batches(batches, dataset.schema.remove_metadata()))
+        if rows.num_rows and not place.part.exists():
+            write_file(place.part, dataset, rows, sort_positions(rows, sorting(dataset)))
+        place.segment.unlink()
+        sync(place.segment.parent)
+        return int(rows.num_rows)
+
+
+def sorting(dataset: Dataset) -> tuple[str, ...]:
+    """The order of rows in parts: that of the dataset, rows of the same key as they were written."""
+    return (*dataset.order, "collected_at")

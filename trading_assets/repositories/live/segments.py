@@ -1,0 +1,73 @@
+"""Segments: Arrow IPC streams that are appended to, each batch with a checksum.
+
+Any tool reads a whole segment (`pyarrow.ipc.open_stream`). Arrow has no checksums, and after a power failure the end of
+a file may be anything; so each batch carries the CRC-32 of its body in its metadata, and a segment ends where the first
+batch is incomplete or damaged.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+
+from trading_assets.repositories.schemas import Dataset
+
+END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+"""Arrow's mark of the end of a stream."""
+
+_CHECKSUM = re.compile(rb"crc32=([0-9a-f]{8})")
+
+
+@cache
+def head(dataset: Dataset) -> bytes:
+    """The bytes a segment begins with: the schema."""
+    return bytes(dataset.schema.remove_metadata().serialize())
+
+
+def message(dataset: Dataset, batch: pa.RecordBatch) -> bytes:
+    """The bytes of a batch of the dataset's columns, to be appended to a segment."""
+    body = pa.ipc.read_message(batch.serialize()).body
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch, custom_metadata={"checksum": f"crc32={zlib.crc32(body):08x}"})
+    return sink.getvalue().to_pybytes()[len(head(dataset)) : -len(END)]
+
+
+def read_batches(dataset: Dataset, data: pa.Buffer, *, whole: bool) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """The complete batches in the bytes of a segment (`whole`: from its beginning), each with the byte after it.
+
+    Nothing after the first one that is incomplete or damaged.
+    """
+    source = pa.BufferReader(data)
+    if whole and source.read(len(head(dataset))) != head(dataset):
+        return
+    schema = dataset.schema.remove_metadata()
+    while True:
+        try:
+            found = pa.ipc.read_message(source)
+            if found.type != "record batch" or not _intact(found):
+                return
+            batch = pa.ipc.read_record_batch(found, schema)
+        except (EOFError, OSError, pa.ArrowException):
+            return
+        yield batch, source.tell()
+
+
+def _intact(found: pa.Message) -> bool:
+    checksum = _CHECKSUM.search(found.metadata)
+    return checksum is not None and int(checksum[1], 16) == zlib.crc32(found.body)
+
+
+def read_segment(dataset: Dataset, path: Path, begin: int = 0) -> tuple[list[pa.RecordBatch], int]:
+    """The complete batches of a segment from that byte on, and the byte after them. Raises `FileNotFoundError`."""
+    with path.open("rb") as file:
+        file.seek(begin)
+        # Read and not mapped: a writer that could not write a whole batch cuts its beginning off again.
+        data = pa.py_buffer(file.read())
+    found = list(read_batches(dataset, data, whole=begin == 0))
+    return [batch for batch, _ in found], begin + (found[-1][1] if found else 0)

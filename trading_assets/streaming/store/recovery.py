@@ -1,0 +1,91 @@
+"""What a recorder finds when it starts: the end of the one before it.
+
+A recorder that was killed leaves segments, or a checkpoint that says that it was recording. Its segments are sealed,
+and each of its streams that had no open gap gets a gap `recorder_died`, from the last row it wrote to the restart.
+Killed at any step, recovery is simply done again: a gap has the same key then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from trading_assets.repositories.live.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from trading_assets.repositories.live.places import segments
+from trading_assets.repositories.live.sealing import seal
+from trading_assets.repositories.live.segments import read_segment
+from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_DATASETS, LIVE_GAPS, LIVE_QUOTES
+from trading_assets.streaming.store import rows
+from trading_assets.streaming.store.memory import Memory
+from trading_assets.streaming.updates import Gap, GapReason
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """`died`: the recorder before this one was killed; `gaps` are those that say so, `open_gaps` those that it, or one
+    before it, had left open (they end when an update of the contract comes again)."""
+
+    died: bool
+    gaps: tuple[Gap, ...] = ()
+    open_gaps: tuple[Gap, ...] = ()
+
+
+def recover(data_dir: Path, now: datetime) -> tuple[Memory, Recovered, str]:
+    """Seal what was left behind, and say what it was; also the name of the latest segment so far. Only the holder of
+    the writer's lock may call it.
+
+    The gaps it returns are yet to be written. Raises `OSError`.
+    """
+    found = read_checkpoint(data_dir)
+    memory = Memory(found)
+    left = [(dataset, place) for dataset in LIVE_DATASETS for place in segments(data_dir, dataset)]
+    died = found.recording or bool(left)
+    if died:
+        _catch_up(data_dir, memory, found)
+        # Before the segments are sealed, so that a recovery that is killed here finds the same again.
+        write_checkpoint(data_dir, memory.checkpoint(found.name, found.offset, recording=True))
+        for dataset, place in left:
+            seal(data_dir, dataset, place)
+    gaps = _died(memory, now) if died else ()
+    memory.streams.clear()
+    last_name = max([found.name, *(place.name for _, place in left)])
+    return memory, Recovered(died, gaps, tuple(memory.open_gaps.values())), last_name
+
+
+def _catch_up(data_dir: Path, memory: Memory, found: Checkpoint) -> None:
+    """Remember the rows of segments that came after the checkpoint."""
+    for place in segments(data_dir, LIVE_QUOTES):
+        if place.name >= found.name:
+            begin = found.offset if place.name == found.name else 0
+            for batch in read_segment(LIVE_QUOTES, place.segment, begin)[0]:
+                memory.note_quotes(rows.quotes(batch))
+    for place in segments(data_dir, LIVE_BARS):
+        for batch in read_segment(LIVE_BARS, place.segment)[0]:
+            memory.note_bars(rows.bars(batch))
+    for place in segments(data_dir, LIVE_GAPS):
+        for batch in read_segment(LIVE_GAPS, place.segment)[0]:
+            memory.note_gaps(rows.gaps(batch))
+
+
+def _died(memory: Memory, now: datetime) -> tuple[Gap, ...]:
+    if memory.last_at is None:
+        return ()
+    in_gap = {gap.stream_id for gap in memory.open_gaps.values()}
+    text = "The recorder was killed, or its machine stopped."
+    began = memory.last_at
+    return tuple(
+        Gap(
+            stream.session,
+            stream.con_id,
+            stream.symbol,
+            name,
+            began,
+            max(began, now),
+            GapReason.RECORDER_DIED,
+            None,
+            text,
+        )
+        for name, stream in memory.streams.items()
+        if name not in in_gap
+    )

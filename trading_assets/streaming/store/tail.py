@@ -1,0 +1,117 @@
+"""`LiveTail`: the updates of quotes as they are recorded, for any number of followers in any process.
+
+A follower reads the segments as they grow. It costs the recorder nothing, and cannot hold it up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import pyarrow as pa
+
+from trading_assets.repositories.files import read_file
+from trading_assets.repositories.live.places import Place, parts, segments
+from trading_assets.repositories.live.segments import END, read_batches
+from trading_assets.repositories.live_schema import LIVE_QUOTES
+from trading_assets.streaming.store import rows
+from trading_assets.streaming.updates import QuoteUpdate
+
+
+class LiveTail:
+    """Gives what is recorded from its making on (`from_start`: also what is not sealed yet), each update once, in the
+    order in which it was written.
+
+    It may be polled as seldom as one likes until the day is merged: what was sealed meanwhile is read from the parts.
+    For one thread. Close it, or use it in a `with`.
+    """
+
+    def __init__(self, data_dir: Path | str, *, from_start: bool = False) -> None:
+        self._data_dir = Path(data_dir)
+        self._last_name = max((place.name for place in parts(self._data_dir, LIVE_QUOTES)), default="")
+        self._followed: dict[str, _Followed | _Part] = {}
+        self._find()
+        if not from_start:
+            for followed in self._followed.values():
+                followed.read()
+
+    def poll(self) -> list[QuoteUpdate]:
+        """The updates since the last call; empty when there are none."""
+        self._find()
+        found: list[QuoteUpdate] = []
+        for name, followed in list(self._followed.items()):
+            for batch in followed.read():
+                found += rows.quotes(batch)
+            if followed.ended:
+                self._followed.pop(name).close()
+        return found
+
+    def _find(self) -> None:
+        """Follow the segments that were begun since the last look, and the parts that took the place of such ones."""
+        begun = {place.name: place for place in segments(self._data_dir, LIVE_QUOTES) if place.name > self._last_name}
+        # After the segments: what was sealed since is among the parts.
+        sealed = {place.name: place for place in parts(self._data_dir, LIVE_QUOTES) if place.name > self._last_name}
+        for name, place in sorted((begun | sealed).items()):
+            try:
+                self._followed[name] = _Followed(place)
+            except FileNotFoundError:
+                self._followed[name] = _Part(place)
+            self._last_name = name
+
+    def close(self) -> None:
+        """Close the files."""
+        while self._followed:
+            self._followed.popitem()[1].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Followed:
+    """A segment that is read as it grows. It is read to its end also when it is sealed, and removed, meanwhile."""
+
+    def __init__(self, place: Place) -> None:
+        self._descriptor = os.open(place.segment, os.O_RDONLY)
+        self._at = 0
+        self.ended = False
+
+    def read(self) -> Sequence[pa.RecordBatch]:
+        """The batches that are complete since the last call."""
+        status = os.fstat(self._descriptor)
+        removed = status.st_nlink == 0
+        if status.st_size == self._at and not removed:
+            return ()
+        data = os.pread(self._descriptor, max(0, status.st_size - self._at), self._at)
+        found = list(read_batches(LIVE_QUOTES, pa.py_buffer(data), whole=self._at == 0))
+        end = found[-1][1] if found else 0
+        self._at += end
+        self.ended = removed or data[end : end + len(END)] == END
+        return [batch for batch, _ in found]
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+class _Part:
+    """A segment that was sealed before it was opened: its part is read once."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.ended = True
+
+    def read(self) -> Sequence[pa.RecordBatch]:
+        """All rows, in the order in which they came."""
+        try:
+            table = read_file(self._place.part, LIVE_QUOTES)
+        except FileNotFoundError:  # merged: the day is over
+            return ()
+        return table.sort_by([("received_at", "ascending"), ("seq", "ascending")]).to_batches()
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,286 @@
+"""`LiveWriter`: what a recorder hands its updates to.
+
+`append` only takes them. One thread writes them into segments a few milliseconds later, where other processes see them;
+another one syncs once a second, and seals segments into Parquet parts. Neither waits for the other, nor the recorder
+for them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pyarrow as pa
+
+from trading_assets.errors import LakeBusy
+from trading_assets.repositories.live.checkpoint import write_checkpoint
+from trading_assets.repositories.live.places import Place
+from trading_assets.repositories.live.sealing import seal
+from trading_assets.repositories.live.writer_lock import WriterLock
+from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_GAPS, LIVE_QUOTES
+from trading_assets.repositories.schemas import Dataset
+from trading_assets.settings import system_clock
+from trading_assets.streaming.store import rows
+from trading_assets.streaming.store.losses import Losses, Lost
+from trading_assets.streaming.store.output import Output
+from trading_assets.streaming.store.recovery import recover
+from trading_assets.streaming.updates import BarUpdate, Gap, QuoteUpdate
+
+WRITE_SECONDS = 0.02
+"""How long updates are gathered before they are written: each write costs as much as some 100 rows."""
+
+SYNC_SECONDS = 1.0
+CHECKPOINT_SECONDS = 10.0
+SEAL_SECONDS = 300.0
+
+SEAL_ROWS = 250_000
+"""Rows after which a segment is sealed before it is due: sealing holds them in memory, some 60 MB."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class LiveWriter:
+    """Writes the live data of one lake; one a lake at a time (`LakeBusy`).
+
+    Making it recovers what a recorder that died left behind (`recovered`; its gaps are written). `append` may be called
+    from any thread, and never blocks for the disk. `next_seq` is the number from which a recorder counts its updates.
+
+    While rows cannot be written, `fault` is a sentence that says why; updates that were lost are counted a stream and
+    given once by `take_lost`. Gaps are never dropped: they are kept until they can be written.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | str,
+        *,
+        clock: Callable[[], datetime] = system_clock,
+        seal_seconds: float = SEAL_SECONDS,
+        seal_rows: int = SEAL_ROWS,
+    ) -> None:
+        self.data_dir = Path(data_dir)
+        self._faults: dict[str, str] = {}
+        self._clock = clock
+        self._seal_seconds = seal_seconds
+        self._quotes: list[QuoteUpdate] = []
+        self._bars: list[BarUpdate] = []
+        self._gaps: list[Gap] = []
+        self._appending = threading.Lock()
+        self._writing = threading.Lock()
+        self._keeping = threading.Lock()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._losses = Losses()
+        self._ended_segments: list[tuple[Dataset, Place]] = []
+        self._to_seal: list[tuple[Dataset, Place]] = []
+        self._lock = WriterLock(self.data_dir)
+        try:
+            self._memory, self.recovered, last_name = recover(self.data_dir, clock())
+            self._output = Output(self.data_dir, seal_rows, last_name)
+            self.next_seq = self._memory.last_seq + 1
+            self.append(gaps=self.recovered.gaps)
+            self.flush()
+            self._checkpoint(recording=True)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._sealer = ThreadPoolExecutor(1, "live-sealer")
+        self._threads = [
+            threading.Thread(target=self._write_on, name="live-writer", daemon=True),
+            threading.Thread(target=self._keep_on, name="live-keeper", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def append(
+        self, quotes: Sequence[QuoteUpdate] = (), bars: Sequence[BarUpdate] = (), gaps: Sequence[Gap] = ()
+    ) -> None:
+        """Take updates to be written."""
+        with self._appending:
+            self._quotes += quotes
+            self._bars += bars
+            self._gaps += gaps
+        self._wake.set()
+
+    @property
+    def fault(self) -> str | None:
+        """Why something cannot be written now; None when all can."""
+        return next(iter(self._faults.values()), None)
+
+    @property
+    def backlog(self) -> int:
+        """Updates that were taken and are not yet written."""
+        return len(self._quotes) + len(self._bars) + len(self._gaps)
+
+    def take_lost(self) -> list[Lost]:
+        """The updates that could not be written since the last call."""
+        with self._writing:
+            return self._losses.take()
+
+    def flush(self) -> None:
+        """Write and sync everything taken so far. What cannot be written is in `fault`."""
+        self._write()
+        with self._keeping:
+            self._sync()
+
+    def seal(self) -> None:
+        """Seal everything taken so far into parts. What cannot be is in `fault`, and sealed at the next call."""
+        self._write()
+        with self._keeping:
+            self._rotate(recording=True)
+        self._sealer.submit(self._seal).result()
+
+    def close(self) -> None:
+        """Write, sync and seal everything, and let the lake go. The recorder ended as it should: no gap follows."""
+        self._stop.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join()
+        self._write()
+        with self._keeping:
+            self._rotate(recording=False)
+        self._sealer.submit(self._seal).result()
+        self._sealer.shutdown()
+        self._lock.release()
+
+    def _write_on(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait()
+            self._stop.wait(WRITE_SECONDS)
+            self._wake.clear()
+            self._write()
+
+    def _keep_on(self) -> None:
+        checkpoint = sealed = monotonic()
+        while not self._stop.wait(SYNC_SECONDS):
+            now = monotonic()
+            with self._keeping:
+                if now - sealed >= self._seal_seconds or self._output.finished:
+                    self._rotate(recording=True)
+                    self._sealer.submit(self._seal)
+                    sealed = checkpoint = now
+                else:
+                    self._sync()
+                if now - checkpoint >= CHECKPOINT_SECONDS:
+                    self._checkpoint(recording=True)
+                    checkpoint = now
+
+    def _write(self) -> None:
+        with self._writing:
+            with self._appending:
+                quotes, self._quotes = self._quotes, []
+                bars, self._bars = self._bars, []
+                gaps, self._gaps = self._gaps, []
+            self._write_each(LIVE_QUOTES, quotes, rows.quote_batch, self._memory.note_quotes)
+            self._write_each(LIVE_BARS, bars, rows.bar_batch, self._memory.note_bars)
+            now = self._clock()
+            gaps += self._ended([*quotes, *bars])
+            self._write_each(LIVE_GAPS, gaps, lambda some: rows.gap_batch(some, now), self._memory.note_gaps)
+
+    def _ended(self, updates: Sequence[QuoteUpdate | BarUpdate]) -> list[Gap]:
+        """Gaps of recorders before this one that end now, since updates of their contracts come again."""
+        inherited = self.recovered.open_gaps if updates else ()
+        still = [
+            gap for gap in inherited if (gap.session, gap.con_id, gap.stream_id, gap.began) in self._memory.open_gaps
+        ]
+        came = {update.con_id: update.received_at for update in reversed(updates)} if still else {}
+        return [gap._replace(ended=max(gap.began, came[gap.con_id])) for gap in still if gap.con_id in came]
+
+    def _write_each(
+        self,
+        dataset: Dataset,
+        given: Sequence[Any],
+        batch: Callable[[Sequence[Any]], pa.RecordBatch],
+        note: Callable[[Sequence[Any]], None],
+    ) -> None:
+        """Write updates session by session, and remember them."""
+        for _, group in groupby(given, attrgetter("session")):
+            some = list(group)
+            try:
+                self._output.append(dataset, batch(some))
+            except OSError as error:
+                self._not_written(dataset, some, f"Live data cannot be written: {error.strerror or error}.")
+            except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+                self._write_one_by_one(dataset, some, batch, note, error)
+            else:
+                self._faults.pop(dataset.name, None)
+                note(some)
+
+    def _write_one_by_one(
+        self,
+        dataset: Dataset,
+        some: Sequence[Any],
+        batch: Callable[[Sequence[Any]], pa.RecordBatch],
+        note: Callable[[Sequence[Any]], None],
+        error: Exception,
+    ) -> None:
+        """Among updates there is one that is no row: the others are written."""
+        if len(some) > 1:
+            for one in some:
+                self._write_each(dataset, [one], batch, note)
+            return
+        _LOG.error("An update is no row of %s and was left out: %r (%s)", dataset.name, some[0], error)
+        if dataset is not LIVE_GAPS:
+            self._losses.add(some, f"The update is no row of {dataset.name}: {error}.")
+
+    def _not_written(self, dataset: Dataset, some: Sequence[Any], text: str) -> None:
+        self._faults[dataset.name] = text
+        if dataset is LIVE_GAPS:
+            with self._appending:
+                self._gaps[:0] = some
+        else:
+            self._losses.add(some, text)
+
+    def _sync(self) -> None:
+        self._faults.pop("sync", None)
+        for segment in [*self._output.finished, *self._output.open.values()]:
+            try:
+                segment.sync()
+            except OSError as error:
+                self._faults["sync"] = f"Live data cannot be made durable: {error.strerror or error}."
+
+    def _rotate(self, *, recording: bool) -> None:
+        """End the present segments. They may be sealed once a checkpoint counts their rows."""
+        with self._writing:
+            self._output.rotate()
+            finished, self._output.finished = self._output.finished, []
+        for segment in finished:
+            self._ended_segments.append((segment.dataset, segment.place))
+            try:
+                segment.finish()
+            except OSError as error:
+                self._faults["sync"] = f"Live data cannot be made durable: {error.strerror or error}."
+        if self._checkpoint(recording=recording):
+            self._to_seal += self._ended_segments
+            self._ended_segments = []
+
+    def _checkpoint(self, *, recording: bool) -> bool:
+        with self._writing:
+            found = self._memory.checkpoint(*self._output.quotes_until, recording=recording)
+        try:
+            write_checkpoint(self.data_dir, found)
+        except OSError as error:
+            self._faults["checkpoint"] = f"The checkpoint of live data cannot be written: {error.strerror or error}."
+            return False
+        self._faults.pop("checkpoint", None)
+        return True
+
+    def _seal(self) -> None:
+        """Seal what may be; what cannot be is left for the next time. Called by the sealer's thread alone."""
+        with self._keeping:
+            places, self._to_seal = self._to_seal, []
+        self._faults.pop("seal", None)
+        for dataset, place in places:
+            try:
+                seal(self.data_dir, dataset, place)
+            except (OSError, LakeBusy) as error:
+                self._faults["seal"] = f"Live data cannot be sealed: {error}."
+                with self._keeping:
+                    self._to_seal.append((dataset, place))

@@ -1,0 +1,102 @@
+"""A recorder that dies: nothing it wrote is lost, and the next one says from when to when nobody looked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trading_assets.repositories.files import read_file
+from trading_assets.repositories.live.places import parts, segments
+from trading_assets.repositories.live_schema import LIVE_DATASETS, LIVE_GAPS, LIVE_QUOTES
+from trading_assets.streaming.store import LiveTail, LiveWriter, latest_quotes, rows
+from trading_assets.streaming.updates import Gap, GapReason, QuoteUpdate
+from trading_assets_tests.killing.forks import ForkServer
+from trading_assets_tests.streaming.live_rows import START, STEP, at, bar, gap, quote
+
+
+def record_and_die(folder: Path, updates: list[QuoteUpdate], gaps: list[Gap]) -> None:
+    """Record, and end without a close."""
+    writer = LiveWriter(folder, clock=at(0))
+    writer.append(updates[: len(updates) // 2], [bar(0)], gaps)
+    writer.flush()
+    writer.append(updates[len(updates) // 2 :])
+    writer.flush()
+
+
+@pytest.fixture
+def dead(forks: ForkServer, tmp_path: Path) -> Callable[[list[QuoteUpdate], list[Gap]], Path]:
+    """Makes a lake in which a recorder with those updates and gaps died."""
+
+    def died(updates: list[QuoteUpdate], gaps: list[Gap]) -> Path:
+        forks.run(record_and_die, tmp_path, updates, gaps)
+        return tmp_path
+
+    return died
+
+
+def stored(folder: Path) -> list[QuoteUpdate]:
+    found = [
+        update for place in parts(folder, LIVE_QUOTES) for update in rows.quotes(read_file(place.part, LIVE_QUOTES))
+    ]
+    return sorted(found, key=lambda update: update.seq)
+
+
+def test_all_it_wrote_is_there_and_the_gap_goes_to_the_restart(dead: Callable[..., Path]) -> None:
+    given = [quote(n, 1000 + n % 2) for n in range(600)]
+    folder = dead(given, [gap(5, con_id=77)])
+    writer = LiveWriter(folder, clock=at(1000))
+    assert writer.recovered.died and writer.next_seq == 600
+    assert [(found.stream_id, found.began, found.ended) for found in writer.recovered.gaps] == [
+        (name, START + 599 * STEP, START + 1000 * STEP) for name in ("stream-1000", "stream-1001", "bars-1000")
+    ]
+    assert writer.recovered.open_gaps == (gap(5, con_id=77),), "its stream had a gap already"
+    assert stored(folder) == given and latest_quotes(folder)[1000] == given[598]
+    writer.close()
+    written = [found for place in parts(folder, LIVE_GAPS) for found in rows.gaps(read_file(place.part, LIVE_GAPS))]
+    assert [found.reason for found in written].count(GapReason.RECORDER_DIED) == 3
+
+
+def test_an_inherited_gap_ends_with_the_next_update_of_its_contract(dead: Callable[..., Path]) -> None:
+    folder = dead([quote(1), quote(2)], [gap(5, con_id=77), gap(6, con_id=78)])
+    writer = LiveWriter(folder, clock=at(10))
+    writer.append([quote(20, con_id=77), quote(21, con_id=77)])
+    writer.close()
+    writer = LiveWriter(folder, clock=at(30))
+    assert not writer.recovered.died and writer.recovered.gaps == ()
+    assert writer.recovered.open_gaps == (gap(6, con_id=78),)
+    writer.close()
+    ended = [found for place in parts(folder, LIVE_GAPS) for found in rows.gaps(read_file(place.part, LIVE_GAPS))]
+    assert gap(5, con_id=77, ended=20) in ended
+
+
+@pytest.mark.parametrize("damage", ["cut", "zeros", "flipped"])
+def test_a_torn_end_is_left_out(dead: Callable[..., Path], damage: str) -> None:
+    given = [quote(n) for n in range(40)]
+    folder = dead(given, [])
+    (place,) = segments(folder, LIVE_QUOTES)
+    content = bytearray(place.path.read_bytes())
+    if damage == "cut":
+        del content[-100:]
+    elif damage == "zeros":
+        content[-2000:] = bytes(2000)
+    else:
+        content[-1000] ^= 1
+    place.path.write_bytes(content)
+    with LiveTail(folder, from_start=True) as tail:
+        assert tail.poll() == given[:20]
+    assert latest_quotes(folder) == {1000: given[19]}
+    writer = LiveWriter(folder, clock=at(100))
+    assert stored(folder) == given[:20] and writer.recovered.gaps[0].began == bar(0).received_at
+    writer.close()
+
+
+def test_after_a_close_there_is_no_gap(tmp_path: Path) -> None:
+    writer = LiveWriter(tmp_path, clock=at(0))
+    writer.append([quote(1)])
+    writer.close()
+    again = LiveWriter(tmp_path, clock=at(9))
+    assert not again.recovered.died and again.recovered.gaps == () and again.next_seq == 2
+    again.close()
+    assert all(segments(tmp_path, dataset) == [] for dataset in LIVE_DATASETS)
