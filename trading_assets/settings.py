@@ -248,6 +248,10 @@ class Settings(MaintenanceSettings, PricingSettings, BrokerSettings):
             pairs[CONFIG] = str(Path(os.environ[CONFIG]).expanduser().absolute())
         return pairs
 
+    def child_environment(self) -> dict[str, str]:
+        """This process's environment with these settings in it, for a process that is started."""
+        return {**os.environ, **self.environment()}
+
 
 def folder_of(data_dir: Path | str | None) -> Path | str:
     """The data folder given, or that of the settings."""

@@ -1,0 +1,80 @@
+"""Following the store: one thread of a client reads what is new and hands it to whoever wants it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from trading_assets.errors import LakeError
+from trading_assets.streaming.updates import QuoteUpdate
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.02
+"""Between two looks for new updates: the recorder writes as often."""
+
+
+class Tail(Protocol):
+    """Reads a lake's live updates from where it last was (`streaming.store.LiveTail`)."""
+
+    def poll(self) -> Sequence[QuoteUpdate]:
+        """What is new, in the order in which it came."""
+        ...
+
+
+class Sink(Protocol):
+    """Is handed updates; must return at once."""
+
+    def put(self, updates: Sequence[QuoteUpdate]) -> None:
+        """Take updates over."""
+        ...
+
+
+class Follower:
+    """Hands the updates of `tail` that are `wanted` to its sinks, from the first sink on until `close`."""
+
+    def __init__(self, tail: Callable[[], Tail], wanted: Callable[[QuoteUpdate], bool]) -> None:
+        self._open_tail = tail
+        self._wanted = wanted
+        self._sinks: list[Sink] = []
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, sink: Sink) -> None:
+        """Hand updates to this one too, from now on."""
+        with self._lock:
+            self._sinks.append(sink)
+            if self._thread is None:
+                tail = self._open_tail()  # here and not in the thread: what comes from now on is not missed
+                self._thread = threading.Thread(target=self._follow, args=(tail,), name="streaming-tail", daemon=True)
+                self._thread.start()
+
+    def remove(self, sink: Sink) -> None:
+        """Hand it nothing any more."""
+        with self._lock:
+            if sink in self._sinks:
+                self._sinks.remove(sink)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _follow(self, tail: Tail) -> None:
+        while not self._closed.wait(LOOK_SECONDS):
+            try:
+                found = tail.poll()
+            except (OSError, LakeError):
+                logger.warning("New live updates could not be read; they are read again.", exc_info=True)
+                self._closed.wait(1.0)
+                continue
+            updates = [update for update in found if self._wanted(update)]
+            if updates:
+                with self._lock:
+                    sinks = list(self._sinks)
+                for sink in sinks:
+                    sink.put(updates)
