@@ -6,6 +6,7 @@ import dagster as dg
 
 from trading_assets.assets.contracts import contracts
 from trading_assets.assets.equity_bars import equity_bars
+from trading_assets.assets.live_stream import live_stream, stream_healthy
 from trading_assets.assets.option_bars import option_bars
 from trading_assets.assets.option_chains import option_chains
 from trading_assets.assets.option_greeks import option_greeks
@@ -25,8 +26,8 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     never sees them."""
     archive = ArchiveResource.holding(overrides)()
     return dg.Definitions(
-        assets=[contracts, option_chains, equity_bars, option_bars, option_greeks, quality_metrics],
-        asset_checks=list(ALL_CHECKS),
+        assets=[contracts, option_chains, equity_bars, option_bars, option_greeks, quality_metrics, live_stream],
+        asset_checks=[*ALL_CHECKS, stream_healthy],
         jobs=[*ALL_JOBS, *MAINTENANCE_JOBS],
         schedules=list(ALL_SCHEDULES),
         sensors=[*SESSION_SENSORS, *ALL_SENSORS],

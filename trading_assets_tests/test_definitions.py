@@ -80,7 +80,7 @@ def described() -> dict[str, Any]:
 def asset(graph: Any, key: dg.AssetKey) -> dict[str, Any]:
     node = graph.get(key)
     spec = node.to_asset_spec()
-    columns = spec.metadata["dagster/column_schema"].columns
+    columns = spec.metadata["dagster/column_schema"].columns if node.is_executable else ()  # external: rows elsewhere
     checks = [graph.get_check_spec(check) for check in sorted(node.check_keys, key=str)]
     return {
         "description": node.description,
@@ -88,17 +88,19 @@ def asset(graph: Any, key: dg.AssetKey) -> dict[str, Any]:
         "kinds": sorted(node.kinds),
         "owners": list(node.owners),
         "code_version": node.code_version,
-        "pool": sorted(node.pools),
+        "pool": sorted(node.pools or ()),
         "io_manager": node.io_manager_key,
         "upstream": sorted(parent.to_user_string() for parent in node.parent_keys),
         "partitions": partitions(node.partitions_def) if node.partitions_def else None,
         "backfill": node.backfill_policy.policy_type.value if node.backfill_policy else None,
-        "table": spec.metadata["dagster/table_name"],
+        "table": spec.metadata["dagster/table_name"] if node.is_executable else None,
         "checks": {check.name: {"description": check.description, "blocking": check.blocking} for check in checks},
         "columns": [
             f"{c.name}: {c.type}{'' if c.constraints.nullable else ' not null'} - {c.description}" for c in columns
         ],
-        "config": fields(node.assets_def.op.config_schema.config_type) if node.partitions_def else {},
+        "config": fields(node.assets_def.op.config_schema.config_type)
+        if node.is_executable and node.partitions_def
+        else {},
     }
 
 

@@ -96,6 +96,7 @@ MAY_IMPORT = {
     "archive_packages/": ("settings", "sessions", "permissions", "repositories", "archive_packages"),
     "pricing/": ("instrument", "pricing", "sessions"),
     "streaming/": (
+        "simulator.embedded",
         "arguments",
         "sessions",
         "settings",
@@ -313,6 +314,7 @@ def test_one_module_imports_the_client_library() -> None:
         "simulator/__init__.py",
         "repositories/__init__.py",
         "monitoring/__init__.py",
+        "streaming/__init__.py",
         "resources/dagster_private.py",
         "automation/maintenance.py",  # of the jobs that run jobs of the definitions
     }

@@ -1,11 +1,12 @@
-"""The process that starts the services of `up` and ends them: simulator, code server, web server, daemon.
+"""The process that starts the services of `up` and ends them: simulator, code server, web server, daemon, and with
+`--live` the recorder, which alone is started again when it dies.
 
 It leads a process group of its own in which all of them are. It ends them on SIGTERM, when one of
 them ends by itself, and when its standard input is at its end: that is a pipe from `up`, so a killed `up` leaves
 nothing running.
 
-`python -m trading_assets.serving.supervisor SOCKET HOST INSTANCE [NAME ...]`: see `serving.webserver`;
-the instance as `resources.instance.instance_reference` gives it.
+`python -m trading_assets.serving.supervisor SOCKET HOST INSTANCE [--live] [NAME ...]`: see `serving.webserver`; the
+instance as `resources.instance.instance_reference` gives it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -27,6 +29,8 @@ from trading_assets.errors import ServiceFailed
 from trading_assets.resources.history_folder import history_folder
 from trading_assets.resources.switches import LOCATION
 from trading_assets.serving.parents import adopt_orphans, ending_with_parent
+from trading_assets.serving.recorder_service import RecorderService
+from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 
 STOP_TIMEOUT = 20.0
@@ -40,6 +44,9 @@ CODE_TIMEOUT = 120.0
 
 MODULE = "trading_assets.definitions"
 """What Dagster loads."""
+
+LIVE = "--live"
+"""Argument with which the recorder is a service too."""
 
 _LOOK = 0.2
 """Seconds between two looks at the services."""
@@ -58,7 +65,15 @@ class Services:
         self, name: str, *module_and_arguments: str, pass_fds: tuple[int, ...] = (), stdout: int | None = None
     ) -> subprocess.Popen[str]:
         """Start a Python module as a service."""
-        process = subprocess.Popen(
+        process = self.start_beside(*module_and_arguments, pass_fds=pass_fds, stdout=stdout)
+        self._processes[name] = process
+        return process
+
+    def start_beside(
+        self, *module_and_arguments: str, pass_fds: tuple[int, ...] = (), stdout: int | None = None
+    ) -> subprocess.Popen[str]:
+        """Start a Python module whose own end is no failure; it ends with the services all the same."""
+        return subprocess.Popen(
             [sys.executable, "-m", *module_and_arguments],
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -67,8 +82,6 @@ class Services:
             pass_fds=pass_fds,
             preexec_fn=ending_with_parent(),
         )
-        self._processes[name] = process
-        return process
 
     def end(self, *names: str, timeout: float) -> None:
         """End some services before the others, which these ask: asked while it ends, a service gives an error that
@@ -90,10 +103,11 @@ class Services:
                     " is above."
                 )
 
-    def watch(self) -> None:
-        """Return when the services are to end."""
+    def watch(self, look: Callable[[], None]) -> None:
+        """Return when the services are to end; `look` is called again and again until then."""
         while not self.asked.wait(_LOOK):
             self.check()
+            look()
 
 
 def end_all() -> None:
@@ -194,7 +208,16 @@ def say(sentence: str) -> None:
     sys.stdout.flush()
 
 
-def supervise(listening: int, host: str, instance: str, names: list[str]) -> int:
+def recorder_service(services: Services, settings: Settings) -> RecorderService:
+    """The live recorder, not yet running. It streams the active symbols and what clients want."""
+
+    def start() -> subprocess.Popen[str]:
+        return services.start_beside("trading_assets.streaming.process", "--universe")
+
+    return RecorderService(start, calendar(), settings.clock, say)
+
+
+def supervise(listening: int, host: str, instance: str, names: list[str], *, live: bool = False) -> int:
     """Start all services, watch them until they are to end, end them. The exit code: 1 when one failed."""
     services = Services()
     threading.Thread(target=_wait_for_parent, args=(services.asked,), daemon=True).start()
@@ -217,7 +240,7 @@ def supervise(listening: int, host: str, instance: str, names: list[str]) -> int
                 pass_fds=(listening,),
             )
             services.start("daemon", "dagster._daemon", "run", "--workspace", workspace, "--instance-ref", instance)
-            services.watch()
+            services.watch(recorder_service(services, settings).look if live else lambda: None)
         except KeyboardInterrupt:
             return 0
         except ServiceFailed as failed:
@@ -239,4 +262,5 @@ def _wait_for_parent(asked: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(supervise(int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]))
+    given = [name for name in sys.argv[4:] if name != LIVE]
+    sys.exit(supervise(int(sys.argv[1]), sys.argv[2], sys.argv[3], given, live=LIVE in sys.argv[4:]))

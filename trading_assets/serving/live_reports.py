@@ -1,0 +1,61 @@
+"""The process beside the recorder that tells Dagster once a minute how the streams are: an observation of the asset
+`live_stream` and its check `stream_healthy`.
+
+`python -m trading_assets.serving.live_reports`, started by the recorder. It ends with its standard input, so with the
+recorder, and reports once more then: nobody else would say that a recorder was killed. A slow Dagster delays these
+reports and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+
+import dagster as dg
+
+from trading_assets.assets.live_stream import current_status, evaluation, observation
+from trading_assets.resources.instance import dagster_instance
+from trading_assets.sessions import calendar
+from trading_assets.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+FIRST_SECONDS = 5.0
+EVERY_SECONDS = 60.0
+"""The recorder has just started at the first report, and its streams are answered within seconds."""
+
+
+def report(settings: Settings, instance: dg.DagsterInstance) -> None:
+    """Record how the streams are now."""
+    status = current_status(settings)
+    session = calendar().current(status.at).isoformat()
+    instance.report_runless_asset_event(observation(status, session))
+    instance.report_runless_asset_event(evaluation(status))
+
+
+def serve(settings: Settings, ended: threading.Event) -> None:
+    """Report until `ended`, and once more."""
+    with dagster_instance(settings, captures=False) as instance:
+        ended.wait(FIRST_SECONDS)
+        while not ended.is_set():
+            began = time.monotonic()
+            report(settings, instance)
+            ended.wait(max(0.0, EVERY_SECONDS - (time.monotonic() - began)))
+        report(settings, instance)
+
+
+def _wait_for_recorder(ended: threading.Event) -> None:
+    os.read(sys.stdin.fileno(), 1)  # nothing is ever written: it ends with the process that holds the other end
+    ended.set()
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # the recorder decides
+    ended = threading.Event()
+    threading.Thread(target=_wait_for_recorder, args=(ended,), daemon=True).start()
+    serve(Settings(), ended)
