@@ -53,7 +53,7 @@ def test_the_broker_is_found_by_kinds_of_requests(engine: LineageQueryEngine) ->
 
 def test_the_assets_are_found_with_their_partitions(engine: LineageQueryEngine) -> None:
     found = {source.name: source for source in engine.find_data_sources(source_type="asset")}
-    assert list(found)[:4] == COLLECTED
+    assert [name for name in found if name in COLLECTED] == COLLECTED, "upstream ones first"
     assert found["contracts"].count == 2
     assert found["contracts"].details["last"] == date.fromisoformat(TUESDAY)
     assert found["option_bars"].details["upstream"] == ["contracts", "equity_bars", "option_chains"]
@@ -187,7 +187,7 @@ REFUSED: dict[str, tuple[Callable[[LineageQueryEngine], object], str]] = {
     "contract": (lambda e: e.rows("option_bars", contract=" "), "contract is empty"),
     "no contract column": (lambda e: e.rows("quality_metrics", session=MONDAY, contract=5), "have no con_id"),
     "local symbol": (lambda e: e.rows("coverage", session=MONDAY, contract="AAPL 1"), "by contract id"),
-    "asset": (lambda e: e.upstream("bars"), "contracts, option_chains"),
+    "asset": (lambda e: e.upstream("bars"), "one of contracts, "),
     "request": (lambda e: e.request(0), "must be from 1"),
     "run": (lambda e: e.run("no-such-run"), "no-such-run"),
 }
