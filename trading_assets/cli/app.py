@@ -23,6 +23,7 @@ from trading_assets.cli import (
     export,
     inspect,
     lineage,
+    live,
     maintain,
     notices,
     quarantine,
@@ -53,7 +54,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for module in (
-    *(serve, collect, status, coverage, lineage, report, inspect, export),
+    *(serve, live, collect, status, coverage, lineage, report, inspect, export),
     *(recovery, backup, doctor, validate, alerts, quarantine, maintain, archive),
 ):
     module.register(app)

@@ -68,6 +68,11 @@ def as_json(document: Any) -> None:
     sys.stdout.write(json.dumps(_finite(document), default=_plain, indent=2, allow_nan=False) + "\n")
 
 
+def as_json_line(document: Any) -> None:
+    """Print one JSON document on a line of its own, as `as_json` writes it."""
+    sys.stdout.write(json.dumps(_finite(document), default=_plain, allow_nan=False) + "\n")
+
+
 def _finite(value: Any) -> Any:
     """JSON has no NaN and no infinity: they become null."""
     if isinstance(value, float):

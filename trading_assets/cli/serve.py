@@ -101,6 +101,9 @@ def up(
     allowed_host: Annotated[
         list[str] | None, typer.Option(help="Name under which browsers may open the UI; may be given several times.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Stream the active symbols in session hours; see trading-assets live.")
+    ] = False,
 ) -> int:
     """Dagster UI and daemon on this data folder; with the simulated broker and no port set, a simulator beside them."""
     from trading_assets.errors import PlaceTaken
@@ -120,12 +123,14 @@ def up(
         )
     try:
         with listen(host, port) as listening, held(settings.data_dir) as lock:
-            return _supervise(settings, listening, lock, host, allowed_host or [])
+            return _supervise(settings, listening, lock, host, allowed_host or [], live=live)
     except PlaceTaken as taken:
         raise Failed(str(taken)) from taken
 
 
-def _supervise(settings: Settings, listening: socket.socket, lock: int, host: str, names: list[str]) -> int:
+def _supervise(
+    settings: Settings, listening: socket.socket, lock: int, host: str, names: list[str], *, live: bool
+) -> int:
     """Run the services' supervisor until it ends or is stopped; nothing is left behind."""
     from trading_assets.resources.instance import dagster_home, instance_reference
 
@@ -143,6 +148,7 @@ def _supervise(settings: Settings, listening: socket.socket, lock: int, host: st
         str(listening.fileno()),
         host,
         reference,
+        *(["--live"] if live else []),
         *names,
     ]
     address = f"[{host}]" if ":" in host else host

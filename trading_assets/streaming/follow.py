@@ -15,12 +15,19 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.02
 """Between two looks for new updates: the recorder writes as often."""
 
+AGAIN_SECONDS = 1.0
+"""After a look that failed."""
+
 
 class Tail(Protocol):
     """Reads a lake's live updates from where it last was (`streaming.store.LiveTail`)."""
 
     def poll(self) -> Sequence[QuoteUpdate]:
         """What is new, in the order in which it came."""
+        ...
+
+    def close(self) -> None:
+        """Close the files."""
         ...
 
 
@@ -65,16 +72,23 @@ class Follower:
             self._thread.join()
 
     def _follow(self, tail: Tail) -> None:
-        while not self._closed.wait(LOOK_SECONDS):
-            try:
-                found = tail.poll()
-            except (OSError, LakeError):
-                logger.warning("New live updates could not be read; they are read again.", exc_info=True)
-                self._closed.wait(1.0)
-                continue
-            updates = [update for update in found if self._wanted(update)]
-            if updates:
-                with self._lock:
-                    sinks = list(self._sinks)
-                for sink in sinks:
-                    sink.put(updates)
+        try:
+            while not self._closed.wait(LOOK_SECONDS):
+                self._hand_on(self._new(tail))
+        finally:
+            tail.close()
+
+    def _new(self, tail: Tail) -> list[QuoteUpdate]:
+        try:
+            return [update for update in tail.poll() if self._wanted(update)]
+        except (OSError, LakeError):
+            logger.warning("New live updates could not be read; they are read again.", exc_info=True)
+            self._closed.wait(AGAIN_SECONDS)
+            return []
+
+    def _hand_on(self, updates: Sequence[QuoteUpdate]) -> None:
+        if updates:
+            with self._lock:
+                sinks = list(self._sinks)
+            for sink in sinks:
+                sink.put(updates)

@@ -13,19 +13,19 @@ from trading_assets.streaming.callbacks import AsyncUpdates, CallbackThread
 from trading_assets.streaming.updates import QuoteUpdate
 from trading_assets_tests.coroutines import run_coroutine
 from trading_assets_tests.observing import eventually
-from trading_assets_tests.streaming.updates import update
+from trading_assets_tests.streaming.live_rows import quote
 
 
 def test_each_update_is_given_once_and_in_order() -> None:
     seen: list[int] = []
     thread = CallbackThread(lambda one: seen.append(one.seq))
     for first in range(0, 1_000, 10):
-        thread.put([update(seq) for seq in range(first, first + 10)])
+        thread.put([quote(seq) for seq in range(first, first + 10)])
     eventually(lambda: thread.counts().delivered == 1_000)
     assert seen == list(range(1_000))
     assert thread.counts().sentence() == ""
     thread.close()
-    thread.put([update(1_000)])
+    thread.put([quote(1_000)])
     assert len(seen) == 1_000
 
 
@@ -38,7 +38,7 @@ def test_one_that_raises_is_called_again_and_counted(caplog: pytest.LogCaptureFi
         seen.append(one.seq)
 
     thread = CallbackThread(odd_only)
-    thread.put([update(seq) for seq in range(10)])
+    thread.put([quote(seq) for seq in range(10)])
     eventually(lambda: len(seen) == 5 and thread.counts().failed == 5)
     counts = thread.counts()
     assert (counts.delivered, counts.lost, counts.error) == (5, 0, "ValueError: no even numbers: 8")
@@ -62,11 +62,11 @@ def test_a_slow_one_loses_the_oldest_and_no_other_waits(monkeypatch: pytest.Monk
 
     threads = [CallbackThread(slow), CallbackThread(lambda one: quick_saw.append(one.seq))]
     for thread in threads:
-        thread.put([update(0)])
+        thread.put([quote(0)])
     assert begun.wait(10)
     for first in range(1, 500, 50):
         for thread in threads:
-            thread.put([update(seq) for seq in range(first, first + 50)])
+            thread.put([quote(seq) for seq in range(first, first + 50)])
         eventually(lambda upto=first + 50: len(quick_saw) == upto)  # type: ignore[misc]
     assert threads[0].counts().lost == 400 and threads[0].counts().waiting == 100
     assert threads[1].counts().lost == 0
@@ -80,7 +80,7 @@ def test_a_slow_one_loses_the_oldest_and_no_other_waits(monkeypatch: pytest.Monk
 def test_an_event_loop_is_handed_what_another_thread_puts() -> None:
     async def collect() -> list[int]:
         updates = AsyncUpdates()
-        writer = threading.Thread(target=lambda: [updates.put([update(seq)]) for seq in range(200)])
+        writer = threading.Thread(target=lambda: [updates.put([quote(seq)]) for seq in range(200)])
         writer.start()
         seen = []
         async for one in updates:
@@ -99,5 +99,5 @@ def test_a_loop_that_has_ended_delays_nobody() -> None:
         return AsyncUpdates()
 
     abandoned = run_coroutine(make())
-    abandoned.put([update(0)])
+    abandoned.put([quote(0)])
     assert abandoned.counts().waiting == 1
