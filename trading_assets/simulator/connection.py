@@ -262,7 +262,7 @@ class Connection(asyncio.Protocol):
         if fault and fault.do == "hang":
             await asyncio.Event().wait()
         if fault and fault.do == "delay":
-            until += fault.seconds
+            until += fault.seconds or 0.0
         if (wait := until - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(wait)
         if call.request.kind in DATA_KINDS:
@@ -272,7 +272,7 @@ class Connection(asyncio.Protocol):
     def _deliver(self, call: Call[ApiRequest], frames: list[bytes]) -> None:
         fault = call.fault
         if fault and fault.do in ("split", "merge", "stall"):
-            self.outbox.distort(fault.do, frames, fault.seconds, fault.bytes)
+            self.outbox.distort(fault.do, frames, fault.seconds or 0.0, fault.bytes)
         elif fault and fault.do == "drop_during" and frames:
             self.outbox.send_half(frames[0])
             self.close()

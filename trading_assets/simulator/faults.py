@@ -29,15 +29,29 @@ and *what*, in `do`:
 
 | `do` | effect on everything | parameters |
 | --- | --- | --- |
-| `connectivity_lost` | 1100; data requests wait; then 1102 and they are answered | `seconds` (1) |
+| `connectivity_lost` | 1100; requests wait, streams are silent; then 1102, all go on | `seconds`, `resume` (true) |
 | | with `data_lost`: then 1101, and they and all subscriptions are lost | `data_lost` (false) |
-| `farm_down` | 2103 and 2105; history and market data wait; then 2104 and 2106 | `seconds` (1) |
+| `farm_down` | 2103 and 2105; requests wait, streams are silent; then 2104 and 2106 | `seconds`, `resume` (true) |
+| | of one `farm`: 2103; its streams are silent; then 2104 | `farm` (`usfarm`, `usopt`) |
 | `nightly_reset` | all connections close and the port refuses | `seconds` (1) |
 | `duplicate_client_id` | 326 and a closed connection for the next connects | `connects` (1) |
 | `drop_all` | all connections close | |
 | `broadcast` | a status message to all clients | `code`, `text` |
 
-Effects on everything may be timed by a request (`on`) too; that request is then served like any other.
+| `do` | effect on the running streams | parameters |
+| --- | --- | --- |
+| `mute` | nothing comes, not for new streams either, and nothing says so | `seconds` (1), `resume` (true) |
+| `competing_session` without `on` | 10197, then nothing; new ones are refused | `seconds` (1), `resume` (false) |
+| `halt` | tick 49 says 1 and the quote stands still, bars are flat; then 0 | `seconds` (1) |
+| `delayed` | market data type 3 and delayed ticks, then live ones; new ones get 354 | `seconds`, `announce` (true) |
+| `stream_error` | an error, which ends the stream | `code`, `text` |
+| `bars_disconnected` `bars_bust` | 10182, 10225, which end a stream of bars | |
+
+They strike streams whose contract, in words, contains `contract`, and which are `streams` `quotes` or `bars` (default
+both). With `resume` false the streams stay silent, and open, when the fault is over. `seconds` null: until
+`Faults.end`.
+
+Effects on everything and on streams may be timed by a request (`on`) too; that request is then served like any other.
 """
 
 from __future__ import annotations
@@ -47,6 +61,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from trading_assets.simulator.request_checks import HISTORY_ERROR
@@ -71,14 +86,32 @@ NAMED_ERRORS: dict[str, tuple[int, str]] = {
 REQUEST_ACTIONS = frozenset(
     {"drop_before", "drop_during", "drop_after", "hang", "delay", "stall", "split", "merge", "error", *NAMED_ERRORS}
 )
-GLOBAL_ACTIONS = frozenset(
-    {"connectivity_lost", "farm_down", "nightly_reset", "duplicate_client_id", "drop_all", "broadcast"}
-)
+STREAM_ERRORS: dict[str, tuple[int, str]] = {
+    "bars_disconnected": (10182, "Failed to request live updates (disconnected)."),
+    "bars_bust": (
+        10225,
+        "Bust event occurred, current subscription is deactivated. Please resubscribe real-time bars immediately.",
+    ),
+}
+"""Short names of errors that end running streams of bars. Texts are those of the broker's documentation."""
+
+STREAM_ACTIONS = frozenset({"mute", "competing_session", "halt", "delayed", "stream_error", *STREAM_ERRORS})
+"""What strikes running streams; `competing_session` only without `on`."""
+LASTING_ACTIONS = frozenset({"connectivity_lost", "farm_down", "mute", "competing_session", "halt", "delayed"})
+"""What lasts for some time and may be ended by hand."""
+SILENCING_ACTIONS = LASTING_ACTIONS - {"halt", "delayed"}
+GLOBAL_ACTIONS = STREAM_ACTIONS | {
+    "connectivity_lost", "farm_down", "nightly_reset", "duplicate_client_id", "drop_all", "broadcast"
+}  # fmt: skip
+
+FARMS = {"usfarm": frozenset({"STK", "IND"}), "usopt": frozenset({"OPT", "FOP"})}
+"""Market data farms, and the types of contracts that each serves."""
 
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "do": str, "on": str, "contract": str, "nth": int, "times": int, "after_requests": int, "after_seconds": (int,
     float),
-    "seconds": (int, float), "bytes": int, "code": int, "text": str, "data_lost": bool, "connects": int,
+    "seconds": (int, float, NoneType), "bytes": int, "code": int, "text": str, "data_lost": bool, "connects": int,
+    "resume": bool, "farm": str, "streams": str, "announce": bool,
 }  # fmt: skip
 
 
@@ -97,24 +130,43 @@ class FaultRule:
     times: int = 1
     after_requests: int = 0
     after_seconds: float | None = None
-    seconds: float = 1.0
+    seconds: float | None = 1.0
     bytes: int = 7
     code: int = 0
     text: str = ""
     data_lost: bool = False
     connects: int = 1
+    resume: bool | None = None
+    farm: str = ""
+    streams: str = ""
+    announce: bool = True
     seen: int = field(default=0, compare=False)
     fired: int = field(default=0, compare=False)
 
     @property
     def is_global(self) -> bool:
-        """Whether it strikes everything, not one request."""
-        return self.do in GLOBAL_ACTIONS
+        """Whether it strikes everything or the running streams, not one request."""
+        return self.do in GLOBAL_ACTIONS and not (self.do in REQUEST_ACTIONS and self.on)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the streams that it silenced go on by themselves when it is over."""
+        return self.resume if self.resume is not None else self.do != "competing_session"
+
+    def strikes_stream(self, kind: str, words: str, sec_type: str) -> bool:
+        """Whether it strikes a running stream: `quotes` or `bars`, of a contract in words and of a type."""
+        if self.do in STREAM_ERRORS and kind != "bars":
+            return False
+        if self.do in ("connectivity_lost", "farm_down"):
+            return not self.farm or sec_type in FARMS[self.farm]
+        return self.streams in ("", kind) and self.contract in words
 
     @property
     def error(self) -> tuple[int, str] | None:
         """Code and text of the error it orders, if it orders one."""
-        return (self.code, self.text) if self.do == "error" else NAMED_ERRORS.get(self.do)
+        if self.do in ("error", "stream_error"):
+            return self.code, self.text
+        return NAMED_ERRORS.get(self.do) or STREAM_ERRORS.get(self.do)
 
     @classmethod
     def parse(cls, rule: Mapping[str, Any]) -> FaultRule:
@@ -143,11 +195,17 @@ class FaultRule:
             )
         if self.on and self.on != "any" and self.on not in KINDS:
             raise FaultScriptError(f"{self.on!r} is no kind of request; known are any, {', '.join(sorted(KINDS))}.")
-        if self.do in REQUEST_ACTIONS and not self.on:
+        if self.do in REQUEST_ACTIONS - GLOBAL_ACTIONS and not self.on:
             raise FaultScriptError(f"The fault {self.do!r} strikes a request: say which kind in 'on'.")
-        if self.do in ("error", "broadcast") and not self.code:
+        if self.do in ("error", "broadcast", "stream_error") and not self.code:
             raise FaultScriptError(f"The fault {self.do!r} needs a 'code' and a 'text'.")
-        if min(self.nth, self.bytes, self.connects) < 1 or min(self.times, self.after_requests, self.seconds) < 0:
+        if self.seconds is None and not (self.is_global and self.do in LASTING_ACTIONS):
+            raise FaultScriptError(f"The fault {self.do!r} does not last until it is ended: give its 'seconds'.")
+        if self.farm and (self.do != "farm_down" or self.farm not in FARMS):
+            raise FaultScriptError(f"Only 'farm_down' takes a 'farm', one of {', '.join(FARMS)}.")
+        if self.streams not in ("", "quotes", "bars"):
+            raise FaultScriptError(f"The field 'streams' is 'quotes' or 'bars', not {self.streams!r}.")
+        if min(self.nth, self.bytes, self.connects) < 1 or min(self.times, self.after_requests, self.seconds or 0) < 0:
             raise FaultScriptError(f"The fault {self.do!r} has a count below 1 or a negative number.")
 
     def strikes(self, request: ApiRequest, data_requests: int) -> bool:
@@ -179,6 +237,7 @@ class Faults:
         self._rules: list[FaultRule] = []
         self._data_requests = 0
         self._triggered: list[FaultRule] = []
+        self._ended: list[tuple[str, str]] = []
         self._wake: Callable[[], object] = _nothing
         for rule in rules:
             self.add(**rule)
@@ -213,11 +272,20 @@ class Faults:
             self._rules.append(parsed)
 
     def trigger(self, do: str, **parameters: Any) -> None:
-        """Carry out an effect on everything at once."""
+        """Carry out an effect on everything, or on the running streams, at once."""
         parsed = FaultRule.parse({"do": do, **parameters})
         if not parsed.is_global:
             raise FaultScriptError(f"{do!r} strikes a request and cannot be triggered: add a rule with 'on'.")
         self._hand_over(parsed)
+
+    def end(self, do: str, contract: str = "") -> None:
+        """End the lasting faults `do` that are under way; with `contract` those that were given this text."""
+        if do not in LASTING_ACTIONS:
+            raise FaultScriptError(f"{do!r} does not last; what lasts is {', '.join(sorted(LASTING_ACTIONS))}.")
+        with self._lock:
+            self._ended.append((do, contract))
+            wake = self._wake
+        wake()
 
     def _hand_over(self, rule: FaultRule) -> None:
         with self._lock:
@@ -246,6 +314,12 @@ class Faults:
         """The server's: effects to carry out now or after their `after_seconds`."""
         with self._lock:
             taken, self._triggered = self._triggered, []
+            return taken
+
+    def take_ended(self) -> list[tuple[str, str]]:
+        """The server's: name and contract of the lasting faults to end now."""
+        with self._lock:
+            taken, self._ended = self._ended, []
             return taken
 
     def strike(self, request: ApiRequest) -> list[FaultRule]:

@@ -37,14 +37,17 @@ class Feed:
         return found if found and found[-1] == until else [*found, until]
 
     def bars(
-        self, contract: ListedContract, what_to_show: str, start: datetime, end: datetime, use_rth: bool, now: datetime
-    ) -> list[Bar]:
+        self, contract: ListedContract, what_to_show: str, start: datetime, end: datetime, use_rth: bool,
+        now: datetime, halted_at: float | None = None,
+    ) -> list[Bar]:  # fmt: skip
         """A bar for each five seconds of trading in [`start`, `end`).
 
-        Where nothing traded it is flat at the price before, with volume 0 (-1 for quotes). Empty while there is no
-        price.
+        Where nothing traded it is flat at the price before, with volume 0 (-1 for quotes); with `halted_at` all are
+        flat at that price. Empty while there is no price.
         """
         regular = use_rth or contract.sec_type != "STK"
+        if halted_at is not None:
+            return self._without_holes(contract, what_to_show, [], start, end, regular, halted_at)
         if self._streaming is not None:
             found = self._streaming.five_second_bars(contract, what_to_show, start, end, regular, now)
         else:
@@ -55,11 +58,10 @@ class Feed:
 
     def _without_holes(
         self, contract: ListedContract, what_to_show: str, found: list[Bar], start: datetime, end: datetime,
-        use_rth: bool,
+        use_rth: bool, price: float | None = None,
     ) -> list[Bar]:  # fmt: skip
         by_start = {bar.start: bar for bar in found}
         days, bars = calendar(), []
-        price: float | None = None
         flat = -1 if what_to_show != "TRADES" else 0
         while start < end:
             session = days.current(start)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from trading_assets.pricing import black_scholes
 from trading_assets.sessions import calendar
 from trading_assets.simulator import ticks
 from trading_assets.simulator.calls import Answer, Call, World
 from trading_assets.simulator.durations import closing, opening
+from trading_assets.simulator.faults import NAMED_ERRORS, SILENCING_ACTIONS
 from trading_assets.simulator.feed import BAR_SECONDS, STEP, slot
 from trading_assets.simulator.market import Greeks, ListedContract
 from trading_assets.simulator.protocol import Out, frame
 from trading_assets.simulator.request_checks import Refusal, check_market_data, invalid
 from trading_assets.simulator.requests import MarketData, OptionCalculation, RealTimeBars, Words
 from trading_assets.simulator.streams import BarStream, QuoteStream, Streams
+from trading_assets.simulator.ticks import DELAYED_DATA as DELAYED
+from trading_assets.simulator.ticks import DELAYED_FROZEN_DATA as DELAYED_FROZEN
+from trading_assets.simulator.ticks import FROZEN_DATA as FROZEN
+from trading_assets.simulator.ticks import LIVE_DATA as LIVE
 
-LIVE, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4
-"""Market data types."""
+COMPETING = NAMED_ERRORS["competing_session"]
 
 
 class MarketDataService:
@@ -41,17 +46,17 @@ class MarketDataService:
         check_market_data(request)
         self._take_line(call)
         contract = await world.ask(world.find, request.contract)
-        kind = self._data_type(call, contract)
+        struck = self._streams.found("quotes", call, contract)
+        if "competing_session" in struck:
+            raise Refusal(*COMPETING)
+        kind = self._data_type(call, contract, world.live_data and "delayed" not in struck)
         delayed = kind in (DELAYED, DELAYED_FROZEN)
         form = ticks.TickForm(call.client.version, delayed, request.generic_ticks)
         unavailable = [tick for tick in request.generic_ticks if delayed and tick not in ticks.DELAYED_GENERIC_TICKS]
         if unavailable:
             call.warn(2187, f"Generic tick {','.join(unavailable)} is not allowed on delayed data")
-        now = world.clock.now()
-        quote = await world.ask(world.market.quote, contract, now)
-        sent = ticks.ticks_of(form, contract, quote)
-        frames = [ticks.market_data_type(call.req_id, kind), ticks.tick_req_params(call.req_id, contract.min_tick)]
-        frames += [ticks.tick_frame(call.req_id, key, tick) for key, tick in sent.items()]
+        before = [ticks.market_data_type(call.req_id, kind), ticks.tick_req_params(call.req_id, contract.min_tick)]
+        running = QuoteStream(call, contract, form, before)
 
         async def snapshot() -> None:
             await asyncio.sleep(world.latency.snapshot())
@@ -59,17 +64,22 @@ class MarketDataService:
             call.client.send(ticks.tick_snapshot_end(call.req_id))
 
         async def stream() -> None:
-            running = QuoteStream(call, contract, form, quote, sent, now)
             with self._streams.running(running):
                 await running.ended
 
+        if struck & SILENCING_ACTIONS and not request.snapshot:
+            return Answer([], world.latency.light(), stream)
+        now = world.clock.now()
+        quote = await world.ask(world.market.quote, contract, now)
+        frames = running.frames(replace(quote, halted=True) if "halt" in struck else quote)
+        running.at = now
         return Answer(frames, world.latency.light(), snapshot if request.snapshot else stream)
 
     def _take_line(self, call: Call[MarketData] | Call[RealTimeBars]) -> None:
         if not call.hold(self._world.meters.lines, "lines"):
             raise Refusal(101, "Max number of tickers has been reached")
 
-    def _data_type(self, call: Call[MarketData], contract: ListedContract) -> int:
+    def _data_type(self, call: Call[MarketData], contract: ListedContract, live_data: bool) -> int:
         """The market data type of the answer; refuses (354) or warns (10167) as the subscriptions demand."""
         wanted, subject = (
             call.client.market_data_type,
@@ -81,12 +91,12 @@ class MarketDataService:
             )
         is_open = self._is_open()
         if wanted in (LIVE, FROZEN):
-            if not self._world.live_data:
+            if not live_data:
                 raise Refusal(
                     354, f"Requested market data is not subscribed. Delayed market data is available.{subject}"
                 )
             return FROZEN if wanted == FROZEN and not is_open else LIVE
-        if not self._world.live_data:
+        if not live_data:
             call.warn(10167, "Requested market data is not subscribed. Displaying delayed market data.")
         return DELAYED_FROZEN if wanted == DELAYED_FROZEN and not is_open else DELAYED
 
@@ -114,6 +124,8 @@ class MarketDataService:
                 f"Invalid Real-time Query:No market data permissions for {contract.primary_exchange}"
                 f" {contract.sec_type}",
             )
+        if "competing_session" in self._streams.found("bars", call, contract):
+            raise Refusal(*COMPETING)
         start = slot(world.clock.now()) - STEP
 
         async def stream() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from trading_assets.simulator import encoding
@@ -21,6 +21,7 @@ from trading_assets.simulator.faults import FaultRule, Faults
 from trading_assets.simulator.history import HistoryService
 from trading_assets.simulator.limits import Arrival
 from trading_assets.simulator.marketdata import MarketDataService
+from trading_assets.simulator.outages import FARMS_BROKEN, FARMS_OK, LOST, Outages
 from trading_assets.simulator.requests import DATA_KINDS, ApiRequest
 from trading_assets.simulator.streams import Streams
 
@@ -29,25 +30,7 @@ _log = logging.getLogger(__name__)
 HEARTBEAT = 0.01
 """Seconds between the marks by which the server knows when it last looked at its sockets (see `limits.Arrival`)."""
 
-FARMS_OK = (
-    (2104, "Market data farm connection is OK:usfarm"),
-    (2106, "HMDS data farm connection is OK:ushmds"),
-    (2158, "Sec-def data farm connection is OK:secdefnj"),
-)
-"""What every client is told after connecting."""
-
-FARMS_BROKEN = (
-    (2103, "Market data farm connection is broken:usfarm"),
-    (2105, "HMDS data farm connection is broken:ushmds"),
-)
-
 DUPLICATE_CLIENT = "Unable to connect as the client id is already in use. Retry with a unique client id."
-LOST = "Connectivity between IBKR and Trader Workstation has been lost."
-RESTORED_DATA_LOST = "Connectivity between IBKR and Trader Workstation has been restored - data lost."
-RESTORED = (
-    "Connectivity between IBKR and Trader Workstation has been restored - data maintained. All data farms are"
-    " connected: usfarm; ushmds; secdefil."
-)
 
 
 class TwsServer:
@@ -60,13 +43,13 @@ class TwsServer:
         self._connections: set[Connection] = set()
         self._clients: dict[int, Connection] = {}
         self._refuse_connects = 0
-        self._outages = {"connected": 0, "farms": 0}
         self._looked_after = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
         self._address = ("", 0)
         contracts, history = ContractService(world), HistoryService(world)
         self._streams = Streams(world)
+        self._outages = Outages(world, self._streams, self._send_to_all, self._forget_calls)
         quotes, account = MarketDataService(world, self._streams), AccountService(world)
         self.handlers: dict[str, Callable[..., Any]] = {
             "contract_details": contracts.contract_details,
@@ -199,7 +182,11 @@ class TwsServer:
         if not self.world.connected.is_set():
             connection.error(-1, 1100, LOST)
 
-    def _send_to_all(self, *messages: tuple[int, str]) -> None:
+    def _forget_calls(self) -> None:
+        for client in list(self._clients.values()):
+            client.end_calls(DATA_KINDS)
+
+    def _send_to_all(self, messages: Sequence[tuple[int, str]]) -> None:
         for client in list(self._clients.values()):
             for code, text in messages:
                 client.error(-1, code, text)
@@ -226,6 +213,12 @@ class TwsServer:
     def _take_faults(self) -> None:
         for rule in self._faults.take_triggered():
             self._begin(self._carry_out_later(rule))
+        # behind the first step of the faults just begun, which may be among them
+        asyncio.get_running_loop().call_soon(self._end_faults)
+
+    def _end_faults(self) -> None:
+        for do, contract in self._faults.take_ended():
+            self._outages.end(do, contract)
 
     async def _carry_out_later(self, rule: FaultRule) -> None:
         await asyncio.sleep(rule.after_seconds or 0.0)
@@ -234,41 +227,16 @@ class TwsServer:
 
     async def _carry_out(self, rule: FaultRule) -> None:
         match rule.do:
-            case "connectivity_lost":
-                await self._lose_connectivity(rule.seconds, rule.data_lost)
-            case "farm_down":
-                await self._lose_farms(rule.seconds)
             case "nightly_reset":
-                await self._reset(rule.seconds)
+                await self._reset(rule.seconds or 0.0)
             case "duplicate_client_id":
                 self._refuse_connects += rule.connects
             case "drop_all":
                 self.drop_all()
             case "broadcast":
-                self._send_to_all((rule.code, rule.text))
-
-    async def _lose_connectivity(self, seconds: float, data_lost: bool) -> None:
-        self.world.connected.clear()
-        self._outages["connected"] += 1
-        self._send_to_all((1100, LOST))
-        await asyncio.sleep(seconds)
-        if data_lost:
-            for client in list(self._clients.values()):
-                client.end_calls(DATA_KINDS)
-        self._outages["connected"] -= 1
-        if not self._outages["connected"]:
-            self.world.connected.set()
-            self._send_to_all((1101, RESTORED_DATA_LOST) if data_lost else (1102, RESTORED))
-
-    async def _lose_farms(self, seconds: float) -> None:
-        self.world.farms.clear()
-        self._outages["farms"] += 1
-        self._send_to_all(*FARMS_BROKEN)
-        await asyncio.sleep(seconds)
-        self._outages["farms"] -= 1
-        if not self._outages["farms"]:
-            self.world.farms.set()
-            self._send_to_all(*FARMS_OK)
+                self._send_to_all([(rule.code, rule.text)])
+            case _:
+                await self._outages.carry_out(rule)
 
     async def _reset(self, seconds: float) -> None:
         """Close all connections and the port. A bound socket that does not listen keeps the port ours and refuses

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from trading_assets.simulator import encoding, ticks
 from trading_assets.simulator.calls import Call, Ticker, World
+from trading_assets.simulator.faults import SILENCING_ACTIONS, FaultRule
 from trading_assets.simulator.feed import STEP, Feed, slot
 from trading_assets.simulator.market import ListedContract, MarketQuote
 from trading_assets.simulator.requests import MarketData, RealTimeBars
@@ -33,83 +34,177 @@ MOST_BARS = 720
 
 @dataclass(eq=False, slots=True)
 class QuoteStream:
-    """A quote stream: what its client was told last, and the instant of that state (None: look afresh)."""
+    """A quote stream: what its client was told last, and the instant of that state (None: look afresh).
+
+    `before` are the frames that come before the first tick. A `silenced` stream stays open and is never served again.
+    """
 
     call: Call[MarketData]
     contract: ListedContract
     form: ticks.TickForm
-    quote: MarketQuote
-    sent: dict[tuple[int, int], ticks.Tick]
-    at: datetime | None
+    before: list[bytes]
+    quote: MarketQuote = field(default_factory=MarketQuote)
+    at: datetime | None = None
+    sent: dict[tuple[int, int], ticks.Tick] = field(default_factory=dict)
+    silenced: bool = False
     ended: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    def show(self, quote: MarketQuote) -> int:
-        """Send what differs from the last state; returns the number of messages."""
-        if quote == self.quote:
-            return 0
+    kind = "quotes"
+
+    def frames(self, quote: MarketQuote) -> list[bytes]:
+        """The messages that bring the client from the last state to this one."""
+        if quote == self.quote and self.sent:
+            return []
         self.quote = quote
         current = ticks.ticks_of(self.form, self.contract, quote)
         sent, self.sent = self.sent, current
+        before, self.before = self.before, []
         req_id = self.call.req_id
-        frames = [ticks.tick_frame(req_id, key, tick) for key, tick in current.items() if sent.get(key) != tick]
-        if frames:
-            self.call.client.send(*frames)
-        return len(frames)
+        return before + [ticks.tick_frame(req_id, key, tick) for key, tick in current.items() if sent.get(key) != tick]
+
+    def turn(self, delayed: bool, kind: int, announce: bool) -> None:
+        """Go on with delayed ticks, or with live ones: all of them are sent anew."""
+        self.form = replace(self.form, delayed=delayed)
+        self.sent = {}
+        if announce:
+            self.before = [ticks.market_data_type(self.call.req_id, kind)]
+        self.call.client.send(*self.frames(self.quote))
 
 
 @dataclass(eq=False, slots=True)
 class BarStream:
-    """A stream of five-second bars; `start` is that of the next bar."""
+    """A stream of five-second bars; `start` is that of the next bar, `price` the last one that was told."""
 
     call: Call[RealTimeBars]
     contract: ListedContract
     start: datetime
+    price: float | None = None
+    silenced: bool = False
     ended: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    kind = "bars"
 
 
 Stream = QuoteStream | BarStream
 
 
 class Streams:
-    """The streams of one world, and the loop that serves them."""
+    """The streams of one world, the loop that serves them, and what goes wrong with them."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._feed = Feed(world.market)
         self._quotes: dict[QuoteStream, None] = {}
         self._bars: dict[BarStream, None] = {}
+        self._disturbances: list[FaultRule] = []
         self._occupied = asyncio.Event()
         self._ticker: Ticker | None = None
 
     @contextmanager
     def running(self, stream: Stream) -> Iterator[None]:
         """Serve a stream inside the block."""
-        streams: dict[Stream, None] = self._quotes if isinstance(stream, QuoteStream) else self._bars  # type: ignore[assignment]
-        streams[stream] = None
+        if isinstance(stream, QuoteStream):
+            self._quotes[stream] = None
+        else:
+            self._bars[stream] = None
         self._occupied.set()
-        if self._ticker is not None:
-            self._ticker.poke()
+        self._wake()
         try:
             yield
         finally:
-            del streams[stream]
+            if isinstance(stream, QuoteStream):
+                del self._quotes[stream]
+            else:
+                del self._bars[stream]
+
+    def _wake(self) -> None:
+        if self._ticker is not None:
+            self._ticker.poke()
+
+    # faults
+
+    @contextmanager
+    def disturbed(self, rule: FaultRule) -> Iterator[None]:
+        """A lasting fault on the running streams, inside the block."""
+        self._disturbances.append(rule)
+        if rule.do == "competing_session":
+            for stream in self._struck(rule):
+                stream.call.client.error(stream.call.req_id, *rule.error)  # type: ignore[misc]
+        if rule.do == "delayed":
+            self._turn(rule, True)
+        self._wake()
+        try:
+            yield
+        finally:
+            self._disturbances.remove(rule)
+            if rule.do == "delayed":
+                self._turn(rule, False)
+            if not rule.resumes:
+                for stream in self._struck(rule):
+                    stream.silenced = True
+            self._wake()
+
+    def end(self, rule: FaultRule) -> None:
+        """End running streams with an error."""
+        assert rule.error is not None
+        for stream in self._struck(rule):
+            stream.call.release()
+            stream.call.client.error(stream.call.req_id, *rule.error)
+            if not stream.ended.done():
+                stream.ended.set_result(None)
+
+    def found(self, kind: str, call: Call[MarketData] | Call[RealTimeBars], contract: ListedContract) -> set[str]:
+        """What strikes streams of this kind and contract now: names of faults."""
+        words = f"{call.request.subject} {contract.symbol} {contract.sec_type} {contract.local_symbol}"
+        return {rule.do for rule in self._disturbances if rule.strikes_stream(kind, words, contract.sec_type)}
+
+    def _struck(self, rule: FaultRule) -> list[Stream]:
+        streams: list[Stream] = [*self._quotes, *self._bars]
+        return [stream for stream in streams if self._strikes(rule, stream)]
+
+    @staticmethod
+    def _strikes(rule: FaultRule, stream: Stream) -> bool:
+        contract = stream.contract
+        words = f"{stream.call.request.subject} {contract.symbol} {contract.sec_type} {contract.local_symbol}"
+        return rule.strikes_stream(stream.kind, words, contract.sec_type)
+
+    def _turn(self, rule: FaultRule, delayed: bool) -> None:
+        for stream in self._struck(rule):
+            if isinstance(stream, QuoteStream) and stream.sent:
+                stream.turn(delayed, ticks.DELAYED_DATA if delayed else ticks.LIVE_DATA, rule.announce)
+
+    def _is_silent(self, stream: Stream) -> bool:
+        return stream.silenced or any(
+            rule.do in SILENCING_ACTIONS and self._strikes(rule, stream) for rule in self._disturbances
+        )
+
+    def _is_halted(self, stream: Stream) -> bool:
+        return any(rule.do == "halt" and self._strikes(rule, stream) for rule in self._disturbances)
+
+    # serving
 
     async def serve(self) -> None:
         """The loop. Runs until it is cancelled."""
-        world = self._world
-        with Ticker(world.clock, STREAM_SECONDS, world.clock.moves) as self._ticker:
+        clock = self._world.clock
+        with Ticker(clock, STREAM_SECONDS, clock.moves) as self._ticker:
             while True:
                 if not self._quotes and not self._bars:
                     self._occupied.clear()
                     await self._occupied.wait()
                 await self._ticker.next()
-                await world.connected.wait()
-                await world.farms.wait()
-                await self._show_quotes(world.clock.now())
-                await self._show_bars(world.clock.now())
+                await self._show_quotes(clock.now())
+                await self._show_bars(clock.now())
 
     async def _show_quotes(self, now: datetime) -> None:
-        due = [stream for stream in self._quotes if stream.at != now]
+        due = []
+        for stream in self._quotes:
+            if self._is_silent(stream):
+                stream.at = None
+            elif self._is_halted(stream):
+                stream.at = None
+                stream.call.client.send(*stream.frames(replace(stream.quote, halted=True)))
+            elif stream.at != now:
+                due.append(stream)
         if not due:
             return
         looked = [stream.at for stream in due if stream.at is not None]
@@ -117,32 +212,32 @@ class Streams:
         if self._world.clock.speed and looked:
             instants = await self._world.ask(self._feed.changes, min(looked), now)
         for instant in instants:
-            wanted = [
-                stream
-                for stream in due
-                if (instant == now if stream.at is None else stream.at < instant or instant == now)
-            ]
+            wanted = [stream for stream in due if instant == now or (stream.at is not None and stream.at < instant)]
             quotes = await self._ask(wanted, self._feed.quotes, [stream.contract for stream in wanted], instant)
             for stream, quote in zip(wanted, quotes, strict=bool(quotes)):
-                stream.at = instant
-                if stream in self._quotes:
-                    stream.show(quote)
+                if stream in self._quotes and not self._is_silent(stream):
+                    stream.at = instant
+                    stream.call.client.send(*stream.frames(quote))
 
     async def _show_bars(self, now: datetime) -> None:
         most = MOST_BARS if self._world.clock.speed else MOST_BARS_AFTER_A_JUMP
         until = slot(now)
         for stream in list(self._bars):
+            if self._is_silent(stream):
+                stream.start = until
             start = max(stream.start, until - most * STEP)
             if start >= until:
                 continue
             stream.start = until
-            request = stream.call.request
+            request, halted = stream.call.request, self._is_halted(stream)
             bars = await self._ask(
-                [stream], self._feed.bars, stream.contract, request.what_to_show, start, until, request.use_rth, now
-            )
-            if bars and stream in self._bars:
+                [stream], self._feed.bars, stream.contract, request.what_to_show, start, until, request.use_rth, now,
+                stream.price if halted else None,
+            )  # fmt: skip
+            if bars and stream in self._bars and not self._is_silent(stream):
                 client, req_id = stream.call.client, stream.call.req_id
                 client.send(*(encoding.realtime_bar(client.version, req_id, bar) for bar in bars))
+                stream.price = bars[-1].close
 
     async def _ask(
         self, streams: Sequence[Stream], question: Callable[P, list[T]], *args: P.args, **kwargs: P.kwargs

@@ -80,6 +80,12 @@ def test_scripts_from_files(tmp_path: Path) -> None:
         ('[{"do": "hang", "on": "any", "nth": 0}]', "count below 1"),
         ('[{"do": "error", "on": "any"}]', "needs a 'code'"),
         ('[{"do": "nightly_reset"}]', "When shall"),
+        ('[{"do": "competing_session"}]', "When shall"),
+        ('[{"do": "delay", "on": "any", "seconds": null}]', "does not last"),
+        ('[{"do": "farm_down", "after_seconds": 1, "farm": "moonfarm"}]', "one of usfarm, usopt"),
+        ('[{"do": "mute", "after_seconds": 1, "farm": "usopt"}]', "Only 'farm_down'"),
+        ('[{"do": "mute", "after_seconds": 1, "streams": "news"}]', "'quotes' or 'bars'"),
+        ('[{"do": "stream_error", "after_seconds": 1}]', "needs a 'code'"),
     ],
 )
 def test_unusable_scripts_are_refused_with_a_sentence(tmp_path: Path, content: str, said: str) -> None:
@@ -104,3 +110,11 @@ def test_triggers_are_for_effects_on_everything() -> None:
     faults.add(on="any", do="hang")
     faults.clear()
     assert struck(faults, ask()) == [[]]
+
+
+def test_only_what_lasts_can_be_ended() -> None:
+    faults = Faults()
+    with pytest.raises(FaultScriptError, match="does not last"):
+        faults.end("drop_all")
+    faults.end("mute", "AAPL")
+    assert faults.take_ended() == [("mute", "AAPL")]
