@@ -27,6 +27,7 @@ from trading_assets import setting_names
 from trading_assets.arguments import ALERT_HOURS, LOOKBACK_DAYS, MINUTES, REQUESTS, SESSIONS, bar_sizes
 from trading_assets.broker_settings import BrokerKind, BrokerSettings
 from trading_assets.folders import StateUrl, usable_folder
+from trading_assets.live_settings import LiveSettings
 from trading_assets.maintenance_settings import MaintenanceSettings
 from trading_assets.pricing_settings import PricingSettings
 from trading_assets.selection_rules import SelectionRules
@@ -37,7 +38,7 @@ CONFIG = "TRADING_ASSETS_CONFIG"
 """Environment variable that names the settings file, when it is not `trading_assets.toml` in the working directory."""
 
 
-class Settings(MaintenanceSettings, PricingSettings, BrokerSettings):
+class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSettings):
     """Everything an operator can set. Durations are seconds unless the name says otherwise."""
 
     # Without `hide_input_in_errors` an error's own text, which Dagster keeps of a failed tick, repeats a wrong value: a

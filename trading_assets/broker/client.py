@@ -1,43 +1,33 @@
 """The TWS client of a process: connects lazily, keeps connected, sends requests and hands out their collectors.
 
-It lives on one event loop (`broker.loop`). Here belongs the life of the connection: client ids, identity, reconnecting,
-lost connectivity, the nightly reset. Which message a request becomes is in `broker.messages`; when it may be sent is
-the caller's business (`broker.pacing`), except for the client's own messages, for which it asks the pacer itself.
+It lives on one event loop (`broker.loop`). Here belongs the life of the connection: reconnecting, lost connectivity,
+the nightly reset; making one is in `broker.connector`. Which message a request becomes is in `broker.messages`; when it
+may be sent is the caller's business (`broker.pacing`), except for the client's own messages, for which it asks the
+pacer itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from datetime import datetime
 from typing import TypeVar
 
 from trading_assets.broker import messages
 from trading_assets.broker.collectors import Collector
-from trading_assets.broker.connection import ClientIdInUse, Connection
-from trading_assets.broker.contact import (
-    TELLING,
-    market_data_word,
-    record_connected,
-    record_failure,
-    record_market_data,
-)
+from trading_assets.broker.connection import Connection
+from trading_assets.broker.connector import Connector
+from trading_assets.broker.contact import TELLING, market_data_word, record_market_data
 from trading_assets.broker.errors import is_warning, lookup
-from trading_assets.broker.handshake import ConnectFailed
-from trading_assets.broker.identity import check_settings, identity_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.quotes import QuoteCollector
 from trading_assets.broker.requests import QuoteRequest, Request
-from trading_assets.broker.reset_windows import reset_window_end
-from trading_assets.errors import BrokerIncompatible, BrokerUnavailable, ClientIdsExhausted
-from trading_assets.reliability import RetryConfig
+from trading_assets.errors import BrokerUnavailable
 from trading_assets.sessions import Clock
-from trading_assets.settings import BrokerKind, Settings
-from trading_assets.state.owners import Owner, lease_client_id
+from trading_assets.settings import Settings
+from trading_assets.state.owners import Owner
 
 T = TypeVar("T")
 
@@ -48,15 +38,6 @@ CONNECTIVITY_RESTORED = frozenset({1101, 1102})
 
 FIRST_CONNECT_PATIENCE = 10.0
 """Seconds to try the first connection of a process: a TWS that was never there is an error of set-up, not an outage."""
-
-RECONNECT = RetryConfig(wait_initial=0.25, wait_max=30.0)
-"""Waits between attempts to connect."""
-
-MAX_CLOCK_SKEW = 60.0
-"""Seconds the machine's clock may differ from the clock of TWS before it is reported."""
-
-HANDSHAKE_MESSAGES = 2
-"""Version and startApi."""
 
 FROZEN, DELAYED_FROZEN = 2, 4
 """Market data types: live while the market is open, the last quote when it is closed; the same of delayed data."""
@@ -82,12 +63,11 @@ class TwsClient:
     ) -> None:
         self._settings = settings
         self._owner = owner
-        self._host, self._port = endpoint
-        self._endpoint = f"{self._host}:{self._port}"
+        self._connector = Connector(settings, owner, endpoint, pacer, database, clock=clock, on_identity=on_identity)
+        self._endpoint = self._connector.endpoint
         self._pacer = pacer
         self._database = database
         self._clock = clock
-        self._on_identity = on_identity
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
         self._upstream = asyncio.Event()
@@ -95,11 +75,18 @@ class TwsClient:
         self._last_lost = ""
         self._market_data = ""
         self._probe: asyncio.Task[bool] | None = None
-        self.identity = ""
-        self.connects = 0
-        """How often a connection was made."""
         self.losses = 0
         """How often a connection, or the connectivity behind it, was lost."""
+
+    @property
+    def identity(self) -> str:
+        """The identity behind the connection; empty before the first."""
+        return self._connector.identity
+
+    @property
+    def connects(self) -> int:
+        """How often a connection was made."""
+        return self._connector.connects
 
     async def ready(self) -> None:
         """Return when a connection is up and TWS is connected to its servers. Raises `BrokerError`."""
@@ -181,102 +168,26 @@ class TwsClient:
 
     def in_reset_window(self) -> bool:
         """Whether a real broker is in its reset window now."""
-        return self._reset_end() is not None
+        return self._connector.reset_end() is not None
 
     # connecting
 
     async def _reconnect(self) -> None:
-        patience = (
-            self._settings.reconnect_timeout
-            if self.connects
-            else min(FIRST_CONNECT_PATIENCE, self._settings.reconnect_timeout)
-        )
-        deadline = time.monotonic() + patience
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                await self._connect()
-                return
-            except ConnectFailed as failure:
-                failed = failure
-            except (ConnectionError, TimeoutError) as error:  # lost again before it was introduced
-                text = f"the session broke at once ({str(error) or 'TWS does not answer'})"
-                failed = ConnectFailed(text, "Look at TWS, then run again: what came is kept.")
-            sentence = f"No connection to TWS or IB Gateway at {self._endpoint}: {failed}. {failed.remedy}"
-            await self._report_unreachable(sentence)
-            if failed.lasting:
-                raise BrokerIncompatible(sentence)
-            if (reset_end := self._reset_end()) is not None:
-                deadline = max(deadline, time.monotonic() + (reset_end - self._clock()).total_seconds() + patience)
-            wait = min(RECONNECT.wait(attempt), deadline - time.monotonic())
-            if wait <= 0:
-                raise BrokerUnavailable(sentence)
-            until = f" (the broker's nightly reset lasts until {reset_end:%H:%M} UTC)" if reset_end else ""
-            logger.warning(
-                "No connection to TWS at %s: %s; trying again in %.1f s%s.", self._endpoint, failed, wait, until
-            )
-            await asyncio.sleep(wait)
-
-    async def _connect(self) -> None:
-        """One attempt, over as many client ids as it takes."""
-        in_use: set[int] = set()
-        endpoint = self._endpoint
-        self._owner.ensure()
-        while True:
-            client_id = await self._run(
-                lambda: lease_client_id(
-                    self._owner.engine, self._owner.name, endpoint, self._settings.ib_client_ids, in_use
-                )
-            )
-            if client_id is None:
-                first, last = self._settings.ib_client_ids
-                raise ClientIdsExhausted(
-                    f"All client ids from {first} to {last} are in use at {endpoint}: close other clients or widen"
-                    " TRADING_ASSETS_IB_CLIENT_IDS."
-                )
-            for _ in range(HANDSHAKE_MESSAGES):
-                await self._pacer.message()
-            connection = Connection(self._on_status, self._on_lost)
-            # later messages are about this session: TWS may report at once that its servers are unavailable
-            self._upstream.set()
-            try:
-                accounts = await connection.open(self._host, self._port, client_id, self._settings.connect_timeout)
-                break
-            except ClientIdInUse:
-                in_use.add(client_id)
-        try:
-            await self._introduce(connection, accounts)
-        except BaseException:
-            connection.alive = False
-            connection.drop()
-            raise
-        self._connection = connection
-        self.connects += 1
-
-    async def _introduce(self, connection: Connection, accounts: list[str]) -> None:
-        """Find out who is behind the connection, before any data is asked for."""
-        self.identity = identity_of(accounts, delayed=self._settings.market_data == "delayed")
-        check_settings(self._settings, self.identity, self._endpoint)
-        if self._on_identity is not None:
-            await self._run(lambda: self._on_identity(self.identity) if self._on_identity else None)
-        if self._settings.now is None:
-            await self._pacer.message()
-            answer = await connection.server_time()
-            skew = 0.0 if answer is None else answer - time.time()
-            if abs(skew) > MAX_CLOCK_SKEW:
-                logger.warning(
-                    "The clock of TWS is %.0f s ahead of this machine's: set it right, or sessions may be told apart"
-                    " wrongly.",
-                    skew,
-                )
-        version = connection.wire.serverVersion()
-        await self._run(lambda: record_connected(self._owner.engine, self._endpoint, self.identity, version))
+        patience = self._settings.reconnect_timeout
+        if not self.connects:
+            patience = min(FIRST_CONNECT_PATIENCE, patience)
+        self._connection = await self._connector.connect(self._fresh, patience)
         self._market_data = ""
+
+    def _fresh(self) -> Connection:
+        connection = Connection(self._on_status, self._on_lost)
+        # later messages are about this session: TWS may report at once that its servers are unavailable
+        self._upstream.set()
+        return connection
 
     async def _wait_for_upstream(self) -> None:
         patience = self._settings.reconnect_timeout
-        if (reset_end := self._reset_end()) is not None:
+        if (reset_end := self._connector.reset_end()) is not None:
             patience += (reset_end - self._clock()).total_seconds()
         logger.warning(
             "TWS has lost its connection to the broker (%s); waiting up to %.0f s for it.", self._last_lost, patience
@@ -288,11 +199,8 @@ class TwsClient:
                 f"TWS at {self._endpoint} has been without its connection to the broker for {patience:.0f} s"
                 f" ({self._last_lost}). Run again when TWS shows that it is connected: what came is kept."
             )
-            await self._report_unreachable(sentence)
+            await self._connector.report_unreachable(sentence)
             raise BrokerUnavailable(sentence) from None
-
-    async def _report_unreachable(self, sentence: str) -> None:
-        await self._run(lambda: record_failure(self._owner.engine, self._endpoint, sentence))
 
     async def _note_market_data(self, collector: Collector) -> None:
         """Keep the kind of market data of this connection's quotes, when it is better evidence than what is known."""
@@ -325,9 +233,6 @@ class TwsClient:
             self.losses += 1
             self._upstream.set()  # it was about that session; the next one speaks for itself
             self._connection = None
-
-    def _reset_end(self) -> datetime | None:
-        return reset_window_end(self._clock()) if self._settings.broker is BrokerKind.TWS else None
 
     async def _run(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._database, function)

@@ -35,6 +35,8 @@ class Connection:
         self.inbox = Inbox(self)
         self.wire = WireClient(self.inbox)
         self.alive = False
+        self.ended: Outcome | None = None
+        """How the session ended."""
         self.market_data_type = 0
         self._on_status = on_status
         self._on_lost = on_lost
@@ -117,6 +119,7 @@ class Connection:
 
     def _lost(self, outcome: Outcome) -> None:
         was_alive, self.alive = self.alive, False
+        self.ended = self.ended or outcome
         self.give_up_all(outcome)
         if self._clock is not None and not self._clock.done():
             self._clock.set_exception(ConnectionError(outcome.text))

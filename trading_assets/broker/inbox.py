@@ -23,6 +23,7 @@ from trading_assets.broker.collectors import (
 from trading_assets.broker.doubts import Doubts
 from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.quotes import QuoteCollector
+from trading_assets.broker.streams import QuoteStream, Streams
 from trading_assets.broker.wire_format import (
     BOND_DATA,
     CONTRACT_DATA,
@@ -30,6 +31,7 @@ from trading_assets.broker.wire_format import (
     CURRENT_TIME,
     ERROR,
     HISTORICAL_DATA,
+    OF_STREAMS,
     OPTION_PARAMETERS,
     OPTION_PARAMETERS_END,
     TICKS,
@@ -78,14 +80,19 @@ class Inbox:
     def __init__(self, listener: ConnectionListener) -> None:
         self._listener = listener
         self.open: dict[int, Collector] = {}
+        self.streams = Streams()
         self._issued = range(0)
         self._doubts = Doubts()
         self._told: set[str] = set()
 
     def expect(self, req_id: int, collector: Collector) -> None:
         """A request is about to be sent under this id, the next one of the connection."""
-        self._issued = range(self._issued.start if self._issued else req_id, req_id + 1)
+        self.issue(req_id)
         self.open[req_id] = collector
+
+    def issue(self, req_id: int) -> None:
+        """This id, the next one of the connection, is used from now on."""
+        self._issued = range(self._issued.start if self._issued else req_id, req_id + 1)
 
     def _of(self, req_id: int, wanted: type[C]) -> C | None:
         """The open request of this id and kind; None for one that has ended. Raises `Unreadable` when the id cannot be
@@ -97,12 +104,18 @@ class Inbox:
             return None
         raise Unreadable(f"no request that it could answer has the id {req_id}")
 
+    def _taker(self, req_id: int) -> QuoteStream | QuoteCollector | None:
+        """Who takes the ticks of this id."""
+        return self.streams.quotes.get(req_id) or self._of(req_id, QuoteCollector)
+
     # requests
 
     def error(self, reqId: int, errorCode: int, errorString: str, *_: Any) -> None:
         errorString = unescaped(errorString)
         if reqId == NO_REQUEST or (reqId not in self._issued and is_warning(errorCode, errorString)):
             self._listener.on_status(errorCode, errorString)
+        elif (stream := self.streams.of(reqId)) is not None:
+            stream.error(errorCode, errorString)
         elif (collector := self._of(reqId, Collector)) is not None:
             collector.error(errorCode, errorString)
 
@@ -146,16 +159,35 @@ class Inbox:
     # market data
 
     def priceSizeTick(self, reqId: int, tickType: int, price: float, size: float) -> None:
-        if (collector := self._of(reqId, QuoteCollector)) is not None:
-            collector.price(tickType, price, size)
+        if (taker := self._taker(reqId)) is not None:
+            taker.price(tickType, price, size)
 
     def tickSize(self, reqId: int, tickType: int, size: float) -> None:
-        if (collector := self._of(reqId, QuoteCollector)) is not None:
-            collector.size(tickType, size)
+        if (taker := self._taker(reqId)) is not None:
+            taker.size(tickType, size)
 
     def tickGeneric(self, reqId: int, tickType: int, value: float) -> None:
-        if (collector := self._of(reqId, QuoteCollector)) is not None:
-            collector.generic(tickType, value)
+        if (taker := self._taker(reqId)) is not None:
+            taker.generic(tickType, value)
+
+    def tickString(self, reqId: int, tickType: int, value: str) -> None:
+        if (stream := self.streams.quotes.get(reqId)) is not None:
+            stream.text(tickType, value)
+
+    def realtimeBar(
+        self,
+        reqId: int,
+        time: int,
+        open_: float,
+        high: float,
+        low: float,
+        close: float,
+        volume: float,
+        wap: float,
+        count: int,
+    ) -> None:
+        if (stream := self.streams.bars.get(reqId)) is not None:
+            stream.bar(time, open_, high, low, close, volume, wap, count)
 
     def tickOptionComputation(
         self,
@@ -171,12 +203,12 @@ class Inbox:
         theta: float,
         undPrice: float,
     ) -> None:
-        if (collector := self._of(reqId, QuoteCollector)) is not None:
-            collector.greeks(tickType, impliedVol, delta, optPrice, gamma, vega, theta, undPrice)
+        if (taker := self._taker(reqId)) is not None:
+            taker.greeks(tickType, impliedVol, delta, optPrice, gamma, vega, theta, undPrice)
 
     def marketDataType(self, reqId: int, marketDataType: int) -> None:
-        if (collector := self._of(reqId, QuoteCollector)) is not None:
-            collector.market_data_type(marketDataType)
+        if (taker := self._taker(reqId)) is not None:
+            taker.market_data_type(marketDataType)
 
     def tickSnapshotEnd(self, reqId: int) -> None:
         if (collector := self._of(reqId, QuoteCollector)) is not None:
@@ -201,6 +233,11 @@ class Inbox:
         self._note(name, fault, fields)
         if number == CURRENT_TIME:
             self._listener.on_time(None)
+            return
+        if (stream := self.streams.of(req_id)) is not None:
+            stream.unreadable(f"TWS's message {name} could not be read: {fault}")
+            return
+        if number in OF_STREAMS:
             return
         wanted = _ANSWERS.get(number, Collector)
         if kind is None:

@@ -37,6 +37,9 @@ anything."""
 QUEUE_INTERVAL = 0.25
 """Seconds until a process that is not first in the queue for small-bar permits asks again."""
 
+_REALTIME = "/realtime"
+"""Ends the endpoint under which new streams of real-time bars are counted."""
+
 HISTORY_SLOTS, MARKET_DATA_SLOTS = "history", "market_data"
 
 
@@ -66,6 +69,11 @@ class Ledger:
         self._rules = SmallRules(
             settings.small_bar_requests_in_2_s, settings.small_bar_requests_in_10_min, settings.identical_interval
         )
+
+    @property
+    def _realtime_rules(self) -> SmallRules:
+        """Of the rules of small bars, streams of real-time bars obey the long window's alone."""
+        return SmallRules(self._rules.in_long, self._rules.in_long, 0.0)
 
     def take_messages(self, count: int) -> list[float]:
         """Take message slots; the instants, by this process's monotonic clock (which is also the event loop's)."""
@@ -98,6 +106,30 @@ class Ledger:
             }
             connection.execute(pacing_small.insert().values(weight=request.weight, **row))
             connection.execute(pacing_queue.delete().where(*mine))
+            return True, here + (at - now)
+
+    def take_realtime_bars(self, key: str) -> tuple[bool, float]:
+        """Take a permit for a new stream of real-time bars of a contract with its message slot: `(True, instant)`, or
+        `(False, instant to ask again)` with nothing taken. They have a window of their own beside the small bars'.
+
+        Instants are by this process's monotonic clock.
+        """
+        with write_transaction(self._engine, durable=False) as connection:
+            now = database_now(connection)
+            here = time.monotonic()
+            place = f"{self._endpoint}{_REALTIME}"
+            there = pacing_small.c.endpoint == place
+            oldest = now - LONG_WINDOW - 2 * WINDOW_MARGIN
+            connection.execute(pacing_small.delete().where(there, pacing_small.c.at < oldest))
+            stored = connection.execute(sa.select(pacing_small).where(there))
+            history = [SmallSend(row.at, row.key, row.contract_tick_key, row.weight) for row in stored]
+            ready = small_ready_at(history, key, key, 1, now, self._realtime_rules)
+            if ready > now:
+                return False, here + (ready - now)
+            at = self._take(connection, 1, now, self._recent(connection, now))[0]
+            connection.execute(
+                pacing_small.insert().values(endpoint=place, at=at, key=key, contract_tick_key=key, weight=1)
+            )
             return True, here + (at - now)
 
     def leave_queue(self) -> None:

@@ -172,6 +172,11 @@ class WireClient(Client):
         self.conn.sendMsg(b"API\0" + self._prefix(b"v%d..%d" % (self.MinClientVersion, self.MaxClientVersion)))
 
     @property
+    def received(self) -> int:
+        """Messages that came so far."""
+        return int(self._numMsgRecv)
+
+    @property
     def pending(self) -> bytes:
         """Bytes that came and are no whole frame yet."""
         return bytes(self._data)

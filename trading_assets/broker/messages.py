@@ -25,6 +25,12 @@ EPOCH_SECONDS = 2
 """`formatDate`: times of intraday bars as epoch seconds. The other form carries the zone of TWS or of the
 instrument."""
 
+REALTIME_BAR_SECONDS = 5
+"""The only size of real-time bars."""
+
+REALTIME_BARS_SHOW = "TRADES"
+"""What the real-time bars are made of."""
+
 _INSTRUMENT_FIELDS = tuple(field.name for field in fields(Instrument))
 
 _NO_END = datetime.min.replace(tzinfo=UTC)
@@ -88,6 +94,16 @@ def cancel(client: WireClient, req_id: int, request: Request) -> None:
             client.cancelMktData(req_id)
         case BarsRequest():
             client.cancelHistoricalData(req_id)
+
+
+def start_quotes(client: WireClient, req_id: int, instrument: Instrument, generic_ticks: str) -> None:
+    """Begin a stream of quotes. Raises `ConnectionError` without a connection."""
+    client.reqMktData(req_id, _contract(instrument), generic_ticks, False, False, [])
+
+
+def start_bars(client: WireClient, req_id: int, instrument: Instrument) -> None:
+    """Begin a stream of five-second bars of trades in regular hours. Raises `ConnectionError` without a connection."""
+    client.reqRealTimeBars(req_id, _contract(instrument), REALTIME_BAR_SECONDS, REALTIME_BARS_SHOW, True, [])
 
 
 def end_text(request: BarsRequest) -> str:

@@ -144,6 +144,28 @@ class Pacer:
         if self._refill is None or self._refill.done():
             self._refill = asyncio.get_running_loop().create_task(refill())
 
+    async def share(self, resource: str, in_use: int, waiting: int) -> int:
+        """How many slots of a resource this process may use now, by the fair share, given what it uses and waits for.
+
+        For a caller that keeps its slots itself and gives back those above the share; `acquire` is for the others."""
+        if self._ledger is None:
+            return UNPACED_OPEN
+        _, target = await self._run(self._ledger.rebalance, resource, in_use, waiting)
+        return target
+
+    async def realtime_bars(self, key: str) -> float:
+        """Return 0 at an instant at which a stream of real-time bars of that contract may be begun; begin it at once.
+        Else the seconds until it may be asked again."""
+        if self._ledger is None:
+            return 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            granted, at = await self._run(self._ledger.take_realtime_bars, key)
+            if not granted:
+                return max(0.0, at - loop.time())
+            if await _reached(at, loop):
+                return 0.0
+
     async def acquire(self, pacing_class: PacingClass) -> None:
         """Wait for a slot of that class, first come first served."""
         slots = self._slots[RESOURCES[pacing_class]]

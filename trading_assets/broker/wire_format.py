@@ -50,8 +50,13 @@ ERROR, NEXT_VALID_ID, CONTRACT_DATA, MANAGED_ACCOUNTS, HISTORICAL_DATA, BOND_DAT
 
 CURRENT_TIME, CONTRACT_DATA_END, OPTION_PARAMETERS, OPTION_PARAMETERS_END = 49, 52, 75, 76
 
+TICK_STRING, REALTIME_BAR = 46, 50
+
 TICKS = frozenset({1, 2, 21, 45, 57, 58})
-"""Messages of a market-data subscription that are read."""
+"""Messages of a market-data subscription that hold a part of a quote."""
+
+OF_STREAMS = frozenset({TICK_STRING, REALTIME_BAR})
+"""Messages that only streams read."""
 
 KINDS: dict[int, MessageKind] = {
     kind.number: kind
@@ -64,7 +69,9 @@ KINDS: dict[int, MessageKind] = {
         MessageKind(BOND_DATA, "bondContractData", 1, 0, tuple(range(2, 60))),
         MessageKind(21, "tickOptionComputation", 1, 12),
         MessageKind(45, "tickGeneric", 2, 5),
+        MessageKind(TICK_STRING, "tickString", 2, 5, (4,)),
         MessageKind(CURRENT_TIME, "currentTime", 0, 3),
+        MessageKind(REALTIME_BAR, "realtimeBar", 2, 11),
         MessageKind(CONTRACT_DATA_END, "contractDataEnd", 2, 3),
         MessageKind(57, "tickSnapshotEnd", 2, 3),
         MessageKind(58, "marketDataType", 2, 4),
@@ -72,8 +79,8 @@ KINDS: dict[int, MessageKind] = {
         MessageKind(OPTION_PARAMETERS_END, "securityDefinitionOptionParameterEnd", 1, 2),
     )
 }
-"""The kinds that answer a request of ours, and the clock. All others (account, orders, text ticks) are not read at
-all."""
+"""The kinds that answer a request of ours or belong to a stream, and the clock. All others (account, orders) are not
+read at all."""
 
 _SECURITY_IDS = 30
 """Index of the number of security ids in `contractData` at `SIZE_RULES` and later."""

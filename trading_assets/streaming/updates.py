@@ -79,6 +79,7 @@ class GapReason(StrEnum):
     OVERLOAD = "overload"
     RECORDER_STOPPED = "recorder_stopped"
     RECORDER_DIED = "recorder_died"
+    UNREADABLE = "unreadable"
 
 
 class Gap(NamedTuple):

@@ -1,0 +1,174 @@
+"""Making connections to one TWS: a free client id, the lake's broker identity, waits between attempts.
+
+What is done over a connection is its holder's business: requests (`broker.client`), streams (`streaming.recorder`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from datetime import datetime
+from typing import TypeVar
+
+from trading_assets.broker.connection import ClientIdInUse, Connection
+from trading_assets.broker.contact import record_connected, record_failure
+from trading_assets.broker.handshake import ConnectFailed
+from trading_assets.broker.identity import check_settings, identity_of
+from trading_assets.broker.pacing import Pacer
+from trading_assets.broker.reset_windows import reset_window_end
+from trading_assets.errors import BrokerIncompatible, BrokerUnavailable, ClientIdsExhausted
+from trading_assets.reliability import RetryConfig
+from trading_assets.sessions import Clock
+from trading_assets.settings import BrokerKind, Settings
+from trading_assets.state.owners import Owner, lease_client_id
+
+T = TypeVar("T")
+
+logger = logging.getLogger("trading_assets.broker")
+
+RECONNECT = RetryConfig(wait_initial=0.25, wait_max=30.0)
+"""Waits between attempts to connect."""
+
+MAX_CLOCK_SKEW = 60.0
+"""Seconds the machine's clock may differ from the clock of TWS before it is reported."""
+
+HANDSHAKE_MESSAGES = 2
+"""Version and startApi."""
+
+
+class Connector:
+    """Makes connections to `endpoint` (host, port). Use it from one event loop only.
+
+    `on_identity(identity)` is called in a worker thread after each connect and before any data request; what it raises
+    (`IdentityMismatch`) ends the connection and goes to the caller.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        owner: Owner,
+        endpoint: tuple[str, int],
+        pacer: Pacer,
+        database: Executor,
+        *,
+        clock: Clock,
+        on_identity: Callable[[str], None] | None,
+    ) -> None:
+        self._settings = settings
+        self._owner = owner
+        self._host, self._port = endpoint
+        self.endpoint = f"{self._host}:{self._port}"
+        self._pacer = pacer
+        self._database = database
+        self._clock = clock
+        self._on_identity = on_identity
+        self.identity = ""
+        """The identity behind the connection made last."""
+        self.connects = 0
+        """How often a connection was made."""
+
+    async def connect(self, fresh: Callable[[], Connection], patience: float) -> Connection:
+        """A connection that was made within `patience` seconds, a nightly reset not counted. `fresh` makes the object
+        of each attempt. Raises `BrokerError`."""
+        deadline = time.monotonic() + patience
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self.attempt(fresh)
+            except ConnectFailed as failure:
+                failed = failure
+            sentence = self.sentence(failed)
+            await self.report_unreachable(sentence)
+            if failed.lasting:
+                raise BrokerIncompatible(sentence)
+            if (reset_end := self.reset_end()) is not None:
+                deadline = max(deadline, time.monotonic() + (reset_end - self._clock()).total_seconds() + patience)
+            wait = min(RECONNECT.wait(attempt), deadline - time.monotonic())
+            if wait <= 0:
+                raise BrokerUnavailable(sentence)
+            until = f" (the broker's nightly reset lasts until {reset_end:%H:%M} UTC)" if reset_end else ""
+            logger.warning(
+                "No connection to TWS at %s: %s; trying again in %.1f s%s.", self.endpoint, failed, wait, until
+            )
+            await asyncio.sleep(wait)
+
+    async def attempt(self, fresh: Callable[[], Connection]) -> Connection:
+        """One attempt, over as many client ids as it takes. Raises `ConnectFailed`, `ClientIdsExhausted`,
+        `IdentityMismatch`."""
+        try:
+            return await self._attempt(fresh)
+        except ConnectFailed:
+            raise
+        except (ConnectionError, TimeoutError) as error:  # lost again before it was introduced
+            text = f"the session broke at once ({str(error) or 'TWS does not answer'})"
+            raise ConnectFailed(text, "Look at TWS, then run again: what came is kept.") from error
+
+    def sentence(self, failed: ConnectFailed) -> str:
+        """What a failed attempt is reported as."""
+        return f"No connection to TWS or IB Gateway at {self.endpoint}: {failed}. {failed.remedy}"
+
+    async def report_unreachable(self, sentence: str) -> None:
+        """Keep that the broker cannot be reached."""
+        await self._run(lambda: record_failure(self._owner.engine, self.endpoint, sentence))
+
+    def reset_end(self) -> datetime | None:
+        """The end of the reset window that a real broker is in now; None outside of it."""
+        return reset_window_end(self._clock()) if self._settings.broker is BrokerKind.TWS else None
+
+    async def _attempt(self, fresh: Callable[[], Connection]) -> Connection:
+        in_use: set[int] = set()
+        self._owner.ensure()
+        while True:
+            client_id = await self._run(
+                lambda: lease_client_id(
+                    self._owner.engine, self._owner.name, self.endpoint, self._settings.ib_client_ids, in_use
+                )
+            )
+            if client_id is None:
+                first, last = self._settings.ib_client_ids
+                raise ClientIdsExhausted(
+                    f"All client ids from {first} to {last} are in use at {self.endpoint}: close other clients or widen"
+                    " TRADING_ASSETS_IB_CLIENT_IDS."
+                )
+            for _ in range(HANDSHAKE_MESSAGES):
+                await self._pacer.message()
+            connection = fresh()
+            try:
+                accounts = await connection.open(self._host, self._port, client_id, self._settings.connect_timeout)
+                break
+            except ClientIdInUse:
+                in_use.add(client_id)
+        try:
+            await self._introduce(connection, accounts)
+        except BaseException:
+            connection.alive = False
+            connection.drop()
+            raise
+        self.connects += 1
+        return connection
+
+    async def _introduce(self, connection: Connection, accounts: list[str]) -> None:
+        """Find out who is behind the connection, before any data is asked for."""
+        self.identity = identity_of(accounts, delayed=self._settings.market_data == "delayed")
+        check_settings(self._settings, self.identity, self.endpoint)
+        if self._on_identity is not None:
+            await self._run(lambda: self._on_identity(self.identity) if self._on_identity else None)
+        if self._settings.now is None:
+            await self._pacer.message()
+            answer = await connection.server_time()
+            skew = 0.0 if answer is None else answer - time.time()
+            if abs(skew) > MAX_CLOCK_SKEW:
+                logger.warning(
+                    "The clock of TWS is %.0f s ahead of this machine's: set it right, or sessions may be told apart"
+                    " wrongly.",
+                    skew,
+                )
+        version = connection.wire.serverVersion()
+        await self._run(lambda: record_connected(self._owner.engine, self.endpoint, self.identity, version))
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._database, function)

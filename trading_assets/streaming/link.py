@@ -1,0 +1,121 @@
+"""The recorder's connection: made, kept, made again, for as long as the recorder runs.
+
+A connection that stays open without a word is asked for the time: one that does not answer is dead, and is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from trading_assets.broker.connection import Connection
+from trading_assets.broker.connector import RECONNECT, Connector
+from trading_assets.broker.handshake import ConnectFailed
+from trading_assets.broker.outcomes import Outcome, OutcomeKind
+from trading_assets.broker.pacing import Pacer
+from trading_assets.errors import BrokerIncompatible, ClientIdsExhausted
+
+logger = logging.getLogger("trading_assets.streaming")
+
+WATCH_SECONDS = 1.0
+"""Seconds between two looks whether anything came."""
+
+QUIET_SECONDS = 5.0
+"""Seconds without any message after which TWS is asked for the time."""
+
+
+class Link:
+    """Keeps one connection. `on_up()` is called when there is one, `on_down(text)` when it is lost, `on_status(code,
+    text)` for every message that belongs to no request."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        pacer: Pacer,
+        *,
+        on_up: Callable[[], None],
+        on_down: Callable[[str], None],
+        on_status: Callable[[int, str], None],
+        quiet_seconds: float = QUIET_SECONDS,
+    ) -> None:
+        self._connector = connector
+        self._pacer = pacer
+        self._on_up = on_up
+        self._on_down = on_down
+        self._on_status = on_status
+        self._quiet = quiet_seconds
+        self._lost = asyncio.Event()
+        self.connection: Connection | None = None
+        self.trouble = ""
+        """Why there is no connection, as a sentence."""
+
+    async def keep(self) -> None:
+        """Connect, and again whenever the connection is lost. Raises `BrokerIncompatible` and `IdentityMismatch`, which
+        another attempt does not mend."""
+        attempt = 0
+        while True:
+            attempt += 1
+            self._lost.clear()
+            try:
+                connection = await self._connector.attempt(self._fresh)
+            except ConnectFailed as failed:
+                await self._failed(failed, RECONNECT.wait(attempt))
+                continue
+            except ClientIdsExhausted as error:
+                self.trouble = str(error)
+                await asyncio.sleep(RECONNECT.wait(attempt))
+                continue
+            if not connection.alive:
+                continue
+            attempt = 0
+            self.connection, self.trouble = connection, ""
+            self._on_up()
+            await self._watch(connection)
+
+    def close(self) -> None:
+        """Disconnect."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.drop()
+
+    def _fresh(self) -> Connection:
+        return Connection(self._on_status, self._on_lost)
+
+    async def _failed(self, failed: ConnectFailed, wait: float) -> None:
+        self.trouble = self._connector.sentence(failed)
+        await self._connector.report_unreachable(self.trouble)
+        if failed.lasting:
+            raise BrokerIncompatible(self.trouble)
+        logger.warning("%s Trying again in %.1f s.", self.trouble, wait)
+        await asyncio.sleep(wait)
+
+    async def _watch(self, connection: Connection) -> None:
+        """Return when the connection is lost."""
+        loop = asyncio.get_running_loop()
+        seen, since = connection.wire.received, loop.time()
+        while connection.alive:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._lost.wait(), min(WATCH_SECONDS, self._quiet))
+            if connection.wire.received != seen:
+                seen, since = connection.wire.received, loop.time()
+            elif connection.alive and loop.time() - since >= self._quiet:
+                await self._probe(connection)
+                since = loop.time()
+
+    async def _probe(self, connection: Connection) -> None:
+        try:
+            await self._pacer.message()
+            await connection.server_time()
+        except TimeoutError:
+            connection.drop(Outcome(OutcomeKind.DISCONNECTED, None, "TWS stopped answering; we closed the connection."))
+        except ConnectionError:
+            """It was lost meanwhile."""
+
+    def _on_lost(self, connection: Connection) -> None:
+        if connection is self.connection:
+            self.connection = None
+            self.trouble = connection.ended.text if connection.ended is not None else ""
+            self._lost.set()
+            self._on_down(self.trouble)

@@ -1,0 +1,219 @@
+"""The recorder: keeps the streams that somebody wants, and passes what comes of them to the writer.
+
+One task keeps the connection (`link`), one follows what is wanted, one sends what is to be sent and looks at the time
+that passes (`steering`), one publishes the health of the streams. All run in one event loop; whatever blocks runs in
+worker threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
+from functools import partial
+from typing import TypeVar
+
+from trading_assets.broker.client import CONNECTIVITY_RESTORED
+from trading_assets.broker.connector import Connector
+from trading_assets.broker.ledger import Ledger
+from trading_assets.broker.pacing import Pacer
+from trading_assets.errors import BrokerNotConfigured
+from trading_assets.repositories import LakeIdentity
+from trading_assets.sessions import Clock
+from trading_assets.settings import Settings
+from trading_assets.state import connect_state
+from trading_assets.state.owners import Owner
+from trading_assets.streaming.bar_stream import Bars
+from trading_assets.streaming.days import Days
+from trading_assets.streaming.health import StreamHealth, Subscription
+from trading_assets.streaming.link import Link
+from trading_assets.streaming.outlet import Outlet, Writer
+from trading_assets.streaming.quote_stream import Quotes
+from trading_assets.streaming.steering import Steering
+from trading_assets.streaming.stream import Stream
+from trading_assets.streaming.subjects import QUOTE, Subject, subjects_of
+from trading_assets.streaming.timing import Timing
+from trading_assets.streaming.upstream import Upstream
+
+T = TypeVar("T")
+
+logger = logging.getLogger("trading_assets.streaming")
+
+LOOK_AGAIN_SECONDS = 30.0
+"""Seconds until the lake is asked again for a contract that it lacked."""
+
+DATABASE_THREADS = 3
+"""Threads for pacing, what is wanted, and health: a slow one must not hold the others."""
+
+
+class Recorder:
+    """Records the streams that are wanted.
+
+        await Recorder(settings, writer, wanted=registry.wanted, publish=registry.publish).run(stop)
+
+    `wanted()` says what is to be streamed, `publish(health)` gets the health of all streams about once a second; both
+    are called in worker threads. `endpoint()` gives host and port (default: from the settings). What `publish` raises
+    ends the recorder.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        writer: Writer,
+        *,
+        wanted: Callable[[], Sequence[Subscription]],
+        publish: Callable[[Sequence[StreamHealth]], object],
+        clock: Clock | None = None,
+        endpoint: Callable[[], tuple[str, int]] | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._wanted = wanted
+        self._publish = publish
+        self._clock = clock or settings.clock
+        self._endpoint = endpoint or self._endpoint_of_settings
+        self._timing = timing or Timing()
+        self._name = uuid.uuid4().hex[:8]
+        self._streams: dict[str, Stream] = {}
+        self._retired: dict[str, Stream] = {}
+        """Streams that nobody wants now: one that is wanted again goes on as the same stream."""
+        self._days = Days()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Record until `stop` is set. Raises `IdentityMismatch` or `BrokerIncompatible`, with which no stream can be
+        recorded; other trouble is waited for and stands in the health."""
+        with ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="recorder-state") as self._database:
+            await self._assemble()
+            try:
+                await self._until(stop)
+            finally:
+                await self._end()
+
+    async def _assemble(self) -> None:
+        settings = self._settings
+        host, port = await self._run(self._endpoint)
+        engine = await self._run(lambda: connect_state(settings.state_url))
+        self._owner = Owner(engine)
+        await self._run(self._owner.ensure)
+        ledger = Ledger(engine, self._owner.name, f"{host}:{port}", settings) if settings.enforce_pacing else None
+        self._pacer = Pacer(ledger, self._database)
+        connector = Connector(
+            settings,
+            self._owner,
+            (host, port),
+            self._pacer,
+            self._database,
+            clock=self._clock,
+            on_identity=LakeIdentity(settings.data_dir).pin,
+        )
+        self._outlet = Outlet(self._writer, most_waiting=self._timing.most_waiting)
+        self._upstream = Upstream(self._all, resume_seconds=self._timing.resume_seconds)
+        self._link = Link(
+            connector,
+            self._pacer,
+            on_up=lambda: self._steering.connected(),
+            on_down=self._upstream.on_down,
+            on_status=self._on_status,
+            quiet_seconds=self._timing.quiet_seconds,
+        )
+        self._steering = Steering(
+            settings, self._link, self._upstream, self._pacer, self._all, self._days, self._clock, self._timing
+        )
+
+    async def _until(self, stop: asyncio.Event) -> None:
+        work = [
+            asyncio.create_task(task)
+            for task in (self._link.keep(), self._follow(), self._steering.run(), self._report(), stop.wait())
+        ]
+        try:
+            done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+
+    async def _end(self) -> None:
+        for stream in self._all():
+            stream.stopped()
+        self._link.close()
+        self._outlet.close()
+        await self._pacer.close()
+        await self._run(self._owner.close)
+
+    # what is wanted
+
+    async def _follow(self) -> None:
+        """Have the streams that are wanted, looked up twice a second; what the lake knows of them when that changes and
+        once a session."""
+        known: tuple[tuple[Subscription, ...], date] | None = None
+        looked_at = 0.0
+        time = asyncio.get_running_loop().time
+        while True:
+            wanted = tuple(await self._run(self._wanted))
+            now = self._clock()
+            current = (wanted, self._days.session(now))
+            lacking = any(stream.subject.refusal for stream in self._all())
+            if current != known or (lacking and time() - looked_at >= LOOK_AGAIN_SECONDS):
+                subjects = await self._run(partial(self._subjects, wanted, now))
+                self._have(subjects)
+                known, looked_at = current, time()
+            await asyncio.sleep(self._timing.wanted_seconds)
+
+    def _subjects(self, wanted: Sequence[Subscription], now: datetime) -> list[Subject]:
+        return subjects_of(wanted, self._settings.data_dir, now)
+
+    def _have(self, subjects: Iterable[Subject]) -> None:
+        named = {subject.key: subject for subject in subjects}
+        for key in self._streams.keys() - named.keys():
+            self._retired[key] = self._streams.pop(key)
+            self._retired[key].retire()
+        for key, subject in named.items():
+            if key in self._retired:
+                self._streams[key] = self._retired.pop(key)
+                self._streams[key].ask_again()
+            elif key not in self._streams:
+                self._streams[key] = self._stream_of(subject)
+            self._streams[key].subject = subject
+        self._streams = {key: self._streams[key] for key in named}
+
+    def _stream_of(self, subject: Subject) -> Stream:
+        stream_id = f"{self._name}-{subject.kind[0]}{subject.instrument.key}"
+        parts = subject, stream_id, self._outlet, self._clock, self._days, self._steering.released
+        if subject.kind == QUOTE:
+            return Quotes(*parts, allow_delayed=self._settings.delayed)
+        return Bars(*parts)
+
+    def _all(self) -> list[Stream]:
+        """All streams, the most useful first."""
+        return list(self._streams.values())
+
+    def _on_status(self, code: int, text: str) -> None:
+        if code in CONNECTIVITY_RESTORED and self._link.connection is not None:
+            self._link.connection.market_data_type = 0
+        self._upstream.on_status(code, text)
+
+    # health
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(self._timing.publish_seconds)
+            self._outlet.look(self._clock())
+            health = [stream.health() for stream in self._all()]
+            await self._run(partial(self._publish, health))
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._database, function)
+
+    def _endpoint_of_settings(self) -> tuple[str, int]:
+        if self._settings.endpoint is None:
+            raise BrokerNotConfigured(
+                "No simulator to connect to: set TRADING_ASSETS_IB_PORT to the port of a running one (`trading-assets"
+                " simulate`), or TRADING_ASSETS_BROKER=tws to use a TWS."
+            )
+        return self._settings.endpoint

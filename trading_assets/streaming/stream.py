@@ -1,0 +1,291 @@
+"""One stream: its state, its gap, its health. What its messages hold is in `quote_stream` and `bar_stream`.
+
+A stream is asked for under a request id, may be asked for again under another one, and has at most one gap open. Its
+state changes when something is heard of it or of its connection; `supervision` looks at the time that passes. Instants
+are the recorder's clock, durations the event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from trading_assets.broker.codes import CodeClass, classify, delayed_may_follow, lookup, remedy_of
+from trading_assets.broker.contact import DELAYED_NOTICE
+from trading_assets.broker.outcomes import Outcome, OutcomeKind
+from trading_assets.sessions import Clock
+from trading_assets.streaming.days import Days
+from trading_assets.streaming.health import StreamHealth, StreamState
+from trading_assets.streaming.outlet import Outlet
+from trading_assets.streaming.subjects import Subject
+from trading_assets.streaming.updates import Gap, GapReason
+
+COMPETING_SESSION = 10197
+
+RETRY_SECONDS = 60.0
+"""Seconds until a stream is asked for again whose cause of silence lies with the user or the broker and may pass."""
+
+RATE_SECONDS = 60
+"""Seconds over which the rate of a stream is counted."""
+
+_STATES = {1: StreamState.LIVE, 2: StreamState.FROZEN, 3: StreamState.DELAYED, 4: StreamState.DELAYED}
+"""State by the broker's market data type."""
+
+_NOT_ASKED_FOR = frozenset({StreamState.DOWN, StreamState.SHED, StreamState.REFUSED, StreamState.NOT_PERMITTED})
+
+_SEEN = frozenset({StreamState.LIVE, StreamState.DELAYED, StreamState.FROZEN, StreamState.WAITING})
+
+_LONGEST_STALL = 5
+"""A stream of which nothing new came so often is looked at after 2 to this power times the stall seconds."""
+
+FINAL = frozenset({StreamState.REFUSED, StreamState.NOT_PERMITTED})
+"""States of streams that hold no line."""
+
+
+Release = Callable[[str, int, bool], None]
+"""Called with a stream's kind and a request id under which nothing more is taken, and whether the broker must be told
+so."""
+
+
+class Stream:
+    """Base of the streams. Use it from the event loop only."""
+
+    def __init__(
+        self, subject: Subject, stream_id: str, outlet: Outlet, clock: Clock, days: Days, release: Release
+    ) -> None:
+        self.subject = subject
+        self.stream_id = stream_id
+        self.con_id = subject.instrument.con_id
+        self._outlet = outlet
+        self._clock = clock
+        self._days = days
+        self._release = release
+        self._time = asyncio.get_running_loop().time
+        self.state = StreamState.WAITING
+        self.since = clock()
+        self.code: int | None = None
+        self.said = ""
+        self._allow_delayed = False
+        self.req_id: int | None = None
+        """Under which the broker sends it now."""
+        self.due = 0.0
+        """From when (loop time) it is to be asked for, again if it has a request id; infinite: not at all."""
+        self.asked_at = -math.inf
+        self.heard_at = -math.inf
+        """When (loop time) its last message came."""
+        self.answer_by = math.inf
+        """Until when (loop time) a message must come, or it is asked for again."""
+        self.stalls = 0
+        """How often in a row it was found silent."""
+        self.blocked = False
+        """Whether what it comes from is known to be down: what still comes ends no gap."""
+        self.last_update: datetime | None = None
+        self.updates = 0
+        self.gaps = 0
+        self.resubscriptions = 0
+        self.data_type = 1
+        """The broker's market data type."""
+        self._unsettled = True
+        self._failures = 0
+        self._gap: Gap | None = None
+        self._counts: deque[tuple[float, int]] = deque()
+        if subject.refusal:
+            self.state, self.said, self.due = StreamState.REFUSED, subject.refusal, math.inf
+
+    @property
+    def wants_line(self) -> bool:
+        """Whether it would use a market-data line if it were given one."""
+        return self.state not in FINAL or self.due < math.inf
+
+    # what happens to it
+
+    def asked(self, req_id: int) -> None:
+        """It has just been asked for under this id."""
+        if self.asked_at > -math.inf:
+            self.resubscriptions += 1
+        self.req_id, self.asked_at, self.due, self.answer_by = req_id, self._time(), math.inf, math.inf
+        self._unsettled = True
+        if self.state in _NOT_ASKED_FOR:
+            self._become(StreamState.WAITING, self.code, self.said)
+
+    def lose(
+        self,
+        state: StreamState,
+        reason: GapReason,
+        *,
+        code: int | None = None,
+        text: str = "",
+        began: datetime | None = None,
+    ) -> None:
+        """Nothing is seen of it any more, since `began` (now)."""
+        now = self._clock()
+        self._become(state, code, text)
+        self._unsettled = True
+        self.answer_by = math.inf
+        if self._gap is not None:
+            if self._gap.reason is reason:
+                return
+            self.close_gap(now)
+        if self.con_id:
+            began = now if began is None else min(began, now)
+            self._gap = Gap(
+                self._days.session(began), self.con_id, self.subject.symbol, self.stream_id, began, None, reason,
+                code, text,
+            )  # fmt: skip
+            self.gaps += 1
+            self._outlet.gap(self._gap)
+
+    def resume(self, answer_by: float) -> None:
+        """What it comes from is up again: it goes on by itself, or is asked for again if nothing has come by then."""
+        self.blocked = False
+        if self.req_id is not None and self.state is StreamState.DOWN:
+            self._become(StreamState.WAITING, self.code, self.said)
+            self.answer_by = answer_by
+
+    def ask_again(self, at: float = 0.0) -> None:
+        """Have it asked for (again) at that time of the loop."""
+        self.due = at
+
+    def let_go(self, *, cancel: bool) -> None:
+        """Take nothing more under the id it was asked for with; `cancel` where the broker may still send."""
+        if self.req_id is not None:
+            self._release(self.subject.kind, self.req_id, cancel)
+            self.req_id = None
+
+    def wait_for_turn(self, at: float) -> None:
+        """It may only be asked for at that time of the loop: the broker's limit on new real-time bars is reached."""
+        self.due = at
+        if self.state in _NOT_ASKED_FOR:
+            self._become(StreamState.WAITING)
+        self.said = "Waits for its turn: the broker allows 60 new streams of real-time bars in 10 minutes."
+
+    def look_for_stall(self, seconds: float, regular_since: float) -> None:
+        """See whether it has been silent for too long in regular hours, which began at that time of the loop: then it
+        is asked for again, once. One that only had nothing new is given twice the time before the next look."""
+        now, since = self._time(), max(self.heard_at, self.asked_at, regular_since)
+        silent = now - since
+        if self.blocked or self.due < math.inf or silent < seconds * 2 ** min(self.stalls, _LONGEST_STALL):
+            return
+        if self.state is StreamState.STALLED:
+            self.said = f"No update for {seconds:g} s after it was asked for again: look at TWS's market data there."
+        elif self.state in _SEEN:
+            began = self._clock() - timedelta(seconds=silent)
+            self.lose(
+                StreamState.STALLED,
+                GapReason.STALLED,
+                text=f"No update for {silent:.0f} s in regular hours while TWS answers; asked for again.",
+                began=began,
+            )
+            self.ask_again()
+        self.stalls += 1
+
+    def stopped(self) -> None:
+        """The recorder ends."""
+        if self.con_id:
+            self.lose(StreamState.DOWN, GapReason.RECORDER_STOPPED, text="The recorder was stopped.")
+
+    def retire(self) -> None:
+        """Nobody wants it any more."""
+        self.let_go(cancel=True)
+        self.ask_again(math.inf)
+        if self.con_id:
+            text = "Nobody wants this stream any more."
+            self.lose(StreamState.DOWN, GapReason.RECORDER_STOPPED, text=text)
+
+    def close_gap(self, now: datetime) -> None:
+        """What comes from now on is seen again."""
+        if self._gap is not None:
+            self._outlet.gap(self._gap._replace(ended=max(now, self._gap.began)))
+            self._gap = None
+
+    def _settle(self) -> None:
+        """Something came after it was asked for, or after an outage: it is seen again."""
+        if self.blocked or self.state in FINAL:
+            return
+        self._unsettled = False
+        self._failures = 0
+        self.answer_by = self.due = math.inf
+        self.close_gap(self._clock())
+        self._become(_STATES.get(self.data_type, StreamState.LIVE))
+
+    def _become(self, state: StreamState, code: int | None = None, text: str = "") -> None:
+        if state is not self.state:
+            self.since = self._clock()
+        self.state, self.code, self.said = state, code, text
+
+    # what the broker says (`broker.streams.Stream`)
+
+    def error(self, code: int, text: str) -> None:
+        """A warning, or the end of the stream at the broker."""
+        row = lookup(code, text)
+        if code == DELAYED_NOTICE and not self._allow_delayed:
+            self._not_permitted(code, text)
+        elif self._allow_delayed and delayed_may_follow(code, text):
+            self.code, self.said = code, text  # only when no tick follows is it a refusal
+        elif row is not None and row.cls is CodeClass.WARNING:
+            self.code, self.said = code, text
+        else:
+            self._ended(classify(code, text))
+
+    def unreadable(self, fault: str) -> None:
+        """An update was lost: it is asked for again, which brings the whole quote, at most once a minute."""
+        if self._gap is None:
+            self.lose(StreamState.WAITING, GapReason.UNREADABLE, text=fault)
+        self.ask_again(max(self._time(), self.asked_at + RETRY_SECONDS))
+
+    def _not_permitted(self, code: int, text: str) -> None:
+        """The broker gives delayed data, and the lake holds live data: the stream ends, nothing delayed is stored."""
+        said = f"{text} {remedy_of(Outcome(OutcomeKind.NOT_PERMITTED, code, text))}".strip()
+        self.let_go(cancel=True)
+        self.due = math.inf
+        self.lose(StreamState.NOT_PERMITTED, GapReason.NOT_PERMITTED, code=code, text=said)
+
+    def _ended(self, outcome: Outcome) -> None:
+        """The broker has ended it: refused, or to be asked for again."""
+        said = f"{outcome.text} {remedy_of(outcome)}".strip()
+        self._failures += 1
+        if outcome.code == COMPETING_SESSION:
+            # what is left of the subscription may go on by itself when the other session ends
+            self.lose(StreamState.COMPETING, GapReason.COMPETING, code=outcome.code, text=said)
+            self.ask_again(self._time() + RETRY_SECONDS)
+            return
+        self.let_go(cancel=False)
+        if outcome.kind in (OutcomeKind.UNAVAILABLE, OutcomeKind.TIMEOUT, OutcomeKind.CANCELLED):
+            self.lose(StreamState.DOWN, GapReason.DISCONNECTED, code=outcome.code, text=said)
+            self.ask_again(self._time() + (0.0 if self._failures == 1 else RETRY_SECONDS))
+        else:
+            self.lose(StreamState.REFUSED, GapReason.REFUSED, code=outcome.code, text=said)
+            again = outcome.kind is OutcomeKind.PACING
+            self.due = self._time() + RETRY_SECONDS if again else math.inf
+
+    # how it is
+
+    def health(self, lag: float | None = None) -> StreamHealth:
+        """Its health now."""
+        now = self._time()
+        self._counts.append((now, self.updates))
+        while self._counts[0][0] < now - RATE_SECONDS and len(self._counts) > 1:
+            self._counts.popleft()
+        then, count = self._counts[0]
+        rate = (self.updates - count) / (now - then) if now > then else 0.0
+        trouble = self._outlet.trouble if self.state is StreamState.LIVE else ""
+        return StreamHealth(
+            stream_id=self.stream_id,
+            con_id=self.con_id,
+            symbol=self.subject.symbol,
+            contract=self.subject.contract,
+            kind=self.subject.kind,
+            state=self.state,
+            since=self.since,
+            last_update=self.last_update,
+            updates=self.updates,
+            rate=round(rate, 3),
+            lag=lag,
+            gaps=self.gaps,
+            resubscriptions=self.resubscriptions,
+            code=self.code,
+            text=trouble or self.said,
+        )

@@ -1,0 +1,137 @@
+"""What is streamed: the contracts behind what is wanted, from what the lake knows of them. Nothing is asked for.
+
+An underlying has a stream of quotes and one of five-second bars, an option one of quotes. The order of subjects is that
+in which they are given lines, and the reverse of that in which they lose them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from trading_assets.arguments import one_symbol
+from trading_assets.errors import InvalidRequest
+from trading_assets.instrument import Instrument
+from trading_assets.planning.instruments import option_instruments, underlying_instrument
+from trading_assets.repositories import ContractRepository, OptionChainSnapshotRepository
+from trading_assets.sessions import calendar
+from trading_assets.streaming.health import Subscription
+
+QUOTE, BAR = "quote", "bar"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What one stream is about. `rank`: smaller is more useful. `refusal` is the sentence that says why it cannot be
+    streamed; then the instrument may be words only."""
+
+    kind: str
+    symbol: str
+    instrument: Instrument
+    rank: tuple[float, ...] = (0.0,)
+    refusal: str = ""
+
+    @property
+    def key(self) -> str:
+        """One stream a contract and kind."""
+        return f"{self.kind}:{self.instrument.key}"
+
+    @property
+    def is_underlying(self) -> bool:
+        """Whether it is about an underlying."""
+        return self.instrument.sec_type != "OPT"
+
+    @property
+    def contract(self) -> str:
+        """The contract in words."""
+        one = self.instrument
+        if self.is_underlying:
+            return self.symbol
+        return (
+            f"{self.symbol} {one.last_trade[:4]}-{one.last_trade[4:6]}-{one.last_trade[6:]} {one.strike:g} {one.right}"
+        )
+
+
+def subjects_of(wanted: Sequence[Subscription], data_dir: Path, now: datetime) -> list[Subject]:
+    """The subjects of all subscriptions, the most useful first. What cannot be streamed is in it with its refusal."""
+    contracts = ContractRepository(data_dir=data_dir)
+    found: dict[str, Subject] = {}
+    for one in wanted:
+        for subject in _of_subscription(one, contracts, data_dir, now):
+            known = found.get(subject.key)
+            if known is None or subject.rank < known.rank:
+                found[subject.key] = subject
+    return sorted(found.values(), key=lambda subject: (subject.rank, subject.symbol, subject.key))
+
+
+def _of_subscription(one: Subscription, contracts: ContractRepository, data_dir: Path, now: datetime) -> list[Subject]:
+    try:
+        symbol = one_symbol(one.symbol)
+    except InvalidRequest as error:
+        return [_refused(one.symbol, str(error))]
+    row = contracts.latest(symbol)
+    if row is None:
+        return [
+            _refused(
+                symbol,
+                f"{symbol} is not streamed: the lake has no contract of it. Collect it first:"
+                f" trading-assets setup {symbol}.",
+            )
+        ]
+    underlying = underlying_instrument(row)
+    subjects = [Subject(QUOTE, symbol, underlying, (0.0,)), Subject(BAR, symbol, underlying, (1.0,))]
+    if one.options > 0:
+        subjects += _options(symbol, one.options, data_dir, now)
+    return subjects
+
+
+def _options(symbol: str, count: int, data_dir: Path, now: datetime) -> list[Subject]:
+    """The `count` contracts nearest the money of those that the newest chain selected, of equal ones those that expire
+    first."""
+    today = calendar().on_or_before(now.date())
+    snapshot = OptionChainSnapshotRepository(data_dir=data_dir).latest_chain_snapshot(symbol, today, as_="arrow")
+    if snapshot is None:
+        return [_refused(symbol, _no_chain(symbol), QUOTE + " of options")]
+    chain: pa.Table = snapshot.frame
+    spot = _spot(chain)
+    rows = [row for row in chain.to_pylist() if _is_alive(row, today)]
+    selected = [row for row in rows if row["selected"]] or rows
+    ranked = sorted(selected, key=lambda row: (*_rank(row, spot), row["right"], row["con_id"]))[:count]
+    if not ranked:
+        return [_refused(symbol, _no_chain(symbol), QUOTE + " of options")]
+    instruments = option_instruments(pa.Table.from_pylist(ranked, schema=chain.schema))
+    return [
+        Subject(QUOTE, symbol, instrument, (3.0, *_rank(row, spot)))
+        for instrument, row in zip(instruments, ranked, strict=True)
+    ]
+
+
+def _is_alive(row: dict[str, Any], today: date) -> bool:
+    return str(row["last_trade"]) >= f"{today:%Y%m%d}"
+
+
+def _rank(row: dict[str, Any], spot: float | None) -> tuple[float, float]:
+    """Distance from the money, then expiry."""
+    distance = abs(row["strike"] / spot - 1) if spot else 0.0
+    return round(distance, 4), float(row["last_trade"])
+
+
+def _spot(chain: pa.Table) -> float | None:
+    known = [price for price in chain.column("underlying_price").to_pylist() if price]
+    return sorted(known)[len(known) // 2] if known else None
+
+
+def _no_chain(symbol: str) -> str:
+    return (
+        f"No option of {symbol} is streamed: the lake has no listed chain of it that is not expired. Collect it first:"
+        f" trading-assets update {symbol}."
+    )
+
+
+def _refused(symbol: str, sentence: str, kind: str = QUOTE) -> Subject:
+    return Subject(kind, symbol, Instrument(symbol), refusal=sentence)

@@ -1,0 +1,29 @@
+"""How long the recorder waits for what. Seconds, unless the name says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trading_assets.streaming.link import QUIET_SECONDS
+from trading_assets.streaming.outlet import MOST_WAITING
+from trading_assets.streaming.upstream import RESUME_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The waits of a recorder."""
+
+    wanted_seconds: float = 0.5
+    """Between two looks at what is wanted."""
+    publish_seconds: float = 1.0
+    """Between two publications of the health."""
+    steer_seconds: float = 0.25
+    """Between two looks at what is to be sent, and at the time that passes."""
+    quiet_seconds: float = QUIET_SECONDS
+    """Without a message, after which TWS is asked for the time."""
+    resume_seconds: float = RESUME_SECONDS
+    """For a stream to go on after an outage before it is asked for again."""
+    retry_seconds: float = 60.0
+    """Until a stream is asked for again whose silence has a cause that may pass: a competing session, no free line."""
+    most_waiting: int = MOST_WAITING
+    """Rows that may wait for the writer."""
