@@ -1,16 +1,15 @@
 """What leaves the recorder: updates, bars and gaps on their way to the writer, in order.
 
 Handed over once a turn of the event loop. A writer that cannot keep up gets the newest state of each contract only
-(`overload`); one that cannot write at all gets it when it can again (`not_recorded`). Both are gaps of each stream
-whose updates were dropped.
+(gap `overload`); what it could not write it says (gap `not_recorded`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from typing import Protocol
 
 from trading_assets.streaming.updates import BarUpdate, Gap, GapReason, QuoteUpdate
@@ -19,19 +18,45 @@ MOST_WAITING = 200_000
 """Rows that may wait for being written: some 40 s of a very busy market."""
 
 
+class Unwritten(Protocol):
+    """Updates of a stream that came from `began` to `ended` and could not be written, and why."""
+
+    @property
+    def session(self) -> date: ...
+    @property
+    def con_id(self) -> int: ...
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def stream_id(self) -> str: ...
+    @property
+    def began(self) -> datetime: ...
+    @property
+    def ended(self) -> datetime: ...
+    @property
+    def text(self) -> str: ...
+
+
 class Writer(Protocol):
-    """The store as the recorder sees it."""
+    """The store as the recorder sees it (`store.LiveWriter`)."""
+
+    next_seq: int
 
     @property
     def backlog(self) -> int:
         """Rows that were appended and are not written yet."""
 
     @property
-    def failure(self) -> str:
-        """Why the writer cannot write now, as a sentence; empty while it can."""
+    def fault(self) -> str | None:
+        """Why rows cannot be written now, as a sentence."""
 
-    def append(self, quotes: Sequence[QuoteUpdate], bars: Sequence[BarUpdate], gaps: Sequence[Gap]) -> None:
+    def append(
+        self, quotes: Sequence[QuoteUpdate] = (), bars: Sequence[BarUpdate] = (), gaps: Sequence[Gap] = ()
+    ) -> None:
         """Take rows; returns at once."""
+
+    def take_lost(self) -> Sequence[Unwritten]:
+        """The updates that could not be written since the last call."""
 
 
 class Outlet:
@@ -45,20 +70,24 @@ class Outlet:
         self._quotes: list[QuoteUpdate] = []
         self._bars: list[BarUpdate] = []
         self._gaps: list[Gap] = []
-        self._dropping: GapReason | None = None
+        self._overloaded: dict[str, Gap] = {}
         self._newest: dict[str, QuoteUpdate] = {}
-        self._open: dict[str, Gap] = {}
+        self._unwritten: dict[str, Gap] = {}
+        """Gaps of streams whose last updates could not be written; each ends with the last of them so far."""
+        self.is_overloaded = False
         self.dropped = 0
-        """Updates that were left out because the writer could not take them."""
-        self.seq = time.time_ns() // 1000
-        """Of the update made last. It begins above those of every earlier recorder, and rises by one."""
+        """Updates that were left out because too many waited."""
+        self.gaps: Counter[str] = Counter()
+        """Gaps that the way to the writer made, by stream."""
+        self.seq = writer.next_seq - 1
+        """Of the update made last."""
 
     @property
     def trouble(self) -> str:
-        """Why updates are dropped now; empty while they are recorded."""
-        if self._dropping is None:
-            return ""
-        return self._writer.failure or f"More than {self._most:,} rows wait for being written."
+        """Why what comes is not recorded whole; empty while it is."""
+        if self.is_overloaded:
+            return f"More than {self._most:,} updates wait for being written: only the newest of each contract is kept."
+        return self._writer.fault or ""
 
     def quote(self, update: QuoteUpdate) -> None:
         """Pass an update on."""
@@ -76,64 +105,72 @@ class Outlet:
         self._gaps.append(gap)
         self._hand_over_soon()
 
-    def look(self, now: datetime) -> None:
-        """See whether the writer takes rows again, also when nothing comes."""
-        if self._dropping is not None:
-            self._hand_over(now)
+    def look(self) -> None:
+        """See what became of what was handed over; called about once a second."""
+        for lost in self._writer.take_lost():
+            gap = self._unwritten.get(lost.stream_id)
+            if gap is None:
+                gap = Gap(
+                    lost.session, lost.con_id, lost.symbol, lost.stream_id, lost.began, None,
+                    GapReason.NOT_RECORDED, None, lost.text,
+                )  # fmt: skip
+                self.gaps[lost.stream_id] += 1
+                self.gap(gap)
+            self._unwritten[lost.stream_id] = gap._replace(ended=lost.ended)
+        if self._writer.fault is None and self._unwritten:
+            for gap in self._unwritten.values():
+                self.gap(gap)
+            self._unwritten = {}
+        if self.is_overloaded:
+            self._hand_over()
 
     def close(self) -> None:
         """Hand over what is left."""
-        self._hand_over(None)
+        self.look()
+        self._hand_over()
 
     def _hand_over_soon(self) -> None:
         if not self._handing:
             self._handing = True
-            self._loop.call_soon(self._hand_over, None)
+            self._loop.call_soon(self._hand_over)
 
-    def _hand_over(self, now: datetime | None) -> None:
+    def _hand_over(self) -> None:
         self._handing = False
-        self._judge()
-        quotes, bars, gaps = self._quotes, self._bars, self._gaps
-        if self._dropping is not None:
+        quotes, self._quotes = self._quotes, []
+        bars, self._bars = self._bars, []
+        # once updates are dropped, half of what waits has to be written first
+        self.is_overloaded = self._writer.backlog > (self._most // 2 if self.is_overloaded else self._most)
+        if self.is_overloaded:
             self._drop(quotes, bars)
             quotes, bars = [], []
-        elif self._open:
-            quotes, gaps = self._resumed(quotes, gaps, now)
-        self._quotes, self._bars, self._gaps = [], [], []
+        elif self._overloaded:
+            quotes = [*self._newest_states(), *quotes]
+        gaps, self._gaps = self._gaps, []
         if quotes or bars or gaps:
             self._writer.append(quotes, bars, gaps)
 
-    def _judge(self) -> None:
-        """Whether updates must be dropped now. Once they are, half of the backlog has to be written first."""
-        if self._writer.failure:
-            self._dropping = GapReason.NOT_RECORDED
-        elif self._writer.backlog > (self._most if self._dropping is None else self._most // 2):
-            self._dropping = self._dropping or GapReason.OVERLOAD
-        else:
-            self._dropping = None
-
-    def _drop(self, quotes: Sequence[QuoteUpdate], bars: Sequence[BarUpdate]) -> None:
+    def _drop(self, quotes: Iterable[QuoteUpdate], bars: Iterable[BarUpdate]) -> None:
         for update in quotes:
             self._newest[update.stream_id] = update
-            if update.stream_id not in self._open:
-                self._begin(update, update.received_at)
+            self._note_dropped(update)
         for bar in bars:
-            if bar.stream_id not in self._open:
-                self._begin(bar, bar.received_at)
-        self.dropped += len(quotes) + len(bars)
+            self._note_dropped(bar)
 
-    def _begin(self, row: QuoteUpdate | BarUpdate, began: datetime) -> None:
-        assert self._dropping is not None
-        gap = Gap(row.session, row.con_id, row.symbol, row.stream_id, began, None, self._dropping, None, self.trouble)
-        self._open[row.stream_id] = gap
-        self._gaps.append(gap)
+    def _note_dropped(self, row: QuoteUpdate | BarUpdate) -> None:
+        self.dropped += 1
+        gap = self._overloaded.get(row.stream_id)
+        if gap is None:
+            gap = Gap(
+                row.session, row.con_id, row.symbol, row.stream_id, row.received_at, None,
+                GapReason.OVERLOAD, None, self.trouble,
+            )  # fmt: skip
+            self.gaps[row.stream_id] += 1
+            self._gaps.append(gap)
+        self._overloaded[row.stream_id] = gap._replace(ended=row.received_at)
 
-    def _resumed(
-        self, quotes: Sequence[QuoteUpdate], gaps: Sequence[Gap], now: datetime | None
-    ) -> tuple[list[QuoteUpdate], list[Gap]]:
-        """The newest state of each contract before what comes now, and the ends of the gaps."""
+    def _newest_states(self) -> list[QuoteUpdate]:
+        """The newest state of each contract; its gap ends with what was dropped last."""
+        self._gaps += self._overloaded.values()
         newest = sorted(self._newest.values(), key=lambda update: update.seq)
-        last = max((update.received_at for update in [*newest, *quotes[:1]]), default=now)
-        ended = [gap._replace(ended=now or last or gap.began) for gap in self._open.values()]
-        self._newest, self._open = {}, {}
-        return [*newest, *quotes], [*gaps, *ended]
+        self._newest, self._overloaded = {}, {}
+        return newest

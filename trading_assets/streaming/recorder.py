@@ -203,7 +203,7 @@ class Recorder:
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(self._timing.publish_seconds)
-            self._outlet.look(self._clock())
+            self._outlet.look()
             health = [stream.health() for stream in self._all()]
             await self._run(partial(self._publish, health))
 

@@ -53,7 +53,9 @@ class Steering:
         self._timing = timing
         self._time = asyncio.get_running_loop().time
         self._cancels: deque[tuple[str, int]] = deque()
-        self._share: int | None = None
+        self._share = 0
+        self._is_short = False
+        """Whether the share is less than was asked for."""
         self._regular_since = math.inf
 
     async def run(self) -> None:
@@ -98,17 +100,17 @@ class Steering:
             wanting = sum(stream.wants_line for stream in self._streams())
             in_use = self._in_use
             waiting = max(0, min(wanting, self._settings.live_lines) - in_use)
-            self._share = await self._pacer.share(MARKET_DATA_SLOTS, in_use, waiting)
+            share = await self._pacer.share(MARKET_DATA_SLOTS, in_use, waiting)
+            self._share, self._is_short = share, share < in_use + waiting
             await asyncio.sleep(self._timing.steer_seconds)
 
     def _divide_lines(self) -> list[Stream]:
         """The streams that may have a line now; the others lose theirs, the least useful first."""
-        if self._share is None:
-            return []
         most = self._settings.live_lines
         wanting = [stream for stream in self._streams() if stream.wants_line]
         allowed = min(most, self._share)
-        for place, stream in enumerate(wanting[allowed:], allowed):
+        certain = allowed if self._is_short else most  # what is new has no share yet
+        for place, stream in enumerate(wanting[certain:], certain):
             if stream.state is not StreamState.SHED:
                 text = (
                     f"More streams are wanted than lines may be used ({most}): raise TRADING_ASSETS_LIVE_LINES, or want"

@@ -271,7 +271,7 @@ class Stream:
             self._counts.popleft()
         then, count = self._counts[0]
         rate = (self.updates - count) / (now - then) if now > then else 0.0
-        trouble = self._outlet.trouble if self.state is StreamState.LIVE else ""
+        trouble = self._outlet.trouble if self.state in _SEEN else ""
         return StreamHealth(
             stream_id=self.stream_id,
             con_id=self.con_id,
@@ -284,7 +284,7 @@ class Stream:
             updates=self.updates,
             rate=round(rate, 3),
             lag=lag,
-            gaps=self.gaps,
+            gaps=self.gaps + self._outlet.gaps[self.stream_id],
             resubscriptions=self.resubscriptions,
             code=self.code,
             text=trouble or self.said,

@@ -1,0 +1,128 @@
+"""A recorder at the simulated TWS: what it records is what was sent, and what it says of its streams is true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from trading_assets.simulator import Simulator
+from trading_assets.streaming.health import StreamState, Subscription
+from trading_assets.streaming.updates import GapReason
+from trading_assets_tests.simulator.tiny_market import NOW
+from trading_assets_tests.streaming.recording import Recording, recording, run
+
+Simulate = Callable[..., Simulator]
+
+OPTION = "AAA 2024-06-21 100 C"
+
+
+async def step(one: Recording, seconds: int = 5) -> None:
+    """Let the market move, and wait until AAA's quote of that instant is recorded."""
+    one.tws.clock.advance(seconds)
+    now = one.tws.clock.now()
+    await one.until(lambda: any(row.con_id == 1 and row.last_trade_at == now for row in one.writer.quotes))
+
+
+def test_records_what_was_sent(lake: Path, simulate: Simulate) -> None:
+    """The last update of each instant is the market's quote of it; none comes twice, none is invented."""
+    tws = simulate()
+
+    async def work() -> None:
+        async with recording(lake, tws, Subscription("AAA", 2)) as one:
+            await one.until_live("AAA", OPTION)
+            for _ in range(3):
+                await step(one)
+            await one.until(lambda: len(one.writer.bars) == 4)
+        rows = [row for row in one.writer.quotes if row.con_id == 1]
+        assert [row.seq for row in one.writer.quotes] == list(range(1, len(one.writer.quotes) + 1))
+        states = [row[5:13] for row in rows]
+        assert all(before != after for before, after in pairwise(states))
+        at = {row.received_at: row for row in rows}
+        assert {time: round(row.last or 0, 2) for time, row in at.items()} == {
+            NOW + timedelta(seconds=seconds): 100 + seconds / 100 for seconds in (0, 5, 10, 15)
+        }
+        last = rows[-1]
+        assert (last.session, last.symbol, last.halted, last.market_data_type) == (date(2024, 6, 3), "AAA", 0, 1)
+        assert (last.bid_size, last.ask_size, last.last_size, last.volume) == (300, 200, 100, 123456)
+        option = [row for row in one.writer.quotes if row.con_id == 108][-1]
+        assert (option.bid, option.ask, option.last, option.broker_delta, option.broker_theta) == (
+            2.4, 2.6, None, 0.5, -0.02,
+        )  # fmt: skip
+        assert option.greeks_at == last.received_at
+        assert [(bar.start, bar.high - bar.low, bar.count) for bar in one.writer.bars] == [
+            (NOW + timedelta(seconds=seconds), 2.75, 12) for seconds in (-5, 0, 5, 10)
+        ]
+
+    run(work())
+
+
+def test_no_bid_is_null(lake: Path, simulate: Simulate) -> None:
+    tws = simulate()
+
+    async def work() -> None:
+        async with recording(lake, tws, Subscription("AAA", 12)) as one:
+            await one.until_live("AAA 2024-06-21 105 C")
+            await one.until(lambda: any(row.con_id == 110 and row.broker_delta for row in one.writer.quotes))
+        last = [row for row in one.writer.quotes if row.con_id == 110][-1]
+        assert (last.bid, last.ask, last.last) == (None, 2.6, None)
+
+    run(work())
+
+
+def test_refuses_what_cannot_be_streamed_before_any_message(lake: Path, simulate: Simulate) -> None:
+    """An unknown, an empty and an impossible symbol, and options of an underlying without any; the others go on."""
+    tws = simulate()
+
+    async def work() -> None:
+        wanted = [Subscription("NOPE"), Subscription(""), Subscription("A/B"), Subscription("BBB", 5)]
+        async with recording(lake, tws, *wanted) as one:
+            await one.until_live("BBB")
+            refused = {health.symbol: health.text for health in one.health if health.state is StreamState.REFUSED}
+        assert refused.keys() == {"NOPE", "", "A/B", "BBB"}
+        assert "trading-assets setup NOPE" in refused["NOPE"]
+        assert "is not a US stock" in refused["A/B"]
+        assert "No option of BBB is streamed" in refused["BBB"]
+        assert {row.symbol for row in one.writer.quotes} == {"BBB"}
+        assert {request.subject for request in tws.counters.log if request.kind == "market_data"} == {
+            "2:BBB STK BBB BBB SMART"
+        }
+
+    run(work())
+
+
+def test_what_nobody_wants_any_more_ends(lake: Path, simulate: Simulate) -> None:
+    """Its line is given back and a gap says that nobody looks; wanted again, the gap ends."""
+    tws = simulate()
+
+    async def work() -> None:
+        async with recording(lake, tws, Subscription("AAA"), Subscription("BBB")) as one:
+            await one.until_live("AAA", "BBB")
+            one.wanted.pop()
+            await one.until(lambda: [health.symbol for health in one.health] == ["AAA", "AAA"])
+            await one.until(lambda: tws.counters.open_now["lines"] == 2)
+            (gap,) = one.writer.gaps_of(2)
+            assert (gap.reason, gap.began, gap.ended) == (GapReason.RECORDER_STOPPED, NOW, None)
+            one.wanted.append(Subscription("BBB"))
+            await one.until_live("BBB")
+            await step(one)
+            assert one.writer.gaps_of(2)[0].ended == NOW
+
+    run(work())
+
+
+def test_session_of_an_update(lake: Path, simulate: Simulate) -> None:
+    """Before the open it is that day's; on a weekend the one before. No bar comes before the open."""
+    tws = simulate(now=datetime(2024, 6, 1, 15, 0, tzinfo=UTC))
+
+    async def work() -> None:
+        async with recording(lake, tws, Subscription("AAA")) as one:
+            await one.until_state("AAA", StreamState.FROZEN)
+            assert one.writer.quotes[-1].session == date(2024, 5, 31)
+            assert one.writer.quotes[-1].market_data_type == 2
+            tws.clock.set(datetime(2024, 6, 3, 12, 0, tzinfo=UTC))
+            await one.until(lambda: one.writer.quotes[-1].session == date(2024, 6, 3))
+            assert not one.writer.bars
+
+    run(work())
