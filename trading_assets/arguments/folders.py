@@ -11,7 +11,10 @@ from trading_assets.folders import usable_folder
 
 _IDENTITY = "lake.json"
 
-_DATASETS = ("contracts", "option_chains", "equity_bars", "option_bars", "option_greeks", "coverage", "quality_metrics")
+_DATASETS = (
+    *("contracts", "option_chains", "equity_bars", "option_bars", "option_greeks", "coverage", "quality_metrics"),
+    *("position_snapshots", "position_changes"),
+)
 """Folders that the data folder of a lake can have."""
 
 

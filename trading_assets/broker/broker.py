@@ -19,6 +19,7 @@ from trading_assets.broker.ledger import Ledger
 from trading_assets.broker.loop import LoopThread
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.pacing import Pacer
+from trading_assets.broker.positions import AccountLook, look
 from trading_assets.broker.requests import Request
 from trading_assets.broker.retries import Waits
 from trading_assets.broker.run import Counts, Run
@@ -118,6 +119,14 @@ class Broker:
         with self._running:
             return self._run_all(requests, planned_at)
 
+    def positions(self) -> AccountLook:
+        """The positions of all accounts now: two messages, never answered from the journal.
+
+        Raises `BrokerError` when the broker cannot be reached or does not list them.
+        """
+        with self._running, self.breaker:
+            return self._loop.submit(self._look()).result()
+
     def close(self) -> None:
         """Disconnect and stop the threads. The journal stays open: it is the caller's."""
         if self._loop.started:
@@ -165,6 +174,10 @@ class Broker:
             emit=emit,
         )
         await run.work(requests, planned_at)
+
+    async def _look(self) -> AccountLook:
+        client, pacer = await self._open()
+        return await look(client, pacer, self._settings.connect_timeout)
 
     async def _open(self) -> tuple[TwsClient, Pacer]:
         """The client and its pacer, made when the first request must be sent."""

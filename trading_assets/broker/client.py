@@ -131,6 +131,11 @@ class TwsClient:
                 messages.cancel(connection.wire, collector.req_id, collector.request)
 
     @property
+    def session(self) -> Connection | None:
+        """The connection of now, None while there is none."""
+        return self._connection
+
+    @property
     def connected(self) -> bool:
         """Whether a connection is up now."""
         return self._connection is not None and self._connection.alive

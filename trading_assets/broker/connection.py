@@ -87,6 +87,7 @@ class Connection:
         """End every open request."""
         for collector in list(self.inbox.open.values()):
             collector.give_up(outcome)
+        self.inbox.give_up_positions(f"{outcome.text} The positions were not listed; run it again.")
 
     # called by the inbox and the library
 

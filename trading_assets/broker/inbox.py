@@ -22,6 +22,7 @@ from trading_assets.broker.collectors import (
 )
 from trading_assets.broker.doubts import Doubts
 from trading_assets.broker.handshake import ConnectFailed
+from trading_assets.broker.positions import Gathering, holding_of, without_account
 from trading_assets.broker.quotes import QuoteCollector
 from trading_assets.broker.streams import QuoteStream, Streams
 from trading_assets.broker.wire_format import (
@@ -34,6 +35,8 @@ from trading_assets.broker.wire_format import (
     OF_STREAMS,
     OPTION_PARAMETERS,
     OPTION_PARAMETERS_END,
+    POSITION,
+    POSITION_END,
     TICKS,
     MessageKind,
     Unreadable,
@@ -84,6 +87,7 @@ class Inbox:
         self._issued = range(0)
         self._doubts = Doubts()
         self._told: set[str] = set()
+        self._positions: Gathering | None = None
 
     def expect(self, req_id: int, collector: Collector) -> None:
         """A request is about to be sent under this id, the next one of the connection."""
@@ -214,6 +218,26 @@ class Inbox:
         if (collector := self._of(reqId, QuoteCollector)) is not None:
             collector.snapshot_end()
 
+    # positions, which carry no request id
+
+    def gather_positions(self) -> Gathering:
+        """Positions are about to be asked for."""
+        self._positions = Gathering()
+        return self._positions
+
+    def position(self, account: str, contract: Any, quantity: float, average_cost: float) -> None:
+        if self._positions is not None:
+            self._positions.add(holding_of(account, contract, quantity, average_cost))
+
+    def positionEnd(self) -> None:
+        if self._positions is not None:
+            self._positions.finished()
+
+    def give_up_positions(self, reason: str) -> None:
+        """The session cannot answer any more."""
+        if self._positions is not None:
+            self._positions.fail(reason)
+
     # what cannot be read
 
     def unread(self, fields: Sequence[str], kind: MessageKind | None, req_id: int | None, fault: str) -> None:
@@ -238,6 +262,9 @@ class Inbox:
             stream.unreadable(f"TWS's message {name} could not be read: {fault}")
             return
         if number in OF_STREAMS:
+            return
+        if number in (POSITION, POSITION_END):
+            self.give_up_positions(f"A message of the positions could not be read: {fault}. Run it again.")
             return
         wanted = _ANSWERS.get(number, Collector)
         if kind is None:
@@ -268,7 +295,7 @@ class Inbox:
         level = logging.DEBUG if name in self._told else logging.WARNING
         self._told.add(name)
         logger.log(level, "A message of TWS could not be read: %s, %s.", name, fault)
-        logger.debug("It holds: %s", fields)
+        logger.debug("It holds: %s", without_account(fields))
 
     # the connection
 

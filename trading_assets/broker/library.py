@@ -21,6 +21,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trading_assets.broker.handshake import MAX_GREETING, ConnectFailed, Handshake
+from trading_assets.broker.numbers import UNSET
+from trading_assets.broker.positions import without_account
 from trading_assets.broker.wire_format import (
     MessageKind,
     Unreadable,
@@ -89,6 +91,8 @@ class Reader(Protocol):
 
     def connectionClosed(self) -> None: ...
 
+    def position(self, account: str, contract: Contract, quantity: float, average_cost: float) -> None: ...
+
     def greeted(self, code: int, text: str) -> None: ...
 
     def ready(self) -> None: ...
@@ -123,6 +127,20 @@ class ReadingDecoder(Decoder):
         _, _, req_id, tick_type, price, size, _ = fields
         if price:
             self.wrapper.priceSizeTick(int(req_id), int(tick_type), float(price), _or_unset(size))
+
+    def position(self, fields: list[str]) -> None:
+        """`position`: as in the library, without a quantity or cost of 0 where none is given."""
+        contract = Contract()
+        names = (
+            "conId symbol secType lastTradeDateOrContractMonth strike right multiplier exchange currency localSymbol"
+        )
+        for name, value in zip((*names.split(), "tradingClass"), fields[3:14], strict=True):
+            setattr(contract, name, value)
+        self.parse(contract)
+        quantity = float(fields[14])
+        if not math.isfinite(quantity) or abs(quantity) > UNSET:
+            raise Unreadable(f"its quantity is {fields[14][:40]}")
+        self.reader.position(fields[2], contract, quantity, _or_unset(fields[15]))
 
     def read(self, fields: list[str], fault: str = "") -> None:
         """Decode a message and call the reader's method for it. `fault` is what is wrong with it already."""
@@ -221,7 +239,7 @@ class WireClient(Client):
         fields = payload.decode(errors="backslashreplace").split("\0")
         rest = fields.pop()
         if self._logger.isEnabledFor(logging.DEBUG):
-            self._logger.debug("<<< %s", ",".join(fields))
+            self._logger.debug("<<< %s", ",".join(without_account(fields)))
         self.decoder.read(fields, f"it ends in the middle of a field: {rest[:40]}" if rest else "")
 
     def _greet(self, payload: bytes) -> None:

@@ -48,6 +48,8 @@ class MessageKind:
 
 ERROR, NEXT_VALID_ID, CONTRACT_DATA, MANAGED_ACCOUNTS, HISTORICAL_DATA, BOND_DATA = 4, 9, 10, 15, 17, 18
 
+POSITION, POSITION_END = 61, 62
+
 CURRENT_TIME, CONTRACT_DATA_END, OPTION_PARAMETERS, OPTION_PARAMETERS_END = 49, 52, 75, 76
 
 TICK_STRING, REALTIME_BAR = 46, 50
@@ -75,12 +77,14 @@ KINDS: dict[int, MessageKind] = {
         MessageKind(CONTRACT_DATA_END, "contractDataEnd", 2, 3),
         MessageKind(57, "tickSnapshotEnd", 2, 3),
         MessageKind(58, "marketDataType", 2, 4),
+        MessageKind(POSITION, "position", 0, 16),
+        MessageKind(POSITION_END, "positionEnd", 0, 2),
         MessageKind(OPTION_PARAMETERS, "securityDefinitionOptionParameter", 1),
         MessageKind(OPTION_PARAMETERS_END, "securityDefinitionOptionParameterEnd", 1, 2),
     )
 }
-"""The kinds that answer a request of ours or belong to a stream, and the clock. All others (account, orders) are not
-read at all."""
+"""The kinds that answer a request of ours or belong to a stream, positions, and the clock. All others (account values,
+orders) are not read at all."""
 
 _SECURITY_IDS = 30
 """Index of the number of security ids in `contractData` at `SIZE_RULES` and later."""

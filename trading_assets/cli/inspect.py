@@ -155,7 +155,8 @@ def query(
         typer.Argument(
             help=(
                 "SQL over contracts, option_chains, equity_bars, option_bars, option_greeks, coverage,"
-                " quality_metrics, revisions_* and the views of docs/data-dictionary.md."
+                " quality_metrics, position_snapshots, position_changes, revisions_* and the views of"
+                " docs/data-dictionary.md."
             )
         ),
     ],

@@ -117,7 +117,7 @@ def _coverage(
     engine: LineageQueryEngine, dataset: str, symbol: str | None, day: Any, contract: str | None
 ) -> list[RowLineage]:
     """What the lake has recorded of rows that are not there."""
-    if dataset in ("coverage", "option_greeks", "quality_metrics"):
+    if dataset in ("coverage", "option_greeks", "quality_metrics", "position_snapshots", "position_changes"):
         return []
     con_id = contract if contract is not None and contract.isdigit() else None
     return engine.rows("coverage", symbol=symbol, session=day, contract=con_id, about=dataset)

@@ -15,6 +15,7 @@ from types import TracebackType
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.broker.positions import AccountLook
 from trading_assets.broker.requests import Request
 from trading_assets.collecting.progress import listener
 from trading_assets.collecting.quarantine import Examiner
@@ -142,6 +143,10 @@ class Archive:
         return [
             r for r in results if r.payload is not None or not r.reused or r.outcome.kind is not OutcomeKind.COMPLETE
         ]
+
+    def positions(self) -> AccountLook:
+        """The positions of all accounts now: two messages. Raises `BrokerError`."""
+        return self._open_broker("").positions()
 
     def recovered(self, datasets: Iterable[str]) -> list[Result]:
         """Answers of these datasets in the journal that are not in the lake yet, oldest first, examined."""

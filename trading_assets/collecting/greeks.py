@@ -37,6 +37,24 @@ _NUMBERS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class ValuedExpiry:
+    """The rows `begin` to `end` (exclusive) of what was given, valued together.
+
+    `dividends` are those expected and `schedule` the ones to come (years to the ex-date, dollars); `spot` is None where
+    it is not known; `years` is the time to settlement.
+    """
+
+    begin: int
+    end: int
+    found: Valuation
+    style: ExerciseStyle
+    dividends: ExpectedDividends
+    schedule: list[tuple[float, float]]
+    spot: float | None
+    years: float
+
+
 @dataclass
 class GreeksMaker:
     """Computes rows with the rate (per 1.00 a year) and the dividends (by symbol) of the settings."""
@@ -54,26 +72,18 @@ class GreeksMaker:
         null), `sec_type` of the underlying (or null), `broker_implied_volatility` and `broker_delta`.
         """
         count = given.num_rows
-        names = ("strike", "right", "bid", "ask", "close", "underlying_price", "min_tick")
-        columns = {name: given[name].to_numpy() for name in names}
-        at = np.array(
-            [self._at(*each) for each in zip(given["at"].to_pylist(), given["session"].to_pylist(), strict=True)],
-            object,
-        )
+        at = self._instants(given)
         numbers = {name: np.full(count, np.nan) for name in _NUMBERS}
         texts = {name: np.full(count, None, dtype=object) for name in _TEXTS}
-        terms = given.select([*EXPIRY, "last_trade", "sec_type"])
-        for begin, end in _expiries(given):
-            part = slice(begin, end)
-            shared = {name: value[0] for name, value in terms.slice(begin, 1).to_pydict().items()}
-            found, dividends, spot, years = self._valued(shared, {k: v[part] for k, v in columns.items()}, at[part])
+        for expiry in self.valued(given):
+            part, found = slice(expiry.begin, expiry.end), expiry.found
             numbers["price"][part], numbers["implied_volatility"][part] = found.price, found.implied_volatility
             for name in ("delta", "gamma", "vega", "theta", "rho"):
                 numbers[name][part] = getattr(found.greeks, name)
-            numbers["years"][part] = years
-            numbers["underlying_price"][part] = np.nan if spot is None else spot
+            numbers["years"][part] = expiry.years
+            numbers["underlying_price"][part] = np.nan if expiry.spot is None else expiry.spot
             texts["null_reason"][part] = found.null_reason
-            texts["model"][part], texts["dividends"][part] = found.model, dividends.source
+            texts["model"][part], texts["dividends"][part] = found.model, expiry.dividends.source
             if found.forward is not None:
                 numbers["forward"][part], numbers["discount"][part] = found.forward.forward, found.forward.discount
                 texts["forward_source"][part] = found.forward.forward_source
@@ -87,13 +97,27 @@ class GreeksMaker:
         arrays = [made[name] if name in made else given[name] for name in OPTION_GREEKS.schema.names]
         return pa.table(arrays, names=OPTION_GREEKS.schema.names).cast(OPTION_GREEKS.schema)
 
+    def valued(self, given: pa.Table) -> Iterator[ValuedExpiry]:
+        """The expiries of `given` (as `rows` takes it) in its order, each valued as a whole."""
+        names = ("strike", "right", "bid", "ask", "close", "underlying_price", "min_tick")
+        columns = {name: given[name].to_numpy() for name in names}
+        at = self._instants(given)
+        terms = given.select([*EXPIRY, "last_trade", "sec_type"])
+        for begin, end in _expiries(given):
+            part = slice(begin, end)
+            shared = {name: value[0] for name, value in terms.slice(begin, 1).to_pydict().items()}
+            yield self._valued(begin, end, shared, {k: v[part] for k, v in columns.items()}, at[part])
+
+    def _instants(self, given: pa.Table) -> Any:
+        pairs = zip(given["at"].to_pylist(), given["session"].to_pylist(), strict=True)
+        return np.array([self._at(*each) for each in pairs], object)
+
     def _at(self, quoted: datetime | None, session: date) -> datetime:
         return self.calendar.closes_at(session).astimezone(UTC) if quoted is None else quoted
 
     def _valued(
-        self, shared: Mapping[str, Any], columns: Mapping[str, Any], at: Any
-    ) -> tuple[Valuation, ExpectedDividends, float | None, float]:
-        """The valuation of one expiry, its dividends, the underlying's price and the years to settlement."""
+        self, begin: int, end: int, shared: Mapping[str, Any], columns: Mapping[str, Any], at: Any
+    ) -> ValuedExpiry:
         symbol, session = shared["symbol"], shared["session"]
         ages = np.array([(max(at) - each).total_seconds() for each in at])
         together = ages <= TOGETHER.total_seconds()
@@ -107,11 +131,12 @@ class GreeksMaker:
         ticks = columns["min_tick"][columns["min_tick"] > 0]
         style = exercise_style(symbol, shared["sec_type"])
         dividends = expected_dividends(symbol, session, None, self.dividends)
+        schedule = dividends.schedule(moment, self.calendar)
         terms: dict[str, Any] = {
             "spot": spot,
             "years": years,
             "rate": self.rate,
-            "dividends": dividends.schedule(moment, self.calendar),
+            "dividends": schedule,
             **({"min_tick": float(ticks.min())} if len(ticks) else {}),
         }
         prices, reasons = columns["close"], None
@@ -122,7 +147,7 @@ class GreeksMaker:
         # an index; the few pairs of American options do not.
         terms["parity"] = shared["source"] == CHAIN or style is ExerciseStyle.EUROPEAN
         found = value_prices(style, columns["strike"], columns["right"], prices, reasons=reasons, **terms)
-        return found, dividends, spot, years
+        return ValuedExpiry(begin, end, found, style, dividends, schedule, spot, years)
 
     def _settlement(self, shared: Mapping[str, Any]) -> datetime:
         symbol, trading_class, expiry, last = (

@@ -17,6 +17,8 @@ from trading_assets.repositories.schemas import (
     OPTION_BARS,
     OPTION_CHAINS,
     OPTION_GREEKS,
+    POSITION_CHANGES,
+    POSITION_SNAPSHOTS,
     QUALITY_METRICS,
 )
 
@@ -27,6 +29,9 @@ SAME_INSTANT = timedelta(milliseconds=1)
 
 SAME_RUN = timedelta(days=1)
 """Contract details of a decided change, and coverage of snapshots, are dated by the run and not by the answer."""
+
+_WITHOUT_REQUEST = (COVERAGE.name, QUALITY_METRICS.name, POSITION_SNAPSHOTS.name, POSITION_CHANGES.name)
+"""Datasets in which the platform writes rows that no request brought."""
 
 
 def belongs(found: Found, request: RequestRecord, *, replayed: bool, symbols: Sequence[str]) -> bool:
@@ -81,7 +86,7 @@ def origin_of(found: Found, request: RequestRecord | None) -> Origin:
     if found.dataset == OPTION_GREEKS.name:
         return Origin.DERIVED
     if row["request_id"] == GIVEN_BY_USER:
-        return Origin.DERIVED if found.dataset in (COVERAGE.name, QUALITY_METRICS.name) else Origin.SAVED
+        return Origin.DERIVED if found.dataset in _WITHOUT_REQUEST else Origin.SAVED
     if request is None:
         return Origin.REQUEST_GONE
     if found.dataset == OPTION_BARS.name and row["bar_size"] != request.bar_size:
@@ -109,6 +114,13 @@ def explain(
             return f"Computed by the platform from {inputs} of the contract in this session{of} (docs/pricing.md)."
         if found.dataset == QUALITY_METRICS.name:
             return "Measured by the platform from the rows of the lake: no request to the broker was made."
+        if found.dataset == POSITION_SNAPSHOTS.name:
+            return (
+                "Listed by the broker at a look at the account (docs/positions.md): no request of the journal brought"
+                " it. Mark and greeks were computed by the platform."
+            )
+        if found.dataset == POSITION_CHANGES.name:
+            return f"Concluded by the platform from two looks at the account: {row['reason']}"
         return f"Concluded by the platform without a request: {row['reason'] or row['condition']}"
     assert request is not None
     asked = f"request {request.id}"

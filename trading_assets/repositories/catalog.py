@@ -75,8 +75,8 @@ os.register_at_fork(after_in_child=_begin_anew)
 def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection with a view for each dataset and `revisions_<dataset>` for each of their revisions.
 
-    The datasets are `contracts`, `option_chains`, `equity_bars`, `option_bars`, `option_greeks`, `coverage` and
-    `quality_metrics`.
+    The datasets are `contracts`, `option_chains`, `equity_bars`, `option_bars`, `option_greeks`, `coverage`,
+    `quality_metrics`, `position_snapshots` and `position_changes`.
 
     The process keeps one database a data folder, of some folders (opening costs about 26 ms); what is returned is a
     cursor of it, cheap, with its own transaction, to be used by one thread and closed at will. The folder need not

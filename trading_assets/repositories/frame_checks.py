@@ -25,6 +25,7 @@ from trading_assets.repositories.schemas import (
     EQUITY_BARS,
     INSTANT,
     OPTION_CHAINS,
+    POSITION_SNAPSHOTS,
     Column,
     Condition,
     Dataset,
@@ -181,6 +182,8 @@ def _words(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
     allowed = {"right": ["C", "P"], "condition": [c.value for c in Condition], "dataset": [*DATASETS]}
     for name in allowed.keys() & set(dataset.schema.names):
         known = pc.is_in(table[name], pa.array(allowed[name]))
+        if dataset.column(name).nullable:
+            known = pc.or_(known, pc.is_null(table[name]))
         yield ~_mask(known), f"a `{name}` that is none of {', '.join(allowed[name])}"
 
 
@@ -243,11 +246,14 @@ def _equity_bars(table: pa.Table) -> Iterator[Check]:
 
 
 def _contracts(dataset: Dataset, table: pa.Table) -> Iterator[Check]:
-    """Contract ids from 1 on (in coverage 0 is the underlying), and the terms of options."""
+    """Contract ids from 1 on (in coverage 0 is the underlying, in snapshots of positions an account without any), and
+    the terms of options."""
     if "con_id" in dataset.schema.names:
         ids = table["con_id"].to_numpy()
         of_requests = table["request_id"].to_numpy() != 0  # a user's own bars of an underlying need no contract id
-        optional = ~of_requests if dataset is EQUITY_BARS else np.full(len(ids), dataset is COVERAGE)
+        optional = (
+            ~of_requests if dataset is EQUITY_BARS else np.full(len(ids), dataset in (COVERAGE, POSITION_SNAPSHOTS))
+        )
         yield (ids < 0) | ((ids == 0) & ~optional), "a `con_id` that is none"
     for name in [name for name in ("strike", "multiplier") if name in dataset.schema.names]:
         yield table[name].to_numpy() <= 0, f"a `{name}` that is not above 0"

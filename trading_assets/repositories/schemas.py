@@ -27,6 +27,7 @@ from trading_assets.repositories.columns import Column as Column
 from trading_assets.repositories.columns import Dataset as Dataset
 from trading_assets.repositories.columns import Period as Period
 from trading_assets.repositories.greeks_schema import OPTION_GREEKS
+from trading_assets.repositories.positions_schema import POSITION_CHANGES, POSITION_SNAPSHOTS
 
 _PRICES = (
     number("open", "First price", "dollars (index points)", nullable=False),
@@ -253,7 +254,11 @@ QUALITY_METRICS = Dataset(
 )
 
 DATASETS: dict[str, Dataset] = {
-    d.name: d for d in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, OPTION_GREEKS, COVERAGE, QUALITY_METRICS)
+    d.name: d
+    for d in (
+        *(CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, OPTION_GREEKS, COVERAGE, QUALITY_METRICS),
+        *(POSITION_SNAPSHOTS, POSITION_CHANGES),
+    )
 }
 """All datasets by name."""
 

@@ -16,7 +16,7 @@ from trading_assets.assets.partitions import session_partitions
 from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.repositories import ParquetStore, query
-from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS, Dataset
+from trading_assets.repositories.schemas import COVERAGE, DATASETS, EQUITY_BARS, OPTION_BARS, Dataset
 from trading_assets.resources.failures import MAX_RETRIES_TAG
 from trading_assets_tests.repositories.frames import bar, covered, option_bar, table
 from trading_assets_tests.resources.conftest import MONDAY, NEXT_MONDAY, NOW, THURSDAY, TUESDAY, WEEK, Run, maker
@@ -233,7 +233,7 @@ def test_an_asset_that_is_no_dataset_is_told_where_to_go(run: Run) -> None:
 
     result = run([my_signal], [MONDAY])
     assert not result.success
-    datasets = "contracts, option_chains, equity_bars, option_bars, option_greeks, coverage, quality_metrics"
+    datasets = ", ".join(DATASETS)
     assert failure(result).startswith(f"my_signal is no dataset of the lake ({datasets}): give the asset")
 
 

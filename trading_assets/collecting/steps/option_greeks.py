@@ -16,7 +16,7 @@ from trading_assets.repositories.schemas import COVERAGE, OPTION_GREEKS
 _TERMS = 'o.local_symbol, o.trading_class, o.expiry, o.strike, o."right", o.multiplier'
 _SCOPE = "o.symbol in (select unnest($symbols::varchar[])) and o.session between $first and $last"
 
-_GIVEN = f"""
+GIVEN = f"""
     terms as (select con_id, max(last_trade) as last_trade, max(min_tick) as min_tick from option_chains
               where symbol in (select unnest($symbols::varchar[])) group by con_id),
     underlyings as (select symbol, arg_max(sec_type, session) as sec_type from contracts
@@ -66,7 +66,7 @@ def compute_option_greeks(
 
 def sessions_to_compute(archive: Archive, symbols: Sequence[str], first: date, last: date) -> set[date]:
     """Sessions in which a quote or daily bar of one of the symbols has no row."""
-    sql = f"with {_GIVEN} select distinct session from given anti join option_greeks using (session, con_id, source)"
+    sql = f"with {GIVEN} select distinct session from given anti join option_greeks using (session, con_id, source)"
     values = {"symbols": list(symbols), "first": first, "last": last}
     return set(archive.lake.query(sql, values)["session"].to_pylist())
 
@@ -74,7 +74,7 @@ def sessions_to_compute(archive: Archive, symbols: Sequence[str], first: date, l
 def _to_price(archive: Archive, symbols: Sequence[str], sessions: Sequence[date], *, refresh: bool) -> pa.Table:
     """The rows to compute, as `GreeksMaker.rows` takes them."""
     order = ", ".join((*EXPIRY, "strike", '"right"', "con_id"))
-    ctes, chosen = (_GIVEN, "") if refresh else (f"{_GIVEN}, {_STALE}", f"semi join stale using ({', '.join(EXPIRY)})")
+    ctes, chosen = (GIVEN, "") if refresh else (f"{GIVEN}, {_STALE}", f"semi join stale using ({', '.join(EXPIRY)})")
     sql = f"""with {ctes}
               select given.*, terms.last_trade, terms.min_tick, underlyings.sec_type
               from given {chosen} left join terms using (con_id) left join underlyings using (symbol)

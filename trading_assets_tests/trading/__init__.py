@@ -1,0 +1,1 @@
+"""Tests of `trading_assets.trading`."""
