@@ -40,6 +40,9 @@ def simulate(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
     faults: Annotated[Path | None, typer.Option(help="Fault script (JSON), see docs/simulator.md.")] = None,
+    positions: Annotated[
+        Path | None, typer.Option(help="Accounts and what they hold (JSON), see docs/simulator.md.")
+    ] = None,
     latency: Annotated[str, typer.Option(help="`none`, `real`, or seconds.")] = "none",
     seed: Annotated[int, typer.Option(help="Seed of the generated market.")] = 42,
     server_version: Annotated[int, typer.Option(help="Protocol version: 157, 176 or 178.")] = 178,
@@ -51,12 +54,15 @@ def simulate(
     """Serve a simulated TWS. Prints one JSON line when ready, its counters as one JSON line at the end."""
     from trading_assets.simulator import Simulator, serve
     from trading_assets.simulator.embedded import open_market
+    from trading_assets.simulator.positions import PositionsError, account_file
+    from trading_assets.simulator.simulator import default_account
 
     if speed is not None and (now == "live" or not 0 < speed < float("inf")):
         raise typer.BadParameter("--speed is a positive number and needs an instant to start from: give --now too.")
     try:
         source = open_market(market, seed)
-    except FileNotFoundError as error:
+        accounts = account_file(positions, default_account(source)) if positions else None
+    except (FileNotFoundError, PositionsError) as error:
         raise typer.BadParameter(str(error)) from error
     serve(
         Simulator(
@@ -67,6 +73,7 @@ def simulate(
             port=port,
             latency=latency if latency in ("none", "real") else _seconds(latency),  # type: ignore[arg-type]
             faults=faults,
+            accounts=accounts,
             limits=limits,
             server_version=server_version,
             refuse=refuse or (),

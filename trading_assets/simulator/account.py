@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from trading_assets.sessions import NEW_YORK
 from trading_assets.simulator import encoding
-from trading_assets.simulator.calls import Answer, Call, SimulatedAccount, SimulatedPosition, World
+from trading_assets.simulator.calls import Answer, Call, World
 from trading_assets.simulator.market import ListedContract
+from trading_assets.simulator.positions import TRADED_TYPES, Book, Holding
 from trading_assets.simulator.protocol import Out, frame, number
 from trading_assets.simulator.request_checks import Refusal, invalid
 from trading_assets.simulator.requests import ApiRequest, Words
+from trading_assets.simulator.settlement import position_frame
 
 NO_ORDERS = "Order rejected - reason:The simulator executes no orders."
 
@@ -32,7 +34,7 @@ class AccountService:
 
     async def managed_accounts(self, call: Call[ApiRequest]) -> Answer:
         """All account names."""
-        return Answer([encoding.managed_accounts(account.name for account in self._world.accounts)])
+        return Answer([encoding.managed_accounts(self._world.positions.books)])
 
     async def current_time(self, call: Call[ApiRequest]) -> Answer:
         """The simulator's time in epoch seconds."""
@@ -63,27 +65,26 @@ class AccountService:
         raise Refusal(505, f"Fatal Error: Unknown message id.: {call.request.words[0]}")
 
     async def positions(self, call: Call[ApiRequest]) -> Answer:
-        """All positions of all accounts."""
+        """All positions of all accounts; changes follow until they are cancelled."""
         frames = await self._world.ask(lambda: [*self._position_frames(), frame(Out.POSITION_END, 1)])
+        call.client.follows_positions = True
         return Answer(frames)
 
-    def _position_frames(self) -> Iterator[bytes]:
-        for account in self._world.accounts:
-            for position, contract in self._holdings(account):
-                block = (
-                    *self._contract_block(contract),
-                    "",
-                    contract.currency,
-                    contract.local_symbol,
-                    contract.trading_class,
-                )
-                yield frame(Out.POSITION, 3, account.name, *block, position.quantity, position.average_cost)
+    async def cancel_positions(self, call: Call[ApiRequest]) -> Answer:
+        """No changes of positions any more."""
+        call.client.follows_positions = False
+        return Answer()
 
-    def _holdings(self, account: SimulatedAccount) -> Iterator[tuple[SimulatedPosition, ListedContract]]:
-        for position in account.positions:
-            rows = self._world.market.contracts(position.contract, self._world.clock.now())
-            if len(rows) == 1:
-                yield position, rows[0]
+    def _position_frames(self) -> Iterator[bytes]:
+        for book in self._world.positions.books.values():
+            for holding, contract in self._holdings(book):
+                yield position_frame(book.name, holding, contract)
+
+    def _holdings(self, book: Book) -> Iterator[tuple[Holding, ListedContract]]:
+        for holding in list(book.holdings):
+            contract = holding.resolve(self._world.market, self._world.clock.now())
+            if contract is not None:
+                yield holding, contract
 
     @staticmethod
     def _contract_block(contract: ListedContract) -> tuple[str | float, ...]:
@@ -105,11 +106,10 @@ class AccountService:
         account = self._account(name)
         return Answer(await self._world.ask(self._update_frames, account))
 
-    def _update_frames(self, account: SimulatedAccount) -> list[bytes]:
+    def _update_frames(self, account: Book) -> list[bytes]:
         frames, market_value = [], 0.0
         for position, contract in self._holdings(account):
-            quote = self._world.market.quote(contract, self._world.clock.now())
-            price = quote.last or quote.close or quote.bid or 0.0
+            price = self._price(contract, position)
             value = price * position.quantity * float(contract.multiplier or 1)
             cost = position.average_cost * position.quantity
             market_value += value
@@ -134,6 +134,12 @@ class AccountService:
             frame(Out.ACCOUNT_DOWNLOAD_END, 1, account.name),
         ]
 
+    def _price(self, contract: ListedContract, holding: Holding) -> float:
+        if contract.sec_type not in TRADED_TYPES:  # the market does not know it
+            return holding.average_cost / float(contract.multiplier or 1)
+        quote = self._world.market.quote(contract, self._world.clock.now())
+        return quote.last or quote.close or quote.bid or 0.0
+
     async def account_updates_multi(self, call: Call[Words]) -> Answer:
         """Values of one account and model, then the end."""
         name, model = (*call.request.words, "", "")[:2]
@@ -149,20 +155,20 @@ class AccountService:
         wanted = {tag.strip() for tag in call.request.words[1].split(",")}
         frames = [
             frame(Out.ACCOUNT_SUMMARY, 1, call.req_id, account.name, tag, value, currency)
-            for account in self._world.accounts
+            for account in self._world.positions.books.values()
             for tag, value, currency in _values(account)
             if tag in wanted
         ]
         return Answer([*frames, frame(Out.ACCOUNT_SUMMARY_END, 1, call.req_id)])
 
-    def _account(self, name: str) -> SimulatedAccount:
-        for account in self._world.accounts:
+    def _account(self, name: str) -> Book:
+        for account in self._world.positions.books.values():
             if not name or account.name == name:
                 return account
         raise invalid("Invalid account code")
 
 
-def _values(account: SimulatedAccount, market_value: float = 0.0) -> list[tuple[str, str, str]]:
+def _values(account: Book, market_value: float = 0.0) -> list[tuple[str, str, str]]:
     """Account values as (tag, value, currency)."""
     cash, net = number(account.cash), number(round(account.cash + market_value, 2))
     gross = number(round(market_value, 2))

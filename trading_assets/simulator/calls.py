@@ -7,11 +7,11 @@ or raise `Refusal`. Delivery (latency, faults, order on the wire) is not theirs;
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, Literal, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, ParamSpec, Protocol, TypeVar
 
 from trading_assets.simulator.clock import SimulatorClock
 from trading_assets.simulator.counters import Counters
@@ -23,28 +23,35 @@ from trading_assets.simulator.request_checks import Refusal
 from trading_assets.simulator.requests import ApiRequest
 from trading_assets.simulator.worker import MarketWorker
 
+if TYPE_CHECKING:
+    from trading_assets.simulator.positions import Positions
+
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R", bound=ApiRequest, covariant=True)
+
+START_CASH = 1_000_000.0
+"""Dollars of an account unless it is given others."""
 
 NO_SECURITY = "No security definition has been found for the request"
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedPosition:
-    """A holding of a simulated account: quantity in shares or contracts, average cost in dollars as TWS shows it."""
+    """A holding of a simulated account: quantity in shares or contracts, average cost in dollars as TWS shows it. A
+    `ListedContract` is shown as it is, whether the market lists it or not."""
 
-    contract: ContractQuery
+    contract: ContractQuery | ListedContract
     quantity: float
     average_cost: float
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedAccount:
-    """An account that clients see. It never trades."""
+    """An account that clients see, as it is at the start."""
 
     name: str
-    cash: float = 1_000_000.0
+    cash: float = START_CASH
     positions: tuple[SimulatedPosition, ...] = ()
 
 
@@ -54,6 +61,7 @@ class ClientLink(Protocol):
     client_id: int
     version: int
     market_data_type: int
+    follows_positions: bool
 
     def send(self, *frames: bytes) -> None:
         """Write frames after everything already sent."""
@@ -71,7 +79,7 @@ class World:
     meters: Meters
     counters: Counters
     latency: Latency
-    accounts: Sequence[SimulatedAccount]
+    positions: Positions
     refused: frozenset[str]
     live_data: bool
     volume_unit: Literal["shares", "round_lots"]

@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         self.client_id = -1
         self.version = 0
         self.market_data_type = 1
+        self.follows_positions = False
         self.started = False
 
     # asyncio.Protocol

@@ -23,12 +23,16 @@ from trading_assets.simulator.limits import Arrival
 from trading_assets.simulator.marketdata import MarketDataService
 from trading_assets.simulator.outages import FARMS_BROKEN, FARMS_OK, LOST, Outages
 from trading_assets.simulator.requests import DATA_KINDS, ApiRequest
+from trading_assets.simulator.settlement import PositionService
 from trading_assets.simulator.streams import Streams
 
 _log = logging.getLogger(__name__)
 
 HEARTBEAT = 0.01
 """Seconds between the marks by which the server knows when it last looked at its sockets (see `limits.Arrival`)."""
+
+HANDLE_SECONDS = 10.0
+"""How long a change of positions by hand may take; it is a matter of milliseconds."""
 
 DUPLICATE_CLIENT = "Unable to connect as the client id is already in use. Retry with a unique client id."
 
@@ -49,6 +53,7 @@ class TwsServer:
         self._address = ("", 0)
         contracts, history = ContractService(world), HistoryService(world)
         self._streams = Streams(world)
+        self._positions = PositionService(world, lambda: list(self._clients.values()))
         self._outages = Outages(world, self._streams, self._send_to_all, self._forget_calls)
         quotes, account = MarketDataService(world, self._streams), AccountService(world)
         self.handlers: dict[str, Callable[..., Any]] = {
@@ -78,7 +83,7 @@ class TwsServer:
             "unknown": account.unknown,
             "start_api": account.silent,
             "auto_open_orders": account.silent,
-            "cancel_positions": account.silent,
+            "cancel_positions": account.cancel_positions,
             "server_log_level": account.silent,
             "global_cancel": account.silent,
         }
@@ -93,12 +98,15 @@ class TwsServer:
         self._last_beat = loop.time()
         self._begin(self._beat())
         self._begin(self._streams.serve())
+        self._begin(self._positions.serve())
+        self.world.positions.attach(self._positions, lambda work: _run_in(loop, work))
         self._faults.attach(lambda: loop.is_closed() or loop.call_soon_threadsafe(self._take_faults))
         return self._address[1]
 
     async def stop(self) -> None:
         """Close everything and wait for what was running."""
         self._faults.detach()
+        self.world.positions.detach()
         if self._listener:
             self._listener.close()
         for connection in list(self._connections):
@@ -174,7 +182,7 @@ class TwsServer:
         connection.started = True
         self.world.counters.connection("started")
         connection.send(
-            encoding.managed_accounts(account.name for account in self.world.accounts),
+            encoding.managed_accounts(self.world.positions.books),
             encoding.next_valid_id(FIRST_ORDER_ID),
         )
         for code, text in FARMS_OK if self.world.farms.is_set() else FARMS_BROKEN:
@@ -256,3 +264,8 @@ class TwsServer:
             holder.close()
             raise
         self._listener = await asyncio.get_running_loop().create_server(lambda: Connection(self), sock=holder)
+
+
+def _run_in(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> None:
+    """Run a coroutine in a loop from another thread, and wait for it."""
+    asyncio.run_coroutine_threadsafe(work(), loop).result(HANDLE_SECONDS)

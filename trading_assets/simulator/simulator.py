@@ -25,6 +25,7 @@ from trading_assets.simulator.faults import Faults
 from trading_assets.simulator.latency import Latency, LatencySetting
 from trading_assets.simulator.limits import Limits, Meters
 from trading_assets.simulator.market import Market
+from trading_assets.simulator.positions import Positions
 from trading_assets.simulator.protocol import SERVER_VERSION, SUPPORTED_VERSIONS
 from trading_assets.simulator.server import TwsServer
 from trading_assets.simulator.worker import MarketWorker
@@ -80,10 +81,11 @@ class Simulator:
         self._port: int | None = None
         self._latency = Latency(latency)
         self._limits = limits if isinstance(limits, Limits) else Limits(enforced=limits)
-        names = accounts if accounts is not None else [f"SIM-{market.name.upper()}-{market.identity}"]
+        names = accounts if accounts is not None else [default_account(market)]
         self.accounts = tuple(
             account if isinstance(account, SimulatedAccount) else SimulatedAccount(account) for account in names
         )
+        self.positions = Positions(self.accounts)
         self._refused = frozenset(refuse)
         self._live_data = live_data
         self._volume_unit: Literal["shares", "round_lots"] = volume_unit
@@ -175,7 +177,7 @@ class Simulator:
                 meters=Meters(self._limits),
                 counters=self._counters,
                 latency=self._latency,
-                accounts=self.accounts,
+                positions=self.positions,
                 refused=self._refused,
                 live_data=self._live_data,
                 volume_unit=self._volume_unit,
@@ -190,6 +192,11 @@ class Simulator:
                 await self._stopping.wait()
             finally:
                 await server.stop()
+
+
+def default_account(market: Market) -> str:
+    """The name of the account of a market, which can never be taken for a broker's."""
+    return f"SIM-{market.name.upper()}-{market.identity}"
 
 
 def serve(simulator: Simulator) -> None:
