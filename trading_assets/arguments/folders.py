@@ -13,7 +13,7 @@ _IDENTITY = "lake.json"
 
 _DATASETS = (
     *("contracts", "option_chains", "equity_bars", "option_bars", "option_greeks", "coverage", "quality_metrics"),
-    *("position_snapshots", "position_changes"),
+    *("position_snapshots", "position_changes", "live_quotes", "live_bars", "live_gaps"),
 )
 """Folders that the data folder of a lake can have."""
 

@@ -155,7 +155,8 @@ def query(
         typer.Argument(
             help=(
                 "SQL over contracts, option_chains, equity_bars, option_bars, option_greeks, coverage,"
-                " quality_metrics, position_snapshots, position_changes, revisions_* and the views of"
+                " quality_metrics, position_snapshots, position_changes, live_quotes, live_bars, live_gaps,"
+                " revisions_* and the views of"
                 " docs/data-dictionary.md."
             )
         ),
@@ -165,6 +166,9 @@ def query(
         str | None,
         typer.Option(help="The datasets as known at this instant (2024-06-03T16:00-04:00), or `first`: as collected."),
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="live_quotes, live_bars and live_gaps with all that is recorded up to now.")
+    ] = False,
     as_document: Json = False,
 ) -> int:
     """Run one SELECT of DuckDB over the lake. It reads the datasets and nothing else."""
@@ -174,7 +178,8 @@ def query(
     from trading_assets.repositories.public import views_for
 
     try:
-        table = run(Settings().data_dir, sql, prepare=views_for(as_of))
+        data_dir = Settings().data_dir
+        table = run(data_dir, sql, prepare=views_for(data_dir, as_of, live=live))
     except duckdb.PermissionException as error:
         raise typer.BadParameter(
             f"{_first_line(error)}. query reads the datasets of the lake, no other file and no network address."

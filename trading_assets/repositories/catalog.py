@@ -28,6 +28,8 @@ from trading_assets.repositories.dataset_sql import escaped, own_view_sql, quote
 from trading_assets.repositories.empty_files import empty_file
 from trading_assets.repositories.files import CATALOG_FILE, dataset_files, locked, replacing
 from trading_assets.repositories.layout import settle
+from trading_assets.repositories.live.places import live_folder
+from trading_assets.repositories.live_schema import LIVE_DATASETS
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.research_views import research_views
 from trading_assets.repositories.schemas import DATASETS, Dataset
@@ -76,7 +78,7 @@ def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckD
     """A DuckDB connection with a view for each dataset and `revisions_<dataset>` for each of their revisions.
 
     The datasets are `contracts`, `option_chains`, `equity_bars`, `option_bars`, `option_greeks`, `coverage`,
-    `quality_metrics`, `position_snapshots` and `position_changes`.
+    `quality_metrics`, `position_snapshots`, `position_changes`, `live_quotes`, `live_bars` and `live_gaps`.
 
     The process keeps one database a data folder, of some folders (opening costs about 26 ms); what is returned is a
     cursor of it, cheap, with its own transaction, to be used by one thread and closed at will. The folder need not
@@ -110,22 +112,22 @@ def query(
     parameters: Sequence[Any] | Mapping[str, Any] | None = None,
     *,
     few: bool = False,
-    prepare: str = "",
+    prepare: Callable[[duckdb.DuckDBPyConnection], object] | None = None,
 ) -> pa.Table:
     """The result of one SELECT (or EXPLAIN of one) as an Arrow table; asked again when a file was replaced while it was
     read.
 
     `few`: few rows of a SELECT are expected, as always of a small lake. It is planned once and not twice, and the rows
     are copied once more.
-    `prepare`: statements that are run before on the same connection, such as those of temporary views.
+    `prepare` is done before on the same connection, such as making temporary views.
     Raises `NotOneSelect` for any other statement, `duckdb.Error` for everything that is wrong with the query itself
     (`duckdb.PermissionException` for what is outside the lake's datasets), `UnreadableFile` for a damaged file.
     """
     few = few or Path(data_dir).expanduser().absolute() in _opened_small
 
     def run(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-        if prepare:
-            connection.execute(prepare)
+        if prepare is not None:
+            prepare(connection)
         return _result(connection, sql, parameters, few=few)
 
     return steadily(data_dir, run)
@@ -274,6 +276,7 @@ def _open(data_dir: Path, *, unrestricted: bool, views: bool = True) -> duckdb.D
 def _restrict(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
     """Close everything but the folders of the datasets, and what links in them name, to the connection, for good."""
     folders = [data_dir / dataset.name for each in DATASETS.values() for dataset in (each, revisions_of(each))]
+    folders += [live_folder(data_dir, dataset) for dataset in LIVE_DATASETS]
     # DuckDB compares the text of a path or pattern: the views name a folder as a pattern.
     allowed = {f"{text}/" for folder in folders for text in (str(folder), escaped(str(folder)))}
     linked = _links(data_dir)  # DuckDB looks at the place that a link names

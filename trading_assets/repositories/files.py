@@ -13,7 +13,7 @@ column's value from that name instead, and there it is not the same. Lakes of la
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from functools import lru_cache
@@ -223,13 +223,20 @@ def write_file(path: Path, dataset: Dataset, rows: Rows, order: npt.NDArray[np.i
 
     They are taken one row group at a time: sorting needs no second copy of a large table.
     """
+    slices = (order[begin : begin + ROW_GROUP_ROWS] for begin in range(0, len(order), ROW_GROUP_ROWS))
+    write_batches(path, dataset, (rows.take(positions) for positions in slices))
+
+
+def write_batches(
+    path: Path, dataset: Dataset, batches: Iterable[pa.Table], footer: Mapping[bytes, str] | None = None
+) -> None:
+    """Replace `path` by the rows of the batches, in their order; `footer` is written into it beside the rest."""
     schema = file_schema(dataset)
+    schema = schema.with_metadata({**schema.metadata, **(footer or {})})
     with replacing(path) as temporary:
         with pq.ParquetWriter(temporary, schema, **_encoding(dataset)) as writer:
-            for begin in range(0, len(order), ROW_GROUP_ROWS):
-                writer.write_table(
-                    rows.take(order[begin : begin + ROW_GROUP_ROWS]).cast(schema), row_group_size=ROW_GROUP_ROWS
-                )
+            for batch in batches:
+                writer.write_table(batch.cast(schema), row_group_size=ROW_GROUP_ROWS)
         _date_after(temporary, path)
 
 

@@ -6,7 +6,7 @@ Inside of the platform a lake may not exist yet, and `catalog` is used itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +14,36 @@ import duckdb
 import pyarrow as pa
 
 from trading_assets.arguments import lake_folder
+from trading_assets.errors import InvalidRequest
 from trading_assets.repositories import catalog
 from trading_assets.repositories.as_of import AsOf, as_of_views, checked
+from trading_assets.repositories.live.views import create_live_views, live_files
 from trading_assets.repositories.research_views import research_views
 
 
 def connect(
-    data_dir: Path | str | None = None, *, unrestricted: bool = False, as_of: AsOf | str | None = None
+    data_dir: Path | str | None = None,
+    *,
+    unrestricted: bool = False,
+    as_of: AsOf | str | None = None,
+    live: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection with a view for each dataset, `revisions_<dataset>` for each of their revisions, and the
     views for research; see `catalog.connect`.
 
     It reads the datasets and what is registered with it; with `unrestricted=True` it is a plain DuckDB connection with
     the same views. `as_of`: the datasets as they were known at an instant (with a zone), or "first": each row as it was
-    first collected. Without `data_dir` it is the data folder of the settings. Raises `NotALake` for a folder without a
-    lake; nothing is created.
+    first collected. `live`: `live_quotes`, `live_bars` and `live_gaps` with all that is recorded up to now; without it
+    they have what is merged, at the end of the day. Connect again for what was recorded since. Without `data_dir` it is
+    the data folder of the settings. Raises `NotALake` for a folder without a lake; nothing is created.
     """
     if data_dir is None:
         from trading_assets.settings import folder_of  # late: where the folder is named nothing else reads them
 
         data_dir = folder_of(None)
-    views = views_for(as_of)
+    views = views_for(data_dir, as_of, live=live)
     connection = catalog.connect(lake_folder(data_dir), unrestricted=unrestricted)
-    connection.execute(views)
+    views(connection)
     return connection
 
 
@@ -52,14 +59,23 @@ def query(
     *,
     few: bool = False,
     as_of: AsOf | str | None = None,
+    live: bool = False,
 ) -> pa.Table:
-    """The result of one SELECT (or EXPLAIN of one) as an Arrow table; see `catalog.query`, and `connect` for `as_of`.
+    """The result of one SELECT (or EXPLAIN of one) as an Arrow table; see `catalog.query`, and `connect` for
+    `as_of` and `live`.
 
     Raises `NotALake` for a folder without a lake, `NotOneSelect` for any other statement, `duckdb.Error` for what is
     wrong with the query itself, `UnreadableFile` for a damaged file.
     """
-    views = views_for(as_of)
-    return catalog.query(lake_folder(data_dir), sql, parameters, few=few, prepare=views)
+    views = views_for(data_dir, as_of, live=live)
+    folder = lake_folder(data_dir)
+    for attempt in range(1, catalog.READ_ATTEMPTS + 1):
+        before = live_files(folder) if live else []
+        found = catalog.query(folder, sql, parameters, few=few, prepare=views)
+        # Live rows may have moved from one file to another while the query was looking for them.
+        if not live or live_files(folder) == before or attempt == catalog.READ_ATTEMPTS:
+            return found
+    raise AssertionError("the last attempt returns")
 
 
 def write_catalog(data_dir: Path | str) -> Path:
@@ -68,6 +84,18 @@ def write_catalog(data_dir: Path | str) -> Path:
     return catalog.write_catalog(lake_folder(data_dir))
 
 
-def views_for(as_of: AsOf | str | None) -> str:
-    """Statements that make a user's temporary views: the datasets as of an instant, and the views for research."""
-    return (as_of_views(checked(as_of)) if as_of is not None else "") + research_views(temporary=True)
+def views_for(
+    data_dir: Path | str, as_of: AsOf | str | None, *, live: bool = False
+) -> Callable[[duckdb.DuckDBPyConnection], None]:
+    """Makes a user's temporary views on a connection: the datasets as of an instant or with all live data, and the
+    views for research. Raises `InvalidRequest`."""
+    if live and as_of is not None:
+        raise InvalidRequest("as_of and live were both given: the archive as of an instant has no live rows of now.")
+    statements = (as_of_views(checked(as_of)) if as_of is not None else "") + research_views(temporary=True)
+
+    def make(connection: duckdb.DuckDBPyConnection) -> None:
+        if live:
+            create_live_views(connection, Path(data_dir).expanduser().absolute())
+        connection.execute(statements)
+
+    return make

@@ -27,6 +27,7 @@ from trading_assets.repositories.columns import Column as Column
 from trading_assets.repositories.columns import Dataset as Dataset
 from trading_assets.repositories.columns import Period as Period
 from trading_assets.repositories.greeks_schema import OPTION_GREEKS
+from trading_assets.repositories.live_schema import LIVE_DATASETS
 from trading_assets.repositories.positions_schema import POSITION_CHANGES, POSITION_SNAPSHOTS
 
 _PRICES = (
@@ -258,6 +259,7 @@ DATASETS: dict[str, Dataset] = {
     for d in (
         *(CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS, OPTION_GREEKS, COVERAGE, QUALITY_METRICS),
         *(POSITION_SNAPSHOTS, POSITION_CHANGES),
+        *LIVE_DATASETS,
     )
 }
 """All datasets by name."""

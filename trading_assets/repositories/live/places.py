@@ -1,4 +1,4 @@
-"""Where live data stands until it is merged: `live/<dataset>/<session>/<name>.arrows` and `<name>.parquet`.
+"""Where live data stands until it is merged: `live_segments/<dataset>/<session>/<name>.arrows` and `<name>.parquet`.
 
 A segment (`.arrows`) is appended to by one recorder and then sealed into the part (`.parquet`) of the same name. Names
 sort in the order in which the segments were begun: instant of the system's clock, recorder, number. The rows of a part
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from trading_assets.repositories.schemas import Dataset
 
-FOLDER = "live"
+FOLDER = "live_segments"
 """Folder of the live store, under the data folder."""
 
 SEGMENT = ".arrows"

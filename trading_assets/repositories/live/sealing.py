@@ -31,12 +31,7 @@ def seal(data_dir: Path, dataset: Dataset, place: Place) -> int:
             left.unlink(missing_ok=True)
         rows = contiguous(pa.Table.from_batches(batches, dataset.schema.remove_metadata()))
         if rows.num_rows and not place.part.exists():
-            write_file(place.part, dataset, rows, sort_positions(rows, sorting(dataset)))
+            write_file(place.part, dataset, rows, sort_positions(rows, dataset.order))
         place.segment.unlink()
         sync(place.segment.parent)
         return int(rows.num_rows)
-
-
-def sorting(dataset: Dataset) -> tuple[str, ...]:
-    """The order of rows in parts: that of the dataset, rows of the same key as they were written."""
-    return (*dataset.order, "collected_at")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 
+from trading_assets.repositories.live.merging import make_period_file
 from trading_assets.repositories.live.segments import message
 from trading_assets.repositories.live_schema import LIVE_QUOTES
 from trading_assets.repositories.schemas import Dataset
@@ -37,6 +38,7 @@ class Output:
             self.finished.append(self.open.pop(dataset.name))
             segment = None
         if segment is None:
+            make_period_file(self._data_dir, dataset, date.fromisoformat(session))
             segment = self.open[dataset.name] = SegmentFile(self._data_dir, dataset, session, self._next_name())
         segment.append(message(dataset, batch), batch.num_rows)
         if dataset is LIVE_QUOTES:

@@ -1,0 +1,148 @@
+"""Merging: the parts of a session become its period file, sorted and without rows of the same key.
+
+A day has millions of rows, so they are never in memory at once: DuckDB sorts what is in the parts and in the present
+file, on the disk where it must, and the new file is written while the sorted rows come. Its footer names every part
+that is in it; then the parts are removed. Killed in between, both are there: readers leave out the parts that the
+footer names, and the next merge removes them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trading_assets.repositories.damage import raise_if_unreadable
+from trading_assets.repositories.dataset_sql import escaped, quoted
+from trading_assets.repositories.files import (
+    ROW_GROUP_ROWS,
+    TEMPORARY_SUFFIX,
+    check_file,
+    leftovers,
+    locked,
+    sync,
+    write_batches,
+)
+from trading_assets.repositories.identity import LakeIdentity
+from trading_assets.repositories.layout import settle_for_writing
+from trading_assets.repositories.live.keys import last_of_each, later
+from trading_assets.repositories.live.places import Place, live_folder, parts
+from trading_assets.repositories.period_locks import periods_held
+from trading_assets.repositories.schemas import Dataset
+
+MERGED = b"merged_parts"
+"""Key in a footer: the names of the parts that are in the file, a line each."""
+
+MEMORY = "256MB"
+"""What the sorting may use before it continues on the disk."""
+
+BATCH_ROWS = 4 * ROW_GROUP_ROWS
+
+
+@dataclass(frozen=True)
+class Merged:
+    """How many parts were merged, the rows of the period file, and its path in the data folder (empty: none)."""
+
+    parts: int = 0
+    rows: int = 0
+    file: str = ""
+
+
+def merge_session(data_dir: Path, dataset: Dataset, session: date) -> Merged:
+    """Merge the parts of a session into its period file; again at will. Segments are left alone (see `sealing`).
+
+    Raises `UnreadableFile` for a damaged part (nothing is changed), `LakeBusy`, `LayoutMismatch`, `OSError`.
+    """
+    relative = period_file(dataset, session)
+    path = data_dir / relative
+    if not parts(data_dir, dataset, session):
+        return Merged(0, check_file(path, dataset), relative) if path.exists() else Merged()
+    settle_for_writing(data_dir, dataset)
+    with periods_held(data_dir, dataset.name), locked(data_dir, relative):
+        LakeIdentity(data_dir).pin_period(dataset.name, dataset.period)
+        for left in leftovers(path):
+            left.unlink(missing_ok=True)
+        found = parts(data_dir, dataset, session)
+        known = merged_parts(path)
+        new = [place for place in found if place.name not in known]
+        if new:
+            sources = [*([path] if path.exists() else []), *(place.part for place in new)]
+            spill = live_folder(data_dir, dataset) / f".{session}.sorting{TEMPORARY_SUFFIX}"
+            _write(path, dataset, sources, {*known, *(place.name for place in new)}, spill)
+        remove(data_dir, dataset, found)
+        return Merged(len(new), check_file(path, dataset), relative)
+
+
+def make_period_file(data_dir: Path, dataset: Dataset, session: date) -> None:
+    """Make the period file of a session, without rows, where there is none: whoever looks at parts can then always see
+    which of them are merged. Raises `LakeBusy`, `LayoutMismatch`, `OSError`."""
+    relative = period_file(dataset, session)
+    if (data_dir / relative).exists():
+        return
+    settle_for_writing(data_dir, dataset)
+    with periods_held(data_dir, dataset.name), locked(data_dir, relative):
+        LakeIdentity(data_dir).pin_period(dataset.name, dataset.period)
+        if not (data_dir / relative).exists():
+            write_batches(data_dir / relative, dataset, ())
+
+
+def period_file(dataset: Dataset, session: date) -> str:
+    """The path of a session's period file in the data folder."""
+    return f"{dataset.name}/{dataset.period.of(session)}.parquet"
+
+
+def merged_parts(path: Path) -> frozenset[str]:
+    """The parts that are in a period file; none where there is no file."""
+    try:
+        with path.open("rb") as source:
+            return names_in(pq.read_schema(source))
+    except FileNotFoundError:
+        return frozenset()
+
+
+def names_in(schema: pa.Schema) -> frozenset[str]:
+    """The parts that are in a file with that schema."""
+    return frozenset((schema.metadata or {}).get(MERGED, b"").decode().split())
+
+
+def remove(data_dir: Path, dataset: Dataset, places: Iterable[Place]) -> None:
+    """Remove parts that are in a period file, and the folders of sessions that are empty then. A segment that was
+    sealed into such a part and not removed goes first."""
+    folders = set()
+    for place in places:
+        place.segment.unlink(missing_ok=True)
+        place.part.unlink(missing_ok=True)
+        folders.add(place.part.parent)
+    for folder in folders:
+        sync(folder)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+            sync(live_folder(data_dir, dataset))
+
+
+def _write(path: Path, dataset: Dataset, sources: Sequence[Path], merged: set[str], spill: Path) -> None:
+    for source in sources:
+        check_file(source, dataset)
+    shutil.rmtree(spill, ignore_errors=True)
+    try:
+        with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill)}) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            names = ", ".join(f'"{column.name}"' for column in dataset.columns)
+            files = ", ".join(quoted(escaped(str(source))) for source in sources)
+            order = ", ".join([*(f'"{name}"' for name in dataset.order), *later(dataset)])
+            sorted_rows = connection.sql(
+                f"SELECT {names} FROM read_parquet([{files}], hive_partitioning = false, union_by_name = true)"
+                f" ORDER BY {order}"
+            ).to_arrow_reader(BATCH_ROWS)
+            write_batches(path, dataset, last_of_each(dataset, sorted_rows), {MERGED: "\n".join(sorted(merged))})
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise_if_unreadable([(dataset, source) for source in sources], error)
+        raise
+    finally:
+        shutil.rmtree(spill, ignore_errors=True)

@@ -1,0 +1,100 @@
+"""The live datasets for DuckDB: what is merged, the parts that are not, and the segments as they are now.
+
+The views look at parts and period files at each query: rows that were in a segment when the views were made are taken
+from its part once it is sealed, and from the period file once it is merged. Rows that came since, and sessions that
+began since, are shown by new views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from trading_assets.repositories.dataset_sql import escaped, quoted
+from trading_assets.repositories.empty_files import empty_file
+from trading_assets.repositories.files import dataset_files
+from trading_assets.repositories.live.keys import latest_first
+from trading_assets.repositories.live.merging import MERGED
+from trading_assets.repositories.live.places import PART, SEGMENT, Place, live_folder, live_sessions, parts, segments
+from trading_assets.repositories.live.reading import rows_of
+from trading_assets.repositories.live_schema import LIVE_DATASETS, LIVE_QUOTES
+from trading_assets.repositories.schemas import Dataset
+
+_NAME = "__segment"
+
+
+def create_live_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
+    """Put temporary views of the live datasets with all that is recorded so far in front of the lake's own, on a
+    connection of `catalog.connect`. Raises `UnreadableFile`."""
+    for dataset in LIVE_DATASETS:
+        connection.register(_segments(dataset), _unsealed(data_dir, dataset))
+        connection.execute(f'CREATE OR REPLACE TEMPORARY VIEW "{dataset.name}" AS {_view(data_dir, dataset)}')
+
+
+def live_files(data_dir: Path) -> list[Place]:
+    """The segments and parts that there are."""
+    return [place for dataset in LIVE_DATASETS for find in (segments, parts) for place in find(data_dir, dataset)]
+
+
+def _unsealed(data_dir: Path, dataset: Dataset) -> pa.Table:
+    """The rows of all segments, each with the name of its segment."""
+    schema = dataset.schema.remove_metadata().append(pa.field(_NAME, pa.string()))
+    tables = [
+        rows.append_column(schema.field(_NAME), pa.repeat(pa.scalar(place.name), rows.num_rows))
+        for place, rows in rows_of(dataset, segments(data_dir, dataset))
+    ]
+    return pa.concat_tables([schema.empty_table(), *tables])
+
+
+def _view(data_dir: Path, dataset: Dataset) -> str:
+    names = ", ".join(f'"{column.name}"' for column in dataset.columns)
+    rows = f'SELECT {names} FROM memory.main."{dataset.name}"'
+    sessions = live_sessions(data_dir, dataset)
+    if sessions:
+        folders = [escaped(str(live_folder(data_dir, dataset) / session.isoformat())) for session in sessions]
+        sealed, unsealed = [f"{folder}/*{PART}" for folder in folders], [f"{folder}/*{SEGMENT}" for folder in folders]
+        merged = _merged(data_dir, dataset, sessions)
+        rows += f"""
+            UNION ALL SELECT {names}
+            FROM read_parquet([{quoted(escaped(str(empty_file(dataset))))}, {", ".join(map(quoted, sealed))}],
+                              hive_partitioning = false, union_by_name = true, allow_empty = true, filename = true)
+            WHERE filename NOT IN ({merged})
+            UNION ALL SELECT {names} FROM "{_segments(dataset)}"
+            WHERE {_NAME} NOT IN ({_names_in(sealed)})
+              AND {_NAME} IN ({_names_in(unsealed)})"""
+    if dataset is LIVE_QUOTES:  # no two have the same key
+        return rows
+    key = ", ".join(f'"{name}"' for name in dataset.key)
+    order = ", ".join(latest_first(dataset))
+    return f"SELECT {names} FROM ({rows}) QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {order}) = 1"
+
+
+def _merged(data_dir: Path, dataset: Dataset, sessions: Sequence[date]) -> str:
+    """A SELECT of the paths of parts that period files name as merged. Only the footers of some months are looked at,
+    where that is possible: DuckDB does not keep them."""
+    folder = data_dir / dataset.name
+    months = {f"{session:%Y-%m}-" for session in sessions}
+    present = [path.name for path in dataset_files(data_dir, dataset)]
+    if not present:
+        return "SELECT '' WHERE false"
+    month = months.pop() if len(months) == 1 else ""
+    start = month if any(name.startswith(month) for name in present) else ""
+    pattern = quoted(f"{escaped(str(folder))}/{start}*.parquet")
+    start_of_path = quoted(f"{live_folder(data_dir, dataset)}/")
+    return f"""
+        SELECT {start_of_path} || parse_filename(file_name, true) || '/' || part || '{PART}'
+        FROM (SELECT file_name, unnest(string_split(decode(value), chr(10))) AS part
+              FROM parquet_kv_metadata({pattern}) WHERE decode(key) = '{MERGED.decode()}')"""
+
+
+def _names_in(patterns: Sequence[str]) -> str:
+    """A SELECT of the names of the segments or parts that there are at the time of the query."""
+    return " UNION ALL ".join(f"SELECT parse_filename(file, true) FROM glob({quoted(pattern)})" for pattern in patterns)
+
+
+def _segments(dataset: Dataset) -> str:
+    return f"__{dataset.name}_segments"

@@ -1,0 +1,1 @@
+"""Tests of live data before it is in period files."""
