@@ -30,7 +30,8 @@ from filelock import FileLock, Timeout
 from trading_assets import __version__
 from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LakeBusy, UnreadableFile
 from trading_assets.permissions import PRIVATE_FILE, file_like_folder, folder_like_parent, own_folder, private_folder
-from trading_assets.repositories.schemas import SCHEMA_VERSION, Column, Dataset
+from trading_assets.repositories.file_columns import schema_mismatch
+from trading_assets.repositories.schemas import SCHEMA_VERSION, Dataset
 
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
@@ -285,7 +286,7 @@ def read_file(
         try:
             with pa.OSFile(str(path)) as source:
                 fragment = pads.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(source)
-                if misfit := _schema_mismatch(dataset, fragment.physical_schema):
+                if misfit := schema_mismatch(dataset, fragment.physical_schema):
                     raise UnreadableFile(path, misfit)
                 table = fragment.to_table(schema=dataset.schema, columns=columns and list(columns), filter=where)
                 return table.replace_schema_metadata(None)
@@ -305,7 +306,7 @@ def check_file(path: Path, dataset: Dataset, *, pages: bool = False) -> int:
     try:
         with path.open("rb") as source:
             file = pq.ParquetFile(source, page_checksum_verification=pages)
-            if misfit := _schema_mismatch(dataset, file.schema_arrow):
+            if misfit := schema_mismatch(dataset, file.schema_arrow):
                 raise UnreadableFile(path, misfit)
             if pages:
                 for group in range(file.num_row_groups):
@@ -324,34 +325,3 @@ def check_file(path: Path, dataset: Dataset, *, pages: bool = False) -> int:
         raise
     except (OSError, pa.ArrowException) as error:
         raise UnreadableFile(path) from error
-
-
-def _schema_mismatch(dataset: Dataset, schema: pa.Schema) -> str:
-    """Why a file with this schema holds no rows of the dataset; empty when it may."""
-    for column in dataset.columns:
-        found = schema.get_all_field_indices(column.name)
-        if not found and not column.nullable:
-            return f"it has no column `{column.name}` and holds no {dataset.name}"
-        if len(found) > 1:
-            return f"it has the column `{column.name}` {len(found)} times"
-        if found and not _fits(column, schema.field(found[0]).type):
-            return f"its column `{column.name}` is {schema.field(found[0]).type}, and {column.type} is wanted"
-    return ""
-
-
-def _fits(column: Column, given: pa.DataType) -> bool:
-    """Whether values of the type can be read as the column's: the same kind of value, whatever its width."""
-    if pt.is_dictionary(given):
-        given = given.value_type
-    if pt.is_timestamp(column.type):
-        return bool(pt.is_timestamp(given)) and given.tz is not None
-    kinds = (
-        (pt.is_string, pt.is_large_string, pt.is_string_view),
-        (pt.is_floating,),
-        (pt.is_integer,),
-        (pt.is_date,),
-        (pt.is_boolean,),
-    )
-    return any(
-        any(is_kind(column.type) for is_kind in kind) and any(is_kind(given) for is_kind in kind) for kind in kinds
-    )
