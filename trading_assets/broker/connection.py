@@ -69,13 +69,13 @@ class Connection:
         await self.wire.reach(host, port, client_id)
         await self._greeting
 
-    async def server_time(self) -> int | None:
-        """The clock of TWS, epoch seconds; None when its answer cannot be read. Raises `TimeoutError` without one: the
-        session is dead."""
+    async def server_time(self, timeout: float = PONG_TIMEOUT) -> int | None:
+        """The clock of TWS, epoch seconds; None when its answer cannot be read. Raises `TimeoutError` without one
+        within `timeout` seconds: the session is dead."""
         if self._clock is None or self._clock.done():
             self._clock = asyncio.get_running_loop().create_future()
             self.wire.reqCurrentTime()
-        return await asyncio.wait_for(asyncio.shield(self._clock), PONG_TIMEOUT)
+        return await asyncio.wait_for(asyncio.shield(self._clock), timeout)
 
     def drop(self, outcome: Outcome | None = None) -> None:
         """Close the session from our side."""

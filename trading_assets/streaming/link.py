@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from trading_assets.broker.connection import Connection
+from trading_assets.broker.connection import PONG_TIMEOUT, Connection
 from trading_assets.broker.connector import RECONNECT, Connector
 from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
@@ -39,13 +39,14 @@ class Link:
         on_down: Callable[[str], None],
         on_status: Callable[[int, str], None],
         quiet_seconds: float = QUIET_SECONDS,
+        pong_seconds: float = PONG_TIMEOUT,
     ) -> None:
         self._connector = connector
         self._pacer = pacer
         self._on_up = on_up
         self._on_down = on_down
         self._on_status = on_status
-        self._quiet = quiet_seconds
+        self._quiet, self._pong = quiet_seconds, pong_seconds
         self._lost = asyncio.Event()
         self.connection: Connection | None = None
         self.trouble = ""
@@ -107,7 +108,7 @@ class Link:
     async def _probe(self, connection: Connection) -> None:
         try:
             await self._pacer.message()
-            await connection.server_time()
+            await connection.server_time(self._pong)
         except TimeoutError:
             connection.drop(Outcome(OutcomeKind.DISCONNECTED, None, "TWS stopped answering; we closed the connection."))
         except ConnectionError:

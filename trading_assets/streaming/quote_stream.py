@@ -13,10 +13,7 @@ from typing import Any
 from trading_assets.broker.contact import DELAYED_NOTICE
 from trading_assets.broker.numbers import number
 from trading_assets.broker.quotes import DELAYED_TYPES, computed
-from trading_assets.sessions import Clock
-from trading_assets.streaming.days import Days
-from trading_assets.streaming.outlet import Outlet
-from trading_assets.streaming.stream import Release, Stream
+from trading_assets.streaming.stream import Context, Stream
 from trading_assets.streaming.subjects import Subject
 from trading_assets.streaming.updates import QuoteUpdate
 
@@ -41,22 +38,10 @@ _GREEKS_AT = _AT["greeks_at"]
 
 
 class Quotes(Stream):
-    """The stream of one contract's quote; a `broker.streams.QuoteStream`. Without `allow_delayed` the first delayed
-    value ends it."""
+    """The stream of one contract's quote; a `broker.streams.QuoteStream`."""
 
-    def __init__(
-        self,
-        subject: Subject,
-        stream_id: str,
-        outlet: Outlet,
-        clock: Clock,
-        days: Days,
-        release: Release,
-        *,
-        allow_delayed: bool,
-    ) -> None:
-        super().__init__(subject, stream_id, outlet, clock, days, release)
-        self._allow_delayed = allow_delayed
+    def __init__(self, subject: Subject, stream_id: str, context: Context) -> None:
+        super().__init__(subject, stream_id, context)
         self._values: list[Any] = [None] * len(QuoteUpdate._fields)
         self._values[_AT["con_id"]] = self.con_id
         self._values[_AT["symbol"]] = subject.symbol
@@ -194,7 +179,7 @@ class Quotes(Stream):
 
     def _refuses_delayed(self) -> bool:
         """Delayed values never enter a lake of live data: the first one ends the stream."""
-        if self._allow_delayed:
+        if self._context.allow_delayed:
             return False
         self._not_permitted(DELAYED_NOTICE, "The broker gives delayed data only, and this lake holds live data.")
         return True

@@ -33,7 +33,7 @@ from trading_assets.streaming.link import Link
 from trading_assets.streaming.outlet import Outlet, Writer
 from trading_assets.streaming.quote_stream import Quotes
 from trading_assets.streaming.steering import Steering
-from trading_assets.streaming.stream import Stream
+from trading_assets.streaming.stream import Context, Stream
 from trading_assets.streaming.subjects import QUOTE, Subject, subjects_of
 from trading_assets.streaming.timing import Timing
 from trading_assets.streaming.upstream import Upstream
@@ -111,7 +111,7 @@ class Recorder:
             on_identity=LakeIdentity(settings.data_dir).pin,
         )
         self._outlet = Outlet(self._writer, most_waiting=self._timing.most_waiting)
-        self._upstream = Upstream(self._all, resume_seconds=self._timing.resume_seconds)
+        self._upstream = Upstream(self._all, self._clock, resume_seconds=self._timing.resume_seconds)
         self._link = Link(
             connector,
             self._pacer,
@@ -119,9 +119,18 @@ class Recorder:
             on_down=self._upstream.on_down,
             on_status=self._on_status,
             quiet_seconds=self._timing.quiet_seconds,
+            pong_seconds=self._timing.pong_seconds,
         )
-        self._steering = Steering(
+        self._steering = steering = Steering(
             settings, self._link, self._upstream, self._pacer, self._all, self._days, self._clock, self._timing
+        )
+        self._context = Context(
+            self._outlet,
+            self._clock,
+            self._days,
+            steering.released,
+            self._timing.retry_seconds,
+            allow_delayed=settings.delayed,
         )
 
     async def _until(self, stop: asyncio.Event) -> None:
@@ -184,10 +193,7 @@ class Recorder:
 
     def _stream_of(self, subject: Subject) -> Stream:
         stream_id = f"{self._name}-{subject.kind[0]}{subject.instrument.key}"
-        parts = subject, stream_id, self._outlet, self._clock, self._days, self._steering.released
-        if subject.kind == QUOTE:
-            return Quotes(*parts, allow_delayed=self._settings.delayed)
-        return Bars(*parts)
+        return (Quotes if subject.kind == QUOTE else Bars)(subject, stream_id, self._context)
 
     def _all(self) -> list[Stream]:
         """All streams, the most useful first."""

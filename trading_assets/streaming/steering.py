@@ -202,6 +202,7 @@ class Steering:
         for stream in self._streams():
             if stream.req_id is None:
                 continue
+            stream.look_for_outage()
             if now >= stream.answer_by:
                 stream.ask_again()
             elif stream.subject.is_underlying and stream.con_id not in halted:

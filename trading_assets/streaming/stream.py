@@ -11,7 +11,8 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 from trading_assets.broker.codes import CodeClass, classify, delayed_may_follow, lookup, remedy_of
 from trading_assets.broker.contact import DELAYED_NOTICE
@@ -24,9 +25,6 @@ from trading_assets.streaming.subjects import Subject
 from trading_assets.streaming.updates import Gap, GapReason
 
 COMPETING_SESSION = 10197
-
-RETRY_SECONDS = 60.0
-"""Seconds until a stream is asked for again whose cause of silence lies with the user or the broker and may pass."""
 
 RATE_SECONDS = 60
 """Seconds over which the rate of a stream is counted."""
@@ -50,25 +48,43 @@ Release = Callable[[str, int, bool], None]
 so."""
 
 
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """That a stream may be down since `began`; it is if nothing comes of it until `due` (loop time)."""
+
+    due: float
+    began: datetime
+    code: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all streams of a recorder share. Without `allow_delayed` (a lake of live data) the first delayed value ends
+    a stream. `retry_seconds`: until a stream is asked for again whose silence has a cause that may pass."""
+
+    outlet: Outlet
+    clock: Clock
+    days: Days
+    release: Release
+    retry_seconds: float
+    allow_delayed: bool
+
+
 class Stream:
     """Base of the streams. Use it from the event loop only."""
 
-    def __init__(
-        self, subject: Subject, stream_id: str, outlet: Outlet, clock: Clock, days: Days, release: Release
-    ) -> None:
+    def __init__(self, subject: Subject, stream_id: str, context: Context) -> None:
         self.subject = subject
         self.stream_id = stream_id
         self.con_id = subject.instrument.con_id
-        self._outlet = outlet
-        self._clock = clock
-        self._days = days
-        self._release = release
+        self._context = context
+        self._outlet, self._clock, self._days = context.outlet, context.clock, context.days
         self._time = asyncio.get_running_loop().time
         self.state = StreamState.WAITING
-        self.since = clock()
+        self.since = self._seen_from = self._clock()
         self.code: int | None = None
         self.said = ""
-        self._allow_delayed = False
         self.req_id: int | None = None
         """Under which the broker sends it now."""
         self.due = 0.0
@@ -80,8 +96,9 @@ class Stream:
         """Until when (loop time) a message must come, or it is asked for again."""
         self.stalls = 0
         """How often in a row it was found silent."""
-        self.blocked = False
-        """Whether what it comes from is known to be down: what still comes ends no gap."""
+        self.blocked_until = -math.inf
+        """Until when (loop time) what still comes ends no gap, since it was on its way when an outage began."""
+        self._suspicion: Suspicion | None = None
         self.last_update: datetime | None = None
         self.updates = 0
         self.gaps = 0
@@ -123,7 +140,7 @@ class Stream:
         """Nothing is seen of it any more, since `began` (now)."""
         now = self._clock()
         self._become(state, code, text)
-        self._unsettled = True
+        self._unsettled, self._suspicion = True, None
         self.answer_by = math.inf
         if self._gap is not None:
             if self._gap.reason is reason:
@@ -138,9 +155,20 @@ class Stream:
             self.gaps += 1
             self._outlet.gap(self._gap)
 
+    def suspect(self, suspicion: Suspicion) -> None:
+        """What it may come from is down: if nothing comes of it for a while, it is lost since now."""
+        if self._suspicion is None and self.state in _SEEN:
+            self._suspicion, self._unsettled = suspicion, True
+
+    def look_for_outage(self) -> None:
+        """See whether a suspicion has come true."""
+        found = self._suspicion
+        if found is not None and self._time() >= found.due:
+            self.lose(StreamState.DOWN, GapReason.FARM_DOWN, code=found.code, text=found.text, began=found.began)
+
     def resume(self, answer_by: float) -> None:
         """What it comes from is up again: it goes on by itself, or is asked for again if nothing has come by then."""
-        self.blocked = False
+        self.blocked_until, self._suspicion = -math.inf, None
         if self.req_id is not None and self.state is StreamState.DOWN:
             self._become(StreamState.WAITING, self.code, self.said)
             self.answer_by = answer_by
@@ -152,7 +180,7 @@ class Stream:
     def let_go(self, *, cancel: bool) -> None:
         """Take nothing more under the id it was asked for with; `cancel` where the broker may still send."""
         if self.req_id is not None:
-            self._release(self.subject.kind, self.req_id, cancel)
+            self._context.release(self.subject.kind, self.req_id, cancel)
             self.req_id = None
 
     def wait_for_turn(self, at: float) -> None:
@@ -167,12 +195,13 @@ class Stream:
         is asked for again, once. One that only had nothing new is given twice the time before the next look."""
         now, since = self._time(), max(self.heard_at, self.asked_at, regular_since)
         silent = now - since
-        if self.blocked or self.due < math.inf or silent < seconds * 2 ** min(self.stalls, _LONGEST_STALL):
+        if self.due < math.inf or silent < seconds * 2 ** min(self.stalls, _LONGEST_STALL):
             return
         if self.state is StreamState.STALLED:
             self.said = f"No update for {seconds:g} s after it was asked for again: look at TWS's market data there."
         elif self.state in _SEEN:
-            began = self._clock() - timedelta(seconds=silent)
+            known = [self._seen_from, self._days.opened_at(self._clock())]
+            began = max([*known, self.last_update] if self.last_update else known)
             self.lose(
                 StreamState.STALLED,
                 GapReason.STALLED,
@@ -203,12 +232,13 @@ class Stream:
 
     def _settle(self) -> None:
         """Something came after it was asked for, or after an outage: it is seen again."""
-        if self.blocked or self.state in FINAL:
+        if self.state in FINAL or self._time() < self.blocked_until:
             return
-        self._unsettled = False
+        self._unsettled, self._suspicion = False, None
         self._failures = 0
         self.answer_by = self.due = math.inf
-        self.close_gap(self._clock())
+        self._seen_from = self._clock()
+        self.close_gap(self._seen_from)
         self._become(_STATES.get(self.data_type, StreamState.LIVE))
 
     def _become(self, state: StreamState, code: int | None = None, text: str = "") -> None:
@@ -221,9 +251,9 @@ class Stream:
     def error(self, code: int, text: str) -> None:
         """A warning, or the end of the stream at the broker."""
         row = lookup(code, text)
-        if code == DELAYED_NOTICE and not self._allow_delayed:
+        if code == DELAYED_NOTICE and not self._context.allow_delayed:
             self._not_permitted(code, text)
-        elif self._allow_delayed and delayed_may_follow(code, text):
+        elif self._context.allow_delayed and delayed_may_follow(code, text):
             self.code, self.said = code, text  # only when no tick follows is it a refusal
         elif row is not None and row.cls is CodeClass.WARNING:
             self.code, self.said = code, text
@@ -234,7 +264,7 @@ class Stream:
         """An update was lost: it is asked for again, which brings the whole quote, at most once a minute."""
         if self._gap is None:
             self.lose(StreamState.WAITING, GapReason.UNREADABLE, text=fault)
-        self.ask_again(max(self._time(), self.asked_at + RETRY_SECONDS))
+        self.ask_again(max(self._time(), self.asked_at + self._context.retry_seconds))
 
     def _not_permitted(self, code: int, text: str) -> None:
         """The broker gives delayed data, and the lake holds live data: the stream ends, nothing delayed is stored."""
@@ -250,16 +280,16 @@ class Stream:
         if outcome.code == COMPETING_SESSION:
             # what is left of the subscription may go on by itself when the other session ends
             self.lose(StreamState.COMPETING, GapReason.COMPETING, code=outcome.code, text=said)
-            self.ask_again(self._time() + RETRY_SECONDS)
+            self.ask_again(self._time() + self._context.retry_seconds)
             return
         self.let_go(cancel=False)
         if outcome.kind in (OutcomeKind.UNAVAILABLE, OutcomeKind.TIMEOUT, OutcomeKind.CANCELLED):
             self.lose(StreamState.DOWN, GapReason.DISCONNECTED, code=outcome.code, text=said)
-            self.ask_again(self._time() + (0.0 if self._failures == 1 else RETRY_SECONDS))
+            self.ask_again(self._time() + (0.0 if self._failures == 1 else self._context.retry_seconds))
         else:
             self.lose(StreamState.REFUSED, GapReason.REFUSED, code=outcome.code, text=said)
             again = outcome.kind is OutcomeKind.PACING
-            self.due = self._time() + RETRY_SECONDS if again else math.inf
+            self.due = self._time() + self._context.retry_seconds if again else math.inf
 
     # how it is
 

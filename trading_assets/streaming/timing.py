@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trading_assets.broker.connection import PONG_TIMEOUT
 from trading_assets.streaming.link import QUIET_SECONDS
 from trading_assets.streaming.outlet import MOST_WAITING
 from trading_assets.streaming.upstream import RESUME_SECONDS
@@ -21,6 +22,8 @@ class Timing:
     """Between two looks at what is to be sent, and at the time that passes."""
     quiet_seconds: float = QUIET_SECONDS
     """Without a message, after which TWS is asked for the time."""
+    pong_seconds: float = PONG_TIMEOUT
+    """For TWS to answer that, or the connection is dead."""
     resume_seconds: float = RESUME_SECONDS
     """For a stream to go on after an outage before it is asked for again."""
     retry_seconds: float = 60.0

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable
+from enum import Enum
 
 from trading_assets.broker.client import CONNECTIVITY_LOST
 from trading_assets.broker.codes import is_warning, lookup
+from trading_assets.sessions import Clock
 from trading_assets.streaming.health import StreamState
-from trading_assets.streaming.stream import FINAL, Stream
+from trading_assets.streaming.stream import FINAL, Stream, Suspicion
+from trading_assets.streaming.subjects import Subject
 from trading_assets.streaming.updates import GapReason
 
 logger = logging.getLogger("trading_assets.streaming")
 
 DATA_LOST, DATA_KEPT = 1101, 1102
 FARM_BROKEN, FARM_OK = 2103, 2104
+
+IN_FLIGHT_SECONDS = 1.0
+"""Seconds after a farm broke in which updates may still come that were under way."""
 
 RESUME_SECONDS = 5.0
 """Seconds that a stream may stay silent after what it comes from is up again, before it is asked for again."""
@@ -28,8 +35,11 @@ RESUME_SECONDS = 5.0
 class Upstream:
     """The state of connectivity and data farms, and the streams that hang on them."""
 
-    def __init__(self, streams: Callable[[], Iterable[Stream]], *, resume_seconds: float = RESUME_SECONDS) -> None:
+    def __init__(
+        self, streams: Callable[[], Iterable[Stream]], clock: Clock, *, resume_seconds: float = RESUME_SECONDS
+    ) -> None:
         self._streams = streams
+        self._clock = clock
         self._resume = resume_seconds
         self._time = asyncio.get_running_loop().time
         self._farms: dict[str, str] = {}
@@ -41,7 +51,7 @@ class Upstream:
         self.lost = ""
         self._farms.clear()
         for stream in self._streams():
-            stream.blocked = False
+            stream.blocked_until = -math.inf
             stream.let_go(cancel=False)
             if stream.state not in FINAL and stream.state is not StreamState.SHED:
                 stream.lose(StreamState.DOWN, GapReason.DISCONNECTED, text=text)
@@ -66,7 +76,7 @@ class Upstream:
     def _connectivity_lost(self, code: int, text: str) -> None:
         self.lost = text
         for stream in self._running():
-            stream.blocked = True
+            stream.blocked_until = math.inf
             stream.lose(StreamState.DOWN, GapReason.UPSTREAM_LOST, code=code, text=text)
 
     def _restored(self, *, again: bool) -> None:
@@ -74,7 +84,7 @@ class Upstream:
         self.lost = ""
         self._farms.clear()
         for stream in self._running():
-            stream.blocked = False
+            stream.blocked_until = -math.inf
             if again:
                 stream.let_go(cancel=False)
                 stream.ask_again()
@@ -83,17 +93,23 @@ class Upstream:
 
     def _farm_broken(self, farm: str, text: str) -> None:
         self._farms[farm] = text
+        if self.lost:
+            return
+        now, at = self._time(), self._clock()
         for stream in self._running():
-            if may_serve(farm, stream) and not self.lost:
-                stream.blocked = True
+            serves = farm_serves(farm, stream.subject)
+            if serves is Serves.YES:
+                stream.blocked_until = now + IN_FLIGHT_SECONDS
                 stream.lose(StreamState.DOWN, GapReason.FARM_DOWN, code=FARM_BROKEN, text=text)
+            elif serves is Serves.MAYBE:
+                stream.suspect(Suspicion(now + self._resume, at, FARM_BROKEN, text))
 
     def _farm_ok(self, farm: str) -> None:
-        if self._farms.pop(farm, None) is None:
+        if self._farms.pop(farm, None) is None or self.lost:
             return
         for stream in self._running():
-            still_down = any(may_serve(other, stream) for other in self._farms)
-            if may_serve(farm, stream) and not still_down and not self.lost:
+            still_down = any(farm_serves(other, stream.subject) is Serves.YES for other in self._farms)
+            if farm_serves(farm, stream.subject) is not Serves.NO and not still_down:
                 stream.resume(self._time() + self._resume)
 
     def _running(self) -> list[Stream]:
@@ -105,14 +121,25 @@ def _farm(text: str) -> str:
     return text.rpartition(":")[2].strip().lower()
 
 
-def may_serve(farm: str, stream: Stream) -> bool:
-    """Whether a farm may be the one that a stream comes from, by its name: US options have farms of their own
-    (`usopt`), and so have futures, currencies and other regions. A name that says nothing may be any."""
-    if not farm.startswith("us"):
-        return not farm.startswith(_ELSEWHERE)
-    if "opt" in farm:
-        return not stream.subject.is_underlying
-    return not any(word in farm for word in ("fut", "bond"))
+class Serves(Enum):
+    """Whether a stream comes from a farm."""
+
+    YES = "yes"
+    MAYBE = "maybe"
+    NO = "no"
 
 
-_ELSEWHERE = ("eu", "hfarm", "jfarm", "cash", "fut", "apac", "sec")
+def farm_serves(farm: str, subject: Subject) -> Serves:
+    """Whether a stream comes from a farm, by the farm's name: the broker does not say which farm serves a contract.
+
+    US stocks and indices come from `usfarm` and its likes (`usfarm.nj`). US options have a farm of their own (`usopt`),
+    but some logins get them from `usfarm`. Other regions and currencies are no concern of ours.
+    """
+    if farm.startswith("usopt"):
+        return Serves.NO if subject.is_underlying else Serves.YES
+    if farm.startswith("usfarm"):
+        return Serves.YES if subject.is_underlying else Serves.MAYBE
+    return Serves.NO if farm.startswith(_ELSEWHERE) else Serves.MAYBE
+
+
+_ELSEWHERE = ("eufarm", "hfarm", "jfarm", "cashfarm", "usfuture", "usbond", "secdef", "ushmds", "euhmds")

@@ -24,8 +24,8 @@ PATIENCE = 10.0
 """Seconds to wait for what must happen."""
 
 QUICK = Timing(
-    wanted_seconds=0.05, publish_seconds=0.05, steer_seconds=0.05, quiet_seconds=0.5, resume_seconds=0.3,
-    retry_seconds=0.5,
+    wanted_seconds=0.05, publish_seconds=0.05, steer_seconds=0.05, quiet_seconds=0.3, pong_seconds=0.3,
+    resume_seconds=0.3, retry_seconds=0.4,
 )  # fmt: skip
 
 
@@ -90,6 +90,22 @@ class Recording:
         """Wait until a stream is in that state."""
         await self.until(lambda: self.of(contract, kind).state is state)
         return self.of(contract, kind)
+
+    async def step(self, *con_ids: int, seconds: int = 5) -> None:
+        """Let the market move, and wait until the quotes of these contracts (AAA) at that instant are recorded."""
+        self.tws.clock.advance(seconds)
+        now = self.tws.clock.now()
+        for con_id in con_ids or (1,):
+            await self.until(
+                lambda con_id=con_id: any(
+                    row.con_id == con_id and row.received_at == now for row in self.writer.quotes
+                ),
+                f"no quote of {con_id} at {now}",
+            )
+
+    def asked(self, kind: str = "market_data") -> int:
+        """How many requests of that kind TWS has seen."""
+        return self.tws.counters.requests.get(kind, 0)
 
     async def until_live(self, *contracts: str) -> None:
         """Wait until the quotes of these are live."""

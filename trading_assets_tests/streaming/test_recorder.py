@@ -11,18 +11,11 @@ from trading_assets.simulator import Simulator
 from trading_assets.streaming.health import StreamState, Subscription
 from trading_assets.streaming.updates import GapReason
 from trading_assets_tests.simulator.tiny_market import NOW
-from trading_assets_tests.streaming.recording import Recording, recording, run
+from trading_assets_tests.streaming.recording import recording, run
 
 Simulate = Callable[..., Simulator]
 
 OPTION = "AAA 2024-06-21 100 C"
-
-
-async def step(one: Recording, seconds: int = 5) -> None:
-    """Let the market move, and wait until AAA's quote of that instant is recorded."""
-    one.tws.clock.advance(seconds)
-    now = one.tws.clock.now()
-    await one.until(lambda: any(row.con_id == 1 and row.last_trade_at == now for row in one.writer.quotes))
 
 
 def test_records_what_was_sent(lake: Path, simulate: Simulate) -> None:
@@ -33,7 +26,7 @@ def test_records_what_was_sent(lake: Path, simulate: Simulate) -> None:
         async with recording(lake, tws, Subscription("AAA", 2)) as one:
             await one.until_live("AAA", OPTION)
             for _ in range(3):
-                await step(one)
+                await one.step()
             await one.until(lambda: len(one.writer.bars) == 4)
         rows = [row for row in one.writer.quotes if row.con_id == 1]
         assert [row.seq for row in one.writer.quotes] == list(range(1, len(one.writer.quotes) + 1))
@@ -106,7 +99,7 @@ def test_what_nobody_wants_any_more_ends(lake: Path, simulate: Simulate) -> None
             assert (gap.reason, gap.began, gap.ended) == (GapReason.RECORDER_STOPPED, NOW, None)
             one.wanted.append(Subscription("BBB"))
             await one.until_live("BBB")
-            await step(one)
+            await one.step()
             assert one.writer.gaps_of(2)[0].ended == NOW
 
     run(work())
