@@ -36,8 +36,7 @@ def at_work(lake: Path, simulate: Simulate) -> Callable[..., None]:
 
         async def whole() -> None:
             async with recording(lake, tws, wanted, **given) as one:
-                await one.until_live("AAA", OPTION)
-                await one.until_state("AAA", StreamState.LIVE, "bar")
+                await one.until(lambda: [health.state for health in one.health] == [StreamState.LIVE] * 4)
                 await test(one)
             assert_true(one)
 
