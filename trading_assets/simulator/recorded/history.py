@@ -80,6 +80,9 @@ class History:
         first = max(sessions.of_or_after(start.timestamp()) - _LONGEST_PERIOD.get(seconds, 0), 0)
         known = self.known(contract, what_to_show, seconds, first, last, now.timestamp(), use_rth)
         starts = c.bucket_starts(known, seconds, use_rth or is_option, is_option and seconds == c.EIGHT_HOURS)
+        unopened = starts > now.timestamp()  # a bar of all hours, before the open that names it
+        if unopened.any():
+            starts = np.where(unopened, known.start[unopened].min(), starts)
         asked = (starts >= start.timestamp()) & (starts < end.timestamp())
         return _as_bars(c.aggregate(known.where(asked), starts[asked], averaged=what_to_show == "BID_ASK"))
 

@@ -138,6 +138,7 @@ def test_answers_do_not_depend_on_what_comes_after(
 )
 @example("AAPL", "2014-06-06", 36_000, "1 min", False)  # one row of an hour is known, from the open
 @example("AAPL", "2014-06-06", 35_100, "30 mins", False)  # the first minute that traded is not the first of its bar
+@example("AAPL", "2014-06-05", 15_360, "1 day", False)  # trades before the open, which names the day's bar
 def test_at_any_instant_bars_have_begun_and_contracts_are_alive(
     market: RecordedMarket, symbol: str, day: str, second: int, size: str, use_rth: bool
 ) -> None:
