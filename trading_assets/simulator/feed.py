@@ -38,23 +38,23 @@ class Feed:
 
     def bars(
         self, contract: ListedContract, what_to_show: str, start: datetime, end: datetime, use_rth: bool,
-        now: datetime, halted_at: float | None = None,
+        now: datetime, price: float | None = None, halted: bool = False,
     ) -> list[Bar]:  # fmt: skip
         """A bar for each five seconds of trading in [`start`, `end`).
 
-        Where nothing traded it is flat at the price before, with volume 0 (-1 for quotes); with `halted_at` all are
-        flat at that price. Empty while there is no price.
+        Where nothing traded it is flat at the price before, with volume 0 (-1 for quotes), and so are all while the
+        contract is `halted`. `price` is the one before `start`, None to look it up. Empty while there is no price.
         """
         regular = use_rth or contract.sec_type != "STK"
-        if halted_at is not None:
-            return self._without_holes(contract, what_to_show, [], start, end, regular, halted_at)
-        if self._streaming is not None:
+        if halted:
+            found: list[Bar] = []
+        elif self._streaming is not None:
             found = self._streaming.five_second_bars(contract, what_to_show, start, end, regular, now)
         else:
             found = self._market.bars(contract, f"{BAR_SECONDS} secs", what_to_show, start, end, regular, now)
         if what_to_show != "TRADES":
             found = [replace(bar, volume=-1, wap=-1, count=-1) for bar in found]
-        return self._without_holes(contract, what_to_show, found, start, end, regular)
+        return self._without_holes(contract, what_to_show, found, start, end, regular, price)
 
     def _without_holes(
         self, contract: ListedContract, what_to_show: str, found: list[Bar], start: datetime, end: datetime,

@@ -206,7 +206,10 @@ class StreamingMarket(Protocol):
     """What a market may offer for running streams; for one that does not, `quote` and `bars` are asked instead."""
 
     def quotes(self, contracts: Sequence[ListedContract], now: datetime) -> list[MarketQuote]:
-        """`quote` of several contracts, computed together."""
+        """The states of several contracts as running streams show them, computed together.
+
+        Like `quote`, but a market that replays whole minutes shows the one in progress as it goes on.
+        """
 
     def quote_changes(self, after: datetime, until: datetime) -> list[datetime]:
         """The instants in (`after`, `until`], in order, at which a stream has to look so that it misses no state.

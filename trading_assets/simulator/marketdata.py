@@ -70,7 +70,10 @@ class MarketDataService:
         if struck & SILENCING_ACTIONS and not request.snapshot:
             return Answer([], world.latency.light(), stream)
         now = world.clock.now()
-        quote = await world.ask(world.market.quote, contract, now)
+        if request.snapshot:
+            quote = await world.ask(world.market.quote, contract, now)
+        else:
+            quote = await self._streams.first_quote(contract, now)
         frames = running.frames(replace(quote, halted=True) if "halt" in struck else quote)
         running.at = now
         return Answer(frames, world.latency.light(), snapshot if request.snapshot else stream)

@@ -158,6 +158,11 @@ class Streams:
         words = f"{call.request.subject} {contract.symbol} {contract.sec_type} {contract.local_symbol}"
         return {rule.do for rule in self._disturbances if rule.strikes_stream(kind, words, contract.sec_type)}
 
+    async def first_quote(self, contract: ListedContract, now: datetime) -> MarketQuote:
+        """The quote with which a stream begins."""
+        (quote,) = await self._world.ask(self._feed.quotes, [contract], now)
+        return quote
+
     def _struck(self, rule: FaultRule) -> list[Stream]:
         streams: list[Stream] = [*self._quotes, *self._bars]
         return [stream for stream in streams if self._strikes(rule, stream)]
@@ -232,7 +237,7 @@ class Streams:
             request, halted = stream.call.request, self._is_halted(stream)
             bars = await self._ask(
                 [stream], self._feed.bars, stream.contract, request.what_to_show, start, until, request.use_rth, now,
-                stream.price if halted else None,
+                stream.price, halted,
             )  # fmt: skip
             if bars and stream in self._bars and not self._is_silent(stream):
                 client, req_id = stream.call.client, stream.call.req_id

@@ -12,7 +12,6 @@ from datetime import datetime
 from itertools import repeat
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trading_assets.pricing import black_scholes
 from trading_assets.simulator.generated.aggregation import known_minutes, seconds_of_day
@@ -27,6 +26,7 @@ from trading_assets.simulator.generated.timeline import Timeline
 from trading_assets.simulator.generated.traded import NOTHING_TRADED, SessionTrades, Traded
 from trading_assets.simulator.generated.volatility import Surface
 from trading_assets.simulator.market import Greeks, ListedContract, MarketQuote
+from trading_assets.simulator.sides import greeks_by_side
 
 _MONTH = 30 / 365
 """Years of the broker's 30-day implied volatility (generic tick 106)."""
@@ -201,9 +201,8 @@ def option_quotes(options: Sequence[tuple[TradeSeries, SessionTrades | None]], s
     bid, ask = _quoted(models, value)
     traded = [session.at(state.instant) if session else NOTHING_TRADED for _, session in options]
     last = np.array([t.last if t.volume and t.last is not None else np.nan for t in traded])
-    greeks = _greeks(
-        state.last, strike, years, right, volatility, {"model": value, "ask": ask, "bid": bid, "last": last}
-    )
+    prices = {"model": value, "ask": ask, "bid": bid, "last": last}
+    greeks = greeks_by_side(state.last, strike, years, right, prices, volatility={"model": volatility})
     return [
         _option_quote(model, state, traded[i], None if np.isnan(bid[i]) else float(bid[i]), float(ask[i]), greeks[i])
         for i, model in enumerate(models)
@@ -255,31 +254,6 @@ def _option_quote(
         last_time=traded.last_time,
         greeks=greeks,
     )
-
-
-def _greeks(
-    spot: float, strike: Floats, years: Floats, right: NDArray[np.str_], volatility: Floats, prices: dict[str, Floats]
-) -> list[dict[str, Greeks]]:
-    """Greeks by side of each option. A side without a price (NaN) is left out; one whose price implies no volatility
-    has its price only."""
-    implied = np.stack(
-        [
-            volatility if side == "model" else black_scholes.implied_volatility(price, spot, strike, years, right)
-            for side, price in prices.items()
-        ]
-    )
-    computed = black_scholes.greeks(spot, strike, years, np.nan_to_num(implied), right)
-    figures = np.stack((implied, computed.delta, computed.gamma, computed.vega, computed.theta), axis=-1).tolist()
-    found: list[dict[str, Greeks]] = [{} for _ in strike]
-    for side, rows in zip(prices, figures, strict=True):
-        for sides, price, row in zip(found, prices[side].tolist(), rows, strict=True):
-            if price != price:
-                continue
-            if row[0] != row[0]:
-                sides[side] = Greeks(price=price, underlying_price=spot)
-            else:
-                sides[side] = Greeks(row[0], row[1], price, 0.0, row[2], row[3], row[4], spot)
-    return found
 
 
 def _realised(stock: StockSeries, session: int) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from trading_assets.simulator.recorded.grid import grid
 from trading_assets.simulator.recorded.history import History
 from trading_assets.simulator.recorded.listings import Listings
 from trading_assets.simulator.recorded.quotes import Quotes
+from trading_assets.simulator.recorded.replay import Replay
 
 _SEARCH_RESULTS = 16
 """The broker answers a symbol search with at most 16 matches (broker documentation, `reqMatchingSymbols`)."""
@@ -53,6 +55,7 @@ class RecordedMarket:
         self._listings = Listings(self._archive, self._catalog)
         self._history = History(self._archive, self._catalog)
         self._quotes = Quotes(self._archive, self._history, ChainQuotes(self._archive))
+        self._replay = Replay(self._archive, self.quote, self._catalog.underlyings.__getitem__)
         self._kept: dict[tuple[str, bytes], _Listing] = {}
 
     def contracts(self, query: ContractQuery, now: datetime) -> list[ListedContract]:
@@ -126,6 +129,20 @@ class RecordedMarket:
         if not self._is_listed(contract, now):
             return MarketQuote()
         return self._quotes.option(contract, self._catalog.underlyings[contract.symbol], now)
+
+    def quotes(self, contracts: Sequence[ListedContract], now: datetime) -> list[MarketQuote]:
+        """As `StreamingMarket.quotes`: where minutes are recorded, the one in progress is replayed moment by moment."""
+        return self._replay.quotes(contracts, now)
+
+    def quote_changes(self, after: datetime, until: datetime) -> list[datetime]:
+        """As `StreamingMarket.quote_changes`."""
+        return self._replay.changes(after, until)
+
+    def five_second_bars(
+        self, contract: ListedContract, what_to_show: str, start: datetime, end: datetime, use_rth: bool, now: datetime
+    ) -> list[Bar]:
+        """As `StreamingMarket.five_second_bars`: together they are the recorded minutes."""
+        return self._replay.five_second_bars(contract, what_to_show, start, min(end, now), use_rth)
 
     def search(self, pattern: str, now: datetime) -> list[ListedContract]:
         """As `Market.search`, in order of symbol."""

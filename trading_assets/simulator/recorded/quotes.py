@@ -136,7 +136,7 @@ class Quotes:
             if bid is not None and ask is not None
             else self._universe_middle(contract, session, instant)
         )
-        years, rate = _years(contract, session, instant), self._archive.interest_rate(grid().dates[session])
+        years, rate = years_left(contract, session, instant), self._archive.interest_rate(grid().dates[session])
         sides = {"bid": bid, "ask": ask, "last": last, "model": middle}
         greeks = {
             side: _computed(contract, price, spot, years, rate) for side, price in sides.items() if price is not None
@@ -189,7 +189,7 @@ def _traded(today: c.Candles, closes_before: c.Floats, instant: float) -> Market
     )  # fmt: skip
 
 
-def _years(contract: ListedContract, session: int, instant: float) -> float:
+def years_left(contract: ListedContract, session: int, instant: float) -> float:
     """Years of 365 days from `instant` (at most the close of the session shown) to the close of the last trading
     day."""
     sessions = grid()
