@@ -40,7 +40,8 @@ _KEPT_OVER_ZERO = frozenset((*_SIZE_OF_PRICE.values(), "open_interest"))
 _OPEN_INTEREST = {27: "C", 28: "P"}
 _MODEL = (13, 83)
 _IMPLIED_VOLATILITY = 24
-_OPEN_INTEREST_TICK = "101"
+OPEN_INTEREST_TICK = "101"
+"""Generic tick that asks for the open interest of an option."""
 
 GREEKS = frozenset({"implied_volatility", "delta", "gamma", "vega", "theta"})
 """What the broker's model computes of an option."""
@@ -99,7 +100,7 @@ class QuoteCollector(Collector):
         )
         if is_option:
             self._wanted |= GREEKS
-            if _OPEN_INTEREST_TICK in generic_ticks.split(","):
+            if OPEN_INTEREST_TICK in generic_ticks.split(","):
                 self._wanted.add("open_interest")
 
     def error(self, code: int, text: str) -> None:

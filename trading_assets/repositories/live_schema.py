@@ -44,6 +44,7 @@ LIVE_QUOTES = Dataset(
         number("ask_size", "Size at the ask", _SIZE),
         number("last_size", "Size of the last trade", _SIZE),
         number("volume", "Traded in the session so far", _SIZE),
+        number("open_interest", "Open interest of the morning, of options", "contracts"),
         Column("last_trade_at", INSTANT, "When the last trade happened", "UTC", nullable=True),
         Column("halted", pa.int8(), "0 trading, 1 and 2 halted; null where not known", nullable=True),
         Column("market_data_type", pa.int8(), "1 live, 2 frozen"),

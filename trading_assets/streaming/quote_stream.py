@@ -21,10 +21,12 @@ _AT = {name: place for place, name in enumerate(QuoteUpdate._fields)}
 _SESSION, _RECEIVED, _SEQ = _AT["session"], _AT["received_at"], _AT["seq"]
 _HALTED, _TYPE, _LAST_TRADE_AT = _AT["halted"], _AT["market_data_type"], _AT["last_trade_at"]
 _BID = _AT["bid"]
+_OPEN_INTEREST = _AT["open_interest"]
 
 _PRICES = {1: _BID, 2: _AT["ask"], 4: _AT["last"]}
 _PRICE_SIZES = {1: _AT["bid_size"], 2: _AT["ask_size"], 4: _AT["last_size"]}
 _SIZES = {0: _AT["bid_size"], 3: _AT["ask_size"], 5: _AT["last_size"], 8: _AT["volume"]}
+_OPEN_INTEREST_TICKS = {27: "C", 28: "P"}
 _DELAYED_PRICES = {66: 1, 67: 2, 68: 4}
 _DELAYED_SIZES = {69: 0, 70: 3, 71: 5, 74: 8}
 _DELAYED_TICKS = frozenset((*range(66, 77), *range(80, 84), 88))
@@ -75,7 +77,12 @@ class Quotes(Stream):
             self._update()
 
     def size(self, tick_type: int, size: float) -> None:
-        """A size alone, or the volume."""
+        """A size alone, the volume, or the open interest: of an option on the tick of its right alone."""
+        if (right := _OPEN_INTEREST_TICKS.get(tick_type)) is not None:
+            self._heard()
+            if right == self.subject.instrument.right and computed(size):
+                self._set(_OPEN_INTEREST, size)
+            return
         place = _SIZES.get(tick_type)
         if place is None:
             if tick_type not in _DELAYED_TICKS or self._refuses_delayed():

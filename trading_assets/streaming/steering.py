@@ -15,6 +15,7 @@ from trading_assets.broker.client import DELAYED_FROZEN, FROZEN
 from trading_assets.broker.connection import Connection
 from trading_assets.broker.ledger import MARKET_DATA_SLOTS
 from trading_assets.broker.pacing import Pacer
+from trading_assets.broker.quotes import OPEN_INTEREST_TICK
 from trading_assets.sessions import Clock
 from trading_assets.settings import Settings
 from trading_assets.streaming.bar_stream import Bars
@@ -173,7 +174,9 @@ class Steering:
         stream.asked(req_id)
         if isinstance(stream, Quotes):
             connection.inbox.streams.quotes[req_id] = stream
-            messages.start_quotes(connection.wire, req_id, stream.subject.instrument, "")
+            instrument = stream.subject.instrument
+            ticks = OPEN_INTEREST_TICK if instrument.sec_type == "OPT" else ""
+            messages.start_quotes(connection.wire, req_id, instrument, ticks)
         elif isinstance(stream, Bars):
             connection.inbox.streams.bars[req_id] = stream
             messages.start_bars(connection.wire, req_id, stream.subject.instrument)

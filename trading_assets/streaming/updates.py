@@ -41,6 +41,7 @@ class QuoteUpdate(NamedTuple):
     underlying_price: float | None
     greeks_at: datetime | None
     stream_id: str
+    open_interest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

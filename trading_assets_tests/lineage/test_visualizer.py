@@ -29,7 +29,7 @@ def test_the_guides_snippet_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     print(f"Found {len(sources)} data sources")
     print(visualizer.generate_summary_report())
     printed = capsys.readouterr().out
-    assert "Found 7 data sources" in printed
+    assert "Found 12 data sources" in printed
     assert re.search(r"option_chains +\d+ rows, 2 materialized, last session 2025-11-25, up to date", printed)
 
 

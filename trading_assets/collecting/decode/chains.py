@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -185,10 +185,8 @@ def with_quotes(chain: pa.Table, results: Iterable[Result]) -> pa.Table:
             latest[con_id] = result
     if not latest or chain.num_rows == 0:
         return chain
-    position = pc.index_in(chain["con_id"], pa.array(list(latest), pa.int64())).combine_chunks()
-    hit = position.is_valid()
     quotes = list(latest.values())
-    values = {
+    values: dict[str, list[Any]] = {
         "quote_outcome": [
             PARTIAL if _quoted(quote) and lacks(quote.payload) else str(quote.outcome.kind) for quote in quotes
         ],
@@ -198,7 +196,28 @@ def with_quotes(chain: pa.Table, results: Iterable[Result]) -> pa.Table:
     }
     for name in QUOTE_VALUES:
         values[name] = [quote.payload.get(name) if _quoted(quote) else None for quote in quotes]
-    for name, column in values.items():
+    return _filled(chain, list(latest), values)
+
+
+def with_streamed(chain: pa.Table, quotes: Mapping[int, Mapping[str, Any]]) -> pa.Table:
+    """The chain with quotes of running streams by contract id: `quoted_at` and the columns of `QUOTE_VALUES`.
+
+    They are complete and were brought by no request: `request_id` is 0.
+    """
+    columns: dict[str, list[Any]] = {
+        name: [quote[name] for quote in quotes.values()] for name in ("quoted_at", *QUOTE_VALUES)
+    }
+    columns["collected_at"] = columns["quoted_at"]
+    columns["quote_outcome"] = [str(OutcomeKind.COMPLETE)] * len(quotes)
+    columns["request_id"] = [0] * len(quotes)
+    return _filled(chain, list(quotes), columns)
+
+
+def _filled(chain: pa.Table, con_ids: Sequence[int], columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """The chain with those values in the rows of the contracts; other rows stay as they are."""
+    position = pc.index_in(chain["con_id"], pa.array(con_ids, pa.int64())).combine_chunks()
+    hit = position.is_valid()
+    for name, column in columns.items():
         array = pa.array(column, OPTION_CHAINS.schema.field(name).type)
         chain = replaced(chain, name, pc.if_else(hit, array.take(position), chain[name].combine_chunks()))
     return chain

@@ -158,9 +158,11 @@ def spot_price(quote: QuoteRecord | None) -> float | None:
     A middle is taken only of a market that is not crossed and not wider than a tenth of its price: before the open, the
     quotes of a stock can stand anywhere, and the last trade says more.
     """
-    if quote is None:
-        return None
-    bid, ask, last, close = quote["bid"], quote["ask"], quote["last"], quote["close"]
+    return None if quote is None else middle_or(quote["bid"], quote["ask"], quote["last"], quote["close"])
+
+
+def middle_or(bid: float | None, ask: float | None, *others: float | None) -> float | None:
+    """The middle of bid and ask as `spot_price` takes it, else the first of the other prices that there is."""
     if bid and ask and 0 < bid <= ask <= bid * 1.1:
         return (bid + ask) / 2
-    return next((price for price in (last, close) if price is not None and price > 0), None)
+    return next((price for price in others if price is not None and price > 0), None)

@@ -48,6 +48,7 @@ from trading_assets.collecting.steps.common import (
 from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, without_expiries
 from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, holds_no_market_data, report_partial, waiting
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
+from trading_assets.collecting.steps.streamed_quotes import streamed_spots, take_streamed
 from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
 from trading_assets.planning.selection import select_contracts
@@ -149,12 +150,13 @@ class ChainSnapshot:
     def select(self) -> None:
         """Ask the underlyings' prices and mark the contracts that the rules select around them."""
         listed = {symbol: chain for symbol, chain in self.chains.items() if chain.table.num_rows and not chain.selected}
-        requests = [plan_spot(chain.underlying, self.session) for chain in listed.values()]
+        streamed = streamed_spots(self.archive, listed.values(), self.session)
+        requests = [plan_spot(chain.underlying, self.session) for name, chain in listed.items() if name not in streamed]
         answers = self.ask(requests)
         self.results += answers
         self._leave_to_others(requests, answers)
         said = {result.request.symbol: result.outcome for result in answers}
-        spots = {
+        spots = streamed | {
             result.request.symbol: spot_price(result.payload)
             for result in answers
             if result.outcome.kind is OutcomeKind.COMPLETE
@@ -178,6 +180,7 @@ class ChainSnapshot:
         """
         for chain in self.chains.values():
             self._keep_quotes(chain)
+        take_streamed(self.archive, self.chains.values(), self.session, self.report)
         everything = pa.concat_tables(
             [OPTION_CHAINS.schema.empty_table(), *(chain.table for chain in self.chains.values())]
         )

@@ -1,0 +1,70 @@
+"""Contracts that a recorder streams are taken from the live store: no quote of them is requested."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trading_assets.settings import Settings
+from trading_assets.simulator import Simulator
+from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.streaming.store import LiveWriter
+from trading_assets.streaming.updates import QuoteUpdate
+from trading_assets_tests.rewriting import Rewriting, collect, rows, settings_for
+from trading_assets_tests.streaming.live_rows import quote
+
+OPEN = datetime(2024, 6, 3, 15, 0, tzinfo=UTC)
+SESSION = date(2024, 6, 3)
+FRESH = OPEN - timedelta(seconds=30)
+
+pytestmark = pytest.mark.timeout(120)
+
+CHOSEN = "select * from option_chains where selected order by con_id"
+
+
+def streamed(con_id: int, at: datetime = FRESH, **values: Any) -> QuoteUpdate:
+    """An update of a stream with all that a quote of an option should hold."""
+    whole = {"broker_gamma": 0.01, "broker_vega": 0.1, "broker_theta": -0.1, "open_interest": 7.0}
+    return quote(1, con_id, SESSION, "AAPL")._replace(received_at=at, **whole, **values)
+
+
+def record(settings: Settings, *updates: QuoteUpdate) -> None:
+    writer = LiveWriter(settings.data_dir, clock=settings.clock)
+    writer.append(updates)
+    writer.close()
+
+
+def test_the_snapshot_takes_streamed_contracts_from_the_store(tmp_path: Path) -> None:
+    with Simulator(GeneratedMarket(), now=OPEN) as simulator, Rewriting(simulator.port) as wire:
+        asked, streaming = (settings_for(tmp_path / name, wire.port, OPEN) for name in ("asked", "streaming"))
+        collect(asked, ["AAPL"], steps="ch")
+        chosen = rows(asked, CHOSEN)
+        one, two, old, lacking, frozen, *others = (row["con_id"] for row in chosen)
+        assert others
+        collect(streaming, ["AAPL"], steps="c")
+        underlying, spot = chosen[0]["under_con_id"], chosen[0]["underlying_price"]
+        record(
+            streaming,
+            streamed(one, bid=1.25),
+            streamed(two, bid=2.5),
+            streamed(old, OPEN - timedelta(seconds=61)),
+            streamed(lacking, broker_delta=None),
+            streamed(frozen, market_data_type=2),
+            streamed(underlying, bid=spot, ask=spot),
+        )
+        wire.frames.clear()
+        report = collect(streaming, ["AAPL"], steps="h")["h"]
+        requested = {int(frame[3]) for frame in wire.asked(1)}
+    stored = {row["con_id"]: row for row in rows(streaming, CHOSEN)}
+    assert {one, two, underlying}.isdisjoint(requested)
+    assert requested == stored.keys() - {one, two} and {old, lacking, frozen} <= requested
+    assert [stored[con_id]["bid"] for con_id in (one, two)] == [1.25, 2.5]
+    assert {stored[con_id]["quoted_at"] for con_id in (one, two)} == {FRESH}
+    assert {(stored[con_id]["request_id"], stored[con_id]["quote_outcome"]) for con_id in (one, two)} == {
+        (0, "complete")
+    }
+    assert all(stored[con_id]["request_id"] for con_id in others if con_id in stored)
+    assert report.complete and "AAPL: 2 quotes were taken from running streams, not requested." in report.notes
