@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trading_assets.arguments.words import COLLECTED
 from trading_assets.cli.output import as_json, console, table_of
 from trading_assets.settings import Settings
 
@@ -117,7 +118,7 @@ def _coverage(
     engine: LineageQueryEngine, dataset: str, symbol: str | None, day: Any, contract: str | None
 ) -> list[RowLineage]:
     """What the lake has recorded of rows that are not there."""
-    if dataset in ("coverage", "option_greeks", "quality_metrics", "position_snapshots", "position_changes"):
+    if dataset not in COLLECTED:
         return []
     con_id = contract if contract is not None and contract.isdigit() else None
     return engine.rows("coverage", symbol=symbol, session=day, contract=con_id, about=dataset)

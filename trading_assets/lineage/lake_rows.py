@@ -113,7 +113,7 @@ def daily_bars(data_dir: Path, rows: Sequence[Mapping[str, Any]]) -> list[Mappin
 _FEW = 64
 """Requests up to which each is looked for by itself."""
 
-_ORIGIN = ("dataset", "session", "symbol", "con_id", "bar_size", "quote_outcome", "condition")
+_ORIGIN = ("dataset", "session", "symbol", "con_id", "bar_size", "quote_outcome", "condition", "stream_id")
 _ORIGIN_TOO = ("reason", "collected_at", "request_id", "superseded_at", "superseded_by")
 """The columns that say where a row comes from."""
 

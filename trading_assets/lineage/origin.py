@@ -80,9 +80,12 @@ def _session_fits(dataset: str, row: Mapping[str, Any], request: RequestRecord) 
     return session == request.session or (request.kind != "quote" and session > request.session)
 
 
-def origin_of(found: Found, request: RequestRecord | None) -> Origin:
-    """What the row is, when `request` is the one that it names (None: it names none, or its record is gone)."""
+def origin_of(found: Found, request: RequestRecord | None, stream: str | None = None) -> Origin:
+    """What the row is, when `request` is the one that it names (None: it names none, or its record is gone), and
+    `stream` the one that it comes from."""
     row = found.row
+    if stream is not None:
+        return Origin.STREAMED
     if found.dataset == OPTION_GREEKS.name:
         return Origin.DERIVED
     if row["request_id"] == GIVEN_BY_USER:
@@ -98,11 +101,23 @@ def origin_of(found: Found, request: RequestRecord | None) -> Origin:
 
 
 def explain(
-    found: Found, origin: Origin, request: RequestRecord | None, finer: Sequence[Mapping[str, Any]], gone: str
+    found: Found,
+    origin: Origin,
+    request: RequestRecord | None,
+    finer: Sequence[Mapping[str, Any]],
+    gone: str,
+    stream: str | None = None,
 ) -> str:
     """A sentence that says what the row is. `finer` are the finer bars of an aggregated one, `gone` says why there is
-    no record of its request."""
+    no record of its request, `stream` is the one that the row comes from."""
     row = found.row
+    if stream is not None:
+        if found.dataset == OPTION_CHAINS.name:
+            return (
+                f"The quote was taken from the stream {stream} (live_quotes has the update of that instant), not"
+                " requested; the terms come from the listing."
+            )
+        return f"Recorded from the stream {stream}: no request of the journal brought it (docs/live.md)."
     if origin is Origin.REQUEST_GONE:
         return gone
     if origin is Origin.SAVED:

@@ -110,6 +110,8 @@ class Origin(StrEnum):
     """An earlier answer that still holds, repeated for this session."""
     SAVED = "saved"
     """Saved by a user: no request brought it."""
+    STREAMED = "streamed"
+    """Recorded from a running stream, or taken from one in place of a request."""
     DERIVED = "derived"
     """Found out by the platform without a request."""
     REQUEST_GONE = "request_gone"

@@ -14,6 +14,7 @@ from trading_assets.lineage.history import first_since
 from trading_assets.lineage.lake_rows import Found, finer_bars
 from trading_assets.lineage.origin import belongs, explain, origin_of, request_notes, standing_note
 from trading_assets.lineage.records import Materialization, Origin, RequestRecord, RowLineage
+from trading_assets.lineage.streamed import stream_of, streams_of
 from trading_assets.lineage.tracker import LineageTracker
 from trading_assets.planning.instruments import OPTION_EXCHANGE
 from trading_assets.repositories import LakeIdentity
@@ -55,7 +56,10 @@ class RowTracer:
             number for each in rows for number in (each.row["request_id"], each.row.get("superseded_by") or 0)
         )
         requests = [self.named_by(each, named) for each in rows]
-        origins = [origin_of(each, request) for each, request in zip(rows, requests, strict=True)]
+        streams = streams_of(self._data_dir, rows)
+        origins = [
+            origin_of(each, request, stream_of(each, streams)) for each, request in zip(rows, requests, strict=True)
+        ]
         aggregated = [each.row for each, origin in zip(rows, origins, strict=True) if origin is Origin.AGGREGATED]
         finer: dict[tuple[int, date], list[Mapping[str, Any]]] = defaultdict(list)
         for bar in finer_bars(self._data_dir, aggregated):
@@ -82,7 +86,7 @@ class RowTracer:
                     row=row,
                     standing=each.standing,
                     origin=origin,
-                    explanation=explain(each, origin, request, bars, gone),
+                    explanation=explain(each, origin, request, bars, gone, stream_of(each, streams)),
                     request_id=row["request_id"],
                     request=request,
                     replaced_by=self._replacing(each, named),
@@ -96,10 +100,11 @@ class RowTracer:
     def origins(self, rows: Sequence[Found]) -> Origins:
         """What many rows are and which requests they name, without the lineage of each."""
         named = self._tracker.requests.requests(each.row["request_id"] for each in rows)
+        streams = streams_of(self._data_dir, rows)
         counts, found, gone = Counter[str](), dict[int, RequestRecord](), set[int]()
         for each in rows:
             request = self.named_by(each, named)
-            origin = origin_of(each, request)
+            origin = origin_of(each, request, stream_of(each, streams))
             counts[origin.value] += each.count
             if request is not None:
                 found[request.id] = request

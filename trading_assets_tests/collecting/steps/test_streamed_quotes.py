@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from trading_assets.lineage import LineageQueryEngine, LineageTracker
+from trading_assets.lineage.records import Origin
+from trading_assets.repositories.live.merging import merge_session
+from trading_assets.repositories.live_schema import LIVE_QUOTES
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
@@ -68,3 +72,12 @@ def test_the_snapshot_takes_streamed_contracts_from_the_store(tmp_path: Path) ->
     }
     assert all(stored[con_id]["request_id"] for con_id in others if con_id in stored)
     assert report.complete and "AAPL: 2 quotes were taken from running streams, not requested." in report.notes
+    engine = LineageQueryEngine(LineageTracker(settings=streaming))
+    (lineage,) = engine.rows("option_chains", session=SESSION, contract=one)
+    assert (lineage.origin, lineage.request) == (Origin.STREAMED, None) and f"stream-{one}" in lineage.explanation
+    merge_session(streaming.data_dir, LIVE_QUOTES, SESSION)
+    (update,) = engine.rows("live_quotes", session=SESSION, contract=one)
+    assert update.origin is Origin.STREAMED and f"stream-{one}" in update.explanation
+    assert [found.origin for found in engine.rows("option_chains", session=SESSION, contract=two)] == [Origin.STREAMED]
+    (other,) = engine.rows("option_chains", session=SESSION, contract=others[0])
+    assert other.origin is Origin.ANSWER
