@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trading_assets.sessions import Clock
 from trading_assets.settings import Settings
 from trading_assets.simulator.market import Market
 
@@ -25,12 +26,22 @@ def open_market(name: str, seed: int = 42) -> Market:
 
 
 class EmbeddedSimulator:
-    """A simulator of the settings' market at the settings' clock, on a free port of this machine."""
+    """A simulator of the settings' market at the settings' clock, on a free port of this machine.
 
-    def __init__(self, settings: Settings) -> None:
+    With `running` a pinned clock runs from there at its usual speed: streams need one that moves.
+    """
+
+    def __init__(self, settings: Settings, *, running: bool = False) -> None:
         from trading_assets.simulator import Simulator
 
-        self._simulator = Simulator(open_market(settings.market, settings.market_seed), now=settings.now)
+        speed = 1.0 if running and settings.now is not None else None
+        market = open_market(settings.market, settings.market_seed)
+        self._simulator = Simulator(market, now=settings.now, speed=speed)
+
+    @property
+    def clock(self) -> Clock:
+        """The present instant of its market, UTC."""
+        return self._simulator.clock.now
 
     def start(self) -> int:
         """Serve; returns the port."""
