@@ -17,6 +17,12 @@ class LiveSettings(BaseSettings):
             " down to a fair share."
         ),
     )
+    live_options: int = Field(
+        default=10,
+        ge=0,
+        le=100,
+        description="Options of each active symbol, nearest the money first, that `up --live` streams.",
+    )
     stall_seconds: float = Field(
         default=30.0,
         gt=0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -107,11 +107,18 @@ def status_of(
     refused before any recorder saw it."""
     symbols = {one.symbol for one in wanted}
     streams = tuple(stream for stream in state.streams if everything or stream.symbol in symbols)
+    if not state.running:
+        streams = tuple(_without_recorder(stream) for stream in streams) if wanted else ()
     problems = [*refused.values()]
     if wanted or (everything and state.running):
         problems += _problems(state, wanted, streams)
     problems += [said for counts in callbacks if (said := counts.sentence())]
     return StreamingStatus(at, state, streams, tuple(problems), tuple(callbacks))
+
+
+def _without_recorder(stream: StreamHealth) -> StreamHealth:
+    """A stream of a recorder that has gone: whatever it said last, nothing comes now."""
+    return replace(stream, state=StreamState.DOWN, rate=0.0, text="No recorder is running.", code=None)
 
 
 def _problems(state: RecorderState, wanted: Collection[Subscription], streams: Sequence[StreamHealth]) -> list[str]:
