@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import sqlalchemy as sa
@@ -87,7 +87,8 @@ class RecorderProcess:
         """Ask for the end; from any thread, and from a signal handler."""
         self._asked.set()
         if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._stop.set)
 
     def _lease(self) -> bool:
         """Take the lease. Without `--universe` the recorder that has it serves everybody, and this one is not
