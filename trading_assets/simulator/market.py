@@ -122,6 +122,17 @@ class Greeks:
 
 
 @dataclass(frozen=True, slots=True)
+class Dividends:
+    """Cash dividends of a stock, dollars a share of today: the sums of the past and the next twelve months, the next
+    ex-date and its amount. Nothing at all for a stock that pays none."""
+
+    past_year: float = 0.0
+    next_year: float = 0.0
+    next_date: date | None = None
+    next_amount: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class MarketQuote:
     """A contract's state at one instant. None where the market has no such value (then no tick is sent for it).
 
@@ -147,6 +158,8 @@ class MarketQuote:
     historical_volatility: float | None = None
     halted: bool = False
     last_time: datetime | None = None
+    dividends: Dividends | None = None
+    """None where nothing is known of them."""
     greeks: dict[str, Greeks] = field(default_factory=dict)
     """By side: "bid", "ask", "last", "model"."""
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trading_assets.simulator.market import Greeks, ListedContract, MarketQuote
+from trading_assets.simulator.market import Dividends, Greeks, ListedContract, MarketQuote
 from trading_assets.simulator.protocol import Out, frame, number, size
 
 BID, ASK, LAST, HIGH, LOW, CLOSE, OPEN = 1, 2, 4, 6, 7, 9, 14
 BID_SIZE, ASK_SIZE, LAST_SIZE, VOLUME = 0, 3, 5, 8
-LAST_TIMESTAMP, HALTED = 45, 49
+LAST_TIMESTAMP, HALTED, DIVIDENDS = 45, 49, 59
 
 LIVE_DATA, FROZEN_DATA, DELAYED_DATA, DELAYED_FROZEN_DATA = 1, 2, 3, 4
 """Market data types."""
@@ -104,6 +104,16 @@ def _generic_ticks(
             yield Out.TICK_SIZE, 87, size(quote.call_volume + (quote.put_volume or 0), form.version)
         if wanted == "106" and quote.implied_volatility is not None:
             yield Out.TICK_GENERIC, 24, number(quote.implied_volatility)
+        if wanted == "456" and quote.dividends is not None:
+            yield Out.TICK_STRING, DIVIDENDS, dividend_text(quote.dividends)
+
+
+def dividend_text(dividends: Dividends) -> str:
+    """The sums of the past and next twelve months, the next ex-date, the next amount; empty fields for none."""
+    found = dividends
+    sums = (number(round(amount, 4)) if amount else "" for amount in (found.past_year, found.next_year))
+    following = f"{found.next_date:%Y%m%d}" if found.next_date else ""
+    return ",".join([*sums, following, number(round(found.next_amount, 4)) if found.next_amount else ""])
 
 
 def computation(greeks: Greeks) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from itertools import pairwise
 
 import pytest
 
-from trading_assets.simulator import Simulator
+from trading_assets.pricing.dividends import expected_dividends
+from trading_assets.simulator import Simulator, ticks
 from trading_assets.simulator.clock import SimulatorClock
 from trading_assets.simulator.generated import GeneratedMarket
-from trading_assets.simulator.market import ContractQuery
+from trading_assets.simulator.market import ContractQuery, Dividends
 from trading_assets_tests.simulator.tiny_market import NOW
 from trading_assets_tests.simulator.wire import RawClient, stock
 
@@ -89,3 +90,20 @@ def test_quotes_together_are_the_quotes_one_by_one() -> None:
     for now in (OPEN, OPEN + timedelta(seconds=31.25), OPEN + timedelta(hours=12)):
         alone = GeneratedMarket(seed=7)
         assert market.quotes(contracts, now) == [alone.quote(contract, now) for contract in contracts]
+
+
+def test_the_tick_of_dividends() -> None:
+    market = GeneratedMarket(seed=42)
+    paid = [(day, amount) for day, amount in market.dividends("AAPL") if day <= OPEN.date()]
+    with Simulator(market, now=OPEN) as tws, RawClient(tws.port) as client:
+        client.send(*quote(3, stock("AAPL"), "456"))
+        text = client.read_until(lambda fields: fields[:4] == ["46", "6", "3", "59"])[4]
+    past, following, day, amount = text.split(",")
+    assert float(past) == pytest.approx(sum(amount for _, amount in paid[-4:]))
+    assert float(following) == pytest.approx(4 * float(amount))
+    first = expected_dividends("AAPL", OPEN.date(), text, {}).dividends[0]
+    assert (first.ex_date, first.amount) == next(
+        (day, amount) for day, amount in market.dividends("AAPL") if day > OPEN.date()
+    )
+    assert f"{first.ex_date:%Y%m%d}" == day
+    assert ticks.dividend_text(Dividends()) == ",,,"

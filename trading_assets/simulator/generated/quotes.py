@@ -5,10 +5,11 @@ Outside regular hours it is the state of the last close.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import repeat
 
 import numpy as np
@@ -25,7 +26,7 @@ from trading_assets.simulator.generated.stock_series import StockSeries
 from trading_assets.simulator.generated.timeline import Timeline
 from trading_assets.simulator.generated.traded import NOTHING_TRADED, SessionTrades, Traded
 from trading_assets.simulator.generated.volatility import Surface
-from trading_assets.simulator.market import Greeks, ListedContract, MarketQuote
+from trading_assets.simulator.market import Dividends, Greeks, ListedContract, MarketQuote
 from trading_assets.simulator.sides import greeks_by_side
 
 _MONTH = 30 / 365
@@ -177,6 +178,7 @@ def underlying_quote(stock: StockSeries, state: SpotState, seed: int) -> MarketQ
         last_size=state.last_size,
         volume=state.volume,
         halted=state.halted,
+        dividends=_dividends(stock, state.session),
         **common,  # type: ignore[arg-type]
     )
 
@@ -263,6 +265,25 @@ def _realised(stock: StockSeries, session: int) -> float | None:
         return None
     value = stock.path.close[first : session + 1] * stock.path.shares[first : session + 1]
     return float(np.std(np.diff(np.log(value)), ddof=1) * np.sqrt(SESSIONS_A_YEAR))
+
+
+def _dividends(stock: StockSeries, session: int) -> Dividends:
+    """The dividends of a stock as of a session, in its shares. They are quarterly, and the next one is announced."""
+    path, sessions = stock.path, stock.sessions
+    at = bisect_right(path.dividends, session, key=lambda dividend: dividend[0])
+    if at == len(path.dividends):
+        return Dividends()
+    shares = float(path.shares[session])
+    year = sessions.dates[session] - timedelta(days=365)
+    past = [
+        cents * float(path.shares[ex]) / shares
+        for ex, cents in path.dividends[max(at - 5, 0) : at]
+        if sessions.dates[ex] > year
+    ]
+    ex, cents = path.dividends[at]
+    # a split before the ex-date is not known yet: the amount is what the stock of today would pay
+    amount = round(cents * float(path.shares[ex]) / shares) / 100.0
+    return Dividends(round(sum(past) / 100.0, 4), round(4 * amount, 4), sessions.dates[ex], amount)
 
 
 def _moment(instant: datetime) -> int:

@@ -33,6 +33,8 @@ class _Factors:
     day: Ints
     price: Floats
     split: Floats
+    reference: Floats
+    """Close of the row's day, as traded."""
 
     def row_of(self, days: Ints) -> Ints:
         """The row in force on each date; past the last row, the last."""
@@ -49,9 +51,11 @@ class CorporateFactors:
             symbols = np.array(table.column("symbol").to_pylist(), dtype=object)
             days = table.column("date").cast(pa.date32()).cast(pa.int32()).to_numpy().astype(np.int64)
             price, split = table.column("price_factor").to_numpy(), table.column("split_factor").to_numpy()
+            named = "reference_price" in table.column_names
+            reference = table.column("reference_price").to_numpy() if named else np.zeros(len(days))
             for symbol in sorted(set(symbols.tolist())):
                 mine = symbols == symbol
-                self._by_symbol[symbol] = _Factors(days[mine], price[mine], split[mine])
+                self._by_symbol[symbol] = _Factors(days[mine], price[mine], split[mine], reference[mine])
 
     def first_day(self, symbol: str) -> int:
         """The day the security began under this ticker; rows before it belong to an earlier user of the ticker. 0 if
@@ -76,6 +80,21 @@ class CorporateFactors:
             return np.ones(len(days))
         at = _row(factors, now_day)
         return factors.price[np.minimum(factors.row_of(days), at)] / factors.price[at]
+
+    def dividends(self, symbol: str, today: int) -> list[tuple[int, float]] | None:
+        """The dividends up to a day: the last day before each ex-date, and dollars a share of `today`; None for a
+        symbol without factors."""
+        factors = self._by_symbol.get(symbol)
+        if factors is None:
+            return None
+        at = _row(factors, today)
+        found = []
+        for row in range(at):  # a row's factors hold up to its day, so row `at` is in force today
+            part = 1.0 - float(factors.price[row] / factors.price[row + 1])
+            paid = round(part * float(factors.reference[row]), 2)
+            if paid > 0:
+                found.append((int(factors.day[row]), paid * _exact(float(factors.split[row] / factors.split[at]))))
+        return found
 
     def strikes_changed(self, symbol: str, after_day: int, until_day: int) -> bool:
         """Whether a split that changes strikes became effective on a day in (`after_day`, `until_day`]."""

@@ -14,12 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
 from trading_assets.pricing import black_scholes
-from trading_assets.simulator.market import Greeks, ListedContract, MarketQuote
+from trading_assets.simulator.market import Dividends, Greeks, ListedContract, MarketQuote
 from trading_assets.simulator.recorded import candles as c
 from trading_assets.simulator.recorded.archive import Archive
 from trading_assets.simulator.recorded.chains import ChainQuote, ChainQuotes
@@ -34,6 +34,9 @@ _SESSIONS_A_YEAR = 252
 _STALE = 10
 """Sessions after which an old underlying price no longer stands for the present one."""
 _SECONDS_A_DAY = 86_400
+_DAYS_A_YEAR = 365
+_QUARTER = 91
+"""Days from an ex-date to the next one."""
 
 
 class Quotes:
@@ -60,7 +63,26 @@ class Quotes:
             quote, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size,
             historical_volatility=_historical_volatility(closes),
             call_open_interest=open_interest.get("C"), put_open_interest=open_interest.get("P"),
+            dividends=self._dividends(contract, grid().current(instant)),
         )  # fmt: skip
+
+    def _dividends(self, contract: ListedContract, session: int) -> Dividends | None:
+        """The dividends of a stock: the recorded ones up to a session, and the last one expected again a quarter
+        later. What was announced was not recorded."""
+        today = int(grid().days[session])
+        found = self._archive.factors.dividends(contract.symbol, today) if contract.sec_type == "STK" else None
+        if found is None:
+            return None
+        past = [(day, amount) for day, amount in found if today - day <= _DAYS_A_YEAR]
+        if not past:
+            return Dividends()
+        day, amount = past[-1]
+        following = day + 1 + _QUARTER
+        while following <= today:
+            following += _QUARTER
+        ex_date = date(1970, 1, 1) + timedelta(days=following)
+        total = sum(paid for _, paid in past)
+        return Dividends(round(total, 4), round(4 * amount, 4), ex_date, round(amount, 4))
 
     def option(self, contract: ListedContract, underlying: ListedContract, now: datetime) -> MarketQuote:
         """The quote of an option, with greeks by side where they can be computed."""

@@ -186,3 +186,18 @@ def test_computed_greeks_are_plausible_where_no_vendor_has_any(market: RecordedM
 def test_a_contract_that_is_not_listed_has_no_state(market: RecordedMarket) -> None:
     old = contract(market, "AAPL  140613C00645000", "2014-06-06T16:30-04:00")
     assert market.quote(old, at("2014-06-09T16:30-04:00")) == MarketQuote()
+
+
+def test_dividends_are_those_of_the_factors_and_the_last_one_again(market: RecordedMarket) -> None:
+    before, after = at("2014-06-06T12:00-04:00"), at("2014-06-09T12:00-04:00")
+    old, new = (market.quote(underlying(market, "AAPL", now), now).dividends for now in (before, after))
+    assert old is not None
+    assert new is not None
+    assert old.past_year == pytest.approx(3.05 * 3 + 3.29)  # announced: 3.05 a share until spring 2014, then 3.29
+    assert old.next_amount == 3.29
+    assert new.next_amount == pytest.approx(3.29 / 7, abs=1e-4)  # the split
+    assert old.next_date == new.next_date
+    assert at("2014-08-01T12:00-04:00").date() < old.next_date < at("2014-08-15T12:00-04:00").date()  # type: ignore[operator]
+    goog = market.quote(underlying(market, "GOOG", after), after).dividends
+    assert goog is not None
+    assert (goog.past_year, goog.next_date) == (0.0, None)
