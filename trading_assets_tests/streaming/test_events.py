@@ -49,7 +49,8 @@ def assert_true(one: Recording) -> None:
     """No update repeats the one before, none is another than the market's at that instant, no bar comes twice."""
     for con_id in {row.con_id for row in one.writer.quotes}:
         rows = [row for row in one.writer.quotes if row.con_id == con_id]
-        assert all(before[5:-2] != after[5:-2] for before, after in pairwise(rows))
+        values = [(*row[5:-3], row.open_interest) for row in rows]
+        assert all(before != after for before, after in pairwise(values))
     for row in one.writer.quotes:
         if row.con_id == 1 and row.last_trade_at == row.received_at:
             assert row.last is not None
