@@ -156,6 +156,7 @@ MAY_IMPORT = {
         "planning",
         "broker",
         "reliability",
+        "streaming",
         "validation",
         "monitoring",
         "collecting.backoff",

@@ -23,6 +23,7 @@ from trading_assets.monitoring.data_issues import (
     stale,
 )
 from trading_assets.monitoring.recovery import lost_state
+from trading_assets.monitoring.stream_issues import down, stalled
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
 
@@ -98,6 +99,8 @@ def _finders(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertTyp
         (frozenset({kinds.BROKER_UNREACHABLE}), lambda: unreachable(settings)),
         (frozenset({kinds.MARKET_DATA_DELAYED}), lambda: delayed(settings, now, symbols)),
         (frozenset({kinds.ANSWER_QUARANTINED}), lambda: quarantined(settings, now, active)),
+        (frozenset({kinds.STREAM_DOWN}), lambda: down(settings)),
+        (frozenset({kinds.STREAM_STALLED}), lambda: stalled(settings)),
     ]
 
 

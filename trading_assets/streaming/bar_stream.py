@@ -32,7 +32,7 @@ class Bars(Stream):
         self._latest, now = start, self._clock()
         self.last_update = now
         self.updates += 1
-        self.stalls = 0
+        self._quiet = 0
         self._outlet.bar(
             BarUpdate(
                 self._days.session(began), self.con_id, self.subject.symbol, REALTIME_BARS_SHOW, began,

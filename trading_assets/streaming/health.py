@@ -29,8 +29,10 @@ SETTLED = frozenset(StreamState) - {StreamState.WAITING}
 
 @dataclass(frozen=True, slots=True)
 class StreamHealth:
-    """The health of one stream. `kind` is `quote` or `bar`; `rate` updates a second over the last minute; `lag` seconds
-    between the newest update's arrival and its write; `code` and `text` are the broker's, or say why in our words."""
+    """The health of one stream. `kind` is `quote` or `bar`; `rate` updates a second over the last minute; `lag` for how
+    many seconds the oldest update of the recorder that is not written yet has waited; `stalls` how often nothing came
+    for too long since it was seen last; `code` and `text` are the broker's, or say why in our words; `unrecorded` why
+    what comes is not recorded whole, where it is not."""
 
     stream_id: str
     con_id: int
@@ -45,8 +47,10 @@ class StreamHealth:
     lag: float | None = None
     gaps: int = 0
     resubscriptions: int = 0
+    stalls: int = 0
     code: int | None = None
     text: str = ""
+    unrecorded: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able record."""

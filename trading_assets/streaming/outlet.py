@@ -7,7 +7,7 @@ Handed over once a turn of the event loop. A writer that cannot keep up gets the
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Protocol
@@ -74,6 +74,8 @@ class Outlet:
         self._newest: dict[str, QuoteUpdate] = {}
         self._unwritten: dict[str, Gap] = {}
         """Gaps of streams whose last updates could not be written; each ends with the last of them so far."""
+        self._handed: deque[tuple[int, float]] = deque([(0, 0.0)])
+        """How many rows were handed over until when (loop time), for those that are not written yet."""
         self.is_overloaded = False
         self.dropped = 0
         """Updates that were left out because too many waited."""
@@ -88,6 +90,14 @@ class Outlet:
         if self.is_overloaded:
             return f"More than {self._most:,} updates wait for being written: only the newest of each contract is kept."
         return self._writer.fault or ""
+
+    def lag(self) -> float:
+        """For how many seconds the oldest row that is not written yet has waited."""
+        written = self._handed[-1][0] - self._writer.backlog
+        while len(self._handed) > 1 and self._handed[0][0] <= written:
+            self._handed.popleft()
+        count, at = self._handed[0]
+        return round(self._loop.time() - at, 6) if count > written else 0.0
 
     def quote(self, update: QuoteUpdate) -> None:
         """Pass an update on."""
@@ -148,6 +158,7 @@ class Outlet:
         gaps, self._gaps = self._gaps, []
         if quotes or bars or gaps:
             self._writer.append(quotes, bars, gaps)
+            self._handed.append((self._handed[-1][0] + len(quotes) + len(bars) + len(gaps), self._loop.time()))
 
     def _drop(self, quotes: Iterable[QuoteUpdate], bars: Iterable[BarUpdate]) -> None:
         for update in quotes:

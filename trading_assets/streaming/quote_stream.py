@@ -181,7 +181,7 @@ class Quotes(Stream):
         )  # fmt: skip
         self.last_update = now
         self.updates += 1
-        self.stalls = 0
+        self._quiet = 0
         outlet.quote(QuoteUpdate._make(values))
 
     def _refuses_delayed(self) -> bool:

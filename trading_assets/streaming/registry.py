@@ -74,16 +74,10 @@ class LiveRegistry:
     def wanted(self) -> list[Subscription]:
         """What all live owners together want, by symbol: of options the largest number."""
         with read_transaction(self._engine) as connection:
-            rows = connection.execute(sa.select(subscriptions)).all()
-            alive = live_owners(connection) if rows else set()
-        dead = {row.owner for row in rows} - alive
+            found, dead = subscribed(connection)
         if dead:
             self._forget(dead)
-        together: dict[str, int] = {}
-        for row in rows:
-            if row.owner in alive:
-                together[row.symbol] = max(together.get(row.symbol, 0), row.options)
-        return [Subscription(symbol, options) for symbol, options in sorted(together.items())]
+        return found
 
     def take(self) -> bool:
         """Take the lease of the lake's recorder; False when a live owner holds it."""
@@ -130,6 +124,18 @@ class LiveRegistry:
         with write_transaction(self._engine, durable=False) as connection:
             still = dead - live_owners(connection)
             connection.execute(subscriptions.delete().where(subscriptions.c.owner.in_(still)))
+
+
+def subscribed(connection: sa.Connection) -> tuple[list[Subscription], set[str]]:
+    """What all live owners together want, by symbol: of options the largest number. And the owners that are dead."""
+    rows = connection.execute(sa.select(subscriptions)).all()
+    alive = live_owners(connection) if rows else set()
+    together: dict[str, int] = {}
+    for row in rows:
+        if row.owner in alive:
+            together[row.symbol] = max(together.get(row.symbol, 0), row.options)
+    wanted = [Subscription(symbol, options) for symbol, options in sorted(together.items())]
+    return wanted, {row.owner for row in rows} - alive
 
 
 def recorder_state(connection: sa.Connection) -> RecorderState:

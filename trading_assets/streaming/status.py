@@ -133,7 +133,8 @@ def _problems(state: RecorderState, wanted: Collection[Subscription], streams: S
         ]
     known = {stream.symbol for stream in streams}
     missing = [f"{one.symbol}: the recorder has not taken it up yet." for one in wanted if one.symbol not in known]
-    return missing + [_sentence(stream) for stream in streams if stream.state in _WRONG]
+    unrecorded = sorted({stream.unrecorded for stream in streams if stream.unrecorded})
+    return missing + unrecorded + [_sentence(stream) for stream in streams if stream.state in _WRONG]
 
 
 def _sentence(stream: StreamHealth) -> str:

@@ -36,7 +36,7 @@ _NOT_ASKED_FOR = frozenset({StreamState.DOWN, StreamState.SHED, StreamState.REFU
 
 _SEEN = frozenset({StreamState.LIVE, StreamState.DELAYED, StreamState.FROZEN, StreamState.WAITING})
 
-_LONGEST_STALL = 5
+_LONGEST_QUIET = 5
 """A stream of which nothing new came so often is looked at after 2 to this power times the stall seconds."""
 
 FINAL = frozenset({StreamState.REFUSED, StreamState.NOT_PERMITTED})
@@ -95,7 +95,9 @@ class Stream:
         self.answer_by = math.inf
         """Until when (loop time) a message must come, or it is asked for again."""
         self.stalls = 0
-        """How often in a row it was found silent."""
+        """How often it was found silent since it was seen last."""
+        self._quiet = 0
+        """How often it was found silent since its last update."""
         self.blocked_until = -math.inf
         """Until when (loop time) what still comes ends no gap, since it was on its way when an outage began."""
         self._suspicion: Suspicion | None = None
@@ -193,23 +195,21 @@ class Stream:
     def look_for_stall(self, seconds: float, regular_since: float) -> None:
         """See whether it has been silent for too long in regular hours, which began at that time of the loop: then it
         is asked for again, once. One that only had nothing new is given twice the time before the next look."""
-        now, since = self._time(), max(self.heard_at, self.asked_at, regular_since)
-        silent = now - since
-        if self.due < math.inf or silent < seconds * 2 ** min(self.stalls, _LONGEST_STALL):
+        silent = self._time() - max(self.heard_at, self.asked_at, regular_since)
+        if self.due < math.inf:
             return
         if self.state is StreamState.STALLED:
-            self.said = f"No update for {seconds:g} s after it was asked for again: look at TWS's market data there."
-        elif self.state in _SEEN:
+            if self.stalls == 1 and silent >= seconds:
+                self.said = f"No update for {seconds:g} s after it was asked for again: look at the symbol in TWS."
+                self.stalls += 1
+        elif self.state in _SEEN and silent >= seconds * 2 ** min(self._quiet, _LONGEST_QUIET):
             known = [self._seen_from, self._days.opened_at(self._clock())]
             began = max([*known, self.last_update] if self.last_update else known)
-            self.lose(
-                StreamState.STALLED,
-                GapReason.STALLED,
-                text=f"No update for {silent:.0f} s in regular hours while TWS answers; asked for again.",
-                began=began,
-            )
+            text = f"No update for {silent:.0f} s in regular hours while TWS answers; asked for again."
+            self.lose(StreamState.STALLED, GapReason.STALLED, text=text, began=began)
+            self._quiet += 1
+            self.stalls = 1
             self.ask_again()
-        self.stalls += 1
 
     def stopped(self) -> None:
         """The recorder ends."""
@@ -235,7 +235,7 @@ class Stream:
         if self.state in FINAL or self._time() < self.blocked_until:
             return
         self._unsettled, self._suspicion = False, None
-        self._failures = 0
+        self._failures = self.stalls = 0
         self.answer_by = self.due = math.inf
         self._seen_from = self._clock()
         self.close_gap(self._seen_from)
@@ -293,7 +293,7 @@ class Stream:
 
     # how it is
 
-    def health(self, lag: float | None = None) -> StreamHealth:
+    def health(self) -> StreamHealth:
         """Its health now."""
         now = self._time()
         self._counts.append((now, self.updates))
@@ -301,7 +301,6 @@ class Stream:
             self._counts.popleft()
         then, count = self._counts[0]
         rate = (self.updates - count) / (now - then) if now > then else 0.0
-        trouble = self._outlet.trouble if self.state in _SEEN else ""
         return StreamHealth(
             stream_id=self.stream_id,
             con_id=self.con_id,
@@ -313,9 +312,11 @@ class Stream:
             last_update=self.last_update,
             updates=self.updates,
             rate=round(rate, 3),
-            lag=lag,
+            lag=self._outlet.lag(),
             gaps=self.gaps + self._outlet.gaps[self.stream_id],
             resubscriptions=self.resubscriptions,
             code=self.code,
-            text=trouble or self.said,
+            stalls=self.stalls,
+            text=self.said,
+            unrecorded=self._outlet.trouble if self.state in _SEEN else "",
         )

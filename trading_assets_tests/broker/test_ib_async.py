@@ -14,10 +14,25 @@ from trading_assets_tests.conftest import REPOSITORY
 from trading_assets_tests.leaving_out import leave_out
 from trading_assets_tests.streaming import test_recorder
 
-FILES = [str(Path(module.__file__ or "").relative_to(REPOSITORY)) for module in (test_handshake, test_unreadable, test_recorder)]
+FILES = [
+    str(Path(module.__file__ or "").relative_to(REPOSITORY))
+    for module in (test_handshake, test_unreadable, test_recorder)
+]
 
 SOME = " or ".join(
-    ("missing", "word", "promised", "backslash", "name_keeps", "histories", "newer", "refuses", "dialog", "listens", "what_was_sent")
+    (
+        "missing",
+        "word",
+        "promised",
+        "backslash",
+        "name_keeps",
+        "histories",
+        "newer",
+        "refuses",
+        "dialog",
+        "listens",
+        "what_was_sent",
+    )
 )
 """Of each kind of fault some: what differs between the libraries is decoding and encoding, not what is done about
 it."""

@@ -78,8 +78,8 @@ def test_socket_lost(at_work: Callable[..., None]) -> None:
         one.tws.drop_connections()
         await one.until(lambda: one.writer.gaps_of(1))
         assert only_gap(one).reason is GapReason.DISCONNECTED
-        await one.until_live("AAA", OPTION)
-        await one.until(lambda: one.of("AAA").resubscriptions == 1)
+        await one.until(lambda: [health.resubscriptions for health in one.health] == [1] * 4)
+        await one.until_live("AAA", OPTION, "AAA 2024-06-21 100 P")
         assert seconds(only_gap(one)) == seconds(only_gap(one, OPTION_ID)) == (5, 5)
         await one.step(1, OPTION_ID)
         assert one.of("AAA").gaps == 1

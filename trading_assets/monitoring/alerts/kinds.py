@@ -37,6 +37,8 @@ class AlertType(StrEnum):
     MARKET_DATA_DELAYED = "market_data_delayed"
     ANSWER_QUARANTINED = "answer_quarantined"
     CONTRACT_CHANGED = "contract_changed"
+    STREAM_DOWN = "stream_down"
+    STREAM_STALLED = "stream_stalled"
     RUN_FAILED = "run_failed"
     SCHEDULE_MISSED = "schedule_missed"
 
@@ -104,6 +106,17 @@ KINDS: dict[AlertType, Kind] = {
         " decide",
         "Compare the two contracts, then run `trading-assets universe resolve SYMBOL --same` (the same company under a"
         " new contract: the series goes on) or `--new` (another company: the series is closed and a new one begins).",
+    ),
+    AlertType.STREAM_DOWN: Kind(
+        AlertSeverity.CRITICAL,
+        "live streams are wanted and nothing of them is recorded",
+        "Run `trading-assets live --status`: it says of each stream what is wrong. What can come back comes back by"
+        " itself.",
+    ),
+    AlertType.STREAM_STALLED: Kind(
+        AlertSeverity.WARNING,
+        "no update of an underlying comes in regular hours though the connection answers and it was asked for again",
+        "Look at the symbol in TWS: if its quote stands still there too, restart TWS's market data (or TWS).",
     ),
     AlertType.RUN_FAILED: Kind(
         AlertSeverity.CRITICAL,
