@@ -50,6 +50,9 @@ def simulate(
         list[str] | None, typer.Option(help="Symbol without market-data permission; may be given several times.")
     ] = None,
     limits: Annotated[bool, typer.Option(help="Enforce the broker's pacing limits.")] = True,
+    message_rate: Annotated[
+        float, typer.Option(min=0, help="Messages a second over all quote streams, beside the market's own.")
+    ] = 0,
 ) -> int:
     """Serve a simulated TWS. Prints one JSON line when ready, its counters as one JSON line at the end."""
     from trading_assets.simulator import Simulator, serve
@@ -77,6 +80,7 @@ def simulate(
             limits=limits,
             server_version=server_version,
             refuse=refuse or (),
+            message_rate=message_rate,
         )
     )
     return 0

@@ -64,6 +64,8 @@ class Snapshot:
     """`accepted`, `started` (startApi came), `refused`, `dropped` (closed by the simulator)."""
     messages_received: int = 0
     messages_sent: int = 0
+    load_messages: dict[int, int] = field(default_factory=dict)
+    """Messages sent on quote streams by a load (`Simulator.set_message_rate`), by contract id."""
     messages_paced: int = 0
     """Messages held back because their client was over the message rate."""
     faults: dict[str, int] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Snapshot:
             "open_max": self.open_max,
             "connections": self.connections,
             "messages": {"received": self.messages_received, "sent": self.messages_sent, "paced": self.messages_paced},
+            "load_messages": {str(con_id): count for con_id, count in self.load_messages.items()},
             "faults": self.faults,
             "internal_errors": self.internal_errors,
         }
@@ -119,6 +122,7 @@ class Counters:
             self._violations: list[Violation] = []
             self._internal: list[str] = []
             self._open_max: dict[str, int] = dict(self._open)
+            self._loaded: Counter[int] = Counter()
             self._received = self._sent = self._paced = 0
 
     def snapshot(self) -> Snapshot:
@@ -136,6 +140,7 @@ class Counters:
                 messages_received=self._received,
                 messages_sent=self._sent,
                 messages_paced=self._paced,
+                load_messages=dict(self._loaded),
                 faults=dict(self._faults),
                 internal_errors=list(self._internal),
             )
@@ -195,6 +200,11 @@ class Counters:
         """Messages went out."""
         with self._lock:
             self._sent += count
+
+    def loaded(self, messages: Counter[int]) -> None:
+        """Messages of a load went out: their number by contract id."""
+        with self._lock:
+            self._loaded.update(messages)
 
     def paced(self) -> None:
         """A message was held back."""

@@ -20,6 +20,7 @@ from trading_assets.simulator.contracts import ContractService
 from trading_assets.simulator.faults import FaultRule, Faults
 from trading_assets.simulator.history import HistoryService
 from trading_assets.simulator.limits import Arrival
+from trading_assets.simulator.load import Load
 from trading_assets.simulator.marketdata import MarketDataService
 from trading_assets.simulator.outages import FARMS_BROKEN, FARMS_OK, LOST, Outages
 from trading_assets.simulator.requests import DATA_KINDS, ApiRequest
@@ -53,6 +54,7 @@ class TwsServer:
         self._address = ("", 0)
         contracts, history = ContractService(world), HistoryService(world)
         self._streams = Streams(world)
+        self.load = Load(self._streams.live_quotes, world.counters)
         self._positions = PositionService(world, lambda: list(self._clients.values()))
         self._outages = Outages(world, self._streams, self._send_to_all, self._forget_calls)
         quotes, account = MarketDataService(world, self._streams), AccountService(world)
@@ -99,6 +101,7 @@ class TwsServer:
         self._begin(self._beat())
         self._begin(self._streams.serve())
         self._begin(self._positions.serve())
+        self._begin(self.load.serve())
         self.world.positions.attach(self._positions, lambda work: _run_in(loop, work))
         self._faults.attach(lambda: loop.is_closed() or loop.call_soon_threadsafe(self._take_faults))
         return self._address[1]

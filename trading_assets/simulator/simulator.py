@@ -43,7 +43,8 @@ class Simulator:
     broker's, False counts violations without refusing, or `Limits` of your own. `server_version`: 157, 176 or 178.
     `accounts`: names or `SimulatedAccount`s; default one account named after the market, so that its data can never be
     taken for a broker's. `refuse`: symbols without market-data permission. `live_data` False: delayed data only (354,
-    10167). `volume_unit`: stock volumes in shares, or in round lots as some TWS settings give them.
+    10167). `volume_unit`: stock volumes in shares, or in round lots as some TWS settings give them. `message_rate`: so
+    many messages a second over all quote streams beside the market's own (see `load`).
 
     Raises `ValueError` for an impossible argument, `OSError` from `start` when the port is taken.
     """
@@ -64,6 +65,7 @@ class Simulator:
         refuse: Iterable[str] = (),
         live_data: bool = True,
         volume_unit: Literal["shares", "round_lots"] = "shares",
+        message_rate: float = 0,
     ) -> None:
         if server_version not in SUPPORTED_VERSIONS:
             raise ValueError(
@@ -74,6 +76,8 @@ class Simulator:
             raise ValueError("A speed needs an instant to start from, and is a positive number.")
         self.clock = SimulatorClock(now)
         self._speed = speed
+        self._message_rate = _rate(message_rate)
+        self._server: TwsServer | None = None
         self.faults = faults if isinstance(faults, Faults) else Faults.load(faults) if faults else Faults()
         self.host = host
         self.server_version = server_version
@@ -122,6 +126,16 @@ class Simulator:
             "now": "live" if self.clock.is_live else self.clock.now().isoformat(),
             **({"speed": self.clock.speed} if self._speed is not None else {}),
         }
+
+    def set_message_rate(self, rate: float) -> None:
+        """Send so many messages a second over all quote streams from now on, beside the market's own; 0: none.
+
+        Raises `ValueError` for a negative rate, `RuntimeError` before `start`.
+        """
+        self._message_rate = _rate(rate)
+        if self._server is None or self._loop is None:
+            raise RuntimeError("The simulator is not started: call start() or use it as a context manager.")
+        self._loop.call_soon_threadsafe(self._server.load.set_rate, self._message_rate)
 
     def drop_connections(self) -> None:
         """Close every connection now."""
@@ -183,15 +197,23 @@ class Simulator:
                 volume_unit=self._volume_unit,
                 worker=worker,
             )
-            server = TwsServer(world, self.faults, self.server_version)
+            server = self._server = TwsServer(world, self.faults, self.server_version)
             self._port = await server.start(self.host, self._wanted_port)
             if self._speed is not None:
                 self.clock.run(self._speed)
+            server.load.set_rate(self._message_rate)
             self._started.set()
             try:
                 await self._stopping.wait()
             finally:
+                self._server = None
                 await server.stop()
+
+
+def _rate(rate: float) -> float:
+    if not 0 <= rate < float("inf"):
+        raise ValueError(f"A message rate is a number of messages a second, not {rate!r}.")
+    return rate
 
 
 def default_account(market: Market) -> str:

@@ -117,6 +117,14 @@ class Streams:
             else:
                 del self._bars[stream]
 
+    def live_quotes(self) -> list[QuoteStream]:
+        """The quote streams that have begun, show live ticks and are not struck by a fault."""
+        return [
+            stream
+            for stream in self._quotes
+            if stream.sent and not stream.form.delayed and not self._is_silent(stream) and not self._is_halted(stream)
+        ]
+
     def _wake(self) -> None:
         if self._ticker is not None:
             self._ticker.poke()

@@ -107,3 +107,28 @@ def test_the_tick_of_dividends() -> None:
     )
     assert f"{first.ex_date:%Y%m%d}" == day
     assert ticks.dividend_text(Dividends()) == ",,,"
+
+
+def test_a_load_is_numbered_and_counted(simulate: Callable[..., Simulator]) -> None:
+    tws = simulate()
+    with RawClient(tws.port) as client:
+        for req_id, symbol in ((3, "AAA"), (4, "BBB")):
+            client.send(*quote(req_id, stock(symbol)))
+            client.read_until(lambda fields, wanted=str(req_id): fields[:4] == ["45", "6", wanted, "49"])
+        tws.set_message_rate(4000)
+        numbers: dict[str, list[int]] = {"3": [], "4": []}
+        while min(map(len, numbers.values())) < 500:
+            fields = client.read()
+            numbers[fields[2]].append(int(fields[5] if fields[0] == "1" else fields[4]))
+        tws.set_message_rate(0)
+        client.send(49, 1)
+        while (fields := client.read())[0] != "49":
+            numbers[fields[2]].append(int(fields[5] if fields[0] == "1" else fields[4]))
+        sent = tws.counters.load_messages
+        tws.clock.advance(5)  # the market's own sizes come back
+        assert client.read_until(lambda fields: fields[:4] == ["1", "6", "3", "1"])[5] == "300"
+    assert numbers["4"] == list(range(1, sent[2] + 1))
+    assert numbers["3"] == list(range(1, sent[1] + 1))
+    assert abs(sent[1] - sent[2]) <= 1
+    with pytest.raises(ValueError, match="messages a second"):
+        tws.set_message_rate(-1)
