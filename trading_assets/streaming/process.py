@@ -34,7 +34,7 @@ from trading_assets.streaming.reporting import reporting
 from trading_assets.streaming.store import LiveWriter
 from trading_assets.universe import Universe
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("trading_assets.streaming.process")  # run as a program, its own name is another
 
 LINGER_SECONDS = 10.0
 """How long nobody must have wanted anything before a recorder ends by itself: a script that is run again finds the
@@ -107,6 +107,7 @@ class RecorderProcess:
     def _record(self) -> None:
         with broker_of(self._settings) as (settings, clock), reporting(settings):
             writer = LiveWriter(settings.data_dir, clock=clock)
+            logger.info("The recorder of %s has started.", settings.data_dir)
             try:
                 threading.Thread(target=self._watch, name="recorder-watch", daemon=True).start()
                 recorder = Recorder(settings, writer, wanted=self._wanted, publish=self._publish, clock=clock)
