@@ -30,6 +30,14 @@ class PricingSettings(BaseSettings):
         ),
     )
 
+    mark_max_age: float = Field(
+        default=60.0,
+        ge=0,
+        description=(
+            "Age up to which a live quote is the mark of a position (seconds); after that the last chain or close is."
+        ),
+    )
+
     @field_validator("dividends")
     @classmethod
     def _are_dividends(

@@ -118,6 +118,12 @@ class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSetting
         le=180,
         description="Minutes before the close at which the day's snapshot (contracts, chains) is scheduled.",
     )
+    positions_lead_minutes: int = Field(
+        default=5,
+        ge=1,
+        le=180,
+        description="Minutes before the close at which the day's look at the positions is scheduled.",
+    )
     bars_delay_minutes: int = Field(
         default=30, ge=1, le=300, description="Minutes after the close at which the day's bars are scheduled."
     )

@@ -20,6 +20,7 @@ from trading_assets.errors import InvalidRequest
 from trading_assets.repositories.schemas import POSITION_CHANGES, POSITION_SNAPSHOTS
 from trading_assets.settings import Settings
 from trading_assets.trading.derive import newest_changes
+from trading_assets.trading.explained import explained_frame
 from trading_assets.trading.portfolio import portfolio_frame, scenario_frame
 from trading_assets.trading.positions import Position, position_of
 from trading_assets.trading.snapshots import snapshot_rows
@@ -107,6 +108,14 @@ class PositionManager:
         changes = newest_changes(self.settings.data_dir, calendar)
         store.upsert(POSITION_CHANGES, changes)
         return SnapshotTaken(at, len(look.accounts), tuple(held), rows, changes.filter(pc.equal(changes["at"], at)))
+
+    def explain_pnl(
+        self, first: datetime | None = None, last: datetime | None = None, account: str | None = None
+    ) -> pd.DataFrame:
+        """The profit and loss of each position between two stored looks, explained by delta, gamma, vega and theta of
+        the first, with the residual (`explained.explained_frame` names the columns and says which looks). Default: the
+        two newest looks. Nothing is asked of the broker. Raises `InvalidRequest`."""
+        return explained_frame(self.settings.data_dir, first, last, account)
 
     def close(self) -> None:
         """End the connection. A later call makes a new one."""

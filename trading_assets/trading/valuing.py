@@ -9,10 +9,11 @@ at a time, as in `option_greeks` (docs/pricing.md).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ from trading_assets.repositories.lake import Lake
 from trading_assets.sessions import SessionCalendar
 from trading_assets.settings import Settings
 from trading_assets.trading.inputs import stored_expiries, stored_prices
+from trading_assets.trading.live_quotes import LiveQuotes
 from trading_assets.trading.positions import Position
 
 GREEKS = ("delta", "gamma", "vega", "theta", "rho")
@@ -119,23 +121,31 @@ class Valuer:
         lake = Lake.of(self.settings, now)
         options = sorted({position.con_id for position in positions if position.is_option})
         stocks = sorted({position.con_id for position in positions if position.is_stock})
-        found = {}
+        found: dict[int, list[_Mark]] = {}
         today = self.calendar.current(now)
+        live = LiveQuotes.of(self.settings, self.calendar, {one.symbol for one in positions}, now)
         if options:
-            found.update(self._options(lake, options, today))
+            found |= self._options(lake, options, today, live)
         if stocks:
-            found.update(self._stocks(lake, stocks, today))
+            found |= self._stocks(lake, stocks, today, live)
         return [self._of(position, found.get(position.con_id, []), now) for position in positions]
 
-    def _options(self, lake: Lake, con_ids: Sequence[int], today: date) -> dict[int, list[_Mark]]:
+    def _options(self, lake: Lake, con_ids: Sequence[int], today: date, live: LiveQuotes) -> dict[int, list[_Mark]]:
         maker = GreeksMaker(self.calendar, self.settings.rate, self.settings.dividends)
         found: dict[int, list[_Mark]] = {}
-        for con_id, mark in _marks(maker, stored_expiries(lake, con_ids, today), set(con_ids)):
+        stored = _marks(maker, stored_expiries(lake, con_ids, today), set(con_ids), _SOURCES)
+        fresh = _marks(maker, live.options(lake, today), set(con_ids), {CHAIN: MarkSource.LIVE})
+        for con_id, mark in chain(fresh, stored):
             found.setdefault(con_id, []).append(mark)
         return found
 
-    def _stocks(self, lake: Lake, con_ids: Sequence[int], today: date) -> dict[int, list[_Mark]]:
+    def _stocks(self, lake: Lake, con_ids: Sequence[int], today: date, live: LiveQuotes) -> dict[int, list[_Mark]]:
         found: dict[int, list[_Mark]] = {}
+        for con_id in con_ids:
+            price = live.price(con_id)
+            if price is not None:
+                at = live.quotes[con_id].received_at
+                found[con_id] = [_Mark(MarkSource.LIVE, today, at, price, {"underlying_price": price})]
         for row in stored_prices(lake, con_ids, today).to_pylist():
             at = row["at"] or self.calendar.closes_at(row["session"])
             source = _SOURCES[row["source"]]
@@ -151,7 +161,7 @@ class Valuer:
         if not usable:
             reason = next((mark.values["null_reason"] for mark in marks), NO_MARK)
             return PositionGreeks(position, null_reason=reason, **still)
-        mark = max(usable, key=lambda each: (each.session, each.source is not MarkSource.CLOSE, each.at))
+        mark = max(usable, key=_preference)
         values = mark.values | still
         if position.is_option and self._settled(position, now):
             values = {"underlying_price": mark.values["underlying_price"], "null_reason": NullReason.EXPIRED.value}
@@ -182,8 +192,15 @@ class _Mark:
     values: dict[str, Any]
 
 
-def _marks(maker: GreeksMaker, given: pa.Table, wanted: set[int]) -> Iterator[tuple[int, _Mark]]:
-    """The marks of the wanted contracts among rows that `GreeksMaker` takes."""
+def _preference(mark: _Mark) -> tuple[bool, date, bool, datetime]:
+    """Of several marks the one with the largest counts."""
+    return mark.source is MarkSource.LIVE, mark.session, mark.source is not MarkSource.CLOSE, mark.at
+
+
+def _marks(
+    maker: GreeksMaker, given: pa.Table, wanted: set[int], sources: Mapping[str, MarkSource]
+) -> Iterator[tuple[int, _Mark]]:
+    """The marks of the wanted contracts among rows that `GreeksMaker` takes, by their `source`."""
     rows = given.select(["con_id", "session", "source", "at"]).to_pylist()
     for expiry in maker.valued(given):
         for place in range(expiry.begin, expiry.end):
@@ -191,8 +208,7 @@ def _marks(maker: GreeksMaker, given: pa.Table, wanted: set[int]) -> Iterator[tu
             if row["con_id"] in wanted:
                 at = row["at"] or maker.calendar.closes_at(row["session"])
                 price, values = _unit(expiry, place - expiry.begin)
-                source = MarkSource(row["source"]) if row["source"] in set(MarkSource) else _SOURCES[row["source"]]
-                yield row["con_id"], _Mark(source, row["session"], at.astimezone(UTC), price, values)
+                yield row["con_id"], _Mark(sources[row["source"]], row["session"], at.astimezone(UTC), price, values)
 
 
 def _unit(expiry: ValuedExpiry, place: int) -> tuple[float, dict[str, Any]]:

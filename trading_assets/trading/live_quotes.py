@@ -1,0 +1,108 @@
+"""Fresh quotes of a recorder as marks: of shares the middle of bid and ask, of options rows to be valued an expiry at a
+time.
+
+A quote is fresh for `mark_max_age` seconds, and only while it is live: a frozen one is of the close. A trade counts
+where there is no bid and ask, and only when it happened in the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from trading_assets.collecting.greeks import CHAIN, EXPIRY
+from trading_assets.repositories.lake import Lake
+from trading_assets.sessions import SessionCalendar
+from trading_assets.settings import Settings
+from trading_assets.streaming.store import latest_quotes
+from trading_assets.streaming.updates import QuoteUpdate
+
+LIVE_DATA = 1
+"""The broker's market data type of live quotes."""
+
+_SCHEMA = pa.schema(
+    [
+        ("session", pa.date32()),
+        ("symbol", pa.string()),
+        ("con_id", pa.int64()),
+        ("source", pa.string()),
+        ("trading_class", pa.string()),
+        ("expiry", pa.date32()),
+        ("strike", pa.float64()),
+        ("right", pa.string()),
+        ("multiplier", pa.float64()),
+        ("at", pa.timestamp("us", tz="UTC")),
+        ("bid", pa.float64()),
+        ("ask", pa.float64()),
+        ("close", pa.float64()),
+        ("underlying_price", pa.float64()),
+        ("last_trade", pa.string()),
+        ("min_tick", pa.float64()),
+        ("sec_type", pa.string()),
+    ]
+)
+
+_TERMS = """
+    select con_id, under_con_id, symbol, trading_class, expiry, strike, "right", multiplier, last_trade, min_tick
+    from option_chains where con_id in (select unnest($ids::bigint[]))
+    qualify row_number() over (partition by con_id order by session desc) = 1"""
+
+_UNDERLYINGS = """select symbol, arg_max(con_id, session) as con_id, arg_max(sec_type, session) as sec_type
+                  from contracts where symbol in (select unnest($symbols::varchar[])) group by symbol"""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveQuotes:
+    """The fresh quotes of the underlyings of some positions and of all their streamed options, by contract id."""
+
+    quotes: Mapping[int, QuoteUpdate]
+    opened_at: datetime
+
+    @classmethod
+    def of(cls, settings: Settings, calendar: SessionCalendar, symbols: Collection[str], now: datetime) -> LiveQuotes:
+        """Those of the recorder of the settings' lake at `now`; none where nothing is recorded."""
+        oldest = now - timedelta(seconds=settings.mark_max_age)
+        fresh = {
+            con_id: quote
+            for con_id, quote in latest_quotes(settings.data_dir, symbols=symbols).items()
+            if quote.received_at >= oldest and quote.market_data_type == LIVE_DATA
+        }
+        return cls(fresh, calendar.opens_at(calendar.current(now)))
+
+    def price(self, con_id: int) -> float | None:
+        """The price of shares or of an index now; None without one."""
+        quote = self.quotes.get(con_id)
+        if quote is None:
+            return None
+        if quote.bid and quote.ask and 0 < quote.bid <= quote.ask:
+            return 0.5 * (quote.bid + quote.ask)
+        traded = quote.last_trade_at is not None and quote.last_trade_at >= self.opened_at
+        return quote.last if quote.last and quote.last > 0 and traded else None
+
+    def options(self, lake: Lake, today: date) -> pa.Table:
+        """The streamed options as `GreeksMaker.rows` takes them, `source` being `chain`: all of an expiry are valued
+        together."""
+        terms = lake.query(_TERMS, {"ids": sorted(self.quotes)}).to_pylist() if self.quotes else []
+        symbols = sorted({row["symbol"] for row in terms})
+        underlyings = {row["symbol"]: row for row in lake.query(_UNDERLYINGS, {"symbols": symbols}).to_pylist()}
+        rows = [self._row(row, underlyings.get(row["symbol"], {}), today) for row in terms]
+        rows.sort(key=lambda row: tuple(row[name] for name in (*EXPIRY, "strike", "right", "con_id")))
+        return pa.Table.from_pylist(rows, schema=_SCHEMA)
+
+    def _row(self, terms: Mapping[str, Any], underlying: Mapping[str, Any], today: date) -> dict[str, Any]:
+        quote = self.quotes[terms["con_id"]]
+        spot = self.price(underlying.get("con_id", terms["under_con_id"]))
+        return {
+            **terms,
+            "session": today,
+            "source": CHAIN,
+            "at": quote.received_at,
+            "bid": quote.bid,
+            "ask": quote.ask,
+            "underlying_price": quote.underlying_price if spot is None else spot,
+            "sec_type": underlying.get("sec_type"),
+        }

@@ -1,0 +1,101 @@
+"""Marks from a recorder's quotes: only fresh and live ones count, before chain and close."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trading_assets.collecting.decode.chains import option_expiry
+from trading_assets.sessions import calendar
+from trading_assets.settings import Settings
+from trading_assets.streaming.store import LiveWriter
+from trading_assets.streaming.updates import QuoteUpdate
+from trading_assets.trading import Position, PositionGreeks
+from trading_assets.trading.valuing import Valuer
+from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
+from trading_assets_tests.streaming.live_rows import quote
+from trading_assets_tests.trading.desk import CALL, SHARES
+
+SPY, STRIKES = 756733, {607: (1835668648, 1835668649), 608: (1835668650, 1835668651)}
+NOW = PLAIN_NOW.astimezone(UTC)
+
+
+def position(con_id: int, symbol: str, sec_type: str = "STK", **terms: Any) -> Position:
+    given = {"local_symbol": symbol, "trading_class": symbol, "expiry": None, "strike": None, "right": None}
+    account = {"account": "U1", "multiplier": 1.0, "currency": "USD", "quantity": 1.0, "average_cost": 1.0, "at": NOW}
+    return Position(con_id=con_id, symbol=symbol, sec_type=sec_type, **{**given, **account, **terms})
+
+
+OPTION_TERMS = {"sec_type": "OPT", "expiry": option_expiry("", "20240105"), "multiplier": 100.0}
+SPY_CALL = position(1835668648, "SPY", strike=607.0, right="C", **OPTION_TERMS)
+AAPL_CALL = position(CALL, "AAPL", strike=68.0, right="C", **OPTION_TERMS)
+SPY_SHARES, AAPL_SHARES = position(SPY, "SPY"), position(SHARES, "AAPL")
+
+OPEN = calendar().opens_at(PLAIN_NOW.date())
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Quotes of SPY's shares and of one of its calls, five seconds old; of AAPL only a trade of before the open and a
+    frozen quote."""
+    folder = copy_of(PLAIN, tmp_path_factory.mktemp("live") / "lake")
+    writer = LiveWriter(folder)
+    five = NOW - timedelta(seconds=5)
+    update = quote(1, SPY, PLAIN_NOW.date(), "SPY")._replace(underlying_price=None)
+    rows: list[QuoteUpdate] = [
+        update._replace(received_at=five, bid=611.0, ask=611.02),
+        update._replace(con_id=SPY_CALL.con_id, received_at=five, bid=7.6, ask=7.7),
+        update._replace(
+            con_id=SHARES, symbol="AAPL", received_at=five, bid=None, ask=None, last=70.0,
+            last_trade_at=OPEN - timedelta(minutes=1),
+        ),
+        update._replace(con_id=CALL, symbol="AAPL", received_at=five, bid=2.0, ask=2.1, market_data_type=2),
+    ]  # fmt: skip
+    writer.append([row._replace(seq=writer.next_seq + place) for place, row in enumerate(rows)], [], [])
+    writer.close()
+    return folder
+
+
+def valued(lake: Path, *positions: Position, now: datetime = NOW, **settings: Any) -> list[PositionGreeks]:
+    return Valuer(Settings(data_dir=lake, now=now, **settings), calendar()).value(positions, now)
+
+
+def test_fresh_quotes_are_the_marks(lake: Path) -> None:
+    shares, call = valued(lake, SPY_SHARES, SPY_CALL)
+    assert (shares.source, shares.mark, shares.age, shares.delta) == ("live", pytest.approx(611.01), 5.0, 1.0)
+    assert (call.source, call.mark, call.age) == ("live", pytest.approx(7.65), 5.0)
+    assert call.underlying_price == pytest.approx(611.01), "the price of the shares at that time"
+    assert 0.1 < call.implied_volatility < 0.5 and 0.6 < call.delta < 0.9 and call.null_reason is None
+
+
+def test_old_quotes_are_not(lake: Path) -> None:
+    later = NOW + timedelta(seconds=56)
+    assert [one.source for one in valued(lake, SPY_SHARES, SPY_CALL, now=later)] == ["chain", "chain"]
+    assert [one.source for one in valued(lake, SPY_SHARES, SPY_CALL, now=later, mark_max_age=90)] == ["live", "live"]
+
+
+def test_frozen_quotes_and_trades_of_before_the_open_are_not(lake: Path) -> None:
+    shares, call = valued(lake, AAPL_SHARES, AAPL_CALL)
+    assert (shares.source, shares.mark) == ("chain", 68.26) and (call.source, call.mark) == ("chain", 0.79)
+
+
+@pytest.fixture
+def traded(tmp_path: Path) -> Path:
+    """A trade of this session, and an option without a bid."""
+    folder = copy_of(PLAIN, tmp_path / "lake")
+    writer = LiveWriter(folder)
+    update = quote(1, SHARES, PLAIN_NOW.date(), "AAPL")._replace(
+        received_at=NOW, bid=None, ask=None, seq=writer.next_seq
+    )
+    trade = update._replace(last=69.0, last_trade_at=OPEN + timedelta(hours=1))
+    writer.append([trade, update._replace(con_id=CALL, ask=0.05, seq=trade.seq + 1)], [], [])
+    writer.close()
+    return folder
+
+
+def test_a_trade_of_the_session_is_a_mark_and_a_quote_without_a_bid_is_none(traded: Path) -> None:
+    shares, call = valued(traded, AAPL_SHARES, AAPL_CALL)
+    assert (shares.source, shares.mark) == ("live", 69.0) and call.source == "chain"
