@@ -10,6 +10,7 @@ from trading_assets.assets.live_stream import live_stream, stream_healthy
 from trading_assets.assets.option_bars import option_bars
 from trading_assets.assets.option_chains import option_chains
 from trading_assets.assets.option_greeks import option_greeks
+from trading_assets.assets.positions import position_changes, position_snapshots
 from trading_assets.assets.quality_metrics import quality_metrics
 from trading_assets.automation.jobs import ALL_JOBS
 from trading_assets.automation.maintenance import MAINTENANCE_JOBS
@@ -26,7 +27,10 @@ def build_defs(**overrides: Any) -> dg.Definitions:
     never sees them."""
     archive = ArchiveResource.holding(overrides)()
     return dg.Definitions(
-        assets=[contracts, option_chains, equity_bars, option_bars, option_greeks, quality_metrics, live_stream],
+        assets=[
+            *(contracts, option_chains, equity_bars, option_bars, option_greeks, quality_metrics, live_stream),
+            *(position_snapshots, position_changes),
+        ],
         asset_checks=[*ALL_CHECKS, stream_healthy],
         jobs=[*ALL_JOBS, *MAINTENANCE_JOBS],
         schedules=list(ALL_SCHEDULES),

@@ -115,9 +115,10 @@ def partitions(found: dg.TimeWindowPartitionsDefinition) -> dict[str, Any]:
 
 
 def fields(config: Any) -> dict[str, Any]:
-    """The launchpad's fields of a run config: default and description, fields of fields below."""
+    """The launchpad's fields of a run config: default and description, fields of fields below; none of an asset without
+    a config."""
     shown: dict[str, Any] = {}
-    for name, field in sorted(config.fields.items()):
+    for name, field in sorted(getattr(config, "fields", {}).items()):
         inner = getattr(field.config_type, "fields", None)
         default = (
             field.default_value_as_json_str if field.default_provided else "required" if field.is_required else "unset"

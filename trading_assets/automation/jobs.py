@@ -13,7 +13,7 @@ from trading_assets.checks.completeness_check import COMPLETE
 from trading_assets.checks.rule_checks import ALL_RULES
 from trading_assets.collecting.identity import resolve
 from trading_assets.contract_changes import Decision
-from trading_assets.monitoring.agenda import BARS, COMPUTED, SNAPSHOTS
+from trading_assets.monitoring.agenda import BARS, COMPUTED, POSITIONS, SNAPSHOTS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import raise_as_dagster_failure
 from trading_assets.resources.run_config import SETUP_JOB, UPDATE_JOB
@@ -95,6 +95,18 @@ quality_check = dg.define_asset_job(
     - dg.AssetSelection.checks(*own_checks((*SNAPSHOTS, *BARS, *COMPUTED))),
     description=(
         "All rules over the latest sessions as asset checks, and the quality metrics. Sends nothing to a broker."
+    ),
+    executor_def=dg.in_process_executor,
+    tags=RETRIES,
+)
+
+
+positions = dg.define_asset_job(
+    "positions",
+    selection=dg.AssetSelection.assets(*POSITIONS),
+    description=(
+        "A look at the positions of all accounts, valued and stored, and what has changed since the look before. Two"
+        " messages to the broker; sends no order."
     ),
     executor_def=dg.in_process_executor,
     tags=RETRIES,
@@ -185,4 +197,13 @@ def resolve_contract() -> None:
     decide_contract()
 
 
-ALL_JOBS = (setup_symbol, daily_update, snapshot, backfill_bars, quality_check, add_symbols, resolve_contract)
+ALL_JOBS = (
+    setup_symbol,
+    daily_update,
+    snapshot,
+    backfill_bars,
+    quality_check,
+    positions,
+    add_symbols,
+    resolve_contract,
+)

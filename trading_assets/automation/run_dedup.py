@@ -32,6 +32,7 @@ RIVALS = {
     "backfill_bars": ("snapshot", "backfill_bars", "setup_symbol", "daily_update", ASSET_JOB),
     "setup_symbol": ("setup_symbol", ASSET_JOB),
     "quality_check": ("quality_check",),
+    "positions": ("positions",),
     "weekly_maintenance": ("weekly_maintenance", "monthly_maintenance"),
     "monthly_maintenance": ("weekly_maintenance", "monthly_maintenance"),
 }

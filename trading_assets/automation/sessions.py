@@ -1,4 +1,5 @@
-"""The sensors of the session's times: its snapshot, its bars, the last look before contracts expire.
+"""The sensors of the session's times: its snapshot, its bars, the last look before contracts expire, its
+positions.
 
 They are sensors and not schedules: Dagster's cron knows neither holidays nor half days, so a schedule would show runs
 that do not happen, and a time missed while the machine was off would be gone. A sensor looks whether the time has come,
@@ -8,7 +9,7 @@ on half days too, and makes good what was missed. What is due is said by `monito
 
 from trading_assets.automation.sensors import agenda_sensor
 from trading_assets.monitoring import agenda
-from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, LAST_CHANCE
+from trading_assets.monitoring.hours import DAILY_BARS, DAILY_POSITIONS, DAILY_SNAPSHOT, LAST_CHANCE
 
 LOOK_SECONDS = 120
 """Seconds between two looks: how late a session's run may start."""
@@ -41,4 +42,14 @@ last_chance = agenda_sensor(
     seconds=LOOK_SECONDS,
 )
 
-SESSION_SENSORS = (daily_snapshot, daily_bars, last_chance)
+daily_positions = agenda_sensor(
+    DAILY_POSITIONS,
+    "positions",
+    agenda.daily_positions,
+    "Every session at 15:55 New York, on half days at 12:55: what the accounts hold, 5 minutes before the close"
+    " (setting positions_lead_minutes), when the day's chains are quoted. The reason of each skipped tick names the"
+    " next time.",
+    seconds=LOOK_SECONDS,
+)
+
+SESSION_SENSORS = (daily_snapshot, daily_bars, last_chance, daily_positions)

@@ -26,6 +26,7 @@ from trading_assets.cli import (
     live,
     maintain,
     notices,
+    positions,
     quarantine,
     recovery,
     report,
@@ -54,7 +55,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for module in (
-    *(serve, live, collect, status, coverage, lineage, report, inspect, export),
+    *(serve, live, positions, collect, status, coverage, lineage, report, inspect, export),
     *(recovery, backup, doctor, validate, alerts, quarantine, maintain, archive),
 ):
     module.register(app)

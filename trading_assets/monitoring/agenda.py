@@ -18,6 +18,7 @@ from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring import gaps as reading
 from trading_assets.monitoring.hours import (
     DAILY_BARS,
+    DAILY_POSITIONS,
     DAILY_SNAPSHOT,
     LAST_CHANCE,
     QUALITY_CHECK,
@@ -49,6 +50,8 @@ SNAPSHOTS = (CONTRACTS.name, OPTION_CHAINS.name)
 BARS = (EQUITY_BARS.name, OPTION_BARS.name)
 COMPUTED = ("option_greeks",)
 """What is computed from the quotes and bars of a run, in the same run; nothing is asked for."""
+POSITIONS = ("position_snapshots", "position_changes")
+"""A look at the account and what it shows; no collecting job has a part of it."""
 
 SNAPSHOT_PATIENCE = timedelta(minutes=30)
 """How long the bars wait for a snapshot that is late: it says which contracts to collect. After that they go
@@ -164,6 +167,34 @@ def last_chance(settings: Settings, now: datetime) -> WantedRun | Skip:
     config = {name: {"symbols": symbols} for name in BARS}
     first, last = min(gap.first for gap in lacking), max(gap.last for gap in lacking)
     return WantedRun("backfill_bars", f"{LAST_CHANCE} {session}", why, first, last, config=config)
+
+
+def daily_positions(settings: Settings, now: datetime) -> WantedRun | Skip:
+    """The look at the positions of the current session, from shortly before its close until the next session opens."""
+    xnys = calendar()
+    session = xnys.current(now)
+    if not _active(settings):
+        return empty_universe()
+    if latest_due(DAILY_POSITIONS, settings, xnys, now) != session:
+        return not_yet(DAILY_POSITIONS, "The look at the positions", settings, xnys, now)
+    due = due_at(DAILY_POSITIONS, settings, xnys, session)
+    sql = 'select max("at") as newest from position_snapshots where session = ?'
+    newest = query(settings.data_dir, sql, [session])["newest"][0].as_py()
+    if newest is not None and newest >= due:
+        at = newest.astimezone(NEW_YORK)
+        return Skip(
+            f"{exchange_closed(now)}The positions of session {session} were looked at {at:%Y-%m-%d %H:%M} New York."
+        )
+    late = "" if session == today_in_new_york(now) else " It is late: what is held now is recorded."
+    return WantedRun(
+        "positions",
+        f"{DAILY_POSITIONS} {session}",
+        f"The look at the positions of session {session}.{late}",
+        session,
+        session,
+        tries=SNAPSHOT_TRIES,
+        urgent=True,
+    )
 
 
 def stale_chains(settings: Settings, now: datetime) -> WantedRun | Skip:

@@ -53,6 +53,10 @@ NAMED_RULES = 3
 """Broken rules one reason names."""
 
 
+UNEXPLAINED_DAYS = 3
+"""Days for which a change of a position that nothing explains is reported: over a weekend."""
+
+
 def integrity(settings: Settings, symbols: list[str]) -> list[Issue]:
     """`data_integrity_failure`: per symbol, the rules of severity ERROR that the last validation found broken.
 
@@ -202,4 +206,27 @@ def delayed(settings: Settings, now: datetime, symbols: list[str]) -> list[Issue
             f"The chain of {row['session']} holds {count(row['quotes'], 'delayed quote')}.",
         )
         for row in query(settings.data_dir, sql, [since, symbols]).to_pylist()
+    ]
+
+
+def positions_unexplained(settings: Settings, now: datetime) -> list[Issue]:
+    """`position_unexplained`: per underlying, the changes of the last days that nothing explains. No account is
+    named."""
+    sql = """select symbol, local_symbol, expiry, strike, "right", "at", reason from position_changes
+             where change = 'unexplained' and session >= $first and "at" between $after and $now
+             order by symbol, "at" desc, local_symbol"""
+    after = now - timedelta(days=UNEXPLAINED_DAYS)
+    rows = query(settings.data_dir, sql, {"first": after.date() - timedelta(days=7), "after": after, "now": now})
+    by_symbol: dict[str, list[dict[str, Any]]] = {}
+    for row in rows.to_pylist():
+        by_symbol.setdefault(row["symbol"], []).append(row)
+    return [
+        Issue(
+            AlertType.POSITION_UNEXPLAINED,
+            symbol,
+            f"{count(len(found), 'change')} of positions in {symbol}; the newest at {minute(found[0]['at'])}, of"
+            f" {found[0]['local_symbol']}: {found[0]['reason']}",
+            details={"contracts": sorted({row["local_symbol"] for row in found})},
+        )
+        for symbol, found in by_symbol.items()
     ]

@@ -14,12 +14,13 @@ from trading_assets.settings import Settings
 DAILY_SNAPSHOT = "daily_snapshot"
 DAILY_BARS = "daily_bars"
 LAST_CHANCE = "last_chance"
+DAILY_POSITIONS = "daily_positions"
 QUALITY_CHECK = "quality_check"
 WEEKLY_MAINTENANCE = "weekly_maintenance"
 MONTHLY_MAINTENANCE = "monthly_maintenance"
 
 SCHEDULES = (MONTHLY_MAINTENANCE, QUALITY_CHECK, WEEKLY_MAINTENANCE)
-SENSORS = ("alerts", DAILY_BARS, DAILY_SNAPSHOT, "gaps", LAST_CHANCE, "new_symbols", "stale_chains")
+SENSORS = ("alerts", DAILY_BARS, DAILY_POSITIONS, DAILY_SNAPSHOT, "gaps", LAST_CHANCE, "new_symbols", "stale_chains")
 """Names of the platform's automations in Dagster, in order."""
 
 
@@ -38,13 +39,18 @@ def last_chance_at(settings: Settings, calendar: SessionCalendar, session: date)
     return calendar.closes_at(session) - timedelta(minutes=settings.last_chance_lead_minutes)
 
 
+def positions_at(settings: Settings, calendar: SessionCalendar, session: date) -> datetime:
+    """When the session's look at the positions is made (UTC): before its close, when its chains are quoted."""
+    return calendar.closes_at(session) - timedelta(minutes=settings.positions_lead_minutes)
+
+
 WEEKLY_AT = (5, 10)
 """When the weekly maintenance is due, New York: day of the week (Monday is 0) and hour. No session is on a Saturday."""
 
 MONTHLY_HOUR = 5
 """When the monthly maintenance is due on the first of a month, New York: before any session opens."""
 
-_AT = {DAILY_SNAPSHOT: snapshot_at, DAILY_BARS: bars_at, LAST_CHANCE: last_chance_at}
+_AT = {DAILY_SNAPSHOT: snapshot_at, DAILY_BARS: bars_at, LAST_CHANCE: last_chance_at, DAILY_POSITIONS: positions_at}
 
 
 def due_at(schedule: str, settings: Settings, calendar: SessionCalendar, session: date) -> datetime:

@@ -19,6 +19,7 @@ from trading_assets.monitoring.data_issues import (
     expiring_at_risk,
     integrity,
     missing_equity,
+    positions_unexplained,
     prerequisites,
     stale,
 )
@@ -101,6 +102,7 @@ def _finders(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertTyp
         (frozenset({kinds.ANSWER_QUARANTINED}), lambda: quarantined(settings, now, active)),
         (frozenset({kinds.STREAM_DOWN}), lambda: down(settings)),
         (frozenset({kinds.STREAM_STALLED}), lambda: stalled(settings)),
+        (frozenset({kinds.POSITION_UNEXPLAINED}), lambda: positions_unexplained(settings, now)),
     ]
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -31,6 +31,9 @@ Close = Callable[[str, date], float | None]
 
 ONE_CENT = 0.01
 """In the money by a cent or more is exercised at expiry without an instruction (OCC, exercise by exception)."""
+
+NEAR_STRIKE = 0.005
+"""Part of the price within which it may still cross the strike between the last look and the settlement."""
 
 
 class Change(StrEnum):
@@ -126,8 +129,7 @@ def _gone_options(
             continue
         settled = settlement(row["symbol"], row["trading_class"], row["expiry"], calendar)
         expired = settled <= at
-        spot = close(row["symbol"], calendar.on_or_before(row["expiry"])) if expired else None
-        spot = spot if spot is not None else row["underlying_price"]
+        intrinsic = _final_intrinsic(row, calendar, close) if expired else _intrinsic(row, row["underlying_price"])
         cost = row["average_cost"]
         found[row["symbol"], row["currency"]].append(
             GoneOption(
@@ -138,7 +140,7 @@ def _gone_options(
                 contracts,
                 None if cost is None else abs(cost) / row["multiplier"],
                 expired,
-                None if spot is None else _intrinsic(row, spot) >= ONE_CENT,
+                None if intrinsic is None else intrinsic >= ONE_CENT,
             )
         )
     return found
@@ -151,7 +153,22 @@ def _closed(before: float, after: float) -> float:
     return before - after
 
 
-def _intrinsic(row: Row, spot: float) -> float:
+def _final_intrinsic(row: Row, calendar: SessionCalendar, close: Close) -> float | None:
+    """What exercise at the settlement brought, a share; None where the price then is not known: no close is stored, and
+    the price at the look before was of an earlier session or too near the strike."""
+    session = calendar.on_or_before(row["expiry"])
+    final = close(row["symbol"], session)
+    if final is not None:
+        return _intrinsic(row, final)
+    seen, age = row["underlying_price"], row["mark_age"]
+    if seen is None or age is None or row["at"] - timedelta(seconds=age) < calendar.opens_at(session):
+        return None
+    return None if abs(seen - row["strike"]) <= NEAR_STRIKE * seen else _intrinsic(row, seen)
+
+
+def _intrinsic(row: Row, spot: float | None) -> float | None:
+    if spot is None:
+        return None
     # prices and strikes are decimal: their difference is rounded to what a price can be
     return round(float((spot - row["strike"]) * (1 if row["right"] == "C" else -1)), 6)
 

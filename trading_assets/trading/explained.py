@@ -99,7 +99,7 @@ def _parts(rows: pd.DataFrame) -> dict[str, Any]:
     made = {"pnl": pnl, **parts, "residual": residual}
     reason = np.where(rows["quantity_after"].to_numpy(dtype=float) == 0, GONE, NOT_VALUED).astype(object)
     reason[known] = None
-    return {name: np.where(known, values, np.nan) for name, values in made.items()} | {"null_reason": reason}
+    return {name: np.where(known, values + 0.0, np.nan) for name, values in made.items()} | {"null_reason": reason}
 
 
 _NUMBERS = frozenset(

@@ -20,8 +20,8 @@ FIRST, SECOND = f"SIM-GENERATED-{MARKET.identity}", "SIM-GENERATED-SECOND"
 
 SHARES, CALL, PUT, SPY_CALL = 265598, 1214911504, 1214911505, 1835668648
 """AAPL; its 68 strikes that expire on 2024-01-05; the SPY 607 call of that day."""
-WORTHLESS = 1835665502
-"""The SPY 608 call of 2024-01-02, which has no bid."""
+UNMARKED = 1835668768
+"""The SPY 634 call of 2024-01-05, which is listed in the lake and was never quoted."""
 
 Held = Mapping[str, Sequence[tuple[int, float, float]]]
 """By account: contract id, quantity, average cost."""

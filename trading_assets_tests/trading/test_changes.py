@@ -19,7 +19,14 @@ def shares(quantity: float, cost: float | None = 60.0, **changes: Any) -> dict[s
     return {
         **{"at": BEFORE, "account": "U1234567", "con_id": 1, "symbol": "AAPL", "sec_type": "STK"},
         **{"local_symbol": "AAPL", "trading_class": "NMS", "expiry": None, "strike": None, "right": None},
-        **{"multiplier": 1.0, "currency": "USD", "quantity": quantity, "average_cost": cost, "underlying_price": 68.0},
+        **{
+            "multiplier": 1.0,
+            "currency": "USD",
+            "quantity": quantity,
+            "average_cost": cost,
+            "underlying_price": 68.0,
+            "mark_age": 0.0,
+        },
         **changes,
     }
 
@@ -62,7 +69,13 @@ def test_out_of_the_money_options_expire() -> None:
     assert kinds([option(-3, strike=70.0)], []) == {2: "expired"}
     assert kinds([option(-3, strike=68.0)], []) == {2: "expired"}, "at the money to the cent: not exercised"
     assert kinds([option(-3, strike=70.0)], [], at=datetime(2024, 1, 5, 20, 50, tzinfo=UTC)) == {2: "closed"}
-    assert kinds([option(-3, strike=70.0)], [], close=None) == {2: "expired"}, "by the last price that was seen"
+
+
+def test_without_the_close_the_last_price_of_the_session_decides_unless_it_was_near_the_strike() -> None:
+    assert kinds([option(-3, strike=65.0)], [], close=None) == {2: "unexplained"}
+    assert kinds([option(-3, strike=67.8)], [], close=None) == {2: "expired"}, "it may have fallen below"
+    for of_an_earlier_session in ({"mark_age": 86_400.0}, {"mark_age": None}, {"underlying_price": None}):
+        assert kinds([option(-3, strike=65.0, **of_an_earlier_session)], [], close=None) == {2: "expired"}
 
 
 @pytest.mark.parametrize(

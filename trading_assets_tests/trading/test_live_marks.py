@@ -71,6 +71,12 @@ def test_fresh_quotes_are_the_marks(lake: Path) -> None:
     assert 0.1 < call.implied_volatility < 0.5 and 0.6 < call.delta < 0.9 and call.null_reason is None
 
 
+def test_an_option_whose_value_is_settled_has_a_mark_and_no_greeks(lake: Path) -> None:
+    expired = position(1835665500, "SPY", strike=607.0, right="C", **OPTION_TERMS | {"expiry": PLAIN_NOW.date()})
+    (found,) = valued(lake, expired)
+    assert (found.source, found.null_reason) == ("chain", "expired") and found.mark > 0 and found.delta != found.delta
+
+
 def test_old_quotes_are_not(lake: Path) -> None:
     later = NOW + timedelta(seconds=56)
     assert [one.source for one in valued(lake, SPY_SHARES, SPY_CALL, now=later)] == ["chain", "chain"]

@@ -18,11 +18,11 @@ from trading_assets.simulator import Simulator
 from trading_assets.trading import Position, PositionManager
 from trading_assets_tests.coroutines import run_coroutine
 from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
-from trading_assets_tests.trading.desk import CALL, FIRST, PUT, SECOND, SHARES, SPY_CALL, WORTHLESS, desk
+from trading_assets_tests.trading.desk import CALL, FIRST, PUT, SECOND, SHARES, SPY_CALL, UNMARKED, desk
 
 HELD = {
     FIRST: [(CALL, -5, 60.0), (SHARES, 300, 60.0), (SPY_CALL, 2, 700.0), (PUT, 0, 0.0)],
-    SECOND: [(SHARES, 100, 70.0), (WORTHLESS, 1, 3.0)],
+    SECOND: [(SHARES, 100, 70.0), (UNMARKED, 1, 3.0)],
 }
 
 
@@ -83,8 +83,8 @@ def test_positions_of_all_accounts_or_of_one(manager: PositionManager) -> None:
         ("AAPL", SHARES, 300),
         ("AAPL", SHARES, 100),
         ("AAPL", CALL, -5),
-        ("SPY", WORTHLESS, 1),
         ("SPY", SPY_CALL, 2),
+        ("SPY", UNMARKED, 1),
     ], "a quantity of 0 is no position"
     (call,) = (one for one in positions if one.con_id == CALL)
     assert (call.expiry, call.strike, call.right, call.multiplier) == (call.expiry, 68.0, "C", 100.0)
@@ -125,7 +125,7 @@ def test_greeks_are_those_of_the_dataset(manager: PositionManager, lake: Path) -
         elif position.is_stock:
             assert (found.delta, found.gamma, found.mark, found.source) == (1.0, 0.0, 68.26, "chain")
         else:
-            assert math.isnan(found.delta) and found.null_reason == "expired"
+            assert math.isnan(found.delta) and found.null_reason == "no_mark"
 
 
 def test_later_the_mark_is_older_and_an_expired_option_has_no_greeks(lake: Path) -> None:
@@ -162,7 +162,8 @@ def test_the_portfolio_says_what_its_sums_lack(manager: PositionManager) -> None
     assert call["dollar_delta"] == pytest.approx(-500 * greeks[CALL].delta * 68.26)
     assert call["gamma_1pct"] == pytest.approx(-500 * greeks[CALL].gamma * 68.26**2 / 100)
     spy = frame.loc["SPY"]
-    assert spy["lacking"].tolist() == [1, 0] and spy["dollar_delta"].isna().tolist() == [True, False]
+    assert (spy["positions"].tolist(), spy["lacking"].tolist()) == ([2], [1])
+    assert spy["shares"].tolist() == pytest.approx([200 * greeks[SPY_CALL].delta]), "of the one that has greeks"
 
 
 def test_a_scenario_prices_anew(manager: PositionManager) -> None:

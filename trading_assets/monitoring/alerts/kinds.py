@@ -39,6 +39,7 @@ class AlertType(StrEnum):
     CONTRACT_CHANGED = "contract_changed"
     STREAM_DOWN = "stream_down"
     STREAM_STALLED = "stream_stalled"
+    POSITION_UNEXPLAINED = "position_unexplained"
     RUN_FAILED = "run_failed"
     SCHEDULE_MISSED = "schedule_missed"
 
@@ -117,6 +118,12 @@ KINDS: dict[AlertType, Kind] = {
         AlertSeverity.WARNING,
         "no update of an underlying comes in regular hours though the connection answers and it was asked for again",
         "Look at the symbol in TWS: if its quote stands still there too, restart TWS's market data (or TWS).",
+    ),
+    AlertType.POSITION_UNEXPLAINED: Kind(
+        AlertSeverity.WARNING,
+        "a position changed in a way that trades, expiry, assignment and exercise do not explain",
+        "Compare with the broker's statement; `trading-assets positions --changes` lists the changes. The alert clears"
+        " by itself after three days.",
     ),
     AlertType.RUN_FAILED: Kind(
         AlertSeverity.CRITICAL,
