@@ -80,10 +80,12 @@ def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebo
         )
         for name, value in desk.settings.environment().items():
             monkeypatch.setenv(name, value)
+        simulator.positions.set("AAPL", 100, 60.0)
         book = Notebook(desk)
         yield book
-        if "api_client" in book.names:
-            book["api_client"].close()
+        for name in ("api_client", "position_manager"):
+            if name in book.names:
+                book[name].close()
 
 
 def cold_start(book: Notebook) -> None:
@@ -206,6 +208,10 @@ def maintained_monthly(book: Notebook) -> None:
     assert not (book.desk.folder / "archives").exists(), "nothing is a year old"
 
 
+def positions(book: Notebook) -> None:
+    assert book.printed == "AAPL: Delta=1.000, Gamma=0.000\n"
+
+
 CHECKS: dict[str, Callable[[Notebook], None]] = {
     "Initialize a new symbol": cold_start,
     "Validate the setup": ready,
@@ -213,6 +219,7 @@ CHECKS: dict[str, Callable[[Notebook], None]] = {
     "Check system health": healthy,
     "Historical analysis": analysis,
     "Lineage analysis": lineage,
+    "Position monitoring": positions,
     'Option backfill fails with "No contract descriptions"': nothing_asked,
     "Option chain data is stale": nothing_asked,
     "Missing equity data for option analysis": business_days,

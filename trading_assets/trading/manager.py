@@ -6,7 +6,6 @@ import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -55,9 +54,8 @@ class PositionManager:
     list its positions, `IdentityMismatch` where the lake is of another kind of broker.
     """
 
-    def __init__(self, settings: Settings | None = None, *, data_dir: Path | str | None = None) -> None:
-        given = settings or Settings()
-        self.settings = given if data_dir is None else given.model_copy(update={"data_dir_setting": Path(data_dir)})
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
         self._archive = Archive(self.settings)
         self._valuer = Valuer(self.settings, self._archive.calendar)
         weakref.finalize(self, self._archive.close).atexit = False

@@ -127,6 +127,7 @@ def test_the_automation_page_says_why_nothing_is_to_be_done(page: Page, platform
     assert set(every) == {
         "daily_snapshot",
         "daily_bars",
+        "daily_positions",
         "last_chance",
         "quality_check",
         "weekly_maintenance",

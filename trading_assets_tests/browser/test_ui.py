@@ -84,7 +84,8 @@ def test_a_symbol_is_set_up_with_one_field(page: Page, platform: Platform) -> No
     assert {
         tuple(node["assetKey"]["path"]): node["staleStatus"]
         for node in nodes
-        if node["assetKey"]["path"] != ["quality_metrics"]
+        if node["assetKey"]["path"][0]
+        not in ("quality_metrics", "live_stream", "position_snapshots", "position_changes")
     } == {(name,): "FRESH" for name in (*ASSETS, "option_greeks")}
 
 
@@ -158,5 +159,8 @@ def test_the_graph_shows_the_order_of_the_assets(platform: Platform) -> None:
         "option_bars": {"contracts", "option_chains", "equity_bars"},
         "option_greeks": {"option_chains", "equity_bars", "option_bars"},
         "quality_metrics": {"contracts", "option_chains", "equity_bars", "option_bars", "option_greeks"},
+        "live_stream": set(),
+        "position_snapshots": set(),
+        "position_changes": {"position_snapshots"},
     }
     assert all(node["description"] for node in nodes)

@@ -1,0 +1,82 @@
+"""The command `positions`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trading_assets.cli.app import run
+from trading_assets.settings import Settings
+from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
+from trading_assets_tests.trading.desk import CALL, FIRST, SECOND, SHARES, UNMARKED, desk
+
+HELD = {FIRST: [(CALL, -5, 60.0), (SHARES, 300, 60.0)], SECOND: [(UNMARKED, 1, 3.0)]}
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    folder: Path = copy_of(PLAIN, tmp_path_factory.mktemp("command") / "lake")
+    with desk(folder, HELD) as (found, _):
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"DATA_DIR": settings.data_dir, "IB_PORT": settings.ib_port, "NOW": PLAIN_NOW}.items():
+        monkeypatch.setenv(f"TRADING_ASSETS_{name}", str(value))
+
+
+def document(capsys: Output, *options: str) -> Any:
+    assert run(["positions", "--json", *options]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_table_with_masked_accounts(capsys: Output) -> None:
+    assert run(["positions", "--greeks", "--scenario"]) == 0
+    said = capsys.readouterr().out
+    assert "AAPL 2024-01-05 68 C" in said and "0.5746" in said and "no_mark" in said and "dollar_delta" in said
+    assert "SI***-42" in said and FIRST not in said and SECOND not in said
+    assert "1 position(s) have no mark: collect their chains" in said
+
+
+def test_a_document_for_programs(capsys: Output) -> None:
+    found = document(capsys, "--greeks", "--spot", "0.01", "--volatility", "0", "--volatility", "0.02")
+    by_id = {row["con_id"]: row for row in found["positions"]}
+    assert by_id[CALL]["account"] == FIRST and by_id[CALL]["delta"] == pytest.approx(0.5746, abs=1e-4)
+    assert by_id[UNMARKED]["delta"] is None and by_id[UNMARKED]["null_reason"] == "no_mark"
+    assert [row["volatility"] for row in found["scenario"]] == [0, 0.02] and found["scenario"][0]["lacking"] == 1
+    assert {row["symbol"]: row["lacking"] for row in found["portfolio"]} == {"AAPL": 0, "SPY": 1}
+    only = document(capsys, "--account", SECOND)
+    assert [row["con_id"] for row in only["positions"]] == [UNMARKED] and set(only) == {"positions"}
+
+
+def test_stored_looks_and_what_they_show(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert document(capsys, "--store")["stored"]["rows"] == 3
+    monkeypatch.setenv("TRADING_ASSETS_NOW", (PLAIN_NOW + timedelta(minutes=1)).isoformat())
+    assert document(capsys, "--store")["changes"] == []
+    monkeypatch.setenv("TRADING_ASSETS_IB_PORT", "1")  # nothing is asked
+    found = document(capsys, "--changes", "--pnl")
+    assert found["changes"] == [] and {row["pnl"] for row in found["pnl"]} == {0, None}
+    assert found["pnl_totals"][0]["lacking"] == 1
+    assert run(["positions", "--changes"]) == 0 and "Nothing." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--watch", "--json"], "--watch shows what is held now"),
+        (["--store", "--account", FIRST], "--store stores what all accounts hold"),
+        (["--account", "U1234567"], "The login has no account U1***567; it has SI***-42, SI***OND."),
+        (["--spot", "-2"], "a price cannot fall by more than all of it"),
+    ],
+)
+def test_wrong_use_is_one_sentence(capsys: Output, options: list[str], sentence: str) -> None:
+    assert run(["positions", *options]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said and len(said.splitlines()) == 1
