@@ -81,11 +81,11 @@ def test_a_symbol_is_set_up_with_one_field(page: Page, platform: Platform) -> No
     page.get_by_text("complete", exact=True).first.click()
     page.get_by_text(f"All that is wanted of session {current} is in the lake.").first.wait_for()
     nodes = platform.ask("{ assetNodes { assetKey { path } staleStatus } }")["assetNodes"]
+    apart = {"quality_metrics", "live_stream", "position_snapshots", "position_changes"}
     assert {
         tuple(node["assetKey"]["path"]): node["staleStatus"]
         for node in nodes
-        if node["assetKey"]["path"][0]
-        not in ("quality_metrics", "live_stream", "position_snapshots", "position_changes")
+        if node["assetKey"]["path"][0] not in apart
     } == {(name,): "FRESH" for name in (*ASSETS, "option_greeks")}
 
 
