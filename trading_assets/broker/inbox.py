@@ -41,6 +41,7 @@ from trading_assets.broker.wire_format import (
     MessageKind,
     Unreadable,
 )
+from trading_assets.errors import BrokerUnavailable
 
 logger = logging.getLogger("trading_assets.broker")
 
@@ -236,7 +237,7 @@ class Inbox:
     def give_up_positions(self, reason: str) -> None:
         """The session cannot answer any more."""
         if self._positions is not None:
-            self._positions.fail(reason)
+            self._positions.fail(BrokerUnavailable(reason))
 
     # what cannot be read
 
@@ -263,8 +264,12 @@ class Inbox:
             return
         if number in OF_STREAMS:
             return
-        if number in (POSITION, POSITION_END):
-            self.give_up_positions(f"A message of the positions could not be read: {fault}. Run it again.")
+        if number == POSITION:
+            if self._positions is not None:
+                self._positions.unreadable(fault)
+            return
+        if number == POSITION_END:
+            self.give_up_positions(f"The end of the positions could not be read: {fault}. Run it again.")
             return
         wanted = _ANSWERS.get(number, Collector)
         if kind is None:

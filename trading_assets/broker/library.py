@@ -29,6 +29,7 @@ from trading_assets.broker.wire_format import (
     check,
     kind_of,
     normal,
+    plain_text,
     request_id,
     with_plain_name,
 )
@@ -135,7 +136,7 @@ class ReadingDecoder(Decoder):
             "conId symbol secType lastTradeDateOrContractMonth strike right multiplier exchange currency localSymbol"
         )
         for name, value in zip((*names.split(), "tradingClass"), fields[3:14], strict=True):
-            setattr(contract, name, value)
+            setattr(contract, name, plain_text(value))
         self.parse(contract)
         quantity = float(fields[14])
         if not math.isfinite(quantity) or abs(quantity) > UNSET:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trading_assets.broker.numbers import number
-from trading_assets.errors import BrokerUnavailable
+from trading_assets.errors import BrokerError, BrokerUnavailable
 from trading_assets.instrument import Instrument
 
 if TYPE_CHECKING:
@@ -61,9 +61,24 @@ def holding_of(account: str, contract: Any, quantity: float, average_cost: float
     return Holding(account, instrument, quantity, number(average_cost))
 
 
+ATTEMPTS = 2
+"""How often positions are asked for while a message of them cannot be read."""
+
+
 async def look(client: TwsClient, pacer: Pacer, timeout: float) -> AccountLook:
-    """The positions of all accounts now: two messages. Raises `BrokerError`, among others when TWS does not answer
-    within `timeout` seconds or a message of the answer cannot be read: an incomplete list would look like sales."""
+    """The positions of all accounts now: two messages. Raises `BrokerError`, among others when TWS does not complete
+    the list within `timeout` seconds or a message of it cannot be read, twice: an incomplete list would look like
+    sales."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return await _look(client, pacer, timeout)
+        except UnreadablePositions:
+            if attempt == ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _look(client: TwsClient, pacer: Pacer, timeout: float) -> AccountLook:
     await client.ready()
     await pacer.message()
     session = client.session
@@ -73,38 +88,62 @@ async def look(client: TwsClient, pacer: Pacer, timeout: float) -> AccountLook:
     session.wire.reqPositions()
     try:
         found = await asyncio.wait_for(asyncio.shield(gathering.answer), timeout)
-    except TimeoutError:
-        raise BrokerUnavailable(
-            f"TWS did not list the positions within {timeout:.0f} s. Look at TWS, then run it again."
-        ) from None
+    except BaseException as error:
+        if not gathering.ended:  # what is still to come would be taken for the answer to the next question
+            client.abandon()
+        if isinstance(error, TimeoutError):
+            raise BrokerUnavailable(
+                f"TWS did not list the positions within {timeout:.0f} s. Look at TWS, then run it again."
+            ) from None
+        raise
     finally:
-        await pacer.message()
         if session.alive:
+            await pacer.message()
             session.wire.cancelPositions()
     accounts = dict.fromkeys((*session.wire.getAccounts(), *(holding.account for holding in found)))
     return AccountLook(tuple(accounts), tuple(found))
 
 
+class UnreadablePositions(BrokerError):
+    """A message of the positions could not be read, so the list is not whole. TWS has answered: no failure of the
+    connection."""
+
+
 class Gathering:
-    """The positions of one look as they come; `answer` ends with them, or with an error."""
+    """The positions of one look as they come; `answer` ends with them, or with an error. `ended` says that TWS has sent
+    the end of the list."""
 
     def __init__(self) -> None:
         self.answer: asyncio.Future[list[Holding]] = asyncio.get_running_loop().create_future()
+        self.ended = False
         self._found: dict[tuple[str, int], Holding] = {}
+        self._fault = ""
 
     def add(self, holding: Holding) -> None:
         """A position; one that is there already takes its new state."""
         self._found[holding.account, holding.instrument.con_id] = holding
 
+    def unreadable(self, fault: str) -> None:
+        """A position that could not be read: the list fails at its end, for what follows is not of the next one."""
+        self._fault = self._fault or fault
+
     def finished(self) -> None:
         """All positions have come."""
-        if not self.answer.done():
+        self.ended = True
+        if self._fault:
+            self.fail(
+                UnreadablePositions(
+                    f"TWS listed a position that could not be read ({self._fault}), so the list is not whole. Look at"
+                    " the positions in TWS, then run it again."
+                )
+            )
+        elif not self.answer.done():
             self.answer.set_result(list(self._found.values()))
 
-    def fail(self, sentence: str) -> None:
+    def fail(self, error: BrokerError) -> None:
         """End without an answer."""
         if not self.answer.done():
-            self.answer.set_exception(BrokerUnavailable(sentence))
+            self.answer.set_exception(error)
             self.answer.exception()  # mark it read: the look may have been given up
 
 

@@ -77,7 +77,7 @@ KINDS: dict[int, MessageKind] = {
         MessageKind(CONTRACT_DATA_END, "contractDataEnd", 2, 3),
         MessageKind(57, "tickSnapshotEnd", 2, 3),
         MessageKind(58, "marketDataType", 2, 4),
-        MessageKind(POSITION, "position", 0, 16),
+        MessageKind(POSITION, "position", 0, 16, (4, 12, 13)),
         MessageKind(POSITION_END, "positionEnd", 0, 2),
         MessageKind(OPTION_PARAMETERS, "securityDefinitionOptionParameter", 1),
         MessageKind(OPTION_PARAMETERS_END, "securityDefinitionOptionParameterEnd", 1, 2),

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from trading_assets_tests.broker import test_handshake, test_unreadable
+from trading_assets_tests.broker import test_handshake, test_positions, test_unreadable
 from trading_assets_tests.conftest import REPOSITORY
 from trading_assets_tests.leaving_out import leave_out
 from trading_assets_tests.streaming import test_recorder
 
 FILES = [
     str(Path(module.__file__ or "").relative_to(REPOSITORY))
-    for module in (test_handshake, test_unreadable, test_recorder)
+    for module in (test_handshake, test_positions, test_unreadable, test_recorder)
 ]
 
 SOME = " or ".join(
