@@ -6,6 +6,7 @@ import dagster as dg
 
 from trading_assets.assets.contracts import contracts
 from trading_assets.assets.equity_bars import equity_bars
+from trading_assets.assets.live_data import LIVE_ASSETS
 from trading_assets.assets.live_stream import live_stream, stream_healthy
 from trading_assets.assets.option_bars import option_bars
 from trading_assets.assets.option_chains import option_chains
@@ -30,6 +31,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
         assets=[
             *(contracts, option_chains, equity_bars, option_bars, option_greeks, quality_metrics, live_stream),
             *(position_snapshots, position_changes),
+            *LIVE_ASSETS,
         ],
         asset_checks=[*ALL_CHECKS, stream_healthy],
         jobs=[*ALL_JOBS, *MAINTENANCE_JOBS],

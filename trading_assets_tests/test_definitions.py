@@ -81,6 +81,7 @@ def asset(graph: Any, key: dg.AssetKey) -> dict[str, Any]:
     node = graph.get(key)
     spec = node.to_asset_spec()
     columns = spec.metadata["dagster/column_schema"].columns if node.is_executable else ()  # external: rows elsewhere
+    config = node.assets_def.op.config_schema.config_type if node.is_executable and node.partitions_def else None
     checks = [graph.get_check_spec(check) for check in sorted(node.check_keys, key=str)]
     return {
         "description": node.description,
@@ -98,9 +99,7 @@ def asset(graph: Any, key: dg.AssetKey) -> dict[str, Any]:
         "columns": [
             f"{c.name}: {c.type}{'' if c.constraints.nullable else ' not null'} - {c.description}" for c in columns
         ],
-        "config": fields(node.assets_def.op.config_schema.config_type)
-        if node.is_executable and node.partitions_def
-        else {},
+        "config": fields(config) if hasattr(config, "fields") else {},
     }
 
 

@@ -14,6 +14,8 @@ from trading_assets.checks.rule_checks import ALL_RULES
 from trading_assets.collecting.identity import resolve
 from trading_assets.contract_changes import Decision
 from trading_assets.monitoring.agenda import BARS, COMPUTED, POSITIONS, SNAPSHOTS
+from trading_assets.monitoring.live_agenda import LIVE_MERGE
+from trading_assets.repositories.live_schema import LIVE_DATASETS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import raise_as_dagster_failure
 from trading_assets.resources.run_config import SETUP_JOB, UPDATE_JOB
@@ -112,6 +114,14 @@ positions = dg.define_asset_job(
     tags=RETRIES,
 )
 
+live_merge = dg.define_asset_job(
+    LIVE_MERGE,
+    selection=dg.AssetSelection.assets(*(dataset.name for dataset in LIVE_DATASETS)),
+    description="Seal what was streamed in any range of sessions and merge it into one file a session. Sends nothing.",
+    executor_def=dg.in_process_executor,
+    tags=RETRIES,
+)
+
 
 class NewSymbols(dg.Config):
     """Run config of `add_symbols`."""
@@ -204,6 +214,7 @@ ALL_JOBS = (
     backfill_bars,
     quality_check,
     positions,
+    live_merge,
     add_symbols,
     resolve_contract,
 )

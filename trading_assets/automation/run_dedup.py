@@ -33,6 +33,7 @@ RIVALS = {
     "setup_symbol": ("setup_symbol", ASSET_JOB),
     "quality_check": ("quality_check",),
     "positions": ("positions",),
+    "live_merge": ("live_merge", ASSET_JOB),
     "weekly_maintenance": ("weekly_maintenance", "monthly_maintenance"),
     "monthly_maintenance": ("weekly_maintenance", "monthly_maintenance"),
 }

@@ -1,4 +1,4 @@
-"""The sensors: stale chains, gaps, new symbols, and alerts.
+"""The sensors: stale chains, gaps, new symbols, live data, and alerts.
 
 They read the lake and the state database, never the broker; what is to be done is said by `monitoring.agenda`, that it
 is started once by `automation.run_dedup`. The alerts sensor starts no run: it compares what is wrong now with what was
@@ -12,9 +12,10 @@ import dagster as dg
 
 from trading_assets.automation.missed_runs import failed_runs, missed_schedules
 from trading_assets.automation.run_dedup import request_of
-from trading_assets.monitoring import agenda
+from trading_assets.monitoring import agenda, live_agenda
 from trading_assets.monitoring.agenda import WantedRun
 from trading_assets.monitoring.alerts import Alerts, AlertType, deliver
+from trading_assets.monitoring.live_agenda import LIVE_MERGE
 from trading_assets.monitoring.skips import Skip
 from trading_assets.monitoring.watch import find_issues
 from trading_assets.resources.abandoned import end_abandoned_runs
@@ -72,6 +73,13 @@ new_symbols = agenda_sensor(
     "new_symbols", "setup_symbol", agenda.new_symbols, "Sets up symbols that were added to the universe."
 )
 
+live_merge = agenda_sensor(
+    LIVE_MERGE,
+    LIVE_MERGE,
+    live_agenda.live_merge,
+    "Seals and merges what was streamed in sessions that are over.",
+)
+
 
 @dg.sensor(
     name="alerts",
@@ -102,4 +110,4 @@ def alerts(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.
     )
 
 
-ALL_SENSORS = (stale_chains, gaps, new_symbols, alerts)
+ALL_SENSORS = (stale_chains, gaps, new_symbols, live_merge, alerts)

@@ -20,7 +20,10 @@ WEEKLY_MAINTENANCE = "weekly_maintenance"
 MONTHLY_MAINTENANCE = "monthly_maintenance"
 
 SCHEDULES = (MONTHLY_MAINTENANCE, QUALITY_CHECK, WEEKLY_MAINTENANCE)
-SENSORS = ("alerts", DAILY_BARS, DAILY_POSITIONS, DAILY_SNAPSHOT, "gaps", LAST_CHANCE, "new_symbols", "stale_chains")
+SENSORS = (
+    *("alerts", DAILY_BARS, DAILY_POSITIONS, DAILY_SNAPSHOT, "gaps", LAST_CHANCE, "live_merge"),
+    *("new_symbols", "stale_chains"),
+)
 """Names of the platform's automations in Dagster, in order."""
 
 

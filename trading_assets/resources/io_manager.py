@@ -17,12 +17,14 @@ from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.frame_checks import validated
 from trading_assets.repositories.frames import to_pandas
+from trading_assets.repositories.live.finished import MergedSessions
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, OPTION_GREEKS, Dataset
 from trading_assets.repositories.views import DatasetView
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.completeness import session_states
 from trading_assets.resources.dagster_private import record_partitions
 from trading_assets.resources.failures import raise_as_dagster_failure
+from trading_assets.resources.live_metadata import merged_metadata
 from trading_assets.resources.metadata import partition_metadata, run_metadata
 from trading_assets.resources.recorded_sessions import computed_sessions_to_record, sessions_to_record
 
@@ -44,8 +46,13 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     archive: dg.ResourceDependency[ArchiveResource]
 
-    def handle_output(self, context: dg.OutputContext, obj: Collected | pa.Table | pd.DataFrame) -> None:
-        """Write, then describe what was written."""
+    def handle_output(
+        self, context: dg.OutputContext, obj: Collected | MergedSessions | pa.Table | pd.DataFrame
+    ) -> None:
+        """Write, then describe what was written. Sessions of live data are merged already: they are described."""
+        if isinstance(obj, MergedSessions):
+            record_partitions(context, merged_metadata(self.archive.settings().data_dir, obj))
+            return
         with raise_as_dagster_failure(context):
             lake = self.archive.open()
             collected = obj if isinstance(obj, Collected) else _given(lake, _dataset(context.asset_key), obj)

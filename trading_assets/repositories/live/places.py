@@ -7,7 +7,9 @@ that a period file names as merged are in that file (see `merging`).
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -20,11 +22,19 @@ FOLDER = "live_segments"
 
 SEGMENT = ".arrows"
 PART = ".parquet"
+NAMES = "????????T????????????-????????"
+"""Pattern of the names of segments and parts. A copy that another program made has another name, and is not read."""
+
+SEAL_WANTED = "seal-wanted"
+"""A file in that folder: somebody wants the recorder to seal its segments now."""
+
 WRITER_LOCK = "live/writer"
 """Held by the recorder that writes; whoever may judge that a segment has no writer any more holds it too."""
 
 SEALING_LOCK = "live/sealing"
 """Held by who seals segments: one at a time."""
+
+_SESSION = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,10 +79,9 @@ def live_sessions(data_dir: Path, dataset: Dataset) -> list[date]:
 
 def _places(data_dir: Path, dataset: Dataset, session: date | None, suffix: str) -> Iterator[Place]:
     root = live_folder(data_dir, dataset)
-    for folder in _names(root) if session is None else [session.isoformat()]:
-        for name in _names(root / folder):
-            if name.endswith(suffix) and not name.startswith("."):
-                yield Place(folder, name.removesuffix(suffix), root / folder / name)
+    for folder in filter(_SESSION.fullmatch, _names(root)) if session is None else [session.isoformat()]:
+        for name in fnmatch.filter(_names(root / folder), NAMES + suffix):
+            yield Place(folder, name.removesuffix(suffix), root / folder / name)
 
 
 def _names(folder: Path) -> list[str]:

@@ -19,7 +19,16 @@ from trading_assets.repositories.empty_files import empty_file
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.live.keys import latest_first
 from trading_assets.repositories.live.merging import MERGED
-from trading_assets.repositories.live.places import PART, SEGMENT, Place, live_folder, live_sessions, parts, segments
+from trading_assets.repositories.live.places import (
+    NAMES,
+    PART,
+    SEGMENT,
+    Place,
+    live_folder,
+    live_sessions,
+    parts,
+    segments,
+)
 from trading_assets.repositories.live.reading import rows_of
 from trading_assets.repositories.live_schema import LIVE_DATASETS, LIVE_QUOTES
 from trading_assets.repositories.schemas import Dataset
@@ -56,7 +65,10 @@ def _view(data_dir: Path, dataset: Dataset) -> str:
     sessions = live_sessions(data_dir, dataset)
     if sessions:
         folders = [escaped(str(live_folder(data_dir, dataset) / session.isoformat())) for session in sessions]
-        sealed, unsealed = [f"{folder}/*{PART}" for folder in folders], [f"{folder}/*{SEGMENT}" for folder in folders]
+        sealed, unsealed = (
+            [f"{folder}/{NAMES}{PART}" for folder in folders],
+            [f"{folder}/{NAMES}{SEGMENT}" for folder in folders],
+        )
         merged = _merged(data_dir, dataset, sessions)
         rows += f"""
             UNION ALL SELECT {names}

@@ -37,20 +37,27 @@ def recover(data_dir: Path, now: datetime) -> tuple[Memory, Recovered, str]:
 
     The gaps it returns are yet to be written. Raises `OSError`.
     """
+    memory, last_name, died = seal_left_behind(data_dir)
+    gaps = _died(memory, now) if died else ()
+    memory.streams.clear()
+    return memory, Recovered(died, gaps, tuple(memory.open_gaps.values())), last_name
+
+
+def seal_left_behind(data_dir: Path) -> tuple[Memory, str, bool]:
+    """Seal the segments of a recorder that is no more: what it had in memory, the name of its latest segment, and
+    whether it died. That it died is found again until a recorder has said so. Only the holder of the writer's lock may
+    call it. Raises `OSError`."""
     found = read_checkpoint(data_dir)
     memory = Memory(found)
     left = [(dataset, place) for dataset in LIVE_DATASETS for place in segments(data_dir, dataset)]
-    died = found.recording or bool(left)
-    if died:
+    last_name = max([found.name, *(place.name for _, place in left)])
+    if left:
         _catch_up(data_dir, memory, found)
-        # Before the segments are sealed, so that a recovery that is killed here finds the same again.
-        write_checkpoint(data_dir, memory.checkpoint(found.name, found.offset, recording=True))
+        # Before the segments are sealed, so that whoever is killed here finds the same again.
+        write_checkpoint(data_dir, memory.checkpoint(last_name, 0, recording=found.recording or not found.name))
         for dataset, place in left:
             seal(data_dir, dataset, place)
-    gaps = _died(memory, now) if died else ()
-    memory.streams.clear()
-    last_name = max([found.name, *(place.name for _, place in left)])
-    return memory, Recovered(died, gaps, tuple(memory.open_gaps.values())), last_name
+    return memory, last_name, found.recording or (bool(left) and not found.name)
 
 
 def _catch_up(data_dir: Path, memory: Memory, found: Checkpoint) -> None:

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from trading_assets.errors import LakeBusy
 from trading_assets.repositories.live.checkpoint import write_checkpoint
-from trading_assets.repositories.live.places import Place
+from trading_assets.repositories.live.places import FOLDER, SEAL_WANTED, Place
 from trading_assets.repositories.live.sealing import seal
 from trading_assets.repositories.live.writer_lock import WriterLock
 from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_GAPS, LIVE_QUOTES
@@ -162,7 +162,7 @@ class LiveWriter:
         while not self._stop.wait(SYNC_SECONDS):
             now = monotonic()
             with self._keeping:
-                if now - sealed >= self._seal_seconds or self._output.finished:
+                if now - sealed >= self._seal_seconds or self._output.finished or self._seal_wanted():
                     self._rotate(recording=True)
                     self._sealer.submit(self._seal)
                     sealed = checkpoint = now
@@ -171,6 +171,14 @@ class LiveWriter:
                 if now - checkpoint >= CHECKPOINT_SECONDS:
                     self._checkpoint(recording=True)
                     checkpoint = now
+
+    def _seal_wanted(self) -> bool:
+        """Whether another process wants the segments sealed (`finishing`), once."""
+        try:
+            (self.data_dir / FOLDER / SEAL_WANTED).unlink()
+        except OSError:
+            return False
+        return True
 
     def _write(self) -> None:
         with self._writing:
