@@ -75,7 +75,8 @@ class LiveDataManager:
         names = self._accepted(symbols)
         self._keeper.add(dict.fromkeys(names, number))
         deadline = time.monotonic() + seconds
-        while not answered(status := self.monitor_stream_health(), self._keeper.wanted):
+        changed_at = self._registry.changed_at
+        while not answered(status := self.monitor_stream_health(), self._keeper.wanted, changed_at):
             if time.monotonic() > deadline or not names:
                 break
             time.sleep(_LOOK_SECONDS)
@@ -91,10 +92,10 @@ class LiveDataManager:
     def monitor_stream_health(self) -> StreamingStatus:
         """How the streams of this manager's symbols are: `.ok`, `.problems`, `.streams`, `.as_dict()`; printed, a
         table. Before `start_streaming` it is about all streams of the lake."""
-        wanted = self._keeper.wanted
+        own = self._keeper.wanted
         counts = [one.counts() for one in self._callbacks] + [one.counts() for one in self._iterations]
         state, now = self._registry.state(), self.settings.clock()
-        return status_of(now, state, wanted, self._refused, counts, everything=not wanted)
+        return status_of(now, state, own or self._registry.wanted(), self._refused, counts, everything=not own)
 
     def latest(self, symbol: str) -> QuoteUpdate | None:
         """The newest quote of an underlying in the live store, also of one that is not streamed any more; None where

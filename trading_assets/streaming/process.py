@@ -63,6 +63,7 @@ class RecorderProcess:
         self._wanted_at = self._spoke_at = time.monotonic()
         self._speaking = False
         self._last: Sequence[Subscription] = ()
+        self._seen_at = 0.0
 
     def run(self) -> int:
         """Record until the end; the exit code."""
@@ -124,6 +125,7 @@ class RecorderProcess:
 
     def _wanted(self) -> Sequence[Subscription]:
         """What everybody wants; called in a worker thread."""
+        self._seen_at = self._registry.looked_at  # the recorder has acted on what it was told then
         try:
             if self._universe:
                 self._want_universe()
@@ -147,7 +149,7 @@ class RecorderProcess:
         """Say how the streams are; called in a worker thread."""
         self._speaking = True
         try:
-            if not self._registry.publish(streams):
+            if not self._registry.publish(streams, self._seen_at):
                 logger.error("Another process has taken the lease of this lake: this recorder ends.")
                 self.end()
         except sa.exc.SQLAlchemyError:

@@ -25,8 +25,9 @@ from trading_assets.streaming.tables import recorder, subscriptions
 
 @dataclass(frozen=True, slots=True)
 class RecorderState:
-    """What is known of the recorder of a lake. `age` is how many seconds ago it last said how its streams are, None
-    when it never did; `reason` says why the last one ended, where that was an error."""
+    """What is known of the recorder of a lake. `age` is how many seconds ago it last said how its streams are (None:
+    never), knowing what was wanted at `seen_at` (epoch seconds); `reason` says why the last one ended, where that was
+    an error."""
 
     running: bool
     pid: int | None
@@ -34,20 +35,26 @@ class RecorderState:
     started_at: datetime | None
     reason: str
     age: float | None
+    seen_at: float | None
     streams: tuple[StreamHealth, ...]
 
 
-NO_RECORDER = RecorderState(False, None, "", None, "", None, ())
+NO_RECORDER = RecorderState(False, None, "", None, "", None, None, ())
 """The state of a lake that was never streamed into."""
 
 
 class LiveRegistry:
     """The tables of streaming at the state database `url`, for one process: its subscriptions and its lease are the
-    owner's. Nothing is written before `want` or `take`."""
+    owner's. Nothing is written before `want` or `take`.
+
+    `changed_at` is when what this owner wants last changed, `looked_at` when it last looked what all want; epoch
+    seconds, by the database's clock.
+    """
 
     def __init__(self, url: str) -> None:
         self._engine = connect_state(url)
         self.owner = Owner(self._engine)
+        self.changed_at = self.looked_at = 0.0
 
     def close(self) -> None:
         """Give back what this owner wants and holds."""
@@ -66,6 +73,7 @@ class LiveRegistry:
         if stored == now:
             return
         with write_transaction(self._engine, durable=False) as connection:
+            self.changed_at = database_now(connection)
             connection.execute(subscriptions.delete().where(mine))
             if now:
                 rows = [{"owner": me, "symbol": symbol, "options": options} for symbol, options in now.items()]
@@ -74,7 +82,9 @@ class LiveRegistry:
     def wanted(self) -> list[Subscription]:
         """What all live owners together want, by symbol: of options the largest number."""
         with read_transaction(self._engine) as connection:
+            looked_at = database_now(connection)
             found, dead = subscribed(connection)
+        self.looked_at = looked_at
         if dead:
             self._forget(dead)
         return found
@@ -94,6 +104,7 @@ class LiveRegistry:
                 "ended_at": None,
                 "reason": "",
                 "published_at": None,
+                "seen_at": None,
                 "streams": "[]",
             }
             connection.execute(recorder.delete())
@@ -106,12 +117,14 @@ class LiveRegistry:
         with write_transaction(self._engine, durable=False) as connection:
             connection.execute(recorder.update().where(held).values(ended_at=database_now(connection), reason=reason))
 
-    def publish(self, streams: Sequence[StreamHealth]) -> bool:
-        """Say how the streams are; False when this owner does not hold the lease any more."""
+    def publish(self, streams: Sequence[StreamHealth], seen_at: float | None = None) -> bool:
+        """Say how the streams are; False when this owner does not hold the lease any more. What was wanted at `seen_at`
+        (default: now) is among them."""
         document = json.dumps([stream.as_dict() for stream in streams])
         held = (recorder.c.owner == self.owner.name) & recorder.c.ended_at.is_(None)
         with write_transaction(self._engine, durable=False) as connection:
-            values = {"published_at": database_now(connection), "streams": document}
+            now = database_now(connection)
+            values = {"published_at": now, "seen_at": now if seen_at is None else seen_at, "streams": document}
             return bool(connection.execute(recorder.update().where(held).values(**values)).rowcount)
 
     def state(self) -> RecorderState:
@@ -152,6 +165,7 @@ def recorder_state(connection: sa.Connection) -> RecorderState:
         started_at=datetime.fromtimestamp(row.started_at, UTC),
         reason=row.reason or ("" if running or row.ended_at is not None else _KILLED),
         age=age,
+        seen_at=row.seen_at,
         streams=tuple(_health(record) for record in json.loads(row.streams)),
     )
 

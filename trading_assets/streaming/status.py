@@ -103,15 +103,16 @@ def status_of(
     *,
     everything: bool = False,
 ) -> StreamingStatus:
-    """The status of the streams of the `wanted` symbols, or of all; `refused` has a sentence for each symbol that was
-    refused before any recorder saw it."""
+    """The status of the streams of the `wanted` symbols; `refused` has a sentence for each symbol that was refused
+    before any recorder saw it. With `everything` the status has all streams; those that nobody wants any more are no
+    problem."""
     symbols = {one.symbol for one in wanted}
     streams = tuple(stream for stream in state.streams if everything or stream.symbol in symbols)
     if not state.running:
         streams = tuple(_without_recorder(stream) for stream in streams) if wanted else ()
     problems = [*refused.values()]
-    if wanted or (everything and state.running):
-        problems += _problems(state, wanted, streams)
+    if wanted:
+        problems += _problems(state, wanted, [stream for stream in streams if stream.symbol in symbols])
     problems += [said for counts in callbacks if (said := counts.sentence())]
     return StreamingStatus(at, state, streams, tuple(problems), tuple(callbacks))
 
@@ -144,9 +145,11 @@ def _sentence(stream: StreamHealth) -> str:
     return f"{what}, {stream.kind}: {stream.state} since {since}. {stream.text or _WRONG[stream.state]}{code}"
 
 
-def answered(status: StreamingStatus, wanted: Collection[Subscription]) -> bool:
-    """Whether each wanted symbol has streams, and the broker has answered or refused each of them."""
-    fresh = status.recorder.running and status.recorder.age is not None and status.recorder.age <= SILENT_SECONDS
+def answered(status: StreamingStatus, wanted: Collection[Subscription], since: float) -> bool:
+    """Whether each symbol that has been wanted `since` (epoch seconds) has streams, and the broker has answered or
+    refused each of them."""
+    state = status.recorder
+    fresh = state.running and state.age is not None and state.age <= SILENT_SECONDS and (state.seen_at or 0.0) >= since
     known = {stream.symbol for stream in status.streams}
     return (
         fresh

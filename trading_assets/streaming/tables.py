@@ -25,5 +25,6 @@ recorder = sa.Table(
     sa.Column("ended_at", sa.Double, doc="When it gave the lease back; null while it runs, and when it was killed"),
     sa.Column("reason", sa.Text, nullable=False, server_default="", doc="Why it ended, when that was an error"),
     sa.Column("published_at", sa.Double, doc="When it last said how its streams are"),
+    sa.Column("seen_at", sa.Double, doc="What was wanted then is in what it last said"),
     sa.Column("streams", sa.Text, nullable=False, server_default="[]", doc="JSON list of StreamHealth.as_dict"),
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -43,8 +45,9 @@ class Recording:
         self.writer.append(updates)
         self.writer.flush()
 
-    def publish(self, **states: StreamState) -> None:
-        self.registry.publish([health(symbol, state) for symbol, state in states.items()])
+    def publish(self, *, seen_at: float = inf, **states: StreamState) -> None:
+        """Say how streams are, and that everything that will be wanted is among them."""
+        self.registry.publish([health(symbol, state) for symbol, state in states.items()], seen_at)
 
     def close(self) -> None:
         self.writer.close()
@@ -104,6 +107,16 @@ def test_the_start_returns_once_each_stream_is_answered(recording: Recording, ma
     assert [str(stream.state) for stream in status.streams] == ["refused", "live"]
     recording.publish(AAPL=StreamState.LIVE, MSFT=StreamState.SHED)
     assert manager.start_streaming(["AAPL"]).ok, "a line given up for something more useful is as intended"
+
+
+def test_the_start_does_not_believe_what_was_said_before(recording: Recording, manager: LiveDataManager) -> None:
+    """A recorder that has just been told to stream AAPL no more still says for a moment that it does."""
+    recording.publish(seen_at=1.0, AAPL=StreamState.LIVE)
+    begun = time.monotonic()
+    manager.start_streaming("AAPL", timeout=0.3)
+    assert time.monotonic() - begun > 0.3
+    recording.publish(AAPL=StreamState.LIVE)
+    assert manager.start_streaming("AAPL", timeout=60).ok
 
 
 def test_callbacks_get_the_updates_of_the_symbols_that_were_started(
