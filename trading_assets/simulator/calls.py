@@ -7,6 +7,7 @@ or raise `Refusal`. Delivery (latency, faults, order on the wire) is not theirs;
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -202,11 +203,11 @@ class Ticker:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._moved.set)
 
-    async def next(self) -> None:
-        """Wait for the next moment to look at the market."""
+    async def next(self, sooner: float = math.inf) -> None:
+        """Wait for the next moment to look at the market, at most `sooner` real seconds while the clock runs."""
         if self._clock.speed:
             try:
-                await asyncio.wait_for(self._moved.wait(), self._interval)
+                await asyncio.wait_for(self._moved.wait(), min(self._interval, sooner))
             except TimeoutError:
                 return
         else:

@@ -88,3 +88,10 @@ def slot(now: datetime) -> datetime:
     """The last five-second mark not after `now`."""
     seconds = int(now.timestamp())
     return datetime.fromtimestamp(seconds - seconds % BAR_SECONDS, UTC)
+
+
+def is_regular(now: datetime) -> bool:
+    """Whether regular trading is on."""
+    days = calendar()
+    session = days.current(now)
+    return opening(days, session, use_rth=True) <= now < closing(days, session, use_rth=True)

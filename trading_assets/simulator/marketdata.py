@@ -9,9 +9,9 @@ from trading_assets.pricing import black_scholes
 from trading_assets.sessions import calendar
 from trading_assets.simulator import ticks
 from trading_assets.simulator.calls import Answer, Call, World
-from trading_assets.simulator.durations import closing, opening
+from trading_assets.simulator.durations import closing
 from trading_assets.simulator.faults import NAMED_ERRORS, SILENCING_ACTIONS
-from trading_assets.simulator.feed import BAR_SECONDS, STEP, slot
+from trading_assets.simulator.feed import BAR_SECONDS, STEP, is_regular, slot
 from trading_assets.simulator.market import Greeks, ListedContract
 from trading_assets.simulator.protocol import Out, frame
 from trading_assets.simulator.request_checks import Refusal, check_market_data, invalid
@@ -56,7 +56,7 @@ class MarketDataService:
         if unavailable:
             call.warn(2187, f"Generic tick {','.join(unavailable)} is not allowed on delayed data")
         before = [ticks.market_data_type(call.req_id, kind), ticks.tick_req_params(call.req_id, contract.min_tick)]
-        running = QuoteStream(call, contract, form, before)
+        running = QuoteStream(call, contract, form, before, call.client.market_data_type, kind)
 
         async def snapshot() -> None:
             await asyncio.sleep(world.latency.snapshot())
@@ -92,21 +92,12 @@ class MarketDataService:
             raise Refusal(
                 354, f"Requested market data is not subscribed. Delayed market data is not available.{subject}"
             )
-        is_open = self._is_open()
-        if wanted in (LIVE, FROZEN):
-            if not live_data:
-                raise Refusal(
-                    354, f"Requested market data is not subscribed. Delayed market data is available.{subject}"
-                )
-            return FROZEN if wanted == FROZEN and not is_open else LIVE
-        if not live_data:
+        regular = is_regular(self._world.clock.now())
+        if wanted in (LIVE, FROZEN) and not live_data:
+            raise Refusal(354, f"Requested market data is not subscribed. Delayed market data is available.{subject}")
+        if wanted not in (LIVE, FROZEN) and not live_data:
             call.warn(10167, "Requested market data is not subscribed. Displaying delayed market data.")
-        return DELAYED_FROZEN if wanted == DELAYED_FROZEN and not is_open else DELAYED
-
-    def _is_open(self) -> bool:
-        now, days = self._world.clock.now(), calendar()
-        session = days.current(now)
-        return opening(days, session, use_rth=True) <= now < closing(days, session, use_rth=True)
+        return ticks.data_type(wanted, regular)
 
     async def realtime_bars(self, call: Call[RealTimeBars]) -> Answer:
         """A bar for every five seconds of trading from now on."""

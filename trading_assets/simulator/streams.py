@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from trading_assets.simulator import encoding, ticks
 from trading_assets.simulator.calls import Call, Ticker, World
 from trading_assets.simulator.faults import SILENCING_ACTIONS, FaultRule
-from trading_assets.simulator.feed import STEP, Feed, slot
+from trading_assets.simulator.feed import STEP, Feed, is_regular, slot
 from trading_assets.simulator.market import ListedContract, MarketQuote
 from trading_assets.simulator.requests import MarketData, RealTimeBars
 
@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 STREAM_SECONDS = 0.25
 """Real seconds between two looks at the market while the clock runs. TWS sends stocks about four times a second."""
+LEAST_SECONDS = 0.002
+"""Real seconds between two looks at the least."""
 
 MOST_BARS_AFTER_A_JUMP = 12
 """Bars told after a pinned clock was moved: a minute's."""
@@ -36,13 +38,16 @@ MOST_BARS = 720
 class QuoteStream:
     """A quote stream: what its client was told last, and the instant of that state (None: look afresh).
 
-    `before` are the frames that come before the first tick. A `silenced` stream stays open and is never served again.
+    `before` are the frames that come before the next tick. `wanted` is the market data type that the client wants,
+    `told` the one it was told last. A `silenced` stream stays open and is never served again.
     """
 
     call: Call[MarketData]
     contract: ListedContract
     form: ticks.TickForm
     before: list[bytes]
+    wanted: int
+    told: int
     quote: MarketQuote = field(default_factory=MarketQuote)
     at: datetime | None = None
     sent: dict[tuple[int, int], ticks.Tick] = field(default_factory=dict)
@@ -53,21 +58,27 @@ class QuoteStream:
 
     def frames(self, quote: MarketQuote) -> list[bytes]:
         """The messages that bring the client from the last state to this one."""
+        before, self.before = self.before, []
         if quote == self.quote and self.sent:
-            return []
+            return before
         self.quote = quote
         current = ticks.ticks_of(self.form, self.contract, quote)
         sent, self.sent = self.sent, current
-        before, self.before = self.before, []
         req_id = self.call.req_id
         return before + [ticks.tick_frame(req_id, key, tick) for key, tick in current.items() if sent.get(key) != tick]
+
+    def tell(self, kind: int) -> None:
+        """Say before the next tick of which type the data is from now on, unless it was said."""
+        if kind != self.told:
+            self.told = kind
+            self.before.append(ticks.market_data_type(self.call.req_id, kind))
 
     def turn(self, delayed: bool, kind: int, announce: bool) -> None:
         """Go on with delayed ticks, or with live ones: all of them are sent anew."""
         self.form = replace(self.form, delayed=delayed)
         self.sent = {}
         if announce:
-            self.before = [ticks.market_data_type(self.call.req_id, kind)]
+            self.tell(kind)
         self.call.client.send(*self.frames(self.quote))
 
 
@@ -204,13 +215,25 @@ class Streams:
                 if not self._quotes and not self._bars:
                     self._occupied.clear()
                     await self._occupied.wait()
-                await self._ticker.next()
+                await self._ticker.next(await self._next_change())
                 await self._show_quotes(clock.now())
                 await self._show_bars(clock.now())
 
+    async def _next_change(self) -> float:
+        """Real seconds to the next moment at which quotes change, as far as the market knows it: what a client receives
+        then belongs to that moment."""
+        clock = self._world.clock
+        if not (speed := clock.speed) or not self._quotes:
+            return STREAM_SECONDS
+        now = clock.now()
+        changes = await self._world.ask(self._feed.changes, now, now + timedelta(seconds=STREAM_SECONDS * speed))
+        return max((changes[0] - clock.now()).total_seconds() / speed, LEAST_SECONDS)
+
     async def _show_quotes(self, now: datetime) -> None:
-        due = []
+        due, regular = [], is_regular(now)
         for stream in self._quotes:
+            if stream.form.delayed == (stream.wanted in (ticks.DELAYED_DATA, ticks.DELAYED_FROZEN_DATA)):
+                stream.tell(ticks.data_type(stream.wanted, regular))
             if self._is_silent(stream):
                 stream.at = None
             elif self._is_halted(stream):

@@ -142,6 +142,13 @@ def tick_frame(req_id: int, key: tuple[int, int], tick: Tick) -> bytes:
     return frame(message, 6, req_id, tick_id, *tick)
 
 
+def data_type(wanted: int, regular: bool) -> int:
+    """The type of the data that a client gets which wants a type: frozen outside regular hours only."""
+    if regular:
+        return DELAYED_DATA if wanted in (DELAYED_DATA, DELAYED_FROZEN_DATA) else LIVE_DATA
+    return wanted
+
+
 def market_data_type(req_id: int, kind: int) -> bytes:
     """1 live, 2 frozen, 3 delayed, 4 delayed-frozen."""
     return frame(Out.MARKET_DATA_TYPE, 1, req_id, kind)

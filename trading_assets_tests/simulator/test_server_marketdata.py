@@ -92,6 +92,20 @@ def test_market_data_types(simulate: Callable[..., Simulator], wanted: int, now:
         assert client.read_message(1)[3] == ("66" if told in "34" else "1")
 
 
+def test_frozen_data_becomes_live_at_the_open(simulate: Callable[..., Simulator]) -> None:
+    tws = simulate(now=datetime(2024, 6, 3, 13, 29, tzinfo=UTC))
+    with RawClient(tws.port) as client:
+        client.settle()
+        client.send(59, 1, 2)
+        client.send(*quote(3, stock()))
+        assert client.read_message(58)[3] == "2"
+        client.read_until(lambda fields: fields[:4] == ["45", "6", "3", "49"])
+        tws.clock.set(datetime(2024, 6, 3, 13, 30, 1, tzinfo=UTC))
+        assert client.read() == ["58", "1", "3", "1"]
+        tws.clock.set(datetime(2024, 6, 3, 20, 0, tzinfo=UTC))
+        assert client.read_message(58)[3] == "2"
+
+
 def test_delayed_data_when_live_is_not_subscribed(simulate: Callable[..., Simulator]) -> None:
     with RawClient(simulate(live_data=False).port) as client:
         client.settle()
