@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from trading_assets.broker.messages import REALTIME_BARS_SHOW
+from trading_assets.broker.messages import REALTIME_BAR_SECONDS, REALTIME_BARS_SHOW
 from trading_assets.broker.numbers import number
 from trading_assets.streaming.stream import Stream
 from trading_assets.streaming.updates import BarUpdate
@@ -29,6 +29,8 @@ class Bars(Stream):
         began = datetime.fromtimestamp(start, UTC)
         if start <= self._latest or began < self._days.opened_at(began):
             return
+        if self._context.replay is not None:
+            self._context.replay.has_passed(began + timedelta(seconds=REALTIME_BAR_SECONDS))
         self._latest, now = start, self._clock()
         self.last_update = now
         self.updates += 1

@@ -22,13 +22,16 @@ logger = logging.getLogger("trading_assets.streaming")
 WATCH_SECONDS = 1.0
 """Seconds between two looks whether anything came."""
 
+REPLAY_SECONDS = 0.25
+"""Seconds between two questions for the time in a replay."""
+
 QUIET_SECONDS = 5.0
 """Seconds without any message after which TWS is asked for the time."""
 
 
 class Link:
     """Keeps one connection. `on_up()` is called when there is one, `on_down(text)` when it is lost, `on_status(code,
-    text)` for every message that belongs to no request."""
+    text)` for every message that belongs to no request. With `on_time(epoch)` TWS is asked for its time all along."""
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Link:
         on_up: Callable[[], None],
         on_down: Callable[[str], None],
         on_status: Callable[[int, str], None],
+        on_time: Callable[[int], None] | None = None,
         quiet_seconds: float = QUIET_SECONDS,
         pong_seconds: float = PONG_TIMEOUT,
     ) -> None:
@@ -46,6 +50,7 @@ class Link:
         self._on_up = on_up
         self._on_down = on_down
         self._on_status = on_status
+        self._on_time = on_time
         self._quiet, self._pong = quiet_seconds, pong_seconds
         self._lost = asyncio.Event()
         self.connection: Connection | None = None
@@ -71,6 +76,10 @@ class Link:
             if not connection.alive:
                 continue
             attempt = 0
+            if self._on_time is not None:
+                await self._probe(connection)
+            if not connection.alive:
+                continue
             self.connection, self.trouble = connection, ""
             self._on_up()
             await self._watch(connection)
@@ -96,10 +105,13 @@ class Link:
         """Return when the connection is lost."""
         loop = asyncio.get_running_loop()
         seen, since = connection.wire.received, loop.time()
+        interval = min(WATCH_SECONDS if self._on_time is None else REPLAY_SECONDS, self._quiet)
         while connection.alive:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._lost.wait(), min(WATCH_SECONDS, self._quiet))
-            if connection.wire.received != seen:
+                await asyncio.wait_for(self._lost.wait(), interval)
+            if self._on_time is not None and connection.alive:
+                await self._probe(connection)
+            elif connection.wire.received != seen:
                 seen, since = connection.wire.received, loop.time()
             elif connection.alive and loop.time() - since >= self._quiet:
                 await self._probe(connection)
@@ -108,7 +120,9 @@ class Link:
     async def _probe(self, connection: Connection) -> None:
         try:
             await self._pacer.message()
-            await connection.server_time(self._pong)
+            epoch = await connection.server_time(self._pong)
+            if epoch is not None and self._on_time is not None:
+                self._on_time(epoch)
         except TimeoutError:
             connection.drop(Outcome(OutcomeKind.DISCONNECTED, None, "TWS stopped answering; we closed the connection."))
         except ConnectionError:

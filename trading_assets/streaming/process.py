@@ -30,6 +30,7 @@ from trading_assets.streaming.health import StreamHealth, Subscription
 from trading_assets.streaming.launch import TO_FILE, file_handler
 from trading_assets.streaming.recorder import Recorder
 from trading_assets.streaming.registry import LiveRegistry
+from trading_assets.streaming.replay_clock import ReplayClock
 from trading_assets.streaming.reporting import reporting
 from trading_assets.streaming.store import LiveWriter
 from trading_assets.universe import Universe
@@ -171,7 +172,7 @@ def broker_of(settings: Settings) -> Iterator[tuple[Settings, Clock]]:
     """Settings with a broker to connect to, and the market's clock: with the simulated broker and no port those of a
     simulator in this process."""
     if settings.endpoint is not None:
-        yield settings, settings.clock
+        yield settings, settings.clock if settings.now is None else ReplayClock(settings.now)
         return
     simulator = EmbeddedSimulator(settings, running=True)
     port = simulator.start()

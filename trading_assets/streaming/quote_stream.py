@@ -111,7 +111,10 @@ class Quotes(Stream):
             self.unreadable(f"the time of the last trade is {value[:40]!r}")
             return
         self._heard()
-        self._set(_LAST_TRADE_AT, datetime.fromtimestamp(int(value), UTC) if int(value) else None)
+        traded_at = datetime.fromtimestamp(int(value), UTC) if int(value) else None
+        if traded_at is not None and self._context.replay is not None:
+            self._context.replay.has_passed(traded_at)
+        self._set(_LAST_TRADE_AT, traded_at)
 
     def greeks(
         self,

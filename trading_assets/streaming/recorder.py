@@ -32,6 +32,7 @@ from trading_assets.streaming.health import StreamHealth, Subscription
 from trading_assets.streaming.link import Link
 from trading_assets.streaming.outlet import Outlet, Writer
 from trading_assets.streaming.quote_stream import Quotes
+from trading_assets.streaming.replay_clock import ReplayClock
 from trading_assets.streaming.steering import Steering
 from trading_assets.streaming.stream import Context, Stream
 from trading_assets.streaming.subjects import QUOTE, Subject, subjects_of
@@ -56,7 +57,7 @@ class Recorder:
 
     `wanted()` says what is to be streamed, `publish(health)` gets the health of all streams about once a second; both
     are called in worker threads. `endpoint()` gives host and port (default: from the settings). What `publish` raises
-    ends the recorder.
+    ends the recorder. A `clock` that is a `ReplayClock` follows the market's time.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Recorder:
         self._wanted = wanted
         self._publish = publish
         self._clock = clock or settings.clock
+        self._replay = clock if isinstance(clock, ReplayClock) else None
         self._endpoint = endpoint or self._endpoint_of_settings
         self._timing = timing or Timing()
         self._name = uuid.uuid4().hex[:8]
@@ -118,6 +120,7 @@ class Recorder:
             on_up=lambda: self._steering.connected(),
             on_down=self._upstream.on_down,
             on_status=self._on_status,
+            on_time=None if self._replay is None else self._replay.is_now,
             quiet_seconds=self._timing.quiet_seconds,
             pong_seconds=self._timing.pong_seconds,
         )
@@ -131,6 +134,7 @@ class Recorder:
             steering.released,
             self._timing.retry_seconds,
             allow_delayed=settings.delayed,
+            replay=self._replay,
         )
 
     async def _until(self, stop: asyncio.Event) -> None:

@@ -21,6 +21,7 @@ from trading_assets.sessions import Clock
 from trading_assets.streaming.days import Days
 from trading_assets.streaming.health import StreamHealth, StreamState
 from trading_assets.streaming.outlet import Outlet
+from trading_assets.streaming.replay_clock import ReplayClock
 from trading_assets.streaming.subjects import Subject
 from trading_assets.streaming.updates import Gap, GapReason
 
@@ -61,7 +62,8 @@ class Suspicion:
 @dataclass(frozen=True, slots=True)
 class Context:
     """What all streams of a recorder share. Without `allow_delayed` (a lake of live data) the first delayed value ends
-    a stream. `retry_seconds`: until a stream is asked for again whose silence has a cause that may pass."""
+    a stream. `retry_seconds`: until a stream is asked for again whose silence has a cause that may pass. `replay`: the
+    clock, where it follows the market's time."""
 
     outlet: Outlet
     clock: Clock
@@ -69,6 +71,7 @@ class Context:
     release: Release
     retry_seconds: float
     allow_delayed: bool
+    replay: ReplayClock | None = None
 
 
 class Stream:

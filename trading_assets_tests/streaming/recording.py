@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trading_assets.broker.loop import LoopThread
+from trading_assets.sessions import Clock
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.streaming.health import StreamHealth, StreamState, Subscription
@@ -130,9 +131,14 @@ def settings_of(data_dir: Path, tws: Simulator, **changes: Any) -> Settings:
 
 @asynccontextmanager
 async def recording(
-    data_dir: Path, tws: Simulator, *wanted: Subscription, timing: Timing = QUICK, **changes: Any
+    data_dir: Path,
+    tws: Simulator,
+    *wanted: Subscription,
+    timing: Timing = QUICK,
+    clock: Clock | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Recording]:
-    """A recorder whose clock is the simulator's, until the block ends."""
+    """A recorder whose clock is the simulator's unless one is given, until the block ends."""
     writer, stop, subscriptions = ListWriter(), asyncio.Event(), list(wanted)
     published: list[Sequence[StreamHealth]] = []
     recorder = Recorder(
@@ -140,7 +146,7 @@ async def recording(
         writer,
         wanted=lambda: list(subscriptions),
         publish=published.append,
-        clock=tws.clock.now,
+        clock=clock or tws.clock.now,
         timing=timing,
     )
     running = Recording(tws, writer, subscriptions, asyncio.create_task(recorder.run(stop)))
