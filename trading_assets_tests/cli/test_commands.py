@@ -87,6 +87,11 @@ def test_without_a_command_the_help_is_shown(folder: Path, capsys: Output) -> No
             ["simulate", "--now", "2015-12-24T13:30"],
             "'2015-12-24T13:30' has no time zone: say for example 2015-12-24T13:30-05:00.",
         ),
+        (
+            ["simulate", "--speed", "60"],
+            "--speed is a positive number and needs an instant to start from: give --now too.",
+        ),
+        (["simulate", "--positions", "nowhere.json"], "The positions nowhere.json cannot be read: No such file"),
         (["simulate", "--latency", "slow"], "'slow' is neither `none`, `real` nor a number of seconds."),
         (["simulate", "--server-version", "99"], "The simulator speaks server versions 157, 176, 178, not 99."),
     ],

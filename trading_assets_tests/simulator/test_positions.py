@@ -13,7 +13,7 @@ from trading_assets.simulator import SimulatedAccount, SimulatedPosition, Simula
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.simulator.market import ContractQuery, ListedContract
 from trading_assets.simulator.positions import PositionsError, account_file
-from trading_assets_tests.simulator.wire import RawClient
+from trading_assets_tests.simulator.wire import RawClient, connected, library_until
 
 CALL = "AAA   240621C00095000"
 PUT = "AAA   240621P00095000"
@@ -61,6 +61,19 @@ def test_changes_are_pushed_to_clients_that_asked(simulate: Callable[..., Simula
         client.send(49, 1)
         assert client.read_until(lambda fields: fields[0] in ("49", "61"))[0] == "49"
     assert tws.positions.quantities("DU2") == {CALL: -2}
+
+
+def test_the_client_library_follows(tws: Simulator) -> None:
+    with connected(tws) as ib:
+        tws.positions.set("AAA", 5, 91.5)
+        tws.positions.set(CALL, -1, 200)
+        library_until(lambda: len(ib.positions()) == 2)
+        assert {p.contract.localSymbol: (p.position, p.avgCost) for p in ib.positions()} == {
+            "AAA": (5, 91.5),
+            CALL: (-1, 200),
+        }
+        tws.clock.set(CLOSE)
+        library_until(lambda: [p.position for p in ib.positions()] == [-95])
 
 
 def test_what_is_no_position(tws: Simulator) -> None:
