@@ -1,8 +1,8 @@
 """Many messages a second on the running quote streams, to measure what a client can take.
 
-Each message is a bid, an ask or a size of the quote as it stands, with a running number of its stream as the size: 1,
-2, 3, ... So every message changes something, and a client can tell a lost or doubled one. `Snapshot.load_messages`
-counts them by contract.
+Each message is a bid, an ask or a size of the quote as it stands, with a running number of its stream as the size:
+`FIRST_SIZE` and on, far from the market's own. So every message changes something, and a client can tell a lost or
+doubled one. `Snapshot.load_messages` counts them by contract.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from trading_assets.simulator.counters import Counters
 from trading_assets.simulator.market import MarketQuote
 from trading_assets.simulator.protocol import Out, number
 from trading_assets.simulator.streams import QuoteStream
+
+FIRST_SIZE = 1_000_001
+"""The size in the first message of a stream."""
 
 PULSE_SECONDS = 0.005
 """Seconds between two bursts."""
@@ -36,9 +39,9 @@ class _Source:
 
     def next(self) -> bytes:
         """The next message."""
-        self.count += 1
         before, after = self.forms[self.count % len(self.forms)]
-        payload = f"{before}{self.count}{after}".encode("ascii")
+        payload = f"{before}{FIRST_SIZE + self.count}{after}".encode("ascii")
+        self.count += 1
         return struct.pack(">I", len(payload)) + payload
 
 

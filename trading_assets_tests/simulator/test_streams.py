@@ -13,6 +13,7 @@ from trading_assets.pricing.dividends import expected_dividends
 from trading_assets.simulator import Simulator, ticks
 from trading_assets.simulator.clock import SimulatorClock
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.simulator.load import FIRST_SIZE
 from trading_assets.simulator.market import ContractQuery, Dividends
 from trading_assets_tests.simulator.tiny_market import NOW
 from trading_assets_tests.simulator.wire import RawClient, stock
@@ -127,8 +128,8 @@ def test_a_load_is_numbered_and_counted(simulate: Callable[..., Simulator]) -> N
         sent = tws.counters.load_messages
         tws.clock.advance(5)  # the market's own sizes come back
         assert client.read_until(lambda fields: fields[:4] == ["1", "6", "3", "1"])[5] == "300"
-    assert numbers["4"] == list(range(1, sent[2] + 1))
-    assert numbers["3"] == list(range(1, sent[1] + 1))
+    assert numbers["4"] == list(range(FIRST_SIZE, FIRST_SIZE + sent[2]))
+    assert numbers["3"] == list(range(FIRST_SIZE, FIRST_SIZE + sent[1]))
     assert abs(sent[1] - sent[2]) <= 1
     with pytest.raises(ValueError, match="messages a second"):
         tws.set_message_rate(-1)
