@@ -62,6 +62,7 @@ from trading_assets.repositories import (
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
+from trading_assets.trading import PositionManager
 from trading_assets.universe import Universe
 from trading_assets.validation import Reviews, Scope, blocked, validate
 
@@ -238,6 +239,11 @@ READING: dict[str, PublicFunction] = {
             **DAYS,
         },
         RANGE,
+    ),
+    "PositionManager.explain_pnl": PublicFunction(
+        lambda lake, **given: PositionManager(settings_of(lake)).explain_pnl(**given),
+        {"last": NOW},
+        {"first": NO_INSTANT, "last": NO_INSTANT},
     ),
     "OptionGreeksRepository.present_dates": PublicFunction(
         _repository(OptionGreeksRepository, "present_dates"), ONE, {**SYMBOL, **DAYS}, RANGE
@@ -584,6 +590,7 @@ ON_A_FOLDER: dict[str, Callable[[Path], Any]] = {
     "OptionBarRepository": lambda folder: OptionBarRepository(data_dir=folder).present_dates("AAPL"),
     "OptionChainSnapshotRepository": lambda folder: OptionChainSnapshotRepository(data_dir=folder).load(),
     "OptionGreeksRepository": lambda folder: OptionGreeksRepository(data_dir=folder).load(),
+    "PositionManager": lambda folder: PositionManager(settings_of(folder)).explain_pnl(),
     "DataValidation": lambda folder: DataValidation(folder).validate_option_backfill_prerequisites("AAPL"),
     "DataValidation.integrity": lambda folder: DataValidation(folder).validate_data_integrity("AAPL"),
     "calculate_missing_windows": lambda folder: calculate_missing_windows(

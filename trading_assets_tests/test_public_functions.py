@@ -29,7 +29,10 @@ from trading_assets_tests.public_functions import (
     settings_of,
 )
 
-MODULES = (*("", ".client", ".lineage", ".repositories", ".jobs", ".monitoring", ".monitoring.alerts", ".validation"),)
+MODULES = (
+    *("", ".client", ".lineage", ".repositories", ".jobs", ".monitoring", ".monitoring.alerts", ".validation"),
+    ".trading",
+)
 
 CHECKED = frozenset(
     {
@@ -57,7 +60,8 @@ NOT_CHECKED = {
     ),
     **dict.fromkeys(
         ("ChainSnapshot.__init__", "JobResult.__init__", "QualityReport.__init__", "Alert.__init__", "Issue.__init__",
-         "Finding.__init__", "Review.__init__", "RuleResult.__init__", "DataIntegrityError.__init__"),
+         "Finding.__init__", "Review.__init__",
+         "Position.__init__", "PositionGreeks.__init__", "RuleResult.__init__", "DataIntegrityError.__init__"),
         "a value that the platform makes",
     ),
 }  # fmt: skip

@@ -102,9 +102,18 @@ def _look(
     if with_scenario:
         document["scenario"] = _records(scenario_frame(held, moves[0] or SPOT_MOVES, moves[1] or [0.0]))
     if taken is not None:
+        _record_with_dagster(manager.settings)
         document["stored"] = {"rows": taken.rows.num_rows, "at": taken.at}
         document["changes"] = taken.changes.to_pylist()
     return document
+
+
+def _record_with_dagster(settings: Settings) -> None:
+    """Show the stored look as partitions, where the data folder has a history of Dagster."""
+    if (settings.data_dir / "dagster" / "dagster.yaml").is_file():
+        from trading_assets.doctor.history import POSITIONS, record_missing
+
+        record_missing(settings, POSITIONS, "trading-assets positions --store")
 
 
 def _stored(manager: PositionManager, account: str | None, *, changes: bool, pnl: bool) -> dict[str, Any]:

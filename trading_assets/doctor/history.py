@@ -24,7 +24,16 @@ from trading_assets.doctor.coverage import DATA, recorded_conditions
 from trading_assets.doctor.files import readable_files
 from trading_assets.doctor.findings import Finding, Kept, Source, plural, set_aside
 from trading_assets.repositories.files import read_file
-from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, OPTION_BARS, OPTION_GREEKS, Condition, Dataset
+from trading_assets.repositories.schemas import (
+    COVERAGE,
+    EQUITY_BARS,
+    OPTION_BARS,
+    OPTION_GREEKS,
+    POSITION_CHANGES,
+    POSITION_SNAPSHOTS,
+    Condition,
+    Dataset,
+)
 from trading_assets.repositories.store import ParquetStore
 from trading_assets.repositories.temporary_files import is_locked
 from trading_assets.settings import Settings
@@ -36,7 +45,9 @@ _NEEDED = ("history/runs.db", INDEX, "schedules/schedules.db")
 
 _BESIDE = ("", "-wal", "-shm", "-journal")
 
-PARTITIONED = (*DATA, OPTION_GREEKS)
+POSITIONS = (POSITION_SNAPSHOTS, POSITION_CHANGES)
+
+PARTITIONED = (*DATA, OPTION_GREEKS, *POSITIONS)
 """The datasets whose assets have a partition a session, upstream first."""
 
 _MATERIALIZED = """
@@ -164,6 +175,9 @@ def _judged(
         span = (min(rows), max(rows)) if rows else None
         whole = whole_computed_sessions(archive, archive.universe.active(), *span) if span else set()
         return {session: rows[session] for session in whole}, sorted(known - rows.keys())
+    if dataset in POSITIONS:
+        rows = _rows(archive.settings, dataset)
+        return rows, sorted(known - rows.keys()) if dataset is POSITION_SNAPSHOTS else []  # of nothing that changed
     mine = recorded.filter(pc.equal(recorded["dataset"], dataset.name))
     rows = _rows(archive.settings, dataset)
     # Snapshots are materialized with their rows; of bars the answer that there are none is enough.
@@ -215,6 +229,8 @@ def _without_data(settings: Settings, dataset: Dataset, sessions: Sequence[date]
         how = (
             f"{again} computes them again."
             if dataset is OPTION_GREEKS
+            else "they are lost: a look at a past session cannot be repeated."
+            if dataset is POSITION_SNAPSHOTS
             else f"{again} requests bars again that the broker still has; snapshots of past sessions it has not."
         )
         backup = "Put the files back from a backup: trading-assets doctor --fix --from PATH. Without one,"
@@ -248,14 +264,16 @@ def _kept(settings: Settings, dataset: Dataset, sessions: Sequence[date], source
     return [kept for path in paths if (kept := source.newest(path)) is not None]
 
 
-def record_missing(settings: Settings) -> dict[str, int]:
-    """Record in Dagster's history the partitions that the lake has and it does not show, oldest first; how many, by
-    asset. The history is made where there is none."""
+def record_missing(
+    settings: Settings, only: Sequence[Dataset] = PARTITIONED, by: str = "the doctor, from the rows of the lake"
+) -> dict[str, int]:
+    """Record in Dagster's history the partitions of the datasets `only` that the lake has and it does not show, oldest
+    first; how many, by asset. The history is made where there is none. `by` is shown with them."""
     from trading_assets.assets.policy import CODE_VERSION  # these bring Dagster
     from trading_assets.definitions import defs
     from trading_assets.resources.runless_partitions import record_runless_partitions
 
-    datasets = {dataset.name: dataset for dataset in PARTITIONED}
+    datasets = {dataset.name: dataset for dataset in only}
     with Archive(settings) as archive:
         recorded = recorded_conditions(settings)
 
@@ -263,7 +281,6 @@ def record_missing(settings: Settings) -> dict[str, int]:
             wanted, _ = _judged(archive, datasets[name], recorded, known)
             return {session: rows for session, rows in wanted.items() if session not in known}
 
-        by = "the doctor, from the rows of the lake"
         return record_runless_partitions(
             settings, list(datasets), missing, by, definitions=defs, code_version=CODE_VERSION
         )

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trading_assets import arguments
 from trading_assets.broker.positions import AccountLook, masked
 from trading_assets.collecting.archive import Archive
 from trading_assets.errors import InvalidRequest
@@ -112,8 +113,8 @@ class PositionManager:
     ) -> pd.DataFrame:
         """The profit and loss of each position between two stored looks, explained by delta, gamma, vega and theta of
         the first, with the residual (`explained.explained_frame` names the columns and says which looks). Default: the
-        two newest looks. Nothing is asked of the broker. Raises `InvalidRequest`."""
-        return explained_frame(self.settings.data_dir, first, last, account)
+        two newest looks. Nothing is asked of the broker. Raises `InvalidRequest`, and `NotALake` where nothing was stored."""
+        return explained_frame(arguments.lake_folder(self.settings.data_dir), first, last, account)
 
     def close(self) -> None:
         """End the connection. A later call makes a new one."""
