@@ -113,7 +113,8 @@ class PositionManager:
     ) -> pd.DataFrame:
         """The profit and loss of each position between two stored looks, explained by delta, gamma, vega and theta of
         the first, with the residual (`explained.explained_frame` names the columns and says which looks). Default: the
-        two newest looks. Nothing is asked of the broker. Raises `InvalidRequest`, and `NotALake` where nothing was stored."""
+        two newest looks. Nothing is asked of the broker. Raises `InvalidRequest`, and `NotALake` where nothing is
+        stored."""
         return explained_frame(arguments.lake_folder(self.settings.data_dir), first, last, account)
 
     def close(self) -> None:
