@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from trading_assets.simulator.calls import START_CASH, SimulatedAccount, SimulatedPosition
 from trading_assets.simulator.market import ContractQuery, ListedContract, Market
@@ -78,7 +78,20 @@ class Book:
         return self.put(contract, after, cost if after else 0.0)
 
 
-Work = Callable[[], Coroutine[Any, Any, None]]
+class Carrier(Protocol):
+    """What carries changes out in the simulator's event loop; see `settlement.PositionService`."""
+
+    async def set(
+        self, book: Book, asked: ContractQuery | ListedContract, quantity: float, average_cost: float
+    ) -> None:
+        """Hold so much of a contract from now on."""
+
+    async def assign(self, book: Book, asked: ContractQuery | ListedContract, quantity: float) -> None:
+        """Exercise or assign so many of the contracts held."""
+
+
+Work = Callable[[Carrier], Coroutine[Any, Any, None]]
+"""A change, given who carries it out."""
 
 
 class Positions:
@@ -99,16 +112,15 @@ class Positions:
             )
             for account in accounts
         }
-        self._service: Any = None
         self._run: Callable[[Work], None] | None = None
 
-    def attach(self, service: Any, run: Callable[[Work], None]) -> None:
-        """The simulator's: `service` carries changes out, `run` runs them in its event loop and waits."""
-        self._service, self._run = service, run
+    def attach(self, run: Callable[[Work], None]) -> None:
+        """The simulator's: `run` runs a change in its event loop and waits."""
+        self._run = run
 
     def detach(self) -> None:
         """The simulator's: it has stopped."""
-        self._service = self._run = None
+        self._run = None
 
     def set(
         self,
@@ -124,13 +136,13 @@ class Positions:
         Raises `PositionsError` for an unknown account or contract, `RuntimeError` while the simulator does not run.
         """
         book = self._book(account)
-        self._carry_out(lambda: self._service.set(book, as_query(contract), float(quantity), float(average_cost)))
+        self._carry_out(lambda one: one.set(book, as_query(contract), float(quantity), float(average_cost)))
 
     def assign(self, contract: str | ContractQuery, quantity: float, account: str | None = None) -> None:
         """Exercise (of a long position) or assign (of a short one) so many contracts now: the option goes, the stock
         moves at the strike. Raises as `set`, and `PositionsError` where the account does not hold as many."""
         book = self._book(account)
-        self._carry_out(lambda: self._service.assign(book, as_query(contract), float(quantity)))
+        self._carry_out(lambda one: one.assign(book, as_query(contract), float(quantity)))
 
     def quantities(self, account: str | None = None) -> dict[str, float]:
         """What an account holds: quantity by local symbol, without those that came to nothing."""

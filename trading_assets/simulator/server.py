@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from trading_assets.simulator import encoding
@@ -102,7 +102,7 @@ class TwsServer:
         self._begin(self._streams.serve())
         self._begin(self._positions.serve())
         self._begin(self.load.serve())
-        self.world.positions.attach(self._positions, lambda work: _run_in(loop, work))
+        self.world.positions.attach(lambda change: _run_in(loop, change(self._positions)))
         self._faults.attach(lambda: loop.is_closed() or loop.call_soon_threadsafe(self._take_faults))
         return self._address[1]
 
@@ -269,6 +269,6 @@ class TwsServer:
         self._listener = await asyncio.get_running_loop().create_server(lambda: Connection(self), sock=holder)
 
 
-def _run_in(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> None:
+def _run_in(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine in a loop from another thread, and wait for it."""
-    asyncio.run_coroutine_threadsafe(work(), loop).result(HANDLE_SECONDS)
+    asyncio.run_coroutine_threadsafe(work, loop).result(HANDLE_SECONDS)

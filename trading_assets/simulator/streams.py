@@ -174,8 +174,11 @@ class Streams:
 
     def found(self, kind: str, call: Call[MarketData] | Call[RealTimeBars], contract: ListedContract) -> set[str]:
         """What strikes streams of this kind and contract now: names of faults."""
-        words = f"{call.request.subject} {contract.symbol} {contract.sec_type} {contract.local_symbol}"
-        return {rule.do for rule in self._disturbances if rule.strikes_stream(kind, words, contract.sec_type)}
+        return {
+            rule.do
+            for rule in self._disturbances
+            if rule.strikes_stream(kind, _in_words(call, contract), contract.sec_type)
+        }
 
     async def first_quote(self, contract: ListedContract, now: datetime) -> MarketQuote:
         """The quote with which a stream begins."""
@@ -188,9 +191,8 @@ class Streams:
 
     @staticmethod
     def _strikes(rule: FaultRule, stream: Stream) -> bool:
-        contract = stream.contract
-        words = f"{stream.call.request.subject} {contract.symbol} {contract.sec_type} {contract.local_symbol}"
-        return rule.strikes_stream(stream.kind, words, contract.sec_type)
+        words = _in_words(stream.call, stream.contract)
+        return rule.strikes_stream(stream.kind, words, stream.contract.sec_type)
 
     def _turn(self, rule: FaultRule, delayed: bool) -> None:
         for stream in self._struck(rule):
@@ -286,3 +288,8 @@ class Streams:
             if not stream.ended.done():
                 stream.ended.set_exception(answer)
         return []
+
+
+def _in_words(call: Call[MarketData] | Call[RealTimeBars], contract: ListedContract) -> str:
+    """A stream's contract as faults may name it: as the client asked for it, and as the market lists it."""
+    return f"{call.request.subject} {contract.symbol} {contract.sec_type} {contract.local_symbol}"
