@@ -30,9 +30,10 @@ from trading_assets.backup.sources import DAGSTER, Kind, dataset_of, files, mark
 from trading_assets.errors import BackupError, UnreadableFile
 from trading_assets.permissions import PRIVATE_FILE
 from trading_assets.remedies import worded
-from trading_assets.repositories.column_checksums import column_checksums
-from trading_assets.repositories.files import check_file, locked, read_file
+from trading_assets.repositories.column_checksums import added, column_checksums
+from trading_assets.repositories.files import check_file, locked
 from trading_assets.repositories.identity import LakeIdentity
+from trading_assets.repositories.pieces import read_pieces
 from trading_assets.repositories.schemas import SCHEMA_VERSION, Dataset
 from trading_assets.settings import Settings, system_clock
 
@@ -183,14 +184,19 @@ class _Copying:
         return files(self._data_dir, self._state_file or self._data_dir / STATE)
 
     def _copy(self, kinds: Sequence[Kind]) -> list[Entry]:
-        entries = []
-        for relative, kind in self._files().items():
-            if kind in kinds:
+        return [entry for kind in kinds for entry in self._copied(kind)]
+
+    def _copied(self, kind: Kind) -> list[Entry]:
+        entries: dict[str, Entry] = {}
+        moved = True
+        while moved:
+            moved = False
+            for relative in (name for name, found in self._files().items() if found is kind and name not in entries):
                 try:
-                    entries.append(self._entry(relative, kind))
-                except FileNotFoundError:
-                    continue  # removed since the folder was listed
-        return entries
+                    entries[relative] = self._entry(relative, kind)
+                except FileNotFoundError:  # removed since the folder was listed
+                    moved |= kind is Kind.LIVE  # a segment that was sealed is to be found as a part
+        return list(entries.values())
 
     def _entry(self, relative: str, kind: Kind) -> Entry:
         path = self._data_dir / relative
@@ -238,7 +244,8 @@ class _Copying:
         Raises `UnreadableFile`, `pa.ArrowException`."""
         copy = self._objects.path(digest)
         rows = check_file(copy, dataset, pages=True)
-        return {"rows": rows, "columns": column_checksums(read_file(copy, dataset), dataset.key)}
+        pieces = [column_checksums(piece, dataset.key) for piece in read_pieces(copy, dataset)]
+        return {"rows": rows, "columns": added(pieces)}
 
     def _snapshot(self, taken_at: datetime, entries: Sequence[Entry], exact: bool) -> Snapshot:
         held = LakeIdentity(self._data_dir).held()

@@ -21,7 +21,8 @@ from trading_assets.backup.sources import dataset_of
 from trading_assets.errors import BackupError
 from trading_assets.permissions import PRIVATE_FILE, private_folder
 from trading_assets.repositories.column_checksums import column_checksums
-from trading_assets.repositories.files import IDENTITY_FILE, LOCKS, locked, read_file, replacing, sync
+from trading_assets.repositories.files import IDENTITY_FILE, LOCKS, locked, replacing, sync
+from trading_assets.repositories.pieces import read_pieces
 from trading_assets.settings import Settings
 
 _LOCK = "restore"
@@ -109,8 +110,8 @@ def _holdings(chosen: Snapshot, staging: Path) -> dict[str, Any]:
     for entry in chosen.files:
         dataset = dataset_of(entry.path)
         if dataset is not None and not entry.damaged:
-            rows = read_file(staging / entry.path, dataset)
-            parts.setdefault(dataset.name, []).append((rows.num_rows, column_checksums(rows, dataset.key)))
+            for rows in read_pieces(staging / entry.path, dataset):
+                parts.setdefault(dataset.name, []).append((rows.num_rows, column_checksums(rows, dataset.key)))
     return holdings_of(parts)
 
 

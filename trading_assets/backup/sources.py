@@ -9,6 +9,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from trading_assets.repositories.files import CATALOG_FILE, IDENTITY_FILE, LOCKS, TEMPORARY_SUFFIX, locked
+from trading_assets.repositories.live.places import FOLDER as LIVE_SEGMENTS
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset
 from trading_assets.repositories.versions import version_of
@@ -24,13 +25,14 @@ _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 
 class Kind(IntEnum):
     """Kinds of files, in the order of copying. Dagster's events come before the rows they report; coverage before the
-    rows it says are there."""
+    rows it says are there; live data that is not merged before the period files that it is merged into."""
 
     DAGSTER = 0
     COVERAGE = 1
-    ROWS = 2
-    OTHER = 3
-    IDENTITY = 4
+    LIVE = 2
+    ROWS = 3
+    OTHER = 4
+    IDENTITY = 5
 
 
 def files(data_dir: Path, state: Path) -> dict[str, Kind]:
@@ -43,7 +45,7 @@ def files(data_dir: Path, state: Path) -> dict[str, Kind]:
     seen: set[str] = set()
     for folder, folders, names in os.walk(data_dir, followlinks=True):
         real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else [name for name in folders if name != LOCKS]
+        folders[:] = [] if real in seen else [name for name in folders if name != LOCKS and not _is_temporary(name)]
         for name in () if real in seen else names:
             path = Path(folder, name)
             relative = path.relative_to(data_dir).as_posix()
@@ -54,16 +56,19 @@ def files(data_dir: Path, state: Path) -> dict[str, Kind]:
 
 
 def _wanted(path: Path, relative: str, state: Path) -> bool:
-    temporary = path.name.startswith(".") and TEMPORARY_SUFFIX in path.name
     beside = any(path.name.endswith(end) and path.with_name(path.name.removesuffix(end)).exists()
                  for end in _BESIDE_DATABASES)  # fmt: skip
-    return path.is_file() and not temporary and not beside and path != state and relative != CATALOG_FILE
+    return path.is_file() and not _is_temporary(path.name) and not beside and path != state and relative != CATALOG_FILE
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and TEMPORARY_SUFFIX in name
 
 
 def _kind(relative: str) -> Kind:
     top = relative.partition("/")[0]
-    if top == DAGSTER:
-        return Kind.DAGSTER
+    if top in (DAGSTER, LIVE_SEGMENTS):
+        return Kind.DAGSTER if top == DAGSTER else Kind.LIVE
     if relative == IDENTITY_FILE:
         return Kind.IDENTITY
     if dataset_of(relative) is None:

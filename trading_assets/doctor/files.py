@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from trading_assets.backup.restore import restore_file
 from trading_assets.doctor.findings import Finding, Source, lock_name, plural, set_aside
 from trading_assets.doctor.foreign import foreign_file
+from trading_assets.doctor.live_parts import find_live_part_faults
 from trading_assets.errors import ArchiveNotMounted, DamagedIdentity, ForbiddenFile, LayoutMismatch, UnreadableFile
 from trading_assets.repositories.files import check_file, dataset_files, locked, read_file, write_file
 from trading_assets.repositories.identity import LakeIdentity
@@ -27,7 +28,7 @@ _NAMES = {Period.YEAR: r"\d{4}", Period.MONTH: r"\d{4}-\d{2}", Period.DAY: r"\d{
 
 def find_file_faults(settings: Settings, source: Source | None = None, *, pages: bool = True) -> list[Finding]:
     """The faults of all files of the lake. With `pages` every page of every file is read; nothing is written."""
-    found = [*_temporary(settings.data_dir)]
+    found = [*_temporary(settings.data_dir), *find_live_part_faults(settings, source, pages=pages)]
     for dataset, path in lake_files(settings.data_dir):
         if not _is_period(settings.data_dir, dataset, path):
             found.append(foreign_file(settings, dataset, path))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +31,7 @@ from trading_assets import __version__
 from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LakeBusy, UnreadableFile
 from trading_assets.permissions import PRIVATE_FILE, file_like_folder, folder_like_parent, own_folder, private_folder
 from trading_assets.repositories.file_columns import schema_mismatch
+from trading_assets.repositories.live_schema import LIVE_DATASETS
 from trading_assets.repositories.schemas import SCHEMA_VERSION, Dataset
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ LOCKS = ".locks"
 process."""
 
 TEMPORARY_SUFFIX = ".tmp"
+
+MERGED_PARTS = b"merged_parts"
+"""Key in the footer of a period file of live data: the names of the parts that are in it, a line each."""
 
 ARCHIVES = ".archives"
 """Folder of links to the archive packages that periods of the lake are in, under the data folder."""
@@ -225,7 +229,16 @@ def write_file(path: Path, dataset: Dataset, rows: Rows, order: npt.NDArray[np.i
     They are taken one row group at a time: sorting needs no second copy of a large table.
     """
     slices = (order[begin : begin + ROW_GROUP_ROWS] for begin in range(0, len(order), ROW_GROUP_ROWS))
-    write_batches(path, dataset, (rows.take(positions) for positions in slices))
+    write_batches(path, dataset, (rows.take(positions) for positions in slices), _kept_footer(path, dataset))
+
+
+def _kept_footer(path: Path, dataset: Dataset) -> dict[bytes, str]:
+    """What a new version of a file keeps of the present one's footer: the parts of live data that are in it."""
+    if dataset in LIVE_DATASETS and path.exists():
+        with suppress(OSError, pa.ArrowException):
+            found = (pq.read_schema(path).metadata or {}).get(MERGED_PARTS)
+            return {} if found is None else {MERGED_PARTS: found.decode()}
+    return {}
 
 
 def write_batches(
@@ -271,7 +284,11 @@ def _date_after(temporary: Path, path: Path) -> None:
 
 
 def read_file(
-    path: Path, dataset: Dataset, columns: Sequence[str] | None = None, where: pads.Expression | None = None
+    path: Path,
+    dataset: Dataset,
+    columns: Sequence[str] | None = None,
+    where: pads.Expression | None = None,
+    groups: Sequence[int] | None = None,
 ) -> pa.Table:
     """Rows of one file as it was at this moment, even while it is being replaced.
 
@@ -285,7 +302,9 @@ def read_file(
     for mended in (False, True):
         try:
             with pa.OSFile(str(path)) as source:
-                fragment = pads.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(source)
+                fragment = pads.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(
+                    source, row_groups=groups
+                )
                 if misfit := schema_mismatch(dataset, fragment.physical_schema):
                     raise UnreadableFile(path, misfit)
                 table = fragment.to_table(schema=dataset.schema, columns=columns and list(columns), filter=where)

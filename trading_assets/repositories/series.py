@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from trading_assets.repositories.answers import remembered
 from trading_assets.repositories.catalog import query
+from trading_assets.repositories.live_schema import LIVE_DATASETS
 from trading_assets.repositories.schemas import (
     CONTRACTS,
     COVERAGE,
@@ -32,7 +33,7 @@ from trading_assets.repositories.schemas import (
 )
 from trading_assets.repositories.store import ParquetStore
 
-_MOVED = (COVERAGE, OPTION_GREEKS, OPTION_BARS, OPTION_CHAINS, EQUITY_BARS, CONTRACTS)
+_MOVED = (COVERAGE, *LIVE_DATASETS, OPTION_GREEKS, OPTION_BARS, OPTION_CHAINS, EQUITY_BARS, CONTRACTS)
 """In this order: the rows of `contracts` say whose the others are, so they go last, and a move that was killed is
 noticed."""
 

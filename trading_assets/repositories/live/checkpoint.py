@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from trading_assets.repositories.files import replacing
+from trading_assets.repositories.files import leftovers, replacing
 from trading_assets.repositories.live.places import FOLDER
 from trading_assets.repositories.live_schema import LIVE_QUOTES
 
@@ -64,10 +64,12 @@ def read_checkpoint(data_dir: Path) -> Checkpoint:
 
 
 def write_checkpoint(data_dir: Path, checkpoint: Checkpoint) -> None:
-    """Replace the checkpoint, durably. Raises `OSError`."""
+    """Replace the checkpoint, durably. Only the holder of the writer's lock may. Raises `OSError`."""
     state = {name: value for name, value in vars(checkpoint).items() if name != "quotes"}
     state["streams"] = {name: asdict(stream) for name, stream in checkpoint.streams.items()}
     text = json.dumps(state, default=lambda value: value.isoformat())
+    for left in leftovers(data_dir / FOLDER / FILE):
+        left.unlink(missing_ok=True)
     table = checkpoint.quotes.replace_schema_metadata({_STATE: text.encode()})
     with (
         replacing(data_dir / FOLDER / FILE) as temporary,

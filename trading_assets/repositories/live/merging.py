@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from trading_assets.repositories.damage import raise_if_unreadable
 from trading_assets.repositories.dataset_sql import escaped, quoted
 from trading_assets.repositories.files import (
+    MERGED_PARTS,
     ROW_GROUP_ROWS,
     TEMPORARY_SUFFIX,
     check_file,
@@ -35,9 +36,6 @@ from trading_assets.repositories.live.keys import last_of_each, later
 from trading_assets.repositories.live.places import Place, live_folder, parts
 from trading_assets.repositories.period_locks import periods_held
 from trading_assets.repositories.schemas import Dataset
-
-MERGED = b"merged_parts"
-"""Key in a footer: the names of the parts that are in the file, a line each."""
 
 MEMORY = "256MB"
 """What the sorting may use before it continues on the disk."""
@@ -108,7 +106,7 @@ def merged_parts(path: Path) -> frozenset[str]:
 
 def names_in(schema: pa.Schema) -> frozenset[str]:
     """The parts that are in a file with that schema."""
-    return frozenset((schema.metadata or {}).get(MERGED, b"").decode().split())
+    return frozenset((schema.metadata or {}).get(MERGED_PARTS, b"").decode().split())
 
 
 def remove(data_dir: Path, dataset: Dataset, places: Iterable[Place]) -> None:
@@ -140,7 +138,7 @@ def _write(path: Path, dataset: Dataset, sources: Sequence[Path], merged: set[st
                 f"SELECT {names} FROM read_parquet([{files}], hive_partitioning = false, union_by_name = true)"
                 f" ORDER BY {order}"
             ).to_arrow_reader(BATCH_ROWS)
-            write_batches(path, dataset, last_of_each(dataset, sorted_rows), {MERGED: "\n".join(sorted(merged))})
+            write_batches(path, dataset, last_of_each(dataset, sorted_rows), {MERGED_PARTS: "\n".join(sorted(merged))})
     except (duckdb.Error, pa.ArrowException) as error:
         raise_if_unreadable([(dataset, source) for source in sources], error)
         raise

@@ -46,6 +46,11 @@ class Place:
     path: Path
 
     @property
+    def day(self) -> date:
+        """The session as a date."""
+        return date.fromisoformat(self.session)
+
+    @property
     def part(self) -> Path:
         """The part of that name."""
         return self.path.with_name(self.name + PART)

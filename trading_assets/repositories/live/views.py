@@ -16,9 +16,8 @@ import pyarrow as pa
 
 from trading_assets.repositories.dataset_sql import escaped, quoted
 from trading_assets.repositories.empty_files import empty_file
-from trading_assets.repositories.files import dataset_files
+from trading_assets.repositories.files import MERGED_PARTS, dataset_files
 from trading_assets.repositories.live.keys import latest_first
-from trading_assets.repositories.live.merging import MERGED
 from trading_assets.repositories.live.places import (
     NAMES,
     PART,
@@ -100,7 +99,7 @@ def _merged(data_dir: Path, dataset: Dataset, sessions: Sequence[date]) -> str:
     return f"""
         SELECT {start_of_path} || parse_filename(file_name, true) || '/' || part || '{PART}'
         FROM (SELECT file_name, unnest(string_split(decode(value), chr(10))) AS part
-              FROM parquet_kv_metadata({pattern}) WHERE decode(key) = '{MERGED.decode()}')"""
+              FROM parquet_kv_metadata({pattern}) WHERE decode(key) = '{MERGED_PARTS.decode()}')"""
 
 
 def _names_in(patterns: Sequence[str]) -> str:
