@@ -20,7 +20,7 @@ from trading_assets.repositories.live_schema import LIVE_DATASETS
 from trading_assets.streaming.store.recovery import seal_left_behind
 
 WAIT_SECONDS = 15.0
-"""How long a recorder is waited for: it looks once a second, and seals some 250,000 rows a second."""
+"""How long a recorder is waited for: it looks once a second, and seals 100,000 rows in less than a second."""
 
 _LOOK_SECONDS = 0.05
 

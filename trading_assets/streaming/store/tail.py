@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Self
 
 import pyarrow as pa
@@ -18,6 +19,9 @@ from trading_assets.repositories.live.segments import END, read_batches
 from trading_assets.repositories.live_schema import LIVE_QUOTES
 from trading_assets.streaming.store import rows
 from trading_assets.streaming.updates import QuoteUpdate
+
+LOOK_SECONDS = 1.0
+"""Between two looks at the parts, of which there are hundreds in the evening, while no segment comes or goes."""
 
 
 class LiveTail:
@@ -32,6 +36,8 @@ class LiveTail:
         self._data_dir = Path(data_dir)
         self._last_name = max((place.name for place in parts(self._data_dir, LIVE_QUOTES)), default="")
         self._followed: dict[str, _Followed | _Part] = {}
+        self._listed: list[Place] | None = None
+        self._look_at_parts = 0.0
         self._find()
         if not from_start:
             for followed in self._followed.values():
@@ -50,7 +56,11 @@ class LiveTail:
 
     def _find(self) -> None:
         """Follow the segments that were begun since the last look, and the parts that took the place of such ones."""
-        begun = {place.name: place for place in segments(self._data_dir, LIVE_QUOTES) if place.name > self._last_name}
+        there = segments(self._data_dir, LIVE_QUOTES)
+        if there == self._listed and monotonic() < self._look_at_parts:
+            return
+        self._listed, self._look_at_parts = there, monotonic() + LOOK_SECONDS
+        begun = {place.name: place for place in there if place.name > self._last_name}
         # After the segments: what was sealed since is among the parts.
         sealed = {place.name: place for place in parts(self._data_dir, LIVE_QUOTES) if place.name > self._last_name}
         for name, place in sorted((begun | sealed).items()):

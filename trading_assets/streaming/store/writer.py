@@ -20,7 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from trading_assets.errors import LakeBusy
+from trading_assets.errors import TradingAssetsError
 from trading_assets.repositories.live.checkpoint import write_checkpoint
 from trading_assets.repositories.live.places import FOLDER, SEAL_WANTED, Place
 from trading_assets.repositories.live.sealing import seal
@@ -41,8 +41,9 @@ SYNC_SECONDS = 1.0
 CHECKPOINT_SECONDS = 10.0
 SEAL_SECONDS = 300.0
 
-SEAL_ROWS = 250_000
-"""Rows after which a segment is sealed before it is due: sealing holds them in memory, some 60 MB."""
+SEAL_ROWS = 100_000
+"""Rows after which a segment is sealed before it is due: sealing holds them in memory, some 25 MB and twice that while
+it sorts them."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -213,8 +214,8 @@ class LiveWriter:
             some = list(group)
             try:
                 self._output.append(dataset, batch(some))
-            except OSError as error:
-                self._not_written(dataset, some, f"Live data cannot be written: {error.strerror or error}.")
+            except (OSError, TradingAssetsError) as error:
+                self._not_written(dataset, some, f"Live data cannot be written: {_why(error)}.")
             except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
                 self._write_one_by_one(dataset, some, batch, note, error)
             else:
@@ -252,7 +253,7 @@ class LiveWriter:
             try:
                 segment.sync()
             except OSError as error:
-                self._faults["sync"] = f"Live data cannot be made durable: {error.strerror or error}."
+                self._faults["sync"] = f"Live data cannot be made durable: {_why(error)}."
 
     def _rotate(self, *, recording: bool) -> None:
         """End the present segments. They may be sealed once a checkpoint counts their rows."""
@@ -264,7 +265,7 @@ class LiveWriter:
             try:
                 segment.finish()
             except OSError as error:
-                self._faults["sync"] = f"Live data cannot be made durable: {error.strerror or error}."
+                self._faults["sync"] = f"Live data cannot be made durable: {_why(error)}."
         if self._checkpoint(recording=recording):
             self._to_seal += self._ended_segments
             self._ended_segments = []
@@ -275,7 +276,7 @@ class LiveWriter:
         try:
             write_checkpoint(self.data_dir, found)
         except OSError as error:
-            self._faults["checkpoint"] = f"The checkpoint of live data cannot be written: {error.strerror or error}."
+            self._faults["checkpoint"] = f"The checkpoint of live data cannot be written: {_why(error)}."
             return False
         self._faults.pop("checkpoint", None)
         return True
@@ -288,7 +289,11 @@ class LiveWriter:
         for dataset, place in places:
             try:
                 seal(self.data_dir, dataset, place)
-            except (OSError, LakeBusy) as error:
-                self._faults["seal"] = f"Live data cannot be sealed: {error}."
+            except (OSError, TradingAssetsError) as error:
+                self._faults["seal"] = f"Live data cannot be sealed: {_why(error)}."
                 with self._keeping:
                     self._to_seal.append((dataset, place))
+
+
+def _why(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).rstrip(".")
