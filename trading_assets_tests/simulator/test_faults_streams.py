@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +89,20 @@ def test_a_mute_that_streams_do_not_survive(tws: Simulator) -> None:
         assert move(tws, client, BBB) == {BBB}
         client.send(*quote(7, stock()))
         begun(client, 7)
+
+
+def test_a_script_mutes_the_second_stream(simulate: Callable[..., Simulator], tmp_path: Path) -> None:
+    script = tmp_path / "faults.json"
+    script.write_text(json.dumps([{"on": "market_data", "nth": 2, "do": "mute", "contract": "AAA", "seconds": None}]))
+    tws = simulate(faults=script)
+    with RawClient(tws.port) as client:
+        streaming(client, quote(AAA, stock()))
+        client.send(*quote(6, stock()))
+        client.send(*quote(BBB, stock("BBB")))
+        begun(client, BBB)
+        assert move(tws, client, BBB) == {BBB}
+        assert tws.counters.faults == {"mute": 1}
+        assert tws.counters.open_now["lines"] == 3
 
 
 @pytest.mark.parametrize("resume", [False, True])
