@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -14,6 +15,12 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.02
 """Between two looks for new updates: the recorder writes as often."""
+
+BUSY_SECONDS = 0.005
+"""The same while updates come: with the recorder's own time this is all that they wait."""
+
+CALM_SECONDS = 1.0
+"""Updates count as coming for so long after the last one."""
 
 AGAIN_SECONDS = 1.0
 """After a look that failed."""
@@ -72,9 +79,12 @@ class Follower:
             self._thread.join()
 
     def _follow(self, tail: Tail) -> None:
+        came = -CALM_SECONDS
         try:
-            while not self._closed.wait(LOOK_SECONDS):
-                self._hand_on(self._new(tail))
+            while not self._closed.wait(BUSY_SECONDS if time.monotonic() - came < CALM_SECONDS else LOOK_SECONDS):
+                if updates := self._new(tail):
+                    came = time.monotonic()
+                    self._hand_on(updates)
         finally:
             tail.close()
 
@@ -87,8 +97,7 @@ class Follower:
             return []
 
     def _hand_on(self, updates: Sequence[QuoteUpdate]) -> None:
-        if updates:
-            with self._lock:
-                sinks = list(self._sinks)
-            for sink in sinks:
-                sink.put(updates)
+        with self._lock:
+            sinks = list(self._sinks)
+        for sink in sinks:
+            sink.put(updates)
