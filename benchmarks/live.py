@@ -44,8 +44,8 @@ LAG = 0.050
 CORE = 0.40
 GROWTH = 1.15
 LONG = 300.0
-"""How much the recorder's largest memory may grow from the second third of the measurement to the last, where that is so
-many seconds long: a segment is held in memory while it is sealed, every 250,000 rows."""
+"""How much the recorder's largest memory may grow from the second third of the measurement to the last, where that is
+so many seconds long: a segment is held in memory while it is sealed, every 250,000 rows."""
 
 HOUR_RATE = 20_000
 """Messages a second of `--hour`: 18 million, an hour at 5,000 a second, take a quarter of it."""
