@@ -13,8 +13,7 @@ from trading_assets.monitoring.wording import minute
 from trading_assets.settings import Settings
 from trading_assets.state import read_state
 from trading_assets.streaming.health import StreamHealth, StreamState
-from trading_assets.streaming.registry import RecorderState, recorder_state, subscribed
-from trading_assets.streaming.status import SILENT_SECONDS
+from trading_assets.streaming.registry import SILENT_SECONDS, RecorderState, recorder_state, subscribed
 
 CONNECTION, COMPETING, RECORDING = "connection", "competing session", "recording"
 """Subjects of alerts that concern many streams and have one cause."""

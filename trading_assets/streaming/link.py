@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from trading_assets.broker.connection import PONG_TIMEOUT, Connection
 from trading_assets.broker.connector import RECONNECT, Connector
 from trading_assets.broker.handshake import ConnectFailed
@@ -30,8 +32,9 @@ QUIET_SECONDS = 5.0
 
 
 class Link:
-    """Keeps one connection. `on_up()` is called when there is one, `on_down(text)` when it is lost, `on_status(code,
-    text)` for every message that belongs to no request. With `on_time(epoch)` TWS is asked for its time all along."""
+    """Keeps one connection. `on_fresh()` is called before each attempt, `on_up()` when there is a connection,
+    `on_down(text)` when it is lost, `on_status(code, text)` for every message that belongs to no request. With
+    `on_time(epoch)` TWS is asked for its time all along."""
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Link:
         on_up: Callable[[], None],
         on_down: Callable[[str], None],
         on_status: Callable[[int, str], None],
+        on_fresh: Callable[[], None],
         on_time: Callable[[int], None] | None = None,
         quiet_seconds: float = QUIET_SECONDS,
         pong_seconds: float = PONG_TIMEOUT,
@@ -50,6 +54,7 @@ class Link:
         self._on_up = on_up
         self._on_down = on_down
         self._on_status = on_status
+        self._on_fresh = on_fresh
         self._on_time = on_time
         self._quiet, self._pong = quiet_seconds, pong_seconds
         self._lost = asyncio.Event()
@@ -69,8 +74,9 @@ class Link:
             except ConnectFailed as failed:
                 await self._failed(failed, RECONNECT.wait(attempt))
                 continue
-            except ClientIdsExhausted as error:
+            except (ClientIdsExhausted, SQLAlchemyError) as error:
                 self.trouble = str(error)
+                logger.warning("No connection is made now: %s", error)
                 await asyncio.sleep(RECONNECT.wait(attempt))
                 continue
             if not connection.alive:
@@ -91,6 +97,7 @@ class Link:
             connection.drop()
 
     def _fresh(self) -> Connection:
+        self._on_fresh()  # what TWS says from now on is about this session
         return Connection(self._on_status, self._on_lost)
 
     async def _failed(self, failed: ConnectFailed, wait: float) -> None:

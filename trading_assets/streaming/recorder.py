@@ -43,9 +43,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger("trading_assets.streaming")
 
-LOOK_AGAIN_SECONDS = 30.0
-"""Seconds until the lake is asked again for a contract that it lacked."""
-
 DATABASE_THREADS = 3
 """Threads for pacing, what is wanted, and health: a slow one must not hold the others."""
 
@@ -120,6 +117,7 @@ class Recorder:
             on_up=lambda: self._steering.connected(),
             on_down=self._upstream.on_down,
             on_status=self._on_status,
+            on_fresh=self._upstream.renew,
             on_time=None if self._replay is None else self._replay.is_now,
             quiet_seconds=self._timing.quiet_seconds,
             pong_seconds=self._timing.pong_seconds,
@@ -172,7 +170,7 @@ class Recorder:
             now = self._clock()
             current = (wanted, self._days.session(now))
             lacking = any(stream.subject.refusal for stream in self._all())
-            if current != known or (lacking and time() - looked_at >= LOOK_AGAIN_SECONDS):
+            if current != known or (lacking and time() - looked_at >= self._timing.look_again_seconds):
                 subjects = await self._run(partial(self._subjects, wanted, now))
                 self._have(subjects)
                 known, looked_at = current, time()
@@ -183,6 +181,13 @@ class Recorder:
 
     def _have(self, subjects: Iterable[Subject]) -> None:
         named = {subject.key: subject for subject in subjects}
+        unknown = {subject.symbol for subject in named.values() if subject.unknown}
+        running = {
+            key: one.subject for key, one in self._streams.items() if one.con_id and one.subject.symbol in unknown
+        }
+        if running:  # what runs goes on, whatever has happened to the lake's files
+            known = {subject.symbol for subject in running.values()}
+            named = running | {key: one for key, one in named.items() if not (one.unknown and one.symbol in known)}
         for key in self._streams.keys() - named.keys():
             self._retired[key] = self._streams.pop(key)
             self._retired[key].retire()

@@ -22,6 +22,9 @@ from trading_assets.state.owners import Owner, live_owners
 from trading_assets.streaming.health import StreamHealth, StreamState, Subscription
 from trading_assets.streaming.tables import recorder, subscriptions
 
+SILENT_SECONDS = 10.0
+"""A running recorder says each second how its streams are; after this many seconds without a word it hangs."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecorderState:
@@ -37,6 +40,18 @@ class RecorderState:
     age: float | None
     seen_at: float | None
     streams: tuple[StreamHealth, ...]
+
+    @property
+    def seen_now(self) -> frozenset[int]:
+        """The contracts whose quotes are streamed and recorded now: the newest row of each is its present quote,
+        however long ago that changed."""
+        if not self.running or self.age is None or self.age > SILENT_SECONDS:
+            return frozenset()
+        return frozenset(
+            one.con_id
+            for one in self.streams
+            if one.kind == "quote" and one.state is StreamState.LIVE and not one.unrecorded
+        )
 
 
 NO_RECORDER = RecorderState(False, None, "", None, "", None, None, ())

@@ -10,10 +10,7 @@ from typing import Any
 
 from trading_assets.streaming.callbacks import CallbackCounts
 from trading_assets.streaming.health import StreamHealth, StreamState, Subscription
-from trading_assets.streaming.registry import RecorderState
-
-SILENT_SECONDS = 10.0
-"""A running recorder says each second how its streams are; after this many seconds without a word it hangs."""
+from trading_assets.streaming.registry import SILENT_SECONDS, RecorderState
 
 _WRONG = {
     StreamState.WAITING: "The broker has not answered yet.",

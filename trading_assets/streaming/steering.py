@@ -6,9 +6,12 @@ One message at a time, each when the pacer allows it; what ends comes before wha
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from trading_assets.broker import messages
 from trading_assets.broker.client import DELAYED_FROZEN, FROZEN
@@ -28,6 +31,10 @@ from trading_assets.streaming.subjects import QUOTE
 from trading_assets.streaming.timing import Timing
 from trading_assets.streaming.updates import GapReason
 from trading_assets.streaming.upstream import Upstream
+
+logger = logging.getLogger("trading_assets.streaming")
+
+_LATER = "what streams goes on, the rest is tried again."
 
 
 class Steering:
@@ -65,7 +72,10 @@ class Steering:
         try:
             while not sharing.done():
                 self._look_at_time()
-                await self._send_what_is_due()
+                try:
+                    await self._send_what_is_due()
+                except SQLAlchemyError:
+                    logger.warning("The state database gives no leave to send: %s", _LATER, exc_info=True)
                 await asyncio.sleep(self._timing.steer_seconds)
             sharing.result()
         finally:
@@ -101,8 +111,12 @@ class Steering:
             wanting = sum(stream.wants_line for stream in self._streams())
             in_use = self._in_use
             waiting = max(0, min(wanting, self._settings.live_lines) - in_use)
-            share = await self._pacer.share(MARKET_DATA_SLOTS, in_use, waiting)
-            self._share, self._is_short = share, share < in_use + waiting
+            try:
+                share = await self._pacer.share(MARKET_DATA_SLOTS, in_use, waiting)
+            except SQLAlchemyError:
+                logger.warning("The state database does not share out lines: %s", _LATER, exc_info=True)
+            else:
+                self._share, self._is_short = share, share < in_use + waiting
             await asyncio.sleep(self._timing.steer_seconds)
 
     def _divide_lines(self) -> list[Stream]:

@@ -6,6 +6,7 @@ in which they are given lines, and the reverse of that in which they lose them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,12 +16,14 @@ from typing import Any
 import pyarrow as pa
 
 from trading_assets.arguments import one_symbol
-from trading_assets.errors import InvalidRequest
+from trading_assets.errors import InvalidRequest, UnreadableFile
 from trading_assets.instrument import Instrument
 from trading_assets.planning.instruments import option_instruments, underlying_instrument
-from trading_assets.repositories import ContractRepository, OptionChainSnapshotRepository
-from trading_assets.sessions import calendar
+from trading_assets.repositories import ContractRepository, OptionChainSnapshotRepository, query
+from trading_assets.sessions import calendar, session_date
 from trading_assets.streaming.health import Subscription
+
+logger = logging.getLogger("trading_assets.streaming")
 
 QUOTE, BAR = "quote", "bar"
 
@@ -35,6 +38,10 @@ class Subject:
     instrument: Instrument
     rank: tuple[float, ...] = (0.0,)
     refusal: str = ""
+    label: str = ""
+    """What it is called where the instrument does not say it."""
+    unknown: bool = False
+    """Whether it is refused because the lake could not be read."""
 
     @property
     def key(self) -> str:
@@ -51,7 +58,7 @@ class Subject:
         """The contract in words."""
         one = self.instrument
         if self.is_underlying:
-            return self.symbol
+            return self.label or self.symbol
         return (
             f"{self.symbol} {one.last_trade[:4]}-{one.last_trade[4:6]}-{one.last_trade[6:]} {one.strike:g} {one.right}"
         )
@@ -60,16 +67,24 @@ class Subject:
 def subjects_of(wanted: Sequence[Subscription], data_dir: Path, now: datetime) -> list[Subject]:
     """The subjects of all subscriptions, the most useful first. What cannot be streamed is in it with its refusal."""
     contracts = ContractRepository(data_dir=data_dir)
+    held = _held(data_dir) if any(one.options > 0 for one in wanted) else frozenset()
     found: dict[str, Subject] = {}
     for one in wanted:
-        for subject in _of_subscription(one, contracts, data_dir, now):
+        try:
+            subjects = _of_subscription(one, contracts, held, data_dir, now)
+        except (UnreadableFile, OSError) as error:
+            text = f"{one.symbol}: what the lake knows of its contracts could not be read. {error}"
+            subjects = [_refused(one.symbol, text, unknown=True)]
+        for subject in subjects:
             known = found.get(subject.key)
             if known is None or subject.rank < known.rank:
                 found[subject.key] = subject
     return sorted(found.values(), key=lambda subject: (subject.rank, subject.symbol, subject.key))
 
 
-def _of_subscription(one: Subscription, contracts: ContractRepository, data_dir: Path, now: datetime) -> list[Subject]:
+def _of_subscription(
+    one: Subscription, contracts: ContractRepository, held: frozenset[int], data_dir: Path, now: datetime
+) -> list[Subject]:
     try:
         symbol = one_symbol(one.symbol)
     except InvalidRequest as error:
@@ -86,29 +101,47 @@ def _of_subscription(one: Subscription, contracts: ContractRepository, data_dir:
     underlying = underlying_instrument(row)
     subjects = [Subject(QUOTE, symbol, underlying, (0.0,)), Subject(BAR, symbol, underlying, (1.0,))]
     if one.options > 0:
-        subjects += _options(symbol, one.options, data_dir, now)
+        subjects += _options(symbol, one.options, held, data_dir, now)
     return subjects
 
 
-def _options(symbol: str, count: int, data_dir: Path, now: datetime) -> list[Subject]:
-    """The `count` contracts nearest the money of those that the newest chain selected, of equal ones those that expire
-    first."""
-    today = calendar().on_or_before(now.date())
-    snapshot = OptionChainSnapshotRepository(data_dir=data_dir).latest_chain_snapshot(symbol, today, as_="arrow")
+def _options(symbol: str, count: int, held: frozenset[int], data_dir: Path, now: datetime) -> list[Subject]:
+    """The contracts that an account holds, and the `count` nearest the money of those that the newest chain selected,
+    of equal ones those that expire first."""
+    today = session_date(now)
+    session = calendar().on_or_before(today)
+    snapshot = OptionChainSnapshotRepository(data_dir=data_dir).latest_chain_snapshot(symbol, session, as_="arrow")
     if snapshot is None:
-        return [_refused(symbol, _no_chain(symbol), QUOTE + " of options")]
+        return [_refused(symbol, _no_chain(symbol), label=f"{symbol} options")]
     chain: pa.Table = snapshot.frame
     spot = _spot(chain)
     rows = [row for row in chain.to_pylist() if _is_alive(row, today)]
     selected = [row for row in rows if row["selected"]] or rows
     ranked = sorted(selected, key=lambda row: (*_rank(row, spot), row["right"], row["con_id"]))[:count]
+    near = {row["con_id"] for row in ranked}
+    ranked += [row for row in rows if row["con_id"] in held - near]
     if not ranked:
-        return [_refused(symbol, _no_chain(symbol), QUOTE + " of options")]
+        return [_refused(symbol, _no_chain(symbol), label=f"{symbol} options")]
     instruments = option_instruments(pa.Table.from_pylist(ranked, schema=chain.schema))
     return [
-        Subject(QUOTE, symbol, instrument, (3.0, *_rank(row, spot)))
+        Subject(QUOTE, symbol, instrument, (2.0 if row["con_id"] in held else 3.0, *_rank(row, spot)))
         for instrument, row in zip(instruments, ranked, strict=True)
     ]
+
+
+_HELD = """
+    select distinct con_id from position_snapshots
+    join (select account, max("at") as "at" from position_snapshots group by account) using (account, "at")
+    where expiry is not null and quantity <> 0"""
+
+
+def _held(data_dir: Path) -> frozenset[int]:
+    """The options that the accounts held when they were looked at last; none where that cannot be read."""
+    try:
+        return frozenset(query(data_dir, _HELD).column("con_id").to_pylist())
+    except (UnreadableFile, OSError) as error:
+        logger.warning("Positions could not be read, so none is streamed for being held: %s", error)
+        return frozenset()
 
 
 def _is_alive(row: dict[str, Any], today: date) -> bool:
@@ -133,5 +166,5 @@ def _no_chain(symbol: str) -> str:
     )
 
 
-def _refused(symbol: str, sentence: str, kind: str = QUOTE) -> Subject:
-    return Subject(kind, symbol, Instrument(symbol), refusal=sentence)
+def _refused(symbol: str, sentence: str, *, label: str = "", unknown: bool = False) -> Subject:
+    return Subject(QUOTE, symbol, Instrument(symbol), refusal=sentence, label=label, unknown=unknown)

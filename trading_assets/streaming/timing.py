@@ -16,6 +16,8 @@ class Timing:
 
     wanted_seconds: float = 0.5
     """Between two looks at what is wanted."""
+    look_again_seconds: float = 30.0
+    """Until the lake is asked again for a contract that it lacked."""
     publish_seconds: float = 1.0
     """Between two publications of the health."""
     steer_seconds: float = 0.25

@@ -46,10 +46,14 @@ class Upstream:
         self.lost = ""
         """What TWS said when it lost its servers; empty while it has them."""
 
-    def on_down(self, text: str) -> None:
-        """The connection to TWS is lost: nothing that was asked for goes on."""
+    def renew(self) -> None:
+        """A session begins: nothing is known of what is behind it."""
         self.lost = ""
         self._farms.clear()
+
+    def on_down(self, text: str) -> None:
+        """The connection to TWS is lost: nothing that was asked for goes on."""
+        self.renew()
         for stream in self._streams():
             stream.blocked_until = -math.inf
             stream.let_go(cancel=False)
@@ -81,8 +85,7 @@ class Upstream:
 
     def _restored(self, *, again: bool) -> None:
         """TWS has its servers again. What it says of them after that is new."""
-        self.lost = ""
-        self._farms.clear()
+        self.renew()
         for stream in self._running():
             stream.blocked_until = -math.inf
             if again:

@@ -25,8 +25,8 @@ PATIENCE = 10.0
 """Seconds to wait for what must happen."""
 
 QUICK = Timing(
-    wanted_seconds=0.05, publish_seconds=0.05, steer_seconds=0.05, quiet_seconds=0.3, pong_seconds=0.3,
-    resume_seconds=0.3, retry_seconds=0.4,
+    wanted_seconds=0.05, publish_seconds=0.05, steer_seconds=0.05, look_again_seconds=0.2,
+    quiet_seconds=0.3, pong_seconds=0.3, resume_seconds=0.3, retry_seconds=0.4,
 )  # fmt: skip
 
 

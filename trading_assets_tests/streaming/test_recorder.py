@@ -8,10 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from trading_assets.simulator import Simulator
+from trading_assets.state import connect_state, metadata
+from trading_assets.state.tables import pacing_rate, pacing_slots
 from trading_assets.streaming.health import StreamState, Subscription
 from trading_assets.streaming.updates import GapReason
 from trading_assets_tests.simulator.tiny_market import NOW
-from trading_assets_tests.streaming.recording import recording, run
+from trading_assets_tests.streaming.recording import recording, run, settings_of
 
 Simulate = Callable[..., Simulator]
 
@@ -117,5 +119,48 @@ def test_session_of_an_update(lake: Path, simulate: Simulate) -> None:
             tws.clock.set(datetime(2024, 6, 3, 12, 0, tzinfo=UTC))
             await one.until(lambda: one.writer.quotes[-1].session == date(2024, 6, 3))
             assert not one.writer.bars
+
+    run(work())
+
+
+def test_a_damaged_lake_ends_no_stream(lake: Path, simulate: Simulate) -> None:
+    """What runs goes on; what is new is refused with a sentence, and streamed when the lake can be read again."""
+    tws = simulate()
+
+    async def work() -> None:
+        async with recording(lake, tws, Subscription("AAA")) as one:
+            await one.until_live("AAA")
+            (file,) = (lake / "contracts").rglob("*.parquet")
+            whole = file.read_bytes()
+            file.write_bytes(b"torn")
+            one.wanted.append(Subscription("BBB"))
+            refused = await one.until_state("BBB", StreamState.REFUSED)
+            assert "could not be read" in refused.text
+            await one.step()
+            assert one.of("AAA").state is StreamState.LIVE
+            assert not one.writer.gaps
+            file.write_bytes(whole)
+            await one.until_live("BBB")
+
+    run(work())
+
+
+def test_a_failing_state_database_ends_no_stream(lake: Path, simulate: Simulate) -> None:
+    """Nothing new is sent without leave; what streams is recorded, and all goes on when the database works again."""
+    tws = simulate()
+
+    async def work() -> None:
+        async with recording(lake, tws, Subscription("AAA")) as one:
+            await one.until_live("AAA")
+            engine = connect_state(settings_of(lake, tws).state_url)
+            pacing_slots.drop(engine)
+            pacing_rate.drop(engine)
+            one.wanted.append(Subscription("BBB"))
+            await one.until(lambda: "BBB" in {health.symbol for health in one.health})
+            await one.step()
+            assert one.of("BBB").state is StreamState.WAITING
+            metadata.create_all(engine)
+            await one.until_live("BBB")
+            await one.step(1, 2)
 
     run(work())

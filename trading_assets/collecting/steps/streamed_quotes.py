@@ -16,11 +16,13 @@ from trading_assets.collecting.decode.chains import lacks, with_streamed
 from trading_assets.collecting.decode.contracts import middle_or
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.steps.chain import Chain
+from trading_assets.state import read_state
+from trading_assets.streaming.registry import recorder_state
 from trading_assets.streaming.store import latest_quotes
 from trading_assets.streaming.updates import QuoteUpdate
 
 FRESH = timedelta(seconds=60)
-"""How old the newest update of a contract may be that is not requested."""
+"""How old the newest update of a contract may be that is not requested, unless a recorder says that it sees it now."""
 
 _LIVE = 1
 
@@ -64,15 +66,20 @@ def streamed_spots(archive: Archive, chains: Iterable[Chain], session: date) -> 
 
 
 def _fresh(archive: Archive, con_ids: Collection[int], session: date) -> dict[int, QuoteUpdate]:
-    """The newest updates of those contracts that are fresh, of this session, and of the kind of data of the lake."""
+    """The newest updates of those contracts that are fresh or streamed now, of this session, and of the kind of data of
+    the lake."""
     if not con_ids:
         return {}
+    with read_state(archive.settings.state_url) as connection:
+        seen_now = recorder_state(connection).seen_now
     since = archive.now - FRESH
     kinds = DELAYED_TYPES if archive.settings.delayed else (_LIVE,)
     return {
         con_id: quote
         for con_id, quote in latest_quotes(archive.settings.data_dir, con_ids=con_ids).items()
-        if quote.session == session and quote.received_at >= since and quote.market_data_type in kinds
+        if quote.session == session
+        and (quote.received_at >= since or con_id in seen_now)
+        and quote.market_data_type in kinds
     }
 
 

@@ -15,6 +15,8 @@ from trading_assets.repositories.live_schema import LIVE_QUOTES
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.streaming.health import StreamHealth, StreamState
+from trading_assets.streaming.registry import LiveRegistry
 from trading_assets.streaming.store import LiveWriter
 from trading_assets.streaming.updates import QuoteUpdate
 from trading_assets_tests.rewriting import Rewriting, collect, rows, settings_for
@@ -46,7 +48,7 @@ def test_the_snapshot_takes_streamed_contracts_from_the_store(tmp_path: Path) ->
         asked, streaming = (settings_for(tmp_path / name, wire.port, OPEN) for name in ("asked", "streaming"))
         collect(asked, ["AAPL"], steps="ch")
         chosen = rows(asked, CHOSEN)
-        one, two, old, lacking, frozen, *others = (row["con_id"] for row in chosen)
+        one, two, quiet, old, lacking, frozen, *others = (row["con_id"] for row in chosen)
         assert others
         collect(streaming, ["AAPL"], steps="c")
         underlying, spot = chosen[0]["under_con_id"], chosen[0]["underlying_price"]
@@ -54,24 +56,29 @@ def test_the_snapshot_takes_streamed_contracts_from_the_store(tmp_path: Path) ->
             streaming,
             streamed(one, bid=1.25),
             streamed(two, bid=2.5),
+            streamed(quiet, OPEN - timedelta(seconds=600), bid=3.5),
             streamed(old, OPEN - timedelta(seconds=61)),
             streamed(lacking, broker_delta=None),
             streamed(frozen, market_data_type=2),
             streamed(underlying, bid=spot, ask=spot),
         )
         wire.frames.clear()
+        registry = LiveRegistry(streaming.state_url)
+        registry.take()
+        registry.publish([StreamHealth("s", quiet, "AAPL", "AAPL", "quote", StreamState.LIVE, OPEN)])
         report = collect(streaming, ["AAPL"], steps="h")["h"]
+        registry.close()
         requested = {int(frame[3]) for frame in wire.asked(1)}
     stored = {row["con_id"]: row for row in rows(streaming, CHOSEN)}
-    assert {one, two, underlying}.isdisjoint(requested)
-    assert requested == stored.keys() - {one, two} and {old, lacking, frozen} <= requested
-    assert [stored[con_id]["bid"] for con_id in (one, two)] == [1.25, 2.5]
+    assert {one, two, quiet, underlying}.isdisjoint(requested)
+    assert requested == stored.keys() - {one, two, quiet} and {old, lacking, frozen} <= requested
+    assert [stored[con_id]["bid"] for con_id in (one, two, quiet)] == [1.25, 2.5, 3.5]
     assert {stored[con_id]["quoted_at"] for con_id in (one, two)} == {FRESH}
     assert {(stored[con_id]["request_id"], stored[con_id]["quote_outcome"]) for con_id in (one, two)} == {
         (0, "complete")
     }
     assert all(stored[con_id]["request_id"] for con_id in others if con_id in stored)
-    assert report.complete and "AAPL: 2 quotes were taken from running streams, not requested." in report.notes
+    assert report.complete and "AAPL: 3 quotes were taken from running streams, not requested." in report.notes
     engine = LineageQueryEngine(LineageTracker(settings=streaming))
     (lineage,) = engine.rows("option_chains", session=SESSION, contract=one)
     assert (lineage.origin, lineage.request) == (Origin.STREAMED, None) and f"stream-{one}" in lineage.explanation
