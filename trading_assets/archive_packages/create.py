@@ -30,10 +30,11 @@ from trading_assets.archive_packages.periods import PeriodFile
 from trading_assets.archive_packages.places import Place
 from trading_assets.archive_packages.verify import Verification, verify
 from trading_assets.errors import ArchiveNotMounted, InvalidPackage, InvalidRequest
-from trading_assets.repositories.column_checksums import column_checksums
+from trading_assets.repositories.column_checksums import added, column_checksums
 from trading_assets.repositories.files import ARCHIVES, MAINTENANCE_LOCK, file_schema, locked
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.merge import revisions_of
+from trading_assets.repositories.pieces import pieces_of
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, SCHEMA_VERSION, Dataset
 from trading_assets.repositories.store import ParquetStore
 
@@ -167,18 +168,18 @@ def _copied(data_dir: Path, file: PeriodFile) -> _Copy:
 
 
 def _written(place: Place, path: str, kind: str, period: PeriodFile, dataset: Dataset, content: bytes) -> PackageFile:
-    table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
-    bounds: Mapping[str, Any] = pc.min_max(table["session"]).as_py()
+    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+    bounds: Mapping[str, Any] = pc.min_max(file.read(["session"])["session"]).as_py()
     place.write(path, content)
     return PackageFile(
         path,
         kind,
         period.dataset,
         period.period,
-        table.num_rows,
+        file.metadata.num_rows,
         len(content),
         _sha256(content),
-        column_checksums(table, dataset.key),
+        added([column_checksums(piece, dataset.key) for piece in pieces_of(file)]),
         *(bounds[end].isoformat() if bounds[end] else "" for end in ("min", "max")),
     )
 

@@ -24,6 +24,7 @@ from trading_assets.doctor.coverage import DATA, recorded_conditions
 from trading_assets.doctor.files import readable_files
 from trading_assets.doctor.findings import Finding, Kept, Source, plural, set_aside
 from trading_assets.repositories.files import read_file
+from trading_assets.repositories.live_schema import LIVE_DATASETS
 from trading_assets.repositories.schemas import (
     COVERAGE,
     EQUITY_BARS,
@@ -47,7 +48,7 @@ _BESIDE = ("", "-wal", "-shm", "-journal")
 
 POSITIONS = (POSITION_SNAPSHOTS, POSITION_CHANGES)
 
-PARTITIONED = (*DATA, OPTION_GREEKS, *POSITIONS)
+PARTITIONED = (*DATA, OPTION_GREEKS, *POSITIONS, *LIVE_DATASETS)
 """The datasets whose assets have a partition a session, upstream first."""
 
 _MATERIALIZED = """
@@ -175,9 +176,9 @@ def _judged(
         span = (min(rows), max(rows)) if rows else None
         whole = whole_computed_sessions(archive, archive.universe.active(), *span) if span else set()
         return {session: rows[session] for session in whole}, sorted(known - rows.keys())
-    if dataset in POSITIONS:
+    if dataset in (*POSITIONS, *LIVE_DATASETS):
         rows = _rows(archive.settings, dataset)
-        return rows, sorted(known - rows.keys()) if dataset is POSITION_SNAPSHOTS else []  # of nothing that changed
+        return rows, [] if dataset is POSITION_CHANGES else sorted(known - rows.keys())  # of nothing that changed
     mine = recorded.filter(pc.equal(recorded["dataset"], dataset.name))
     rows = _rows(archive.settings, dataset)
     # Snapshots are materialized with their rows; of bars the answer that there are none is enough.
@@ -231,6 +232,8 @@ def _without_data(settings: Settings, dataset: Dataset, sessions: Sequence[date]
             if dataset is OPTION_GREEKS
             else "they are lost: a look at a past session cannot be repeated."
             if dataset is POSITION_SNAPSHOTS
+            else "they are lost: a stream cannot be repeated."
+            if dataset in LIVE_DATASETS
             else f"{again} requests bars again that the broker still has; snapshots of past sessions it has not."
         )
         backup = "Put the files back from a backup: trading-assets doctor --fix --from PATH. Without one,"

@@ -5,17 +5,21 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from trading_assets.backup import backup, restore
 from trading_assets.backup.sources import Kind, files
+from trading_assets.doctor import mend
 from trading_assets.doctor.files import find_file_faults
+from trading_assets.jobs import archive_old_data
 from trading_assets.repositories import LakeIdentity, ParquetStore
 from trading_assets.repositories import pieces as reading
 from trading_assets.repositories.live.merging import merge_session, merged_parts
 from trading_assets.repositories.live.places import parts, segments
 from trading_assets.repositories.live.reading import live_table
 from trading_assets.repositories.live_schema import LIVE_QUOTES
+from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state
 from trading_assets.streaming.store import LiveWriter
@@ -90,3 +94,20 @@ def test_a_large_file_is_read_in_pieces(settings: Settings, monkeypatch: pytest.
     ParquetStore(settings.data_dir).relabel(LIVE_QUOTES, "SPX", "XSP")
     pieces = list(reading.read_pieces(file, LIVE_QUOTES))
     assert [piece.num_rows for piece in pieces] == [2, 1] and whole.num_rows == 3
+
+
+def test_the_doctor_records_merged_sessions_that_a_lost_history_does_not_show(settings: Settings) -> None:
+    merge_session(settings.data_dir, LIVE_QUOTES, SESSION)
+    assert mend(settings).left == []
+    with dagster_instance(settings) as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("live_quotes")) == {f"{SESSION}"}
+        (record,) = instance.fetch_materializations(dg.AssetKey("live_quotes"), limit=5).records
+    assert record.asset_materialization is not None
+    assert record.asset_materialization.metadata["dagster/partition_row_count"].value == 3
+
+
+def test_merged_sessions_are_archived(settings: Settings, tmp_path: Path) -> None:
+    merge_session(settings.data_dir, LIVE_QUOTES, SESSION)
+    report = archive_old_data(12, tmp_path / "packages", settings=settings)
+    assert report.created is not None
+    assert list(report.created.periods) == ["live_quotes/2015-12-24.parquet"]
