@@ -42,6 +42,9 @@ class AccountLook:
     accounts: tuple[str, ...]
     holdings: tuple[Holding, ...]
 
+    def __repr__(self) -> str:
+        return f"AccountLook({', '.join(map(masked, self.accounts))}: {len(self.holdings)} holdings)"
+
 
 def holding_of(account: str, contract: Any, quantity: float, average_cost: float) -> Holding:
     """A holding of a library's contract object."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Self
@@ -38,8 +38,8 @@ class SnapshotTaken:
     at: datetime
     accounts: int
     positions: tuple[PositionGreeks, ...]
-    rows: pa.Table
-    changes: pa.Table
+    rows: pa.Table = field(repr=False)
+    changes: pa.Table = field(repr=False)
 
 
 class PositionManager:

@@ -160,7 +160,7 @@ def test_nothing_logged_holds_an_account(looking: Any, caplog: pytest.LogCapture
     broker, _, _ = looking(only(61, put(14, "many"), times=1))
     look = broker.positions()
     assert masked(FIRST) in caplog.text and "It holds: ['61', '3', 'SI***Y-1'" in caplog.text
-    assert FIRST not in caplog.text + repr(look.holdings) and SECOND not in caplog.text
+    assert FIRST not in caplog.text + repr(look) + repr(look.holdings) and SECOND not in caplog.text
 
 
 def test_accounts_are_masked_wherever_a_message_names_them() -> None:

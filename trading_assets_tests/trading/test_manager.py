@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Iterator
@@ -15,10 +16,11 @@ from trading_assets.repositories import query
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
+from trading_assets.simulator.positions import account_file
 from trading_assets.trading import Position, PositionManager
 from trading_assets_tests.coroutines import run_coroutine
 from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
-from trading_assets_tests.trading.desk import CALL, FIRST, PUT, SECOND, SHARES, SPY_CALL, UNMARKED, desk
+from trading_assets_tests.trading.desk import CALL, FIRST, MARKET, PUT, SECOND, SHARES, SPY_CALL, UNMARKED, desk
 
 HELD = {
     FIRST: [(CALL, -5, 60.0), (SHARES, 300, 60.0), (SPY_CALL, 2, 700.0), (PUT, 0, 0.0)],
@@ -151,6 +153,35 @@ def test_what_no_model_prices_is_listed_with_its_reason(manager: PositionManager
     assert math.isnan(found.delta) and found.null_reason == "no_model" and f"{found.gamma:.3f}" == "nan"
     with pytest.raises(InvalidRequest, match="is no position"):
         manager.calculate_position_greeks("AAPL")  # type: ignore[arg-type]
+
+
+def test_futures_and_bonds_are_listed_over_the_wire(tmp_path: Path) -> None:
+    listed = [
+        {"symbol": "ES", "sec_type": "FUT", "last_trade": "20240315", "local_symbol": "ESH4", "multiplier": "50"},
+        {"symbol": "US-T", "sec_type": "BOND", "local_symbol": "US-T 4 1/8 11/15/32"},
+        {"symbol": "AAPL"},
+    ]
+    held = [
+        terms | {"con_id": 495512563 + n, "quantity": 2, "average_cost": 99.5} for n, terms in enumerate(listed[:2])
+    ]
+    file = tmp_path / "positions.json"
+    file.write_text(json.dumps({"accounts": [{"name": FIRST, "positions": [*held, listed[2] | {"quantity": 3}]}]}))
+    lake = copy_of(PLAIN, tmp_path / "lake")
+    with (
+        Simulator(MARKET, now=PLAIN_NOW, accounts=account_file(file, FIRST)) as tws,
+        PositionManager(Settings(data_dir=lake, ib_port=tws.port, now=PLAIN_NOW)) as manager,
+    ):
+        taken = manager.snapshot()
+        frame = manager.portfolio().set_index("symbol")
+    assert {one.position.sec_type: one.null_reason for one in taken.positions} == {
+        "STK": None,
+        "FUT": "no_model",
+        "BOND": "no_model",
+    }
+    rows = {row["sec_type"]: row for row in taken.rows.to_pylist()}
+    assert (rows["FUT"]["multiplier"], rows["FUT"]["delta"], rows["FUT"]["null_reason"]) == (50, None, "no_model")
+    assert rows["BOND"]["multiplier"] is None and frame["lacking"].to_dict() == {"AAPL": 0, "ES": 1, "US-T": 1}
+    assert FIRST not in repr(taken)
 
 
 def test_the_portfolio_says_what_its_sums_lack(manager: PositionManager) -> None:
