@@ -79,6 +79,7 @@ class LiveWriter:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._losses = Losses()
+        self._sealed_at = self._checkpoint_at = monotonic()
         self._ended_segments: list[tuple[Dataset, Place]] = []
         self._to_seal: list[tuple[Dataset, Place]] = []
         self._lock = WriterLock(self.data_dir)
@@ -156,22 +157,35 @@ class LiveWriter:
             self._wake.wait()
             self._stop.wait(WRITE_SECONDS)
             self._wake.clear()
-            self._write()
+            self._guarded(self._write)
 
     def _keep_on(self) -> None:
-        checkpoint = sealed = monotonic()
         while not self._stop.wait(SYNC_SECONDS):
-            now = monotonic()
-            with self._keeping:
-                if now - sealed >= self._seal_seconds or self._output.finished or self._seal_wanted():
-                    self._rotate(recording=True)
-                    self._sealer.submit(self._seal)
-                    sealed = checkpoint = now
-                else:
-                    self._sync()
-                if now - checkpoint >= CHECKPOINT_SECONDS:
-                    self._checkpoint(recording=True)
-                    checkpoint = now
+            self._guarded(self._keep)
+
+    def _keep(self) -> None:
+        now = monotonic()
+        with self._keeping:
+            if now - self._sealed_at >= self._seal_seconds or self._output.finished or self._seal_wanted():
+                self._rotate(recording=True)
+                self._sealer.submit(self._guarded, self._seal)
+                self._sealed_at = self._checkpoint_at = now
+            else:
+                self._sync()
+            if now - self._checkpoint_at >= CHECKPOINT_SECONDS:
+                self._checkpoint(recording=True)
+                self._checkpoint_at = now
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Do the work of a thread. An error that nobody foresaw is named as a fault, and does not end the thread: a
+        recorder that silently stops to write would be worse than one that fails."""
+        try:
+            work()
+        except Exception as error:
+            _LOG.exception("Live data: %s failed", work.__name__.strip("_"))
+            self._faults[work.__name__] = f"Live data cannot be written: {type(error).__name__}: {_why(error)}."
+        else:
+            self._faults.pop(work.__name__, None)
 
     def _seal_wanted(self) -> bool:
         """Whether another process wants the segments sealed (`finishing`), once."""

@@ -83,6 +83,20 @@ def test_an_update_that_is_no_row_loses_only_itself(tmp_path: Path, caplog: pyte
     writer.close()
 
 
+def test_an_error_that_nobody_foresaw_does_not_end_the_writing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = LiveWriter(tmp_path)
+    with LiveTail(tmp_path) as tail:
+        writer.append(["no update"])  # type: ignore[list-item]
+        until(lambda: writer.fault is not None)
+        assert "AttributeError" in str(writer.fault) and "failed" in caplog.text
+        writer.append([quote(1)])
+        until(lambda: tail.poll() == [quote(1)])
+        until(lambda: writer.fault is None)
+    writer.close()
+
+
 @contextmanager
 def no_room(size: int) -> Iterator[None]:
     """No file may grow beyond that size: a write that would, writes what fits and then fails."""
