@@ -23,17 +23,19 @@ class Feed:
 
     def __init__(self, market: Market) -> None:
         self._market = market
-        self._streaming = market if isinstance(market, StreamingMarket) else None
+        streaming = market if isinstance(market, StreamingMarket) else None
+        self._quotes = streaming if _goes_with(market, "quotes", "quote") else None
+        self._bars = streaming if _goes_with(market, "five_second_bars", "bars") else None
 
     def quotes(self, contracts: Sequence[ListedContract], now: datetime) -> list[MarketQuote]:
         """The quotes of some contracts at `now`, in their order."""
-        if self._streaming is not None:
-            return self._streaming.quotes(contracts, now)
+        if self._quotes is not None:
+            return self._quotes.quotes(contracts, now)
         return [self._market.quote(contract, now) for contract in contracts]
 
     def changes(self, after: datetime, until: datetime) -> list[datetime]:
         """The instants in (`after`, `until`] at which streams have to look; `until` is the last of them."""
-        found = self._streaming.quote_changes(after, until) if self._streaming is not None else []
+        found = self._quotes.quote_changes(after, until) if self._quotes is not None else []
         return found if found and found[-1] == until else [*found, until]
 
     def bars(
@@ -48,8 +50,8 @@ class Feed:
         regular = use_rth or contract.sec_type != "STK"
         if halted:
             found: list[Bar] = []
-        elif self._streaming is not None:
-            found = self._streaming.five_second_bars(contract, what_to_show, start, end, regular, now)
+        elif self._bars is not None:
+            found = self._bars.five_second_bars(contract, what_to_show, start, end, regular, now)
         else:
             found = self._market.bars(contract, f"{BAR_SECONDS} secs", what_to_show, start, end, regular, now)
         if what_to_show != "TRADES":
@@ -82,6 +84,16 @@ class Feed:
         if what_to_show == "MIDPOINT":
             return (quote.bid + quote.ask) / 2 if quote.bid is not None and quote.ask is not None else None
         return {"BID": quote.bid, "ASK": quote.ask}.get(what_to_show, quote.last)
+
+
+def _goes_with(market: Market, several: str, one: str) -> bool:
+    """Whether a market's answer for several contracts goes with that for one: a subclass that changes the latter alone
+    means both."""
+
+    def home(name: str) -> type:
+        return next((kind for kind in type(market).__mro__ if name in vars(kind)), object)
+
+    return issubclass(home(several), home(one))
 
 
 def slot(now: datetime) -> datetime:

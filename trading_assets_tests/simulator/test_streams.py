@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from trading_assets.simulator import Simulator, ticks
 from trading_assets.simulator.clock import SimulatorClock
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.simulator.load import FIRST_SIZE
-from trading_assets.simulator.market import ContractQuery, Dividends
+from trading_assets.simulator.market import ContractQuery, Dividends, ListedContract, MarketQuote
 from trading_assets_tests.simulator.tiny_market import NOW
 from trading_assets_tests.simulator.wire import RawClient, stock
 
@@ -133,3 +134,16 @@ def test_a_load_is_numbered_and_counted(simulate: Callable[..., Simulator]) -> N
     assert abs(sent[1] - sent[2]) <= 1
     with pytest.raises(ValueError, match="messages a second"):
         tws.set_message_rate(-1)
+
+
+class Dearer(GeneratedMarket):
+    """A market that changes the quote of the generated one."""
+
+    def quote(self, contract: ListedContract, now: datetime) -> MarketQuote:
+        return replace(super().quote(contract, now), bid=7777.0)
+
+
+def test_a_subclass_that_changes_quote_changes_streams_too() -> None:
+    with Simulator(Dearer(seed=42), now=OPEN) as tws, RawClient(tws.port) as client:
+        client.send(*quote(3, stock("AAPL")))
+        assert client.read_message(1)[3:5] == ["1", "7777"]
