@@ -6,12 +6,12 @@ the session calendar. What does not belong here: prices.
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 from trading_assets.instrument import AM_SETTLED
 from trading_assets.pricing.conventions import DAYS_A_YEAR
-from trading_assets.sessions import SessionCalendar
+from trading_assets.sessions import NEW_YORK, SessionCalendar
 
 EUROPEAN_SYMBOLS = frozenset({"SPX", "XSP", "NDX", "XND", "RUT", "MRUT", "VIX", "DJX", "XEO"})
 """Indices whose options can be exercised at expiry only (contract specifications of Cboe and Nasdaq)."""
@@ -30,7 +30,7 @@ LATE_SYMBOLS = frozenset({
 """Funds whose options trade until 16:15 on their last day too (brokers' published lists of options that trade until
 3:15 p.m. Central). Options on indices do so on every day but their last. The time in the contract details decides where
 it is known."""
-REGULAR_CLOSE = time(16, 0)
+REGULAR_OPEN, REGULAR_CLOSE = time(9, 30), time(16, 0)
 
 
 class ExerciseStyle(StrEnum):
@@ -55,7 +55,7 @@ def settles_in_the_morning(
 ) -> bool:
     """Whether the opening prices of the expiry date settle the option (AM): its last trading day lies a session before
     the expiry, or its class is known for it."""
-    if last_trade is not None and last_trade < calendar.on_or_before(expiry):
+    if last_trade is not None and last_trade < _session(expiry, calendar):
         return True
     return trading_class in AM_SETTLED
 
@@ -73,14 +73,27 @@ def settlement(
 
     AM-settled: the open of the expiry date. All others: the close of the expiry date (16:00, 13:00 on half days), a
     quarter of an hour later for options that trade until 16:15. An expiry that is no session (a Saturday, until 2015; a
-    holiday) counts as the session before it. `last_trade` is the last trading day and `last_trade_time` the New York
-    time of the last trade, where the contract details give them. Raises `NotASession` outside the calendar.
+    holiday) counts as the session before it; past the end of the calendar, every weekday counts as a usual session:
+    options are listed for more years than holidays are known. `last_trade` is the last trading day and
+    `last_trade_time` the New York time of the last trade, where the contract details give them.
     """
-    session = calendar.on_or_before(expiry)
+    session = _session(expiry, calendar)
+    opens, closes = (
+        (calendar.opens_at(session), calendar.closes_at(session))
+        if session <= calendar.last
+        else tuple(datetime.combine(session, at, NEW_YORK).astimezone(UTC) for at in (REGULAR_OPEN, REGULAR_CLOSE))
+    )
     if settles_in_the_morning(trading_class, expiry, last_trade, calendar):
-        return calendar.opens_at(session)
+        return opens
     late = last_trade_time > REGULAR_CLOSE if last_trade_time is not None else symbol in LATE_SYMBOLS
-    return calendar.closes_at(session) + (LATE_CLOSE if late else timedelta(0))
+    return closes + (LATE_CLOSE if late else timedelta(0))
+
+
+def _session(expiry: date, calendar: SessionCalendar) -> date:
+    """The session in which an option of that expiry ends."""
+    if expiry <= calendar.last:
+        return calendar.on_or_before(expiry)
+    return expiry - timedelta(days=max(0, expiry.weekday() - 4))  # a Saturday or Sunday: the Friday before
 
 
 def years_until(settled: datetime, at: datetime) -> float:

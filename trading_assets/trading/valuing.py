@@ -176,8 +176,10 @@ class Valuer:
 def settled_at(position: Position, calendar: SessionCalendar) -> datetime:
     """When the value of an option position is fixed (UTC)."""
     assert position.expiry is not None
-    last = position.last_trade[:8]
-    last_trade = date.fromisoformat(last) if len(last) == 8 and last.isdecimal() else None
+    try:
+        last_trade = date.fromisoformat(position.last_trade[:8])
+    except ValueError:  # none is given, or no day
+        last_trade = None
     return settlement(position.symbol, position.trading_class, position.expiry, calendar, last_trade=last_trade)
 
 

@@ -34,6 +34,11 @@ def test_an_index_that_is_in_no_list_is_european() -> None:
         ("SPX", "SPXW", date(2024, 6, 21), {}, datetime(2024, 6, 21, 16, 0)),
         ("XSP", "XSP", date(2024, 6, 21), {}, datetime(2024, 6, 21, 16, 0)),
         ("GOOG", "GOOG", date(2015, 12, 24), {}, datetime(2015, 12, 24, 13, 0)),
+        # beyond the calendar: a usual day, a Saturday's Friday
+        ("AAPL", "AAPL", date(2099, 6, 19), {}, datetime(2099, 6, 19, 16, 0)),
+        ("AAPL", "AAPL", date(2099, 6, 20), {}, datetime(2099, 6, 19, 16, 0)),
+        ("SPY", "SPY", date(2099, 6, 19), {}, datetime(2099, 6, 19, 16, 15)),
+        ("SPX", "SPX", date(2099, 6, 19), {"last_trade": date(2099, 6, 18)}, datetime(2099, 6, 19, 9, 30)),
         # 16:15 where listed so, or where the contract details say so
         ("SPY", "SPY", date(2025, 3, 26), {}, datetime(2025, 3, 26, 16, 15)),
         ("SPY", "SPY", date(2024, 11, 29), {}, datetime(2024, 11, 29, 13, 15)),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,13 @@ def test_an_option_whose_value_is_settled_has_a_mark_and_no_greeks(lake: Path) -
     expired = position(1835665500, "SPY", strike=607.0, right="C", **OPTION_TERMS | {"expiry": PLAIN_NOW.date()})
     (found,) = valued(lake, expired)
     assert (found.source, found.null_reason) == ("chain", "expired") and found.mark > 0 and found.delta != found.delta
+
+
+@pytest.mark.parametrize("last_trade", ["20991231", "", "2024", "20241399"])
+def test_an_option_of_a_far_day_is_not_settled(lake: Path, last_trade: str) -> None:
+    far = position(1835668648, "SPY", strike=607.0, right="C", **OPTION_TERMS | {"expiry": date(2099, 12, 31)})
+    (found,) = valued(lake, replace(far, last_trade=last_trade))
+    assert found.null_reason is None and found.delta > 0
 
 
 def test_old_quotes_are_not(lake: Path) -> None:
