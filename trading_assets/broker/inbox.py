@@ -260,8 +260,11 @@ class Inbox:
             self._listener.on_time(None)
             return
         if (stream := self.streams.of(req_id)) is not None:
-            stream.unreadable(f"TWS's message {name} could not be read: {fault}")
+            stream.unreadable(f"TWS's message {name} could not be read: {fault}.")
             return
+        if req_id not in self._issued:
+            for stream in self.streams.that_read(number):
+                stream.unreadable(f"TWS's message {name} that may be about it could not be read: {fault}.")
         if number in OF_STREAMS:
             return
         if number == POSITION:

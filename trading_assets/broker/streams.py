@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from trading_assets.broker.wire_format import REALTIME_BAR, TICK_STRING, TICKS
+
 
 class Stream(Protocol):
     """What every stream is told."""
@@ -71,6 +73,12 @@ class Streams:
     def of(self, req_id: int | None) -> Stream | None:
         """The stream of a request id; None for an id that is none."""
         return None if req_id is None else self.quotes.get(req_id) or self.bars.get(req_id)
+
+    def that_read(self, message: int) -> list[Stream]:
+        """The streams that read messages of that kind."""
+        if message == REALTIME_BAR:
+            return list(self.bars.values())
+        return list(self.quotes.values()) if message in TICKS or message == TICK_STRING else []
 
     def forget(self, req_id: int) -> None:
         """Take nothing more under this id."""

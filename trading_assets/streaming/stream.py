@@ -102,7 +102,8 @@ class Stream:
         self._quiet = 0
         """How often it was found silent since its last update."""
         self.blocked_until = -math.inf
-        """Until when (loop time) what still comes ends no gap, since it was on its way when an outage began."""
+        """Until when (loop time) what still comes ends no gap: it was on its way when an outage began, or is not the
+        whole. Asked for again, it is."""
         self._suspicion: Suspicion | None = None
         self.last_update: datetime | None = None
         self.updates = 0
@@ -129,7 +130,7 @@ class Stream:
         if self.asked_at > -math.inf:
             self.resubscriptions += 1
         self.req_id, self.asked_at, self.due, self.answer_by = req_id, self._time(), math.inf, math.inf
-        self._unsettled = True
+        self._unsettled, self.blocked_until = True, -math.inf
         if self.state in _NOT_ASKED_FOR:
             self._become(StreamState.WAITING, self.code, self.said)
 
@@ -267,6 +268,7 @@ class Stream:
         """An update was lost: it is asked for again, which brings the whole quote, at most once a minute."""
         if self._gap is None:
             self.lose(StreamState.WAITING, GapReason.UNREADABLE, text=fault)
+        self.blocked_until = math.inf  # what comes until then does not bring what was lost
         self.ask_again(max(self._time(), self.asked_at + self._context.retry_seconds))
 
     def _not_permitted(self, code: int, text: str) -> None:
