@@ -126,6 +126,16 @@ def test_what_is_complete_is_not_collected_again(collected: Desk, instance: dg.D
     )
 
 
+def test_the_positions_are_looked_at_before_the_close(collected: Desk, instance: dg.DagsterInstance) -> None:
+    assert "at 15:55 New York" in sensed(sessions.daily_positions, collected, instance, "2025-11-18T15:54")
+    request = sensed(sessions.daily_positions, collected, instance, "2025-11-18T15:55")
+    assert (request.job_name, request.partition_key) == ("positions", "2025-11-18")
+    assert request.run_key == "daily_positions 2025-11-18" and not config(request)
+    instance.add_run(run_of(request, DagsterRunStatus.STARTED, "positions"))
+    assert "is started" in sensed(sessions.daily_positions, collected, instance, "2025-11-18T15:57")
+    assert isinstance(sensed(sessions.daily_snapshot, collected, instance, "2025-11-18T15:57"), dg.RunRequest)
+
+
 def test_the_bars_come_after_the_close_and_after_the_snapshot(collected: Desk, instance: dg.DagsterInstance) -> None:
     early = sensed(sessions.daily_bars, collected, instance, "2025-11-18T16:25")
     assert (
