@@ -91,14 +91,15 @@ def _look(
 ) -> dict[str, Any]:
     """One look as a document: positions, and what was asked for beside."""
     from trading_assets.trading.manager import SPOT_MOVES
-    from trading_assets.trading.portfolio import portfolio_frame, scenario_frame
+    from trading_assets.trading.portfolio import portfolio_frame, scenario_frame, totals
 
     with_greeks, with_scenario = wanted
     taken = manager.snapshot() if store else None
     held = manager.greeks(manager.get_active_positions(account)) if taken is None else list(taken.positions)
     document: dict[str, Any] = {"positions": [_record(one) for one in held]}
     if with_greeks:
-        document["portfolio"] = _records(portfolio_frame(held))
+        frame = portfolio_frame(held)
+        document["portfolio"], document["underlyings"] = _records(frame), _records(totals(frame))
     if with_scenario:
         document["scenario"] = _records(scenario_frame(held, moves[0] or SPOT_MOVES, moves[1] or [0.0]))
     if taken is not None:
@@ -179,6 +180,7 @@ _CHANGED = ["at", "account", "local_symbol", "change", "quantity_before", "quant
 
 _PARTS: dict[str, tuple[str, list[str]]] = {
     "portfolio": ("By underlying and expiry", []),
+    "underlyings": ("By underlying", []),
     "scenario": ("Scenario", []),
     "changes": ("Changes", _CHANGED),
     "pnl": ("Profit and loss", ["account", "local_symbol", *_EXPLAINED, "null_reason"]),

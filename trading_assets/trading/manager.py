@@ -21,7 +21,7 @@ from trading_assets.repositories.schemas import POSITION_CHANGES, POSITION_SNAPS
 from trading_assets.settings import Settings
 from trading_assets.trading.derive import newest_changes
 from trading_assets.trading.explained import explained_frame
-from trading_assets.trading.portfolio import portfolio_frame, scenario_frame
+from trading_assets.trading.portfolio import checked_moves, portfolio_frame, scenario_frame
 from trading_assets.trading.positions import Position, position_of
 from trading_assets.trading.snapshots import snapshot_rows
 from trading_assets.trading.valuing import PositionGreeks, Valuer
@@ -89,11 +89,11 @@ class PositionManager:
         self, spot: Iterable[float] = SPOT_MOVES, volatility: Iterable[float] = (0.0,), account: str | None = None
     ) -> pd.DataFrame:
         """What the positions gain when every underlying moves by each of `spot` (0.05 is 5 % up) and every volatility
-        by each of `volatility` (0.01 is one point up), by pricing each option anew: one row a pair, columns as
-        `portfolio.scenario_frame` names them. Raises as `get_active_positions`, and `InvalidRequest` for moves that are
+        by each of `volatility` (0.01 is one point up), by pricing each option anew: one row a currency and pair, with
+        the columns of `portfolio.scenario_frame`. Raises as `get_active_positions`, and `InvalidRequest` for moves that are
         no numbers."""
-        moves, shifts = list(spot), list(volatility)
-        return scenario_frame(self.greeks(self.get_active_positions(account)), moves, shifts)
+        moves = checked_moves(spot, volatility)  # before anything is asked
+        return scenario_frame(self.greeks(self.get_active_positions(account)), *moves)
 
     def snapshot(self) -> SnapshotTaken:
         """Look at all accounts now, store what they hold (`position_snapshots`) and what has changed since the look

@@ -68,29 +68,39 @@ def totals(frame: pd.DataFrame) -> pd.DataFrame:
     return sums.join(added[["positions", "lacking"]].sum()).reset_index()
 
 
+def checked_moves(spot: Iterable[float], volatility: Iterable[float]) -> tuple[list[float], list[float]]:
+    """The moves of a scenario as numbers. Raises `InvalidRequest` for what is no number, and for moves that take a price
+    to zero or below."""
+    return _moves("spot", spot, -1.0), _moves("volatility", volatility, None)
+
+
 def scenario_frame(
     positions: Sequence[PositionGreeks], spot: Iterable[float], volatility: Iterable[float]
 ) -> pd.DataFrame:
     """What the positions gain when every underlying moves by a part of its price (`spot`, 0.05 is 5 % up) and every
     volatility by points per 1.00 (`volatility`, 0.01 is one point up), at the instants of their marks.
 
-    One row a pair: `spot`, `volatility`, `value` (dollars after the move), `pnl` (value less the value without a move),
-    `positions` and `lacking`. Each option is priced anew with its model; nothing is approximated by greeks. Raises
-    `InvalidRequest` for moves that are no numbers, or take a price to zero or below.
+    One row a currency and pair: `currency`, `spot`, `volatility`, `value` (dollars after the move), `pnl` (value less
+    the value without a move), `positions` and `lacking`. Each option is priced anew with its model; nothing is
+    approximated by greeks. Raises `InvalidRequest` as `checked_moves`.
     """
-    spots, shifts = _moves("spot", spot, -1.0), _moves("volatility", volatility, None)
-    known = [one for one in positions if _can_be_repriced(one)]
+    spots, shifts = checked_moves(spot, volatility)
     pairs = np.array([(0.0, 0.0), *((move, shift) for move in spots for shift in shifts)])
-    values = np.full(len(pairs), math.nan if not known else 0.0)
+    groups: dict[str, list[PositionGreeks]] = {} if positions else {"USD": []}
+    for one in positions:
+        groups.setdefault(one.position.currency, []).append(one)
+    return pd.concat([_repriced_frame(*group, pairs) for group in sorted(groups.items())], ignore_index=True)
+
+
+def _repriced_frame(currency: str, positions: Sequence[PositionGreeks], pairs: Floats) -> pd.DataFrame:
+    """The rows of one currency; the first of `pairs` is no move."""
+    known = [one for one in positions if _can_be_repriced(one)]
+    values = np.full(len(pairs), math.nan if positions and not known else 0.0)
     for one in known:
         values += one.units * _repriced(one, pairs[:, 0], pairs[:, 1])
-    frame = pd.DataFrame(pairs[1:], columns=["spot", "volatility"])
-    return frame.assign(
-        value=values[1:],
-        pnl=values[1:] - values[0],
-        positions=len(positions),
-        lacking=len(positions) - len(known),
-    )
+    moves = {"currency": currency, "spot": pairs[1:, 0], "volatility": pairs[1:, 1]}
+    gains = {"value": values[1:], "pnl": values[1:] - values[0]}
+    return pd.DataFrame({**moves, **gains, "positions": len(positions), "lacking": len(positions) - len(known)})
 
 
 def _can_be_repriced(greeks: PositionGreeks) -> bool:

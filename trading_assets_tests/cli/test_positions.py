@@ -52,6 +52,7 @@ def test_a_document_for_programs(capsys: Output) -> None:
     assert by_id[UNMARKED]["delta"] is None and by_id[UNMARKED]["null_reason"] == "no_mark"
     assert [row["volatility"] for row in found["scenario"]] == [0, 0.02] and found["scenario"][0]["lacking"] == 1
     assert {row["symbol"]: row["lacking"] for row in found["portfolio"]} == {"AAPL": 0, "SPY": 1}
+    assert {row["symbol"]: row["positions"] for row in found["underlyings"]} == {"AAPL": 2, "SPY": 1}
     only = document(capsys, "--account", SECOND)
     assert [row["con_id"] for row in only["positions"]] == [UNMARKED] and set(only) == {"positions"}
 

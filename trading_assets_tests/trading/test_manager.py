@@ -18,6 +18,7 @@ from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.positions import account_file
 from trading_assets.trading import Position, PositionManager
+from trading_assets.trading.portfolio import scenario_frame
 from trading_assets_tests.coroutines import run_coroutine
 from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
 from trading_assets_tests.trading.desk import CALL, FIRST, MARKET, PUT, SECOND, SHARES, SPY_CALL, UNMARKED, desk
@@ -209,7 +210,11 @@ def test_a_scenario_prices_anew(manager: PositionManager) -> None:
     up, down = (frame[(frame["spot"] == move) & (frame["volatility"] == 0)].iloc[0]["pnl"] for move in (0.01, -0.01))
     by_delta = sum(one.units * one.delta * one.underlying_price * 0.01 for one in held)
     assert (up - down) / 2 == pytest.approx(by_delta, rel=0.1)
-    for wrong in ([], [-1.0], [math.nan], ["much"]):
+    nothing = scenario_frame([], [0.1], [0.0]).to_dict("records")
+    assert nothing == [
+        {"currency": "USD", "spot": 0.1, "volatility": 0.0, "value": 0.0, "pnl": 0.0, "positions": 0, "lacking": 0}
+    ]
+    for wrong in ([], [-1.0], [math.nan], ["much"], 0.05):
         with pytest.raises(InvalidRequest, match=r"^spot is"):
             manager.scenario(spot=wrong)
 
