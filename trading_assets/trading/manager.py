@@ -90,8 +90,8 @@ class PositionManager:
     ) -> pd.DataFrame:
         """What the positions gain when every underlying moves by each of `spot` (0.05 is 5 % up) and every volatility
         by each of `volatility` (0.01 is one point up), by pricing each option anew: one row a currency and pair, with
-        the columns of `portfolio.scenario_frame`. Raises as `get_active_positions`, and `InvalidRequest` for moves that are
-        no numbers."""
+        the columns of `portfolio.scenario_frame`. Raises as `get_active_positions`, and `InvalidRequest` for moves that
+        are no numbers."""
         moves = checked_moves(spot, volatility)  # before anything is asked
         return scenario_frame(self.greeks(self.get_active_positions(account)), *moves)
 

@@ -69,8 +69,8 @@ def totals(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def checked_moves(spot: Iterable[float], volatility: Iterable[float]) -> tuple[list[float], list[float]]:
-    """The moves of a scenario as numbers. Raises `InvalidRequest` for what is no number, and for moves that take a price
-    to zero or below."""
+    """The moves of a scenario as numbers. Raises `InvalidRequest` for what is no number, and for moves that take a
+    price to zero or below."""
     return _moves("spot", spot, -1.0), _moves("volatility", volatility, None)
 
 
