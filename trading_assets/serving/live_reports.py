@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import dagster as dg
 
@@ -29,9 +30,13 @@ EVERY_SECONDS = 60.0
 """The recorder has just started at the first report, and its streams are answered within seconds."""
 
 
-def report(settings: Settings, instance: dg.DagsterInstance) -> None:
-    """Record how the streams are now."""
+def report(settings: Settings, instance: dg.DagsterInstance, *, ended: bool = False) -> None:
+    """Record how the streams are now. Once the recorder has `ended` for a reason that nobody wanted, that is a problem,
+    whether anybody else wanted its streams or not."""
     status = current_status(settings)
+    if ended and status.ok and not status.recorder.running and status.recorder.reason:
+        said = f"Nothing is recorded since the recorder ended. {status.recorder.reason}"
+        status = replace(status, problems=(said,))
     session = calendar().current(status.at).isoformat()
     instance.report_runless_asset_event(observation(status, session))
     instance.report_runless_asset_event(evaluation(status))
@@ -45,7 +50,7 @@ def serve(settings: Settings, ended: threading.Event) -> None:
             began = time.monotonic()
             report(settings, instance)
             ended.wait(max(0.0, EVERY_SECONDS - (time.monotonic() - began)))
-        report(settings, instance)
+        report(settings, instance, ended=True)
 
 
 def _wait_for_recorder(ended: threading.Event) -> None:

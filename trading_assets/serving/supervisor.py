@@ -137,11 +137,13 @@ def close_databases(folder: Path) -> None:
             database.execute("select count(*) from sqlite_master").fetchone()
 
 
-def start_simulator(services: Services, settings: Settings) -> None:
+def start_simulator(services: Services, settings: Settings, *, running: bool = False) -> None:
     """A simulator of the settings' market, ready to be connected to; the services started after it find its port among
-    their settings."""
+    their settings. With `running` a pinned clock runs from there: streams need a market that moves."""
     now = settings.now.isoformat() if settings.now else "live"
-    asked = ("simulate", "--market", settings.market, "--now", now, "--seed", str(settings.market_seed))
+    asked = ["simulate", "--market", settings.market, "--now", now, "--seed", str(settings.market_seed)]
+    if running and settings.now:
+        asked += ["--speed", "1"]
     process = services.start("simulator", "trading_assets.cli", *asked, stdout=subprocess.PIPE)
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -228,7 +230,7 @@ def supervise(listening: int, host: str, instance: str, names: list[str], *, liv
     with tempfile.TemporaryDirectory(prefix="trading-assets-") as folder:
         try:
             if settings.endpoint is None:
-                start_simulator(services, settings)
+                start_simulator(services, settings, running=live)
             workspace = str(start_code_server(services, Path(folder), instance))
             services.start(
                 "web server",

@@ -58,7 +58,7 @@ class RecorderProcess:
         self._settings = settings
         self._universe = universe
         self._registry = LiveRegistry(settings.state_url)
-        self._asked = threading.Event()
+        self._asked, self._over = threading.Event(), threading.Event()
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wanted_at = self._spoke_at = time.monotonic()
@@ -110,13 +110,16 @@ class RecorderProcess:
         with broker_of(self._settings) as (settings, clock), reporting(settings):
             writer = LiveWriter(settings.data_dir, clock=clock)
             logger.info("The recorder of %s has started.", settings.data_dir)
+            watch = threading.Thread(target=self._watch, name="recorder-watch", daemon=True)
+            watch.start()
             try:
-                threading.Thread(target=self._watch, name="recorder-watch", daemon=True).start()
                 recorder = Recorder(settings, writer, wanted=self._wanted, publish=self._publish, clock=clock)
                 with asyncio.Runner() as runner:
                     runner.run(self._until_asked(recorder))
             finally:
                 writer.close()
+                self._over.set()
+                watch.join()
 
     async def _until_asked(self, recorder: Recorder) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -162,7 +165,8 @@ class RecorderProcess:
         """End the process when its event loop hangs, also while it ends: a recorder that is there and records nothing
         is worse than none."""
         while self._speaking or time.monotonic() - self._spoke_at < HANGS_SECONDS:
-            time.sleep(1.0)
+            if self._over.wait(1.0):
+                return
         logger.critical("The recorder has not said for %.0f seconds how its streams are.", HANGS_SECONDS)
         os._exit(HANGING)
 

@@ -81,6 +81,18 @@ def test_the_end_of_the_recorder_is_reported(settings: Settings, monkeypatch: py
     registry.close()
 
 
+def test_a_recorder_that_was_killed_is_reported_though_nobody_else_wants_its_streams(settings: Settings) -> None:
+    registry = LiveRegistry(settings.state_url)
+    assert registry.take()
+    registry.want([Subscription("AAPL")])
+    registry.publish([health(StreamState.LIVE)])
+    registry.owner.close()  # as if its process were gone, with all that it wants and holds
+    with dagster_instance(settings) as instance:
+        report(settings, instance, ended=True)
+        ((passed, said),) = results(instance)
+    assert not passed and said is not None and said.endswith("The recorder's process was killed.")
+
+
 def test_a_lake_without_streams_has_no_problem(settings: Settings) -> None:
     assert current_status(settings).ok
 
