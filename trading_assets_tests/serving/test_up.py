@@ -38,6 +38,8 @@ SERVICES = (
     "api grpc",
     "serving.webserver",
     "dagster._daemon",
+    "streaming.process",
+    "serving.live_reports",
 )
 
 
@@ -99,7 +101,7 @@ def free_port() -> int:
 
 def environment(folder: Path) -> dict[str, str]:
     others = {name: value for name, value in os.environ.items() if not name.startswith("TRADING_ASSETS_")}
-    return {**others, "TRADING_ASSETS_DATA_DIR": str(folder), "TRADING_ASSETS_NOW": "2024-06-03T16:30-04:00"}
+    return {**others, "TRADING_ASSETS_DATA_DIR": str(folder), "TRADING_ASSETS_NOW": "2024-06-03T16:15-04:00"}
 
 
 def start(folder: Path, *options: str) -> Up:
@@ -129,6 +131,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         "--allow-remote",
         "--allowed-host",
         "archive.lan",
+        "--live",
     )
     yield running
     if running.process.poll() is None:
@@ -253,7 +256,7 @@ def test_nothing_outlives_a_killed_one_and_the_next_one_starts_at_once(up: Up) -
     assert len(before) > len(SERVICES)
     up.process.kill()
     up.process.wait()
-    again = start(up.folder)
+    again = start(up.folder, "--live")
     assert not before & set(again.running()), "those of the first have ended"
 
     supervisor = next(pid for pid, line in again.running().items() if "serving.supervisor" in line)
