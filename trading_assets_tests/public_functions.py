@@ -62,6 +62,7 @@ from trading_assets.repositories import (
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
+from trading_assets.streaming import LiveDataManager
 from trading_assets.trading import PositionManager
 from trading_assets.universe import Universe
 from trading_assets.validation import Reviews, Scope, blocked, validate
@@ -140,6 +141,14 @@ def _lineage(method: str) -> Callable[..., Any]:
     return lambda lake, **given: getattr(LineageQueryEngine(LineageTracker(settings=settings_of(lake))), method)(
         **given
     )
+
+
+def _live(method: str) -> Callable[..., Any]:
+    def call(lake: Path, **given: Any) -> Any:
+        with LiveDataManager(settings_of(lake)) as manager:
+            return getattr(manager, method)(**given)
+
+    return call
 
 
 def _universe(method: str) -> Callable[..., Any]:
@@ -392,6 +401,14 @@ SAYS_WRONG = ("status", "alerts", "quality")
 """Commands whose exit code says what the lake lacks."""
 
 OTHERS: dict[str, PublicFunction] = {
+    "LiveDataManager.latest": PublicFunction(_live("latest"), ONE, SYMBOL),
+    "LiveDataManager.on_quote": PublicFunction(_live("on_quote"), {}, {"callback": (5, None, "print")}),
+    "LiveDataManager.start_streaming": PublicFunction(
+        _live("start_streaming"),
+        {"symbols": ["AAPL"]},
+        {"options": (-1, 101, 1.5, True, "3"), "timeout": (-1, "x", float("nan")), "symbols": (5, b"AAPL", {"A": 1})},
+    ),
+    "LiveDataManager.stop_streaming": PublicFunction(_live("stop_streaming"), {}, {"symbols": NO_SYMBOLS}),
     "prune": PublicFunction(prune, {"keep": 1}, {"keep": (0, -1, True, 1.5, "5")}),
     "ContractRepository.save": PublicFunction(
         lambda lake, **given: ContractRepository(data_dir=lake).save(FRAME, **given), {}, SYMBOL

@@ -67,6 +67,8 @@ class Keeper:
     def drop(self, symbols: Collection[str] | None) -> None:
         """Want these no more; None: nothing any more."""
         with self._lock:
+            if not self._wanted:
+                return
             for symbol in list(self._wanted) if symbols is None else symbols:
                 self._wanted.pop(symbol, None)
             self._registry.want(Subscription(symbol, options) for symbol, options in self._wanted.items())

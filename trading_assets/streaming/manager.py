@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from trading_assets.arguments import Bounds, one_symbol, some_symbols
 from trading_assets.errors import InvalidRequest
-from trading_assets.permissions import private_folder
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.contracts import newest_contract
 from trading_assets.settings import Settings
@@ -50,7 +49,6 @@ class LiveDataManager:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
-        private_folder(self.settings.data_dir)
         self._registry = LiveRegistry(self.settings.state_url)
         self._keeper = Keeper(self.settings, self._registry)
         self._refused: dict[str, str] = {}

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -67,12 +68,23 @@ class LiveRegistry:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = connect_state(url)
-        self.owner = Owner(self._engine)
+        self._url = url
         self.changed_at = self.looked_at = 0.0
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        """The database, made on first use."""
+        return connect_state(self._url)
+
+    @cached_property
+    def owner(self) -> Owner:
+        """This process as an owner."""
+        return Owner(self._engine)
 
     def close(self) -> None:
         """Give back what this owner wants and holds."""
+        if "owner" not in self.__dict__:  # it never wanted and never held anything
+            return
         with write_transaction(self._engine, durable=False) as connection:
             connection.execute(subscriptions.delete().where(subscriptions.c.owner == self.owner.name))
         self.release()

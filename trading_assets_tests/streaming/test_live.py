@@ -171,7 +171,9 @@ def test_a_killed_recorder_is_replaced_and_the_gap_recorded(streaming: Streaming
         manager.on_quote(lambda update: seen.append(update.seq))
         eventually(lambda: seen, between_looks=0.01)
         os.kill(status.recorder.pid, signal.SIGKILL)
-        killed = manager.monitor_stream_health()
+        killed = eventually(
+            lambda: not (found := manager.monitor_stream_health()).recorder.running and found, between_looks=0.001
+        )
         assert not killed.ok and killed.states == {"down": 2}
         assert killed.problems == ("No recorder is running: nothing is recorded. The recorder's process was killed.",)
         after = eventually(lambda: (found := manager.monitor_stream_health()).ok and found)
