@@ -15,8 +15,9 @@ from dataclasses import dataclass
 MOST_COMBINATIONS = 20_000
 """Combinations of contracts that are tried; beyond, whole positions only, then only all that expired in the money."""
 
-PRICE_TOLERANCE = 0.002
-"""Part of the price by which a booked price may differ from the strike: commissions and fees."""
+PRICE_TOLERANCE, LEAST_TOLERANCE = 0.0005, 0.02
+"""Part of the price, and dollars at least, by which a booked price may differ from the strike: commissions and fees are
+a cent or so a share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +122,7 @@ def _fits(options: Sequence[GoneOption], counts: Sequence[int], shares: ShareMov
         sum(part * (option.premium or 0.0) * (1 if option.right == "C" else -1) for option, part in parts)
         / shares.moved
     )
-    return any(math.isclose(shares.price, price, rel_tol=PRICE_TOLERANCE) for price in (strikes, strikes + premiums))
+    return any(
+        math.isclose(shares.price, price, rel_tol=PRICE_TOLERANCE, abs_tol=LEAST_TOLERANCE)
+        for price in (strikes, strikes + premiums)
+    )

@@ -32,7 +32,9 @@ def test_the_price_must_be_the_strike_with_or_without_the_premium() -> None:
     assert delivered([SHORT_PUT], bought(200, 50.0)) == [(SHORT_PUT, 2)]
     assert delivered([SHORT_PUT], bought(200, 48.5)) == [(SHORT_PUT, 2)], "strike less premium"
     assert delivered([SHORT_PUT], bought(200, 50.0, before=300, cost=41.0)) == [(SHORT_PUT, 2)]
-    assert delivered([SHORT_PUT], bought(200, 46.0)) == [], "bought in the market"
+    assert delivered([SHORT_PUT], bought(200, 50.015)) == [(SHORT_PUT, 2)], "with a commission"
+    for traded in (46.0, 49.9, 50.1):
+        assert delivered([SHORT_PUT], bought(200, traded)) == [], "bought in the market"
     assert delivered([SHORT_PUT], bought(150, 50.0)) == [], "another number of shares"
 
 
