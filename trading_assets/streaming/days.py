@@ -25,6 +25,11 @@ class Days:
             self._look_up(at)
         return self._session
 
+    def begins(self, at: datetime) -> datetime:
+        """When the day of `at` began in New York."""
+        self.session(at)
+        return self._from
+
     def is_regular(self, at: datetime) -> bool:
         """Whether regular trading is on."""
         self.session(at)

@@ -33,8 +33,8 @@ QUIET_SECONDS = 5.0
 
 class Link:
     """Keeps one connection. `on_fresh()` is called before each attempt, `on_up()` when there is a connection,
-    `on_down(text)` when it is lost, `on_status(code, text)` for every message that belongs to no request. With
-    `on_time(epoch)` TWS is asked for its time all along."""
+    `on_down(text)` when it is lost or cannot be made, `on_status(code, text)` for every message that belongs to no
+    request. With `on_time(epoch)` TWS is asked for its time all along."""
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class Link:
             except (ClientIdsExhausted, SQLAlchemyError) as error:
                 self.trouble = str(error)
                 logger.warning("No connection is made now: %s", error)
+                self._on_down(self.trouble)
                 await asyncio.sleep(RECONNECT.wait(attempt))
                 continue
             if not connection.alive:
@@ -106,6 +107,7 @@ class Link:
         if failed.lasting:
             raise BrokerIncompatible(self.trouble)
         logger.warning("%s Trying again in %.1f s.", self.trouble, wait)
+        self._on_down(self.trouble)
         await asyncio.sleep(wait)
 
     async def _watch(self, connection: Connection) -> None:

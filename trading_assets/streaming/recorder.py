@@ -132,6 +132,7 @@ class Recorder:
             steering.released,
             self._timing.retry_seconds,
             allow_delayed=settings.delayed,
+            in_reset=lambda: connector.reset_end() is not None,
             replay=self._replay,
         )
 
@@ -169,6 +170,9 @@ class Recorder:
             wanted = tuple(await self._run(self._wanted))
             now = self._clock()
             current = (wanted, self._days.session(now))
+            if known is not None and known[1] != current[1]:
+                for stream in self._all():
+                    stream.begin_session(self._days.begins(now))
             lacking = any(stream.subject.refusal for stream in self._all())
             if current != known or (lacking and time() - looked_at >= self._timing.look_again_seconds):
                 subjects = await self._run(partial(self._subjects, wanted, now))

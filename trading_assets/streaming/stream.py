@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from trading_assets.broker.codes import CodeClass, classify, delayed_may_follow, lookup, remedy_of
+from trading_assets.broker.codes import CodeClass, Retry, classify, delayed_may_follow, lookup, remedy_of
 from trading_assets.broker.contact import DELAYED_NOTICE
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.sessions import Clock
@@ -62,8 +62,8 @@ class Suspicion:
 @dataclass(frozen=True, slots=True)
 class Context:
     """What all streams of a recorder share. Without `allow_delayed` (a lake of live data) the first delayed value ends
-    a stream. `retry_seconds`: until a stream is asked for again whose silence has a cause that may pass. `replay`: the
-    clock, where it follows the market's time."""
+    a stream. `retry_seconds`: until a stream is asked for again whose silence has a cause that may pass. `in_reset()`:
+    whether the broker resets its servers now. `replay`: the clock, where it follows the market's time."""
 
     outlet: Outlet
     clock: Clock
@@ -71,6 +71,7 @@ class Context:
     release: Release
     retry_seconds: float
     allow_delayed: bool
+    in_reset: Callable[[], bool]
     replay: ReplayClock | None = None
 
 
@@ -189,6 +190,14 @@ class Stream:
             self._context.release(self.subject.kind, self.req_id, cancel)
             self.req_id = None
 
+    def begin_session(self, at: datetime) -> None:
+        """A session's rows begin at that instant: a gap that lasts is one of that session, too."""
+        if self._gap is not None and self._gap.began < at:
+            gap = self._gap
+            self.close_gap(at)
+            self._gap = gap._replace(session=self._days.session(at), began=at)
+            self._outlet.gap(self._gap)
+
     def wait_for_turn(self, at: float) -> None:
         """It may only be asked for at that time of the loop: the broker's limit on new real-time bars is reached."""
         self.due = at
@@ -262,7 +271,7 @@ class Stream:
         elif row is not None and row.cls is CodeClass.WARNING:
             self.code, self.said = code, text
         else:
-            self._ended(classify(code, text))
+            self._ended(classify(code, text, in_reset_window=self._context.in_reset()))
 
     def unreadable(self, fault: str) -> None:
         """An update was lost: it is asked for again, which brings the whole quote, at most once a minute."""
@@ -282,8 +291,10 @@ class Stream:
         """The broker has ended it: refused, or to be asked for again."""
         said = f"{outcome.text} {remedy_of(outcome)}".strip()
         self._failures += 1
-        if outcome.code == COMPETING_SESSION:
-            # what is left of the subscription may go on by itself when the other session ends
+        row = lookup(outcome.code or 0, outcome.text)
+        if outcome.kind is OutcomeKind.UNAVAILABLE and row is not None and row.retry is Retry.USER:
+            if outcome.code != COMPETING_SESSION:  # what that leaves of the subscription may go on by itself
+                self.let_go(cancel=False)
             self.lose(StreamState.COMPETING, GapReason.COMPETING, code=outcome.code, text=said)
             self.ask_again(self._time() + self._context.retry_seconds)
             return

@@ -3,8 +3,9 @@ doubled or invented."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -397,3 +398,56 @@ def test_recorder_stopped(at_work: Callable[..., None]) -> None:
     at_work(test)
     gap = only_gap(kept[0])
     assert (gap.reason, gap.began, gap.ended) == (GapReason.RECORDER_STOPPED, NOW + timedelta(seconds=5), None)
+
+
+def test_no_tws(lake: Path, simulate: Simulate) -> None:
+    """Down from the beginning, with the sentence that says what to do; live when TWS is there."""
+    tws = simulate()
+    tws.faults.trigger("nightly_reset", seconds=1.0)
+
+    async def work() -> None:
+        while not tws.counters.faults.get("nightly_reset"):
+            await asyncio.sleep(0.005)
+        async with recording(lake, tws, Subscription("AAA")) as one:
+            down = await one.until_state("AAA", StreamState.DOWN)
+            assert "nothing listens there" in down.text
+            assert seconds(only_gap(one)) == (0, None)
+            await one.until_live("AAA")
+            assert seconds(only_gap(one)) == (0, 0)
+
+    run(work())
+
+
+def test_a_gap_that_lasts_is_one_of_each_session(at_work: Callable[..., None]) -> None:
+    """It ends at midnight in New York, and begins there in the next session."""
+
+    async def test(one: Recording) -> None:
+        one.tws.faults.trigger("connectivity_lost", seconds=None)
+        await one.until_state("AAA", StreamState.DOWN)
+        one.tws.clock.set(datetime(2024, 6, 4, 13, 0, tzinfo=UTC))
+        await one.until(lambda: len(one.writer.gaps_of(1)) == 2)
+        midnight = datetime(2024, 6, 4, 4, 0, tzinfo=UTC)
+        assert [(gap.session, gap.began, gap.ended, gap.code) for gap in one.writer.gaps_of(1)] == [
+            (date(2024, 6, 3), NOW, midnight, 1100),
+            (date(2024, 6, 4), midnight, None, 1100),
+        ]
+        assert one.of("AAA").gaps == 1
+        one.tws.faults.end("connectivity_lost")
+
+    at_work(test)
+
+
+def test_another_session_holds_the_bars(at_work: Callable[..., None]) -> None:
+    """420 with another address is a competing session, too."""
+
+    async def test(one: Recording) -> None:
+        text = "Invalid Real-time Query:Trading TWS session is connected from a different IP address"
+        one.tws.faults.trigger("stream_error", code=420, text=text, streams="bars")
+        await one.until_state("AAA", StreamState.COMPETING, "bar")
+        assert one.of("AAA").state is StreamState.LIVE
+        await one.until(lambda: one.of("AAA", "bar").resubscriptions == 1)
+        one.tws.clock.advance(5)
+        await one.until_state("AAA", StreamState.LIVE, "bar")
+        assert only_gap(one, 1, "b").reason is GapReason.COMPETING
+
+    at_work(test)
