@@ -18,6 +18,7 @@ from trading_assets.automation.maintenance import MAINTENANCE_JOBS
 from trading_assets.automation.schedules import ALL_SCHEDULES
 from trading_assets.automation.sensors import ALL_SENSORS
 from trading_assets.automation.sessions import SESSION_SENSORS
+from trading_assets.checks.live_bars_check import live_bars_agree
 from trading_assets.checks.rule_checks import ALL_CHECKS
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.io_manager import ParquetIOManager
@@ -33,7 +34,7 @@ def build_defs(**overrides: Any) -> dg.Definitions:
             *(position_snapshots, position_changes),
             *LIVE_ASSETS,
         ],
-        asset_checks=[*ALL_CHECKS, stream_healthy],
+        asset_checks=[*ALL_CHECKS, stream_healthy, live_bars_agree],
         jobs=[*ALL_JOBS, *MAINTENANCE_JOBS],
         schedules=list(ALL_SCHEDULES),
         sensors=[*SESSION_SENSORS, *ALL_SENSORS],

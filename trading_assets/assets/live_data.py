@@ -1,7 +1,6 @@
 """The assets of what was streamed: `live_quotes`, `live_bars` and `live_gaps`. Their runs seal and merge what the
 recorder wrote; they receive nothing."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -9,7 +8,6 @@ import dagster as dg
 from trading_assets.assets.live_stream import LIVE_STREAM
 from trading_assets.assets.partitions import sessions_of
 from trading_assets.assets.policy import derived_policy
-from trading_assets.checks.live_bars_check import compare_live_bars, live_bars_agree_spec
 from trading_assets.errors import Refused
 from trading_assets.repositories.live.finished import MergedSessions, merge_sessions
 from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_GAPS, LIVE_QUOTES
@@ -34,16 +32,14 @@ def live_quotes(context: dg.AssetExecutionContext, archive: ArchiveResource) -> 
     return _merged(context, archive, LIVE_QUOTES)
 
 
-@dg.asset(**(_policy(LIVE_BARS) | {"check_specs": [live_bars_agree_spec()]}), deps=[LIVE_STREAM])
-def live_bars(context: dg.AssetExecutionContext, archive: ArchiveResource) -> Iterator[Any]:
+@dg.asset(**_policy(LIVE_BARS), deps=[LIVE_STREAM])
+def live_bars(context: dg.AssetExecutionContext, archive: ArchiveResource) -> MergedSessions:
     """Five-second bars of the underlyings as they were streamed.
 
     Sealed and merged as `live_quotes`. The check `live_bars_agree` compares them with the bars of the archive that
     cover the same minutes. They never enter `equity_bars`.
     """
-    merged = _merged(context, archive, LIVE_BARS)
-    yield dg.Output(merged)
-    yield compare_live_bars(archive.settings(), sorted(merged.sessions))
+    return _merged(context, archive, LIVE_BARS)
 
 
 @dg.asset(**_policy(LIVE_GAPS), deps=[LIVE_STREAM])

@@ -94,7 +94,8 @@ quality_check = dg.define_asset_job(
     "quality_check",
     selection=dg.AssetSelection.assets("quality_metrics")
     | dg.AssetSelection.checks_for_assets(*SNAPSHOTS, *BARS, *COMPUTED)
-    - dg.AssetSelection.checks(*own_checks((*SNAPSHOTS, *BARS, *COMPUTED))),
+    - dg.AssetSelection.checks(*own_checks((*SNAPSHOTS, *BARS, *COMPUTED)))
+    | dg.AssetSelection.checks_for_assets("live_bars"),
     description=(
         "All rules over the latest sessions as asset checks, and the quality metrics. Sends nothing to a broker."
     ),

@@ -1,4 +1,8 @@
-"""The check `live_bars_agree`: what was streamed against what the broker's history says of the same time."""
+"""The check `live_bars_agree`: what was streamed against what the broker's history says of the same time.
+
+It looks at the sessions of its run when live data is merged, and every hour at those of `check_window_sessions`: the
+bars of a session are often collected after its live data is merged.
+"""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,7 +10,11 @@ from datetime import date
 import dagster as dg
 
 from trading_assets.bar_sizes import BAR_SECONDS
+from trading_assets.checks.rule_checks import scope_of
+from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.live.agreement import TOLERANCE, agreement
+from trading_assets.repositories.live_schema import LIVE_BARS
+from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.metadata import plain_table
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
@@ -16,16 +24,21 @@ LIVE_BARS_AGREE = "live_bars_agree"
 ROWS_SHOWN = 50
 
 
-def live_bars_agree_spec() -> dg.AssetCheckSpec:
-    """The check, for the `check_specs` of the asset."""
-    return dg.AssetCheckSpec(
-        LIVE_BARS_AGREE,
-        asset="live_bars",
-        description=(
-            "The bars of equity_bars of which every five seconds were streamed have the same open, high, low and close,"
-            f" within a cent or {TOLERANCE:.1%} of the price."
-        ),
-    )
+@dg.asset_check(
+    asset=LIVE_BARS.name,
+    name=LIVE_BARS_AGREE,
+    additional_deps=["equity_bars"],
+    description=(
+        "The bars of equity_bars of which every five seconds were streamed have the same open, high, low and close,"
+        f" within a cent or {TOLERANCE:.1%} of the price."
+    ),
+)
+def live_bars_agree(context: dg.AssetCheckExecutionContext, archive: ArchiveResource) -> dg.AssetCheckResult:
+    """Compare the merged sessions."""
+    settings = archive.settings()
+    scope = scope_of(context.run, settings, LIVE_BARS.name)
+    merged = dataset_files(settings.data_dir, LIVE_BARS, first=scope.first, last=scope.last)
+    return compare_live_bars(settings, [date.fromisoformat(path.stem) for path in merged])
 
 
 def compare_live_bars(settings: Settings, sessions: Sequence[date]) -> dg.AssetCheckResult:
@@ -43,7 +56,6 @@ def compare_live_bars(settings: Settings, sessions: Sequence[date]) -> dg.AssetC
     if differing:
         metadata["bars"] = plain_table(found.differing.slice(0, ROWS_SHOWN))
     return dg.AssetCheckResult(
-        check_name=LIVE_BARS_AGREE,
         passed=not differing,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{said}.",
