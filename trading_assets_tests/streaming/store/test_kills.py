@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,10 +15,12 @@ from trading_assets.repositories.live.merging import merge_session
 from trading_assets.repositories.live.reading import live_table
 from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_DATASETS, LIVE_GAPS, LIVE_QUOTES
 from trading_assets.streaming.store import LiveWriter, latest_quotes
+from trading_assets.streaming.store.finishing import seal_recorded
 from trading_assets.streaming.updates import GapReason
 from trading_assets_tests.killing.forks import ForkServer
 from trading_assets_tests.killing.instants import spread
 from trading_assets_tests.streaming.live_rows import SESSION, START, STEP, at, bar, gap, quote
+from trading_assets_tests.streaming.store.test_recovery import record_and_die
 
 KILLS = 20
 BATCH = 50
@@ -80,6 +84,45 @@ def test_nothing_synced_is_lost_or_doubled(forks: ForkServer, tmp_path: Path, st
     assert _seen(folder) == found and latest_quotes(folder) == newest
     assert live_table(folder, LIVE_BARS, SESSION).num_rows >= safe
     assert sum(row["reason"] == GapReason.STALLED and row["ended"] is not None for row in recorded) >= safe
+
+
+RECOVERIES = 5
+
+
+def take_over(folder: Path) -> None:
+    """Start a recorder after one that died, and end it as it should."""
+    LiveWriter(folder, clock=at(2_000)).close()
+
+
+def finish(folder: Path) -> None:
+    """What a run in Dagster does while no recorder is there."""
+    seal_recorded(folder, [SESSION])
+    for dataset in LIVE_DATASETS:
+        merge_session(folder, dataset, SESSION)
+
+
+@pytest.mark.parametrize("job", [take_over, finish])
+def test_whoever_takes_over_may_be_killed_too(forks: ForkServer, tmp_path: Path, job: Callable[[Path], None]) -> None:
+    dead = tmp_path / "dead"
+    LakeIdentity(dead).pin("simulated")
+    forks.run(record_and_die, dead, [quote(n, 1000 + n % 2) for n in range(800)], [gap(1, con_id=77)])
+    steps = forks.run(job, shutil.copytree(dead, tmp_path / "whole"), watched=[tmp_path / "whole"]).instants
+    for instant in spread(steps, RECOVERIES):
+        folder = tmp_path / f"{instant}"
+        shutil.copytree(dead, folder)
+        end = forks.run(job, folder, watched=[folder], stop_at=instant, or_near=True)
+        assert end.killed and _seen(folder) == list(range(800)), f"killed before {end.at}"
+        writer = LiveWriter(folder, clock=at(3_000))
+        assert writer.recovered.open_gaps == (gap(1, con_id=77),)
+        writer.close()
+        finish(folder)
+        assert _seen(folder) == list(range(800)), f"killed before {end.at}, and done again"
+        died = [
+            row for row in live_table(folder, LIVE_GAPS, SESSION).to_pylist() if row["code"] is None and row["ended"]
+        ]
+        assert sorted(row["stream_id"] for row in died) == ["bars-1000", "stream-1000", "stream-1001"]
+        assert {(row["began"], row["reason"]) for row in died} == {(quote(799).received_at, GapReason.RECORDER_DIED)}
+        assert {row["ended"] for row in died} <= {at(2_000)(), at(3_000)()}
 
 
 def _seen(folder: Path) -> list[int]:
