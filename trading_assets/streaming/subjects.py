@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from trading_assets.arguments import one_symbol
-from trading_assets.errors import InvalidRequest, UnreadableFile
+from trading_assets.errors import InvalidRequest, NotALake, TradingAssetsError
 from trading_assets.instrument import Instrument
 from trading_assets.planning.instruments import option_instruments, underlying_instrument
 from trading_assets.repositories import ContractRepository, OptionChainSnapshotRepository, query
@@ -72,7 +72,7 @@ def subjects_of(wanted: Sequence[Subscription], data_dir: Path, now: datetime) -
     for one in wanted:
         try:
             subjects = _of_subscription(one, contracts, held, data_dir, now)
-        except (UnreadableFile, OSError) as error:
+        except (TradingAssetsError, OSError) as error:
             text = f"{one.symbol}: what the lake knows of its contracts could not be read. {error}"
             subjects = [_refused(one.symbol, text, unknown=True)]
         for subject in subjects:
@@ -89,7 +89,10 @@ def _of_subscription(
         symbol = one_symbol(one.symbol)
     except InvalidRequest as error:
         return [_refused(one.symbol, str(error))]
-    row = contracts.latest(symbol)
+    try:
+        row = contracts.latest(symbol)
+    except NotALake:
+        row = None
     if row is None:
         return [
             _refused(
@@ -139,7 +142,9 @@ def _held(data_dir: Path) -> frozenset[int]:
     """The options that the accounts held when they were looked at last; none where that cannot be read."""
     try:
         return frozenset(query(data_dir, _HELD).column("con_id").to_pylist())
-    except (UnreadableFile, OSError) as error:
+    except NotALake:
+        return frozenset()
+    except (TradingAssetsError, OSError) as error:
         logger.warning("Positions could not be read, so none is streamed for being held: %s", error)
         return frozenset()
 

@@ -92,3 +92,9 @@ def test_expired_contracts_are_not_streamed(lake: Path) -> None:
 def test_asking_for_more_and_for_less_is_one_stream_each(lake: Path) -> None:
     both = subjects_of([Subscription("AAA", 1), Subscription("AAA", 3), Subscription("aaa")], lake, NOW)
     assert named(both) == named(subjects_of([Subscription("AAA", 3)], lake, NOW))
+
+
+def test_a_lake_without_anything_refuses_each_symbol(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        (refused,) = subjects_of([Subscription("AAPL", 5)], folder, NOW)
+        assert "trading-assets setup AAPL" in refused.refusal
