@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from trading_assets.repositories.export import export
     from trading_assets.repositories.lake import Lake
     from trading_assets.settings import Settings
+    from trading_assets.streaming import LiveDataManager
+    from trading_assets.trading import PositionManager
     from trading_assets.universe import Universe
 
 __version__ = "0.1.0"
@@ -44,9 +46,11 @@ _MODULES = {
     "DataValidation": "jobs",
     "EquityBarRepository": "repositories",
     "Lake": "repositories.lake",
+    "LiveDataManager": "streaming",
     "OptionBarRepository": "repositories",
     "OptionChainSnapshotRepository": "repositories",
     "OptionGreeksRepository": "repositories",
+    "PositionManager": "trading",
     "Settings": "settings",
     "Universe": "universe",
     "breaker_store": "broker.breaker_store",
@@ -64,9 +68,11 @@ __all__ = [
     "DataValidation",
     "EquityBarRepository",
     "Lake",
+    "LiveDataManager",
     "OptionBarRepository",
     "OptionChainSnapshotRepository",
     "OptionGreeksRepository",
+    "PositionManager",
     "Settings",
     "Universe",
     "breaker_store",

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 0.5
 """Between two pictures on a terminal, and two looks at the health with --json."""
 
+STARTING_SECONDS = 10.0
+"""How long a recorder that does not run yet is no fault on a terminal."""
+
 TABLE_SECONDS = 10.0
 """Between two tables where the output is no terminal."""
 
@@ -141,9 +144,12 @@ def _draw(manager: LiveDataManager, start: Start, until: float | None) -> None:
             time.sleep(pause)
             console.print(_picture(manager.monitor_stream_health(), newest))
         return
+    starting = time.monotonic() + STARTING_SECONDS
     with Live(console=console, auto_refresh=False, screen=False, transient=True) as picture:
         while not _over(until):
-            picture.update(_picture(manager.monitor_stream_health(), newest), refresh=True)
+            found = manager.monitor_stream_health()
+            begun = found.recorder.running or time.monotonic() > starting
+            picture.update(_picture(found, newest) if begun else "The recorder is being started.", refresh=True)
             time.sleep(REFRESH_SECONDS)
 
 
