@@ -169,6 +169,8 @@ SOME: Bad = {"symbol": NO_SYMBOLS, "trade_date": NO_DAY}
 BOUNDS: Bad = {"datasets": (*NO_DATASET, []), "first": NO_DAY, "last": NO_DAY}
 
 READING: dict[str, PublicFunction] = {
+    "LiveDataManager.latest": PublicFunction(_live("latest"), ONE, SYMBOL),
+    "LiveDataManager.monitor_stream_health": PublicFunction(_live("monitor_stream_health")),
     "ContractRepository.get": PublicFunction(
         _repository(ContractRepository, "get"), ONE, {**SYMBOL, "session": NO_SESSION}
     ),
@@ -381,6 +383,7 @@ READING: dict[str, PublicFunction] = {
 
 COMMANDS = (
     ["status", "--no-probe"],
+    ["live", "--status"],
     ["coverage"],
     ["coverage", "AAPL", "--by-session", "--json"],
     ["query", "select 1 from contracts"],
@@ -401,7 +404,6 @@ SAYS_WRONG = ("status", "alerts", "quality")
 """Commands whose exit code says what the lake lacks."""
 
 OTHERS: dict[str, PublicFunction] = {
-    "LiveDataManager.latest": PublicFunction(_live("latest"), ONE, SYMBOL),
     "LiveDataManager.on_quote": PublicFunction(_live("on_quote"), {}, {"callback": (5, None, "print")}),
     "LiveDataManager.start_streaming": PublicFunction(
         _live("start_streaming"),

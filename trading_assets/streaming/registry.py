@@ -11,6 +11,7 @@ import json
 import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading_assets.state import connect_state, database_now, read_transaction, write_transaction
+from trading_assets.state import connect_state, database_now, read_state, read_transaction, write_transaction
 from trading_assets.state.owners import Owner, live_owners
 from trading_assets.streaming.health import StreamHealth, StreamState, Subscription
 from trading_assets.streaming.tables import recorder, subscriptions
@@ -61,7 +62,7 @@ NO_RECORDER = RecorderState(False, None, "", None, "", None, None, ())
 
 class LiveRegistry:
     """The tables of streaming at the state database `url`, for one process: its subscriptions and its lease are the
-    owner's. Nothing is written before `want` or `take`.
+    owner's. Nothing is written, and no database made, before `want` or `take`.
 
     `changed_at` is when what this owner wants last changed, `looked_at` when it last looked what all want; epoch
     seconds, by the database's clock.
@@ -80,6 +81,14 @@ class LiveRegistry:
     def owner(self) -> Owner:
         """This process as an owner."""
         return Owner(self._engine)
+
+    @property
+    def _opened(self) -> bool:
+        return "_engine" in self.__dict__
+
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        """Who only looks makes no database."""
+        return read_transaction(self._engine) if self._opened else read_state(self._url)
 
     def close(self) -> None:
         """Give back what this owner wants and holds."""
@@ -108,11 +117,11 @@ class LiveRegistry:
 
     def wanted(self) -> list[Subscription]:
         """What all live owners together want, by symbol: of options the largest number."""
-        with read_transaction(self._engine) as connection:
+        with self._reading() as connection:
             looked_at = database_now(connection)
             found, dead = subscribed(connection)
         self.looked_at = looked_at
-        if dead:
+        if dead and self._opened:
             self._forget(dead)
         return found
 
@@ -156,7 +165,7 @@ class LiveRegistry:
 
     def state(self) -> RecorderState:
         """What is known of the recorder."""
-        with read_transaction(self._engine) as connection:
+        with self._reading() as connection:
             return recorder_state(connection)
 
     def _forget(self, dead: set[str]) -> None:
