@@ -3,6 +3,8 @@ work."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +17,7 @@ from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.streaming import LiveDataManager, process
 from trading_assets.streaming.health import Subscription
+from trading_assets.streaming.launch import log_file
 from trading_assets.streaming.process import RecorderProcess, broker_of
 from trading_assets.streaming.registry import LiveRegistry
 from trading_assets.streaming.store import latest_quotes
@@ -132,6 +135,31 @@ def test_a_state_database_that_fails_changes_nothing(lake: Path, simulate: Simul
             connection.exec_driver_sql("alter table elsewhere rename to live_subscriptions")
         assert codes == []
     assert codes == [0]
+    wanting.close()
+
+
+HANGING = """
+import sys, threading, time
+from trading_assets.settings import Settings
+from trading_assets.streaming import process, recorder
+async def hang(self, stop):
+    time.sleep(3600)
+recorder.Recorder.run = hang
+process.HANGS_SECONDS = 0.2
+sys.exit(process.main(["--log-to-file"]))
+"""
+
+
+def test_one_whose_event_loop_hangs_ends_its_process(lake: Path, simulate: Simulate) -> None:
+    settings = settings_of(lake, simulate())
+    wanting = LiveRegistry(settings.state_url)
+    wanting.want([Subscription("AAA")])
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING], env=settings.child_environment(), capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == process.HANGING
+    assert "has not said for 0 seconds how its streams are" in log_file(lake).read_text()
+    assert not wanting.state().running and wanting.take(), "another one can work at once"
     wanting.close()
 
 
