@@ -15,10 +15,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from trading_assets.errors import UnreadableFile
+from trading_assets.repositories.file_columns import schema_mismatch
 from trading_assets.repositories.schemas import Dataset
 
 END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 """Arrow's mark of the end of a stream."""
+
+_HEAD_BYTES = 2**16
+"""More than a schema has."""
 
 _CHECKSUM = re.compile(rb"crc32=([0-9a-f]{8})")
 
@@ -38,15 +43,20 @@ def message(dataset: Dataset, batch: pa.RecordBatch) -> bytes:
     return sink.getvalue().to_pybytes()[len(head(dataset)) : -len(END)]
 
 
-def read_batches(dataset: Dataset, data: pa.Buffer, *, whole: bool) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """The complete batches in the bytes of a segment (`whole`: from its beginning), each with the byte after it.
-
-    Nothing after the first one that is incomplete or damaged.
-    """
+def schema_of(data: pa.Buffer) -> tuple[pa.Schema, int] | None:
+    """The schema at the beginning of a segment, and the byte after it; None where it is not complete (yet)."""
     source = pa.BufferReader(data)
-    if whole and source.read(len(head(dataset))) != head(dataset):
-        return
-    schema = dataset.schema.remove_metadata()
+    try:
+        found = pa.ipc.read_message(source)
+        return (pa.ipc.read_schema(found), source.tell()) if found.type == "schema" else None
+    except (EOFError, OSError, pa.ArrowException):
+        return None
+
+
+def read_batches(dataset: Dataset, schema: pa.Schema, data: pa.Buffer) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """The complete batches in bytes of a segment with that schema, in the dataset's columns, each with the byte after
+    it. Nothing after the first one that is incomplete or damaged."""
+    source = pa.BufferReader(data)
     while True:
         try:
             found = pa.ipc.read_message(source)
@@ -55,7 +65,20 @@ def read_batches(dataset: Dataset, data: pa.Buffer, *, whole: bool) -> Iterator[
             batch = pa.ipc.read_record_batch(found, schema)
         except (EOFError, OSError, pa.ArrowException):
             return
-        yield batch, source.tell()
+        yield _conformed(dataset, batch), source.tell()
+
+
+def _conformed(dataset: Dataset, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch in the dataset's columns: one of an earlier version may lack some."""
+    wanted = dataset.schema.remove_metadata()
+    if batch.schema.equals(wanted):
+        return batch
+    present = set(batch.schema.names)
+    columns = [
+        batch.column(field.name).cast(field.type) if field.name in present else pa.nulls(batch.num_rows, field.type)
+        for field in wanted
+    ]
+    return pa.record_batch(columns, schema=wanted)
 
 
 def _intact(found: pa.Message) -> bool:
@@ -64,10 +87,18 @@ def _intact(found: pa.Message) -> bool:
 
 
 def read_segment(dataset: Dataset, path: Path, begin: int = 0) -> tuple[list[pa.RecordBatch], int]:
-    """The complete batches of a segment from that byte on, and the byte after them. Raises `FileNotFoundError`."""
+    """The complete batches of a segment from that byte on, and the byte after them. Raises `FileNotFoundError`, and
+    `UnreadableFile` for one of another program."""
     with path.open("rb") as file:
+        start = schema_of(pa.py_buffer(file.read(_HEAD_BYTES)))
+        if start is None:
+            return [], begin
+        schema, end = start
+        if misfit := schema_mismatch(dataset, schema):
+            raise UnreadableFile(path, misfit)
+        begin = max(begin, end)
         file.seek(begin)
         # Read and not mapped: a writer that could not write a whole batch cuts its beginning off again.
         data = pa.py_buffer(file.read())
-    found = list(read_batches(dataset, data, whole=begin == 0))
+    found = list(read_batches(dataset, schema, data))
     return [batch for batch, _ in found], begin + (found[-1][1] if found else 0)

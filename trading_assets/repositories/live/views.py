@@ -8,15 +8,17 @@ began since, are shown by new views.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from trading_assets.repositories.dataset_sql import escaped, quoted
 from trading_assets.repositories.empty_files import empty_file
-from trading_assets.repositories.files import MERGED_PARTS, dataset_files
+from trading_assets.repositories.files import MERGED_PARTS, check_file, dataset_files
 from trading_assets.repositories.live.keys import latest_first
 from trading_assets.repositories.live.places import (
     NAMES,
@@ -72,7 +74,8 @@ def _view(data_dir: Path, dataset: Dataset) -> str:
         rows += f"""
             UNION ALL SELECT {names}
             FROM read_parquet([{quoted(escaped(str(empty_file(dataset))))}, {", ".join(map(quoted, sealed))}],
-                              hive_partitioning = false, union_by_name = true, allow_empty = true, filename = true)
+                              union_by_name = {_differ(data_dir, dataset)}, hive_partitioning = false,
+                              allow_empty = true, filename = true)
             WHERE filename NOT IN ({merged})
             UNION ALL SELECT {names} FROM "{_segments(dataset)}"
             WHERE {_NAME} NOT IN ({_names_in(sealed)})
@@ -82,6 +85,16 @@ def _view(data_dir: Path, dataset: Dataset) -> str:
     key = ", ".join(f'"{name}"' for name in dataset.key)
     order = ", ".join(latest_first(dataset))
     return f"SELECT {names} FROM ({rows}) QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {order}) = 1"
+
+
+def _differ(data_dir: Path, dataset: Dataset) -> bool:
+    """Whether the oldest part is of an earlier version and lacks columns: then DuckDB has to open all parts to plan a
+    query. Raises `UnreadableFile`."""
+    for place in parts(data_dir, dataset)[:1]:
+        with suppress(FileNotFoundError):  # merged since it was listed
+            check_file(place.part, dataset)
+            return set(pq.read_schema(place.part).names) != set(dataset.schema.names)
+    return False
 
 
 def _merged(data_dir: Path, dataset: Dataset, sessions: Sequence[date]) -> str:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from trading_assets.repositories.files import read_file
 from trading_assets.repositories.live.places import Place, parts, segments
-from trading_assets.repositories.live.segments import END, read_batches
+from trading_assets.repositories.live.segments import END, read_batches, schema_of
 from trading_assets.repositories.live_schema import LIVE_QUOTES
 from trading_assets.streaming.store import rows
 from trading_assets.streaming.updates import QuoteUpdate
@@ -88,6 +88,7 @@ class _Followed:
     def __init__(self, place: Place) -> None:
         self._descriptor = os.open(place.segment, os.O_RDONLY)
         self._at = 0
+        self._schema: pa.Schema | None = None
         self.ended = False
 
     def read(self) -> Sequence[pa.RecordBatch]:
@@ -97,7 +98,14 @@ class _Followed:
         if status.st_size == self._at and not removed:
             return ()
         data = os.pread(self._descriptor, max(0, status.st_size - self._at), self._at)
-        found = list(read_batches(LIVE_QUOTES, pa.py_buffer(data), whole=self._at == 0))
+        if self._schema is None:
+            begin = schema_of(pa.py_buffer(data))
+            if begin is None:
+                self.ended = removed
+                return ()
+            self._schema, end = begin
+            self._at, data = end, data[end:]
+        found = list(read_batches(LIVE_QUOTES, self._schema, pa.py_buffer(data)))
         end = found[-1][1] if found else 0
         self._at += end
         self.ended = removed or data[end : end + len(END)] == END

@@ -143,6 +143,19 @@ def test_a_damaged_part_is_named_and_nothing_changes(lake: Path, writer: LiveWri
     assert merge_session(lake, LIVE_QUOTES, SESSION).rows == 5
 
 
+def test_parts_of_an_earlier_version_have_nulls(lake: Path, writer: LiveWriter) -> None:
+    writer.append([quote(0)])
+    writer.seal()
+    (part,) = parts(lake, LIVE_QUOTES)
+    pq.write_table(pq.read_table(part.part).drop_columns(["open_interest"]), part.part)
+    writer.append([quote(1)._replace(open_interest=7.0)])
+    writer.seal()
+    for _ in range(2):
+        found = query(lake, "select open_interest from live_quotes order by seq", live=True)
+        assert found["open_interest"].to_pylist() == [None, 7.0]
+        merge_all(lake)
+
+
 def test_a_day_is_merged_in_batches(lake: Path, writer: LiveWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trading_assets.repositories.live.merging.BATCH_ROWS", 7)
     for begin in range(0, 60, 20):

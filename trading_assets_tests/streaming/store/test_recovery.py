@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from trading_assets.repositories.files import read_file
 from trading_assets.repositories.live.places import parts, segments
+from trading_assets.repositories.live.segments import head, message, read_segment
 from trading_assets.repositories.live_schema import LIVE_DATASETS, LIVE_GAPS, LIVE_QUOTES
 from trading_assets.streaming.store import LiveTail, LiveWriter, latest_quotes, rows
 from trading_assets.streaming.updates import Gap, GapReason, QuoteUpdate
@@ -89,6 +91,20 @@ def test_a_torn_end_is_left_out(dead: Callable[..., Path], damage: str) -> None:
     assert latest_quotes(folder) == {1000: given[19]}
     writer = LiveWriter(folder, clock=at(100))
     assert stored(folder) == given[:20] and writer.recovered.gaps[0].began == bar(0).received_at
+    writer.close()
+
+
+def test_a_segment_of_an_earlier_version_is_sealed_with_nulls(dead: Callable[..., Path]) -> None:
+    folder = dead([quote(n) for n in range(4)], [])
+    (place,) = segments(folder, LIVE_QUOTES)
+    older = replace(LIVE_QUOTES, columns=tuple(one for one in LIVE_QUOTES.columns if one.name != "open_interest"))
+    batches, _ = read_segment(LIVE_QUOTES, place.path)
+    written = b"".join(message(older, batch.select(older.schema.names)) for batch in batches)
+    place.path.write_bytes(head(older) + written)
+    with LiveTail(folder, from_start=True) as tail:
+        assert [update.seq for update in tail.poll()] == [0, 1, 2, 3]
+    writer = LiveWriter(folder, clock=at(10))
+    assert stored(folder) == [quote(n) for n in range(4)] and writer.next_seq == 4
     writer.close()
 
 
