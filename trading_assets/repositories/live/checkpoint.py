@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from trading_assets.repositories.files import leftovers, replacing
 from trading_assets.repositories.live.places import FOLDER
+from trading_assets.repositories.live.segments import conformed
 from trading_assets.repositories.live_schema import LIVE_QUOTES
 
 FILE = "checkpoint.arrow"
@@ -58,7 +59,8 @@ def read_checkpoint(data_dir: Path) -> Checkpoint:
         with pa.OSFile(str(data_dir / FOLDER / FILE)) as source, pa.ipc.open_file(source) as reader:
             table = reader.read_all()
         state = json.loads(table.schema.metadata[_STATE])
-        return Checkpoint(table.replace_schema_metadata(None), **_state(state))
+        batches = [conformed(LIVE_QUOTES, batch) for batch in table.replace_schema_metadata(None).to_batches()]
+        return Checkpoint(pa.Table.from_batches(batches, LIVE_QUOTES.schema.remove_metadata()), **_state(state))
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
         return Checkpoint(LIVE_QUOTES.schema.remove_metadata().empty_table())
 

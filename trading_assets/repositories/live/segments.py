@@ -65,10 +65,10 @@ def read_batches(dataset: Dataset, schema: pa.Schema, data: pa.Buffer) -> Iterat
             batch = pa.ipc.read_record_batch(found, schema)
         except (EOFError, OSError, pa.ArrowException):
             return
-        yield _conformed(dataset, batch), source.tell()
+        yield conformed(dataset, batch), source.tell()
 
 
-def _conformed(dataset: Dataset, batch: pa.RecordBatch) -> pa.RecordBatch:
+def conformed(dataset: Dataset, batch: pa.RecordBatch) -> pa.RecordBatch:
     """The batch in the dataset's columns: one of an earlier version may lack some."""
     wanted = dataset.schema.remove_metadata()
     if batch.schema.equals(wanted):

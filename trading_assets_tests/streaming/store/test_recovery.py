@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from trading_assets.repositories.files import read_file
+from trading_assets.repositories.live.checkpoint import read_checkpoint, write_checkpoint
 from trading_assets.repositories.live.places import parts, segments
 from trading_assets.repositories.live.segments import head, message, read_segment
 from trading_assets.repositories.live_schema import LIVE_DATASETS, LIVE_GAPS, LIVE_QUOTES
@@ -97,14 +98,18 @@ def test_a_torn_end_is_left_out(dead: Callable[..., Path], damage: str) -> None:
 def test_a_segment_of_an_earlier_version_is_sealed_with_nulls(dead: Callable[..., Path]) -> None:
     folder = dead([quote(n) for n in range(4)], [])
     (place,) = segments(folder, LIVE_QUOTES)
+    assert latest_quotes(folder) == {1000: quote(3)}
     older = replace(LIVE_QUOTES, columns=tuple(one for one in LIVE_QUOTES.columns if one.name != "open_interest"))
     batches, _ = read_segment(LIVE_QUOTES, place.path)
     written = b"".join(message(older, batch.select(older.schema.names)) for batch in batches)
     place.path.write_bytes(head(older) + written)
+    known = rows.quote_table([quote(0, con_id=5)]).drop_columns(["open_interest"])
+    write_checkpoint(folder, replace(read_checkpoint(folder), quotes=known))
     with LiveTail(folder, from_start=True) as tail:
         assert [update.seq for update in tail.poll()] == [0, 1, 2, 3]
     writer = LiveWriter(folder, clock=at(10))
     assert stored(folder) == [quote(n) for n in range(4)] and writer.next_seq == 4
+    assert latest_quotes(folder) == {5: quote(0, con_id=5), 1000: quote(3)}
     writer.close()
 
 
