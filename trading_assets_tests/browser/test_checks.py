@@ -129,6 +129,7 @@ def test_the_automation_page_says_why_nothing_is_to_be_done(page: Page, platform
         "daily_bars",
         "daily_positions",
         "last_chance",
+        "live_merge",
         "quality_check",
         "weekly_maintenance",
         "monthly_maintenance",

@@ -81,7 +81,8 @@ def test_a_symbol_is_set_up_with_one_field(page: Page, platform: Platform) -> No
     page.get_by_text("complete", exact=True).first.click()
     page.get_by_text(f"All that is wanted of session {current} is in the lake.").first.wait_for()
     nodes = platform.ask("{ assetNodes { assetKey { path } staleStatus } }")["assetNodes"]
-    apart = {"quality_metrics", "live_stream", "position_snapshots", "position_changes"}
+    apart = {"quality_metrics", "position_snapshots", "position_changes"}
+    apart |= {"live_stream", "live_quotes", "live_bars", "live_gaps"}
     assert {
         tuple(node["assetKey"]["path"]): node["staleStatus"]
         for node in nodes
@@ -160,6 +161,7 @@ def test_the_graph_shows_the_order_of_the_assets(platform: Platform) -> None:
         "option_greeks": {"option_chains", "equity_bars", "option_bars"},
         "quality_metrics": {"contracts", "option_chains", "equity_bars", "option_bars", "option_greeks"},
         "live_stream": set(),
+        **{name: {"live_stream"} for name in ("live_quotes", "live_bars", "live_gaps")},
         "position_snapshots": set(),
         "position_changes": {"position_snapshots"},
     }
