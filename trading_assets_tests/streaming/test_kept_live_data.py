@@ -10,6 +10,7 @@ import pytest
 
 from trading_assets.backup import backup, restore
 from trading_assets.backup.sources import Kind, files
+from trading_assets.cli.app import run
 from trading_assets.doctor import mend
 from trading_assets.doctor.files import find_file_faults
 from trading_assets.jobs import archive_old_data
@@ -111,3 +112,13 @@ def test_merged_sessions_are_archived(settings: Settings, tmp_path: Path) -> Non
     report = archive_old_data(12, tmp_path / "packages", settings=settings)
     assert report.created is not None
     assert list(report.created.periods) == ["live_quotes/2015-12-24.parquet"]
+
+
+def test_the_command_shows_what_is_not_merged(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(settings.data_dir))
+    sql = "select count(*) as n from live_quotes"
+    assert run(["query", "--live", sql, "--json"]) == run(["query", sql, "--json"]) == 0
+    assert capsys.readouterr().out.split() == ["[", "{", '"n":', "4", "}", "]", "[", "{", '"n":', "1", "}", "]"]
+    assert run(["query", "--live", "--as-of", "first", sql]) == 2
