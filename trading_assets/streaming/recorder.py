@@ -201,7 +201,7 @@ class Recorder:
                 self._streams[key].ask_again()
             elif key not in self._streams:
                 self._streams[key] = self._stream_of(subject)
-            self._streams[key].subject = subject
+            self._streams[key].about(subject)
         self._streams = {key: self._streams[key] for key in named}
 
     def _stream_of(self, subject: Subject) -> Stream:

@@ -87,8 +87,7 @@ class Steering:
         on an earlier one."""
         self._cancels.clear()
         for stream in self._streams():
-            if not stream.subject.refusal:
-                stream.ask_again()
+            stream.ask_again()
 
     def released(self, kind: str, req_id: int, cancel: bool) -> None:
         """A stream takes nothing more under an id; the broker is told so if it may still send."""

@@ -124,6 +124,11 @@ class Stream:
         """Whether it would use a market-data line if it were given one."""
         return self.state not in FINAL or self.due < math.inf
 
+    def about(self, subject: Subject) -> None:
+        """What is known of its subject now: its rank may have changed, or why it is refused."""
+        self.subject = subject
+        self.said = subject.refusal or self.said
+
     # what happens to it
 
     def asked(self, req_id: int) -> None:
@@ -181,8 +186,9 @@ class Stream:
             self.answer_by = answer_by
 
     def ask_again(self, at: float = 0.0) -> None:
-        """Have it asked for (again) at that time of the loop."""
-        self.due = at
+        """Have it asked for (again) at that time of the loop, if it can be."""
+        if not self.subject.refusal:
+            self.due = at
 
     def let_go(self, *, cancel: bool) -> None:
         """Take nothing more under the id it was asked for with; `cancel` where the broker may still send."""

@@ -74,6 +74,10 @@ def test_refuses_what_cannot_be_streamed_before_any_message(lake: Path, simulate
         wanted = [Subscription("NOPE"), Subscription(""), Subscription("A/B"), Subscription("BBB", 5)]
         async with recording(lake, tws, *wanted) as one:
             await one.until_live("BBB")
+            tws.drop_connections()
+            await one.until(lambda: one.of("BBB").resubscriptions == 1)
+            await one.until_live("BBB")
+            await one.step(2)
             refused = {health.symbol: health.text for health in one.health if health.state is StreamState.REFUSED}
         assert refused.keys() == {"NOPE", "", "A/B", "BBB"}
         assert "trading-assets setup NOPE" in refused["NOPE"]
