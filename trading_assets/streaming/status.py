@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from trading_assets.sessions import calendar
 from trading_assets.streaming.callbacks import CallbackCounts
 from trading_assets.streaming.health import StreamHealth, StreamState, Subscription
 from trading_assets.streaming.registry import SILENT_SECONDS, RecorderState
@@ -109,7 +110,7 @@ def status_of(
         streams = tuple(_without_recorder(stream) for stream in streams) if wanted else ()
     problems = [*refused.values()]
     if wanted:
-        problems += _problems(state, wanted, [stream for stream in streams if stream.symbol in symbols])
+        problems += _problems(at, state, wanted, [stream for stream in streams if stream.symbol in symbols])
     problems += [said for counts in callbacks if (said := counts.sentence())]
     return StreamingStatus(at, state, streams, tuple(problems), tuple(callbacks))
 
@@ -119,7 +120,9 @@ def _without_recorder(stream: StreamHealth) -> StreamHealth:
     return replace(stream, state=StreamState.DOWN, rate=0.0, text="No recorder is running.", code=None)
 
 
-def _problems(state: RecorderState, wanted: Collection[Subscription], streams: Sequence[StreamHealth]) -> list[str]:
+def _problems(
+    at: datetime, state: RecorderState, wanted: Collection[Subscription], streams: Sequence[StreamHealth]
+) -> list[str]:
     if not state.running:
         return [f"No recorder is running: nothing is recorded. {state.reason}".strip()]
     if state.age is None:
@@ -132,7 +135,21 @@ def _problems(state: RecorderState, wanted: Collection[Subscription], streams: S
     known = {stream.symbol for stream in streams}
     missing = [f"{one.symbol}: the recorder has not taken it up yet." for one in wanted if one.symbol not in known]
     unrecorded = sorted({stream.unrecorded for stream in streams if stream.unrecorded})
-    return missing + unrecorded + [_sentence(stream) for stream in streams if stream.state in _WRONG]
+    return missing + unrecorded + [_sentence(stream) for stream in _due(streams, at) if stream.state in _WRONG]
+
+
+def _due(streams: Sequence[StreamHealth], at: datetime) -> list[StreamHealth]:
+    """The streams that must have answered: not those of bars outside of regular hours, for which the broker says
+    nothing until the market opens."""
+    xnys = calendar()
+    closed = {stream.symbol for stream in streams if stream.state is StreamState.FROZEN}
+    if xnys.closes_at(xnys.current(at)) <= at:
+        closed |= {stream.symbol for stream in streams}
+    return [
+        stream
+        for stream in streams
+        if not (stream.kind == "bar" and stream.state is StreamState.WAITING and stream.symbol in closed)
+    ]
 
 
 def _sentence(stream: StreamHealth) -> str:
@@ -151,5 +168,5 @@ def answered(status: StreamingStatus, wanted: Collection[Subscription], since: f
     return (
         fresh
         and all(one.symbol in known for one in wanted)
-        and all(stream.state is not StreamState.WAITING for stream in status.streams)
+        and all(stream.state is not StreamState.WAITING for stream in _due(status.streams, status.at))
     )

@@ -7,6 +7,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -17,11 +18,13 @@ from trading_assets.errors import InvalidRequest
 from trading_assets.settings import Settings
 from trading_assets.streaming import LiveDataManager
 from trading_assets.streaming.health import StreamHealth, StreamState, Subscription
-from trading_assets.streaming.registry import LiveRegistry
+from trading_assets.streaming.registry import LiveRegistry, RecorderState
+from trading_assets.streaming.status import status_of
 from trading_assets.streaming.store import LiveWriter
 from trading_assets.streaming.updates import QuoteUpdate
 from trading_assets_tests.coroutines import run_coroutine
 from trading_assets_tests.observing import eventually
+from trading_assets_tests.scenarios.desk import at
 from trading_assets_tests.streaming.live_rows import quote
 
 NOW = datetime(2024, 6, 14, 14, 30, tzinfo=UTC)
@@ -56,6 +59,13 @@ class Recording:
 
 def health(symbol: str, state: StreamState) -> StreamHealth:
     return StreamHealth(f"{symbol}-1", 1, symbol, symbol, "quote", state, NOW, NOW)
+
+
+RUNNING = RecorderState(
+    True, 1, "here", NOW, "", 0.0, 0.0,
+    (health("AAPL", StreamState.LIVE), replace(health("AAPL", StreamState.WAITING), kind="bar")),
+)  # fmt: skip
+"""A recorder with a live stream of quotes, and one of bars that has not answered."""
 
 
 @pytest.fixture
@@ -107,6 +117,16 @@ def test_the_start_returns_once_each_stream_is_answered(recording: Recording, ma
     assert [str(stream.state) for stream in status.streams] == ["refused", "live"]
     recording.publish(AAPL=StreamState.LIVE, MSFT=StreamState.SHED)
     assert manager.start_streaming(["AAPL"]).ok, "a line given up for something more useful is as intended"
+
+
+def test_bars_of_a_closed_market_are_not_waited_for(recording: Recording, manager: LiveDataManager) -> None:
+    bars = replace(health("AAPL", StreamState.WAITING), kind="bar")
+    for state, ok in ((StreamState.LIVE, False), (StreamState.FROZEN, True)):
+        recording.registry.publish([health("AAPL", state), bars], inf)
+        assert manager.start_streaming("AAPL", timeout=0.2).ok is ok
+    early = status_of(at("2024-06-14T09:26-04:00"), RUNNING, [Subscription("AAPL")], {})
+    assert early.ok, "quotes are live before the open, and bars begin with it"
+    assert not status_of(at("2024-06-14T09:31-04:00"), RUNNING, [Subscription("AAPL")], {}).ok
 
 
 def test_the_start_does_not_believe_what_was_said_before(recording: Recording, manager: LiveDataManager) -> None:
