@@ -139,6 +139,8 @@ _CALLS: dict[str, _Call] = {
     "archive create": lambda *_: "trading_assets.jobs.archive_old_data()",
     "archive mount": lambda *_: "trading_assets.jobs.mount_archives()",
     "archive restore": lambda *_: "trading_assets.jobs.restore_archive(PATH)",
+    "live": lambda *_: "trading_assets.streaming.LiveDataManager().monitor_stream_health()",
+    "positions": lambda *_: "trading_assets.repositories.query(Settings().data_dir, 'from position_changes')",
     "quarantine list": lambda *_: "trading_assets.broker.quarantine.Quarantine(Settings().state_url).entries()",
 }
 """The Python call of each command that has one, from its symbols and its options without their dashes."""

@@ -19,7 +19,14 @@ from trading_assets.errors import LakeBusy
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.files import LOCKS, locked
 from trading_assets.repositories.merge import revisions_of
-from trading_assets.repositories.schemas import COVERAGE, DATASETS, QUALITY_METRICS
+from trading_assets.repositories.schemas import (
+    COVERAGE,
+    DATASETS,
+    LIVE_DATASETS,
+    POSITION_CHANGES,
+    POSITION_SNAPSHOTS,
+    QUALITY_METRICS,
+)
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings
 from trading_assets.simulator.counters import LoggedRequest
@@ -36,7 +43,12 @@ _KINDS = {
     "bars": "historical_data",
 }
 
-ASSETS = tuple(name for name in DATASETS if name not in (COVERAGE.name, QUALITY_METRICS.name))
+NOT_COLLECTED = {COVERAGE.name, QUALITY_METRICS.name, *(POSITION_SNAPSHOTS.name, POSITION_CHANGES.name)} | {
+    dataset.name for dataset in LIVE_DATASETS
+}
+"""Datasets that no collection writes partitions of."""
+
+ASSETS = tuple(name for name in DATASETS if name not in NOT_COLLECTED)
 
 
 def contents(folder: Path) -> dict[str, pa.Table]:

@@ -11,6 +11,7 @@ from datetime import datetime
 import pytest
 
 from trading_assets.serving import recorder_service
+from trading_assets.serving.parents import ending_with_parent
 from trading_assets.serving.recorder_service import RecorderService, in_session_hours
 from trading_assets.sessions import calendar
 from trading_assets_tests.observing import eventually
@@ -44,7 +45,12 @@ class Day:
 
     def start(self) -> subprocess.Popen[str]:
         self.processes.append(
-            subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                [sys.executable, "-S", "-c", "input()"],
+                stdin=subprocess.PIPE,
+                text=True,
+                preexec_fn=ending_with_parent(),  # whoever runs the tests in the background has them ignore signals
+            )
         )
         return self.processes[-1]
 
