@@ -80,8 +80,7 @@ def run_metadata(
     if conditions := conditions_of(states, report.sessions):
         metadata["conditions"] = dg.MetadataValue.json(conditions)
     # One more session is not worth drawing all of them again: that was a tenth of the time of a daily run.
-    drawn = pictures and collected.dataset is not OPTION_GREEKS  # what is computed has no coverage
-    if drawn and (counts.inserted or counts.updated) and len(written_sessions(collected)) > 1:
+    if pictures and (counts.inserted or counts.updated) and len(written_sessions(collected)) > 1:
         metadata |= _pictures(archive, collected)
     if collected.table.num_rows:
         metadata["last_rows"] = plain_table(collected.table.slice(max(0, collected.table.num_rows - ROWS_SHOWN)))
@@ -119,11 +118,16 @@ def _window(collected: Collected) -> dict[str, str]:
 
 
 def _pictures(archive: Archive, collected: Collected) -> dict[str, Any]:
-    """The heat map of what the archive has and lacks, and of equity bars the closes, of its newest sessions."""
+    """The heat map of what the archive has and lacks, and of equity bars the closes, of its newest sessions; of
+    computed volatilities, which have no coverage, those of the newest chains."""
     from trading_assets.monitoring.heatmap import MOST_ROWS, coverage_png
     from trading_assets.monitoring.pictures import closes_png
+    from trading_assets.monitoring.volatility_picture import volatility_png
 
     symbols = judged_symbols(archive, collected.report)
+    if collected.dataset is OPTION_GREEKS:
+        volatilities = volatility_png(archive.lake, symbols)
+        return {} if volatilities is None else {"volatility": _shown(volatilities, "volatility")}
     last = archive.calendar.current(archive.now)
     first = archive.calendar.previous(last, SESSIONS_DRAWN)
     table = archive.lake.conditions(symbols[:MOST_ROWS], datasets=[collected.dataset.name], first=first, last=last)
@@ -141,7 +145,8 @@ def _pictures(archive: Archive, collected: Collected) -> dict[str, Any]:
         }
         pictures["picture"] = closes_png(archive.lake.query(sql, values), SYMBOLS_DRAWN)
     named = {"coverage": "coverage", "picture": "closes"}
-    return {
-        name: dg.MetadataValue.md(f"![{named[name]}](data:image/png;base64,{base64.b64encode(png).decode()})")
-        for name, png in pictures.items()
-    }
+    return {name: _shown(png, named[name]) for name, png in pictures.items()}
+
+
+def _shown(png: bytes, name: str) -> dg.MetadataValue:
+    return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})")

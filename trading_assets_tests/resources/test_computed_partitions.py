@@ -46,3 +46,4 @@ def test_a_backfill_of_past_sessions_records_those_that_have_rows(tmp_path: Path
     rows = query(settings.data_dir, "select count(*) as n from option_greeks")["n"][0].as_py()
     assert metadata["dagster/row_count"].value == rows > metadata["inserted"].value > 0
     assert metadata["requests_sent"].value == 0
+    assert "data:image/png" in metadata["volatility"].value

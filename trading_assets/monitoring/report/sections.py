@@ -14,6 +14,7 @@ from trading_assets.broker.quarantine import Quarantine
 from trading_assets.monitoring.alerts import Alerts
 from trading_assets.monitoring.heatmap import coverage_png
 from trading_assets.monitoring.status import Status, platform_status
+from trading_assets.monitoring.volatility_picture import volatility_png
 from trading_assets.monitoring.wording import minute
 from trading_assets.remedies import typed
 from trading_assets.repositories.files import dataset_files
@@ -78,6 +79,7 @@ def collect(settings: Settings) -> Report:
         _requests,
         _pacing,
         _chains,
+        _volatility,
         _storage,
     ]
     return Report(
@@ -204,6 +206,13 @@ def _chains(settings: Settings, status: Status) -> Section:
     values = {"symbols": list(status.symbols), "newest": CHAIN_SESSIONS}
     rows = tuple(Lake.of(settings, status.now).query(sql, values).to_pylist())
     return Section("Option chains", "" if rows else "There is no chain yet.", rows)
+
+
+def _volatility(settings: Settings, status: Status) -> Section:
+    picture = volatility_png(Lake.of(settings, status.now), status.symbols)
+    if picture is None:
+        return Section("Implied volatility", "There is no volatility yet.")
+    return Section("Implied volatility", "The newest chains: smiles by expiry, and the surface.", picture=picture)
 
 
 def _storage(settings: Settings, _: Status) -> Section:
