@@ -6,6 +6,7 @@ when it is dead: at once when its process is gone from this host, else when its 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -17,6 +18,8 @@ import sqlalchemy as sa
 
 from trading_assets.state.engine import database_now, write_transaction
 from trading_assets.state.tables import client_ids, owners, pacing_queue, pacing_slots
+
+logger = logging.getLogger(__name__)
 
 HEARTBEAT = 10.0
 """Seconds between heartbeats."""
@@ -93,7 +96,10 @@ class Owner:
 
     def _beat_on(self) -> None:
         while not self._stop.wait(HEARTBEAT):
-            self._beat()
+            try:
+                self._beat()
+            except sa.exc.SQLAlchemyError:  # a heart that stopped here would let the owner be taken for dead
+                logger.warning("The state database took no heartbeat; the next one is due soon.", exc_info=True)
 
     def _beat(self) -> None:
         with write_transaction(self.engine, durable=False) as connection:

@@ -103,7 +103,10 @@ class Link:
 
     async def _failed(self, failed: ConnectFailed, wait: float) -> None:
         self.trouble = self._connector.sentence(failed)
-        await self._connector.report_unreachable(self.trouble)
+        try:
+            await self._connector.report_unreachable(self.trouble)
+        except SQLAlchemyError:
+            logger.warning("The state database was not told that TWS cannot be reached.", exc_info=True)
         if failed.lasting:
             raise BrokerIncompatible(self.trouble)
         logger.warning("%s Trying again in %.1f s.", self.trouble, wait)
@@ -136,6 +139,8 @@ class Link:
             connection.drop(Outcome(OutcomeKind.DISCONNECTED, None, "TWS stopped answering; we closed the connection."))
         except ConnectionError:
             """It was lost meanwhile."""
+        except SQLAlchemyError:
+            logger.warning("The state database gives no leave to ask TWS for the time: asked later.", exc_info=True)
 
     def _on_lost(self, connection: Connection) -> None:
         if connection is self.connection:

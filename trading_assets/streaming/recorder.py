@@ -14,7 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from functools import partial
+from math import inf
 from typing import TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from trading_assets.broker.client import CONNECTIVITY_RESTORED
 from trading_assets.broker.connector import Connector
@@ -155,14 +158,19 @@ class Recorder:
             stream.stopped()
         self._link.close()
         self._outlet.close()
-        await self._pacer.close()
-        await self._run(self._owner.close)
+        try:
+            await self._pacer.close()
+            await self._run(self._owner.close)
+        except SQLAlchemyError:
+            logger.warning(
+                "The state database was not told of the end: what is held lapses with the process.", exc_info=True
+            )
 
     # what is wanted
 
     async def _follow(self) -> None:
-        """Have the streams that are wanted, looked up twice a second; what the lake knows of them when that changes and
-        once a session."""
+        """Have the streams that are wanted, looked up twice a second; what the lake knows of them when that changes,
+        once a session, and now and then where it may have something else: a contract that it lacked, another chain."""
         known: tuple[tuple[Subscription, ...], date] | None = None
         looked_at = 0.0
         time = asyncio.get_running_loop().time
@@ -174,7 +182,11 @@ class Recorder:
                 for stream in self._all():
                     stream.begin_session(self._days.begins(now))
             lacking = any(stream.subject.refusal for stream in self._all())
-            if current != known or (lacking and time() - looked_at >= self._timing.look_again_seconds):
+            selects = any(one.options for one in wanted)
+            again = min(
+                self._timing.look_again_seconds if lacking else inf, self._timing.reselect_seconds if selects else inf
+            )
+            if current != known or time() - looked_at >= again:
                 subjects = await self._run(partial(self._subjects, wanted, now))
                 self._have(subjects)
                 known, looked_at = current, time()

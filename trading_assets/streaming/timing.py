@@ -18,6 +18,8 @@ class Timing:
     """Between two looks at what is wanted."""
     look_again_seconds: float = 30.0
     """Until the lake is asked again for a contract that it lacked."""
+    reselect_seconds: float = 300.0
+    """Until the lake is asked again which options are nearest the money and which are held."""
     publish_seconds: float = 1.0
     """Between two publications of the health."""
     steer_seconds: float = 0.25

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
+from trading_assets.broker.contact import broker_contact
 from trading_assets.simulator import Simulator
 from trading_assets.state import connect_state, metadata
 from trading_assets.state.tables import pacing_rate, pacing_slots
 from trading_assets.streaming.health import StreamState, Subscription
 from trading_assets.streaming.updates import GapReason
 from trading_assets_tests.simulator.tiny_market import NOW
-from trading_assets_tests.streaming.recording import recording, run, settings_of
+from trading_assets_tests.streaming.recording import QUICK, recording, run, settings_of
+from trading_assets_tests.streaming.test_subjects import hold
 
 Simulate = Callable[..., Simulator]
 
@@ -166,5 +171,48 @@ def test_a_failing_state_database_ends_no_stream(lake: Path, simulate: Simulate)
             metadata.create_all(engine)
             await one.until_live("BBB")
             await one.step(1, 2)
+
+    run(work())
+
+
+def test_a_failing_state_database_ends_no_quiet_connection(
+    lake: Path, simulate: Simulate, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A TWS that says nothing for a while is asked for the time, which needs leave from the database; and that TWS is
+    not there is kept in it."""
+    tws = simulate()
+
+    async def work() -> None:
+        async with recording(lake, tws, Subscription("AAA")) as one:
+            await one.until_live("AAA")
+            engine = connect_state(settings_of(lake, tws).state_url)
+            pacing_rate.drop(engine)
+            await one.until(lambda: "no leave to ask TWS for the time" in caplog.text)
+            metadata.create_all(engine)
+            broker_contact.drop(engine)
+            tws.faults.trigger("nightly_reset", seconds=0.5)
+            await one.until(lambda: "was not told that TWS cannot be reached" in caplog.text)
+            metadata.create_all(engine)
+            await one.until_live("AAA")
+            await one.step()
+            pacing_slots.drop(engine)
+        assert "was not told of the end" in caplog.text
+        metadata.create_all(engine)
+
+    run(work())
+
+
+def test_options_that_an_account_holds_since_are_streamed_too(lake: Path, simulate: Simulate) -> None:
+    """Which options are streamed is looked up again now and then, not only when somebody wants something else."""
+    tws = simulate()
+
+    async def work() -> None:
+        quick = replace(QUICK, reselect_seconds=0.1)
+        async with recording(lake, tws, Subscription("AAA", 1), timing=quick) as one:
+            await one.until_live("AAA", OPTION)
+            assert len(one.health) == 3
+            hold(lake, NOW, o114=-2)
+            await one.until(lambda: {health.con_id for health in one.health} == {1, 108, 114})
+            assert one.of(OPTION).resubscriptions == 0
 
     run(work())
