@@ -17,8 +17,10 @@ import time
 from dataclasses import replace
 
 import dagster as dg
+import sqlalchemy as sa
 
 from trading_assets.assets.live_stream import current_status, evaluation, observation
+from trading_assets.errors import TradingAssetsError
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
@@ -48,9 +50,17 @@ def serve(settings: Settings, ended: threading.Event) -> None:
         ended.wait(FIRST_SECONDS)
         while not ended.is_set():
             began = time.monotonic()
-            report(settings, instance)
+            _report_or_log(settings, instance)
             ended.wait(max(0.0, EVERY_SECONDS - (time.monotonic() - began)))
-        report(settings, instance, ended=True)
+        _report_or_log(settings, instance, ended=True)
+
+
+def _report_or_log(settings: Settings, instance: dg.DagsterInstance, *, ended: bool = False) -> None:
+    """Report. What a busy or broken database makes fail is logged, and the next minute has another report."""
+    try:
+        report(settings, instance, ended=ended)
+    except (sa.exc.SQLAlchemyError, dg.DagsterError, TradingAssetsError, OSError):
+        logger.exception("Dagster was not told how the streams are.")
 
 
 def _wait_for_recorder(ended: threading.Event) -> None:

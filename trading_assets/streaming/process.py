@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
 import sqlalchemy as sa
@@ -69,20 +69,23 @@ class RecorderProcess:
     def run(self) -> int:
         """Record until the end; the exit code."""
         reason = ""
-        try:
-            if not self._lease():
-                return 0
-            self._record()
-        except TradingAssetsError as error:
-            reason = error.as_stored
-            logger.error("%s", reason)
-        except Exception as error:
-            reason = f"The recorder failed unexpectedly: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-            logger.critical("%s", reason, exc_info=True)
-            raise
-        finally:
-            self._registry.release(reason)
-            self._registry.close()
+        with ExitStack() as around:  # left after the lease is given back: the last report says why it was
+            try:
+                if not self._lease():
+                    return 0
+                settings, clock = around.enter_context(broker_of(self._settings))
+                around.enter_context(reporting(settings))
+                self._record(settings, clock)
+            except TradingAssetsError as error:
+                reason = error.as_stored
+                logger.error("%s", reason)
+            except Exception as error:
+                reason = f"The recorder failed unexpectedly: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+                logger.critical("%s", reason, exc_info=True)
+                raise
+            finally:
+                self._registry.release(reason)
+                self._registry.close()
         return int(bool(reason))
 
     def end(self, _number: int = 0, _frame: FrameType | None = None) -> None:
@@ -106,20 +109,19 @@ class RecorderProcess:
             self._asked.wait(LEASE_SECONDS)
         return False
 
-    def _record(self) -> None:
-        with broker_of(self._settings) as (settings, clock), reporting(settings):
-            writer = LiveWriter(settings.data_dir, clock=clock)
-            logger.info("The recorder of %s has started.", settings.data_dir)
-            watch = threading.Thread(target=self._watch, name="recorder-watch", daemon=True)
-            watch.start()
-            try:
-                recorder = Recorder(settings, writer, wanted=self._wanted, publish=self._publish, clock=clock)
-                with asyncio.Runner() as runner:
-                    runner.run(self._until_asked(recorder))
-            finally:
-                writer.close()
-                self._over.set()
-                watch.join()
+    def _record(self, settings: Settings, clock: Clock) -> None:
+        writer = LiveWriter(settings.data_dir, clock=clock)
+        logger.info("The recorder of %s has started.", settings.data_dir)
+        watch = threading.Thread(target=self._watch, name="recorder-watch", daemon=True)
+        watch.start()
+        try:
+            recorder = Recorder(settings, writer, wanted=self._wanted, publish=self._publish, clock=clock)
+            with asyncio.Runner() as runner:
+                runner.run(self._until_asked(recorder))
+        finally:
+            writer.close()
+            self._over.set()
+            watch.join()
 
     async def _until_asked(self, recorder: Recorder) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

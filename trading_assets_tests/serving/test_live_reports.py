@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 
 from trading_assets.assets.live_stream import current_status
 from trading_assets.definitions import build_defs
@@ -17,6 +19,7 @@ from trading_assets.serving.live_reports import report, serve
 from trading_assets.settings import Settings
 from trading_assets.streaming.health import StreamHealth, StreamState, Subscription
 from trading_assets.streaming.registry import LiveRegistry
+from trading_assets.streaming.status import StreamingStatus
 
 NOW = datetime(2024, 6, 14, 14, 30, tzinfo=UTC)
 
@@ -79,6 +82,37 @@ def test_the_end_of_the_recorder_is_reported(settings: Settings, monkeypatch: py
         reporter.join(30)
         assert [passed for passed, _ in results(instance)] == [True, False]
     registry.close()
+
+
+def test_a_report_that_fails_is_not_the_last(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(live_reports, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(live_reports, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(live_reports, "current_status", _locked_once(current_status))
+    ended = threading.Event()
+    reporter = threading.Thread(target=serve, args=(settings, ended))
+    with dagster_instance(settings) as instance:
+        reporter.start()
+        while reporter.is_alive() and not results(instance):
+            reporter.join(0.05)
+        ended.set()
+        reporter.join(30)
+        assert results(instance)
+    assert "Dagster was not told" in caplog.text
+
+
+def _locked_once(look: Callable[[Settings], StreamingStatus]) -> Callable[[Settings], StreamingStatus]:
+    """The same, whose first call finds the database locked."""
+    calls: list[Settings] = []
+
+    def locked(settings: Settings) -> StreamingStatus:
+        calls.append(settings)
+        if len(calls) == 1:
+            raise sa.exc.OperationalError("select", None, Exception("database is locked"))
+        return look(settings)
+
+    return locked
 
 
 def test_a_recorder_that_was_killed_is_reported_though_nobody_else_wants_its_streams(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from trading_assets.streaming import LiveDataManager, process
 from trading_assets.streaming.health import Subscription
 from trading_assets.streaming.launch import log_file
 from trading_assets.streaming.process import RecorderProcess, broker_of
-from trading_assets.streaming.registry import LiveRegistry
+from trading_assets.streaming.registry import LiveRegistry, RecorderState
 from trading_assets.streaming.store import latest_quotes
 from trading_assets.universe import Universe
 from trading_assets_tests.observing import eventually
@@ -120,6 +120,23 @@ def test_a_lake_of_another_account_is_said(lake: Path, simulate: Simulate, quick
         manager._keeper._wanted["AAA"] = 0
         assert manager.monitor_stream_health().problems == (f"No recorder is running: nothing is recorded. {reason}",)
     wanting.close()
+
+
+def test_the_last_report_knows_why_it_ended(
+    lake: Path, simulate: Simulate, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reports after it: the lease must be given back before."""
+    settings = settings_of(lake, simulate(accounts=["U1234567"]))
+    found: list[RecorderState] = []
+
+    @contextmanager
+    def watched(settings: Settings) -> Iterator[None]:
+        yield
+        found.append(LiveRegistry(settings.state_url).state())
+
+    monkeypatch.setattr(process, "reporting", watched)
+    assert RecorderProcess(settings).run() == 1
+    assert not found[0].running and "account" in found[0].reason
 
 
 def test_a_state_database_that_fails_changes_nothing(lake: Path, simulate: Simulate, quick: None) -> None:
