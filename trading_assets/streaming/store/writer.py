@@ -123,8 +123,7 @@ class LiveWriter:
 
     def take_lost(self) -> list[Lost]:
         """The updates that could not be written since the last call."""
-        with self._writing:
-            return self._losses.take()
+        return self._losses.take()
 
     def flush(self) -> None:
         """Write and sync everything taken so far. What cannot be written is in `fault`."""

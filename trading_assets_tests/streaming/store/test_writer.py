@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -125,4 +126,12 @@ def test_what_has_no_room_is_counted_and_the_rest_goes_on(tmp_path: Path) -> Non
         writer.flush()
         assert writer.fault is None and [update.seq for update in tail.poll()] == [4]
         assert writer.backlog == 0, "the gap was kept and is written"
+    writer.close()
+
+
+def test_what_was_lost_is_asked_for_without_waiting_for_the_disk(tmp_path: Path) -> None:
+    """The recorder asks once a second in its event loop, which must not stand still while a write hangs."""
+    writer = LiveWriter(tmp_path)
+    with ThreadPoolExecutor(1) as asking, writer._writing:
+        assert asking.submit(writer.take_lost).result(5) == []
     writer.close()
