@@ -83,6 +83,12 @@ class GapReason(StrEnum):
     UNREADABLE = "unreadable"
 
 
+def of_any_recorder(stream_id: str) -> str:
+    """What the streams of one contract and kind are called by all recorders: a stream's id begins with its
+    recorder's."""
+    return stream_id.partition("-")[2]
+
+
 class Gap(NamedTuple):
     """A time in which updates of a stream may have been missed. `ended` is None while it lasts."""
 

@@ -49,9 +49,7 @@ class Memory:
                 self.open_gaps[key] = gap
             else:
                 self.open_gaps.pop(key, None)
-            # That the recorder before it died says nothing of this one: killed right after, it is said again.
-            if gap.reason is not GapReason.RECORDER_DIED:
-                self._came(gap.ended or gap.began)
+            self._came(gap.ended or gap.began)
 
     def _note_stream(self, update: QuoteUpdate | BarUpdate) -> None:
         known = self.streams.get(update.stream_id)

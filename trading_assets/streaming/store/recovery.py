@@ -1,14 +1,14 @@
 """What a recorder finds when it starts: the end of the one before it.
 
 A recorder that was killed leaves segments, or a checkpoint that says that it was recording. Its segments are sealed,
-and each of its streams that had no open gap gets a gap `recorder_died`, from the last row it wrote to the restart.
-Killed at any step, recovery is simply done again: a gap has the same key then.
+and each of its streams that had no open gap gets a gap `recorder_died` from the last row it wrote on. Like every gap
+that is left open, it ends when an update of the stream comes again. Killed at any step, recovery is simply done again:
+a gap has the same key then.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from trading_assets.repositories.live.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -16,6 +16,7 @@ from trading_assets.repositories.live.places import segments
 from trading_assets.repositories.live.sealing import seal
 from trading_assets.repositories.live.segments import read_segment
 from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_DATASETS, LIVE_GAPS, LIVE_QUOTES
+from trading_assets.streaming.days import Days
 from trading_assets.streaming.store import rows
 from trading_assets.streaming.store.memory import Memory
 from trading_assets.streaming.updates import Gap, GapReason
@@ -24,21 +25,21 @@ from trading_assets.streaming.updates import Gap, GapReason
 @dataclass(frozen=True)
 class Recovered:
     """`died`: the recorder before this one was killed; `gaps` are those that say so, `open_gaps` those that it, or one
-    before it, had left open (they end when an update of the contract comes again)."""
+    before it, had left open. All of them end when an update of the stream comes again."""
 
     died: bool
     gaps: tuple[Gap, ...] = ()
     open_gaps: tuple[Gap, ...] = ()
 
 
-def recover(data_dir: Path, now: datetime) -> tuple[Memory, Recovered, str]:
+def recover(data_dir: Path) -> tuple[Memory, Recovered, str]:
     """Seal what was left behind, and say what it was; also the name of the latest segment so far. Only the holder of
     the writer's lock may call it.
 
     The gaps it returns are yet to be written. Raises `OSError`.
     """
     memory, last_name, died = seal_left_behind(data_dir)
-    gaps = _died(memory, now) if died else ()
+    gaps = _died(memory) if died else ()
     memory.streams.clear()
     return memory, Recovered(died, gaps, tuple(memory.open_gaps.values())), last_name
 
@@ -75,24 +76,14 @@ def _catch_up(data_dir: Path, memory: Memory, found: Checkpoint) -> None:
             memory.note_gaps(rows.gaps(batch))
 
 
-def _died(memory: Memory, now: datetime) -> tuple[Gap, ...]:
+def _died(memory: Memory) -> tuple[Gap, ...]:
     if memory.last_at is None:
         return ()
     in_gap = {gap.stream_id for gap in memory.open_gaps.values()}
     text = "The recorder was killed, or its machine stopped."
-    began = memory.last_at
+    began, session = memory.last_at, Days().session(memory.last_at)
     return tuple(
-        Gap(
-            stream.session,
-            stream.con_id,
-            stream.symbol,
-            name,
-            began,
-            max(began, now),
-            GapReason.RECORDER_DIED,
-            None,
-            text,
-        )
+        Gap(session, stream.con_id, stream.symbol, name, began, None, GapReason.RECORDER_DIED, None, text)
         for name, stream in memory.streams.items()
         if name not in in_gap
     )

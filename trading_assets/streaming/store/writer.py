@@ -32,7 +32,7 @@ from trading_assets.streaming.store import rows
 from trading_assets.streaming.store.losses import Losses, Lost
 from trading_assets.streaming.store.output import Output
 from trading_assets.streaming.store.recovery import recover
-from trading_assets.streaming.updates import BarUpdate, Gap, QuoteUpdate
+from trading_assets.streaming.updates import BarUpdate, Gap, QuoteUpdate, of_any_recorder
 
 WRITE_SECONDS = 0.02
 """How long updates are gathered before they are written: each write costs as much as some 100 rows."""
@@ -84,8 +84,9 @@ class LiveWriter:
         self._to_seal: list[tuple[Dataset, Place]] = []
         self._lock = WriterLock(self.data_dir)
         try:
-            self._memory, self.recovered, last_name = recover(self.data_dir, clock())
+            self._memory, self.recovered, last_name = recover(self.data_dir)
             self._output = Output(self.data_dir, seal_rows, last_name)
+            self._inherited = _by_stream([*self.recovered.open_gaps, *self.recovered.gaps])
             self.next_seq = self._memory.last_seq + 1
             self.append(gaps=self.recovered.gaps)
             self.flush()
@@ -207,13 +208,15 @@ class LiveWriter:
             self._write_each(LIVE_GAPS, gaps, lambda some: rows.gap_batch(some, now), self._memory.note_gaps)
 
     def _ended(self, updates: Sequence[QuoteUpdate | BarUpdate]) -> list[Gap]:
-        """Gaps of recorders before this one that end now, since updates of their contracts come again."""
-        inherited = self.recovered.open_gaps if updates else ()
-        still = [
-            gap for gap in inherited if (gap.session, gap.con_id, gap.stream_id, gap.began) in self._memory.open_gaps
+        """Gaps of recorders before this one that end now, since updates of their streams come again: those of quotes
+        with a quote, those of bars with a bar."""
+        if not self._inherited:
+            return []
+        return [
+            gap._replace(ended=max(gap.began, update.received_at))
+            for update in updates
+            for gap in self._inherited.pop((update.con_id, of_any_recorder(update.stream_id)), ())
         ]
-        came = {update.con_id: update.received_at for update in reversed(updates)} if still else {}
-        return [gap._replace(ended=max(gap.began, came[gap.con_id])) for gap in still if gap.con_id in came]
 
     def _write_each(
         self,
@@ -306,6 +309,13 @@ class LiveWriter:
                 self._faults["seal"] = f"Live data cannot be sealed: {_why(error)}."
                 with self._keeping:
                     self._to_seal.append((dataset, place))
+
+
+def _by_stream(gaps: Sequence[Gap]) -> dict[tuple[int, str], list[Gap]]:
+    found: dict[tuple[int, str], list[Gap]] = {}
+    for gap in gaps:
+        found.setdefault((gap.con_id, of_any_recorder(gap.stream_id)), []).append(gap)
+    return found
 
 
 def _why(error: Exception) -> str:

@@ -73,7 +73,7 @@ def test_nothing_synced_is_lost_or_doubled(forks: ForkServer, tmp_path: Path, st
     assert writer.next_seq == len(found) + (not found)
     recorded = live_table(folder, LIVE_GAPS, SESSION).to_pylist()
     died = [row for row in recorded if row["reason"] == GapReason.RECORDER_DIED]
-    assert all(row["began"] <= START + STEP * 10_000 == row["ended"] for row in died)
+    assert all(row["began"] <= START + STEP * 10_000 and row["ended"] is None for row in died)
     if found and writer.recovered.died:
         began = died[0]["began"]
         assert {row["stream_id"] for row in died} >= {f"stream-{1000 + n % 5}" for n in found}
@@ -113,16 +113,16 @@ def test_whoever_takes_over_may_be_killed_too(forks: ForkServer, tmp_path: Path,
         end = forks.run(job, folder, watched=[folder], stop_at=instant, or_near=True)
         assert end.killed and _seen(folder) == list(range(800)), f"killed before {end.at}"
         writer = LiveWriter(folder, clock=at(3_000))
-        assert writer.recovered.open_gaps == (gap(1, con_id=77),)
+        assert [one for one in writer.recovered.open_gaps if one.reason != GapReason.RECORDER_DIED] == [
+            gap(1, con_id=77)
+        ]
         writer.close()
         finish(folder)
         assert _seen(folder) == list(range(800)), f"killed before {end.at}, and done again"
-        died = [
-            row for row in live_table(folder, LIVE_GAPS, SESSION).to_pylist() if row["code"] is None and row["ended"]
-        ]
+        recorded = live_table(folder, LIVE_GAPS, SESSION).to_pylist()
+        died = [row for row in recorded if row["reason"] == GapReason.RECORDER_DIED]
         assert sorted(row["stream_id"] for row in died) == ["bars-1000", "stream-1000", "stream-1001"]
-        assert {(row["began"], row["reason"]) for row in died} == {(quote(799).received_at, GapReason.RECORDER_DIED)}
-        assert {row["ended"] for row in died} <= {at(2_000)(), at(3_000)()}
+        assert {(row["began"], row["ended"]) for row in died} == {(quote(799).received_at, None)}
 
 
 def _seen(folder: Path) -> list[int]:

@@ -46,25 +46,47 @@ def stored(folder: Path) -> list[QuoteUpdate]:
     return sorted(found, key=lambda update: update.seq)
 
 
-def test_all_it_wrote_is_there_and_the_gap_goes_to_the_restart(dead: Callable[..., Path]) -> None:
+def test_all_it_wrote_is_there_and_the_gap_begins_with_its_last_row(dead: Callable[..., Path]) -> None:
     given = [quote(n, 1000 + n % 2) for n in range(600)]
     folder = dead(given, [gap(5, con_id=77)])
     writer = LiveWriter(folder, clock=at(1000))
     assert writer.recovered.died and writer.next_seq == 600
     assert [(found.stream_id, found.began, found.ended) for found in writer.recovered.gaps] == [
-        (name, START + 599 * STEP, START + 1000 * STEP) for name in ("stream-1000", "stream-1001", "bars-1000")
+        (name, START + 599 * STEP, None) for name in ("stream-1000", "stream-1001", "bars-1000")
     ]
     assert writer.recovered.open_gaps == (gap(5, con_id=77),), "its stream had a gap already"
     assert stored(folder) == given and latest_quotes(folder)[1000] == given[598]
+    writer.append([quote(1100, 1001)])
     writer.close()
     written = [found for place in parts(folder, LIVE_GAPS) for found in rows.gaps(read_file(place.part, LIVE_GAPS))]
-    assert [found.reason for found in written].count(GapReason.RECORDER_DIED) == 3
+    assert [found.reason for found in written].count(GapReason.RECORDER_DIED) == 4
+    assert [(found.stream_id, found.ended) for found in written if found.ended] == [
+        ("stream-1001", START + 1100 * STEP)
+    ], "until something of it comes again nobody looks"
+
+
+def test_a_gap_of_bars_does_not_end_with_a_quote(tmp_path: Path) -> None:
+    """Both are streams of one contract, and one of them may come back later."""
+    names = {"quote": "one-q1000", "bar": "one-b1000"}
+    writer = LiveWriter(tmp_path, clock=at(0))
+    writer.append(gaps=[gap(5)._replace(stream_id=name) for name in names.values()])
+    writer.close()
+    writer = LiveWriter(tmp_path, clock=at(10))
+    writer.append([quote(20)._replace(stream_id="two-q1000")])
+    writer.close()
+    writer = LiveWriter(tmp_path, clock=at(30))
+    assert [found.stream_id for found in writer.recovered.open_gaps] == [names["bar"]]
+    writer.append([], [replace(bar(40), stream_id="three-b1000")])
+    writer.close()
+    writer = LiveWriter(tmp_path, clock=at(30))
+    assert writer.recovered.open_gaps == ()
+    writer.close()
 
 
 def test_an_inherited_gap_ends_with_the_next_update_of_its_contract(dead: Callable[..., Path]) -> None:
     folder = dead([quote(1), quote(2)], [gap(5, con_id=77), gap(6, con_id=78)])
     writer = LiveWriter(folder, clock=at(10))
-    writer.append([quote(20, con_id=77), quote(21, con_id=77)])
+    writer.append([quote(20, con_id=77), quote(21, con_id=77), quote(22)])
     writer.close()
     writer = LiveWriter(folder, clock=at(30))
     assert not writer.recovered.died and writer.recovered.gaps == ()
