@@ -134,6 +134,7 @@ class AsyncUpdates:
         self._event = asyncio.Event()
         self._waiting = Waiting(self._wake)
         self._delivered = 0
+        self._ended = False
 
     def put(self, updates: Sequence[QuoteUpdate]) -> None:
         """Hand updates over from any thread; returns at once."""
@@ -143,10 +144,17 @@ class AsyncUpdates:
         """What became of the updates so far."""
         return CallbackCounts("quotes()", self._delivered, len(self._waiting), self._waiting.lost, 0, "")
 
+    def close(self) -> None:
+        """End the iteration once it has taken what waits; from any thread."""
+        self._ended = True
+        self._wake()
+
     async def __aiter__(self) -> AsyncIterator[QuoteUpdate]:
         while True:
             update = self._waiting.take()
             if update is None:
+                if self._ended:
+                    return
                 await self._event.wait()
                 self._event.clear()
             else:

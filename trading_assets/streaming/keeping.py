@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import sqlalchemy as sa
 
+from trading_assets.errors import TradingAssetsError
 from trading_assets.settings import Settings
 from trading_assets.streaming.health import Subscription
 from trading_assets.streaming.launch import launch, log_file
@@ -41,8 +42,7 @@ class Keeper:
         self._registry = registry
         self._start = start
         self._wanted: dict[str, int] = {}
-        self.symbols = self._wanted.keys()
-        """The symbols that are wanted now; changes with them."""
+        self._began = False
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -55,9 +55,19 @@ class Keeper:
         with self._lock:
             return [Subscription(symbol, options) for symbol, options in self._wanted.items()]
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called: nothing is kept any more."""
+        return self._closed.is_set()
+
+    def follows(self, symbol: str) -> bool:
+        """Whether updates of a symbol concern this process: those of all symbols until it has wanted something."""
+        return symbol in self._wanted or not self._began
+
     def add(self, options_by_symbol: Mapping[str, int]) -> None:
         """Want these too; of a symbol that is wanted already the new number of options counts."""
         with self._lock:
+            self._began = True
             self._wanted.update(options_by_symbol)
             self._registry.want(Subscription(symbol, options) for symbol, options in self._wanted.items())
             if self._wanted and self._thread is None:
@@ -85,10 +95,8 @@ class Keeper:
         while not self._closed.is_set():
             try:
                 self._look()
-            except sa.exc.SQLAlchemyError:
-                logger.warning(
-                    "The state database could not be asked for the recorder; it is asked again.", exc_info=True
-                )
+            except (sa.exc.SQLAlchemyError, TradingAssetsError, OSError):
+                logger.warning("No recorder could be looked for or started; it is tried again.", exc_info=True)
             self._closed.wait(LOOK_SECONDS)
 
     def _look(self) -> None:

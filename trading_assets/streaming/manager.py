@@ -54,10 +54,10 @@ class LiveDataManager:
         self._refused: dict[str, str] = {}
         self._callbacks: list[CallbackThread] = []
         self._iterations: list[AsyncUpdates] = []
-        wanted, data_dir = self._keeper.symbols, self.settings.data_dir
-        self._follower = Follower(lambda: LiveTail(data_dir), lambda update: not wanted or update.symbol in wanted)
+        keeper, data_dir = self._keeper, self.settings.data_dir
+        self._follower = Follower(lambda: LiveTail(data_dir), lambda update: keeper.follows(update.symbol))
         # Not at the end of the process: what it wants lapses with it.
-        weakref.finalize(self, _end, self._follower, self._keeper, self._callbacks).atexit = False
+        weakref.finalize(self, _end, self._follower, self._keeper, self._callbacks, self._iterations).atexit = False
 
     def start_streaming(
         self, symbols: Iterable[str] | str | None = None, *, options: int = 0, timeout: float = ANSWER_SECONDS
@@ -69,6 +69,7 @@ class LiveDataManager:
         that cannot be one, or that the lake does not know, is refused in the status and the others go on. Raises
         `InvalidRequest` for arguments of a wrong kind.
         """
+        self._check_open()
         number, seconds = OPTIONS.whole(options, "options"), WAIT.real(timeout, "timeout")
         names = self._accepted(symbols)
         self._keeper.add(dict.fromkeys(names, number))
@@ -112,6 +113,7 @@ class LiveDataManager:
         A slow or raising callback loses its own updates, which the health counts; the recording and other callbacks go
         on. Before `start_streaming` the updates are those of all streams of the lake.
         """
+        self._check_open()
         if not callable(callback):
             raise InvalidRequest(f"callback is {callback!r}, and a function of one argument, the update, is wanted.")
         thread = CallbackThread(callback)
@@ -127,8 +129,9 @@ class LiveDataManager:
         return end
 
     async def quotes(self) -> AsyncIterator[QuoteUpdate]:
-        """The updates of this manager's symbols from now on, for `async for`; one that is too slow for them loses the
-        oldest, which the health counts."""
+        """The updates of this manager's symbols from now on, for `async for`, until `close`; one that is too slow for
+        them loses the oldest, which the health counts."""
+        self._check_open()
         updates = AsyncUpdates()
         self._iterations.append(updates)
         self._follower.add(updates)
@@ -140,8 +143,9 @@ class LiveDataManager:
             self._iterations.remove(updates)
 
     def close(self) -> None:
-        """Want nothing any more and end the callbacks. The recorder ends by itself when nobody else wants anything."""
-        _end(self._follower, self._keeper, self._callbacks)
+        """Want nothing any more, end the callbacks and the iterations. The recorder ends by itself when nobody else
+        wants anything."""
+        _end(self._follower, self._keeper, self._callbacks, self._iterations)
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +154,10 @@ class LiveDataManager:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _check_open(self) -> None:
+        if self._keeper.closed:
+            raise InvalidRequest("This LiveDataManager was closed: make a new one.")
 
     def _accepted(self, symbols: Iterable[str] | str | None) -> list[str]:
         """The symbols that can be ones; of the others the reason is kept for the status."""
@@ -182,8 +190,8 @@ def _several(symbols: Any) -> list[Any]:
     return list(symbols)
 
 
-def _end(follower: Follower, keeper: Keeper, callbacks: list[CallbackThread]) -> None:
+def _end(follower: Follower, keeper: Keeper, callbacks: list[CallbackThread], iterations: list[AsyncUpdates]) -> None:
     follower.close()
-    for callback in callbacks:
-        callback.close()
+    for taker in [*callbacks, *iterations]:
+        taker.close()
     keeper.close()

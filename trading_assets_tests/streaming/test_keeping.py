@@ -74,3 +74,25 @@ def test_what_is_wanted_is_said_again_after_the_owner_was_taken_for_dead(
     keeper.close()
     assert other.wanted() == []
     other.close()
+
+
+def test_a_recorder_that_could_not_be_started_is_started_later(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A machine may have no room for another process just now."""
+    monkeypatch.setattr(keeping, "LOOK_SECONDS", 0.01)
+    starts, failed = Starts(), list[str]()
+
+    def start(settings: Settings) -> subprocess.Popen[bytes]:
+        if not failed:
+            failed.append("once")
+            raise BlockingIOError("Resource temporarily unavailable")
+        return starts(settings)
+
+    keeper = Keeper(settings, LiveRegistry(settings.state_url), start)
+    keeper.add({"AAPL": 0})
+    eventually(lambda: starts.processes, between_looks=0.01)
+    assert "it is tried again" in caplog.text
+    keeper.close()
+    for process in starts.processes:
+        process.wait()

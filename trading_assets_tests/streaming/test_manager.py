@@ -222,3 +222,34 @@ def test_what_a_forgotten_manager_wants_lapses(recording: Recording) -> None:
     del manager
     gc.collect()
     assert recording.registry.wanted() == []
+
+
+def test_after_the_stop_no_updates_of_others_come(recording: Recording, manager: LiveDataManager) -> None:
+    recording.publish(AAPL=StreamState.LIVE)
+    seen: list[QuoteUpdate] = []
+    everything: list[QuoteUpdate] = []
+    with LiveDataManager(recording.settings) as onlooker:
+        manager.on_quote(seen.append)
+        onlooker.on_quote(everything.append)
+        manager.start_streaming("AAPL")
+        manager.stop_streaming()
+        recording.write(update(1), update(2, "MSFT"))
+        eventually(lambda: len(everything) == 2, between_looks=0.01)
+        manager.start_streaming("MSFT", timeout=0)
+        recording.write(update(3, "MSFT"))
+        eventually(lambda: seen, between_looks=0.01)
+    assert seen == [update(3, "MSFT")]
+
+
+def test_a_closed_manager_says_so_and_ends_its_iterations(recording: Recording) -> None:
+    manager = LiveDataManager(recording.settings)
+
+    async def iterate() -> list[QuoteUpdate]:
+        asyncio.get_running_loop().call_later(0.05, manager.close)
+        return [one async for one in manager.quotes()]
+
+    assert run_coroutine(asyncio.wait_for(iterate(), 10)) == []
+    for call in (lambda: manager.start_streaming("AAPL"), lambda: manager.on_quote(print)):
+        with pytest.raises(InvalidRequest, match="was closed: make a new one"):
+            call()
+    assert recording.registry.wanted() == []
