@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trading_assets.cli.output import as_json, as_json_line, console, table_of
+from trading_assets.errors import InvalidRequest
 from trading_assets.sessions import NEW_YORK
 from trading_assets.settings import Settings
 
@@ -31,6 +32,9 @@ STARTING_SECONDS = 10.0
 
 TABLE_SECONDS = 10.0
 """Between two tables where the output is no terminal."""
+
+QUEUED = 10_000
+"""Updates that may wait for the output with --json. Beyond them the callback waits, and what it loses is counted."""
 
 PROBLEMS_SHOWN = 8
 
@@ -74,6 +78,8 @@ def live(
     is wrong at the end."""
     from trading_assets.streaming import LiveDataManager
 
+    if status and (symbols or options or seconds is not None):
+        raise InvalidRequest("--status shows all streams: leave the symbols, --options and --seconds out.")
     with LiveDataManager(Settings()) as manager:
         if status:
             return _show_status(manager.monitor_stream_health(), as_document=as_document)
@@ -113,7 +119,7 @@ def _print_problems(found: StreamingStatus) -> None:
 
 def _print_lines(manager: LiveDataManager, start: Start, until: float | None) -> None:
     """Each update as a line, and the health whenever a stream has another state."""
-    updates: SimpleQueue[QuoteUpdate] = SimpleQueue()
+    updates: Queue[QuoteUpdate] = Queue(QUEUED)
     manager.on_quote(updates.put)
     start()
     said: Any = None
