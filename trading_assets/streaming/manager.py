@@ -192,6 +192,8 @@ def _several(symbols: Any) -> list[Any]:
 
 def _end(follower: Follower, keeper: Keeper, callbacks: list[CallbackThread], iterations: list[AsyncUpdates]) -> None:
     follower.close()
-    for taker in [*callbacks, *iterations]:
-        taker.close()
+    for callback in callbacks:
+        callback.close()
+    for iteration in iterations:
+        iteration.close()
     keeper.close()
