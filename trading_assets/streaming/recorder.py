@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +46,9 @@ from trading_assets.streaming.upstream import Upstream
 T = TypeVar("T")
 
 logger = logging.getLogger("trading_assets.streaming")
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Goes on while the machine is suspended, where the system has such a clock."""
 
 DATABASE_THREADS = 3
 """Threads for pacing, what is wanted, and health: a slow one must not hold the others."""
@@ -142,7 +146,14 @@ class Recorder:
     async def _until(self, stop: asyncio.Event) -> None:
         work = [
             asyncio.create_task(task)
-            for task in (self._link.keep(), self._follow(), self._steering.run(), self._report(), stop.wait())
+            for task in (
+                self._link.keep(),
+                self._follow(),
+                self._steering.run(),
+                self._report(),
+                self._look_for_standstill(),
+                stop.wait(),
+            )
         ]
         try:
             done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
@@ -166,6 +177,23 @@ class Recorder:
                 "The state database was not told of the end: what is held lapses with the process.", exc_info=True
             )
 
+    async def _look_for_standstill(self) -> None:
+        """Nobody looked while this process did not run: there is a gap from the last moment on in which it did."""
+        most = self._timing.standstill_seconds
+        while True:
+            ran, began = time.clock_gettime(_CLOCK), self._clock()
+            await asyncio.sleep(min(1.0, most / 4))
+            stood = time.clock_gettime(_CLOCK) - ran
+            if stood >= most:
+                self._upstream.stood_still(began, stood)
+                self._divide_gaps(began, self._clock())
+
+    def _divide_gaps(self, began: datetime, now: datetime) -> None:
+        """Where another session has begun since, gaps that last are ones of both."""
+        if self._days.session(began) != self._days.session(now):
+            for stream in self._all():
+                stream.begin_session(self._days.begins(now))
+
     # what is wanted
 
     async def _follow(self) -> None:
@@ -173,7 +201,7 @@ class Recorder:
         once a session, and now and then where it may have something else: a contract that it lacked, another chain."""
         known: tuple[tuple[Subscription, ...], date] | None = None
         looked_at = 0.0
-        time = asyncio.get_running_loop().time
+        loop_time = asyncio.get_running_loop().time
         while True:
             wanted = tuple(await self._run(self._wanted))
             now = self._clock()
@@ -186,10 +214,10 @@ class Recorder:
             again = min(
                 self._timing.look_again_seconds if lacking else inf, self._timing.reselect_seconds if selects else inf
             )
-            if current != known or time() - looked_at >= again:
+            if current != known or loop_time() - looked_at >= again:
                 subjects = await self._run(partial(self._subjects, wanted, now))
                 self._have(subjects)
-                known, looked_at = current, time()
+                known, looked_at = current, loop_time()
             await asyncio.sleep(self._timing.wanted_seconds)
 
     def _subjects(self, wanted: Sequence[Subscription], now: datetime) -> list[Subject]:

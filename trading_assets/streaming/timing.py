@@ -28,6 +28,8 @@ class Timing:
     """Without a message, after which TWS is asked for the time."""
     pong_seconds: float = PONG_TIMEOUT
     """For TWS to answer that, or the connection is dead."""
+    standstill_seconds: float = 15.0
+    """For which the process did not run, with a suspended machine for example, until what it missed is a gap."""
     resume_seconds: float = RESUME_SECONDS
     """For a stream to go on after an outage before it is asked for again."""
     retry_seconds: float = 60.0

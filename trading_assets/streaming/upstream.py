@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from enum import Enum
 
 from trading_assets.broker.client import CONNECTIVITY_LOST
@@ -59,6 +60,14 @@ class Upstream:
             stream.let_go(cancel=False)
             if stream.state not in FINAL and stream.state is not StreamState.SHED:
                 stream.lose(StreamState.DOWN, GapReason.DISCONNECTED, text=text)
+            stream.ask_again()
+
+    def stood_still(self, began: datetime, seconds: float) -> None:
+        """This process has not run for so long, since `began`: what is delivered now is late, or was lost."""
+        text = f"The recorder stood still for {seconds:.0f} s: its machine was suspended, or too busy."
+        for stream in self._running() if not self.lost else ():
+            stream.lose(StreamState.DOWN, GapReason.DISCONNECTED, text=text, began=began)
+            stream.blocked_until = math.inf
             stream.ask_again()
 
     def on_status(self, code: int, text: str) -> None:

@@ -4,7 +4,9 @@ doubled or invented."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +18,7 @@ from trading_assets.simulator import Simulator
 from trading_assets.streaming.health import StreamState, Subscription
 from trading_assets.streaming.updates import Gap, GapReason
 from trading_assets_tests.simulator.tiny_market import NOW
-from trading_assets_tests.streaming.recording import Recording, recording, run
+from trading_assets_tests.streaming.recording import QUICK, Recording, recording, run
 
 Test = Callable[[Recording], Coroutine[Any, Any, None]]
 Simulate = Callable[..., Simulator]
@@ -114,6 +116,45 @@ def test_silent_connection(at_work: Callable[..., None]) -> None:
         await one.step(1, OPTION_ID)
 
     at_work(test)
+
+
+def test_standstill(at_work: Callable[..., None]) -> None:
+    """While the process does not run, as on a suspended machine, nobody looks: the gap begins with its last moment, and
+    each stream is asked for again, since what comes first is late."""
+
+    async def test(one: Recording) -> None:
+        await one.step()
+        one.tws.clock.advance(5)
+        time.sleep(1.0)  # the event loop is the recorder's: nothing of it runs
+        await one.until(lambda: one.writer.gaps_of(1))
+        assert only_gap(one).reason is GapReason.DISCONNECTED
+        assert "stood still for 1 s" in only_gap(one).text
+        await one.until(lambda: [health.resubscriptions for health in one.health] == [1] * 4)
+        await one.until_live("AAA", OPTION)
+        assert seconds(only_gap(one)) == seconds(only_gap(one, OPTION_ID))
+        began, ended = seconds(only_gap(one))
+        assert began in (0, 5) and ended == 10
+        await one.step(1, OPTION_ID)
+        assert one.of("AAA").gaps == 1
+
+    at_work(test, timing=replace(QUICK, standstill_seconds=0.6))
+
+
+def test_standstill_over_night(at_work: Callable[..., None]) -> None:
+    """The gap is one of both sessions."""
+
+    async def test(one: Recording) -> None:
+        one.tws.clock.set(datetime(2024, 6, 4, 14, 0, tzinfo=UTC))
+        time.sleep(1.0)
+        await one.until(lambda: one.of("AAA").resubscriptions == 1)
+        await one.until_live("AAA")
+        midnight, now = datetime(2024, 6, 4, 4, 0, tzinfo=UTC), one.tws.clock.now()
+        assert [(gap.session, gap.began, gap.ended) for gap in one.writer.gaps_of(1)] == [
+            (date(2024, 6, 3), NOW, midnight),
+            (date(2024, 6, 4), midnight, now),
+        ]
+
+    at_work(test, timing=replace(QUICK, standstill_seconds=0.6))
 
 
 def test_connectivity_lost_and_kept(at_work: Callable[..., None]) -> None:
