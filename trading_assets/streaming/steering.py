@@ -158,8 +158,17 @@ class Steering:
 
     def _next(self, allowed: Sequence[Stream]) -> Stream | None:
         now, full = self._time(), self._in_use >= len(allowed)
+        # Of new streams of bars there are few: those of a contract whose quotes still go elsewhere wait for the quotes.
+        elsewhere = {one.con_id for one in allowed if isinstance(one, Quotes) and one.state is StreamState.COMPETING}
         return next(
-            (stream for stream in allowed if stream.due <= now and (stream.req_id is not None or not full)), None
+            (
+                stream
+                for stream in allowed
+                if stream.due <= now
+                and (stream.req_id is not None or not full)
+                and not (isinstance(stream, Bars) and stream.con_id in elsewhere)
+            ),
+            None,
         )
 
     async def _end_one(self, connection: Connection) -> None:

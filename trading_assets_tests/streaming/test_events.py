@@ -290,12 +290,15 @@ def test_competing_session(at_work: Callable[..., None]) -> None:
         assert competing.code == 10197
         assert "Log out the other session" in competing.text
         await one.until(lambda: one.of("AAA").resubscriptions >= 2)
-        assert one.of("AAA").state is StreamState.COMPETING
+        assert one.of("AAA").state is one.of("AAA", "bar").state is StreamState.COMPETING
+        assert one.asked("realtime_bars") == 1, "the 60 new streams of ten minutes are not used up in vain"
         one.tws.clock.advance(30)
         assert (only_gap(one).reason, seconds(only_gap(one))) == (GapReason.COMPETING, (0, None))
         one.tws.faults.end("competing_session")
         await one.until_live("AAA", OPTION)
+        await one.until(lambda: one.asked("realtime_bars") == 2)
         await one.step(1, OPTION_ID)
+        await one.until_state("AAA", StreamState.LIVE, "bar")
         assert seconds(only_gap(one)) == (0, 30)
         await one.until(lambda: one.tws.counters.open_now["lines"] == 4)
 
