@@ -48,8 +48,7 @@ class RecorderService:
         wanted = in_session_hours(self._calendar, self._clock())
         if self._process is None:
             if wanted and time.monotonic() >= self._next:
-                self._process, self._started = self._start(), time.monotonic()
-                self._say("Live recorder started.")
+                self._begin()
             return
         if self._process.poll() is not None:
             self._died(self._process.returncode, wanted=wanted)
@@ -58,6 +57,17 @@ class RecorderService:
             self._say("The session is over: the live recorder ends.")
             self._ending = True
             self._process.terminate()
+
+    def _begin(self) -> None:
+        self._started = time.monotonic()
+        try:
+            self._process = self._start()
+        except OSError as error:  # no room for another process just now; the other services go on
+            self._next = self._started + self._pause
+            self._say(f"The live recorder could not be started ({error.strerror}): tried again in {self._pause:g} s.")
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        else:
+            self._say("Live recorder started.")
 
     def _died(self, code: int, *, wanted: bool) -> None:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
@@ -89,3 +90,20 @@ def test_it_ends_after_the_session_and_begins_with_the_next(day: Day) -> None:
     assert day.said[1:] == ["The session is over: the live recorder ends."], "it was asked to: nothing is wrong"
     day.now = datetime.fromisoformat("2024-06-17T09:26-04:00")
     assert day.starts() == 2
+
+
+def test_a_recorder_that_cannot_be_started_is_tried_again(day: Day) -> None:
+    """`up` goes on with everything else."""
+    start, failures = day.service._start, [OSError(errno.EAGAIN, "Resource temporarily unavailable")]
+
+    def fails_once() -> subprocess.Popen[str]:
+        if failures:
+            raise failures.pop()
+        return start()
+
+    day.service._start = fails_once
+    assert day.starts() == 0
+    assert day.said == [
+        "The live recorder could not be started (Resource temporarily unavailable): tried again in 0.01 s."
+    ]
+    eventually(lambda: day.starts() == 1, between_looks=0.01)
