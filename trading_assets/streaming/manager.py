@@ -176,8 +176,8 @@ class LiveDataManager:
         names = Universe(self.settings.state_url).active()
         if not names:
             raise InvalidRequest(
-                "symbols is None and the universe is empty: name at least one symbol, or add some with trading-assets"
-                " setup SYMBOL."
+                "No symbol is given and the universe is empty: name at least one, or add some with trading-assets setup"
+                " SYMBOL."
             )
         return names
 

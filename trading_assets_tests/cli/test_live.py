@@ -70,3 +70,11 @@ def test_the_status_is_about_all_streams(
     monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(recording.settings.data_dir))
     assert run(["live", "--status", *more]) == 2
     assert "--status shows all streams" in capsys.readouterr().err
+
+
+def test_without_a_symbol_and_an_active_one(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(recording.settings.data_dir))
+    assert run(["live"]) == 2
+    assert capsys.readouterr().err.startswith("error: No symbol is given and the universe is empty: name at least one")
