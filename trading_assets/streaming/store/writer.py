@@ -28,6 +28,7 @@ from trading_assets.repositories.live.writer_lock import WriterLock
 from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_GAPS, LIVE_QUOTES
 from trading_assets.repositories.schemas import Dataset
 from trading_assets.settings import system_clock
+from trading_assets.streaming.days import Days
 from trading_assets.streaming.store import rows
 from trading_assets.streaming.store.losses import Losses, Lost
 from trading_assets.streaming.store.output import Output
@@ -79,6 +80,7 @@ class LiveWriter:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._losses = Losses()
+        self._days = Days()
         self._sealed_at = self._checkpoint_at = monotonic()
         self._ended_segments: list[tuple[Dataset, Place]] = []
         self._to_seal: list[tuple[Dataset, Place]] = []
@@ -213,9 +215,10 @@ class LiveWriter:
         if not self._inherited:
             return []
         return [
-            gap._replace(ended=max(gap.began, update.received_at))
+            part
             for update in updates
             for gap in self._inherited.pop((update.con_id, of_any_recorder(update.stream_id)), ())
+            for part in _until(gap, update, self._days.begins(update.received_at))
         ]
 
     def _write_each(
@@ -309,6 +312,14 @@ class LiveWriter:
                 self._faults["seal"] = f"Live data cannot be sealed: {_why(error)}."
                 with self._keeping:
                     self._to_seal.append((dataset, place))
+
+
+def _until(gap: Gap, update: QuoteUpdate | BarUpdate, midnight: datetime) -> list[Gap]:
+    """The gap, ended by an update of the day that began at `midnight`: of a later session, it is one of both."""
+    if gap.session == update.session or midnight <= gap.began:
+        return [gap._replace(ended=max(gap.began, update.received_at))]
+    today = gap._replace(session=update.session, began=midnight, ended=update.received_at)
+    return [gap._replace(ended=midnight), today]
 
 
 def _by_stream(gaps: Sequence[Gap]) -> dict[tuple[int, str], list[Gap]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ import pytest
 from trading_assets.repositories.files import read_file
 from trading_assets.repositories.live.checkpoint import read_checkpoint, write_checkpoint
 from trading_assets.repositories.live.places import parts, segments
+from trading_assets.repositories.live.reading import live_table
 from trading_assets.repositories.live.segments import head, message, read_segment
 from trading_assets.repositories.live_schema import LIVE_DATASETS, LIVE_GAPS, LIVE_QUOTES
 from trading_assets.streaming.store import LiveTail, LiveWriter, latest_quotes, rows
 from trading_assets.streaming.updates import Gap, GapReason, QuoteUpdate
 from trading_assets_tests.killing.forks import ForkServer
-from trading_assets_tests.streaming.live_rows import START, STEP, at, bar, gap, quote
+from trading_assets_tests.streaming.live_rows import SESSION, START, STEP, at, bar, gap, quote
 
 
 def record_and_die(folder: Path, updates: list[QuoteUpdate], gaps: list[Gap]) -> None:
@@ -94,6 +96,24 @@ def test_an_inherited_gap_ends_with_the_next_update_of_its_contract(dead: Callab
     writer.close()
     ended = [found for place in parts(folder, LIVE_GAPS) for found in rows.gaps(read_file(place.part, LIVE_GAPS))]
     assert gap(5, con_id=77, ended=20) in ended
+
+
+def test_a_gap_that_ends_in_a_later_session_is_one_of_that_too(tmp_path: Path) -> None:
+    """Whoever asks for the gaps of a session sees that its morning was not recorded."""
+    writer = LiveWriter(tmp_path, clock=at(0))
+    writer.append(gaps=[gap(5, reason=GapReason.RECORDER_STOPPED)])
+    writer.close()
+    monday = SESSION + timedelta(days=4)
+    writer = LiveWriter(tmp_path, clock=at(10))
+    first = quote(20, session=monday)
+    writer.append([first])
+    writer.close()
+    midnight = datetime(2015, 12, 28, 5, 0, tzinfo=UTC)
+    found = [rows.gaps(live_table(tmp_path, LIVE_GAPS, session)) for session in (SESSION, monday)]
+    assert [[(one.began, one.ended) for one in gaps] for gaps in found] == [
+        [(START + 5 * STEP, midnight)],
+        [(midnight, first.received_at)],
+    ]
 
 
 @pytest.mark.parametrize("damage", ["cut", "zeros", "flipped"])
