@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from trading_assets.repositories.damage import raise_if_unreadable
 from trading_assets.repositories.dataset_sql import escaped, quoted
+from trading_assets.repositories.empty_files import empty_file
 from trading_assets.repositories.files import (
     MERGED_PARTS,
     ROW_GROUP_ROWS,
@@ -132,7 +133,8 @@ def _write(path: Path, dataset: Dataset, sources: Sequence[Path], merged: set[st
         with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill)}) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             names = ", ".join(f'"{column.name}"' for column in dataset.columns)
-            files = ", ".join(quoted(escaped(str(source))) for source in sources)
+            # Beside them an empty file, which has all columns: those of an earlier version may lack some.
+            files = ", ".join(quoted(escaped(str(source))) for source in (empty_file(dataset), *sources))
             order = ", ".join([*(f'"{name}"' for name in dataset.order), *later(dataset)])
             sorted_rows = connection.sql(
                 f"SELECT {names} FROM read_parquet([{files}], hive_partitioning = false, union_by_name = true)"

@@ -17,7 +17,7 @@ from trading_assets.repositories.files import check_file, dataset_files, read_fi
 from trading_assets.repositories.live.keys import last_of_each, sorted_rows
 from trading_assets.repositories.live.merging import names_in, period_file
 from trading_assets.repositories.live.places import Place, live_sessions, parts, segments
-from trading_assets.repositories.live.segments import read_segment
+from trading_assets.repositories.live.segments import conformed, read_segment
 from trading_assets.repositories.schemas import Dataset
 
 READ_ATTEMPTS = 20
@@ -67,7 +67,7 @@ def _tables(root: Path, dataset: Dataset, session: date) -> list[pa.Table]:
     sealed = {place.name: place for place in parts(root, dataset, session)}
     file, merged = _period_file(root, dataset, session)
     return [
-        file.cast(schema),
+        file,
         *(read_file(place.part, dataset).cast(schema) for name, place in sealed.items() if name not in merged),
         *(rows for place, rows in open_segments if place.name not in sealed and place.name not in merged),
     ]
@@ -81,4 +81,9 @@ def _period_file(root: Path, dataset: Dataset, session: date) -> tuple[pa.Table,
     check_file(path, dataset)
     with path.open("rb") as source:
         file = pq.ParquetFile(source, page_checksum_verification=True)
-        return file.read(columns=dataset.schema.names).replace_schema_metadata(None), names_in(file.schema_arrow)
+        columns = [name for name in dataset.schema.names if name in file.schema_arrow.names]
+        batches = file.read(columns=columns).replace_schema_metadata(None).combine_chunks().to_batches()
+        table = pa.Table.from_batches(
+            [conformed(dataset, batch) for batch in batches], dataset.schema.remove_metadata()
+        )
+        return table, names_in(file.schema_arrow)

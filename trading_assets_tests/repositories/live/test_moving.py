@@ -156,6 +156,17 @@ def test_parts_of_an_earlier_version_have_nulls(lake: Path, writer: LiveWriter) 
         merge_all(lake)
 
 
+def test_a_session_that_is_wholly_of_an_earlier_version_is_merged(lake: Path, writer: LiveWriter) -> None:
+    writer.append([quote(0)])
+    writer.seal()
+    (part,) = parts(lake, LIVE_QUOTES)
+    for path in (part.part, lake / FILE):
+        pq.write_table(pq.read_table(path).drop_columns(["open_interest"]), path)
+    assert live_table(lake, LIVE_QUOTES, SESSION)["open_interest"].to_pylist() == [None]
+    assert merge_session(lake, LIVE_QUOTES, SESSION).rows == 1
+    assert query(lake, "select open_interest from live_quotes")["open_interest"].to_pylist() == [None]
+
+
 def test_a_day_is_merged_in_batches(lake: Path, writer: LiveWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trading_assets.repositories.live.merging.BATCH_ROWS", 7)
     for begin in range(0, 60, 20):
