@@ -293,9 +293,10 @@ def _mask(values: pa.ChunkedArray) -> np.ndarray:
 
 def _sentence(dataset: Dataset, table: pa.Table, rows: np.ndarray, what: str) -> str:
     positions = np.flatnonzero(rows)
+    shown = [name for name in dataset.key if name != "account"]  # account numbers are not for logs
     named = []
     for position in positions[:NAMED_ROWS].tolist():
-        key = ", ".join(f"{name} {_word(table[name][position].as_py())}" for name in dataset.key)
+        key = ", ".join(f"{name} {_word(table[name][position].as_py())}" for name in shown)
         named.append(f"row {position} ({key})")
     more = f" and {len(positions) - NAMED_ROWS} more" if len(positions) > NAMED_ROWS else ""
     count = "1 row has" if len(positions) == 1 else f"{len(positions)} rows have"

@@ -19,7 +19,8 @@ class Position:
 
     `quantity` in shares or contracts, negative when short. `average_cost` as TWS gives it: dollars a share, of an
     option a whole contract; None where it gives none. `multiplier` is 1 for stocks and NaN where TWS gives none.
-    `expiry`, `strike` and `right` are those of an option, else None. The account is masked in what is printed.
+    `expiry`, `strike` and `right` are those of an option, None where TWS gives none. The account is masked in what is
+    printed.
     """
 
     account: str
@@ -41,7 +42,7 @@ class Position:
     @property
     def is_option(self) -> bool:
         """Whether it is an option on a stock, fund or index."""
-        return self.sec_type == OPTION and self.expiry is not None and self.right in ("C", "P")
+        return self.sec_type == OPTION and None not in (self.expiry, self.strike, self.right)
 
     @property
     def is_stock(self) -> bool:
@@ -95,8 +96,8 @@ def position_of(holding: Holding, at: datetime) -> Position:
         local_symbol=terms.local_symbol,
         trading_class=terms.trading_class,
         expiry=_expiry(terms.local_symbol, terms.last_trade) if option else None,
-        strike=terms.strike if option else None,
-        right=terms.right if option else None,
+        strike=terms.strike if option and terms.strike > 0 else None,
+        right=terms.right if option and terms.right in ("C", "P") else None,
         multiplier=_multiplier(terms.multiplier, terms.sec_type),
         currency=terms.currency,
         quantity=holding.quantity,

@@ -9,16 +9,24 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from trading_assets.errors import IdentityMismatch, InvalidRequest
+from trading_assets.broker.positions import Holding
+from trading_assets.errors import IdentityMismatch, InvalidFrame, InvalidRequest
+from trading_assets.instrument import Instrument
 from trading_assets.repositories import query
+from trading_assets.repositories.frame_checks import validated
 from trading_assets.repositories.identity import LakeIdentity
+from trading_assets.repositories.schemas import POSITION_SNAPSHOTS
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.positions import account_file
 from trading_assets.trading import Position, PositionManager
 from trading_assets.trading.portfolio import scenario_frame
+from trading_assets.trading.positions import position_of
+from trading_assets.trading.snapshots import snapshot_rows
+from trading_assets.trading.valuing import PositionGreeks
 from trading_assets_tests.coroutines import run_coroutine
 from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
 from trading_assets_tests.trading.desk import CALL, FIRST, MARKET, PUT, SECOND, SHARES, SPY_CALL, UNMARKED, desk
@@ -183,6 +191,17 @@ def test_futures_and_bonds_are_listed_over_the_wire(tmp_path: Path) -> None:
     assert (rows["FUT"]["multiplier"], rows["FUT"]["delta"], rows["FUT"]["null_reason"]) == (50, None, "no_model")
     assert rows["BOND"]["multiplier"] is None and frame["lacking"].to_dict() == {"AAPL": 0, "ES": 1, "US-T": 1}
     assert FIRST not in repr(taken)
+
+
+def test_an_option_without_terms_is_listed_and_fails_no_look() -> None:
+    terms = Instrument("AAPL", "OPT", con_id=7, last_trade="20240105", strike=0.0, right="", multiplier="100")
+    odd = position_of(Holding("U1234567", terms, 1.0, 50.0), PLAIN_NOW)
+    assert (odd.strike, odd.right, odd.is_option) == (None, None, False)
+    rows = snapshot_rows(["U1234567"], [PositionGreeks(odd)], at=PLAIN_NOW, session=PLAIN_NOW.date())
+    assert validated(POSITION_SNAPSHOTS, rows).num_rows == 1
+    with pytest.raises(InvalidFrame) as refused:
+        validated(POSITION_SNAPSHOTS, pa.concat_tables([rows, rows]))
+    assert "con_id 7" in str(refused.value) and "U1234567" not in str(refused.value)
 
 
 def test_the_portfolio_says_what_its_sums_lack(manager: PositionManager) -> None:
