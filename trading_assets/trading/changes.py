@@ -5,7 +5,7 @@
 | `opened`, `changed`, `closed` | a quantity that was traded; also shares that an option delivered (`reason`) |
 | `expired` | an option that is gone after its settlement, and moved no shares |
 | `assigned_or_exercised` | an option of which contracts are gone, and shares moved by their deliveries at the strike |
-| `unexplained` | what none of these explains: no delivery of an option that ended in the money, shares without a cost |
+| `unexplained` | what none of these explains: no delivery of an option that ended in the money, a split, a transfer |
 
 Here belongs the conclusion from two looks. Which looks are compared is said by `derive`.
 """
@@ -18,7 +18,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from trading_assets.pricing.exercise import ExerciseStyle, exercise_style, settlement
+from trading_assets.pricing.exercise import AMERICAN_INDICES, ExerciseStyle, exercise_style, settlement
+from trading_assets.pricing.valuation import Model
 from trading_assets.sessions import SessionCalendar
 from trading_assets.trading.assignments import GoneOption, ShareMove, delivered
 from trading_assets.trading.positions import OPTION, STOCK
@@ -107,11 +108,11 @@ def _change(
 
 
 def _expired(was: Row, option: GoneOption) -> tuple[Change, str]:
+    if not _delivers(was):  # the close does not say how it ended: some settle at the open
+        return Change.EXPIRED, "Settled in cash since the look before."
     if not option.in_the_money:
         ended = "" if option.in_the_money is None else " out of the money"
         return Change.EXPIRED, f"Settled since the look before{ended}; no shares moved."
-    if not _delivers(was):
-        return Change.EXPIRED, "Settled in cash since the look before."
     return Change.UNEXPLAINED, (
         f"It ended in the money, and the shares did not move by {option.delivery:+g} at {option.strike:g}: it was"
         " traded on its last day, or its delivery is not booked yet. Compare with the broker's statement."
@@ -174,8 +175,10 @@ def _intrinsic(row: Row, spot: float | None) -> float | None:
 
 
 def _delivers(row: Row) -> bool:
-    """Whether an option delivers shares: those on indices are settled in cash."""
-    return exercise_style(row["symbol"]) is ExerciseStyle.AMERICAN and row["symbol"] != "OEX"
+    """Whether an option delivers shares: those on indices are settled in cash. Indices are known by their symbols, and
+    by the model of European options, which were valued with the type of their underlying."""
+    european = exercise_style(row["symbol"]) is ExerciseStyle.EUROPEAN or row.get("model") == Model.BLACK_76.value
+    return not european and row["symbol"] not in AMERICAN_INDICES
 
 
 def _is_shares(row: Row, symbol: str, currency: str) -> bool:

@@ -115,6 +115,10 @@ def test_what_nothing_explains() -> None:
 def test_index_options_are_settled_in_cash() -> None:
     index = {"symbol": "SPX", "trading_class": "SPXW", "strike": 4600.0, "underlying_price": 4700.0}
     assert kinds([option(1, **index)], []) == {2: "expired"}
+    found = changes([option(1, **index | {"strike": 4800.0})], [])
+    assert found == {2: ("expired", "Settled in cash since the look before.")}, "not: out of the money"
+    valued = index | {"symbol": "SOX", "trading_class": "SOX", "model": "black_76"}
+    assert kinds([option(1, **valued)], []) == {2: "expired"}, "an index by its model"
 
 
 def test_shares_of_another_underlying_are_no_delivery() -> None:
