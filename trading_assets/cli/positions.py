@@ -21,7 +21,8 @@ WATCH_SECONDS = 5.0
 
 _HELD = ["account", "position", "quantity", "average_cost", "mark", "source", "age", "unrealized_pnl"]
 _GREEKS = ["implied_volatility", "delta", "gamma", "vega", "theta", "reason"]
-_CHANGES = 'select * from position_changes order by "at" desc, symbol, local_symbol limit 50'
+_CHANGES = """select * from position_changes where $account is null or account = $account
+              order by "at" desc, symbol, local_symbol limit 50"""
 
 
 def register(app: typer.Typer) -> None:
@@ -120,12 +121,12 @@ def _record_with_dagster(settings: Settings) -> None:
 def _stored(manager: PositionManager, account: str | None, *, changes: bool, pnl: bool) -> dict[str, Any]:
     """What the stored looks say; nothing is asked of the broker."""
     from trading_assets.repositories import query
-    from trading_assets.trading.explained import explained_totals
+    from trading_assets.trading.explained import check_account, explained_totals
 
     document: dict[str, Any] = {}
+    check_account(manager.settings.data_dir, account)
     if changes:
-        rows = query(manager.settings.data_dir, _CHANGES).to_pylist()
-        document["changes"] = [row for row in rows if account in (None, row["account"])]
+        document["changes"] = query(manager.settings.data_dir, _CHANGES, {"account": account}).to_pylist()
     if pnl:
         frame = manager.explain_pnl(account=account)
         document["pnl"], document["pnl_totals"] = _records(frame), _records(explained_totals(frame))

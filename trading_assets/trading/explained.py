@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from trading_assets.broker.positions import masked
 from trading_assets.errors import InvalidRequest
 from trading_assets.repositories.catalog import query
 
@@ -61,14 +62,28 @@ def explained_frame(
 
     `last`: the newest look of an account not after it (None: the newest); `first`: the newest look before that and not
     after `first` (None: the look before). An account with one look has no row. Raises `InvalidRequest` for an instant
-    without a time zone.
+    without a time zone and for an account that no look has.
     """
+    check_account(data_dir, account)
     for name, value in (("first", first), ("last", last)):
         if value is not None and (not isinstance(value, datetime) or value.tzinfo is None):
             raise InvalidRequest(f"{name} is {value!r}: give an instant with a time zone, for example in UTC.")
     rows = query(data_dir, _HELD, {"first": first, "last": last, "account": account}).to_pandas()
     frame = rows.assign(**_parts(rows))
     return frame[COLUMNS]
+
+
+def check_account(data_dir: Path, account: str | None) -> None:
+    """Raise `InvalidRequest` for an account that no stored look has."""
+    if account is None:
+        return
+    known = query(data_dir, "select distinct account from position_snapshots order by account")["account"].to_pylist()
+    if account not in known:
+        has = f"The looks are at {', '.join(map(masked, known))}" if known else "There is no look yet"
+        raise InvalidRequest(
+            f"No stored look has the account {masked(account)}. {has}: give an account that was looked at, or none for"
+            " all."
+        )
 
 
 def explained_totals(frame: pd.DataFrame) -> pd.DataFrame:

@@ -66,6 +66,8 @@ def test_stored_looks_and_what_they_show(capsys: Output, monkeypatch: pytest.Mon
     assert found["changes"] == [] and {row["pnl"] for row in found["pnl"]} == {0, None}
     assert found["pnl_totals"][0]["lacking"] == 1
     assert run(["positions", "--changes"]) == 0 and "Nothing." in capsys.readouterr().out
+    assert run(["positions", "--changes", "--account", "SIM-UNKNOWN-1"]) == 2
+    assert "No stored look has the account SI***N-1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

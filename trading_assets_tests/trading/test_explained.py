@@ -83,6 +83,10 @@ def test_what_cannot_be_said_is_null_with_its_reason(lake: Path) -> None:
 def test_looks_are_chosen_by_instant(lake: Path) -> None:
     frame = explained_frame(lake, first=FIRST + timedelta(hours=2), last=THIRD)
     assert set(frame["since"]) == {FIRST} and set(frame["at"]) == {THIRD}
-    assert explained_frame(lake, last=FIRST).empty and explained_frame(lake, account="U0").empty
+    assert explained_frame(lake, last=FIRST).empty and len(explained_frame(lake, account="U1234567")) == 2
     with pytest.raises(InvalidRequest, match="time zone"):
         explained_frame(lake, first=datetime(2024, 1, 1))
+    with pytest.raises(
+        InvalidRequest, match=r"^No stored look has the account U1\*\*\*890\. The looks are at U1\*\*\*567, U7"
+    ):
+        explained_frame(lake, account="U1234890")
