@@ -146,8 +146,12 @@ def _line(one: RowLineage) -> dict[str, Any]:
 
 
 def _one(one: RowLineage) -> None:
-    """One row in full: its values, then each step back."""
+    """One row in full: its values, account numbers masked, then each step back."""
+    from trading_assets.broker.positions import masked
+
     values = {key: value for key, value in one.row.items() if value is not None and value != ""}
+    if "account" in values:
+        values["account"] = masked(values["account"])
     console.print(
         table_of([{"column": key, "value": str(value)} for key, value in values.items()], ["column", "value"])
     )

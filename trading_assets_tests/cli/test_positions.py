@@ -59,6 +59,9 @@ def test_a_document_for_programs(capsys: Output) -> None:
 
 def test_stored_looks_and_what_they_show(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     assert document(capsys, "--store")["stored"]["rows"] == 3
+    assert run(["lineage", "position_snapshots", "--contract", str(CALL)]) == 0
+    said = capsys.readouterr().out
+    assert "SI***-42" in said and "quantity" in said and FIRST not in said
     monkeypatch.setenv("TRADING_ASSETS_NOW", (PLAIN_NOW + timedelta(minutes=1)).isoformat())
     assert document(capsys, "--store")["changes"] == []
     monkeypatch.setenv("TRADING_ASSETS_IB_PORT", "1")  # nothing is asked
