@@ -41,10 +41,10 @@ def stored_expiries(lake: Lake, con_ids: Sequence[int], today: date) -> pa.Table
 
 
 def stored_prices(lake: Lake, con_ids: Sequence[int], today: date) -> pa.Table:
-    """Prices of underlyings by contract: `con_id`, `source` (`chain`: the median of the newest chain's quotes; `bar`:
-    the newest daily close), `session`, `at` (null: the session's close) and `price`. At most one row a contract and
-    source."""
-    sql = f"""with chain as (select under_con_id as con_id, 'chain' as source, session, max(quoted_at) as at,
+    """Prices of underlyings by contract: `con_id`, `source` (`chain`: the median of the newest chain's quotes, at the
+    median of their times; `bar`: the newest daily close), `session`, `at` (null: the session's close) and `price`. At
+    most one row a contract and source."""
+    sql = f"""with chain as (select under_con_id as con_id, 'chain' as source, session, median(quoted_at) as at,
                                     median(underlying_price) as price
                              from option_chains
                              where under_con_id in (select unnest($ids::bigint[])) and session >= $first

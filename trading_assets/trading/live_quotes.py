@@ -1,8 +1,9 @@
 """Fresh quotes of a recorder as marks: of shares the middle of bid and ask, of options rows to be valued an expiry at a
 time.
 
-A quote is fresh for `mark_max_age` seconds, and only while it is live: a frozen one is of the close. A trade counts
-where there is no bid and ask, and only when it happened in the session.
+A quote is fresh for `mark_max_age` seconds, and only while it is live: a frozen one is of the close. Of shares without
+bid and ask the last trade counts, while it is as fresh and of the session; of an index, whose values carry no time,
+the last value. A price of the underlying in the broker's model counts while it is as fresh.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from trading_assets.streaming.updates import QuoteUpdate
 
 LIVE_DATA = 1
 """The broker's market data type of live quotes."""
+
+INDEX = "IND"
+"""The broker's type of an index."""
 
 _SCHEMA = pa.schema(
     [
@@ -60,6 +64,7 @@ class LiveQuotes:
     """The fresh quotes of the underlyings of some positions and of all their streamed options, by contract id."""
 
     quotes: Mapping[int, QuoteUpdate]
+    oldest: datetime
     opened_at: datetime
 
     @classmethod
@@ -71,17 +76,19 @@ class LiveQuotes:
             for con_id, quote in latest_quotes(settings.data_dir, symbols=symbols).items()
             if quote.received_at >= oldest and quote.market_data_type == LIVE_DATA
         }
-        return cls(fresh, calendar.opens_at(calendar.current(now)))
+        return cls(fresh, oldest, calendar.opens_at(calendar.current(now)))
 
-    def price(self, con_id: int) -> float | None:
-        """The price of shares or of an index now; None without one."""
+    def price(self, con_id: int, *, index: bool = False) -> tuple[float, datetime] | None:
+        """The price of shares or of an index now, and the instant it is of (UTC); None without one."""
         quote = self.quotes.get(con_id)
         if quote is None:
             return None
         if quote.bid and quote.ask and 0 < quote.bid <= quote.ask:
-            return 0.5 * (quote.bid + quote.ask)
-        traded = quote.last_trade_at is not None and quote.last_trade_at >= self.opened_at
-        return quote.last if quote.last and quote.last > 0 and traded else None
+            return 0.5 * (quote.bid + quote.ask), quote.received_at
+        traded_at = quote.received_at if index else quote.last_trade_at
+        if not quote.last or quote.last <= 0 or traded_at is None or traded_at < max(self.oldest, self.opened_at):
+            return None
+        return quote.last, traded_at
 
     def options(self, lake: Lake, today: date) -> pa.Table:
         """The streamed options as `GreeksMaker.rows` takes them, `source` being `chain`: all of an expiry are valued
@@ -95,7 +102,9 @@ class LiveQuotes:
 
     def _row(self, terms: Mapping[str, Any], underlying: Mapping[str, Any], today: date) -> dict[str, Any]:
         quote = self.quotes[terms["con_id"]]
-        spot = self.price(underlying.get("con_id", terms["under_con_id"]))
+        is_index = underlying.get("sec_type") == INDEX
+        spot = self.price(underlying.get("con_id", terms["under_con_id"]), index=is_index)
+        modelled = quote.underlying_price if quote.greeks_at and quote.greeks_at >= self.oldest else None
         return {
             **terms,
             "session": today,
@@ -103,6 +112,6 @@ class LiveQuotes:
             "at": quote.received_at,
             "bid": quote.bid,
             "ask": quote.ask,
-            "underlying_price": quote.underlying_price if spot is None else spot,
+            "underlying_price": modelled if spot is None else spot[0],
             "sec_type": underlying.get("sec_type"),
         }

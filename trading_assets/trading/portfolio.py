@@ -41,7 +41,7 @@ def portfolio_frame(positions: Iterable[PositionGreeks]) -> pd.DataFrame:
     | --- | --- |
     | `shares` | delta in shares |
     | `dollar_delta` | delta in dollars: gain if the underlying doubled along its tangent |
-    | `gamma_1pct` | by how much `dollar_delta` changes when the underlying moves 1 % |
+    | `gamma_1pct` | by how much the delta changes when the underlying moves 1 %, in dollars at the price of the mark |
     | `vega` | dollars a volatility point |
     | `theta` | dollars a calendar day |
     | `positions`, `lacking` | positions in the row; how many of them the sums lack |

@@ -142,9 +142,8 @@ class Valuer:
     def _stocks(self, lake: Lake, con_ids: Sequence[int], today: date, live: LiveQuotes) -> dict[int, list[_Mark]]:
         found: dict[int, list[_Mark]] = {}
         for con_id in con_ids:
-            price = live.price(con_id)
-            if price is not None:
-                at = live.quotes[con_id].received_at
+            if (now := live.price(con_id)) is not None:
+                price, at = now
                 found[con_id] = [_Mark(MarkSource.LIVE, today, at, price, {"underlying_price": price})]
         for row in stored_prices(lake, con_ids, today).to_pylist():
             at = row["at"] or self.calendar.closes_at(row["session"])

@@ -7,14 +7,18 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from trading_assets.collecting.decode.chains import option_expiry
+from trading_assets.repositories import ParquetStore, query
+from trading_assets.repositories.schemas import OPTION_CHAINS
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.streaming.store import LiveWriter
 from trading_assets.streaming.updates import QuoteUpdate
 from trading_assets.trading import Position, PositionGreeks
+from trading_assets.trading.live_quotes import LiveQuotes
 from trading_assets.trading.valuing import Valuer
 from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
 from trading_assets_tests.streaming.live_rows import quote
@@ -38,15 +42,22 @@ SPY_SHARES, AAPL_SHARES = position(SPY, "SPY"), position(SHARES, "AAPL")
 OPEN = calendar().opens_at(PLAIN_NOW.date())
 
 
+def recorded(folder: Path, *updates: QuoteUpdate) -> Path:
+    """The lake with these quotes recorded."""
+    writer = LiveWriter(copy_of(PLAIN, folder))
+    writer.append([update._replace(seq=writer.next_seq + place) for place, update in enumerate(updates)])
+    writer.close()
+    return folder
+
+
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Quotes of SPY's shares and of one of its calls, five seconds old; of AAPL only a trade of before the open and a
     frozen quote."""
-    folder = copy_of(PLAIN, tmp_path_factory.mktemp("live") / "lake")
-    writer = LiveWriter(folder)
     five = NOW - timedelta(seconds=5)
     update = quote(1, SPY, PLAIN_NOW.date(), "SPY")._replace(underlying_price=None)
-    rows: list[QuoteUpdate] = [
+    return recorded(
+        tmp_path_factory.mktemp("live") / "lake",
         update._replace(received_at=five, bid=611.0, ask=611.02),
         update._replace(con_id=SPY_CALL.con_id, received_at=five, bid=7.6, ask=7.7),
         update._replace(
@@ -54,10 +65,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
             last_trade_at=OPEN - timedelta(minutes=1),
         ),
         update._replace(con_id=CALL, symbol="AAPL", received_at=five, bid=2.0, ask=2.1, market_data_type=2),
-    ]  # fmt: skip
-    writer.append([row._replace(seq=writer.next_seq + place) for place, row in enumerate(rows)], [], [])
-    writer.close()
-    return folder
+    )  # fmt: skip
 
 
 def valued(lake: Path, *positions: Position, now: datetime = NOW, **settings: Any) -> list[PositionGreeks]:
@@ -96,20 +104,47 @@ def test_frozen_quotes_and_trades_of_before_the_open_are_not(lake: Path) -> None
     assert (shares.source, shares.mark) == ("chain", 68.26) and (call.source, call.mark) == ("chain", 0.79)
 
 
-@pytest.fixture
-def traded(tmp_path: Path) -> Path:
-    """A trade of this session, and an option without a bid."""
-    folder = copy_of(PLAIN, tmp_path / "lake")
-    writer = LiveWriter(folder)
-    update = quote(1, SHARES, PLAIN_NOW.date(), "AAPL")._replace(
-        received_at=NOW, bid=None, ask=None, seq=writer.next_seq
+@pytest.mark.parametrize(
+    ("seconds", "source", "mark", "age"), [(20, "live", 69.0, 20.0), (61, "chain", 68.26, None)], ids=["fresh", "old"]
+)
+def test_a_trade_is_a_mark_as_old_as_itself_and_a_quote_without_a_bid_is_none(
+    tmp_path: Path, seconds: int, source: str, mark: float, age: float | None
+) -> None:
+    update = quote(1, SHARES, PLAIN_NOW.date(), "AAPL")._replace(received_at=NOW, bid=None, ask=None)
+    trade = update._replace(last=69.0, last_trade_at=NOW - timedelta(seconds=seconds))
+    folder = recorded(tmp_path / "lake", trade, update._replace(con_id=CALL, ask=0.05))
+    shares, call = valued(folder, AAPL_SHARES, AAPL_CALL)
+    assert (shares.source, shares.mark) == (source, mark) and call.source == "chain"
+    assert age is None or shares.age == age
+
+
+@pytest.mark.parametrize(("seconds", "underlying_price"), [(5, 611.0), (61, None)], ids=["fresh", "old"])
+def test_the_price_of_the_underlying_in_the_brokers_model_is_not_older_than_a_mark_may_be(
+    tmp_path: Path, seconds: int, underlying_price: float | None
+) -> None:
+    update = quote(1, SPY_CALL.con_id, PLAIN_NOW.date(), "SPY")._replace(
+        received_at=NOW, bid=7.6, ask=7.7, underlying_price=611.0, greeks_at=NOW - timedelta(seconds=seconds)
     )
-    trade = update._replace(last=69.0, last_trade_at=OPEN + timedelta(hours=1))
-    writer.append([trade, update._replace(con_id=CALL, ask=0.05, seq=trade.seq + 1)], [], [])
-    writer.close()
-    return folder
+    (call,) = valued(recorded(tmp_path / "lake", update), SPY_CALL)
+    assert (call.source, call.mark) == ("live", pytest.approx(7.65))
+    if underlying_price is None:
+        assert call.null_reason == "no_underlying" and call.delta != call.delta
+    else:
+        assert call.underlying_price == underlying_price and call.null_reason is None
 
 
-def test_a_trade_of_the_session_is_a_mark_and_a_quote_without_a_bid_is_none(traded: Path) -> None:
-    shares, call = valued(traded, AAPL_SHARES, AAPL_CALL)
-    assert (shares.source, shares.mark) == ("live", 69.0) and call.source == "chain"
+def test_shares_have_the_median_of_the_chain_at_the_median_of_its_times(tmp_path: Path) -> None:
+    folder = copy_of(PLAIN, tmp_path / "lake")
+    sql = "select * from option_chains where symbol = 'AAPL' and quoted_at is not null order by session desc, con_id"
+    row = query(folder, sql).to_pylist()[0]
+    late = row | {name: row[name] + timedelta(minutes=20) for name in ("quoted_at", "collected_at")}
+    (before,) = valued(folder, AAPL_SHARES)
+    ParquetStore(folder).upsert(OPTION_CHAINS, pa.Table.from_pylist([late], schema=OPTION_CHAINS.schema))
+    (after,) = valued(folder, AAPL_SHARES)
+    assert (after.source, after.mark, after.at) == ("chain", before.mark, before.at), "one late quote makes it no newer"
+
+
+def test_the_value_of_an_index_has_no_time_and_counts_while_it_is_fresh() -> None:
+    value = quote(1, 7, PLAIN_NOW.date(), "SPX")._replace(received_at=NOW, bid=None, ask=None, last=4700.0)
+    live = LiveQuotes({7: value}, NOW - timedelta(seconds=60), OPEN)
+    assert live.price(7, index=True) == (4700.0, NOW) and live.price(7) is None
