@@ -7,13 +7,14 @@ Such a row of `option_chains` names no request (`request_id` 0). Its `quoted_at`
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from trading_assets.broker.quotes import DELAYED_TYPES
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode.chains import lacks, with_streamed
 from trading_assets.collecting.decode.contracts import middle_or
+from trading_assets.collecting.examine.quotes import examine_quote
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.steps.chain import Chain
 from trading_assets.state import read_state
@@ -24,13 +25,17 @@ from trading_assets.streaming.updates import QuoteUpdate
 FRESH = timedelta(seconds=60)
 """How old the newest update of a contract may be that is not requested, unless a recorder says that it sees it now."""
 
+QUIET = timedelta(minutes=5)
+"""How old it may be then. A chain takes minutes, and of quotes more than 15 minutes apart `option_greeks` calls the
+earlier ones stale: what has been quiet for longer is requested."""
+
 _LIVE = 1
 
 
 def take_streamed(archive: Archive, chains: Iterable[Chain], session: date, report: CollectionReport) -> None:
     """Put the quotes of selected contracts that are streamed into the chains, and count these contracts as quoted.
 
-    A quote that lacks a value which it should hold is requested as usual.
+    A quote that lacks a value which it should hold, or holds an impossible one, is requested as usual.
     """
     wanted = {con_id for chain in chains for con_id in chain.selected - chain.quoted}
     found = _fresh(archive, wanted, session)
@@ -40,7 +45,7 @@ def take_streamed(archive: Archive, chains: Iterable[Chain], session: date, repo
         for row in known:  # of this session: a listing that is carried on has none
             mine[row["con_id"]]["open_interest"] = mine[row["con_id"]]["open_interest"] or row["open_interest"]
         listed = {row["con_id"] for row in known}
-        whole = {con_id: quote for con_id, quote in mine.items() if con_id in listed and not lacks(quote)}
+        whole = {con_id: quote for con_id, quote in mine.items() if con_id in listed and _is_usable(quote)}
         if whole:
             chain.table = with_streamed(chain.table, whole)
             chain.quoted |= whole.keys()
@@ -66,21 +71,31 @@ def streamed_spots(archive: Archive, chains: Iterable[Chain], session: date) -> 
 
 
 def _fresh(archive: Archive, con_ids: Collection[int], session: date) -> dict[int, QuoteUpdate]:
-    """The newest updates of those contracts that are fresh or streamed now, of this session, and of the kind of data of
-    the lake."""
+    """The newest updates of those contracts that are fresh or streamed now, of this session since its open, and of the
+    kind of data of the lake. The broker's model, where there is one, is as fresh."""
     if not con_ids:
         return {}
     with read_state(archive.settings.state_url) as connection:
         seen_now = recorder_state(connection).seen_now
-    since = archive.now - FRESH
+    now, opened = archive.now, archive.calendar.opens_at(session)
     kinds = DELAYED_TYPES if archive.settings.delayed else (_LIVE,)
     return {
         con_id: quote
         for con_id, quote in latest_quotes(archive.settings.data_dir, con_ids=con_ids).items()
         if quote.session == session
-        and (quote.received_at >= since or con_id in seen_now)
+        and _oldest(quote) >= max(opened, now - (QUIET if con_id in seen_now else FRESH))
         and quote.market_data_type in kinds
     }
+
+
+def _oldest(quote: QuoteUpdate) -> datetime:
+    """When the oldest part of a quote came: its prices, or the broker's model of them."""
+    return quote.received_at if quote.greeks_at is None else min(quote.received_at, quote.greeks_at)
+
+
+def _is_usable(quote: dict[str, Any]) -> bool:
+    """Whether a quote is whole and could be an answer: an impossible value would fail the whole snapshot."""
+    return not lacks(quote) and not examine_quote({"last_size": None, "close": None, "time": 0, **quote})
 
 
 def _values(quote: QuoteUpdate) -> dict[str, Any]:

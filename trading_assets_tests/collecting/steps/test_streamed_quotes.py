@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.report import CollectionReport
+from trading_assets.collecting.steps.chain import Chain
+from trading_assets.collecting.steps.streamed_quotes import take_streamed
+from trading_assets.instrument import Instrument
 from trading_assets.lineage import LineageQueryEngine, LineageTracker
 from trading_assets.lineage.records import Origin
+from trading_assets.repositories.frame_checks import validated
 from trading_assets.repositories.live.merging import merge_session
 from trading_assets.repositories.live_schema import LIVE_QUOTES
+from trading_assets.repositories.schemas import OPTION_CHAINS
+from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
@@ -19,6 +29,7 @@ from trading_assets.streaming.health import StreamHealth, StreamState
 from trading_assets.streaming.registry import LiveRegistry
 from trading_assets.streaming.store import LiveWriter
 from trading_assets.streaming.updates import QuoteUpdate
+from trading_assets_tests.repositories.frames import chain_row, table
 from trading_assets_tests.rewriting import Rewriting, collect, rows, settings_for
 from trading_assets_tests.streaming.live_rows import quote
 
@@ -33,8 +44,13 @@ CHOSEN = "select * from option_chains where selected order by con_id"
 
 def streamed(con_id: int, at: datetime = FRESH, **values: Any) -> QuoteUpdate:
     """An update of a stream with all that a quote of an option should hold."""
-    whole = {"broker_gamma": 0.01, "broker_vega": 0.1, "broker_theta": -0.1, "open_interest": 7.0}
-    return quote(1, con_id, SESSION, "AAPL")._replace(received_at=at, **whole, **values)
+    whole = {"greeks_at": at, "broker_gamma": 0.01, "broker_vega": 0.1, "broker_theta": -0.1, "open_interest": 7.0}
+    return quote(1, con_id, SESSION, "AAPL")._replace(received_at=at, **whole | values)
+
+
+def live(con_id: int) -> StreamHealth:
+    """The health of a stream that is live."""
+    return StreamHealth(f"stream-{con_id}", con_id, "AAPL", "AAPL", "quote", StreamState.LIVE, OPEN)
 
 
 def record(settings: Settings, *updates: QuoteUpdate) -> None:
@@ -56,7 +72,7 @@ def test_the_snapshot_takes_streamed_contracts_from_the_store(tmp_path: Path) ->
             streaming,
             streamed(one, bid=1.25),
             streamed(two, bid=2.5),
-            streamed(quiet, OPEN - timedelta(seconds=600), bid=3.5),
+            streamed(quiet, OPEN - timedelta(seconds=299), bid=3.5),
             streamed(old, OPEN - timedelta(seconds=61)),
             streamed(lacking, broker_delta=None),
             streamed(frozen, market_data_type=2),
@@ -65,7 +81,7 @@ def test_the_snapshot_takes_streamed_contracts_from_the_store(tmp_path: Path) ->
         wire.frames.clear()
         registry = LiveRegistry(streaming.state_url)
         registry.take()
-        registry.publish([StreamHealth("s", quiet, "AAPL", "AAPL", "quote", StreamState.LIVE, OPEN)])
+        registry.publish([live(quiet)])
         report = collect(streaming, ["AAPL"], steps="h")["h"]
         registry.close()
         requested = {int(frame[3]) for frame in wire.asked(1)}
@@ -88,3 +104,43 @@ def test_the_snapshot_takes_streamed_contracts_from_the_store(tmp_path: Path) ->
     assert [found.origin for found in engine.rows("option_chains", session=SESSION, contract=two)] == [Origin.STREAMED]
     (other,) = engine.rows("option_chains", session=SESSION, contract=others[0])
     assert other.origin is Origin.ANSWER
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> Iterator[Callable[..., dict[int, dict[str, Any]]]]:
+    """What a chain takes of updates at an instant, by contract: rows of `option_chains`. All of them are seen now."""
+
+    def take(now: datetime, *updates: QuoteUpdate) -> dict[int, dict[str, Any]]:
+        settings = Settings(data_dir=tmp_path, now=now)
+        record(settings, *updates)
+        registry.take()
+        registry.publish([live(update.con_id) for update in updates])
+        con_ids = {update.con_id for update in updates}
+        listed = table(OPTION_CHAINS, [{**chain_row(SESSION, con_id=each), "selected": True} for each in con_ids])
+        chain = Chain(Instrument("AAPL", con_id=1), listed, table=listed, selected=con_ids)
+        with Archive(settings) as archive:
+            take_streamed(archive, [chain], SESSION, CollectionReport(OPTION_CHAINS.name, SESSION))
+        return {row["con_id"]: row for row in chain.rows(chain.quoted).to_pylist()}
+
+    registry = LiveRegistry(Settings(data_dir=tmp_path).state_url)
+    yield take
+    registry.close()
+
+
+def test_what_is_old_or_impossible_is_requested(taken: Any) -> None:
+    found = taken(
+        OPEN,
+        streamed(1, OPEN - timedelta(seconds=299)),
+        streamed(2, OPEN - timedelta(seconds=301)),
+        streamed(3, greeks_at=OPEN - timedelta(seconds=301)),
+        streamed(4, broker_delta=1.5),
+        streamed(5, bid=-1.0),
+    )
+    assert found.keys() == {1}
+    assert validated(OPTION_CHAINS, pa.Table.from_pylist([*found.values()], schema=OPTION_CHAINS.schema)).num_rows == 1
+
+
+def test_a_quote_of_before_the_open_is_none_of_the_session(taken: Any) -> None:
+    opened = calendar().opens_at(SESSION)
+    early, later = streamed(1, opened - timedelta(seconds=20)), streamed(2, opened + timedelta(seconds=5))
+    assert taken(opened + timedelta(seconds=20), early, later).keys() == {2}
