@@ -35,7 +35,8 @@ _LIVE = 1
 def take_streamed(archive: Archive, chains: Iterable[Chain], session: date, report: CollectionReport) -> None:
     """Put the quotes of selected contracts that are streamed into the chains, and count these contracts as quoted.
 
-    A quote that lacks a value which it should hold, or holds an impossible one, is requested as usual.
+    A quote that lacks a value which it should hold, or holds an impossible one, is requested as usual, and so is one
+    that came before the row of the contract that the lake has of this session: the later row would stay.
     """
     wanted = {con_id for chain in chains for con_id in chain.selected - chain.quoted}
     found = _fresh(archive, wanted, session)
@@ -44,8 +45,12 @@ def take_streamed(archive: Archive, chains: Iterable[Chain], session: date, repo
         known = chain.rows(set(mine)).select(["con_id", "open_interest"]).to_pylist()
         for row in known:  # of this session: a listing that is carried on has none
             mine[row["con_id"]]["open_interest"] = mine[row["con_id"]]["open_interest"] or row["open_interest"]
-        listed = {row["con_id"] for row in known}
-        whole = {con_id: quote for con_id, quote in mine.items() if con_id in listed and _is_usable(quote)}
+        listed, stored = {row["con_id"] for row in known}, _collected(chain, session)
+        whole = {
+            con_id: quote
+            for con_id, quote in mine.items()
+            if con_id in listed and _is_usable(quote) and quote["quoted_at"] >= stored.get(con_id, quote["quoted_at"])
+        }
         if whole:
             chain.table = with_streamed(chain.table, whole)
             chain.quoted |= whole.keys()
@@ -91,6 +96,12 @@ def _fresh(archive: Archive, con_ids: Collection[int], session: date) -> dict[in
 def _oldest(quote: QuoteUpdate) -> datetime:
     """When the oldest part of a quote came: its prices, or the broker's model of them."""
     return quote.received_at if quote.greeks_at is None else min(quote.received_at, quote.greeks_at)
+
+
+def _collected(chain: Chain, session: date) -> dict[int, datetime]:
+    """When the rows were collected that the lake has of the session, by contract."""
+    rows = chain.last.select(["con_id", "session", "collected_at"]).to_pylist()
+    return {row["con_id"]: row["collected_at"] for row in rows if row["session"] == session}
 
 
 def _is_usable(quote: dict[str, Any]) -> bool:

@@ -29,7 +29,7 @@ from trading_assets.streaming.health import StreamHealth, StreamState
 from trading_assets.streaming.registry import LiveRegistry
 from trading_assets.streaming.store import LiveWriter
 from trading_assets.streaming.updates import QuoteUpdate
-from trading_assets_tests.repositories.frames import chain_row, table
+from trading_assets_tests.repositories.frames import NOON, chain_row, table
 from trading_assets_tests.rewriting import Rewriting, collect, rows, settings_for
 from trading_assets_tests.streaming.live_rows import quote
 
@@ -108,15 +108,17 @@ def test_the_snapshot_takes_streamed_contracts_from_the_store(tmp_path: Path) ->
 
 @pytest.fixture
 def taken(tmp_path: Path) -> Iterator[Callable[..., dict[int, dict[str, Any]]]]:
-    """What a chain takes of updates at an instant, by contract: rows of `option_chains`. All of them are seen now."""
+    """What a chain takes of updates at an instant, by contract: rows of `option_chains`. All of them are seen now. The
+    lake has rows without quotes of the session, collected at `listed_at`."""
 
-    def take(now: datetime, *updates: QuoteUpdate) -> dict[int, dict[str, Any]]:
+    def take(now: datetime, *updates: QuoteUpdate, listed_at: datetime = NOON) -> dict[int, dict[str, Any]]:
         settings = Settings(data_dir=tmp_path, now=now)
         record(settings, *updates)
         registry.take()
         registry.publish([live(update.con_id) for update in updates])
         con_ids = {update.con_id for update in updates}
-        listed = table(OPTION_CHAINS, [{**chain_row(SESSION, con_id=each), "selected": True} for each in con_ids])
+        given = {"selected": True, "collected_at": listed_at}
+        listed = table(OPTION_CHAINS, [{**chain_row(SESSION, con_id=each), **given} for each in con_ids])
         chain = Chain(Instrument("AAPL", con_id=1), listed, table=listed, selected=con_ids)
         with Archive(settings) as archive:
             take_streamed(archive, [chain], SESSION, CollectionReport(OPTION_CHAINS.name, SESSION))
@@ -138,6 +140,11 @@ def test_what_is_old_or_impossible_is_requested(taken: Any) -> None:
     )
     assert found.keys() == {1}
     assert validated(OPTION_CHAINS, pa.Table.from_pylist([*found.values()], schema=OPTION_CHAINS.schema)).num_rows == 1
+
+
+def test_a_quote_that_the_row_in_the_lake_would_outlive_is_requested(taken: Any) -> None:
+    before, after = streamed(1, OPEN - timedelta(seconds=30)), streamed(2, OPEN - timedelta(seconds=10))
+    assert taken(OPEN, before, after, listed_at=OPEN - timedelta(seconds=20)).keys() == {2}
 
 
 def test_a_quote_of_before_the_open_is_none_of_the_session(taken: Any) -> None:
