@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from trading_assets.collecting.greeks import CHAIN, EXPIRY
 from trading_assets.repositories.lake import Lake
-from trading_assets.sessions import SessionCalendar
+from trading_assets.sessions import SessionCalendar, session_date
 from trading_assets.settings import Settings
 from trading_assets.streaming.store import latest_quotes
 from trading_assets.streaming.updates import QuoteUpdate
@@ -61,10 +61,12 @@ _UNDERLYINGS = """select symbol, arg_max(con_id, session) as con_id, arg_max(sec
 
 @dataclass(frozen=True, slots=True)
 class LiveQuotes:
-    """The fresh quotes of the underlyings of some positions and of all their streamed options, by contract id."""
+    """The fresh quotes of the underlyings of some positions and of all their streamed options, by contract id.
+    `session` is that of the day, also before its open: some options trade all night."""
 
     quotes: Mapping[int, QuoteUpdate]
     oldest: datetime
+    session: date
     opened_at: datetime
 
     @classmethod
@@ -76,7 +78,8 @@ class LiveQuotes:
             for con_id, quote in latest_quotes(settings.data_dir, symbols=symbols).items()
             if quote.received_at >= oldest and quote.market_data_type == LIVE_DATA
         }
-        return cls(fresh, oldest, calendar.opens_at(calendar.current(now)))
+        session = calendar.on_or_before(session_date(now))
+        return cls(fresh, oldest, session, calendar.opens_at(session))
 
     def price(self, con_id: int, *, index: bool = False) -> tuple[float, datetime] | None:
         """The price of shares or of an index now, and the instant it is of (UTC); None without one."""
@@ -90,24 +93,24 @@ class LiveQuotes:
             return None
         return quote.last, traded_at
 
-    def options(self, lake: Lake, today: date) -> pa.Table:
+    def options(self, lake: Lake) -> pa.Table:
         """The streamed options as `GreeksMaker.rows` takes them, `source` being `chain`: all of an expiry are valued
         together."""
         terms = lake.query(_TERMS, {"ids": sorted(self.quotes)}).to_pylist() if self.quotes else []
         symbols = sorted({row["symbol"] for row in terms})
         underlyings = {row["symbol"]: row for row in lake.query(_UNDERLYINGS, {"symbols": symbols}).to_pylist()}
-        rows = [self._row(row, underlyings.get(row["symbol"], {}), today) for row in terms]
+        rows = [self._row(row, underlyings.get(row["symbol"], {})) for row in terms]
         rows.sort(key=lambda row: tuple(row[name] for name in (*EXPIRY, "strike", "right", "con_id")))
         return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
-    def _row(self, terms: Mapping[str, Any], underlying: Mapping[str, Any], today: date) -> dict[str, Any]:
+    def _row(self, terms: Mapping[str, Any], underlying: Mapping[str, Any]) -> dict[str, Any]:
         quote = self.quotes[terms["con_id"]]
         is_index = underlying.get("sec_type") == INDEX
         spot = self.price(underlying.get("con_id", terms["under_con_id"]), index=is_index)
         modelled = quote.underlying_price if quote.greeks_at and quote.greeks_at >= self.oldest else None
         return {
             **terms,
-            "session": today,
+            "session": self.session,
             "source": CHAIN,
             "at": quote.received_at,
             "bid": quote.bid,

@@ -134,7 +134,7 @@ class Valuer:
         maker = GreeksMaker(self.calendar, self.settings.rate, self.settings.dividends)
         found: dict[int, list[_Mark]] = {}
         stored = _marks(maker, stored_expiries(lake, con_ids, today), set(con_ids), _SOURCES)
-        fresh = _marks(maker, live.options(lake, today), set(con_ids), {CHAIN: MarkSource.LIVE})
+        fresh = _marks(maker, live.options(lake), set(con_ids), {CHAIN: MarkSource.LIVE})
         for con_id, mark in chain(fresh, stored):
             found.setdefault(con_id, []).append(mark)
         return found
@@ -144,7 +144,7 @@ class Valuer:
         for con_id in con_ids:
             if (now := live.price(con_id)) is not None:
                 price, at = now
-                found[con_id] = [_Mark(MarkSource.LIVE, today, at, price, {"underlying_price": price})]
+                found[con_id] = [_Mark(MarkSource.LIVE, live.session, at, price, {"underlying_price": price})]
         for row in stored_prices(lake, con_ids, today).to_pylist():
             at = row["at"] or self.calendar.closes_at(row["session"])
             source = _SOURCES[row["source"]]

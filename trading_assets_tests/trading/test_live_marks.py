@@ -133,6 +133,22 @@ def test_the_price_of_the_underlying_in_the_brokers_model_is_not_older_than_a_ma
         assert call.underlying_price == underlying_price and call.null_reason is None
 
 
+def test_before_the_open_time_goes_on_and_a_trade_is_no_mark(tmp_path: Path) -> None:
+    early = datetime(2024, 1, 3, 13, 0, tzinfo=UTC)
+    update = quote(1, SPY_CALL.con_id, early.date(), "SPY")._replace(received_at=early, underlying_price=None)
+    folder = recorded(
+        tmp_path / "lake",
+        update._replace(bid=7.6, ask=7.7),
+        update._replace(con_id=SPY, bid=611.0, ask=611.02),
+        update._replace(con_id=SHARES, symbol="AAPL", bid=None, ask=None, last=70.0, last_trade_at=early),
+    )
+    call, shares = valued(folder, SPY_CALL, AAPL_SHARES, now=early)
+    settled = datetime(2024, 1, 5, 21, 15, tzinfo=UTC)
+    assert call.source == "live" and call.pricing is not None
+    assert call.pricing.years == pytest.approx((settled - early) / timedelta(days=365)), "not that of the last close"
+    assert shares.source == "chain"
+
+
 def test_shares_have_the_median_of_the_chain_at_the_median_of_its_times(tmp_path: Path) -> None:
     folder = copy_of(PLAIN, tmp_path / "lake")
     sql = "select * from option_chains where symbol = 'AAPL' and quoted_at is not null order by session desc, con_id"
@@ -146,5 +162,5 @@ def test_shares_have_the_median_of_the_chain_at_the_median_of_its_times(tmp_path
 
 def test_the_value_of_an_index_has_no_time_and_counts_while_it_is_fresh() -> None:
     value = quote(1, 7, PLAIN_NOW.date(), "SPX")._replace(received_at=NOW, bid=None, ask=None, last=4700.0)
-    live = LiveQuotes({7: value}, NOW - timedelta(seconds=60), OPEN)
+    live = LiveQuotes({7: value}, NOW - timedelta(seconds=60), PLAIN_NOW.date(), OPEN)
     assert live.price(7, index=True) == (4700.0, NOW) and live.price(7) is None
