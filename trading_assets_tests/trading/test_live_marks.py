@@ -12,7 +12,7 @@ import pytest
 
 from trading_assets.collecting.decode.chains import option_expiry
 from trading_assets.repositories import ParquetStore, query
-from trading_assets.repositories.schemas import OPTION_CHAINS
+from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, OPTION_CHAINS
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.streaming.store import LiveWriter
@@ -21,6 +21,7 @@ from trading_assets.trading import Position, PositionGreeks
 from trading_assets.trading.live_quotes import LiveQuotes
 from trading_assets.trading.valuing import Valuer
 from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
+from trading_assets_tests.repositories.frames import bar, option_bar, table
 from trading_assets_tests.streaming.live_rows import quote
 from trading_assets_tests.trading.desk import CALL, SHARES
 
@@ -158,6 +159,22 @@ def test_shares_have_the_median_of_the_chain_at_the_median_of_its_times(tmp_path
     ParquetStore(folder).upsert(OPTION_CHAINS, pa.Table.from_pylist([late], schema=OPTION_CHAINS.schema))
     (after,) = valued(folder, AAPL_SHARES)
     assert (after.source, after.mark, after.at) == ("chain", before.mark, before.at), "one late quote makes it no newer"
+
+
+def test_a_close_counts_where_it_is_of_a_later_session_than_the_chain(tmp_path: Path) -> None:
+    store = ParquetStore(copy_of(PLAIN, tmp_path / "lake"))
+    marks = {}
+    for session in (PLAIN_NOW.date(), date(2024, 1, 3)):
+        option = option_bar(session, 1.2, con_id=CALL, strike=68.0, expiry=date(2024, 1, 5)) | {"low": 1.1}
+        store.upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(session, 68.0)]))
+        store.upsert(OPTION_BARS, table(OPTION_BARS, [option]))
+        now = calendar().closes_at(session) + timedelta(hours=1)
+        marks[session] = valued(tmp_path / "lake", AAPL_SHARES, AAPL_CALL, now=now)
+    of_the_chains_session, (shares, call) = marks.values()
+    assert [one.source for one in of_the_chains_session] == ["chain", "chain"]
+    assert (shares.source, shares.mark, shares.age) == ("close", 68.0, 3600.0)
+    assert (call.source, call.mark, call.age, call.underlying_price) == ("close", 1.2, 3600.0, 68.0)
+    assert call.null_reason is None and call.delta > 0
 
 
 def test_the_value_of_an_index_has_no_time_and_counts_while_it_is_fresh() -> None:

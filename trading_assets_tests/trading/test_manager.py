@@ -212,6 +212,8 @@ def test_the_portfolio_says_what_its_sums_lack(manager: PositionManager) -> None
     assert call["shares"] == pytest.approx(-500 * greeks[CALL].delta)
     assert call["dollar_delta"] == pytest.approx(-500 * greeks[CALL].delta * 68.26)
     assert call["gamma_1pct"] == pytest.approx(-500 * greeks[CALL].gamma * 68.26**2 / 100)
+    assert (call["vega"], call["theta"]) == pytest.approx((-500 * greeks[CALL].vega, -500 * greeks[CALL].theta))
+    assert call["vega"] < 0 < call["theta"], "short: time is on its side"
     spy = frame.loc["SPY"]
     assert (spy["positions"].tolist(), spy["lacking"].tolist()) == ([2], [1])
     assert spy["shares"].tolist() == pytest.approx([200 * greeks[SPY_CALL].delta]), "of the one that has greeks"
