@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import gc
 import os
 import shutil
 import tempfile
 import uuid
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +85,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.set_threshold(50_000, 20, 100)
     gc.enable()
     atexit.register(gc.unfreeze)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """The test left the worker an event loop: `asyncio.run` in its main thread takes it away, and then tests that know
+    nothing of it fail (ib_insync asks for the thread's loop)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        pytest.fail(f"{item.name} left no event loop in the main thread: use coroutines.run_coroutine, or a thread.")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

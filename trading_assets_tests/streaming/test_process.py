@@ -135,7 +135,8 @@ def test_the_last_report_knows_why_it_ended(
         found.append(LiveRegistry(settings.state_url).state())
 
     monkeypatch.setattr(process, "reporting", watched)
-    assert RecorderProcess(settings).run() == 1
+    with recorder(settings) as (_, codes):
+        eventually(lambda: codes == [1], between_looks=0.01)
     assert not found[0].running and "account" in found[0].reason
 
 
