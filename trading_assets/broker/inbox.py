@@ -176,8 +176,8 @@ class Inbox:
             taker.generic(tickType, value)
 
     def tickString(self, reqId: int, tickType: int, value: str) -> None:
-        if (stream := self.streams.quotes.get(reqId)) is not None:
-            stream.text(tickType, value)
+        if (taker := self._taker(reqId)) is not None:
+            taker.text(tickType, value)
 
     def realtimeBar(
         self,

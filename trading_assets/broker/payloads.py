@@ -71,7 +71,8 @@ class QuoteRecord(TypedDict):
     """One moment's quote. Prices in dollars (index points), sizes in contracts or shares, `time` epoch seconds.
 
     `implied_volatility` per 1.00; `vega` per volatility point; `theta` per day (the broker's units).
-    `market_data_type`: 1 live, 2 frozen, 3 delayed, 4 delayed-frozen.
+    `market_data_type`: 1 live, 2 frozen, 3 delayed, 4 delayed-frozen. `dividends` is the broker's text of those
+    expected of a stock (tick 456), as it came; None where none came.
     """
 
     bid: float | None
@@ -90,6 +91,7 @@ class QuoteRecord(TypedDict):
     theta: float | None
     model_price: float | None
     underlying_price: float | None
+    dividends: NotRequired[str | None]  # absent in answers that an older version journalled
     market_data_type: int
     time: float
 

@@ -43,6 +43,12 @@ _IMPLIED_VOLATILITY = 24
 OPEN_INTEREST_TICK = "101"
 """Generic tick that asks for the open interest of an option."""
 
+DIVIDENDS_TICK = "456"
+"""Generic tick that asks for the expected dividends of a stock."""
+
+_DIVIDENDS = 59
+"""The text that it brings: past twelve months, next twelve months, next ex-date, next amount."""
+
 GREEKS = frozenset({"implied_volatility", "delta", "gamma", "vega", "theta"})
 """What the broker's model computes of an option."""
 
@@ -80,7 +86,7 @@ class QuoteCollector(Collector):
         super().__init__(request, timeout, clock, in_reset_window)
         self._quiet_time = quiet_time
         self._allow_delayed = allow_delayed
-        self._values: dict[str, float] = {}
+        self._values: dict[str, float | str] = {}
         self._reported: set[str] = set()
         """Fields of which a tick came, be it a placeholder."""
         self._news = self._loop.time()
@@ -102,6 +108,8 @@ class QuoteCollector(Collector):
             self._wanted |= GREEKS
             if OPEN_INTEREST_TICK in generic_ticks.split(","):
                 self._wanted.add("open_interest")
+        elif DIVIDENDS_TICK in generic_ticks.split(","):
+            self._wanted.add("dividends")
 
     def error(self, code: int, text: str) -> None:
         if self._allow_delayed and delayed_may_follow(code, text):
@@ -133,6 +141,11 @@ class QuoteCollector(Collector):
     def generic(self, tick_type: int, value: float) -> None:
         if tick_type == _IMPLIED_VOLATILITY and "implied_volatility" not in self._values:
             self._take("implied_volatility", computed(value))
+            self._ticked()
+
+    def text(self, tick_type: int, value: str) -> None:
+        if tick_type == _DIVIDENDS:
+            self._take("dividends", value)
             self._ticked()
 
     def greeks(
@@ -196,7 +209,7 @@ class QuoteCollector(Collector):
         if self._settles:
             self._deliver()
 
-    def _take(self, name: str, value: float | None) -> None:
+    def _take(self, name: str, value: float | str | None) -> None:
         """Note that a field was reported, and its value unless it is a placeholder; a 0 that may be one never takes the
         place of a value."""
         known = self._values.get(name)
@@ -233,7 +246,7 @@ class QuoteCollector(Collector):
     def _refusal(self) -> tuple[int, str] | None:
         """The last warning that says why there is no value; None when there is one. That delayed data is displayed does
         not say it where delayed data is wanted and ticks came."""
-        if any(self._values.values()):  # a size of 0 is none
+        if any(value for name, value in self._values.items() if name != "dividends"):  # a size of 0 is none
             return None
         displayed = DELAYED_NOTICE if self._allow_delayed and self._reported else None
         return next(

@@ -58,7 +58,7 @@ TICKS = frozenset({1, 2, 21, 45, 57, 58})
 """Messages of a market-data subscription that hold a part of a quote."""
 
 OF_STREAMS = frozenset({TICK_STRING, REALTIME_BAR})
-"""Messages that only streams read."""
+"""Messages that streams read; no answer to a request lacks its price or greeks without one."""
 
 KINDS: dict[int, MessageKind] = {
     kind.number: kind

@@ -69,7 +69,8 @@ class GreeksMaker:
 
         `given` is sorted by `EXPIRY` and has the columns of the key, of the contract's terms and of provenance, `at`
         (UTC; null of bars), `bid`, `ask`, `close`, `underlying_price`, `min_tick` (dollars), `last_trade` (YYYYMMDD or
-        null), `sec_type` of the underlying (or null), `broker_implied_volatility` and `broker_delta`.
+        null), `sec_type` of the underlying and the broker's `dividends` (or null), `broker_implied_volatility` and
+        `broker_delta`.
         """
         count = given.num_rows
         at = self._instants(given)
@@ -102,7 +103,7 @@ class GreeksMaker:
         names = ("strike", "right", "bid", "ask", "close", "underlying_price", "min_tick")
         columns = {name: given[name].to_numpy() for name in names}
         at = self._instants(given)
-        terms = given.select([*EXPIRY, "last_trade", "sec_type"])
+        terms = given.select([*EXPIRY, "last_trade", "sec_type", "dividends"])
         for begin, end in _expiries(given):
             part = slice(begin, end)
             shared = {name: value[0] for name, value in terms.slice(begin, 1).to_pydict().items()}
@@ -130,7 +131,7 @@ class GreeksMaker:
         spot = float(np.median(spots)) if len(spots) else None
         ticks = columns["min_tick"][columns["min_tick"] > 0]
         style = exercise_style(symbol, shared["sec_type"])
-        dividends = expected_dividends(symbol, session, None, self.dividends)
+        dividends = expected_dividends(symbol, session, shared["dividends"], self.dividends)
         schedule = dividends.schedule(moment, self.calendar)
         terms: dict[str, Any] = {
             "spot": spot,

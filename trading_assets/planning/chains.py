@@ -26,6 +26,9 @@ from trading_assets.sessions import session_date
 OPTION_TICKS = "100,101,106"
 """Generic ticks of an option quote: option volume, open interest, implied volatility (limits.md)."""
 
+DIVIDENDS_TICK = "456"
+"""Generic tick of a stock's quote: past and expected dividends."""
+
 
 class ListingReason(StrEnum):
     """Why expiries are listed (again)."""
@@ -134,8 +137,9 @@ def strikes_adjusted(last: pa.Table, parameters: Iterable[ParameterRecord], sess
 
 
 def plan_spot(underlying: Instrument, session: date) -> QuoteRequest:
-    """The quote of the underlying: its price is what strikes are selected around."""
-    return QuoteRequest(underlying, session)
+    """The quote of the underlying: its price is what strikes are selected around. Of a stock with the dividends that
+    the broker expects."""
+    return QuoteRequest(underlying, session, generic_ticks=DIVIDENDS_TICK if underlying.sec_type == "STK" else "")
 
 
 def plan_quotes(

@@ -116,6 +116,12 @@ OPTION_CHAINS = Dataset(
         number("model_price", "Model price", "dollars (index points)"),
         number("underlying_price", "Price of the underlying at that moment", "dollars (index points)"),
         Column("market_data_type", pa.int8(), "1 live, 2 frozen, 3 delayed, 4 delayed and frozen", nullable=True),
+        text(
+            "dividends",
+            "Cash dividends of the underlying as the broker gave them (tick 456): past twelve months, next twelve"
+            " months, next ex-date, next amount, in dollars; null where it gave none",
+            nullable=True,
+        ),
         COLLECTED_AT,
         REQUEST_ID,
     ),

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from trading_assets.collecting.greeks import EXPIRY
-from trading_assets.collecting.steps.option_greeks import GIVEN
+from trading_assets.collecting.steps.option_greeks import GIVEN, KNOWN, TO_PRICE
 from trading_assets.repositories.equity_bars import DAILY
 from trading_assets.repositories.lake import Lake
 
@@ -32,9 +32,7 @@ def stored_expiries(lake: Lake, con_ids: Sequence[int], today: date) -> pa.Table
                              where con_id in (select unnest($ids::bigint[])) group by con_id, source),
                   chosen as (select distinct {", ".join(f"given.{name}" for name in EXPIRY)}
                              from given join newest using (con_id, source, session))
-              select given.*, terms.last_trade, terms.min_tick, underlyings.sec_type
-              from given semi join chosen using ({expiry})
-              left join terms using (con_id) left join underlyings using (symbol)
+              select {TO_PRICE} from given semi join chosen using ({expiry}) {KNOWN}
               order by {expiry}, strike, "right", con_id"""
     values = {"symbols": symbols, "first": today - REACH, "last": today, "ids": list(con_ids)}
     return lake.query(sql, values)

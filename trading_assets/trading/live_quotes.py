@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from trading_assets.collecting.greeks import CHAIN, EXPIRY
+from trading_assets.collecting.steps.option_greeks import TOLD_DAYS
 from trading_assets.repositories.lake import Lake
 from trading_assets.sessions import SessionCalendar, session_date
 from trading_assets.settings import Settings
@@ -47,6 +48,7 @@ _SCHEMA = pa.schema(
         ("last_trade", pa.string()),
         ("min_tick", pa.float64()),
         ("sec_type", pa.string()),
+        ("dividends", pa.string()),
     ]
 )
 
@@ -55,8 +57,14 @@ _TERMS = """
     from option_chains where con_id in (select unnest($ids::bigint[]))
     qualify row_number() over (partition by con_id order by session desc) = 1"""
 
-_UNDERLYINGS = """select symbol, arg_max(con_id, session) as con_id, arg_max(sec_type, session) as sec_type
-                  from contracts where symbol in (select unnest($symbols::varchar[])) group by symbol"""
+_UNDERLYINGS = """
+    with told as (select symbol, arg_max(dividends, session) as dividends from option_chains
+                  where symbol in (select unnest($symbols::varchar[])) and session >= $first and dividends is not null
+                  group by symbol)
+    select symbol, arg_max(con_id, session) as con_id, arg_max(sec_type, session) as sec_type,
+           any_value(told.dividends) as dividends
+    from contracts left join told using (symbol)
+    where symbol in (select unnest($symbols::varchar[])) group by symbol"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,8 @@ class LiveQuotes:
         together."""
         terms = lake.query(_TERMS, {"ids": sorted(self.quotes)}).to_pylist() if self.quotes else []
         symbols = sorted({row["symbol"] for row in terms})
-        underlyings = {row["symbol"]: row for row in lake.query(_UNDERLYINGS, {"symbols": symbols}).to_pylist()}
+        about = {"symbols": symbols, "first": self.session - timedelta(days=TOLD_DAYS)}
+        underlyings = {row["symbol"]: row for row in lake.query(_UNDERLYINGS, about).to_pylist()}
         rows = [self._row(row, underlyings.get(row["symbol"], {})) for row in terms]
         rows.sort(key=lambda row: tuple(row[name] for name in (*EXPIRY, "strike", "right", "con_id")))
         return pa.Table.from_pylist(rows, schema=_SCHEMA)
@@ -117,4 +126,5 @@ class LiveQuotes:
             "ask": quote.ask,
             "underlying_price": modelled if spot is None else spot[0],
             "sec_type": underlying.get("sec_type"),
+            "dividends": underlying.get("dividends"),
         }

@@ -34,7 +34,7 @@ QUOTE_VALUES = (
 PARTIAL = "partial"
 """`quote_outcome` of a quote that came and lacks a value which it should hold."""
 
-_QUOTE_COLUMNS = ("quote_outcome", "quoted_at", *QUOTE_VALUES)
+_QUOTE_COLUMNS = ("quote_outcome", "quoted_at", *QUOTE_VALUES, "dividends")
 
 
 def option_parameters(results: Iterable[Result]) -> dict[str, list[ParameterRecord]]:
@@ -119,6 +119,13 @@ def carry_listing(last: pa.Table, expiries: Collection[str], session: date, *, s
 def with_selection(chain: pa.Table, selected: Collection[int]) -> pa.Table:
     """The chain with `selected` true for the given contract ids and false for all others."""
     return replaced(chain, "selected", pc.is_in(chain["con_id"], pa.array(sorted(selected), pa.int64())))
+
+
+def with_dividends(chain: pa.Table, dividends: str | None) -> pa.Table:
+    """The chain with the broker's text of the underlying's expected dividends in each row; as it is without a text."""
+    if dividends is None:
+        return chain
+    return replaced(chain, "dividends", constant(dividends, pa.string(), chain.num_rows))
 
 
 _LACKING = ("bid and ask", "bid", "ask", "greeks", "open interest")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.codes import remedy_of
-from trading_assets.broker.outcomes import Outcome, OutcomeKind
+from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.steps.chain import Chain
+from trading_assets.pricing.dividends import broker_dividends
 from trading_assets.selection_rules import SelectionRules
 
 NOT_BEFORE_ITS_TIME = (OutcomeKind.NOT_PERMITTED, OutcomeKind.QUARANTINED)
@@ -40,6 +42,23 @@ def without_price(symbol: str, quote: Outcome | None, *, delayed: bool = False) 
     code = f" (code {quote.code})" if quote.code is not None else ""
     said = quote.text.rstrip(".") or str(quote.kind).replace("_", " ")
     return f"The quote of {symbol} failed: {said}{code}; {consequence} {remedy_of(quote, delayed=delayed)}".strip()
+
+
+def dividends_of(quotes: Iterable[Result], report: CollectionReport) -> dict[str, str]:
+    """The broker's texts of expected dividends by symbol, from the quotes of underlyings. One that cannot be read is a
+    note of the report, and none."""
+    found: dict[str, str] = {}
+    for result in quotes:
+        text = result.payload.get("dividends") if result.outcome.kind is OutcomeKind.COMPLETE else None
+        if not text:
+            continue
+        try:
+            broker_dividends(text, result.request.session)
+        except ValueError as error:
+            report.notes.append(f"{result.request.symbol}: {error}")
+        else:
+            found[result.request.symbol] = text
+    return found
 
 
 def with_known_open_interest(chain: Chain) -> pa.Table:

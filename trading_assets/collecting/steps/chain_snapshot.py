@@ -22,6 +22,7 @@ from trading_assets.collecting.decode import (
     listing_rows,
     option_parameters,
     spot_price,
+    with_dividends,
     with_quotes,
     with_selection,
     without_worse,
@@ -36,7 +37,12 @@ from trading_assets.collecting.steps.chain_knowledge import (
     lists_nothing,
     of_another_underlying,
 )
-from trading_assets.collecting.steps.chain_selection import NOT_BEFORE_ITS_TIME, with_known_open_interest, without_price
+from trading_assets.collecting.steps.chain_selection import (
+    NOT_BEFORE_ITS_TIME,
+    dividends_of,
+    with_known_open_interest,
+    without_price,
+)
 from trading_assets.collecting.steps.common import (
     SendRequests,
     answered_elsewhere,
@@ -45,14 +51,12 @@ from trading_assets.collecting.steps.common import (
     report_without_options,
     without_options,
 )
-from trading_assets.collecting.steps.listings import LISTING_FAILED, listed_in_part, without_expiries
+from trading_assets.collecting.steps.listings import LISTING_FAILED, carriable, listed_in_part, without_expiries
 from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, holds_no_market_data, report_partial, waiting
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
 from trading_assets.collecting.steps.streamed_quotes import streamed_spots, take_streamed
-from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
 from trading_assets.planning.selection import select_contracts
-from trading_assets.repositories.frame_checks import storable
 from trading_assets.repositories.schemas import OPTION_CHAINS
 from trading_assets.selection_rules import SelectionRules
 
@@ -112,7 +116,7 @@ class ChainSnapshot:
         # a replay of the past must not know a later listing
         last = last.filter(pc.less_equal(last["session"], pa.scalar(self.session)))
         for symbol, records in parameters.items():
-            chain = Chain(self.underlyings[symbol], _last_of(last, self.underlyings[symbol]), records)
+            chain = Chain(self.underlyings[symbol], carriable(last, self.underlyings[symbol]), records)
             chain.lacking += listed_in_part(answers, symbol)
             self.chains[symbol] = chain
         self._drop_foreign(
@@ -161,9 +165,11 @@ class ChainSnapshot:
             for result in answers
             if result.outcome.kind is OutcomeKind.COMPLETE
         }
+        dividends = dividends_of(answers, self.report)
         for symbol, chain in listed.items():
             if symbol not in self.chains:
                 continue
+            chain.table = with_dividends(chain.table, dividends.get(symbol))
             spot = spots.get(symbol) or last_close(self.archive, symbol)
             if spot is None and self.rules.needs_spot:
                 self._report_without_price(chain, said.get(symbol))
@@ -334,13 +340,3 @@ class ChainSnapshot:
             del self.chains[symbol], self.outcomes[symbol]
             if denied is not None:
                 self.outcomes[symbol] = denied
-
-
-def _last_of(last: pa.Table, underlying: Instrument) -> pa.Table:
-    """The rows that may be carried on: of the underlying's contract, not of the one that its series had before, and of
-    expiries without a row that cannot be stored."""
-    own = pc.is_in(last["under_con_id"], pa.array([0, underlying.con_id], pa.int64()))
-    rows = last.filter(pc.and_(pc.equal(last["symbol"], underlying.symbol), own))
-    kept = storable(OPTION_CHAINS, rows)
-    dropped = rows.filter(pc.invert(pc.is_in(rows["con_id"], kept["con_id"].combine_chunks())))
-    return without_expiries(kept, set(dropped["last_trade"].to_pylist()))

@@ -1,5 +1,5 @@
 """Listings that are not whole: a part of them failed or is in quarantine, so that contracts may be missing from a
-chain."""
+chain; and which rows of the last chain may stand in for a listing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Result
-from trading_assets.repositories.schemas import Condition
+from trading_assets.instrument import Instrument
+from trading_assets.repositories.frame_checks import storable
+from trading_assets.repositories.schemas import OPTION_CHAINS, Condition
 
 LISTING_FAILED = "The listing failed of"
 LISTING_IN_PART = "The listing is not whole:"
@@ -47,3 +49,13 @@ def without_expiries(last: pa.Table, expiries: set[str]) -> pa.Table:
         if expiries
         else last
     )
+
+
+def carriable(last: pa.Table, underlying: Instrument) -> pa.Table:
+    """The rows of the last chain that may be carried on: of the underlying's contract, not of the one that its series
+    had before, and of expiries without a row that cannot be stored."""
+    own = pc.is_in(last["under_con_id"], pa.array([0, underlying.con_id], pa.int64()))
+    rows = last.filter(pc.and_(pc.equal(last["symbol"], underlying.symbol), own))
+    kept = storable(OPTION_CHAINS, rows)
+    dropped = rows.filter(pc.invert(pc.is_in(rows["con_id"], kept["con_id"].combine_chunks())))
+    return without_expiries(kept, set(dropped["last_trade"].to_pylist()))

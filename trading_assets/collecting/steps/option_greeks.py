@@ -16,11 +16,17 @@ from trading_assets.repositories.schemas import COVERAGE, OPTION_GREEKS
 _TERMS = 'o.local_symbol, o.trading_class, o.expiry, o.strike, o."right", o.multiplier'
 _SCOPE = "o.symbol in (select unnest($symbols::varchar[])) and o.session between $first and $last"
 
+TOLD_DAYS = 31
+"""Days for which the dividends hold that the broker expected with the last quote of the underlying."""
+
 GIVEN = f"""
     terms as (select con_id, max(last_trade) as last_trade, max(min_tick) as min_tick from option_chains
               where symbol in (select unnest($symbols::varchar[])) group by con_id),
     underlyings as (select symbol, arg_max(sec_type, session) as sec_type from contracts
                     where symbol in (select unnest($symbols::varchar[])) group by symbol),
+    told as (select symbol, session, any_value(dividends) as dividends from option_chains
+             where symbol in (select unnest($symbols::varchar[])) and session between $first - {TOLD_DAYS} and $last
+               and dividends is not null group by symbol, session),
     given as (
         select o.session, o.symbol, o.con_id, '{CHAIN}' as source, {_TERMS}, o.quoted_at as at, o.bid, o.ask,
                null::double as close, o.underlying_price, o.implied_volatility as broker_implied_volatility,
@@ -33,7 +39,15 @@ GIVEN = f"""
         from option_bars o left join equity_bars e
           on e.symbol = o.symbol and e.session = o.session and e.bar_size = '{DAILY}'
         where {_SCOPE} and o.bar_size = '{DAILY}')"""
-"""What can be priced: quotes, and daily bars beside the underlying's bar of the same session."""
+"""What can be priced: quotes, and daily bars beside the underlying's bar of the same session; with what is known of
+contracts, underlyings and dividends."""
+
+TO_PRICE = f"""given.*, terms.last_trade, terms.min_tick, underlyings.sec_type,
+              case when given.session - told.session <= {TOLD_DAYS} then told.dividends end as dividends"""
+"""The columns that `GreeksMaker.rows` takes, of `given` with `KNOWN`."""
+
+KNOWN = """left join terms using (con_id) left join underlyings using (symbol)
+              asof left join told on told.symbol = given.symbol and told.session <= given.session"""
 
 _STALE = f"""
     stale as (select distinct {", ".join(f"given.{name}" for name in EXPIRY)}
@@ -76,7 +90,6 @@ def _to_price(archive: Archive, symbols: Sequence[str], sessions: Sequence[date]
     order = ", ".join((*EXPIRY, "strike", '"right"', "con_id"))
     ctes, chosen = (GIVEN, "") if refresh else (f"{GIVEN}, {_STALE}", f"semi join stale using ({', '.join(EXPIRY)})")
     sql = f"""with {ctes}
-              select given.*, terms.last_trade, terms.min_tick, underlyings.sec_type
-              from given {chosen} left join terms using (con_id) left join underlyings using (symbol)
+              select {TO_PRICE} from given {chosen} {KNOWN}
               order by {order}"""
     return archive.lake.query(sql, {"symbols": list(symbols), "first": min(sessions), "last": max(sessions)})
