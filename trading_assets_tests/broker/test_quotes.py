@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
@@ -137,6 +138,15 @@ def test_values_are_waited_for_after_their_placeholders(
         **{"bid": 2.4, "ask": 2.6, "bid_size": 11.0, "ask_size": 12.0},
         **{"delta": 0.5, "theta": -0.02, "implied_volatility": 0.25, "open_interest": 77.0},
     }
+
+
+@pytest.mark.parametrize("told", ["0.83,0.92,20130219,0.23", ",,,", None])
+def test_dividends_of_a_stock_are_waited_for(told: str | None, ask: Ask) -> None:
+    ticks = at(0, price(1, 99.0, 3), price(2, 101.0, 2), price(4, 100.0, 1))
+    late = at(0.3, ("46", "6", REQ, 59, told)) if told is not None else []
+    result = ask(ticks + late, replace(STOCK_QUOTE, generic_ticks="456"), quote_quiet_time=1.0)
+    assert (result.outcome.kind, result.payload["last"]) == (OutcomeKind.COMPLETE, 100.0)
+    assert result.payload["dividends"] == told
 
 
 def test_a_whole_quote_is_not_waited_for(ask: Ask) -> None:
