@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -147,7 +148,8 @@ def test_quotes_are_asked_for_selected_contracts_not_yet_quoted_expiring_first()
         for q in quotes
     )
     assert plan_quotes(rows, ids, SESSION, quoted=ids) == []
-    assert plan_spot(AAPL, SESSION).generic_ticks == ""
+    assert plan_spot(AAPL, SESSION).generic_ticks == "456", "with the dividends that the broker expects"
+    assert plan_spot(replace(AAPL, sec_type="IND"), SESSION).generic_ticks == ""
 
 
 def test_the_underlying_of_a_contract_row() -> None:
