@@ -19,7 +19,7 @@ from trading_assets.broker.contact import DELAYED_NOTICE
 from trading_assets.broker.numbers import number
 from trading_assets.broker.outcomes import Outcome
 from trading_assets.broker.payloads import QuoteRecord
-from trading_assets.broker.requests import Request
+from trading_assets.broker.requests import DIVIDENDS_TICK, Request
 from trading_assets.sessions import Clock
 
 _PRICES = {1: "bid", 2: "ask", 4: "last", 9: "close", 66: "bid", 67: "ask", 68: "last", 75: "close"}
@@ -43,11 +43,9 @@ _IMPLIED_VOLATILITY = 24
 OPEN_INTEREST_TICK = "101"
 """Generic tick that asks for the open interest of an option."""
 
-DIVIDENDS_TICK = "456"
-"""Generic tick that asks for the expected dividends of a stock."""
-
 _DIVIDENDS = 59
-"""The text that it brings: past twelve months, next twelve months, next ex-date, next amount."""
+"""Tick type of the text that `DIVIDENDS_TICK` brings: past twelve months, next twelve months, next ex-date, next
+amount."""
 
 GREEKS = frozenset({"implied_volatility", "delta", "gamma", "vega", "theta"})
 """What the broker's model computes of an option."""

@@ -17,6 +17,9 @@ from trading_assets.instrument import Instrument
 SMALL_BAR_SIZES = frozenset({"1 secs", "5 secs", "10 secs", "15 secs", "30 secs"})
 """Bar sizes under the small-bar pacing rules (broker documentation, "Historical Data Limitations")."""
 
+DIVIDENDS_TICK = "456"
+"""Generic tick that asks for the past and expected dividends of a stock (broker documentation, "Tick Types")."""
+
 
 class PacingClass(StrEnum):
     """What a request is counted against, beside the messages a second that all of them cost."""

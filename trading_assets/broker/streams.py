@@ -12,7 +12,7 @@ from trading_assets.broker.wire_format import REALTIME_BAR, TICK_STRING, TICKS
 
 
 class Stream(Protocol):
-    """What every stream is told."""
+    """What every stream takes."""
 
     def error(self, code: int, text: str) -> None:
         """The broker said something about the stream, a warning or its end."""

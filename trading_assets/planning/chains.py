@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.payloads import ParameterRecord
-from trading_assets.broker.requests import OptionListingRequest, OptionParametersRequest, QuoteRequest
+from trading_assets.broker.requests import DIVIDENDS_TICK, OptionListingRequest, OptionParametersRequest, QuoteRequest
 from trading_assets.instrument import Instrument
 from trading_assets.planning.instruments import OPTION_EXCHANGE, option_instruments
 from trading_assets.planning.selection import wanted_expiries
@@ -25,9 +25,6 @@ from trading_assets.sessions import session_date
 
 OPTION_TICKS = "100,101,106"
 """Generic ticks of an option quote: option volume, open interest, implied volatility (limits.md)."""
-
-DIVIDENDS_TICK = "456"
-"""Generic tick of a stock's quote: past and expected dividends."""
 
 
 class ListingReason(StrEnum):

@@ -24,8 +24,8 @@ LIVED = 300.0
 
 
 class RecorderService:
-    """Keeps the recorder running while `clock` is within session hours. `start` starts its process, `say` is told what
-    happens to it."""
+    """Keeps the recorder running while `clock` is within session hours. `start` starts its process, `say` gets a
+    sentence for each thing that happens to it."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ FARMS_OK = (
     (2106, "HMDS data farm connection is OK:ushmds"),
     (2158, "Sec-def data farm connection is OK:secdefnj"),
 )
-"""What every client is told after connecting."""
+"""The messages that every client gets after connecting."""
 FARMS_BROKEN = (
     (2103, "Market data farm connection is broken:usfarm"),
     (2105, "HMDS data farm connection is broken:ushmds"),

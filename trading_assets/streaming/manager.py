@@ -28,7 +28,7 @@ OPTIONS = Bounds(0, 100, "options of a symbol")
 WAIT = Bounds(0, 3_600, "seconds")
 
 ANSWER_SECONDS = 30.0
-"""How long `start_streaming` waits for the recorder and the broker unless it is told otherwise: a recorder starts in
+"""How long `start_streaming` waits for the recorder and the broker by default: a recorder starts in
 about two seconds, and the broker answers within eleven."""
 
 _LOOK_SECONDS = 0.1

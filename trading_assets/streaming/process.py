@@ -3,7 +3,7 @@
 `python -m trading_assets.streaming.process [--universe] [--log-to-file]`. Clients start it (`launch`) when they want
 streams and none runs; it ends when nobody has wanted anything for a while, on SIGTERM and on SIGINT. With `--universe`,
 as `up --live` starts it, it also wants the active symbols, waits for the lease where a client's recorder has it, and
-goes on until it is told to end.
+goes on until it is stopped.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class RecorderProcess:
 
     def _wanted(self) -> Sequence[Subscription]:
         """What everybody wants; called in a worker thread."""
-        self._seen_at = self._registry.looked_at  # the recorder has acted on what it was told then
+        self._seen_at = self._registry.looked_at  # the recorder has acted on what was wanted then
         try:
             if self._universe:
                 self._want_universe()

@@ -90,7 +90,7 @@ class Steering:
             stream.ask_again()
 
     def released(self, kind: str, req_id: int, cancel: bool) -> None:
-        """A stream takes nothing more under an id; the broker is told so if it may still send."""
+        """A stream takes nothing more under an id; it is cancelled at the broker if it may still send."""
         connection = self._link.connection
         if connection is not None:
             connection.inbox.streams.forget(req_id)
