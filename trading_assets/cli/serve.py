@@ -43,6 +43,9 @@ def simulate(
     positions: Annotated[
         Path | None, typer.Option(help="Accounts and what they hold (JSON), see docs/simulator.md.")
     ] = None,
+    actions: Annotated[
+        Path | None, typer.Option(help="Corporate actions of the generated market (JSON), see docs/simulator.md.")
+    ] = None,
     latency: Annotated[str, typer.Option(help="`none`, `real`, or seconds.")] = "none",
     seed: Annotated[int, typer.Option(help="Seed of the generated market.")] = 42,
     server_version: Annotated[int, typer.Option(help="Protocol version: 157, 176 or 178.")] = 178,
@@ -56,16 +59,19 @@ def simulate(
 ) -> int:
     """Serve a simulated TWS. Prints one JSON line when ready, its counters as one JSON line at the end."""
     from trading_assets.simulator import Simulator, serve
+    from trading_assets.simulator.corporate_actions import ActionsError, MarketWithActions, read_actions
     from trading_assets.simulator.embedded import open_market
     from trading_assets.simulator.positions import PositionsError, account_file
     from trading_assets.simulator.simulator import default_account
 
     if speed is not None and (now == "live" or not 0 < speed < float("inf")):
         raise typer.BadParameter("--speed is a positive number and needs an instant to start from: give --now too.")
+    if actions is not None and market != "generated":
+        raise typer.BadParameter("--actions happen to the generated market only: recorded data has its own.")
     try:
-        source = open_market(market, seed)
+        source = MarketWithActions(read_actions(actions), seed) if actions else open_market(market, seed)
         accounts = account_file(positions, default_account(source)) if positions else None
-    except (FileNotFoundError, PositionsError) as error:
+    except (FileNotFoundError, PositionsError, ActionsError) as error:
         raise typer.BadParameter(str(error)) from error
     serve(
         Simulator(

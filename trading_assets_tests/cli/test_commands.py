@@ -92,6 +92,7 @@ def test_without_a_command_the_help_is_shown(folder: Path, capsys: Output) -> No
             "--speed is a positive number and needs an instant to start from: give --now too.",
         ),
         (["simulate", "--positions", "nowhere.json"], "The positions nowhere.json cannot be read: No such file"),
+        (["simulate", "--actions", "nowhere.json"], "The file of corporate actions nowhere.json cannot be read"),
         (["simulate", "--latency", "slow"], "'slow' is neither `none`, `real` nor a number of seconds."),
         (["simulate", "--server-version", "99"], "The simulator speaks server versions 157, 176, 178, not 99."),
     ],

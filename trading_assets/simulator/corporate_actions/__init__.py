@@ -1,0 +1,11 @@
+"""Corporate actions on the generated market: splits, reverse splits, stock dividends, spin-offs, special dividends and
+renames.
+
+`actions` holds what an action is and how the broker restates history for it, `market` the generated market to which a
+list of them has happened.
+"""
+
+from trading_assets.simulator.corporate_actions.actions import ActionKind, ActionsError, CorporateAction, read_actions
+from trading_assets.simulator.corporate_actions.market import MarketWithActions
+
+__all__ = ["ActionKind", "ActionsError", "CorporateAction", "MarketWithActions", "read_actions"]
