@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test week up lint bench setup compiled clean
+.PHONY: help demo test slow week up lint bench setup compiled clean
 
 help: ## What the targets do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -84,12 +84,17 @@ up: compiled ## Dagster UI and daemon (and a simulator where no TWS is configure
 
 # Five workers on two cores: tests that wait for a simulator or a process leave the processor to others.
 # Where PYTHONDONTWRITEBYTECODE is set, each worker would rewrite the assertions of all test modules anew.
-test: compiled $(KERNELS) $(IB_ASYNC_READY) $(NAUTILUS_READY) ## The whole test suite
-	@env -u PYTHONDONTWRITEBYTECODE TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" \
-		TRADING_ASSETS_NAUTILUS_PYTHON="$$(test ! -e $(NAUTILUS_READY) || echo "$(CURDIR)/$(NAUTILUS_VENV)/bin/python")" \
-		$(BIN)/python -m pytest -n 5 --dist loadgroup $(ARGS)
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 5 --dist loadgroup
 
-week: compiled ## Ten sessions with a running daemon and a clock of its own (seven to nine minutes; not part of `make test`)
+test: compiled $(KERNELS) ## The test suite
+	@$(PYTEST) -m "not slow and not world" $(ARGS)
+
+slow: compiled $(KERNELS) $(IB_ASYNC_READY) $(NAUTILUS_READY) ## Its slow tests: services (PostgreSQL, browser, ib_async), kills, long replays
+	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" \
+		TRADING_ASSETS_NAUTILUS_PYTHON="$$(test ! -e $(NAUTILUS_READY) || echo "$(CURDIR)/$(NAUTILUS_VENV)/bin/python")" \
+		$(PYTEST) -m "slow and not world" $(ARGS)
+
+week: compiled ## Ten sessions with a running daemon and a clock of its own (seven to nine minutes)
 	@$(BIN)/python -m pytest -m world -s trading_assets_tests/world $(ARGS)
 
 lint: $(READY) ## ruff and mypy

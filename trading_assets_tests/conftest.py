@@ -53,6 +53,13 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What needs a service is slow: `make test` leaves it to `make slow`, and does not ask for one."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
+    if "postgresql" in [*getattr(item, "fixturenames", ()), *(value for value in parameters if isinstance(value, str))]:
+        item.add_marker("slow")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The long ones first: with several workers none is left alone with them at the end.
 

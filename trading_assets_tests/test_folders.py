@@ -27,6 +27,8 @@ from trading_assets.universe import Universe
 from trading_assets_tests.endurance.collect import by_the_steps, through_dagster
 from trading_assets_tests.endurance.conftest import NOW, settings_of
 
+pytestmark = pytest.mark.slow
+
 Output = pytest.CaptureFixture[str]
 
 WORST = " 'a': \"b\" #c [1]*{d,e} 100% $HOME `;&=~ ü日本😀 [bold]"

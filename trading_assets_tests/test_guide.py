@@ -22,6 +22,8 @@ from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets_tests.conftest import REPOSITORY
 from trading_assets_tests.scenarios.desk import Desk, at
 
+pytestmark = pytest.mark.slow
+
 PAGE = REPOSITORY / "docs" / "guide.md"
 
 LIVE = "Real-time data setup"

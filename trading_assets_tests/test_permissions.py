@@ -45,6 +45,7 @@ def fill(folder: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_new_data_folder_and_all_that_a_command_writes_is_the_owners(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "lake"
     environment = {**os.environ, "TRADING_ASSETS_DATA_DIR": str(folder), "TRADING_ASSETS_NOW": "2024-06-03T16:30-04:00"}

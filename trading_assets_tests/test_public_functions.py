@@ -176,6 +176,7 @@ def test_the_lake_that_was_meant_is_named(lake: Path) -> None:
             FUNCTIONS[collecting].call(lake, base_path=lake / "lake.json")
 
 
+@pytest.mark.slow
 def test_what_only_reads_writes_nothing(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = listing(desk)
     read_all(desk)
@@ -192,6 +193,7 @@ def without_state(folder: Path, lake: Path) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_what_only_reads_makes_no_state_database(
     desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,6 +226,7 @@ def test_a_state_database_of_an_older_version_is_read_as_it_is(tmp_path: Path) -
     assert listing(older) == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_a_lake_that_may_not_be_written_is_read(desk: Path, tmp_path: Path) -> None:
     """With its state database, and without."""

@@ -27,6 +27,8 @@ from trading_assets_tests.killing.lake import restate
 from trading_assets_tests.killing.looks import COLLECTED, bars_by_file, bars_by_sql
 from trading_assets_tests.repositories.test_processes import check_one_version, versions_written
 
+pytestmark = pytest.mark.slow
+
 
 def take(settings: Settings, kept: Path) -> None:
     """Back the lake up."""

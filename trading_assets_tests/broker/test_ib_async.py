@@ -45,7 +45,7 @@ def test_messages_and_handshakes_with_ib_async() -> None:
     if not python:
         leave_out(
             "ib_async needs an environment of its own: set TRADING_ASSETS_IB_ASYNC_PYTHON to a Python that has it (make"
-            " test does)"
+            " slow does)"
         )
     library = _run(python, "-c", "from trading_assets.broker.library import LIBRARY; print(LIBRARY)")
     assert library.stdout.strip() == "ib_async"

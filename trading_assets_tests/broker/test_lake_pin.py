@@ -96,6 +96,7 @@ sys.stdout.write(pinned(connect_state(settings.state_url)).lake_id)
 """
 
 
+@pytest.mark.slow
 def test_processes_that_adopt_it_at_once_agree_on_one_id(tmp_path: Path) -> None:
     folder = copy_of(PLAIN, tmp_path / "lake")
     command = [sys.executable, "-c", ADOPT, str(folder)]

@@ -140,6 +140,7 @@ def test_a_wrong_setting_is_told_without_the_secret(
     assert "alert_channels" in text.lower() and SECRET not in text
 
 
+@pytest.mark.slow
 def test_quality_is_printed_kept_and_drawn(folder: Path, tmp_path: Path, capsys: Output) -> None:
     assert run(["quality", "--no-record"]) == 0, "nothing is wanted: nothing is wrong"
     rules = len(RULES)

@@ -329,6 +329,7 @@ print(len(api_client.get_equity_bars("AAPL", "2025-11-03", "2025-11-17")), api_c
 """
 
 
+@pytest.mark.slow
 def test_a_script_that_closes_nothing_ends_well(desk: Desk) -> None:
     """What the lake answers needs neither broker nor Dagster; the end of the process is silent."""
     ended = subprocess.run(

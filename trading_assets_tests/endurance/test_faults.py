@@ -197,7 +197,7 @@ THROUGH_DAGSTER = ("pacing violations", "silent quotes", "1100 for long")
 RUNS = [
     *(pytest.param(by_the_steps, *case, id=name) for name, case in LASTING.items()),
     *(
-        pytest.param(through_dagster, *LASTING[name], id=f"{name}, through Dagster")
+        pytest.param(through_dagster, *LASTING[name], id=f"{name}, through Dagster", marks=pytest.mark.slow)
         for name in ("pacing violations", "silent quotes", "1100 for long")
     ),
 ]

@@ -60,7 +60,7 @@ def test_what_is_absent_is_a_missing_prerequisite(tmp_path: Path) -> None:
         (validator.validate_option_chain_current, "chain_current"),
         (
             validator.validate_equity_data_available,
-            "AAPL has no equity_bars in the lake. Run DataPipelineOrchestrator\(\).setup_new_symbol\('AAPL'\).",
+            r"AAPL has no equity_bars in the lake. Run DataPipelineOrchestrator\(\).setup_new_symbol\('AAPL'\).",
         ),
         (validator.validate_option_backfill_prerequisites, "contract_present"),
     ):

@@ -30,6 +30,8 @@ from trading_assets_tests.jobs.launching import Media
 from trading_assets_tests.scenarios.desk import Desk, at
 from trading_assets_tests.simulator.tiny_market import TinyMarket
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND, THIRD = "2024-05-29", "2024-05-30", "2024-05-31"
 AFTER_CLOSE = "T16:40-04:00"
 

@@ -47,6 +47,7 @@ def test_a_symbol_of_which_nothing_is_stored_is_not_in_order(desk: Desk) -> None
         validator.validate_data_integrity("NOPE")
 
 
+@pytest.mark.slow
 def test_a_symbol_outside_the_universe_is_told_of(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

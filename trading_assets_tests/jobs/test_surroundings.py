@@ -99,6 +99,8 @@ def test_the_last_of_several_runs_sets_the_filters_back() -> None:
     assert list(warnings.filters) == before
 
 
+pytestmark = pytest.mark.slow
+
 CALLS = """
 import asyncio, sys, threading
 import trading_assets as ta

@@ -17,6 +17,8 @@ from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets_tests.scenarios.desk import Desk, at, planned, sent, set_up
 
+pytestmark = pytest.mark.slow
+
 FEW = {"option_chains": {"selection": {"max_days_to_expiry": 5, "strikes_around_spot": 1}}}
 
 

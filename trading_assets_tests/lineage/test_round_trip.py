@@ -69,6 +69,7 @@ def key_of(row: Mapping[str, Any], dataset: str) -> tuple[Any, ...]:
     return (dataset, *(row[name] for name in DATASETS[dataset].key))
 
 
+@pytest.mark.slow
 def test_a_thousand_rows_there_and_back(engine: LineageQueryEngine) -> None:
     rows, journal, events = some_rows(), recorded_requests(), recorded_events()
     traced = engine.trace(rows)

@@ -9,6 +9,8 @@ import pytest
 from trading_assets_tests.quarantine.examples import MUTATED, example
 from trading_assets_tests.quarantine.replay import Recording, record
 
+pytestmark = pytest.mark.slow
+
 CHUNKS, SEEDS = 5, 10
 
 assert CHUNKS * SEEDS * MUTATED == 200

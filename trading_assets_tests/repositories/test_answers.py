@@ -76,6 +76,7 @@ writes = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(writes)
 def test_whatever_is_written_or_deleted_the_answer_is_that_of_the_files(

@@ -37,6 +37,7 @@ def at(step: int) -> datetime:
     return NOON + timedelta(hours=step)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(STEPS)
 @example([{("SPY", SESSIONS[0]): 10.0}, {("SPY", SESSIONS[0]): 20.0}, "SPY", {("SPY", SESSIONS[0]): 20.0}])

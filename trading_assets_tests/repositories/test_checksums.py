@@ -32,6 +32,7 @@ def read_groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return groups
 
 
+@pytest.mark.slow
 def test_no_bit_of_a_page_changes_what_a_repository_reads(tmp_path: Path) -> None:
     ParquetStore(tmp_path).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(day, 100.0 + i) for i, day in enumerate(DAYS)]))
     path, repository = tmp_path / FILE, EquityBarRepository(data_dir=tmp_path)

@@ -345,6 +345,7 @@ CHAINS = st.lists(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @settings(max_examples=25, deadline=None)
 @given(

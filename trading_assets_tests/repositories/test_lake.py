@@ -19,6 +19,7 @@ from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets_tests.scenarios.desk import SMALL, Desk, at
 
 
+@pytest.mark.slow
 def test_who_knows_the_settings_and_who_does_not_get_one_answer(tmp_path: Path) -> None:
     changes = {"enforce_pacing": False, "contract_verify_days": 2, "equity_bar_sizes": ("1 day", "30 mins")}
     with Simulator(GeneratedMarket(seed=42), now=at("2025-11-10T16:40-05:00"), limits=False) as tws:

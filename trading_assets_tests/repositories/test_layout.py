@@ -146,6 +146,7 @@ def test_an_older_program_refuses_the_lake_from_the_begin_of_the_migration_on(la
         ParquetStore(other).read(EQUITY_BARS)
 
 
+@pytest.mark.slow
 def test_killed_at_every_file_event_the_next_opening_completes_it(forks: ForkServer, tmp_path: Path) -> None:
     partly = killed = 0
     while True:

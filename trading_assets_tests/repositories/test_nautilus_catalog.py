@@ -44,7 +44,7 @@ def read(*catalogs: Path) -> list[dict[str, Any]]:
     if not python:
         leave_out(
             "nautilus_trader needs an environment of its own: set TRADING_ASSETS_NAUTILUS_PYTHON to a Python that has"
-            " it (make test does)"
+            " it (make slow does)"
         )
     command = [python, "-I", "-W", "ignore", str(READER), *map(str, catalogs)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -55,6 +55,7 @@ def read(*catalogs: Path) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 def test_what_is_exported_is_what_nautilus_trader_reads(tmp_path: Path, recorded_market: Path) -> None:
     lakes = {
         "recorded": recorded_lake(tmp_path / "recorded", recorded_market),

@@ -88,6 +88,7 @@ def give(settings: Settings, period: Period) -> None:
     repartition(settings.data_dir, EQUITY_BARS, period)
 
 
+@pytest.mark.slow
 def test_killed_at_ten_instants_nobody_misses_a_row_and_the_next_writer_completes_it(
     forks: ForkServer, lake_to_kill_at: Settings, tmp_path: Path
 ) -> None:

@@ -135,6 +135,7 @@ def _frame(cells: list[dict[str, Any]], request_id: int) -> pa.Table:
     return table(EQUITY_BARS, rows)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frames, st.sampled_from([Period.YEAR, Period.MONTH, Period.DAY]), st.randoms())
 def test_any_sequence_of_upserts_equals_a_dictionary_with_a_history(

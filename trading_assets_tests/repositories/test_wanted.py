@@ -140,6 +140,7 @@ def expected(told: dict[str, Any] | None, present: bool, expired: bool, now: dat
     return not settled and not expired and not waits, not settled and expired and not waits and not partial
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from(NOWS),

@@ -116,6 +116,7 @@ def clean(settings: Settings) -> None:
     clean_history(settings, dry_run=False, now=system_clock() + MUCH_LATER)
 
 
+@pytest.mark.slow
 def test_killed_at_ten_instants_every_status_stays(settings: Settings, forks: ForkServer, tmp_path: Path) -> None:
     before = statuses(settings)
     whole = copied(settings, tmp_path / "whole")

@@ -11,6 +11,8 @@ from trading_assets.jobs import validate_all_data
 from trading_assets_tests.scenarios.conftest import OpenDesk
 from trading_assets_tests.scenarios.desk import SMALL, planned, sent, sentences
 
+pytestmark = pytest.mark.slow
+
 NOW = "2013-06-10T16:30-04:00"
 RULES = {"option_chains": {"selection": {"max_days_to_expiry": 20, "strikes_around_spot": 2}}}
 

@@ -42,6 +42,8 @@ from trading_assets.validation import validate
 from trading_assets_tests.scenarios.desk import Desk, at, set_up
 from trading_assets_tests.scenarios.directly import fill
 
+pytestmark = pytest.mark.slow
+
 NOON = "2025-11-20T12:00-05:00"
 """Thursday: the bars of Tuesday and Wednesday are missing, and contracts expire tomorrow and a week later."""
 

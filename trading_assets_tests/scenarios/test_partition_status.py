@@ -21,7 +21,7 @@ from trading_assets.universe import Universe
 from trading_assets_tests.scenarios.conftest import OpenDesk
 from trading_assets_tests.scenarios.desk import SMALL, Desk, at
 
-pytestmark = pytest.mark.xdist_group("partition status")  # one story, told once
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("partition status")]  # one story, told once
 
 OPEN = date(2025, 11, 19)
 """The session that is open when AAPL is set up."""

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.schemas import EQUITY_BARS
@@ -17,6 +18,7 @@ from trading_assets_tests.scenarios.desk import SMALL, Desk, at
 BEFORE, AFTER = at("2025-11-17T16:40-05:00"), date(2025, 11, 17)
 
 
+@pytest.mark.slow
 def test_the_same_value_after_a_rejection_is_held_again(tmp_path: Path) -> None:
     with Simulator(GeneratedMarket(seed=42), now=BEFORE, limits=False) as simulator:
         desk = Desk(tmp_path, simulator, options=SMALL)

@@ -40,12 +40,13 @@ def test_ib_insync_on_the_generated_market() -> None:
         assert not tws.counters.internal_errors
 
 
+@pytest.mark.slow
 def test_ib_async_in_its_own_environment(simulate: Callable[..., Simulator]) -> None:
     python = os.environ.get("TRADING_ASSETS_IB_ASYNC_PYTHON")
     if not python:
         leave_out(
             "ib_async needs an environment of its own: set TRADING_ASSETS_IB_ASYNC_PYTHON to a Python that has it (make"
-            " test does)"
+            " slow does)"
         )
     script = Path(message_list.__file__)
     done = subprocess.run(

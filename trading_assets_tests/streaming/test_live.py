@@ -163,6 +163,7 @@ def test_the_command_shows_updates_and_health(streaming: Streaming) -> None:
     assert document["recorder"]["pid"] == streaming.recorder > 0
 
 
+@pytest.mark.slow
 def test_a_killed_recorder_is_replaced_and_the_gap_recorded(streaming: Streaming) -> None:
     with LiveDataManager() as manager:
         status = manager.start_streaming("AAPL")

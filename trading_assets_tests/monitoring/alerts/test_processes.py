@@ -17,6 +17,8 @@ from trading_assets_tests.monitoring.alerts.receivers import Webhook
 from trading_assets_tests.monitoring.alerts.sender import TROUBLE
 from trading_assets_tests.observing import eventually
 
+pytestmark = pytest.mark.slow
+
 TITLE = "[critical] missing_equity_data AAPL"
 
 

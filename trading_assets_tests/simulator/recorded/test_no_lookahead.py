@@ -20,6 +20,8 @@ from trading_assets.simulator.market import ContractQuery
 from trading_assets.simulator.recorded import RecordedMarket
 from trading_assets_tests.simulator.recorded.conftest import at, options, underlying
 
+pytestmark = pytest.mark.slow
+
 NOT_VALUES = {
     "osi", "symbol", "underlying", "trading_class", "expiry", "strike", "right", "style", "sec_type", "date",
     "quote_date", "ts_utc", "stale",

@@ -22,6 +22,8 @@ from trading_assets_tests.killing.instants import spread
 from trading_assets_tests.streaming.live_rows import SESSION, START, STEP, at, bar, gap, quote
 from trading_assets_tests.streaming.store.test_recovery import record_and_die
 
+pytestmark = pytest.mark.slow
+
 KILLS = 20
 BATCH = 50
 BATCHES = 6
