@@ -16,6 +16,8 @@ import pytest
 from trading_assets_tests.cli.conftest import environment
 from trading_assets_tests.observing import eventually
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "trading_assets.cli"]
 MANY = "select range as number, repeat('x', 200) as text from range(20000)"
 
@@ -86,7 +88,6 @@ def test_a_closed_stream_is_not_taken_for_a_file(folder: Path) -> None:
     connection.close()
 
 
-@pytest.mark.slow
 def test_ctrl_c_in_a_terminal_is_one_sentence(folder: Path) -> None:
     """The terminal signals every process of the foreground group, those that a library started as well."""
     given = {**os.environ, **environment(folder), "TERM": "xterm"}
