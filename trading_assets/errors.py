@@ -17,6 +17,7 @@
     │   ├── InvalidPackage (ValueError)  an archive package that is none, or is not whole
     │   ├── IdentityMismatch             the lake belongs to another broker account (also a BrokerError)
     │   ├── LayoutMismatch (ValueError)  files of another version or period
+    │   │   └── NewerFile                a file that a newer version of the program wrote; it was not rewritten
     │   ├── DamagedIdentity, LostIdentity (ValueError)  `lake.json` is damaged, or missing beside data
     │   ├── StateMismatch (ValueError)   the state database belongs to another lake
     │   └── BackupError (ValueError)     a backup that cannot be made, is damaged, or must not be restored here
@@ -184,6 +185,19 @@ class InvalidPackage(LakeError, ValueError):
 
 class LayoutMismatch(LakeError, ValueError):
     """The lake's files have other periods than asked for, or another version of the schema."""
+
+
+class NewerFile(LayoutMismatch):
+    """A file of the lake that a newer version of the program wrote. It is read; this program does not rewrite it."""
+
+    def __init__(self, path: Path | str, version: str, writer: str, known: int) -> None:
+        self.path = Path(path)
+        by = f", by trading-assets {writer}" if writer else ""
+        super().__init__(
+            f"{path} has version {version} of the columns{by}, and this program knows versions up to {known}: the file"
+            " was not rewritten, so that it loses nothing. Use a newer version of the program (pip install --upgrade"
+            " trading-assets), then run the same again."
+        )
 
 
 class DamagedIdentity(LakeError, ValueError):

@@ -31,7 +31,8 @@ from trading_assets.archive_packages.places import Place
 from trading_assets.archive_packages.verify import Verification, verify
 from trading_assets.errors import ArchiveNotMounted, InvalidPackage, InvalidRequest
 from trading_assets.repositories.column_checksums import added, column_checksums
-from trading_assets.repositories.files import ARCHIVES, MAINTENANCE_LOCK, file_schema, locked
+from trading_assets.repositories.file_schemas import check_not_newer, file_schema
+from trading_assets.repositories.files import ARCHIVES, MAINTENANCE_LOCK, locked
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.pieces import pieces_of
@@ -60,7 +61,7 @@ def create(data_dir: Path, periods: Sequence[PeriodFile], destination: Place, *,
 
     Nothing leaves the lake. A package that was not finished (its maker was killed) is deleted. Raises `InvalidPackage`
     when what was read back is not what was written; `ArchiveNotMounted` for a destination that has packages of the
-    lake and is absent; `LakeBusy`, `OSError`.
+    lake and is absent; `NewerFile` for a period that a newer program wrote; `LakeBusy`, `OSError`.
     """
     lake = LakeIdentity(data_dir).held()
     if lake is None or not lake.lake_id:
@@ -164,6 +165,9 @@ class _Copy:
 
 def _copied(data_dir: Path, file: PeriodFile) -> _Copy:
     with locked(data_dir, file.lock):
+        for path in (data_dir / file.path, data_dir / file.revisions):
+            if path.exists():
+                check_not_newer(path, pq.read_schema(path))  # the manifest names this program's columns
         return _Copy(file, present_sums(data_dir, file))
 
 

@@ -108,13 +108,13 @@ def schema_of(dataset: Dataset) -> list[dict[str, Any]]:
 
 def types_differ(schema: pa.Schema, said: Sequence[Mapping[str, Any]]) -> str:
     """How the columns of a file differ from those that the manifest names; empty when they do not. A file of an earlier
-    version may lack a nullable column."""
+    version may lack a nullable column, and one may have columns of somebody else besides."""
     found = {
         field.name: str(field.type.value_type if pa.types.is_dictionary(field.type) else field.type) for field in schema
     }
     wanted = {str(column["name"]): str(column["type"]) for column in said}
     optional = {str(column["name"]) for column in said if column["nullable"]} - found.keys()
-    different = sorted(name for name in {*found, *wanted} - optional if found.get(name) != wanted.get(name))
+    different = sorted(name for name in wanted.keys() - optional if found.get(name) != wanted.get(name))
     return f"its columns differ from the manifest's: {', '.join(different)}" if different else ""
 
 

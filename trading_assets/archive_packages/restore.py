@@ -19,7 +19,7 @@ from trading_assets.repositories.coverage import never_weaker
 from trading_assets.repositories.files import MAINTENANCE_LOCK, is_archived, locked, replacing
 from trading_assets.repositories.identity import LakeFile, LakeIdentity
 from trading_assets.repositories.merge import matches
-from trading_assets.repositories.schemas import COVERAGE, DATASETS
+from trading_assets.repositories.schemas import COVERAGE, DATASETS, SCHEMA_VERSION
 from trading_assets.repositories.store import ParquetStore
 
 
@@ -62,6 +62,12 @@ def restore(data_dir: Path, place: Place, *, dry_run: bool = False) -> Restored:
     if not found.whole:
         raise InvalidPackage(place.text, f"it is not whole, and nothing was restored. {' '.join(found.problems)}")
     manifest = found.manifest
+    if manifest.schema_version > SCHEMA_VERSION:
+        raise InvalidPackage(
+            place.text,
+            f"it has version {manifest.schema_version} of the columns, and this program knows versions up to"
+            f" {SCHEMA_VERSION}: use a newer version of the program, nothing was restored",
+        )
     identity = LakeIdentity(data_dir)
     if identity.held() is not None or identity.has_data():
         check_owner(data_dir, place, manifest)

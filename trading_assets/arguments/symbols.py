@@ -9,7 +9,8 @@ from typing import Any
 from trading_assets.arguments.columns import plain, several
 from trading_assets.errors import InvalidRequest
 
-_SYMBOL = re.compile(r"[A-Z0-9]+([ -][A-Z0-9]+)?")
+_SYMBOL = re.compile(r"(?=.*[A-Z])[A-Z0-9]+([ -][A-Z0-9]+)?")
+"""No symbol is a mere number: `123` is the rest of a spreadsheet, or a contract id."""
 _LONGEST = 12
 _CLOSED = re.compile(r"@[0-9]{1,18}")
 """How the symbol of a closed series ends (`META@8314`): the `con_id` of its company's contract."""

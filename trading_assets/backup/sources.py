@@ -9,7 +9,9 @@ from enum import IntEnum
 from pathlib import Path
 
 from trading_assets.repositories.files import CATALOG_FILE, IDENTITY_FILE, LOCKS, TEMPORARY_SUFFIX, locked
+from trading_assets.repositories.layout_names import is_lake_path
 from trading_assets.repositories.live.places import FOLDER as LIVE_SEGMENTS
+from trading_assets.repositories.machines import WRITERS
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset
 from trading_assets.repositories.versions import version_of
@@ -38,14 +40,16 @@ class Kind(IntEnum):
 def files(data_dir: Path, state: Path) -> dict[str, Kind]:
     """Every file of a data folder that a backup has, by its path in the folder, in order of kind and path.
 
-    Not among them: the state database (`state`), which is copied by itself, locks, temporary files, and the catalog,
-    which is made from the rest.
+    Not among them: the state database (`state`), which is copied by itself, locks, temporary files, the records of the
+    machines that write (`repositories.machines`), and the catalog, which is made from the rest. A file that is none of
+    the lake's (`2024 (1).parquet`) is copied as it is.
     """
     found: dict[str, Kind] = {}
     seen: set[str] = set()
     for folder, folders, names in os.walk(data_dir, followlinks=True):
         real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else [name for name in folders if name != LOCKS and not _is_temporary(name)]
+        left = [name for name in folders if name not in (LOCKS, WRITERS) and not _is_temporary(name)]
+        folders[:] = [] if real in seen else left
         for name in () if real in seen else names:
             path = Path(folder, name)
             relative = path.relative_to(data_dir).as_posix()
@@ -77,13 +81,11 @@ def _kind(relative: str) -> Kind:
 
 
 def dataset_of(relative: str) -> Dataset | None:
-    """The dataset, or the revisions of one, that the Parquet file of that path is of."""
-    if not relative.endswith(".parquet"):
-        return None
+    """The dataset, or the revisions of one, that the file of that path is of; None of a file that is none of them."""
     for dataset in DATASETS.values():
         for kind in (revisions_of(dataset), dataset):
             if relative.startswith(f"{kind.name}/"):
-                return kind
+                return kind if is_lake_path(kind, relative.removeprefix(f"{kind.name}/")) else None
     return None
 
 

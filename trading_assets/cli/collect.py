@@ -10,6 +10,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from trading_assets.arguments import LOOKBACK_DAYS, bar_sizes, some_symbols
+from trading_assets.cli.given_symbols import given_symbols
 from trading_assets.cli.output import (
     Failed,
     LiveProgress,
@@ -27,7 +28,14 @@ from trading_assets.settings import Settings
 if TYPE_CHECKING:
     from trading_assets.jobs.orchestrator import DataPipelineOrchestrator, Operation
 
-Symbols = Annotated[list[str], typer.Argument(help="Symbols, e.g. AAPL SPY SPX.", show_default=False)]
+Symbols = Annotated[
+    list[str],
+    typer.Argument(
+        help="Symbols, e.g. AAPL SPY SPX; - reads them from standard input, one a line or comma-separated.",
+        show_default=False,
+        callback=given_symbols,
+    ),
+]
 SomeSymbols = Annotated[
     list[str] | None, typer.Argument(help="Symbols; none: every active symbol of the universe.", show_default=False)
 ]

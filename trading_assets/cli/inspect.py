@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trading_assets.arguments import LIMIT
+from trading_assets.cli.given_symbols import given_symbols
 from trading_assets.cli.output import Failed, as_json, console, table_of
 from trading_assets.settings import Settings
 
@@ -48,7 +49,13 @@ def universe_list(as_document: Json = False) -> int:
 
 @universe_app.command("add")
 def universe_add(
-    symbols: Annotated[list[str], typer.Argument(help="Symbols to keep the archive for.")],
+    symbols: Annotated[
+        list[str],
+        typer.Argument(
+            help="Symbols to keep the archive for; - reads them from standard input, one a line or comma-separated.",
+            callback=given_symbols,
+        ),
+    ],
     sec_type: Annotated[str | None, typer.Option(help="STK or IND, where the symbol is not known by name.")] = None,
     primary_exchange: Annotated[
         str | None,

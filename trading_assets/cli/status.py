@@ -79,6 +79,8 @@ def _print(document: dict[str, Any]) -> None:
     if document["freshness"]:
         rows = [{**row, "last 30 sessions": _conditions(row["conditions"])} for row in document["freshness"]]
         console.print(table_of(rows, ["dataset", "symbol", "rows", "first", "last", "behind", "last 30 sessions"]))
+    for sentence in document["notes"]:
+        console.print(f"note {sentence}", soft_wrap=True, markup=False)
     for sentence in document["wrong"][:WRONG_SHOWN]:
         console.print(f"wrong {sentence}", soft_wrap=True, markup=False, style="yellow")
     if len(document["wrong"]) > WRONG_SHOWN:

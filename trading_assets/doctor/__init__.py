@@ -18,6 +18,7 @@ from typing import Any
 from trading_assets.backup.manifest import Repository
 from trading_assets.doctor.coverage import find_coverage_faults
 from trading_assets.doctor.daily_bars import find_daily_bar_faults
+from trading_assets.doctor.data_folder import find_folder_faults
 from trading_assets.doctor.files import find_file_faults
 from trading_assets.doctor.findings import Finding, Source
 from trading_assets.doctor.history import find_history_faults
@@ -73,6 +74,7 @@ def examine(settings: Settings | None = None, *, backup: Path | str | None = Non
         *find_coverage_faults(settings, source),
         *find_daily_bar_faults(settings),
         *find_history_faults(settings, source, compare=whole),
+        *find_folder_faults(settings),
     ]
 
 
@@ -92,6 +94,7 @@ def mend(settings: Settings | None = None, *, backup: Path | str | None = None) 
         find_coverage_faults,
         lambda given, _: find_daily_bar_faults(given),
         lambda given, source: find_history_faults(given, source, compare=_is_whole(given, source)),
+        lambda given, _: find_folder_faults(given),
     )
     findings: list[Finding] = []
     for find in steps:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,26 +12,24 @@ import pyarrow.parquet as pq
 
 from trading_assets.backup.restore import restore_file
 from trading_assets.doctor.findings import Finding, Source, lock_name, plural, set_aside
-from trading_assets.doctor.foreign import foreign_file
+from trading_assets.doctor.foreign import foreign_copy, foreign_file
 from trading_assets.doctor.live_parts import find_live_part_faults
-from trading_assets.errors import ArchiveNotMounted, DamagedIdentity, ForbiddenFile, LayoutMismatch, UnreadableFile
+from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LayoutMismatch, UnreadableFile
+from trading_assets.repositories.file_schemas import is_newer, padded, version_in, widened
 from trading_assets.repositories.files import check_file, dataset_files, locked, read_file, write_file
-from trading_assets.repositories.identity import LakeIdentity
+from trading_assets.repositories.foreign_files import foreign_beside, foreign_data
 from trading_assets.repositories.merge import contiguous, revisions_of
-from trading_assets.repositories.schemas import DATASETS, SCHEMA_VERSION, Dataset, Period
+from trading_assets.repositories.schemas import DATASETS, SCHEMA_VERSION, Dataset
 from trading_assets.repositories.temporary_files import orphaned_temporary_files, remove_temporary_files
 from trading_assets.settings import Settings
-
-_NAMES = {Period.YEAR: r"\d{4}", Period.MONTH: r"\d{4}-\d{2}", Period.DAY: r"\d{4}-\d{2}-\d{2}"}
 
 
 def find_file_faults(settings: Settings, source: Source | None = None, *, pages: bool = True) -> list[Finding]:
     """The faults of all files of the lake. With `pages` every page of every file is read; nothing is written."""
     found = [*_temporary(settings.data_dir), *find_live_part_faults(settings, source, pages=pages)]
+    found += [foreign_file(settings, dataset, path) for dataset, path in foreign_data(settings.data_dir)]
+    found += [foreign_copy(settings, path) for path in foreign_beside(settings.data_dir)]
     for dataset, path in lake_files(settings.data_dir):
-        if not _is_period(settings.data_dir, dataset, path):
-            found.append(foreign_file(settings, dataset, path))
-            continue
         try:
             check_file(path, dataset, pages=pages)
         except ArchiveNotMounted as error:
@@ -49,7 +46,7 @@ def find_file_faults(settings: Settings, source: Source | None = None, *, pages:
 
 
 def lake_files(data_dir: Path) -> Iterator[tuple[Dataset, Path]]:
-    """Every Parquet file in the folders of the datasets and of their revisions."""
+    """Every file of the lake: those of the datasets and of their revisions."""
     for dataset in DATASETS.values():
         for kind in (dataset, revisions_of(dataset)):
             for path in dataset_files(data_dir, kind):
@@ -57,32 +54,19 @@ def lake_files(data_dir: Path) -> Iterator[tuple[Dataset, Path]]:
 
 
 def readable_files(data_dir: Path, dataset: Dataset) -> list[Path]:
-    """The dataset's files with a period's name that can be read; of the others `find_file_faults` speaks."""
+    """The dataset's files that can be read; of the others `find_file_faults` speaks."""
     found = []
     for path in dataset_files(data_dir, dataset):
         try:
             check_file(path, dataset)
         except (UnreadableFile, FileNotFoundError):
             continue
-        if _is_period(data_dir, dataset, path):
-            found.append(path)
+        found.append(path)
     return found
 
 
 def _name(settings: Settings, path: Path) -> str:
     return path.relative_to(settings.data_dir).as_posix()
-
-
-def _is_period(data_dir: Path, dataset: Dataset, path: Path) -> bool:
-    """Whether the file's name is a period, of the length that the dataset's files have where that is known."""
-    identity, name = LakeIdentity(data_dir), dataset.name.rpartition("/")[2]
-    try:
-        pinned, coming = identity.periods().get(name), identity.repartitioning().get(name)
-    except (DamagedIdentity, LayoutMismatch):
-        pinned = coming = None
-    # Of a repartition that was killed some folders have files of the coming period; the next writer completes it.
-    patterns = [_NAMES[period] for period in (pinned, coming) if period] if pinned else list(_NAMES.values())
-    return any(re.fullmatch(pattern, path.stem) for pattern in patterns)
 
 
 def _temporary(data_dir: Path) -> list[Finding]:
@@ -104,7 +88,7 @@ def _temporary(data_dir: Path) -> list[Finding]:
 
 def _damaged(settings: Settings, dataset: Dataset, path: Path, source: Source | None) -> Finding:
     name = _name(settings, path)
-    groups, rows = _intact(path, dataset)
+    kind, groups, rows = _intact(path, dataset)
     kept = source.newest(name) if source is not None else None
     superseded = dataset.name != dataset.name.rpartition("/")[2]
     what = "superseded values" if superseded else "coverage" if dataset.name == "coverage" else "rows"
@@ -131,50 +115,63 @@ def _damaged(settings: Settings, dataset: Dataset, path: Path, source: Source | 
                 return f"Replaced by the file of snapshot {kept[0].id}; the damaged one is in {aside}."
             if rows:
                 whole = contiguous(pa.concat_tables(groups))
-                write_file(path, dataset, whole, np.arange(whole.num_rows))
+                write_file(path, kind, whole, np.arange(whole.num_rows))
                 return f"{plural(rows, 'row')} kept; the damaged file is in {aside}."
         return f"Set aside: {aside}."
 
     return Finding("damaged_file", name, lost, remedy, mend)
 
 
-def _intact(path: Path, dataset: Dataset) -> tuple[list[pa.Table], int]:
-    """The row groups of a damaged file that are as they were written, and their rows."""
+def _intact(path: Path, dataset: Dataset) -> tuple[Dataset, list[pa.Table], int]:
+    """The row groups of a damaged file that are as they were written, and their rows, with the dataset that has all
+    columns of the file. None of a file that a newer program wrote: this one does not write it."""
     groups: list[pa.Table] = []
     try:
+        kind = widened(dataset, [path])
         file = pq.ParquetFile(path, page_checksum_verification=True)
-    except (OSError, pa.ArrowException):
-        return [], 0
+    except (OSError, LayoutMismatch, pa.ArrowException):
+        return dataset, [], 0
     with file:
-        if set(dataset.schema.names) - set(file.schema_arrow.names):
-            return [], 0
+        if set(kind.schema.names) - set(file.schema_arrow.names):
+            return dataset, [], 0
         for number in range(file.num_row_groups):
             try:
-                group = file.read_row_group(number, columns=dataset.schema.names)
+                group = file.read_row_group(number, columns=kind.schema.names)
                 group.validate()
-                groups.append(group.select(dataset.schema.names).cast(dataset.schema).replace_schema_metadata(None))
+                groups.append(group.select(kind.schema.names).cast(kind.schema).replace_schema_metadata(None))
             except (OSError, ValueError, pa.ArrowException):
                 continue
-    return groups, sum(group.num_rows for group in groups)
+    return kind, groups, sum(group.num_rows for group in groups)
+
+
+def _said(schema: pa.Schema) -> str:
+    return str(schema.metadata[b"schema_version"].decode(errors="replace"))
 
 
 def _outdated(settings: Settings, dataset: Dataset, path: Path) -> list[Finding]:
     """A file of another version of the columns."""
     schema = pq.read_schema(path)
-    text = (schema.metadata or {}).get(b"schema_version", b"").decode()
-    version = int(text) if text.isdigit() else SCHEMA_VERSION
+    version = version_in(schema) or SCHEMA_VERSION
     name = _name(settings, path)
-    if version > SCHEMA_VERSION:
+    if is_newer(schema):
         remedy = f"Use a newer version of the program: this one knows versions up to {SCHEMA_VERSION} of the columns."
-        return [Finding("newer_columns", name, f"Nothing: it is of version {version}.", remedy)]
+        return [
+            Finding(
+                "newer_columns",
+                name,
+                f"Nothing: it is of version {_said(schema)}, is read, and is not rewritten.",
+                remedy,
+            )
+        ]
     lacking = [column for column in dataset.schema.names if column not in schema.names]
     if version == SCHEMA_VERSION and not lacking:
         return []
 
     def rewrite() -> str:
         with locked(settings.data_dir, lock_name(dataset, settings.data_dir, path)):
-            rows = contiguous(read_file(path, dataset)).cast(dataset.schema)
-            write_file(path, dataset, rows, np.arange(rows.num_rows))
+            kind = widened(dataset, [path])
+            rows = contiguous(padded(read_file(path, kind), kind))
+            write_file(path, kind, rows, np.arange(rows.num_rows))
         return f"Written in version {SCHEMA_VERSION}, {plural(rows.num_rows, 'row')}."
 
     what = f"lacks {', '.join(lacking)}" if lacking else f"is of version {version} of the columns"

@@ -1,7 +1,7 @@
-"""Parquet files whose name is no period: copies that a synchronisation tool or a person left beside the data.
+"""Files whose name is none of the lake: copies that a synchronisation tool or a person left beside the data.
 
-They are read as data by whatever reads the folder, so rows count twice. A row that only such a file has may be the
-lake's own, of a period file that was renamed: it is merged where the journal knows its request.
+The platform does not read them; other tools that read a whole folder do, and count rows twice. A row that only such a
+file has may be the lake's own, of a period file that was renamed: it is merged where the journal knows its request.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from trading_assets.state.tables import requests
 
 
 def foreign_file(settings: Settings, dataset: Dataset, path: Path) -> Finding:
-    """The finding for a file whose name is no period."""
+    """The finding for a file that lies among those of the dataset and is none of them."""
     name = path.relative_to(settings.data_dir).as_posix()
     own = _only_there(settings.data_dir, dataset, path)
     mergeable = own is not None and own.num_rows > 0 and dataset.name in DATASETS and _known(settings, own)
     if own is None:
         lost = "Nothing: it is no readable file of the dataset."
     elif not own.num_rows:
-        lost = "Nothing: all rows in it are in the other files too, and count twice while it is there."
+        lost = "Nothing: all rows in it are in the files of the lake too. The lake does not read it."
     else:
         lost = f"Nothing yet: {plural(own.num_rows, 'row')} in it are in no other file."
     does = "merges those rows and sets the file aside" if mergeable else "sets the file aside; nothing is deleted"
@@ -49,6 +49,21 @@ def foreign_file(settings: Settings, dataset: Dataset, path: Path) -> Finding:
         return f"{merged}Set aside: {aside}."
 
     return Finding("foreign_name", name, lost, f"trading-assets doctor --fix {does}.", mend)
+
+
+def foreign_copy(settings: Settings, path: Path) -> Finding:
+    """The finding for a copy of `lake.json` or of the state database."""
+    name = path.relative_to(settings.data_dir).as_posix()
+
+    def mend() -> str:
+        return f"Set aside: {set_aside(settings.data_dir, path)}."
+
+    lost = "Nothing: the platform opens the file without the addition to its name, and never this one."
+    remedy = (
+        "Let no synchronisation tool write into the data folder: one of two changes is lost. trading-assets doctor"
+        " --fix sets the copy aside; nothing is deleted."
+    )
+    return Finding("foreign_name", name, lost, remedy, mend)
 
 
 def _only_there(data_dir: Path, dataset: Dataset, path: Path) -> pa.Table | None:

@@ -20,6 +20,7 @@ from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.contact import Contact, last_contact
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring.gaps import Gap, find_gaps, new_symbols, stale_chains
+from trading_assets.monitoring.lake_folder import folder_state
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
 from trading_assets.reliability import CircuitBreaker, Phase
@@ -51,7 +52,8 @@ class Status:
     `freshness` has a row for each dataset and active symbol: `rows, first, last` (exchange dates), `behind` (sessions),
     and `conditions`, the sessions of the last `RECENT_SESSIONS` by condition. `queue` and `schedules` are None where no
     Dagster instance is; `daemon` is the last sign of life of its daemon (UTC; None: none ever, which is no fault of an
-    archive driven by hand).
+    archive driven by hand). `notes` are sentences about what may go wrong. `folder` names
+    `foreign` and `newer` files and the tool it is `synchronised_by` (`monitoring.lake_folder`).
     """
 
     data_dir: str
@@ -70,6 +72,8 @@ class Status:
     schedules: list[dict[str, Any]] | None = None
     daemon: datetime | None = None
     wrong: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    folder: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able record (dates and instants as such)."""
@@ -98,8 +102,11 @@ def platform_status(settings: Settings, *, probe: bool = True) -> Status:
         freshness=_freshness(settings, sessions, now, symbols),
         gaps=find_gaps(settings, now=now),
     )
-    early, lost = clock_before_lake(settings, now), lost_state(settings)
+    early, lost, folder = clock_before_lake(settings, now), lost_state(settings), folder_state(settings)
+    found.folder = {"foreign": folder.foreign, "newer": folder.newer, "synchronised_by": folder.tool}
+    found.notes = [folder.note] if folder.note else []
     found.wrong = [
+        *folder.wrong,
         *_wrong_platform(settings, found),
         *([early] if early else _wrong_symbols(settings, found, now)),
         *([lost] if lost else []),

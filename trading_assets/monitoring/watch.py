@@ -23,6 +23,7 @@ from trading_assets.monitoring.data_issues import (
     prerequisites,
     stale,
 )
+from trading_assets.monitoring.lake_folder import folder_state
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.monitoring.stream_issues import down, stalled
 from trading_assets.settings import Settings
@@ -92,6 +93,7 @@ def _finders(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertTyp
         (frozenset({kinds.CONTRACT_CHANGED}), lambda: contract_changed(changes)),
         (frozenset({kinds.DATA_INTEGRITY_FAILURE, kinds.PREREQUISITE_VIOLATION}), lambda: integrity(settings, active)),
         (frozenset({kinds.DATA_INTEGRITY_FAILURE}), lambda: lost(settings)),
+        (frozenset({kinds.DATA_INTEGRITY_FAILURE}), lambda: folder(settings)),
         (frozenset({kinds.PREREQUISITE_VIOLATION}), lambda: prerequisites(settings, symbols)),
         (frozenset({kinds.MISSING_EQUITY_DATA}), lambda: missing_equity(settings, now, symbols)),
         (frozenset({kinds.STALE_OPTION_CHAINS}), lambda: stale(settings, now)),
@@ -125,3 +127,11 @@ def lost(settings: Settings) -> list[Issue]:
         if said
         else []
     )
+
+
+def folder(settings: Settings) -> list[Issue]:
+    """`data_integrity_failure` of the platform: the data folder holds files that are none of the lake or of a newer
+    program, or two machines write into it (`monitoring.lake_folder`)."""
+    said = " ".join(folder_state(settings).wrong)
+    remedy = "Do what the reason says, then look at `trading-assets status`."
+    return [Issue(AlertType.DATA_INTEGRITY_FAILURE, "data folder", said, remedy=remedy)] if said else []

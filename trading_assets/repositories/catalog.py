@@ -26,13 +26,14 @@ from trading_assets.repositories.damage import raise_if_unreadable
 from trading_assets.repositories.dataset_sql import duckdb_type as duckdb_type
 from trading_assets.repositories.dataset_sql import escaped, own_view_sql, quoted, view_sql
 from trading_assets.repositories.empty_files import empty_file
-from trading_assets.repositories.files import CATALOG_FILE, dataset_files, locked, replacing
+from trading_assets.repositories.files import CATALOG_FILE, dataset_files, locked, replacing, variant_folders
 from trading_assets.repositories.layout import settle
+from trading_assets.repositories.layout_names import pinned_periods
 from trading_assets.repositories.live.places import live_folder
 from trading_assets.repositories.live_schema import LIVE_DATASETS
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.research_views import research_views
-from trading_assets.repositories.schemas import DATASETS, Dataset
+from trading_assets.repositories.schemas import DATASETS, Dataset, Period
 from trading_assets.repositories.select_only import check_select
 from trading_assets.repositories.versions import Fingerprint, fingerprint
 
@@ -41,6 +42,10 @@ READ_ATTEMPTS = 5
 takes a writer within the same few milliseconds: five times in a row it does not happen."""
 
 T = TypeVar("T")
+
+Shape = tuple[Mapping[str, frozenset[Period]], list[str]]
+"""What the views of a lake depend on: the periods that its files have by dataset, and its folders of layout version
+1."""
 
 MOST_FOLDERS = 8
 """Data folders whose databases a process keeps open, the latest used: each has threads and memory of its own."""
@@ -54,6 +59,7 @@ LEFT_OUT_OF_SMALL_PLANS = "cte_inlining,projection_pullup"
 
 _connections: dict[tuple[int, Path, bool], duckdb.DuckDBPyConnection] = {}
 _opened_links: dict[tuple[int, Path, bool], list[str]] = {}
+_opened_shapes: dict[tuple[int, Path, bool], Shape] = {}
 _opened_small: set[Path] = set()
 _guard = threading.Lock()
 
@@ -69,6 +75,7 @@ def _begin_anew() -> None:
     _of_the_parent.extend(_connections.values())
     _connections.clear()
     _opened_links.clear()
+    _opened_shapes.clear()
 
 
 os.register_at_fork(after_in_child=_begin_anew)
@@ -82,7 +89,7 @@ def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckD
 
     The process keeps one database a data folder, of some folders (opening costs about 26 ms); what is returned is a
     cursor of it, cheap, with its own transaction, to be used by one thread and closed at will. The folder need not
-    exist yet.
+    exist yet. After the periods of a dataset's files were changed by another process, call it again.
 
     It reads the files in the folders of the datasets, and temporary tables and registered frames (`register`) may be
     joined to them. Every other file, the network, extensions and DuckDB's settings are closed to it:
@@ -93,11 +100,14 @@ def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckD
     with _guard:
         if key not in _connections:
             settle(key[1])
-            _opened_links[key] = _links(key[1])
+            _opened_links[key], _opened_shapes[key] = _links(key[1]), _shape(key[1])
             _connections[key] = _open(key[1], unrestricted=unrestricted)
         _connections[key] = _connections.pop(key)  # the latest used is the last
         for oldest in list(_connections)[:-MOST_FOLDERS]:
-            del _connections[oldest], _opened_links[oldest]  # cursors of it work on
+            del _connections[oldest], _opened_links[oldest], _opened_shapes[oldest]  # cursors of it work on
+        if _opened_shapes[key] != (shape := _shape(key[1])):  # cursors have the new views, too
+            _create_views(_connections[key], key[1], own_view_sql)
+            _opened_shapes[key] = shape
         return _connections[key].cursor()
 
 
@@ -204,6 +214,8 @@ def _steadily(
             # A lake of the older layout that may not be written is read as it is; somebody else may be moving its
             # folders.
             same = fingerprint(files()) == before if not settle(root) else not strict or before.holds()
+            if same and not strict and not _views_fit(root):
+                return reopened()
             if same or attempt == READ_ATTEMPTS:
                 return found
     raise AssertionError("the last attempt returns or raises")
@@ -213,7 +225,18 @@ def _close(root: Path) -> None:
     """Let the process's connections to a data folder go; cursors of them work on."""
     with _guard:
         for key in [key for key in _connections if key[1] == root]:
-            del _connections[key], _opened_links[key]
+            del _connections[key], _opened_links[key], _opened_shapes[key]
+
+
+def _shape(root: Path) -> Shape:
+    kinds = [kind for each in DATASETS.values() if each.variant for kind in (each, revisions_of(each))]
+    return pinned_periods(root), [name for kind in kinds for name in variant_folders(root, kind) if "=" in name]
+
+
+def _views_fit(root: Path) -> bool:
+    """Whether the files have the periods that the process's views name, or it has none any more."""
+    shape = _opened_shapes.get((os.getpid(), root, False))
+    return shape is None or shape[0] == pinned_periods(root)
 
 
 def _forget_links(root: Path) -> bool:
@@ -223,7 +246,7 @@ def _forget_links(root: Path) -> bool:
     with _guard:
         changed = key in _connections and _opened_links.get(key) != _links(root)
         if changed:
-            del _connections[key]
+            del _connections[key], _opened_links[key], _opened_shapes[key]
     return changed
 
 

@@ -18,6 +18,8 @@ import pyarrow.types as pt
 
 Hashes = npt.NDArray[np.uint64]
 
+_WITH_BITS = (pt.is_floating, pt.is_integer, pt.is_boolean, pt.is_temporal)
+
 _NULL = np.uint64(0x9E3779B97F4A7C15)
 """Stands for null: the hash of no value that is likely to occur."""
 
@@ -58,14 +60,20 @@ def _mixed(values: Hashes) -> Hashes:
 
 
 def _hashes(column: pa.ChunkedArray) -> Hashes:
-    """A 64-bit number for each value: its bits, of a text the first of its SHA-256."""
+    """A 64-bit number for each value: its bits, of a text the first of its SHA-256, of anything else those of its text
+    in Python."""
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # of no row
         return np.empty(0, dtype=np.uint64)
     if pt.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     nulls = np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=bool)
-    found = _text(array) if pt.is_string(array.type) or pt.is_large_string(array.type) else _bits(array)
+    if pt.is_string(array.type) or pt.is_large_string(array.type):
+        found = _text(array)
+    elif any(is_kind(array.type) for is_kind in _WITH_BITS):
+        found = _bits(array)
+    else:  # no column of a dataset, but one that somebody added
+        found = _text(pa.array([repr(value) for value in array.to_pylist()], pa.string()))
     return np.where(nulls, _NULL, _mixed(found))
 
 

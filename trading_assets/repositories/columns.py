@@ -11,7 +11,9 @@ from functools import cached_property
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
-"""Written into every file's footer; raised when a column changes its meaning."""
+"""Written into every file's footer; raised when columns are added. A column whose meaning changes gets another name:
+older programs read newer files rightly, and do not rewrite them (`repositories.file_schemas`). A small lake of each
+version is stored with the tests."""
 
 INSTANT = pa.timestamp("us", tz="UTC")
 

@@ -8,17 +8,18 @@ from pathlib import Path
 import pyarrow as pa
 
 from trading_assets.repositories.empty_files import empty_file
-from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.files import variant_folders
+from trading_assets.repositories.layout_names import PERIOD_PATTERNS, SUFFIX, accepted_periods, variant_patterns
+from trading_assets.repositories.schemas import Dataset, Period
 
 
 def view_sql(data_dir: Path, dataset: Dataset) -> str:
     """The `CREATE VIEW` statement of a dataset (or of the revisions of one, see `revisions_of`) for any DuckDB: it
-    names only the lake."""
+    names only the lake, and every folder that it may have."""
     # The empty half gives the columns and types while there is no file.
-    nothing = ", ".join(f"NULL::{duckdb_type(column.type)} AS {_name(column.name)}" for column in dataset.columns)
-    rows = (
-        f"(SELECT {nothing} WHERE false UNION ALL BY NAME SELECT * FROM {_read_parquet([_pattern(data_dir, dataset)])})"
-    )
+    nothing = ", ".join(f"NULL::{duckdb_type(column.type)} AS {quoted_name(column.name)}" for column in dataset.columns)
+    patterns = _patterns(data_dir, dataset, variant_patterns(dataset, older=True))
+    rows = f"(SELECT {nothing} WHERE false UNION ALL BY NAME SELECT * FROM {_read_parquet(patterns)})"
     return f"CREATE OR REPLACE VIEW {_view(dataset)} AS SELECT {_names(dataset)} FROM {rows}"
 
 
@@ -37,8 +38,11 @@ def rows_sql(dataset: Dataset, paths: Iterable[Path], *, alike: bool) -> str:
 
 
 def own_view_sql(data_dir: Path, dataset: Dataset) -> str:
-    """The same statement for the connections of `connect`, planned faster."""
-    return f"CREATE OR REPLACE VIEW {_view(dataset)} AS {_select(dataset, [_pattern(data_dir, dataset)])}"
+    """The same statement for the connections of `connect`, planned faster: it names folders of layout version 1 only
+    where there are some."""
+    older = any("=" in name for name in variant_folders(data_dir, dataset))
+    patterns = _patterns(data_dir, dataset, variant_patterns(dataset, older=older))
+    return f"CREATE OR REPLACE VIEW {_view(dataset)} AS {_select(dataset, patterns)}"
 
 
 def _select(dataset: Dataset, patterns: Sequence[str]) -> str:
@@ -52,16 +56,20 @@ def _read_parquet(patterns: Sequence[str]) -> str:
     )
 
 
-def _pattern(data_dir: Path, dataset: Dataset) -> str:
-    return escaped(str(data_dir / dataset.name)) + ("/*/*.parquet" if dataset.variant else "/*.parquet")
+def _patterns(data_dir: Path, dataset: Dataset, folders: Sequence[str]) -> list[str]:
+    """Patterns of the dataset's files in those folders of variants; they match the names that `dataset_files` lists."""
+    root, periods = escaped(str(data_dir / dataset.name)), accepted_periods(data_dir, dataset)
+    names = [f"{name}{SUFFIX}" for period in Period if period in periods for name in PERIOD_PATTERNS[period]]
+    places = [f"{root}/{folder}" for folder in folders] if dataset.variant is not None else [root]
+    return [f"{place}/{name}" for place in places for name in names]
 
 
 def _names(dataset: Dataset) -> str:
-    return ", ".join(_name(column.name) for column in dataset.columns)
+    return ", ".join(quoted_name(column.name) for column in dataset.columns)
 
 
 def _view(dataset: Dataset) -> str:
-    return _name(dataset.name.replace("/", "_"))
+    return quoted_name(dataset.name.replace("/", "_"))
 
 
 _TYPES: dict[pa.DataType, str] = {
@@ -90,5 +98,6 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _name(identifier: str) -> str:
+def quoted_name(identifier: str) -> str:
+    """The name of a column or view as it stands in a statement."""
     return '"' + identifier.replace('"', '""') + '"'

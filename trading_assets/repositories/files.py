@@ -1,6 +1,7 @@
-"""Period files on disk: their names, locks, atomic replacement and consistent reading.
+"""Period files on disk: their locks, atomic replacement and consistent reading.
 
-Here belongs everything that touches a file of the lake. What does not belong here: which rows a file holds
+Here belongs everything that touches a file of the lake. What does not belong here: which names are files of the lake
+(`repositories.layout_names`), which columns they have (`repositories.file_schemas`), which rows they hold
 (`repositories.merge`), what may be written (`repositories.frame_checks`), the order of the steps
 (`repositories.store`).
 
@@ -27,12 +28,19 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 from filelock import FileLock, Timeout
 
-from trading_assets import __version__
 from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LakeBusy, UnreadableFile
 from trading_assets.permissions import PRIVATE_FILE, file_like_folder, folder_like_parent, own_folder, private_folder
-from trading_assets.repositories.file_columns import schema_mismatch
+from trading_assets.repositories.file_schemas import check_rewrite, file_schema, misfit_of
+from trading_assets.repositories.layout_names import (
+    SUFFIX,
+    accepted_periods,
+    is_period_file,
+    is_variant_folder,
+    older_variant_folder,
+    variant_folder,
+)
 from trading_assets.repositories.live_schema import LIVE_DATASETS
-from trading_assets.repositories.schemas import SCHEMA_VERSION, Dataset
+from trading_assets.repositories.schemas import Dataset
 
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
@@ -70,16 +78,6 @@ IDENTITY_FILE = "lake.json"
 CATALOG_FILE = "lake.duckdb"
 
 
-def variant_folder(value: str) -> str:
-    """The folder of one variant: `1_day`."""
-    return value.replace(" ", "_")
-
-
-def older_variant_folder(dataset: Dataset, value: str) -> str:
-    """The same in layout version 1: `bar_size=1_day`."""
-    return f"{dataset.variant}={variant_folder(value)}"
-
-
 def dataset_files(
     data_dir: Path,
     dataset: Dataset,
@@ -89,7 +87,8 @@ def dataset_files(
 ) -> list[Path]:
     """The dataset's files whose period touches `first` to `last` (both included, exchange dates), in order of path.
 
-    `variants` restricts the folders (bar sizes, for instance). Temporary files are never listed. No file is opened.
+    `variants` restricts the folders (bar sizes, for instance). Only names of the layout are listed (see
+    `layout_names`): no temporary file, and no copy that somebody left beside. No file is opened.
     Files in the folders of layout version 1 are listed as well: a lake that may not be written, or a folder from an old
     backup, has them. Raises `ForbiddenFile` for a folder that may not be read.
     """
@@ -97,7 +96,7 @@ def dataset_files(
     if dataset.variant is None:
         folders = [root]
     elif variants is None:
-        folders = [root / name for name in _names(root)]
+        folders = [root / name for name in variant_folders(data_dir, dataset)]
     else:
         folders = sorted(
             {
@@ -106,18 +105,24 @@ def dataset_files(
                 for name in (variant_folder(value), older_variant_folder(dataset, value))
             }
         )
+    periods = accepted_periods(data_dir, dataset)
     return [
         folder / name
         for folder in folders
-        for name in _names(folder, ".parquet")
-        if _touches(name.removesuffix(".parquet"), first, last)
+        for name in _names(folder)
+        if is_period_file(name, periods) and _touches(name.removesuffix(SUFFIX), first, last)
     ]
 
 
-def _names(folder: Path, suffix: str = "") -> list[str]:
-    """What is in a folder, in order, without hidden names; nothing where there is no folder. Raises `ForbiddenFile`."""
+def variant_folders(data_dir: Path, dataset: Dataset) -> list[str]:
+    """The names of the folders of the dataset's variants that there are, in order. Raises `ForbiddenFile`."""
+    return [name for name in _names(data_dir / dataset.name) if is_variant_folder(dataset, name)]
+
+
+def _names(folder: Path) -> list[str]:
+    """What is in a folder, in order; nothing where there is no folder. Raises `ForbiddenFile`."""
     try:
-        return sorted(name for name in os.listdir(folder) if name.endswith(suffix) and not name.startswith("."))
+        return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except PermissionError as error:
@@ -202,20 +207,6 @@ def leftovers(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f".{path.name}.*{TEMPORARY_SUFFIX}*"))
 
 
-def file_schema(dataset: Dataset) -> pa.Schema:
-    """The schema in a file: the dataset's, with who wrote it in the footer.
-
-    The variant is dictionary-typed, as readers that turn folder names into columns (`pandas.read_parquet(folder)`)
-    infer it.
-    """
-    fields = [
-        f.with_type(pa.dictionary(pa.int32(), f.type)) if f.name == dataset.variant else f for f in dataset.schema
-    ]
-    return pa.schema(
-        fields, {"schema_version": str(SCHEMA_VERSION), "writer_version": __version__, "dataset": dataset.name}
-    )
-
-
 class Rows(Protocol):
     """Rows that can be taken by position."""
 
@@ -226,7 +217,9 @@ class Rows(Protocol):
 def write_file(path: Path, dataset: Dataset, rows: Rows, order: npt.NDArray[np.int64]) -> None:
     """Replace `path` by the rows at the positions `order`.
 
-    They are taken one row group at a time: sorting needs no second copy of a large table.
+    They are taken one row group at a time: sorting needs no second copy of a large table. Raises `NewerFile` where a
+    newer program wrote the file, and `LayoutMismatch` where it has columns that `dataset` lacks (see
+    `file_schemas.widened`): a rewrite would drop them.
     """
     slices = (order[begin : begin + ROW_GROUP_ROWS] for begin in range(0, len(order), ROW_GROUP_ROWS))
     write_batches(path, dataset, (rows.take(positions) for positions in slices), _kept_footer(path, dataset))
@@ -244,7 +237,9 @@ def _kept_footer(path: Path, dataset: Dataset) -> dict[bytes, str]:
 def write_batches(
     path: Path, dataset: Dataset, batches: Iterable[pa.Table], footer: Mapping[bytes, str] | None = None
 ) -> None:
-    """Replace `path` by the rows of the batches, in their order; `footer` is written into it beside the rest."""
+    """Replace `path` by the rows of the batches, in their order; `footer` is written into it beside the rest. Raises as
+    `write_file`."""
+    check_rewrite(dataset, path)
     schema = file_schema(dataset)
     schema = schema.with_metadata({**schema.metadata, **(footer or {})})
     with replacing(path) as temporary:
@@ -305,7 +300,7 @@ def read_file(
                 fragment = pads.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(
                     source, row_groups=groups
                 )
-                if misfit := schema_mismatch(dataset, fragment.physical_schema):
+                if misfit := misfit_of(dataset, fragment.physical_schema):
                     raise UnreadableFile(path, misfit)
                 table = fragment.to_table(schema=dataset.schema, columns=columns and list(columns), filter=where)
                 return table.replace_schema_metadata(None)
@@ -325,7 +320,7 @@ def check_file(path: Path, dataset: Dataset, *, pages: bool = False) -> int:
     try:
         with path.open("rb") as source:
             file = pq.ParquetFile(source, page_checksum_verification=pages)
-            if misfit := schema_mismatch(dataset, file.schema_arrow):
+            if misfit := misfit_of(dataset, file.schema_arrow):
                 raise UnreadableFile(path, misfit)
             if pages:
                 for group in range(file.num_row_groups):

@@ -38,7 +38,7 @@ NAMED_ROWS = 5
 UNSET = 1e300
 """Doubles above this are the broker's "unset" (1.797e308; `broker.numbers`)."""
 
-BAR_SIZE = re.compile(r"\d+ (secs|mins?|hours?|day|week|month)")
+BAR_SIZE = re.compile(r"[0-9]{1,2} (secs|mins)|[0-9] (min|hours?|day|week|month)")
 """Bar sizes in the broker's words. They name folders, so nothing else may come in."""
 
 

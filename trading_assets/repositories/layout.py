@@ -18,6 +18,7 @@ from pathlib import Path
 
 from trading_assets.repositories.files import TEMPORARY_SUFFIX, locked, sync
 from trading_assets.repositories.identity import LAKE_VERSION, LakeIdentity
+from trading_assets.repositories.layout_names import is_period_file, is_variant_folder
 from trading_assets.repositories.merge import later_answer_wins, revisions_of
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset
 
@@ -78,7 +79,14 @@ def migrate(root: Path) -> None:
 
 
 def _older_folders(root: Path, dataset: Dataset) -> list[Path]:
-    return sorted((root / dataset.name).glob(f"{dataset.variant}=*")) if dataset.variant is not None else []
+    if dataset.variant is None:
+        return []
+    folders = (root / dataset.name).glob(f"{dataset.variant}=*")
+    return sorted(folder for folder in folders if is_variant_folder(dataset, folder.name))
+
+
+def _period_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.parquet") if is_period_file(file.name))
 
 
 def _move(root: Path, dataset: Dataset) -> None:
@@ -87,7 +95,7 @@ def _move(root: Path, dataset: Dataset) -> None:
         older = _older_folders(root, kind)
         for folder in older:
             with ExitStack() as stack:
-                for file in sorted(folder.glob("[!.]*.parquet")):
+                for file in _period_files(folder):
                     # The names that writers of version 1 lock, for the revisions too.
                     stack.enter_context(locked(root, f"{dataset.name}/{folder.name}/{file.name}"))
                 _move_folder(root, dataset, kind, folder)
@@ -108,7 +116,7 @@ def _move_folder(root: Path, dataset: Dataset, kind: Dataset, older: Path) -> No
     from trading_assets.repositories.store import ParquetStore
 
     store, wins = ParquetStore(root), never_weaker if dataset is COVERAGE else later_answer_wins
-    for file in sorted(older.glob("[!.]*.parquet")):
+    for file in _period_files(older):
         store.absorb(dataset, file, f"{folder.name}/{file.name}", wins, revisions=kind is not dataset)
     for left in older.glob(f".*{TEMPORARY_SUFFIX}*"):
         left.unlink(missing_ok=True)

@@ -24,7 +24,9 @@ import pyarrow.compute as pc
 from trading_assets.errors import LayoutMismatch, UnreadableFile
 from trading_assets.permissions import folder_like_parent
 from trading_assets.repositories.column_checksums import added, column_checksums
+from trading_assets.repositories.file_schemas import padded, widened
 from trading_assets.repositories.files import (
+    CATALOG_FILE,
     MAINTENANCE_LOCK,
     dataset_files,
     locked,
@@ -32,7 +34,9 @@ from trading_assets.repositories.files import (
     sync,
     write_file,
 )
+from trading_assets.repositories.foreign_files import foreign_names
 from trading_assets.repositories.identity import LakeIdentity
+from trading_assets.repositories.layout_names import is_period_file
 from trading_assets.repositories.merge import contiguous, revisions_of, sort_positions
 from trading_assets.repositories.period_locks import periods_held
 from trading_assets.repositories.schemas import Dataset, Period
@@ -93,10 +97,26 @@ def repartition(data_dir: Path, dataset: Dataset, period: Period) -> Repartition
     if not hasattr(_libc(), "renameat2"):
         raise LayoutMismatch("This system cannot exchange two folders in one step: the periods stay as they are.")
     with locked(data_dir, MAINTENANCE_LOCK), periods_held(data_dir, dataset.name, change=True):
+        for kind in (dataset, revisions_of(dataset)):
+            _check_names(data_dir, kind)
+            widened(kind, dataset_files(data_dir, kind))  # before anything is marked: it refuses newer files
         before = _holdings(data_dir, dataset)
         LakeIdentity(data_dir).mark_repartition(dataset.name, period, begun=True)
+        _refresh_catalog(data_dir)  # its views name periods: until the end those of before and after
         _change(data_dir, dataset, period)
         return Repartition(dataset.name, period, before, _holdings(data_dir, dataset))
+
+
+def _check_names(data_dir: Path, kind: Dataset) -> None:
+    """Raise `LayoutMismatch` where a file has the name of a period that is not the dataset's: the lake would begin to
+    read it."""
+    for folder in {path.parent for path in dataset_files(data_dir, kind)}:
+        for name in foreign_names(data_dir, kind, folder):
+            if is_period_file(name):
+                raise LayoutMismatch(
+                    f"{folder / name} has the name of another period than the files of {kind.name}, and is not read:"
+                    " take it out of the folder first (trading-assets doctor --fix), then change the periods again."
+                )
 
 
 def complete(data_dir: Path, dataset: Dataset) -> bool:
@@ -115,7 +135,15 @@ def _change(data_dir: Path, dataset: Dataset, period: Period) -> None:
         for folder in sorted({path.parent for path in dataset_files(data_dir, kind)}):
             _change_folder(data_dir, kind, folder, period)
     LakeIdentity(data_dir).mark_repartition(dataset.name, period, begun=False)
+    _refresh_catalog(data_dir)
     shutil.rmtree(data_dir / BESIDE, ignore_errors=True)
+
+
+def _refresh_catalog(data_dir: Path) -> None:
+    from trading_assets.repositories.catalog import write_catalog  # late: rarely needed
+
+    if (data_dir / CATALOG_FILE).exists():
+        write_catalog(data_dir)
 
 
 def _change_folder(data_dir: Path, kind: Dataset, folder: Path, period: Period) -> None:
@@ -126,18 +154,33 @@ def _change_folder(data_dir: Path, kind: Dataset, folder: Path, period: Period) 
     shutil.rmtree(beside, ignore_errors=True)
     folder_like_parent(beside)
     shutil.copystat(folder, beside)
-    before = []
+    before, names = [], kind.schema.names
     for group in _groups(files, period):
-        tables = [read_file(path, kind) for path in group]
-        before += [column_checksums(table, kind.key) for table in tables]
-        _write(beside, kind, contiguous(pa.concat_tables(tables).cast(kind.schema)), period)
+        wide = widened(kind, group)
+        tables = [padded(read_file(path, wide), wide) for path in group]
+        before += [column_checksums(table.select(names), kind.key) for table in tables]
+        _write(beside, wide, contiguous(pa.concat_tables(tables)), period)
     written = [read_file(path, kind) for path in sorted(beside.glob("*.parquet"))]
     if added([column_checksums(table, kind.key) for table in written]) != added(before):
         raise UnreadableFile(beside, "the rows written into it are not those of the lake, which is unchanged")
+    for name in foreign_names(data_dir, kind, folder):  # of somebody else: they stay where they are
+        _linked(folder / name, beside / name)
     sync(beside)
     _exchange(folder, beside)
     sync(folder.parent)
     shutil.rmtree(beside, ignore_errors=True)
+
+
+def _linked(path: Path, beside: Path) -> None:
+    """Give a file of the folder a second name in the one that takes its place (a copy, where the file system has no
+    second names); a folder in it, and its files, too."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.copytree(path, beside, symlinks=True)
+        return
+    try:
+        os.link(path, beside, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(path, beside, follow_symlinks=False)
 
 
 def _groups(files: list[Path], period: Period) -> Iterator[list[Path]]:

@@ -1,5 +1,4 @@
-"""The Parquet store: validated upserts into period files, revisions of what changed, reads pushed down to files and row
-groups.
+"""The Parquet store: validated upserts into period files, revisions of what changed, reads pushed down to row groups.
 
 Here is the order of the steps that makes a write safe. What a frame must be is in `repositories.frame_checks`, which
 rows result is in `repositories.merge`, how a file is replaced is in `repositories.files`.
@@ -18,16 +17,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from trading_assets.repositories.files import (
-    dataset_files,
-    leftovers,
-    locked,
-    read_file,
-    write_file,
-)
+from trading_assets.repositories.file_schemas import padded, widened
+from trading_assets.repositories.files import dataset_files, leftovers, locked, read_file, write_file
 from trading_assets.repositories.frame_checks import validated
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.layout import settle, settle_for_writing
+from trading_assets.repositories.machines import record_writing
 from trading_assets.repositories.merge import (
     Wins,
     add_revisions,
@@ -99,7 +94,8 @@ class ParquetStore:
         included. A file without a change is not rewritten.
 
         Each file is replaced at once or not at all; a frame of several periods that was interrupted is simply written
-        again. Raises `InvalidFrame`, `LayoutMismatch`, `LostIdentity`, `UnreadableFile`, `LakeBusy`.
+        again. Columns that a file has besides the dataset's stay in it, null in new rows. Raises `InvalidFrame`,
+        `LayoutMismatch` (`NewerFile` for one of a newer program), `LostIdentity`, `UnreadableFile`, `LakeBusy`.
         """
         table = validated(dataset, frame, now)
         counts = UpsertCounts()
@@ -119,6 +115,7 @@ class ParquetStore:
         while True:
             with periods_held(self.data_dir, dataset.name):
                 if dataset.name not in self._identity.repartitioning():
+                    record_writing(self.data_dir)
                     yield
                     return
             from trading_assets.repositories.repartition import complete  # late: rarely needed
@@ -130,14 +127,14 @@ class ParquetStore:
         with locked(self.data_dir, f"{dataset.name}/{relative}"):
             for leftover in leftovers(path):
                 leftover.unlink(missing_ok=True)
-            merged = merge(dataset, self._stored(dataset, path), new, wins)
+            kind = widened(dataset, [path])
+            merged = merge(kind, self._stored(kind, path), padded(new, kind), wins)
             if len(merged.losers):
-                # Revisions first: killed after this, the file still holds the old rows and the replay adds no second
-                # copy.
-                self._add_revisions(dataset, relative, superseded_rows(dataset, merged))
+                # Revisions first: killed after this, the file holds the old rows, and the replay adds no second copy.
+                self._add_revisions(kind, relative, superseded_rows(kind, merged))
             if merged.order is None:
                 return UpsertCounts(unchanged=merged.unchanged)
-            write_file(path, dataset, merged.rows, merged.order)
+            write_file(path, kind, merged.rows, merged.order)
         return UpsertCounts(merged.inserted, merged.updated, merged.unchanged, [f"{dataset.name}/{relative}"])
 
     def withdraw(
@@ -172,14 +169,15 @@ class ParquetStore:
     def _withdraw_from(self, dataset: Dataset, relative: str, where: pads.Expression, at: datetime) -> int:
         path = self.data_dir / dataset.name / relative
         with locked(self.data_dir, f"{dataset.name}/{relative}"):
-            stored = self._stored(dataset, path)
+            kind = widened(dataset, [path])
+            stored = self._stored(kind, path)
             gone = stored.filter(where)
             if not gone.num_rows:
                 return 0
-            self._add_revisions(dataset, relative, withdrawn_rows(dataset, gone, at))
+            self._add_revisions(kind, relative, withdrawn_rows(kind, gone, at))
             stays = contiguous(stored.filter(~where))
             if stays.num_rows or path.is_symlink():  # without rows a link keeps a file to name
-                write_file(path, dataset, stays, np.arange(stays.num_rows))
+                write_file(path, kind, stays, np.arange(stays.num_rows))
             else:
                 path.unlink()
         return int(gone.num_rows)
@@ -218,13 +216,14 @@ class ParquetStore:
         with locked(self.data_dir, f"{dataset.name}/{relative}"):
             if not read_file(path, kind, ["symbol"], mine).num_rows:
                 return 0
+            kind = widened(kind, [path])
             stored = self._stored(kind, path)
             moved, stays = contiguous(stored.filter(mine)), contiguous(stored.filter(~mine))
             names = pa.repeat(pa.scalar(new_symbol, pa.string()), moved.num_rows)
             moved = moved.set_column(moved.schema.get_field_index("symbol"), kind.schema.field("symbol"), names)
-            merged = add_revisions(dataset, stays, moved) if of_revisions else merge(dataset, stays, moved)
+            merged = add_revisions(dataset, stays, moved) if of_revisions else merge(kind, stays, moved)
             if len(merged.losers):
-                self._add_revisions(dataset, relative, superseded_rows(dataset, merged))
+                self._add_revisions(kind, relative, superseded_rows(kind, merged))
             if merged.order is None:  # all of them were there already under the new symbol
                 write_file(path, kind, stays, np.arange(stays.num_rows))
             else:
@@ -236,9 +235,10 @@ class ParquetStore:
         path = self.data_dir / revisions.name / relative
         for leftover in leftovers(path):
             leftover.unlink(missing_ok=True)
-        merged = add_revisions(dataset, self._stored(revisions, path), superseded)
+        kind = widened(revisions, [path], superseded.schema)
+        merged = add_revisions(dataset, self._stored(kind, path), padded(superseded, kind))
         if merged.order is not None:
-            write_file(path, revisions, merged.rows, merged.order)
+            write_file(path, kind, merged.rows, merged.order)
         return merged.inserted
 
     def add_revisions(self, dataset: Dataset, superseded: pa.Table) -> int:
@@ -262,11 +262,12 @@ class ParquetStore:
         With `revisions` both are files of the dataset's revisions. Killed before the end, it is done again with the
         same result.
         """
+        kind = widened(revisions_of(dataset) if revisions else dataset, [path])
         if revisions:
             with locked(self.data_dir, f"{dataset.name}/{relative}"):
-                self._add_revisions(dataset, relative, self._stored(revisions_of(dataset), path))
+                self._add_revisions(dataset, relative, self._stored(kind, path))
         else:
-            self._upsert_file(dataset, relative, self._stored(dataset, path), wins)
+            self._upsert_file(kind, relative, self._stored(kind, path), wins)
         path.unlink()
 
     @staticmethod

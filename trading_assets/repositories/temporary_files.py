@@ -19,6 +19,7 @@ from trading_assets.repositories.files import (
     locked,
 )
 from trading_assets.repositories.layout import settle
+from trading_assets.repositories.machines import WRITERS
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS
 
@@ -70,8 +71,9 @@ def _targets(folder: Path) -> Iterator[tuple[Path, str]]:
             links = (path for path in dataset_files(folder, kind) if path.is_symlink())
             for path in (*(_target(name) for name in temporary), *links):
                 found[path] = f"{dataset.name}/{path.relative_to(root).as_posix()}"
-    for path in map(_target, (folder / REPORTS).glob(f".*{TEMPORARY_SUFFIX}")):
-        found[path] = path.relative_to(folder).as_posix()
+    for place in (REPORTS, WRITERS):
+        for path in map(_target, (folder / place).glob(f".*{TEMPORARY_SUFFIX}")):
+            found[path] = path.relative_to(folder).as_posix()
     yield from found.items()
 
 

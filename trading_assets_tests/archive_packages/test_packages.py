@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -20,11 +22,11 @@ from trading_assets.archive_packages.removal import mount, remove
 from trading_assets.archive_packages.restore import restore
 from trading_assets.archive_packages.verify import Verification, verify
 from trading_assets.doctor.files import find_file_faults
-from trading_assets.errors import ArchiveNotMounted, InvalidPackage, InvalidRequest
+from trading_assets.errors import ArchiveNotMounted, InvalidPackage, InvalidRequest, NewerFile
 from trading_assets.repositories import LakeIdentity, ParquetStore, query
 from trading_assets.repositories.column_checksums import column_checksums
 from trading_assets.repositories.files import is_archived
-from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
+from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, SCHEMA_VERSION
 from trading_assets.repositories.temporary_files import remove_temporary_files
 from trading_assets.settings import Settings
 from trading_assets_tests.archive_packages.conftest import OLD, PERIODS, Holdings, fill
@@ -264,3 +266,42 @@ def test_the_list_says_which_periods_the_lake_reads_from_a_package(lake: Path, p
     assert (row["first"], row["last"], row["rows"], row["mounted"]) == ("2013-06-03", "2015-12-24", 12, 0)
     remove(lake, package, dry_run=False)
     assert listed(lake, [str(tmp_path / "archive")])[0]["mounted"] == 4
+
+
+def annotate(path: Path, **footer: str) -> None:
+    """Give a file a column that is not of the program, and other words in its footer."""
+    rows = pq.read_table(path, partitioning=None)
+    rows = rows.append_column("notes", pa.array([["mine"]] * rows.num_rows))
+    metadata = {**rows.schema.metadata, **{name.encode(): text.encode() for name, text in footer.items()}}
+    pq.write_table(rows.replace_schema_metadata(metadata), path)
+
+
+def test_a_column_of_somebody_else_is_archived_and_outlasts_a_later_write(lake: Path, tmp_path: Path) -> None:
+    path = lake / PERIODS[2]
+    annotate(path)
+    place = Place(tmp_path / "archive")
+    made = create(lake, old_periods(lake, CUTOFF), place, now=NOW).package
+    assert made is not None and made.whole
+    remove(lake, place.packages()[0], dry_run=False)
+    assert is_archived(path)
+    before = pq.read_table(path, partitioning=None)
+    later = bar(OLD[4], 300.0, symbol="QQQ", collected_at=NOON + timedelta(days=9))
+    ParquetStore(lake).upsert(EQUITY_BARS, table(EQUITY_BARS, [later]))
+    after = pq.read_table(path, partitioning=None)
+    assert not is_archived(path) and after.num_rows == before.num_rows + 1
+    assert after["notes"].to_pylist().count(["mine"]) == before.num_rows
+
+
+def test_periods_and_packages_of_a_newer_program_are_left_to_it(lake: Path, tmp_path: Path) -> None:
+    annotate(lake / PERIODS[2], schema_version=str(SCHEMA_VERSION + 1))
+    with pytest.raises(NewerFile, match=PERIODS[2]):
+        create(lake, old_periods(lake, CUTOFF), Place(tmp_path / "archive"), now=NOW)
+    assert Place(tmp_path / "archive").packages() == []
+
+
+def test_a_package_of_a_newer_program_is_not_restored(lake: Path, package: Place, tmp_path: Path) -> None:
+    manifest = replace(package.manifest(), schema_version=SCHEMA_VERSION + 1)
+    package.write("manifest.json", manifest.text().encode())
+    with pytest.raises(InvalidPackage, match="use a newer version of the program, nothing was restored"):
+        restore(tmp_path / "new", package)
+    assert not (tmp_path / "new").exists()

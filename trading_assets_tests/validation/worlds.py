@@ -150,10 +150,14 @@ def _priced(quoted: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+VARIANTS = {"bar_size": "1_day", "dataset": "equity_bars"}
+"""The one folder of a dataset into which all its rows are written: the column says what they are of."""
+
+
 def write(folder: Path, rows: World) -> Settings:
     """Write a world as plain files, whatever its rows say, with its symbols active; the settings to look at it with."""
     for name, dataset in DATASETS.items():
-        target = folder / name / (f"{dataset.variant}=any" if dataset.variant else "") / "2015.parquet"
+        target = folder / name / VARIANTS.get(dataset.variant or "", "") / "2015.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
         nullable = pa.schema([field.with_nullable(True) for field in dataset.schema])
         given = table(dataset, rows[name]).cast(nullable) if rows[name] else nullable.empty_table()

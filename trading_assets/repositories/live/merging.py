@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trading_assets.repositories.damage import raise_if_unreadable
-from trading_assets.repositories.dataset_sql import escaped, quoted
+from trading_assets.repositories.dataset_sql import escaped, quoted, quoted_name
 from trading_assets.repositories.empty_files import empty_file
+from trading_assets.repositories.file_schemas import widened
 from trading_assets.repositories.files import (
     MERGED_PARTS,
     ROW_GROUP_ROWS,
@@ -56,7 +57,8 @@ class Merged:
 def merge_session(data_dir: Path, dataset: Dataset, session: date) -> Merged:
     """Merge the parts of a session into its period file; again at will. Segments are left alone (see `sealing`).
 
-    Raises `UnreadableFile` for a damaged part (nothing is changed), `LakeBusy`, `LayoutMismatch`, `OSError`.
+    Columns that a part or the present file has besides the dataset's stay. Raises `UnreadableFile` for a damaged part
+    (nothing is changed), `LakeBusy`, `LayoutMismatch` (`NewerFile` for one of a newer program), `OSError`.
     """
     relative = period_file(dataset, session)
     path = data_dir / relative
@@ -128,11 +130,12 @@ def remove(data_dir: Path, dataset: Dataset, places: Iterable[Place]) -> None:
 def _write(path: Path, dataset: Dataset, sources: Sequence[Path], merged: set[str], spill: Path) -> None:
     for source in sources:
         check_file(source, dataset)
+    kind = widened(dataset, sources)
     shutil.rmtree(spill, ignore_errors=True)
     try:
         with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill)}) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            names = ", ".join(f'"{column.name}"' for column in dataset.columns)
+            names = ", ".join(quoted_name(column.name) for column in kind.columns)
             # Beside them an empty file, which has all columns: those of an earlier version may lack some.
             files = ", ".join(quoted(escaped(str(source))) for source in (empty_file(dataset), *sources))
             order = ", ".join([*(f'"{name}"' for name in dataset.order), *later(dataset)])
@@ -140,7 +143,7 @@ def _write(path: Path, dataset: Dataset, sources: Sequence[Path], merged: set[st
                 f"SELECT {names} FROM read_parquet([{files}], hive_partitioning = false, union_by_name = true)"
                 f" ORDER BY {order}"
             ).to_arrow_reader(BATCH_ROWS)
-            write_batches(path, dataset, last_of_each(dataset, sorted_rows), {MERGED_PARTS: "\n".join(sorted(merged))})
+            write_batches(path, kind, last_of_each(kind, sorted_rows), {MERGED_PARTS: "\n".join(sorted(merged))})
     except (duckdb.Error, pa.ArrowException) as error:
         raise_if_unreadable([(dataset, source) for source in sources], error)
         raise

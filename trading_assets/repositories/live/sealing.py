@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from trading_assets.repositories.files import leftovers, locked, sync, write_file
 from trading_assets.repositories.live.places import SEALING_LOCK, Place
-from trading_assets.repositories.live.segments import read_segment
+from trading_assets.repositories.live.segments import read_segment, with_columns_of
 from trading_assets.repositories.merge import contiguous, sort_positions
 from trading_assets.repositories.schemas import Dataset
 
@@ -20,18 +20,20 @@ from trading_assets.repositories.schemas import Dataset
 def seal(data_dir: Path, dataset: Dataset, place: Place) -> int:
     """Seal one segment to which nobody writes any more; the rows in it. Nothing where another process has done so.
 
-    A torn end is left out: it never was a row. Raises `OSError` (the segment stays), `LakeBusy`.
+    A torn end is left out: it never was a row. Columns that the segment has besides the dataset's stay. Raises
+    `OSError` (the segment stays), `LakeBusy`.
     """
     with locked(data_dir, SEALING_LOCK):
         try:
-            batches, _ = read_segment(dataset, place.segment)
+            kind = with_columns_of(dataset, place.segment)
+            batches, _ = read_segment(kind, place.segment)
         except FileNotFoundError:
             return 0
         for left in leftovers(place.part):
             left.unlink(missing_ok=True)
-        rows = contiguous(pa.Table.from_batches(batches, dataset.schema.remove_metadata()))
+        rows = contiguous(pa.Table.from_batches(batches, kind.schema.remove_metadata()))
         if rows.num_rows and not place.part.exists():
-            write_file(place.part, dataset, rows, sort_positions(rows, dataset.order))
+            write_file(place.part, kind, rows, sort_positions(rows, kind.order))
         place.segment.unlink()
         sync(place.segment.parent)
         return int(rows.num_rows)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from trading_assets.errors import UnreadableFile
-from trading_assets.repositories.file_columns import schema_mismatch
+from trading_assets.repositories.file_schemas import misfit_of, widened
 from trading_assets.repositories.schemas import Dataset
 
 END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -94,7 +94,7 @@ def read_segment(dataset: Dataset, path: Path, begin: int = 0) -> tuple[list[pa.
         if start is None:
             return [], begin
         schema, end = start
-        if misfit := schema_mismatch(dataset, schema):
+        if misfit := misfit_of(dataset, schema):
             raise UnreadableFile(path, misfit)
         begin = max(begin, end)
         file.seek(begin)
@@ -102,3 +102,10 @@ def read_segment(dataset: Dataset, path: Path, begin: int = 0) -> tuple[list[pa.
         data = pa.py_buffer(file.read())
     found = list(read_batches(dataset, schema, data))
     return [batch for batch, _ in found], begin + (found[-1][1] if found else 0)
+
+
+def with_columns_of(dataset: Dataset, path: Path) -> Dataset:
+    """The dataset with the columns that a segment has besides its own. Raises `FileNotFoundError`."""
+    with path.open("rb") as file:
+        start = schema_of(pa.py_buffer(file.read(_HEAD_BYTES)))
+    return dataset if start is None else widened(dataset, (), start[0])

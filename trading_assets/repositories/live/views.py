@@ -36,6 +36,9 @@ from trading_assets.repositories.schemas import Dataset
 
 _NAME = "__segment"
 
+_MONTHS, _DAY = "[12][0-9][0-9][0-9]-[01][0-9]-", "[0-3][0-9]"
+"""Patterns of the names of period files: a copy that another program made has another one."""
+
 
 def create_live_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> None:
     """Put temporary views of the live datasets with all that is recorded so far in front of the lake's own, on a
@@ -105,9 +108,9 @@ def _merged(data_dir: Path, dataset: Dataset, sessions: Sequence[date]) -> str:
     present = [path.name for path in dataset_files(data_dir, dataset)]
     if not present:
         return "SELECT '' WHERE false"
-    month = months.pop() if len(months) == 1 else ""
-    start = month if any(name.startswith(month) for name in present) else ""
-    pattern = quoted(f"{escaped(str(folder))}/{start}*.parquet")
+    month = months.pop() if len(months) == 1 else _MONTHS
+    start = month if any(name.startswith(month) for name in present) else _MONTHS
+    pattern = quoted(f"{escaped(str(folder))}/{start}{_DAY}.parquet")
     start_of_path = quoted(f"{live_folder(data_dir, dataset)}/")
     return f"""
         SELECT {start_of_path} || parse_filename(file_name, true) || '/' || part || '{PART}'
