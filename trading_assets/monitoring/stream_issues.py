@@ -6,7 +6,7 @@ The state database is read, in which the recorder says each second how its strea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from trading_assets.monitoring.alerts.kinds import AlertType, Issue
 from trading_assets.monitoring.wording import minute
@@ -42,17 +42,12 @@ def down(settings: Settings) -> list[Issue]:
 
 
 def stalled(settings: Settings) -> list[Issue]:
-    """`stream_stalled`: underlyings of which nothing comes though they were asked for again."""
+    """`stream_stalled`: streams of which nothing comes though they were asked for again, one issue a symbol."""
     state, wanted = _look(settings)
     if not wanted or not state.running:
         return []
     found = [one for one in state.streams if one.state is StreamState.STALLED and one.stalls >= LASTING_STALLS]
-    return [
-        Issue(
-            AlertType.STREAM_STALLED, one.symbol, f"{one.contract}, {one.kind}, since {minute(one.since)}: {one.text}"
-        )
-        for one in found
-    ]
+    return [Issue(AlertType.STREAM_STALLED, symbol, said) for symbol, said in _by_symbol(found)]
 
 
 def _look(settings: Settings) -> tuple[RecorderState, list[str]]:
@@ -77,8 +72,30 @@ def _unrecorded(streams: Sequence[StreamHealth]) -> list[Issue]:
 
 
 def _ended(streams: Sequence[StreamHealth]) -> list[Issue]:
-    """Streams that the broker ended for good: nobody sees it where one that was live ends."""
-    return [_down(one.symbol, _said(one)) for one in streams if one.state is StreamState.NOT_PERMITTED]
+    """Streams that the broker ended or refused for good, and symbols that the lake does not know, one issue a symbol:
+    nobody sees it where one that was live ends, and where nobody started them by hand."""
+    return [
+        _down(symbol, said)
+        for symbol, said in _by_symbol(
+            one for one in streams if one.state is StreamState.NOT_PERMITTED or _refused(one)
+        )
+    ]
+
+
+def _refused(one: StreamHealth) -> bool:
+    """Whether a stream is refused that could be one. An underlying without options is as it is."""
+    return one.state is StreamState.REFUSED and (one.code is not None or one.contract == one.symbol)
+
+
+def _by_symbol(streams: Iterable[StreamHealth]) -> list[tuple[str, str]]:
+    """What is said of the streams of each symbol: the first contract's sentence, and how many more there are."""
+    found: dict[str, list[StreamHealth]] = {}
+    for one in streams:
+        found.setdefault(one.symbol, []).append(one)
+    return [
+        (symbol, _said(first) + (f" The same holds for {len(more)} more of its streams." if more else ""))
+        for symbol, (first, *more) in found.items()
+    ]
 
 
 def _said(one: StreamHealth) -> str:

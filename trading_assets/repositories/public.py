@@ -17,7 +17,8 @@ from trading_assets.arguments import lake_folder
 from trading_assets.errors import InvalidRequest
 from trading_assets.repositories import catalog
 from trading_assets.repositories.as_of import AsOf, as_of_views, checked
-from trading_assets.repositories.live.views import create_live_views, live_files
+from trading_assets.repositories.live.moving import while_files_move
+from trading_assets.repositories.live.views import create_live_views
 from trading_assets.repositories.research_views import research_views
 
 
@@ -42,9 +43,14 @@ def connect(
 
         data_dir = folder_of(None)
     views = views_for(data_dir, as_of, live=live)
-    connection = catalog.connect(lake_folder(data_dir), unrestricted=unrestricted)
-    views(connection)
-    return connection
+    folder = lake_folder(data_dir)
+
+    def connected() -> duckdb.DuckDBPyConnection:
+        connection = catalog.connect(folder, unrestricted=unrestricted)
+        views(connection)
+        return connection
+
+    return while_files_move(folder, connected) if live else connected()
 
 
 def cursor(data_dir: Path | str | None = None) -> duckdb.DuckDBPyConnection:
@@ -69,13 +75,9 @@ def query(
     """
     views = views_for(data_dir, as_of, live=live)
     folder = lake_folder(data_dir)
-    for attempt in range(1, catalog.READ_ATTEMPTS + 1):
-        before = live_files(folder) if live else []
-        found = catalog.query(folder, sql, parameters, few=few, prepare=views)
-        # Live rows may have moved from one file to another while the query was looking for them.
-        if not live or live_files(folder) == before or attempt == catalog.READ_ATTEMPTS:
-            return found
-    raise AssertionError("the last attempt returns")
+    if not live:
+        return catalog.query(folder, sql, parameters, few=few, prepare=views)
+    return while_files_move(folder, lambda: catalog.query(folder, sql, parameters, few=few, prepare=views))
 
 
 def write_catalog(data_dir: Path | str) -> Path:

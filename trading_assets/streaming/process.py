@@ -21,7 +21,7 @@ from types import FrameType
 
 import sqlalchemy as sa
 
-from trading_assets.errors import TradingAssetsError
+from trading_assets.errors import LakeBusy, TradingAssetsError
 from trading_assets.permissions import PRIVATE_UMASK, private_folder
 from trading_assets.sessions import Clock
 from trading_assets.settings import Settings
@@ -49,6 +49,9 @@ HANGING = 70
 
 LEASE_SECONDS = 1.0
 """Between two attempts to get the lease with `--universe`."""
+
+WRITER_SECONDS = 15.0
+"""How long the writer's lock is waited for: sealing what a recorder left takes seconds."""
 
 
 class RecorderProcess:
@@ -110,7 +113,7 @@ class RecorderProcess:
         return False
 
     def _record(self, settings: Settings, clock: Clock) -> None:
-        writer = LiveWriter(settings.data_dir, clock=clock)
+        writer = self._writer(settings, clock)
         logger.info("The recorder of %s has started.", settings.data_dir)
         watch = threading.Thread(target=self._watch, name="recorder-watch", daemon=True)
         watch.start()
@@ -122,6 +125,16 @@ class RecorderProcess:
             writer.close()
             self._over.set()
             watch.join()
+
+    def _writer(self, settings: Settings, clock: Clock) -> LiveWriter:
+        """The writer, once nobody else writes: a run of Dagster may be sealing what a killed recorder left."""
+        end = time.monotonic() + WRITER_SECONDS
+        while True:
+            try:
+                return LiveWriter(settings.data_dir, clock=clock)
+            except LakeBusy:
+                if time.monotonic() > end or self._asked.wait(LEASE_SECONDS):
+                    raise
 
     async def _until_asked(self, recorder: Recorder) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

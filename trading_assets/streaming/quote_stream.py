@@ -1,29 +1,35 @@
 """A stream of quotes: the ticks of one market-data subscription as updates of the contract's whole quote.
 
 One update a message that changed something. A message that repeats what is known (the size that TWS sends once with its
-price and once alone, the quote that a new subscription begins with) is no update. Placeholders are null, as in
-`broker.quotes`.
+price and once alone) is no update. Placeholders are null, as in `broker.quotes`.
+
+What a subscription has not brought is not known: a new one, and a new session, begin with nulls. A value that comes
+again as it was is no update; one that does not come again is null in the next update, which is made after
+`image_seconds` where no other one comes before.
 """
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
 from trading_assets.broker.contact import DELAYED_NOTICE
 from trading_assets.broker.numbers import number
 from trading_assets.broker.quotes import DELAYED_TYPES, computed
-from trading_assets.streaming.stream import Context, Stream
-from trading_assets.streaming.subjects import Subject
+from trading_assets.streaming.context import Context
+from trading_assets.streaming.health import StreamState
+from trading_assets.streaming.stream import Stream
+from trading_assets.streaming.subjects import INDEX, Subject
 from trading_assets.streaming.updates import QuoteUpdate
 
 _AT = {name: place for place, name in enumerate(QuoteUpdate._fields)}
 _SESSION, _RECEIVED, _SEQ = _AT["session"], _AT["received_at"], _AT["seq"]
 _HALTED, _TYPE, _LAST_TRADE_AT = _AT["halted"], _AT["market_data_type"], _AT["last_trade_at"]
-_BID = _AT["bid"]
+_BID, _LAST = _AT["bid"], _AT["last"]
 _OPEN_INTEREST = _AT["open_interest"]
 
-_PRICES = {1: _BID, 2: _AT["ask"], 4: _AT["last"]}
+_PRICES = {1: _BID, 2: _AT["ask"], 4: _LAST}
 _PRICE_SIZES = {1: _AT["bid_size"], 2: _AT["ask_size"], 4: _AT["last_size"]}
 _SIZES = {0: _AT["bid_size"], 3: _AT["ask_size"], 5: _AT["last_size"], 8: _AT["volume"]}
 _OPEN_INTEREST_TICKS = {27: "C", 28: "P"}
@@ -38,6 +44,14 @@ _MODEL, _DELAYED_MODEL = 13, 83
 _GREEKS = slice(_AT["broker_implied_volatility"], _AT["underlying_price"] + 1)
 _GREEKS_AT = _AT["greeks_at"]
 
+_SETTLE_SECONDS = 0.5
+"""After the begin of a session, until quotes are asked for again: where the machine was suspended over night, that is
+seen first."""
+
+_FIXED = ("session", "con_id", "received_at", "seq", "symbol", "market_data_type", "stream_id")
+_MARKET = tuple(place for name, place in _AT.items() if name not in _FIXED)
+"""What is the market's: known once it was received."""
+
 
 class Quotes(Stream):
     """The stream of one contract's quote; a `broker.streams.QuoteStream`."""
@@ -48,6 +62,19 @@ class Quotes(Stream):
         self._values[_AT["con_id"]] = self.con_id
         self._values[_AT["symbol"]] = subject.symbol
         self._values[_AT["stream_id"]] = stream_id
+        self._told: list[Any] | None = None
+        """The quote of the last update, while what is known is another one: since it was forgotten."""
+        self._forgotten_at = -math.inf
+
+    @property
+    def price_now(self) -> float | None:
+        """The middle of bid and ask, of an index its last value; None where it is not seen now."""
+        if self.state not in (StreamState.LIVE, StreamState.DELAYED):
+            return None
+        bid, ask, last = (self._values[place] for place in _PRICES.values())
+        if self.subject.instrument.sec_type == INDEX:
+            return float(last) if last else None
+        return 0.5 * (bid + ask) if bid and ask and bid <= ask else None
 
     @property
     def halted(self) -> bool:
@@ -74,7 +101,7 @@ class Quotes(Stream):
         amount = computed(size) if size == size else values[beside]
         if value != values[place] or amount != values[beside]:
             values[place], values[beside] = value, amount
-            self._update()
+            self._changed(place, beside)
 
     def size(self, tick_type: int, size: float) -> None:
         """A size alone, the volume, or the open interest: of an option on the tick of its right alone."""
@@ -114,7 +141,10 @@ class Quotes(Stream):
         traded_at = datetime.fromtimestamp(int(value), UTC) if int(value) else None
         if traded_at is not None and self._context.replay is not None:
             self._context.replay.has_passed(traded_at)
-        self._set(_LAST_TRADE_AT, traded_at)
+        if self._values[_LAST] is None:
+            self._values[_LAST_TRADE_AT] = traded_at  # of a trade whose price is not known (yet)
+        else:
+            self._set(_LAST_TRADE_AT, traded_at)
 
     def greeks(
         self,
@@ -153,7 +183,7 @@ class Quotes(Stream):
         if model != values[_GREEKS]:
             values[_GREEKS] = model
             values[_GREEKS_AT] = self._clock()
-            self._update()
+            self._changed(*range(*_GREEKS.indices(len(values))))
 
     def market_data_type(self, kind: int) -> None:
         """The broker says what kind of data follows."""
@@ -167,12 +197,44 @@ class Quotes(Stream):
 
     def _heard(self) -> None:
         self.heard_at = self._time()
+        if self._days.session(now := self._clock()) != self._session:
+            self.begin_session(self._days.begins(now))
         if self._unsettled:
             self._settle()
 
     def _set(self, place: int, value: Any) -> None:
         if value != self._values[place]:
             self._values[place] = value
+            self._changed(place)
+
+    def begin_session(self, at: datetime) -> None:
+        """As of every stream; asked for again, since TWS repeats nothing by itself."""
+        before = self._session
+        super().begin_session(at)
+        if self._session != before and self.req_id is not None and self.due == math.inf:
+            self.ask_again(self._time() + _SETTLE_SECONDS)
+
+    def _forget(self) -> None:
+        if self._told is None:
+            self._told = self._values.copy()
+        self._forgotten_at = self._time()
+        for place in _MARKET:
+            self._values[place] = None
+
+    def look_for_lapsed(self) -> None:
+        """Once a subscription has brought what it brings: an update where something did not come again."""
+        told, image = self._told, self._context.image_seconds
+        if told is None or self._unsettled or self._time() < max(self._forgotten_at, self.asked_at) + image:
+            return
+        if any(self._values[place] != told[place] for place in _MARKET if place != _GREEKS_AT):
+            self._update()
+        self._told = None
+
+    def _changed(self, *places: int) -> None:
+        """Something was received that was not known. It is no update where the last one had it already."""
+        told = self._told
+        if told is None or any(self._values[place] != told[place] for place in places):
+            self._told = None
             self._update()
 
     def _update(self) -> None:
@@ -185,7 +247,8 @@ class Quotes(Stream):
         self.last_update = now
         self.updates += 1
         self._quiet = 0
-        outlet.quote(QuoteUpdate._make(values))
+        update = QuoteUpdate._make(values)
+        outlet.quote(update if update.last is not None else update._replace(last_trade_at=None))
 
     def _refuses_delayed(self) -> bool:
         """Delayed values never enter a lake of live data: the first one ends the stream."""

@@ -31,14 +31,16 @@ from trading_assets.settings import Settings
 from trading_assets.state import connect_state
 from trading_assets.state.owners import Owner
 from trading_assets.streaming.bar_stream import Bars
+from trading_assets.streaming.context import Context
 from trading_assets.streaming.days import Days
 from trading_assets.streaming.health import StreamHealth, Subscription
 from trading_assets.streaming.link import Link
+from trading_assets.streaming.nearest import Nearest
 from trading_assets.streaming.outlet import Outlet, Writer
 from trading_assets.streaming.quote_stream import Quotes
 from trading_assets.streaming.replay_clock import ReplayClock
 from trading_assets.streaming.steering import Steering
-from trading_assets.streaming.stream import Context, Stream
+from trading_assets.streaming.stream import Stream
 from trading_assets.streaming.subjects import QUOTE, Subject, subjects_of
 from trading_assets.streaming.timing import Timing
 from trading_assets.streaming.upstream import Upstream
@@ -49,6 +51,9 @@ logger = logging.getLogger("trading_assets.streaming")
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Goes on while the machine is suspended, where the system has such a clock."""
+
+_UNWANTED = "Nobody wants this stream any more."
+_FARTHER = "Other options are wanted now, which are nearer the money."
 
 DATABASE_THREADS = 3
 """Threads for pacing, what is wanted, and health: a slow one must not hold the others."""
@@ -88,6 +93,7 @@ class Recorder:
         self._retired: dict[str, Stream] = {}
         """Streams that nobody wants now: one that is wanted again goes on as the same stream."""
         self._days = Days()
+        self._nearest = Nearest()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record until `stop` is set. Raises `IdentityMismatch` or `BrokerIncompatible`, with which no stream can be
@@ -138,6 +144,7 @@ class Recorder:
             self._days,
             steering.released,
             self._timing.retry_seconds,
+            self._timing.image_seconds,
             allow_delayed=settings.delayed,
             in_reset=lambda: connector.reset_end() is not None,
             replay=self._replay,
@@ -198,9 +205,10 @@ class Recorder:
 
     async def _follow(self) -> None:
         """Have the streams that are wanted, looked up twice a second; what the lake knows of them when that changes,
-        once a session, and now and then where it may have something else: a contract that it lacked, another chain."""
+        once a session, when a price has moved away from the options that are streamed, and now and then where it may
+        have something else: a contract that it lacked, another chain."""
         known: tuple[tuple[Subscription, ...], date] | None = None
-        looked_at = 0.0
+        looked_at, moved_at = 0.0, -inf
         loop_time = asyncio.get_running_loop().time
         while True:
             wanted = tuple(await self._run(self._wanted))
@@ -214,14 +222,22 @@ class Recorder:
             again = min(
                 self._timing.look_again_seconds if lacking else inf, self._timing.reselect_seconds if selects else inf
             )
-            if current != known or loop_time() - looked_at >= again:
+            has_moved = loop_time() - moved_at >= self._timing.follow_seconds and self._nearest.follow(self._prices())
+            if has_moved:
+                moved_at = loop_time()
+            if has_moved or current != known or loop_time() - looked_at >= again:
                 subjects = await self._run(partial(self._subjects, wanted, now))
                 self._have(subjects)
                 known, looked_at = current, loop_time()
             await asyncio.sleep(self._timing.wanted_seconds)
 
     def _subjects(self, wanted: Sequence[Subscription], now: datetime) -> list[Subject]:
-        return subjects_of(wanted, self._settings.data_dir, now)
+        return subjects_of(wanted, self._settings.data_dir, now, self._nearest)
+
+    def _prices(self) -> dict[str, float]:
+        """The prices of the underlyings that are seen now, by symbol."""
+        quotes = [one for one in self._all() if isinstance(one, Quotes) and one.subject.is_underlying]
+        return {one.subject.symbol: price for one in quotes if (price := one.price_now) is not None}
 
     def _have(self, subjects: Iterable[Subject]) -> None:
         named = {subject.key: subject for subject in subjects}
@@ -233,8 +249,9 @@ class Recorder:
             known = {subject.symbol for subject in running.values()}
             named = running | {key: one for key, one in named.items() if not (one.unknown and one.symbol in known)}
         for key in self._streams.keys() - named.keys():
-            self._retired[key] = self._streams.pop(key)
-            self._retired[key].retire()
+            self._retired[key] = retired = self._streams.pop(key)
+            others = any(one.symbol == retired.subject.symbol and not one.is_underlying for one in named.values())
+            retired.retire(_FARTHER if others and not retired.subject.is_underlying else _UNWANTED)
         for key, subject in named.items():
             if key in self._retired:
                 self._streams[key] = self._retired.pop(key)

@@ -228,7 +228,10 @@ class Steering:
             if stream.req_id is None:
                 continue
             stream.look_for_outage()
+            if isinstance(stream, Quotes):
+                stream.look_for_lapsed()
             if now >= stream.answer_by:
                 stream.ask_again()
-            elif stream.subject.is_underlying and stream.con_id not in halted:
+            elif stream.is_unanswered or (stream.subject.is_underlying and stream.con_id not in halted):
+                # an option may be quiet, but not from the beginning: TWS sends the last quote of any contract
                 stream.look_for_stall(self._settings.stall_seconds, self._regular_since)

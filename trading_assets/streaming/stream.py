@@ -10,18 +10,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from trading_assets.broker.codes import CodeClass, Retry, classify, delayed_may_follow, lookup, remedy_of
 from trading_assets.broker.contact import DELAYED_NOTICE
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
-from trading_assets.sessions import Clock
-from trading_assets.streaming.days import Days
+from trading_assets.streaming.context import Context, Suspicion
 from trading_assets.streaming.health import StreamHealth, StreamState
-from trading_assets.streaming.outlet import Outlet
-from trading_assets.streaming.replay_clock import ReplayClock
 from trading_assets.streaming.subjects import Subject
 from trading_assets.streaming.updates import Gap, GapReason
 
@@ -44,37 +39,6 @@ FINAL = frozenset({StreamState.REFUSED, StreamState.NOT_PERMITTED})
 """States of streams that hold no line."""
 
 
-Release = Callable[[str, int, bool], None]
-"""Called with a stream's kind and a request id under which nothing more is taken, and whether the broker must be told
-so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Suspicion:
-    """That a stream may be down since `began`; it is if nothing comes of it until `due` (loop time)."""
-
-    due: float
-    began: datetime
-    code: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What all streams of a recorder share. Without `allow_delayed` (a lake of live data) the first delayed value ends
-    a stream. `retry_seconds`: until a stream is asked for again whose silence has a cause that may pass. `in_reset()`:
-    whether the broker resets its servers now. `replay`: the clock, where it follows the market's time."""
-
-    outlet: Outlet
-    clock: Clock
-    days: Days
-    release: Release
-    retry_seconds: float
-    allow_delayed: bool
-    in_reset: Callable[[], bool]
-    replay: ReplayClock | None = None
-
-
 class Stream:
     """Base of the streams. Use it from the event loop only."""
 
@@ -84,6 +48,8 @@ class Stream:
         self.con_id = subject.instrument.con_id
         self._context = context
         self._outlet, self._clock, self._days = context.outlet, context.clock, context.days
+        self._session = self._days.session(self._clock())
+        """Of which something may be known."""
         self._time = asyncio.get_running_loop().time
         self.state = StreamState.WAITING
         self.since = self._seen_from = self._clock()
@@ -120,6 +86,11 @@ class Stream:
             self.state, self.said, self.due = StreamState.REFUSED, subject.refusal, math.inf
 
     @property
+    def is_unanswered(self) -> bool:
+        """Whether nothing has come since it was asked for."""
+        return self.req_id is not None and self.heard_at < self.asked_at
+
+    @property
     def wants_line(self) -> bool:
         """Whether it would use a market-data line if it were given one."""
         return self.state not in FINAL or self.due < math.inf
@@ -137,8 +108,13 @@ class Stream:
             self.resubscriptions += 1
         self.req_id, self.asked_at, self.due, self.answer_by = req_id, self._time(), math.inf, math.inf
         self._unsettled, self.blocked_until = True, -math.inf
+        self.data_type = 1  # TWS says so where it is another one
+        self._forget()
         if self.state in _NOT_ASKED_FOR:
             self._become(StreamState.WAITING, self.code, self.said)
+
+    def _forget(self) -> None:
+        """What was known of the contract is known no more until it is received again."""
 
     def lose(
         self,
@@ -197,11 +173,16 @@ class Stream:
             self.req_id = None
 
     def begin_session(self, at: datetime) -> None:
-        """A session's rows begin at that instant: a gap that lasts is one of that session, too."""
+        """A session's rows begin at that instant: a gap that lasts is one of that session, too, and nothing is known
+        of the contract until it is received in that session."""
+        session = self._days.session(at)
+        if session != self._session:
+            self._session = session
+            self._forget()
         if self._gap is not None and self._gap.began < at:
             gap = self._gap
             self.close_gap(at)
-            self._gap = gap._replace(session=self._days.session(at), began=at)
+            self._gap = gap._replace(session=session, began=at)
             self._outlet.gap(self._gap)
 
     def wait_for_turn(self, at: float) -> None:
@@ -235,12 +216,11 @@ class Stream:
         if self.con_id:
             self.lose(StreamState.DOWN, GapReason.RECORDER_STOPPED, text="The recorder was stopped.")
 
-    def retire(self) -> None:
-        """Nobody wants it any more."""
+    def retire(self, text: str) -> None:
+        """It is wanted no more, for the reason that the text says."""
         self.let_go(cancel=True)
         self.ask_again(math.inf)
         if self.con_id:
-            text = "Nobody wants this stream any more."
             self.lose(StreamState.DOWN, GapReason.RECORDER_STOPPED, text=text)
 
     def close_gap(self, now: datetime) -> None:

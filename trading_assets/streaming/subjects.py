@@ -22,10 +22,14 @@ from trading_assets.planning.instruments import option_instruments, underlying_i
 from trading_assets.repositories import ContractRepository, OptionChainSnapshotRepository, query
 from trading_assets.sessions import calendar, session_date
 from trading_assets.streaming.health import Subscription
+from trading_assets.streaming.nearest import Nearest, rank
 
 logger = logging.getLogger("trading_assets.streaming")
 
 QUOTE, BAR = "quote", "bar"
+
+INDEX = "IND"
+"""The broker's type of an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +68,18 @@ class Subject:
         )
 
 
-def subjects_of(wanted: Sequence[Subscription], data_dir: Path, now: datetime) -> list[Subject]:
-    """The subjects of all subscriptions, the most useful first. What cannot be streamed is in it with its refusal."""
+def subjects_of(
+    wanted: Sequence[Subscription], data_dir: Path, now: datetime, nearest: Nearest | None = None
+) -> list[Subject]:
+    """The subjects of all subscriptions, the most useful first. What cannot be streamed is in it with its refusal.
+    `nearest` knows the prices of underlyings that have moved since their chains were collected."""
+    nearest = nearest or Nearest()
     contracts = ContractRepository(data_dir=data_dir)
     held = _held(data_dir) if any(one.options > 0 for one in wanted) else frozenset()
     found: dict[str, Subject] = {}
     for one in wanted:
         try:
-            subjects = _of_subscription(one, contracts, held, data_dir, now)
+            subjects = _of_subscription(one, contracts, held, data_dir, now, nearest)
         except (TradingAssetsError, OSError) as error:
             text = f"{one.symbol}: what the lake knows of its contracts could not be read. {error}"
             subjects = [_refused(one.symbol, text, unknown=True)]
@@ -83,7 +91,12 @@ def subjects_of(wanted: Sequence[Subscription], data_dir: Path, now: datetime) -
 
 
 def _of_subscription(
-    one: Subscription, contracts: ContractRepository, held: frozenset[int], data_dir: Path, now: datetime
+    one: Subscription,
+    contracts: ContractRepository,
+    held: frozenset[int],
+    data_dir: Path,
+    now: datetime,
+    nearest: Nearest,
 ) -> list[Subject]:
     try:
         symbol = one_symbol(one.symbol)
@@ -104,13 +117,14 @@ def _of_subscription(
     underlying = underlying_instrument(row)
     subjects = [Subject(QUOTE, symbol, underlying, (0.0,)), Subject(BAR, symbol, underlying, (1.0,))]
     if one.options > 0:
-        subjects += _options(symbol, one.options, held, data_dir, now)
+        subjects += _options(symbol, one.options, held, data_dir, now, nearest)
     return subjects
 
 
-def _options(symbol: str, count: int, held: frozenset[int], data_dir: Path, now: datetime) -> list[Subject]:
-    """The contracts that an account holds, and the `count` nearest the money of those that the newest chain selected,
-    of equal ones those that expire first."""
+def _options(
+    symbol: str, count: int, held: frozenset[int], data_dir: Path, now: datetime, nearest: Nearest
+) -> list[Subject]:
+    """The contracts of the newest chain that an account holds, and the `count` nearest the money."""
     today = session_date(now)
     session = calendar().on_or_before(today)
     snapshot = OptionChainSnapshotRepository(data_dir=data_dir).latest_chain_snapshot(symbol, session, as_="arrow")
@@ -119,15 +133,15 @@ def _options(symbol: str, count: int, held: frozenset[int], data_dir: Path, now:
     chain: pa.Table = snapshot.frame
     spot = _spot(chain)
     rows = [row for row in chain.to_pylist() if _is_alive(row, today)]
-    selected = [row for row in rows if row["selected"]] or rows
-    ranked = sorted(selected, key=lambda row: (*_rank(row, spot), row["right"], row["con_id"]))[:count]
+    ranked = nearest.choose(symbol, rows, spot, count)
+    price = nearest.price(symbol, spot)
     near = {row["con_id"] for row in ranked}
     ranked += [row for row in rows if row["con_id"] in held - near]
     if not ranked:
         return [_refused(symbol, _no_chain(symbol), label=f"{symbol} options")]
     instruments = option_instruments(pa.Table.from_pylist(ranked, schema=chain.schema))
     return [
-        Subject(QUOTE, symbol, instrument, (2.0 if row["con_id"] in held else 3.0, *_rank(row, spot)))
+        Subject(QUOTE, symbol, instrument, (2.0 if row["con_id"] in held else 3.0, *rank(row, price)))
         for instrument, row in zip(instruments, ranked, strict=True)
     ]
 
@@ -151,12 +165,6 @@ def _held(data_dir: Path) -> frozenset[int]:
 
 def _is_alive(row: dict[str, Any], today: date) -> bool:
     return str(row["last_trade"]) >= f"{today:%Y%m%d}"
-
-
-def _rank(row: dict[str, Any], spot: float | None) -> tuple[float, float]:
-    """Distance from the money, then expiry."""
-    distance = abs(row["strike"] / spot - 1) if spot else 0.0
-    return round(distance, 4), float(row["last_trade"])
 
 
 def _spot(chain: pa.Table) -> float | None:

@@ -20,6 +20,8 @@ class Timing:
     """Until the lake is asked again for a contract that it lacked."""
     reselect_seconds: float = 300.0
     """Until the lake is asked again which options are nearest the money and which are held."""
+    follow_seconds: float = 30.0
+    """Between two choices of other options because a price has moved far."""
     publish_seconds: float = 1.0
     """Between two publications of the health."""
     steer_seconds: float = 0.25
@@ -34,5 +36,7 @@ class Timing:
     """For a stream to go on after an outage before it is asked for again."""
     retry_seconds: float = 60.0
     """Until a stream is asked for again whose silence has a cause that may pass: a competing session, no free line."""
+    image_seconds: float = 10.0
+    """Within which a new subscription brings the whole quote: the broker's model and the open interest come last."""
     most_waiting: int = MOST_WAITING
     """Rows that may wait for the writer."""

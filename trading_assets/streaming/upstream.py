@@ -16,8 +16,9 @@ from enum import Enum
 from trading_assets.broker.client import CONNECTIVITY_LOST
 from trading_assets.broker.codes import is_warning, lookup
 from trading_assets.sessions import Clock
+from trading_assets.streaming.context import Suspicion
 from trading_assets.streaming.health import StreamState
-from trading_assets.streaming.stream import FINAL, Stream, Suspicion
+from trading_assets.streaming.stream import FINAL, Stream
 from trading_assets.streaming.subjects import Subject
 from trading_assets.streaming.updates import GapReason
 

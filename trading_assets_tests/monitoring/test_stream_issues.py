@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,9 @@ def test_one_alert_a_cause(settings: Settings, registry: LiveRegistry) -> None:
             stream("F", StreamState.NOT_PERMITTED, text="Delayed data only."),
             stream("KO", StreamState.LIVE, unrecorded="No space left."),
             stream("T", StreamState.REFUSED, text="Unknown."),
+            stream("X", StreamState.REFUSED, code=200, text="No security."),
+            stream("X", StreamState.REFUSED, code=200, text="No security."),
+            replace(stream("Y", StreamState.REFUSED, text="No chain."), contract="Y options"),
             stream("SHED", StreamState.SHED),
         ]
     )
@@ -70,6 +74,8 @@ def test_one_alert_a_cause(settings: Settings, registry: LiveRegistry) -> None:
         "competing session": "2 streams (GE, IBM) since 2024-06-03 18:00 UTC: Log out.",
         "recording": "No space left.",
         "F": "F, quote, since 2024-06-03 18:00 UTC: Delayed data only.",
+        "T": "T, quote, since 2024-06-03 18:00 UTC: Unknown.",
+        "X": "X, quote, since 2024-06-03 18:00 UTC: No security. The same holds for 1 more of its streams.",
     }
     registry.publish([stream("AAPL", StreamState.LIVE)])
     assert down(settings) == []
@@ -80,7 +86,7 @@ def test_stalled_once_it_was_asked_for_again_in_vain(settings: Settings, registr
     registry.take()
     registry.publish([stream("AAPL", StreamState.STALLED, stalls=1, text="No update.")])
     assert stalled(settings) == []
-    registry.publish([stream("AAPL", StreamState.STALLED, stalls=2, text="No update.")])
+    registry.publish([stream("AAPL", StreamState.STALLED, stalls=2, text="No update.")] * 3)
     (issue,) = stalled(settings)
     assert issue.key == (AlertType.STREAM_STALLED, "AAPL")
     assert "No update." in issue.reason

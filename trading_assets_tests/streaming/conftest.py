@@ -35,8 +35,8 @@ def simulate() -> Iterator[Callable[..., Simulator]]:
     with ExitStack() as stack:
         running: list[Simulator] = []
 
-        def start(**settings: Any) -> Simulator:
-            simulator = Simulator(TinyMarket(), **{"now": NOW, **settings})
+        def start(market: TinyMarket | None = None, **settings: Any) -> Simulator:
+            simulator = Simulator(market or TinyMarket(), **{"now": NOW, **settings})
             running.append(stack.enter_context(simulator))
             return simulator
 

@@ -342,6 +342,30 @@ def test_silent_from_the_beginning(lake: Path, simulate: Simulate) -> None:
     run(work())
 
 
+def test_an_option_that_is_never_answered(lake: Path, simulate: Simulate) -> None:
+    """It is asked for once more and then named, as an underlying is; an option that was answered may be quiet."""
+    tws = simulate()
+    tws.faults.trigger("mute", seconds=None, contract="AAA OPT")
+
+    async def work() -> None:
+        async with recording(lake, tws, AAA, stall_seconds=0.3) as one:
+            await one.until_live("AAA")
+            await one.until_state(OPTION, StreamState.WAITING)
+            await one.until_state(OPTION, StreamState.STALLED)
+            await one.until(lambda: (one.of(OPTION).stalls, one.of(OPTION).resubscriptions) == (2, 1))
+            assert "after it was asked for again" in one.of(OPTION).text
+            assert only_gap(one, OPTION_ID).reason is GapReason.STALLED
+            tws.faults.end("mute")
+            tws.clock.advance(5)
+            await one.until_live(OPTION, "AAA 2024-06-21 100 P")
+            assert seconds(only_gap(one, OPTION_ID)) == (0, 5)
+            again = one.of("AAA").resubscriptions + 1
+            await one.until(lambda: one.of("AAA").resubscriptions == again, "as long without an update")
+            assert (one.of(OPTION).resubscriptions, one.of(OPTION).state) == (1, StreamState.LIVE)
+
+    run(work())
+
+
 def test_halted_is_not_stalled(at_work: Callable[..., None]) -> None:
     async def test(one: Recording) -> None:
         one.tws.faults.trigger("halt", seconds=None)

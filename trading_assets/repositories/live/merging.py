@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -122,7 +123,7 @@ def remove(data_dir: Path, dataset: Dataset, places: Iterable[Place]) -> None:
         folders.add(place.part.parent)
     for folder in folders:
         sync(folder)
-        if not any(folder.iterdir()):
+        with suppress(OSError):  # not empty: a recorder has begun another segment
             folder.rmdir()
             sync(live_folder(data_dir, dataset))
 

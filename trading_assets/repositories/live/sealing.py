@@ -6,6 +6,7 @@ the next sealing removes the segment.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,6 +35,7 @@ def seal(data_dir: Path, dataset: Dataset, place: Place) -> int:
         rows = contiguous(pa.Table.from_batches(batches, kind.schema.remove_metadata()))
         if rows.num_rows and not place.part.exists():
             write_file(place.part, kind, rows, sort_positions(rows, kind.order))
-        place.segment.unlink()
-        sync(place.segment.parent)
+        with suppress(FileNotFoundError):  # the part is merged by now, and both were removed
+            place.segment.unlink()
+            sync(place.segment.parent)
         return int(rows.num_rows)

@@ -24,7 +24,6 @@ from trading_assets.repositories.live.places import (
     NAMES,
     PART,
     SEGMENT,
-    Place,
     live_folder,
     live_sessions,
     parts,
@@ -46,11 +45,6 @@ def create_live_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> 
     for dataset in LIVE_DATASETS:
         connection.register(_segments(dataset), _unsealed(data_dir, dataset))
         connection.execute(f'CREATE OR REPLACE TEMPORARY VIEW "{dataset.name}" AS {_view(data_dir, dataset)}')
-
-
-def live_files(data_dir: Path) -> list[Place]:
-    """The segments and parts that there are."""
-    return [place for dataset in LIVE_DATASETS for find in (segments, parts) for place in find(data_dir, dataset)]
 
 
 def _unsealed(data_dir: Path, dataset: Dataset) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trading_assets.errors import UnreadableFile
 from trading_assets.repositories.live.checkpoint import Checkpoint, read_checkpoint
 from trading_assets.repositories.live.places import segments
 from trading_assets.repositories.live.segments import read_segment
 from trading_assets.repositories.live_schema import LIVE_QUOTES
 from trading_assets.streaming.store import rows
 from trading_assets.streaming.updates import QuoteUpdate
+
+logger = logging.getLogger(__name__)
 
 
 def latest_quotes(
@@ -45,7 +49,10 @@ def _since(root: Path, found: Checkpoint) -> pa.Table:
     for place in segments(root, LIVE_QUOTES):
         if place.name >= found.name:
             begin = found.offset if place.name == found.name else 0
-            batches += read_segment(LIVE_QUOTES, place.segment, begin)[0]
+            try:
+                batches += read_segment(LIVE_QUOTES, place.segment, begin)[0]
+            except UnreadableFile as error:
+                logger.warning("The live quotes in it are left out: %s", error)
     return pa.Table.from_batches(batches, LIVE_QUOTES.schema.remove_metadata())
 
 

@@ -8,18 +8,25 @@ a gap has the same key then.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
+from trading_assets.errors import UnreadableFile
 from trading_assets.repositories.live.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from trading_assets.repositories.live.places import segments
+from trading_assets.repositories.live.places import Place, segments
 from trading_assets.repositories.live.sealing import seal
 from trading_assets.repositories.live.segments import read_segment
 from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_DATASETS, LIVE_GAPS, LIVE_QUOTES
+from trading_assets.repositories.schemas import Dataset
 from trading_assets.streaming.days import Days
 from trading_assets.streaming.store import rows
 from trading_assets.streaming.store.memory import Memory
 from trading_assets.streaming.updates import Gap, GapReason
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,10 @@ def seal_left_behind(data_dir: Path) -> tuple[Memory, str, bool]:
         # Before the segments are sealed, so that whoever is killed here finds the same again.
         write_checkpoint(data_dir, memory.checkpoint(last_name, 0, recording=found.recording or not found.name))
         for dataset, place in left:
-            seal(data_dir, dataset, place)
+            try:
+                seal(data_dir, dataset, place)
+            except UnreadableFile as error:
+                logger.error("It stays where it is, and its rows are in no dataset: %s", error)
     return memory, last_name, found.recording or (bool(left) and not found.name)
 
 
@@ -66,14 +76,22 @@ def _catch_up(data_dir: Path, memory: Memory, found: Checkpoint) -> None:
     for place in segments(data_dir, LIVE_QUOTES):
         if place.name >= found.name:
             begin = found.offset if place.name == found.name else 0
-            for batch in read_segment(LIVE_QUOTES, place.segment, begin)[0]:
+            for batch in _batches(LIVE_QUOTES, place, begin):
                 memory.note_quotes(rows.quotes(batch))
     for place in segments(data_dir, LIVE_BARS):
-        for batch in read_segment(LIVE_BARS, place.segment)[0]:
+        for batch in _batches(LIVE_BARS, place):
             memory.note_bars(rows.bars(batch))
     for place in segments(data_dir, LIVE_GAPS):
-        for batch in read_segment(LIVE_GAPS, place.segment)[0]:
+        for batch in _batches(LIVE_GAPS, place):
             memory.note_gaps(rows.gaps(batch))
+
+
+def _batches(dataset: Dataset, place: Place, begin: int = 0) -> list[pa.RecordBatch]:
+    """The rows of a segment; none of one that cannot be read, which `seal` names."""
+    try:
+        return read_segment(dataset, place.segment, begin)[0]
+    except UnreadableFile:
+        return []
 
 
 def _died(memory: Memory) -> tuple[Gap, ...]:

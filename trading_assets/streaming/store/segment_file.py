@@ -12,16 +12,19 @@ from trading_assets.repositories.live.places import SEGMENT, Place, live_folder
 from trading_assets.repositories.live.segments import END, head
 from trading_assets.repositories.schemas import Dataset
 
+ATTEMPTS = 20
+"""A folder is removed once a merge, so not so often in a row."""
+
 
 class SegmentFile:
     """Appends batches; other processes see each at once. `end` is the byte after the last whole batch."""
 
     def __init__(self, data_dir: Path, dataset: Dataset, session: str, name: str) -> None:
-        folder = folder_like_parent(live_folder(data_dir, dataset) / session)
+        folder = live_folder(data_dir, dataset) / session
         self.dataset = dataset
         self.place = Place(session, name, folder / f"{name}{SEGMENT}")
         self.rows = 0
-        self._descriptor = os.open(self.place.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._descriptor = _made(self.place.path)
         self.end = self._synced = 0
         try:
             file_like_folder(self.place.path)
@@ -62,3 +65,16 @@ class SegmentFile:
                 os.ftruncate(self._descriptor, self.end)
             raise
         self.end += len(data)
+
+
+def _made(path: Path) -> int:
+    """The descriptor of a new file. Whoever merges a session removes its folder when that is empty, also between two
+    lines of this."""
+    for attempt in range(1, ATTEMPTS + 1):
+        folder_like_parent(path.parent)
+        try:
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileNotFoundError:
+            if attempt == ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")

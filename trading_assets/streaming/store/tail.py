@@ -5,6 +5,7 @@ A follower reads the segments as they grow. It costs the recorder nothing, and c
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Self
 
 import pyarrow as pa
 
+from trading_assets.errors import LakeError
 from trading_assets.repositories.files import read_file
 from trading_assets.repositories.live.places import Place, parts, segments
 from trading_assets.repositories.live.segments import END, read_batches, schema_of
@@ -22,6 +24,11 @@ from trading_assets.streaming.updates import QuoteUpdate
 
 LOOK_SECONDS = 1.0
 """Between two looks at the parts, of which there are hundreds in the evening, while no segment comes or goes."""
+
+ATTEMPTS = 10
+"""After so many looks that failed a file is left out."""
+
+logger = logging.getLogger(__name__)
 
 
 class LiveTail:
@@ -40,19 +47,32 @@ class LiveTail:
         self._look_at_parts = 0.0
         self._find()
         if not from_start:
-            for followed in self._followed.values():
-                followed.read()
+            for name in list(self._followed):
+                self._new(name)
 
     def poll(self) -> list[QuoteUpdate]:
-        """The updates since the last call; empty when there are none."""
+        """The updates since the last call; empty when there are none. A file that cannot be read is named in the log
+        and left out: the others go on."""
         self._find()
-        found: list[QuoteUpdate] = []
-        for name, followed in list(self._followed.items()):
-            for batch in followed.read():
-                found += rows.quotes(batch)
-            if followed.ended:
-                self._followed.pop(name).close()
-        return found
+        return [update for name in list(self._followed) for batch in self._new(name) for update in rows.quotes(batch)]
+
+    def _new(self, name: str) -> Sequence[pa.RecordBatch]:
+        """What has come in a file since the last look."""
+        followed, batches = self._followed[name], ()
+        try:
+            batches = followed.read()
+            ended = followed.ended
+        except OSError as error:  # of the machine, which may pass: too many open files
+            followed.failures += 1
+            ended = followed.failures == ATTEMPTS
+            if ended:
+                _leave_out(followed.path, error)
+        except (LakeError, pa.ArrowException) as error:
+            ended = True
+            _leave_out(followed.path, error)
+        if ended:
+            self._followed.pop(name).close()
+        return batches
 
     def _find(self) -> None:
         """Follow the segments that were begun since the last look, and the parts that took the place of such ones."""
@@ -82,11 +102,17 @@ class LiveTail:
         self.close()
 
 
+def _leave_out(path: Path, error: Exception) -> None:
+    logger.warning("The live updates in %s are left out, since it cannot be read: %s", path, error)
+
+
 class _Followed:
     """A segment that is read as it grows. It is read to its end also when it is sealed, and removed, meanwhile."""
 
     def __init__(self, place: Place) -> None:
-        self._descriptor = os.open(place.segment, os.O_RDONLY)
+        self.path = place.segment
+        self.failures = 0
+        self._descriptor = os.open(self.path, os.O_RDONLY)
         self._at = 0
         self._schema: pa.Schema | None = None
         self.ended = False
@@ -120,13 +146,14 @@ class _Part:
     """A segment that was sealed before it was opened: its part is read once."""
 
     def __init__(self, place: Place) -> None:
-        self._place = place
+        self.path = place.part
+        self.failures = 0
         self.ended = True
 
     def read(self) -> Sequence[pa.RecordBatch]:
         """All rows, in the order in which they came."""
         try:
-            table = read_file(self._place.part, LIVE_QUOTES)
+            table = read_file(self.path, LIVE_QUOTES)
         except FileNotFoundError:  # merged: the day is over
             return ()
         return table.sort_by([("received_at", "ascending"), ("seq", "ascending")]).to_batches()

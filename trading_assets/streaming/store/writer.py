@@ -12,8 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from itertools import groupby
-from operator import attrgetter
+from itertools import takewhile
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -28,12 +27,12 @@ from trading_assets.repositories.live.writer_lock import WriterLock
 from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_GAPS, LIVE_QUOTES
 from trading_assets.repositories.schemas import Dataset
 from trading_assets.settings import system_clock
-from trading_assets.streaming.days import Days
 from trading_assets.streaming.store import rows
+from trading_assets.streaming.store.inherited import Inherited
 from trading_assets.streaming.store.losses import Losses, Lost
 from trading_assets.streaming.store.output import Output
 from trading_assets.streaming.store.recovery import recover
-from trading_assets.streaming.updates import BarUpdate, Gap, QuoteUpdate, of_any_recorder
+from trading_assets.streaming.updates import BarUpdate, Gap, QuoteUpdate
 
 WRITE_SECONDS = 0.02
 """How long updates are gathered before they are written: each write costs as much as some 100 rows."""
@@ -80,7 +79,6 @@ class LiveWriter:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._losses = Losses()
-        self._days = Days()
         self._sealed_at = self._checkpoint_at = monotonic()
         self._ended_segments: list[tuple[Dataset, Place]] = []
         self._to_seal: list[tuple[Dataset, Place]] = []
@@ -88,7 +86,7 @@ class LiveWriter:
         try:
             self._memory, self.recovered, last_name = recover(self.data_dir)
             self._output = Output(self.data_dir, seal_rows, last_name)
-            self._inherited = _by_stream([*self.recovered.open_gaps, *self.recovered.gaps])
+            self._inherited = Inherited([*self.recovered.open_gaps, *self.recovered.gaps])
             self.next_seq = self._memory.last_seq + 1
             self.append(gaps=self.recovered.gaps)
             self.flush()
@@ -130,13 +128,13 @@ class LiveWriter:
 
     def flush(self) -> None:
         """Write and sync everything taken so far. What cannot be written is in `fault`."""
-        self._write()
+        self._guarded(self._write)
         with self._keeping:
             self._sync()
 
     def seal(self) -> None:
         """Seal everything taken so far into parts. What cannot be is in `fault`, and sealed at the next call."""
-        self._write()
+        self._guarded(self._write)
         with self._keeping:
             self._rotate(recording=True)
         self._sealer.submit(self._seal).result()
@@ -147,7 +145,7 @@ class LiveWriter:
         self._wake.set()
         for thread in self._threads:
             thread.join()
-        self._write()
+        self._guarded(self._write)
         with self._keeping:
             self._rotate(recording=False)
         self._sealer.submit(self._seal).result()
@@ -185,7 +183,7 @@ class LiveWriter:
             work()
         except Exception as error:
             _LOG.exception("Live data: %s failed", work.__name__.strip("_"))
-            self._faults[work.__name__] = f"Live data cannot be written: {type(error).__name__}: {_why(error)}."
+            self._faults[work.__name__] = f"Live data cannot be written: {_named(error)}."
         else:
             self._faults.pop(work.__name__, None)
 
@@ -203,41 +201,44 @@ class LiveWriter:
                 quotes, self._quotes = self._quotes, []
                 bars, self._bars = self._bars, []
                 gaps, self._gaps = self._gaps, []
-            self._write_each(LIVE_QUOTES, quotes, rows.quote_batch, self._memory.note_quotes)
-            self._write_each(LIVE_BARS, bars, rows.bar_batch, self._memory.note_bars)
-            now = self._clock()
-            gaps += self._ended([*quotes, *bars])
-            self._write_each(LIVE_GAPS, gaps, lambda some: rows.gap_batch(some, now), self._memory.note_gaps)
+            try:
+                came = [*quotes, *bars]
+                self._write_each(LIVE_QUOTES, quotes, rows.quote_batch, self._memory.note_quotes)
+                self._write_each(LIVE_BARS, bars, rows.bar_batch, self._memory.note_bars)
+                now = self._clock()
+                gaps += self._inherited.ended_by(came)
+                self._write_each(LIVE_GAPS, gaps, lambda some: rows.gap_batch(some, now), self._memory.note_gaps)
+            except Exception as error:
+                self._lose([*quotes, *bars], gaps, f"Live data cannot be written: {_named(error)}.")
+                raise
 
-    def _ended(self, updates: Sequence[QuoteUpdate | BarUpdate]) -> list[Gap]:
-        """Gaps of recorders before this one that end now, since updates of their streams come again: those of quotes
-        with a quote, those of bars with a bar."""
-        if not self._inherited:
-            return []
-        return [
-            part
-            for update in updates
-            for gap in self._inherited.pop((update.con_id, of_any_recorder(update.stream_id)), ())
-            for part in _until(gap, update, self._days.begins(update.received_at))
-        ]
+    def _lose(self, updates: Sequence[Any], gaps: Sequence[Any], text: str) -> None:
+        """Nobody foresaw this error: the updates in hand are lost, and the gaps are kept for the next time."""
+        self._losses.add((one for one in updates if isinstance(one, QuoteUpdate | BarUpdate)), text)
+        with self._appending:
+            self._gaps[:0] = [one for one in gaps if isinstance(one, Gap)]
 
     def _write_each(
         self,
         dataset: Dataset,
-        given: Sequence[Any],
+        given: list[Any],
         batch: Callable[[Sequence[Any]], pa.RecordBatch],
         note: Callable[[Sequence[Any]], None],
     ) -> None:
-        """Write updates session by session, and remember them."""
-        for _, group in groupby(given, attrgetter("session")):
-            some = list(group)
+        """Write updates session by session, and remember them. What is dealt with is taken out of `given`."""
+        while given:
+            session = given[0].session
+            some = [*takewhile(lambda one: one.session == session, given)]  # noqa: B023 (used up here)
             try:
                 self._output.append(dataset, batch(some))
             except (OSError, TradingAssetsError) as error:
+                del given[: len(some)]
                 self._not_written(dataset, some, f"Live data cannot be written: {_why(error)}.")
             except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+                del given[: len(some)]
                 self._write_one_by_one(dataset, some, batch, note, error)
             else:
+                del given[: len(some)]
                 self._faults.pop(dataset.name, None)
                 note(some)
 
@@ -314,19 +315,8 @@ class LiveWriter:
                     self._to_seal.append((dataset, place))
 
 
-def _until(gap: Gap, update: QuoteUpdate | BarUpdate, midnight: datetime) -> list[Gap]:
-    """The gap, ended by an update of the day that began at `midnight`: of a later session, it is one of both."""
-    if gap.session == update.session or midnight <= gap.began:
-        return [gap._replace(ended=max(gap.began, update.received_at))]
-    today = gap._replace(session=update.session, began=midnight, ended=update.received_at)
-    return [gap._replace(ended=midnight), today]
-
-
-def _by_stream(gaps: Sequence[Gap]) -> dict[tuple[int, str], list[Gap]]:
-    found: dict[tuple[int, str], list[Gap]] = {}
-    for gap in gaps:
-        found.setdefault((gap.con_id, of_any_recorder(gap.stream_id)), []).append(gap)
-    return found
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {_why(error)}"
 
 
 def _why(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +142,47 @@ def test_a_damaged_part_is_named_and_nothing_changes(lake: Path, writer: LiveWri
     assert part.part.exists() and pq.read_metadata(lake / FILE).num_rows == 0
     part.part.write_bytes(content)
     assert merge_session(lake, LIVE_QUOTES, SESSION).rows == 5
+
+
+def test_readers_see_every_row_once_while_sessions_are_sealed_and_merged(lake: Path, writer: LiveWriter) -> None:
+    """At any instant, and a connection can be made at any instant."""
+    written, rounds = 0, 15
+
+    def move() -> None:
+        nonlocal written
+        for begin in range(0, 4 * rounds, 4):
+            writer.append([quote(n) for n in range(begin, begin + 4)])
+            writer.flush()
+            written = begin + 4
+            writer.seal()
+            merge_session(lake, LIVE_QUOTES, SESSION)
+
+    with ThreadPoolExecutor(1) as moving:
+        done = moving.submit(move)
+        looks = 0
+        while not done.done():
+            least = written
+            counts = query(lake, "select count(*), count(distinct seq) from live_quotes", live=True)
+            rows, different = (column[0].as_py() for column in counts.columns)
+            assert least <= rows == different
+            with connect(lake, live=True):
+                """It could be made."""
+            table = live_table(lake, LIVE_QUOTES, SESSION)
+            assert least <= table.num_rows == len(set(table["seq"].to_pylist()))
+            looks += 1
+        done.result()
+    assert looks and seqs(lake) == list(range(4 * rounds))
+
+
+def test_a_damaged_part_is_named_by_a_query(lake: Path, writer: LiveWriter) -> None:
+    writer.append([quote(1)])
+    writer.seal()
+    (part,) = parts(lake, LIVE_QUOTES)
+    content = part.part.read_bytes()
+    part.part.write_bytes(content[: len(content) // 2])
+    for read in (lambda: query(lake, "select * from live_quotes", live=True), lambda: connect(lake, live=True)):
+        with pytest.raises(UnreadableFile, match=part.name):
+            read()
 
 
 def test_parts_of_an_earlier_version_have_nulls(lake: Path, writer: LiveWriter) -> None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from trading_assets.errors import LakeBusy
-from trading_assets.repositories.live.places import parts, segments
+from trading_assets.repositories import LakeIdentity
+from trading_assets.repositories.live.places import live_folder, parts, segments
+from trading_assets.repositories.live.reading import live_table
 from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_GAPS, LIVE_QUOTES
+from trading_assets.streaming.outlet import Outlet
 from trading_assets.streaming.store import LiveTail, LiveWriter, latest_quotes
+from trading_assets.streaming.store.segment_file import SegmentFile
+from trading_assets_tests.coroutines import run_coroutine
 from trading_assets_tests.streaming.live_rows import SESSION, bar, gap, quote, until
 
 
@@ -96,6 +104,55 @@ def test_an_error_that_nobody_foresaw_does_not_end_the_writing(
         until(lambda: tail.poll() == [quote(1)])
         until(lambda: writer.fault is None)
     writer.close()
+
+
+def test_what_such_an_error_costs_is_a_gap(tmp_path: Path) -> None:
+    """The updates in hand are counted as lost, the gaps in hand are kept; the recorder says so when it looks."""
+    writer = LiveWriter(tmp_path)
+
+    async def record() -> None:
+        outlet = Outlet(writer)
+        poison: Any = "no update"
+        writer.append([quote(1), quote(2, 7), poison, quote(4, 7)], [bar(1)], [gap(0, con_id=9)])
+        writer.flush()
+        assert "AttributeError" in str(writer.fault)
+        outlet.look()
+        await asyncio.sleep(0)
+        writer.append([quote(5, 7)])
+        writer.flush()
+        assert writer.fault is None
+        outlet.close()
+
+    run_coroutine(record())
+    writer.close()
+    assert live_table(tmp_path, LIVE_QUOTES, SESSION)["seq"].to_pylist() == [5]
+    gaps = live_table(tmp_path, LIVE_GAPS, SESSION).to_pylist()
+    assert {(row["stream_id"], row["reason"], row["began"], row["ended"]) for row in gaps} == {
+        ("stream-9", "stalled", gap(0).began, None),
+        ("stream-1000", "not_recorded", quote(1).received_at, quote(1).received_at),
+        ("stream-7", "not_recorded", quote(2).received_at, quote(4).received_at),
+        ("bars-1000", "not_recorded", bar(1).received_at, bar(1).received_at),
+    }
+
+
+def test_a_segment_begins_also_where_its_folder_was_removed_as_empty(tmp_path: Path) -> None:
+    """As whoever merges a session does it, at any instant."""
+    folder, ended = live_folder(tmp_path, LIVE_QUOTES) / f"{SESSION}", threading.Event()
+
+    def remove() -> None:
+        while not ended.is_set():
+            with suppress(OSError):
+                folder.rmdir()
+
+    LakeIdentity(tmp_path).pin("simulated")
+    with ThreadPoolExecutor(1) as removing:
+        removing.submit(remove)
+        try:
+            for number in range(100):
+                segment = SegmentFile(tmp_path, LIVE_QUOTES, f"{SESSION}", f"{number:020}")
+                segment.place.path.unlink()
+        finally:
+            ended.set()
 
 
 @contextmanager
