@@ -26,6 +26,9 @@ CHAIN, BAR = "chain", "bar"
 TOGETHER = timedelta(minutes=15)
 """A quote that came earlier than this before the last one of its expiry is `stale`: the underlying has moved since."""
 
+MOVING = (1, 3)
+"""The broker's market data types of quotes that are live or delayed; the others are frozen at the close."""
+
 EXPIRY = ("session", "symbol", "source", "trading_class", "expiry", "multiplier")
 """The columns whose values the rows of one valuation share; rows are given in this order."""
 
@@ -70,7 +73,7 @@ class GreeksMaker:
         `given` is sorted by `EXPIRY` and has the columns of the key, of the contract's terms and of provenance, `at`
         (UTC; null of bars), `bid`, `ask`, `close`, `underlying_price`, `min_tick` (dollars), `last_trade` (YYYYMMDD or
         null), `sec_type` of the underlying and the broker's `dividends` (or null), `broker_implied_volatility` and
-        `broker_delta`.
+        `broker_delta`; and `market_data_type` (the broker's number), where it is known which quotes were live.
         """
         count = given.num_rows
         at = self._instants(given)
@@ -102,12 +105,12 @@ class GreeksMaker:
         """The expiries of `given` (as `rows` takes it) in its order, each valued as a whole."""
         names = ("strike", "right", "bid", "ask", "close", "underlying_price", "min_tick")
         columns = {name: given[name].to_numpy() for name in names}
-        at = self._instants(given)
+        at, live = self._instants(given), _are_live(given)
         terms = given.select([*EXPIRY, "last_trade", "sec_type", "dividends"])
         for begin, end in _expiries(given):
             part = slice(begin, end)
             shared = {name: value[0] for name, value in terms.slice(begin, 1).to_pydict().items()}
-            yield self._valued(begin, end, shared, {k: v[part] for k, v in columns.items()}, at[part])
+            yield self._valued(begin, end, shared, {k: v[part] for k, v in columns.items()}, at[part], live[part])
 
     def _instants(self, given: pa.Table) -> Any:
         pairs = zip(given["at"].to_pylist(), given["session"].to_pylist(), strict=True)
@@ -117,20 +120,21 @@ class GreeksMaker:
         return self.calendar.closes_at(session).astimezone(UTC) if quoted is None else quoted
 
     def _valued(
-        self, begin: int, end: int, shared: Mapping[str, Any], columns: Mapping[str, Any], at: Any
+        self, begin: int, end: int, shared: Mapping[str, Any], columns: Mapping[str, Any], at: Any, live: Any
     ) -> ValuedExpiry:
         symbol, session = shared["symbol"], shared["session"]
         ages = np.array([(max(at) - each).total_seconds() for each in at])
         together = ages <= TOGETHER.total_seconds()
-        # Quotes that came after the close are of the close.
+        style = exercise_style(symbol, shared["sec_type"])
         moment = max(at) - timedelta(seconds=float(np.median(ages[together])))
-        moment = min(moment, self.calendar.closes_at(session) + LATE_CLOSE)
+        # Quotes that came after the close are of the close, but for options on indices, which trade all night.
+        if style is not ExerciseStyle.EUROPEAN or not live[together].all():
+            moment = min(moment, self.calendar.closes_at(session) + LATE_CLOSE)
         years = years_until(self._settlement(shared), moment)
         spots = columns["underlying_price"][together]
         spots = spots[np.isfinite(spots) & (spots > 0)]
         spot = float(np.median(spots)) if len(spots) else None
         ticks = columns["min_tick"][columns["min_tick"] > 0]
-        style = exercise_style(symbol, shared["sec_type"])
         dividends = expected_dividends(symbol, session, shared["dividends"], self.dividends)
         schedule = dividends.schedule(moment, self.calendar)
         terms: dict[str, Any] = {
@@ -170,6 +174,13 @@ def _expiries(given: pa.Table) -> Iterator[tuple[int, int]]:
         changes[1:] |= codes[1:] != codes[:-1]
     starts = [0, *np.flatnonzero(changes).tolist()]
     yield from zip(starts, [*starts[1:], given.num_rows], strict=True)
+
+
+def _are_live(given: pa.Table) -> Any:
+    """Which rows are quotes that were live (or delayed) when they came, and not the last ones of a closed market."""
+    if "market_data_type" not in given.column_names:
+        return np.zeros(given.num_rows, dtype=bool)
+    return np.isin(given["market_data_type"].to_numpy(), MOVING)
 
 
 def _day(text: str | None) -> date | None:

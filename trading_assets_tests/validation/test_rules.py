@@ -372,6 +372,11 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("quotes_in_parity", "another forward", change(OPTION_GREEKS.name, LATER, forward=90.0, underlying_price=90.0)),
     ("near_broker_volatility", "above", change(OPTION_GREEKS.name, QUOTE, implied_volatility=0.3201)),
     ("near_broker_volatility", "below", change(OPTION_GREEKS.name, QUOTE, implied_volatility=0.2799)),
+    (
+        "near_broker_volatility",
+        "far from the money",
+        change(OPTION_GREEKS.name, QUOTE, implied_volatility=0.3201, delta=0.03, vega=0.06),
+    ),
 ]
 
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -433,6 +438,11 @@ EXPLAINED: list[tuple[str, str, Break]] = [
         "near_broker_volatility",
         "worth less than a tick",
         change(OPTION_GREEKS.name, QUOTE, implied_volatility=0.35, vega=0.001),
+    ),
+    (
+        "near_broker_volatility",
+        "far from the money and worth less than half the spread",
+        change(OPTION_GREEKS.name, QUOTE, implied_volatility=0.35, delta=0.03, vega=0.009),
     ),
     ("near_broker_volatility", "no broker's", change(OPTION_GREEKS.name, QUOTE, broker_implied_volatility=None)),
     (

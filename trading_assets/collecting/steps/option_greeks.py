@@ -30,12 +30,12 @@ GIVEN = f"""
     given as (
         select o.session, o.symbol, o.con_id, '{CHAIN}' as source, {_TERMS}, o.quoted_at as at, o.bid, o.ask,
                null::double as close, o.underlying_price, o.implied_volatility as broker_implied_volatility,
-               o.delta as broker_delta, o.collected_at, o.request_id
+               o.delta as broker_delta, o.market_data_type, o.collected_at, o.request_id
         from option_chains o where {_SCOPE} and o.quote_outcome in ('complete', 'partial') and o.quoted_at is not null
         union all
         select o.session, o.symbol, o.con_id, '{BAR}' as source, {_TERMS}, null as at, null as bid, null as ask,
                o.close, e.close as underlying_price, null as broker_implied_volatility, null as broker_delta,
-               o.collected_at, o.request_id
+               null as market_data_type, o.collected_at, o.request_id
         from option_bars o left join equity_bars e
           on e.symbol = o.symbol and e.session = o.session and e.bar_size = '{DAILY}'
         where {_SCOPE} and o.bar_size = '{DAILY}')"""

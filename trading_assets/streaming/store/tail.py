@@ -58,7 +58,8 @@ class LiveTail:
 
     def _new(self, name: str) -> Sequence[pa.RecordBatch]:
         """What has come in a file since the last look."""
-        followed, batches = self._followed[name], ()
+        followed = self._followed[name]
+        batches: Sequence[pa.RecordBatch] = ()
         try:
             batches = followed.read()
             ended = followed.ended

@@ -202,7 +202,7 @@ class LiveWriter:
                 bars, self._bars = self._bars, []
                 gaps, self._gaps = self._gaps, []
             try:
-                came = [*quotes, *bars]
+                came: list[QuoteUpdate | BarUpdate] = [*quotes, *bars]
                 self._write_each(LIVE_QUOTES, quotes, rows.quote_batch, self._memory.note_quotes)
                 self._write_each(LIVE_BARS, bars, rows.bar_batch, self._memory.note_bars)
                 now = self._clock()

@@ -21,11 +21,12 @@ CALENDAR_TOLERANCE = 0.03
 BROKER_DIFFERENCE = 0.02
 """Volatility points (per 1.00) from the broker's volatility."""
 
-COMPARED_DELTAS = "between 0.1 and 0.9"
-"""Far from the money a few ticks are much volatility."""
-
 SMALLEST_DIFFERENCE = 0.01
 """Dollars: a difference that is worth less than one tick says nothing, as on the last day."""
+
+NEAR_DELTAS = "between 0.1 and 0.9"
+"""Between these every difference counts. Outside of them half a spread is often more than 0.02 of volatility: what no
+bid and ask can tell is left out there."""
 
 _QUOTES = "source = 'chain' and implied_volatility is not null"
 
@@ -100,13 +101,18 @@ RULES = (
         Severity.WARN,
         why=(
             f"A volatility {BROKER_DIFFERENCE} away from the broker's for the same quote comes from another forward,"
-            " another dividend or another price than the broker's model has."
+            " another dividend or another price than the broker's model has. Left out is what the quote cannot show: a"
+            f" difference worth less than {SMALLEST_DIFFERENCE} dollars, and at deltas outside of 0.1 to 0.9 one worth"
+            " less than half the spread of bid and ask."
         ),
         remedy="Compare price, underlying_price, dividends and forward with the broker's; set `dividends` and `rate`.",
-        rows=f"select * from option_greeks where {_QUOTES} and broker_implied_volatility is not null"
-        f" and abs(delta) {COMPARED_DELTAS}",
-        holds=f"""abs(implied_volatility - broker_implied_volatility) <= {BROKER_DIFFERENCE}
-                  or abs(implied_volatility - broker_implied_volatility) * 100 * vega < {SMALLEST_DIFFERENCE}""",
+        rows=f"""select g.*, abs(implied_volatility - broker_implied_volatility) as difference,
+                        difference * 100 * g.vega as worth,
+                        case when abs(g.delta) {NEAR_DELTAS} then 0 else coalesce(c.ask - c.bid, 0) / 2 end as unseen
+                 from option_greeks g
+                 left join (select session, con_id, bid, ask from option_chains) c using (session, con_id)
+                 where {_QUOTES} and broker_implied_volatility is not null""",
+        holds=f"difference <= {BROKER_DIFFERENCE} or worth < greatest({SMALLEST_DIFFERENCE}, unseen)",
         shows=("local_symbol", "implied_volatility", "broker_implied_volatility", "price", "vega"),
     ),
 )

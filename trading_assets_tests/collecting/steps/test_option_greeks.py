@@ -269,6 +269,24 @@ def test_quotes_of_a_weekend_are_valued_at_the_close(tmp_path: Path) -> None:
     assert found["years"] == pytest.approx((settled - late).total_seconds() / (365 * 86_400))
 
 
+@pytest.mark.parametrize(
+    ("symbol", "kind", "night"), [("SPX", 1, True), ("SPX", 3, True), ("SPX", 2, False), ("AAPL", 1, False)]
+)
+def test_live_quotes_of_index_options_before_the_open_are_of_their_instant(
+    tmp_path: Path, symbol: str, kind: int, night: bool
+) -> None:
+    """They trade all night; quotes that are frozen are of the close, and so are those of stocks."""
+    before_open = datetime(2015, 12, 22, 13, 0, tzinfo=UTC)
+    given = {"quoted_at": before_open, "symbol": symbol, "trading_class": symbol, "market_data_type": kind}
+    stored(tmp_path, [{**quote(strike, right), **given} for strike in STRIKES for right in "CP"])
+    compute(tmp_path, [symbol], SESSION, SESSION)
+    found = greeks(tmp_path)
+    settled = datetime(2016, 1, 15, *((14, 30) if symbol == "SPX" else (21, 0)), tzinfo=UTC)
+    as_of = before_open if night else datetime(2015, 12, 21, 21, 15, tzinfo=UTC)
+    assert set(found["at"]) == {before_open}
+    assert found["years"].to_numpy() == pytest.approx((settled - as_of) / timedelta(days=365))
+
+
 def test_the_rows_are_valid_rows_of_the_dataset(tmp_path: Path) -> None:
     stored(tmp_path, [quote(100.0, "C")])
     made, _ = compute(tmp_path, ["AAPL"], SESSION, SESSION)
