@@ -10,6 +10,7 @@ import pytest
 from trading_assets.repositories.live.places import parts
 from trading_assets.repositories.live_schema import LIVE_QUOTES
 from trading_assets.streaming.store import LiveTail, LiveWriter, latest_quotes
+from trading_assets.streaming.store import tail as tail_module
 from trading_assets_tests.streaming.live_rows import quote
 
 
@@ -43,8 +44,9 @@ def test_a_follower_loses_nothing_when_segments_are_sealed_between_its_polls(tmp
 
 
 def test_a_part_that_cannot_be_read_is_named_and_the_others_go_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tail_module, "LOOK_SECONDS", 0.0)
     writer = LiveWriter(tmp_path)
     with LiveTail(tmp_path) as tail:
         for n in range(3):
