@@ -153,11 +153,13 @@ class Archive:
         return self.examiner.examined(self.journal.unapplied(datasets))
 
     def write(self, collected: Collected) -> UpsertCounts:
-        """Put a collection into the lake: rows, then coverage, then the quarantine keeps bad answers, then the journal
-        lets all go.
+        """Put a collection into the lake: conditions that are reopened, rows, then coverage, then the quarantine keeps
+        bad answers, then the journal lets all go.
 
         Killed between any two of them, the next run does the rest again and comes to the same lake.
         """
+        if collected.reopened is not None and collected.reopened.num_rows:
+            self.coverage.reopen(collected.reopened)
         counts = self.store.upsert(collected.dataset, collected.table, now=collected.as_of)
         if collected.table.num_rows:
             self.identity.keep_wanted(Wanted(self.settings.equity_bar_sizes, self.settings.contract_verify_days))

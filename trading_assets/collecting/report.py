@@ -192,3 +192,5 @@ class Collected:
     report: CollectionReport
     as_of: datetime
     """The market's instant of the collection (UTC): a session not closed by then is refused at the write."""
+    reopened: pa.Table | None = None
+    """Conditions that take the place of a `complete` as well: of stored bars that must be requested again."""

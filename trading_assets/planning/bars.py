@@ -54,6 +54,8 @@ def plan_equity_bars(
     bar_size: str,
     now: datetime,
     calendar: SessionCalendar,
+    *,
+    again: Mapping[str, tuple[date, date]] | None = None,
 ) -> list[BarsRequest]:
     """The fewest requests for the missing bars of underlyings, by symbol, earliest first.
 
@@ -61,19 +63,19 @@ def plan_equity_bars(
     session with stored bars) are those of this bar size. Sessions not closed at `now` are left out, and so are those
     beyond the reach of small bars.
 
-    Where it costs no further request, a request also covers a session that is stored already: the broker's prices are
-    split-adjusted at the time of the request, and a session held twice shows whether they have been restated since
-    (`collecting.bars.restated`).
+    Where it costs no further request, a request also covers a session that is stored already, and more of them: back to
+    the first session of `again` if it reaches back, up to the last if it is of older sessions. The broker's prices are
+    split-adjusted at the time of the request, and sessions held twice show whether they have been restated since
+    (`collecting.decode.restated`).
     """
     requests: list[BarsRequest] = []
     for symbol in sorted(wanted):
         instrument, sessions = wanted[symbol]
         done = settled.get(symbol, ())
         missing = within_reach(bar_size, calendar.missing(sessions, done, now), now)
-        planned = spans(
-            bar_size, _with_overlap(bar_size, missing, stored_last.get(symbol), done, now, calendar), now, calendar
-        )
-        requests += [_request(instrument, bar_size, span) for span in planned]
+        overlapping = _with_overlap(bar_size, missing, stored_last.get(symbol), done, now, calendar)
+        overlapping = _with_more(bar_size, missing, overlapping, (again or {}).get(symbol), now, calendar)
+        requests += [_request(instrument, bar_size, span) for span in spans(bar_size, overlapping, now, calendar)]
     return requests
 
 
@@ -165,6 +167,31 @@ def _with_overlap(
         if len(spans(bar_size, extended, now, calendar)) == len(spans(bar_size, missing, now, calendar))
         else missing
     )
+
+
+def _with_more(
+    bar_size: str,
+    missing: list[date],
+    overlapping: list[date],
+    again: tuple[date, date] | None,
+    now: datetime,
+    calendar: SessionCalendar,
+) -> list[date]:
+    """The sessions with as many within `again` as no further request is needed for, on the side on which they reach
+    beyond the missing ones already."""
+    if overlapping == missing or again is None:
+        return overlapping
+    first, last = overlapping[0], overlapping[-1]
+    if first < missing[0]:
+        beside = calendar.sessions(again[0], first)[:-1]
+    else:
+        beside = [session for session in calendar.sessions(last, again[1])[:0:-1] if calendar.is_closed(session, now)]
+    count = len(spans(bar_size, overlapping, now, calendar))
+    for furthest in beside:
+        extended = sorted({furthest, *overlapping})
+        if len(spans(bar_size, extended, now, calendar)) == count:
+            return extended
+    return overlapping
 
 
 def _request(instrument: Instrument, bar_size: str, span: Span) -> BarsRequest:

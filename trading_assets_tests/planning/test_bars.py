@@ -179,8 +179,25 @@ def test_the_increment_reaches_back_one_stored_session() -> None:
 
 def test_older_history_asked_for_later_overlaps_the_stored_bars_too() -> None:
     settled = {"AAPL": set(SESSIONS[20:])}
-    [request] = plan_equity_bars({"AAPL": (AAPL, SESSIONS)}, settled, {"AAPL": SESSIONS[-1]}, "1 day", NOW, XNYS)
+    wanted, last = {"AAPL": (AAPL, SESSIONS)}, {"AAPL": SESSIONS[-1]}
+    [request] = plan_equity_bars(wanted, settled, last, "1 day", NOW, XNYS)
     assert (request.first_session, request.session) == (SESSIONS[0], SESSIONS[20])
+    again = {"AAPL": (SESSIONS[-5], SESSIONS[24])}
+    [request] = plan_equity_bars(wanted, settled, last, "1 day", NOW, XNYS, again=again)
+    assert (request.first_session, request.session) == (SESSIONS[0], SESSIONS[24])
+
+
+@pytest.mark.parametrize(
+    ("size", "since", "reached"),
+    [("1 day", -40, -40), ("1 hour", -6, -6), ("1 min", -6, -6), ("1 min", -40, -22), ("5 secs", -6, -1)],
+)
+def test_the_increment_reaches_back_over_as_many_sessions_as_one_request_holds(
+    size: str, since: int, reached: int
+) -> None:
+    settled, last = {"AAPL": set(SESSIONS[:-1])}, {"AAPL": SESSIONS[-2]}
+    again = {"AAPL": (SESSIONS[since], SESSIONS[4])}
+    [request] = plan_equity_bars({"AAPL": (AAPL, SESSIONS)}, settled, last, size, NOW, XNYS, again=again)
+    assert (request.first_session, request.session) == (SESSIONS[reached], SESSIONS[-1])
 
 
 def test_the_overlap_never_costs_a_request() -> None:

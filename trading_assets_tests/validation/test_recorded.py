@@ -77,7 +77,7 @@ def test_unadjusted_bars_show_every_split_and_no_crash_is_taken_for_one(tmp_path
         (row["symbol"], str(row["session"])) for row in report.result("split_suspicion").rows.to_pylist()
     ) == [
         *[("AAPL", day) for day in ("2000-06-21", "2005-02-28", "2014-06-09", "2020-08-31")],
-        *[("AIG", day) for day in ("1998-08-03", "2000-07-31")],
+        *[("AIG", day) for day in ("1998-08-03", "2000-07-31", "2009-07-01")],
         ("BAC", "2004-08-30"),
         ("GOOG", "2014-04-03"),
         ("IBM", "1999-05-27"),

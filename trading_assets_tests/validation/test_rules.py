@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from trading_assets.remedies import Medium, speaking
+from trading_assets.repositories.basis import NO_LONGER_GIVEN, ON_OLD_BASIS
 from trading_assets.repositories.schemas import (
     COVERAGE,
     EQUITY_BARS,
@@ -114,6 +115,7 @@ NEWEST = {"session": TODAY}
 QUOTE = {"session": TODAY, "con_id": CALL}
 LAST_QUOTE = {"session": YESTERDAY, "con_id": EXPIRED}
 OPTION = {"con_id": CALL, "session": YESTERDAY}
+OF_BARS = {"dataset": EQUITY_BARS.name, "con_id": 0, "session": YESTERDAY}
 LATER = {"session": SNAPSHOTS[0], "expiry": EXPIRIES[1]}
 INF, NAN = float("inf"), float("nan")
 
@@ -276,6 +278,17 @@ FAULTS: list[tuple[str, str, Break]] = [
         "high without end",
         change(EQUITY_BARS.name, DAILY, **half_prices | {"high": INF}, volume=2000.0),
     ),
+    (
+        "split_suspicion",
+        "one for thirty-five with the volume of before",
+        change(EQUITY_BARS.name, DAILY, **{name: (lambda row, name=name: row[name] * 35) for name in half_prices}),
+    ),
+    (
+        "one_basis",
+        "not read anew",
+        change(COVERAGE.name, OF_BARS, condition="pending", reason=f"{ON_OLD_BASIS}: timeout"),
+    ),
+    ("one_basis", "no longer given", change(COVERAGE.name, OF_BARS, reason=NO_LONGER_GIVEN)),
     ("daily_agrees_with_intraday", "no number", change(EQUITY_BARS.name, DAILY, open=NAN)),
     ("daily_agrees_with_intraday", "close without end", change(EQUITY_BARS.name, DAILY, close=INF)),
     ("daily_agrees_with_intraday", "high without end", change(EQUITY_BARS.name, DAILY, high=INF)),

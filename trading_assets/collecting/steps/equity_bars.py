@@ -13,12 +13,13 @@ from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.collecting.archive import Archive, wall_clock
 from trading_assets.collecting.backoff import NO_BACKOFF, Backoff, backoff_of
-from trading_assets.collecting.decode import bar_coverage, bar_rows, restated
+from trading_assets.collecting.decode import bar_coverage, bar_rows
 from trading_assets.collecting.decode.arrow_tables import last_of_key
 from trading_assets.collecting.decode.coverage_rows import whole_sessions
 from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport
+from trading_assets.collecting.steps.basis import Restated, left_over, read_again, without
 from trading_assets.collecting.steps.common import (
     SendRequests,
     known_underlyings,
@@ -31,7 +32,7 @@ from trading_assets.collecting.steps.common import (
     within_allowance,
 )
 from trading_assets.instrument import Instrument
-from trading_assets.planning.bars import plan_equity_bars, plan_redownload
+from trading_assets.planning.bars import plan_equity_bars
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS
 from trading_assets.repositories.views import DatasetView
 from trading_assets.universe import UniverseEntry
@@ -52,10 +53,11 @@ def collect_equity_bars(
     """Bars of `sessions` (those closed by now) for every symbol that has a contract; one request a symbol and missing
     span.
 
-    First the answers that an interrupted run left in the journal are written. A request reaches back to the last stored
-    session where that costs nothing; when its prices come back changed by one ratio (a split), the whole stored history
-    is asked for once more. `max_requests` bounds what is asked for missing sessions, in the order of the plan; with
-    `respect_backoff` what failed lately is left out. Raises `BrokerError` when the broker cannot be reached.
+    First the answers that an interrupted run left in the journal are written. A request reaches back over some stored
+    sessions where that costs nothing; when their prices come back restated (a split), the whole stored history of all
+    bar sizes is asked for once more (`steps.basis`). `max_requests` bounds what is asked for missing sessions, in the
+    order of the plan; with `respect_backoff` what failed lately is left out. Raises `BrokerError` when the broker
+    cannot be reached.
     """
     planned_at, now = wall_clock(), archive.now
     symbols = [entry.symbol for entry in entries]
@@ -74,6 +76,7 @@ def collect_equity_bars(
     results: list[Result] = []
     for bar_size in bar_sizes:
         results += _missing(archive, bounded, report, underlyings, sessions, bar_size, refresh, backoff)
+    results += bounded(left_over(archive, underlyings, backoff, results))
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
     collected = decode(results)
     report.saved = max(0, len(underlyings) * len(bar_sizes) - report.planned - report.deferred)
@@ -116,12 +119,13 @@ def _missing(
             for symbol in underlyings
         }
     stored = archive.view(EQUITY_BARS).stored_sessions(underlyings, where=f"bar_size = '{bar_size}'")
+    again = read_again(archive, stored, bar_size)
     wanted = {symbol: (instrument, sessions) for symbol, instrument in underlyings.items()}
     # A request does not reach back over what backoff: the session that cannot be answered would take the others with
     # it.
     held = {symbol for symbol, size in backoff.underlyings if size == bar_size}
     last = {symbol: stored[symbol][-1] if symbol in stored and symbol not in held else None for symbol in underlyings}
-    return ask(plan_equity_bars(wanted, settled, last, bar_size, archive.now, archive.calendar))
+    return ask(plan_equity_bars(wanted, settled, last, bar_size, archive.now, archive.calendar, again=again))
 
 
 def _decoded(
@@ -131,16 +135,17 @@ def _decoded(
     underlyings: Mapping[str, Instrument],
     results: Sequence[Result],
 ) -> Collected:
-    """The rows and coverage of results, with the stored history of every symbol whose stored bars came back changed by
-    one ratio requested again.
+    """The rows and coverage of results, with the stored history of every symbol whose stored bars were restated
+    requested again, of all its bar sizes.
 
     It is asked for before the changed bars are written: killed in between, the next run finds the same difference
     between them and the lake. Restated bars of a symbol that is not among `underlyings` are left in the journal for a
     run that may ask for its history.
     """
     table = _rows(archive, results)
-    requests, others = _to_read_anew(archive, report, underlyings, table, results)
-    history = ask(requests)
+    found = Restated(archive, report, table)
+    others = found.symbols - underlyings.keys()
+    history = ask(found.requests(underlyings, results))
     report.fail(history, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
     results = [*(result for result in results if result.request.symbol not in others), *history]
     table = table.filter(pc.invert(pc.is_in(table["symbol"], pa.array(sorted(others), pa.string()))))
@@ -148,44 +153,17 @@ def _decoded(
     coverage = bar_coverage(
         results, table, archive.calendar, retries=retries_for(archive, EQUITY_BARS, outcomes_of(results))
     )
+    reopened = found.left_behind(underlyings, coverage, table)
     report.add_rows(table)
-    return Collected(EQUITY_BARS, table, coverage, [result.request_id for result in results], report, archive.now)
-
-
-def _to_read_anew(
-    archive: Archive,
-    report: CollectionReport,
-    underlyings: Mapping[str, Instrument],
-    new: pa.Table,
-    results: Sequence[Result],
-) -> tuple[list[BarsRequest], set[str]]:
-    """The requests for stored histories that reach further back than bars which came back changed by one ratio, and the
-    symbols of such histories that are not among `underlyings`."""
-    requests: list[BarsRequest] = []
-    others: set[str] = set()
-    if not new.num_rows:
-        return requests, others
-    view, last = archive.view(EQUITY_BARS), archive.calendar.last_closed(archive.now)
-    stored = view.table(sessions=new["session"].unique().to_pylist(), symbols=new["symbol"].unique().to_pylist())
-    asked = [
-        (r.request.symbol, r.request.bar_size, r.request.first_session)
-        for r in results
-        if isinstance(r.request, BarsRequest)
-    ]
-    for change in restated(new, stored):
-        symbol, size = change.symbol, change.bar_size
-        first = view.stored_sessions([symbol], where=f"bar_size = '{size}'")[symbol][0]
-        if not change.uniform or first >= min(begin for *series, begin in asked if series == [symbol, size]):
-            report.notes.append(f"{symbol} {size}: {change.bars} stored bar(s) were corrected by the broker.")
-        elif symbol not in underlyings:
-            others.add(symbol)
-        else:
-            report.notes.append(
-                f"{symbol} {size}: prices were restated by {change.ratio:.6g} (a split?); the stored history is read"
-                " anew."
-            )
-            requests += plan_redownload(underlyings[symbol], size, first, last, archive.now, archive.calendar)
-    return requests, others
+    return Collected(
+        EQUITY_BARS,
+        table,
+        without(coverage, reopened),
+        [result.request_id for result in results],
+        report,
+        archive.now,
+        reopened,
+    )
 
 
 def _rows(archive: Archive, results: Sequence[Result]) -> pa.Table:

@@ -6,6 +6,7 @@ lake is plain files that any program can write.
 
 from __future__ import annotations
 
+from trading_assets.repositories.basis import ON_OLD_BASIS
 from trading_assets.validation.rule import Rule, Severity
 from trading_assets.validation.rules.names import named
 
@@ -28,6 +29,10 @@ SPLIT_FACTORS = (2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 1.5)
 SPLIT_TOLERANCE = 0.04
 """How far close to open may be from the round factor: a stock that splits still moves overnight (recorded AAPL
 2014-06-09: 0.5 %)."""
+
+SPLIT_SURELY = 5.5
+"""A price this many times the one before, or this part of it, is another basis, whatever the factor (1:35), the volume
+and the range: so far away only a reverse split opens in the recorded sessions (AIG 2009-07-01)."""
 
 SPLIT_RANGE = 0.15
 """Largest range (high over low, less one) of a session with a split: a crash that happens to have a round ratio swings
@@ -211,19 +216,42 @@ RULES = (
         "equity_bars",
         Severity.WARN,
         why="Bars before and after a split on different bases make one false return of half the price and more.",
-        remedy="Run trading-assets update SYMBOL --refresh over the whole history: it is read again on one basis.",
+        remedy=(
+            "Run trading-assets update SYMBOL --refresh over the whole history: it is read again. Where the broker"
+            " still answers both bases, scale by the factor: for some sessions more its answers are compared with"
+            " what is stored, and the history is read again when it has mended them."
+        ),
         rows=f"""select symbol, session, previous, open, close, volume, usual,
                        list_filter([{_FACTORS}], lambda f: abs(previous / open / f - 1) <= {SPLIT_TOLERANCE}
                                    and (coalesce(usual = 0 or not isfinite(usual) or not isfinite(volume), true)
                                         or volume between usual * f / {SPLIT_VOLUME} and usual * f * {SPLIT_VOLUME}))
-                       as factors, high / low - 1 as width
+                       as factors, high / low - 1 as width,
+                       greatest(previous / open, open / previous) >= {SPLIT_SURELY} as surely
                 from (select symbol, session, open, high, low, close, volume,
                              lag(close) over (partition by symbol order by session) as previous,
                              lag(volume) over (partition by symbol order by session) as usual
                       from equity_bars where bar_size = '1 day' and low > 0 and open > 0)
                 where previous > 0 and (previous / open > 1.4 or previous / open < 0.7)""",
-        holds=f"len(factors) = 0 or (width > {SPLIT_RANGE} and isfinite(width))",
+        holds=f"not surely and (len(factors) = 0 or (width > {SPLIT_RANGE} and isfinite(width)))",
         shows=("previous", "open", "close", "factors"),
+    ),
+    Rule(
+        "one_basis",
+        "equity_bars",
+        Severity.ERROR,
+        why=(
+            "The broker restated the symbol's prices and these sessions could not be read anew: they are on another"
+            " basis than all others."
+        ),
+        remedy=(
+            "Run trading-assets update SYMBOL: it reads them anew. Leave out, or scale, those that the broker no longer"
+            " gives (bars of 30 s and less after six months)."
+        ),
+        rows=f"""select symbol, session, bar_size, condition, reason,
+                        starts_with(coalesce(reason, ''), '{ON_OLD_BASIS}') as old
+                 from coverage where dataset = 'equity_bars' and con_id = 0""",
+        holds="not old",
+        shows=("bar_size", "condition", "reason"),
     ),
     Rule(
         "daily_agrees_with_intraday",

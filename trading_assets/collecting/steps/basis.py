@@ -1,0 +1,232 @@
+"""All stored bars of a symbol on one basis: noticing that the broker has restated them, reading them anew, and
+recording what could not be read.
+
+Every request for new bars reads some stored sessions again (`read_again`) and compares them. Nothing is kept
+between two collections but the lake: the bars, and the conditions of sessions that a failed reading left behind.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
+from math import log
+from typing import Any
+
+import pyarrow as pa
+
+from trading_assets.broker.outcomes import OutcomeKind, Result
+from trading_assets.broker.requests import BarsRequest, Request
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.backoff import Backoff
+from trading_assets.collecting.decode import Restatement, restated
+from trading_assets.collecting.decode.arrow_tables import from_rows
+from trading_assets.collecting.report import CollectionReport
+from trading_assets.instrument import Instrument
+from trading_assets.planning.bars import plan_equity_bars, plan_redownload
+from trading_assets.repositories.basis import NO_LONGER_GIVEN, ON_OLD_BASIS
+from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, Condition
+
+READ_AGAIN = 5
+"""Stored sessions that a request for new bars reads again: a week, so that a restatement is seen that comes some
+sessions late, or leaves the last sessions before it on the old basis."""
+
+JUMP = log(1.04)
+"""Change from a close to the next open (logarithm) that may be a corporate action: a stock dividend of 5 % is one."""
+
+AFTER_A_JUMP = 20
+"""Sessions after a jump in which requests reach back before it: the broker restates within days, a month is ample."""
+
+BEFORE_A_JUMP = 10
+"""Sessions before a jump that are read again: a restatement may leave the last ones of them out."""
+
+Series = tuple[str, str]
+"""Symbol and bar size."""
+
+Place = tuple[str, str, date]
+"""Symbol, bar size and session."""
+
+_PLACE = ["symbol", "bar_size", "session"]
+
+
+def read_again(archive: Archive, stored: Mapping[str, Sequence[date]], bar_size: str) -> dict[str, tuple[date, date]]:
+    """How far a request for other sessions than the `stored` ones of a symbol reaches over these, if it costs no
+    further request: back to the first of the two, or up to the second.
+
+    These are the last and the first `READ_AGAIN` stored sessions; after a jump it reaches back to `BEFORE_A_JUMP`
+    sessions before it.
+    """
+    known = {symbol: sessions for symbol, sessions in stored.items() if sessions}
+    jumps = _jumps(archive, list(known), bar_size)
+    found = {}
+    for symbol, sessions in known.items():
+        since = sessions[-READ_AGAIN:][0]
+        if symbol in jumps:
+            since = min(since, max(sessions[0], archive.calendar.previous(jumps[symbol], BEFORE_A_JUMP)))
+        found[symbol] = since, sessions[:READ_AGAIN][-1]
+    return found
+
+
+def _jumps(archive: Archive, symbols: Sequence[str], bar_size: str) -> dict[str, date]:
+    """The earliest of the last sessions of each symbol that opened a jump away from the close before."""
+    since = archive.calendar.previous(archive.calendar.last_closed(archive.now), AFTER_A_JUMP)
+    sql = """with days as (
+                 select symbol, session, arg_min(open, start) as opened, arg_max(close, start) as closed
+                 from equity_bars
+                 where bar_size = $size and symbol in (select unnest($symbols::varchar[])) and session >= $since
+                 group by symbol, session),
+             steps as (
+                 select *, lag(closed) over (partition by symbol order by session) as previous from days)
+             select symbol, min(session) as session from steps
+             where previous > 0 and opened > 0 and abs(ln(opened / previous)) >= $jump group by symbol"""
+    if not symbols:
+        return {}
+    rows = archive.lake.query(sql, {"size": bar_size, "symbols": list(symbols), "since": since, "jump": JUMP})
+    return dict(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), strict=True))
+
+
+def left_on_old_basis(archive: Archive, symbols: Collection[str]) -> list[dict[str, Any]]:
+    """Conditions (rows of `coverage`) of the sessions of symbols that an earlier collection could not read anew."""
+    where = f"dataset = '{EQUITY_BARS.name}' and starts_with(reason, '{ON_OLD_BASIS}')"
+    return archive.view(COVERAGE).table(symbols=list(symbols), where=where).to_pylist()
+
+
+def left_over(
+    archive: Archive, underlyings: Mapping[str, Instrument], backoff: Backoff, results: Sequence[Result]
+) -> list[Request]:
+    """The requests for those sessions that may be asked for now and are not asked for by the requests of `results`."""
+    asked = _sessions_of([result.request for result in results], archive)
+    due: dict[Series, list[date]] = defaultdict(list)
+    for row in left_on_old_basis(archive, underlyings):
+        series, session = (row["symbol"], row["bar_size"]), row["session"]
+        waits = row["retry_after"] is not None and row["retry_after"] > archive.now
+        if row["condition"] != Condition.COMPLETE and not waits and session not in asked[series]:
+            due[series].append(session)
+    requests: list[Request] = []
+    for (symbol, size), sessions in sorted(due.items()):
+        if (symbol, size) not in backoff.underlyings:
+            wanted = {symbol: (underlyings[symbol], sessions)}
+            requests += plan_equity_bars(wanted, {}, {}, size, archive.now, archive.calendar)
+    return requests
+
+
+class Restated:
+    """The symbols whose stored bars differ from the `new` ones by more than corrections, and what is stored of them.
+
+    Sessions that are known to be on the old basis are not compared: that they differ is no new restatement.
+    """
+
+    def __init__(self, archive: Archive, report: CollectionReport, new: pa.Table) -> None:
+        self._archive = archive
+        self._asked: defaultdict[Series, set[date]] = defaultdict(set)
+        self._left: set[Place] = set()
+        self.symbols: set[str] = set()
+        self._stored: dict[Series, list[date]] = {}
+        if not new.num_rows:
+            return
+        symbols = new["symbol"].unique().to_pylist()
+        self._left = {_place(row) for row in left_on_old_basis(archive, symbols)}
+        stored = archive.view(EQUITY_BARS).table(sessions=new["session"].unique().to_pylist(), symbols=symbols)
+        changes = restated(new, _without(stored, self._left))
+        moved = _under_another_contract(new, stored)
+        # A series that goes on under another contract may have other prices altogether; one ratio restates them.
+        self.symbols = {c.symbol for c in changes if not c.corrected and (c.uniform or c.symbol not in moved)}
+        self._stored = _series(archive, self.symbols)
+        self._tell(report, changes)
+
+    def _tell(self, report: CollectionReport, changes: Iterable[Restatement]) -> None:
+        for change in changes:
+            symbol, size = change.symbol, change.bar_size
+            if symbol in self.symbols and not change.corrected:
+                sizes = ", ".join(sorted(size for name, size in self._stored if name == symbol))
+                report.notes.append(
+                    f"{symbol} {size}: prices {change.words()}; the stored history of all bar sizes ({sizes}) is read"
+                    " anew."
+                )
+            elif symbol not in self.symbols:
+                said = (
+                    "were corrected by the broker" if change.corrected else "have other prices under the new contract"
+                )
+                report.notes.append(f"{symbol} {size}: {change.bars} stored bar(s) {said}.")
+
+    def requests(self, underlyings: Mapping[str, Instrument], results: Sequence[Result]) -> list[BarsRequest]:
+        """The requests for all stored bars of the symbols among `underlyings`, but of series that `results` answer as a
+        whole."""
+        archive = self._archive
+        answered = _sessions_of([r.request for r in results if r.outcome.kind is OutcomeKind.COMPLETE], archive)
+        found: list[BarsRequest] = []
+        for (symbol, size), sessions in sorted(self._stored.items()):
+            if symbol not in underlyings or answered[symbol, size] >= set(sessions):
+                continue
+            last = max([sessions[-1], *answered[symbol, size]])
+            found += plan_redownload(underlyings[symbol], size, sessions[0], last, archive.now, archive.calendar)
+        self._asked = _sessions_of(found, archive)
+        return found
+
+    def left_behind(self, underlyings: Collection[str], coverage: pa.Table, bars: pa.Table) -> pa.Table:
+        """Conditions (rows of `coverage`) of the sessions on the old basis of which no new bar came, from the
+        `coverage` of what was answered: to be recorded whatever stands of them."""
+        stored = {(*series, session) for series, sessions in self._stored.items() for session in sessions}
+        places = {place for place in stored if place[0] in underlyings} | self._left
+        if not places:
+            return COVERAGE.schema.empty_table()
+        said = {_place(row): row for row in coverage.to_pylist()}
+        fresh = {_place(row) for row in bars.select(_PLACE).group_by(_PLACE).aggregate([]).to_pylist()}
+        rows = []
+        for place in sorted(places - fresh):
+            row = said.get(place)
+            if row is not None and row["condition"] not in (Condition.NO_TRADES, Condition.COMPLETE):
+                rows.append({**row, "reason": f"{ON_OLD_BASIS}: {row['reason']}"})
+            elif row is not None or (place in stored and place[2] not in self._asked[place[:2]]):
+                rows.append(self._no_longer_given(place, 0 if row is None else row["request_id"]))
+        return from_rows(COVERAGE, rows)
+
+    def _no_longer_given(self, place: Place, request_id: int) -> dict[str, Any]:
+        named = {"dataset": EQUITY_BARS.name, "con_id": 0, **dict(zip(_PLACE, place, strict=True))}
+        said = {"condition": str(Condition.COMPLETE), "reason": NO_LONGER_GIVEN}
+        return {**named, **said, "collected_at": self._archive.now, "request_id": request_id}
+
+
+def _under_another_contract(new: pa.Table, stored: pa.Table) -> set[str]:
+    """The symbols of which a stored bar has a contract id that no new one has."""
+    key = ["symbol", "con_id"]
+    known = {tuple(row.values()) for row in new.select(key).group_by(key).aggregate([]).to_pylist()}
+    rows = stored.select(key).group_by(key).aggregate([]).to_pylist()
+    return {row["symbol"] for row in rows if tuple(row.values()) not in known}
+
+
+def _place(row: Mapping[str, Any]) -> Place:
+    return row["symbol"], row["bar_size"], row["session"]
+
+
+def _sessions_of(requests: Iterable[Request], archive: Archive) -> defaultdict[Series, set[date]]:
+    """The sessions of each series that requests ask for."""
+    found: defaultdict[Series, set[date]] = defaultdict(set)
+    for request in requests:
+        if isinstance(request, BarsRequest):
+            sessions = archive.calendar.sessions(request.first_session, request.session)
+            found[request.symbol, request.bar_size] |= set(sessions)
+    return found
+
+
+def _series(archive: Archive, symbols: Collection[str]) -> dict[Series, list[date]]:
+    """The stored sessions of every bar size of symbols."""
+    if not symbols:
+        return {}
+    sql = """select symbol, bar_size, list(distinct session order by session) as sessions from equity_bars
+             where symbol in (select unnest($symbols::varchar[])) group by symbol, bar_size"""
+    rows = archive.lake.query(sql, {"symbols": sorted(symbols)}).to_pylist()
+    return {(row["symbol"], row["bar_size"]): row["sessions"] for row in rows}
+
+
+def _without(bars: pa.Table, places: Collection[Place]) -> pa.Table:
+    """Bars without those of the given series and sessions."""
+    if not places or not bars.num_rows:
+        return bars
+    rows = zip(*(bars[name].to_pylist() for name in _PLACE), strict=True)
+    return bars.filter(pa.array([row not in places for row in rows], pa.bool_()))
+
+
+def without(coverage: pa.Table, others: pa.Table) -> pa.Table:
+    """Conditions without those of the series and sessions of which there are `others`."""
+    return _without(coverage, {_place(row) for row in others.to_pylist()})
