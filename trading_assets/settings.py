@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -16,10 +18,8 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -33,9 +33,14 @@ from trading_assets.pricing_settings import PricingSettings
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import Clock
 from trading_assets.setting_names import SECRETS, wrong_value
+from trading_assets.setting_sources import OwnEnvironment
 
 CONFIG = "TRADING_ASSETS_CONFIG"
 """Environment variable that names the settings file, when it is not `trading_assets.toml` in the working directory."""
+
+
+DATA_DIR = "TRADING_ASSETS_DATA_DIR"
+"""Environment variable that names the data folder."""
 
 
 class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSettings):
@@ -49,7 +54,7 @@ class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSetting
 
     data_dir_setting: Path | None = Field(
         default=None,
-        validation_alias=AliasChoices("TRADING_ASSETS_DATA_DIR", "data_dir"),
+        validation_alias=AliasChoices(DATA_DIR, "data_dir"),
         description=(
             "Folder of the lake and its state; default `data/simulated` with the simulated broker, `data` with a TWS."
         ),
@@ -216,7 +221,7 @@ class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSetting
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, _OwnEnvironment(settings_cls), _file(settings_cls)
+        return init_settings, OwnEnvironment(settings_cls), _file(settings_cls)
 
     @property
     def data_dir(self) -> Path:
@@ -247,7 +252,7 @@ class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSetting
         )
         pairs = {f"TRADING_ASSETS_{name.upper()}": _text(value) for name, value in given.items()}
         pairs["TRADING_ASSETS_SELECTION"] = self.selection.model_dump_json()
-        pairs["TRADING_ASSETS_DATA_DIR"] = str(self.data_dir)
+        pairs[DATA_DIR] = str(self.data_dir)
         pairs["TRADING_ASSETS_RECORDED_MARKET"] = str(self.recorded_market.expanduser().absolute())
         if self.market != "generated":
             pairs["TRADING_ASSETS_MARKET"] = str(Path(self.market).expanduser().absolute())
@@ -260,6 +265,20 @@ class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSetting
         return {**os.environ, **self.environment()}
 
 
+@contextmanager
+def data_folder(folder: Path) -> Iterator[None]:
+    """Within it, settings are those of this data folder, in this process and in those that it starts."""
+    before = os.environ.get(DATA_DIR)
+    os.environ[DATA_DIR] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[DATA_DIR]
+        else:
+            os.environ[DATA_DIR] = before
+
+
 def folder_of(data_dir: Path | str | None) -> Path | str:
     """The data folder given, or that of the settings."""
     return Settings().data_dir if data_dir is None else data_dir
@@ -267,34 +286,6 @@ def folder_of(data_dir: Path | str | None) -> Path | str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-class _OwnEnvironment(EnvSettingsSource):
-    """The variables that are ours: an alias is looked up as it stands, and a `DATA_DIR` of somebody else's is no
-    setting."""
-
-    def _load_env_vars(self) -> dict[str, str | None]:
-        return {
-            name: value
-            for name, value in super()._load_env_vars().items()
-            if name.upper().startswith("TRADING_ASSETS_")
-        }
-
-    def __call__(self) -> dict[str, Any]:
-        try:
-            return super().__call__()
-        except SettingsError as error:
-            raise ValueError(str(error.__cause__ or error)) from error
-
-    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
-        """Lists and tables are written as JSON."""
-        try:
-            return super().decode_complex_value(field_name, field, value)
-        except json.JSONDecodeError:
-            kind, example = ("table", field.examples[0]) if field.examples else ("list", field.default)
-            raise ValueError(
-                f"TRADING_ASSETS_{field_name.upper()} is a {kind}, written as JSON, for example {json.dumps(example)}."
-            ) from None
 
 
 def _file(settings_cls: type[BaseSettings]) -> TomlConfigSettingsSource:
@@ -319,7 +310,7 @@ _BY_NAME = frozenset(f"TRADING_ASSETS_{name.upper()}" for name in Settings.model
 
 def unknown_variables() -> list[str]:
     """A sentence for each variable of the environment that begins as ours do and is none."""
-    return setting_names.unknown_variables(os.environ, {CONFIG, TRACEBACK, "TRADING_ASSETS_DATA_DIR", *_BY_NAME})
+    return setting_names.unknown_variables(os.environ, {CONFIG, TRACEBACK, DATA_DIR, *_BY_NAME})
 
 
 def traceback_wanted() -> bool:

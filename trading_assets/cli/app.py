@@ -30,6 +30,7 @@ from trading_assets.cli import (
     quarantine,
     recovery,
     report,
+    root,
     serve,
     status,
     streams,
@@ -39,7 +40,7 @@ from trading_assets.cli.output import Failed, errors_to, note_to
 from trading_assets.errors import LakeError
 from trading_assets.permissions import PRIVATE_UMASK
 from trading_assets.remedies import Medium, speaking
-from trading_assets.settings import traceback_wanted, unknown_variables, wrong_value
+from trading_assets.settings import traceback_wanted, wrong_value
 
 WRONG_USE = 2
 FAILED = 1
@@ -49,16 +50,17 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="trading-assets",
-    help="Your own archive of US equity and option data, collected from Interactive Brokers as Dagster assets.",
+    callback=root.options,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (
     *(serve, live, positions, collect, status, coverage, lineage, report, inspect, export),
     *(recovery, backup, doctor, validate, alerts, quarantine, maintain, archive),
 ):
     module.register(app)
+root.group(app)
 
 
 def main() -> None:
@@ -67,8 +69,6 @@ def main() -> None:
     os.umask(PRIVATE_UMASK)
     logging.getLogger("trading_assets").setLevel(logging.ERROR)
     output = streams.make_lenient()
-    for sentence in unknown_variables():
-        note_to(sentence)
     code = run(sys.argv[1:])
     output.flush()
     if output.error is not None:

@@ -15,6 +15,7 @@ from shlex import quote
 from rich.table import Table
 
 from trading_assets.cli.output import Failed, LiveProgress, console, print_problems, table_of
+from trading_assets.cli.root import own_command
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.settings import BrokerKind, Settings
 
@@ -82,7 +83,7 @@ def run_demo(symbol: str, lookback_days: int, *, keep: bool) -> int:
     for picture in _pictures(settings, symbol):
         console.print(f"picture  {picture}", soft_wrap=True, markup=False)
     console.print(
-        f"\nLook at it in the Dagster UI:\n  TRADING_ASSETS_DATA_DIR={quote(str(settings.data_dir))} make up\nand open"
+        f"\nLook at it in the Dagster UI:\n  {own_command()} --data-dir {quote(str(settings.data_dir))} up\nand open"
         " http://127.0.0.1:3000/assets",
         soft_wrap=True,
         markup=False,

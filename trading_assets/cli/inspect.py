@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trading_assets.arguments import LIMIT
+from trading_assets.cli.formats import OutputFormat, write_rows
 from trading_assets.cli.given_symbols import given_symbols
 from trading_assets.cli.output import Failed, as_json, console, table_of
 from trading_assets.settings import Settings
@@ -168,7 +169,7 @@ def query(
             )
         ),
     ],
-    limit: Annotated[int, typer.Option(**LIMIT.option, help="Rows printed; --json prints all.")] = 40,
+    limit: Annotated[int, typer.Option(**LIMIT.option, help="Rows that a table shows.")] = 40,
     as_of: Annotated[
         str | None,
         typer.Option(help="The datasets as known at this instant (2024-06-03T16:00-04:00), or `first`: as collected."),
@@ -176,9 +177,15 @@ def query(
     live: Annotated[
         bool, typer.Option("--live", help="live_quotes, live_bars and live_gaps with all that is recorded up to now.")
     ] = False,
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", help="How the rows are written; all but `table` write all of them.")
+    ] = OutputFormat.TABLE,
     as_document: Json = False,
 ) -> int:
-    """Run one SELECT of DuckDB over the lake. It reads the datasets and nothing else."""
+    """Run one SELECT of DuckDB over the lake. It reads the datasets and nothing else.
+
+    Example: trading-assets query "select session, close from equity_bars where symbol = 'AAPL'" --format csv > aapl.csv
+    """
     import duckdb
 
     from trading_assets.repositories.catalog import query as run
@@ -191,14 +198,11 @@ def query(
         raise typer.BadParameter(
             f"{_first_line(error)}. query reads the datasets of the lake, no other file and no network address."
         ) from error
+    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
+        raise typer.TyperException(str(error).strip()) from error  # it shows the line and the position
     except duckdb.Error as error:
         raise Failed(str(error).strip()) from error
-    if as_document:
-        as_json(table.to_pylist())
-        return 0
-    console.print(table_of(table.slice(0, limit).to_pylist(), table.column_names))
-    if table.num_rows > limit:
-        console.print(f"... {table.num_rows - limit:,} more rows (--limit, --json).")
+    write_rows(table, OutputFormat.JSON if as_document else output_format, limit=limit)
     return 0
 
 

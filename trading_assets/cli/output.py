@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +55,20 @@ class Failed(Exception):
     """A command failed; the message is shown to the user."""
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Within it, neither progress nor notes are shown: results and errors only."""
+    global _quiet
+    before, _quiet = _quiet, True
+    try:
+        yield
+    finally:
+        _quiet = before
+
+
+_quiet = False
+
+
 def errors_to(sentence: str) -> None:
     """Print one error sentence."""
     stderr.print(f"[bold red]error[/]: {_escaped(sentence)}", soft_wrap=True)
@@ -60,6 +76,8 @@ def errors_to(sentence: str) -> None:
 
 def note_to(sentence: str) -> None:
     """Print one sentence that is worth knowing and no error."""
+    if _quiet:
+        return
     stderr.print(f"[bold]note[/]: {_escaped(sentence)}", soft_wrap=True)
 
 
@@ -98,8 +116,9 @@ def _escaped(text: str) -> str:
     return escape(text)
 
 
-def table_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table:
-    """A table of records; numbers to the right, nothing for None."""
+def table_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, exact: bool = False) -> Table:
+    """A table of records; numbers to the right, nothing for None. Counts have separators of thousands; with `exact`
+    (values that somebody may copy, such as identifiers, years, prices) numbers have none, and all their digits."""
     table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     records = list(rows)
     for column in columns:
@@ -108,20 +127,43 @@ def table_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table
         )
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in records:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
+        table.add_row(
+            *(_cell(row.get(column), exact=exact or _NAMES_ONE.search(column) is not None) for column in columns)
+        )
     return table
 
 
-def _cell(value: Any) -> str:
+_NAMES_ONE = re.compile(r"(^|_)(id|year|port|pid)$")
+"""Columns whose integers name something: they are no amounts."""
+
+DIGITS = 12
+"""Significant digits of a number that is shown exactly: all that a price or a volume has, without the last digits of a
+sum of binary fractions."""
+
+
+def _cell(value: Any, *, exact: bool) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:,.4f}".rstrip("0").rstrip(".")
+        return _decimal(value, exact=exact)
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
+        return str(value) if exact else f"{value:,}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     return _escaped(str(value))
+
+
+def _decimal(value: float, *, exact: bool) -> str:
+    """Four decimals, more where they are all that the number has; never an exponent."""
+    if not math.isfinite(value):
+        return str(value)
+    if exact or 0 < abs(value) < 0.01:
+        exponent = math.floor(math.log10(abs(value))) if value else 0
+        digits = DIGITS if exact else 4
+        text = f"{value:.{min(max(digits - 1 - exponent, 0), 340)}f}"
+    else:
+        text = f"{value:,.4f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def print_reports(reports: Sequence[CollectionReport]) -> None:
@@ -164,7 +206,7 @@ class LiveProgress:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=stderr,
-            disable=quiet or not stderr.is_terminal,
+            disable=quiet or _quiet or not stderr.is_terminal,
             transient=True,
         )
         self._task: TaskID | None = None

@@ -13,8 +13,8 @@ import sys
 from typing import Any, TextIO, cast
 
 _PIECE = 8192
-"""Characters written at once. With PYTHONUNBUFFERED Python does not notice that a longer write into a pipe was cut
-off."""
+"""Characters or bytes written at once. With PYTHONUNBUFFERED Python does not notice that a longer write into a pipe was
+cut off."""
 
 
 class Lenient:
@@ -39,6 +39,17 @@ class Lenient:
             except OSError as error:
                 self._failed(error)
         return len(text)
+
+    def write_bytes(self, content: bytes) -> None:
+        """Write bytes behind the text that was written, or drop them."""
+        self.flush()
+        if self.error is None:
+            try:
+                for begin in range(0, len(content), _PIECE):
+                    self._stream.buffer.write(content[begin : begin + _PIECE])
+                self._stream.buffer.flush()
+            except OSError as error:
+                self._failed(error)
 
     def flush(self) -> None:
         """Hand on what is buffered, or drop it."""
@@ -65,6 +76,12 @@ def make_lenient() -> Lenient:
     output = Lenient(sys.stdout)
     sys.stdout, sys.stderr = cast(TextIO, output), cast(TextIO, Lenient(sys.stderr))
     return output
+
+
+def write_bytes(content: bytes) -> None:
+    """Write bytes to standard output."""
+    output = sys.stdout if isinstance(sys.stdout, Lenient) else Lenient(sys.stdout)
+    output.write_bytes(content)
 
 
 def _occupy_closed_descriptors() -> None:

@@ -283,7 +283,7 @@ def test_a_query_shows_so_many_rows_and_the_document_all(small_lake: Path, capsy
     assert run(["query", "select close from equity_bars", "--limit", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
-    assert lines[-1] == "... 5 more rows (--limit, --json)."
+    assert lines[-1] == "... 5 more rows (--limit, --format)."
     assert run(["query", "select close from equity_bars", "--limit", "3", "--json"]) == 0
     assert len(document(capsys)) == 8
 
@@ -292,8 +292,10 @@ def test_a_query_shows_so_many_rows_and_the_document_all(small_lake: Path, capsy
     ("sql", "word"),
     [("select nothing from equity_bars", "nothing"), ("select * from nowhere", "nowhere"), ("selct", "syntax")],
 )
-def test_a_query_that_fails_says_why(small_lake: Path, capsys: Output, sql: str, word: str) -> None:
-    assert run(["query", sql]) == 1
+def test_a_query_that_is_no_sql_is_wrong_use_and_says_where(
+    small_lake: Path, capsys: Output, sql: str, word: str
+) -> None:
+    assert run(["query", sql]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("error: ")
     assert word in printed.err

@@ -67,8 +67,8 @@ def test_help_goes_into_a_pipe(folder: Path) -> None:
 
 def test_a_failed_command_fails_whatever_becomes_of_its_output(folder: Path) -> None:
     script = (
-        '$C query "select nothing" >/dev/full; echo $?; $C query "select 1; select 2" >&-; echo $?; $C query "select'
-        ' nothing" 2>&-; echo $?'
+        'F="select cast(\'x\' as int)"; $C query "$F" >/dev/full; echo $?; $C query "select 1; select 2" >&-; echo $?;'
+        ' $C query "$F" 2>&-; echo $?'
     )
     out, err = piped(script, folder)
     assert out.split() == ["1", "2", "1"]
