@@ -21,7 +21,7 @@ GROUPS = {
     "Read": ("query", "export", "lineage"),
     "Watch": ("status", "coverage", "validate", "quality", "report", "alerts"),
     "Live": ("live", "positions"),
-    "Keep": ("maintain", "backup", "restore", "archive", "doctor", "rebuild-identity"),
+    "Keep": ("maintain", "backup", "restore", "archive", "doctor", "rebuild-identity", "diagnose"),
 }
 """The commands by what they are for, in the order of a first use."""
 

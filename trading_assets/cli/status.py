@@ -1,4 +1,4 @@
-"""The command `status`: is all well, and if not, what is wrong and what to do."""
+"""The commands `status` (is all well, and if not, what is wrong and what to do) and `diagnose`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ NO_DAEMON = "No daemon has worked on this folder yet: trading-assets up"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command()(status)
+    app.command()(diagnose)
 
 
 def status(
@@ -39,6 +40,15 @@ def status(
     else:
         _print(found.as_dict())
     return 1 if found.wrong else 0
+
+
+def diagnose() -> int:
+    """One block of text for a report of a defect: versions, settings, counts, the broker's last errors. No secrets, no
+    prices, no positions."""
+    from trading_assets.monitoring.diagnosis import diagnosis
+
+    console.print(diagnosis(Settings()), markup=False, soft_wrap=True)
+    return 0
 
 
 def _running(settings: Settings) -> Any:
