@@ -15,6 +15,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +30,8 @@ from trading_assets.repositories import connect
 from trading_assets.repositories.schemas import CONTRACTS, OPTION_CHAINS
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
+from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.simulator.market import ListedContract
 
 Fields = list[str]
 
@@ -81,6 +84,34 @@ class Link:
 
 Hook = Callable[[Fields, Link], Passed | None]
 """Gives the frames to pass on instead of the one it got: `[]` for none, None for the frame as it is."""
+
+
+_CON_ID = {"1": 3, "9": 3, "20": 2, "78": 5}
+"""Where the contract id stands in what clients ask: quotes, contract details, bars, option parameters."""
+
+
+@cache
+def _market() -> GeneratedMarket:
+    return GeneratedMarket()
+
+
+def contract_asked(fields: Fields) -> ListedContract | None:
+    """The contract of the generated market whose id a client's frame gives; None without one."""
+    place = _CON_ID.get(fields[0])
+    con_id = fields[place] if place is not None and place < len(fields) else ""
+    return _market().by_id(int(con_id)) if con_id.isdecimal() and con_id != "0" else None
+
+
+def asks_about(fields: Fields, symbol: str) -> bool:
+    """Whether a client's frame asks about a symbol or one of its options, by words or by contract id."""
+    contract = contract_asked(fields)
+    return symbol in fields if contract is None else contract.symbol == symbol
+
+
+def asks_quote(fields: Fields, sec_type: str) -> bool:
+    """Whether a client's frame asks for the quote of a contract of that type."""
+    contract = contract_asked(fields) if fields[0] == "1" else None
+    return contract is not None and contract.sec_type == sec_type
 
 
 class Rewriting:

@@ -7,7 +7,8 @@ code: the last row of a code, without a phrase, says what the code alone means, 
 that there is no data.
 
 Sources: [D] IBKR "Message Codes" and "Historical Data Limitations"; [W] wire logs published with open-source clients;
-[X] the gateway re-implementation deepentropy/ibx; [C] reports in client-library trackers (ib_insync 293, 330).
+[X] the gateway re-implementation deepentropy/ibx; [C] reports in client-library trackers (ib_insync 293, 330; ib_async
+203).
 Codes below 0 do not exist at the broker. Codes of orders are absent: this platform collects data.
 """
 
@@ -53,6 +54,8 @@ class Retry(StrEnum):
     """After a wait that lets the limit recover."""
     LATER = "later"
     """Soon: the cause is on the broker's side and passes."""
+    SESSION = "session"
+    """In the next session, however often it was refused: it says nothing about the contract."""
     USER = "user"
     """After the user has changed a subscription, a permission or a setting."""
 
@@ -100,6 +103,10 @@ _NEW_ID = (
     " this TWS."
 )
 _GONE = "Nothing to do: TWS had dropped the request; it is sent again with a new id."
+_CONFLICT = (
+    "TWS words a term of the contract in two ways; it is requested again in the next session, by its id. If it"
+    " persists, report the code and the text."
+)
 _NO_DAILY_OPTION_BARS = "Options have no daily bars: ask for bars of 8 hours or less and aggregate them."
 _NO_SUCH_TYPE = "The broker has no data of this type for the contract."
 _NEXT_CLIENT_ID = "Nothing to do: the next client id of TRADING_ASSETS_IB_CLIENT_IDS is tried."
@@ -188,6 +195,7 @@ CODES: tuple[BrokerCode, ...] = (
     BrokerCode(420, R, NOT_PERMITTED, Retry.USER, _SUBSCRIBE_HISTORY, "W", "no market data permissions"),
     BrokerCode(420, R, UNAVAILABLE, Retry.USER, _OTHER_SESSION, "W", "different ip address"),
     BrokerCode(420, R, REJECTED, Retry.LATER, _UNKNOWN_TEXT, "D"),
+    BrokerCode(478, R, REJECTED, Retry.SESSION, _CONFLICT, "C"),
     BrokerCode(501, W, REJECTED, Retry.NEVER, "", "D"),
     BrokerCode(502, C, DISCONNECTED, Retry.LATER, _START_TWS, "D"),
     BrokerCode(503, C, DISCONNECTED, Retry.USER, "Update TWS or the Gateway.", "D"),
@@ -265,6 +273,13 @@ def lookup(code: int, text: str = "") -> BrokerCode | None:
     if code in WARNING_RANGE:
         return BrokerCode(code, W, DISCONNECTED, Retry.LATER, "", "D")
     return None
+
+
+def says_nothing(code: int) -> bool:
+    """Whether a refusal with this code says nothing about the contract: the code is not in the table, or about the
+    request alone."""
+    rows = _BY_CODE.get(code, ())
+    return all(row.retry is Retry.SESSION for row in rows)
 
 
 def is_warning(code: int, text: str = "") -> bool:

@@ -197,7 +197,7 @@ def contract_record(details: Any) -> ContractRecord:
         sec_type=c.secType,
         last_trade=c.lastTradeDateOrContractMonth,
         strike=number(c.strike) or 0.0,
-        right=c.right[:1] if c.right[:1] in ("C", "P") else c.right,
+        right=_right(c.right),
         multiplier=c.multiplier,
         exchange=c.exchange,
         primary_exchange=c.primaryExchange,
@@ -222,6 +222,11 @@ def contract_record(details: Any) -> ContractRecord:
         valid_exchanges=details.validExchanges,
         sec_ids=" ".join(sorted(f"{pair.tag}={pair.value}" for pair in details.secIdList or ())),
     )
+
+
+def _right(text: str) -> str:
+    """`C` for `C` and `CALL`, `P` for `P` and `PUT`; anything else as it came."""
+    return text[:1].upper() if text.upper() in ("C", "CALL", "P", "PUT") else text
 
 
 def parameter_record(

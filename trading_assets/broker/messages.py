@@ -31,6 +31,9 @@ REALTIME_BAR_SECONDS = 5
 REALTIME_BARS_SHOW = "TRADES"
 """What the real-time bars are made of."""
 
+ROUTE = "SMART"
+"""Where a request about a known contract goes when its instrument names no exchange."""
+
 _INSTRUMENT_FIELDS = tuple(field.name for field in fields(Instrument))
 
 _NO_END = datetime.min.replace(tzinfo=UTC)
@@ -115,4 +118,13 @@ def end_text(request: BarsRequest) -> str:
 
 
 def _contract(instrument: Instrument) -> Contract:
+    """The contract of a request: its words, or its id and the route alone where the id is known.
+
+    TWS compares every term that comes with an id and refuses the request (478) when its own parameters word one
+    differently than its contract details do: the last trading day, the trading class, the symbol.
+    """
+    if instrument.con_id:
+        instrument = Instrument(
+            "", sec_type="", exchange=instrument.exchange or ROUTE, currency="", con_id=instrument.con_id
+        )
     return contract_of(**{name: getattr(instrument, name) for name in _INSTRUMENT_FIELDS})

@@ -17,6 +17,7 @@ import typer
 
 from trading_assets.cli import notices
 from trading_assets.cli.output import Failed, console, note_to
+from trading_assets.errors import TradingAssetsError
 from trading_assets.settings import Settings
 
 STOP_TIMEOUT = 30.0
@@ -69,7 +70,11 @@ def simulate(
     if actions is not None and market != "generated":
         raise typer.BadParameter("--actions happen to the generated market only: recorded data has its own.")
     try:
-        source = MarketWithActions(read_actions(actions), seed) if actions else open_market(market, seed)
+        symbols = _symbols_of_archive()
+        changed = MarketWithActions(read_actions(actions), seed) if actions else None
+        if changed is not None:
+            changed.know(symbols)
+        source = changed or open_market(market, seed, symbols)
         accounts = account_file(positions, default_account(source)) if positions else None
     except (FileNotFoundError, PositionsError, ActionsError) as error:
         raise typer.BadParameter(str(error)) from error
@@ -90,6 +95,17 @@ def simulate(
         )
     )
     return 0
+
+
+def _symbols_of_archive() -> list[str]:
+    """The symbols of the archive of this environment: it may ask for their contracts by id. None without a readable
+    one."""
+    from trading_assets.universe import Universe
+
+    try:
+        return [entry.symbol for entry in Universe(Settings().state_url).entries(active_only=False)]
+    except (ValueError, OSError, TradingAssetsError):
+        return []
 
 
 def _instant(text: str) -> datetime:

@@ -199,7 +199,8 @@ class Archive:
         this process."""
         if self.settings.endpoint is not None:
             return self.settings.endpoint
-        self._simulator = EmbeddedSimulator(self.settings)
+        symbols = [entry.symbol for entry in self.universe.entries(active_only=False)]
+        self._simulator = EmbeddedSimulator(self.settings, symbols=symbols)
         return "127.0.0.1", self._simulator.start()
 
 

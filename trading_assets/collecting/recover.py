@@ -36,6 +36,7 @@ from trading_assets.collecting.decode import (
 from trading_assets.collecting.report import INTERRUPTED, Collected, CollectionReport
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
+from trading_assets.planning.chains import listing_days
 from trading_assets.repositories.frame_checks import storable
 from trading_assets.repositories.schemas import COVERAGE, OPTION_CHAINS, Condition, Dataset
 
@@ -135,7 +136,7 @@ def _carried(last: pa.Table, session: date, symbol: str, results: Sequence[Resul
     """The expiries of the chain before `session` that were not listed anew, as rows of the session."""
     last = last.filter(pc.less(last["session"], pa.scalar(session)))
     listings = {r.request.instrument.last_trade for r in results if isinstance(r.request, OptionListingRequest)}
-    alive = {day for day in last["last_trade"].to_pylist() if day >= f"{session:%Y%m%d}"}
+    alive = {day for day in listing_days(last).to_pylist() if day >= f"{session:%Y%m%d}"}
     return carry_listing(last, alive - listings, session, symbol=symbol)
 
 

@@ -176,9 +176,9 @@ class RowTracer:
         if found.dataset != OPTION_CHAINS.name or origin is not Origin.ANSWER or row["quote_outcome"] is None:
             return None
         session = calendar().current(row["listed_at"])
-        key = row["symbol"], row["last_trade"], session
+        key = row["symbol"], row.get("listed_expiry") or row["last_trade"], session
         if key not in self._listings:
-            expiry = Instrument(row["symbol"], "OPT", OPTION_EXCHANGE, row["currency"], last_trade=row["last_trade"])
+            expiry = Instrument(row["symbol"], "OPT", OPTION_EXCHANGE, row["currency"], last_trade=key[1])
             self._listings[key] = self._tracker.requests.by_keys([OptionListingRequest(expiry, session).key])
         answered = self._listings[key]
         exact = [one for one in answered if one.finished_at == row["listed_at"]]

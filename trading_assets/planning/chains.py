@@ -42,8 +42,8 @@ class ListingReason(StrEnum):
 class ChainPlan:
     """What one symbol's chain costs in a session.
 
-    `carried` are the last trading days (`YYYYMMDD`) whose rows are taken from the last listing; `listings` ask for the
-    rest.
+    `carried` are the days (`YYYYMMDD`, as the option parameters name them) whose rows are taken from the last listing;
+    `listings` ask for the rest.
     """
 
     symbol: str
@@ -74,8 +74,8 @@ def plan_chain(
     """The listings that one symbol's chain needs, given the broker's parameters of today and the rows of its last
     chain.
 
-    `last` holds rows of `option_chains` of one snapshot (columns last_trade, strike, trading_class, listed_at), or
-    None. An expiry is listed when it is wanted and
+    `last` holds rows of `option_chains` of one snapshot (columns last_trade, strike, trading_class, listed_at, and
+    listed_expiry and listed_class where the two names differ), or None. An expiry is listed when it is wanted and
 
     - was not listed before, or was listed at least `relist_days` days ago (New York dates; strikes are added as the
       price moves); or
@@ -113,24 +113,41 @@ def plan_chain(
 
 
 def strikes_adjusted(last: pa.Table, parameters: Iterable[ParameterRecord], session: date) -> bool:
-    """Whether a strike of an unexpired contract of the last chain is no longer among its trading class's strikes.
+    """Whether a strike of an unexpired contract of the last chain is no longer among the strikes of the trading class
+    that offered it.
 
     Strikes are compared to a thousandth of a dollar, the resolution of the OSI symbol.
     """
+    records = list(parameters)
+    offered = offered_strikes(records)
+    expirations = {day for record in records for day in record["expirations"]}
+    days = listing_days(last)
+    alive = pc.and_(
+        pc.greater_equal(days, f"{session:%Y%m%d}"), pc.is_in(days, pa.array(sorted(expirations), pa.string()))
+    )
+    names = {"trading_class": _else(last, "listed_class", "trading_class"), "strike": last["strike"]}
+    stored = pa.table(names).filter(alive).group_by(["trading_class", "strike"]).aggregate([])
+    pairs = zip(stored["trading_class"].to_pylist(), stored["strike"].to_pylist(), strict=True)
+    return any(name and round(strike * 1000) not in offered.get(name, ()) for name, strike in pairs)
+
+
+def offered_strikes(parameters: Iterable[ParameterRecord]) -> dict[str, set[int]]:
+    """The strikes of each trading class, in thousandths of a dollar."""
     offered: dict[str, set[int]] = {}
-    expirations: set[str] = set()
     for record in parameters:
         offered.setdefault(record["trading_class"], set()).update(round(strike * 1000) for strike in record["strikes"])
-        expirations.update(record["expirations"])
-    alive = last.filter(
-        pc.and_(
-            pc.greater_equal(last["last_trade"], f"{session:%Y%m%d}"),
-            pc.is_in(last["last_trade"], pa.array(sorted(expirations), pa.string())),
-        )
-    )
-    stored = alive.group_by(["trading_class", "strike"]).aggregate([])
-    pairs = zip(stored["trading_class"].to_pylist(), stored["strike"].to_pylist(), strict=True)
-    return any(round(strike * 1000) not in offered.get(trading_class, ()) for trading_class, strike in pairs)
+    return offered
+
+
+def listing_days(chain: pa.Table) -> pa.ChunkedArray:
+    """The day (`YYYYMMDD`) under which each row's expiry was listed: as the option parameters name it, whatever the
+    contract calls its last trading day."""
+    return _else(chain, "listed_expiry", "last_trade")
+
+
+def _else(chain: pa.Table, name: str, other: str) -> pa.ChunkedArray:
+    """A column, and where it is null (or the table lacks it) the other one."""
+    return pc.coalesce(chain[name], chain[other]) if name in chain.column_names else chain[other]
 
 
 def plan_spot(underlying: Instrument, session: date) -> QuoteRequest:
@@ -162,10 +179,12 @@ def plan_quotes(
 
 
 def _listed_on(last: pa.Table | None) -> dict[str, date]:
-    """The last trading days of the last chain, each with the New York date of its oldest listing."""
+    """The days under which the expiries of the last chain were listed, each with the New York date of its oldest
+    listing."""
     if last is None or last.num_rows == 0:
         return {}
-    oldest = last.group_by("last_trade").aggregate([("listed_at", "min")])
+    rows = pa.table({"last_trade": listing_days(last), "listed_at": last["listed_at"]})
+    oldest = rows.group_by("last_trade").aggregate([("listed_at", "min")])
     return {
         day: session_date(listed_at)
         for day, listed_at in zip(oldest["last_trade"].to_pylist(), oldest["listed_at_min"].to_pylist(), strict=True)

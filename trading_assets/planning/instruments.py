@@ -34,12 +34,12 @@ def underlying_instrument(row: Mapping[str, Any]) -> Instrument:
 def option_instruments(chain: pa.Table) -> list[Instrument]:
     """The options of `option_chains` rows, in the order of the rows.
 
-    The instrument carries all terms, so that an answer found in the journal later is decoded without the chain.
+    The instrument carries all terms, so that an answer found in the journal later is decoded without the chain. Its
+    exchange is the route, whichever exchange the listing names.
     """
     names = (
         "symbol",
         "con_id",
-        "exchange",
         "currency",
         "last_trade",
         "strike",
@@ -53,7 +53,7 @@ def option_instruments(chain: pa.Table) -> list[Instrument]:
         Instrument(
             symbol=symbol,
             sec_type="OPT",
-            exchange=exchange or OPTION_EXCHANGE,
+            exchange=OPTION_EXCHANGE,
             currency=currency,
             con_id=con_id,
             last_trade=last_trade,
@@ -63,7 +63,7 @@ def option_instruments(chain: pa.Table) -> list[Instrument]:
             local_symbol=local_symbol,
             trading_class=trading_class,
         )
-        for symbol, con_id, exchange, currency, last_trade, strike, right, multiplier, local_symbol, trading_class in (
-            zip(*columns, strict=True)
+        for symbol, con_id, currency, last_trade, strike, right, multiplier, local_symbol, trading_class in zip(
+            *columns, strict=True
         )
     ]

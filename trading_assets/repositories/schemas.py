@@ -91,7 +91,19 @@ OPTION_CHAINS = Dataset(
         *OPTION_TERMS,
         text("exchange", "Exchange requests are routed to"),
         text("currency", "Trading currency"),
-        text("last_trade", "Last trading day as the broker words it (YYYYMMDD)"),
+        text("last_trade", "Last trading day as the broker's contract details word it (YYYYMMDD)"),
+        text(
+            "listed_expiry",
+            "Day under which the broker's option parameters name the expiry and under which it was listed (YYYYMMDD);"
+            " null where `last_trade` says the same",
+            nullable=True,
+        ),
+        text(
+            "listed_class",
+            "Trading class under which the option parameters offered the strike at the listing, empty where none did;"
+            " null where `trading_class` says the same",
+            nullable=True,
+        ),
         number("min_tick", "Smallest price step", "dollars"),
         Column("listed_at", INSTANT, "When the listing that names the contract was read", "UTC"),
         Column("selected", pa.bool_(), "Whether the contract was selected for quotes and bars"),

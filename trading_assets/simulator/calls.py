@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Literal, ParamSpec, Protocol, TypeVar
 
@@ -21,7 +21,7 @@ from trading_assets.simulator.latency import Latency
 from trading_assets.simulator.limits import Arrival, Gauge, Meters
 from trading_assets.simulator.market import ContractQuery, ListedContract, Market
 from trading_assets.simulator.request_checks import Refusal
-from trading_assets.simulator.requests import ApiRequest
+from trading_assets.simulator.requests import ApiRequest, ContractRequest
 from trading_assets.simulator.worker import MarketWorker
 
 if TYPE_CHECKING:
@@ -93,6 +93,13 @@ class World:
     async def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a question to the market in the one worker thread, so that the sockets are read meanwhile."""
         return await self.worker.submit(partial(function, *args, **kwargs))
+
+    def named(self, request: ApiRequest) -> ApiRequest:
+        """The request with the contract that its id means, where it gives the id without words: for logs, counters and
+        faults."""
+        if not isinstance(request, ContractRequest) or not request.contract.con_id or request.contract.symbol:
+            return request
+        return replace(request, known=self.market.by_id(request.contract.con_id))
 
     def find(self, query: ContractQuery) -> ListedContract:
         """The one contract that a query means; raises `Refusal` 200 for none or several. Runs in the worker."""

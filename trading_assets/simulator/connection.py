@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
         if self.outbox.closing:
             return
         try:
-            request = decode(payload, self.version)
+            request = self._world.named(decode(payload, self.version))
         except MalformedRequest as error:
             self.error(error.req_id, 320, f"Error reading request. {error.reason}")
             return

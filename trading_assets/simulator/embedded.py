@@ -3,6 +3,7 @@ own."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from trading_assets.sessions import Clock
@@ -10,13 +11,19 @@ from trading_assets.settings import Settings
 from trading_assets.simulator.market import Market
 
 
-def open_market(name: str, seed: int = 42) -> Market:
+def open_market(name: str, seed: int = 42, symbols: Iterable[str] = ()) -> Market:
     """The market of a name: `generated`, or a folder of recorded data. Raises `FileNotFoundError` for a missing
-    folder."""
+    folder.
+
+    `symbols` are those whose contract ids an archive may hold already: the generated market cannot tell the symbol from
+    the id.
+    """
     if name == "generated":
         from trading_assets.simulator.generated import GeneratedMarket
 
-        return GeneratedMarket(seed=seed)
+        market = GeneratedMarket(seed=seed)
+        market.know(symbols)
+        return market
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(f"The market {name!r} is neither `generated` nor a folder of recorded market data.")
@@ -28,14 +35,15 @@ def open_market(name: str, seed: int = 42) -> Market:
 class EmbeddedSimulator:
     """A simulator of the settings' market at the settings' clock, on a free port of this machine.
 
-    With `running` a pinned clock runs from there at its usual speed: streams need one that moves.
+    With `running` a pinned clock runs from there at its usual speed: streams need one that moves. `symbols` are those
+    whose contracts the archive knows.
     """
 
-    def __init__(self, settings: Settings, *, running: bool = False) -> None:
+    def __init__(self, settings: Settings, *, running: bool = False, symbols: Iterable[str] = ()) -> None:
         from trading_assets.simulator import Simulator
 
         speed = 1.0 if running and settings.now is not None else None
-        market = open_market(settings.market, settings.market_seed)
+        market = open_market(settings.market, settings.market_seed, symbols)
         self._simulator = Simulator(market, now=settings.now, speed=speed)
 
     @property

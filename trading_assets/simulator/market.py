@@ -180,7 +180,8 @@ class Market(Protocol):
         """
 
     def by_id(self, con_id: int) -> ListedContract | None:
-        """The contract of an id, expired or not; None if the market has none."""
+        """The contract of an id, expired or not; None if the market has none. May be asked from another thread than the
+        other questions, while one of them is being answered."""
 
     def option_parameters(self, symbol: str, sec_type: str, con_id: int, now: datetime) -> list[OptionParameters]:
         """Expiries and strikes listed at `now` per exchange and trading class."""

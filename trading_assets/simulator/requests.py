@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trading_assets.simulator.market import ContractQuery
+from trading_assets.simulator.market import ContractQuery, ListedContract
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,14 @@ class Words(ApiRequest):
 
 @dataclass(frozen=True, slots=True)
 class ContractRequest(ApiRequest):
-    """A request about one contract."""
+    """A request about one contract. `known` is the contract that its id means, where it names the id alone."""
 
     contract: ContractQuery = field(default_factory=ContractQuery)
+    known: ListedContract | None = field(default=None, kw_only=True, compare=False)
 
     @property
     def subject(self) -> str:
-        return describe(self.contract)
+        return describe(self.contract, self.known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +156,19 @@ class OptionParametersRequest(ApiRequest):
         return f"{self.con_id}:{self.symbol} {self.sec_type}"
 
 
-def describe(query: ContractQuery) -> str:
-    """A contract in words, set fields only, for logs and counters: `265598:AAPL STK SMART`."""
-    strike = f"{query.strike:g}" if query.strike else ""
+def describe(query: ContractQuery, known: ListedContract | None = None) -> str:
+    """A contract in words, set fields only, for logs and counters: `265598:AAPL STK SMART`. The words are those of the
+    query, or of the contract that its id means."""
+    terms = known or query
+    strike = f"{terms.strike:g}" if terms.strike else ""
     words = (
-        query.symbol,
-        query.sec_type,
-        query.last_trade,
+        terms.symbol,
+        terms.sec_type,
+        terms.last_trade,
         strike,
-        query.right,
-        query.trading_class,
-        query.local_symbol,
+        terms.right,
+        terms.trading_class,
+        terms.local_symbol,
         query.exchange,
     )
     told = " ".join(word for word in words if word)

@@ -193,7 +193,8 @@ def broker_of(settings: Settings) -> Iterator[tuple[Settings, Clock]]:
     if settings.endpoint is not None:
         yield settings, settings.clock if settings.now is None else ReplayClock(settings.now)
         return
-    simulator = EmbeddedSimulator(settings, running=True)
+    symbols = [entry.symbol for entry in Universe(settings.state_url).entries(active_only=False)]
+    simulator = EmbeddedSimulator(settings, running=True, symbols=symbols)
     port = simulator.start()
     try:
         yield settings.model_copy(update={"ib_port": port}), simulator.clock

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from trading_assets.broker.positions import Holding, masked
-from trading_assets.collecting.decode.chains import option_expiry
+from trading_assets.collecting.naming import option_expiry
 
 STOCK, OPTION = "STK", "OPT"
 

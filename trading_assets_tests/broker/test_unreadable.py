@@ -175,11 +175,9 @@ class Wire:
             return False
         if kind == 78:
             return contract[0] == instrument.symbol
-        return (contract[0], contract[1], contract[2]) == (
-            str(instrument.con_id),
-            instrument.symbol,
-            instrument.sec_type,
-        )
+        if instrument.con_id:
+            return contract[0] == str(instrument.con_id)
+        return (contract[1], contract[2]) == (instrument.symbol, instrument.sec_type)
 
     def _on_server(self, fields: Fields, _link: Link) -> Any:
         ours = fields[0] == str(self.message) and any(field in self._theirs for field in fields[1:3])

@@ -17,7 +17,7 @@ from trading_assets.repositories.conditions import symbol_conditions
 from trading_assets.sessions import calendar
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
-from trading_assets_tests.rewriting import Fields, Link, Rewriting, collect, rows, settings_for
+from trading_assets_tests.rewriting import Fields, Link, Rewriting, asks_about, collect, rows, settings_for
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -38,7 +38,7 @@ class Spoiler:
         self._ids: set[str] = set()
 
     def on_client(self, fields: Fields, _link: Link) -> None:
-        if fields[0] in ("1", "9", "20", "78") and "AAPL" in fields:
+        if fields[0] in ("1", "9", "20", "78") and asks_about(fields, "AAPL"):
             self._ids.add(fields[1 if fields[0] in ("20", "78") else 2])
 
     def on_server(self, fields: Fields, _link: Link) -> list[Fields] | None:

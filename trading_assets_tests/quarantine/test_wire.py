@@ -22,7 +22,16 @@ from trading_assets.repositories import CoverageRepository, ParquetStore
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
-from trading_assets_tests.rewriting import Fields, Link, Rewriting, collect, rows, settings_for
+from trading_assets_tests.rewriting import (
+    Fields,
+    Link,
+    Rewriting,
+    asks_about,
+    collect,
+    contract_asked,
+    rows,
+    settings_for,
+)
 
 NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
 SYMBOLS = ["AAPL", "MSFT"]
@@ -58,7 +67,7 @@ class Bench:
         return Quarantine(self.settings.state_url).entries()
 
     def on_client(self, fields: Fields, link: Link) -> None:
-        if "AAPL" in fields:
+        if asks_about(fields, "AAPL"):
             link.state.setdefault("aapl", set()).update(fields[1:4])
 
     def on_server(self, fields: Fields, link: Link) -> list[Fields] | None:
@@ -348,8 +357,9 @@ def test_parameters_with_an_impossible_value_give_the_others(bench: Bench, what:
 
 def asked_quotes(fields: Fields, link: Link) -> None:
     """Note which quotes of AAPL are asked, by request id: the security type."""
-    if fields[0] == "1" and "AAPL" in fields:
-        link.state.setdefault("quotes", {})[fields[2]] = fields[5]
+    contract = contract_asked(fields) if fields[0] == "1" else None
+    if contract is not None and contract.symbol == "AAPL":
+        link.state.setdefault("quotes", {})[fields[2]] = contract.sec_type
 
 
 def impossible_asks(sec_type: str) -> Callable[[Fields, Link], list[Fields] | None]:

@@ -15,7 +15,7 @@ from trading_assets.broker.numbers import numbers
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.collecting.decode.arrow_tables import answered, empty, from_columns, last_of_key
-from trading_assets.collecting.decode.chains import option_expiry
+from trading_assets.collecting.naming import option_expiry
 from trading_assets.repositories.schemas import INSTANT, OPTION_BARS, Dataset
 from trading_assets.sessions import NEW_YORK, SessionCalendar
 

@@ -22,7 +22,9 @@ from trading_assets.collecting.decode.arrow_tables import (
     replaced,
     text_in,
 )
-from trading_assets.planning.selection import parse_day
+from trading_assets.collecting.naming import named_day, option_expiry, osi_day
+from trading_assets.instrument import Instrument
+from trading_assets.planning.chains import listing_days, offered_strikes
 from trading_assets.repositories.schemas import OPTION_CHAINS
 
 QUOTE_VALUES = (
@@ -42,26 +44,17 @@ def option_parameters(results: Iterable[Result]) -> dict[str, list[ParameterReco
     return {result.request.symbol: result.payload["parameters"] for result in answered(results, "option_parameters")}
 
 
-def option_expiry(local_symbol: str, last_trade: str) -> date:
-    """The expiry date of an option: the date in its OSI symbol, else its last trading day.
-
-    The two differ for AM-settled index options: the broker's last trading day is the session before the settlement
-    (recorded: SPX `20200116` with `SPX   200117P03205000`).
-    """
-    code = local_symbol[6:12]
-    if len(local_symbol) == 21 and code.isdigit():
-        return date(2000 + int(code[:2]), int(code[2:4]), int(code[4:]))
-    return parse_day(last_trade[:8])
-
-
 def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int]) -> pa.Table:
     """Rows of `option_chains` without quotes, from the answers to `option_listing` requests.
 
     `under_con_ids` gives the underlying's contract id per symbol where the answer names none; contracts on another one
-    are left out. `selected` is false and the quote columns are null: `with_selection` and `with_quotes` fill them.
+    are left out. A row keeps the day its listing was requested under beside the one that the contract names
+    (`listed_expiry`); the listing's route is the route of the contract. `selected` is false and the quote columns are
+    null: `with_selection` and `with_quotes` fill them.
     """
     records: list[ContractRecord] = []
     origins: list[tuple[date, str, datetime, int]] = []
+    asked: list[Instrument] = []
     for result in answered(results, "option_listing"):
         mine = (0, under_con_ids.get(result.request.symbol, 0))
         found = [
@@ -72,10 +65,12 @@ def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int]) ->
             and (record["under_con_id"] in mine or not mine[1])  # the symbol may belong to another company by now
         ]
         records += found
+        asked += [result.request.instrument] * len(found)
         origins += [(result.request.session, result.request.symbol, result.finished_at, result.request_id)] * len(found)
     if not records:
         return empty(OPTION_CHAINS)
     sessions, symbols, instants, request_ids = zip(*origins, strict=True)
+    days = [_last_trade(record, words) for record, words in zip(records, asked, strict=True)]
     nulls = {name: pa.nulls(len(records), OPTION_CHAINS.schema.field(name).type) for name in _QUOTE_COLUMNS}
     columns = {
         "session": sessions,
@@ -86,13 +81,17 @@ def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int]) ->
         ],
         "local_symbol": [r["local_symbol"] for r in records],
         "trading_class": [r["trading_class"] for r in records],
-        "expiry": [option_expiry(r["local_symbol"], r["last_trade"]) for r in records],
+        "expiry": [option_expiry(r["local_symbol"], day) for r, day in zip(records, days, strict=True)],
         "strike": [r["strike"] for r in records],
         "right": [r["right"][0] for r in records],
         "multiplier": [float(r["multiplier"] or 100) for r in records],
-        "exchange": [r["exchange"] or "SMART" for r in records],
+        "exchange": [words.exchange for words in asked],
         "currency": [r["currency"] for r in records],
-        "last_trade": [r["last_trade"][:8] for r in records],
+        "last_trade": days,
+        "listed_expiry": [
+            words.last_trade if words.last_trade != day else None for words, day in zip(asked, days, strict=True)
+        ],
+        "listed_class": [None] * len(records),
         "min_tick": [r["min_tick"] or None for r in records],
         "listed_at": instants,
         "selected": [False] * len(records),
@@ -102,13 +101,40 @@ def listing_rows(results: Iterable[Result], under_con_ids: Mapping[str, int]) ->
     return last_of_key(from_columns(OPTION_CHAINS, {**columns, **nulls}), OPTION_CHAINS.key)
 
 
+def _last_trade(record: ContractRecord, asked: Instrument) -> str:
+    """The last trading day of a record (`YYYYMMDD`): as it names it, else (it names a month) as it was asked for."""
+    named = named_day(record["last_trade"]) or named_day(asked.last_trade) or osi_day(record["local_symbol"])
+    return f"{named:%Y%m%d}" if named else record["last_trade"]
+
+
+def with_offered_class(rows: pa.Table, parameters: Iterable[ParameterRecord]) -> pa.Table:
+    """Rows of a listing with the trading class under which the option parameters offer the strike (`listed_class`)."""
+    records = list(parameters)
+    offered = offered_strikes(records)
+    found: dict[tuple[str, str, int], str | None] = {}
+
+    def named(key: tuple[str, str, int]) -> str | None:
+        day, trading_class, strike = key
+        if strike in offered.get(trading_class, ()):
+            return None
+        others = (r["trading_class"] for r in records if day in r["expirations"])
+        return min((other for other in others if strike in offered[other]), default="")
+
+    names = (listing_days(rows).to_pylist(), rows["trading_class"].to_pylist(), rows["strike"].to_pylist())
+    keys = [(day, name, round(strike * 1000)) for day, name, strike in zip(*names, strict=True)]
+    for key in keys:
+        if key not in found:
+            found[key] = named(key)
+    return replaced(rows, "listed_class", pa.array([found[key] for key in keys], pa.string()))
+
+
 def carry_listing(last: pa.Table, expiries: Collection[str], session: date, *, symbol: str) -> pa.Table:
-    """The symbol's rows of the last chain whose last trading day is among `expiries` (`YYYYMMDD`), as unquoted rows of
+    """The symbol's rows of the last chain that were listed under one of `expiries` (`YYYYMMDD`), as unquoted rows of
     `session`.
 
     `listed_at`, `collected_at` and `request_id` stay: they lead back to the listing.
     """
-    rows = last.filter(pc.and_(pc.equal(last["symbol"], symbol), text_in(last["last_trade"], expiries)))
+    rows = last.filter(pc.and_(pc.equal(last["symbol"], symbol), text_in(listing_days(last), expiries)))
     rows = replaced(rows, "session", constant(session, pa.date32(), rows.num_rows))
     rows = replaced(rows, "selected", constant(False, pa.bool_(), rows.num_rows))
     for name in _QUOTE_COLUMNS:

@@ -12,14 +12,12 @@ import pyarrow as pa
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.payloads import ContractRecord, QuoteRecord
 from trading_assets.collecting.decode.arrow_tables import answered, constant, from_rows, last_of_key, replaced, text_in
+from trading_assets.collecting.naming import listing_exchange, same_symbol
 from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import CONTRACTS
 
 US_LISTING_EXCHANGES = frozenset({"NYSE", "NASDAQ", "ARCA", "AMEX", "BATS", "IEX", "CBOE", "CHX", "LTSE", "NYSENAT"})
 """Primary exchanges of US stocks and ETFs in the broker's words (its product listings)."""
-
-_SAME_EXCHANGE = {"ISLAND": "NASDAQ", "PSE": "ARCA"}
-"""Older names that TWS still gives for two of them."""
 
 _TEXTS = (
     *(
@@ -95,7 +93,7 @@ def choose(words: Instrument, contracts: Iterable[ContractRecord], known_con_id:
     if known_con_id in fitting:
         return Choice(fitting[known_con_id])
     for preferred in (
-        [record for record in left if _listing(record["primary_exchange"]) in US_LISTING_EXCHANGES],
+        [record for record in left if listing_exchange(record["primary_exchange"]) in US_LISTING_EXCHANGES],
         [record for record in left if record["exchange"] == words.exchange],
     ):
         if len(left) > 1 and preferred:
@@ -127,16 +125,15 @@ def describe_record(record: ContractRecord) -> str:
 
 def _fits(record: ContractRecord, words: Instrument) -> bool:
     return (
-        record["symbol"] == words.symbol
+        same_symbol(record["symbol"], words.symbol)
         and record["sec_type"] == words.sec_type
         and (not words.currency or record["currency"] == words.currency)
         and (not words.con_id or record["con_id"] == words.con_id)
-        and (not words.primary_exchange or _listing(record["primary_exchange"]) == _listing(words.primary_exchange))
+        and (
+            not words.primary_exchange
+            or listing_exchange(record["primary_exchange"]) == listing_exchange(words.primary_exchange)
+        )
     )
-
-
-def _listing(exchange: str) -> str:
-    return _SAME_EXCHANGE.get(exchange, exchange)
 
 
 def carry_contracts(latest: pa.Table, symbols: Collection[str], session: date) -> pa.Table:

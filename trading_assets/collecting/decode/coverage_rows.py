@@ -39,9 +39,9 @@ from trading_assets.collecting.decode.session_findings import (
     coverage_row,
     failure,
 )
+from trading_assets.collecting.naming import last_day
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import LostOption
-from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.schemas import COVERAGE, INSTANT, OPTION_BARS, Condition
 from trading_assets.sessions import SessionCalendar, session_date
 
@@ -93,7 +93,7 @@ def bar_coverage(
             answers = np.full(len(asked), findings.number(SessionFinding(Condition.PARTIAL, _SOME_WINDOWS)))
         else:
             answers = _answers(
-                result, request, dates[begin:end], inside[:0] if split else inside, instant, retries, findings
+                result, request, dates[begin:end], inside[:0] if split else inside, instant, retries, findings, calendar
             )
         if result.quarantined is not None:
             answers = _without_quarantined(answers, dates[begin:end], inside, result.quarantined, findings)
@@ -133,6 +133,7 @@ def _answers(
     instant: datetime,
     retries: Retries,
     findings: SessionFindings,
+    calendar: SessionCalendar,
 ) -> np.ndarray:
     """The finding's number for each session asked for; `have` are the positions of those with a bar."""
     is_option = request.instrument.sec_type == "OPT"
@@ -140,7 +141,7 @@ def _answers(
     if result.outcome.kind not in _DATA:
         expired = late and result.outcome.kind is OutcomeKind.NO_CONTRACT
         key = (request.bar_size, request.symbol, request.instrument.con_id if is_option else 0)
-        last_trade = request.instrument.last_trade if is_option else ""
+        last_trade = _last_session(request.instrument, calendar) if is_option else ""
         finding = (
             SessionFinding(Condition.EXPIRED_LOST, LOST)
             if expired
@@ -183,7 +184,17 @@ def _without_quarantined(
 
 
 def _past_last_trade(instrument: Instrument, instant: datetime) -> bool:
-    return bool(instrument.last_trade) and session_date(instant) > parse_day(instrument.last_trade[:8])
+    last = last_day(instrument.local_symbol, instrument.last_trade)
+    return last is not None and session_date(instant) > last
+
+
+def _last_session(instrument: Instrument, calendar: SessionCalendar) -> str:
+    """The last session in which an option trades (`YYYYMMDD`): its last day may be a Saturday or a holiday. Empty where
+    no day is known."""
+    last = last_day(instrument.local_symbol, instrument.last_trade)
+    if last is None:
+        return ""
+    return f"{calendar.on_or_before(last) if last <= calendar.last else last:%Y%m%d}"
 
 
 def _present(bars: pa.Table, dates: list[date]) -> dict[tuple[int, str], np.ndarray]:

@@ -3,8 +3,9 @@
 A refusal is no permission, no contract, or an error. One answer alone forms no lasting belief: it can be of the moment
 (a server that restarts, a text that was not understood, a subscription on its way). So the first refusal of an
 instrument is asked again in the next session, and only the same refusal in a later session is believed for
-`retry_days`. An option is requested again on the last day it trades at the latest: a refusal never outlives the
-contract.
+`retry_days`. A refusal whose code nobody knows, or that is about the request and not about the contract
+(`codes.says_nothing`), is never believed: it is asked again in every session. An option is requested again on the last
+day it trades at the latest: a refusal never outlives the contract.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
+from trading_assets.broker.codes import says_nothing
 from trading_assets.planning.selection import parse_day
 from trading_assets.repositories.schemas import Condition
 from trading_assets.sessions import NEW_YORK, SessionCalendar
@@ -65,6 +67,8 @@ class Retries:
         """Whether an earlier session brought the same refusal. One repeated within a session (by a person) keeps what
         was believed before."""
         earlier = self.refused.get(key)
+        if code is not None and says_nothing(code):
+            return False
         if earlier is None or (earlier.condition, earlier.broker_code) != (str(condition), code):
             return False
         if self.calendar.current(earlier.asked_at) < self.calendar.current(instant):

@@ -22,6 +22,7 @@ from trading_assets.collecting.examine.values import (
     wrong_number,
     wrong_text,
 )
+from trading_assets.collecting.naming import named_day, names_month_of, same_symbol
 
 EXPIRY_SLACK = timedelta(days=4)
 """The last trading day, the expiry in the OSI symbol and the day asked for differ by a weekend with a holiday at
@@ -188,7 +189,9 @@ def _of_contract(record: ContractRecord) -> Iterator[Wrong]:
 def _other(request: Request, record: ContractRecord) -> Wrong | None:
     """Whether the record is of something else than was asked for."""
     words = request.instrument
-    wanted = {"symbol": words.symbol, "sec_type": words.sec_type, "currency": words.currency}
+    wanted = {"sec_type": words.sec_type, "currency": words.currency}
+    if words.symbol and not same_symbol(record["symbol"], words.symbol):
+        return "symbol", f"is not {words.symbol}"
     return next(((name, f"is not {value}") for name, value in wanted.items() if value and record[name] != value), None)  # type: ignore[literal-required]
 
 
@@ -209,7 +212,7 @@ def _of_option(request: Request, record: ContractRecord) -> Iterator[Wrong]:
         ),
     )
     yield "last_trade", _wrong_expiry(request, record["last_trade"])
-    yield "local_symbol", _wrong_local_symbol(record)
+    yield "local_symbol", _wrong_local_symbol(request, record)
     yield "trading_class", wrong_code(record["trading_class"])
 
 
@@ -218,16 +221,15 @@ def _wrong_strike(value: Any) -> str:
 
 
 def _wrong_expiry(request: Request, text: Any) -> str:
-    named = day(text[:8]) if type(text) is str else None
+    named, asked = named_day(text) if type(text) is str else None, day(request.instrument.last_trade)
     if named is None:
-        return "is no date"
-    asked = day(request.instrument.last_trade)
+        return "" if type(text) is str and asked is not None and names_month_of(text, asked) else "is no date"
     return (
         "" if asked is None or abs(named - asked) <= EXPIRY_SLACK else f"is not {asked}, the expiry that was asked for"
     )
 
 
-def _wrong_local_symbol(record: ContractRecord) -> str:
+def _wrong_local_symbol(request: Request, record: ContractRecord) -> str:
     """An OSI symbol repeats expiry, right and strike; another form of symbol is taken as it is."""
     local_symbol = record["local_symbol"]
     if not local_symbol:
@@ -236,7 +238,7 @@ def _wrong_local_symbol(record: ContractRecord) -> str:
     if osi is None:
         return wrong_code(local_symbol)
     expiry: date | None = day(f"20{osi[1]}")
-    last_trade = day(record["last_trade"][:8])
+    last_trade = named_day(record["last_trade"]) or day(request.instrument.last_trade)
     if expiry is None or last_trade is None or abs(expiry - last_trade) > EXPIRY_SLACK:
         return f"names another expiry than {record['last_trade']}"
     if osi[2] != record["right"][0]:

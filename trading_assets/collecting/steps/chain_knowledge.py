@@ -19,6 +19,7 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.identity import revealed
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.instrument import Instrument
+from trading_assets.planning.chains import listing_days
 from trading_assets.repositories.schemas import OPTION_CHAINS
 
 _LISTED_NOTHING = (OutcomeKind.EMPTY, OutcomeKind.NO_CONTRACT)
@@ -131,13 +132,14 @@ def doubled_terms(chain: pa.Table) -> int:
 def cost_from_nothing(archive: Archive, session: date, symbols: Iterable[str], chains: Mapping[str, pa.Table]) -> int:
     """The requests that the snapshot of these symbols costs an empty archive: parameters, the underlying's price,
     expiries, quotes."""
-    columns = ["symbol", "last_trade", "selected"]
+    columns = ["symbol", "last_trade", "listed_expiry", "selected"]
     stored = archive.view(OPTION_CHAINS).table(
         sessions=[session], symbols=sorted(set(symbols) - set(chains)), columns=columns
     )
     rows = pa.concat_tables(
         [stored, *(table.select(columns) for table in chains.values())], promote_options="permissive"
     )
+    rows = rows.set_column(1, "last_trade", listing_days(rows))
     found = rows.group_by("symbol").aggregate([("last_trade", "count_distinct"), ("selected", "sum")])
     return (
         2 * found.num_rows

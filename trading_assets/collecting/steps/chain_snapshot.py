@@ -23,6 +23,7 @@ from trading_assets.collecting.decode import (
     option_parameters,
     spot_price,
     with_dividends,
+    with_offered_class,
     with_quotes,
     with_selection,
     without_worse,
@@ -250,7 +251,7 @@ class ChainSnapshot:
         unread = {result.request.instrument.last_trade for result in without}
         stale = unread if plan.reason is ListingReason.AGED else unread & chain.in_part
         chain.lacking += listed_in_part(answers, symbol)
-        fresh = listing_rows(answers, {symbol: chain.underlying.con_id})
+        fresh = with_offered_class(listing_rows(answers, {symbol: chain.underlying.con_id}), chain.parameters)
         chain.table = pa.concat_tables(
             [fresh, carry_listing(chain.last, [*plan.carried, *sorted(stale)], self.session, symbol=symbol)]
         )

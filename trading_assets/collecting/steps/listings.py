@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import Result
 from trading_assets.instrument import Instrument
+from trading_assets.planning.chains import listing_days
 from trading_assets.repositories.frame_checks import storable
 from trading_assets.repositories.schemas import OPTION_CHAINS, Condition
 
@@ -42,10 +43,10 @@ def still_lacking(reason: str) -> list[str]:
 
 
 def without_expiries(last: pa.Table, expiries: set[str]) -> pa.Table:
-    """The last chain without some last trading days (`YYYYMMDD`): what is stored of them is not whole, so they count as
-    not listed."""
+    """The last chain without the expiries listed under some days (`YYYYMMDD`): what is stored of them is not whole, so
+    they count as not listed."""
     return (
-        last.filter(pc.invert(pc.is_in(last["last_trade"], pa.array(sorted(expiries), pa.string()))))
+        last.filter(pc.invert(pc.is_in(listing_days(last), pa.array(sorted(expiries), pa.string()))))
         if expiries
         else last
     )
@@ -58,4 +59,4 @@ def carriable(last: pa.Table, underlying: Instrument) -> pa.Table:
     rows = last.filter(pc.and_(pc.equal(last["symbol"], underlying.symbol), own))
     kept = storable(OPTION_CHAINS, rows)
     dropped = rows.filter(pc.invert(pc.is_in(rows["con_id"], kept["con_id"].combine_chunks())))
-    return without_expiries(kept, set(dropped["last_trade"].to_pylist()))
+    return without_expiries(kept, set(listing_days(dropped).to_pylist()))

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -233,4 +233,9 @@ def take_apart(con_id: int, option_class: OptionClass) -> tuple[date, int, str] 
 
 
 def _shift(option_class: OptionClass) -> int:
-    return stable_hash("option", option_class.name, bits=29)
+    return _shift_of(option_class.name)
+
+
+@lru_cache(maxsize=4096)
+def _shift_of(name: str) -> int:
+    return stable_hash("option", name, bits=29)

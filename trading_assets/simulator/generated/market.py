@@ -39,13 +39,34 @@ _SEARCH_RESULTS = 16
 _TRADES_BARS = frozenset({"TRADES", "ADJUSTED_LAST"})
 
 
+class _Named:
+    """The underlyings that were named in this process, the built-in ones from the start: ids cannot be taken back to
+    the symbols they were made from."""
+
+    def __init__(self) -> None:
+        self.by_symbol: dict[str, Underlying] = dict(builtin())
+        self.by_con_id = {found.contract.con_id: found for found in self.by_symbol.values()}
+
+    def underlying(self, symbol: str) -> Underlying | None:
+        """The underlying of a symbol, named from now on."""
+        known = self.by_symbol.get(symbol) or underlying(symbol)
+        if known is not None and symbol not in self.by_symbol:
+            self.by_con_id.setdefault(known.contract.con_id, known)
+            self.by_symbol[symbol] = known
+        return known
+
+
+_named = _Named()
+
+
 class GeneratedMarket:
     """A market made from a seed: any symbol, the same answers in every process, in any order of questions, at any
     `now`.
 
     Implements `simulator.market.Market`. An option can be asked about until midnight (New York) after its last trading
     day; then it has expired: `contracts` leaves it out and `bars` has nothing. Adjusted prices are rounded to 4
-    decimals, all others are whole cents. Rates are zero. An instance is used from one thread at a time.
+    decimals, all others are whole cents. Rates are zero. An instance is used from one thread at a time, but for
+    `by_id`.
     """
 
     name = "generated"
@@ -59,8 +80,6 @@ class GeneratedMarket:
         self._ladders: OrderedDict[tuple[str, date], Ladder] = OrderedDict()
         self._models: OrderedDict[int, TradeSeries] = OrderedDict()
         self._quotes = Quotes(seed, self._sessions, self._stock, self._option)
-        self._seen: dict[str, Underlying] = dict(builtin())
-        self._by_con_id: dict[int, Underlying] = {found.contract.con_id: found for found in self._seen.values()}
 
     # Contracts
 
@@ -70,12 +89,8 @@ class GeneratedMarket:
             return []
         if query.con_id:
             owner = self._underlying(query.symbol) if query.symbol else None
-            contract = self._by_id(query.con_id, [owner]) if owner else self.by_id(query.con_id)
-            return (
-                [contract]
-                if contract and self._is_listed(contract, now, query.include_expired) and fits(contract, query)
-                else []
-            )
+            meant = (c for c in self._meant(query.con_id, owner) if self._is_listed(c, now, query.include_expired))
+            return [contract for contract in meant if fits(contract, query)][:1]
         if query.sec_type == "OPT":
             return [contract for contract in self._options(query, now) if fits(contract, query)]
         found = self._underlying(query.symbol or query.local_symbol)
@@ -86,13 +101,20 @@ class GeneratedMarket:
     def by_id(self, con_id: int) -> ListedContract | None:
         """The contract of an id: of every built-in symbol, and of any other one that was named before in this
         process."""
-        known = self._by_con_id.get(con_id)
-        return known.contract if known else self._by_id(con_id, self._seen.values())
+        return next(self._meant(con_id), None)
 
-    def _by_id(self, con_id: int, owners: Iterable[Underlying]) -> ListedContract | None:
-        for found in owners:
-            if con_id == found.contract.con_id:
-                return found.contract
+    def know(self, symbols: Iterable[str]) -> None:
+        """Name symbols, so that contract ids of theirs are known: requests may give the id alone."""
+        for symbol in symbols:
+            self._underlying(symbol)
+
+    def _meant(self, con_id: int, owner: Underlying | None = None) -> Iterator[ListedContract]:
+        """The contracts that an id can mean, those of `owner` only where one is given: made symbols share a small range
+        of ids, so an id of one may fit a contract of another that is not listed."""
+        known = _named.by_con_id.get(con_id)
+        if known is not None and owner in (None, known):
+            yield known.contract
+        for found in [owner] if owner else list(_named.by_symbol.values()):
             for option_class in found.option_classes:
                 parts = take_apart(con_id, option_class)
                 if parts is None:
@@ -100,8 +122,7 @@ class GeneratedMarket:
                 expiry = schedule(option_class.schedule).by_day.get(parts[0])
                 ladder = self._ladder(option_class, expiry) if expiry else None
                 if ladder is not None and parts[1] < len(ladder.strikes):
-                    return ladder.contract(parts[1], parts[2])
-        return None
+                    yield ladder.contract(parts[1], parts[2])
 
     def option_parameters(self, symbol: str, sec_type: str, con_id: int, now: datetime) -> list[OptionParameters]:
         """Expiries and strikes by exchange and trading class; empty if the underlying does not fit or has no
@@ -228,13 +249,7 @@ class GeneratedMarket:
         return [(self._sessions.dates[session], cents / 100.0) for session, cents in self._stock(symbol).path.dividends]
 
     def _underlying(self, symbol: str) -> Underlying | None:
-        known = self._seen.get(symbol)
-        if known is None:
-            known = underlying(symbol)
-            if known is not None:
-                self._seen[symbol] = known
-                self._by_con_id.setdefault(known.contract.con_id, known)
-        return known
+        return _named.underlying(symbol)
 
     def _stock(self, symbol: str) -> StockSeries:
         def build() -> StockSeries:
@@ -314,7 +329,8 @@ class GeneratedMarket:
     def _options(self, query: ContractQuery, now: datetime) -> Iterator[ListedContract]:
         root = query.local_symbol[:6].strip()
         symbol = query.symbol or next(
-            (owner.symbol for owner in self._seen.values() for c in owner.option_classes if c.name == root), root
+            (owner.symbol for owner in list(_named.by_symbol.values()) for c in owner.option_classes if c.name == root),
+            root,
         )
         found = self._underlying(symbol)
         for option_class in found.option_classes if found else ():

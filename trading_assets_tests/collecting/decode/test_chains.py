@@ -12,12 +12,12 @@ from trading_assets.collecting.decode import (
     lacking_sentence,
     lacks,
     listing_rows,
-    option_expiry,
     option_parameters,
     with_quotes,
     with_selection,
     without_worse,
 )
+from trading_assets.collecting.naming import option_expiry
 from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import plan_quotes
 from trading_assets.repositories.schemas import OPTION_CHAINS
@@ -57,8 +57,8 @@ def option(con_id: int, strike: float, right: str = "C", last_trade: str = "2015
     )
 
 
-def listing(*records, request_id: int = 1, symbol: str = "GOOG"):  # type: ignore[no-untyped-def]
-    words = Instrument(symbol, "OPT", last_trade="20151231")
+def listing(*records, request_id: int = 1, symbol: str = "GOOG", day: str = "20151231"):  # type: ignore[no-untyped-def]
+    words = Instrument(symbol, "OPT", last_trade=day)
     return result(OptionListingRequest(words, SESSION), {"contracts": list(records)}, request_id=request_id)
 
 
@@ -108,9 +108,10 @@ def test_an_expiry_listed_twice_keeps_the_later_answer() -> None:
 
 
 def test_carried_rows_lose_their_quotes_and_keep_their_origin() -> None:
-    last = with_selection(
-        listing_rows([listing(option(1, 750.0), option(2, 755.0, last_trade="20160115"))], UNDERLYINGS), {1, 2}
-    )
+    answers = [listing(option(1, 750.0)), listing(option(2, 755.0, last_trade="20160116"), day="20160115")]
+    last = with_selection(listing_rows(answers, UNDERLYINGS), {1, 2})
+    assert last["listed_expiry"].to_pylist() == [None, "20160115"], "kept where the details name another day"
+    assert carry_listing(last, ["20160115"], date(2015, 12, 28), symbol="GOOG")["con_id"].to_pylist() == [2]
     last = with_quotes(last, [quoted(1, 5, bid=1.0, ask=2.0)])
     carried = carry_listing(last, ["20151231"], date(2015, 12, 28), symbol="GOOG")
     [row] = carried.to_pylist()

@@ -75,3 +75,9 @@ def test_on_its_last_day_an_option_is_asked_again_soon() -> None:
         assert after(MONDAY, *earlier, last_trade="20240603") == MONDAY + timedelta(hours=1)
     half_past_eleven = datetime(2024, 6, 4, 3, 30, tzinfo=UTC)
     assert after(half_past_eleven, last_trade="20240603") == half_past_eleven, "an hour later it would be too late"
+
+
+def test_what_says_nothing_about_the_contract_is_never_believed() -> None:
+    tuesday, wednesday_open = MONDAY + timedelta(days=1), TUESDAY_OPEN + timedelta(days=1)
+    for code in (478, 9999):
+        assert after(tuesday, refused(MONDAY, code=code), code=code) == wednesday_open

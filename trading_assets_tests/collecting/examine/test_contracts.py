@@ -63,7 +63,7 @@ def option(strike: float, right: str = "C", **values: Any) -> Any:
         *(("currency", value) for value in (*ANY_CODE, "EUR")),
         *(("symbol", value) for value in (*ANY_CODE, "GOOGL")),
         *(("sec_type", value) for value in (*ANY_CODE, "FOP")),
-        *(("last_trade", value) for value in ("", "20151331", "201512", "20161231", "text", None, 20151231)),
+        *(("last_trade", value) for value in ("", "20151331", "201511", "20161231", "text", None, 20151231)),
         *(
             ("local_symbol", value)
             for value in (

@@ -20,7 +20,7 @@ from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
-from trading_assets_tests.rewriting import Fields, Link, Rewriting, collect, rows, settings_for
+from trading_assets_tests.rewriting import Fields, Link, Rewriting, asks_quote, collect, rows, settings_for
 
 OPEN = datetime(2024, 6, 3, 15, 0, tzinfo=UTC)
 CLOSED = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
@@ -50,7 +50,7 @@ class Options:
     @property
     def quotes(self) -> int:
         """Option quotes that the last collection asked for."""
-        return len([frame for frame in self.wire.asked(1) if frame[5] == "OPT"])
+        return len([frame for frame in self.wire.asked(1) if asks_quote(frame, "OPT")])
 
     def stored(self) -> list[dict[str, Any]]:
         return rows(self.settings(), 'select * from option_chains where selected order by expiry, strike, "right"')
@@ -62,8 +62,8 @@ class Options:
         return row
 
     def _asked(self, fields: Fields, _link: Link) -> None:
-        if fields[0] == "1" and fields[5] == "OPT":
-            self._ordinals[fields[2]] = len([frame for frame in self.wire.asked(1) if frame[5] == "OPT"])
+        if asks_quote(fields, "OPT"):
+            self._ordinals[fields[2]] = len([frame for frame in self.wire.asked(1) if asks_quote(frame, "OPT")])
 
     def _answer(self, fields: Fields, link: Link) -> list[Fields] | None:
         req_id = fields[1] if fields[0] == "21" else fields[2] if len(fields) > 2 else ""

@@ -189,3 +189,18 @@ def test_the_remedy_is_not_what_is_set_already(tws: Simulator, tmp_path: Path) -
     assert "TRADING_ASSETS_MARKET_DATA=delayed" in sentences["live"]
     assert "TRADING_ASSETS_MARKET_DATA=delayed" not in sentences["delayed"]
     assert "Delayed data is asked for already" in sentences["delayed"]
+
+
+def test_a_code_that_nobody_knows_is_asked_again_in_every_session(tws: Simulator, tmp_path: Path) -> None:
+    for code in (478, 9999):
+        tws.faults.add(
+            on="historical_data", contract=" OPT 20240607 ", times=0, do="error", code=code, text="Of tomorrow."
+        )
+        for now, again in ((MONDAY, TUESDAY_OPEN), (TUESDAY, TUESDAY_OPEN + timedelta(days=1))):
+            report = gather(tws, tmp_path / str(code), now, ["AAPL"], "cheo")["o"]
+            assert {problem.broker_code for problem in report.problems} == {code}
+            told = coverage(tws, tmp_path / str(code), "option_bars", "broker_code is not null")
+            assert {row["retry_after"] for row in told} == {again}
+        tws.faults.clear()
+        assert gather(tws, tmp_path / str(code), WEDNESDAY, ["AAPL"], "cheo")["o"].problems == []
+        assert not coverage(tws, tmp_path / str(code), "option_bars", "broker_code is not null")
