@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
 
 from trading_assets.broker.requests import Request
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.steps.common import known_underlyings, refusals, settled_bars
+from trading_assets.collecting.steps.chain_selection import is_still_without_expiry, same_selection
+from trading_assets.collecting.steps.common import known_underlyings, refusals, settled_bars, without_selection
 from trading_assets.collecting.steps.contracts import contracts_plan
 from trading_assets.collecting.steps.option_bars import wanted_options
 from trading_assets.collecting.steps.partial_quotes import quotes_left
@@ -43,11 +44,15 @@ def preview(
     symbols = [entry.symbol for entry in entries]
     listed = archive.view(OPTION_CHAINS).stored_sessions(symbols, where="selected")
     underlyings = known_underlyings(archive, archive.view(CONTRACTS), symbols)
-    recorded = RecordedChains(
-        archive, archive.calendar.current(archive.now), rules, underlyings, refresh=False, quoted_since=None
-    )
+    session = archive.calendar.current(archive.now)
+    recorded = RecordedChains(archive, session, rules, underlyings, refresh=False, quoted_since=None)
     answered = recorded.unselected.keys() | refusals(archive, OPTION_CHAINS, symbols, archive.now).keys()
-    cold = [entry for entry in entries if entry.symbol not in listed and entry.symbol not in answered]
+    waiting = _unselected_yet(archive, [symbol for symbol in symbols if symbol not in answered], rules)
+    cold = [
+        entry
+        for entry in entries
+        if entry.symbol not in listed and entry.symbol not in answered and entry.symbol not in waiting
+    ]
     for entry in cold:
         days = (archive.calendar.current(archive.now) - sessions[0]).days if sessions else 0
         sizes = archive.settings.equity_bar_sizes
@@ -61,12 +66,31 @@ def preview(
     return total + Estimate(
         (
             estimate_stage(CONTRACTS.name, contracts.requests, archive.calendar, pacing=pacing),
-            _chains(archive, recorded, [symbol for symbol in warm if symbol not in answered], pacing),
+            _chains(archive, recorded, [s for s in warm if s not in answered and s not in waiting], pacing)
+            + estimate_stage(
+                OPTION_CHAINS.name,
+                plan_parameters([underlyings[symbol] for symbol in waiting], session),
+                archive.calendar,
+                pacing=pacing,
+            ),
             estimate_stage(
                 EQUITY_BARS.name, _equity(archive, entries, underlyings, sessions), archive.calendar, pacing=pacing
             ),
             _options(archive, warm, sessions, pacing),
         )
+    )
+
+
+def _unselected_yet(archive: Archive, symbols: Sequence[str], rules: SelectionRules) -> list[str]:
+    """The symbols of whose last chain these very rules selected nothing, and whose next expiry is not within them yet:
+    only what is listed will be asked for."""
+    session = archive.calendar.current(archive.now)
+    latest = session + timedelta(days=rules.max_days_to_expiry)
+    reasons = without_selection(archive, symbols)
+    return sorted(
+        symbol
+        for symbol, reason in reasons.items()
+        if same_selection(reason, rules) and is_still_without_expiry(reason, latest)
     )
 
 

@@ -161,7 +161,8 @@ def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleC
                    arg_max(condition, session) in ({REFUSED_SQL})
                        and arg_max_null(retry_after, session) > $now as waiting,
                    arg_max(collected_at, session)
-                       filter (condition in ('complete', 'partial', 'nothing_selected')) as collected_at
+                       filter (condition in ('complete', 'partial', 'nothing_selected')) as collected_at,
+                   arg_max(condition, session) = 'nothing_selected' as unselected
             from coverage
             where dataset = 'option_chains' and con_id = 0 and symbol in (select unnest($symbols::varchar[]))
             group by symbol),
@@ -170,7 +171,7 @@ def stale_chains(settings: Settings, now: datetime | None = None) -> list[StaleC
             from option_chains
             where session >= $recent and symbol in (select unnest($symbols::varchar[]))
             group by symbol)
-        select symbol, epoch(coalesce(quoted_at, collected_at)) as newest
+        select symbol, epoch(if(unselected, collected_at, coalesce(quoted_at, collected_at))) as newest
         from recorded left join quoted using (symbol)
         where not coalesce(waiting, false) order by symbol"""
     # Seconds and not an instant: pyarrow imports pandas to give one, a quarter of the time of `status`.

@@ -202,8 +202,8 @@ def _freshness(
         due = bars_due if dataset in (EQUITY_BARS, OPTION_BARS) else sessions.previous(current)
         for symbol in symbols:
             row = stored.get(symbol, {"rows": 0})
-            behind = sessions.count_between(row["last"] + timedelta(days=1), due) if row["rows"] else None
             last = newest.get((dataset.name, symbol), {})
+            behind = sessions.count_between(_reached(row, last) + timedelta(days=1), due) if row["rows"] else None
             condition = {"condition": last.get("condition"), "reason": last.get("reason") or ""}
             of_symbol = conditions.get((dataset.name, symbol), {})
             freshness.append(
@@ -217,6 +217,12 @@ def _freshness(
                 }
             )
     return freshness
+
+
+def _reached(stored: Mapping[str, Any], last: Mapping[str, Any]) -> date:
+    """The session up to which nothing is missing: that of the last rows, or a later one in which nothing is wanted."""
+    reached: date = stored["last"]
+    return max(reached, last["last"]) if last.get("condition") == Condition.NOTHING_SELECTED else reached
 
 
 def _uncovered(settings: Settings, freshness: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:

@@ -8,7 +8,7 @@ Pure functions of a listing. What is asked of the broker for the selected contra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -32,13 +32,23 @@ def wanted_expiries(parameters: Iterable[ParameterRecord], rules: SelectionRules
     """
     latest = session + timedelta(days=rules.max_days_to_expiry)
     wanted: set[str] = set()
-    for record in parameters:
-        if rules.trading_classes is not None and record["trading_class"] not in rules.trading_classes:
-            continue
+    for record in _of_classes(parameters, rules):
         slack = 4 if record["trading_class"] in AM_SETTLED else 0
         earliest = max(session, session + timedelta(days=rules.min_days_to_expiry - slack))
         wanted.update(day for day in record["expirations"] if earliest <= parse_day(day) <= latest)
     return sorted(wanted)
+
+
+def next_expiry(parameters: Iterable[ParameterRecord], rules: SelectionRules, session: date) -> date | None:
+    """The first last trading day beyond the wanted ones, of the wanted trading classes; None where there is none."""
+    latest = session + timedelta(days=rules.max_days_to_expiry)
+    days = (parse_day(day) for record in _of_classes(parameters, rules) for day in record["expirations"])
+    return min((day for day in days if day > latest), default=None)
+
+
+def _of_classes(parameters: Iterable[ParameterRecord], rules: SelectionRules) -> Iterator[ParameterRecord]:
+    wanted = rules.trading_classes
+    return (record for record in parameters if wanted is None or record["trading_class"] in wanted)
 
 
 def select_contracts(listing: pa.Table, spot: float | None, session: date, rules: SelectionRules) -> set[int]:

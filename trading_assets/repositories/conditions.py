@@ -32,8 +32,9 @@ carried over a session nobody asked in have no row, and none is missed while ano
 
 **Contracts of a symbol** (`option_bars`) are those selected in the snapshot that answers for the session (its own, else
 the earliest after, else the latest before; without one of its own the latest before counts too), alive in that session.
-Their conditions are rolled up to the first of `PRECEDENCE` that one of them has. A session without any is
-`nothing_selected` where its own chain says so, or the last chain of a symbol of which nothing was ever selected.
+Where its own chain selects nothing, those of the chain before it go on alone. Their conditions are rolled up to the
+first of `PRECEDENCE` that one of them has. A session without any is `nothing_selected` where the chain that answers for
+it says so, or the last chain of a symbol of which nothing was ever selected.
 """
 
 from __future__ import annotations

@@ -5,7 +5,14 @@ option_wanted as (
     {first_option_session}
     join all_sessions d on {since_first} and d.session <= $closed::date),
 
--- The contracts of a session: those that the nearest chain at or after it selects, and those of the chain before it.
+unselected as (
+    select symbol, session, reason
+    from coverage
+    where dataset = 'option_chains' and con_id = 0 and condition = 'nothing_selected'
+      and symbol in (select symbol from wanted_symbols)),
+
+-- The contracts of a session: those that the nearest chain at or after it selects, and those of the chain before it;
+-- of a session whose own chain selects nothing, those of the chain before it alone.
 chain_sessions as (
     select distinct symbol, session
     from option_chains
@@ -16,10 +23,11 @@ chain_sessions as (
     where selected and session < $begin::date and symbol in (select symbol from wanted_symbols)
     group by symbol),
 answering as (
-    select w.symbol, w.session, b.session as before, a.session as after
+    select w.symbol, w.session, b.session as before, if(u.symbol is null, a.session, null) as after
     from option_wanted w
     asof left join chain_sessions b on b.symbol = w.symbol and w.session > b.session
-    asof left join chain_sessions a on a.symbol = w.symbol and w.session <= a.session),
+    asof left join chain_sessions a on a.symbol = w.symbol and w.session <= a.session
+    left join unselected u on u.symbol = w.symbol and u.session = w.session),
 used as (
     select symbol, session, coalesce(after, before) as snapshot from answering where coalesce(after, before) is not null
     union
@@ -92,21 +100,24 @@ chain_answers as (
     from coverage
     where dataset = 'option_chains' and con_id = 0 and symbol in (select symbol from wanted_symbols)
     group by symbol),
-unselected as (
-    select symbol, session, reason
+-- What the chain nearest to a session says, of those that were taken: after it, else before it.
+taken_chains as (
+    select symbol, session, condition, reason
     from coverage
-    where dataset = 'option_chains' and con_id = 0 and condition = 'nothing_selected'
+    where dataset = 'option_chains' and con_id = 0 and condition in ('complete', 'partial', 'nothing_selected')
       and symbol in (select symbol from wanted_symbols)),
 option_sources as (
     select w.symbol, w.session, r.* exclude (symbol, session), n.alike, r.symbol is not null as has_contracts,
-           s.symbol is not null as is_unselected, s.reason as unselected_reason,
+           coalesce(ta.condition, tb.condition) = 'nothing_selected' as is_unselected,
+           coalesce(ta.reason, tb.reason) as unselected_reason,
            u.symbol is null as has_no_chain, u.symbol is null and c.condition in ({refused}) as chain_refused,
            c.condition as chain_condition, c.reason as chain_reason,
            c.broker_code as chain_code, c.retry_after as chain_retry
     from option_wanted w
     left join option_rolled r on r.symbol = w.symbol and r.session = w.session
     left join option_counts n on n.symbol = r.symbol and n.session = r.session and n.rank = r.rank
-    left join unselected s on s.symbol = w.symbol and s.session = w.session
+    asof left join taken_chains tb on tb.symbol = w.symbol and w.session > tb.session
+    asof left join taken_chains ta on ta.symbol = w.symbol and w.session <= ta.session
     left join chain_answers c on c.symbol = w.symbol
     left join (select distinct symbol from chain_sessions) u on u.symbol = w.symbol),
 option_bars_conditions as (

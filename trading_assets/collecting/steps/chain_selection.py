@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,8 +13,12 @@ from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.steps.chain import Chain
+from trading_assets.planning.selection import next_expiry
 from trading_assets.pricing.dividends import broker_dividends
 from trading_assets.selection_rules import SelectionRules
+
+_NEXT, _NONE_LATER = "next ", "none later"
+"""What the sentence about a selection of nothing says of the next expiry."""
 
 NOT_BEFORE_ITS_TIME = (OutcomeKind.NOT_PERMITTED, OutcomeKind.QUARANTINED)
 """Ends of the underlying's quote after which the chain is not to be asked for at once."""
@@ -23,15 +29,26 @@ def same_selection(reason: str, rules: SelectionRules) -> bool:
     return f"({rules.words()})" in reason
 
 
-def unselected_sentence(symbol: str, rules: SelectionRules, expiries: Sequence[str], listed: int) -> str:
-    """Why nothing was selected: no expiry inside the selection (none of `expiries`), nothing behind them, or no
-    contract (of `listed`) that fits."""
+def unselected_sentence(symbol: str, rules: SelectionRules, chain: Chain, session: date) -> str:
+    """Why nothing was selected: no expiry inside the selection, with the next one; nothing behind them; or no contract
+    that fits."""
     words = f"the selection ({rules.words()})"
-    if listed:
-        return f"None of the {listed} listed contracts of {symbol} fits {words}."
-    if expiries:
-        return f"The broker lists no contract behind the {len(expiries)} expiries of {symbol} inside {words}."
-    return f"No expiry of {symbol} lies inside {words}."
+    if chain.table.num_rows:
+        return f"None of the {chain.table.num_rows} listed contracts of {symbol} fits {words}."
+    if chain.expiries:
+        return f"The broker lists no contract behind the {len(chain.expiries)} expiries of {symbol} inside {words}."
+    least, most = rules.min_days_to_expiry, rules.max_days_to_expiry
+    within = f"between {least} and {most} days" if least else f"within {most} days"
+    following = next_expiry(chain.parameters, rules, session)
+    named = _NONE_LATER if following is None else f"{_NEXT}{following}"
+    of = f" of {', '.join(rules.trading_classes)}" if rules.trading_classes else ""
+    return f"{symbol}: no expiry{of} {within}, {named}. Nothing of it is wanted until one lies inside {words}."
+
+
+def is_still_without_expiry(reason: str, latest: date) -> bool:
+    """Whether, by a sentence of `unselected_sentence` of an earlier session, no expiry is known up to `latest` yet."""
+    found = re.search(rf", (?:{_NEXT}(\d{{4}}-\d{{2}}-\d{{2}})|{_NONE_LATER})\.", reason)
+    return found is not None and (found[1] is None or date.fromisoformat(found[1]) > latest)
 
 
 def without_price(symbol: str, quote: Outcome | None, *, delayed: bool = False) -> str:

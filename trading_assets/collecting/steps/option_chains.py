@@ -70,7 +70,7 @@ def collect_option_chains(
     chains, outcomes, results = snapshot.chains, snapshot.outcomes, snapshot.results
 
     unselected = {
-        symbol: unselected_sentence(symbol, rules, chain.expiries, chain.table.num_rows)
+        symbol: unselected_sentence(symbol, rules, chain, session)
         for symbol, chain in chains.items()
         if symbol in outcomes
         and outcomes[symbol].kind is OutcomeKind.COMPLETE

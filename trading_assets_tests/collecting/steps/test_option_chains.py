@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.preview import preview
+from trading_assets.collecting.steps.option_greeks import compute_option_greeks
 from trading_assets.monitoring.agenda import daily_bars, daily_snapshot
+from trading_assets.monitoring.gaps import find_gaps, stale_chains
 from trading_assets.monitoring.skips import Skip
 from trading_assets.monitoring.status import platform_status
 from trading_assets.monitoring.watch import current_issues
 from trading_assets.repositories.conditions import symbol_conditions
+from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import calendar
 from trading_assets.simulator import Simulator
 from trading_assets.validation import blocked, validate
@@ -82,6 +87,57 @@ def test_nothing_selected_is_no_trouble_and_leaves_nothing_to_do(days: Days) -> 
     assert platform_status(days.settings, probe=False).wrong == []
     assert isinstance(daily_snapshot(days.settings, days.settings.clock()), Skip)
     assert isinstance(daily_bars(days.settings, days.settings.clock()), Skip)
+
+
+MONTHLY = {"max_days_to_expiry": 29, "strikes_around_spot": 1}
+"""ZETA has options that expire on the third Friday alone: on 2026-05-15, then on 2026-06-18 (Friday is a holiday)."""
+
+SENTENCE = "ZETA: no expiry within 29 days, next 2026-06-18. "
+
+
+def test_monthly_options_are_waited_for_until_the_next_ones_come_within_the_selection(days: Days) -> None:
+    def ask(day: str, time: str = "16:30", steps: str = "cheo", **rules: int) -> dict[str, Any]:
+        days.move(datetime.fromisoformat(f"2026-05-{day}T{time}-04:00"))
+        return days.collect("ZETA", steps=steps, rules={**MONTHLY, **rules}, lookback_days=3)
+
+    def conditions(dataset: str) -> dict[str, str]:
+        found = symbol_conditions(days.settings.data_dir, calendar(), days.settings.clock(), ["ZETA"])
+        return {f"{r['session']:%d}": r["condition"] for r in found.to_pylist() if r["dataset"] == dataset}
+
+    for day in ("14", "15"):
+        assert all(report.complete for report in ask(day).values())
+    for day in ("18", "19"):
+        reports = ask(day)
+        assert all(report.complete for report in reports.values())
+        assert {**days.asked(), "historical_data": 0} == {"option_parameters": 1, "historical_data": 0}
+        assert any(note.startswith(SENTENCE) for note in reports["h"].notes), reports["h"].notes
+        for dataset in ("option_chains", "option_bars"):
+            assert conditions(dataset)[day] == "nothing_selected"
+        with Archive(days.settings) as archive:
+            entries, rules = archive.universe.resolve(["ZETA"]), SelectionRules(**MONTHLY)
+            assert preview(archive, entries, [], rules).requests == 0, "asked in this session"
+            made = compute_option_greeks(archive, ["ZETA"], [archive.calendar.current(archive.now)])
+            assert made.report.problems == []
+        days.simulator.clock.set(datetime.fromisoformat(f"2026-05-{day}T19:00-04:00"))
+        status = platform_status(days.settings, probe=False)
+        assert (status.wrong, [row["behind"] for row in status.freshness if row["behind"]]) == ([], [])
+        assert current_issues(days.settings) == [] and stale_chains(days.settings) == [] == find_gaps(days.settings)
+        assert [one for one in validate(days.settings, record=False).failing() if one.rule.severity == "error"] == []
+    days.simulator.clock.set(datetime.fromisoformat("2026-05-20T10:00-04:00"))
+    with Archive(days.settings) as archive:
+        assert preview(archive, entries, [], SelectionRules(**MONTHLY)).requests > 1, "the expiry is within reach today"
+        narrow = SelectionRules(**{**MONTHLY, "max_days_to_expiry": 20})
+        assert preview(archive, entries, [], narrow).requests > 1, "other rules: not known yet"
+    assert all(report.complete for report in ask("20").values())
+    assert conditions("option_chains") == {
+        "14": "complete",
+        "15": "complete",
+        "18": "nothing_selected",
+        "19": "nothing_selected",
+        "20": "complete",
+    }
+    found = conditions("option_bars")
+    assert (found["18"], found["19"], found["20"]) == ("nothing_selected", "nothing_selected", "complete")
 
 
 def test_a_wider_selection_is_another_question(days: Days) -> None:
