@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from trading_assets.repositories.basis import traded_sql
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.equity_bars import DAILY
 from trading_assets.repositories.schemas import POSITION_CHANGES
@@ -21,6 +22,10 @@ _PAIRS = """
     pairs as (select *, lag("at") over (partition by account order by "at") as since,
                      row_number() over (partition by account order by "at" desc) as newest
               from looks)"""
+
+
+_DAY = f"bar_size = '{DAILY}' and symbol = $symbol and session = $session"
+_TRADED = traded_sql(*(f"(select * from {name} where {_DAY})" for name in ("equity_bars", "revisions_equity_bars")))
 
 
 def newest_changes(data_dir: Path, calendar: SessionCalendar, pairs: int = 2) -> pa.Table:
@@ -66,7 +71,7 @@ def _changes(data_dir: Path, calendar: SessionCalendar, where: str, values: Sequ
 
 
 class _Closes:
-    """Daily closes of underlyings, each looked up once."""
+    """Daily closes of underlyings at the prices of their day, each looked up once."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
@@ -76,7 +81,6 @@ class _Closes:
         """The close of that session; None where the lake has none."""
         key = symbol, session
         if key not in self._found:
-            sql = "select close from equity_bars where symbol = ? and session = ? and bar_size = ?"
-            values = query(self._data_dir, sql, [symbol, session, DAILY])["close"].to_pylist()
+            values = query(self._data_dir, _TRADED, {"symbol": symbol, "session": session})["close"].to_pylist()
             self._found[key] = values[0] if values else None
         return self._found[key]

@@ -6,6 +6,7 @@ Laid over a DuckDB cursor as temporary views and tables, those that the rules na
 | --- | --- |
 | `<dataset>` | the dataset's rows of the scope's symbols and sessions, and of `CONTEXT` before them |
 | `all_<dataset>` | the dataset's rows of the scope's symbols, of any session |
+| `traded_equity_bars` | the `1 day` rows of `equity_bars` at the prices of their day, not restated by later splits |
 | `written_<dataset>` | the same with the rows that lack a session or, in a scope of all symbols, a symbol |
 | `session_calendar` | session, opens, closes, following (the next open), all UTC; half_day; sessions begun by now |
 | `active_symbols` | symbol: the scope's symbols, else the active ones of the universe |
@@ -28,6 +29,8 @@ import duckdb
 import pyarrow as pa
 
 from trading_assets.arguments import day_range, stored_symbols
+from trading_assets.repositories.basis import traded_sql
+from trading_assets.repositories.equity_bars import DAILY
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import DATASETS as LAKE
 from trading_assets.repositories.schemas import INSTANT
@@ -111,6 +114,12 @@ def create_views(
             )
         for view, rows in views.items():
             connection.execute(f"create or replace temp view {view} as {rows}")
+    if "traded_equity_bars" in names:
+        where = f"bar_size = '{DAILY}' and {_of_symbols(scope)} and {_between(scope.first, scope.last)}"
+        rows, revisions = (
+            f"(select * from memory.main.{name}equity_bars where {where})" for name in ("", "revisions_")
+        )
+        connection.execute(f"create or replace temp table traded_equity_bars as {traded_sql(rows, revisions)}")
     if "index_symbols" in names:
         indices = ", ".join(f"('{symbol}')" for symbol in sorted(INDEX_EXCHANGES))
         connection.execute(

@@ -10,11 +10,15 @@ import pyarrow as pa
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.greeks import BAR, CHAIN, EXPIRY, GreeksMaker
 from trading_assets.collecting.report import Collected, CollectionReport
+from trading_assets.repositories.basis import traded_sql
 from trading_assets.repositories.equity_bars import DAILY
 from trading_assets.repositories.schemas import COVERAGE, OPTION_GREEKS
 
 _TERMS = 'o.local_symbol, o.trading_class, o.expiry, o.strike, o."right", o.multiplier'
 _SCOPE = "o.symbol in (select unnest($symbols::varchar[])) and o.session between $first and $last"
+
+_DAYS = f"bar_size = '{DAILY}' and symbol in (select unnest($symbols::varchar[])) and session between $first and $last"
+_TRADED = traded_sql(*(f"(select * from {name} where {_DAYS})" for name in ("equity_bars", "revisions_equity_bars")))
 
 TOLD_DAYS = 31
 """Days for which the dividends hold that the broker expected with the last quote of the underlying."""
@@ -36,11 +40,10 @@ GIVEN = f"""
         select o.session, o.symbol, o.con_id, '{BAR}' as source, {_TERMS}, null as at, null as bid, null as ask,
                o.close, e.close as underlying_price, null as broker_implied_volatility, null as broker_delta,
                null as market_data_type, o.collected_at, o.request_id
-        from option_bars o left join equity_bars e
-          on e.symbol = o.symbol and e.session = o.session and e.bar_size = '{DAILY}'
+        from option_bars o left join ({_TRADED}) e on e.symbol = o.symbol and e.session = o.session
         where {_SCOPE} and o.bar_size = '{DAILY}')"""
-"""What can be priced: quotes, and daily bars beside the underlying's bar of the same session; with what is known of
-contracts, underlyings and dividends."""
+"""What can be priced: quotes, and daily bars beside the underlying's bar of the same session at the prices of that day;
+with what is known of contracts, underlyings and dividends."""
 
 TO_PRICE = f"""given.*, terms.last_trade, terms.min_tick, underlyings.sec_type,
               case when given.session - told.session <= {TOLD_DAYS} then told.dividends end as dividends"""

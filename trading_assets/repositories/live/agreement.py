@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from trading_assets.repositories.basis import traded_sql
 from trading_assets.repositories.catalog import query
 from trading_assets.sessions import SessionCalendar
 
@@ -21,13 +22,17 @@ stream has shown."""
 CENT = 0.01
 """Dollars by which they may differ whatever the price: one tick."""
 
-_COMPARED = """
+_DAYS = "session in (select unnest($sessions))"
+_TRADED = traded_sql(*(f"(select * from {name} where {_DAYS})" for name in ("equity_bars", "revisions_equity_bars")))
+"""What was streamed has the prices of its day, whatever has been restated since."""
+
+_COMPARED = f"""
     with lengths as (select unnest($sessions) as session, unnest($sizes) as bar_size, unnest($seconds) as seconds),
     covered as (
         select e.session, e.symbol, e.con_id, e.bar_size, e.start, e.open, e.high, e.low, e.close,
                arg_min(l.open, l.start) as live_open, max(l.high) as live_high, min(l.low) as live_low,
                arg_max(l.close, l.start) as live_close
-        from equity_bars e
+        from ({_TRADED}) e
         join lengths n on n.session = e.session and n.bar_size = e.bar_size
         join live_bars l on l.session = e.session and l.con_id = e.con_id and l.what_to_show = 'TRADES'
                         and l.start >= e.start and l.start < e.start + to_seconds(n.seconds)

@@ -24,8 +24,7 @@ LIQUID = 50
 """Contracts traded in a session from which a pair counts as liquid: some trades on each side are near the close."""
 
 _LIFE = "date_diff('day', session, expiry) / 365.0"
-_SPOT = """join (select symbol, session, high as spot_high, low as spot_low, close as spot from equity_bars
-                 where bar_size = '1 day') e
+_SPOT = """join (select symbol, session, high as spot_high, low as spot_low, close as spot from traded_equity_bars) e
                  on e.symbol = b.symbol and e.session = b.session"""
 
 RULES = (

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from trading_assets import connect
+from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import CollectionReport
+from trading_assets.collecting.steps.option_greeks import compute_option_greeks
 from trading_assets.sessions import NEW_YORK, calendar
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.corporate_actions import ActionKind, CorporateAction, MarketWithActions
-from trading_assets.validation import validate
+from trading_assets.validation import RULES, validate
 from trading_assets_tests.rewriting import collect, rows, settings_for
 
 ACTION = date(2024, 6, 6)
@@ -201,3 +203,22 @@ def test_what_could_not_be_read_anew_is_named_and_read_by_the_next_collection(tm
         desk.move(date(2024, 6, 10))
         assert desk.collect("ABC", bar_sizes=("1 day",), lookback_days=0).notes == []
         assert desk.asked() == 1
+
+
+def test_options_are_compared_with_the_price_they_were_traded_beside(tmp_path: Path) -> None:
+    day, symbol = date(2024, 6, 5), "AAPL"
+    desk = Desk(tmp_path, [act(symbol, SPLIT, 0.25)], f"{day}T17:00-04:00")
+    rules = [rule for rule in RULES if rule.name in ("not_under_intrinsic", "put_call_parity")]
+    with desk.simulator:
+        desk.collect(symbol, steps="cheo", lookback_days=0, bar_sizes=("1 day",))
+        before = validate(desk.settings, rules=rules, record=False)
+        assert all(result.passed and result.examined for result in before.results)
+        desk.move(ACTION)
+        desk.collect(symbol, lookback_days=0, bar_sizes=("1 day",))
+    after = validate(desk.settings, rules=rules, record=False)
+    assert [result.as_dict() for result in after.results] == [result.as_dict() for result in before.results]
+    with Archive(desk.settings) as archive:
+        archive.write(compute_option_greeks(archive, [symbol], [day]))
+    [spot] = desk.rows(f"select close from revisions_equity_bars where session = '{day}'")
+    found = desk.rows("select distinct underlying_price as close from option_greeks where source = 'bar'")
+    assert found == [spot]
