@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,7 +72,8 @@ def positions(
         if changes or pnl:
             documents = _stored(manager, account, changes=changes, pnl=pnl)
         elif watch:
-            _watch(manager, account, wanted, moves)
+            with suppress(KeyboardInterrupt):  # as it is meant to end
+                _watch(manager, account, wanted, moves)
             return 0
         else:
             documents = _look(manager, account, wanted, moves, store=store)

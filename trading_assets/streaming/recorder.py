@@ -208,8 +208,8 @@ class Recorder:
         once a session, when a price has moved away from the options that are streamed, and now and then where it may
         have something else: a contract that it lacked, another chain."""
         known: tuple[tuple[Subscription, ...], date] | None = None
-        looked_at, moved_at = 0.0, -inf
         loop_time = asyncio.get_running_loop().time
+        looked_at, moved_at = 0.0, loop_time()
         while True:
             wanted = tuple(await self._run(self._wanted))
             now = self._clock()

@@ -11,24 +11,28 @@ from typing import Any
 import pytest
 
 from trading_assets.cli.app import run
+from trading_assets.cli.positions import WATCH_SECONDS
 from trading_assets.settings import Settings
+from trading_assets.simulator import Simulator
 from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
 from trading_assets_tests.trading.desk import CALL, FIRST, SECOND, SHARES, UNMARKED, desk
 
 HELD = {FIRST: [(CALL, -5, 60.0), (SHARES, 300, 60.0)], SECOND: [(UNMARKED, 1, 3.0)]}
+CALL_NAME = "AAPL  240105C00068000"
 Output = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Simulator]]:
     folder: Path = copy_of(PLAIN, tmp_path_factory.mktemp("command") / "lake")
-    with desk(folder, HELD) as (found, _):
+    with desk(folder, HELD) as found:
         yield found
 
 
 @pytest.fixture(autouse=True)
-def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"DATA_DIR": settings.data_dir, "IB_PORT": settings.ib_port, "NOW": PLAIN_NOW}.items():
+def environment(settings: tuple[Settings, Simulator], monkeypatch: pytest.MonkeyPatch) -> None:
+    given, _ = settings
+    for name, value in {"DATA_DIR": given.data_dir, "IB_PORT": given.ib_port, "NOW": PLAIN_NOW}.items():
         monkeypatch.setenv(f"TRADING_ASSETS_{name}", str(value))
 
 
@@ -43,6 +47,31 @@ def test_a_table_with_masked_accounts(capsys: Output) -> None:
     assert "AAPL 2024-01-05 68 C" in said and "0.5746" in said and "no_mark" in said and "dollar_delta" in said
     assert "SI***-42" in said and FIRST not in said and SECOND not in said
     assert "1 position(s) have no mark: collect their chains" in said
+
+
+def test_watching_looks_again_until_it_is_interrupted(
+    settings: tuple[Settings, Simulator], capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look is one of what is held then; two messages each."""
+    waits: list[float] = []
+    tws = settings[1]
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 1:
+            tws.positions.set(CALL_NAME, 7, 60.0, SECOND)
+        elif len(waits) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("trading_assets.cli.positions.time.sleep", wait)
+    asked = tws.counters.requests.get("positions", 0)
+    try:
+        assert run(["positions", "--watch"]) == 0, "Ctrl-C is how it ends"
+    finally:
+        tws.positions.set(CALL_NAME, 0, account=SECOND)
+    looks = capsys.readouterr().out.split("unrealized_pnl")[1:]
+    assert [look.count("AAPL 2024-01-05 68 C") for look in looks] == [1, 2, 2]
+    assert waits == [WATCH_SECONDS] * 3 and tws.counters.requests["positions"] == asked + 3
 
 
 def test_a_document_for_programs(capsys: Output) -> None:

@@ -136,10 +136,11 @@ async def recording(
     *wanted: Subscription,
     timing: Timing = QUICK,
     clock: Clock | None = None,
+    writer: ListWriter | None = None,
     **changes: Any,
 ) -> AsyncIterator[Recording]:
     """A recorder whose clock is the simulator's unless one is given, until the block ends."""
-    writer, stop, subscriptions = ListWriter(), asyncio.Event(), list(wanted)
+    writer, stop, subscriptions = writer or ListWriter(), asyncio.Event(), list(wanted)
     published: list[Sequence[StreamHealth]] = []
     recorder = Recorder(
         settings_of(data_dir, tws, **changes),

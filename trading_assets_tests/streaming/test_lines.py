@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from trading_assets.broker.ledger import MARKET_DATA_SLOTS, Ledger
@@ -10,8 +12,9 @@ from trading_assets.simulator import Simulator
 from trading_assets.state import connect_state
 from trading_assets.state.owners import Owner
 from trading_assets.streaming.health import StreamState, Subscription
+from trading_assets.streaming.timing import Timing
 from trading_assets.streaming.updates import GapReason
-from trading_assets_tests.streaming.recording import Recording, recording, run, settings_of
+from trading_assets_tests.streaming.recording import QUICK, Recording, recording, run, settings_of
 
 Simulate = Callable[..., Simulator]
 
@@ -55,9 +58,14 @@ def test_gives_lines_to_a_process_that_asks(lake: Path, simulate: Simulate) -> N
     other = Ledger(owner.engine, owner.ensure(), f"127.0.0.1:{tws.port}", settings)
 
     async def work() -> None:
-        async with recording(lake, tws, ALL, market_data_lines=14) as one:
+        as_in_use = replace(QUICK, steer_seconds=Timing().steer_seconds)
+        async with recording(lake, tws, ALL, timing=as_in_use, market_data_lines=14) as one:
             await one.until(lambda: len(live(one)) == 13)
+            now = asyncio.get_running_loop().time  # the recorder's own clock: it runs in this loop
+            asked = now()
             assert other.rebalance(MARKET_DATA_SLOTS, 0, 50) == (0, 0)
+            await one.until(lambda: tws.counters.open_now["lines"] == 7)
+            assert now() - asked < 2, "seconds within which lines are given back"
             await one.until(lambda: len(live(one)) == 6)
             await one.until(lambda: other.rebalance(MARKET_DATA_SLOTS, 0, 50) == (7, 7))
             assert live(one)[0] == "AAA"

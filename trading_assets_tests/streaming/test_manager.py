@@ -224,7 +224,9 @@ def test_what_a_forgotten_manager_wants_lapses(recording: Recording) -> None:
     assert recording.registry.wanted() == []
 
 
-def test_after_the_stop_no_updates_of_others_come(recording: Recording, manager: LiveDataManager) -> None:
+def test_after_the_stop_no_updates_of_others_come(
+    recording: Recording, manager: LiveDataManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recording.publish(AAPL=StreamState.LIVE)
     seen: list[QuoteUpdate] = []
     everything: list[QuoteUpdate] = []
@@ -233,8 +235,10 @@ def test_after_the_stop_no_updates_of_others_come(recording: Recording, manager:
         onlooker.on_quote(everything.append)
         manager.start_streaming("AAPL")
         manager.stop_streaming()
+        polled, follows = list[int](), manager._keeper.follows
+        monkeypatch.setattr(manager._keeper, "follows", lambda symbol: polled.append(1) or follows(symbol))
         recording.write(update(1), update(2, "MSFT"))
-        eventually(lambda: len(everything) == 2, between_looks=0.01)
+        eventually(lambda: len(everything) == len(polled) == 2, between_looks=0.01)
         manager.start_streaming("MSFT", timeout=0)
         recording.write(update(3, "MSFT"))
         eventually(lambda: seen, between_looks=0.01)
