@@ -14,19 +14,31 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
+import dagster as dg
 import pytest
 
 from trading_assets.cli.app import run
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.steps.contracts import collect_contracts
+from trading_assets.repositories import connect
+from trading_assets.resources.instance import dagster_instance
 from trading_assets.serving.supervisor import LOCATION
+from trading_assets.settings import Settings
+from trading_assets.simulator import Simulator
+from trading_assets.simulator.generated import GeneratedMarket
+from trading_assets.streaming.registry import LiveRegistry
 from trading_assets_tests.cli.conftest import Output
 from trading_assets_tests.observing import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("up")]
 
 COMMAND = [sys.executable, "-m", "trading_assets.cli"]
+
+NOW = "2024-06-03T16:15-04:00"
 
 PATIENCE = 120.0
 """Seconds for four processes that import Dagster, on a busy machine."""
@@ -101,7 +113,7 @@ def free_port() -> int:
 
 def environment(folder: Path) -> dict[str, str]:
     others = {name: value for name, value in os.environ.items() if not name.startswith("TRADING_ASSETS_")}
-    return {**others, "TRADING_ASSETS_DATA_DIR": str(folder), "TRADING_ASSETS_NOW": "2024-06-03T16:15-04:00"}
+    return {**others, "TRADING_ASSETS_DATA_DIR": str(folder), "TRADING_ASSETS_NOW": NOW}
 
 
 def start(folder: Path, *options: str) -> Up:
@@ -249,6 +261,40 @@ def opening(up: Up, origin: str) -> bytes:
 def test_a_foreign_page_opens_no_subscription(up: Up) -> None:
     assert opening(up, f"http://127.0.0.1:{up.port}") == b"HTTP/1.1 101 Switching Protocols"
     assert opening(up, "https://evil.example").startswith(b"HTTP/1.1 403")
+
+
+def test_live_streams_are_recorded_and_reported_and_a_killed_recorder_is_replaced(up: Up) -> None:
+    """The active symbols, by processes of their own: the simulated TWS, the recorder, the one that tells Dagster."""
+    now = datetime.fromisoformat(NOW)
+    settings = Settings(data_dir=up.folder, now=now)  # type: ignore[call-arg]
+    with (
+        Simulator(GeneratedMarket(), now=now) as tws,
+        Archive(settings.model_copy(update={"ib_port": tws.port})) as lake,
+    ):
+        entries = lake.universe.add(["AAPL"], now=now)
+        lake.write(collect_contracts(lake, entries, now.date()))
+    registry = LiveRegistry(settings.state_url)
+
+    def recorder() -> int | None:
+        """Its process, once AAPL's quotes come."""
+        state = registry.state()
+        seen = [one for one in state.streams if (one.symbol, one.kind, one.state) == ("AAPL", "quote", "frozen")]
+        return state.pid if state.running and seen else None
+
+    first = eventually(recorder, PATIENCE)
+    assert "streaming.process" in up.running()[first]
+    os.kill(first, signal.SIGKILL)
+    second = eventually(lambda: (pid := recorder()) != first and pid, PATIENCE)
+    assert f"The live recorder ended by itself (exit code {-signal.SIGKILL})" in up.log
+    with connect(up.folder, live=True) as live:
+        rows = live.sql("select distinct symbol, session, market_data_type, stream_id from live_quotes").fetchall()
+        gaps = live.sql("select distinct symbol, reason from live_gaps").fetchall()
+    assert {row[:3] for row in rows} == {("AAPL", now.date(), 2)} and len(rows) == 2, "of both recorders"
+    assert ("AAPL", "recorder_died") in gaps
+    with dagster_instance(settings, captures=False) as instance:
+        records = eventually(lambda: instance.fetch_observations(dg.AssetKey("live_stream"), limit=9).records, PATIENCE)
+    assert {record.partition_key for record in records} == {f"{now.date()}"}
+    assert second in up.running()
 
 
 def test_nothing_outlives_a_killed_one_and_the_next_one_starts_at_once(up: Up) -> None:

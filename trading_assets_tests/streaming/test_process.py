@@ -13,14 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from trading_assets.serving import live_reports
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
+from trading_assets.simulator.load import FIRST_SIZE
 from trading_assets.streaming import LiveDataManager, process
 from trading_assets.streaming.health import Subscription
 from trading_assets.streaming.launch import log_file
 from trading_assets.streaming.process import RecorderProcess, broker_of
 from trading_assets.streaming.registry import LiveRegistry, RecorderState
 from trading_assets.streaming.store import latest_quotes
+from trading_assets.streaming.updates import QuoteUpdate
 from trading_assets.universe import Universe
 from trading_assets_tests.observing import eventually
 from trading_assets_tests.simulator.tiny_market import NOW
@@ -154,6 +157,66 @@ def test_a_state_database_that_fails_changes_nothing(lake: Path, simulate: Simul
         assert codes == []
     assert codes == [0]
     wanting.close()
+
+
+def test_a_slow_dagster_changes_nothing(
+    lake: Path, simulate: Simulate, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a report hangs in Dagster's storage, every update of the stream is recorded, and the health is said."""
+    reported, answered = threading.Event(), threading.Event()
+
+    class Slow:
+        """A Dagster that takes an event and does not return."""
+
+        def report_runless_asset_event(self, event: object) -> None:
+            reported.set()
+            answered.wait(60)
+
+    @contextmanager
+    def slow(settings: Settings, *, captures: bool = True) -> Iterator[Slow]:
+        yield Slow()
+
+    @contextmanager
+    def reporting_here(settings: Settings) -> Iterator[None]:
+        ended = threading.Event()
+        thread = threading.Thread(target=live_reports.serve, args=(settings, ended), daemon=True)
+        thread.start()
+        yield
+        answered.set()
+        ended.set()
+        thread.join(30)
+
+    monkeypatch.setattr(live_reports, "dagster_instance", slow)
+    monkeypatch.setattr(live_reports, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(process, "reporting", reporting_here)
+    tws = simulate()
+    tws.clock.run(1)
+    settings = settings_of(lake, tws)
+    with LiveDataManager(settings) as manager:
+        manager._keeper.add({"AAA": 0})
+        with recorder(settings):
+            assert manager.start_streaming("AAA").ok and reported.wait(30)
+            seen: list[QuoteUpdate] = []
+            manager.on_quote(seen.append)
+            before = tws.counters.load_messages.get(1, 0)
+            tws.set_message_rate(2_000)
+            eventually(lambda: tws.counters.load_messages.get(1, 0) - before > 1_000, between_looks=0.01)
+            tws.set_message_rate(0)
+            sent = tws.counters.load_messages[1] - before
+            eventually(lambda: len(numbered(seen)) == sent, between_looks=0.01)
+            assert not answered.is_set() and numbered(seen) == list(range(sent)), "each once, in order"
+            health = manager.monitor_stream_health()
+            assert health.ok and health.recorder.age is not None and health.recorder.age < 5
+
+
+def numbered(updates: list[QuoteUpdate]) -> list[int]:
+    """The running numbers of the simulator's messages behind updates: sizes that changed."""
+    found, before = list[int](), (0.0, 0.0)
+    for update in updates:
+        sizes = (update.bid_size or 0.0, update.ask_size or 0.0)
+        found += [int(size) - FIRST_SIZE for size, old in zip(sizes, before, strict=True) if size != old]
+        before = sizes
+    return [number for number in found if number >= 0]
 
 
 HANGING = """
