@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test slow week up lint bench setup compiled clean
+.PHONY: help demo test slow week up package lint bench setup compiled clean
 
 help: ## What the targets do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -96,6 +96,9 @@ slow: compiled $(KERNELS) $(IB_ASYNC_READY) $(NAUTILUS_READY) ## Its slow tests:
 
 week: compiled ## Ten sessions with a running daemon and a clock of its own (seven to nine minutes)
 	@$(BIN)/python -m pytest -m world -s trading_assets_tests/world $(ARGS)
+
+package: $(READY) ## The wheel in fresh environments outside of the checkout: oldest and newest Dagster, ib_async (some minutes)
+	@.ci/package
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

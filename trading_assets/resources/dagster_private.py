@@ -63,7 +63,6 @@ from dagster._serdes import (
 )
 from dagster._utils.concurrency import ConcurrencyClaimStatus  # whether a step has its place in a pool
 from dagster._utils.log import configure_loggers  # the format of a service's log
-from dagster_shared.yaml_utils import safe_load_yaml  # YAML as Dagster reads it
 
 if TYPE_CHECKING:
     from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
@@ -73,7 +72,7 @@ if TYPE_CHECKING:
     from dagster._core.storage.root import LocalArtifactStorage
     from dagster._core.storage.runs import RunStorage, SqliteRunStorage
     from dagster._core.storage.schedules import ScheduleStorage, SqliteScheduleStorage
-    from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
+    from dagster._core.storage.sqlite import create_db_conn_string
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
     from dagster._core.storage.sqlite_storage import _event_logs_directory as event_logs_directory
     from dagster._core.storage.sqlite_storage import _runs_directory as runs_directory
@@ -97,7 +96,6 @@ _LATER = {
     "SqliteRunStorage": f"{_STORAGE}.runs",  # Dagster's own storage of runs
     "ScheduleStorage": f"{_STORAGE}.schedules",  # keeps the states of schedules and sensors
     "SqliteScheduleStorage": f"{_STORAGE}.schedules",  # Dagster's own storage of schedules and ticks
-    "SQLITE_BUSY_TIMEOUT_SECONDS": f"{_STORAGE}.sqlite",  # how long a statement waits for another process
     "create_db_conn_string": f"{_STORAGE}.sqlite",  # the URL of a database by folder and name
     "DagsterSqliteStorage": f"{_STORAGE}.sqlite_storage",  # all three storages together
     "event_logs_directory": f"{_STORAGE}.sqlite_storage",  # where the events are
@@ -151,7 +149,6 @@ __all__ = [
     "AUTO_RETRY_RUN_ID_TAG",
     "INDEX_SHARD_NAME",
     "RETRY_NUMBER_TAG",
-    "SQLITE_BUSY_TIMEOUT_SECONDS",
     "WILL_RETRY_TAG",
     "AssetCheckEvaluationPlanned",
     "AssetCheckExecutionsTable",
@@ -191,7 +188,6 @@ __all__ = [
     "record_partitions",
     "replace",
     "runs_directory",
-    "safe_load_yaml",
     "schedule_directory",
     "scheduled_time",
     "serialize_value",

@@ -29,12 +29,11 @@ from dagster import DagsterRunStatus, RunsFilter
 
 from trading_assets.resources.dagster_private import (
     INDEX_SHARD_NAME,
-    SQLITE_BUSY_TIMEOUT_SECONDS,
     SqlEventLogStorageTable,
 )
 from trading_assets.resources.history_folder import history_folder
 from trading_assets.resources.instance import dagster_instance
-from trading_assets.resources.storage import CompactEventLogStorage
+from trading_assets.resources.storage import BUSY_TIMEOUT, CompactEventLogStorage
 from trading_assets.settings import Settings, system_clock
 
 REPEATED = ("ASSET_CHECK_EVALUATION", "ASSET_CHECK_EVALUATION_PLANNED")
@@ -143,7 +142,7 @@ def _delete_events(storage: CompactEventLogStorage, ids: list[int]) -> None:
             )
     # The file keeps its size otherwise. Readers go on meanwhile, writers wait.
     file = storage.path_for_shard(INDEX_SHARD_NAME)
-    with closing(sqlite3.connect(file, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as connection:
+    with closing(sqlite3.connect(file, timeout=BUSY_TIMEOUT)) as connection:
         connection.execute("vacuum")
         connection.execute("pragma wal_checkpoint(truncate)")
 

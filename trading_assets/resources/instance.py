@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import yaml
 
 from trading_assets.permissions import own_folder
 from trading_assets.repositories.files import leftovers, locked, replacing
-from trading_assets.resources.dagster_private import InstanceRef, safe_load_yaml, serialize_value
+from trading_assets.resources.dagster_private import InstanceRef, serialize_value
 from trading_assets.resources.history_folder import HOME_LOCK, history_folder
 from trading_assets.settings import Settings
 
@@ -93,7 +94,7 @@ def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.Dagster
         _write_settings(home / "dagster.yaml", text)
         # Dagster takes the path of the file for a pattern: of `a[1]` it would read nothing, of `a*` the settings of
         # another lake as well.
-        settings_of_file = {**safe_load_yaml(text), **_INSTANCE_CLASS, **({} if captures else _NO_CAPTURE)}
+        settings_of_file = {**yaml.safe_load(text), **_INSTANCE_CLASS, **({} if captures else _NO_CAPTURE)}
         return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=settings_of_file))
 
 

@@ -30,7 +30,6 @@ from watchdog.observers import Observer
 
 from trading_assets.resources.dagster_private import (
     INDEX_SHARD_NAME,
-    SQLITE_BUSY_TIMEOUT_SECONDS,
     AssetCheckEvaluationPlanned,
     AssetCheckExecutionsTable,
     ConcurrencyClaimStatus,
@@ -56,6 +55,9 @@ from trading_assets.resources.dagster_private import (
 from trading_assets.resources.history_folder import base_dir_field, history_of
 from trading_assets.resources.partitions_hash import remember_hashes
 from trading_assets.resources.switches import keep_switches
+
+BUSY_TIMEOUT = 30.0
+"""Seconds a statement waits for another process that writes: what Dagster's own storage of this version waits."""
 
 remember_hashes()  # every process of Dagster on a data folder loads this module, its own services too
 
@@ -183,7 +185,7 @@ class CompactEventLogStorage(SqliteEventLogStorage):
     def _engine(self, shard: str) -> Engine:
         if shard not in self._engines:
             # one caller at a time, by the lock
-            waits = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
+            waits = {"timeout": BUSY_TIMEOUT, "check_same_thread": False}
             engine = create_engine(
                 self.conn_string_for_shard(shard), poolclass=QueuePool, pool_size=1, connect_args=waits
             )
@@ -224,7 +226,7 @@ class CompactEventLogStorage(SqliteEventLogStorage):
 def _switch_to_wal(engine: Engine) -> None:
     """Let readers and a writer of the database work at once; while another process does the same, SQLite refuses it and
     does not wait."""
-    deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_SECONDS
+    deadline = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:
             with engine.connect() as connection:
@@ -312,7 +314,7 @@ def is_made(database: Path, table: str) -> bool:
     if not database.exists():
         return False
     try:
-        with closing(sqlite3.connect(database, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as connection:
+        with closing(sqlite3.connect(database, timeout=BUSY_TIMEOUT)) as connection:
             tables = {
                 str(name) for (name,) in connection.execute("select name from sqlite_master where type = 'table'")
             }

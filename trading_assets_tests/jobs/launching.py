@@ -20,6 +20,7 @@ import dagster as dg
 import graphene
 import pytest
 import sqlalchemy as sa
+import yaml
 from click.testing import CliRunner
 from dagster._cli import create_dagster_cli
 from dagster._cli.utils import get_possibly_temporary_instance_for_cli
@@ -33,7 +34,6 @@ from trading_assets.repositories import query
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.resources.archive import ArchiveResource
-from trading_assets.resources.dagster_private import safe_load_yaml
 from trading_assets.resources.instance import dagster_home, dagster_instance, dagster_yaml
 from trading_assets.state import connect_state
 from trading_assets.state.tables import requests
@@ -133,7 +133,7 @@ class Media:
             params = {
                 "selector": selector,
                 "mode": "default",
-                "runConfigData": json.dumps(_written(safe_load_yaml(shown["rootDefaultYaml"]), ops or {})),
+                "runConfigData": json.dumps(_written(yaml.safe_load(shown["rootDefaultYaml"]), ops or {})),
                 "executionMetadata": {"tags": _tags(partitions)},
             }
             launched = _ask(server, LAUNCH, {"params": params})["launchPipelineExecution"]
