@@ -377,7 +377,7 @@ def test_halted_is_not_stalled(at_work: Callable[..., None]) -> None:
         one.tws.clock.advance(5)
         await one.until(lambda: [row for row in one.writer.quotes if row.con_id == 1][-1].halted == 0)
 
-    at_work(test, stall_seconds=0.6)
+    at_work(test, stall_seconds=0.4)
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_the_guide_as_a_script(streaming: Streaming) -> None:
 
 
 def test_the_command_shows_updates_and_health(streaming: Streaming) -> None:
-    code, printed = command("live", "AAPL", "--json", "--seconds", "4")
+    code, printed = command("live", "AAPL", "--json", "--seconds", "2")
     documents = [json.loads(line) for line in printed.splitlines()]
     quotes = [one["quote"] for one in documents if "quote" in one]
     assert code == 0
@@ -151,7 +151,7 @@ def test_the_command_shows_updates_and_health(streaming: Streaming) -> None:
     assert [one["status"] for one in documents if "status" in one][-1]["states"] == {"live": 2}
     stored = {row[0] for row in streaming.rows("select seq from live_quotes")}
     assert {quote["seq"] for quote in quotes} <= stored
-    code, printed = command("live", "AAPL", "MSFT", "--seconds", "3")
+    code, printed = command("live", "AAPL", "MSFT", "--seconds", "2")
     assert code == 1
     assert "MSFT is not streamed: the lake has no contract of it." in printed
     lines = printed.splitlines()
