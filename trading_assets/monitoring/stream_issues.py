@@ -72,19 +72,11 @@ def _unrecorded(streams: Sequence[StreamHealth]) -> list[Issue]:
 
 
 def _ended(streams: Sequence[StreamHealth]) -> list[Issue]:
-    """Streams that the broker ended or refused for good, and symbols that the lake does not know, one issue a symbol:
-    nobody sees it where one that was live ends, and where nobody started them by hand."""
-    return [
-        _down(symbol, said)
-        for symbol, said in _by_symbol(
-            one for one in streams if one.state is StreamState.NOT_PERMITTED or _refused(one)
-        )
-    ]
-
-
-def _refused(one: StreamHealth) -> bool:
-    """Whether a stream is refused that could be one. An underlying without options is as it is."""
-    return one.state is StreamState.REFUSED and (one.code is not None or one.contract == one.symbol)
+    """Streams that the broker ended or refused, one issue a symbol: nobody sees it where one that was live ends, or
+    where nobody started it by hand. What the lake does not know was refused by us, before any message."""
+    refused = [one for one in streams if one.state is StreamState.REFUSED and one.code is not None]
+    ended = [one for one in streams if one.state is StreamState.NOT_PERMITTED]
+    return [_down(symbol, said) for symbol, said in _by_symbol([*ended, *refused])]
 
 
 def _by_symbol(streams: Iterable[StreamHealth]) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,6 @@ def test_one_alert_a_cause(settings: Settings, registry: LiveRegistry) -> None:
             stream("T", StreamState.REFUSED, text="Unknown."),
             stream("X", StreamState.REFUSED, code=200, text="No security."),
             stream("X", StreamState.REFUSED, code=200, text="No security."),
-            replace(stream("Y", StreamState.REFUSED, text="No chain."), contract="Y options"),
             stream("SHED", StreamState.SHED),
         ]
     )
@@ -74,7 +72,6 @@ def test_one_alert_a_cause(settings: Settings, registry: LiveRegistry) -> None:
         "competing session": "2 streams (GE, IBM) since 2024-06-03 18:00 UTC: Log out.",
         "recording": "No space left.",
         "F": "F, quote, since 2024-06-03 18:00 UTC: Delayed data only.",
-        "T": "T, quote, since 2024-06-03 18:00 UTC: Unknown.",
         "X": "X, quote, since 2024-06-03 18:00 UTC: No security. The same holds for 1 more of its streams.",
     }
     registry.publish([stream("AAPL", StreamState.LIVE)])
