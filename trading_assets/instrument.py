@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 OPTION_BAR_SIZE = "8 hours"
@@ -13,6 +14,30 @@ AM_SETTLED = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"})
 (limits.md); the others are common knowledge, not checked against a live TWS. A class missing here costs at most a
 contract that expires within four days of `min_days_to_expiry`; the time to settlement of a contract is right all the
 same where its last trading day is known."""
+
+SHARES = 100.0
+"""The usual multiplier of an option: what a contract delivers, in shares."""
+
+ADJUSTED_CLASS = "[0-9]+[A-Z]+|[A-Z]+[0-9]+"
+"""The names of trading classes that a corporate action has adjusted: the class of before with a digit behind it (OCC)
+or in front of it (`ABC1`, `2ABC`). The classes of mini options (`AAPL7`, 10 shares) are named alike and are usual."""
+
+MINI_DIGIT, MINI_SHARES = "7", 10.0
+
+LADDER_OFF = 1.5
+"""A class of which the underlying's price lies this many times above or below all strikes is adjusted too."""
+
+PARITY_PAIRS = 3
+"""Fewest strikes with a call and a put whose quotes say what a class delivers."""
+
+
+def is_adjusted_class(symbol: str, trading_class: str, multiplier: float) -> bool:
+    """Whether the name of a trading class says that a corporate action has adjusted its contracts: they deliver
+    something else than `multiplier` shares of the symbol. The weekly and afternoon classes of indices (SPXW, NDXP) and
+    the symbol's own class are usual."""
+    own = re.sub("[^A-Z0-9]", "", symbol.partition("@")[0])
+    mini = trading_class.endswith(MINI_DIGIT) and multiplier == MINI_SHARES
+    return trading_class != own and not mini and re.fullmatch(ADJUSTED_CLASS, trading_class) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,7 +33,8 @@ class ListingReason(StrEnum):
 
     FIRST = "first listing of the symbol"
     INCREMENT = "new expiries only"
-    ADJUSTED = "strikes were adjusted by a corporate action: every wanted expiry is listed again"
+    ADJUSTED = "contracts were adjusted by a corporate action: every wanted expiry is listed again"
+    IN_PART = "listings of which a part is in quarantine or lost are read again"
     REFRESH = "a refresh was asked for"
     AGED = "listings older than the re-listing age are read again"
     NOTHING = "every wanted expiry is listed"
@@ -70,6 +72,8 @@ def plan_chain(
     relist_days: int = 7,
     refresh: bool = False,
     empty: Mapping[str, date] | None = None,
+    in_part: Collection[str] = (),
+    times_listed: Mapping[str, int] | None = None,
 ) -> ChainPlan:
     """The listings that one symbol's chain needs, given the broker's parameters of today and the rows of its last
     chain.
@@ -77,10 +81,12 @@ def plan_chain(
     `last` holds rows of `option_chains` of one snapshot (columns last_trade, strike, trading_class, listed_at, and
     listed_expiry and listed_class where the two names differ), or None. An expiry is listed when it is wanted and
 
-    - was not listed before, or was listed at least `relist_days` days ago (New York dates; strikes are added as the
-      price moves); or
-    - a strike of an unexpired stored contract has vanished from the parameters of its trading class: a split or another
-      corporate action has adjusted the contracts. Then every wanted expiry is listed again.
+    - was not listed before, is among `in_part` (only a part of its listing is stored), or was listed at least
+      `relist_days` days ago (New York dates; strikes are added as the price moves); or
+    - a corporate action has adjusted contracts: a strike of an unexpired stored contract has vanished from the
+      parameters of its trading class, or these have a class that no stored contract has. Then every wanted expiry is
+      listed again: for a class at most twice within `relist_days` days (`times_listed`: by expiry, how often it was
+      listed in that time; else once), for parameters need not agree with the listing.
 
     `empty` are expiries behind which the broker listed nothing, each with the session it was asked in: they are left
     out until they are `relist_days` old, as if they were listed.
@@ -88,27 +94,57 @@ def plan_chain(
     records = list(parameters)
     wanted = wanted_expiries(records, rules, session)
     listed = _listed_on(last)
+    incomplete = set(in_part) & set(listed)
+    believed = {day: listing for day, listing in listed.items() if day not in incomplete}
     known_empty = {day for day, asked in (empty or {}).items() if (session - asked).days < relist_days}
     if refresh:
         fresh, reason = wanted, ListingReason.REFRESH
     elif not listed:
         fresh, reason = [day for day in wanted if day not in known_empty], ListingReason.FIRST
-    elif last is not None and strikes_adjusted(last, records, session):
+    elif last is not None and _is_adjusted(
+        last.filter(pc.is_in(listing_days(last), pa.array(sorted(believed), pa.string()))),
+        records,
+        session,
+        times_listed or {},
+    ):
         fresh, reason = wanted, ListingReason.ADJUSTED
     else:
         aged = [
             day
             for day in wanted
-            if day in listed and (session - listed[day]).days >= relist_days and day not in known_empty
+            if day in believed and (session - believed[day]).days >= relist_days and day not in known_empty
         ]
+        part = [day for day in wanted if day in incomplete and day not in known_empty]
         new = [day for day in wanted if day not in listed and day not in known_empty]
-        fresh = sorted([*aged, *new])
-        reason = ListingReason.AGED if aged else ListingReason.INCREMENT if new else ListingReason.NOTHING
+        fresh = sorted([*aged, *part, *new])
+        reason = next(
+            (
+                why
+                for why, days in (
+                    (ListingReason.AGED, aged),
+                    (ListingReason.IN_PART, part),
+                    (ListingReason.INCREMENT, new),
+                )
+                if days
+            ),
+            ListingReason.NOTHING,
+        )
     return ChainPlan(
         symbol=underlying.symbol,
         listings=[OptionListingRequest(_expiry_words(underlying, day), session) for day in fresh],
         carried=[day for day in wanted if day not in set(fresh)],
         reason=reason,
+    )
+
+
+def _is_adjusted(
+    last: pa.Table, parameters: Iterable[ParameterRecord], session: date, times_listed: Mapping[str, int]
+) -> bool:
+    """Whether everything is to be listed again. A class that is offered and was not listed is believed not to be there
+    after the third listing: the new contracts may come some sessions after the action."""
+    records = list(parameters)
+    return strikes_adjusted(last, records, session) or any(
+        times_listed.get(day, 1) < 3 for day in new_classes(last, records, session)
     )
 
 
@@ -120,15 +156,33 @@ def strikes_adjusted(last: pa.Table, parameters: Iterable[ParameterRecord], sess
     """
     records = list(parameters)
     offered = offered_strikes(records)
-    expirations = {day for record in records for day in record["expirations"]}
+    return any(
+        row["trading_class"] and round(row["strike"] * 1000) not in offered.get(row["trading_class"], ())
+        for row in _alive(last, records, session)
+    )
+
+
+def new_classes(last: pa.Table, parameters: Iterable[ParameterRecord], session: date) -> set[str]:
+    """The days (`YYYYMMDD`) of unexpired listings of the last chain for which the parameters offer a trading class of
+    which no contract of the chain is: after a corporate action a class is renamed, and a new one begins."""
+    records = list(parameters)
+    stored = _alive(last, records, session)
+    known, listed = {row["trading_class"] for row in stored}, {row["day"] for row in stored}
+    new = (record["expirations"] for record in records if record["trading_class"] not in known)
+    return listed & {day for days in new for day in days}
+
+
+def _alive(last: pa.Table, parameters: Iterable[ParameterRecord], session: date) -> list[dict[str, Any]]:
+    """The distinct days, trading classes and strikes of the chain's contracts that have not expired, as the parameters
+    name them (an empty class: they offered none)."""
+    expirations = {day for record in parameters for day in record["expirations"]}
     days = listing_days(last)
     alive = pc.and_(
         pc.greater_equal(days, f"{session:%Y%m%d}"), pc.is_in(days, pa.array(sorted(expirations), pa.string()))
     )
-    names = {"trading_class": _else(last, "listed_class", "trading_class"), "strike": last["strike"]}
-    stored = pa.table(names).filter(alive).group_by(["trading_class", "strike"]).aggregate([])
-    pairs = zip(stored["trading_class"].to_pylist(), stored["strike"].to_pylist(), strict=True)
-    return any(name and round(strike * 1000) not in offered.get(name, ()) for name, strike in pairs)
+    names = {"day": days, "trading_class": _else(last, "listed_class", "trading_class"), "strike": last["strike"]}
+    found: list[dict[str, Any]] = pa.table(names).filter(alive).group_by(list(names)).aggregate([]).to_pylist()
+    return found
 
 
 def offered_strikes(parameters: Iterable[ParameterRecord]) -> dict[str, set[int]]:

@@ -8,15 +8,17 @@ Pure functions of a listing. What is asked of the broker for the selected contra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from trading_assets.broker.payloads import ParameterRecord
-from trading_assets.instrument import AM_SETTLED
+from trading_assets.instrument import AM_SETTLED, SHARES, is_adjusted_class
+from trading_assets.planning.option_classes import ClassKey
 from trading_assets.selection_rules import SelectionRules
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ def wanted_expiries(parameters: Iterable[ParameterRecord], rules: SelectionRules
 
     The broker's parameters give last trading days. An AM-settled contract expires on the session after: of those
     classes a last trading day up to four calendar days short of `min_days_to_expiry` is listed too, and
-    `select_contracts` decides by the expiry.
+    `select_contracts` decides by the expiry. An adjusted class (`ABC1`) is listed where the rules name its class of
+    before (`ABC`): its contracts may be followed.
     """
     latest = session + timedelta(days=rules.max_days_to_expiry)
     wanted: set[str] = set()
@@ -48,16 +51,28 @@ def next_expiry(parameters: Iterable[ParameterRecord], rules: SelectionRules, se
 
 def _of_classes(parameters: Iterable[ParameterRecord], rules: SelectionRules) -> Iterator[ParameterRecord]:
     wanted = rules.trading_classes
-    return (record for record in parameters if wanted is None or record["trading_class"] in wanted)
+    return (record for record in parameters if wanted is None or _is_of(record, wanted))
 
 
-def select_contracts(listing: pa.Table, spot: float | None, session: date, rules: SelectionRules) -> set[int]:
+def select_contracts(
+    listing: pa.Table,
+    spot: float | None,
+    session: date,
+    rules: SelectionRules,
+    *,
+    prices: Mapping[ClassKey, float | None] | None = None,
+    followed: Collection[int] = (),
+) -> set[int]:
     """The contract ids of the wanted contracts of one symbol's listing. Deterministic: the order of rows does not
     matter.
 
     `listing` has the columns con_id, expiry (date), last_trade (`YYYYMMDD`), strike (dollars), right, trading_class
     and, where known, open_interest (contracts; null is unknown). `spot` is the underlying's price in dollars (index
     points). Contracts whose last trading day lies before the session are never selected.
+
+    `prices` are those of adjusted classes in place of the spot, in dollars a unit of their strikes (see
+    `option_classes`; the listing then has `multiplier` too). A class whose price is None has no contract that a rule
+    about the price selects. `followed` contracts are selected whatever the rules say, until they expire.
 
     Raises `ValueError` when the rules need a price and none is known.
     """
@@ -66,6 +81,7 @@ def select_contracts(listing: pa.Table, spot: float | None, session: date, rules
     known = spot is not None and math.isfinite(spot) and spot > 0
     if listing.num_rows == 0:
         return set()
+    kept = _alive(listing, followed, session)
     if rules.needs_spot and not known:
         raise ValueError(
             "The price of the underlying is not known: select by expiry and trading class only, or collect its price"
@@ -74,8 +90,9 @@ def select_contracts(listing: pa.Table, spot: float | None, session: date, rules
     price = float(spot) if known and spot is not None else math.nan
     names = ["con_id", "expiry", "last_trade", "strike", "right", "trading_class"]
     frame = listing.select(
-        [*names, *(["open_interest"] if "open_interest" in listing.column_names else [])]
+        [*names, *(name for name in ("open_interest", "multiplier") if name in listing.column_names)]
     ).to_pandas()
+    frame["price"] = _prices(frame, price, prices or {})
     days = (pd.to_datetime(frame["expiry"]) - pd.Timestamp(session)).dt.days
     keep = days.between(rules.min_days_to_expiry, rules.max_days_to_expiry) & (
         frame["last_trade"].astype(str) >= f"{session:%Y%m%d}"
@@ -86,27 +103,57 @@ def select_contracts(listing: pa.Table, spot: float | None, session: date, rules
     if rules.min_open_interest is not None and "open_interest" in frame:
         keep &= frame["open_interest"].isna() | (frame["open_interest"] >= rules.min_open_interest)
     if rules.min_moneyness is not None:
-        keep &= frame["strike"] >= rules.min_moneyness * price
+        keep &= frame["strike"] >= rules.min_moneyness * frame["price"]
     if rules.max_moneyness is not None:
-        keep &= frame["strike"] <= rules.max_moneyness * price
+        keep &= frame["strike"] <= rules.max_moneyness * frame["price"]
     frame = frame[keep]
     if rules.strikes_around_spot is not None:
-        frame = frame[_around(frame, price, rules.strikes_around_spot)]
+        frame = frame[_around(frame, rules.strikes_around_spot)]
     if rules.max_contracts is not None:
-        distance = (frame["strike"] / price - 1).abs()
+        frame = frame[frame["price"].notna()]
+        distance = (frame["strike"] / frame["price"] - 1).abs()
         ordered = frame.assign(distance=distance).sort_values(["expiry", "distance", "strike", "right", "con_id"])
         frame = ordered.head(rules.max_contracts)
-    return {int(con_id) for con_id in frame["con_id"]}
+    return {int(con_id) for con_id in frame["con_id"]} | kept
 
 
-def _around(frame: pd.DataFrame, spot: float, count: int) -> np.ndarray:
-    """Whether each row's strike is among the `count` below or the `count` at or above the spot, by expiry and trading
-    class."""
-    above = frame["strike"] >= spot
-    groups = [frame["expiry"], frame["trading_class"], above]
+def _is_of(record: ParameterRecord, classes: Collection[str]) -> bool:
+    """Whether the class of the record is one of `classes`, or an adjusted one of them."""
+    trading_class, multiplier = record["trading_class"], float(record["multiplier"] or SHARES)
+    return trading_class in classes or (
+        is_adjusted_class("", trading_class, multiplier) and trading_class.strip("0123456789") in classes
+    )
+
+
+def _alive(listing: pa.Table, con_ids: Collection[int], session: date) -> set[int]:
+    """Those of the contracts that are listed and whose last trading day has not passed."""
+    rows = listing.filter(
+        pc.and_(
+            pc.is_in(listing["con_id"], pa.array(sorted(con_ids), pa.int64())),
+            pc.greater_equal(listing["last_trade"], f"{session:%Y%m%d}"),
+        )
+    )
+    return set(rows["con_id"].to_pylist())
+
+
+def _prices(frame: pd.DataFrame, spot: float, prices: Mapping[ClassKey, float | None]) -> np.ndarray:
+    """The price that each row's strike is held against; NaN where it is not known."""
+    if not prices:
+        return np.full(len(frame), spot)
+    keys = zip(frame["trading_class"], frame["multiplier"], strict=True)
+    return np.array([prices.get(key, spot) for key in keys], dtype=float)
+
+
+def _around(frame: pd.DataFrame, count: int) -> np.ndarray:
+    """Whether each row's strike is among the `count` below or the `count` at or above the price of its class, by expiry
+    and trading class (and multiplier, where it is given)."""
+    above = frame["strike"] >= frame["price"]
+    parts = [name for name in ("expiry", "trading_class", "multiplier") if name in frame]
+    groups = [*(frame[name] for name in parts), above]
     rank_up = frame["strike"].groupby(groups).rank(method="dense", ascending=True)
     rank_down = frame["strike"].groupby(groups).rank(method="dense", ascending=False)
-    return np.asarray(np.where(above, rank_up, rank_down) <= count)
+    near = np.where(above, rank_up, rank_down) <= count
+    return np.asarray(near & frame["price"].notna())
 
 
 def parse_day(text: str) -> date:

@@ -30,6 +30,7 @@ from trading_assets.collecting.decode import (
 )
 from trading_assets.collecting.recover import left_of_chains
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
+from trading_assets.collecting.steps.adjusted import selected_contracts, times_listed
 from trading_assets.collecting.steps.chain import Chain
 from trading_assets.collecting.steps.chain_knowledge import (
     classify_option_parameters,
@@ -41,7 +42,6 @@ from trading_assets.collecting.steps.chain_knowledge import (
 from trading_assets.collecting.steps.chain_selection import (
     NOT_BEFORE_ITS_TIME,
     dividends_of,
-    with_known_open_interest,
     without_price,
 )
 from trading_assets.collecting.steps.common import (
@@ -52,12 +52,11 @@ from trading_assets.collecting.steps.common import (
     report_without_options,
     without_options,
 )
-from trading_assets.collecting.steps.listings import LISTING_FAILED, carriable, listed_in_part, without_expiries
+from trading_assets.collecting.steps.listings import LISTING_FAILED, carriable, listed_in_part
 from trading_assets.collecting.steps.partial_quotes import SETTLED_QUOTES, holds_no_market_data, report_partial, waiting
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
 from trading_assets.collecting.steps.streamed_quotes import streamed_spots, take_streamed
 from trading_assets.planning.chains import ChainPlan, ListingReason, plan_chain, plan_parameters, plan_quotes, plan_spot
-from trading_assets.planning.selection import select_contracts
 from trading_assets.repositories.schemas import OPTION_CHAINS
 from trading_assets.selection_rules import SelectionRules
 
@@ -167,6 +166,7 @@ class ChainSnapshot:
             if result.outcome.kind is OutcomeKind.COMPLETE
         }
         dividends = dividends_of(answers, self.report)
+        priced: dict[str, tuple[Chain, float | None]] = {}
         for symbol, chain in listed.items():
             if symbol not in self.chains:
                 continue
@@ -175,8 +175,11 @@ class ChainSnapshot:
             if spot is None and self.rules.needs_spot:
                 self._report_without_price(chain, said.get(symbol))
                 continue
-            chain.selected = select_contracts(with_known_open_interest(chain), spot, self.session, self.rules)
-            chain.table = with_selection(chain.table, chain.selected)
+            priced[symbol] = chain, spot
+        found = selected_contracts(self.archive, priced, self.session, self.rules, self.report)
+        for symbol, chosen in found.items():
+            chain = self.chains[symbol]
+            chain.selected, chain.table = chosen, with_selection(chain.table, chosen)
 
     def quote(self) -> None:
         """Quote the selected contracts that have no quote of this session yet (since `quoted_since`), of all symbols
@@ -226,12 +229,16 @@ class ChainSnapshot:
     # listings
 
     def _plan(self, chain: Chain) -> ChainPlan:
-        last, relist_days = without_expiries(chain.last, chain.in_part), self.archive.settings.relist_days
         plan = partial(
-            plan_chain, chain.underlying, chain.parameters, last, self.rules, self.session, relist_days=relist_days
+            plan_chain,
+            *(chain.underlying, chain.parameters, chain.last, self.rules, self.session),
+            relist_days=self.archive.settings.relist_days,
+            in_part=chain.in_part,
         )
         found = plan(refresh=self.refresh)
-        if found.reason in (ListingReason.FIRST, ListingReason.INCREMENT, ListingReason.AGED):
+        if found.reason is ListingReason.ADJUSTED:
+            found = plan(times_listed=times_listed(self.archive, chain.underlying.symbol, self.session))
+        if found.reason not in (ListingReason.ADJUSTED, ListingReason.REFRESH, ListingReason.NOTHING):
             return plan(empty=empty_listings(self.archive, found.listings, self.session))
         return found
 
