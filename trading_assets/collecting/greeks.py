@@ -7,7 +7,7 @@ here: formulas (`pricing`), and which rows are read (`steps.option_greeks`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from trading_assets.pricing.dividends import ExpectedDividends, expected_dividends
 from trading_assets.pricing.exercise import LATE_CLOSE, ExerciseStyle, exercise_style, settlement, years_until
-from trading_assets.pricing.valuation import Valuation, middle, value_prices
+from trading_assets.pricing.valuation import NullReason, Valuation, middle, value_prices, without_value
 from trading_assets.repositories.schemas import OPTION_GREEKS
 from trading_assets.sessions import SessionCalendar
 
@@ -44,8 +44,10 @@ _NUMBERS = (
 class ValuedExpiry:
     """The rows `begin` to `end` (exclusive) of what was given, valued together.
 
-    `dividends` are those expected and `schedule` the ones to come (years to the ex-date, dollars); `spot` is None where
-    it is not known; `years` is the time to settlement.
+    `dividends` are those expected and `schedule` the ones to come of what is delivered (years to the ex-date, dollars);
+    `spot` is the price of a share, None where it is not known; `years` is the time to settlement. `scale`: shares
+    delivered for a unit of the price, 1 but for adjusted classes. The forward is of what is delivered, delta and gamma
+    are per dollar of the share.
     """
 
     begin: int
@@ -56,6 +58,7 @@ class ValuedExpiry:
     schedule: list[tuple[float, float]]
     spot: float | None
     years: float
+    scale: float = 1.0
 
 
 @dataclass
@@ -72,8 +75,9 @@ class GreeksMaker:
 
         `given` is sorted by `EXPIRY` and has the columns of the key, of the contract's terms and of provenance, `at`
         (UTC; null of bars), `bid`, `ask`, `close`, `underlying_price`, `min_tick` (dollars), `last_trade` (YYYYMMDD or
-        null), `sec_type` of the underlying and the broker's `dividends` (or null), `broker_implied_volatility` and
-        `broker_delta`; and `market_data_type` (the broker's number), where it is known which quotes were live.
+        null), `scale` (see `repositories.option_classes`; null: unknown), `sec_type` of the underlying and the broker's
+        `dividends` (or null), `broker_implied_volatility` and `broker_delta`; and `market_data_type` (the broker's
+        number), where it is known which quotes were live.
         """
         count = given.num_rows
         at = self._instants(given)
@@ -106,7 +110,7 @@ class GreeksMaker:
         names = ("strike", "right", "bid", "ask", "close", "underlying_price", "min_tick")
         columns = {name: given[name].to_numpy() for name in names}
         at, live = self._instants(given), _are_live(given)
-        terms = given.select([*EXPIRY, "last_trade", "sec_type", "dividends"])
+        terms = given.select([*EXPIRY, "last_trade", "scale", "sec_type", "dividends"])
         for begin, end in _expiries(given):
             part = slice(begin, end)
             shared = {name: value[0] for name, value in terms.slice(begin, 1).to_pydict().items()}
@@ -136,23 +140,31 @@ class GreeksMaker:
         spot = float(np.median(spots)) if len(spots) else None
         ticks = columns["min_tick"][columns["min_tick"] > 0]
         dividends = expected_dividends(symbol, session, shared["dividends"], self.dividends)
-        schedule = dividends.schedule(moment, self.calendar)
+        prices, reasons = columns["close"], None
+        if shared["source"] == CHAIN:
+            prices, reasons = middle(columns["bid"], columns["ask"])
+        scale = shared["scale"]
+        if scale is None:
+            found = without_value(style, prices, NullReason.ADJUSTED_DELIVERABLE)
+            return ValuedExpiry(begin, end, found, style, dividends, [], spot, years)
+        schedule = [(t, amount * scale) for t, amount in dividends.schedule(moment, self.calendar)]
         terms: dict[str, Any] = {
-            "spot": spot,
+            "spot": None if spot is None else spot * scale,
             "years": years,
             "rate": self.rate,
             "dividends": schedule,
             **({"min_tick": float(ticks.min())} if len(ticks) else {}),
         }
-        prices, reasons = columns["close"], None
         if shared["source"] == CHAIN:
-            prices, reasons = middle(columns["bid"], columns["ask"])
             terms |= {"age": ages, "max_age": TOGETHER.total_seconds()}
         # The closes of an expiry are trades of different times. The median over many strikes still gives the forward of
         # an index; the few pairs of American options do not.
         terms["parity"] = shared["source"] == CHAIN or style is ExerciseStyle.EUROPEAN
         found = value_prices(style, columns["strike"], columns["right"], prices, reasons=reasons, **terms)
-        return ValuedExpiry(begin, end, found, style, dividends, schedule, spot, years)
+        if scale != 1:
+            greeks = found.greeks._replace(delta=found.greeks.delta * scale, gamma=found.greeks.gamma * scale**2)
+            found = replace(found, greeks=greeks)
+        return ValuedExpiry(begin, end, found, style, dividends, schedule, spot, years, scale)
 
     def _settlement(self, shared: Mapping[str, Any]) -> datetime:
         symbol, trading_class, expiry, last = (

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from trading_assets.instrument import SHARES
 from trading_assets.repositories.lake import Lake
+from trading_assets.repositories.option_classes import named_sql
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,14 +28,16 @@ MOST_SMILES = 5
 COLUMNS = 41
 """Columns of the surface between its least and its greatest moneyness."""
 
-_SQL = """
+_SQL = f"""
     select symbol, session, expiry, strike, implied_volatility, forward, ln(strike / forward) as moneyness
-    from option_greeks
+    from option_greeks g
     where source = 'chain' and implied_volatility is not null and forward > 0
       and symbol in (select unnest($symbols::varchar[]))
-      and ("right" = 'C') = (strike >= forward)
+      and ("right" = 'C') = (strike >= forward) and not {named_sql("g")}
     qualify session = max(session) over (partition by symbol)
+        and (multiplier = {SHARES} or not bool_or(multiplier = {SHARES}) over (partition by symbol, session))
     order by symbol, expiry, strike"""
+"""Of the usual classes: the strikes of one that a corporate action has adjusted are of another scale."""
 
 
 def volatility_png(lake: Lake, symbols: Sequence[str]) -> bytes | None:

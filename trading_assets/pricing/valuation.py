@@ -28,6 +28,8 @@ class NullReason(StrEnum):
     """No time is left to settlement."""
     NO_UNDERLYING = "no_underlying"
     """Neither a price of the underlying nor a forward from parity is known."""
+    ADJUSTED_DELIVERABLE = "adjusted_deliverable"
+    """A corporate action has adjusted the contract, and what it delivers is not known."""
     STALE = "stale"
     """The price is older than allowed."""
     NO_BID = "no_bid"
@@ -150,16 +152,26 @@ def value_prices(
     forward = (european_forward if european else american_forward)(
         pairs_of(strikes, rights, fresh if parity else np.full(len(fresh), np.nan)), spot, years, rate, dividends
     )
-    model = Model.BLACK_76 if european else Model.AMERICAN_TREE
+    model = _model(style)
     if forward is None:
-        found[:] = NullReason.NO_UNDERLYING if years > 0 else NullReason.EXPIRED
-        nothing = np.full(len(strikes), np.nan)
-        return Valuation(prices, nothing, Greeks(*(nothing.copy() for _ in Greeks._fields)), found, model, None)
+        return without_value(style, prices, NullReason.NO_UNDERLYING if years > 0 else NullReason.EXPIRED)
     priced = _Priced(style, strikes, rights, signs, years, _spot(spot, forward), forward, dividends)
     volatility, more = priced.implied(fresh, min_tick)
     found = np.where(found == None, more, found)  # noqa: E711 - elementwise
     volatility = np.where(found == None, volatility, np.nan)  # noqa: E711 - elementwise
     return Valuation(prices, volatility, priced.greeks(volatility), found, model, forward)
+
+
+def without_value(style: ExerciseStyle, price: Any, reason: NullReason) -> Valuation:
+    """The results of options at these prices none of which has a volatility, all for one reason."""
+    prices = np.atleast_1d(np.asarray(price, dtype=np.float64))
+    nothing = np.full(len(prices), np.nan)
+    greeks = Greeks(*(nothing.copy() for _ in Greeks._fields))
+    return Valuation(prices, nothing, greeks, np.full(len(prices), reason, dtype=object), _model(style), None)
+
+
+def _model(style: ExerciseStyle) -> Model:
+    return Model.BLACK_76 if style is ExerciseStyle.EUROPEAN else Model.AMERICAN_TREE
 
 
 def _spot(spot: float | None, forward: Forward) -> float:

@@ -44,3 +44,15 @@ def traded_sql(rows: str, revisions: str) -> str:
                 select *, coalesce(abs(first_close / close - 1) > {_SMALLEST_RATIO} and low > 0 and first_low > 0
                                    and greatest({ratios}) / least({ratios}) <= {_ROUNDING}, false) as scaled
                 from (select e.*, {known} from {rows} e left join ({first}) f using (symbol, bar_size, start))))"""
+
+
+def restated_sql(rows: str, revisions: str) -> str:
+    """A SELECT of `symbol, session, known_until` of the bars that the broker has restated: the instant until which the
+    lake had prices of another basis than the present one. What was collected from then on is of the present basis.
+
+    `rows` and `revisions` as of `traded_sql`.
+    """
+    return f"""
+        select r.symbol, r.session, max(r.superseded_at) as known_until
+        from {revisions} r join {rows} e using (symbol, bar_size, start)
+        where abs(r.close / e.close - 1) > {_SMALLEST_RATIO} group by r.symbol, r.session"""

@@ -13,6 +13,8 @@ from itertools import pairwise
 from math import inf
 from typing import Any
 
+from trading_assets.instrument import is_adjusted_class
+
 LEAST_MOVE = 0.001
 """Part of the price that is no move, however near the strikes are to each other."""
 
@@ -48,8 +50,11 @@ class Nearest:
     def choose(self, symbol: str, rows: Sequence[Row], spot: float | None, count: int) -> list[Row]:
         """The `count` rows nearest the money, of equal ones those that expire first. Without a move these are of the
         selected ones; after one, of as many of each expiry and right around the price of now. `spot` is the price that
-        the chain has."""
+        the chain has. Classes that a corporate action has adjusted have strikes of another scale: they are left out
+        where there are others."""
         selected = [row for row in rows if row["selected"]] or list(rows)
+        usual = [row for row in selected if not is_adjusted_class(symbol, row["trading_class"], row["multiplier"])]
+        selected = usual or selected
         price = self._live.get(symbol, spot)
         if symbol in self._live:
             selected = _around(rows, selected, self._live[symbol])

@@ -18,6 +18,7 @@ import pyarrow as pa
 from trading_assets.collecting.greeks import CHAIN, EXPIRY
 from trading_assets.collecting.steps.option_greeks import TOLD_DAYS
 from trading_assets.repositories.lake import Lake
+from trading_assets.repositories.option_classes import adjusted_sql, scaled_sql
 from trading_assets.sessions import SessionCalendar, session_date
 from trading_assets.settings import Settings
 from trading_assets.streaming.store import latest_quotes
@@ -47,15 +48,25 @@ _SCHEMA = pa.schema(
         ("underlying_price", pa.float64()),
         ("last_trade", pa.string()),
         ("min_tick", pa.float64()),
+        ("scale", pa.float64()),
         ("sec_type", pa.string()),
         ("dividends", pa.string()),
     ]
 )
 
-_TERMS = """
-    select con_id, under_con_id, symbol, trading_class, expiry, strike, "right", multiplier, last_trade, min_tick
-    from option_chains where con_id in (select unnest($ids::bigint[]))
-    qualify row_number() over (partition by con_id order by session desc) = 1"""
+_CHAINS = """
+    from option_chains
+    where session >= $first
+      and symbol in (select distinct symbol from option_chains where con_id in (select unnest($ids::bigint[])))"""
+
+_TERMS = f"""
+    with {adjusted_sql(_CHAINS)},
+    terms as (
+        select con_id, under_con_id, symbol, $session::date as session, trading_class, expiry, strike, "right",
+               multiplier, last_trade, min_tick
+        from option_chains where con_id in (select unnest($ids::bigint[]))
+        qualify row_number() over (partition by con_id order by option_chains.session desc) = 1)
+    {scaled_sql("terms")}"""
 
 _UNDERLYINGS = """
     with told as (select symbol, arg_max(dividends, session) as dividends from option_chains
@@ -104,9 +115,11 @@ class LiveQuotes:
     def options(self, lake: Lake) -> pa.Table:
         """The streamed options as `GreeksMaker.rows` takes them, `source` being `chain`: all of an expiry are valued
         together."""
-        terms = lake.query(_TERMS, {"ids": sorted(self.quotes)}).to_pylist() if self.quotes else []
+        since = self.session - timedelta(days=TOLD_DAYS)
+        given = {"ids": sorted(self.quotes), "session": self.session, "first": since}
+        terms = lake.query(_TERMS, given).to_pylist() if self.quotes else []
         symbols = sorted({row["symbol"] for row in terms})
-        about = {"symbols": symbols, "first": self.session - timedelta(days=TOLD_DAYS)}
+        about = {"symbols": symbols, "first": since}
         underlyings = {row["symbol"]: row for row in lake.query(_UNDERLYINGS, about).to_pylist()}
         rows = [self._row(row, underlyings.get(row["symbol"], {})) for row in terms]
         rows.sort(key=lambda row: tuple(row[name] for name in (*EXPIRY, "strike", "right", "con_id")))

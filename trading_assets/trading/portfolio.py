@@ -118,7 +118,7 @@ def _repriced(greeks: PositionGreeks, move: Floats, shift: Floats) -> Floats:
     pricing, position = greeks.pricing, greeks.position
     assert pricing is not None
     volatility = np.maximum(greeks.implied_volatility + shift, MIN_VOLATILITY)
-    spot = greeks.underlying_price * (1 + move)
+    spot = greeks.underlying_price * pricing.scale * (1 + move)
     terms = (spot, position.strike, pricing.years, volatility, position.right, pricing.rate, pricing.dividend_yield)
     if pricing.style is ExerciseStyle.EUROPEAN:
         return np.asarray(black_scholes.price(*terms))

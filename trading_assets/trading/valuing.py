@@ -49,13 +49,15 @@ _SOURCES = {CHAIN: MarkSource.CHAIN, BAR: MarkSource.CLOSE}
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """What the model takes beside spot and volatility, at the instant of the mark."""
+    """What the model takes beside spot and volatility, at the instant of the mark. `scale`: shares delivered for a unit
+    of the price (of adjusted classes not 1); the schedule is that of what is delivered."""
 
     style: ExerciseStyle
     years: float
     rate: float
     dividend_yield: float
     schedule: tuple[tuple[float, float], ...]
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +226,10 @@ def _unit(expiry: ValuedExpiry, place: int) -> tuple[float, dict[str, Any]]:
     if found.forward is not None:
         forward = found.forward
         values["pricing"] = Pricing(
-            expiry.style, expiry.years, forward.rate, forward.dividend_yield, tuple(expiry.schedule)
+            expiry.style, expiry.years, forward.rate, forward.dividend_yield, tuple(expiry.schedule), expiry.scale
         )
         if expiry.spot is None:  # the spot that the greeks belong to
-            values["underlying_price"] = forward.forward * forward.discount
+            values["underlying_price"] = forward.forward * forward.discount / expiry.scale
     return float(found.price[place]), values
 
 

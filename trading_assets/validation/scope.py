@@ -14,6 +14,8 @@ Laid over a DuckDB cursor as temporary views and tables, those that the rules na
 | `equity_bar_sizes` | bar_size: the configured ones |
 | `present` | now, today (New York), current_session, bars_due, last_closed, contract_verify_days, stale_chain_hours |
 | `expired_contracts` | what became of the wanted contracts that have expired: the columns of `Lake.expired_contracts` |
+| `adjusted_classes` | symbol, session, trading_class, multiplier, why, scale (`repositories.option_classes`) |
+| `restated_bars` | symbol, session, known_until: end of another basis (`repositories.basis.restated_sql`) |
 | `accepted_bars` | rule, symbol, session, bar_size, close: bars a person accepted |
 """
 
@@ -29,9 +31,10 @@ import duckdb
 import pyarrow as pa
 
 from trading_assets.arguments import day_range, stored_symbols
-from trading_assets.repositories.basis import traded_sql
+from trading_assets.repositories.basis import restated_sql, traded_sql
 from trading_assets.repositories.equity_bars import DAILY
 from trading_assets.repositories.lake import Lake
+from trading_assets.repositories.option_classes import adjusted_sql, scaled_sql
 from trading_assets.repositories.schemas import DATASETS as LAKE
 from trading_assets.repositories.schemas import INSTANT
 from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
@@ -93,6 +96,8 @@ def create_views(
     names = {"scope_symbols", *_WORD.findall(sql.lower())}
     if "index_symbols" in names:
         names.add("all_contracts")
+    if "adjusted_classes" in names:
+        names |= {"all_option_chains", "all_option_bars"}
     active = sorted(set(scope.symbols if scope.symbols is not None else _universe(settings).active()))
     tables: dict[str, Callable[[], dict[str, pa.Array]]] = {
         "scope_symbols": lambda: {"symbol": pa.array(active, pa.string())},
@@ -114,18 +119,31 @@ def create_views(
             )
         for view, rows in views.items():
             connection.execute(f"create or replace temp view {view} as {rows}")
-    if "traded_equity_bars" in names:
-        where = f"bar_size = '{DAILY}' and {_of_symbols(scope)} and {_between(scope.first, scope.last)}"
-        rows, revisions = (
-            f"(select * from memory.main.{name}equity_bars where {where})" for name in ("", "revisions_")
-        )
-        connection.execute(f"create or replace temp table traded_equity_bars as {traded_sql(rows, revisions)}")
+    days = f"bar_size = '{DAILY}' and {_of_symbols(scope)} and {_between(scope.first, scope.last)}"
+    bars = tuple(f"(select * from memory.main.{name}equity_bars where {days})" for name in ("", "revisions_"))
+    made = {
+        "traded_equity_bars": lambda: traded_sql(*bars),
+        "restated_bars": lambda: restated_sql(*bars),
+        "adjusted_classes": lambda: _adjusted(scope),
+    }
+    for name in made.keys() & names:
+        connection.execute(f"create or replace temp table {name} as {made[name]()}")
     if "index_symbols" in names:
         indices = ", ".join(f"('{symbol}')" for symbol in sorted(INDEX_EXCHANGES))
         connection.execute(
             f"create or replace temp table index_symbols as select col0 as symbol from (values {indices}) "
             "union select distinct symbol from all_contracts where sec_type = 'IND'"
         )
+
+
+def _adjusted(scope: Scope) -> str:
+    within = _between(scope.first - CONTEXT if scope.first else None, scope.last)
+    key = "symbol, session, trading_class, multiplier"
+    return f"""with {adjusted_sql(f"from all_option_chains where {within}")},
+        classes as (select distinct {key} from all_option_bars where bar_size = '1 day' and {within}
+                    union select distinct {key} from class_quotes)
+        select {key}, why, scale from ({scaled_sql("classes")})
+        left join adjusted_groups using ({key}) where adjusted"""
 
 
 def _of_symbols(scope: Scope) -> str:

@@ -10,20 +10,28 @@ import pyarrow as pa
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.greeks import BAR, CHAIN, EXPIRY, GreeksMaker
 from trading_assets.collecting.report import Collected, CollectionReport
-from trading_assets.repositories.basis import traded_sql
+from trading_assets.repositories.basis import restated_sql, traded_sql
 from trading_assets.repositories.equity_bars import DAILY
+from trading_assets.repositories.option_classes import adjusted_sql, scaled_sql
 from trading_assets.repositories.schemas import COVERAGE, OPTION_GREEKS
 
 _TERMS = 'o.local_symbol, o.trading_class, o.expiry, o.strike, o."right", o.multiplier'
 _SCOPE = "o.symbol in (select unnest($symbols::varchar[])) and o.session between $first and $last"
 
 _DAYS = f"bar_size = '{DAILY}' and symbol in (select unnest($symbols::varchar[])) and session between $first and $last"
-_TRADED = traded_sql(*(f"(select * from {name} where {_DAYS})" for name in ("equity_bars", "revisions_equity_bars")))
+_BARS = tuple(f"(select * from {name} where {_DAYS})" for name in ("equity_bars", "revisions_equity_bars"))
+_TRADED, _RESTATED = traded_sql(*_BARS), restated_sql(*_BARS)
 
 TOLD_DAYS = 31
 """Days for which the dividends hold that the broker expected with the last quote of the underlying."""
 
+_QUOTED = f"""
+    from option_chains
+    where symbol in (select unnest($symbols::varchar[])) and session between $first - {TOLD_DAYS} and $last"""
+
 GIVEN = f"""
+    {adjusted_sql(_QUOTED)},
+    restated_bars as ({_RESTATED}),
     terms as (select con_id, max(last_trade) as last_trade, max(min_tick) as min_tick from option_chains
               where symbol in (select unnest($symbols::varchar[])) group by con_id),
     underlyings as (select symbol, arg_max(sec_type, session) as sec_type from contracts
@@ -31,19 +39,24 @@ GIVEN = f"""
     told as (select symbol, session, any_value(dividends) as dividends from option_chains
              where symbol in (select unnest($symbols::varchar[])) and session between $first - {TOLD_DAYS} and $last
                and dividends is not null group by symbol, session),
-    given as (
+    priced as (
         select o.session, o.symbol, o.con_id, '{CHAIN}' as source, {_TERMS}, o.quoted_at as at, o.bid, o.ask,
                null::double as close, o.underlying_price, o.implied_volatility as broker_implied_volatility,
                o.delta as broker_delta, o.market_data_type, o.collected_at, o.request_id
         from option_chains o where {_SCOPE} and o.quote_outcome in ('complete', 'partial') and o.quoted_at is not null
         union all
         select o.session, o.symbol, o.con_id, '{BAR}' as source, {_TERMS}, null as at, null as bid, null as ask,
-               o.close, e.close as underlying_price, null as broker_implied_volatility, null as broker_delta,
+               o.close, if(o.collected_at >= r.known_until, e.close, t.close) as underlying_price,
+               null as broker_implied_volatility, null as broker_delta,
                null as market_data_type, o.collected_at, o.request_id
-        from option_bars o left join ({_TRADED}) e on e.symbol = o.symbol and e.session = o.session
-        where {_SCOPE} and o.bar_size = '{DAILY}')"""
-"""What can be priced: quotes, and daily bars beside the underlying's bar of the same session at the prices of that day;
-with what is known of contracts, underlyings and dividends."""
+        from option_bars o left join ({_TRADED}) t on t.symbol = o.symbol and t.session = o.session
+        left join equity_bars e on e.symbol = o.symbol and e.session = o.session and e.bar_size = '{DAILY}'
+        left join restated_bars r on r.symbol = o.symbol and r.session = o.session
+        where {_SCOPE} and o.bar_size = '{DAILY}'),
+    given as ({scaled_sql("priced")})"""
+"""What can be priced: quotes, and daily bars beside the underlying's bar of the same session at the prices of that day
+(at the present ones, where the option came after the restatement); with what is known of classes, contracts,
+underlyings and dividends."""
 
 TO_PRICE = f"""given.*, terms.last_trade, terms.min_tick, underlyings.sec_type,
               case when given.session - told.session <= {TOLD_DAYS} then told.dividends end as dividends"""

@@ -2,8 +2,10 @@
 true.
 
 An option's last trade may be hours older than the close of its underlying, so prices are held against the whole range
-of the underlying's session, and only where the option traded. Put-call parity and intrinsic value are warnings:
-dividends, rates and a split between the two series move them without an error of anybody.
+of the underlying's session, and only where the option traded: the range that was in the lake when the option was
+collected, where the broker has restated it since. Of a class that a corporate action has adjusted it is that of what
+the contract delivers; where that is unknown (`adjusted_deliverable`) the class is left out. Put-call parity and
+intrinsic value are warnings: dividends and rates move them without an error of anybody.
 """
 
 from __future__ import annotations
@@ -24,8 +26,19 @@ LIQUID = 50
 """Contracts traded in a session from which a pair counts as liquid: some trades on each side are near the close."""
 
 _LIFE = "date_diff('day', session, expiry) / 365.0"
-_SPOT = """join (select symbol, session, high as spot_high, low as spot_low, close as spot from traded_equity_bars) e
-                 on e.symbol = b.symbol and e.session = b.session"""
+_PRICED = """(
+    select b.*, b.scale * if(b.collected_at >= r.known_until, e.high, t.high) as spot_high,
+           b.scale * if(b.collected_at >= r.known_until, e.low, t.low) as spot_low,
+           b.scale * if(b.collected_at >= r.known_until, e.close, t.close) as spot
+    from (select b.*, if(a.symbol is null, 1.0, a.scale) as scale
+          from option_bars b left join adjusted_classes a using (symbol, session, trading_class, multiplier)
+          where b.bar_size = '1 day') b
+    join traded_equity_bars t on t.symbol = b.symbol and t.session = b.session
+    join equity_bars e on e.symbol = b.symbol and e.session = b.session and e.bar_size = '1 day'
+    left join restated_bars r on r.symbol = b.symbol and r.session = b.session
+    where b.scale is not null)"""
+"""Daily option bars, each with the price range and the close of what the contract delivered in that session: as they
+were then, and as they are now where the option came after a restatement."""
 
 RULES = (
     named("option_bar_named", "option_bars"),
@@ -145,10 +158,10 @@ RULES = (
         "option_bars",
         Severity.WARN,
         why="An option worth less than its exercise is a stale trade, a wrong strike, or a price of before a split.",
-        remedy="Compare with the quotes of the session's chain; after a split compare contract and price on one basis.",
-        rows=f"""select b.symbol, b.session, b.con_id, b.local_symbol, b.close, b.strike, b.expiry, e.spot,
-                        case b."right" when 'C' then e.spot_low - b.strike else b.strike - e.spot_high end as intrinsic
-                 from option_bars b {_SPOT} where b.bar_size = '1 day' and b.volume > 0""",
+        remedy="Compare price and strike with the quotes of the session's chain.",
+        rows=f"""select symbol, session, con_id, local_symbol, close, strike, expiry, spot,
+                        case "right" when 'C' then spot_low - strike else strike - spot_high end as intrinsic
+                 from {_PRICED} where volume > 0""",
         holds=f"""isfinite(close + intrinsic + spot)
                   and close >= intrinsic - greatest(0.05, {PRICE_TOLERANCE} * spot) - {CARRY} * greatest(spot,
                       strike) * {_LIFE}""",
@@ -162,15 +175,15 @@ RULES = (
             "Call less put is worth the underlying less the strike; a pair far off holds a wrong price or a wrong"
             " underlying."
         ),
-        remedy="Compare both with the quotes of the session's chain; after a split compare on one basis.",
+        remedy="Compare both with the quotes of the session's chain.",
         rows=f"""select b.symbol, b.session, b.trading_class, b.expiry, b.strike, b.close as call, p.close as put,
-                        e.spot, e.spot_high - e.spot_low as width
-                 from option_bars b
+                        b.spot, b.spot_high - b.spot_low as width
+                 from {_PRICED} b
                  join option_bars p on p.symbol = b.symbol and p.session = b.session and p.bar_size = '1 day'
-                   and p."right" = 'P'
+                   and p."right" = 'P' and p.multiplier = b.multiplier
                    and p.trading_class = b.trading_class and p.expiry = b.expiry and p.strike = b.strike
                    and p.volume >= {LIQUID}
-                 {_SPOT} where b.bar_size = '1 day' and b."right" = 'C' and b.volume >= {LIQUID}""",
+                 where b."right" = 'C' and b.volume >= {LIQUID}""",
         holds=f"""isfinite(call + put + spot + strike + width)
                   and abs(call - put - (spot - strike)) <= width + {PRICE_TOLERANCE} * spot + {CARRY} * greatest(spot,
                       strike) * {_LIFE}""",

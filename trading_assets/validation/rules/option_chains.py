@@ -6,6 +6,7 @@ compute: null passes where that is so.
 
 from __future__ import annotations
 
+from trading_assets.repositories.option_classes import named_sql
 from trading_assets.validation.rule import Rule, Severity
 from trading_assets.validation.rules.names import named
 
@@ -128,10 +129,16 @@ RULES = (
         "strikes_around_spot",
         "option_chains",
         Severity.ERROR,
-        why="A chain whose strikes all lie on one side of the price is cut off, or of before a split.",
+        why=(
+            "A chain whose strikes all lie on one side of the price is cut off, or of before a split. Classes that a"
+            " corporate action has adjusted have strikes of another scale and are left out."
+        ),
         remedy="Run trading-assets update SYMBOL --refresh. After a split the whole listing is read again.",
-        rows="""select symbol, session, expiry, min(strike) as lowest, max(strike) as highest, any_value(spot) as spot
-                from option_chains
+        rows=f"""select symbol, session, expiry, min(strike) as lowest, max(strike) as highest, any_value(spot) as spot
+                from (select * from option_chains o
+                      anti join (from adjusted_classes where why <> 'ladder' or scale <> 1)
+                        using (symbol, session, trading_class, multiplier)
+                      where not {named_sql("o")})
                 join (select symbol, session, median(underlying_price) as spot from option_chains
                       group by symbol, session) using (symbol, session)
                 group by symbol, session, expiry""",

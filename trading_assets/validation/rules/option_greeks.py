@@ -61,12 +61,16 @@ RULES = (
         ),
         remedy="Compare forward, years and quotes of the two expiries; leave the wrong one out of a surface.",
         rows=f"""with money as (
-                     select *, implied_volatility * implied_volatility * years as variance
-                     from option_greeks where {_QUOTES} and abs(ln(strike / forward)) <= {NEAR_MONEY}
-                     qualify row_number() over (partition by symbol, session, trading_class, expiry
+                     select g.*, implied_volatility * implied_volatility * years as variance,
+                            if(a.symbol is null, '', trading_class || multiplier) as adjusted_class
+                     from option_greeks g
+                     left join adjusted_classes a using (symbol, session, trading_class, multiplier)
+                     where {_QUOTES} and abs(ln(strike / forward)) <= {NEAR_MONEY}
+                     qualify row_number() over (partition by symbol, session, trading_class, multiplier, expiry
                                                 order by abs(ln(strike / forward)), "right", con_id) = 1)
                  select *, lag(expiry) over w as earlier_expiry, lag(variance) over w as earlier_variance
-                 from money window w as (partition by symbol, session order by years, trading_class)""",
+                 from money
+                 window w as (partition by symbol, session, adjusted_class order by years, trading_class)""",
         holds=f"variance >= earlier_variance * (1 - {CALENDAR_TOLERANCE})",
         null_passes=True,  # the first expiry
         shows=("expiry", "variance", "earlier_expiry", "earlier_variance"),
@@ -84,12 +88,16 @@ RULES = (
                         case when c.model = 'black_76' then c.discount * (c.forward - c.strike)
                              else c.discount * c.forward - c.strike * greatest(c.discount, 1) end as least_difference,
                         case when c.model = 'black_76' then c.discount * (c.forward - c.strike)
-                             else greatest(coalesce(c.underlying_price, 0), c.discount * c.forward)
+                             else greatest(coalesce(c.underlying_price * if(a.symbol is null, 1, a.scale), 0),
+                                           c.discount * c.forward)
                                   - c.strike * least(c.discount, 1) end as most_difference
                  from option_greeks c join option_greeks p
                    on p.symbol = c.symbol and p.session = c.session and p.trading_class = c.trading_class
                   and p.expiry = c.expiry and p.multiplier = c.multiplier and p.strike = c.strike
                   and p.source = c.source
+                 left join adjusted_classes a
+                   on a.symbol = c.symbol and a.session = c.session and a.trading_class = c.trading_class
+                  and a.multiplier = c.multiplier
                  where c."right" = 'C' and p."right" = 'P' and c.source = 'chain'
                    and c.implied_volatility is not null and p.implied_volatility is not null""",
         holds=f"""call - put between least_difference - {PRICE_TOLERANCE} and most_difference + {PRICE_TOLERANCE}""",
