@@ -67,14 +67,15 @@ def selected_contracts(
 
 
 def times_listed(archive: Archive, symbol: str, session: date) -> dict[str, int]:
-    """On how many days of the re-listing time before the session each expiry (`YYYYMMDD`) of the symbol was listed."""
+    """On how many days of the re-listing time before the session each expiry of the symbol was listed, by the day
+    (`YYYYMMDD`) that the option parameters name."""
     since = session - timedelta(days=archive.settings.relist_days - 1)
-    sql = """select distinct last_trade, listed_at from option_chains
-             where symbol = $symbol and session between $since and $session and last_trade >= $day"""
-    values = {"symbol": symbol, "since": since, "session": session, "day": f"{session:%Y%m%d}"}
+    sql = """select distinct coalesce(listed_expiry, last_trade) as day, listed_at from option_chains
+             where symbol = $symbol and session between $since and $session and day >= $today"""
+    values = {"symbol": symbol, "since": since, "session": session, "today": f"{session:%Y%m%d}"}
     days: dict[str, set[date]] = defaultdict(set)
     for row in archive.lake.query(sql, values).to_pylist():
-        days[row["last_trade"]].add(session_date(row["listed_at"]))
+        days[row["day"]].add(session_date(row["listed_at"]))
     return {expiry: sum(day >= since for day in found) for expiry, found in days.items()}
 
 
