@@ -16,15 +16,20 @@ it is recorded.
 | --- | --- | --- |
 | bars | any | `pending` |
 | bars of an option that has expired | any | `expired_lost` |
-| snapshots | within the retry time of an earlier refusal | the refusal's |
+| snapshots | within the retry time of an earlier refusal, or between two answers that there is none | the refusal's |
 | snapshots | the current one | `pending` |
 | `option_chains` | a past one | `expired_lost`: chains of past sessions are unavailable |
+| `contracts` | between an answer that names the contract and one that denies it or names another | `pending`: unknown |
 | `contracts` | a past one before a complete one | `complete`, carried: the sessions beside it answer for it |
 | `contracts` | a past one soon after a complete one | `complete`, carried: details are believed for `verify_days` |
 | `contracts` | any other past one | `pending`: nothing is lost, the next update answers for all such sessions at once |
 
 A snapshot that was recorded as `pending`, or as an `error` that may be requested again at any time (an answer that
 could not be read), counts as not recorded once its session is past: it can no longer be taken.
+
+Contract details that were carried into a session without asking count as not recorded once the next answer denies the
+contract or names another. "There is none" no longer answers for the sessions after it once the next answer is that
+there is one.
 
 A `complete` whose bars are gone from the lake is `pending`: they are requested again. A snapshot that was recorded as
 `complete` or `partial`, and of which the lake holds no row, counts as not recorded and says so. Contract details

@@ -27,6 +27,12 @@ MISSED_SNAPSHOT = "No snapshot was taken while session {} was current; a chain o
 CARRIED_CONTRACT = "Not asked for in session {}; the details of the sessions beside it answer for it."
 """The reason of contract details that nobody asked for in that session, while they were verified later."""
 
+UNKNOWN_CONTRACT = (
+    "Not asked for in session {}, and the answers before and after it differ: whether there was this contract then is"
+    " not known."
+)
+"""The reason of contract details between an answer that names the contract and one that denies it, or names another."""
+
 _REASONS = {
     "not_collected": "Not collected yet.",
     "gone": "The bars are gone from the lake; they are requested again.",
@@ -45,6 +51,7 @@ _REASONS_OF_PAST = {
         " unavailable."
     ),
     "carried_contract": CARRIED_CONTRACT,
+    "unknown_contract": UNKNOWN_CONTRACT,
     "believed_contract": (
         "Not asked for in session {}; the details of an earlier session are recent enough to answer for it."
     ),

@@ -19,7 +19,7 @@ from trading_assets import arguments
 from trading_assets.arguments.days import Day
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.repositories.merge import Mask, later_answer_wins
-from trading_assets.repositories.schemas import COVERAGE, Condition
+from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, Condition
 from trading_assets.repositories.store import ParquetStore, UpsertCounts
 from trading_assets.settings import folder_of
 
@@ -94,8 +94,13 @@ def _where(bar_size: str | None, symbols: Collection[str] | None) -> pads.Expres
 
 
 def never_weaker(stored: pa.Table, new: pa.Table) -> Mask:
-    """The rule of conditions: what is complete stays complete, of others the later answer wins."""
+    """The rule of conditions: what is complete stays complete, of others the later answer wins.
+
+    Contract details that were carried into a session without asking (`request_id` 0) are believed, not answered: a
+    later answer takes their place.
+    """
     complete = Condition.COMPLETE.value
-    had = pc.equal(stored["condition"], complete).to_numpy()
+    believed = pc.and_(pc.equal(stored["dataset"], CONTRACTS.name), pc.equal(stored["request_id"], 0))
+    had = pc.and_(pc.equal(stored["condition"], complete), pc.invert(believed)).to_numpy()
     has = pc.equal(new["condition"], complete).to_numpy()
     return np.where(had == has, later_answer_wins(stored, new), has)

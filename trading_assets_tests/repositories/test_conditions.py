@@ -387,3 +387,23 @@ def test_exactly_one_condition_whatever_is_recorded(rows: list[Any], chains: lis
     assert again.to_pylist() == [row for row in found if DAYS[1] <= row["session"] <= DAYS[3]], (
         "a part is a part of the whole"
     )
+
+
+def test_what_lies_between_two_answers_that_differ_is_unknown(tmp_path: Path) -> None:
+    months = NOW + timedelta(days=60)
+    none = {"condition": "no_contract", "reason": "No options are listed.", "retry_after": months, **SNAPSHOT}
+    carried = {"dataset": "contracts", "request_id": 0, **SNAPSHOT}
+    coverage = [
+        covered(DAYS[0], dataset="option_chains", **none),
+        covered(DAYS[3], dataset="option_chains", **SNAPSHOT),
+        covered(DAYS[0], dataset="contracts", **SNAPSHOT),
+        covered(DAYS[1], **carried),
+        covered(DAYS[3], dataset="contracts", **SNAPSHOT),
+    ]
+    fill(tmp_path, coverage, chains=[selected(DAYS[3])], contracts=[DAYS[0], DAYS[1]])
+    ParquetStore(tmp_path).upsert(CONTRACTS, table(CONTRACTS, [{**contract_row(DAYS[3]), "con_id": 7}]))
+    chains, contracts = told(tmp_path, "option_chains"), told(tmp_path, "contracts")
+    assert [chains[day][0] for day in DAYS[:4]] == ["no_contract", "expired_lost", "expired_lost", "complete"]
+    assert "No snapshot was taken" in chains[DAYS[1]][1], "options were listed by the 22nd, nobody knows since when"
+    assert [contracts[day][0] for day in DAYS[:4]] == ["complete", "pending", "pending", "complete"]
+    assert "the answers before and after it differ" in contracts[DAYS[1]][1]

@@ -11,7 +11,7 @@ from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.collecting.decode.arrow_tables import from_rows
 from trading_assets.collecting.decode.retries import Retries
 from trading_assets.collecting.decode.session_findings import SessionFinding, coverage_row, failure
-from trading_assets.repositories.conditions_sql import CARRIED_CONTRACT, MISSED_SNAPSHOT
+from trading_assets.repositories.conditions_sql import CARRIED_CONTRACT, MISSED_SNAPSHOT, UNKNOWN_CONTRACT
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE, Condition
 from trading_assets.sessions import calendar
 
@@ -89,6 +89,25 @@ def changed_contract_coverage(
             for symbol in sorted(finding)
         ],
     )
+
+
+def unknown_contract_coverage(between: Mapping[str, Iterable[date]], now: datetime) -> pa.Table:
+    """Rows of `coverage` for contract details of the sessions between an answer that names a contract and one that
+    denies it, by symbol: `pending`, for nobody knows when it changed. No request was made: `request_id` is 0."""
+    rows = [
+        coverage_row(
+            CONTRACTS.name,
+            "",
+            symbol,
+            0,
+            session,
+            SessionFinding(Condition.PENDING, UNKNOWN_CONTRACT.format(session)),
+            now,
+        )
+        for symbol in sorted(between)
+        for session in between[symbol]
+    ]
+    return from_rows(COVERAGE, rows)
 
 
 def missed_snapshot_coverage(dataset: str, missed: Mapping[str, Iterable[date]], now: datetime) -> pa.Table:

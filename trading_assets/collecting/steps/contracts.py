@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -20,7 +20,7 @@ from trading_assets.collecting.identity import CHANGED, Judged, carry_out, hold_
 from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for
-from trading_assets.collecting.steps.missed import missed_snapshots
+from trading_assets.collecting.steps.missed import between_answers, last_denied, missed_snapshots
 from trading_assets.planning.contracts import ContractsPlan, plan_contracts
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.frame_checks import storable
@@ -82,7 +82,7 @@ def _decoded(
     ]
     clear = [result for result in _with_unclear(results, judged.unclear) if result.request.symbol not in judged.changed]
     found = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in carried}
-    missed = missed_snapshots(archive, CONTRACTS, found.keys() | {result.request.symbol for result in clear}, session)
+    missed = _missed(archive, found.keys(), clear, session)
     next_look = archive.calendar.opens_at(archive.calendar.following(session))
     ids = {result.request.symbol: result.request_id for result in results}
     changed = changed_contract_coverage(judged.changed, session, next_look, now, ids)
@@ -95,6 +95,17 @@ def _decoded(
     table, coverage = (each.filter(pc.invert(pc.is_in(each["symbol"], moved))) for each in (table, coverage))
     report.add_rows(table)
     return Collected(CONTRACTS, table, coverage, sorted({result.request_id for result in results}), report, now)
+
+
+def _missed(archive: Archive, carried: Collection[str], results: Sequence[Result], session: date) -> pa.Table:
+    """Coverage of the sessions since the last one recorded: answered by those beside them, or unknown where these
+    differ."""
+    kinds = {result.request.symbol: result.outcome.kind for result in results if result.request.session == session}
+    denied = {symbol for symbol, kind in kinds.items() if kind is OutcomeKind.NO_CONTRACT}
+    answered = {symbol for symbol, kind in kinds.items() if kind is OutcomeKind.COMPLETE}
+    unknown, symbols = between_answers(archive, answered, denied, session)
+    others = [symbol for symbol in (*carried, *answered) if symbol not in symbols]
+    return pa.concat_tables([missed_snapshots(archive, CONTRACTS, others, session), unknown])
 
 
 def _coverage(
@@ -163,11 +174,13 @@ def contracts_plan(
         | archive.examiner.due_details(symbols)
         | _no_longer_known(archive, symbols)
     )
+    # An older row says nothing after the answer that there is no such contract.
+    unverified = held.keys() | again | last_denied(archive, symbols)
     refused = {} if refresh else refusals(archive, CONTRACTS, sorted(set(symbols) - held.keys() - again), archive.now)
     plan = plan_contracts(
         [entry.instrument for entry in entries],
         # A changed contract is looked at once a session: the broker may give the old one again.
-        {symbol: row["verified_at"] for symbol, row in stored.items() if symbol not in held.keys() | again},
+        {symbol: row["verified_at"] for symbol, row in stored.items() if symbol not in unverified},
         archive.now,
         session,
         verify_days=archive.settings.contract_verify_days,

@@ -96,9 +96,8 @@ def collect_option_chains(
         cost_from_nothing(archive, session, underlyings, {symbol: chain.table for symbol, chain in chains.items()})
         - report.planned,
     )
-    report_without_options(
-        report, {symbol for symbol, outcome in outcomes.items() if outcome.kind is OutcomeKind.EMPTY} & set(symbols)
-    )
+    empty = {symbol for symbol, outcome in outcomes.items() if outcome.kind is OutcomeKind.EMPTY}
+    report_without_options(report, empty & set(symbols))
     coverage = snapshot_coverage(
         OPTION_CHAINS.name,
         session,
@@ -114,5 +113,5 @@ def collect_option_chains(
         codes={symbol: chain.code for symbol, chain in chains.items()},
     )
     ids = {result.request_id for result in [*results, *snapshot.bad]}
-    conditions = pa.concat_tables([missed_snapshots(archive, OPTION_CHAINS, outcomes, session), coverage])
+    conditions = pa.concat_tables([missed_snapshots(archive, OPTION_CHAINS, outcomes, session, denied=empty), coverage])
     return Collected(OPTION_CHAINS, table, conditions, sorted(ids), report, now)
