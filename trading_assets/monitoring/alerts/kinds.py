@@ -116,7 +116,7 @@ KINDS: dict[AlertType, Kind] = {
     ),
     AlertType.STREAM_STALLED: Kind(
         AlertSeverity.WARNING,
-        "no update of an underlying comes in regular hours though the connection answers and it was asked for again",
+        "no update of an underlying, or no answer for an option, comes in regular hours though it was asked for again",
         "Look at the symbol in TWS: if its quote stands still there too, restart TWS's market data (or TWS).",
     ),
     AlertType.POSITION_UNEXPLAINED: Kind(
