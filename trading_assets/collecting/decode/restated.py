@@ -78,20 +78,18 @@ def restated(new: pa.Table, stored: pa.Table) -> list[Restatement]:
     Both tables have the columns symbol, bar_size, start, open, high, low, close (rows of `equity_bars`); bars that are
     in one of the two only say nothing.
     """
-    names = ["symbol", "bar_size", "start", *PRICES]
+    names, series = ["symbol", "bar_size", "start", *PRICES], ["symbol", "bar_size"]
     both = (
-        new.select(names)
-        .to_pandas()
-        .merge(stored.select(names).to_pandas(), on=["symbol", "bar_size", "start"], suffixes=("_new", "_old"))
-        .sort_values("start")
+        new.select(names).to_pandas().merge(stored.select(names).to_pandas(), on=names[:3], suffixes=("_new", "_old"))
     )
+    fresh, old = (both[[f"{name}{side}" for name in PRICES]].to_numpy(float) for side in ("_new", "_old"))
+    both["changed"] = (abs(fresh - old) > TOLERANCE * abs(old)).any(axis=1)
+    # Nearly always nothing has: what is left is looked at series by series.
+    both = both.merge(both.loc[both["changed"], series].drop_duplicates(), on=series).sort_values("start")
     found = []
-    for (symbol, bar_size), rows in both.groupby(["symbol", "bar_size"], sort=True):
-        fresh = rows[[f"{name}_new" for name in PRICES]].to_numpy(float)
-        old = rows[[f"{name}_old" for name in PRICES]].to_numpy(float)
-        changed = (abs(fresh - old) > TOLERANCE * abs(old)).any(axis=1)
-        if changed.any():
-            found.append(_compared(str(symbol), str(bar_size), fresh, old, changed))
+    for (symbol, bar_size), rows in both.groupby(series, sort=True):
+        fresh, old = (rows[[f"{name}{side}" for name in PRICES]].to_numpy(float) for side in ("_new", "_old"))
+        found.append(_compared(str(symbol), str(bar_size), fresh, old, rows["changed"].to_numpy(bool)))
     return found
 
 

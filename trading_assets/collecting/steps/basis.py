@@ -24,6 +24,7 @@ from trading_assets.collecting.decode.arrow_tables import from_rows
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import plan_equity_bars, plan_redownload
+from trading_assets.planning.durations import bars_in_session
 from trading_assets.repositories.basis import NO_LONGER_GIVEN, ON_OLD_BASIS
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, Condition
 
@@ -33,6 +34,15 @@ sessions late, or leaves the last sessions before it on the old basis."""
 
 JUMP = log(1.04)
 """Change from a close to the next open (logarithm) that may be a corporate action: a stock dividend of 5 % is one."""
+
+LARGE_JUMP = log(1.2)
+"""The same for bars of which a month is a full answer of several seconds: a smaller ratio shows in other sizes."""
+
+BARS_OF_A_MONTH = 2_000
+"""Bars in 22 sessions from which on that is so: those of less than five minutes."""
+
+DAYS_BESIDE = 60
+"""Days within which a stored session is beside new ones: over a longer time prices move as far as a jump anyway."""
 
 AFTER_A_JUMP = 20
 """Sessions after a jump in which requests reach back before it: the broker restates within days, a month is ample."""
@@ -81,8 +91,44 @@ def _jumps(archive: Archive, symbols: Sequence[str], bar_size: str) -> dict[str,
              where previous > 0 and opened > 0 and abs(ln(opened / previous)) >= $jump group by symbol"""
     if not symbols:
         return {}
-    rows = archive.lake.query(sql, {"size": bar_size, "symbols": list(symbols), "since": since, "jump": JUMP})
+    values = {"size": bar_size, "symbols": list(symbols), "since": since, "jump": _jump(bar_size)}
+    rows = archive.lake.query(sql, values)
     return dict(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), strict=True))
+
+
+def _jump(bar_size: str) -> float:
+    return LARGE_JUMP if 22 * bars_in_session(bar_size) > BARS_OF_A_MONTH else JUMP
+
+
+def beside_a_jump(archive: Archive, underlyings: Mapping[str, Instrument], new: pa.Table) -> list[Request]:
+    """Requests for the stored session beside `new` bars (rows of `equity_bars`) that came without a stored one and lie
+    a jump away from it: a request that is full has no room for one, and only a jump is worth a further request."""
+    series = new.sort_by("start").group_by(["symbol", "bar_size"], use_threads=False)
+    edges = series.aggregate([("session", "min"), ("session", "max"), ("open", "first"), ("close", "last")])
+    sql = """with given as (
+                 select unnest($symbol::varchar[]) as symbol, unnest($bar_size::varchar[]) as bar_size,
+                        unnest($session_min::date[]) as first, unnest($session_max::date[]) as last,
+                        unnest($open_first::double[]) as opened, unnest($close_last::double[]) as closed),
+             beside as (
+                 select g.*, max(e.session) filter (e.session < g.first) as before,
+                        arg_max(e.close, e.start) filter (e.session < g.first) as closed_before,
+                        min(e.session) filter (e.session > g.last) as after,
+                        arg_min(e.open, e.start) filter (e.session > g.last) as opened_after
+                 from given g join equity_bars e
+                   on e.symbol = g.symbol and e.bar_size = g.bar_size
+                  and e.session between g.first - $days and g.last + $days
+                 group by all having count(*) filter (e.session between g.first and g.last) = 0)
+             select symbol, bar_size, before as session, abs(ln(opened / closed_before)) as step from beside
+             union all
+             select symbol, bar_size, after, abs(ln(opened_after / closed)) from beside where before is null"""
+    found: list[Request] = []
+    values = {name: edges[name].to_pylist() for name in edges.column_names}
+    for row in archive.lake.query(sql, {**values, "days": DAYS_BESIDE}).to_pylist() if new.num_rows else ():
+        symbol, size, session = row["symbol"], row["bar_size"], row["session"]
+        if session is not None and row["step"] >= _jump(size) and symbol in underlyings:
+            wanted = {symbol: (underlyings[symbol], [session])}
+            found += plan_equity_bars(wanted, {}, {}, size, archive.now, archive.calendar)
+    return found
 
 
 def left_on_old_basis(archive: Archive, symbols: Collection[str]) -> list[dict[str, Any]]:

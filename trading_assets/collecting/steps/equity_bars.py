@@ -19,7 +19,7 @@ from trading_assets.collecting.decode.coverage_rows import whole_sessions
 from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport
-from trading_assets.collecting.steps.basis import Restated, left_over, read_again, without
+from trading_assets.collecting.steps.basis import Restated, beside_a_jump, left_over, read_again, without
 from trading_assets.collecting.steps.common import (
     SendRequests,
     known_underlyings,
@@ -143,6 +143,9 @@ def _decoded(
     run that may ask for its history.
     """
     table = _rows(archive, results)
+    beside = ask(beside_a_jump(archive, underlyings, table))
+    table = last_of_key(pa.concat_tables([table, _rows(archive, beside)]), EQUITY_BARS.key)
+    results = [*results, *beside]
     found = Restated(archive, report, table)
     others = found.symbols - underlyings.keys()
     history = ask(found.requests(underlyings, results))

@@ -222,3 +222,14 @@ def test_options_are_compared_with_the_price_they_were_traded_beside(tmp_path: P
     [spot] = desk.rows(f"select close from revisions_equity_bars where session = '{day}'")
     found = desk.rows("select distinct underlying_price as close from option_greeks where source = 'bar'")
     assert found == [spot]
+
+
+def test_a_request_that_is_full_is_followed_by_one_for_the_session_beside_a_jump(tmp_path: Path) -> None:
+    """22 sessions of 1 min bars fill a request: a collector that was off for a month reads no stored session again."""
+    desk = Desk(tmp_path, [act("ABC", SPLIT, 0.25, restates_volume=False)], "2024-06-05T17:00-04:00")
+    with desk.simulator:
+        desk.collect("ABC", steps="ce", bar_sizes=("1 min",), lookback_days=0)
+        desk.move(date(2024, 7, 9))
+        report = desk.collect("ABC", bar_sizes=("1 min",), lookback_days=33)
+    assert [note.partition(" (")[0] for note in report.notes] == ["ABC 1 min: prices were restated by 0.25"]
+    assert (jumps(desk, "ABC"), desk.asked()) == ({"1 min": []}, 2)
