@@ -149,6 +149,26 @@ class UnreadableFile(LakeError, ValueError):
         )
 
 
+class WrongColumns(UnreadableFile):
+    """A file of the lake whose columns are not those of its dataset: another program wrote it, or (`newer`) a newer
+    version of this one. `why` names the column."""
+
+    def __init__(self, path: Path | str, why: str, *, newer: bool = False) -> None:
+        super().__init__(path, why)
+        self.why = why
+        said = (
+            f"{path} was written by a newer version of the program: {why}. Use that version (pip install --upgrade"
+            " trading-assets). Nothing is lost."
+            if newer
+            else (
+                f"{path} is damaged: {why}. Put it back from a backup, or move it away and run trading-assets update."
+                " Another program wrote it: trading-assets doctor --fix converts its rows where nothing has to be"
+                " guessed."
+            )
+        )
+        self.args = (said,)
+
+
 class ForbiddenFile(UnreadableFile):
     """A file of the lake that this user may not read. It may be whole."""
 
@@ -197,6 +217,19 @@ class NewerFile(LayoutMismatch):
             f"{path} has version {version} of the columns{by}, and this program knows versions up to {known}: the file"
             " was not rewritten, so that it loses nothing. Use a newer version of the program (pip install --upgrade"
             " trading-assets), then run the same again."
+        )
+
+
+class NotDownloaded(UnreadableFile):
+    """A file of the lake is not on this disk: iCloud has moved it to its servers. Nothing was written."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path)
+        self.args = (
+            (
+                f"{path} is not on this disk: iCloud has moved it to its servers, so nothing was written in its place."
+                " Download it in the Finder (Download Now), and keep the data folder out of iCloud."
+            ),
         )
 
 

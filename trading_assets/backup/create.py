@@ -223,7 +223,7 @@ class _Copying:
         self._added += stored.added
         mode = stat.S_IMODE(path.stat().st_mode)
         entry = Entry(relative, stored.sha256, stored.size, mode, stored.parts, damaged=damaged, mark=mark)
-        dataset = dataset_of(relative)
+        dataset = dataset_of(relative, self._data_dir)
         if dataset is None:
             return entry
         if (same := self._checked.get(stored.sha256)) is not None:

@@ -89,8 +89,8 @@ class Snapshot:
         parts: dict[str, list[Part]] = {}
         for entry in self.files:
             dataset = dataset_of(entry.path)
-            if dataset is not None and not entry.damaged:
-                parts.setdefault(dataset.name, []).append((entry.rows or 0, entry.columns))
+            if dataset is not None and not entry.damaged and entry.rows is not None:
+                parts.setdefault(dataset.name, []).append((entry.rows, entry.columns))
         return holdings_of(parts)
 
     def entry(self, path: str) -> Entry | None:

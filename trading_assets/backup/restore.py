@@ -109,7 +109,7 @@ def _holdings(chosen: Snapshot, staging: Path) -> dict[str, Any]:
     parts: dict[str, list[Part]] = {}
     for entry in chosen.files:
         dataset = dataset_of(entry.path)
-        if dataset is not None and not entry.damaged:
+        if dataset is not None and not entry.damaged and entry.rows is not None:
             for rows in read_pieces(staging / entry.path, dataset):
                 parts.setdefault(dataset.name, []).append((rows.num_rows, column_checksums(rows, dataset.key)))
     return holdings_of(parts)

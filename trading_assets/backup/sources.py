@@ -9,11 +9,11 @@ from enum import IntEnum
 from pathlib import Path
 
 from trading_assets.repositories.files import CATALOG_FILE, IDENTITY_FILE, LOCKS, TEMPORARY_SUFFIX, locked
-from trading_assets.repositories.layout_names import is_lake_path
+from trading_assets.repositories.layout_names import accepted_periods, is_lake_path
 from trading_assets.repositories.live.places import FOLDER as LIVE_SEGMENTS
 from trading_assets.repositories.machines import WRITERS
 from trading_assets.repositories.merge import revisions_of
-from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset
+from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset, Period
 from trading_assets.repositories.versions import version_of
 
 DAGSTER = "dagster"
@@ -80,12 +80,14 @@ def _kind(relative: str) -> Kind:
     return Kind.COVERAGE if top == COVERAGE.name else Kind.ROWS
 
 
-def dataset_of(relative: str) -> Dataset | None:
-    """The dataset, or the revisions of one, that the file of that path is of; None of a file that is none of them."""
+def dataset_of(relative: str, data_dir: Path | None = None) -> Dataset | None:
+    """The dataset, or the revisions of one, that the file of that path is of; None of a file that is none of them. With
+    a data folder only names of the periods that its lake has count."""
     for dataset in DATASETS.values():
         for kind in (revisions_of(dataset), dataset):
             if relative.startswith(f"{kind.name}/"):
-                return kind if is_lake_path(kind, relative.removeprefix(f"{kind.name}/")) else None
+                periods = accepted_periods(data_dir, kind) if data_dir is not None else frozenset(Period)
+                return kind if is_lake_path(kind, relative.removeprefix(f"{kind.name}/"), periods) else None
     return None
 
 

@@ -133,6 +133,6 @@ def _unforeseen(error: Exception) -> str:
     if type(error).__module__.startswith("sqlalchemy."):
         return (
             f"The state database cannot be used: {said}. Check its file state.db and the rights of the data folder, or"
-            " TRADING_ASSETS_DATABASE_URL."
+            " TRADING_ASSETS_DATABASE_URL. trading-assets doctor says what mends a damaged file."
         )
     return f"{type(error).__name__}: {said}"

@@ -12,6 +12,7 @@ from trading_assets.monitoring.lake_folder import second_machine
 from trading_assets.repositories.catalog import write_catalog
 from trading_assets.repositories.dataset_sql import view_sql
 from trading_assets.repositories.files import CATALOG_FILE
+from trading_assets.repositories.foreign_files import not_downloaded
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.settings import Settings
 
@@ -22,6 +23,11 @@ def find_folder_faults(settings: Settings) -> list[Finding]:
     if machines := second_machine(settings):
         lost = "What one machine wrote while the other did: the later copy of a file took the place of the other."
         found.append(Finding("second_machine", settings.data_dir.name, lost, machines))
+    for path in not_downloaded(settings.data_dir):
+        name = path.relative_to(settings.data_dir).as_posix()
+        lost = "Nothing yet: iCloud has moved it to its servers. It is not read, and nothing is written in its place."
+        remedy = "Download it in the Finder (Download Now), and keep the data folder out of iCloud."
+        found.append(Finding("not_downloaded", name, lost, remedy))
     if _is_outdated(settings.data_dir):
         found.append(
             Finding(

@@ -14,8 +14,9 @@ from trading_assets.backup.restore import restore_file
 from trading_assets.doctor.findings import Finding, Source, lock_name, plural, set_aside
 from trading_assets.doctor.foreign import foreign_copy, foreign_file
 from trading_assets.doctor.live_parts import find_live_part_faults
-from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LayoutMismatch, UnreadableFile
-from trading_assets.repositories.file_schemas import is_newer, padded, version_in, widened
+from trading_assets.doctor.wrong_columns import wrong_columns
+from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LayoutMismatch, UnreadableFile, WrongColumns
+from trading_assets.repositories.file_schemas import is_newer, misfit_of, padded, version_in, widened
 from trading_assets.repositories.files import check_file, dataset_files, locked, read_file, write_file
 from trading_assets.repositories.foreign_files import foreign_beside, foreign_data
 from trading_assets.repositories.merge import contiguous, revisions_of
@@ -36,6 +37,8 @@ def find_file_faults(settings: Settings, source: Source | None = None, *, pages:
             found.append(Finding("archive_not_mounted", _name(settings, path), "Nothing.", str(error)))
         except ForbiddenFile as error:
             found.append(Finding("forbidden_file", _name(settings, path), "Nothing, as far as is known.", str(error)))
+        except WrongColumns as error:
+            found.append(_misfit(settings, dataset, path, source, error))
         except UnreadableFile:
             found.append(_damaged(settings, dataset, path, source))
         except FileNotFoundError:
@@ -86,6 +89,17 @@ def _temporary(data_dir: Path) -> list[Finding]:
     ]
 
 
+def _misfit(settings: Settings, dataset: Dataset, path: Path, source: Source | None, error: WrongColumns) -> Finding:
+    """A file with other columns; what a backup has of it is better than what can be converted."""
+    found = wrong_columns(settings, dataset, path, error)
+    kept = source is not None and source.newest(_name(settings, path)) is not None
+    if found is not None and (found.mend is None or not kept):
+        return found
+    damaged = _damaged(settings, dataset, path, source)
+    damaged.lost = f"{damaged.lost} The file cannot be read as it is: {error.why}."
+    return damaged
+
+
 def _damaged(settings: Settings, dataset: Dataset, path: Path, source: Source | None) -> Finding:
     name = _name(settings, path)
     kind, groups, rows = _intact(path, dataset)
@@ -132,7 +146,7 @@ def _intact(path: Path, dataset: Dataset) -> tuple[Dataset, list[pa.Table], int]
     except (OSError, LayoutMismatch, pa.ArrowException):
         return dataset, [], 0
     with file:
-        if set(kind.schema.names) - set(file.schema_arrow.names):
+        if set(kind.schema.names) - set(file.schema_arrow.names) or misfit_of(kind, file.schema_arrow):
             return dataset, [], 0
         for number in range(file.num_row_groups):
             try:

@@ -52,13 +52,13 @@ def foreign_file(settings: Settings, dataset: Dataset, path: Path) -> Finding:
 
 
 def foreign_copy(settings: Settings, path: Path) -> Finding:
-    """The finding for a copy of `lake.json` or of the state database."""
+    """The finding for a copy of another file or folder of the platform (`foreign_files.foreign_beside`)."""
     name = path.relative_to(settings.data_dir).as_posix()
 
     def mend() -> str:
         return f"Set aside: {set_aside(settings.data_dir, path)}."
 
-    lost = "Nothing: the platform opens the file without the addition to its name, and never this one."
+    lost = "Nothing: the platform opens what has no addition to its name, and never this copy."
     remedy = (
         "Let no synchronisation tool write into the data folder: one of two changes is lost. trading-assets doctor"
         " --fix sets the copy aside; nothing is deleted."

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from trading_assets.monitoring.wording import count, minute
 from trading_assets.repositories.catalog import lake_files
 from trading_assets.repositories.file_schemas import is_newer
-from trading_assets.repositories.foreign_files import foreign_beside, foreign_data
+from trading_assets.repositories.foreign_files import foreign_beside, foreign_data, not_downloaded
 from trading_assets.repositories.machines import synchronised_by, writing_in_turn
 from trading_assets.settings import Settings, system_clock
 
@@ -58,6 +58,14 @@ def folder_state(settings: Settings) -> FolderState:
             f"{_listed(newer)} {'was' if len(newer) == 1 else 'were'} written by a newer version of the program: what"
             " belongs there is read and not stored. Use that version (pip install --upgrade trading-assets)."
         )
+    if absent := [_name(root, path) for path in not_downloaded(root)]:
+        wrong.append(
+            f"{_listed(absent)} {'is' if len(absent) == 1 else 'are'} not on this disk: iCloud has moved"
+            f" {'it' if len(absent) == 1 else 'them'} to its servers, and nothing is read of"
+            f" {'it' if len(absent) == 1 else 'them'} or written there. Download"
+            f" {'it' if len(absent) == 1 else 'them'} in the Finder (Download Now), and keep the data folder out of"
+            " iCloud."
+        )
     if machines := second_machine(settings):
         wrong.append(machines)
     return FolderState(foreign, newer, wrong, synchronised_by(root))
@@ -81,8 +89,8 @@ def _foreign(names: list[str]) -> str:
     one = len(names) == 1
     return (
         f"{_listed(names)} {'is no file' if one else 'are no files'} of the lake and {'is' if one else 'are'} not read:"
-        " a synchronisation tool or a person left a copy there. trading-assets doctor --fix merges rows that only the"
-        f" {'copy has' if one else 'copies have'} and sets {'it' if one else 'them'} aside."
+        " a synchronisation tool or a person left a copy there. trading-assets doctor --fix merges rows of data that"
+        f" only {'the copy has' if one else 'the copies have'} and sets {'it' if one else 'them'} aside."
     )
 
 

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from trading_assets import __version__
-from trading_assets.errors import LayoutMismatch, NewerFile
+from trading_assets.errors import LayoutMismatch, NewerFile, NotDownloaded, WrongColumns
+from trading_assets.repositories.layout_names import placeholder
 from trading_assets.repositories.schemas import SCHEMA_VERSION, Column, Dataset
 
 _UNKNOWN = "Not of this program"
@@ -62,8 +63,10 @@ def check_not_newer(path: Path, schema: pa.Schema) -> None:
 def check_rewrite(dataset: Dataset, path: Path) -> None:
     """See that `path` may be replaced by a file with the columns of `dataset` and loses none.
 
-    A file that is not there, or that is damaged, may. Raises `NewerFile`, `LayoutMismatch`.
+    A file that is not there, or that is damaged, may. Raises `NewerFile`, `LayoutMismatch`, `NotDownloaded`.
     """
+    if not path.exists() and placeholder(path).exists():
+        raise NotDownloaded(path)
     if (schema := _schema_of(path)) is None:
         return
     check_not_newer(path, schema)
@@ -127,13 +130,6 @@ def _schema_of(path: Path) -> pa.Schema | None:
 
 def misfit_of(dataset: Dataset, schema: pa.Schema) -> str:
     """Why a file with this schema holds no rows of the dataset, naming the column; empty when it may."""
-    misfit = _misfit(dataset, schema)
-    return (
-        f"{misfit} (a newer version of the program wrote it: use that one)" if misfit and is_newer(schema) else misfit
-    )
-
-
-def _misfit(dataset: Dataset, schema: pa.Schema) -> str:
     for column in dataset.columns:
         found = schema.get_all_field_indices(column.name)
         if not found and not column.nullable:
@@ -142,7 +138,42 @@ def _misfit(dataset: Dataset, schema: pa.Schema) -> str:
             return f"it has the column `{column.name}` {len(found)} times"
         if found and not _fits(column, schema.field(found[0]).type):
             return f"its column `{column.name}` is {schema.field(found[0]).type}, and {column.type} is wanted"
+    first: dict[str, str] = {}
+    for name in schema.names:  # DuckDB does not tell capitals from small letters and takes the first one
+        taken = first.setdefault(name.lower(), name)
+        if name in dataset.schema.names and taken != name:
+            return f"its column `{taken}` stands before `{name}` and is taken for it by queries"
     return ""
+
+
+def check_schema(dataset: Dataset, path: Path, schema: pa.Schema) -> None:
+    """Raise `WrongColumns` where a file with this schema holds no rows of the dataset."""
+    if misfit := misfit_of(dataset, schema):
+        raise WrongColumns(path, misfit, newer=is_newer(schema))
+
+
+def check_values(dataset: Dataset, path: Path, table: pa.Table) -> None:
+    """Raise `WrongColumns` where a row of a file lacks a value that each row has."""
+    for column in dataset.columns:
+        if not column.nullable and column.name in table.column_names and (lacking := table[column.name].null_count):
+            raise WrongColumns(path, _lacking(column, lacking))
+
+
+def check_footer(dataset: Dataset, path: Path, file: pq.ParquetFile) -> None:
+    """Raise `WrongColumns` where the file holds no rows of the dataset, or its footer says that a row lacks a value
+    that each row has. What the platform itself wrote cannot lack one."""
+    check_schema(dataset, path, file.schema_arrow)
+    schema, metadata = file.schema_arrow, file.metadata
+    required = {c.name: c for c in dataset.columns if not c.nullable and schema.field(c.name).nullable}
+    for group in map(metadata.row_group, range(metadata.num_row_groups if required else 0)):
+        for found in map(group.column, range(group.num_columns)):
+            said = found.statistics
+            if found.path_in_schema in required and said is not None and said.has_null_count and said.null_count:
+                raise WrongColumns(path, _lacking(required[found.path_in_schema], said.null_count))
+
+
+def _lacking(column: Column, rows: int) -> str:
+    return f"its column `{column.name}` has no value in {rows} row{'s' if rows > 1 else ''}, and each row needs one"
 
 
 def _fits(column: Column, given: pa.DataType) -> bool:

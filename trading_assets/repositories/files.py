@@ -30,7 +30,13 @@ from filelock import FileLock, Timeout
 
 from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LakeBusy, UnreadableFile
 from trading_assets.permissions import PRIVATE_FILE, file_like_folder, folder_like_parent, own_folder, private_folder
-from trading_assets.repositories.file_schemas import check_rewrite, file_schema, misfit_of
+from trading_assets.repositories.file_schemas import (
+    check_footer,
+    check_rewrite,
+    check_schema,
+    check_values,
+    file_schema,
+)
 from trading_assets.repositories.layout_names import (
     SUFFIX,
     accepted_periods,
@@ -300,9 +306,9 @@ def read_file(
                 fragment = pads.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(
                     source, row_groups=groups
                 )
-                if misfit := misfit_of(dataset, fragment.physical_schema):
-                    raise UnreadableFile(path, misfit)
+                check_schema(dataset, path, fragment.physical_schema)
                 table = fragment.to_table(schema=dataset.schema, columns=columns and list(columns), filter=where)
+                check_values(dataset, path, table)
                 return table.replace_schema_metadata(None)
         except (OSError, pa.ArrowException):
             check_file(path, dataset, pages=True)
@@ -320,8 +326,7 @@ def check_file(path: Path, dataset: Dataset, *, pages: bool = False) -> int:
     try:
         with path.open("rb") as source:
             file = pq.ParquetFile(source, page_checksum_verification=pages)
-            if misfit := misfit_of(dataset, file.schema_arrow):
-                raise UnreadableFile(path, misfit)
+            check_footer(dataset, path, file)
             if pages:
                 for group in range(file.num_row_groups):
                     # Headers of pages have no checksum: with a damaged one a column has fewer values than the others.

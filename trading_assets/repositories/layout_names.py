@@ -24,6 +24,9 @@ SUFFIX = ".parquet"
 
 LAKE_FILE = "lake.json"
 
+PLACEHOLDER = ".icloud"
+"""How the name of iCloud's placeholders ends."""
+
 _YEAR, _MONTHS = "[12][0-9][0-9][0-9]", ("0[1-9]", "1[0-2]")
 _DAYS = ("0[1-9]", "[12][0-9]", "3[01]")
 
@@ -88,11 +91,16 @@ def _names(periods: frozenset[Period]) -> re.Pattern[str]:
     return re.compile(f"(?:{patterns}){re.escape(SUFFIX)}")
 
 
-def is_lake_path(dataset: Dataset, within: str) -> bool:
-    """Whether a path below the dataset's folder (`1_day/2024.parquet`) is one of the layout, of whatever period."""
+def placeholder(path: Path) -> Path:
+    """What iCloud leaves beside a file that it has moved to its servers: `.2024.parquet.icloud`."""
+    return path.with_name(f".{path.name}{PLACEHOLDER}")
+
+
+def is_lake_path(dataset: Dataset, within: str, periods: frozenset[Period] = frozenset(Period)) -> bool:
+    """Whether a path below the dataset's folder (`1_day/2024.parquet`) is one of the layout, of one of the periods."""
     folder, _, name = within.rpartition("/")
     placed = is_variant_folder(dataset, folder) if dataset.variant is not None else not folder
-    return placed and is_period_file(name)
+    return placed and is_period_file(name, periods)
 
 
 def accepted_periods(data_dir: Path | str, dataset: Dataset) -> frozenset[Period]:

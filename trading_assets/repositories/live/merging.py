@@ -19,6 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trading_assets.errors import LayoutMismatch
 from trading_assets.repositories.damage import raise_if_unreadable
 from trading_assets.repositories.dataset_sql import escaped, quoted, quoted_name
 from trading_assets.repositories.empty_files import empty_file
@@ -132,6 +133,7 @@ def _write(path: Path, dataset: Dataset, sources: Sequence[Path], merged: set[st
     for source in sources:
         check_file(source, dataset)
     kind = widened(dataset, sources)
+    _check_names(kind, path)
     shutil.rmtree(spill, ignore_errors=True)
     try:
         with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill)}) as connection:
@@ -150,3 +152,14 @@ def _write(path: Path, dataset: Dataset, sources: Sequence[Path], merged: set[st
         raise
     finally:
         shutil.rmtree(spill, ignore_errors=True)
+
+
+def _check_names(kind: Dataset, path: Path) -> None:
+    """Raise `LayoutMismatch` where names differ in capitals alone: DuckDB takes them for one column."""
+    spelled: dict[str, str] = {}
+    for name in kind.schema.names:
+        if spelled.setdefault(name.lower(), name) != name:
+            raise LayoutMismatch(
+                f"{path} was not written: a file that belongs into it has the column `{name}`, which differs from"
+                f" `{spelled[name.lower()]}` in capitals only. Rename the column there."
+            )

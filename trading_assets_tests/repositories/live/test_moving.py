@@ -8,16 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trading_assets.errors import InvalidRequest, UnreadableFile
+from trading_assets.errors import InvalidRequest, LayoutMismatch, NewerFile, UnreadableFile
 from trading_assets.repositories import LakeIdentity, ParquetStore, connect, query
 from trading_assets.repositories.live.merging import Merged, merge_session, merged_parts
-from trading_assets.repositories.live.places import live_folder, parts, segments
+from trading_assets.repositories.live.places import Place, live_folder, parts, segments
 from trading_assets.repositories.live.reading import live_table, recorded_sessions
 from trading_assets.repositories.live.sealing import seal
+from trading_assets.repositories.live.segments import head, message
 from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_DATASETS, LIVE_GAPS, LIVE_QUOTES
+from trading_assets.repositories.schemas import Column
 from trading_assets.streaming.store import LiveWriter
 from trading_assets_tests.streaming.live_rows import SESSION, START, STEP, bar, gap, quote
 
@@ -228,3 +231,58 @@ def test_without_live_rows_nothing_is_merged(lake: Path) -> None:
 def test_live_rows_and_an_instant_are_not_asked_for_together(lake: Path) -> None:
     with pytest.raises(InvalidRequest, match="live"):
         connect(lake, live=True, as_of="2015-12-24T16:00-05:00")
+
+
+def test_columns_of_somebody_else_stay_in_segments_parts_and_period_files(lake: Path, writer: LiveWriter) -> None:
+    for n in range(2):
+        writer.append([quote(n)])
+        writer.seal()
+        (part,) = parts(lake, LIVE_QUOTES)
+        rows = pq.read_table(part.part)
+        for name, values in {'a "note"': [f"mine {n}"], "extra": [n]}.items():
+            rows = rows.append_column(name, pa.array(values))
+        pq.write_table(rows, part.part)
+        assert merge_session(lake, LIVE_QUOTES, SESSION).rows == n + 1
+    row = live_table(lake, LIVE_QUOTES, SESSION).slice(0, 1)
+    row = row.set_column(row.column_names.index("seq"), row.schema.field("seq"), pa.array([2]))
+    wider = replace(LIVE_QUOTES, columns=(*LIVE_QUOTES.columns, Column("extra", pa.int64(), "Mine", nullable=True)))
+    segment = Place(str(SESSION), part.name[:-1] + "x", part.path.with_name(part.name[:-1] + "x.arrows"))
+    segment.segment.parent.mkdir(exist_ok=True)
+    (found,) = row.append_column("extra", pa.array([2])).to_batches()
+    batch = pa.record_batch(found.columns, wider.schema.remove_metadata())
+    segment.segment.write_bytes(head(wider) + message(wider, batch))
+    seal(lake, LIVE_QUOTES, segment)
+    assert merge_session(lake, LIVE_QUOTES, SESSION).rows == 3 and seqs(lake) == [0, 1, 2]
+    kept = pq.read_table(lake / FILE)
+    notes = zip(kept["seq"].to_pylist(), kept["extra"].to_pylist(), kept['a "note"'].to_pylist(), strict=True)
+    assert sorted(notes) == [(0, 0, "mine 0"), (1, 1, "mine 1"), (2, 2, None)]
+
+
+def test_a_part_of_a_newer_program_is_merged_by_that_one(lake: Path, writer: LiveWriter) -> None:
+    writer.append([quote(0)])
+    writer.seal()
+    (part,) = parts(lake, LIVE_QUOTES)
+    pq.write_table(pq.read_table(part.part).replace_schema_metadata({"schema_version": "99"}), part.part)
+    content = part.part.read_bytes()
+    with pytest.raises(NewerFile, match=part.name):
+        merge_session(lake, LIVE_QUOTES, SESSION)
+    assert part.part.read_bytes() == content and seqs(lake) == [0]
+
+
+def test_a_copy_of_a_period_file_hides_no_part(lake: Path, writer: LiveWriter) -> None:
+    writer.append([quote(0)])
+    writer.seal()
+    (part,) = parts(lake, LIVE_QUOTES)
+    footer = {"merged_parts": part.name}
+    pq.write_table(pq.read_table(lake / FILE).replace_schema_metadata(footer), lake / FILE.replace(".p", " (1).p"))
+    assert seqs(lake) == [0]
+
+
+def test_columns_that_differ_in_capitals_alone_are_not_mixed(lake: Path, writer: LiveWriter) -> None:
+    writer.append([quote(0)])
+    writer.seal()
+    (part,) = parts(lake, LIVE_QUOTES)
+    pq.write_table(pq.read_table(part.part).append_column("Bid", pa.array([1.0])), part.part)
+    with pytest.raises(LayoutMismatch, match=r"column `Bid`, which differs from `bid` in capitals only\. Rename"):
+        merge_session(lake, LIVE_QUOTES, SESSION)
+    assert part.part.exists()
