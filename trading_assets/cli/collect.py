@@ -37,7 +37,12 @@ Symbols = Annotated[
     ),
 ]
 SomeSymbols = Annotated[
-    list[str] | None, typer.Argument(help="Symbols; none: every active symbol of the universe.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        help="Symbols (- reads them from standard input); none: every active symbol of the universe.",
+        show_default=False,
+        callback=given_symbols,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
 

@@ -9,7 +9,7 @@ import typer
 
 from trading_assets.arguments import LIMIT
 from trading_assets.cli.formats import OutputFormat, write_rows
-from trading_assets.cli.given_symbols import given_symbols
+from trading_assets.cli.given_symbols import given_stored_symbols, given_symbols
 from trading_assets.cli.output import Failed, as_json, console, table_of
 from trading_assets.settings import Settings
 
@@ -91,7 +91,13 @@ def universe_add(
 
 @universe_app.command("remove")
 def universe_remove(
-    symbols: Annotated[list[str], typer.Argument(help="Symbols to stop collecting; their data stays.")],
+    symbols: Annotated[
+        list[str],
+        typer.Argument(
+            help="Symbols to stop collecting (- reads them from standard input); their data stays.",
+            callback=given_symbols,
+        ),
+    ],
 ) -> int:
     """Stop collecting symbols."""
     from trading_assets.universe import Universe
@@ -132,7 +138,14 @@ def universe_resolve(
 
 @universe_app.command("series")
 def universe_series(
-    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; none: all.", show_default=False)] = None,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Symbols (- reads them from standard input); none: all.",
+            show_default=False,
+            callback=given_stored_symbols,
+        ),
+    ] = None,
     as_document: Json = False,
 ) -> int:
     """The contracts that each symbol's rows are of, and the series of companies that held the symbol before."""

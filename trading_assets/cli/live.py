@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trading_assets.cli.given_symbols import given_symbols
 from trading_assets.cli.output import as_json, as_json_line, console, table_of
 from trading_assets.errors import InvalidRequest
 from trading_assets.sessions import NEW_YORK
@@ -64,7 +65,12 @@ def register(app: typer.Typer) -> None:
 
 
 def live(
-    symbols: Annotated[list[str] | None, typer.Argument(help="Underlyings; none: all active ones.")] = None,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Underlyings (- reads them from standard input); none: all active ones.", callback=given_symbols
+        ),
+    ] = None,
     options: Annotated[
         int, typer.Option(min=0, max=100, help="Options of each symbol to stream too, nearest the money first.")
     ] = 0,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from trading_assets.cli.given_symbols import given_symbols
 from trading_assets.cli.inspect import universe_app
 from trading_assets.cli.output import console
 from trading_assets.settings import Settings
@@ -20,7 +21,11 @@ def register(app: typer.Typer) -> None:
 def universe_restore(
     symbols: Annotated[
         list[str] | None,
-        typer.Argument(help="Symbols; none: those that were collected to the end.", show_default=False),
+        typer.Argument(
+            help="Symbols (- reads them from standard input); none: those that were collected to the end.",
+            show_default=False,
+            callback=given_symbols,
+        ),
     ] = None,
     none: Annotated[bool, typer.Option("--none", help="Add no symbol: go on with the universe as it is.")] = False,
 ) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trading_assets.cli.given_symbols import given_stored_symbols
 from trading_assets.cli.output import Failed, as_json, console, note_to, table_of
 from trading_assets.settings import Settings
 
@@ -34,7 +35,11 @@ def register(app: typer.Typer) -> None:
 
 def validate(
     symbols: Annotated[
-        list[str] | None, typer.Argument(help="Symbols; none: the whole lake and the active symbols.")
+        list[str] | None,
+        typer.Argument(
+            help="Symbols (- reads them from standard input); none: the whole lake and the active symbols.",
+            callback=given_stored_symbols,
+        ),
     ] = None,
     dataset: Annotated[
         list[str] | None, typer.Option(help="contracts, option_chains, equity_bars or option_bars; may be repeated.")

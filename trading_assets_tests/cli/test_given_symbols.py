@@ -33,7 +33,21 @@ def test_they_are_one_a_line_or_comma_separated(folder: Path, monkeypatch: pytes
     assert Universe(Settings().state_url).active() == ["AAPL", "BRK B", "IBM", "SPY"]
 
 
-@pytest.mark.parametrize("command", [["universe", "add", "-"], ["setup", "-"], ["plan", "-"]])
+COMMANDS = [
+    ["universe", "add", "-"],
+    ["universe", "remove", "-"],
+    ["universe", "series", "-"],
+    ["universe", "restore", "-"],
+    ["setup", "-"],
+    ["plan", "-"],
+    ["update", "-"],
+    ["backfill", "-", "--from", "2024-06-03"],
+    ["validate", "-"],
+    ["live", "-"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -43,6 +57,9 @@ def test_they_are_one_a_line_or_comma_separated(folder: Path, monkeypatch: pytes
         (b"AAPL;SPY\n", "Line 1 of standard input: 'AAPL;SPY' is not"),
         (b"\xff\xfe", "Line 1 of standard input: "),
         (b"AAPL\n-\n", "Line 2 of standard input: '-' is not"),
+        (b"AAPL SPY\n", "Line 1 of standard input: 'AAPL SPY' is more than one symbol"),
+        (b"AAPL\tGOOG\n", "Line 1 of standard input: 'AAPL\\tGOOG' is more than one symbol"),
+        (b"AAPL,Apple Inc.\n", "Line 1 of standard input: 'Apple Inc.' is more than one symbol"),
     ],
 )
 def test_what_is_no_symbol_is_named_with_its_line(
@@ -52,6 +69,28 @@ def test_what_is_no_symbol_is_named_with_its_line(
     assert run(command) == 2
     assert said in capsys.readouterr().err
     assert not (folder / "state.db").exists(), "nothing was begun"
+
+
+def test_classes_and_kinds_of_shares_are_symbols(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, b"BRK B\nbac prl, ABC WS,BF.B\n")
+    assert run(["universe", "add", "-"]) == 0
+    assert Universe(Settings().state_url).active() == ["ABC WS", "BAC PRL", "BF B", "BRK B"]
+
+
+def test_a_terminal_is_told_what_to_type(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    given(monkeypatch, b"AAPL\n")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    assert run(["universe", "add", "-"]) == 0
+    assert "end with Ctrl-D" in capsys.readouterr().err
+
+
+def test_symbols_of_closed_series_are_read_where_rows_are_looked_at(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    given(monkeypatch, b"META@8314\n")
+    assert run(["universe", "series", "-", "--json"]) == 0
+    given(monkeypatch, b"META@8314\n")
+    assert run(["universe", "add", "-"]) == 2
 
 
 def test_a_closed_standard_input_holds_no_symbol(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
