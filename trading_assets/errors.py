@@ -12,6 +12,7 @@
     │   ├── LakeBusy (TimeoutError)      another process holds a lock for too long; try again
     │   ├── InvalidFrame (ValueError)    a frame that may not enter the lake; nothing was written
     │   ├── UnreadableFile (ValueError)  a damaged or foreign file
+    │   │   ├── WrongColumns             columns that are not those of the dataset: another program wrote it
     │   │   ├── ForbiddenFile            a file that this user may not read
     │   │   └── ArchiveNotMounted        a period in an archive whose folder is not there; nothing is lost
     │   ├── InvalidPackage (ValueError)  an archive package that is none, or is not whole
@@ -139,59 +140,37 @@ class InvalidFrame(LakeError, ValueError):
 
 class UnreadableFile(LakeError, ValueError):
     """A file of the lake cannot be read as one of its dataset: cut off by a full disk, written by something else, not
-    permitted. The message names it and says what to do."""
+    permitted. The message (`said` in place of the usual one) names it and says what to do."""
 
-    def __init__(self, path: Path | str, why: str = "it is no readable Parquet file") -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path | str, why: str = "it is no readable Parquet file", said: str = "") -> None:
+        self.path, self.why = Path(path), why
         super().__init__(
-            f"{path} is damaged: {why}. Put it back from a backup, or move it away and run trading-assets update; "
+            said
+            or f"{path} is damaged: {why}. Put it back from a backup, or move it away and run trading-assets update; "
             "what the broker no longer gives of it is then lost."
         )
 
 
 class WrongColumns(UnreadableFile):
-    """A file of the lake whose columns are not those of its dataset: another program wrote it, or (`newer`) a newer
-    version of this one. `why` names the column."""
-
-    def __init__(self, path: Path | str, why: str, *, newer: bool = False) -> None:
-        super().__init__(path, why)
-        self.why = why
-        said = (
-            f"{path} was written by a newer version of the program: {why}. Use that version (pip install --upgrade"
-            " trading-assets). Nothing is lost."
-            if newer
-            else (
-                f"{path} is damaged: {why}. Put it back from a backup, or move it away and run trading-assets update."
-                " Another program wrote it: trading-assets doctor --fix converts its rows where nothing has to be"
-                " guessed."
-            )
-        )
-        self.args = (said,)
+    """A file whose columns are not those of its dataset. `why` names the column."""
 
 
 class ForbiddenFile(UnreadableFile):
     """A file of the lake that this user may not read. It may be whole."""
 
     def __init__(self, path: Path | str) -> None:
-        super().__init__(path)
-        self.args = (
-            (
-                f"{path} cannot be read: this user is not permitted to. Give the user the right to read the files of"
-                " the data folder."
-            ),
-        )
+        said = f"{path} cannot be read: this user is not permitted to. Give the user the right to read the files of"
+        super().__init__(path, said=f"{said} the data folder.")
 
 
 class ArchiveNotMounted(UnreadableFile):
     """A period of the lake that is in an archive package whose folder is not there."""
 
     def __init__(self, path: Path | str) -> None:
-        super().__init__(path)
-        self.args = (
-            (
-                f"{path} is in an archive package whose folder is not there. Make the folder available again, or name"
-                " its new place in TRADING_ASSETS_ARCHIVES and run trading-assets archive mount. Nothing is lost."
-            ),
+        super().__init__(
+            path,
+            said=f"{path} is in an archive package whose folder is not there. Make the folder available again, or name"
+            " its new place in TRADING_ASSETS_ARCHIVES and run trading-assets archive mount. Nothing is lost.",
         )
 
 
@@ -217,19 +196,6 @@ class NewerFile(LayoutMismatch):
             f"{path} has version {version} of the columns{by}, and this program knows versions up to {known}: the file"
             " was not rewritten, so that it loses nothing. Use a newer version of the program (pip install --upgrade"
             " trading-assets), then run the same again."
-        )
-
-
-class NotDownloaded(UnreadableFile):
-    """A file of the lake is not on this disk: iCloud has moved it to its servers. Nothing was written."""
-
-    def __init__(self, path: Path | str) -> None:
-        super().__init__(path)
-        self.args = (
-            (
-                f"{path} is not on this disk: iCloud has moved it to its servers, so nothing was written in its place."
-                " Download it in the Finder (Download Now), and keep the data folder out of iCloud."
-            ),
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,6 +28,9 @@ FORMAT = 1
 _MARKER = "backup.json"
 _SNAPSHOTS = "snapshots"
 _OURS = frozenset({_MARKER, _SNAPSHOTS, "objects"})
+
+_ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(\+\d{3,})?")
+"""The id of a snapshot: when it was taken, and a number where that is not enough."""
 
 WORK = ".work-"
 """Begin of the names of folders in which a backup prepares copies of databases."""
@@ -176,8 +180,9 @@ class Repository:
             shutil.rmtree(work, ignore_errors=True)
 
     def ids(self) -> list[str]:
-        """The snapshots, oldest first."""
-        return sorted(path.stem for path in (self.root / _SNAPSHOTS).glob("[!.]*.json"))
+        """The snapshots, oldest first. A copy of a manifest that somebody left beside it is none."""
+        found = (path.stem for path in (self.root / _SNAPSHOTS).glob("[!.]*.json"))
+        return sorted(name for name in found if _ID.fullmatch(name))
 
     def snapshot(self, name: str | None = None) -> Snapshot:
         """The snapshot of that id, by default the newest. Raises `BackupError`."""

@@ -16,7 +16,7 @@ from trading_assets.doctor.foreign import foreign_copy, foreign_file
 from trading_assets.doctor.live_parts import find_live_part_faults
 from trading_assets.doctor.wrong_columns import wrong_columns
 from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LayoutMismatch, UnreadableFile, WrongColumns
-from trading_assets.repositories.file_schemas import is_newer, misfit_of, padded, version_in, widened
+from trading_assets.repositories.file_schemas import is_newer, misfit_of, padded, widened
 from trading_assets.repositories.files import check_file, dataset_files, locked, read_file, write_file
 from trading_assets.repositories.foreign_files import foreign_beside, foreign_data
 from trading_assets.repositories.merge import contiguous, revisions_of
@@ -165,7 +165,6 @@ def _said(schema: pa.Schema) -> str:
 def _outdated(settings: Settings, dataset: Dataset, path: Path) -> list[Finding]:
     """A file of another version of the columns."""
     schema = pq.read_schema(path)
-    version = version_in(schema) or SCHEMA_VERSION
     name = _name(settings, path)
     if is_newer(schema):
         remedy = f"Use a newer version of the program: this one knows versions up to {SCHEMA_VERSION} of the columns."
@@ -178,8 +177,8 @@ def _outdated(settings: Settings, dataset: Dataset, path: Path) -> list[Finding]
             )
         ]
     lacking = [column for column in dataset.schema.names if column not in schema.names]
-    if version == SCHEMA_VERSION and not lacking:
-        return []
+    if not lacking:
+        return []  # it reads the same whichever version wrote it
 
     def rewrite() -> str:
         with locked(settings.data_dir, lock_name(dataset, settings.data_dir, path)):
@@ -188,6 +187,6 @@ def _outdated(settings: Settings, dataset: Dataset, path: Path) -> list[Finding]
             write_file(path, kind, rows, np.arange(rows.num_rows))
         return f"Written in version {SCHEMA_VERSION}, {plural(rows.num_rows, 'row')}."
 
-    what = f"lacks {', '.join(lacking)}" if lacking else f"is of version {version} of the columns"
+    what = f"lacks {', '.join(lacking)}"
     remedy = "trading-assets doctor --fix writes it in the present version; so does the next write of that file."
     return [Finding("older_columns", name, f"Nothing: the file {what}, and reads as nulls there.", remedy, rewrite)]

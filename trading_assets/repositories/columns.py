@@ -10,7 +10,7 @@ from functools import cached_property
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Written into every file's footer; raised when columns are added. A column whose meaning changes gets another name:
 older programs read newer files rightly, and do not rewrite them (`repositories.file_schemas`). A small lake of each
 version is stored with the tests."""

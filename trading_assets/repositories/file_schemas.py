@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from trading_assets import __version__
-from trading_assets.errors import LayoutMismatch, NewerFile, NotDownloaded, WrongColumns
+from trading_assets.errors import LayoutMismatch, NewerFile, UnreadableFile, WrongColumns
 from trading_assets.repositories.layout_names import placeholder
 from trading_assets.repositories.schemas import SCHEMA_VERSION, Column, Dataset
 
@@ -63,10 +63,13 @@ def check_not_newer(path: Path, schema: pa.Schema) -> None:
 def check_rewrite(dataset: Dataset, path: Path) -> None:
     """See that `path` may be replaced by a file with the columns of `dataset` and loses none.
 
-    A file that is not there, or that is damaged, may. Raises `NewerFile`, `LayoutMismatch`, `NotDownloaded`.
+    A file that is not there, or that is damaged, may. Raises `NewerFile`, `LayoutMismatch`, and `UnreadableFile` for
+    one that is not on this disk.
     """
     if not path.exists() and placeholder(path).exists():
-        raise NotDownloaded(path)
+        said = f"{path} is not on this disk: iCloud has moved it to its servers, so nothing was written in its place."
+        remedy = "Download it in the Finder (Download Now), and keep the data folder out of iCloud."
+        raise UnreadableFile(path, said=f"{said} {remedy}")
     if (schema := _schema_of(path)) is None:
         return
     check_not_newer(path, schema)
@@ -149,14 +152,25 @@ def misfit_of(dataset: Dataset, schema: pa.Schema) -> str:
 def check_schema(dataset: Dataset, path: Path, schema: pa.Schema) -> None:
     """Raise `WrongColumns` where a file with this schema holds no rows of the dataset."""
     if misfit := misfit_of(dataset, schema):
-        raise WrongColumns(path, misfit, newer=is_newer(schema))
+        raise _wrong_columns(path, misfit, newer=is_newer(schema))
+
+
+def _wrong_columns(path: Path, why: str, *, newer: bool = False) -> WrongColumns:
+    said = (
+        f"{path} was written by a newer version of the program: {why}. Use that version (pip install --upgrade"
+        " trading-assets). Nothing is lost."
+        if newer
+        else f"{path} is damaged: {why}. Put it back from a backup, or move it away and run trading-assets update."
+        " Another program wrote it: trading-assets doctor --fix converts its rows where nothing has to be guessed."
+    )
+    return WrongColumns(path, why, said)
 
 
 def check_values(dataset: Dataset, path: Path, table: pa.Table) -> None:
     """Raise `WrongColumns` where a row of a file lacks a value that each row has."""
     for column in dataset.columns:
         if not column.nullable and column.name in table.column_names and (lacking := table[column.name].null_count):
-            raise WrongColumns(path, _lacking(column, lacking))
+            raise _wrong_columns(path, _lacking(column, lacking))
 
 
 def check_footer(dataset: Dataset, path: Path, file: pq.ParquetFile) -> None:
@@ -169,7 +183,7 @@ def check_footer(dataset: Dataset, path: Path, file: pq.ParquetFile) -> None:
         for found in map(group.column, range(group.num_columns)):
             said = found.statistics
             if found.path_in_schema in required and said is not None and said.has_null_count and said.null_count:
-                raise WrongColumns(path, _lacking(required[found.path_in_schema], said.null_count))
+                raise _wrong_columns(path, _lacking(required[found.path_in_schema], said.null_count))
 
 
 def _lacking(column: Column, rows: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 from datetime import date
 from pathlib import Path
@@ -41,7 +42,10 @@ def objects(kept: Path) -> set[str]:
 
 
 def test_a_dry_run_is_the_default_and_says_what_would_go(kept: Path) -> None:
-    before, names = tree(kept), [found.id for found in snapshots(kept)]
+    names = [found.id for found in snapshots(kept)]
+    for copied in (f"{names[3]} (1)", f"~{names[3]}"):  # a synchronisation tool's copies are no snapshots
+        shutil.copy(kept / "snapshots" / f"{names[3]}.json", kept / "snapshots" / f"{copied}.json")
+    before = tree(kept)
     report = prune(kept, keep=2)
     assert report.dry_run and report.kept == names[2:] and report.removed == names[:2]
     assert report.objects > 0 and report.sentence().startswith("Would remove 2 snapshots")

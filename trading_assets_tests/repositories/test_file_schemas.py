@@ -27,13 +27,13 @@ from trading_assets.repositories.schemas import (
     Period,
 )
 from trading_assets.settings import Settings
-from trading_assets_tests.lakes import PLAIN, PLAIN_NOW, copy_of
+from trading_assets_tests.lakes import COLUMNS_2, PLAIN, PLAIN_NOW, copy_of
 from trading_assets_tests.repositories.frames import NOON, bar, option_bar, table
 
 FIRST, SECOND = date(2015, 12, 23), date(2015, 12, 24)
 LATER = NOON + timedelta(days=1)
 
-STORED = {1: PLAIN}
+STORED = {1: PLAIN, 2: COLUMNS_2}
 """A lake as a program of each version of the columns wrote it."""
 
 
@@ -216,3 +216,25 @@ def _rewritten(store: ParquetStore, dataset: Dataset, row: dict[str, object]) ->
     for path in store.files(dataset, variants=["1 day"]):
         assert pq.read_schema(path).metadata[b"schema_version"] == str(SCHEMA_VERSION).encode()
     assert store.read(dataset, where=pads.field("symbol") != "ZZZZ").equals(before)
+
+
+@pytest.mark.parametrize("version", STORED)
+def test_the_doctor_brings_each_file_of_each_version_to_the_present_columns(tmp_path: Path, version: int) -> None:
+    settings = Settings(**{"data_dir": copy_of(STORED[version], tmp_path / "lake"), "now": PLAIN_NOW})
+    query(settings.data_dir, "select 1")  # brings the layout
+    kinds = [kind for each in DATASETS.values() for kind in (each, revisions_of(each))]
+    before = {
+        path: pq.read_table(path, partitioning=None)
+        for kind in kinds
+        for path in dataset_files(settings.data_dir, kind)
+    }
+    assert len(before) > 0
+    for finding in find_file_faults(settings):
+        assert finding.kind == "older_columns" and finding.mend is not None
+        finding.mend()
+    assert find_file_faults(settings) == []
+    for kind in kinds:
+        for path in dataset_files(settings.data_dir, kind):
+            after = pq.read_table(path, partitioning=None)
+            assert set(kind.schema.names) <= set(after.column_names)
+            assert after.select(before[path].column_names).to_pylist() == before[path].to_pylist()

@@ -18,7 +18,7 @@ from trading_assets.errors import LayoutMismatch, UnreadableFile
 from trading_assets.repositories import LakeIdentity, ParquetStore, UpsertCounts, query
 from trading_assets.repositories.files import locked, replacing
 from trading_assets.repositories.merge import combined_codes
-from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Period
+from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, SCHEMA_VERSION, Period
 from trading_assets.repositories.temporary_files import remove_temporary_files
 from trading_assets.sessions import calendar
 from trading_assets_tests.repositories.frames import NOON, bar, chain_row, option_bar, table
@@ -47,7 +47,7 @@ def test_the_footer_says_who_wrote_the_file_and_what_the_columns_mean(tmp_path: 
     file = pq.ParquetFile(tmp_path / "equity_bars/1_day/2014.parquet")
 
     assert {key: file.metadata.metadata[key] for key in (b"schema_version", b"writer_version", b"dataset")} == {
-        b"schema_version": b"1",
+        b"schema_version": str(SCHEMA_VERSION).encode(),
         b"writer_version": __version__.encode(),
         b"dataset": b"equity_bars",
     }
