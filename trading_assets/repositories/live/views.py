@@ -1,8 +1,9 @@
 """The live datasets for DuckDB: what is merged, the parts that are not, and the segments as they are now.
 
-The views look at parts and period files at each query: rows that were in a segment when the views were made are taken
-from its part once it is sealed, and from the period file once it is merged. Rows that came since, and sessions that
-began since, are shown by new views.
+The sessions that are not merged whole are read when the views are made, while they are small: nothing that is sealed,
+merged or removed later concerns a query then. Of more than `SMALL_BYTES` the views look at parts and period files at
+each query: rows that were in a segment when the views were made are taken from its part once it is sealed, and from the
+period file once it is merged. Rows that came since, and sessions that began since, are shown by new views.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trading_assets.repositories.dataset_sql import escaped, quoted
+from trading_assets.repositories.dataset_sql import escaped, quoted, rows_sql
 from trading_assets.repositories.empty_files import empty_file
 from trading_assets.repositories.files import MERGED_PARTS, check_file, dataset_files
 from trading_assets.repositories.live.keys import latest_first
+from trading_assets.repositories.live.merging import period_file
 from trading_assets.repositories.live.places import (
     NAMES,
     PART,
@@ -29,9 +31,12 @@ from trading_assets.repositories.live.places import (
     parts,
     segments,
 )
-from trading_assets.repositories.live.reading import rows_of
+from trading_assets.repositories.live.reading import live_table, rows_of
 from trading_assets.repositories.live_schema import LIVE_DATASETS, LIVE_QUOTES
 from trading_assets.repositories.schemas import Dataset
+
+SMALL_BYTES = 16 * 2**20
+"""Bytes of the files of sessions up to which they are read at once: some 100 MB in memory, in a tenth of a second."""
 
 _NAME = "__segment"
 
@@ -43,8 +48,36 @@ def create_live_views(connection: duckdb.DuckDBPyConnection, data_dir: Path) -> 
     """Put temporary views of the live datasets with all that is recorded so far in front of the lake's own, on a
     connection of `catalog.connect`. Raises `UnreadableFile`."""
     for dataset in LIVE_DATASETS:
-        connection.register(_segments(dataset), _unsealed(data_dir, dataset))
-        connection.execute(f'CREATE OR REPLACE TEMPORARY VIEW "{dataset.name}" AS {_view(data_dir, dataset)}')
+        sessions = live_sessions(data_dir, dataset)
+        if _bytes(data_dir, dataset, sessions) <= SMALL_BYTES:
+            rows, view = _read(data_dir, dataset, sessions)
+        else:
+            rows, view = _unsealed(data_dir, dataset), _view(data_dir, dataset)
+        connection.register(_segments(dataset), rows)
+        connection.execute(f'CREATE OR REPLACE TEMPORARY VIEW "{dataset.name}" AS {view}')
+
+
+def _bytes(data_dir: Path, dataset: Dataset, sessions: Sequence[date]) -> int:
+    """The size of all files of those sessions."""
+    files = [data_dir / period_file(dataset, session) for session in sessions]
+    files += [place.segment for place in segments(data_dir, dataset)]
+    files += [place.part for place in parts(data_dir, dataset)]
+    size = 0
+    for file in files:
+        with suppress(OSError):  # moved on since it was listed: then another one has its rows
+            size += file.stat().st_size
+    return size
+
+
+def _read(data_dir: Path, dataset: Dataset, sessions: Sequence[date]) -> tuple[pa.Table, str]:
+    """All rows of those sessions, and the view of them beside the others. Raises `UnreadableFile`."""
+    own = {data_dir / period_file(dataset, session) for session in sessions}
+    others = [path for path in dataset_files(data_dir, dataset) if path not in own]
+    tables = [live_table(data_dir, dataset, session) for session in sessions]
+    rows = pa.concat_tables([dataset.schema.remove_metadata().empty_table(), *tables])
+    names = ", ".join(f'"{column.name}"' for column in dataset.columns)
+    view = f"SELECT {names} FROM {_segments(dataset)}"
+    return rows, f"{view} UNION ALL {rows_sql(dataset, others, alike=False)}" if others else view
 
 
 def _unsealed(data_dir: Path, dataset: Dataset) -> pa.Table:

@@ -14,6 +14,7 @@ import pytest
 
 from trading_assets.errors import InvalidRequest, LayoutMismatch, NewerFile, UnreadableFile
 from trading_assets.repositories import LakeIdentity, ParquetStore, connect, query
+from trading_assets.repositories.live import views
 from trading_assets.repositories.live.merging import Merged, merge_session, merged_parts
 from trading_assets.repositories.live.places import Place, live_folder, parts, segments
 from trading_assets.repositories.live.reading import live_table, recorded_sessions
@@ -50,7 +51,10 @@ def seqs(lake: Path) -> list[int]:
     """The numbers of the updates that each way to read shows, which are the same."""
     found = sorted(live_table(lake, LIVE_QUOTES, SESSION)["seq"].to_pylist())
     sql = "select list(seq order by seq) from live_quotes"
-    assert [query(lake, sql, live=True)[0][0].as_py() or []] == [found]
+    for small in (views.SMALL_BYTES, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(views, "SMALL_BYTES", small)
+            assert [query(lake, sql, live=True)[0][0].as_py() or []] == [found]
     return found
 
 
@@ -72,7 +76,11 @@ def test_rows_are_seen_once_wherever_they_are(lake: Path, writer: LiveWriter) ->
     assert recorded_sessions(lake, LIVE_QUOTES) == [SESSION]
 
 
-def test_a_connection_shows_its_rows_once_while_they_move_on(lake: Path, writer: LiveWriter) -> None:
+@pytest.mark.parametrize("small", [views.SMALL_BYTES, 0])
+def test_a_connection_shows_its_rows_once_while_they_move_on(
+    lake: Path, writer: LiveWriter, monkeypatch: pytest.MonkeyPatch, small: int
+) -> None:
+    monkeypatch.setattr(views, "SMALL_BYTES", small)
     writer.append([quote(n) for n in range(3)], gaps=[gap(1)])
     writer.flush()
     with connect(lake, live=True) as connection:
@@ -148,7 +156,7 @@ def test_a_damaged_part_is_named_and_nothing_changes(lake: Path, writer: LiveWri
 
 
 def test_readers_see_every_row_once_while_sessions_are_sealed_and_merged(lake: Path, writer: LiveWriter) -> None:
-    """At any instant, and a connection can be made at any instant."""
+    """At any instant, by a query and by a connection of one's own."""
     written, rounds = 0, 15
 
     def move() -> None:
@@ -168,8 +176,11 @@ def test_readers_see_every_row_once_while_sessions_are_sealed_and_merged(lake: P
             counts = query(lake, "select count(*), count(distinct seq) from live_quotes", live=True)
             rows, different = (column[0].as_py() for column in counts.columns)
             assert least <= rows == different
-            with connect(lake, live=True):
-                """It could be made."""
+            with connect(lake, live=True) as connection:
+                ((rows, different),) = connection.sql(
+                    "select count(*), count(distinct seq) from live_quotes"
+                ).fetchall()
+            assert least <= rows == different
             table = live_table(lake, LIVE_QUOTES, SESSION)
             assert least <= table.num_rows == len(set(table["seq"].to_pylist()))
             looks += 1
