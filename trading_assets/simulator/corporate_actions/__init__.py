@@ -2,10 +2,18 @@
 renames.
 
 `actions` holds what an action is and how the broker restates history for it, `market` the generated market to which a
-list of them has happened.
+list of them has happened, `options` the same with its options adjusted.
 """
 
 from trading_assets.simulator.corporate_actions.actions import ActionKind, ActionsError, CorporateAction, read_actions
 from trading_assets.simulator.corporate_actions.market import MarketWithActions
+from trading_assets.simulator.corporate_actions.options import MarketWithAdjustedOptions
 
-__all__ = ["ActionKind", "ActionsError", "CorporateAction", "MarketWithActions", "read_actions"]
+__all__ = [
+    "ActionKind",
+    "ActionsError",
+    "CorporateAction",
+    "MarketWithActions",
+    "MarketWithAdjustedOptions",
+    "read_actions",
+]
