@@ -40,6 +40,15 @@ def is_adjusted_class(symbol: str, trading_class: str, multiplier: float) -> boo
     return trading_class != own and not mini and re.fullmatch(ADJUSTED_CLASS, trading_class) is not None
 
 
+def same_symbol(one: str, other: str) -> bool:
+    """Whether two symbols or trading classes are the same but for the separator of the share class: `BRK B`, `BRK.B`,
+    `BRK/B`, `BRKB`."""
+    return one == other or one.translate(_SEPARATORS) == other.translate(_SEPARATORS)
+
+
+_SEPARATORS = str.maketrans("", "", " ./")
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """A contract as the broker's requests carry it. Unset fields are empty or zero.

@@ -56,20 +56,10 @@ def last_day(local_symbol: str, last_trade: str) -> date | None:
     return min(days, default=None)
 
 
-def same_symbol(one: str, other: str) -> bool:
-    """Whether two symbols or trading classes are the same but for the separator of the share class: `BRK B`, `BRK.B`,
-    `BRK/B`, `BRKB`."""
-    return one == other or _plain(one) == _plain(other)
-
-
 def listing_exchange(name: str) -> str:
     """An exchange by its present name, without the segment: `ISLAND` and `NASDAQ.NMS` are `NASDAQ`."""
     market = name.partition(".")[0]
     return _SAME_EXCHANGE.get(market, market)
-
-
-def _plain(symbol: str) -> str:
-    return re.sub(r"[ ./]", "", symbol)
 
 
 def _date(year: str, month: str, day: str) -> date | None:

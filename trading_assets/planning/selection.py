@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.payloads import ParameterRecord
-from trading_assets.instrument import AM_SETTLED, SHARES, is_adjusted_class
+from trading_assets.instrument import AM_SETTLED, SHARES, is_adjusted_class, same_symbol
 from trading_assets.planning.option_classes import ClassKey
 from trading_assets.selection_rules import SelectionRules
 
@@ -90,7 +90,7 @@ def select_contracts(
     price = float(spot) if known and spot is not None else math.nan
     names = ["con_id", "expiry", "last_trade", "strike", "right", "trading_class"]
     frame = listing.select(
-        [*names, *(name for name in ("open_interest", "multiplier") if name in listing.column_names)]
+        [*names, *(name for name in ("open_interest", "multiplier", "listed_class") if name in listing.column_names)]
     ).to_pandas()
     frame["price"] = _prices(frame, price, prices or {})
     days = (pd.to_datetime(frame["expiry"]) - pd.Timestamp(session)).dt.days
@@ -99,7 +99,7 @@ def select_contracts(
     )
     keep &= frame["right"].isin(rules.rights)
     if rules.trading_classes is not None:
-        keep &= frame["trading_class"].isin(rules.trading_classes)
+        keep &= _in_classes(frame, rules.trading_classes)
     if rules.min_open_interest is not None and "open_interest" in frame:
         keep &= frame["open_interest"].isna() | (frame["open_interest"] >= rules.min_open_interest)
     if rules.min_moneyness is not None:
@@ -120,9 +120,23 @@ def select_contracts(
 def _is_of(record: ParameterRecord, classes: Collection[str]) -> bool:
     """Whether the class of the record is one of `classes`, or an adjusted one of them."""
     trading_class, multiplier = record["trading_class"], float(record["multiplier"] or SHARES)
-    return trading_class in classes or (
+    return _is_named(trading_class, classes) or (
         is_adjusted_class("", trading_class, multiplier) and trading_class.strip("0123456789") in classes
     )
+
+
+def _is_named(trading_class: str, classes: Collection[str]) -> bool:
+    """Whether a trading class is one of `classes`, whichever separator it is written with."""
+    return any(same_symbol(trading_class, one) for one in classes)
+
+
+def _in_classes(frame: pd.DataFrame, classes: Collection[str]) -> pd.Series:
+    """Whether each row's class is one of `classes`: as the contract names it, or as the option parameters do."""
+    names = {name: _is_named(name, classes) for name in frame["trading_class"].unique()}
+    found = frame["trading_class"].map(names).astype(bool)
+    if "listed_class" in frame:
+        found |= frame["listed_class"].map(lambda name: isinstance(name, str) and _is_named(name, classes)).astype(bool)
+    return found
 
 
 def _alive(listing: pa.Table, con_ids: Collection[int], session: date) -> set[int]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from trading_assets.collecting import naming
+from trading_assets.instrument import same_symbol
 from trading_assets.simulator import Simulator
 from trading_assets_tests.collecting.named_twice import NamedTwice
 from trading_assets_tests.rewriting import Rewriting, collect, rows, settings_for
@@ -40,8 +41,8 @@ def test_days_symbols_and_exchanges_are_read_in_every_form() -> None:
     assert naming.last_day("SPX   240621C05500000", "20240620") == date(2024, 6, 20)
     assert naming.last_day("X", "202406") is None
     for other in ("BRK.B", "BRK/B", "BRKB"):
-        assert naming.same_symbol("BRK B", other)
-    assert not naming.same_symbol("BRK B", "BRK A")
+        assert same_symbol("BRK B", other)
+    assert not same_symbol("BRK B", "BRK A")
     assert {naming.listing_exchange(name) for name in ("ISLAND", "NASDAQ", "NASDAQ.NMS")} == {"NASDAQ"}
 
 

@@ -183,3 +183,19 @@ def test_the_last_trading_day_of_an_am_settled_expiry_inside_the_rules_is_listed
 def test_rules_that_select_nothing_are_refused(rules: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         SelectionRules(**rules)
+
+
+def test_a_class_is_meant_whichever_way_it_is_named() -> None:
+    rules = SelectionRules(trading_classes=("BRKB", "SPXW"), strikes_around_spot=None)
+    listing = pa.table(
+        {
+            "con_id": [1, 2, 3],
+            "expiry": [date(2024, 6, 21)] * 3,
+            "last_trade": ["20240621"] * 3,
+            "strike": [400.0] * 3,
+            "right": ["C"] * 3,
+            "trading_class": ["BRK B", "SPX", "SPX"],
+            "listed_class": pa.array([None, "SPXW", None], pa.string()),
+        }
+    )
+    assert select_contracts(listing, None, date(2024, 6, 18), rules) == {1, 2}

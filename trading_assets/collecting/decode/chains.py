@@ -115,10 +115,12 @@ def with_offered_class(rows: pa.Table, parameters: Iterable[ParameterRecord]) ->
 
     def named(key: tuple[str, str, int]) -> str | None:
         day, trading_class, strike = key
-        if strike in offered.get(trading_class, ()):
+        of_day = {
+            r["trading_class"] for r in records if day in r["expirations"] and strike in offered[r["trading_class"]]
+        }
+        if trading_class in of_day or (not of_day and strike in offered.get(trading_class, ())):
             return None
-        others = (r["trading_class"] for r in records if day in r["expirations"])
-        return min((other for other in others if strike in offered[other]), default="")
+        return min(of_day, default="")
 
     names = (listing_days(rows).to_pylist(), rows["trading_class"].to_pylist(), rows["strike"].to_pylist())
     keys = [(day, name, round(strike * 1000)) for day, name, strike in zip(*names, strict=True)]

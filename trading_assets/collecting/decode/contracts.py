@@ -12,8 +12,8 @@ import pyarrow as pa
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.payloads import ContractRecord, QuoteRecord
 from trading_assets.collecting.decode.arrow_tables import answered, constant, from_rows, last_of_key, replaced, text_in
-from trading_assets.collecting.naming import listing_exchange, same_symbol
-from trading_assets.instrument import Instrument
+from trading_assets.collecting.naming import listing_exchange
+from trading_assets.instrument import Instrument, same_symbol
 from trading_assets.repositories.schemas import CONTRACTS
 
 US_LISTING_EXCHANGES = frozenset({"NYSE", "NASDAQ", "ARCA", "AMEX", "BATS", "IEX", "CBOE", "CHX", "LTSE", "NYSENAT"})

@@ -22,7 +22,8 @@ from trading_assets.collecting.examine.values import (
     wrong_number,
     wrong_text,
 )
-from trading_assets.collecting.naming import named_day, names_month_of, same_symbol
+from trading_assets.collecting.naming import named_day, names_month_of
+from trading_assets.instrument import same_symbol
 
 EXPIRY_SLACK = timedelta(days=4)
 """The last trading day, the expiry in the OSI symbol and the day asked for differ by a weekend with a holiday at
