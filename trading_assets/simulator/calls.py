@@ -34,6 +34,20 @@ R = TypeVar("R", bound=ApiRequest, covariant=True)
 START_CASH = 1_000_000.0
 """Dollars of an account unless it is given others."""
 
+CONFLICT = "Parameters in request conflicts with contract parameters received by contract id:"
+"""Code 478 (ib_async 203 quotes it about an expiry)."""
+
+CONFLICTING_TERMS = {
+    "symbol": "symbol",
+    "expiry": "last_trade",
+    "strike": "strike",
+    "right": "right",
+    "multiplier": "multiplier",
+    "trading class": "trading_class",
+    "local symbol": "local_symbol",
+}
+"""Terms that the text names, and their fields."""
+
 NO_SECURITY = "No security definition has been found for the request"
 
 
@@ -102,16 +116,33 @@ class World:
         return replace(request, known=self.market.by_id(request.contract.con_id))
 
     def find(self, query: ContractQuery) -> ListedContract:
-        """The one contract that a query means; raises `Refusal` 200 for none or several. Runs in the worker."""
+        """The one contract that a query means; raises `Refusal` 200 for none or several, 478 where the words do not fit
+        the id. Runs in the worker."""
         rows = self.market.contracts(query, self.clock.now())
         if len(rows) == 1:
             return rows[0]
         if not rows:
+            if query.con_id:
+                self._refuse_conflict(query)
             raise Refusal(200, NO_SECURITY)
         hint = "; you must specify the multiplier or trading class." if query.sec_type in ("OPT", "FOP") else ""
         raise Refusal(
             200, f"The contract description specified for {query.symbol or query.local_symbol} is ambiguous{hint}"
         )
+
+    def _refuse_conflict(self, query: ContractQuery) -> None:
+        """Raise `Refusal` 478 where the id alone means a contract: the words beside it are in its way."""
+        alone = ContractQuery(query.con_id, exchange=query.exchange, include_expired=query.include_expired)
+        if (meant := self.market.contracts(alone, self.clock.now())) and query != alone:
+            terms = {
+                name: (getattr(query, field), getattr(meant[0], field)) for name, field in CONFLICTING_TERMS.items()
+            }
+            told = [
+                f"requested {name} {asked}, in contract {own};"
+                for name, (asked, own) in terms.items()
+                if asked not in ("", 0.0, own)
+            ]
+            raise Refusal(478, " ".join([CONFLICT, *told]))
 
     @property
     def enforced(self) -> bool:

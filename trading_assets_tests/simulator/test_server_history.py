@@ -112,6 +112,7 @@ def test_schedule(tws: Simulator) -> None:
         ((106, *NO_CONTRACT[1:]), {}, 162, "No data of type EODChart is available for the exchange 'BEST'"),
         ((100, *NO_CONTRACT[1:]), {"bar_size": "8 hours"}, 200, "No security definition"),
         (stock("XYZ"), {}, 200, "No security definition"),
+        ((1, *stock("BBB")[1:]), {}, 478, "received by contract id: requested symbol BBB, in contract AAA;"),
         (stock("BBB"), {"duration": "13 M"}, 321, "12 months"),
         (stock(), {"form": "soon"}, 320, "Error reading request."),
         (stock(), {"bar_size": "1 min", "duration": "20 Y"}, 162, "Request Timed Out"),

@@ -83,7 +83,7 @@ class TinyMarket:
             "local_symbol": query.local_symbol,
         }
         if query.con_id:
-            wanted = {"con_id": query.con_id}
+            wanted = {"con_id": query.con_id, "symbol": query.symbol}
         rows = [
             row
             for row in (*UNDERLYINGS, *OPTIONS)

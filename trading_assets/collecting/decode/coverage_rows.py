@@ -158,9 +158,8 @@ def _answers(
         answers = np.full(len(asked), findings.number(finding))
     else:
         answers = np.full(len(asked), findings.number(SessionFinding(Condition.NO_TRADES, _NO_BAR)))
-        answers[: have.min() if len(have) else len(asked)] = findings.number(
-            SessionFinding(Condition.NO_TRADES, _NOT_LISTED)
-        )
+        if len(have):  # an answer without a bar does not say that the bars begin later
+            answers[: have.min()] = findings.number(SessionFinding(Condition.NO_TRADES, _NOT_LISTED))
         recent = bisect_right(asked, session_date(instant - RECENT))
         answers[max(recent, have.max() + 1 if len(have) else 0) :] = findings.number(
             SessionFinding(Condition.PENDING, _NOT_YET, instant + RECHECK)
