@@ -67,7 +67,7 @@ def read_again(archive: Archive, stored: Mapping[str, Sequence[date]], bar_size:
     sessions before it.
     """
     known = {symbol: sessions for symbol, sessions in stored.items() if sessions}
-    jumps = _jumps(archive, list(known), bar_size)
+    jumps = _jumps(archive, known, bar_size)
     found = {}
     for symbol, sessions in known.items():
         since = sessions[-READ_AGAIN:][0]
@@ -77,21 +77,23 @@ def read_again(archive: Archive, stored: Mapping[str, Sequence[date]], bar_size:
     return found
 
 
-def _jumps(archive: Archive, symbols: Sequence[str], bar_size: str) -> dict[str, date]:
-    """The earliest of the last sessions of each symbol that opened a jump away from the close before."""
-    since = archive.calendar.previous(archive.calendar.last_closed(archive.now), AFTER_A_JUMP)
+def _jumps(archive: Archive, stored: Mapping[str, Sequence[date]], bar_size: str) -> dict[str, date]:
+    """The earliest of the last stored sessions of each symbol that opened a jump away from the close before."""
+    if not stored:
+        return {}
     sql = """with days as (
-                 select symbol, session, arg_min(open, start) as opened, arg_max(close, start) as closed
-                 from equity_bars
-                 where bar_size = $size and symbol in (select unnest($symbols::varchar[])) and session >= $since
-                 group by symbol, session),
+                 select e.symbol, e.session, arg_min(e.open, e.start) as opened, arg_max(e.close, e.start) as closed
+                 from equity_bars e
+                 join (select unnest($symbols::varchar[]) as symbol, unnest($since::date[]) as since) s
+                   on s.symbol = e.symbol and e.session >= s.since
+                 where e.bar_size = $size and e.session >= $first
+                 group by e.symbol, e.session),
              steps as (
                  select *, lag(closed) over (partition by symbol order by session) as previous from days)
              select symbol, min(session) as session from steps
              where previous > 0 and opened > 0 and abs(ln(opened / previous)) >= $jump group by symbol"""
-    if not symbols:
-        return {}
-    values = {"size": bar_size, "symbols": list(symbols), "since": since, "jump": _jump(bar_size)}
+    since = [archive.calendar.previous(sessions[-1], AFTER_A_JUMP) for sessions in stored.values()]
+    values = {"size": bar_size, "symbols": list(stored), "since": since, "first": min(since), "jump": _jump(bar_size)}
     rows = archive.lake.query(sql, values)
     return dict(zip(rows["symbol"].to_pylist(), rows["session"].to_pylist(), strict=True))
 

@@ -39,8 +39,8 @@ SPLIT_RANGE = 0.15
 wider. Recorded splits reach 0.135 (IBM 1999-05-27), AIG's crashes of 2008 begin at 0.5."""
 
 SPLIT_VOLUME = 4.0
-"""Share volume grows by the factor; within four times that it is consistent (a split session trades at most some times
-the usual)."""
+"""Share volume grows by the factor, or stays where the broker restated the prices alone; within four times that it is
+consistent (a split session trades at most some times the usual)."""
 
 CLOSE_TOLERANCE = 0.0005
 """Part of the price by which daily and aggregated prices may differ, and at least 5 cents: recorded closes agree within
@@ -224,7 +224,8 @@ RULES = (
         rows=f"""select symbol, session, previous, open, close, volume, usual,
                        list_filter([{_FACTORS}], lambda f: abs(previous / open / f - 1) <= {SPLIT_TOLERANCE}
                                    and (coalesce(usual = 0 or not isfinite(usual) or not isfinite(volume), true)
-                                        or volume between usual * f / {SPLIT_VOLUME} and usual * f * {SPLIT_VOLUME}))
+                                        or volume between usual * least(f, 1) / {SPLIT_VOLUME}
+                                                    and usual * greatest(f, 1) * {SPLIT_VOLUME}))
                        as factors, high / low - 1 as width,
                        greatest(previous / open, open / previous) >= {SPLIT_SURELY} as surely
                 from (select symbol, session, open, high, low, close, volume,

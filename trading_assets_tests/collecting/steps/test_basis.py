@@ -141,6 +141,10 @@ def test_only_a_special_dividend_and_what_the_broker_leaves_out_stay_apart(walk:
         "SPEC": {size: [ACTION] for size in walk.sizes},
         "PART": {size: [date(2024, 6, 4), ACTION] for size in walk.sizes},
     }
+    suspicion = [rule for rule in RULES if rule.name == "split_suspicion"]
+    [named] = validate(walk.desk.settings, rules=suspicion, record=False).results
+    found = {(row["symbol"], row["session"]) for row in named.rows.to_pylist()}
+    assert found == {("PART", date(2024, 6, 4)), ("PART", ACTION)}
 
 
 def test_a_restatement_is_named_with_its_ratio_on_the_day_it_comes(walk: Walk) -> None:
