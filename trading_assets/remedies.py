@@ -80,7 +80,8 @@ def _update(symbols: list[str], options: _Options) -> str:
 
 def _backfill(symbols: list[str], options: _Options) -> str:
     first, last = options.get("from", "FIRST"), options.get("to", "LAST")
-    return f"{_ORCHESTRATOR}.backfill({_listed(symbols) if symbols else None}, {first!r}, {last!r})"
+    again = ", REFRESH" if "refresh" in options else ""
+    return f"{_ORCHESTRATOR}.backfill({_listed(symbols) if symbols else None}, {first!r}, {last!r}{again})"
 
 
 def _validate(symbols: list[str], _: _Options) -> str:
@@ -98,6 +99,13 @@ def _add(symbols: list[str], options: _Options) -> str:
 
 def _resolve(symbols: list[str], options: _Options) -> str:
     return f"{_ORCHESTRATOR}.resolve({symbols[0]!r}, {next(iter(options), 'same')!r})"
+
+
+def _accept(symbols: list[str], options: _Options) -> str:
+    given = [repr(symbols[0]) if len(symbols) == 1 else _listed(symbols)] if symbols else []
+    given += [f"{name}={options[key]!r}" for name, key in (("first", "from"), ("last", "to")) if key in options]
+    given += ["unit='as_is'"] if "as-is" in options else []
+    return f"{_ORCHESTRATOR}.accept_units({', '.join(given)})"
 
 
 def _review(verdict: str) -> _Call:
@@ -141,6 +149,7 @@ _CALLS: dict[str, _Call] = {
     "archive restore": lambda *_: "trading_assets.jobs.restore_archive(PATH)",
     "live": lambda *_: "trading_assets.streaming.LiveDataManager().monitor_stream_health()",
     "positions": lambda *_: "trading_assets.repositories.query(Settings().data_dir, 'from position_changes')",
+    "quarantine accept": _accept,
     "quarantine list": lambda *_: "trading_assets.broker.quarantine.Quarantine(Settings().state_url).entries()",
 }
 """The Python call of each command that has one, from its symbols and its options without their dashes."""
@@ -165,7 +174,7 @@ _STEPS: dict[str, Callable[[str], str]] = {
 
 _MATERIALIZE = re.compile(rf"Materialize (?P<dataset>{'|'.join(_STEPS)}) for (?P<symbol>{_WORD}(?: [A-Z])?) first\.")
 
-_ARGUMENTS = {"new": "'new'", "same": "'same'", "refresh": "REFRESH"}
+_ARGUMENTS = {"new": "'new'", "same": "'same'", "refresh": "REFRESH", "as-is": "unit='as_is'"}
 """What an option that stands alone in a sentence is in Python."""
 
 _ALONE = re.compile(rf"`?--(?P<option>{'|'.join(_ARGUMENTS)})\b`?")

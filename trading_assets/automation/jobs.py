@@ -11,6 +11,7 @@ from pydantic import Field
 
 from trading_assets.checks.completeness_check import COMPLETE
 from trading_assets.checks.rule_checks import ALL_RULES
+from trading_assets.collecting.accepted_units import accept_units as accept
 from trading_assets.collecting.identity import resolve
 from trading_assets.contract_changes import Decision
 from trading_assets.monitoring.agenda import BARS, COMPUTED, POSITIONS, SNAPSHOTS
@@ -208,6 +209,46 @@ def resolve_contract() -> None:
     decide_contract()
 
 
+class HeldAnswers(dg.Config):
+    """Run config of `accept_units`."""
+
+    symbols: list[str] = Field(
+        default=[],
+        description="Symbols whose held answers are accepted (alert unit_changed); none: all, and later ones.",
+    )
+    first: str | None = Field(default=None, description="First session, YYYY-MM-DD; default: of the first one held.")
+    last: str | None = Field(default=None, description="Last session, YYYY-MM-DD; default: until decided otherwise.")
+    unit: str | None = Field(
+        default=None,
+        description=(
+            "What the answers are in: shares, round_lots, contracts, cents, hundreds, hours such as -3h; as_is: they"
+            " are right as they came. Default: what the comparison found."
+        ),
+    )
+
+
+@dg.op
+def decide_units(context: dg.OpExecutionContext, config: HeldAnswers, archive: ArchiveResource) -> None:
+    """Carry out what the user decided."""
+    with raise_as_dagster_failure(context):
+        sentence = accept(archive.open(), config.symbols or None, config.first, config.last, unit=config.unit)
+    context.log.info(sentence)
+
+
+@dg.job(
+    description=(
+        "Accept bars that are held for review because they are in another unit than the stored ones, after the alert"
+        " unit_changed; the next update stores them, converted. Sends nothing to a broker."
+    ),
+    config={"ops": {"decide_units": {"config": {"symbols": []}}}},
+    executor_def=dg.in_process_executor,
+    tags=RETRIES,
+)
+def accept_units() -> None:
+    """Accept bars that are in another unit."""
+    decide_units()
+
+
 ALL_JOBS = (
     setup_symbol,
     daily_update,
@@ -218,4 +259,5 @@ ALL_JOBS = (
     live_merge,
     add_symbols,
     resolve_contract,
+    accept_units,
 )

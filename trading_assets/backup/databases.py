@@ -146,7 +146,7 @@ def load_state(file: Path, url: str) -> None:
 def register_tables() -> None:
     """See that `metadata` knows every table of the state database: each is defined in the module that uses it."""
     from trading_assets import contract_changes, universe  # noqa: F401
-    from trading_assets.broker import contact  # noqa: F401
+    from trading_assets.broker import contact, unit_decisions  # noqa: F401
     from trading_assets.monitoring import run_claims  # noqa: F401
     from trading_assets.monitoring.alerts import alert_tables  # noqa: F401
     from trading_assets.validation import findings, reviews  # noqa: F401

@@ -76,6 +76,11 @@ _RETRYABLE = frozenset(
 )
 
 
+HELD = "held for review"
+"""Where the fault of an answer is that may be right and waits for the user (`broker.unit_decisions`): its field is the
+quantity, its value ends with the unit that the answer seems to be in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a request ended: the kind, and the broker's code and text where there are any. `broker.codes.remedy_of` says
@@ -122,6 +127,11 @@ class Quarantined:
     reason: str
     failures: int
     retry_after: datetime
+
+    @property
+    def held(self) -> Fault | None:
+        """What the user has to decide about; None for an answer that is bad."""
+        return next((fault for fault in self.faults if fault.where == HELD), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.broker import payloads
-from trading_assets.broker.outcomes import Fault, Result
+from trading_assets.broker.outcomes import HELD, Fault, Result
 from trading_assets.broker.requests import BarsRequest, QuoteRequest, Request
 from trading_assets.errors import InvalidRequest
 from trading_assets.sessions import calendar, session_date
@@ -67,6 +67,11 @@ class Entry:
     def fields(self) -> list[str]:
         """The columns that hold what cannot be stored."""
         return sorted({fault.field for fault in self.faults})
+
+    @property
+    def held(self) -> Fault | None:
+        """What the user has to decide about; None for an answer that is bad."""
+        return next((fault for fault in self.faults if fault.where == HELD), None)
 
     def state(self, now: datetime) -> str:
         """What is true of it at an instant."""

@@ -22,7 +22,7 @@ Id = Annotated[int, typer.Argument(metavar="ID", **DATABASE_ID.option, help="The
 COLUMNS = ["id", "symbol", "dataset", "bar_size", "sessions", "field", "reason", "failures", "retry_after", "state"]
 
 quarantine_app = typer.Typer(
-    help="Answers of the broker that could not be stored: see them, ask again, give them up.",
+    help="Answers of the broker that could not be stored: see them, ask again, accept them, give them up.",
     invoke_without_command=True,
 )
 
@@ -114,6 +114,44 @@ def discard(entry_id: Id, as_document: Json = False) -> int:
             markup=False,
             soft_wrap=True,
         )
+    return 0
+
+
+@quarantine_app.command("accept")
+def accept(
+    symbols: Annotated[
+        list[str] | None,
+        typer.Argument(help="Symbols whose held answers are accepted; none: all, and later ones.", show_default=False),
+    ] = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", help="First session of the range (YYYY-MM-DD); default: of the first one held."),
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", help="Last session of the range; default: until you decide otherwise.")
+    ] = None,
+    volume: Annotated[
+        str | None,
+        typer.Option("--volume", help="What volumes are in: shares, round_lots; of options shares."),
+    ] = None,
+    price: Annotated[str | None, typer.Option("--price", help="What the prices are in: cents, hundreds.")] = None,
+    hours: Annotated[
+        float | None, typer.Option("--hours", help="By how many hours the times are off, for example -3.")
+    ] = None,
+    as_is: Annotated[bool, typer.Option("--as-is", help="The values are right as they came.")] = False,
+) -> int:
+    """Accept answers that are held for review because they are in another unit than the stored bars (alert
+    unit_changed). Without a unit: as the comparison found."""
+    from trading_assets.collecting.accepted_units import accept_units
+    from trading_assets.collecting.archive import Archive
+
+    given = [volume, price, None if hours is None else f"{hours:+g}h", "as_is" if as_is else None]
+    units = [unit for unit in given if unit is not None]
+    if len(units) > 1:
+        raise typer.BadParameter("say one of --volume, --price, --hours and --as-is.")
+    with Archive(Settings()) as archive:
+        said = accept_units(archive, symbols or None, first, last, unit=units[0] if units else None)
+    console.print(said, markup=False, soft_wrap=True)
     return 0
 
 

@@ -19,6 +19,7 @@ from trading_assets.arguments import one_of, one_symbol
 from trading_assets.broker.history import in_flight, relabel_answers
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.quarantine import Quarantine
+from trading_assets.broker.unit_decisions import UnitDecisions
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import contract_rows, snapshot_coverage
 from trading_assets.collecting.decode.arrow_tables import answered, from_rows, replaced
@@ -257,6 +258,7 @@ def _adopt(archive: Archive, symbol: str, con_id: int) -> None:
         archive.universe.remove([owner])
     relabel_answers(archive.journal, owner, symbol)
     Quarantine(archive.settings.state_url).rename(owner, symbol)
+    UnitDecisions(archive.settings.state_url).rename(owner, symbol)
     move_series(archive.store, owner, symbol)
 
 

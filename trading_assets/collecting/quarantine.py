@@ -8,7 +8,7 @@ of those that are kept in `broker.quarantine`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.journal import Journal
-from trading_assets.broker.outcomes import Fault, Outcome, OutcomeKind, Quarantined, Result
+from trading_assets.broker.outcomes import HELD, Fault, Outcome, OutcomeKind, Quarantined, Result
 from trading_assets.broker.quarantine import Entry, Quarantine, question
 from trading_assets.broker.requests import (
     BarsRequest,
@@ -26,9 +26,12 @@ from trading_assets.broker.requests import (
     QuoteRequest,
     Request,
 )
+from trading_assets.broker.unit_decisions import UnitDecision, UnitDecisions, units_of
 from trading_assets.collecting.backoff import FIRST_BACKOFF, LONGEST_BACKOFF, backoff_after
 from trading_assets.collecting.decode import bar_rows, contract_rows, listing_rows
+from trading_assets.collecting.decode.answer_units import in_assumed_units
 from trading_assets.collecting.decode.arrow_tables import replaced
+from trading_assets.collecting.decode.unit_changes import Quantity, shifted_hours
 from trading_assets.collecting.examine import Examined, examine
 from trading_assets.collecting.examine.answers import nothing_left
 from trading_assets.errors import InvalidFrame
@@ -60,6 +63,8 @@ class Examiner:
         self._journal = journal
         self._calendar = calendar
         self._quarantine = Quarantine(settings.state_url)
+        self._decisions = UnitDecisions(settings.state_url)
+        self._decided: list[UnitDecision] = []
         self._seen: dict[int, Result] = {}
 
     def examined(self, results: Iterable[Result]) -> list[Result]:
@@ -69,15 +74,37 @@ class Examiner:
         Where the market's clock is pinned, `finished_at` is by it.
         """
         found = [
-            self._examined(result if self._settings.now is None else replace(result, finished_at=self._pinned(result)))
+            result if self._settings.now is None else replace(result, finished_at=self._pinned(result))
             for result in results
         ]
-        found = self._decodable(found)
+        found = self._decodable([self._examined(result) for result in self._in_units(found)])
         bad = [result for result in found if result.quarantined is not None]
         if bad:
             self._journal.set_aside([result.request_id for result in bad])
         self._seen |= {result.request_id: replace(result, payload=None) for result in found}
         return found
+
+    def hold(self, result: Result, fault: Fault, sessions: frozenset[date], reason: str) -> Result:
+        """The result without its payload: the answer may be right, and is kept until the user decides (`fault` is
+        `HELD`). It is asked for again with the next session."""
+        session = self._calendar.last_closed(result.finished_at)
+        due = self._calendar.closes_at(self._calendar.following(session))
+        held = self._bad(result, Examined(None, (fault,), sessions))
+        assert held.quarantined is not None
+        held = replace(
+            held,
+            outcome=Outcome(OutcomeKind.QUARANTINED, None, reason, due),
+            quarantined=replace(held.quarantined, reason=reason, retry_after=due),
+        )
+        self._journal.set_aside([result.request_id])
+        self._seen[result.request_id] = held
+        return held
+
+    def decided(self, result: Result) -> Mapping[str, str]:
+        """What the user decided about the units of an answer, by quantity (`broker.unit_decisions`)."""
+        return units_of(
+            self._decided, result, self._calendar.last_closed(result.finished_at), self._settings.stock_volume_unit
+        )
 
     def settle(self, request_ids: Iterable[int], now: datetime) -> None:
         """The rows of these answers are in the lake: keep the bad ones, close what they answer. Before
@@ -128,6 +155,20 @@ class Examiner:
         now = self._settings.clock()
         return [entry for entry in self._quarantine.entries(symbols=symbols) if (entry.retry_after <= now) is due]
 
+    def _in_units(self, results: list[Result]) -> list[Result]:
+        """The results, bars in another unit that the user has accepted in the unit of the settings."""
+        bars = any(isinstance(result.request, BarsRequest) for result in results)
+        self._decided = self._decisions.all() if bars else []
+        if not self._decided:
+            return results
+        setting = self._settings.stock_volume_unit
+        return [
+            replace(result, payload=in_assumed_units(result, units, setting))
+            if (units := self.decided(result)) and result.payload is not None
+            else result
+            for result in results
+        ]
+
     def _examined(self, result: Result) -> Result:
         kind = result.outcome.kind
         if kind is OutcomeKind.QUARANTINED and result.payload is None:
@@ -151,8 +192,22 @@ class Examiner:
         ) as error:  # whatever an answer holds, it must not keep the others out: it is quarantined, and says why
             return self._undecodable(result, error)
         if examined.faults:
-            return self._bad(result, examined)
+            return self._bad(result, self._in_another_zone(result, examined))
         return replace(result, outcome=Outcome(OutcomeKind.COMPLETE), payload=examined.payload)
+
+    def _in_another_zone(self, result: Result, examined: Examined) -> Examined:
+        """What the faults come to where every time of the answer is off by the same hours: none of it can be stored as
+        it is, and the user decides."""
+        if not isinstance(result.request, BarsRequest) or any(fault.field != "start" for fault in examined.faults):
+            return examined
+        hours = shifted_hours((bar[0] for bar in result.payload["bars"] if type(bar) is list and bar), self._calendar)
+        if hours is None:
+            return examined
+        evidence = f"(all bars lie outside the session's hours or {abs(hours):g} hours from where they belong)"
+        fault = Fault(str(Quantity.TIME), HELD, f"off by {hours:+g}h", evidence)
+        first, known_at = result.request.first_session, result.finished_at
+        last = min(result.request.session, self._calendar.last_closed(known_at))
+        return Examined(None, (fault,), frozenset(self._calendar.sessions(first, last) if first <= last else ()))
 
     def _pinned(self, result: Result) -> datetime:
         """When an answer came in a replay: now, but a snapshot of an earlier session before the next one opened."""

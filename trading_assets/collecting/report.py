@@ -122,6 +122,8 @@ class CollectionReport:
         """
         for result in results:
             outcome = result.outcome
+            if result.quarantined is not None and result.quarantined.held is not None:
+                continue  # `collecting.units` reports it
             if result.quarantined is not None:
                 outcome = Outcome(OutcomeKind.QUARANTINED, None, result.quarantined.reason)
             if outcome.kind is OutcomeKind.COMPLETE or outcome.kind in harmless:

@@ -21,6 +21,7 @@ from trading_assets.arguments import (
 from trading_assets.arguments.days import Day
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.assets.config import CONFIGS
+from trading_assets.collecting.accepted_units import accept_units
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.identity import resolve
 from trading_assets.collecting.progress import Progress, progress_of
@@ -167,6 +168,17 @@ class DataPipelineOrchestrator:
         """
         with Archive(self.settings) as archive:
             return resolve(archive, symbol, decision)
+
+    def accept_units(
+        self, symbols: Symbols = None, first: Day | None = None, last: Day | None = None, *, unit: str | None = None
+    ) -> str:
+        """Accept answers that are held for review as being in another unit (`collecting.accepted_units.accept_units`).
+        A sentence of what follows.
+
+        Raises `InvalidRequest` when none is held, or for a unit that is none of theirs.
+        """
+        with Archive(self.settings) as archive:
+            return accept_units(archive, symbols, first, last, unit=unit)
 
     def daily_update(self, symbols: Symbols = None) -> dict[str, list[JobResult]]:
         """The day's increment of the given symbols (None: all active ones; a text is one symbol); results by symbol.

@@ -1,4 +1,4 @@
-"""What is wrong on the broker's side: circuit breaker, connection, changed contracts, answers in quarantine.
+"""What is wrong on the broker's side: circuit breaker, connection, changed contracts and units, answers in quarantine.
 
 The state database is read; no broker is asked. `monitoring.watch` calls them all.
 """
@@ -70,12 +70,30 @@ def unreachable(settings: Settings) -> list[Issue]:
     ]
 
 
+def units_changed(held: Sequence[Entry]) -> list[Issue]:
+    """`unit_changed`: one issue of the platform for all answers that wait for the user's decision on their unit: as a
+    rule TWS has changed, for all symbols."""
+    if not held:
+        return []
+    symbols = sorted({entry.symbol for entry in held})
+    more = f" (and {len(symbols) - NAMED_ENTRIES} more symbols)" if len(symbols) > NAMED_ENTRIES else ""
+    days = sorted({day for entry in held for day in entry.sessions})
+    waiting = f" Sessions {days[0]} to {days[-1]} wait for it." if days else ""
+    reason = f"Bars of {', '.join(symbols[:NAMED_ENTRIES])}{more} are held for review.{waiting} {held[0].reason}"
+    return [Issue(AlertType.UNIT_CHANGED, "", reason, details={"ids": ", ".join(f"{entry.id}" for entry in held)})]
+
+
+def held_answers(settings: Settings, symbols: Sequence[str]) -> list[Entry]:
+    """The quarantined answers of these symbols that may be right and wait for a decision (`Entry.held`)."""
+    return [e for e in Quarantine(settings.state_url).entries(symbols=symbols) if e.held is not None]
+
+
 def quarantined(settings: Settings, now: datetime, symbols: Sequence[str]) -> list[Issue]:
     """`answer_quarantined`: per symbol, the bad answers that nothing has taken the place of yet, each with session and
     field."""
     by_symbol: dict[str, list[Entry]] = {}
     for entry in Quarantine(settings.state_url).entries(symbols=symbols):
-        if entry.state(now) == "open":
+        if entry.state(now) == "open" and entry.held is None:
             by_symbol.setdefault(entry.symbol, []).append(entry)
     return [_in_quarantine(symbol, entries) for symbol, entries in sorted(by_symbol.items())]
 

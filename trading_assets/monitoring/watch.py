@@ -13,7 +13,14 @@ from datetime import datetime
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.errors import UnreadableFile
 from trading_assets.monitoring.alerts.kinds import AlertType, Issue
-from trading_assets.monitoring.broker_issues import breaker_open, contract_changed, quarantined, unreachable
+from trading_assets.monitoring.broker_issues import (
+    breaker_open,
+    contract_changed,
+    held_answers,
+    quarantined,
+    units_changed,
+    unreachable,
+)
 from trading_assets.monitoring.data_issues import (
     delayed,
     expiring_at_risk,
@@ -26,6 +33,7 @@ from trading_assets.monitoring.data_issues import (
 from trading_assets.monitoring.lake_folder import folder_state
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.monitoring.stream_issues import down, stalled
+from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
 
@@ -87,7 +95,9 @@ def _finders(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertTyp
     changes = ContractChanges(settings.state_url).unfinished(active)
     # A symbol that waits for a decision has that one alert: the others advise an update, which would collect nothing
     # for it.
-    symbols = [symbol for symbol in active if symbol not in changes]
+    held = held_answers(settings, active)
+    waiting = {entry.symbol for entry in held if entry.dataset == EQUITY_BARS.name}
+    symbols = [symbol for symbol in active if symbol not in changes and symbol not in waiting]
     kinds = AlertType
     return [
         (frozenset({kinds.CONTRACT_CHANGED}), lambda: contract_changed(changes)),
@@ -102,6 +112,7 @@ def _finders(settings: Settings, now: datetime) -> list[tuple[frozenset[AlertTyp
         (frozenset({kinds.BROKER_UNREACHABLE}), lambda: unreachable(settings)),
         (frozenset({kinds.MARKET_DATA_DELAYED}), lambda: delayed(settings, now, symbols)),
         (frozenset({kinds.ANSWER_QUARANTINED}), lambda: quarantined(settings, now, active)),
+        (frozenset({kinds.UNIT_CHANGED}), lambda: units_changed(held)),
         (frozenset({kinds.STREAM_DOWN}), lambda: down(settings)),
         (frozenset({kinds.STREAM_STALLED}), lambda: stalled(settings)),
         (frozenset({kinds.POSITION_UNEXPLAINED}), lambda: positions_unexplained(settings, now)),

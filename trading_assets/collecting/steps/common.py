@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.codes import remedy_of
-from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.broker.outcomes import HELD, Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest, Request
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import Refusal, Retries
@@ -202,6 +202,8 @@ def report_without_options(report: CollectionReport, symbols: Iterable[str]) -> 
 
 def _explained(archive: Archive, row: Mapping[str, Any]) -> str:
     """The recorded reason of a refusal as a sentence, and what to do about it."""
+    if HELD in row["reason"]:
+        return as_sentence(row["reason"])
     quarantined = IN_QUARANTINE in row["reason"]
     outcome = Outcome(
         OutcomeKind.QUARANTINED if quarantined else _KINDS[row["condition"]], row["broker_code"], row["reason"]

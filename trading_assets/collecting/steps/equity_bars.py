@@ -31,6 +31,7 @@ from trading_assets.collecting.steps.common import (
     settled_bars,
     within_allowance,
 )
+from trading_assets.collecting.units import hold_units, without_stored
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import plan_equity_bars
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS
@@ -142,6 +143,7 @@ def _decoded(
     between them and the lake. Restated bars of a symbol that is not among `underlyings` are left in the journal for a
     run that may ask for its history.
     """
+    results = hold_units(archive, EQUITY_BARS, report, results)
     table = _rows(archive, results)
     beside = ask(beside_a_jump(archive, underlyings, table))
     table = last_of_key(pa.concat_tables([table, _rows(archive, beside)]), EQUITY_BARS.key)
@@ -156,6 +158,7 @@ def _decoded(
     coverage = bar_coverage(
         results, table, archive.calendar, retries=retries_for(archive, EQUITY_BARS, outcomes_of(results))
     )
+    coverage = without_stored(coverage, results)
     reopened = found.left_behind(underlyings, coverage, table)
     report.add_rows(table)
     return Collected(

@@ -38,6 +38,7 @@ from trading_assets.collecting.steps.common import (
     without_options,
     without_selection,
 )
+from trading_assets.collecting.units import hold_units, without_stored
 from trading_assets.instrument import OPTION_BAR_SIZE
 from trading_assets.planning.bars import LostOption, WantedOption, plan_option_bars
 from trading_assets.planning.instruments import option_instruments
@@ -107,10 +108,12 @@ def collect_option_bars(
 
 def _decoded(archive: Archive, report: CollectionReport, results: Sequence[Result]) -> Collected:
     """The rows and coverage of results; bars of `OPTION_BAR_SIZE` also as sums by session."""
+    results = hold_units(archive, OPTION_BARS, report, results)
     finer = bar_rows(results, OPTION_BARS, archive.calendar)
     coverage = bar_coverage(
         results, finer, archive.calendar, retries=retries_for(archive, OPTION_BARS, outcomes_of(results))
     )
+    coverage = without_stored(coverage, results)
     whole = _whole_sessions(finer.filter(pc.equal(finer["bar_size"], OPTION_BAR_SIZE)), coverage)
     table = pa.concat_tables([finer, aggregate_sessions(whole, archive.calendar)])
     report.add_rows(table)

@@ -37,6 +37,7 @@ class AlertType(StrEnum):
     MARKET_DATA_DELAYED = "market_data_delayed"
     ANSWER_QUARANTINED = "answer_quarantined"
     CONTRACT_CHANGED = "contract_changed"
+    UNIT_CHANGED = "unit_changed"
     STREAM_DOWN = "stream_down"
     STREAM_STALLED = "stream_stalled"
     POSITION_UNEXPLAINED = "position_unexplained"
@@ -107,6 +108,14 @@ KINDS: dict[AlertType, Kind] = {
         " decide",
         "Compare the two contracts, then run `trading-assets universe resolve SYMBOL --same` (the same company under a"
         " new contract: the series goes on) or `--new` (another company: the series is closed and a new one begins).",
+    ),
+    AlertType.UNIT_CHANGED: Kind(
+        AlertSeverity.CRITICAL,
+        "the broker's bars are in another unit than the stored ones (volume, prices or times) and are held for review",
+        "Look at the settings of TWS and at `trading-assets quarantine list`, then run `trading-assets quarantine"
+        " accept` (all symbols, from the first held session on; `trading-assets quarantine accept SYMBOL --from DATE"
+        " --to DATE` for a range): the kept answers and later ones are converted. With --as-is they are stored as they"
+        " came.",
     ),
     AlertType.STREAM_DOWN: Kind(
         AlertSeverity.CRITICAL,

@@ -1,0 +1,191 @@
+"""Whether the broker's bars are in the units of the settings: new bars are compared with the stored ones before they
+are stored, and held for review where they differ by a unit.
+
+Nothing of such an answer is stored, it is kept in the quarantine, and the other symbols and bar sizes go on. What the
+user decides is carried out by `collecting.accepted_units`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trading_assets.broker.outcomes import HELD, Fault, Result
+from trading_assets.broker.requests import BarsRequest
+from trading_assets.broker.unit_decisions import AS_IS
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.decode import bar_rows
+from trading_assets.collecting.decode.answer_units import unit_found
+from trading_assets.collecting.decode.unit_changes import Quantity, Series, UnitChange, compared
+from trading_assets.collecting.decode.unit_history import against_history, by_session, of_new_series
+from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
+from trading_assets.remedies import typed
+from trading_assets.repositories.schemas import EQUITY_BARS, Dataset
+
+REVIEW = "held_for_review"
+"""The outcome that reports give for bars that wait for the user's decision."""
+
+_BESIDE = 60
+"""Calendar days on either side of new bars from which stored sessions are compared with them."""
+
+_NEEDED = ["symbol", "con_id", "bar_size", "start", "session", "open", "high", "low", "close", "volume"]
+
+
+def hold_units(archive: Archive, dataset: Dataset, report: CollectionReport, results: Sequence[Result]) -> list[Result]:
+    """The results, those in another unit held: without payload, to be kept by the quarantine; each is reported.
+
+    Whatever one answer of a series (symbol or contract, bar size) shows is true of its other answers here. Answers that
+    the user has accepted are not judged again.
+    """
+    rows = bar_rows(
+        [result for result in results if not _as_is(archive, result)],
+        dataset,
+        archive.calendar,
+        stock_volume_unit=archive.settings.stock_volume_unit,
+    )
+    changes = {(c.symbol, c.con_id, c.bar_size): c for c in _changes(archive, dataset, rows, results)}
+    held = [result for result in results if _series(result, dataset) in changes or _held(result) is not None]
+    if not held:
+        return list(results)
+    stored = archive.view(dataset).table(
+        symbols=sorted({result.request.symbol for result in held}), columns=["symbol", "con_id", "bar_size", "session"]
+    )
+    marked = {r.request_id: _marked(archive, dataset, r, changes.get(_series(r, dataset)), stored) for r in held}
+    _report(report, dataset, list(marked.values()))
+    return [marked.get(result.request_id, result) for result in results]
+
+
+def without_stored(coverage: pa.Table, results: Iterable[Result]) -> pa.Table:
+    """The coverage of results without the sessions of held answers that are stored already: nothing has become of
+    them."""
+    for result in results:
+        if result.quarantined is not None and _held(result) is not None:
+            mine = pc.equal(coverage["request_id"], result.request_id)
+            lacking = pc.is_in(coverage["session"], pa.array(sorted(result.quarantined.sessions), pa.date32()))
+            coverage = coverage.filter(pc.or_(pc.invert(mine), lacking))
+    return coverage
+
+
+def _changes(archive: Archive, dataset: Dataset, rows: pa.Table, results: Sequence[Result]) -> list[UnitChange]:
+    if not rows.num_rows:
+        return []
+    symbols, sessions = rows["symbol"].unique().to_pylist(), rows["session"].unique().to_pylist()
+    options = dataset.name != EQUITY_BARS.name
+    stored = archive.view(dataset).table(sessions=sessions, symbols=symbols, columns=_NEEDED)
+    found = compared(rows, stored, options=options)
+    if options:
+        return found.changes
+    return [*found.changes, *_against_the_rest(archive, rows, found.decided, _stocks(results))]
+
+
+def _against_the_rest(
+    archive: Archive, rows: pa.Table, decided: Collection[Series], stocks: Collection[str]
+) -> list[UnitChange]:
+    """The changes of series without stored bars that decide, from the sessions beside, other bar sizes and trades."""
+    new = by_session(rows)
+    open_series = [
+        (symbol, size)
+        for symbol, size in new[["symbol", "bar_size"]].drop_duplicates().itertuples(index=False)
+        if (symbol, 0, size) not in decided
+    ]
+    if not open_series:
+        return []
+    sql = """select symbol, bar_size, session, arg_max(close, start) as close, sum(volume) as volume
+             from equity_bars where symbol in (select unnest($symbols::varchar[]))
+               and session between $first - $days::integer and $last + $days::integer
+             group by symbol, bar_size, session"""
+    symbols = sorted({symbol for symbol, _ in open_series})
+    bounds = {"first": new["session"].min(), "last": new["session"].max(), "days": _BESIDE}
+    known = set(archive.view(EQUITY_BARS).stored_sessions(symbols))
+    stored = archive.lake.query(sql, {"symbols": symbols, **bounds}).to_pandas() if known else None
+    changes = []
+    for symbol, size in open_series:
+        if symbol in known and stored is not None:
+            mine = (new["symbol"] == symbol) & (new["bar_size"] == size)
+            found = against_history(symbol, size, new[mine], stored[stored["symbol"] == symbol])
+        elif symbol in stocks:
+            series = rows.filter(pc.and_(pc.equal(rows["symbol"], symbol), pc.equal(rows["bar_size"], size)))
+            found = of_new_series(series, archive.settings.stock_volume_unit)
+        else:
+            found = None
+        if found is not None:
+            changes.append(found)
+    return changes
+
+
+def _stocks(results: Iterable[Result]) -> set[str]:
+    return {result.request.symbol for result in results if result.request.instrument.sec_type == "STK"}
+
+
+def _as_is(archive: Archive, result: Result) -> bool:
+    return AS_IS in archive.examiner.decided(result).values()
+
+
+def _series(result: Result, dataset: Dataset) -> Series:
+    request = result.request
+    size = request.bar_size if isinstance(request, BarsRequest) else ""
+    return request.symbol, request.instrument.con_id if dataset.name != EQUITY_BARS.name else 0, size
+
+
+def _held(result: Result) -> Fault | None:
+    return result.quarantined.held if result.quarantined is not None else None
+
+
+def _marked(archive: Archive, dataset: Dataset, result: Result, change: UnitChange | None, stored: pa.Table) -> Result:
+    """The result as one that is held, with the sessions that the lake lacks because of it."""
+    request, setting = result.request, archive.settings.stock_volume_unit
+    assert isinstance(request, BarsRequest)
+    fault = _held(result)
+    if change is not None:
+        unit = unit_found(change.quantity, change.factor, dataset.name, setting)
+        fault = Fault(str(change.quantity), HELD, f"in {unit}", f"({change.evidence})", change.last)
+    assert fault is not None
+    mine = pc.and_(pc.equal(stored["symbol"], request.symbol), pc.equal(stored["bar_size"], request.bar_size))
+    if dataset.name != EQUITY_BARS.name:
+        mine = pc.and_(mine, pc.equal(stored["con_id"], request.instrument.con_id))
+    have = set(stored.filter(mine)["session"].to_pylist())
+    last = min(request.session, archive.calendar.last_closed(result.finished_at))
+    asked = archive.calendar.sessions(request.first_session, last) if request.first_session <= last else []
+    return archive.examiner.hold(result, fault, frozenset(asked) - have, _sentence(request, fault, dataset, setting))
+
+
+def _sentence(request: BarsRequest, fault: Fault, dataset: Dataset, setting: str) -> str:
+    """What was found, and what to do."""
+    unit = fault.value.split()[-1]
+    who = request.instrument.local_symbol if dataset.name != EQUITY_BARS.name else request.symbol
+    evidence = fault.reason.removeprefix("(").removesuffix(")")
+    named = {
+        Quantity.TIME: f"its times are {fault.value}",
+        Quantity.PRICE: f"its prices seem to be in {unit}; a split of 1:100 would look the same",
+        Quantity.VOLUME: f"its volumes seem to be in {unit}, and the setting stock_volume_unit is {setting}",
+    }[Quantity(fault.field)]
+    if dataset.name != EQUITY_BARS.name and fault.field == Quantity.VOLUME:
+        named = f"its volumes seem to be in {unit}, not in contracts"
+    if unit == AS_IS:
+        named = f"its {fault.field} is in the expected unit, so that the stored bars are in another"
+    accept = f"`trading-assets quarantine accept {typed(request.symbol)}`"
+    do = (
+        f"{accept} converts it and what comes from now on; with --as-is it is stored as it came"
+        if unit != AS_IS
+        else f"{accept} --as-is stores it as it came, and `trading-assets backfill {typed(request.symbol)} --from DATE"
+        " --refresh` asks for the stored bars again"
+    )
+    return (
+        f"The answer about {request.bar_size} bars of {who} is held for review: {evidence}; {named}. Nothing of it is"
+        f" stored until you decide: {do}."
+    )
+
+
+def _report(report: CollectionReport, dataset: Dataset, held: Sequence[Result]) -> None:
+    """One problem a symbol and bar size, however many contracts or answers."""
+    by_series: dict[tuple[str, str], list[Result]] = {}
+    for result in held:
+        symbol, _, size = _series(result, dataset)
+        by_series.setdefault((symbol, size), []).append(result)
+    for (symbol, size), results in sorted(by_series.items()):
+        more = f" {len(results) - 1} more answer(s) are held." if len(results) > 1 else ""
+        assert results[0].quarantined is not None
+        sentence = f"{results[0].quarantined.reason}{more}"
+        report.problems.append(Problem(ProblemKind.FAILED, symbol, f"bars {size}", sentence, outcome=REVIEW))
