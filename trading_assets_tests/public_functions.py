@@ -459,6 +459,16 @@ OTHERS: dict[str, PublicFunction] = {
         },
         ("first", "last"),
     ),
+    "DataPipelineOrchestrator.accept_units": PublicFunction(
+        _orchestrator("accept_units"),
+        {"symbols": None, "first": None, "last": "2024-01-02", "unit": None},
+        {
+            "symbols": NO_SYMBOLS,
+            "first": (*NO_DAY, "2024-01-03"),
+            "last": NO_DAY,
+            "unit": ("", "furlongs", "-99h", 5),
+        },
+    ),
     "DataPipelineOrchestrator.resolve": PublicFunction(
         _orchestrator("resolve"), {**ONE, "decision": "same"}, {**SYMBOL, "decision": ("maybe", "", 5)}
     ),

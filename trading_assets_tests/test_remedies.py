@@ -46,6 +46,10 @@ COMMANDS_ONLY = ("up", "simulate", "quarantine show", "quarantine retry", "quara
             "Universe(Settings().state_url).add(['AAPL'], primary_exchange='NASDAQ'), then",
         ),
         (
+            "`trading-assets quarantine accept AAPL` converts it; with --as-is it is stored as it came",
+            "DataPipelineOrchestrator().accept_units('AAPL') converts it; with unit='as_is' it is stored as it came",
+        ),
+        (
             "`trading-assets universe resolve META --same` or `--new`",
             "DataPipelineOrchestrator().resolve('META', 'same') or 'new'",
         ),

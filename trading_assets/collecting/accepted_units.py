@@ -21,12 +21,14 @@ from trading_assets.broker.outcomes import Fault
 from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.broker.unit_decisions import AS_IS, UnitDecision, UnitDecisions
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.decode.answer_units import HOURS, OPTION_VOLUME, PRICE, STOCK_VOLUME
+from trading_assets.collecting.decode.answer_units import OPTION_VOLUME, PRICE, STOCK_VOLUME, hours_of
 from trading_assets.collecting.decode.arrow_tables import replaced
 from trading_assets.collecting.decode.unit_changes import Quantity
 from trading_assets.errors import InvalidRequest
 from trading_assets.remedies import typed
 from trading_assets.repositories.schemas import EQUITY_BARS, INSTANT, OPTION_BARS
+
+_WORDS = tuple(dict.fromkeys((*STOCK_VOLUME, *OPTION_VOLUME, *PRICE, AS_IS)))
 
 
 def held_answers(archive: Archive, symbols: Sequence[str] | None = None) -> list[Entry]:
@@ -55,6 +57,8 @@ def accept_units(
     begin, end = optional_day(first, "first"), optional_day(last, "last")
     if begin and end and end < begin:
         raise InvalidRequest(f"The range cannot end ({end}) before it begins ({begin}): exchange the two.")
+    if unit is not None and not (isinstance(unit, str) and (unit in _WORDS or hours_of(unit))):
+        raise InvalidRequest(f"unit is {unit!r}: give one of {', '.join(_WORDS)}, or hours such as -3h.")
     waiting = held_answers(archive, names)
     if not waiting:
         of = f" of {', '.join(names)}" if names else ""
@@ -97,10 +101,8 @@ def _unit(entry: Entry, fault: Fault, unit: str | None) -> str:
     volume = OPTION_VOLUME if entry.dataset == OPTION_BARS.name else STOCK_VOLUME
     allowed = {Quantity.VOLUME: volume, Quantity.PRICE: PRICE}.get(Quantity(fault.field), ())
     if fault.field == Quantity.TIME:
-        known, right = (
-            ("hours such as -3h",),
-            HOURS.fullmatch(chosen) is not None,
-        )  # times outside the hours cannot stay
+        # times outside the session's hours cannot stay as they are
+        known, right = ("hours such as -3h",), hours_of(chosen) != 0
     else:
         known, right = (*allowed, AS_IS), chosen in (*allowed, AS_IS)
     if not right:

@@ -23,7 +23,7 @@ from trading_assets.repositories.schemas import OPTION_BARS
 STOCK_VOLUME = ("shares", "round_lots")
 OPTION_VOLUME = ("contracts", "shares")
 PRICE = ("cents", "hundreds")
-HOURS = re.compile(r"[+-](\d{1,2}(?:\.5)?)h")
+_HOURS = re.compile(r"[+-](\d|1[0-4])(\.5)?h")
 
 
 def in_assumed_units(result: Result, units: Mapping[str, str], volume_setting: str) -> Any:
@@ -43,7 +43,7 @@ def in_assumed_units(result: Result, units: Mapping[str, str], volume_setting: s
 
 def hours_of(unit: str) -> float:
     """The hours of a unit of time (`+3h`); 0 for any other word."""
-    return float(unit[:-1]) if HOURS.fullmatch(unit) else 0.0
+    return float(unit[:-1]) if _HOURS.fullmatch(unit) else 0.0
 
 
 def unit_found(quantity: Quantity, factor: float, dataset: str, volume_setting: str) -> str:
