@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_assets.trading.assignments import GoneOption, ShareMove, delivered
@@ -61,6 +61,7 @@ def test_some_of_the_contracts_may_be_assigned() -> None:
     assert delivered([pinned], bought(300, 50.0)) == [(pinned, 3)]
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("CP"), st.integers(-400, 400).filter(bool)), min_size=1, max_size=30))
 def test_whatever_is_delivered_adds_up(legs: list[tuple[str, int]]) -> None:
     options = [
