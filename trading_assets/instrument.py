@@ -27,6 +27,10 @@ MINI_DIGIT, MINI_SHARES = "7", 10.0
 LADDER_OFF = 1.5
 """A class of which the underlying's price lies this many times above or below all strikes is adjusted too."""
 
+PRICE_JUMP = 1.5
+"""A price of the underlying that is this many times (or this part of) that of the chain before is of another basis: a
+split. A move of a market of that size keeps the contracts of before selected too, which costs their quotes."""
+
 PARITY_PAIRS = 3
 """Fewest strikes with a call and a put whose quotes say what a class delivers."""
 

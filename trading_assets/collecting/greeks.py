@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from trading_assets.instrument import PARITY_PAIRS, PRICE_JUMP
 from trading_assets.pricing.dividends import ExpectedDividends, expected_dividends
 from trading_assets.pricing.exercise import LATE_CLOSE, ExerciseStyle, exercise_style, settlement, years_until
 from trading_assets.pricing.valuation import NullReason, Valuation, middle, value_prices, without_value
@@ -147,6 +148,10 @@ class GreeksMaker:
         if scale is None:
             found = without_value(style, prices, NullReason.ADJUSTED_DELIVERABLE)
             return ValuedExpiry(begin, end, found, style, dividends, [], spot, years)
+        if spot is not None:
+            off = off_scale(columns["strike"], columns["right"], prices, spot * scale)
+            reasons = np.full(len(prices), None, dtype=object) if reasons is None else reasons
+            reasons[off], prices = NullReason.ADJUSTED_DELIVERABLE, np.where(off, np.nan, prices)
         schedule = [(t, amount * scale) for t, amount in dividends.schedule(moment, self.calendar)]
         terms: dict[str, Any] = {
             "spot": None if spot is None else spot * scale,
@@ -174,6 +179,18 @@ class GreeksMaker:
         if key not in self._settled:
             self._settled[key] = settlement(symbol, trading_class, expiry, self.calendar, last_trade=_day(last))
         return self._settled[key]
+
+
+def off_scale(strike: Any, right: Any, price: Any, spot: float) -> Any:
+    """Which options of an expiry are of another scale than the price of what they are taken to deliver: those whose
+    pair implies a price of it far off (`PRICE_JUMP`), where `PARITY_PAIRS` do. After a corporate action contracts with
+    their terms of before can stand in the class of the new ones."""
+    sides: dict[float, dict[str, float]] = {}
+    for at, side, value in zip(strike, right, price, strict=True):
+        sides.setdefault(at, {})[side] = value
+    implied = {at: at + side["C"] - side["P"] for at, side in sides.items() if len(side) == 2}
+    off = [at for at, value in implied.items() if value / spot >= PRICE_JUMP or value / spot <= 1 / PRICE_JUMP]
+    return np.isin(strike, off if len(off) >= PARITY_PAIRS else [])
 
 
 def _expiries(given: pa.Table) -> Iterator[tuple[int, int]]:

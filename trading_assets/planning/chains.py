@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.payloads import ParameterRecord
 from trading_assets.broker.requests import DIVIDENDS_TICK, OptionListingRequest, OptionParametersRequest, QuoteRequest
-from trading_assets.instrument import Instrument
+from trading_assets.instrument import LADDER_OFF, Instrument
 from trading_assets.planning.instruments import OPTION_EXCHANGE, option_instruments
 from trading_assets.planning.selection import wanted_expiries
 from trading_assets.selection_rules import SelectionRules
@@ -84,9 +84,10 @@ def plan_chain(
     - was not listed before, is among `in_part` (only a part of its listing is stored), or was listed at least
       `relist_days` days ago (New York dates; strikes are added as the price moves); or
     - a corporate action has adjusted contracts: a strike of an unexpired stored contract has vanished from the
-      parameters of its trading class, or these have a class that no stored contract has. Then every wanted expiry is
-      listed again: for a class at most twice within `relist_days` days (`times_listed`: by expiry, how often it was
-      listed in that time; else once), for parameters need not agree with the listing.
+      parameters of its trading class, these have a class that no stored contract has, or the price of the last chain
+      lies far off its strikes. Then every wanted expiry is listed again: for the last two reasons at most twice within
+      `relist_days` days (`times_listed`: by expiry, how often it was listed in that time; else once), for there may be
+      nothing new to list.
 
     `empty` are expiries behind which the broker listed nothing, each with the session it was asked in: they are left
     out until they are `relist_days` old, as if they were listed.
@@ -140,11 +141,11 @@ def plan_chain(
 def _is_adjusted(
     last: pa.Table, parameters: Iterable[ParameterRecord], session: date, times_listed: Mapping[str, int]
 ) -> bool:
-    """Whether everything is to be listed again. A class that is offered and was not listed is believed not to be there
-    after the third listing: the new contracts may come some sessions after the action."""
+    """Whether everything is to be listed again. That a class or ladder is missing is believed after the third listing:
+    the new contracts may come some sessions after the action."""
     records = list(parameters)
     return strikes_adjusted(last, records, session) or any(
-        times_listed.get(day, 1) < 3 for day in new_classes(last, records, session)
+        times_listed.get(day, 1) < 3 for day in new_classes(last, records, session) | ladders_off(last)
     )
 
 
@@ -170,6 +171,22 @@ def new_classes(last: pa.Table, parameters: Iterable[ParameterRecord], session: 
     known, listed = {row["trading_class"] for row in stored}, {row["day"] for row in stored}
     new = (record["expirations"] for record in records if record["trading_class"] not in known)
     return listed & {day for days in new for day in days}
+
+
+def ladders_off(last: pa.Table) -> set[str]:
+    """The days (`YYYYMMDD`) of listings of the last chain whose strikes all lie far off the price that the underlying
+    had in it: after a corporate action a new ladder begins, under the same class perhaps."""
+    if "underlying_price" not in last.column_names:
+        return set()
+    known = last["underlying_price"].drop_null()
+    if not len(known):
+        return set()
+    spot = pc.approximate_median(known).as_py()
+    rows = pa.table({"day": listing_days(last), "strike": last["strike"]})
+    ladders = rows.group_by("day").aggregate([("strike", "min"), ("strike", "max")]).to_pylist()
+    return {
+        row["day"] for row in ladders if not row["strike_min"] / LADDER_OFF <= spot <= row["strike_max"] * LADDER_OFF
+    }
 
 
 def _alive(last: pa.Table, parameters: Iterable[ParameterRecord], session: date) -> list[dict[str, Any]]:

@@ -20,14 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.instrument import LADDER_OFF, PARITY_PAIRS, SHARES, is_adjusted_class
+from trading_assets.instrument import LADDER_OFF, PARITY_PAIRS, PRICE_JUMP, SHARES, is_adjusted_class
 
 ClassKey = tuple[str, float]
 """Trading class and multiplier: the contracts of one underlying that deliver the same."""
-
-PRICE_JUMP = 1.5
-"""A price of the underlying that is this many times (or this part of) that of the chain before is of another basis: a
-split. A move of a market of that size keeps the contracts of before selected too, which costs their quotes."""
 
 
 def adjusted_classes(symbol: str, chain: pa.Table, spot: float | None) -> set[ClassKey]:

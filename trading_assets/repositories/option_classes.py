@@ -10,7 +10,15 @@ over the price of the underlying) it is a scale. A scale near a simple ratio is 
 
 from __future__ import annotations
 
-from trading_assets.instrument import ADJUSTED_CLASS, LADDER_OFF, MINI_DIGIT, MINI_SHARES, PARITY_PAIRS, SHARES
+from trading_assets.instrument import (
+    ADJUSTED_CLASS,
+    LADDER_OFF,
+    MINI_DIGIT,
+    MINI_SHARES,
+    PARITY_PAIRS,
+    PRICE_JUMP,
+    SHARES,
+)
 
 SCALES = sorted(
     {n / m for m in (1, 2, 3, 4) for n in range(1, 3 * m + 1)}
@@ -118,3 +126,20 @@ def scaled_sql(rows: str) -> str:
           and t.trading_class = g.trading_class and t.multiplier = g.multiplier
         asof left join deliverables b on b.symbol = g.symbol and b.trading_class = g.trading_class
           and b.multiplier = g.multiplier and g.session >= b.session"""
+
+
+def unrestated_sql(chains: str) -> str:
+    """A select of `symbol, con_id, since`: quoted contracts over which the price of their underlying jumped at the
+    session `since` (`PRICE_JUMP`) while their terms stayed. From then on their strikes are of another scale than those
+    of their class. `chains` gives rows of `option_chains`."""
+    return f"""
+        with quoted as (from ({chains}) where quote_outcome in ('complete', 'partial')),
+        spots as (select symbol, session, median(underlying_price) as spot from quoted where underlying_price > 0
+                  group by symbol, session),
+        jumps as (select symbol, session as since
+                  from (select *, spot / lag(spot) over (partition by symbol order by session) as step from spots)
+                  where not step between {1 / PRICE_JUMP} and {PRICE_JUMP})
+        select q.symbol, q.con_id, j.since from quoted q join jumps j on j.symbol = q.symbol
+        group by q.symbol, q.con_id, j.since
+        having min(q.session) < j.since and max(q.session) >= j.since
+           and count(distinct (q.trading_class, q.multiplier, q.strike)) = 1"""

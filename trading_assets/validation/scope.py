@@ -15,6 +15,7 @@ Laid over a DuckDB cursor as temporary views and tables, those that the rules na
 | `present` | now, today (New York), current_session, bars_due, last_closed, contract_verify_days, stale_chain_hours |
 | `expired_contracts` | what became of the wanted contracts that have expired: the columns of `Lake.expired_contracts` |
 | `adjusted_classes` | symbol, session, trading_class, multiplier, why, scale (`repositories.option_classes`) |
+| `unrestated_contracts` | symbol, con_id, since (`repositories.option_classes.unrestated_sql`) |
 | `restated_bars` | symbol, session, known_until: end of another basis (`repositories.basis.restated_sql`) |
 | `accepted_bars` | rule, symbol, session, bar_size, close: bars a person accepted |
 """
@@ -34,7 +35,7 @@ from trading_assets.arguments import day_range, stored_symbols
 from trading_assets.repositories.basis import restated_sql, traded_sql
 from trading_assets.repositories.equity_bars import DAILY
 from trading_assets.repositories.lake import Lake
-from trading_assets.repositories.option_classes import adjusted_sql, scaled_sql
+from trading_assets.repositories.option_classes import adjusted_sql, scaled_sql, unrestated_sql
 from trading_assets.repositories.schemas import DATASETS as LAKE
 from trading_assets.repositories.schemas import INSTANT
 from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
@@ -96,7 +97,7 @@ def create_views(
     names = {"scope_symbols", *_WORD.findall(sql.lower())}
     if "index_symbols" in names:
         names.add("all_contracts")
-    if "adjusted_classes" in names:
+    if {"adjusted_classes", "unrestated_contracts"} & names:
         names |= {"all_option_chains", "all_option_bars"}
     active = sorted(set(scope.symbols if scope.symbols is not None else _universe(settings).active()))
     tables: dict[str, Callable[[], dict[str, pa.Array]]] = {
@@ -125,6 +126,7 @@ def create_views(
         "traded_equity_bars": lambda: traded_sql(*bars),
         "restated_bars": lambda: restated_sql(*bars),
         "adjusted_classes": lambda: _adjusted(scope),
+        "unrestated_contracts": lambda: unrestated_sql(f"from all_option_chains where {_near(scope)}"),
     }
     for name in made.keys() & names:
         connection.execute(f"create or replace temp table {name} as {made[name]()}")
@@ -136,8 +138,13 @@ def create_views(
         )
 
 
+def _near(scope: Scope) -> str:
+    """The predicate that keeps the rows of the scope's sessions and of `CONTEXT` before them."""
+    return _between(scope.first - CONTEXT if scope.first else None, scope.last)
+
+
 def _adjusted(scope: Scope) -> str:
-    within = _between(scope.first - CONTEXT if scope.first else None, scope.last)
+    within = _near(scope)
     key = "symbol, session, trading_class, multiplier"
     return f"""with {adjusted_sql(f"from all_option_chains where {within}")},
         classes as (select distinct {key} from all_option_bars where bar_size = '1 day' and {within}

@@ -30,8 +30,10 @@ _PRICED = """(
     select b.*, b.scale * if(b.collected_at >= r.known_until, e.high, t.high) as spot_high,
            b.scale * if(b.collected_at >= r.known_until, e.low, t.low) as spot_low,
            b.scale * if(b.collected_at >= r.known_until, e.close, t.close) as spot
-    from (select b.*, if(a.symbol is null, 1.0, a.scale) as scale
+    from (select b.*, if(a.symbol is not null, a.scale, if(u.con_id is null, 1.0, null)) as scale
           from option_bars b left join adjusted_classes a using (symbol, session, trading_class, multiplier)
+          left join (select con_id, min(since) as since from unrestated_contracts group by con_id) u
+            on u.con_id = b.con_id and b.session >= u.since
           where b.bar_size = '1 day') b
     join traded_equity_bars t on t.symbol = b.symbol and t.session = b.session
     join equity_bars e on e.symbol = b.symbol and e.session = b.session and e.bar_size = '1 day'
