@@ -25,8 +25,9 @@ snapshot_replies as (
 snapshot_joined as (
     select w.dataset, w.symbol, w.session, r.reason, r.broker_code, r.retry_after, r.condition as recorded,
            coalesce(r.condition in ('complete', 'partial') and p.session is null, false) as gone,
+           -- contract details that are pending without a request lie between two answers that differ
            case when (r.condition = 'pending' or r.condition = 'error' and r.retry_after is null)
-                     and w.session < $current::date then null
+                     and w.session < $current::date and not (w.dataset = 'contracts' and r.request_id = 0) then null
                 when r.condition in ('complete', 'partial') and p.session is null then null
                 -- a row that was carried on says nothing where the next answer denies the contract, or names another
                 when r.dataset = 'contracts' and r.condition = 'complete' and r.request_id = 0

@@ -82,7 +82,7 @@ def _decoded(
     ]
     clear = [result for result in _with_unclear(results, judged.unclear) if result.request.symbol not in judged.changed]
     found = {symbol: Outcome(OutcomeKind.COMPLETE) for symbol in carried}
-    missed = _missed(archive, found.keys(), clear, session)
+    missed = _missed(archive, found.keys(), clear, judged.changed, session)
     next_look = archive.calendar.opens_at(archive.calendar.following(session))
     ids = {result.request.symbol: result.request_id for result in results}
     changed = changed_contract_coverage(judged.changed, session, next_look, now, ids)
@@ -97,13 +97,15 @@ def _decoded(
     return Collected(CONTRACTS, table, coverage, sorted({result.request_id for result in results}), report, now)
 
 
-def _missed(archive: Archive, carried: Collection[str], results: Sequence[Result], session: date) -> pa.Table:
+def _missed(
+    archive: Archive, carried: Collection[str], results: Sequence[Result], changed: Collection[str], session: date
+) -> pa.Table:
     """Coverage of the sessions since the last one recorded: answered by those beside them, or unknown where these
     differ."""
     kinds = {result.request.symbol: result.outcome.kind for result in results if result.request.session == session}
     denied = {symbol for symbol, kind in kinds.items() if kind is OutcomeKind.NO_CONTRACT}
     answered = {symbol for symbol, kind in kinds.items() if kind is OutcomeKind.COMPLETE}
-    unknown, symbols = between_answers(archive, answered, denied, session)
+    unknown, symbols = between_answers(archive, answered, denied, changed, session)
     others = [symbol for symbol in (*carried, *answered) if symbol not in symbols]
     return pa.concat_tables([missed_snapshots(archive, CONTRACTS, others, session), unknown])
 

@@ -50,19 +50,25 @@ def missed_snapshots(
 
 
 def between_answers(
-    archive: Archive, answered: Collection[str], denied: Collection[str], session: date
+    archive: Archive, answered: Collection[str], denied: Collection[str], changed: Collection[str], session: date
 ) -> tuple[pa.Table, set[str]]:
     """Coverage of contract details in the sessions between the last answer to each symbol and the one in `session`,
-    where one of them names a contract and the other denies it: unknown, whatever was carried into them. And these
-    symbols.
+    where one of them names a contract and the other denies it or names another: unknown, whatever was carried into
+    them. And these symbols.
 
-    `answered` were asked in `session` and have a contract, `denied` have none.
+    `answered` were asked in `session` and have a contract, `denied` have none, `changed` have another.
     """
+    symbols = [*answered, *denied, *changed]
+    asked = {
+        (row["symbol"], row["session"])
+        for row in archive.coverage.recorded(CONTRACTS.name, "", symbols).to_pylist()
+        if row["request_id"]
+    }
     between = {}
-    for symbol, row in _last_answers(archive, [*answered, *denied], session - timedelta(days=1)).items():
-        if (row["condition"] == Condition.NO_CONTRACT) != (symbol in denied):
-            first = row["session"] + timedelta(days=1)
-            between[symbol] = archive.calendar.sessions(first, session - timedelta(days=1))
+    for symbol, row in _last_answers(archive, symbols, session - timedelta(days=1)).items():
+        if symbol in changed or (row["condition"] == Condition.NO_CONTRACT) != (symbol in denied):
+            days = archive.calendar.sessions(row["session"] + timedelta(days=1), session - timedelta(days=1))
+            between[symbol] = [day for day in days if (symbol, day) not in asked]
     return unknown_contract_coverage(between, archive.now), set(between)
 
 

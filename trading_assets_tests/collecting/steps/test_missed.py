@@ -57,3 +57,12 @@ def test_sessions_between_a_refusal_and_a_confirmation_are_unknown(days: Days) -
         11: "pending",
         12: "complete",
     }
+
+
+def test_sessions_before_another_company_is_met_under_the_symbol_are_unknown(days: Days) -> None:
+    ask(days, 5, 8)
+    days.market.held = {"GONE": "IBM"}
+    for day in (12, 15):
+        days.move(datetime.fromisoformat(f"2026-06-{day}T16:30-04:00"))
+        days.collect("GONE", steps="c")
+    assert told(days) == {5: "complete", **dict.fromkeys((8, 9, 10, 11), "pending"), 12: "error", 15: "error"}
