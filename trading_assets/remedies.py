@@ -140,6 +140,7 @@ _CALLS: dict[str, _Call] = {
     "review accept": _review("accept"),
     "review reject": _review("reject"),
     "review list": lambda *_: "trading_assets.validation.Reviews(Settings()).held()",
+    "backup": lambda words, _: f"trading_assets.backup.backup({', '.join(words)})",
     "restore": lambda words, _: f"trading_assets.backup.restore({', '.join(words)})",
     "doctor": _doctor,
     "alerts list": lambda *_: "trading_assets.monitoring.alerts.Alerts(Settings()).open()",

@@ -40,7 +40,7 @@ class FolderState:
         """A sentence about the tool; empty without one."""
         return (
             f"{self.tool} synchronises the data folder: it knows no lock and copies files one by one. Collect on one"
-            " machine only, pause it while you do, and keep copies with trading-assets backup instead."
+            " machine only, pause it while you do, and make copies with trading-assets backup PATH instead."
             if self.tool
             else ""
         )
