@@ -101,6 +101,7 @@ def test_new_streams_of_bars_keep_within_the_limit(lake: Path, simulate: Simulat
             await one.until_state("AAA", StreamState.LIVE, "bar")
             waiting = await one.until_state("BBB", StreamState.WAITING, "bar")
             assert "60 new streams" in waiting.text
+            await one.until(lambda: one.asked("realtime_bars") == 3)  # AAA's, again
             assert one.writer.gaps_of(2, "b")[0].ended is None
         async with recording(lake, tws, *wanted, small_bar_requests_in_10_min=3) as one:
             await one.until_live("AAA", "BBB")
