@@ -166,8 +166,9 @@ def _sentence(request: BarsRequest, fault: Fault, dataset: Dataset, setting: str
     if unit == AS_IS:
         named = f"its {fault.field} is in the expected unit, so that the stored bars are in another"
     accept = f"`trading-assets quarantine accept {typed(request.symbol)}`"
+    otherwise = "" if fault.field == Quantity.TIME else "; with --as-is it is stored as it came"
     do = (
-        f"{accept} converts it and what comes from now on; with --as-is it is stored as it came"
+        f"{accept} converts it and what comes from now on{otherwise}"
         if unit != AS_IS
         else f"{accept} --as-is stores it as it came, and `trading-assets backfill {typed(request.symbol)} --from DATE"
         " --refresh` asks for the stored bars again"

@@ -19,6 +19,7 @@ from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.simulator.market import Bar
+from trading_assets.validation import RULES, validate
 from trading_assets_tests.rewriting import collect, rows, settings_for
 
 DAYS = [datetime.fromisoformat(f"2024-06-{day}T16:30-04:00") for day in ("05", "06", "07", "10", "11")]
@@ -143,6 +144,8 @@ def test_shares_instead_of_lots_are_held_for_all_symbols_and_accepted_once(bench
     reasons = rows(bench.settings, "select distinct reason from coverage where condition = 'error'")
     assert all("volume x 100" in row["reason"] and "quarantine accept" in row["reason"] for row in reasons)
     assert bench.held() == ["AAPL", "MSFT"]
+    rule = next(rule for rule in RULES if rule.name == "unit_decided")
+    assert validate(bench.settings, rules=[rule]).result("unit_decided").symbols == ("AAPL", "MSFT")
 
     said = bench.accept()
     assert "volume of equity_bars of every symbol is in shares" in said

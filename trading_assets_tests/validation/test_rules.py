@@ -250,6 +250,16 @@ FAULTS: list[tuple[str, str, Break]] = [
         "never collected",
         both(drop(EQUITY_BARS.name, lambda row: True), drop(COVERAGE.name, lambda row: row["con_id"] == 0)),
     ),
+    (
+        "unit_decided",
+        "held",
+        change(
+            COVERAGE.name,
+            {"con_id": 0, "session": BAR_SESSIONS[5], "dataset": "equity_bars"},
+            condition="error",
+            reason="The answer about 1 day bars of AAPL is held for review: same prices, volume x 100.",
+        ),
+    ),
     ("volume_present", "zero", change(EQUITY_BARS.name, DAILY, volume=0.0)),
     ("volume_present", "unknown", change(EQUITY_BARS.name, DAILY, volume=None)),
     ("volume_present", "no number", change(EQUITY_BARS.name, DAILY, volume=NAN)),

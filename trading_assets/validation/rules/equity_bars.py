@@ -160,6 +160,24 @@ RULES = (
         shows=("bar_size", "condition"),
     ),
     Rule(
+        "unit_decided",
+        "equity_bars",
+        Severity.WARN,
+        why=(
+            "The broker's bars of the session came in another unit than the stored ones (volume, prices or times) and"
+            " are held for review: nothing of them is stored."
+        ),
+        remedy=(
+            "See trading-assets quarantine list, then run trading-assets quarantine accept, or correct TWS or the"
+            " setting and collect again."
+        ),
+        rows="""select symbol, bar_size, session, reason,
+                       condition in ('error', 'partial') and contains(reason, 'is held for review') as held
+                from coverage where dataset = 'equity_bars' and con_id = 0""",
+        holds="not held",
+        shows=("bar_size", "reason"),
+    ),
+    Rule(
         "volume_present",
         "equity_bars",
         Severity.WARN,
