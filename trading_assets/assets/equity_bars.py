@@ -20,9 +20,9 @@ def equity_bars(
 ) -> Iterator[Any]:
     """Bars of the underlyings, split-adjusted at the time of the request (TRADES, regular hours).
 
-    One request a symbol and missing span; the request reaches back to the last stored session, so that restated prices
-    (a split) show and the symbol's stored history is read anew, its old rows kept as revisions. It runs after
-    `option_chains` because a chain missed is lost and a bar is not.
+    One request a symbol and missing span; the request reaches back over some stored sessions, so that restated prices
+    (a split) show and the symbol's stored history is read anew in all bar sizes, its old rows kept as revisions. It
+    runs after `option_chains` because a chain missed is lost and a bar is not.
     """
     with raise_as_dagster_failure(context):
         lake = archive.open()
