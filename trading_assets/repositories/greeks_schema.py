@@ -37,7 +37,11 @@ OPTION_GREEKS = Dataset(
             "Price of the underlying: median of the expiry's quotes, or the close of its bar",
             "dollars (index points)",
         ),
-        number("forward", "Forward of the underlying at settlement", "dollars (index points)"),
+        number(
+            "forward",
+            "Forward at settlement of the underlying; of an adjusted class of what it delivers for a unit of the price",
+            "dollars (index points)",
+        ),
         text("forward_source", "`parity` (put-call parity) or `settings`", nullable=True),
         number("discount", "Value at `at` of a dollar at settlement", "dollars"),
         text("discount_source", "`parity` (put-call parity) or `settings`", nullable=True),

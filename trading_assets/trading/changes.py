@@ -18,6 +18,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from trading_assets.instrument import is_adjusted_class
 from trading_assets.pricing.exercise import AMERICAN_INDICES, ExerciseStyle, exercise_style, settlement
 from trading_assets.pricing.valuation import Model
 from trading_assets.sessions import SessionCalendar
@@ -108,6 +109,11 @@ def _change(
 
 
 def _expired(was: Row, option: GoneOption) -> tuple[Change, str]:
+    if _is_adjusted(was):
+        return Change.UNEXPLAINED, (
+            f"A corporate action has adjusted class {was['trading_class']}: what its contracts deliver is not in the"
+            " broker's messages. Compare with the broker's statement."
+        )
     if not _delivers(was):  # the close does not say how it ended: some settle at the open
         return Change.EXPIRED, "Settled in cash since the look before."
     if not option.in_the_money:
@@ -131,6 +137,8 @@ def _gone_options(
         settled = settlement(row["symbol"], row["trading_class"], row["expiry"], calendar)
         expired = settled <= at
         intrinsic = _final_intrinsic(row, calendar, close) if expired else _intrinsic(row, row["underlying_price"])
+        if _is_adjusted(row):  # the price of a share says nothing about what it delivers
+            intrinsic = None
         cost = row["average_cost"]
         found[row["symbol"], row["currency"]].append(
             GoneOption(
@@ -172,6 +180,10 @@ def _intrinsic(row: Row, spot: float | None) -> float | None:
         return None
     # prices and strikes are decimal: their difference is rounded to what a price can be
     return round(float((spot - row["strike"]) * (1 if row["right"] == "C" else -1)), 6)
+
+
+def _is_adjusted(row: Row) -> bool:
+    return is_adjusted_class(row["symbol"], row["trading_class"], row["multiplier"])
 
 
 def _delivers(row: Row) -> bool:

@@ -131,3 +131,10 @@ def test_what_has_no_known_terms_is_compared_all_the_same() -> None:
     bare = option(1, multiplier=None, average_cost=None, underlying_price=None)
     assert kinds([bare], []) == {2: "closed"}
     assert kinds([shares(1, None, con_id=5, sec_type="FUT")], []) == {5: "closed"}
+
+
+def test_what_an_adjusted_class_delivers_is_not_guessed() -> None:
+    found = changes([option(-2, "P", 6.8, trading_class="AAPL1")], [])
+    assert found[2][0] == "unexplained" and "adjusted class AAPL1" in found[2][1]
+    of_150 = {"trading_class": "AAPL1", "multiplier": 150.0}
+    assert kinds([option(1, **of_150)], [shares(150, 65.0)])[2] == "assigned_or_exercised", "the shares that came tell"
