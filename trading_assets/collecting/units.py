@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,7 +28,7 @@ from trading_assets.repositories.schemas import EQUITY_BARS, Dataset
 REVIEW = "held_for_review"
 """The outcome that reports give for bars that wait for the user's decision."""
 
-_BESIDE = 60
+_DAYS_BESIDE = 60
 """Calendar days on either side of new bars from which stored sessions are compared with them."""
 
 _NEEDED = ["symbol", "con_id", "bar_size", "start", "session", "open", "high", "low", "close", "volume"]
@@ -84,35 +85,34 @@ def _against_the_rest(
     archive: Archive, rows: pa.Table, decided: Collection[Series], stocks: Collection[str]
 ) -> list[UnitChange]:
     """The changes of series without stored bars that decide, from the sessions beside, other bar sizes and trades."""
-    new = by_session(rows)
-    open_series = [
-        (symbol, size)
-        for symbol, size in new[["symbol", "bar_size"]].drop_duplicates().itertuples(index=False)
-        if (symbol, 0, size) not in decided
-    ]
+    found = rows.group_by(["symbol", "bar_size"]).aggregate([]).sort_by([("symbol", "ascending")])
+    series = zip(found["symbol"].to_pylist(), found["bar_size"].to_pylist(), strict=True)
+    open_series = [(symbol, size) for symbol, size in series if (symbol, 0, size) not in decided]
     if not open_series:
         return []
+    known = set(archive.view(EQUITY_BARS).stored_sessions(sorted({symbol for symbol, _ in open_series})))
+    beside = _beside(archive, rows, sorted(known)) if known else None
+    changes = []
+    for symbol, size in open_series:
+        mine = rows.filter(pc.and_(pc.equal(rows["symbol"], symbol), pc.equal(rows["bar_size"], size)))
+        change = None
+        if beside is not None and symbol in known:
+            change = against_history(symbol, size, by_session(mine), beside[beside["symbol"] == symbol])
+        elif symbol in stocks:
+            change = of_new_series(mine, archive.settings.stock_volume_unit)
+        changes += [change] if change is not None else []
+    return changes
+
+
+def _beside(archive: Archive, rows: pa.Table, symbols: Sequence[str]) -> pd.DataFrame:
+    """Stored sessions of the symbols near those of new rows: symbol, bar_size, session, close and volume."""
     sql = """select symbol, bar_size, session, arg_max(close, start) as close, sum(volume) as volume
              from equity_bars where symbol in (select unnest($symbols::varchar[]))
                and session between $first - $days::integer and $last + $days::integer
              group by symbol, bar_size, session"""
-    symbols = sorted({symbol for symbol, _ in open_series})
-    bounds = {"first": new["session"].min(), "last": new["session"].max(), "days": _BESIDE}
-    known = set(archive.view(EQUITY_BARS).stored_sessions(symbols))
-    stored = archive.lake.query(sql, {"symbols": symbols, **bounds}).to_pandas() if known else None
-    changes = []
-    for symbol, size in open_series:
-        if symbol in known and stored is not None:
-            mine = (new["symbol"] == symbol) & (new["bar_size"] == size)
-            found = against_history(symbol, size, new[mine], stored[stored["symbol"] == symbol])
-        elif symbol in stocks:
-            series = rows.filter(pc.and_(pc.equal(rows["symbol"], symbol), pc.equal(rows["bar_size"], size)))
-            found = of_new_series(series, archive.settings.stock_volume_unit)
-        else:
-            found = None
-        if found is not None:
-            changes.append(found)
-    return changes
+    bounds = pc.min_max(rows["session"]).as_py()
+    values = {"symbols": list(symbols), "first": bounds["min"], "last": bounds["max"], "days": _DAYS_BESIDE}
+    return archive.lake.query(sql, values).to_pandas()
 
 
 def _stocks(results: Iterable[Result]) -> set[str]:

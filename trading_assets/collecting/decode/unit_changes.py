@@ -91,6 +91,8 @@ def compared(new: pa.Table, stored: pa.Table, *, options: bool = False) -> Compa
     Both tables have the columns symbol, con_id, bar_size, start, session, open, high, low, close, volume (rows of
     `equity_bars` or `option_bars`).
     """
+    if not stored.num_rows:
+        return Compared([], frozenset())
     names = ["symbol", *(["con_id"] if options else []), "bar_size", "start"]
     both = _columns(new).merge(_columns(stored), on=names, suffixes=("", "_old"))
     changes: list[UnitChange] = []
