@@ -20,7 +20,7 @@ from trading_assets.sessions import calendar
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.corporate_actions import ActionKind, CorporateAction, MarketWithActions
 from trading_assets.simulator.market import Bar, ListedContract
-from trading_assets_tests.collecting.steps.test_basis import SIZES, Desk, act, penny
+from trading_assets_tests.collecting.steps.test_basis import SIZES, Desk, act
 
 EXAMPLES = int(os.environ.get("TRADING_ASSETS_TESTS_EXAMPLES", "1"))
 SYMBOLS = ("ABC", "DEF", "GHI", "JKL", "MNO")
@@ -37,13 +37,17 @@ SMALL = [(ActionKind.STOCK_DIVIDEND, 1 / 1.05), (ActionKind.STOCK_DIVIDEND, 1 / 
 def series(random: Random, symbol: str) -> list[CorporateAction]:
     """Actions of one symbol: the first some sessions after the first collection, each restated before the last
     session."""
-    found = [penny(symbol)] if random.random() < 0.3 else []
+    cheap = random.random() < 0.3
+    found = [act(symbol, ActionKind.SPLIT, 0.01, date(2020, 1, 2))] if cheap else []
+    scale = 0.01 if cheap else 1.0
     place = STORED_FIRST + random.randrange(1, 6)
     while place < 48:
-        large = bool(found) or random.random() < 0.6
+        large = scale < 0.1 or random.random() < 0.6
         kind, ratio = random.choice(LARGE if large else SMALL)
-        if large and found and ratio < 1:
-            kind, ratio = ActionKind.REVERSE_SPLIT, 1 / ratio  # cents would hide the ratio of a cheaper stock
+        if (ratio < 1 and scale * ratio < 0.01) or (ratio > 1 and scale * ratio > 4):
+            # Cents would hide the ratio of a cheaper stock; a dearer one has no whole share left in a trade.
+            kind, ratio = ActionKind.SPLIT if ratio > 1 else ActionKind.REVERSE_SPLIT, 1 / ratio
+        scale *= ratio
         lag, left_out = random.choice([0, 0, 1, 2, 8 if large else 3]), random.choice([0, 0, 0, 1])
         how = {"lag": lag, "left_out": left_out, "parts": random.choice([1, 1, 2]), "digits": random.choice([2, 2, 4])}
         restates = random.random() < 0.8
