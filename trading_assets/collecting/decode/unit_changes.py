@@ -3,7 +3,8 @@
 Compared are bars that are stored already (same start: `compared`) and, of intraday bars, the hours of the session
 (`shifted_hours`). What the comparison cannot say is left to the instrument's history (`unit_history`). A change is
 found where the same factor of 100 explains the bars and nothing else does; a split changes prices and volume together,
-late trades change a volume by a few per cent, and neither is a change of unit.
+late trades change a volume by a few per cent, and neither is a change of unit. Where a split and a change of unit come
+together, the volume is off by a factor of 100 after the ratio of the prices is taken out.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ AGREEING = 0.9
 
 LEAST_BARS = 5
 """Bars outside the session's hours that decide about a zone; fewer are an impossible time."""
+
+_CENT, _RESTATED = 0.01, 0.01
+"""Step of prices, and part by which they may differ from those that one ratio restates."""
 
 _HALF_HOUR = 1_800
 _MOST_HALF_HOURS = 28
@@ -105,9 +109,12 @@ def compared(new: pa.Table, stored: pa.Table, *, options: bool = False) -> Compa
         volume, known = bars["volume"].to_numpy(float), bars["volume_old"].to_numpy(float)
         same = (abs(prices - before) <= TOLERANCE * abs(before)).all(axis=1)
         found = _volume(volume[same], known[same], options) or _price(prices, before, volume, known)
+        words = "same prices, volume" if found is not None and found[0] is Quantity.VOLUME else "same volume, prices"
+        if found is None and not same.any() and (ratio := _restated_by(prices, before)) is not None:
+            found = _volume(volume * ratio, known, options)
+            words = f"prices restated by {ratio:.6g}, and beyond that volume"
         if found is not None:
             quantity, factor, count = found
-            words = "same prices, volume" if quantity is Quantity.VOLUME else "same volume, prices"
             days = bars["session"]
             evidence = f"{words} x {factor:g} in {count} stored {'bar' if count == 1 else 'bars'}"
             changes.append(UnitChange(*series, quantity, factor, evidence, days.min(), days.max()))
@@ -163,6 +170,17 @@ def _volume(new: Numbers, old: Numbers, options: bool) -> tuple[Quantity, float,
         if (fits & differs).sum() >= AGREEING * len(old) and (BAND < (new / factor).sum() / old.sum() < 1 / BAND):
             return Quantity.VOLUME, factor, int((fits & differs).sum())
     return None
+
+
+def _restated_by(new: Numbers, old: Numbers) -> float | None:
+    """The one ratio by which a corporate action has restated prices, None where no ratio explains them: it changes
+    volumes by its inverse, so that a change of unit shows in what is left."""
+    if not (old > 0).all() or not (new > 0).all():
+        return None
+    ratio = float(np.median(new / old))
+    step = 0.5 * _CENT
+    fits = abs(new - ratio * old) <= _RESTATED * ratio * old + step + ratio * step
+    return ratio if fits.all(axis=1).sum() >= AGREEING * len(new) else None
 
 
 def _price(new: Numbers, old: Numbers, volume: Numbers, known: Numbers) -> tuple[Quantity, float, int] | None:

@@ -42,12 +42,18 @@ def bars(
         ([150.0], [15_000.0], 50.0, None),
         ([4_543.0], [454_300.0], 0.5, None),
         ([4_543.0], [45.0], 5_000.0, None),
+        ([4_543.0], [1_817_200.0], 12.5, (Quantity.VOLUME, 100.0)),
+        ([4_543.0], [2.0], 1_000.0, (Quantity.VOLUME, 0.01)),
+        ([4_543.0], [18_172.0], 12.5, None),
+        ([4_543.0], [4_543.0], 45.685, None),
         ([4_543.0], [90_000.0], 50.0, None),
         ([4_543.0, 5_000.0], [454_300.0, 5_000.0], 50.0, None),
     ],
     ids=[
         *("lots then shares", "shares then lots", "hundredths and late trades", "cents", "an index in dollars"),
-        *("late trades", "too thin to say", "a split of 100:1", "a reverse split", "a spike", "one bar corrected"),
+        *("late trades", "too thin to say", "a split of 100:1", "a reverse split"),
+        *("a split and shares for lots", "a reverse split and lots for shares", "a split of 4:1", "a spin-off"),
+        *("a spike", "one bar corrected"),
     ],
 )
 def test_stored_bars_that_come_again(
