@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 
@@ -21,9 +22,9 @@ def test_the_file_is_what_the_settings_say(name: str) -> None:
     assert (REPOSITORY / name).read_text("utf-8") == examples()[name]
 
 
-def test_without_the_comment_signs_the_settings_are_the_defaults(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: pytest.TempPathFactory
-) -> None:
+def test_without_the_comment_signs_the_settings_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in [name for name in os.environ if name.startswith("TRADING_ASSETS_")]:
+        monkeypatch.delenv(variable)
     text = examples()["trading_assets.toml.example"]
     lines = re.findall(r'^#(\w+ = (?!"").*)$', text, re.MULTILINE)
     given = tomllib.loads("\n".join(lines))

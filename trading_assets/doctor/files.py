@@ -16,7 +16,7 @@ from trading_assets.doctor.foreign import foreign_copy, foreign_file
 from trading_assets.doctor.live_parts import find_live_part_faults
 from trading_assets.doctor.wrong_columns import wrong_columns
 from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LayoutMismatch, UnreadableFile, WrongColumns
-from trading_assets.repositories.file_schemas import is_newer, misfit_of, padded, widened
+from trading_assets.repositories.file_schemas import check_rows, is_newer, misfit_of, padded, widened
 from trading_assets.repositories.files import check_file, dataset_files, locked, read_file, write_file
 from trading_assets.repositories.foreign_files import foreign_beside, foreign_data
 from trading_assets.repositories.merge import contiguous, revisions_of
@@ -33,6 +33,7 @@ def find_file_faults(settings: Settings, source: Source | None = None, *, pages:
     for dataset, path in lake_files(settings.data_dir):
         try:
             check_file(path, dataset, pages=pages)
+            check_rows(dataset, path)
         except ArchiveNotMounted as error:
             found.append(Finding("archive_not_mounted", _name(settings, path), "Nothing.", str(error)))
         except ForbiddenFile as error:

@@ -173,11 +173,13 @@ def check_values(dataset: Dataset, path: Path, table: pa.Table) -> None:
             raise _wrong_columns(path, _lacking(column, lacking))
 
 
-def check_footer(dataset: Dataset, path: Path, file: pq.ParquetFile) -> None:
-    """Raise `WrongColumns` where the file holds no rows of the dataset, or its footer says that a row lacks a value
-    that each row has. What the platform itself wrote cannot lack one."""
-    check_schema(dataset, path, file.schema_arrow)
-    schema, metadata = file.schema_arrow, file.metadata
+def check_rows(dataset: Dataset, path: Path) -> None:
+    """Raise `WrongColumns` where the footer of a readable file says that a row lacks a value that each row has. What
+    the platform itself wrote cannot lack one.
+
+    Queries read such a file: the validation rules find its rows.
+    """
+    metadata, schema = pq.read_metadata(path), pq.read_schema(path)
     required = {c.name: c for c in dataset.columns if not c.nullable and schema.field(c.name).nullable}
     for group in map(metadata.row_group, range(metadata.num_row_groups if required else 0)):
         for found in map(group.column, range(group.num_columns)):

@@ -31,7 +31,6 @@ from filelock import FileLock, Timeout
 from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LakeBusy, UnreadableFile
 from trading_assets.permissions import PRIVATE_FILE, file_like_folder, folder_like_parent, own_folder, private_folder
 from trading_assets.repositories.file_schemas import (
-    check_footer,
     check_rewrite,
     check_schema,
     check_values,
@@ -326,7 +325,7 @@ def check_file(path: Path, dataset: Dataset, *, pages: bool = False) -> int:
     try:
         with path.open("rb") as source:
             file = pq.ParquetFile(source, page_checksum_verification=pages)
-            check_footer(dataset, path, file)
+            check_schema(dataset, path, file.schema_arrow)
             if pages:
                 for group in range(file.num_row_groups):
                     # Headers of pages have no checksum: with a damaged one a column has fewer values than the others.
