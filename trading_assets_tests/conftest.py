@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
@@ -50,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["TMPDIR"] = str(IN_MEMORY)  # the processes of tests, too
         tempfile.tempdir = None
     share_templates()
+    hypothesis.settings.register_profile("suite", deadline=None)  # how long an example takes depends on the machine
+    hypothesis.settings.load_profile("suite")
     gc.disable()
 
 
