@@ -18,6 +18,8 @@ from trading_assets.simulator.corporate_actions import ActionKind, CorporateActi
 from trading_assets.validation import Scope, validate
 from trading_assets_tests.rewriting import collect, settings_for
 
+pytestmark = pytest.mark.slow
+
 ACTION = date(2024, 6, 6)
 REVERSE, THREE_TWO, DIVIDEND, FOUR, SPIN_OFF = "ABC", "JKL", "PQR", "STU", "AAB"
 ACTIONS = [

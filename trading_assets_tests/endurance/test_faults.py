@@ -24,7 +24,7 @@ from trading_assets_tests.endurance.collect import by_the_steps, through_dagster
 from trading_assets_tests.endurance.conftest import NOW, SYMBOL, Undisturbed, settings_of
 from trading_assets_tests.endurance.lakes import asked, broken, broken_runs, contents, difference
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 Rule = dict[str, Any]
 Simulate = Callable[..., Simulator]
@@ -197,7 +197,7 @@ THROUGH_DAGSTER = ("pacing violations", "silent quotes", "1100 for long")
 RUNS = [
     *(pytest.param(by_the_steps, *case, id=name) for name, case in LASTING.items()),
     *(
-        pytest.param(through_dagster, *LASTING[name], id=f"{name}, through Dagster", marks=pytest.mark.slow)
+        pytest.param(through_dagster, *LASTING[name], id=f"{name}, through Dagster")
         for name in ("pacing violations", "silent quotes", "1100 for long")
     ),
 ]

@@ -17,6 +17,8 @@ from trading_assets_tests.endurance.crew import Crew, End
 from trading_assets_tests.endurance.lakes import Question, answered, asked, broken, broken_runs, difference, partitions
 from trading_assets_tests.endurance.reaper import Reaper
 
+pytestmark = pytest.mark.slow
+
 SEED = 20240603
 
 
@@ -118,7 +120,6 @@ def test_killed_again_while_it_recovers(
     complete(crew, simulator, settings, undisturbed, killed, dagster=False)
 
 
-@pytest.mark.slow
 def test_killed_again_and_again_on_the_same_lake(
     crew: Crew, simulator: Simulator, reaper: Reaper, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

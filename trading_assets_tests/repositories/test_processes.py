@@ -51,6 +51,7 @@ def check_one_version(store: ParquetStore) -> int:
     return int(versions[0])
 
 
+@pytest.mark.slow
 def test_killed_at_every_file_event_the_lake_is_the_old_or_the_new_one_and_the_replay_completes_it(
     forks: ForkServer, tmp_path: Path
 ) -> None:

@@ -22,6 +22,8 @@ from trading_assets.simulator.corporate_actions import ActionKind, CorporateActi
 from trading_assets.simulator.market import Bar, ListedContract
 from trading_assets_tests.collecting.steps.test_basis import SIZES, Desk, act
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("TRADING_ASSETS_TESTS_EXAMPLES", "1"))
 SYMBOLS = ("ABC", "DEF", "GHI", "JKL", "MNO")
 SESSIONS = calendar().sessions(date(2024, 3, 1), date(2024, 5, 28))[:60]
