@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,10 +18,11 @@ import pytest
 
 from trading_assets.errors import ForbiddenFile, UnreadableFile
 from trading_assets.monitoring.status import platform_status
-from trading_assets.repositories import EquityBarRepository, ParquetStore, query, write_catalog
+from trading_assets.repositories import EquityBarRepository, ParquetStore, damage, query, write_catalog
 from trading_assets.repositories.conditions import symbol_conditions
+from trading_assets.repositories.files import check_file, dataset_files
 from trading_assets.repositories.provenance import largest_request
-from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS
+from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, Dataset
 from trading_assets.repositories.temporary_files import remove_temporary_files
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
@@ -211,6 +213,22 @@ def test_columns_of_the_same_kind_and_missing_nullable_ones_are_no_damage(lake: 
     assert query(lake, "select symbol, close, wap from equity_bars where session = '2014-06-06'").to_pylist() == [
         {"symbol": "AAPL", "close": 200.0, "wap": None}
     ]
+
+
+def test_a_file_that_is_removed_while_it_is_looked_at_is_no_damaged_file(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the maintenance does it beside a query: between Arrow's look and DuckDB's."""
+    (path, *_) = dataset_files(lake, EQUITY_BARS)
+
+    def looked_at(path: Path, dataset: Dataset, *, pages: bool = False) -> int:
+        rows = check_file(path, dataset, pages=pages)
+        path.unlink()
+        return rows
+
+    monkeypatch.setattr(damage, "check_file", looked_at)
+    damage.raise_if_unreadable([(EQUITY_BARS, path)], duckdb.IOException("IO Error: another file is gone"))
+    assert not path.exists()
 
 
 def test_a_wrong_query_is_no_damaged_file(lake: Path) -> None:
