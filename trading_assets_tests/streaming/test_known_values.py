@@ -97,8 +97,9 @@ def test_a_new_session_begins_with_what_it_brings(lake: Path, simulate: Simulate
 
     async def work() -> None:
         async with recording(lake, tws, Subscription("AAA", 1), timing=SOON) as one:
-            await one.until_state("AAA", StreamState.FROZEN)
-            await one.until(lambda: newest(one, 1).last_trade_at)
+            for contract in ("AAA", OPTION):
+                await one.until_state(contract, StreamState.FROZEN)
+            await one.until(lambda: newest(one, 1).last_trade_at and newest(one, 108).broker_delta)
             market.alter = without_trade
             tws.clock.set(datetime(2024, 6, 4, 14, 0, tzinfo=UTC))
             await one.until_live("AAA", OPTION)
