@@ -1,7 +1,7 @@
 """Example files of all settings, written from their descriptions: `.env.example` and `trading_assets.toml.example`.
 
 `python -m trading_assets.setting_examples` writes both into the working directory. Every line is a comment that shows
-the default; to change a setting, remove the `#`.
+the default, or an example where there is none; to change a setting, remove the `#`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def examples() -> dict[str, str]:
 
 
 def _file(name: str, line: Callable[[str, Any], str]) -> str:
-    parts = [_comment(HEADS[name] + " Every line shows a default.")]
+    parts = [_comment(HEADS[name] + " Every line shows a default, or an example; a line without a value has none.")]
     for setting, field in Settings.model_fields.items():
         value = _plain(field.get_default(call_default_factory=True))
         if value is None and field.examples:
             value = field.examples[0]
-        parts.append(f"{_comment(field.description or '')}\n#{line(setting, value)}")
+        parts.append(f"{_comment(field.description or '')}\n#{line(setting, value).rstrip()}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -78,7 +78,7 @@ def _toml(value: Any) -> str:
         return "{" + ", ".join(f"{name} = {_toml(part)}" for name, part in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return '""' if value is None else json.dumps(value)
+    return "" if value is None else json.dumps(value)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,6 @@ from trading_assets.setting_examples import examples
 from trading_assets.settings import Settings
 from trading_assets_tests.conftest import REPOSITORY
 
-UNSET = {"", '""'}
-
 
 @pytest.mark.parametrize("name", list(examples()))
 def test_the_file_is_what_the_settings_say(name: str) -> None:
@@ -26,7 +24,7 @@ def test_without_the_comment_signs_the_settings_are_the_defaults(monkeypatch: py
     for variable in [name for name in os.environ if name.startswith("TRADING_ASSETS_")]:
         monkeypatch.delenv(variable)
     text = examples()["trading_assets.toml.example"]
-    lines = re.findall(r'^#(\w+ = (?!"").*)$', text, re.MULTILINE)
+    lines = re.findall(r"^#(\w+ = .+)$", text, re.MULTILINE)
     given = tomllib.loads("\n".join(lines))
     assert len(lines) > 50
     unset = {"alert_channels", "dividends", "archives", "file_periods"}
