@@ -122,7 +122,7 @@ def _missing(
     stored = archive.view(EQUITY_BARS).stored_sessions(underlyings, where=f"bar_size = '{bar_size}'")
     again = read_again(archive, stored, bar_size)
     wanted = {symbol: (instrument, sessions) for symbol, instrument in underlyings.items()}
-    # A request does not reach back over what backoff: the session that cannot be answered would take the others with
+    # A request does not reach back over a session in backoff: one that cannot be answered would take the others with
     # it.
     held = {symbol for symbol, size in backoff.underlyings if size == bar_size}
     last = {symbol: stored[symbol][-1] if symbol in stored and symbol not in held else None for symbol in underlyings}
