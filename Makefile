@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test slow week up package lint bench setup compiled clean
+.PHONY: help demo test slow week up package audit lint bench setup compiled clean
 
 help: ## What the targets do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -99,6 +99,9 @@ week: compiled ## Ten sessions with a running daemon and a clock of its own (sev
 
 package: $(READY) ## The wheel in fresh environments outside of the checkout: oldest and newest Dagster, ib_async (some minutes)
 	@.ci/package
+
+audit: $(READY) ## Known vulnerabilities of the pinned packages, where PyPI's database can be reached
+	@.ci/audit
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -36,6 +36,7 @@
     │   └── BrokerNotConfigured          the settings name no broker to connect to
     ├── PrerequisiteError                something must be in the lake first
     ├── DataIntegrityError               stored data violates rules of severity ERROR
+    ├── ExtraMissing (ImportError)       a package that only some uses need is not installed
     ├── ChannelFailed                    an alert channel did not take the message
     └── ServiceError                     `trading-assets up`
         ├── PlaceTaken (OSError)         the port or the data folder is in use
@@ -60,11 +61,9 @@ _RESULTS_NAMED = 5
 
 
 class FailedRule(Protocol):
-    """The answer of a rule that fails: a `validation.RuleResult`."""
+    """The answer of a rule that fails: a `validation.RuleResult`. `sentence`: what fails, and how often."""
 
-    def sentence(self) -> str:
-        """What fails, and how often."""
-        ...
+    def sentence(self) -> str: ...
 
 
 class TradingAssetsError(Exception):
@@ -326,6 +325,13 @@ class DataIntegrityError(TradingAssetsError):
             f"{symbol}: {named}"
             + (f" {more} more rule(s) fail: trading-assets validate {typed(symbol)}." if more > 0 else "")
         )
+
+
+class ExtraMissing(TradingAssetsError, ImportError):
+    """A package that `what` needs is not installed; an extra of ours brings it."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(f"{what} needs {package}, which is not installed: pip install 'trading-assets[{extra}]'.")
 
 
 class ChannelFailed(TradingAssetsError):

@@ -7,6 +7,7 @@ import atexit
 import gc
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 import warnings
@@ -165,6 +166,16 @@ def recorded_market() -> Path:
             f"recorded market data is absent: there is no folder {folder} (set TRADING_ASSETS_RECORDED_MARKET to one)"
         )
     return folder
+
+
+@pytest.fixture
+def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation without the extra `pictures`."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "trading_assets.monitoring.pictures", raising=False)
+    monkeypatch.delattr("trading_assets.monitoring.pictures", raising=False)
 
 
 @pytest.fixture

@@ -446,13 +446,14 @@ json.dump({
     "files": [name for name in opened if os.path.abspath(name).startswith(folder)],
     "connected": connected,
     "settings": [name for name in read if name == "TRADING_ASSETS" or name.startswith("TRADING_ASSETS_")],
+    "slow": [name for name in ("matplotlib", "scipy", "numba", "polars", "apprise") if name in sys.modules],
 }, sys.stdout)
 """
 
 
 def test_loading_the_definitions_touches_nothing(tmp_path: Path) -> None:
     """No file of the data folder or of the working directory, no connection, no variable of ours, not even a wrong
-    one."""
+    one; and none of the packages that take long to import."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("TRADING_ASSETS_")},
         "TRADING_ASSETS_DATA_DIR": str(tmp_path / "lake"),
@@ -470,7 +471,7 @@ def test_loading_the_definitions_touches_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == '{"files": [], "connected": [], "settings": []}'
+    assert done.stdout == '{"files": [], "connected": [], "settings": [], "slow": []}'
     assert [path.name for path in tmp_path.iterdir()] == ["trading_assets.toml"]
 
 

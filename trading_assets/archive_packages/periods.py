@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
+
+from dateutil.relativedelta import relativedelta
 
 from trading_assets.repositories.files import dataset_files, is_archived
 from trading_assets.repositories.layout import settle
@@ -43,8 +45,7 @@ class PeriodFile:
 
 def before(day: date, months_back: int) -> date:
     """The first day of the month `months_back` months before that of `day`."""
-    months = day.year * 12 + day.month - 1 - months_back
-    return date(months // 12, months % 12 + 1, 1)
+    return day.replace(day=1) - relativedelta(months=months_back)
 
 
 def last_day(period: str) -> date:
@@ -53,7 +54,7 @@ def last_day(period: str) -> date:
     if len(parts) == 3:
         return date(*parts)
     year, month = (parts[0], parts[1]) if len(parts) == 2 else (parts[0], 12)
-    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+    return date(year, month, 1) + relativedelta(day=31)
 
 
 def old_periods(data_dir: Path, cutoff: date) -> list[PeriodFile]:

@@ -1,7 +1,5 @@
 """The `quality_metrics` asset."""
 
-import base64
-
 import dagster as dg
 
 from trading_assets.assets.policy import table_schema
@@ -9,6 +7,7 @@ from trading_assets.monitoring.metrics import metric_history
 from trading_assets.monitoring.quality import DataQualityMonitor
 from trading_assets.repositories.schemas import ALL_SYMBOLS
 from trading_assets.resources.archive import ArchiveResource
+from trading_assets.resources.metadata_pictures import shown
 from trading_assets.validation import DATASETS
 
 ISSUES_SHOWN = 50
@@ -25,14 +24,11 @@ ISSUES_SHOWN = 50
 )
 def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
     """How good the archive is, measured every hour: coverage, violations of the rules, open issues. Kept over time."""
-    # matplotlib: half a second for every process that loads the definitions
-    from trading_assets.monitoring.pictures import metrics_png
     from trading_assets.monitoring.report import write_report
 
     monitor = DataQualityMonitor(archive.settings())
     report = monitor.generate_quality_report()
     monitor.log_quality_metrics(report)
-    picture = base64.b64encode(metrics_png(metric_history(monitor.settings.data_dir))).decode()
     figures = report.as_dict()
     return dg.MaterializeResult(
         metadata={
@@ -45,6 +41,13 @@ def quality_metrics(archive: ArchiveResource) -> dg.MaterializeResult:
                 {f"{m.metric} {m.about}": m.value for m in report.metrics if m.symbol == ALL_SYMBOLS}
             ),
             "report": dg.MetadataValue.path(str(write_report(monitor.settings))),
-            "picture": dg.MetadataValue.md(f"![quality over time](data:image/png;base64,{picture})"),
+            "picture": shown(lambda: _picture(monitor), "quality over time"),
         }
     )
+
+
+def _picture(monitor: DataQualityMonitor) -> bytes:
+    # matplotlib: half a second for every process that loads the definitions
+    from trading_assets.monitoring.pictures import metrics_png
+
+    return metrics_png(metric_history(monitor.settings.data_dir))

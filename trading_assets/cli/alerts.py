@@ -11,6 +11,7 @@ import typer
 
 from trading_assets.arguments import ALERT_HOURS
 from trading_assets.cli.output import Failed, as_json, console, note_to, table_of, write_picture
+from trading_assets.errors import ExtraMissing
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -207,12 +208,15 @@ def quality(
     monitor = DataQualityMonitor()
     if picture is not None:
         picture = output_file(picture, monitor.settings.data_dir, "--picture")
+        try:
+            from trading_assets.monitoring.pictures import metrics_png
+        except ExtraMissing as missing:
+            raise Failed(str(missing)) from missing
     report = monitor.generate_quality_report(record=record)
     if record:
         log_quality_metrics(report)
     if picture is not None:
         from trading_assets.monitoring.metrics import metric_history
-        from trading_assets.monitoring.pictures import metrics_png
 
         write_picture(picture, metrics_png(metric_history(monitor.settings.data_dir)))
     if as_document:

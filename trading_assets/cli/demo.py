@@ -17,6 +17,7 @@ from rich.table import Table
 from trading_assets.cli.output import Failed, LiveProgress, console, print_problems, table_of
 from trading_assets.cli.root import own_command
 from trading_assets.collecting.report import CollectionReport
+from trading_assets.errors import ExtraMissing
 from trading_assets.settings import BrokerKind, Settings
 
 AFTER_THE_CLOSE = timedelta(minutes=30)
@@ -80,8 +81,12 @@ def run_demo(symbol: str, lookback_days: int, *, keep: bool) -> int:
         raise Failed(f"The second setup sent {sent} requests; it should have sent none.")
 
     _query(settings, symbol)
-    for picture in _pictures(settings, symbol):
-        console.print(f"picture  {picture}", soft_wrap=True, markup=False)
+    try:
+        drawn = [f"picture  {picture}" for picture in _pictures(settings, symbol)]
+    except ExtraMissing as missing:
+        drawn = [str(missing)]
+    for said in drawn:
+        console.print(said, soft_wrap=True, markup=False)
     console.print(
         f"\nLook at it in the Dagster UI:\n  {own_command()} --data-dir {quote(str(settings.data_dir))} up\nand open"
         " http://127.0.0.1:3000/assets",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+from dateutil.relativedelta import relativedelta
+
 from trading_assets.sessions import NEW_YORK, SessionCalendar
 from trading_assets.settings import Settings
 
@@ -84,8 +86,7 @@ def next_due(settings: Settings, calendar: SessionCalendar, now: datetime) -> di
     )
     found[WEEKLY_MAINTENANCE] = (saturday if saturday > local else saturday + timedelta(days=7)).astimezone(UTC)
     first = local.replace(day=1, hour=MONTHLY_HOUR, minute=0, second=0, microsecond=0)
-    following = (first + timedelta(days=31)).replace(day=1)
-    found[MONTHLY_MAINTENANCE] = (first if first > local else following).astimezone(UTC)
+    found[MONTHLY_MAINTENANCE] = (first if first > local else first + relativedelta(months=1)).astimezone(UTC)
     return found
 
 

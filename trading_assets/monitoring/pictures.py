@@ -1,4 +1,7 @@
-"""Pictures of collected data as PNG, drawn without a display."""
+"""Pictures of collected data as PNG, drawn without a display.
+
+Matplotlib comes with the extra `pictures`: importing this module raises `ExtraMissing` where it is not installed.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
+from trading_assets.errors import ExtraMissing
 from trading_assets.repositories.schemas import PLATFORM
+
+try:
+    from matplotlib import colormaps
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    raise ExtraMissing("A picture of data", "Matplotlib", "pictures") from error
 
 _INK = "#1f3a5f"
 

@@ -43,13 +43,12 @@ _SQL = f"""
 def volatility_png(lake: Lake, symbols: Sequence[str]) -> bytes | None:
     """A PNG with a line for each of the first `MOST_SYMBOLS` symbols that have volatilities of quotes: the newest
     chain's smiles of some expiries (percent a year over strike in dollars, of options out of the money; dotted: the
-    forward of the first expiry), and the surface (percent over log-moneyness and expiry). None where there are none."""
+    forward of the first expiry), and the surface (percent over log-moneyness and expiry). None where there are none.
+    Raises `ExtraMissing` without Matplotlib."""
     rows = lake.query(_SQL, {"symbols": list(symbols)})
     if not rows.num_rows:
         return None
-    from matplotlib.figure import Figure
-
-    from trading_assets.monitoring.pictures import png_of
+    from trading_assets.monitoring.pictures import Figure, png_of
 
     frame = rows.to_pandas()
     drawn = list(dict.fromkeys(frame["symbol"]))[:MOST_SYMBOLS]

@@ -18,6 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from dateutil.relativedelta import relativedelta
+
 from trading_assets.bar_sizes import bar_seconds
 from trading_assets.errors import SpanTooLong
 from trading_assets.sessions import NEW_YORK, SessionCalendar
@@ -191,11 +193,9 @@ def _least_number(unit: str, first: date, last: date, calendar: SessionCalendar)
     return number
 
 
+_CALENDAR_UNITS = {"W": "weeks", "M": "months", "Y": "years"}
+
+
 def _back(day: date, unit: str, number: int) -> date:
     """The calendar date a number of weeks, months or years before; the last of the month where there is no such day."""
-    if unit == "W":
-        return day - timedelta(weeks=number)
-    months = day.year * 12 + day.month - 1 - number * (12 if unit == "Y" else 1)
-    year, month = divmod(months, 12)
-    following = date(year + month // 11, (month + 1) % 12 + 1, 1)
-    return min(date(year, month + 1, 1) + timedelta(days=day.day - 1), following - timedelta(days=1))
+    return day - relativedelta(**{_CALENDAR_UNITS[unit]: number})

@@ -5,11 +5,12 @@ Here belong dates and amounts, and their time from an instant. How dividends ent
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+
+from dateutil.relativedelta import relativedelta
 
 from trading_assets.pricing.exercise import years_until
 from trading_assets.sessions import SessionCalendar
@@ -83,8 +84,8 @@ def broker_dividends(text: str, today: date) -> list[Dividend]:
         return []
     payments = min(max(round(following / amount), 1), _MONTHS_A_YEAR)
     distance = _MONTHS_A_YEAR // payments
-    days = (_months_later(first, distance * number) for number in range(2 * _MONTHS_A_YEAR))
-    last = _months_later(today, _MONTHS_A_YEAR)
+    days = (first + relativedelta(months=distance * number) for number in range(2 * _MONTHS_A_YEAR))
+    last = today + relativedelta(years=1)
     return [Dividend(day, amount) for day in _until(days, last) if day > today]
 
 
@@ -93,11 +94,6 @@ def _until(days: Iterable[date], last: date) -> Iterable[date]:
         if day > last:
             return
         yield day
-
-
-def _months_later(day: date, months: int) -> date:
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def _unreadable(text: str) -> ValueError:

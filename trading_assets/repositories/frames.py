@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from trading_assets import arguments
-from trading_assets.errors import InvalidFrame, InvalidRequest
+from trading_assets.errors import ExtraMissing, InvalidFrame, InvalidRequest
 from trading_assets.repositories.frame_checks import naive_time
 from trading_assets.repositories.schemas import INSTANT, Dataset
 from trading_assets.sessions import calendar, session_date
@@ -45,7 +45,7 @@ _DTYPES = {pa.date32(): DAY, INSTANT: pd.DatetimeTZDtype("us", "UTC")}
 
 
 def check_output(as_: str, dates: str = "datetime64") -> None:
-    """Refuse what is no way to give rows, before any is read. Raises `InvalidRequest`, and `ImportError` without
+    """Refuse what is no way to give rows, before any is read. Raises `InvalidRequest`, and `ExtraMissing` without
     Polars."""
     arguments.one_of(as_, get_args(As), "as_")
     arguments.one_of(dates, get_args(Dates), "dates")
@@ -64,9 +64,7 @@ def _polars() -> Any:
     try:
         import polars
     except ModuleNotFoundError as error:
-        raise ImportError(
-            "as_='polars' needs Polars, which is not installed: pip install 'trading-assets[polars]'."
-        ) from error
+        raise ExtraMissing("as_='polars'", "Polars", "polars") from error
     return polars
 
 

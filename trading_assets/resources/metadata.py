@@ -3,7 +3,6 @@ run."""
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -14,18 +13,12 @@ import pyarrow as pa
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
-from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_GREEKS
 from trading_assets.repositories.store import UpsertCounts
-from trading_assets.resources.completeness import SessionState, judged_symbols, written_sessions
+from trading_assets.resources.completeness import SessionState, written_sessions
+from trading_assets.resources.metadata_pictures import pictures as draw
 
 ROWS_SHOWN = 20
 """Rows of a table in the event log: enough to recognise the data, small enough for hundreds of partitions."""
-
-SYMBOLS_DRAWN = 6
-"""Lines in the picture: more than these cannot be told apart."""
-
-SESSIONS_DRAWN = 2000
-"""Sessions of the pictures at most, the newest: eight years, more columns than a picture has pixels."""
 
 
 def partition_metadata(archive: Archive, collected: Collected, sessions: Sequence[date]) -> dict[date, dict[str, Any]]:
@@ -81,7 +74,7 @@ def run_metadata(
         metadata["conditions"] = dg.MetadataValue.json(conditions)
     # One more session is not worth drawing all of them again: that was a tenth of the time of a daily run.
     if pictures and (counts.inserted or counts.updated) and len(written_sessions(collected)) > 1:
-        metadata |= _pictures(archive, collected)
+        metadata |= draw(archive, collected)
     if collected.table.num_rows:
         metadata["last_rows"] = plain_table(collected.table.slice(max(0, collected.table.num_rows - ROWS_SHOWN)))
     return metadata
@@ -115,38 +108,3 @@ def _plain(value: Any) -> str | int | float | bool:
 def _window(collected: Collected) -> dict[str, str]:
     sessions = collected.report.sessions
     return {"window": f"{sessions[0]} to {sessions[-1]}, {len(sessions)} session(s)"} if sessions else {}
-
-
-def _pictures(archive: Archive, collected: Collected) -> dict[str, Any]:
-    """The heat map of what the archive has and lacks, and of equity bars the closes, of its newest sessions; of
-    computed volatilities, which have no coverage, those of the newest chains."""
-    from trading_assets.monitoring.heatmap import MOST_ROWS, coverage_png
-    from trading_assets.monitoring.pictures import closes_png
-    from trading_assets.monitoring.volatility_picture import volatility_png
-
-    symbols = judged_symbols(archive, collected.report)
-    if collected.dataset is OPTION_GREEKS:
-        volatilities = volatility_png(archive.lake, symbols)
-        return {} if volatilities is None else {"volatility": _shown(volatilities, "volatility")}
-    last = archive.calendar.current(archive.now)
-    first = archive.calendar.previous(last, SESSIONS_DRAWN)
-    table = archive.lake.conditions(symbols[:MOST_ROWS], datasets=[collected.dataset.name], first=first, last=last)
-    pictures = {"coverage": coverage_png(table)}
-    if collected.dataset.name == EQUITY_BARS.name:
-        sql = """select symbol, bar_size, max(start) as start, arg_max(close, start) as close from equity_bars
-                 where session between $first and $last and bar_size = $size
-                   and symbol in (select unnest($symbols::varchar[]))
-                 group by symbol, bar_size, session"""
-        values = {
-            "first": first,
-            "last": last,
-            "size": collected.table["bar_size"][0].as_py(),
-            "symbols": symbols[:SYMBOLS_DRAWN],
-        }
-        pictures["picture"] = closes_png(archive.lake.query(sql, values), SYMBOLS_DRAWN)
-    named = {"coverage": "coverage", "picture": "closes"}
-    return {name: _shown(png, named[name]) for name, png in pictures.items()}
-
-
-def _shown(png: bytes, name: str) -> dg.MetadataValue:
-    return dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})")

@@ -6,10 +6,11 @@ seconds of trading; `W`, `M` and `Y` are calendar spans before that session. Pur
 
 from __future__ import annotations
 
-import calendar as months
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+
+from dateutil.relativedelta import relativedelta
 
 from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
 
@@ -83,9 +84,7 @@ def _first_day(days: SessionCalendar, duration: Duration, last: date) -> date:
 
 def months_before(day: date, count: int) -> date:
     """The same day `count` months before, or the last day of a shorter month."""
-    index = day.year * 12 + day.month - 1 - count
-    year, month = max(index // 12, 1), index % 12 + 1
-    return date(year, month, min(day.day, months.monthrange(year, month)[1]))
+    return day - relativedelta(months=min(count, 12 * (day.year - 1)))  # there is no year 0
 
 
 def last_begun(days: SessionCalendar, end: datetime, use_rth: bool) -> date | None:

@@ -126,6 +126,19 @@ def test_the_metadata_of_a_frame_shows_its_rows_and_a_picture(run: Run, folder: 
     assert query(folder, "select close from revisions_equity_bars")["close"].to_pylist() == [100.0]
 
 
+def test_without_matplotlib_a_sentence_stands_for_the_picture_and_the_run_succeeds(
+    run: Run, without_matplotlib: None
+) -> None:
+    rows = table(EQUITY_BARS, [bar(session, 100.0 + n) for n, session in enumerate(WEEK)])
+    result = run([maker(EQUITY_BARS, rows)], [MONDAY, THURSDAY])
+    assert result.success
+    shown = metadata(result, EQUITY_BARS)
+    assert shown["picture"] == (
+        "A picture of data needs Matplotlib, which is not installed: pip install 'trading-assets[pictures]'."
+    )
+    assert shown["coverage"].startswith("![coverage](data:image/png;base64,"), "the heat map is drawn without it"
+
+
 def test_one_more_session_is_not_drawn(run: Run) -> None:
     """A daily run writes one session of the ten that it looks at."""
     report = CollectionReport("equity_bars", THURSDAY, sessions=WEEK, symbols=["AAPL"])

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.broker.quarantine import Quarantine
+from trading_assets.errors import ExtraMissing
 from trading_assets.monitoring.alerts import Alerts
 from trading_assets.monitoring.heatmap import coverage_png
 from trading_assets.monitoring.status import Status, platform_status
@@ -209,7 +210,10 @@ def _chains(settings: Settings, status: Status) -> Section:
 
 
 def _volatility(settings: Settings, status: Status) -> Section:
-    picture = volatility_png(Lake.of(settings, status.now), status.symbols)
+    try:
+        picture = volatility_png(Lake.of(settings, status.now), status.symbols)
+    except ExtraMissing as missing:
+        return Section("Implied volatility", str(missing))
     if picture is None:
         return Section("Implied volatility", "There is no volatility yet.")
     return Section("Implied volatility", "The newest chains: smiles by expiry, and the surface.", picture=picture)

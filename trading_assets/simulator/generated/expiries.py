@@ -20,6 +20,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
+from dateutil.relativedelta import FR, relativedelta
 
 from trading_assets.simulator.generated.columns import Ints
 from trading_assets.simulator.generated.timeline import Timeline, timeline
@@ -80,16 +81,16 @@ def schedule(name: str) -> Schedule:
     first, last = sessions.dates[0], sessions.dates[-1] - timedelta(days=7)
     months = [(year, month) for year in range(first.year, last.year + 1) for month in range(1, 13)]
     for year, month in months:
-        friday = _third_friday(year, month)
+        friday = date(year, month, 1) + relativedelta(weekday=FR(3))
         if name == "vix":
-            following = _third_friday(year + month // 12, month % 12 + 1)
+            following = friday + relativedelta(months=1, day=1, weekday=FR(3))
             day, ahead = following - timedelta(days=30), _AHEAD_MONTHLY
         else:
             day, ahead = friday, _AHEAD_BY_MONTH.get(month, _AHEAD_MONTHLY)
         if first + timedelta(days=7) < day <= last:
             add(day, ahead)
         if name == "daily" and date(year, month, 1) >= _MONTH_END_FROM and date(year, month, 28) <= last:
-            add(date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1), _AHEAD_MONTH_END)
+            add(friday + relativedelta(day=31), _AHEAD_MONTH_END)
     if name in ("weekly", "daily"):
         for day in (_WEEKLY_FROM + timedelta(days=i) for i in range((last - _WEEKLY_FROM).days)):
             weekday = day.weekday()
@@ -111,8 +112,3 @@ def schedule(name: str) -> Schedule:
         np.array([e.listed for e in found]),
         {expiry.day: expiry for expiry in found},
     )
-
-
-def _third_friday(year: int, month: int) -> date:
-    first = date(year, month, 1)
-    return first + timedelta(days=(4 - first.weekday()) % 7 + 14)
