@@ -183,6 +183,7 @@ class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSetting
         le=ALERT_HOURS.most,
         description="An alert that stays open is sent again after this (hours).",
     )
+    metrics: bool = Field(default=False, description="Whether `up` serves metrics for Prometheus, at /metrics.")
 
     @field_validator("now")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import yaml
 
 from trading_assets.cli.app import app
 from trading_assets.cli.root import GROUPS
+from trading_assets.monitoring.prometheus.families import FAMILIES, PREFIX
 from trading_assets.setting_names import unknown_variables
 from trading_assets.settings import DATA_DIR, Settings
 from trading_assets_tests.conftest import REPOSITORY
@@ -36,17 +38,73 @@ def test_settings_are_settings(path: Path) -> None:
 
 def test_what_compose_names_is_there(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    assert set(services) == {"gateway", "database", "platform"}
+    assert {name for name, service in services.items() if "profiles" not in service} == {
+        "gateway",
+        "database",
+        "platform",
+    }
+    assert {name: service["profiles"] for name, service in services.items() if "profiles" in service} == {
+        "prometheus": ["monitoring"],
+        "grafana": ["monitoring"],
+    }
     assert {service["restart"] for service in services.values()} == {"unless-stopped"}
-    assert set(services["platform"]["depends_on"]) <= set(services)
+    assert {name for service in services.values() for name in service.get("depends_on", ())} <= set(services)
     used = {volume.partition(":")[0] for service in services.values() for volume in service.get("volumes", [])}
-    assert used == set(compose["volumes"])
+    files = {name for name in used if name.startswith("./")}
+    assert used - files == set(compose["volumes"])
+    assert len(files) == 4
+    assert [name for name in files if not (DEPLOY / name).is_file()] == []
     assert (REPOSITORY / services["platform"]["build"]["dockerfile"]).is_file()
 
 
 def test_only_this_machine_reaches_the_ui_and_nobody_the_gateway(compose: dict[str, Any]) -> None:
     ports = {name: service.get("ports", []) for name, service in compose["services"].items()}
-    assert ports == {"gateway": [], "database": [], "platform": ["127.0.0.1:3000:3000"]}
+    assert ports == {
+        "gateway": [],
+        "database": [],
+        "platform": ["127.0.0.1:3000:3000"],
+        "prometheus": [],
+        "grafana": ["127.0.0.1:3001:3000"],
+    }
+
+
+def test_prometheus_reaches_the_metrics_of_the_platform(compose: dict[str, Any]) -> None:
+    read = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    ((target,),) = [config["targets"] for job in read["scrape_configs"] for config in job["static_configs"]]
+    host, port = target.split(":")
+    platform = compose["services"][host]
+    assert [published.rpartition(":")[2] for published in platform["ports"]] == [port]
+    assert platform["command"][-2:] == ["--allowed-host", host], "the guard refuses other names"
+    options = {word[2:].replace("-", "_") for word in platform["command"] if word.startswith("--")}
+    up = next(entry for entry in app.registered_commands if entry.callback.__name__ == "up")
+    assert options <= set(up.callback.__annotations__)
+    assert Settings.model_fields["metrics"].default is False
+    source = yaml.safe_load((DEPLOY / "grafana" / "datasource.yaml").read_text("utf-8"))["datasources"][0]
+    assert source["type"] == source["url"].removeprefix("http://").partition(":")[0] == "prometheus"
+
+
+def test_the_dashboard_asks_for_every_metric_and_for_no_other() -> None:
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text("utf-8"))
+    labels = {PREFIX + family.name: set(family.labels) for family in FAMILIES}
+    asked: set[str] = set()
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            names = re.findall(r"trading_assets_\w+", target["expr"])
+            asked.update(names)
+            known = set().union(*(labels.get(name, set()) for name in names))
+            grouped = re.findall(r"(?:by|on) \(([^)]*)\)", target["expr"])
+            shown = re.findall(r"{{(\w+)}}", target["legendFormat"])
+            assert {word for text in grouped for word in text.split(", ")} | set(shown) <= known, target
+            assert panel["datasource"] == target["datasource"]
+    assert asked == set(labels)
+    places = [tuple(panel["gridPos"][name] for name in "xyw") for panel in dashboard["panels"]]
+    assert len(set(places)) == len(places) and all(x + width <= 24 for x, _, width in places)
+
+
+def test_the_documentation_names_every_metric() -> None:
+    text = (REPOSITORY / "docs" / "operations.md").read_text("utf-8")
+    told = set(re.findall(r"`(trading_assets_\w+)`", text))
+    assert told == {PREFIX + family.name for family in FAMILIES}
 
 
 def test_every_variable_of_compose_is_in_its_example() -> None:

@@ -25,7 +25,8 @@ from trading_assets.repositories.store import ParquetStore, UpsertCounts
 from trading_assets.validation.engine import RuleResult
 from trading_assets.validation.rule import Severity
 
-_WHOLE = (Condition.COMPLETE, Condition.NO_TRADES, Condition.NOTHING_SELECTED)
+WHOLE = (Condition.COMPLETE, Condition.NO_TRADES, Condition.NOTHING_SELECTED)
+"""Conditions in which nothing is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def _coverage(conditions: Sequence[Mapping[str, Any]]) -> Iterable[Metric]:
     for row in conditions:
         for key in ((row["dataset"], ALL_SYMBOLS), (row["dataset"], row["symbol"])):
             wanted[key] = wanted.get(key, 0) + row["sessions"]
-            whole[key] = whole.get(key, 0) + (row["sessions"] if row["condition"] in _WHOLE else 0)
+            whole[key] = whole.get(key, 0) + (row["sessions"] if row["condition"] in WHOLE else 0)
     for (dataset, symbol), sessions in sorted(wanted.items()):
         missing = sessions - whole[dataset, symbol]
         if missing or symbol == ALL_SYMBOLS:

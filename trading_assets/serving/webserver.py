@@ -16,9 +16,11 @@ import uvicorn
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__
 
+from trading_assets.monitoring.prometheus.exposition import Exposition
 from trading_assets.resources.dagster_private import WorkspaceFileTarget, WorkspaceProcessContext, configure_loggers
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.serving.guard import Guard
+from trading_assets.serving.metrics_page import MetricsPage, run_source
 from trading_assets.settings import Settings
 
 STATEMENT_TIMEOUT = 15_000
@@ -39,13 +41,17 @@ def serve(listening: socket.socket, workspace: str, host: str, names: list[str])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     configure_loggers(log_level="INFO")
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    with dagster_instance(Settings()) as instance:
+    settings = Settings()
+    with dagster_instance(settings) as instance:
         instance.optimize_for_webserver(STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_MAX_OVERFLOW)
         target = WorkspaceFileTarget(paths=[workspace])
         with WorkspaceProcessContext(
             instance, version=__version__, read_only=False, workspace_load_target=target
         ) as context:
-            app: Any = Guard(create_app_from_workspace_process_context(context, "", POLL_MILLISECONDS), host, names)
+            app: Any = create_app_from_workspace_process_context(context, "", POLL_MILLISECONDS)
+            if settings.metrics:
+                app = MetricsPage(app, Exposition(settings, [run_source(instance)]))
+            app = Guard(app, host, names)
             uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 

@@ -113,7 +113,8 @@ def free_port() -> int:
 
 def environment(folder: Path) -> dict[str, str]:
     others = {name: value for name, value in os.environ.items() if not name.startswith("TRADING_ASSETS_")}
-    return {**others, "TRADING_ASSETS_DATA_DIR": str(folder), "TRADING_ASSETS_NOW": NOW}
+    ours = {"TRADING_ASSETS_DATA_DIR": str(folder), "TRADING_ASSETS_NOW": NOW, "TRADING_ASSETS_METRICS": "true"}
+    return {**others, **ours}
 
 
 def start(folder: Path, *options: str) -> Up:
@@ -256,6 +257,15 @@ def opening(up: Up, origin: str) -> bytes:
         ]
         line.sendall("\r\n".join([*words, "", ""]).encode())
         return line.makefile("rb").readline().strip()
+
+
+def test_it_serves_metrics_to_whom_it_serves_the_ui(up: Up) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    for source in ("state", "journal", "lake", "dagster"):
+        assert f'trading_assets_source_up{{source="{source}"}} 1.0' in text
+    assert up.status("/metrics", Host="evil.example") == 403
+    assert up.status("/metrics", b"", Content_Type="application/json") == 405
 
 
 def test_a_foreign_page_opens_no_subscription(up: Up) -> None:
