@@ -21,6 +21,7 @@
     │   │   └── NewerFile                a file that a newer version of the program wrote; it was not rewritten
     │   ├── DamagedIdentity, LostIdentity (ValueError)  `lake.json` is damaged, or missing beside data
     │   ├── StateMismatch (ValueError)   the state database belongs to another lake
+    │   ├── NetworkFolder (ValueError)   SQLite's state database on a folder that several machines use
     │   └── BackupError (ValueError)     a backup that cannot be made, is damaged, or must not be restored here
     ├── BrokerError                      ends a run; `retryable` says whether the same run may succeed later
     │   ├── BrokerUnavailable            retryable: no connection, and none could be made in time
@@ -224,6 +225,10 @@ class LostIdentity(LakeError, ValueError):
 class StateMismatch(LakeError, ValueError):
     """The state database and the lake in the data folder do not belong together. The message names both and says what
     to do."""
+
+
+class NetworkFolder(LakeError, ValueError):
+    """SQLite's state database is in a folder that several machines use. Nothing was opened."""
 
 
 class BackupError(LakeError, ValueError):

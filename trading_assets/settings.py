@@ -26,6 +26,7 @@ from pydantic_settings import (
 from trading_assets import setting_names
 from trading_assets.arguments import ALERT_HOURS, LOOKBACK_DAYS, MINUTES, REQUESTS, SESSIONS, bar_sizes
 from trading_assets.broker_settings import BrokerKind, BrokerSettings
+from trading_assets.database_clock import ahead
 from trading_assets.folders import StateUrl, usable_folder
 from trading_assets.live_settings import LiveSettings
 from trading_assets.maintenance_settings import MaintenanceSettings
@@ -243,8 +244,9 @@ class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSetting
         )
 
     def clock(self) -> datetime:
-        """The present instant in UTC: the pinned one when `now` is set."""
-        return (self.now or datetime.now(UTC)).astimezone(UTC)
+        """The present instant in UTC: the pinned one when `now` is set; with a database server, by its clock, which is
+        the same for all machines."""
+        return self.now.astimezone(UTC) if self.now else datetime.now(UTC) + ahead(self.database_url)
 
     def environment(self) -> dict[str, str]:
         """Environment variables from which a child process builds the same settings, in whatever folder it works."""

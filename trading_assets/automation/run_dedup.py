@@ -62,7 +62,7 @@ def request_of(context: Context, settings: Settings, found: WantedRun | Skip) ->
     if isinstance(found, Skip):
         return dg.SkipReason(found.reason)
     instance = context.instance
-    end_abandoned_runs(instance)
+    end_abandoned_runs(instance, settings)
     _end_never_submitted(instance)
     earlier = instance.get_run_records(RunsFilter(tags={KEY_TAG: found.key}))
     alive = [record for record in earlier if not _was_never_submitted(record)]

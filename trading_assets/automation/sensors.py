@@ -94,7 +94,7 @@ def alerts(context: dg.SensorEvaluationContext, archive: ArchiveResource) -> dg.
     """Compare what is wrong now with the open alerts, and send what is new, due again or over."""
     settings = archive.settings()
     now = settings.clock()
-    end_abandoned_runs(context.instance)  # a run that nobody works on any more is a failed one
+    end_abandoned_runs(context.instance, settings)  # a run that nobody works on any more is a failed one
     others = {
         AlertType.RUN_FAILED: lambda: failed_runs(context.instance),
         AlertType.SCHEDULE_MISSED: lambda: missed_schedules(settings, now),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from trading_assets.permissions import private_folder
 from trading_assets.reliability import BreakerState, BreakerStore, Phase
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_transaction, write_transaction
+from trading_assets.state.engine import clock_ahead
 from trading_assets.state.tables import breakers
 
 
@@ -36,6 +38,10 @@ class DatabaseStore:
     """A `reliability.BreakerStore` over the table `breakers`. Two over one engine are equal."""
 
     engine: sa.Engine
+
+    def now(self) -> float:
+        """Epoch seconds by the clock that all processes share."""
+        return time.time() + clock_ahead(self.engine)
 
     def transact(self, name: str, change: Callable[[BreakerState], BreakerState]) -> BreakerState:
         with read_transaction(self.engine) as connection:

@@ -40,7 +40,7 @@ class Broker:
     """Answers requests. One connection, made when the first request really must be sent.
 
         with Broker(settings, journal) as broker:
-            results = broker.run(requests, planned_at=now)
+            results = broker.run(requests, planned_at=journal.now())
 
     `on_identity(identity)` is called after each connect and before any data request; raise `IdentityMismatch` there to
     refuse the broker. `endpoint()` gives host and port when they are first needed (default: from the settings).
@@ -104,9 +104,10 @@ class Broker:
     def run(self, requests: Sequence[Request], *, planned_at: datetime) -> list[Result]:
         """Bring every request to its end; the results in the order of the requests.
 
-        Sends in the given order. Requests with equal keys are asked once. `planned_at` is the wall-clock instant at
-        which what is in the lake was looked up. The progress is called in this thread, after the result is in the
-        journal. The payload of a reused result is None when its answer is in the lake already.
+        Sends in the given order. Requests with equal keys are asked once. `planned_at` is an instant of the journal's
+        clock (`Journal.now`) from before what is in the lake was looked up. The progress is called in this thread,
+        after the result is in the journal. The payload of a reused result is None when its answer is in the lake
+        already.
 
         A request's own failure is its result, and the others go on. Raises `BrokerUnavailable`, `BreakerOpen`,
         `PacingExhausted` (retryable) or `IdentityMismatch` when the run as a whole cannot go on; what came is in the

@@ -2,13 +2,12 @@
 without connecting.
 
 Recorded by the client at each connect, at each failed attempt, when TWS reports that it has lost its servers or has
-them again, and when the kind of market data becomes known or changes. Instants are the wall clock's, also in a replay:
-a connection is made in real time. What does not belong here: deciding that a broker is down (`reliability`).
+them again, and when the kind of market data becomes known or changes. Instants are those of the state database, also in
+a replay: a connection is made in real time. What does not belong here: deciding that a broker is down (`reliability`).
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,14 +15,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading_assets.state import metadata, read_transaction, write_transaction
+from trading_assets.state import database_now, metadata, read_transaction, write_transaction
 
 broker_contact = sa.Table(
     "broker_contact",
     metadata,
     sa.Column("endpoint", sa.Text, primary_key=True, doc="host:port"),
     sa.Column("reachable", sa.Boolean, nullable=False),
-    sa.Column("at", sa.Double, nullable=False, doc="Epoch seconds, wall clock"),
+    sa.Column("at", sa.Double, nullable=False, doc="Epoch seconds, by the clock of the state database"),
     sa.Column("identity", sa.Text, nullable=False, doc="As pinned in lake.json; of the last connect"),
     sa.Column("server_version", sa.Integer, doc="Of the last connect"),
     sa.Column(
@@ -54,7 +53,8 @@ DELAYED = frozenset({"delayed", "delayed frozen", "not subscribed"})
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What was last known of one endpoint. `at` is UTC, wall clock; the other fields are those of the table."""
+    """What was last known of one endpoint. `at` (UTC) is an instant of the state database; the other fields are those
+    of the table."""
 
     endpoint: str
     reachable: bool
@@ -134,10 +134,9 @@ def _row(connection: sa.Connection, endpoint: str) -> sa.Row[Any] | None:
 
 
 def _store(connection: sa.Connection, endpoint: str, known: sa.Row[Any] | None, values: Mapping[str, Any]) -> None:
+    at = database_now(connection)
     if known is None:
         nothing = {"identity": "", "server_version": None, "market_data": "", "error": ""}
-        connection.execute(broker_contact.insert().values(endpoint=endpoint, at=time.time(), **{**nothing, **values}))
+        connection.execute(broker_contact.insert().values(endpoint=endpoint, at=at, **{**nothing, **values}))
     else:
-        connection.execute(
-            broker_contact.update().where(broker_contact.c.endpoint == endpoint).values(at=time.time(), **values)
-        )
+        connection.execute(broker_contact.update().where(broker_contact.c.endpoint == endpoint).values(at=at, **values))

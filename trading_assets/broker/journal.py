@@ -20,6 +20,7 @@ Here belongs the table `requests` alone. Pacing is in `broker.pacing`, leases in
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from trading_assets.broker import payloads
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Request, from_record
 from trading_assets.state import connect_state, database_now, read_transaction, reading_engine, write_transaction
+from trading_assets.state.engine import clock_ahead
 from trading_assets.state.owners import Owner, live_owners
 from trading_assets.state.pin import largest_id
 from trading_assets.state.tables import requests as t
@@ -89,7 +91,7 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The end of one request, for `Journal.record`. `packed` is `payloads.pack(payload)` or None; instants are epoch
-    seconds."""
+    seconds by the clock of the state database."""
 
     request_id: int
     outcome: Outcome
@@ -115,11 +117,16 @@ class Journal:
         """Give back the leases of this journal. Rows stay; what it had claimed and not finished is free for others."""
         self.owner.close()
 
+    def now(self) -> datetime:
+        """The present instant by the clock of the state database, UTC; never pinned. Of two machines' clocks one is
+        behind: only instants of this one tell what came before what."""
+        return datetime.fromtimestamp(time.time() + clock_ahead(self.engine), UTC)
+
     def claim(self, requests: Sequence[Request], planned_at: datetime, *, run_id: str = "") -> list[Claim]:
         """Claim requests with distinct keys in one transaction; the claims, in order.
 
         An answer counts as known when it is not in the lake yet, or came or was stored there at or after `planned_at`
-        (wall clock): the plan did not know it. A failure that may pass (timeout, disconnect, pacing) is never an
+        (by `now`): the plan did not know it. A failure that may pass (timeout, disconnect, pacing) is never an
         answer.
         """
         if not requests:

@@ -1,5 +1,5 @@
 """The journal's writer: a thread that commits sends and ends in batches, and hands an answer on only once it is
-committed."""
+committed. Instants are this machine's until then; what is committed and handed on has those of the state database."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from trading_assets.broker.journal import Finish, Journal, count_rows
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.payloads import pack
 from trading_assets.broker.requests import Request
+from trading_assets.state.engine import clock_ahead
 
 BATCH = 500
 """Rows of one transaction at most."""
@@ -106,6 +107,8 @@ class Writer:
         return batch, None
 
     def _commit(self, batch: list[Sent | Ended]) -> None:
+        ahead = clock_ahead(self._journal.engine)
+        batch = [_shifted(item, ahead) for item in batch] if ahead else batch
         packed = [_packed(item) for item in batch if isinstance(item, Ended)]
         ended = [item for item, _ in packed]
         over = {item.request_id for item in ended}
@@ -119,6 +122,13 @@ class Writer:
             self._committed(
                 Result(item.request, item.outcome, item.payload, item.request_id, datetime.fromtimestamp(item.at, UTC))
             )
+
+
+def _shifted(item: Sent | Ended, ahead: float) -> Sent | Ended:
+    """With its instants by a clock that is so many seconds ahead."""
+    if isinstance(item, Sent):
+        return replace(item, at=item.at + ahead)
+    return replace(item, at=item.at + ahead, sent_at=None if item.sent_at is None else item.sent_at + ahead)
 
 
 def _packed(item: Ended) -> tuple[Ended, bytes | None]:

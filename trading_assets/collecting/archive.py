@@ -8,7 +8,7 @@ modules beside.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from types import TracebackType
 
@@ -202,8 +202,3 @@ class Archive:
         symbols = [entry.symbol for entry in self.universe.entries(active_only=False)]
         self._simulator = EmbeddedSimulator(self.settings, symbols=symbols)
         return "127.0.0.1", self._simulator.start()
-
-
-def wall_clock() -> datetime:
-    """The instant by which the journal separates old answers from new ones: never pinned."""
-    return datetime.now(UTC)

@@ -97,7 +97,7 @@ def run_job(
     run_config = {**QUIET, "ops": {name: {"config": dict(values)} for name, values in config.items()}}
     collector = _Collector(progress or Silent())
     with undisturbed(), dagster_instance(settings, captures=False) as instance, listening(collector):
-        end_abandoned_runs(instance)
+        end_abandoned_runs(instance, settings)
         result = _definition(settings, job, steps).execute_in_process(
             instance=instance,
             run_config=run_config,

@@ -1,7 +1,7 @@
 """What of the broker's allowances is used at this moment: requests of the day, and the pacing budget that is left.
 
 Read from the journal and the pacing tables, never by asking. What the limits are is said by `settings`, how they are
-kept by `broker.ledger`. Instants are the wall clock's: limits are counted in real time, also in a replay.
+kept by `broker.ledger`. Instants are those of the state database: limits are counted in real time, also in a replay.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from trading_assets.broker.ledger import HISTORY_SLOTS, MARKET_DATA_SLOTS
 from trading_assets.broker.pacing_rules import LONG_WINDOW
-from trading_assets.settings import Settings, system_clock
+from trading_assets.settings import Settings
 from trading_assets.state import database_now, read_transaction, tables
 from trading_assets.state.owners import live_owners
 
@@ -25,14 +25,10 @@ _REQUESTS = tables.requests
 
 def requests_used(engine: sa.Engine) -> dict[str, Any]:
     """Requests sent in the last 24 hours, repeats included, and those open now: `sent_today`, `by_kind`, `open`."""
-    since = (system_clock() - DAY).timestamp()
-    sent = (
-        sa.select(_REQUESTS.c.kind, sa.func.sum(_REQUESTS.c.attempt))
-        .where(_REQUESTS.c.sent_at >= since)
-        .group_by(_REQUESTS.c.kind)
-    )
+    sent = sa.select(_REQUESTS.c.kind, sa.func.sum(_REQUESTS.c.attempt)).group_by(_REQUESTS.c.kind)
     with read_transaction(engine) as connection:
-        by_kind = {kind: int(count) for kind, count in connection.execute(sent)}
+        today = _REQUESTS.c.sent_at >= database_now(connection) - DAY.total_seconds()
+        by_kind = {kind: int(count) for kind, count in connection.execute(sent.where(today))}
         alive = live_owners(connection)
         owners = (
             connection.execute(

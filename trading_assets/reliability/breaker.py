@@ -67,7 +67,10 @@ class BreakerState:
 
 
 class BreakerStore(Protocol):
-    """Where states live. `transact` reads, changes and writes one state atomically and returns the new one."""
+    """Where states live. `transact` reads, changes and writes one state atomically and returns the new one.
+
+    A store that several machines share has a method `now` beside it: epoch seconds by a clock that is the same for all.
+    """
 
     def transact(self, name: str, change: Callable[[BreakerState], BreakerState]) -> BreakerState: ...
 
@@ -129,7 +132,7 @@ class CircuitBreaker:
         inside: bool = False,
         failures: tuple[type[BaseException], ...] = FAILURES,
         raises: Callable[[str, float], BaseException] = BreakerOpen,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         if not is_number(failure_threshold, 1, whole=True):
             raise ValueError(
@@ -144,7 +147,8 @@ class CircuitBreaker:
         self._inside = inside
         self._failures = failures
         self._raises = raises
-        self._clock = clock
+        shared: Callable[[], float] = getattr(self._store, "now", time.time)
+        self._clock = clock if clock is not None else shared
         self._me = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._clean = False
 

@@ -14,7 +14,6 @@ import os
 import re
 import socket
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from trading_assets.errors import LakeBusy
+from trading_assets.machine import boot_id
 from trading_assets.permissions import own_folder, private_folder
 from trading_assets.repositories.files import leftovers, locked, replacing
 
@@ -153,10 +153,4 @@ def _text(value: str | datetime | None) -> str:
 
 @cache
 def _this_boot() -> str:
-    """An id of the running kernel of this machine, the same in its containers; without one (not Linux), of its network
-    card."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-    except OSError:
-        boot = f"{uuid.getnode():x}"
-    return hashlib.sha256(boot.strip().encode()).hexdigest()[:16]
+    return hashlib.sha256(boot_id().encode()).hexdigest()[:16]

@@ -3,19 +3,31 @@
 Dagster's own run monitoring does this for runs that its daemon launched. Runs of the command line and of scripts have
 no daemon to look after them: without this, two killed ones would hold the two places of the pool `ib` for ever, and
 every later run would wait for them without a word.
+
+A process of this host is looked up. Of one on another machine, and of a run that has left a process which lives on, the
+heartbeat of the run's owner in the state database tells (`resources.run_owners`).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 
 import dagster as dg
+import sqlalchemy as sa
 from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 
-from trading_assets.state.owners import process_birth, this_host
+from trading_assets.errors import TradingAssetsError
+from trading_assets.resources.run_owners import owner_of
+from trading_assets.settings import Settings
+from trading_assets.state import read_state
+from trading_assets.state.owners import live_owners
+from trading_assets.state.pin import pinned_lake
+from trading_assets.state.processes import has_ended, process_birth, this_host
 
 PROCESS_TAG = "trading_assets/process"
-"""Says which process works on a run: host, process id and the process's birth, so that a reused id is told apart."""
+"""Says which process works on a run: host, process id and the process's start, so that a reused id is told apart."""
 
 _UNFINISHED = [
     DagsterRunStatus.NOT_STARTED,
@@ -35,12 +47,14 @@ def process_mark() -> str:
     return f"{this_host()} {os.getpid()} {process_birth(os.getpid()) or ''}"
 
 
-def end_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark unfinished runs of dead processes of this host as failed and free what they held; their ids."""
+def end_abandoned_runs(instance: dg.DagsterInstance, settings: Settings) -> list[str]:
+    """Mark unfinished runs that nobody works on any more as failed and free what they held; their ids."""
+    unfinished = instance.get_runs(RunsFilter(statuses=_UNFINISHED))
+    gone = _gone(unfinished, settings)
     dead = [
         run
-        for run in instance.get_runs(RunsFilter(statuses=_UNFINISHED))
-        if _is_dead(run) and not _is_inherited(instance, run)
+        for run in unfinished
+        if run.run_id in gone or (_process_has_ended(run) and not _is_inherited(instance, run))
     ]
     for run in dead:
         instance.report_run_failed(run, _SENTENCE)
@@ -49,12 +63,23 @@ def end_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
     return [run.run_id for run in dead]
 
 
-def _is_dead(run: DagsterRun) -> bool:
+def _gone(unfinished: Sequence[DagsterRun], settings: Settings) -> set[str]:
+    """The runs whose owner is dead in the state database of these settings. A database that cannot be read says
+    nothing; the run that needs it reports that."""
+    owned = {run.run_id: owner for run in unfinished if (owner := owner_of(run)) is not None}
+    if owned:
+        with suppress(TradingAssetsError, sa.exc.SQLAlchemyError), read_state(settings.state_url) as connection:
+            lake, alive = pinned_lake(connection), live_owners(connection)
+            return {run for run, owner in owned.items() if owner.lake_id == lake and owner.name not in alive}
+    return set()
+
+
+def _process_has_ended(run: DagsterRun) -> bool:
     mark = run.tags.get(PROCESS_TAG)
     if mark is None:
         return False
     host, pid, birth = mark.rsplit(" ", 2)
-    return host == this_host() and process_birth(int(pid)) not in (birth, "")
+    return has_ended(host, int(pid), birth) is True
 
 
 def _is_inherited(instance: dg.DagsterInstance, run: DagsterRun) -> bool:

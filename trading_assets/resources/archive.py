@@ -10,6 +10,7 @@ from pydantic import PrivateAttr, ValidationError
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.remedies import Medium, speaking
+from trading_assets.resources import run_owners
 from trading_assets.resources.abandoned import PROCESS_TAG, process_mark
 from trading_assets.resources.run_config import check_run_config
 from trading_assets.selection_rules import SelectionRules
@@ -24,6 +25,7 @@ class ArchiveResource(dg.ConfigurableResource):
     """
 
     _archive: Archive | None = PrivateAttr(default=None)
+    _works_on: str | None = PrivateAttr(default=None)
     _warned: ClassVar[deque[str]] = deque(maxlen=10)
     _overrides: ClassVar[Mapping[str, Any]] = {}
 
@@ -51,7 +53,7 @@ class ArchiveResource(dg.ConfigurableResource):
         them begins, and for one that refers to the environment: a value that is wrong is shown with the error, and may
         be a password of another program.
         """
-        run, mark = context.run, process_mark()
+        run = context.run
         if run is None:
             return
         named = next(_environment_references(run.run_config, ()), None)
@@ -68,13 +70,17 @@ class ArchiveResource(dg.ConfigurableResource):
             raise dg.Failure(f"The run config is wrong, nothing was done. {why}", allow_retries=False) from error
         if context.instance is None:
             return
-        if run.tags.get(PROCESS_TAG) != mark:
-            context.instance.add_run_tags(run.run_id, {PROCESS_TAG: mark})
+        tags = {PROCESS_TAG: process_mark()}
+        with suppress(ValueError):  # wrong settings are reported by the first step that opens the archive
+            tags |= (owner := run_owners.begin(self.settings(), run.run_id))
+            self._works_on = run.run_id if owner else None
+        if new := {name: value for name, value in tags.items() if run.tags.get(name) != value}:
+            context.instance.add_run_tags(run.run_id, new)
         if context.log is not None and context.instance.is_persistent:
             # late: Dagster's storages take a fifth of a second in every process
             from trading_assets.resources.history_folder import elsewhere
 
-            with suppress(ValueError):  # wrong settings are reported by the first step that opens the archive
+            with suppress(ValueError):
                 sentence = elsewhere(context.instance, self.settings())
                 # Dagster makes the resource for each of its users
                 if sentence is not None and run.run_id not in self._warned:
@@ -99,6 +105,9 @@ class ArchiveResource(dg.ConfigurableResource):
         if self._archive is not None:
             self._archive.close()
             self._archive = None
+        if self._works_on is not None:
+            run_owners.leave(self._works_on)
+            self._works_on = None
 
 
 def _environment_references(node: Any, path: tuple[str, ...]) -> Iterator[str]:

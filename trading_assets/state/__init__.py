@@ -17,6 +17,7 @@ from trading_assets.state.engine import (
     database_now,
     engine_of,
     ensure_tables,
+    measure_clock,
     metadata,
     read_transaction,
     write_transaction,
@@ -34,6 +35,7 @@ def connect_state(url: str) -> sa.Engine:
     """
     engine = engine_of(url, os.getpid())
     ensure_tables(engine)
+    measure_clock(engine)
     if isinstance(url, StateUrl):
         pin_lake(engine, url.data_dir)
     return engine

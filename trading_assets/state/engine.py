@@ -19,6 +19,9 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 
+from trading_assets import database_clock
+from trading_assets.errors import NetworkFolder
+from trading_assets.mounts import network_mount
 from trading_assets.permissions import own_file, private_folder, restrict_files
 
 metadata = sa.MetaData()
@@ -79,19 +82,39 @@ _created: WeakKeyDictionary[sa.Engine, set[str]] = WeakKeyDictionary()
 """The tables of each database that are known to be there; forgotten with the engine."""
 
 
+_servers: WeakKeyDictionary[sa.Engine, str] = WeakKeyDictionary()
+"""The URL of each engine of a database server, as the settings have it."""
+
+
 @lru_cache(maxsize=16)
 def engine_of(url: str, pid: int) -> sa.Engine:
     """`pid` keys the cache so that a forked child does not share its parent's connections."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
+        server = sa.create_engine(parsed, pool_pre_ping=True)
+        _servers[server] = str(url)
+        return server
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError("The state database must be a file or a server: processes share it.")
-    _own(Path(parsed.database).absolute())
+    file = Path(parsed.database).absolute()
+    refuse_network(file)
+    _own(file)
     engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def refuse_network(file: Path) -> None:
+    """Raise `NetworkFolder` for a SQLite file that several machines could open: in WAL mode it needs memory that only
+    processes of one kernel share (source: sqlite.org/wal.html, "does not work over a network filesystem")."""
+    if (mount := network_mount(file.parent)) is not None:
+        raise NetworkFolder(
+            f"The state database {file} is in a network folder ({mount.kind}, mounted at {mount.point}). SQLite's locks"
+            " do not hold there: two machines would send the same requests and damage the journal. Set"
+            " TRADING_ASSETS_DATABASE_URL to a PostgreSQL database, or move the data folder to a local disk and set"
+            " TRADING_ASSETS_DATA_DIR to it."
+        )
 
 
 def _own(file: Path) -> None:
@@ -150,6 +173,26 @@ def read_transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 def database_now(connection: sa.Connection) -> float:
     """Epoch seconds by the clock all processes share: the machine's with SQLite, the server's with PostgreSQL."""
-    if connection.dialect.name == "postgresql":
-        return float(connection.execute(sa.select(sa.func.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
-    return time.time()
+    if connection.dialect.name != "postgresql":
+        return time.time()
+    asked = sa.select(sa.func.extract("epoch", sa.func.clock_timestamp()))
+    before = time.time()
+    now = float(connection.execute(asked).scalar_one())
+    after = time.time()
+    if (url := _servers.get(connection.engine)) is not None:
+        database_clock.note(url, now - (before + after) / 2, (after - before) / 2)
+    return now
+
+
+def clock_ahead(engine: sa.Engine) -> float:
+    """Seconds to add to `time.time()` for the clock that all processes share; none with SQLite."""
+    if engine.dialect.name != "postgresql":
+        return 0.0
+    with read_transaction(engine) as connection:
+        return database_now(connection) - time.time()
+
+
+def measure_clock(engine: sa.Engine) -> None:
+    """See that the clock of a server was measured once in this process: `Settings.clock` goes by it."""
+    if (url := _servers.get(engine)) is not None and not database_clock.measured(url):
+        clock_ahead(engine)

@@ -1,22 +1,21 @@
 """Who works on the state database: owners, their heartbeats, and when one counts as dead.
 
 An owner is one `Journal` object of one process. What it has claimed (requests, pacing slots, a client id) is free again
-when it is dead: at once when its process is gone from this host, else when its heartbeat is too old.
+when it is dead: at once when its process is known to have ended (`state.processes`), else when its heartbeat is too
+old.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 import uuid
-from functools import cache
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from trading_assets.state.engine import database_now, write_transaction
+from trading_assets.state.processes import has_ended, process_birth, this_host
 from trading_assets.state.tables import client_ids, owners, pacing_queue, pacing_slots
 
 logger = logging.getLogger(__name__)
@@ -27,40 +26,6 @@ HEARTBEAT = 10.0
 OWNER_TIMEOUT = 120.0
 """Seconds without a heartbeat after which an owner on another host is dead: a suspended laptop or a stalled disk is not
 death. Larger than `state.BUSY_TIMEOUT`, so that an owner that waits for the database is never taken for dead."""
-
-
-@cache
-def this_host() -> str:
-    """The host with its process namespace: two containers with one name are two hosts."""
-    try:
-        namespace = os.readlink("/proc/self/ns/pid")
-    except OSError:  # no /proc (macOS): the name alone
-        namespace = ""
-    return f"{socket.gethostname()}{namespace}"
-
-
-def process_birth(pid: int) -> str | None:
-    """A mark of the running process with that id, None when there is none. Equal marks: the same process."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except ProcessLookupError:
-        return None
-    except OSError:
-        return _birth_without_proc(pid)
-    # a zombie is dead, only not yet buried; field 22 is the start time
-    return None if fields[0] in "ZX" else fields[19]
-
-
-def _birth_without_proc(pid: int) -> str | None:
-    if Path("/proc/self/stat").exists():
-        return None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        return ""
-    return ""
 
 
 class Owner:
@@ -85,14 +50,27 @@ class Owner:
 
     def close(self) -> None:
         """Stop the heartbeat and give back every lease. Journalled answers stay."""
+        if self._stopped():
+            with write_transaction(self.engine, durable=False) as connection:
+                forget(connection, [self.name])
+
+    def lapse(self) -> None:
+        """Stop the heartbeat and count as alive for another `OWNER_TIMEOUT`, whatever becomes of the process: the work
+        is done, and its end may not be recorded yet."""
+        if self._stopped():
+            with write_transaction(self.engine, durable=False) as connection:
+                last = {"birth": "", "heartbeat": database_now(connection)}
+                connection.execute(owners.update().where(owners.c.owner == self.name).values(**last))
+
+    def _stopped(self) -> bool:
+        """Stop the heartbeat; whether there was one."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is None:
-            return
+            return False
         self._stop.set()
         thread.join()
-        with write_transaction(self.engine, durable=False) as connection:
-            forget(connection, [self.name])
+        return True
 
     def _beat_on(self) -> None:
         while not self._stop.wait(HEARTBEAT):
@@ -117,14 +95,10 @@ class Owner:
 def dead_owners(connection: sa.Connection) -> set[str]:
     """Names of registered owners that are dead."""
     now = database_now(connection)
-    host = this_host()
     dead = set()
     for row in connection.execute(sa.select(owners)):
-        if row.host == host:
-            birth = process_birth(row.pid)
-            if birth is None or birth != row.birth:
-                dead.add(row.owner)
-        elif now - row.heartbeat > OWNER_TIMEOUT:
+        ended = has_ended(row.host, row.pid, row.birth)
+        if ended or (ended is None and now - row.heartbeat > OWNER_TIMEOUT):
             dead.add(row.owner)
     return dead
 

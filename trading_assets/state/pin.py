@@ -86,6 +86,12 @@ def pinned(engine: sa.Engine) -> sa.Row[Any] | None:
         return _row(connection)
 
 
+def pinned_lake(connection: sa.Connection) -> str:
+    """The id of the lake that the state database belongs to; empty while it is not pinned."""
+    row = _row(connection)
+    return row.lake_id if row is not None else ""
+
+
 def _row(connection: sa.Connection) -> sa.Row[Any] | None:
     return connection.execute(sa.select(lake)).one_or_none()
 
@@ -208,4 +214,4 @@ def _foreign(engine: sa.Engine, data_dir: Path, row: sa.Row[Any], found: LakeFil
     )
 
 
-__all__ = ["StateMismatch", "check_lake", "lake", "largest_id", "pin_lake", "pinned", "place"]
+__all__ = ["StateMismatch", "check_lake", "lake", "largest_id", "pin_lake", "pinned", "pinned_lake", "place"]

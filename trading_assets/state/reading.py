@@ -24,7 +24,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from trading_assets.folders import StateUrl
-from trading_assets.state.engine import BUSY_TIMEOUT, engine_of, ensure_tables, metadata, read_transaction
+from trading_assets.state.engine import (
+    BUSY_TIMEOUT,
+    engine_of,
+    ensure_tables,
+    measure_clock,
+    metadata,
+    read_transaction,
+    refuse_network,
+)
 from trading_assets.state.pin import check_lake
 
 
@@ -43,6 +51,7 @@ def _engine(url: str) -> sa.Engine:
         return _file_engine(str(url))
     engine = engine_of(url, os.getpid())
     ensure_tables(engine)
+    measure_clock(engine)
     return engine
 
 
@@ -60,6 +69,7 @@ def read_state(url: str) -> Iterator[sa.Connection]:
 def _file_engine(url: str) -> sa.Engine:
     parsed = sa.make_url(url)
     file = Path(parsed.database or "").absolute()
+    refuse_network(file)  # a reader takes part in the locking
     # Without a pool the last connection closes the database, and SQLite takes its two files beside it away.
     engine = sa.create_engine(parsed, creator=lambda: _connection(file), poolclass=sa.NullPool)
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))

@@ -20,7 +20,7 @@ from trading_assets.instrument import Instrument
 from trading_assets.reliability import BreakerOpen, CircuitBreaker, Phase
 from trading_assets.settings import Settings
 from trading_assets.state import read_transaction
-from trading_assets.state.owners import process_birth
+from trading_assets.state.processes import process_birth
 from trading_assets.state.tables import pacing_rate
 
 ENDPOINT = "somewhere:7497"

@@ -13,7 +13,7 @@ from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.cli.app import run
-from trading_assets.collecting.archive import Archive, wall_clock
+from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import bar_coverage
 from trading_assets.instrument import Instrument
 from trading_assets.repositories.schemas import EQUITY_BARS
@@ -35,7 +35,7 @@ def quarantined(folder: Path) -> Path:
             Instrument("AAPL", con_id=265598), SESSION, first_session=SESSION, end=end, duration="1 D"
         )
         journal: Journal = archive.journal
-        (claim,) = journal.claim([request], wall_clock())
+        (claim,) = journal.claim([request], journal.now())
         mark_done(journal, claim.request_id, Outcome(OutcomeKind.COMPLETE), {"bars": BAD})
         results = archive.recovered([EQUITY_BARS.name])
         archive.coverage.record(bar_coverage(results, EQUITY_BARS.schema.empty_table(), archive.calendar))

@@ -13,7 +13,7 @@ import pytest
 
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import ContractDetailsRequest, Request
-from trading_assets.collecting.archive import Archive, wall_clock
+from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import contract_rows
 from trading_assets.collecting.report import Collected
 from trading_assets.collecting.steps.equity_bars import collect_equity_bars
@@ -102,7 +102,7 @@ def test_in_a_replay_the_rows_of_an_answer_have_the_pinned_instant(tmp_path: Pat
     pinned = datetime(2014, 6, 6, 20, 30, tzinfo=UTC)
     with Archive(Settings(data_dir=tmp_path, now=pinned)) as archive:
         request = ContractDetailsRequest(Instrument("AAPL"), date(2014, 6, 6))
-        (claim,) = archive.journal.claim([request], wall_clock())
+        (claim,) = archive.journal.claim([request], archive.journal.now())
         record = contract(symbol="AAPL", sec_type="STK", currency="USD", con_id=265598)
         mark_done(archive.journal, claim.request_id, Outcome(OutcomeKind.COMPLETE), {"contracts": [record]})
         [answer] = archive.recovered([CONTRACTS.name])

@@ -1,25 +1,44 @@
-"""Runs of dead processes are ended; those that only carry a dead process's mark are not."""
+"""Runs of dead processes are ended; those that only carry a dead process's mark are not. On other machines, and in a
+process that goes on to other runs, the heartbeat of the run's owner tells."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 from dagster._core.utils import make_new_run_id
 
+from trading_assets.resources import run_owners
 from trading_assets.resources.abandoned import PROCESS_TAG, end_abandoned_runs, process_mark
 from trading_assets.resources.archive import ArchiveResource
-from trading_assets.state.owners import this_host
+from trading_assets.resources.run_owners import OWNER_TAG
+from trading_assets.settings import Settings
+from trading_assets.state import connect_state, owners
+from trading_assets.state.owners import OWNER_TIMEOUT, dead_owners, live_owners
+from trading_assets.state.processes import this_host
+from trading_assets.state.tables import owners as owners_table
+
+ELSEWHERE = "another#0123456789.pid 4711 1"
+"""The mark of a process on another machine."""
 
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.instance_for_test() as found:
         yield found
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a lake."""
+    found = Settings(data_dir=tmp_path)
+    connect_state(found.state_url)
+    return found
 
 
 @pytest.fixture
@@ -39,30 +58,92 @@ def add_run(
     )
 
 
+def begin(instance: dg.DagsterInstance, settings: Settings, mark: str) -> dg.DagsterRun:
+    """A run that has begun, with an owner in the state database."""
+    run = add_run(instance, DagsterRunStatus.STARTED, mark)
+    instance.add_run_tags(run.run_id, run_owners.begin(settings, run.run_id))
+    return run
+
+
+def heard_of(settings: Settings, seconds_ago: float) -> None:
+    """All owners were last heard of so long ago, on another machine."""
+    with connect_state(settings.state_url).begin() as connection:
+        before = owners_table.c.heartbeat - seconds_ago
+        connection.execute(owners_table.update().values(host="another#0123456789.pid", heartbeat=before))
+
+
 def test_a_run_of_a_dead_process_is_ended_and_one_of_a_living_process_is_not(
-    instance: dg.DagsterInstance, dead_mark: str
+    instance: dg.DagsterInstance, settings: Settings, dead_mark: str
 ) -> None:
     dead = add_run(instance, DagsterRunStatus.STARTED, dead_mark)
     add_run(instance, DagsterRunStatus.STARTED, process_mark())
-    assert end_abandoned_runs(instance) == [dead.run_id]
+    assert end_abandoned_runs(instance, settings) == [dead.run_id]
 
 
-def test_a_repeated_run_is_not_taken_for_its_dead_parent(instance: dg.DagsterInstance, dead_mark: str) -> None:
-    """Dagster copies the tags of a failed run to its next try, the mark of the process that failed among them."""
+def test_a_repeated_run_is_not_taken_for_its_dead_parent(
+    instance: dg.DagsterInstance, settings: Settings, dead_mark: str
+) -> None:
+    """Dagster copies the tags of a failed run to its next try, those of the process that failed among them."""
     parent = add_run(instance, DagsterRunStatus.FAILURE, dead_mark)
     again = add_run(instance, DagsterRunStatus.STARTING, dead_mark, parent)
-    assert end_abandoned_runs(instance) == []
+    instance.add_run_tags(again.run_id, {OWNER_TAG: f"lake run-{parent.run_id}"})
+    assert end_abandoned_runs(instance, settings) == []
     assert instance.get_run_by_id(again.run_id).status is DagsterRunStatus.STARTING
 
 
-def test_a_repeated_run_says_which_process_works_on_it(instance: dg.DagsterInstance, dead_mark: str) -> None:
+def test_a_repeated_run_says_which_process_works_on_it(
+    instance: dg.DagsterInstance, settings: Settings, dead_mark: str
+) -> None:
+    alive: list[set[str]] = []
+
     @dg.op
     def work(archive: ArchiveResource) -> None:
-        archive.settings()
+        with connect_state(archive.settings().state_url).connect() as connection:
+            alive.append(live_owners(connection))
 
-    @dg.job(resource_defs={"archive": ArchiveResource()})
+    @dg.job(resource_defs={"archive": ArchiveResource.holding({"data_dir": settings.data_dir})()})
     def working() -> None:
         work()
 
     result = working.execute_in_process(instance=instance, tags={PROCESS_TAG: dead_mark})
-    assert instance.get_run_by_id(result.run_id).tags[PROCESS_TAG] == process_mark()
+    tags = instance.get_run_by_id(result.run_id).tags
+    assert tags[PROCESS_TAG] == process_mark()
+    assert tags[OWNER_TAG].endswith(f" run-{result.run_id}") and alive == [{f"run-{result.run_id}"}]
+    heard_of(settings, OWNER_TIMEOUT)
+    with connect_state(settings.state_url).connect() as connection:
+        assert dead_owners(connection) == {f"run-{result.run_id}"}, "its heart beats no more"
+
+
+def test_a_run_of_another_machine_is_ended_when_it_is_not_heard_of_any_more(
+    instance: dg.DagsterInstance, settings: Settings
+) -> None:
+    run = begin(instance, settings, ELSEWHERE)
+    heard_of(settings, OWNER_TIMEOUT / 2)
+    assert end_abandoned_runs(instance, settings) == []
+    heard_of(settings, OWNER_TIMEOUT / 2)
+    assert end_abandoned_runs(instance, settings) == [run.run_id]
+    assert instance.get_run_by_id(run.run_id).status is DagsterRunStatus.FAILURE
+    run_owners.leave(run.run_id)
+
+
+def test_a_process_that_goes_on_to_other_runs_does_not_keep_a_lost_one_alive(
+    instance: dg.DagsterInstance, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners, "HEARTBEAT", 0.01)
+    lost, present = (begin(instance, settings, process_mark()) for _ in range(2))
+    run_owners.leave(lost.run_id)
+    assert end_abandoned_runs(instance, settings) == [], "its end may still be on its way into the history"
+    monkeypatch.setattr(owners, "OWNER_TIMEOUT", 0.0)
+    assert end_abandoned_runs(instance, settings) == [lost.run_id]
+    run_owners.leave(present.run_id)
+
+
+def test_a_run_of_another_lake_is_left_alone(instance: dg.DagsterInstance, settings: Settings, tmp_path: Path) -> None:
+    """Two lakes may share an instance of Dagster's: the owner is in the state database of the run's own lake."""
+    (tmp_path / "other").mkdir()
+    other = Settings(data_dir=tmp_path / "other")
+    run = begin(instance, other, ELSEWHERE)
+    assert end_abandoned_runs(instance, settings) == []
+    heard_of(other, OWNER_TIMEOUT)
+    assert end_abandoned_runs(instance, other) == [run.run_id]
+    run_owners.leave(run.run_id)

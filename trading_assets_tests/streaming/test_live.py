@@ -24,7 +24,7 @@ from trading_assets.repositories import connect
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
-from trading_assets.state.owners import process_birth
+from trading_assets.state.processes import process_birth
 from trading_assets.streaming import LiveDataManager
 from trading_assets.streaming.registry import LiveRegistry
 from trading_assets_tests.coroutines import run_coroutine

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.history import last_details, words_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Quarantined, Result
-from trading_assets.collecting.archive import Archive, wall_clock
+from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import carry_contracts, snapshot_coverage
 from trading_assets.collecting.decode.arrow_tables import last_of_key
 from trading_assets.collecting.decode.snapshot_coverage import changed_contract_coverage
@@ -37,7 +37,7 @@ def collect_contracts(
     contracts fit, and one whose contract is another than its series': of these nothing is stored. The others go on.
     Raises `BrokerError` when the broker cannot be reached.
     """
-    planned_at = wall_clock()
+    planned_at = archive.journal.now()
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(CONTRACTS.name, session, sessions=[session], symbols=symbols)
     for change in archive.changes.unfinished(symbols).values():

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest
-from trading_assets.collecting.archive import Archive, wall_clock
+from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.backoff import NO_BACKOFF, Backoff, backoff_of
 from trading_assets.collecting.decode import bar_coverage, bar_rows
 from trading_assets.collecting.decode.arrow_tables import last_of_key
@@ -60,7 +60,7 @@ def collect_equity_bars(
     order of the plan; with `respect_backoff` what failed lately is left out. Raises `BrokerError` when the broker
     cannot be reached.
     """
-    planned_at, now = wall_clock(), archive.now
+    planned_at, now = archive.journal.now(), archive.now
     symbols = [entry.symbol for entry in entries]
     report = CollectionReport(EQUITY_BARS.name, archive.calendar.current(now), sessions=list(sessions), symbols=symbols)
     symbols = hold_back(archive, symbols, report)

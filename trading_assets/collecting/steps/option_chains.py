@@ -9,7 +9,7 @@ from functools import partial
 import pyarrow as pa
 
 from trading_assets.broker.outcomes import OutcomeKind
-from trading_assets.collecting.archive import Archive, wall_clock
+from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import snapshot_coverage
 from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.recover import recover
@@ -50,7 +50,7 @@ def collect_option_chains(
     complete snapshot of the session whose quotes are older than that has its selected contracts quoted again.
     Raises `BrokerError` when the broker cannot be reached.
     """
-    planned_at, now = wall_clock(), archive.now
+    planned_at, now = archive.journal.now(), archive.now
     # After the close nothing fresher is available: a late run leaves alone what was quoted shortly before it.
     quoted_since = min(now, archive.calendar.closes_at(session)) - requote_after if requote_after is not None else None
     symbols = [entry.symbol for entry in entries]

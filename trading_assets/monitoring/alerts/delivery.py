@@ -25,7 +25,7 @@ from trading_assets.monitoring.alerts.silences import Silences
 from trading_assets.monitoring.alerts.texts import Event
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, database_now, write_transaction
-from trading_assets.state.owners import process_birth, this_host
+from trading_assets.state.processes import has_ended, process_birth, this_host
 
 logger = logging.getLogger("trading_assets.alerts")
 
@@ -169,9 +169,9 @@ def _numbered(message: sa.Row[Any]) -> str:
 
 
 def _free(message: sa.Row[Any], wall: float) -> bool:
-    """Whether nobody is sending the message: unclaimed, its sender's process is gone from this host, or its lease has
-    run out."""
+    """Whether nobody is sending the message: unclaimed, its sender's process is known to have ended, or its
+    lease has run out."""
     if message.claimed_by is None or wall - message.claimed_at > CLAIM_LEASE:
         return True
     host, pid, birth, _ = json.loads(message.claimed_by)
-    return bool(host == this_host() and process_birth(pid) != birth)
+    return has_ended(host, pid, birth or "") is True

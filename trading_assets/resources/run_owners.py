@@ -1,0 +1,82 @@
+"""Who works on a run, as other machines can tell: an owner in the state database whose heart beats while the run's
+process has its resources open.
+
+It is the run's own, not the process's: a worker process that goes on to other runs does not keep a lost one alive.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from dagster import DagsterRun
+
+from trading_assets.errors import TradingAssetsError
+from trading_assets.settings import Settings
+from trading_assets.state import connect_state, read_transaction
+from trading_assets.state.owners import Owner
+from trading_assets.state.pin import pinned_lake
+
+OWNER_TAG = "trading_assets/owner"
+"""Says whose heartbeat tells that a run is worked on: the lake whose state database has it, and its name there."""
+
+
+class RunOwner(NamedTuple):
+    """A run's owner: the id of the lake in whose state database it is, and its name."""
+
+    lake_id: str
+    name: str
+
+
+def owner_of(run: DagsterRun) -> RunOwner | None:
+    """The owner of a run; None where no process has begun to work on it. A repeated run has the tag of the run that it
+    repeats until then."""
+    lake_id, _, name = run.tags.get(OWNER_TAG, "").partition(" ")
+    return RunOwner(lake_id, name) if name == _name(run.run_id) else None
+
+
+def begin(settings: Settings, run_id: str) -> dict[str, str]:
+    """Begin to work on a run in this process; the tags that say so, none where there is no lake yet or its state
+    database cannot be used, which the step that needs it reports. `leave` as often."""
+    if not settings.data_dir.is_dir():
+        return {}
+    with _lock:
+        owner, users = _working.get(run_id, (None, 0))
+        try:
+            if owner is None:
+                owner = Owner(connect_state(settings.state_url), _name(run_id))
+            with read_transaction(owner.engine) as connection:
+                lake_id = pinned_lake(connection)
+            if not lake_id:
+                return {}
+            owner.ensure()
+        except (TradingAssetsError, sa.exc.SQLAlchemyError):
+            return {}
+        _working[run_id] = owner, users + 1
+    return {OWNER_TAG: f"{lake_id} {owner.name}"}
+
+
+def leave(run_id: str) -> None:
+    """End the work on a run in this process. Its owner stays alive until its end must have been recorded."""
+    with _lock:
+        owner, users = _working.pop(run_id, (None, 0))
+        if owner is None:
+            return
+        if users > 1:
+            _working[run_id] = owner, users - 1
+            return
+    try:
+        owner.lapse()
+    except sa.exc.SQLAlchemyError:  # it lapses by itself
+        return
+
+
+_lock = threading.Lock()
+
+_working: dict[str, tuple[Owner, int]] = {}
+"""The runs that this process works on, each with its owner and how many resources of it are open."""
+
+
+def _name(run_id: str) -> str:
+    return f"run-{run_id}"
