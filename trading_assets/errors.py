@@ -68,8 +68,7 @@ class FailedRule(Protocol):
 
 
 class TradingAssetsError(Exception):
-    """Base of every error that the platform raises on purpose. Its text names the remedy in the medium of the reader
-    (see `remedies`)."""
+    """Base of every error that the platform raises on purpose. It names the remedy in the reader's medium."""
 
     def __str__(self) -> str:
         return worded(super().__str__())
@@ -200,8 +199,7 @@ class NewerFile(LayoutMismatch):
 
 
 class DamagedIdentity(LakeError, ValueError):
-    """`lake.json` is no document of a lake: cut off by a full disk, or written by something else. The message names
-    it."""
+    """`lake.json` is no document of a lake: cut off by a full disk, or written by something else."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(
@@ -223,8 +221,7 @@ class LostIdentity(LakeError, ValueError):
 
 
 class StateMismatch(LakeError, ValueError):
-    """The state database and the lake in the data folder do not belong together. The message names both and says what
-    to do."""
+    """The state database and the lake in the data folder do not belong together. The message names both."""
 
 
 class NetworkFolder(LakeError, ValueError):
@@ -236,8 +233,7 @@ class BackupError(LakeError, ValueError):
 
 
 class BrokerError(TradingAssetsError):
-    """Base of all errors that end a run of the broker. `retryable` says whether the same run may succeed later
-    unchanged."""
+    """Base of all errors that end a run of the broker. `retryable`: the same run may succeed later unchanged."""
 
     retryable = False
 
@@ -289,13 +285,11 @@ class RequestTimedOut(RequestFailed, TimeoutError):
 
 
 class BrokerIncompatible(BrokerError):
-    """What answers at the broker's address is not TWS, or shares no protocol version with us: another attempt would
-    bring the same."""
+    """What answers at the broker's address is not TWS, or shares no protocol version with us, and will not soon."""
 
 
 class PacingExhausted(BrokerError):
-    """A limit of the broker stayed exhausted for longer than a run may wait, for more than one request and with no
-    answer in between."""
+    """A limit of the broker stayed exhausted for longer than a run may wait: several requests, and no answer."""
 
     retryable = True
 
