@@ -49,10 +49,10 @@ def answered_with_nothing(journal: Journal, asked: Sequence[Request]) -> list[Re
 
 
 def last_details(journal: Journal, symbols: Collection[str]) -> dict[str, int]:
-    """The journal row of the last answer about the contract details of each symbol; without one a symbol is left
-    out."""
+    """The journal row of the last answer about the contract details of each symbol; without one a symbol is left out.
+    Details of a contract by its id are no answer about a symbol."""
     query = sa.select(t.c.symbol, sa.func.max(t.c.id).label("id")).where(
-        t.c.kind == ContractDetailsRequest.kind, t.c.state == "done"
+        t.c.kind == ContractDetailsRequest.kind, t.c.state == "done", t.c.key.contains("/")
     )
     with read_transaction(journal.engine) as connection:
         rows = connection.execute(query.where(t.c.symbol.in_(list(symbols))).group_by(t.c.symbol)).all()

@@ -60,7 +60,7 @@ def simulate(
 ) -> int:
     """Serve a simulated TWS. Prints one JSON line when ready, its counters as one JSON line at the end."""
     from trading_assets.simulator import Simulator, serve
-    from trading_assets.simulator.corporate_actions import ActionsError, MarketWithAdjustedOptions, read_actions
+    from trading_assets.simulator.corporate_actions import ActionsError, MarketWithMergers, read_actions
     from trading_assets.simulator.embedded import open_market
     from trading_assets.simulator.positions import PositionsError, account_file
     from trading_assets.simulator.simulator import default_account
@@ -71,7 +71,7 @@ def simulate(
         raise typer.BadParameter("--actions happen to the generated market only: recorded data has its own.")
     try:
         symbols = _symbols_of_archive()
-        changed = MarketWithAdjustedOptions(read_actions(actions), seed) if actions else None
+        changed = MarketWithMergers(read_actions(actions), seed) if actions else None
         if changed is not None:
             changed.know(symbols)
         source = changed or open_market(market, seed, symbols)

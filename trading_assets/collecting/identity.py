@@ -95,15 +95,28 @@ def hold_back(archive: Archive, symbols: Sequence[str], report: CollectionReport
     return [symbol for symbol in symbols if symbol not in held]
 
 
-def unknown_to_the_broker(archive: Archive, symbols: Collection[str]) -> list[str]:
-    """A sentence for each symbol with a series that the broker knows no more: delisted, or under another symbol now."""
+def unknown_to_the_broker(archive: Archive, symbols: Collection[str], gone: Collection[str]) -> list[str]:
+    """A sentence for each symbol with a series that the broker knows no more. Of those `gone` it does not know the
+    contract id either."""
     known = series_contracts(archive.settings.data_dir, symbols) if symbols else {}
     return [
-        f"{symbol}: the broker knows no contract of this symbol any more; its series ({_in_words(found)}) stays. If the"
-        " company has a new symbol, `trading-assets universe add NEWSYMBOL` and an update continue the series; if it"
-        f" was delisted, `trading-assets universe remove {typed(symbol)}`."
+        f"{symbol}: the broker knows no contract of this symbol any more; its series ({_in_words(found)}) stays."
+        f" {_what_to_do(symbol, symbol in gone)}"
         for symbol, found in sorted(known.items())
     ]
+
+
+def _what_to_do(symbol: str, is_gone: bool) -> str:
+    remove = f"`trading-assets universe remove {typed(symbol)}`"
+    if is_gone:
+        return (
+            f"Its contract id is unknown too: it was delisted or taken over. Its options are collected as long as the"
+            f" broker knows them; {remove} ends that. Its rows can be read as before."
+        )
+    return (
+        "If the company has a new symbol, `trading-assets universe add NEWSYMBOL` and an update continue the series; if"
+        f" it was delisted, {remove}."
+    )
 
 
 def revealed(archive: Archive, underlying: Instrument, con_id: int, report: CollectionReport) -> None:
@@ -165,7 +178,8 @@ def carry_out(archive: Archive, change: ContractChange) -> str:
 
 
 def _clear_retry_times(archive: Archive, symbol: str) -> None:
-    """What the broker refused of the symbol was refused of the contract before: it may be asked for at once."""
+    """What the broker refused of the symbol was refused of the contract, or under the symbol, before: it may be asked
+    for at once."""
     for dataset in (OPTION_CHAINS, EQUITY_BARS, OPTION_BARS):
         rows = archive.coverage.recorded(dataset.name, None, [symbol])
         refused = rows.filter(pc.is_valid(rows["retry_after"]))
@@ -245,6 +259,7 @@ def _continue_renamed(archive: Archive, symbol: str, con_id: int, judged: Judged
         judged.changed[symbol] = str(error)
         return
     _adopt(archive, symbol, con_id)
+    _clear_retry_times(archive, symbol)
     judged.renamed[symbol] = owner
 
 

@@ -29,7 +29,12 @@ SCALES = sorted(
 """The scales that are believed."""
 
 SCALE_TOLERANCE = 0.0075
-"""Part by which a measured scale may differ from a believed one: ticks and early exercise."""
+"""Part by which a measured scale may differ from a believed one at most: ticks and early exercise."""
+
+SCALE_NOISE = 0.003
+"""Part by which it may differ beside half the spreads of the quotes: they are taken some seconds apart. Believed scales
+lie close together, so a wider tolerance would take a basket of shares and cash for shares alone: 30 shares and 1,240
+dollars of a stock at 347 are 0.3357 of the usual class, and 1/3 is 0.7 % off."""
 
 NEAREST = 2 * PARITY_PAIRS
 """Pairs nearest the money of an expiry whose median is the price of what is delivered."""
@@ -66,7 +71,7 @@ def adjusted_sql(chains: str) -> str:
     return f"""
     class_quotes as (
         select {_CLASS}, expiry, strike, "right", underlying_price,
-               case when bid > 0 and ask >= bid then 0.5 * (bid + ask) end as mid
+               case when bid > 0 and ask >= bid then 0.5 * (bid + ask) end as mid, 0.5 * (ask - bid) as half
         from ({chains}) where quote_outcome in ('complete', 'partial')),
     class_spots as (
         select symbol, session, median(underlying_price) as spot from class_quotes where underlying_price > 0
@@ -86,27 +91,28 @@ def adjusted_sql(chains: str) -> str:
         left join usual_classes u on u.symbol = l.symbol and u.session = l.session),
     adjusted_groups as (select {_CLASS}, spot, why from judged_classes where why is not null),
     class_pairs as (
-        select {_CLASS}, expiry, strike + c.mid - p.mid as price,
+        select {_CLASS}, expiry, strike + c.mid - p.mid as price, c.half + p.half as doubt,
                row_number() over (partition by {_CLASS}, expiry order by abs(c.mid - p.mid), strike) as place
         from (from class_quotes where "right" = 'C' and mid is not null) c
         join (from class_quotes where "right" = 'P' and mid is not null) p using ({_CLASS}, expiry, strike)
         semi join adjusted_groups using (symbol, session)),
     class_prices as (
-        select {_CLASS}, expiry, median(price) as price, count(*) as pairs
+        select {_CLASS}, expiry, median(price) as price, median(doubt) as doubt, count(*) as pairs
         from class_pairs where place <= {NEAREST} group by {_CLASS}, expiry),
     usual_prices as (
-        select symbol, session, expiry, median(price) as price from class_prices
+        select symbol, session, expiry, median(price) as price, median(doubt) as doubt from class_prices
         anti join adjusted_groups using ({_CLASS}) where pairs >= {PARITY_PAIRS} group by symbol, session, expiry),
     class_scales as (
-        select {_CLASS}, median(p.price / coalesce(u.price, a.spot)) as scale
+        select {_CLASS}, median(p.price / coalesce(u.price, a.spot)) as scale,
+               median(p.doubt / p.price + coalesce(u.doubt / u.price, {SCALE_TOLERANCE})) as doubt
         from class_prices p join adjusted_groups a using ({_CLASS}) left join usual_prices u
           using (symbol, session, expiry)
         group by {_CLASS} having sum(pairs) >= {PARITY_PAIRS} and scale > 0),
     simple_scales as (select unnest([{scales}]::double[]) as simple),
     deliverables as (
-        select {_CLASS}, case when near[1] <= {SCALE_TOLERANCE} then near[2] end as scale
-        from (select {_CLASS}, min([abs(scale / simple - 1), simple]) as near from class_scales, simple_scales
-              group by {_CLASS}))"""
+        select {_CLASS}, case when near[1] <= least({SCALE_TOLERANCE}, {SCALE_NOISE} + doubt) then near[2] end as scale
+        from (select {_CLASS}, any_value(doubt) as doubt, min([abs(scale / simple - 1), simple]) as near
+              from class_scales, simple_scales group by {_CLASS}))"""
 
 
 def scaled_sql(rows: str) -> str:

@@ -190,10 +190,10 @@ def test_details_of_a_delisted_company_are_asked_once_more_and_then_believed(day
     days.collect("META")
     days.simulator.reset_counters()
     assert [problem.outcome for problem in days.collect("META")["c"].problems] == ["no_contract"]
-    assert days.asked() == {"contract_details": 1, "option_parameters": 1}
+    assert days.asked() == {"contract_details": 2, "option_parameters": 1}, "by symbol and by contract id"
     days.collect("META")
     assert days.asked() == {
-        "contract_details": 1,
+        "contract_details": 2,
         "option_parameters": 2,
     }, "that it has no options is not believed for a week"
 

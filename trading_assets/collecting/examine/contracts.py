@@ -190,6 +190,8 @@ def _of_contract(record: ContractRecord) -> Iterator[Wrong]:
 def _other(request: Request, record: ContractRecord) -> Wrong | None:
     """Whether the record is of something else than was asked for."""
     words = request.instrument
+    if words.con_id:  # asked for by its id, whatever its symbol is now
+        return None if record["con_id"] == words.con_id else ("con_id", f"is not {words.con_id}")
     wanted = {"sec_type": words.sec_type, "currency": words.currency}
     if words.symbol and not same_symbol(record["symbol"], words.symbol):
         return "symbol", f"is not {words.symbol}"

@@ -13,14 +13,20 @@ import pyarrow.compute as pc
 
 from trading_assets.broker.history import answered_with_nothing
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.requests import OptionListingRequest
+from trading_assets.broker.requests import OptionListingRequest, Request
 from trading_assets.broker.wire_format import KINDS, OPTION_PARAMETERS_END
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.identity import revealed
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
+from trading_assets.collecting.steps.common import SendRequests
+from trading_assets.collecting.steps.missed import last_denied
+from trading_assets.collecting.steps.unknown_symbols import ByIds, ask_by_id
 from trading_assets.instrument import Instrument
 from trading_assets.planning.chains import listing_days
 from trading_assets.repositories.schemas import OPTION_CHAINS
+
+WITHOUT_PARAMETERS = "came without option parameters"
+"""Words of the sentence about an underlying of which the broker names no options any more."""
 
 _LISTED_NOTHING = (OutcomeKind.EMPTY, OutcomeKind.NO_CONTRACT)
 """Ends of a listing that say that the expiry has no contract: the broker names some expiries (holiday weeklies) before
@@ -59,13 +65,18 @@ def of_another_underlying(
     return found
 
 
-def classify_option_parameters(archive: Archive, answers: Sequence[Result], session: date) -> list[Result]:
-    """The answers to option parameters as what they say of the options.
+def ask_option_parameters(
+    archive: Archive, ask: SendRequests, requests: Sequence[Request], session: date
+) -> tuple[list[Result], list[Result]]:
+    """The answers to option parameters as what they say of the options, and those about contracts by their ids.
 
     One that says that there are none is `unreadable` where contracts of the symbol were listed lately and go on
     trading. "Lately" is the re-listing time: options that have really gone (a takeover) are believed to have gone after
-    that. One that says that there is no such underlying (200) is `rejected`: it says nothing about options.
+    that; until then its contract is asked for by its id, and one that has another symbol now is `rejected` with the
+    sentence that names it. One that says that there is no such underlying (200) is `rejected` too: it says nothing
+    about options.
     """
+    answers = ask(requests)
     without = {result.request.symbol for result in answers if result.outcome.kind is OutcomeKind.EMPTY}
     alive: Counter[str] = Counter()
     if without:
@@ -75,22 +86,30 @@ def classify_option_parameters(archive: Archive, answers: Sequence[Result], sess
             sessions=sessions, symbols=sorted(without), columns=["symbol", "con_id"], where=where
         )
         alive.update(listed.group_by(["symbol", "con_id"]).aggregate([])["symbol"].to_pylist())
-    return [
-        replace(result, outcome=_classified(result.outcome, result.request.symbol, alive[result.request.symbol]))
+    con_ids = {result.request.symbol: result.request.instrument.con_id for result in answers}
+    vanished = without & set(alive) - last_denied(archive, without)
+    by_id = ask_by_id(archive, ask, {symbol: con_ids[symbol] for symbol in vanished}, session)
+    classified = [
+        replace(result, outcome=_classified(result.outcome, result.request.symbol, alive[result.request.symbol], by_id))
         for result in answers
     ]
+    return classified, by_id.results
 
 
-def _classified(outcome: Outcome, symbol: str, alive: int) -> Outcome:
+def _classified(outcome: Outcome, symbol: str, alive: int, by_id: ByIds) -> Outcome:
     if outcome.kind is OutcomeKind.NO_CONTRACT:
         return replace(outcome, kind=OutcomeKind.REJECTED)
     if outcome.kind is not OutcomeKind.EMPTY or not alive:
         return outcome
+    if symbol in by_id.renamed:
+        return Outcome(OutcomeKind.REJECTED, None, by_id.renamed[symbol])
     sentence = (
-        f"TWS's message {KINDS[OPTION_PARAMETERS_END]} about {symbol} came without option parameters before it,"
+        f"TWS's message {KINDS[OPTION_PARAMETERS_END]} about {symbol} {WITHOUT_PARAMETERS} before it,"
         f" although {alive} option contracts that were listed lately have not expired. This is not a statement that"
         f" {symbol} has no options."
     )
+    if symbol in by_id.gone:
+        sentence += " The broker does not know its contract any more either: it may have been delisted or taken over."
     return Outcome(OutcomeKind.UNREADABLE, None, sentence)
 
 

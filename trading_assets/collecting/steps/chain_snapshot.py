@@ -33,7 +33,7 @@ from trading_assets.collecting.report import Collected, CollectionReport, Proble
 from trading_assets.collecting.steps.adjusted import selected_contracts, times_listed
 from trading_assets.collecting.steps.chain import Chain
 from trading_assets.collecting.steps.chain_knowledge import (
-    classify_option_parameters,
+    ask_option_parameters,
     empty_listings,
     listed_underlyings,
     lists_nothing,
@@ -69,8 +69,8 @@ class ChainSnapshot:
     in which they stand.
 
     `recorded` is what the lake has of them. Afterwards `chains` and `outcomes` are what was found by symbol, `results`
-    the answers to be stored, `bad` those of a killed run that answer nothing; what is missing stands in the report. A
-    symbol whose chain another run has collected meanwhile is left to it.
+    the answers to be stored, `bad` those that answer nothing (of a killed run, by id); what is missing stands in the
+    report. A symbol whose chain another run has collected meanwhile is left to it.
     """
 
     archive: Archive
@@ -106,8 +106,8 @@ class ChainSnapshot:
         that answered."""
         settled, resumed = self._begun()
         requests = plan_parameters(self.underlyings.values(), self.session, settled=settled | resumed.keys())
-        answers = classify_option_parameters(self.archive, self.ask(requests), self.session)
-        self.results += answers
+        answers, by_id = ask_option_parameters(self.archive, self.ask, requests, self.session)
+        self.results, self.bad = self.results + answers, self.bad + by_id
         self.outcomes |= {result.request.symbol: result.outcome for result in answers}
         parameters = option_parameters(answers)
         others = sorted(request.symbol for request in answered_elsewhere(requests, answers))

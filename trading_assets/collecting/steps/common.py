@@ -39,6 +39,9 @@ quarantine."""
 _REFUSING = (OutcomeKind.NOT_PERMITTED, OutcomeKind.NO_CONTRACT, OutcomeKind.REJECTED, OutcomeKind.EMPTY)
 """Outcomes that may become a refusal: an empty one does of a snapshot, where it says that nothing is listed."""
 
+HAS_SYMBOL = "has the symbol"
+"""Words of every sentence about a renamed company."""
+
 InstrumentKey = tuple[str, int]
 """Symbol of the underlying and option contract id; 0 for the underlying itself."""
 
@@ -202,7 +205,7 @@ def report_without_options(report: CollectionReport, symbols: Iterable[str]) -> 
 
 def _explained(archive: Archive, row: Mapping[str, Any]) -> str:
     """The recorded reason of a refusal as a sentence, and what to do about it."""
-    if HELD in row["reason"]:
+    if HELD in row["reason"] or HAS_SYMBOL in row["reason"]:
         return as_sentence(row["reason"])
     quarantined = IN_QUARANTINE in row["reason"]
     outcome = Outcome(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -19,12 +20,15 @@ from trading_assets.collecting.decode.snapshot_coverage import changed_contract_
 from trading_assets.collecting.identity import CHANGED, Judged, carry_out, hold_back, judge, unknown_to_the_broker
 from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
-from trading_assets.collecting.steps.common import outcomes_of, refusals, retries_for
+from trading_assets.collecting.steps.chain_knowledge import WITHOUT_PARAMETERS
+from trading_assets.collecting.steps.common import HAS_SYMBOL, SendRequests, outcomes_of, refusals, retries_for
 from trading_assets.collecting.steps.missed import between_answers, last_denied, missed_snapshots
+from trading_assets.collecting.steps.unknown_symbols import ByIds, ask_by_id, is_by_id
 from trading_assets.planning.contracts import ContractsPlan, plan_contracts
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.frame_checks import storable
 from trading_assets.repositories.schemas import CONTRACTS, COVERAGE
+from trading_assets.repositories.series import series_contracts
 from trading_assets.universe import UniverseEntry
 
 
@@ -43,25 +47,61 @@ def collect_contracts(
     for change in archive.changes.unfinished(symbols).values():
         if change.decision is not None:  # the process that carried it out was killed
             report.notes.append(carry_out(archive, change))
-    recover(
-        archive, CONTRACTS, report, lambda answers: _decoded(archive, report, session, judge(archive, answers), answers)
-    )
+    recover(archive, CONTRACTS, report, lambda answers: _recovered(archive, report, session, answers))
     known = contracts_plan(archive, entries, session, refresh=refresh)
     plan = known.plan
-    results = archive.ask(plan.requests, report, planned_at=planned_at, run_id=run_id)
-    judged = judge(archive, results)
-    report.notes += unknown_to_the_broker(
-        archive, {r.request.symbol for r in results if r.outcome.kind is OutcomeKind.NO_CONTRACT}
-    )
+    ask: SendRequests = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
+    results = ask(plan.requests)
     report.saved = len(symbols) - len(plan.requests)
-    report.fail(results, harmless=frozenset(), delayed=archive.settings.delayed)
+    denied = {r.request.symbol for r in results if r.outcome.kind is OutcomeKind.NO_CONTRACT}
+    by_id = _by_id(archive, ask, results, session)
+    results = [_with_present_symbol(result, by_id) for result in results]
+    judged = judge(archive, results)
+    report.notes += unknown_to_the_broker(archive, denied - by_id.renamed.keys(), by_id.gone)
+    told = [result for result in results if result.request.symbol not in by_id.renamed]
+    report.fail(told, harmless=frozenset(), delayed=archive.settings.delayed)
+    _report_failures(report, by_id.renamed, "no_contract")
     _report_failures(report, known.refused | judged.unclear, "no_contract")
     _report_failures(report, judged.changed, CHANGED)
     hold_back(archive, [symbol for symbol in symbols if symbol not in judged.changed], report)
     carried = {*plan.carried, *_unrecorded(archive, known, session)}
-    return _decoded(
+    collected = _decoded(
         archive, report, session, judged, results, carried, carry_contracts(known.latest, plan.carried, session)
     )
+    return _with_ended(collected, by_id.results)
+
+
+def _recovered(archive: Archive, report: CollectionReport, session: date, answers: Sequence[Result]) -> Collected:
+    """Answers that were left in the journal; those about contracts by their ids are asked for again where they
+    matter."""
+    words = [answer for answer in answers if not is_by_id(answer)]
+    collected = _decoded(archive, report, session, judge(archive, words), words)
+    return _with_ended(collected, [answer for answer in answers if is_by_id(answer)])
+
+
+def _with_ended(collected: Collected, results: Iterable[Result]) -> Collected:
+    """The collection, with which the journal lets these answers go as well."""
+    ended = {*collected.request_ids, *(result.request_id for result in results)}
+    return replace(collected, request_ids=sorted(ended))
+
+
+def _by_id(archive: Archive, ask: SendRequests, results: Sequence[Result], session: date) -> ByIds:
+    """What the broker says of the contracts of series whose symbol it does not know, or answers with another one."""
+    without = {
+        result.request.symbol
+        for result in results
+        if result.outcome.kind is OutcomeKind.NO_CONTRACT or (result.quarantined is not None and result.payload is None)
+    }
+    known = series_contracts(archive.settings.data_dir, without) if without else {}
+    return ask_by_id(archive, ask, {symbol: found.con_id for symbol, found in known.items()}, session)
+
+
+def _with_present_symbol(result: Result, by_id: ByIds) -> Result:
+    """The result, as one that denies the symbol where its contract has another one now."""
+    sentence = by_id.renamed.get(result.request.symbol)
+    if sentence is None:
+        return result
+    return replace(result, outcome=Outcome(OutcomeKind.NO_CONTRACT, result.outcome.code, sentence), payload=None)
 
 
 def _decoded(
@@ -210,9 +250,13 @@ def _reworded(archive: Archive, entries: Sequence[UniverseEntry], stored: Iterab
 
 
 def _no_longer_known(archive: Archive, symbols: Sequence[str]) -> set[str]:
-    """Symbols with chains or bars of which the broker, since their details were last asked for, knows no contract any
-    more: they are due at once."""
-    refusing = "dataset in ('option_chains', 'equity_bars') and con_id = 0 and condition = 'no_contract'"
+    """Symbols with chains or bars of which the broker, since their details were last asked for, knows no contract or
+    names no options any more: they are due at once. Those whose details it has denied have their retry time."""
+    symbols = sorted(set(symbols) - last_denied(archive, symbols))
+    refusing = f"""con_id = 0 and (
+        (dataset in ('option_chains', 'equity_bars') and condition = 'no_contract')
+        or (dataset = 'option_chains' and condition = 'error'
+            and (contains(reason, '{WITHOUT_PARAMETERS}') or contains(reason, '{HAS_SYMBOL}'))))"""
     if not archive.view(COVERAGE).table(symbols=symbols, columns=("symbol",), where=refusing).num_rows:
         return set()  # as nearly always: the rows of the other datasets are not looked at
     sql = f"""select symbol, max(request_id) as request_id from coverage c

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 
@@ -31,6 +32,7 @@ from trading_assets.collecting.steps.common import (
     settled_bars,
     within_allowance,
 )
+from trading_assets.collecting.steps.unknown_symbols import without_bars
 from trading_assets.collecting.units import hold_units, without_stored
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import plan_equity_bars
@@ -67,6 +69,10 @@ def collect_equity_bars(
     underlyings = known_underlyings(archive, contracts, symbols)
     for symbol in sorted(set(symbols) - set(underlyings)):
         report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
+    unknown, as_refused = without_bars(archive, [] if refresh else list(underlyings), bar_sizes, sessions)
+    for symbol, sentence in unknown.items():
+        report.violation(symbol, sentence)
+    underlyings = {symbol: underlying for symbol, underlying in underlyings.items() if symbol not in unknown}
     report_open_sessions(archive, report, sessions)
     ask: SendRequests = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
     decode = partial(_decoded, archive, ask, report, underlyings)
@@ -81,7 +87,7 @@ def collect_equity_bars(
     report.fail(results, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
     collected = decode(results)
     report.saved = max(0, len(underlyings) * len(bar_sizes) - report.planned - report.deferred)
-    return collected
+    return replace(collected, coverage=pa.concat_tables([collected.coverage, as_refused]))
 
 
 def _whole(archive: Archive, sessions: Collection[date], answers: Sequence[Result]) -> list[Result]:

@@ -18,6 +18,7 @@ from trading_assets.collecting.steps.chain_knowledge import cost_from_nothing, d
 from trading_assets.collecting.steps.chain_selection import unselected_sentence
 from trading_assets.collecting.steps.chain_snapshot import ChainSnapshot
 from trading_assets.collecting.steps.common import (
+    HAS_SYMBOL,
     SendRequests,
     known_underlyings,
     missing_prerequisite,
@@ -26,6 +27,7 @@ from trading_assets.collecting.steps.common import (
 )
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
+from trading_assets.collecting.steps.unknown_symbols import without_chain
 from trading_assets.repositories.schemas import CONTRACTS, OPTION_CHAINS
 from trading_assets.repositories.views import DatasetView
 from trading_assets.selection_rules import SelectionRules
@@ -59,6 +61,10 @@ def collect_option_chains(
     underlyings = known_underlyings(archive, contracts, symbols)
     for symbol in sorted(set(symbols) - set(underlyings)):
         report.violation(symbol, missing_prerequisite(CONTRACTS.name, symbol))
+    unknown = {} if refresh else without_chain(archive, underlyings, session)
+    for symbol, outcome in unknown.items():
+        report.violation(symbol, outcome.text)
+    underlyings = {symbol: underlying for symbol, underlying in underlyings.items() if symbol not in unknown}
     ask: SendRequests = partial(archive.ask, report=report, planned_at=planned_at, run_id=run_id)
     recorded = RecordedChains(archive, session, rules, underlyings, refresh, quoted_since)
     snapshot = ChainSnapshot(archive, ask, report, rules, recorded)
@@ -67,7 +73,7 @@ def collect_option_chains(
     snapshot.list_expiries()
     snapshot.select()
     snapshot.quote()
-    chains, outcomes, results = snapshot.chains, snapshot.outcomes, snapshot.results
+    chains, outcomes, results = snapshot.chains, {**snapshot.outcomes, **unknown}, snapshot.results
 
     unselected = {
         symbol: unselected_sentence(symbol, rules, chain, session)
@@ -84,8 +90,11 @@ def collect_option_chains(
         for symbol, count in doubled.items()
         if count
     ]
+    renamed = {r.request.symbol: r.outcome.text for r in results if HAS_SYMBOL in r.outcome.text}
+    for symbol, sentence in renamed.items():
+        report.violation(symbol, sentence)
     report.fail(
-        [r for r in results if not lists_nothing(r)],
+        [r for r in results if not lists_nothing(r) and r.request.symbol not in renamed],
         harmless=frozenset({OutcomeKind.EMPTY}),
         delayed=archive.settings.delayed,
     )

@@ -25,6 +25,8 @@ class ActionKind(StrEnum):
     SPIN_OFF = "spin_off"
     SPECIAL_DIVIDEND = "special_dividend"
     RENAME = "rename"
+    MERGER = "merger"
+    DELISTING = "delisting"
 
     @property
     def changes_shares(self) -> bool:
@@ -34,7 +36,17 @@ class ActionKind(StrEnum):
     @property
     def restates(self) -> bool:
         """Whether the broker restates TRADES history: it does not for dividends in cash (limits.md)."""
-        return self not in (ActionKind.SPECIAL_DIVIDEND, ActionKind.RENAME)
+        return self is not ActionKind.SPECIAL_DIVIDEND and self.changes_prices
+
+    @property
+    def changes_prices(self) -> bool:
+        """Whether prices are on a new basis afterwards, and with them the strikes of options."""
+        return self not in (ActionKind.RENAME, ActionKind.MERGER, ActionKind.DELISTING)
+
+    @property
+    def ends_trading(self) -> bool:
+        """Whether the stock is unknown from then on."""
+        return self in (ActionKind.MERGER, ActionKind.DELISTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +76,23 @@ class CorporateAction:
     digits: int = 2
     restates_volume: bool = True
     new_symbol: str = ""
+    old_symbol_answers: bool = False
+    shares: float = 0.0
+    cash: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.price_ratio < float("inf"):
             raise ValueError(f"price_ratio is {self.price_ratio!r}: it is a positive number, new price over old.")
         if min(self.lag, self.parts - 1, self.part_sessions - 1, self.left_out, self.digits) < 0:
             raise ValueError("lag, left_out and digits are 0 or more, parts and part_sessions 1 or more.")
-        if (self.kind is ActionKind.RENAME) != bool(self.new_symbol):
-            raise ValueError("A rename has a new_symbol, and no other action has one.")
+        if bool(self.new_symbol) != (self.kind is ActionKind.RENAME or self.shares > 0):
+            raise ValueError("A rename and a merger for shares have a new_symbol, and no other action has one.")
+        if min(self.shares, self.cash) < 0 or (self.shares + self.cash > 0) != (self.kind is ActionKind.MERGER):
+            raise ValueError("A merger pays shares, cash or both, and no other action does.")
+        if not self.kind.changes_prices and self.price_ratio != 1:
+            raise ValueError("The price_ratio of a rename, a merger and a delisting is 1.")
+        if self.old_symbol_answers and self.kind is not ActionKind.RENAME:
+            raise ValueError("old_symbol_answers belongs to a rename.")
 
     @property
     def volume_ratio(self) -> float:

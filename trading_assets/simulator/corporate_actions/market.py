@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 from trading_assets.sessions import calendar
 from trading_assets.simulator.corporate_actions.actions import ActionKind, CorporateAction, new_york_day
@@ -24,8 +25,9 @@ class MarketWithActions(GeneratedMarket):
 
     Until an action a stock trades as in the generated market, from its `session` on at prices times its ratio, in whole
     cents. History is answered as the broker has restated it at `now`, rounded from what was traded. A special dividend
-    is a gap that only ADJUSTED_LAST restates. A renamed stock has its new symbol from the day of the rename on, and is
-    unknown under the old one. Options are those of the generated market, on its own prices.
+    is a gap that only ADJUSTED_LAST restates. A renamed stock has its new symbol from the day of the rename on, its
+    options have it in class and local symbol under the same contract ids, and it is unknown under the old one. After a
+    merger or a delisting the stock is unknown. Options are those of the generated market, on its own prices.
 
     Raises `ValueError` for an action whose `session` is none.
     """
@@ -54,39 +56,60 @@ class MarketWithActions(GeneratedMarket):
         own = self._own_symbol(query.symbol, now) if query.symbol else ""
         if own is None:
             return []
-        return [self._shown(found, now) for found in super().contracts(replace(query, symbol=own), now)]
+        asked = replace(query, symbol=own)
+        for rename in self._renames:
+            if query.symbol == rename.new_symbol:
+                asked = _under_root(asked, rename.new_symbol, rename.symbol)
+        found = super().contracts(asked, now)
+        return [self._shown(contract, now) for contract in found if not self._has_gone(contract, now)]
 
     def option_parameters(self, symbol: str, sec_type: str, con_id: int, now: datetime) -> list[OptionParameters]:
         """Expiries and strikes of the symbol of the day of `now`."""
         own = self._own_symbol(symbol, now)
-        return super().option_parameters(own, sec_type, con_id, now) if own is not None else []
+        if own is None or self.has_ended(own, now):
+            return []
+        found = super().option_parameters(own, sec_type, con_id, now)
+        names = {rename.new_symbol for rename in self._done_renames(now) if rename.symbol == own}
+        return [
+            replace(one, trading_class=renamed_class(one.trading_class, own, name))
+            for one in found
+            for name in names or {own}
+        ]
 
     def search(self, pattern: str, now: datetime) -> list[ListedContract]:
         """Underlyings as in the generated market, under their symbols of the day of `now`."""
-        return [self._shown(found, now) for found in super().search(pattern, now)]
+        return [self._shown(found, now) for found in super().search(pattern, now) if not self._has_gone(found, now)]
+
+    def has_ended(self, symbol: str, now: datetime) -> bool:
+        """Whether the stock that had this symbol first is traded no more on the day of `now`."""
+        today = new_york_day(now)
+        return any(action.kind.ends_trading and action.has_happened(today) for action in self.of(symbol))
+
+    def _has_gone(self, contract: ListedContract, now: datetime) -> bool:
+        return contract.sec_type == "STK" and self.has_ended(contract.symbol, now)
 
     def _own_symbol(self, symbol: str, now: datetime) -> str | None:
         """The symbol in the generated market; None when nobody has it any more."""
-        today = new_york_day(now)
-        done = [rename for rename in self._renames if rename.has_happened(today)]
+        done = self._done_renames(now)
         for rename in done:
             if rename.new_symbol == symbol:
                 return rename.symbol
-        return None if any(rename.symbol == symbol for rename in done) else symbol
+        return None if any(rename.symbol == symbol and not rename.old_symbol_answers for rename in done) else symbol
+
+    def _done_renames(self, now: datetime) -> list[CorporateAction]:
+        today = new_york_day(now)
+        return [rename for rename in self._renames if rename.has_happened(today)]
 
     def _shown(self, contract: ListedContract, now: datetime) -> ListedContract:
-        today = new_york_day(now)
-        for rename in self._renames:
-            if rename.symbol == contract.symbol and rename.has_happened(today):
-                local = contract.local_symbol if contract.sec_type == "OPT" else rename.new_symbol
-                return replace(contract, symbol=rename.new_symbol, local_symbol=local)
+        for rename in self._done_renames(now):
+            if rename.symbol == contract.symbol:
+                return _under_root(replace(contract, symbol=rename.new_symbol), rename.symbol, rename.new_symbol)
         return contract
 
     def _own(self, contract: ListedContract) -> ListedContract:
         for rename in self._renames:
             if rename.new_symbol == contract.symbol:
-                local = contract.local_symbol if contract.sec_type == "OPT" else rename.symbol
-                return replace(contract, symbol=rename.symbol, local_symbol=local)
+                return _under_root(replace(contract, symbol=rename.symbol), rename.new_symbol, rename.symbol)
         return contract
 
     # Bars and quotes
@@ -157,6 +180,27 @@ class MarketWithActions(GeneratedMarket):
             prod(action.volume_ratio for action in restating if action.restates_volume),
             max((action.digits for action in restating), default=2),
         )
+
+
+def renamed_class(name: str, symbol: str, new_symbol: str) -> str:
+    """A trading class of a symbol under another one: `ABC1` of ABC is `XYZ1` of XYZ."""
+    root, new_root = (re.sub("[^A-Z0-9]", "", one) for one in (symbol, new_symbol))
+    return f"{new_root}{name.removeprefix(root)}" if name.startswith(root) else name
+
+
+_Named = TypeVar("_Named", ListedContract, ContractQuery)
+
+
+def _under_root(named: _Named, symbol: str, new_symbol: str) -> _Named:
+    """A contract of a renamed stock (or the question for one), with class and local symbol under the new symbol."""
+    if named.sec_type != "OPT":
+        return replace(named, local_symbol=new_symbol if named.local_symbol == symbol else named.local_symbol)
+    local = named.local_symbol
+    if local:
+        local = f"{renamed_class(local[:6].strip(), symbol, new_symbol):<6}{local[6:]}"
+    name = renamed_class(named.trading_class, symbol, new_symbol) if named.trading_class else ""
+    changed = replace(named, trading_class=name, local_symbol=local)
+    return replace(changed, market_name=name) if isinstance(changed, ListedContract) else changed
 
 
 class _Scale:

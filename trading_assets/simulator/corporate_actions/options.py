@@ -7,8 +7,8 @@
 | split 3:2, stock dividend | same con_id, class `ABC1`, strike x ratio, multiplier 100 / ratio | a new class `ABC` |
 | reverse split, spin-off | same con_id, strike and price, class `ABC1`: new shares, or the basket | a new class `ABC` |
 
-A second action of the last two kinds makes `ABC2` of `ABC` and leaves `ABC1` (its strikes follow a split). A rename
-changes no option.
+A second action of the last two kinds makes `ABC2` of `ABC` and leaves `ABC1` (its strikes follow a split). After a
+rename both are classes of the new symbol (`XYZ`, `XYZ1`), with the same con_ids and terms. For mergers see `mergers`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _is_whole(action: CorporateAction) -> bool:
 
 def renames_class(action: CorporateAction) -> bool:
     """Whether the contracts of before get a class of their own, and a new usual class begins."""
-    return not _is_whole(action) and action.kind not in (ActionKind.SPECIAL_DIVIDEND, ActionKind.RENAME)
+    return action.kind.changes_prices and not _is_whole(action) and action.kind is not ActionKind.SPECIAL_DIVIDEND
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Terms:
         """The terms after one more action, whose class, if it makes one, has that number."""
         ratio = action.price_ratio
         number = number if renames_class(action) and not self.number else self.number
-        if action.kind in (ActionKind.REVERSE_SPLIT, ActionKind.SPIN_OFF, ActionKind.RENAME):
+        if action.kind in (ActionKind.REVERSE_SPLIT, ActionKind.SPIN_OFF) or not action.kind.changes_prices:
             return replace(self, number=number)
         scaled = replace(self, number=number, strike=self.strike * ratio, price=self.price * ratio)
         return replace(scaled, multiplier=round(self.multiplier / ratio, 4)) if renames_class(action) else scaled
@@ -76,7 +76,8 @@ class MarketWithAdjustedOptions(MarketWithActions):
         wide = replace(query, trading_class="", local_symbol="", strike=0.0, multiplier="")
         if not wide.symbol:
             return super().contracts(query, now)
-        return [c for one in super().contracts(wide, now) for c in self._variants(one, now) if fits(c, query)]
+        terms = replace(query, symbol="")  # the broker may answer an old symbol too
+        return [c for one in super().contracts(wide, now) for c in self._variants(one, now) if fits(c, terms)]
 
     def by_id(self, con_id: int) -> ListedContract | None:
         """The contract of an id, with the terms of the generated market."""
@@ -118,7 +119,7 @@ class MarketWithAdjustedOptions(MarketWithActions):
             return bars
         begun = self._begun(*found)
         ratio = self._terms(*found, new_york_day(now)).price
-        return [_scaled(bar, ratio) for bar in bars if begun is None or bar.session >= begun]
+        return [scaled_bar(bar, ratio) for bar in bars if begun is None or bar.session >= begun]
 
     def quotes(self, contracts: Sequence[ListedContract], now: datetime) -> list[MarketQuote]:
         """The states of several contracts at `now`."""
@@ -130,22 +131,18 @@ class MarketWithAdjustedOptions(MarketWithActions):
         ]
 
     def _adjusted(self, quote: MarketQuote, base: ListedContract, made: int, today: date) -> MarketQuote:
-        ratio, stock = self._terms(base, made, today).price, self.price_scale(base.symbol, today)
-        known = [name for name in (*_PRICES, "bid", "ask", "last") if getattr(quote, name) is not None]
-        prices: dict[str, Any] = {name: max(round(getattr(quote, name) * ratio, 2), CENT) for name in known}
-        greeks = {side: _scaled_greeks(values, ratio, stock) for side, values in quote.greeks.items()}
-        return replace(quote, **prices, greeks=greeks)
+        return scaled_quote(quote, self._terms(base, made, today).price, self.price_scale(base.symbol, today))
 
     # Terms
 
     def _options_of(self, symbol: str, now: datetime) -> list[CorporateAction]:
         own = self._own_symbol(symbol, now)
         today = new_york_day(now)
-        return [a for a in self.of(own or symbol) if a.kind is not ActionKind.RENAME and a.has_happened(today)]
+        return [a for a in self.of(own or symbol) if a.kind.changes_prices and a.has_happened(today)]
 
     def _origin(self, con_id: int) -> tuple[ListedContract, int] | None:
         """The generated contract that an id of an adjusted stock stands for, and the id; None for others."""
-        symbols = {action.symbol for action in self.actions if action.kind is not ActionKind.RENAME}
+        symbols = {action.symbol for action in self.actions if action.kind.changes_prices}
         for symbol in sorted(symbols):
             owner = self._underlying(symbol)
             for candidate in _bases(con_id, sum(map(renames_class, self.of(symbol)))):
@@ -158,7 +155,7 @@ class MarketWithAdjustedOptions(MarketWithActions):
         """The contracts that a generated one has become by now: the one of before, and one of each new class."""
         base = self._own(shown)
         today = new_york_day(now)
-        done = [a for a in self.of(base.symbol) if a.has_happened(today) and a.kind is not ActionKind.RENAME]
+        done = [a for a in self.of(base.symbol) if a.has_happened(today) and a.kind.changes_prices]
         if not done:
             yield shown
             return
@@ -172,10 +169,11 @@ class MarketWithAdjustedOptions(MarketWithActions):
                 strike = round(base.strike * terms.strike, 3 if terms.strike == 1 else 2)
                 name = f"{base.trading_class}{terms.number or ''}"
                 local = f"{name:<6}{base.expiry:%y%m%d}{base.right}{round(strike * 1000):08d}"
-                yield replace(
-                    shown, con_id=made, strike=strike, trading_class=name, market_name=name,
+                adjusted = replace(
+                    base, con_id=made, strike=strike, trading_class=name, market_name=name,
                     local_symbol=local, multiplier=f"{terms.multiplier:g}",
                 )  # fmt: skip
+                yield self._shown(adjusted, now)
 
     def _terms(self, base: ListedContract, made: int, today: date) -> Terms:
         terms, number = Terms(), 0
@@ -217,10 +215,19 @@ def _generation(base: int, made: int) -> int:
     return 0 if base == made else (base % _SMALL_IDS ^ made) // _SPREAD
 
 
-def _scaled(bar: Bar, ratio: float) -> Bar:
+def scaled_bar(bar: Bar, ratio: float) -> Bar:
+    """A bar at prices times a ratio, in whole cents."""
     prices: dict[str, Any] = {name: max(round(getattr(bar, name) * ratio, 2), CENT) for name in _PRICES}
     wap = bar.wap if bar.wap < 0 else min(max(round(bar.wap * ratio, 6), prices["low"]), prices["high"])
     return replace(bar, **prices, wap=wap)
+
+
+def scaled_quote(quote: MarketQuote, ratio: float, stock: float = 1.0) -> MarketQuote:
+    """The quote of an option at prices times a ratio, whose underlying is at its price times `stock`."""
+    known = [name for name in (*_PRICES, "bid", "ask", "last") if getattr(quote, name) is not None]
+    prices: dict[str, Any] = {name: max(round(getattr(quote, name) * ratio, 2), CENT) for name in known}
+    greeks = {side: _scaled_greeks(values, ratio, stock) for side, values in quote.greeks.items()}
+    return replace(quote, **prices, greeks=greeks)
 
 
 def _scaled_greeks(values: Greeks, ratio: float, stock: float) -> Greeks:
@@ -229,4 +236,6 @@ def _scaled_greeks(values: Greeks, ratio: float, stock: float) -> Greeks:
         "delta": ratio / stock, "gamma": ratio / stock**2, "underlying_price": stock,
     }  # fmt: skip
     known = {name: getattr(values, name) * by for name, by in factors.items() if getattr(values, name) is not None}
+    if "delta" in known:  # what is not shares of the stock, as of a spin-off, is no part of it
+        known["delta"] = min(max(known["delta"], -1.0), 1.0)
     return replace(values, **known)

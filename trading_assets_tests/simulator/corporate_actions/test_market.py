@@ -107,7 +107,16 @@ def test_actions_are_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "actions.json"
     path.write_text(json.dumps([record]))
     assert read_actions(path) == [action(ActionKind.SPLIT, 0.25, lag=1)]
-    wrong = {"kind": "merger"}, {"ratio": 2}, {"price_ratio": 0}, {"price_ratio": "x"}, {"session": "6 June"}
+    wrong = (
+        {"kind": "merger"},
+        {"shares": 0.3},
+        {"cash": 5},
+        {"kind": "delisting"},
+        {"ratio": 2},
+        {"price_ratio": 0},
+        {"price_ratio": "x"},
+        {"session": "6 June"},
+    )
     for change in (*wrong, {"new_symbol": "XYZ"}):
         path.write_text(json.dumps([{**record, **change}]))
         with pytest.raises(ActionsError, match="Action 1 of"):
