@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trading_assets import errors
+    from trading_assets.assets.partitions import session_partitions
     from trading_assets.broker.breaker_store import breaker_store
     from trading_assets.client import connect_broker
+    from trading_assets.component import Archive
+    from trading_assets.definitions import build_defs
     from trading_assets.jobs import DataPipelineOrchestrator, DataValidation
     from trading_assets.monitoring.quality import DataQualityMonitor
     from trading_assets.repositories import (
@@ -31,14 +34,19 @@ if TYPE_CHECKING:
     )
     from trading_assets.repositories.export import export
     from trading_assets.repositories.lake import Lake
+    from trading_assets.resources.archive import ArchiveResource
+    from trading_assets.resources.io_manager import ParquetIOManager
     from trading_assets.settings import Settings
     from trading_assets.streaming import LiveDataManager
     from trading_assets.trading import PositionManager
     from trading_assets.universe import Universe
+    from trading_assets.validation import Rule, Severity, validate
 
 __version__ = "0.1.0"
 
 _MODULES = {
+    "Archive": "component",
+    "ArchiveResource": "resources.archive",
     "ContractRepository": "repositories",
     "CoverageRepository": "repositories",
     "DataPipelineOrchestrator": "jobs",
@@ -50,17 +58,25 @@ _MODULES = {
     "OptionBarRepository": "repositories",
     "OptionChainSnapshotRepository": "repositories",
     "OptionGreeksRepository": "repositories",
+    "ParquetIOManager": "resources.io_manager",
     "PositionManager": "trading",
+    "Rule": "validation",
     "Settings": "settings",
+    "Severity": "validation",
     "Universe": "universe",
     "breaker_store": "broker.breaker_store",
+    "build_defs": "definitions",
     "connect": "repositories",
     "export": "repositories.export",
     "connect_broker": "client",
     "query": "repositories",
+    "session_partitions": "assets.partitions",
+    "validate": "validation",
 }
 
 __all__ = [
+    "Archive",
+    "ArchiveResource",
     "ContractRepository",
     "CoverageRepository",
     "DataPipelineOrchestrator",
@@ -72,15 +88,21 @@ __all__ = [
     "OptionBarRepository",
     "OptionChainSnapshotRepository",
     "OptionGreeksRepository",
+    "ParquetIOManager",
     "PositionManager",
+    "Rule",
     "Settings",
+    "Severity",
     "Universe",
     "breaker_store",
+    "build_defs",
     "connect",
     "connect_broker",
     "errors",
     "export",
     "query",
+    "session_partitions",
+    "validate",
 ]
 
 

@@ -44,3 +44,5 @@ def build_defs(**overrides: Any) -> dg.Definitions:
 
 
 defs = build_defs()
+
+__all__ = ["build_defs", "defs"]

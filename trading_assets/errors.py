@@ -39,6 +39,7 @@
     ├── DataIntegrityError               stored data violates rules of severity ERROR
     ├── ExtraMissing (ImportError)       a package that only some uses need is not installed
     ├── ChannelFailed                    an alert channel did not take the message
+    ├── ExtensionFailed                  a rule or a channel of another package cannot be used
     └── ServiceError                     `trading-assets up`
         ├── PlaceTaken (OSError)         the port or the data folder is in use
         └── ServiceFailed                a service did not start, or ended by itself
@@ -52,19 +53,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from trading_assets import reliability
 from trading_assets.remedies import Medium, speaking, typed, worded
 
-_RESULTS_NAMED = 5
-"""Failing rules that the message of `DataIntegrityError` names."""
-
-
-class FailedRule(Protocol):
-    """The answer of a rule that fails: a `validation.RuleResult`. `sentence`: what fails, and how often."""
-
-    def sentence(self) -> str: ...
+_RESULTS_NAMED = 5  # failing rules that the message of `DataIntegrityError` names
 
 
 class TradingAssetsError(Exception):
@@ -313,9 +307,9 @@ class PrerequisiteError(TradingAssetsError):
 
 
 class DataIntegrityError(TradingAssetsError):
-    """Stored data violates rules of severity ERROR. The message names them; `results` are their answers."""
+    """Stored data violates rules of severity ERROR. The message names them; `results` are `RuleResult`s."""
 
-    def __init__(self, symbol: str, results: Collection[FailedRule]) -> None:
+    def __init__(self, symbol: str, results: Collection[Any]) -> None:
         self.symbol = symbol
         self.results = tuple(results)
         named = " ".join(result.sentence() for result in self.results[:_RESULTS_NAMED])
@@ -337,6 +331,10 @@ class ChannelFailed(TradingAssetsError):
     """The channel did not take the message. Says why in a sentence without secrets."""
 
 
+class ExtensionFailed(TradingAssetsError):
+    """A rule or an alert channel of another package cannot be imported or used. The message names it."""
+
+
 class ServiceError(TradingAssetsError):
     """Base of the errors of `trading-assets up`."""
 
@@ -347,3 +345,6 @@ class PlaceTaken(ServiceError, OSError):
 
 class ServiceFailed(ServiceError):
     """A service did not start, or ended by itself. The message says which."""
+
+
+__all__ = [name for name, it in dict(globals()).items() if isinstance(it, type) and issubclass(it, TradingAssetsError)]

@@ -203,3 +203,16 @@ def calculate_missing_windows(
     wanted = sessions if sessions is not None else xnys.sessions(start_date, end_date)
     have = set(present)
     return [(w.first, w.last) for w in xnys.windows(s for s in wanted if start_date <= s <= end_date and s not in have)]
+
+
+__all__ = [
+    "CALENDAR_HORIZON",
+    "FIRST_SESSION",
+    "NEW_YORK",
+    "Clock",
+    "SessionCalendar",
+    "Window",
+    "calculate_missing_windows",
+    "calendar",
+    "session_date",
+]

@@ -26,6 +26,7 @@ STORED_UNTIL = date(2040, 12, 31)
 simulator's horizon."""
 
 NEW_YORK = ZoneInfo("America/New_York")
+"""The exchange's time zone."""
 
 OPEN, CLOSE = time(9, 30), time(16, 0)
 """Regular hours, New York."""

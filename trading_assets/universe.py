@@ -212,3 +212,6 @@ class Universe:
         if names is None:
             return [entry for entry in known.values() if entry.active]
         return [known.get(name) or describe(name) for name in names]
+
+
+__all__ = ["INDEX_EXCHANGES", "SEC_TYPES", "Universe", "UniverseEntry", "describe"]

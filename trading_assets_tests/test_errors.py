@@ -46,7 +46,7 @@ def test_the_package_offers_all_it_names() -> None:
     for name in trading_assets.__all__:
         assert getattr(trading_assets, name) is not None
     assert set(trading_assets.__all__) <= set(dir(trading_assets))
-    with pytest.raises(AttributeError, match="has no attribute 'conect'; it offers ContractRepository"):
+    with pytest.raises(AttributeError, match="no attribute 'conect'; it offers Archive, ArchiveResource, ContractRepo"):
         _ = trading_assets.conect
 
 

@@ -39,6 +39,7 @@ DAGSTER_LAYER = (
     "client/",
     "serving/",
     "definitions.py",
+    "component.py",
 )
 """Folders and modules that may import Dagster at the top; the command imports it inside its functions only."""
 
@@ -50,6 +51,7 @@ MAY_IMPORT = {
     "remedies.py": (),
     "errors.py": ("reliability", "remedies"),
     "bar_sizes.py": (),
+    "extensions.py": (),
     "arguments/": ("sessions", "folders", "bar_sizes", "arguments"),
     "sessions.py": ("stored_calendar",),
     "setting_names.py": (),
@@ -156,6 +158,7 @@ MAY_IMPORT = {
     "simulator/": ("sessions", "settings", "simulator", "pricing"),
     "validation/": (
         "arguments",
+        "extensions",
         "remedies",
         "sessions",
         "settings",
@@ -168,6 +171,7 @@ MAY_IMPORT = {
     ),
     "monitoring/": (
         "arguments",
+        "extensions",
         "remedies",
         "sessions",
         "settings",
@@ -201,6 +205,7 @@ MAY_IMPORT = {
     ),
     "monitoring/alerts/": (
         "arguments",
+        "extensions",
         "remedies",
         "sessions",
         "settings",

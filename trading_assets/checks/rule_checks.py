@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from trading_assets.errors import UnreadableFile
+from trading_assets.errors import ExtensionFailed, UnreadableFile
 from trading_assets.monitoring.agenda import BARS
 from trading_assets.monitoring.hours import QUALITY_CHECK
 from trading_assets.remedies import Medium, speaking
@@ -23,7 +23,16 @@ from trading_assets.resources.metadata import plain_table
 from trading_assets.resources.run_config import lookback_days
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
-from trading_assets.validation import DATASETS, RULES, Rule, RuleResult, Scope, Severity, ValidationReport, validate
+from trading_assets.validation import (
+    DATASETS,
+    Rule,
+    RuleResult,
+    Scope,
+    Severity,
+    ValidationReport,
+    known_rules,
+    validate,
+)
 
 _SEVERITY = {Severity.ERROR: dg.AssetCheckSeverity.ERROR, Severity.WARN: dg.AssetCheckSeverity.WARN}
 
@@ -39,7 +48,7 @@ SYMBOLS_NAMED = 50
 
 def rules_spec(dataset: str) -> dg.AssetCheckSpec:
     """The check `rules` of a dataset, for the `check_specs` of its asset."""
-    count = sum(rule.dataset == dataset for rule in RULES)
+    count = sum(rule.dataset == dataset for rule in known_rules())
     return dg.AssetCheckSpec(
         ALL_RULES,
         asset=dataset,
@@ -53,12 +62,13 @@ def rules_spec(dataset: str) -> dg.AssetCheckSpec:
 def evaluate_rules(settings: Settings, dataset: str, scope: Scope) -> dg.AssetCheckResult:
     """The check `rules` of a dataset over the sessions that a run collected; the findings are recorded.
 
-    A file that cannot be read fails the check, not the run: the other datasets are still collected.
+    A file that cannot be read, or a rule of another package that is no SQL over the lake, fails the check, not the run:
+    the other datasets are still collected.
     """
-    rules = [rule for rule in RULES if rule.dataset == dataset]
+    rules = [rule for rule in known_rules() if rule.dataset == dataset]
     try:
         report = validate(settings, scope, rules=rules)
-    except UnreadableFile as error:
+    except (UnreadableFile, ExtensionFailed) as error:
         return dg.AssetCheckResult(check_name=ALL_RULES, passed=False, description=error.as_stored)
     return rules_result(report)
 
@@ -101,7 +111,7 @@ def _spec(rule: Rule) -> dg.AssetCheckSpec:
 
 
 def _checks_of(dataset: str) -> dg.AssetChecksDefinition:
-    rules = {rule.name: rule for rule in RULES if rule.dataset == dataset}
+    rules = {rule.name: rule for rule in known_rules() if rule.dataset == dataset}
 
     @dg.multi_asset_check(
         name=f"{dataset}_rules",

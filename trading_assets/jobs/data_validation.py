@@ -16,7 +16,7 @@ from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import Condition
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
-from trading_assets.validation import DATASETS, RULES, Rule, RuleResult, Scope, Severity, blocked, validate
+from trading_assets.validation import DATASETS, Rule, RuleResult, Scope, Severity, blocked, known_rules, validate
 
 
 class DataValidation:
@@ -79,7 +79,7 @@ class DataValidation:
             raise PrerequisiteError(f"Nothing of {name} is in the lake. Run trading-assets setup {typed(name)}.")
         rules = [
             rule
-            for rule in RULES
+            for rule in known_rules()
             if rule.severity is Severity.ERROR and not rule.of_now and rule.name != "session_complete"
         ]
         failing = self._run(name, rules)
@@ -99,7 +99,7 @@ class DataValidation:
 
     def _require(self, symbol: str, names: Collection[str]) -> None:
         name = self._symbol(symbol)
-        failing = self._run(name, [rule for rule in RULES if rule.name in names])
+        failing = self._run(name, [rule for rule in known_rules() if rule.name in names])
         if failing:
             raise PrerequisiteError(f"{name}: " + " ".join(result.sentence() for result in failing))
 

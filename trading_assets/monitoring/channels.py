@@ -2,7 +2,7 @@
 
 A channel's URL carries its password. It is read from the settings when a message is sent, given to Apprise, and appears
 nowhere else: errors are sentences of our own, made of an HTTP status at most, and what Apprise and the HTTP library log
-is dropped from the first sending on.
+is dropped from the first sending on. A channel of another package (`trading_assets.extensions`) is a function.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from trading_assets.errors import ChannelFailed
+from trading_assets.errors import ChannelFailed, ExtensionFailed
+from trading_assets.extensions import CHANNELS, loaded, registered
 from trading_assets.monitoring.alerts.kinds import AlertSeverity
 from trading_assets.monitoring.alerts.routing import LOG_CHANNEL
 from trading_assets.settings import Settings
@@ -28,8 +29,8 @@ _STATUS = re.compile(r"\berror\s?[=:]\s?(\d{3})\b")
 
 
 def known_channels(settings: Settings) -> tuple[str, ...]:
-    """Names of the channels there are, the log included."""
-    return (LOG_CHANNEL, *(name for name in settings.alert_channels if name != LOG_CHANNEL))
+    """Names of the channels there are: the log, those of the settings, those of other packages."""
+    return tuple(dict.fromkeys((LOG_CHANNEL, *settings.alert_channels, *registered(CHANNELS))))
 
 
 def send(settings: Settings, channel: str, title: str, body: str, severity: AlertSeverity) -> None:
@@ -40,14 +41,26 @@ def send(settings: Settings, channel: str, title: str, body: str, severity: Aler
     """
     if channel == LOG_CHANNEL:
         logger.warning("%s: %s", title, body.replace("\n", " | "))
-    elif channel not in settings.alert_channels:
+    elif channel in settings.alert_channels:
+        _notify(channel, settings.alert_channels[channel], title, body, severity)
+    elif channel in registered(CHANNELS):
+        _call(channel, title, body, severity)
+    else:
         known = ", ".join(known_channels(settings))
         raise ChannelFailed(
             f"There is no channel {channel!r}: name it in the setting alert_channels, with its Apprise URL. Known:"
             f" {known}."
         )
-    else:
-        _notify(channel, settings.alert_channels[channel], title, body, severity)
+
+
+def _call(channel: str, title: str, body: str, severity: AlertSeverity) -> None:
+    """Send through the function of another package. What it raises may name a password: its kind alone is told."""
+    try:
+        loaded(registered(CHANNELS)[channel])(title, body, str(severity))
+    except ExtensionFailed as error:
+        raise ChannelFailed(str(error)) from error
+    except Exception as error:
+        raise ChannelFailed(f"Channel {channel!r} did not take the message ({type(error).__name__}).") from error
 
 
 def _notify(channel: str, url: str, title: str, body: str, severity: AlertSeverity) -> None:

@@ -22,7 +22,7 @@ from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_B
 from trading_assets.sessions import NEW_YORK, calendar
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
-from trading_assets.validation import RULES, Findings, Severity, blocked
+from trading_assets.validation import Findings, Severity, blocked, known_rules
 
 OPTION_SESSIONS = 42
 """Sessions back in which missing option bars are looked for: two months, more than the reach of the default selection.
@@ -131,7 +131,7 @@ def waiting_options(settings: Settings, gaps: Iterable[Gap]) -> dict[str, str]:
     waiting = {
         symbol: f"{symbol} has no equity bars yet, and they come first." for symbol in symbols if symbol not in ready
     }
-    blocking = {rule.name for rule in RULES if rule.blocks}
+    blocking = {rule.name for rule in known_rules() if rule.blocks}
     suspects = {
         f.symbol
         for f in Findings(settings.state_url).current(severity=Severity.ERROR, symbols=symbols)

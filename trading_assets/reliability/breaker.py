@@ -72,7 +72,9 @@ class BreakerStore(Protocol):
     A store that several machines share has a method `now` beside it: epoch seconds by a clock that is the same for all.
     """
 
-    def transact(self, name: str, change: Callable[[BreakerState], BreakerState]) -> BreakerState: ...
+    def transact(self, name: str, change: Callable[[BreakerState], BreakerState]) -> BreakerState:
+        """Change the state of a breaker atomically; the new one."""
+        ...
 
 
 class MemoryStore:
@@ -83,6 +85,7 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def transact(self, name: str, change: Callable[[BreakerState], BreakerState]) -> BreakerState:
+        """Change the state of a breaker under a lock; the new one."""
         with self._lock:
             state = self._states[name] = change(self._states.get(name, BreakerState()))
             return state

@@ -3,6 +3,7 @@
 from trading_assets.errors import NoReview
 from trading_assets.validation.engine import RuleResult, ValidationReport, blocked, validate
 from trading_assets.validation.findings import Finding, Findings, RuleRun
+from trading_assets.validation.known_rules import known_rules
 from trading_assets.validation.reviews import Review, Reviews, Verdict
 from trading_assets.validation.rule import DATASETS, NAMELESS, Rule, Severity
 from trading_assets.validation.rules import RULES
@@ -25,5 +26,6 @@ __all__ = [
     "ValidationReport",
     "Verdict",
     "blocked",
+    "known_rules",
     "validate",
 ]

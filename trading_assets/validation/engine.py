@@ -16,11 +16,13 @@ import pyarrow as pa
 
 from trading_assets.arguments import datasets as checked_datasets
 from trading_assets.arguments import holds_lake
+from trading_assets.errors import ExtensionFailed
 from trading_assets.remedies import typed, worded
 from trading_assets.repositories.catalog import steadily
 from trading_assets.repositories.lake_size import lake_rows
 from trading_assets.settings import Settings
 from trading_assets.validation.findings import STORED_FINDINGS, Finding, Findings
+from trading_assets.validation.known_rules import known_rules
 from trading_assets.validation.reviews import Reviews
 from trading_assets.validation.rule import Rule, Severity
 from trading_assets.validation.rules import RULES
@@ -137,7 +139,7 @@ def validate(
 
     With `record` their findings take the place of the older ones within the scope, and bars that a rule holds for
     review become pending; in a folder without a lake nothing is recorded. Reads the lake only; needs no broker. Raises
-    `ValueError` for a dataset that does not exist.
+    `ValueError` for a dataset that does not exist, `ExtensionFailed` for an added rule whose SQL is wrong.
     """
     chosen = _chosen(rules, checked_datasets(datasets))
     now, in_memory = settings.clock(), lake_rows(settings.data_dir) <= IN_MEMORY
@@ -160,7 +162,13 @@ def validate(
         }
         return [found[rule.name] for rule in chosen]
 
-    answers = steadily(settings.data_dir, run)
+    try:
+        answers = steadily(settings.data_dir, run)
+    except duckdb.ProgrammingError as error:
+        own = [rule.name for rule in chosen if rule not in RULES]
+        if not own:
+            raise
+        raise ExtensionFailed(f"The SQL of a rule that was added ({', '.join(own)}) is wrong: {error}") from error
     if record and holds_lake(settings.data_dir):
         _record(settings, scope, answers, now)
     return ValidationReport(now, scope, tuple(answer.result for answer in answers))
@@ -182,7 +190,7 @@ def blocked(
     if not symbols:
         return {}
     chosen = checked_datasets(datasets) or ()
-    rules = [rule for rule in RULES if rule.blocks and rule.dataset in chosen]
+    rules = [rule for rule in known_rules() if rule.blocks and rule.dataset in chosen]
     report = validate(settings, Scope(tuple(sorted(set(symbols))), first, last, newest=True), rules=rules, record=False)
     reasons: dict[str, list[Rule]] = {}
     for result in report.failing():
@@ -203,7 +211,9 @@ def _blocking(symbol: str, broken: Sequence[Rule]) -> str:
 
 
 def _chosen(rules: Iterable[Rule] | None, datasets: Collection[str] | None) -> list[Rule]:
-    return [rule for rule in (RULES if rules is None else rules) if datasets is None or rule.dataset in datasets]
+    return [
+        rule for rule in (known_rules() if rules is None else rules) if datasets is None or rule.dataset in datasets
+    ]
 
 
 def _answers(

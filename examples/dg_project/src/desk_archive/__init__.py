@@ -1,0 +1,1 @@
+"""An archive of a desk, as a `dg` project."""

@@ -1,0 +1,1 @@
+"""What the project holds: the archive (`archive/defs.yaml`) and assets of its own."""

@@ -1,0 +1,1 @@
+"""The examples that docs/extend.md speaks of, run as they stand."""
