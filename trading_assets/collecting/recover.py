@@ -34,6 +34,7 @@ from trading_assets.collecting.decode import (
     without_worse,
 )
 from trading_assets.collecting.report import INTERRUPTED, Collected, CollectionReport
+from trading_assets.collecting.steps.chain_selection import unselected_meanwhile
 from trading_assets.collecting.steps.missed import missed_snapshots
 from trading_assets.collecting.steps.recorded_chains import RecordedChains
 from trading_assets.planning.chains import listing_days
@@ -82,6 +83,10 @@ def left_of_chains(recorded: RecordedChains, report: CollectionReport, answers: 
         groups[result.request.session][result.request.symbol].append(result)
     under_con_ids = {symbol: underlying.con_id for symbol, underlying in recorded.underlyings.items()}
     tables, coverages = [OPTION_CHAINS.schema.empty_table()], [COVERAGE.schema.empty_table()]
+
+    def meanwhile(_: str, reason: str, day: date) -> str | None:
+        return unselected_meanwhile(reason, recorded.rules, day)
+
     for then, by_symbol in sorted(groups.items()):
         known = storable(OPTION_CHAINS, archive.view(OPTION_CHAINS).as_of(sorted(by_symbol), then))
         covered = (
@@ -102,7 +107,7 @@ def left_of_chains(recorded: RecordedChains, report: CollectionReport, answers: 
             tables += [table] if brings else []
             if not whole and (brings or conditions.get(symbol) != Condition.PARTIAL):
                 at, outcome = max(result.finished_at for result in results), {symbol: Outcome(OutcomeKind.COMPLETE)}
-                coverages.append(missed_snapshots(archive, OPTION_CHAINS, [symbol], then))
+                coverages.append(missed_snapshots(archive, OPTION_CHAINS, [symbol], then, unselected=meanwhile))
                 coverages.append(
                     snapshot_coverage(OPTION_CHAINS.name, then, outcome, at, partial={symbol: INTERRUPTED})
                 )

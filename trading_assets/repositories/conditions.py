@@ -18,7 +18,8 @@ it is recorded.
 | bars of an option that has expired | any | `expired_lost` |
 | snapshots | within the retry time of an earlier refusal, or between two answers that there is none | the refusal's |
 | snapshots | the current one | `pending` |
-| `option_chains` | a past one | `expired_lost`: chains of past sessions are unavailable |
+| `option_chains` | a past one in whose selection no expiry lay, says the chain before it | `nothing_selected` |
+| `option_chains` | any other past one | `expired_lost`: chains of past sessions are unavailable |
 | `contracts` | between an answer that names the contract and one that denies it or names another | `pending`: unknown |
 | `contracts` | a past one before a complete one | `complete`, carried: the sessions beside it answer for it |
 | `contracts` | a past one soon after a complete one | `complete`, carried: details are believed for `verify_days` |

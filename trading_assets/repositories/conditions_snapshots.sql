@@ -49,6 +49,13 @@ verified as (
     where dataset = 'contracts' and exists (
         select 1 from snapshot_rows r
         where r.dataset = p.dataset and r.symbol = p.symbol and r.session = p.session and r.condition = 'complete')),
+-- Chains whose selection no expiry lay in: how far it reached ahead, and the next expiry.
+chains_taken as (
+    select symbol, session, condition, regexp_extract(reason, '^(Not asked for[^:]*: )?(.*)$', 2) as reason,
+           if(condition = 'nothing_selected', try_cast(regexp_extract(reason, {no_expiry}, 1) as integer), null) as reach,
+           try_cast(nullif(regexp_extract(reason, {no_expiry}, 2), '') as date) as next_expiry
+    from snapshot_rows
+    where dataset = 'option_chains' and condition in ('complete', 'partial', 'nothing_selected')),
 last_verified as (select symbol, max(session) as session from verified group by symbol),
 snapshot_unrecorded as (
     select u.dataset, u.symbol, u.session, u.recorded, u.reason, u.gone,
@@ -63,12 +70,16 @@ snapshot_unrecorded as (
                and (coalesce(b.denied, false) or coalesce(a.denied, false) or coalesce(b.con_id <> a.con_id, false))
                as unknown,
            coalesce(l.session > u.session, false) as later,
-           coalesce(u.session - v.session < $verify_days::integer, false) as recent
+           coalesce(u.session - v.session < $verify_days::integer, false) as recent,
+           u.dataset = 'option_chains' and not u.gone and t.reach is not null
+               and coalesce(t.next_expiry > u.session + t.reach, true) as unselected,
+           t.reason as unselected_reason
     from (select * from snapshot_joined where condition is null) u
     asof left join refusing r on r.dataset = u.dataset and r.symbol = u.symbol and u.session >= r.session
     asof left join verified v on v.symbol = u.symbol and u.session > v.session
     asof left join snapshot_replies b on b.dataset = u.dataset and b.symbol = u.symbol and u.session > b.session
     asof left join snapshot_replies a on a.dataset = u.dataset and a.symbol = u.symbol and u.session < a.session
+    asof left join chains_taken t on t.symbol = u.symbol and u.session > t.session
     left join last_verified l on l.symbol = u.symbol),
 snapshot_answered as (
     select dataset, symbol, session, condition, reason, broker_code, retry_after
@@ -77,6 +88,7 @@ snapshot_answered as (
     select dataset, symbol, session,
            case when refused or denied then coalesce(last_condition, 'no_contract')
                 when is_current then 'pending'
+                when unselected then 'nothing_selected'
                 when dataset = 'option_chains' then 'expired_lost'
                 when unknown then 'pending'
                 when later or recent then 'complete'
@@ -85,6 +97,7 @@ snapshot_answered as (
            case when refused or denied then last_reason
                 when is_current and not gone then {not_collected}
                 when is_current then trim({gone_snapshot} || ' ' || reason)
+                when unselected then {nothing_missed} || unselected_reason
                 when dataset = 'option_chains' then if(gone, {gone_chain}, {missed_chain})
                 when unknown then {unknown_contract}
                 when gone and reason = '' then if(later or recent, {gone_contract}, {lost_contract_details})

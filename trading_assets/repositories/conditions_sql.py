@@ -33,6 +33,14 @@ UNKNOWN_CONTRACT = (
 )
 """The reason of contract details between an answer that names the contract and one that denies it, or names another."""
 
+NOTHING_MISSED = "Not asked for in session {}; nothing would have been selected: "
+"""How the reason begins of a chain that was not taken while its session was current, and of which the chain before it
+says that nothing was to be had; the sentence of that chain follows."""
+
+NO_EXPIRY = r"(?:within|and) ([0-9]+) days, (?:next ([0-9]{4}-[0-9]{2}-[0-9]{2})|none later)[.]"
+"""What the reason of a chain says whose selection no expiry lies in (`collecting.steps.chain_selection`): the days that
+the selection reaches ahead, and the next expiry, empty where there is none."""
+
 _REASONS = {
     "not_collected": "Not collected yet.",
     "gone": "The bars are gone from the lake; they are requested again.",
@@ -46,6 +54,7 @@ _REASONS = {
 
 _REASONS_OF_PAST = {
     "missed_chain": MISSED_SNAPSHOT,
+    "nothing_missed": NOTHING_MISSED,
     "gone_chain": (
         "Nothing of the chain of session {} is in the lake, though it was recorded; a chain of a past session is"
         " unavailable."
@@ -152,7 +161,8 @@ def _sql(name: str) -> str:
 @cache
 def _fixed_fields() -> dict[str, str]:
     constant = {name: f"'{reason}'" for name, reason in _REASONS.items()}
-    return {"refused": REFUSED_SQL, "settled": SETTLED_SQL} | constant | _with_session()
+    fixed = {"refused": REFUSED_SQL, "settled": SETTLED_SQL, "no_expiry": f"'{NO_EXPIRY}'"}
+    return fixed | constant | _with_session()
 
 
 def _with_session() -> dict[str, str]:

@@ -110,11 +110,17 @@ def unknown_contract_coverage(between: Mapping[str, Iterable[date]], now: dateti
     return from_rows(COVERAGE, rows)
 
 
-def missed_snapshot_coverage(dataset: str, missed: Mapping[str, Iterable[date]], now: datetime) -> pa.Table:
+def missed_snapshot_coverage(
+    dataset: str,
+    missed: Mapping[str, Iterable[date]],
+    now: datetime,
+    unselected: Mapping[tuple[str, date], str] | None = None,
+) -> pa.Table:
     """Rows of `coverage` for past sessions of which no snapshot was taken, by symbol. No request was made: `request_id`
     is 0.
 
-    A chain is `expired_lost`. Contract details are `complete`, carried: those of the sessions beside say the same,
+    A chain is `expired_lost`, or `nothing_selected` where `unselected` has a sentence of its symbol and session.
+    Contract details are `complete`, carried: those of the sessions beside say the same,
     nothing is lost.
     """
     rows = []
@@ -122,6 +128,8 @@ def missed_snapshot_coverage(dataset: str, missed: Mapping[str, Iterable[date]],
         for session in missed[symbol]:
             if dataset == CONTRACTS.name:
                 finding = SessionFinding(Condition.COMPLETE, CARRIED_CONTRACT.format(session))
+            elif nothing := (unselected or {}).get((symbol, session)):
+                finding = SessionFinding(Condition.NOTHING_SELECTED, nothing)
             else:
                 finding = SessionFinding(Condition.EXPIRED_LOST, MISSED_SNAPSHOT.format(session))
             rows.append(coverage_row(dataset, "", symbol, 0, session, finding, now))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
+from trading_assets.broker.payloads import ParameterRecord
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.steps.chain import Chain
-from trading_assets.planning.selection import next_expiry
+from trading_assets.planning.selection import next_expiry, wanted_expiries
 from trading_assets.pricing.dividends import broker_dividends
+from trading_assets.repositories.conditions_sql import NO_EXPIRY, NOTHING_MISSED
 from trading_assets.selection_rules import SelectionRules
 
 _NEXT, _NONE_LATER = "next ", "none later"
@@ -47,8 +49,26 @@ def unselected_sentence(symbol: str, rules: SelectionRules, chain: Chain, sessio
 
 def is_still_without_expiry(reason: str, latest: date) -> bool:
     """Whether, by a sentence of `unselected_sentence` of an earlier session, no expiry is known up to `latest` yet."""
-    found = re.search(rf", (?:{_NEXT}(\d{{4}}-\d{{2}}-\d{{2}})|{_NONE_LATER})\.", reason)
-    return found is not None and (found[1] is None or date.fromisoformat(found[1]) > latest)
+    found = re.search(NO_EXPIRY, reason)
+    return found is not None and (found[2] is None or date.fromisoformat(found[2]) > latest)
+
+
+def unselected_meanwhile(
+    reason: str, rules: SelectionRules, day: date, parameters: Iterable[ParameterRecord] = (), *, still: bool = False
+) -> str | None:
+    """Why nothing would have been selected in a session without a chain, from the `reason` of the last chain before it
+    that selected nothing; None where that is not known.
+
+    `parameters` are those of the next chain: an expiry that they name for the day was listed meanwhile, and nobody
+    knows when. `still`: that chain selects nothing either, by the same rules.
+    """
+    if not same_selection(reason, rules):
+        return None
+    if not still:
+        latest = day + timedelta(days=rules.max_days_to_expiry)
+        if not is_still_without_expiry(reason, latest) or wanted_expiries(parameters, rules, day):
+            return None
+    return NOTHING_MISSED.format(day) + reason.rpartition(NOTHING_MISSED.partition("{}")[2])[2]
 
 
 def without_price(symbol: str, quote: Outcome | None, *, delayed: bool = False) -> str:

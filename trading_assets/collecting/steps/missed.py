@@ -1,12 +1,13 @@
 """Sessions whose snapshot was never taken: recorded when the next snapshot is, so that none is silently forgotten.
 
-A chain of a past session is lost; the contract details of one are not, those beside it answer for it (docs: decisions).
+A chain of a past session is lost, unless nothing would have been selected from it; the contract details of one are not,
+those beside it answer for it (docs: decisions).
 No request is made for any of this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import date, timedelta
 from typing import Any
 
@@ -20,14 +21,25 @@ _ANSWERS = (Condition.COMPLETE, Condition.PARTIAL, Condition.NO_CONTRACT)
 """Conditions of contract details that say whether there is a contract, where a request stands behind them."""
 
 
+Unselected = Callable[[str, str, date], str | None]
+"""From a symbol, the reason of its last chain, of which nothing was selected, and a later session: the sentence where
+nothing would have been selected in that session either."""
+
+
 def missed_snapshots(
-    archive: Archive, dataset: Dataset, symbols: Collection[str], session: date, *, denied: Collection[str] = ()
+    archive: Archive,
+    dataset: Dataset,
+    symbols: Collection[str],
+    session: date,
+    *,
+    denied: Collection[str] = (),
+    unselected: Unselected | None = None,
 ) -> pa.Table:
     """Coverage of the sessions between each symbol's last recorded one and `session`, which is being collected now.
 
     Sessions in which the symbol was not to be asked for, because the broker had refused it, are left out: the refusal
     answers for them. So are those between two answers that there is no contract; of those `denied` the present answer
-    says so.
+    says so. `unselected` says of chains whether they are lost.
     """
     recorded = (
         archive.coverage.recorded(dataset.name, "", symbols, last=session - timedelta(days=1))
@@ -35,7 +47,8 @@ def missed_snapshots(
         .to_pylist()
     )
     newest = {row["symbol"]: row for row in recorded}
-    missed = {}
+    missed: dict[str, list[date]] = {}
+    nothing: dict[tuple[str, date], str] = {}
     for symbol, row in sorted(newest.items()):
         waits = (
             row["retry_after"].date()
@@ -46,7 +59,10 @@ def missed_snapshots(
             continue
         days = archive.calendar.sessions(row["session"] + timedelta(days=1), session - timedelta(days=1))
         missed[symbol] = [day for day in days if day >= waits]
-    return missed_snapshot_coverage(dataset.name, missed, archive.now)
+        if unselected is not None and row["condition"] == Condition.NOTHING_SELECTED:
+            said = {(symbol, day): unselected(symbol, row["reason"], day) for day in missed[symbol]}
+            nothing |= {place: sentence for place, sentence in said.items() if sentence is not None}
+    return missed_snapshot_coverage(dataset.name, missed, archive.now, nothing)
 
 
 def between_answers(

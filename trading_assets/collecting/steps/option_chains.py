@@ -15,7 +15,7 @@ from trading_assets.collecting.identity import hold_back
 from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.collecting.steps.chain_knowledge import cost_from_nothing, doubled_terms, lists_nothing
-from trading_assets.collecting.steps.chain_selection import unselected_sentence
+from trading_assets.collecting.steps.chain_selection import unselected_meanwhile, unselected_sentence
 from trading_assets.collecting.steps.chain_snapshot import ChainSnapshot
 from trading_assets.collecting.steps.common import (
     HAS_SYMBOL,
@@ -122,5 +122,11 @@ def collect_option_chains(
         codes={symbol: chain.code for symbol, chain in chains.items()},
     )
     ids = {result.request_id for result in [*results, *snapshot.bad]}
-    conditions = pa.concat_tables([missed_snapshots(archive, OPTION_CHAINS, outcomes, session, denied=empty), coverage])
+
+    def meanwhile(symbol: str, reason: str, day: date) -> str | None:
+        listed = chains[symbol].parameters if symbol in chains else ()
+        return unselected_meanwhile(reason, rules, day, listed, still=symbol in unselected)
+
+    missed = missed_snapshots(archive, OPTION_CHAINS, outcomes, session, denied=empty, unselected=meanwhile)
+    conditions = pa.concat_tables([missed, coverage])
     return Collected(OPTION_CHAINS, table, conditions, sorted(ids), report, now)

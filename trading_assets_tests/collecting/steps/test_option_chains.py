@@ -3,7 +3,7 @@ counted at the broker."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.preview import preview
+from trading_assets.collecting.steps.chain_selection import unselected_meanwhile
 from trading_assets.collecting.steps.option_greeks import compute_option_greeks
 from trading_assets.monitoring.agenda import daily_bars, daily_snapshot
 from trading_assets.monitoring.gaps import find_gaps, stale_chains
@@ -21,7 +22,7 @@ from trading_assets.repositories.conditions import symbol_conditions
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.sessions import calendar
 from trading_assets.simulator import Simulator
-from trading_assets.validation import blocked, validate
+from trading_assets.validation import RULES, blocked, validate
 from trading_assets_tests.collecting.days import FIRST, Days
 from trading_assets_tests.collecting.doubled import DoubledTerms
 from trading_assets_tests.rewriting import collect, rows, settings_for
@@ -138,6 +139,44 @@ def test_monthly_options_are_waited_for_until_the_next_ones_come_within_the_sele
     }
     found = conditions("option_bars")
     assert (found["18"], found["19"], found["20"]) == ("nothing_selected", "nothing_selected", "complete")
+
+
+def test_a_missed_session_without_an_expiry_in_the_selection_is_not_lost(days: Days) -> None:
+    """Of the 18th nothing is selected, the 19th and 20th are missed: an expiry lies within the selection on the 20th
+    alone."""
+
+    def conditions(dataset: str = "option_chains") -> dict[str, tuple[str, str]]:
+        found = symbol_conditions(days.settings.data_dir, calendar(), days.settings.clock(), ["ZETA"])
+        mine = (row for row in found.to_pylist() if row["dataset"] == dataset)
+        return {f"{row['session']:%d}": (row["condition"], row["reason"]) for row in mine}
+
+    days.move(datetime.fromisoformat("2026-05-18T16:30-04:00"))
+    days.collect("ZETA", steps="che", rules=MONTHLY, lookback_days=0)
+    expected = {"18": "nothing_selected", "19": "nothing_selected", "20": "expired_lost"}
+    days.move(datetime.fromisoformat("2026-05-21T09:45-04:00"))
+    before = conditions()
+    assert {day: condition for day, (condition, _) in before.items()} == expected
+    assert before["19"][1].startswith(
+        f"Not asked for in session 2026-05-19; nothing would have been selected: {SENTENCE}"
+    )
+    days.collect("ZETA", steps="ch", rules=MONTHLY)
+    after = conditions()
+    assert {day: condition for day, (condition, _) in after.items()} == {**expected, "21": "complete"}
+    assert after["19"] == before["19"]
+    assert [conditions("option_bars")[day][0] for day in ("18", "19")] == ["nothing_selected"] * 2
+    missed = [rule for rule in RULES if rule.name == "chain_each_session"]
+    assert validate(days.settings, rules=missed, record=False).result("chain_each_session").passed
+
+
+def test_a_missed_session_is_lost_where_an_expiry_may_have_been_listed_in_it() -> None:
+    rules, day = SelectionRules(**MONTHLY), date(2026, 5, 19)
+    reason = f"{SENTENCE}Nothing of it is wanted until one lies inside the selection ({rules.words()})."
+    meanwhile: Any = [{"trading_class": "ZETA", "expirations": ["20260612", "20260618"]}]
+    assert unselected_meanwhile(reason, rules, day) is not None
+    assert unselected_meanwhile(reason, rules, day, meanwhile) is None
+    assert unselected_meanwhile(reason, rules, day, meanwhile, still=True) is not None, "nothing lies behind it"
+    assert unselected_meanwhile(reason, rules, date(2026, 5, 20)) is None
+    assert unselected_meanwhile(reason, SelectionRules(), day) is None, "other rules"
 
 
 def test_a_wider_selection_is_another_question(days: Days) -> None:
