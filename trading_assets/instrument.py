@@ -31,6 +31,13 @@ PRICE_JUMP = 1.5
 """A price of the underlying that is this many times (or this part of) that of the chain before is of another basis: a
 split. A move of a market of that size keeps the contracts of before selected too, which costs their quotes."""
 
+LARGEST_SCALE = 100.0
+"""Units of the underlying that an adjusted contract delivers for a unit of its multiplier, at most: 1.5 after a split
+of 3:2 that leaves strike and multiplier as they are. Terms of the exchange are far below."""
+
+DELTA_ROUNDING = 0.01
+"""Part by which a delta that the broker's model computed may exceed the largest possible one."""
+
 PARITY_PAIRS = 3
 """Fewest strikes with a call and a put whose quotes say what a class delivers."""
 
@@ -42,6 +49,19 @@ def is_adjusted_class(symbol: str, trading_class: str, multiplier: float) -> boo
     own = re.sub("[^A-Z0-9]", "", symbol.partition("@")[0])
     mini = trading_class.endswith(MINI_DIGIT) and multiplier == MINI_SHARES
     return trading_class != own and not mini and re.fullmatch(ADJUSTED_CLASS, trading_class) is not None
+
+
+def largest_delta(symbol: str, trading_class: str, multiplier: float) -> float:
+    """The largest possible size of a contract's delta, in dollars a dollar of the underlying, by what its terms tell.
+
+    1 of a usual class. A contract of an adjusted one delivers more or fewer units of the underlying than its multiplier
+    (150 shares at a multiplier of 100: up to 1.5), and its terms do not say how many: then the bound is
+    `LARGEST_SCALE`. An adjusted class has the name of one, or a multiplier that is neither 100 nor that of a mini.
+    Where quotes tell what it delivers, the bound is that (`repositories.option_classes.largest_delta_sql`).
+    """
+    mini = multiplier == MINI_SHARES and trading_class.endswith(MINI_DIGIT)
+    adjusted = is_adjusted_class(symbol, trading_class, multiplier) or (multiplier != SHARES and not mini)
+    return LARGEST_SCALE if adjusted else 1.0
 
 
 def same_symbol(one: str, other: str) -> bool:

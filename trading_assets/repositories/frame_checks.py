@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from trading_assets.errors import InvalidFrame
+from trading_assets.instrument import DELTA_ROUNDING, largest_delta
 from trading_assets.repositories.merge import combined_codes
 from trading_assets.repositories.schemas import (
     COVERAGE,
@@ -275,11 +276,23 @@ def _quotes(table: pa.Table) -> Iterator[Check]:
         "underlying_price",
     ):
         yield _mask(pc.less(table[name], 0)), f"a negative `{name}`"
-    yield _mask(pc.greater(pc.abs(table["delta"]), 1.01)), "a `delta` beyond 1"
+    yield from _deltas(table)
     yield (
         _mask(pc.invert(pc.is_in(pc.fill_null(table["market_data_type"], 1), pa.array([1, 2, 3, 4], pa.int8())))),
         "a `market_data_type` that is none of 1 to 4",
     )
+
+
+def _deltas(table: pa.Table) -> Iterator[Check]:
+    size = pc.abs(table["delta"])
+    large = _mask(pc.greater(size, 1 + DELTA_ROUNDING))
+    if not large.any():
+        return
+    terms = table.select(["symbol", "trading_class", "multiplier"]).to_pylist()
+    most = np.array([largest_delta(**row) if is_large else 1.0 for row, is_large in zip(terms, large, strict=True)])
+    yield large & (most == 1.0), "a `delta` beyond 1"
+    beyond = _mask(pc.greater(size, pa.array(most * (1 + DELTA_ROUNDING))))
+    yield beyond & (most > 1.0), "a `delta` beyond what an adjusted contract delivers"
 
 
 def _in(column: pa.ChunkedArray, days: list[Any]) -> np.ndarray:

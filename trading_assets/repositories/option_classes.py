@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from trading_assets.instrument import (
     ADJUSTED_CLASS,
+    DELTA_ROUNDING,
     LADDER_OFF,
+    LARGEST_SCALE,
     MINI_DIGIT,
     MINI_SHARES,
     PARITY_PAIRS,
@@ -52,6 +54,15 @@ def named_sql(row: str) -> str:
 
 def _mini(row: str) -> str:
     return f"(suffix({row}.trading_class, '{MINI_DIGIT}') and {row}.multiplier = {MINI_SHARES})"
+
+
+def largest_delta_sql(row: str, classes: str) -> str:
+    """The largest possible size of the delta of a row of `option_chains` beside the row of its class among the adjusted
+    ones (aliases; the second has the columns of `scaled_sql`, all null where the class is usual): what the class
+    delivers where its quotes tell it, else `instrument.largest_delta`."""
+    usual = f"({row}.multiplier = {SHARES} or {_mini(row)}) and not {named_sql(row)}"
+    return f"""case when {classes}.scale is not null then {classes}.scale * (1 + {DELTA_ROUNDING})
+                    when {classes}.symbol is null and {usual} then 1.0 else {LARGEST_SCALE} end"""
 
 
 _CLASS = "symbol, session, trading_class, multiplier"

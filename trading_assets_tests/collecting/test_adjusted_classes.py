@@ -4,10 +4,14 @@ greeks say."""
 from __future__ import annotations
 
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
+from trading_assets.broker.quarantine import Quarantine
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.collecting.steps.option_greeks import compute_option_greeks
@@ -146,3 +150,31 @@ def test_greeks_are_of_what_is_delivered_or_have_a_reason(world: World) -> None:
                avg(implied_volatility) filter (where session > '2024-06-05') as after
         from option_greeks where implied_volatility is not null group by symbol""")
     assert all(row["after"] == pytest.approx(row["before"], rel=0.2) for row in levels), levels
+
+
+def test_contracts_that_deliver_150_shares_at_a_multiplier_of_100_are_quoted(tmp_path: Path) -> None:
+    """A split of 3:2 that leaves strikes and multiplier as they are: the delta of DEF1 reaches 1.5."""
+    market = MarketWithAdjustedOptions([CorporateAction("DEF", ACTION, ActionKind.SPIN_OFF, 2 / 3)])
+    rules = {"max_days_to_expiry": 10, "strikes_around_spot": 6}
+    with Simulator(market, now=datetime.fromisoformat(f"{DAYS[0]}T15:50-04:00")) as tws:
+        for day in DAYS[:3]:
+            tws.clock.set(datetime.fromisoformat(f"{day}T15:50-04:00"))
+            settings = settings_for(tmp_path, tws.port, tws.clock.now())
+            reports = collect(settings, ["DEF"], "ch", rules=rules)
+            assert [report.problems for report in reports.values()] == [[], []]
+    sql = """select trading_class, count(*) filter (abs(delta) > 1.01) as large, max(abs(delta)) as largest
+             from option_chains where selected and session >= '2024-06-06' group by all order by all"""
+    usual, adjusted = query(settings.data_dir, sql).to_pylist()
+    assert (usual["trading_class"], usual["large"]) == ("DEF", 0)
+    assert (adjusted["trading_class"], adjusted["large"] > 0, 1.1 < adjusted["largest"] < 1.51) == ("DEF1", True, True)
+    assert Quarantine(settings.state_url).entries(closed=True) == []
+    report = validate(settings, Scope(("DEF",)), record=False).result("delta_in_range")
+    assert (report.passed, report.examined > 20) == (True, True)
+    file = settings.data_dir / "option_chains" / "2024-06.parquet"
+    rows = pq.read_table(file, partitioning=None)
+    of_class = pc.and_(pc.equal(rows["trading_class"], "DEF1"), pc.equal(rows["session"], date(2024, 6, 7)))
+    moved = pc.if_else(of_class, pc.multiply(rows["delta"], 1.6), rows["delta"])
+    pq.write_table(rows.set_column(rows.column_names.index("delta"), "delta", moved), file)
+    wrong = validate(settings, Scope(("DEF",)), record=False).result("delta_in_range").rows.to_pylist()
+    assert wrong and {row["local_symbol"][:4] for row in wrong} == {"DEF1"}
+    assert min(abs(row["delta"]) for row in wrong) > 1.5, "what the quotes say that it delivers is the bound"

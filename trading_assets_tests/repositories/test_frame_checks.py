@@ -86,6 +86,10 @@ impossible_quotes: list[tuple[dict[str, Any], str]] = [
     ({"implied_volatility": float("inf")}, "an infinite `implied_volatility`"),
     ({"theta": 1.7976931348623157e308}, 'the broker\'s "unset" for a `theta`'),
     ({"delta": -2.0}, "a `delta` beyond 1"),
+    (
+        {"delta": -200.0, "trading_class": "AAPL1"},
+        "a `delta` beyond what an adjusted contract delivers",
+    ),
     ({"market_data_type": 5}, "a `market_data_type` that is none of 1 to 4"),
 ]
 
@@ -101,6 +105,12 @@ def test_an_impossible_chain_is_refused_like_an_impossible_bar(
         ParquetStore(tmp_path).upsert(OPTION_CHAINS, frame)
     assert f"1 row has {sentence}: row 1" in str(refusal.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_adjusted_contract_that_delivers_150_shares_for_a_multiplier_of_100_moves_by_up_to_one_and_a_half() -> None:
+    terms = [{"trading_class": "AAPL1"}, {"multiplier": 150.0}, {"trading_class": "2AAPL"}]
+    rows = [{**chain_row(DAY, con_id=7 + place), "delta": 1.5, **of} for place, of in enumerate(terms)]
+    assert validated(OPTION_CHAINS, table(OPTION_CHAINS, rows)).num_rows == len(terms)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def examine(request: Request, payload: Any, calendar: SessionCalendar, known_at:
             known_at,
         )
     if isinstance(request, QuoteRequest):
-        faults = examine_quote(payload)
+        faults = examine_quote(payload, request.instrument)
         return Examined(None, tuple(faults), frozenset({request.session})) if faults else Examined(payload)
     name = (
         "bars" if isinstance(request, BarsRequest) else _RECORDS[type(request)][0] if type(request) in _RECORDS else ""

@@ -6,7 +6,7 @@ compute: null passes where that is so.
 
 from __future__ import annotations
 
-from trading_assets.repositories.option_classes import named_sql
+from trading_assets.repositories.option_classes import largest_delta_sql, named_sql
 from trading_assets.validation.rule import Rule, Severity
 from trading_assets.validation.rules.names import named
 
@@ -218,17 +218,19 @@ RULES = (
         "option_chains",
         Severity.WARN,
         why=(
-            "A call's delta lies between 0 and 1, a put's between -1 and 0; anything else is a wrong sign or a wrong"
-            " row."
+            "A call's delta lies between 0 and 1, a put's between -1 and 0 (of an adjusted class, as far as the shares"
+            " that it delivers go for a unit of its multiplier); anything else is a wrong sign or a wrong row."
         ),
         remedy="Leave the greeks of the row out; distinguish it from the broker's by its request_id.",
-        rows="select * from option_chains where delta is not null",
+        rows=f"""select o.*, {largest_delta_sql("o", "a")} as largest
+                 from option_chains o left join adjusted_classes a using (symbol, session, trading_class, multiplier)
+                 where delta is not null""",
         holds=f"""isfinite(delta)
                   and case "right"
-                           when 'C' then delta between -{DELTA_TOLERANCE} and 1 + {DELTA_TOLERANCE}
-                           when 'P' then delta between -1 - {DELTA_TOLERANCE} and {DELTA_TOLERANCE}
+                           when 'C' then delta between -{DELTA_TOLERANCE} and largest + {DELTA_TOLERANCE}
+                           when 'P' then delta between -largest - {DELTA_TOLERANCE} and {DELTA_TOLERANCE}
                       end""",
-        shows=("local_symbol", "right", "delta"),
+        shows=("local_symbol", "right", "delta", "largest"),
     ),
     Rule(
         "open_interest_present",

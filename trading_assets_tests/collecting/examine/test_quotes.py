@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from trading_assets.collecting.examine.quotes import examine_quote
+from trading_assets.instrument import Instrument
 from trading_assets_tests.collecting.decode.answers import quote
 
 PRICES = ("bid", "ask", "last", "close", "model_price", "underlying_price")
@@ -21,6 +23,16 @@ def test_values_and_nulls_are_possible() -> None:
         )
         == []
     )  # type: ignore[arg-type]
+
+
+def test_the_delta_of_an_adjusted_contract_may_be_as_large_as_what_it_delivers() -> None:
+    usual = Instrument("ABC", "OPT", multiplier="100", trading_class="ABC")
+    mini = replace(usual, multiplier="10", trading_class="ABC7")
+    adjusted = [replace(usual, trading_class="ABC1"), replace(usual, multiplier="150")]
+    assert [examine_quote(quote(delta=-1.5), one) for one in adjusted] == [[], []]  # type: ignore[arg-type]
+    faults = [examine_quote(quote(delta=1.5), one) for one in (usual, mini)]  # type: ignore[arg-type]
+    faults += [examine_quote(quote(delta=150.0), one) for one in adjusted]  # type: ignore[arg-type]
+    assert [[fault.field for fault in found] for found in faults] == [["delta"]] * 4
 
 
 @pytest.mark.parametrize(
