@@ -19,7 +19,7 @@ from trading_assets.validation import RULES, validate
 from trading_assets_tests.validation.recorded_lake import RecordedLake
 
 RIGHT = {"split_suspicion": 10, "chain_each_session": 38, "spike": 9, "listing_diff_explained": 1}
-"""Accusations that are right: 9 splits of the unadjusted bars (each a spike as well), 2 SPX sessions and 36 weekday
+"""Accusations that are right: 10 splits of the unadjusted bars (9 are spikes as well), 2 SPX sessions and 36 weekday
 sessions of the weekly chains without a snapshot, two strikes of IBM that left the listing."""
 
 UNKNOWABLE = {

@@ -5,7 +5,8 @@
         +--retry, discard, a later answer--> as any quarantined answer
 
 A decision is about the answers it released and about those that come after the close of its first session, up to its
-last one. Later decisions take the place of earlier ones. Here belongs the table `unit_decisions` alone: what is held is
+last one. Later decisions take the place of earlier ones. It names the unit itself: whoever reads an answer, under
+whatever setting, comes to the same values. Here belongs the table `unit_decisions` alone: what is held is
 found by `collecting.units`.
 """
 
@@ -34,12 +35,15 @@ unit_decisions = sa.Table(
     sa.Column("symbol", sa.String(32), nullable=False, doc="Empty: every symbol"),
     sa.Column("quantity", sa.String(8), nullable=False, doc="volume, price or time"),
     sa.Column("unit", sa.String(16), nullable=False, doc="What the answers are in; as_is: as the settings say"),
-    sa.Column("volume_setting", sa.String(16), nullable=False, doc="stock_volume_unit when it was decided"),
+    sa.Column("volume_setting", sa.String(16), nullable=False, doc="stock_volume_unit when the answer was held"),
     sa.Column("first", sa.String(10), nullable=False, doc="Session from whose close on answers are in that unit"),
     sa.Column("last", sa.String(10), doc="The last such session; null: until decided otherwise"),
     sa.Column("request_ids", sa.Text, nullable=False, doc="JSON list: journal rows of the answers it released"),
     sa.Column("decided_at", sa.String(40), nullable=False),
 )
+
+EQUITY_BARS = "equity_bars"
+"""The dataset whose volumes are in the unit of a setting."""
 
 AS_IS = "as_is"
 """The unit of a decision that the answers are right as they came."""
@@ -48,7 +52,8 @@ AS_IS = "as_is"
 @dataclass(frozen=True, slots=True)
 class UnitDecision:
     """One decision. `symbol` is empty for all; `first` and `last` (None: open) bound the sessions that were closed last
-    when an answer came; `request_ids` are the answers that it released, whenever they came."""
+    when an answer came; `request_ids` are the answers that it released, whenever they came. `volume_setting` is the
+    setting `stock_volume_unit` of the process that held them: what `AS_IS` means for the volume of stocks."""
 
     dataset: str
     symbol: str
@@ -109,26 +114,37 @@ class UnitDecisions:
             )
 
 
-def units_of(decisions: Sequence[UnitDecision], result: Result, came: date, volume_setting: str) -> Mapping[str, str]:
-    """The decided unit of each quantity of an answer to a `bars` request, `came` being the session that was closed last
-    when it came.
+@dataclass(frozen=True, slots=True)
+class DecidedUnits:
+    """What was decided about an answer: the unit of each quantity, and whether one of them is right as it came, so that
+    the answer is not judged again."""
 
-    A decision on the unit of stock volume ends for later answers when the setting is changed; one that answers are
-    right as they are holds for those it released, and within a range that has an end.
+    units: Mapping[str, str]
+    as_is: bool = False
+
+
+def units_of(decisions: Sequence[UnitDecision], result: Result, came: date) -> DecidedUnits:
+    """What was decided about an answer to a `bars` request, `came` being the session that was closed last when it came.
+
+    A decision that answers are right as they are holds for those it released, and within a range that has an end.
     """
     found: dict[str, str] = {}
+    as_is = False
     request = result.request
     if not isinstance(request, BarsRequest):
-        return found
+        return DecidedUnits(found)
     for decision in decisions:
         if decision.dataset != request.dataset or decision.symbol not in ("", request.symbol):
             continue
         later = decision.first <= came and (decision.last is None or came <= decision.last)
-        ended = decision.quantity == "volume" and decision.volume_setting != volume_setting
         unbounded = decision.unit == AS_IS and decision.last is None
-        if result.request_id in decision.request_ids or (later and not ended and not unbounded):
-            found[decision.quantity] = decision.unit
-    return found
+        if result.request_id in decision.request_ids or (later and not unbounded):
+            of_stocks = decision.quantity == "volume" and decision.dataset == EQUITY_BARS
+            as_is = as_is or decision.unit == AS_IS
+            found[decision.quantity] = (
+                decision.volume_setting if of_stocks and decision.unit == AS_IS else decision.unit
+            )
+    return DecidedUnits(found, as_is)
 
 
 def _release(connection: sa.Connection, entries: Sequence[Entry]) -> list[int]:

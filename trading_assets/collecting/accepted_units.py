@@ -21,7 +21,14 @@ from trading_assets.broker.outcomes import Fault
 from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.broker.unit_decisions import AS_IS, UnitDecision, UnitDecisions
 from trading_assets.collecting.archive import Archive
-from trading_assets.collecting.decode.answer_units import OPTION_VOLUME, PRICE, STOCK_VOLUME, hours_of
+from trading_assets.collecting.decode.answer_units import (
+    OPTION_VOLUME,
+    PRICE,
+    STOCK_VOLUME,
+    held_setting,
+    held_unit,
+    hours_of,
+)
 from trading_assets.collecting.decode.arrow_tables import replaced
 from trading_assets.collecting.decode.unit_changes import Quantity
 from trading_assets.errors import InvalidRequest
@@ -68,19 +75,21 @@ def accept_units(
     if not chosen:
         days = sorted({*came.values(), *(day for entry in waiting for day in entry.sessions)})
         raise InvalidRequest(f"No held answer is of that range: they are of sessions {days[0]} to {days[-1]}.")
-    groups: dict[tuple[str, str, str, str], list[Entry]] = defaultdict(list)
+    here = archive.settings.stock_volume_unit
+    groups: dict[tuple[str, str, str, str, str], list[Entry]] = defaultdict(list)
     for entry in chosen:
         fault = entry.held
         assert fault is not None
-        groups[entry.dataset, entry.symbol if names else "", fault.field, _unit(entry, fault, unit)].append(entry)
+        setting = held_setting(fault.value, here)  # of the process that held it: this one may have another
+        known_as = _unit(entry, fault, unit, setting)
+        groups[entry.dataset, entry.symbol if names else "", fault.field, known_as, setting].append(entry)
     decisions = []
-    for (dataset, symbol, quantity, known_as), entries in groups.items():
+    for (dataset, symbol, quantity, known_as, setting), entries in groups.items():
         from_then = begin or min(min([came[entry.id], *entry.sessions]) for entry in entries)
-        setting = archive.settings.stock_volume_unit
         decisions.append((UnitDecision(dataset, symbol, quantity, known_as, setting, from_then, end), entries))
     UnitDecisions(archive.settings.state_url).decide(decisions, archive.now)
     _make_due(archive, chosen)
-    return _said([decision for decision, _ in decisions], chosen, names)
+    return _said([decision for decision, _ in decisions], chosen, names, here)
 
 
 def _meant(entry: Entry, came: date, first: date | None, last: date | None) -> bool:
@@ -89,13 +98,15 @@ def _meant(entry: Entry, came: date, first: date | None, last: date | None) -> b
     return (first is None or first <= came) and (last is None or begins <= last)
 
 
-def _unit(entry: Entry, fault: Fault, unit: str | None) -> str:
-    """The unit to be recorded for an answer."""
-    found = fault.value.split()[-1]
+def _unit(entry: Entry, fault: Fault, unit: str | None, setting: str) -> str:
+    """The unit to be recorded for an answer that was held under a setting `stock_volume_unit`."""
+    found = held_unit(fault.value)
+    of_stocks = entry.dataset == EQUITY_BARS.name and fault.field == Quantity.VOLUME
     if unit is None and found == AS_IS:
+        named = f" ({_named_setting(setting)})" if of_stocks else ""
         raise InvalidRequest(
-            f"The held answer about {entry.symbol} is in the unit that the settings say; what is stored is not. Say so"
-            " with --as-is, or name its unit."
+            f"The held answer about {entry.symbol} is in the unit that the settings say{named}; what is stored is not."
+            " Say so with --as-is, or name its unit."
         )
     chosen = unit or found
     volume = OPTION_VOLUME if entry.dataset == OPTION_BARS.name else STOCK_VOLUME
@@ -110,7 +121,7 @@ def _unit(entry: Entry, fault: Fault, unit: str | None) -> str:
             f"unit is {chosen!r}; held of {entry.symbol} is the {fault.field} of {entry.dataset}: give one of"
             f" {', '.join(known)}."
         )
-    return chosen
+    return AS_IS if of_stocks and chosen == setting else chosen
 
 
 def _make_due(archive: Archive, entries: Sequence[Entry]) -> None:
@@ -123,16 +134,30 @@ def _make_due(archive: Archive, entries: Sequence[Entry]) -> None:
         archive.coverage.record(replaced(waiting, "retry_after", pa.nulls(waiting.num_rows, INSTANT)))
 
 
-def _said(decisions: Sequence[UnitDecision], entries: Sequence[Entry], names: Sequence[str] | None) -> str:
+def _named_setting(setting: str) -> str:
+    return f"the setting stock_volume_unit is {setting}"
+
+
+def _said(decisions: Sequence[UnitDecision], entries: Sequence[Entry], names: Sequence[str] | None, here: str) -> str:
     sentences = []
     for decision in decisions:
         until = f"to {decision.last}" if decision.last else "on, until you decide otherwise"
         who = decision.symbol or "every symbol"
         what = f"the {decision.quantity} of {decision.dataset} of {who}"
+        of_stocks = decision.dataset == EQUITY_BARS.name and decision.quantity == Quantity.VOLUME
+        by = f" ({_named_setting(decision.volume_setting)} where it was held)" if of_stocks else ""
         if decision.unit == AS_IS:
-            sentences.append(f"Accepted as it came: {what}.")
+            unit = f", which is {decision.volume_setting}" if of_stocks else ""
+            sentences.append(f"Accepted as it came: {what}{unit}{by}.")
         else:
-            sentences.append(f"Accepted: from {decision.first} {until}, {what} is in {decision.unit} and is converted.")
+            sentences.append(
+                f"Accepted: from {decision.first} {until}, {what} is in {decision.unit} and is converted{by}."
+            )
+        if of_stocks and decision.volume_setting != here:
+            sentences.append(
+                f"Here the setting is {here}: give TRADING_ASSETS_STOCK_VOLUME_UNIT one value in every environment, or"
+                " answers are judged by different units."
+            )
     follow = " ".join(map(typed, sorted({entry.symbol for entry in entries}) if names else ()))
     stale = any(decision.unit == AS_IS and decision.dataset == EQUITY_BARS.name for decision in decisions)
     more = " Bars stored in another unit stay: `trading-assets backfill --from DATE --refresh` asks for them again."

@@ -8,7 +8,7 @@ of those that are kept in `broker.quarantine`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from trading_assets.broker.requests import (
     QuoteRequest,
     Request,
 )
-from trading_assets.broker.unit_decisions import UnitDecision, UnitDecisions, units_of
+from trading_assets.broker.unit_decisions import DecidedUnits, UnitDecision, UnitDecisions, units_of
 from trading_assets.collecting.backoff import FIRST_BACKOFF, LONGEST_BACKOFF, backoff_after
 from trading_assets.collecting.decode import bar_rows, contract_rows, listing_rows
 from trading_assets.collecting.decode.answer_units import in_assumed_units
@@ -66,6 +66,7 @@ class Examiner:
         self._decisions = UnitDecisions(settings.state_url)
         self._decided: list[UnitDecision] = []
         self._seen: dict[int, Result] = {}
+        self._held: set[int] = set()
 
     def examined(self, results: Iterable[Result]) -> list[Result]:
         """The results with what can be stored of their payloads; bad ones carry `quarantined` and are set aside in the
@@ -97,14 +98,17 @@ class Examiner:
             quarantined=replace(held.quarantined, reason=reason, retry_after=due),
         )
         self._journal.set_aside([result.request_id])
+        self._held.add(result.request_id)
         self._seen[result.request_id] = held
         return held
 
-    def decided(self, result: Result) -> Mapping[str, str]:
-        """What the user decided about the units of an answer, by quantity (`broker.unit_decisions`)."""
-        return units_of(
-            self._decided, result, self._calendar.last_closed(result.finished_at), self._settings.stock_volume_unit
-        )
+    def is_held(self, result: Result) -> bool:
+        """Whether `hold` has been called with the answer."""
+        return result.request_id in self._held
+
+    def decided(self, result: Result) -> DecidedUnits:
+        """What the user decided about the units of an answer."""
+        return units_of(self._decided, result, self._calendar.last_closed(result.finished_at))
 
     def settle(self, request_ids: Iterable[int], now: datetime) -> None:
         """The rows of these answers are in the lake: keep the bad ones, close what they answer. Before
@@ -164,7 +168,7 @@ class Examiner:
         setting = self._settings.stock_volume_unit
         return [
             replace(result, payload=in_assumed_units(result, units, setting))
-            if (units := self.decided(result)) and result.payload is not None
+            if (units := self.decided(result).units) and result.payload is not None
             else result
             for result in results
         ]

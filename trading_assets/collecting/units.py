@@ -18,9 +18,10 @@ from trading_assets.broker.requests import BarsRequest
 from trading_assets.broker.unit_decisions import AS_IS
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import bar_rows
-from trading_assets.collecting.decode.answer_units import unit_found
+from trading_assets.collecting.decode.answer_units import held_setting, held_unit, held_value, unit_found
 from trading_assets.collecting.decode.unit_changes import Quantity, Series, UnitChange, compared
 from trading_assets.collecting.decode.unit_history import against_history, by_session, of_new_series
+from trading_assets.collecting.price_level import is_restated
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.remedies import typed
 from trading_assets.repositories.schemas import EQUITY_BARS, Dataset
@@ -31,29 +32,40 @@ REVIEW = "held_for_review"
 _DAYS_BESIDE = 60
 """Calendar days on either side of new bars from which stored sessions are compared with them."""
 
+_SPLITS = {"cents": "1:100", "hundreds": "100:1"}
+"""The split that looks like prices in a unit."""
+
 _NEEDED = ["symbol", "con_id", "bar_size", "start", "session", "open", "high", "low", "close", "volume"]
 
 
 def hold_units(archive: Archive, dataset: Dataset, report: CollectionReport, results: Sequence[Result]) -> list[Result]:
     """The results, those in another unit held: without payload, to be kept by the quarantine; each is reported.
 
-    Whatever one answer of a series (symbol or contract, bar size) shows is true of its other answers here. Answers that
-    the user has accepted are not judged again.
+    Whatever one answer of a series (symbol or contract, bar size) shows is true of its other answers here, those that
+    were held before among them; `results` may be given again with further ones. Answers that the user has accepted as
+    they are are not judged again, and of a stock neither are the others that came with them: its history.
     """
-    rows = bar_rows(
-        [result for result in results if not _as_is(archive, result)],
-        dataset,
-        archive.calendar,
-        stock_volume_unit=archive.settings.stock_volume_unit,
-    )
-    changes = {(c.symbol, c.con_id, c.bar_size): c for c in _changes(archive, dataset, rows, results)}
-    held = [result for result in results if _series(result, dataset) in changes or _held(result) is not None]
+    accepted = {_accepted_with(result, dataset) for result in results if archive.examiner.decided(result).as_is}
+    judged = [result for result in results if _accepted_with(result, dataset) not in accepted]
+    unit = archive.settings.stock_volume_unit
+    rows = bar_rows(judged, dataset, archive.calendar, stock_volume_unit=unit)
+    faults: dict[Series, Fault | None] = {
+        _series(result, dataset): _held(result) for result in judged if archive.examiner.is_held(result)
+    }
+    for change in _changes(archive, dataset, rows, results):
+        faults[change.symbol, change.con_id, change.bar_size] = _fault(change, dataset, unit)
+    held = [
+        result
+        for result in results
+        if not archive.examiner.is_held(result)
+        and ((result in judged and _series(result, dataset) in faults) or _held(result))
+    ]
     if not held:
         return list(results)
     stored = archive.view(dataset).table(
         symbols=sorted({result.request.symbol for result in held}), columns=["symbol", "con_id", "bar_size", "session"]
     )
-    marked = {r.request_id: _marked(archive, dataset, r, changes.get(_series(r, dataset)), stored) for r in held}
+    marked = {r.request_id: _marked(archive, dataset, r, faults.get(_series(r, dataset)), stored) for r in held}
     _report(report, dataset, list(marked.values()))
     return [marked.get(result.request_id, result) for result in results]
 
@@ -78,7 +90,8 @@ def _changes(archive: Archive, dataset: Dataset, rows: pa.Table, results: Sequen
     found = compared(rows, stored, options=options)
     if options:
         return found.changes
-    return [*found.changes, *_against_the_rest(archive, rows, found.decided, _stocks(results))]
+    changes = [*found.changes, *_against_the_rest(archive, rows, found.decided, _stocks(results))]
+    return [c for c in changes if c.quantity is not Quantity.PRICE or not is_restated(archive, c, rows)]
 
 
 def _against_the_rest(
@@ -119,8 +132,16 @@ def _stocks(results: Iterable[Result]) -> set[str]:
     return {result.request.symbol for result in results if result.request.instrument.sec_type == "STK"}
 
 
-def _as_is(archive: Archive, result: Result) -> bool:
-    return AS_IS in archive.examiner.decided(result).values()
+def _accepted_with(result: Result, dataset: Dataset) -> tuple[str, int]:
+    """What an acceptance of one answer as it came is true of: all bars of a stock, the bars of an option."""
+    return result.request.symbol, _series(result, dataset)[1]
+
+
+def _fault(change: UnitChange, dataset: Dataset, setting: str) -> Fault:
+    unit = unit_found(change.quantity, change.factor, dataset.name, setting)
+    of_stocks = dataset.name == EQUITY_BARS.name and change.quantity is Quantity.VOLUME
+    value = held_value(unit, setting if of_stocks else None)
+    return Fault(str(change.quantity), HELD, value, f"({change.evidence})", change.last)
 
 
 def _series(result: Result, dataset: Dataset) -> Series:
@@ -133,14 +154,11 @@ def _held(result: Result) -> Fault | None:
     return result.quarantined.held if result.quarantined is not None else None
 
 
-def _marked(archive: Archive, dataset: Dataset, result: Result, change: UnitChange | None, stored: pa.Table) -> Result:
-    """The result as one that is held, with the sessions that the lake lacks because of it."""
-    request, setting = result.request, archive.settings.stock_volume_unit
+def _marked(archive: Archive, dataset: Dataset, result: Result, fault: Fault | None, stored: pa.Table) -> Result:
+    """The result as one that is held, with the sessions that the lake lacks because of it. `fault` is that of its
+    series, None where the answer alone has one."""
+    request, fault = result.request, fault or _held(result)
     assert isinstance(request, BarsRequest)
-    fault = _held(result)
-    if change is not None:
-        unit = unit_found(change.quantity, change.factor, dataset.name, setting)
-        fault = Fault(str(change.quantity), HELD, f"in {unit}", f"({change.evidence})", change.last)
     assert fault is not None
     mine = pc.and_(pc.equal(stored["symbol"], request.symbol), pc.equal(stored["bar_size"], request.bar_size))
     if dataset.name != EQUITY_BARS.name:
@@ -148,25 +166,29 @@ def _marked(archive: Archive, dataset: Dataset, result: Result, change: UnitChan
     have = set(stored.filter(mine)["session"].to_pylist())
     last = min(request.session, archive.calendar.last_closed(result.finished_at))
     asked = archive.calendar.sessions(request.first_session, last) if request.first_session <= last else []
-    return archive.examiner.hold(result, fault, frozenset(asked) - have, _sentence(request, fault, dataset, setting))
+    return archive.examiner.hold(result, fault, frozenset(asked) - have, _sentence(request, fault, dataset))
 
 
-def _sentence(request: BarsRequest, fault: Fault, dataset: Dataset, setting: str) -> str:
+def _sentence(request: BarsRequest, fault: Fault, dataset: Dataset) -> str:
     """What was found, and what to do."""
-    unit = fault.value.split()[-1]
+    unit, setting = held_unit(fault.value), held_setting(fault.value, "")
+    split = _SPLITS.get(unit, "")
     who = request.instrument.local_symbol if dataset.name != EQUITY_BARS.name else request.symbol
     evidence = fault.reason.removeprefix("(").removesuffix(")")
     named = {
         Quantity.TIME: f"its times are {fault.value}",
-        Quantity.PRICE: f"its prices seem to be in {unit}; a split of 1:100 would look the same",
+        Quantity.PRICE: f"its prices seem to be in {unit}, or a split of {split} left its volumes as they were",
         Quantity.VOLUME: f"its volumes seem to be in {unit}, and the setting stock_volume_unit is {setting}",
     }[Quantity(fault.field)]
     if dataset.name != EQUITY_BARS.name and fault.field == Quantity.VOLUME:
         named = f"its volumes seem to be in {unit}, not in contracts"
     if unit == AS_IS:
-        named = f"its {fault.field} is in the expected unit, so that the stored bars are in another"
+        by = f" (the setting stock_volume_unit is {setting})" if setting else ""
+        named = f"its {fault.field} is in the expected unit{by}, so that the stored bars are in another"
     accept = f"`trading-assets quarantine accept {typed(request.symbol)}`"
     otherwise = "" if fault.field == Quantity.TIME else "; with --as-is it is stored as it came"
+    if fault.field == Quantity.PRICE:
+        otherwise = "; with --as-is it is taken for a split, stored as it came, and the stored history is read anew"
     do = (
         f"{accept} converts it and what comes from now on{otherwise}"
         if unit != AS_IS

@@ -17,6 +17,11 @@ ON_OLD_BASIS = "Prices were restated and this session was not read anew"
 NO_LONGER_GIVEN = f"{ON_OLD_BASIS}: the broker no longer gives these bars."
 """The reason where asking again brings nothing; the condition stays `complete`."""
 
+STILL_ON_OLD_BASIS = (
+    f"{ON_OLD_BASIS}: the broker has restated other bar sizes of the session and answers these bars as before."
+)
+"""The reason where asking again brought the old prices; the condition is `error`, and it is asked for again."""
+
 _PRICES = ("open", "high", "low", "close")
 
 _SMALLEST_RATIO = 0.03

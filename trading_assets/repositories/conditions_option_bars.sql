@@ -106,12 +106,18 @@ taken_chains as (
     from coverage
     where dataset = 'option_chains' and con_id = 0 and condition in ('complete', 'partial', 'nothing_selected')
       and symbol in (select symbol from wanted_symbols)),
+-- Symbols without equity bars whose answer about them is held for review: bars of their options wait for it.
+held_bars as (
+    select symbol, arg_max(reason, session) filter (contains(reason, {held})) as reason
+    from coverage
+    where dataset = 'equity_bars' and con_id = 0 and symbol in (select symbol from wanted_symbols)
+    group by symbol having count(*) filter (condition in ({settled})) = 0 and reason is not null),
 option_sources as (
     select w.symbol, w.session, r.* exclude (symbol, session), n.alike, r.symbol is not null as has_contracts,
            coalesce(ta.condition, tb.condition) = 'nothing_selected' as is_unselected,
            coalesce(ta.reason, tb.reason) as unselected_reason,
            u.symbol is null as has_no_chain, u.symbol is null and c.condition in ({refused}) as chain_refused,
-           c.condition as chain_condition, c.reason as chain_reason,
+           h.reason as held_reason, c.condition as chain_condition, c.reason as chain_reason,
            c.broker_code as chain_code, c.retry_after as chain_retry
     from option_wanted w
     left join option_rolled r on r.symbol = w.symbol and r.session = w.session
@@ -119,6 +125,7 @@ option_sources as (
     asof left join taken_chains tb on tb.symbol = w.symbol and w.session > tb.session
     asof left join taken_chains ta on ta.symbol = w.symbol and w.session <= ta.session
     left join chain_answers c on c.symbol = w.symbol
+    left join held_bars h on h.symbol = w.symbol
     left join (select distinct symbol from chain_sessions) u on u.symbol = w.symbol),
 option_bars_conditions as (
     select 'option_bars' as dataset, '{option_size}' as bar_size, symbol, session,
@@ -127,7 +134,9 @@ option_bars_conditions as (
                 when chain_refused then chain_condition
                 else 'pending'
            end as condition,
-           case when has_contracts and (reason = '' or instruments = 1) then reason
+           case when held_reason is not null and has_contracts and [{by_rank}][rank + 1] = 'pending'
+                then {waits_for_equity_bars} || held_reason
+                when has_contracts and (reason = '' or instruments = 1) then reason
                 when has_contracts then alike || ' of ' || instruments || ' contracts: ' || reason
                 when is_unselected then unselected_reason
                 when chain_refused or has_no_chain and chain_condition = 'nothing_selected' then chain_reason

@@ -41,6 +41,9 @@ NO_EXPIRY = r"(?:within|and) ([0-9]+) days, (?:next ([0-9]{4}-[0-9]{2}-[0-9]{2})
 """What the reason of a chain says whose selection no expiry lies in (`collecting.steps.chain_selection`): the days that
 the selection reaches ahead, and the next expiry, empty where there is none."""
 
+HELD_FOR_REVIEW = "is held for review"
+"""What the reasons of answers contain that wait for the user's decision."""
+
 _REASONS = {
     "not_collected": "Not collected yet.",
     "gone": "The bars are gone from the lake; they are requested again.",
@@ -48,6 +51,7 @@ _REASONS = {
     "lost_contract": (
         "The contract expired before its bars were collected; the broker keeps no history of expired options."
     ),
+    "waits_for_equity_bars": "Equity bars come first. ",
     "no_contract_alive": "No selected contract was alive in this session; a newer chain is needed first.",
     "nothing_selected": "No option contract is selected yet; option_chains comes first.",
 }
@@ -161,7 +165,12 @@ def _sql(name: str) -> str:
 @cache
 def _fixed_fields() -> dict[str, str]:
     constant = {name: f"'{reason}'" for name, reason in _REASONS.items()}
-    fixed = {"refused": REFUSED_SQL, "settled": SETTLED_SQL, "no_expiry": f"'{NO_EXPIRY}'"}
+    fixed = {
+        "held": f"'{HELD_FOR_REVIEW}'",
+        "refused": REFUSED_SQL,
+        "settled": SETTLED_SQL,
+        "no_expiry": f"'{NO_EXPIRY}'",
+    }
     return fixed | constant | _with_session()
 
 

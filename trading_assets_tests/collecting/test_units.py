@@ -15,6 +15,8 @@ from trading_assets.collecting.accepted_units import accept_units
 from trading_assets.collecting.archive import Archive
 from trading_assets.errors import InvalidRequest
 from trading_assets.monitoring.watch import current_issues
+from trading_assets.repositories.conditions import symbol_conditions
+from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
@@ -246,3 +248,55 @@ def test_volumes_of_options(bench: Bench) -> None:
     assert "volume of option_bars of AAPL is in shares" in bench.accept("AAPL")
     assert bench.day(0, "AAPL", steps="o") == []
     assert rows(bench.settings, stored) == before
+
+
+def test_an_acceptance_is_the_same_whatever_setting_another_process_has(bench: Bench, tmp_path: Path) -> None:
+    bench.start(tmp_path / "lots", "round_lots", AAPL=in_lots)
+    truth = bench.truth()
+    bench.day(0, "AAPL", steps="ce", lookback_days=40)
+    bench.market.changes = {}
+    assert bench.day(1, "AAPL") == [("AAPL", "held_for_review")]
+    bench.unit = "shares"  # the shell in which the user decides
+    said = bench.accept("AAPL")
+    assert "is in shares and is converted (the setting stock_volume_unit is round_lots where it was held)" in said
+    assert "Here the setting is shares: give TRADING_ASSETS_STOCK_VOLUME_UNIT one value" in said
+    bench.unit = "round_lots"
+    for number in (1, 2, 3):
+        assert bench.day(number, "AAPL") == []
+    bench.unit = "shares"
+    assert bench.day(4, "AAPL") == []
+    stored = bench.volumes()
+    assert stored[DAYS[0].date()] in (truth[DAYS[0].date()], truth[DAYS[0].date()] // 100 * 100)
+    assert [stored[day.date()] for day in DAYS[1:]] == [truth[day.date()] for day in DAYS[1:]]
+
+
+@pytest.mark.slow
+def test_what_is_accepted_as_it_came_has_the_unit_of_the_process_that_held_it(bench: Bench) -> None:
+    assert bench.day(0, "AAPL", steps="c", lookback_days=40) == []
+    bench.unit = "round_lots"  # and TWS sends shares
+    assert bench.day(0, "AAPL", lookback_days=40) == [("AAPL", "held_for_review")]
+    bench.unit = "shares"
+    assert "which is round_lots (the setting stock_volume_unit is round_lots where" in bench.accept(
+        "AAPL", unit="as_is"
+    )
+    assert bench.day(0, "AAPL", lookback_days=40) == []
+    assert bench.volumes()[DAYS[0].date()] == bench.truth()[DAYS[0].date()] * 100
+
+
+@pytest.mark.slow
+def test_option_bars_say_that_the_first_equity_bars_wait_for_a_decision(bench: Bench) -> None:
+    rules: dict[str, Any] = {"rules": {"max_days_to_expiry": 10, "strikes_around_spot": 1}}
+    bench.market.changes = {"AAPL": in_lots}
+    bench.day(0, "AAPL", steps="che", lookback_days=40, **rules)
+    report = collect(bench.settings, ["AAPL"], steps="o", **rules)["o"]
+    (problem,) = report.problems
+    assert problem.sentence.startswith(
+        "AAPL has no equity_bars in the lake yet, so no bars of its options were requested."
+    )
+    assert "quarantine accept AAPL" in problem.sentence
+    found = symbol_conditions(bench.folder, calendar(), bench.settings.clock(), ["AAPL"], datasets=["option_bars"])
+    reasons = {row["reason"][:64] for row in found.to_pylist() if row["condition"] == "pending"}
+    assert reasons == {"Equity bars come first. The answer about 1 day bars of AAPL is h"}
+    bench.accept("AAPL")
+    assert bench.day(0, "AAPL", steps="eo", lookback_days=40, **rules) == []
+    assert rows(bench.settings, "select * from option_bars") != []

@@ -23,6 +23,7 @@ from trading_assets.repositories.schemas import OPTION_BARS
 STOCK_VOLUME = ("shares", "round_lots")
 OPTION_VOLUME = ("contracts", "shares")
 PRICE = ("cents", "hundreds")
+_SETTING = "stock_volume_unit"
 _HOURS = re.compile(r"[+-](\d|1[0-4])(\.5)?h")
 
 
@@ -39,6 +40,23 @@ def in_assumed_units(result: Result, units: Mapping[str, str], volume_setting: s
         return payload
     bars = payload.get("bars")
     return {**payload, "bars": [_bar(bar, volume, price, seconds) for bar in bars]} if type(bars) is list else payload
+
+
+def held_value(unit: str, volume_setting: str | None = None) -> str:
+    """What the fault of a held answer has as its value: the unit that the answer seems to be in and, of volumes of
+    stocks, the setting `stock_volume_unit` by which it was judged."""
+    return f"in {unit}" if volume_setting is None else f"by {_SETTING} {volume_setting} in {unit}"
+
+
+def held_unit(value: str) -> str:
+    """The unit of such a value."""
+    return value.rpartition(" ")[2]
+
+
+def held_setting(value: str, default: str) -> str:
+    """The setting of such a value; `default` where it has none."""
+    found = re.search(rf"{_SETTING} (\w+)", value)
+    return found[1] if found else default
 
 
 def hours_of(unit: str) -> float:

@@ -110,7 +110,8 @@ def compared(new: pa.Table, stored: pa.Table, *, options: bool = False) -> Compa
         same = (abs(prices - before) <= TOLERANCE * abs(before)).all(axis=1)
         found = _volume(volume[same], known[same], options) or _price(prices, before, volume, known)
         words = "same prices, volume" if found is not None and found[0] is Quantity.VOLUME else "same volume, prices"
-        if found is None and not same.any() and (ratio := _restated_by(prices, before)) is not None:
+        restated = not same.any() and not _unchanged(volume, known)
+        if found is None and restated and (ratio := _restated_by(prices, before)) is not None:
             found = _volume(volume * ratio, known, options)
             words = f"prices restated by {ratio:.6g}, and beyond that volume"
         if found is not None:
@@ -170,6 +171,12 @@ def _volume(new: Numbers, old: Numbers, options: bool) -> tuple[Quantity, float,
         if (fits & differs).sum() >= AGREEING * len(old) and (BAND < (new / factor).sum() / old.sum() < 1 / BAND):
             return Quantity.VOLUME, factor, int((fits & differs).sum())
     return None
+
+
+def _unchanged(new: Numbers, old: Numbers) -> bool:
+    """Whether most volumes are the same: then no unit has changed, and the broker leaves volumes as they were traded
+    where it restates prices."""
+    return bool((abs(new - old) <= TOLERANCE * old).sum() >= AGREEING * len(old))
 
 
 def _restated_by(new: Numbers, old: Numbers) -> float | None:

@@ -14,6 +14,7 @@ from math import log
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.requests import BarsRequest, Request
@@ -21,7 +22,10 @@ from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.backoff import Backoff
 from trading_assets.collecting.decode import Restatement, restated
 from trading_assets.collecting.decode.arrow_tables import from_rows
+from trading_assets.collecting.decode.restated import PRICES
 from trading_assets.collecting.report import CollectionReport
+from trading_assets.collecting.steps.sizes_apart import left_by_the_broker
+from trading_assets.collecting.steps.whole_answers import DAILY, changed_rows
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import plan_equity_bars, plan_redownload
 from trading_assets.planning.durations import bars_in_session
@@ -31,6 +35,10 @@ from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, Condition
 READ_AGAIN = 5
 """Stored sessions that a request for new bars reads again: a week, so that a restatement is seen that comes some
 sessions late, or leaves the last sessions before it on the old basis."""
+
+READ_WEEKLY = 60
+"""The same for the first request after a week's end: restatements come later than that, are small, or lie further
+back. Daily bars come by the year, and are compared whole by every request (`steps.whole_answers`)."""
 
 JUMP = log(1.04)
 """Change from a close to the next open (logarithm) that may be a corporate action: a stock dividend of 5 % is one."""
@@ -64,13 +72,18 @@ def read_again(archive: Archive, stored: Mapping[str, Sequence[date]], bar_size:
     further request: back to the first of the two, or up to the second.
 
     These are the last and the first `READ_AGAIN` stored sessions; after a jump it reaches back to `BEFORE_A_JUMP`
-    sessions before it.
+    sessions before it, and after a week's end over `READ_WEEKLY` sessions, or as many as hold `BARS_OF_A_MONTH` bars.
     """
+    weekly = READ_AGAIN
+    if bar_size != DAILY:
+        weekly = max(READ_AGAIN, min(READ_WEEKLY, BARS_OF_A_MONTH // bars_in_session(bar_size)))
+    this_week = archive.calendar.last_closed(archive.now).isocalendar()[:2]
     known = {symbol: sessions for symbol, sessions in stored.items() if sessions}
     jumps = _jumps(archive, known, bar_size)
     found = {}
     for symbol, sessions in known.items():
-        since = sessions[-READ_AGAIN:][0]
+        count = READ_AGAIN if sessions[-1].isocalendar()[:2] == this_week else weekly
+        since = sessions[-count:][0]
         if symbol in jumps:
             since = min(since, max(sessions[0], archive.calendar.previous(jumps[symbol], BEFORE_A_JUMP)))
         found[symbol] = since, sessions[:READ_AGAIN][-1]
@@ -161,25 +174,33 @@ def left_over(
 class Restated:
     """The symbols whose stored bars differ from the `new` ones by more than corrections, and what is stored of them.
 
-    Sessions that are known to be on the old basis are not compared: that they differ is no new restatement.
+    `new` are all bars of the answers, `asked` those of the sessions that were asked for (rows of `equity_bars`).
+    Sessions that are known to be on the old basis are not compared: that they differ is no new restatement. `corrected`
+    are the bars outside of the sessions asked for that the broker has corrected.
     """
 
-    def __init__(self, archive: Archive, report: CollectionReport, new: pa.Table) -> None:
+    def __init__(self, archive: Archive, report: CollectionReport, new: pa.Table, asked: pa.Table) -> None:
         self._archive = archive
         self._asked: defaultdict[Series, set[date]] = defaultdict(set)
+        self._named: list[dict[str, Any]] = []
         self._left: set[Place] = set()
         self.symbols: set[str] = set()
+        self.corrected = new.slice(0, 0)
         self._stored: dict[Series, list[date]] = {}
         if not new.num_rows:
             return
         symbols = new["symbol"].unique().to_pylist()
-        self._left = {_place(row) for row in left_on_old_basis(archive, symbols)}
-        stored = archive.view(EQUITY_BARS).table(sessions=new["session"].unique().to_pylist(), symbols=symbols)
-        changes = restated(new, _without(stored, self._left))
+        self._named = left_on_old_basis(archive, symbols)
+        self._left = {_place(row) for row in self._named}
+        stored = _without(_stored_beside(archive, new, asked), self._left)
+        changes = restated(new, stored)
         moved = _under_another_contract(new, stored)
         # A series that goes on under another contract may have other prices altogether; one ratio restates them.
         self.symbols = {c.symbol for c in changes if not c.corrected and (c.uniform or c.symbol not in moved)}
         self._stored = _series(archive, self.symbols)
+        corrected = changed_rows(new, stored, asked) if changes else self.corrected
+        others = pc.is_in(corrected["symbol"], pa.array(sorted(self.symbols | moved), pa.string()))
+        self.corrected = corrected.filter(pc.invert(others))
         self._tell(report, changes)
 
     def _tell(self, report: CollectionReport, changes: Iterable[Restatement]) -> None:
@@ -212,8 +233,9 @@ class Restated:
         return found
 
     def left_behind(self, underlyings: Collection[str], coverage: pa.Table, bars: pa.Table) -> pa.Table:
-        """Conditions (rows of `coverage`) of the sessions on the old basis of which no new bar came, from the
-        `coverage` of what was answered: to be recorded whatever stands of them."""
+        """Conditions (rows of `coverage`) of the sessions on the old basis, to be recorded whatever stands of them: of
+        those of which no new bar came, from the `coverage` of what was answered, and of those that the broker answers
+        as before while it has restated another bar size."""
         stored = {(*series, session) for series, sessions in self._stored.items() for session in sessions}
         places = {place for place in stored if place[0] in underlyings} | self._left
         if not places:
@@ -227,12 +249,29 @@ class Restated:
                 rows.append({**row, "reason": f"{ON_OLD_BASIS}: {row['reason']}"})
             elif row is not None or (place in stored and place[2] not in self._asked[place[:2]]):
                 rows.append(self._no_longer_given(place, 0 if row is None else row["request_id"]))
-        return from_rows(COVERAGE, rows)
+        symbols = {place[0] for place in places}
+        return pa.concat_tables(
+            [from_rows(COVERAGE, rows), left_by_the_broker(self._archive, symbols, bars, self._named)]
+        )
 
     def _no_longer_given(self, place: Place, request_id: int) -> dict[str, Any]:
         named = {"dataset": EQUITY_BARS.name, "con_id": 0, **dict(zip(_PLACE, place, strict=True))}
         said = {"condition": str(Condition.COMPLETE), "reason": NO_LONGER_GIVEN}
         return {**named, **said, "collected_at": self._archive.now, "request_id": request_id}
+
+
+def _stored_beside(archive: Archive, new: pa.Table, asked: pa.Table) -> pa.Table:
+    """The stored bars to compare new ones with: of the sessions that were asked for, and daily ones of the others."""
+    view, symbols = archive.view(EQUITY_BARS), new["symbol"].unique().to_pylist()
+    sessions = set(asked["session"].unique().to_pylist())
+    earlier = set(new["session"].unique().to_pylist()) - sessions
+    columns = [*_PLACE, "start", "con_id", *PRICES]
+    tables = [view.table(sessions=sorted(sessions), symbols=symbols, columns=columns)] if sessions else []
+    if earlier:
+        # What a user has stored (request_id 0) is compared where it is asked for, as ever.
+        of_broker = f"bar_size = '{DAILY}' and request_id <> 0"
+        tables.append(view.table(sessions=sorted(earlier), symbols=symbols, columns=columns, where=of_broker))
+    return pa.concat_tables(tables)
 
 
 def _under_another_contract(new: pa.Table, stored: pa.Table) -> set[str]:

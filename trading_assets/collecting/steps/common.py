@@ -161,6 +161,15 @@ def missing_prerequisite(dataset: str, symbol: str) -> str:
     )
 
 
+def held_sentence(archive: Archive, symbol: str) -> str | None:
+    """The sentence for a symbol without equity bars whose answer about them is held for review; None where none is."""
+    rows = archive.coverage.recorded(EQUITY_BARS.name, None, [symbol]).sort_by("session").to_pylist()
+    reasons = [row["reason"] for row in rows if HELD in (row["reason"] or "")]
+    if not reasons:
+        return None
+    return f"{symbol} has no equity_bars in the lake yet, so no bars of its options were requested. {reasons[-1]}"
+
+
 def report_open_sessions(archive: Archive, report: CollectionReport, sessions: Iterable[date]) -> None:
     """Report wanted sessions that are not closed: their bars are not finished, so none is asked for or stored."""
     for session in sessions:

@@ -33,6 +33,7 @@ from trading_assets.collecting.steps.common import (
     within_allowance,
 )
 from trading_assets.collecting.steps.unknown_symbols import without_bars
+from trading_assets.collecting.steps.whole_answers import with_earlier_sessions
 from trading_assets.collecting.units import hold_units, without_stored
 from trading_assets.instrument import Instrument
 from trading_assets.planning.bars import plan_equity_bars
@@ -150,22 +151,22 @@ def _decoded(
     run that may ask for its history.
     """
     results = hold_units(archive, EQUITY_BARS, report, results)
-    table = _rows(archive, results)
-    beside = ask(beside_a_jump(archive, underlyings, table))
-    table = last_of_key(pa.concat_tables([table, _rows(archive, beside)]), EQUITY_BARS.key)
-    results = [*results, *beside]
-    found = Restated(archive, report, table)
+    if beside := ask(beside_a_jump(archive, underlyings, _rows(archive, results))):
+        results = hold_units(archive, EQUITY_BARS, report, [*results, *beside])
+    asked = _rows(archive, results)
+    found = Restated(archive, report, _rows(archive, with_earlier_sessions(archive, results)), asked)
     others = found.symbols - underlyings.keys()
+    results = [result for result in results if result.request.symbol not in others]
     history = ask(found.requests(underlyings, results))
     report.fail(history, harmless=frozenset({OutcomeKind.EMPTY}), delayed=archive.settings.delayed)
-    results = [*(result for result in results if result.request.symbol not in others), *history]
-    table = table.filter(pc.invert(pc.is_in(table["symbol"], pa.array(sorted(others), pa.string()))))
-    table = last_of_key(pa.concat_tables([table, _rows(archive, history)]), EQUITY_BARS.key)
+    if history:
+        results = hold_units(archive, EQUITY_BARS, report, [*results, *history])
+    table = last_of_key(pa.concat_tables([found.corrected, _rows(archive, results)]), EQUITY_BARS.key)
     coverage = bar_coverage(
         results, table, archive.calendar, retries=retries_for(archive, EQUITY_BARS, outcomes_of(results))
     )
-    coverage = without_stored(coverage, results)
     reopened = found.left_behind(underlyings, coverage, table)
+    coverage = without_stored(coverage, results)
     report.add_rows(table)
     return Collected(
         EQUITY_BARS,

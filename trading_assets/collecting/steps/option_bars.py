@@ -26,6 +26,7 @@ from trading_assets.collecting.recover import recover
 from trading_assets.collecting.report import Collected, CollectionReport, Problem, ProblemKind
 from trading_assets.collecting.steps.common import (
     SendRequests,
+    held_sentence,
     known_underlyings,
     missing_prerequisite,
     outcomes_of,
@@ -213,7 +214,8 @@ def _ready(
             )
             report.violation(symbol, sentence)
         elif symbol not in with_bars:
-            report.violation(symbol, missing_prerequisite(EQUITY_BARS.name, symbol))
+            held = held_sentence(archive, symbol)
+            report.violation(symbol, held or missing_prerequisite(EQUITY_BARS.name, symbol))
         elif symbol in wrong:
             report.violation(symbol, wrong[symbol])
         else:

@@ -169,9 +169,9 @@ def test_a_restatement_is_named_with_its_ratio_on_the_day_it_comes(walk: Walk) -
 def test_a_session_costs_one_request_a_series_and_a_restatement_one_more(walk: Walk) -> None:
     series = len(SYMBOLS) * len(walk.sizes)
     days = [note[:2] for symbol in SYMBOLS for note in walk.notes[symbol]]
-    assert {f"{day:%d}": asked - series for day, asked in walk.asked.items()} == {
-        f"{day:%d}": days.count(f"{day:%d}") for day in walk.asked
-    }
+    more = {f"{day:%d}": days.count(f"{day:%d}") for day in walk.asked}
+    more["10"] //= len(walk.sizes)  # the first request of a week brings the stored hours anyway
+    assert {f"{day:%d}": asked - series for day, asked in walk.asked.items()} == more
     assert walk.asked[date(2024, 6, 14)] == series
 
 
