@@ -39,7 +39,10 @@ class MarketWithActions(GeneratedMarket):
         for action in self.actions:
             if not self._calendar.is_session(action.session):
                 raise ValueError(f"{action.session} is no session: an action begins with one.")
-        self._renames = [action for action in self.actions if action.kind is ActionKind.RENAME]
+
+    @property
+    def _renames(self) -> list[CorporateAction]:
+        return [action for action in self.actions if action.kind is ActionKind.RENAME]
 
     def of(self, symbol: str) -> list[CorporateAction]:
         """The actions of the stock that had this symbol first, earliest first."""

@@ -1,5 +1,5 @@
-"""A generated series of corporate actions over 60 sessions, seen session by session with missed ones, ends in the lake
-that one collection at the end makes.
+"""A generated series of corporate actions and renames over 60 sessions, seen session by session with missed ones, ends
+in the lake that one collection at the end makes.
 
 `TRADING_ASSETS_TESTS_EXAMPLES=100` tries more series than a run of the suite has time for.
 """
@@ -58,7 +58,16 @@ def series(random: Random, symbol: str) -> list[CorporateAction]:
             special = min(59, place + 2)
             found.append(act(symbol, ActionKind.SPECIAL_DIVIDEND, 0.8, SESSIONS[special]))
         place += random.choice([3, 4, 15, 25])
+    if random.random() < 0.5:  # on the day of the last action, or on another one
+        day = random.choice([SESSIONS[random.randrange(STORED_FIRST, 59)], found[-1].session])
+        found.append(act(symbol, ActionKind.RENAME, 1.0, max(day, SESSIONS[STORED_FIRST]), new_symbol=f"{symbol}X"))
     return found
+
+
+def names(actions: list[CorporateAction], day: date) -> list[str]:
+    """The symbols of all companies on a day: the user follows a rename."""
+    new = {action.symbol: action.new_symbol for action in actions if action.new_symbol and action.has_happened(day)}
+    return [new.get(symbol, symbol) for symbol in SYMBOLS]
 
 
 class Halting(MarketWithActions):
@@ -68,7 +77,8 @@ class Halting(MarketWithActions):
 
     def bars(self, contract: ListedContract, *question: Any) -> list[Bar]:
         found = super().bars(contract, *question)
-        return [bar for bar in found if (contract.symbol, bar.session) not in self.halted]
+        own = self._own(contract).symbol
+        return [bar for bar in found if (own, bar.session) not in self.halted]
 
 
 def halts(random: Random) -> frozenset[tuple[str, date]]:
@@ -107,9 +117,13 @@ def test_sessions_seen_one_by_one_end_in_the_lake_of_one_collection_at_the_end(
         for place in seen:
             daily.move(SESSIONS[place])
             steps = "ce" if place == seen[0] else "e"
-            report = daily.collect(*SYMBOLS, steps=steps, lookback_days=(SESSIONS[place] - SESSIONS[0]).days)
+            symbols = names(actions, SESSIONS[place])
+            new = place != seen[0] and symbols != names(actions, SESSIONS[seen[seen.index(place) - 1]])
+            steps = "ce" if new else steps
+            report = daily.collect(*symbols, steps=steps, lookback_days=(SESSIONS[place] - SESSIONS[0]).days)
             assert len(report.notes) <= len(SYMBOLS) * len(SIZES)
-        once.collect(*SYMBOLS, steps="ce", lookback_days=(SESSIONS[-1] - SESSIONS[0]).days)
+        once.collect(*names(actions, SESSIONS[-1]), steps="ce", lookback_days=(SESSIONS[-1] - SESSIONS[0]).days)
     left = daily.rows("select symbol, session from coverage where condition <> 'complete'")
-    assert {tuple(row.values()) for row in left} <= market.halted
+    renamed = {action.new_symbol: action.symbol for action in actions if action.new_symbol}
+    assert {(renamed.get(row["symbol"], row["symbol"]), row["session"]) for row in left} <= market.halted
     assert set(daily.bars()) ^ set(once.bars()) == set(), actions
