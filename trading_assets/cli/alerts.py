@@ -11,7 +11,8 @@ import typer
 
 from trading_assets.arguments import ALERT_HOURS
 from trading_assets.cli.output import Failed, as_json, console, note_to, table_of, write_picture
-from trading_assets.errors import ExtraMissing
+from trading_assets.cli.values import checked
+from trading_assets.errors import ExtraMissing, InvalidRequest
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +26,28 @@ LARGEST_ID_DIGITS = 15
 """Digits of an alert's id at most; databases hold 18."""
 
 COLUMNS = ["id", "severity", "alert_type", "subject", "reason", "opened_at", "state"]
+
+
+def _target(text: str) -> tuple[AlertType, str | None]:
+    """`TYPE` or `TYPE:SUBJECT`."""
+    from trading_assets.monitoring.alerts.kinds import parse_type
+
+    kind, colon, subject = text.partition(":")
+    return parse_type(kind), subject if colon else None
+
+
+def _wanted(text: str) -> int | tuple[AlertType, str | None]:
+    """An alert's id, or what `_target` gives."""
+    if text.isdecimal() and len(text) > LARGEST_ID_DIGITS:
+        raise InvalidRequest(f"No open alert is {text}: trading-assets alerts list shows them.")
+    return int(text) if text.isdecimal() else _target(text)
+
+
+def _severity(text: str) -> None:
+    from trading_assets.monitoring.alerts.kinds import parse_severity, parse_type
+
+    parse_severity(text, parse_type("run_failed"))
+
 
 alerts_app = typer.Typer(help="Open alerts, who receives them, and silences.", invoke_without_command=True)
 rules_app = typer.Typer(help="Which alert goes to which channel.", no_args_is_help=True)
@@ -69,16 +92,19 @@ def list_alerts(
 
 @alerts_app.command("ack")
 def acknowledge(
-    target: Annotated[str, typer.Argument(metavar="ID|TYPE[:SUBJECT]", help="An alert's id, or a type of alert.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID|TYPE[:SUBJECT]", callback=checked(_wanted), help="An alert's id, or a type of alert."
+        ),
+    ],
     by: By = "operator",
 ) -> int:
     """Take notice of open alerts: no more reminders, only that they cleared."""
     from trading_assets.monitoring.alerts import Alerts
 
     settings = Settings()
-    if target.isdecimal() and len(target) > LARGEST_ID_DIGITS:
-        raise Failed(f"No open alert is {target}: trading-assets alerts list shows them.")
-    wanted = int(target) if target.isdecimal() else _target(target)
+    wanted = _wanted(target)
     taken = Alerts(settings).acknowledge(wanted, by=by, now=settings.clock())
     if not taken:
         raise Failed(f"No open alert is {target}: trading-assets alerts list shows them.")
@@ -89,8 +115,15 @@ def acknowledge(
 
 @alerts_app.command()
 def silence(
-    target: Annotated[str, typer.Argument(metavar="TYPE[:SUBJECT]", help="A type of alert, or one symbol of it.")],
-    hours: Annotated[float, typer.Option(min=0.0, max=ALERT_HOURS.most, help="How long; 0 ends a silence.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TYPE[:SUBJECT]", callback=checked(_target), help="A type of alert, or one symbol of it."
+        ),
+    ],
+    hours: Annotated[
+        float, typer.Option(min=0.0, max=ALERT_HOURS.most, metavar="HOURS", help="How long; 0 ends a silence.")
+    ],
     by: By = "operator",
 ) -> int:
     """Send nothing of a type, or of one symbol of it, for some hours, also of alerts that open later."""
@@ -135,13 +168,17 @@ def list_rules(as_document: Json = False) -> int:
 
 @rules_app.command("add")
 def add_rule(
-    alert_type: Annotated[str, typer.Argument(help="Type of alert.")],
+    alert_type: Annotated[str, typer.Argument(callback=checked(_target), help="Type of alert.")],
     channel: Annotated[str, typer.Argument(help="Name of a channel of the settings, or log. Never a URL.")],
-    severity: Annotated[str | None, typer.Option(help="critical, warning or info; none: the type's own.")] = None,
+    severity: Annotated[
+        str | None,
+        typer.Option(callback=checked(_severity), help="critical, warning or info; none: the type's own."),
+    ] = None,
     remind_hours: Annotated[
         float | None,
         typer.Option(
             **ALERT_HOURS.option,
+            metavar="HOURS",
             help="Told again after this; none: the setting alert_remind_hours.",
         ),
     ] = None,
@@ -162,7 +199,10 @@ def add_rule(
 
 
 @rules_app.command("remove")
-def remove_rule(alert_type: Annotated[str, typer.Argument()], channel: Annotated[str, typer.Argument()]) -> int:
+def remove_rule(
+    alert_type: Annotated[str, typer.Argument(callback=checked(_target), help="Type of alert.")],
+    channel: Annotated[str, typer.Argument(help="Name of the channel.")],
+) -> int:
     """Remove a rule; a type without any goes to the log."""
     from trading_assets.monitoring.alerts import AlertRules
     from trading_assets.monitoring.alerts.kinds import parse_type
@@ -251,14 +291,6 @@ def _print_quality(report: QualityReport) -> None:
         console.print(
             f"{issue.alert_type} {issue.subject}: {issue.reason} {issue.advice}", markup=False, soft_wrap=True
         )
-
-
-def _target(text: str) -> tuple[AlertType, str | None]:
-    """`TYPE` or `TYPE:SUBJECT`."""
-    from trading_assets.monitoring.alerts.kinds import parse_type
-
-    kind, colon, subject = text.partition(":")
-    return parse_type(kind), subject if colon else None
 
 
 def _row(alert: Alert) -> dict[str, Any]:

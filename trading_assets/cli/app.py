@@ -20,6 +20,7 @@ from trading_assets.cli import (
     collect,
     coverage,
     doctor,
+    examples,
     export,
     inspect,
     lineage,
@@ -51,6 +52,7 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="trading-assets",
     callback=root.options,
+    epilog=examples.section(""),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -61,6 +63,7 @@ for module in (
 ):
     module.register(app)
 root.group(app)
+examples.add_examples(app)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +21,7 @@ from trading_assets.cli.output import (
     print_reports,
     table_of,
 )
+from trading_assets.cli.values import DAY_FORM, BarSizes, check_range, day
 from trading_assets.remedies import typed
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
@@ -75,9 +76,6 @@ LookbackDays = Annotated[
         **LOOKBACK_DAYS.option,
         help="Calendar days of history; unset: as in the settings (setup_lookback_days, a year).",
     ),
-]
-BarSizes = Annotated[
-    list[str] | None, typer.Option("--bar-size", help="Bar size of the equity bars; may be given several times.")
 ]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Ask again even for what is in the lake; costs requests.")]
 
@@ -139,12 +137,11 @@ def _report_not_kept(symbols: SomeSymbols) -> None:
 
 
 def backfill(
+    first: Annotated[date, typer.Option("--from", parser=day, metavar=DAY_FORM, help="First session.")],
     symbols: SomeSymbols = None,
-    first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session (YYYY-MM-DD).")
-    ] = None,
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session; default: the last closed one.")
+        date | None,
+        typer.Option("--to", parser=day, metavar=DAY_FORM, help="Last session; default: the last closed one."),
     ] = None,
     bar_size: BarSizes = None,
     refresh: Refresh = False,
@@ -153,15 +150,11 @@ def backfill(
     """Collect missing bars of a range of sessions, in one run."""
     from trading_assets.sessions import calendar
 
-    if first is None:
-        raise typer.BadParameter("say from which session on: --from YYYY-MM-DD")
-    settings = Settings()
-    end: date = last.date() if last else calendar().last_closed(settings.clock())
+    check_range(first, last)
+    end = last or calendar().last_closed(Settings().clock())
     options = _options({}, bar_size, refresh, only_bars=True)
     _require_symbols(symbols)
-    return _operate(
-        lambda orchestrator: orchestrator.backfill(symbols or None, first.date(), end, options), as_document
-    )
+    return _operate(lambda orchestrator: orchestrator.backfill(symbols or None, first, end, options), as_document)
 
 
 def plan(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trading_assets.cli.output import as_json, console, note_to, table_of, write_picture
+from trading_assets.cli.values import Dataset, First, Last, a_stored_symbol, check_range
 from trading_assets.remedies import typed
 from trading_assets.settings import Settings
 
@@ -51,10 +51,12 @@ def register(app: typer.Typer) -> None:
 
 
 def coverage(
-    symbol: Annotated[str | None, typer.Argument(help="Symbol; none: all active ones.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="contracts, option_chains, equity_bars or option_bars.")] = None,
-    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
+    symbol: Annotated[
+        str | None, typer.Argument(help="Symbol; none: all active ones.", callback=a_stored_symbol)
+    ] = None,
+    dataset: Dataset = None,
+    first: First = None,
+    last: Last = None,
     picture: Annotated[
         Path | None, typer.Option(help="Write a heat map of sessions and symbols to this PNG file.")
     ] = None,
@@ -68,14 +70,7 @@ def coverage(
     from trading_assets.universe import Universe
 
     known = [each.name for each in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)]
-    if dataset is not None and dataset not in known:
-        raise typer.BadParameter(
-            f"{dataset!r} is no dataset; choose one of {', '.join(known)}.", param_hint="--dataset"
-        )
-    if first is not None and last is not None and last < first:
-        raise typer.BadParameter(
-            f"the range cannot end ({last.date()}) before it begins ({first.date()}).", param_hint="--to"
-        )
+    check_range(first, last)
     settings = Settings()
     if picture is not None:
         picture = output_file(picture, settings.data_dir, "--picture")
@@ -84,8 +79,8 @@ def coverage(
     lake = Lake.of(settings)
     bounds: Bounds = {
         "datasets": [dataset] if dataset else None,
-        "first": first.date() if first else None,
-        "last": last.date() if last else None,
+        "first": first,
+        "last": last,
     }
     if picture is not None:
         from trading_assets.monitoring.heatmap import coverage_png

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import typer
+
 from trading_assets.arguments import one_symbol, stored_symbol
 from trading_assets.cli.output import note_to
 from trading_assets.errors import InvalidRequest
@@ -23,7 +25,7 @@ def given_symbols(arguments: list[str] | None) -> list[str] | None:
     """The symbols of a command, in order, each once; an argument `-` stands for those on standard input.
 
     There they stand one a line or separated by commas; blank lines and what follows a `#` are left out. Raises
-    `InvalidRequest` for a line with something else, which it names, and where there is no symbol.
+    `typer.BadParameter` for a line with something else, which it names, and where there is no symbol.
     """
     return _given(arguments, one_symbol)
 
@@ -34,8 +36,17 @@ def given_stored_symbols(arguments: list[str] | None) -> list[str] | None:
 
 
 def _given(arguments: list[str] | None, checked: Callable[[Any], str]) -> list[str] | None:
-    if not arguments or STANDARD_INPUT not in arguments:
-        return arguments
+    try:
+        for argument in arguments or ():
+            if argument != STANDARD_INPUT:
+                checked(argument)
+        return _read_in(arguments, checked) if arguments and STANDARD_INPUT in arguments else arguments
+    except InvalidRequest as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _read_in(arguments: list[str], checked: Callable[[Any], str]) -> list[str]:
+    """The arguments with the symbols of standard input in the place of `-`."""
     read = _read(checked)
     if not read:
         raise InvalidRequest(

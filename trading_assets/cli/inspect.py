@@ -11,6 +11,7 @@ from trading_assets.arguments import LIMIT
 from trading_assets.cli.formats import OutputFormat, write_rows
 from trading_assets.cli.given_symbols import given_stored_symbols, given_symbols
 from trading_assets.cli.output import Failed, as_json, console, table_of
+from trading_assets.cli.values import AsOf, a_symbol
 from trading_assets.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
@@ -111,7 +112,9 @@ def universe_remove(
 
 @universe_app.command("resolve")
 def universe_resolve(
-    symbol: Annotated[str, typer.Argument(help="Symbol whose contract has changed (alert contract_changed).")],
+    symbol: Annotated[
+        str, typer.Argument(help="Symbol whose contract has changed (alert contract_changed).", callback=a_symbol)
+    ],
     same: Annotated[
         bool, typer.Option("--same", help="The same company under a new contract: the series goes on.")
     ] = False,
@@ -120,7 +123,7 @@ def universe_resolve(
         typer.Option("--new", help="Another company holds the symbol now: its series is closed, a new one begins."),
     ] = False,
 ) -> int:
-    """Decide whose data the symbol's new contract is. Sends nothing to a broker."""
+    """Decide whose data the symbol's new contract is: say one of --same and --new. Sends nothing to a broker."""
     from trading_assets.collecting.archive import Archive
     from trading_assets.collecting.identity import resolve
 
@@ -183,10 +186,7 @@ def query(
         ),
     ],
     limit: Annotated[int, typer.Option(**LIMIT.option, help="Rows that a table shows.")] = 40,
-    as_of: Annotated[
-        str | None,
-        typer.Option(help="The datasets as known at this instant (2024-06-03T16:00-04:00), or `first`: as collected."),
-    ] = None,
+    as_of: AsOf = None,
     live: Annotated[
         bool, typer.Option("--live", help="live_quotes, live_bars and live_gaps with all that is recorded up to now.")
     ] = False,
@@ -195,10 +195,7 @@ def query(
     ] = OutputFormat.TABLE,
     as_document: Json = False,
 ) -> int:
-    """Run one SELECT of DuckDB over the lake. It reads the datasets and nothing else.
-
-    Example: trading-assets query "select session, close from equity_bars where symbol = 'AAPL'" --format csv > aapl.csv
-    """
+    """Run one SELECT of DuckDB over the lake. It reads the datasets and nothing else."""
     import duckdb
 
     from trading_assets.repositories.catalog import query as run

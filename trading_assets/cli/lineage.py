@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trading_assets.arguments import LIMIT
 from trading_assets.arguments.words import COLLECTED
 from trading_assets.cli.output import as_json, console, table_of
+from trading_assets.cli.values import BarSize, Session, a_stored_symbol
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,11 +43,11 @@ def lineage(
         ),
     ] = "summary",
     name: Annotated[str | None, typer.Argument(help="The id or the dataset.", show_default=False)] = None,
-    symbol: Annotated[str | None, typer.Option(help="Symbol of the underlying.")] = None,
-    session: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Session.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Symbol of the underlying.", callback=a_stored_symbol)] = None,
+    session: Session = None,
     contract: Annotated[str | None, typer.Option(help="Contract id or local symbol of an option.")] = None,
-    bar_size: Annotated[str | None, typer.Option(help="Bar size, e.g. '1 day'.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Rows printed; --json prints all.")] = 40,
+    bar_size: BarSize = None,
+    limit: Annotated[int, typer.Option(**LIMIT.option, help="Rows printed; --json prints all.")] = 40,
     as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
 ) -> int:
     """Where data comes from: row, broker request, run, partition and code version, and back. Reads only."""
@@ -55,7 +56,7 @@ def lineage(
 
     if what not in DATASETS and what not in VIEWS:
         raise typer.BadParameter(f"{what!r} is neither a dataset nor a view; choose {', '.join((*DATASETS, *VIEWS))}.")
-    day = session.date() if session is not None else None
+    day = session
     with LineageTracker(settings=Settings()) as tracker:
         engine = LineageQueryEngine(tracker)
         if what in DATASETS:

@@ -13,6 +13,7 @@ import typer
 
 from trading_assets.cli.given_symbols import given_symbols
 from trading_assets.cli.output import as_json, as_json_line, console, table_of
+from trading_assets.cli.values import checked, finite
 from trading_assets.errors import InvalidRequest
 from trading_assets.sessions import NEW_YORK
 from trading_assets.settings import Settings
@@ -75,7 +76,9 @@ def live(
         int, typer.Option(min=0, max=100, help="Options of each symbol to stream too, nearest the money first.")
     ] = 0,
     status: Annotated[bool, typer.Option("--status", help="Show how the streams are, and end.")] = False,
-    seconds: Annotated[float | None, typer.Option(min=0, help="End after this many seconds.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, callback=checked(finite), help="End after this many seconds.")
+    ] = None,
     as_document: Annotated[
         bool, typer.Option("--json", help="One JSON document a line: each update, and the health when it changes.")
     ] = False,

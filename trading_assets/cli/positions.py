@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trading_assets.cli.output import as_json, console, table_of
+from trading_assets.cli.values import checked, finite
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ def positions(
         bool, typer.Option("--scenario", help="Gains when the underlyings and volatilities move, by pricing anew.")
     ] = False,
     spot: Annotated[
-        list[float] | None, typer.Option(help="Move of a scenario, 0.05 is 5 % up; may be repeated.")
+        list[float] | None,
+        typer.Option(callback=checked(finite), help="Move of a scenario, 0.05 is 5 % up; may be repeated."),
     ] = None,
     volatility: Annotated[
-        list[float] | None, typer.Option(help="Change of volatility, 0.01 is one point up; may be repeated.")
+        list[float] | None,
+        typer.Option(callback=checked(finite), help="Change of volatility, 0.01 is one point up; may be repeated."),
     ] = None,
     store: Annotated[
         bool, typer.Option("--store", help="Store the look (position_snapshots) and what has changed since the last.")

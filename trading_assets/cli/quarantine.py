@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trading_assets.arguments import DATABASE_ID
+from trading_assets.cli.given_symbols import given_symbols
 from trading_assets.cli.output import as_json, console, table_of
+from trading_assets.cli.values import DAY_FORM, check_range, checked, day, finite
 from trading_assets.remedies import typed
 from trading_assets.settings import Settings
 
@@ -121,14 +124,24 @@ def discard(entry_id: Id, as_document: Json = False) -> int:
 def accept(
     symbols: Annotated[
         list[str] | None,
-        typer.Argument(help="Symbols whose held answers are accepted; none: all, and later ones.", show_default=False),
+        typer.Argument(
+            help="Symbols whose held answers are accepted (- reads them from standard input); none: all, and later"
+            " ones.",
+            show_default=False,
+            callback=given_symbols,
+        ),
     ] = None,
     first: Annotated[
-        str | None,
-        typer.Option("--from", help="First session of the range (YYYY-MM-DD); default: of the first one held."),
+        date | None,
+        typer.Option(
+            "--from", parser=day, metavar=DAY_FORM, help="First session of the range; default: of the first one held."
+        ),
     ] = None,
     last: Annotated[
-        str | None, typer.Option("--to", help="Last session of the range; default: until you decide otherwise.")
+        date | None,
+        typer.Option(
+            "--to", parser=day, metavar=DAY_FORM, help="Last session of the range; default: until you decide otherwise."
+        ),
     ] = None,
     volume: Annotated[
         str | None,
@@ -136,7 +149,8 @@ def accept(
     ] = None,
     price: Annotated[str | None, typer.Option("--price", help="What the prices are in: cents, hundreds.")] = None,
     hours: Annotated[
-        float | None, typer.Option("--hours", help="By how many hours the times are off, for example -3.")
+        float | None,
+        typer.Option("--hours", callback=checked(finite), help="By how many hours the times are off, for example -3."),
     ] = None,
     as_is: Annotated[bool, typer.Option("--as-is", help="The values are right as they came.")] = False,
 ) -> int:
@@ -145,6 +159,7 @@ def accept(
     from trading_assets.collecting.accepted_units import accept_units
     from trading_assets.collecting.archive import Archive
 
+    check_range(first, last)
     given = [volume, price, None if hours is None else f"{hours:+g}h", "as_is" if as_is else None]
     units = [unit for unit in given if unit is not None]
     if len(units) > 1:

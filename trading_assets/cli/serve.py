@@ -9,19 +9,24 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from trading_assets.arguments import LOOKBACK_DAYS
 from trading_assets.cli import notices
 from trading_assets.cli.output import Failed, console, note_to
+from trading_assets.cli.values import a_symbol, checked, finite, instant
 from trading_assets.errors import TradingAssetsError
 from trading_assets.settings import Settings
 
 STOP_TIMEOUT = 30.0
 """Seconds the services may take to end before they are killed; their supervisor itself waits a little less."""
+
+
+LONGEST_LATENCY = 3600
+"""Seconds: longer than any timeout of a client."""
 
 
 def register(app: typer.Typer) -> None:
@@ -30,16 +35,42 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
+def _live_or_instant(text: str) -> str:
+    if text != "live":
+        instant(text)
+    return text
+
+
+def _latency(text: str) -> str:
+    try:
+        known = text in ("none", "real") or 0 <= float(text) <= LONGEST_LATENCY
+    except ValueError:
+        known = False
+    if not known:
+        raise typer.BadParameter(
+            f"{text!r} is neither `none`, `real` nor a number of seconds from 0 to {LONGEST_LATENCY}."
+        )
+    return text
+
+
 def simulate(
     market: Annotated[str, typer.Option(help="`generated`, or a folder of recorded market data.")] = "generated",
     now: Annotated[
-        str, typer.Option(help="`live`, or the instant to pin the clock to (ISO 8601 with a zone).")
+        str,
+        typer.Option(
+            callback=_live_or_instant,
+            metavar="INSTANT",
+            help="`live`, or the instant to pin the clock to (ISO 8601 with a zone).",
+        ),
     ] = "live",
     speed: Annotated[
-        float | None, typer.Option(help="Market seconds that pass in each real one, from the instant of --now on.")
+        float | None,
+        typer.Option(
+            callback=checked(finite), help="Market seconds that pass in each real one, from the instant of --now on."
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
     faults: Annotated[Path | None, typer.Option(help="Fault script (JSON), see docs/simulator.md.")] = None,
     positions: Annotated[
         Path | None, typer.Option(help="Accounts and what they hold (JSON), see docs/simulator.md.")
@@ -47,11 +78,12 @@ def simulate(
     actions: Annotated[
         Path | None, typer.Option(help="Corporate actions of the generated market (JSON), see docs/simulator.md.")
     ] = None,
-    latency: Annotated[str, typer.Option(help="`none`, `real`, or seconds.")] = "none",
+    latency: Annotated[str, typer.Option(callback=_latency, help="`none`, `real`, or seconds.")] = "none",
     seed: Annotated[int, typer.Option(help="Seed of the generated market.")] = 42,
     server_version: Annotated[int, typer.Option(help="Protocol version: 157, 176 or 178.")] = 178,
     refuse: Annotated[
-        list[str] | None, typer.Option(help="Symbol without market-data permission; may be given several times.")
+        list[str] | None,
+        typer.Option(callback=a_symbol, help="Symbol without market-data permission; may be given several times."),
     ] = None,
     limits: Annotated[bool, typer.Option(help="Enforce the broker's pacing limits.")] = True,
     message_rate: Annotated[
@@ -81,11 +113,11 @@ def simulate(
     serve(
         Simulator(
             source,
-            now=None if now == "live" else _instant(now),
+            now=None if now == "live" else instant(now),
             speed=speed,
             host=host,
             port=port,
-            latency=latency if latency in ("none", "real") else _seconds(latency),  # type: ignore[arg-type]
+            latency=latency if latency in ("none", "real") else float(latency),  # type: ignore[arg-type]
             faults=faults,
             accounts=accounts,
             limits=limits,
@@ -106,23 +138,6 @@ def _symbols_of_archive() -> list[str]:
         return [entry.symbol for entry in Universe(Settings().state_url).entries(active_only=False)]
     except (ValueError, OSError, TradingAssetsError):
         return []
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither `live` nor an ISO 8601 instant.") from None
-    if instant.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} has no time zone: say for example {text}-05:00.")
-    return instant
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither `none`, `real` nor a number of seconds.") from None
 
 
 def up(
@@ -242,8 +257,10 @@ def _group_alive(group: int) -> bool:
 
 
 def demo(
-    symbol: Annotated[str, typer.Option(help="Symbol to collect.")] = "AAPL",
-    lookback_days: Annotated[int, typer.Option("--lookback-days", help="Calendar days of history.")] = 120,
+    symbol: Annotated[str, typer.Option(callback=a_symbol, help="Symbol to collect.")] = "AAPL",
+    lookback_days: Annotated[
+        int, typer.Option("--lookback-days", **LOOKBACK_DAYS.option, help="Calendar days of history.")
+    ] = 120,
     keep: Annotated[
         bool, typer.Option(help="Keep what an earlier demo collected instead of starting from nothing.")
     ] = False,

@@ -4,20 +4,22 @@ connects to a broker."""
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trading_assets.cli.given_symbols import given_stored_symbols
 from trading_assets.cli.output import Failed, as_json, console, note_to, table_of
+from trading_assets.cli.values import DAY_FORM, Datasets, First, Last, a_stored_symbol, check_range, day
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
     from trading_assets.validation import RuleResult
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
-Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Session of the held bar.")]
+Day = Annotated[date, typer.Argument(parser=day, metavar=DAY_FORM, help="Session of the held bar.")]
+Symbol = Annotated[str, typer.Argument(help="Symbol of the held bar.", callback=a_stored_symbol)]
 
 ROWS_PRINTED = 5
 """Rows printed of a failing rule; `--json` gives more."""
@@ -41,11 +43,9 @@ def validate(
             callback=given_stored_symbols,
         ),
     ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option(help="contracts, option_chains, equity_bars or option_bars; may be repeated.")
-    ] = None,
-    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")] = None,
+    dataset: Datasets = None,
+    first: First = None,
+    last: Last = None,
     record: Annotated[
         bool, typer.Option(help="Keep the findings; --no-record for a user who may not write the data folder.")
     ] = True,
@@ -57,8 +57,9 @@ def validate(
     from trading_assets.validation import Scope
     from trading_assets.validation import validate as run
 
+    check_range(first, last)
     names = tuple(symbols) if symbols else None
-    scope = Scope(names, first.date() if first else None, last.date() if last else None)
+    scope = Scope(names, first, last)
     settings = Settings()
     if early := clock_before_lake(settings, settings.clock()):
         note_to(early)
@@ -117,31 +118,31 @@ def review_list(
 
 
 @review_app.command("accept")
-def review_accept(symbol: Annotated[str, typer.Argument(help="Symbol of the held bar.")], session: Day) -> int:
+def review_accept(symbol: Symbol, session: Day) -> int:
     """The bar is real: it passes from now on, until its value changes."""
     from trading_assets.errors import NoReview
     from trading_assets.validation import Reviews
 
     try:
-        Reviews(Settings()).accept(symbol, session.date())
+        Reviews(Settings()).accept(symbol, session)
     except NoReview as error:
         raise Failed(str(error)) from error
-    console.print(f"Accepted: the bar of {symbol.upper()} in session {session.date()} is real.")
+    console.print(f"Accepted: the bar of {symbol.upper()} in session {session} is real.")
     return 0
 
 
 @review_app.command("reject")
-def review_reject(symbol: Annotated[str, typer.Argument(help="Symbol of the held bar.")], session: Day) -> int:
+def review_reject(symbol: Symbol, session: Day) -> int:
     """The bar is wrong: it moves to the revisions, and the next update asks the broker for the session again."""
     from trading_assets.errors import NoReview
     from trading_assets.validation import Reviews
 
     try:
-        Reviews(Settings()).reject(symbol, session.date())
+        Reviews(Settings()).reject(symbol, session)
     except NoReview as error:
         raise Failed(str(error)) from error
     console.print(
-        f"Rejected: the bar of {symbol.upper()} in session {session.date()} is in the revisions; trading-assets update"
+        f"Rejected: the bar of {symbol.upper()} in session {session} is in the revisions; trading-assets update"
         " requests it again."
     )
     return 0

@@ -63,29 +63,32 @@ def test_without_a_command_the_help_is_shown(folder: Path, capsys: Output) -> No
         (["plan", "A/B"], "'A/B' is not a US stock, ETF or index symbol."),
         (["setup", "A/B"], "'A/B' is not a US stock, ETF or index symbol."),
         (["update", "--nothing"], "No such option: --nothing"),
-        (["backfill", "AAPL"], "Invalid value: say from which session on: --from YYYY-MM-DD"),
+        (["backfill", "AAPL"], "Missing option '--from'."),
         (
             ["backfill", "AAPL", "--from", "2024-06-01", "--to", "2024-06-02"],
             "There is no trading session from 2024-06-01 to 2024-06-02.",
         ),
         (
             ["backfill", "AAPL", "--from", "June"],
-            "Invalid value for '--from': Value error, 'June' does not match the formats '%Y-%m-%d'.",
+            "Invalid value for '--from': 'June' is no date: give a day of the calendar as YYYY-MM-DD.",
         ),
         (["coverage", "??"], "'??' is not a US stock, ETF or index symbol."),
         (
             ["coverage", "--from", "2024-06-03", "--to", "2024-05-31"],
-            "Invalid value for --to: the range cannot end (2024-05-31) before it begins (2024-06-03).",
+            "Invalid value for '--to': the range cannot end (2024-05-31) before it begins (--from 2024-06-03).",
         ),
         (["universe", "add", "A/B"], "'A/B' is not a US stock, ETF or index symbol."),
         (
             ["simulate", "--market", "nowhere"],
             "The market 'nowhere' is neither `generated` nor a folder of recorded market data.",
         ),
-        (["simulate", "--now", "noon"], "'noon' is neither `live` nor an ISO 8601 instant."),
+        (
+            ["simulate", "--now", "noon"],
+            "Invalid value for '--now': 'noon' is no instant: give one with a time zone, or `live`.",
+        ),
         (
             ["simulate", "--now", "2015-12-24T13:30"],
-            "'2015-12-24T13:30' has no time zone: say for example 2015-12-24T13:30-05:00.",
+            "Invalid value for '--now': '2015-12-24T13:30' has no time zone: give for example 2015-12-24T13:30-05:00.",
         ),
         (
             ["simulate", "--speed", "60"],
@@ -93,7 +96,10 @@ def test_without_a_command_the_help_is_shown(folder: Path, capsys: Output) -> No
         ),
         (["simulate", "--positions", "nowhere.json"], "The positions nowhere.json cannot be read: No such file"),
         (["simulate", "--actions", "nowhere.json"], "The file of corporate actions nowhere.json cannot be read"),
-        (["simulate", "--latency", "slow"], "'slow' is neither `none`, `real` nor a number of seconds."),
+        (
+            ["simulate", "--latency", "slow"],
+            "Invalid value for '--latency': 'slow' is neither `none`, `real` nor a number of seconds",
+        ),
         (["simulate", "--server-version", "99"], "The simulator speaks server versions 157, 176, 178, not 99."),
     ],
 )
@@ -398,7 +404,7 @@ def test_the_coverage_says_what_there_is_and_why_not(small_lake: Path, capsys: O
         "option_bars",
     ]
     assert run(["coverage", "--dataset", "bars"]) == 2
-    assert "choose one of contracts, option_chains, equity_bars, option_bars" in capsys.readouterr().err
+    assert "give one of contracts, option_chains, equity_bars, option_bars" in capsys.readouterr().err
 
 
 def test_the_coverage_is_drawn(small_lake: Path, capsys: Output, tmp_path: Path) -> None:
