@@ -58,6 +58,7 @@ class Broker:
         progress: Progress | None = None,
         endpoint: Callable[[], tuple[str, int]] | None = None,
         waits: Waits | None = None,
+        on_wait: Callable[[datetime], None] | None = None,
     ) -> None:
         self._settings = settings
         self._journal = journal
@@ -67,6 +68,7 @@ class Broker:
         self._progress = progress
         self._endpoint = endpoint or self._endpoint_of_settings
         self._waits = waits or Waits()
+        self._on_wait = on_wait
         self._counts = Counts()
         self._loop = LoopThread()
         self._database = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="broker-state")
@@ -191,7 +193,7 @@ class Broker:
                 if self._settings.enforce_pacing
                 else None
             )
-            self._pacer = Pacer(ledger, self._database)
+            self._pacer = Pacer(ledger, self._database, self._on_wait)
             self._client = TwsClient(
                 self._settings,
                 self._journal.owner,

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -43,6 +44,9 @@ REBALANCE_INTERVAL = 0.25
 
 UNPACED_OPEN = 256
 """Requests of one kind that one process keeps open without pacing: bounds memory, nothing else."""
+
+TOLD_SECONDS = 2.0
+"""A wait for the limits from this on is worth telling whoever looks on."""
 
 OPEN_DETAILS = 20
 """Contract-detail requests one process keeps open. The broker does not limit them but answers them one after the other:
@@ -73,11 +77,15 @@ class _Slots:
 class Pacer:
     """What the event loop awaits before it sends. With `settings.enforce_pacing` off, everything is granted at once.
 
-    `database` runs the ledger's transactions off the loop; use the object from one event loop only.
+    `database` runs the ledger's transactions off the loop; use the object from one event loop only. `on_wait` is told
+    the instant (UTC) until which the limits let no small-bar request go, where that is `TOLD_SECONDS` away or more.
     """
 
-    def __init__(self, ledger: Ledger | None, database: Executor) -> None:
+    def __init__(
+        self, ledger: Ledger | None, database: Executor, on_wait: Callable[[datetime], None] | None = None
+    ) -> None:
         self._ledger = ledger
+        self._on_wait = on_wait
         self._database = database
         self._ahead: deque[float] = deque()
         self._lookahead = 1
@@ -117,6 +125,8 @@ class Pacer:
         loop = asyncio.get_running_loop()
         while True:
             granted, at = await self._run(self._ledger.take_small, request)
+            if not granted and self._on_wait is not None and at - loop.time() >= TOLD_SECONDS:
+                self._on_wait(datetime.now(UTC) + timedelta(seconds=at - loop.time()))
             if await _reached(at, loop, late_limit=WINDOW_MARGIN) and granted:
                 return
 

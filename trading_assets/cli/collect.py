@@ -13,7 +13,6 @@ from trading_assets.arguments import LOOKBACK_DAYS, bar_sizes, some_symbols
 from trading_assets.cli.given_symbols import given_symbols
 from trading_assets.cli.output import (
     Failed,
-    LiveProgress,
     as_json,
     console,
     errors_to,
@@ -21,6 +20,7 @@ from trading_assets.cli.output import (
     print_reports,
     table_of,
 )
+from trading_assets.cli.progress import LiveProgress
 from trading_assets.cli.values import DAY_FORM, BarSizes, check_range, day
 from trading_assets.remedies import typed
 from trading_assets.selection_rules import SelectionRules

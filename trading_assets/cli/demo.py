@@ -12,9 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from shlex import quote
 
-from rich.table import Table
-
-from trading_assets.cli.output import Failed, LiveProgress, console, print_problems, table_of
+from trading_assets.cli.output import Failed, FittedTable, console, print_problems, table_of
+from trading_assets.cli.progress import LiveProgress
 from trading_assets.cli.root import own_command
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.errors import ExtraMissing
@@ -137,7 +136,7 @@ def _start_from_nothing(settings: Settings) -> None:
     shutil.rmtree(settings.data_dir)
 
 
-def _collected(settings: Settings, reports: list[CollectionReport], seconds: float) -> Table:
+def _collected(settings: Settings, reports: list[CollectionReport], seconds: float) -> FittedTable:
     rows = [
         {
             "asset": report.dataset,

@@ -9,7 +9,7 @@ import typer
 
 from trading_assets.arguments import LIMIT
 from trading_assets.arguments.words import COLLECTED
-from trading_assets.cli.output import as_json, console, table_of
+from trading_assets.cli.output import as_json, console, print_named, table_of
 from trading_assets.cli.values import BarSize, Session, a_stored_symbol
 from trading_assets.settings import Settings
 
@@ -301,9 +301,7 @@ def _more(count: int, limit: int) -> None:
 
 
 def _print_lines(lines: Mapping[str, str]) -> None:
-    width = max(map(len, lines))
-    for name, said in lines.items():
-        console.print(f"{name:<{width}}  {said}", markup=False, soft_wrap=True)
+    print_named(lines, max(map(len, lines)) + 1)
 
 
 def _say(notes: Any, limit: int) -> None:

@@ -57,6 +57,9 @@ COLUMNS = [
     "gaps",
 ]
 
+DISPENSABLE = ["kind", "gaps", "rate", "volatility", "delta", "volume", "updated"]
+"""Columns that a narrow terminal does without, the first ones first: what is wrong is said in sentences."""
+
 STATUS_COLUMNS = ["contract", "kind", "state", "updated", "rate", "updates", "lag", "gaps", "resubscribed"]
 
 
@@ -176,7 +179,7 @@ def _picture(found: StreamingStatus, newest: dict[int, QuoteUpdate]) -> Renderab
     parts: list[RenderableType] = [Text(f"{at:%Y-%m-%d %H:%M:%S} New York. {found.summary()}")]
     if found.streams:
         rows = [_health(one) | _prices(one, newest.get(one.con_id)) for one in found.streams]
-        parts.append(table_of(rows, COLUMNS))
+        parts.append(table_of(rows, COLUMNS, dispensable=DISPENSABLE))
     parts += [Text(f"wrong {said}", style="yellow") for said in found.problems[:PROBLEMS_SHOWN]]
     return Group(*parts)
 

@@ -12,17 +12,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -74,6 +65,11 @@ def errors_to(sentence: str) -> None:
     stderr.print(f"[bold red]error[/]: {_escaped(sentence)}", soft_wrap=True)
 
 
+def is_quiet() -> bool:
+    """Whether neither progress nor notes are to be shown."""
+    return _quiet
+
+
 def note_to(sentence: str) -> None:
     """Print one sentence that is worth knowing and no error."""
     if _quiet:
@@ -116,24 +112,90 @@ def _escaped(text: str) -> str:
     return escape(text)
 
 
-def table_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, exact: bool = False) -> Table:
+NARROW = 24
+"""Columns that a column of sentences has at least in a table."""
+
+BETWEEN = 2
+"""Blanks between two columns."""
+
+
+class FittedTable:
+    """Records as a table where all columns have room, sentences wrapped; else without the `dispensable` columns, as
+    many of them as it takes, in their order, and it says which. In a terminal narrower than that, each record as lines
+    of name and value, without those that are empty. Nothing is cut off."""
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        numeric: Sequence[bool],
+        dispensable: Sequence[str] = (),
+    ) -> None:
+        self._columns, self._rows, self._numeric, self._dispensable = columns, rows, numeric, dispensable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widths = {number: self._width(number) for number in range(len(self._columns))}
+        left_out: list[str] = []
+        for column in ("", *self._dispensable):
+            if column:
+                widths.pop(list(self._columns).index(column))
+                left_out.append(column)
+            if sum(widths.values()) + BETWEEN * (len(widths) - 1) <= options.max_width:
+                yield self._table(widths)
+                if left_out:
+                    yield f"Left out for want of room: {', '.join(left_out)}."
+                return
+        for number, row in enumerate(self._rows):
+            if number:
+                yield ""
+            yield self._record(row)
+
+    def _width(self, number: int) -> int:
+        """Columns that are needed of the terminal."""
+        texts = [row[number] for row in self._rows]
+        longest = max(map(cell_len, texts), default=0)
+        wraps = longest > NARROW and any(" " in text for text in texts)
+        return max(cell_len(self._columns[number]), min(longest, NARROW) if wraps else longest)
+
+    def _table(self, widths: Mapping[int, int]) -> Table:
+        table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, BETWEEN, 0, 0))
+        for number, width in widths.items():
+            side: Any = "right" if self._numeric[number] else "left"
+            table.add_column(self._columns[number], justify=side, overflow="fold", min_width=width)
+        for row in self._rows:
+            table.add_row(*(_escaped(row[number]) for number in widths))
+        return table
+
+    def _record(self, row: Sequence[str]) -> Table:
+        record = Table.grid(padding=(0, BETWEEN, 0, 0))
+        record.add_column(style="bold", no_wrap=True)
+        record.add_column(overflow="fold")
+        for column, text in zip(self._columns, row, strict=True):
+            if text:
+                record.add_row(column, _escaped(text))
+        return record
+
+
+def table_of(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, exact: bool = False, dispensable: Sequence[str] = ()
+) -> FittedTable:
     """A table of records; numbers to the right, nothing for None. Counts have separators of thousands; with `exact`
-    (values that somebody may copy, such as identifiers, years, prices) numbers have none, and all their digits."""
-    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    (values that somebody may copy, such as identifiers, years, prices) numbers have none, and all their digits. In a
+    narrow terminal the `dispensable` columns go first, in their order."""
     records = list(rows)
-    for column in columns:
-        numeric = any(
-            isinstance(row.get(column), int | float) and not isinstance(row.get(column), bool) for row in records
-        )
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in records:
-        table.add_row(
-            *(_cell(row.get(column), exact=exact or _NAMES_ONE.search(column) is not None) for column in columns)
-        )
-    return table
+    numeric = [
+        any(isinstance(row.get(column), int | float) and not isinstance(row.get(column), bool) for row in records)
+        for column in columns
+    ]
+    names = [_NAMES_ONE.search(column) is not None for column in columns]
+    cells = [
+        [_cell(row.get(column), exact=exact or name) for column, name in zip(columns, names, strict=True)]
+        for row in records
+    ]
+    return FittedTable(columns, cells, numeric, dispensable)
 
 
-_NAMES_ONE = re.compile(r"(^|_)(id|year|port|pid)$")
+_NAMES_ONE = re.compile(r"(^|_)(id|ids|year|port|pid|code|version)$")
 """Columns whose integers name something: they are no amounts."""
 
 DIGITS = 12
@@ -150,7 +212,7 @@ def _cell(value: Any, *, exact: bool) -> str:
         return str(value) if exact else f"{value:,}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    return _escaped(str(value))
+    return str(value)
 
 
 def _decimal(value: float, *, exact: bool) -> str:
@@ -164,6 +226,20 @@ def _decimal(value: float, *, exact: bool) -> str:
     else:
         text = f"{value:,.4f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def print_named(lines: Mapping[str, str], width: int) -> None:
+    """Sentences behind their names, these in `width` columns; in a terminal wrapped between words, behind the names."""
+    if not console.is_terminal:
+        for name, said in lines.items():
+            console.print(f"{name:<{width}} {said}", soft_wrap=True, markup=False)
+        return
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(min_width=width, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, said in lines.items():
+        grid.add_row(_escaped(name), _escaped(said))
+    console.print(grid)
 
 
 def print_reports(reports: Sequence[CollectionReport]) -> None:
@@ -191,46 +267,3 @@ def print_problems(problems: Sequence[Problem]) -> None:
         console.print(f"[yellow]{problem.kind}[/] {_escaped(who)}: {_escaped(problem.sentence)}", soft_wrap=True)
     if len(problems) > PROBLEMS_SHOWN:
         console.print(f"... and {len(problems) - PROBLEMS_SHOWN} more (--json lists all).")
-
-
-class LiveProgress:
-    """Bars on the terminal with rate and time left; nothing where the output is no terminal."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=stderr,
-            disable=quiet or _quiet or not stderr.is_terminal,
-            transient=True,
-        )
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> LiveProgress:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def begin(self, stage: str, total: int) -> None:
-        """A new bar."""
-        self._task = self._progress.add_task(stage, total=total, rate="")
-
-    def advance(self, done: int, total: int, sent: int, reused: int) -> None:
-        """Move the bar."""
-        if self._task is None:
-            return
-        task = self._progress.tasks[self._task]
-        rate = f"{task.speed:,.0f}/s" if task.speed else ""
-        self._progress.update(self._task, completed=done, total=total, rate=rate)
-
-    def finish(self, report: CollectionReport) -> None:
-        """Close the bar."""
-        if self._task is not None:
-            self._progress.update(self._task, completed=self._progress.tasks[self._task].total)

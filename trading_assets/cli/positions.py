@@ -169,7 +169,8 @@ def _print(document: Mapping[str, Any]) -> None:
     if held is not None:
         columns = _HELD + (_GREEKS if "portfolio" in document else [])
         rows = [{**row, "position": row["name"], "reason": row["null_reason"]} for row in held]
-        console.print(table_of([_shown(row) for row in rows], columns) if rows else "No account holds anything.")
+        shown = table_of([_shown(row) for row in rows], columns, dispensable=["age", "source", "average_cost"])
+        console.print(shown if rows else "No account holds anything.")
         if rows:
             _say_what_lacks(rows)
     for part, (title, columns) in _PARTS.items():

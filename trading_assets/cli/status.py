@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trading_assets.cli.output import as_json, console, table_of
+from trading_assets.cli.output import as_json, console, print_named, table_of
 from trading_assets.settings import Settings
 
 WRONG_SHOWN = 20
@@ -27,6 +27,7 @@ def status(
 ) -> int:
     """Health of lake, journal, breaker, broker, queue and schedules, and freshness by symbol; exit code 1 when
     something is wrong."""
+    from trading_assets.monitoring.headline import headline
     from trading_assets.monitoring.status import platform_status
 
     settings = Settings()
@@ -35,9 +36,11 @@ def status(
     if running is not None:
         found.queue, found.schedules, found.daemon = running.queue, running.schedules, running.daemon
         found.wrong += running.wrong
+    said = headline(found, settings)
     if as_document:
-        as_json(found.as_dict())
+        as_json({"headline": said, **found.as_dict()})
     else:
+        console.print(said, soft_wrap=True, markup=False, style="bold yellow" if found.wrong else "bold")
         _print(found.as_dict())
     return 1 if found.wrong else 0
 
@@ -80,15 +83,19 @@ def _print(document: dict[str, Any]) -> None:
         lines["daemon"] = (
             f"last sign of life {_instant(document['daemon'])}" if document["daemon"] is not None else NO_DAEMON
         )
-    for name, said in lines.items():
-        console.print(f"{name:<13} {said}", soft_wrap=True, markup=False)
+    print_named(lines, 13)
     if document["schedules"]:
         console.print(
-            table_of(document["schedules"], ["name", "kind", "status", "last_tick", "result", "reason", "next_due"])
+            table_of(
+                document["schedules"],
+                ["name", "kind", "status", "last_tick", "result", "reason", "next_due"],
+                dispensable=["kind", "last_tick", "reason", "next_due"],
+            )
         )
     if document["freshness"]:
         rows = [{**row, "last 30 sessions": _conditions(row["conditions"])} for row in document["freshness"]]
-        console.print(table_of(rows, ["dataset", "symbol", "rows", "first", "last", "behind", "last 30 sessions"]))
+        columns = ["dataset", "symbol", "rows", "first", "last", "behind", "last 30 sessions"]
+        console.print(table_of(rows, columns, dispensable=["first", "rows", "last 30 sessions"]))
     for sentence in document["notes"]:
         console.print(f"note {sentence}", soft_wrap=True, markup=False)
     for sentence in document["wrong"][:WRONG_SHOWN]:

@@ -190,6 +190,7 @@ class Archive:
                 clock=self.settings.clock,
                 on_identity=self.identity.pin,
                 progress=self.progress.advance,
+                on_wait=getattr(self.progress, "waiting", None),
                 endpoint=self._endpoint,
             )
         return self._broker

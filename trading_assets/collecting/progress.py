@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
+
+from trading_assets.sessions import NEW_YORK
 
 if TYPE_CHECKING:
     from trading_assets.collecting.report import CollectionReport
@@ -27,6 +30,9 @@ class Progress(Protocol):
     def advance(self, done: int, total: int, sent: int, reused: int) -> None:
         """So many of the stage's requests are answered, so many were sent or taken from the journal."""
 
+    def waiting(self, until: datetime) -> None:
+        """The broker's limits let no request go until then (UTC). Not called where a listener has no such method."""
+
     def finish(self, report: CollectionReport) -> None:
         """A dataset's collection is in the lake."""
 
@@ -38,6 +44,9 @@ class Silent:
         """Nothing."""
 
     def advance(self, done: int, total: int, sent: int, reused: int) -> None:
+        """Nothing."""
+
+    def waiting(self, until: datetime) -> None:
         """Nothing."""
 
     def finish(self, report: CollectionReport) -> None:
@@ -69,6 +78,14 @@ class Lines:
         if done < total and done / total - self._told >= 1 / LINES_A_STEP and now - self._told_at >= LINES_A_STEP:
             self._told_at, self._told = now, done / total
             self._write(f"{self._stage}: {done:,} of {total:,} requests answered")
+
+    def waiting(self, until: datetime) -> None:
+        """A line, when the last one is some time ago."""
+        now = self._clock()
+        if now - self._told_at >= LINES_A_STEP:
+            self._told_at = now
+            at = until.astimezone(NEW_YORK)
+            self._write(f"{self._stage}: waiting for the broker's limit until {at:%H:%M:%S} New York")
 
     def finish(self, report: CollectionReport) -> None:
         """The line of the step."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
@@ -66,6 +66,11 @@ class _Collector(Silent):
 
     def advance(self, done: int, total: int, sent: int, reused: int) -> None:
         self.outer.advance(done, total, sent, reused)
+
+    def waiting(self, until: datetime) -> None:
+        tell = getattr(self.outer, "waiting", None)  # a listener of a user's own may be without
+        if tell is not None:
+            tell(until)
 
     def finish(self, report: CollectionReport) -> None:
         self.reports.append(report)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +17,7 @@ import sqlalchemy as sa
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.ledger import HISTORY_SLOTS, Ledger
+from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.instrument import Instrument
 from trading_assets.reliability import BreakerOpen, CircuitBreaker, Phase
@@ -22,6 +25,7 @@ from trading_assets.settings import Settings
 from trading_assets.state import read_transaction
 from trading_assets.state.processes import process_birth
 from trading_assets.state.tables import pacing_rate
+from trading_assets_tests.coroutines import run_coroutine
 
 ENDPOINT = "somewhere:7497"
 
@@ -113,6 +117,26 @@ def test_small_bar_permits_are_shared_and_the_longest_waiting_is_first(ledgers: 
     assert not other, "the first has waited longer"
     first.leave_queue()
     assert second.take_small(small(1))[0]
+
+
+def test_whoever_looks_on_hears_until_when_the_limits_let_nothing_go(ledgers: Callable[[], Ledger]) -> None:
+    ledger = ledgers()
+
+    async def ask_twice() -> datetime:
+        told: asyncio.Queue[datetime] = asyncio.Queue()
+        with ThreadPoolExecutor(1) as database:
+            pacer = Pacer(ledger, database, told.put_nowait)
+            await pacer.small_message(small(0))
+            assert told.empty()
+            again = asyncio.create_task(pacer.small_message(small(0)))
+            try:
+                return await asyncio.wait_for(told.get(), 20)
+            finally:
+                again.cancel()
+                await asyncio.wait([again])
+
+    left = (run_coroutine(ask_twice()) - datetime.now(UTC)).total_seconds()
+    assert 2 < left <= 16, "an identical request may follow after 15 s"
 
 
 def test_open_slots_are_divided_and_those_of_a_closed_owner_come_back(

@@ -6,11 +6,15 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from trading_assets.cli.app import run
+from trading_assets.monitoring.headline import headline
+from trading_assets.monitoring.status import platform_status
+from trading_assets.settings import Settings
 from trading_assets_tests.cli.conftest import SMALL, Desk, Output, document
 
 
@@ -177,3 +181,53 @@ def test_a_broker_that_is_not_there_is_told_with_the_remedy(
     assert said.startswith("error: contracts: ")
     assert "Run the same command again." in said
     assert "Traceback" not in said
+
+
+# --- the first sentence of `status` ------------------------------------------------------------------------------------
+
+
+def first_line(output: Output) -> str:
+    return output.readouterr().out.splitlines()[0]
+
+
+def test_the_headline_of_an_archive_that_is_up_to_date(desk: Desk, capsys: Output) -> None:
+    assert run(["status"]) == 0
+    assert first_line(capsys) == (
+        "Everything up to 2024-06-03 is collected; no daemon collects the next session: keep trading-assets up"
+        " running, or run trading-assets update."
+    )
+
+
+def test_the_headline_of_an_archive_that_a_daemon_keeps(desk: Desk) -> None:
+    found = platform_status(Settings())
+    found.daemon = found.now
+    found.schedules = [
+        {"name": "daily_bars", "status": "on", "next_due": datetime(2024, 6, 4, 20, 30, tzinfo=UTC)},
+        {"name": "daily_snapshot", "status": "on", "next_due": datetime(2024, 6, 4, 19, 45, tzinfo=UTC)},
+        {"name": "quality_check", "status": "on", "next_due": datetime(2024, 6, 3, 21, 0, tzinfo=UTC)},
+    ]
+    assert headline(found, Settings()) == (
+        "Everything up to 2024-06-03 is collected; the next collection is at Tuesday 2024-06-04, 15:45 New York."
+    )
+    found.schedules[1]["status"] = "off"
+    found.schedules[0]["next_due"] = datetime(2024, 6, 3, 21, 30, tzinfo=UTC)
+    assert headline(found, Settings()).endswith("the next collection is at 17:30 New York.")
+
+
+def test_the_headline_of_a_broker_that_cannot_be_reached(
+    desk: Desk, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADING_ASSETS_IB_PORT", "1")
+    assert run(["status"]) == 1
+    said = first_line(capsys)
+    assert said.startswith("The broker cannot be reached: 127.0.0.1:1 does not accept a connection")
+    assert said.endswith("Start TWS or the Gateway, or check host and port.")
+
+
+def test_the_headline_of_several_things(desk: Desk, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADING_ASSETS_IB_PORT", "1")
+    monkeypatch.setenv("TRADING_ASSETS_NOW", "2024-06-06T16:30-04:00")
+    assert run(["status", "--json"]) == 1
+    told = document(capsys)
+    assert told["headline"] == f"{len(told['wrong'])} things need attention. First: {told['wrong'][0]}"
+    assert told["wrong"][0].startswith("The broker cannot be reached")
