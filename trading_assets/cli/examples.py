@@ -7,7 +7,7 @@ from rich.markup import escape
 
 EXAMPLES = {
     "": """
-trading-assets demo                         # a cold start, no account needed
+trading-assets demo                         # a cold start, no account
 trading-assets plan AAPL                    # what would it cost?
 trading-assets setup AAPL                   # collect it
 trading-assets status                       # is all well?
@@ -23,7 +23,7 @@ trading-assets up --port 3100 --live
 """,
     "simulate": """
 trading-assets simulate --port 7497
-trading-assets simulate --now 2024-06-03T15:30-04:00 --speed 60 --latency real
+trading-assets simulate --now 2024-06-03T15:30-04:00 --speed 60
 """,
     "plan": """
 trading-assets plan AAPL SPY
@@ -54,8 +54,8 @@ trading-assets universe add - < symbols.txt
 """,
     "universe remove": "trading-assets universe remove AAPL",
     "universe resolve": """
-trading-assets universe resolve META --same  # one company, a new contract
-trading-assets universe resolve META --new   # another company has the symbol now
+trading-assets universe resolve META --same  # the same company
+trading-assets universe resolve META --new   # another company
 """,
     "universe series": "trading-assets universe series META",
     "universe restore": """

@@ -183,7 +183,7 @@ def test_a_broker_that_is_not_there_is_told_with_the_remedy(
     assert "Traceback" not in said
 
 
-# --- the first sentence of `status` ------------------------------------------------------------------------------------
+# --- the first sentence of `status` ----------------------------------------------------------------------------------
 
 
 def first_line(output: Output) -> str:
