@@ -12,6 +12,7 @@ import os
 
 import sqlalchemy as sa
 
+# ruff: noqa: F401 (other folders have these names from here)
 from trading_assets.folders import StateUrl
 from trading_assets.state.engine import (
     database_now,
@@ -39,14 +40,3 @@ def connect_state(url: str) -> sa.Engine:
     if isinstance(url, StateUrl):
         pin_lake(engine, url.data_dir)
     return engine
-
-
-__all__ = [
-    "connect_state",
-    "database_now",
-    "metadata",
-    "read_state",
-    "read_transaction",
-    "reading_engine",
-    "write_transaction",
-]
