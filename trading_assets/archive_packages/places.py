@@ -50,8 +50,7 @@ class Place:
 
     def read(self, name: str) -> bytes:
         """The content of a file. Raises `FileNotFoundError`, `OSError`."""
-        content: bytes = self._fs.cat_file(f"{self.root}/{name}")
-        return content
+        return self._fs.cat_file(f"{self.root}/{name}")
 
     def names(self) -> list[str]:
         """The files below it, relative, in order; nothing where there is no such folder."""

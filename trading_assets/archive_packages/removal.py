@@ -21,15 +21,16 @@ from trading_assets.archive_packages.places import Place
 from trading_assets.archive_packages.verify import verify
 from trading_assets.errors import InvalidPackage, InvalidRequest
 from trading_assets.permissions import own_folder
+from trading_assets.plain import Plain
 from trading_assets.repositories.column_checksums import column_checksums
 from trading_assets.repositories.files import (
     ARCHIVES,
     MAINTENANCE_LOCK,
     TEMPORARY_SUFFIX,
     is_archived,
-    leftovers,
     locked,
     read_file,
+    remove_leftovers,
     sync,
 )
 from trading_assets.repositories.identity import LakeIdentity
@@ -37,7 +38,7 @@ from trading_assets.repositories.schemas import DATASETS
 
 
 @dataclass(frozen=True)
-class Removal:
+class Removal(Plain):
     """Periods that left the lake (with `dry_run`: would leave it), those that stay with the reason, and bytes freed.
 
     `before` and `after` are rows and checksums by column of each period, read through the lake.
@@ -49,10 +50,6 @@ class Removal:
     freed_bytes: int = 0
     before: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     after: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return {**self.__dict__, "periods": list(self.periods)}
 
     def sentence(self) -> str:
         """The outcome in words."""
@@ -163,8 +160,7 @@ def _into_package(data_dir: Path, package_id: str, name: str) -> None:
     path = data_dir / name
     target = data_dir / ARCHIVES / package_id / name
     sync(target)
-    for leftover in leftovers(path):
-        leftover.unlink(missing_ok=True)
+    remove_leftovers(path)
     _link(path, os.path.relpath(target, os.path.realpath(path.parent)))
 
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -15,7 +14,9 @@ from trading_assets.archive_packages.places import Place
 from trading_assets.archive_packages.removal import check_owner
 from trading_assets.archive_packages.verify import Verification, dataset_of, table_of, verify
 from trading_assets.errors import InvalidPackage
+from trading_assets.plain import Plain
 from trading_assets.repositories.coverage import never_weaker
+from trading_assets.repositories.file_schemas import padded
 from trading_assets.repositories.files import MAINTENANCE_LOCK, is_archived, locked, replacing
 from trading_assets.repositories.identity import LakeFile, LakeIdentity
 from trading_assets.repositories.merge import matches
@@ -24,7 +25,7 @@ from trading_assets.repositories.store import ParquetStore
 
 
 @dataclass(frozen=True)
-class Restored:
+class Restored(Plain):
     """What a restore did: rows that the package has, rows that were not in the lake, revisions and coverage likewise
     new, and the files that took the place of links into the package. With `dry_run` only `rows` is known."""
 
@@ -35,10 +36,6 @@ class Restored:
     new_revisions: int = 0
     new_coverage: int = 0
     files: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return {**self.__dict__, "package": self.package.as_dict(), "files": list(self.files)}
 
     def sentence(self) -> str:
         """The outcome in words."""
@@ -114,9 +111,4 @@ def _upserted(data_dir: Path, place: Place, file: PackageFile) -> int:
 
 def _rows(place: Place, file: PackageFile) -> pa.Table:
     """The rows in the columns and types of the dataset; a column that an earlier version lacks is null."""
-    table, schema = table_of(place, file), dataset_of(file).schema
-    columns = [
-        table[field.name].cast(field.type) if field.name in table.schema.names else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return padded(table_of(place, file), dataset_of(file))

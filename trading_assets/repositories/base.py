@@ -19,7 +19,7 @@ from trading_assets.arguments.days import Day as Day
 from trading_assets.errors import InvalidRequest
 from trading_assets.repositories.as_of import AsOf, checked
 from trading_assets.repositories.frames import As, Dates, Frame, as_pandas, check_output, completed, to_frame
-from trading_assets.repositories.restrictions import Restriction
+from trading_assets.repositories.restrictions import Restriction, restricted
 from trading_assets.repositories.rows import read_rows
 from trading_assets.repositories.schemas import Dataset
 from trading_assets.repositories.store import ParquetStore, UpsertCounts
@@ -114,6 +114,25 @@ class DatasetRepository:
         if self._as_of is not None:
             raise InvalidRequest(f"This {type(self).__name__} reads the past (as_of): save with one without as_of.")
         return self.store.upsert(self.DATASET, completed(self.DATASET, as_pandas(frame), constants))
+
+
+class SessionRepository(DatasetRepository):
+    """One dataset whose rows are of a symbol and session, without bar sizes."""
+
+    def present_dates(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
+        """Sessions from `start_date` to `end_date` (both included) of which there are rows of the symbol."""
+        where = restricted(symbol=arguments.stored_symbol(symbol))
+        return self._sessions(where, *arguments.day_range(start_date, end_date))
+
+
+def one_day_or_range(trade_date: Day | None, start_date: Day | None, end_date: Day | None) -> dict[str, date | None]:
+    """The bounds of reading one session, or those from `start_date` to `end_date` (both included). Raises
+    `InvalidRequest` where both are given."""
+    if trade_date is not None and (start_date is not None or end_date is not None):
+        raise InvalidRequest("Give trade_date, or start_date and end_date, not both.")
+    first, last = arguments.day_range(start_date, end_date)
+    day = arguments.optional_day(trade_date, "trade_date")
+    return {"first": day or first, "last": day or last}
 
 
 def session_of(value: Day, name: str) -> date:

@@ -11,14 +11,14 @@ import pyarrow.dataset as pads
 
 from trading_assets import arguments
 from trading_assets.arguments.symbols import Symbols
-from trading_assets.repositories.base import DatasetRepository, Day
+from trading_assets.repositories.base import Day, SessionRepository
 from trading_assets.repositories.frames import As, Frame, check_output, to_frame
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import CONTRACTS
 from trading_assets.repositories.store import ParquetStore, UpsertCounts
 
 
-class ContractRepository(DatasetRepository):
+class ContractRepository(SessionRepository):
     """Reads and saves contract details, one row a symbol and session. Frames have the columns of
     `schemas.CONTRACTS`, dtypes of `frames.to_pandas`, or are of Arrow or Polars (`as_`)."""
 
@@ -68,15 +68,9 @@ class ContractRepository(DatasetRepository):
         last = [*pc.not_equal(symbol[1:], symbol[:-1]).to_pylist(), True]
         return to_frame(rows.filter(pa.array(last[: rows.num_rows], pa.bool_())), as_, self._dates)
 
-    def present_dates(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
-        """Sessions of which there are details."""
-        where = restricted(symbol=arguments.stored_symbol(symbol))
-        return self._sessions(where, *arguments.day_range(start_date, end_date))
-
     def symbols(self) -> list[str]:
         """Symbols of which there are details, in order."""
-        found: list[str] = self._read(restricted(), columns=["symbol"], distinct=True)["symbol"].to_pylist()
-        return found
+        return self._read(restricted(), columns=["symbol"], distinct=True)["symbol"].to_pylist()
 
     def save(self, frame: Frame, symbol: str | None = None) -> UpsertCounts:
         """Save details that the user has; see `frames.completed` for what is filled in. Raises `InvalidFrame`."""
@@ -92,6 +86,5 @@ def newest_contract(
     for path in reversed(store.files(CONTRACTS, first=first, last=last)):
         table = store.read_one(CONTRACTS, path, where=pads.field("symbol") == symbol, first=first, last=last)
         if table.num_rows:
-            newest: dict[str, Any] = table.sort_by([("session", "descending")]).slice(0, 1).to_pylist()[0]
-            return newest
+            return table.sort_by([("session", "descending")]).slice(0, 1).to_pylist()[0]
     return None

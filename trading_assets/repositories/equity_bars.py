@@ -71,10 +71,7 @@ class EquityBarRepository(DatasetRepository):
     def symbols(self, bar_size: str = DAILY) -> list[str]:
         """Symbols of which there are bars, in order."""
         sizes = [arguments.bar_size(bar_size)]
-        found: list[str] = self._read(restricted(), columns=["symbol"], variants=sizes, distinct=True)[
-            "symbol"
-        ].to_pylist()
-        return found
+        return self._read(restricted(), columns=["symbol"], variants=sizes, distinct=True)["symbol"].to_pylist()
 
     def save(self, frame: Frame, symbol: str | None = None, bar_size: str | None = None) -> UpsertCounts:
         """Save bars that the user has, for instance from another source or an own request.

@@ -8,7 +8,7 @@ those of its dataset (a user's, another tool's) stay in it with every rewrite.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,13 +200,12 @@ def _fits(column: Column, given: pa.DataType) -> bool:
         given = given.value_type
     if pt.is_timestamp(column.type):
         return bool(pt.is_timestamp(given)) and given.tz is not None
-    kinds = (
-        (pt.is_string, pt.is_large_string, pt.is_string_view),
-        (pt.is_floating,),
-        (pt.is_integer,),
-        (pt.is_date,),
-        (pt.is_boolean,),
-    )
-    return any(
-        any(is_kind(column.type) for is_kind in kind) and any(is_kind(given) for is_kind in kind) for kind in kinds
-    )
+    return same_kind(column.type, given, TEXT, (pt.is_floating,), (pt.is_integer,), (pt.is_date,), (pt.is_boolean,))
+
+
+TEXT = (pt.is_string, pt.is_large_string, pt.is_string_view)
+
+
+def same_kind(wanted: pa.DataType, given: pa.DataType, *kinds: tuple[Callable[[pa.DataType], bool], ...]) -> bool:
+    """Whether both types are of one of the kinds, each named by the questions of `pyarrow.types` that it answers."""
+    return any(any(is_kind(wanted) for is_kind in kind) and any(is_kind(given) for is_kind in kind) for kind in kinds)

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,8 @@ from trading_assets.repositories.schemas import Dataset
 
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
+
+    from trading_assets.repositories.merge import Stacked
 
 ROW_GROUP_ROWS = 16_384
 """Rows a row group. Files are sorted by symbol, so a query for one symbol reads few groups; 500 symbols a year are 8
@@ -212,14 +214,15 @@ def leftovers(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f".{path.name}.*{TEMPORARY_SUFFIX}*"))
 
 
-class Rows(Protocol):
-    """Rows that can be taken by position."""
+def remove_leftovers(path: Path) -> list[Path]:
+    """Remove the temporary files of `path`, which were those; only for who holds its lock."""
+    dead = leftovers(path)
+    for leftover in dead:
+        leftover.unlink(missing_ok=True)
+    return dead
 
-    def take(self, positions: npt.NDArray[np.int64]) -> pa.Table:
-        """The rows at those positions, in that order, in the dataset's schema."""
 
-
-def write_file(path: Path, dataset: Dataset, rows: Rows, order: npt.NDArray[np.int64]) -> None:
+def write_file(path: Path, dataset: Dataset, rows: pa.Table | Stacked, order: npt.NDArray[np.int64]) -> None:
     """Replace `path` by the rows at the positions `order`.
 
     They are taken one row group at a time: sorting needs no second copy of a large table. Raises `NewerFile` where a

@@ -19,6 +19,7 @@ import pyarrow.types as pt
 
 from trading_assets.errors import InvalidFrame
 from trading_assets.instrument import DELTA_ROUNDING, largest_delta
+from trading_assets.repositories.file_schemas import TEXT, same_kind
 from trading_assets.repositories.merge import combined_codes
 from trading_assets.repositories.schemas import (
     COVERAGE,
@@ -89,6 +90,15 @@ def naive_time(position: int, value: Any) -> str:
     return f"row {position} has the time {value} without a time zone; give aware times, for example in UTC."
 
 
+_KINDS = (
+    TEXT,
+    (pt.is_floating, pt.is_integer, pt.is_decimal),
+    (pt.is_timestamp,),
+    (pt.is_date,),
+    (pt.is_boolean,),
+)
+
+
 def _converted(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Cast without loss. Kinds never change: text does not become a number, nor a number text."""
     if pt.is_dictionary(values.type):
@@ -104,22 +114,9 @@ def _converted(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
         if given.tz is not None or pc.any(pc.not_equal(days.cast(given), values)).as_py():
             raise ValueError("holds times, and an exchange date is wanted.")
         return days
-    if not (given == target or pt.is_null(given) or _same_kind(target, given)):
+    if not (given == target or pt.is_null(given) or same_kind(target, given, *_KINDS)):
         raise TypeError(f"is {given}, and {target} is wanted.")
     return values if given == target else values.cast(target)
-
-
-def _same_kind(target: pa.DataType, given: pa.DataType) -> bool:
-    text, numbers = (
-        (pt.is_string, pt.is_large_string, pt.is_string_view),
-        (
-            pt.is_floating,
-            pt.is_integer,
-            pt.is_decimal,
-        ),
-    )
-    kinds = (text, numbers, (pt.is_timestamp,), (pt.is_date,), (pt.is_boolean,))
-    return any(any(is_kind(target) for is_kind in kind) and any(is_kind(given) for is_kind in kind) for kind in kinds)
 
 
 def validated(dataset: Dataset, frame: pa.Table | pd.DataFrame, now: datetime | None = None) -> pa.Table:

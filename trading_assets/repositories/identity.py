@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.errors import DamagedIdentity, IdentityMismatch, LayoutMismatch
-from trading_assets.repositories.files import IDENTITY_FILE, leftovers, locked, replacing
+from trading_assets.repositories.files import IDENTITY_FILE, locked, remove_leftovers, replacing
 from trading_assets.repositories.schemas import DATASETS, QUALITY_METRICS, Period
 
 LAKE_VERSION = 2
@@ -238,8 +238,7 @@ class LakeIdentity:
         return document
 
     def _write(self, document: dict[str, Any]) -> None:
-        for leftover in leftovers(self.path):
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(self.path)
         # A new lake has the present layout; whether an older one has it is for the migration to say.
         version = {"schema_version": 1 if self.path.exists() else LAKE_VERSION}
         text = json.dumps(
@@ -254,5 +253,4 @@ def _with_id(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _version(document: Mapping[str, Any]) -> int:
-    version: int = document.get("schema_version", 1)
-    return version
+    return document.get("schema_version", 1)

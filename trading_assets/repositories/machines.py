@@ -24,7 +24,7 @@ from pathlib import Path
 from trading_assets.errors import LakeBusy
 from trading_assets.machine import boot_id
 from trading_assets.permissions import own_folder, private_folder
-from trading_assets.repositories.files import leftovers, locked, replacing
+from trading_assets.repositories.files import locked, remove_leftovers, replacing
 
 WRITERS = ".writers"
 """Folder of the records, under the data folder: one file a machine and boot."""
@@ -100,8 +100,7 @@ def note_writer(data_dir: Path, boot: str, host: str, now: datetime) -> None:
         (data_dir / WRITERS / f"{old}.json").unlink(missing_ok=True)
     document = {name: _text(value) for name, value in asdict(Writer(host, now, *turn)).items()}
     path = data_dir / WRITERS / f"{boot}.json"
-    for left in leftovers(path):
-        left.unlink(missing_ok=True)
+    remove_leftovers(path)
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(document) + "\n", encoding="utf-8")
 

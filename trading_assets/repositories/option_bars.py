@@ -7,8 +7,7 @@ from datetime import date
 
 from trading_assets import arguments
 from trading_assets.arguments.symbols import Symbols
-from trading_assets.errors import InvalidRequest
-from trading_assets.repositories.base import DatasetRepository, Day
+from trading_assets.repositories.base import DatasetRepository, Day, one_day_or_range
 from trading_assets.repositories.equity_bars import DAILY
 from trading_assets.repositories.frames import As, Frame
 from trading_assets.repositories.present_sessions import PresentSessions, Series
@@ -73,10 +72,7 @@ class OptionBarRepository(DatasetRepository):
 
         `right` is C or P (call and put are understood), `local_symbol` the OSI symbol. None does not restrict.
         """
-        if trade_date is not None and (start_date is not None or end_date is not None):
-            raise InvalidRequest("Give trade_date, or start_date and end_date, not both.")
-        first, last = arguments.day_range(start_date, end_date)
-        day = arguments.optional_day(trade_date, "trade_date")
+        bounds = one_day_or_range(trade_date, start_date, end_date)
         where = restricted(
             symbol=arguments.stored_symbols(symbol),
             con_id=None if con_id is None else arguments.con_ids(con_id),
@@ -85,7 +81,7 @@ class OptionBarRepository(DatasetRepository):
             strike=None if strike is None else arguments.STRIKE.real(strike, "strike"),
             right=None if right is None else arguments.right(right),
         )
-        return self._load(where, as_, first=day or first, last=day or last, variants=[arguments.bar_size(bar_size)])
+        return self._load(where, as_, **bounds, variants=[arguments.bar_size(bar_size)])
 
     def present_dates(
         self,

@@ -9,7 +9,7 @@ from datetime import date
 
 from trading_assets import arguments
 from trading_assets.arguments.symbols import Symbols
-from trading_assets.repositories.base import DatasetRepository, Day, session_of
+from trading_assets.repositories.base import Day, SessionRepository, session_of
 from trading_assets.repositories.frames import As, Frame
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import OPTION_CHAINS
@@ -49,7 +49,7 @@ def choose_snapshot(sessions: Sequence[date], as_of: date) -> date | None:
     return sessions[position] if position < len(sessions) else sessions[-1]
 
 
-class OptionChainSnapshotRepository(DatasetRepository):
+class OptionChainSnapshotRepository(SessionRepository):
     """Reads and saves chain snapshots. Frames have the columns of `schemas.OPTION_CHAINS`, dtypes of
     `frames.to_pandas`, or are of Arrow or Polars (`as_`).
 
@@ -91,11 +91,6 @@ class OptionChainSnapshotRepository(DatasetRepository):
         for symbol, session in zip(pairs["symbol"].to_pylist(), pairs["session"].to_pylist(), strict=True):
             found.setdefault(symbol, []).append(session)
         return found
-
-    def present_dates(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
-        """Sessions from `start_date` to `end_date` of which there is a snapshot."""
-        where = restricted(symbol=arguments.stored_symbol(symbol))
-        return self._sessions(where, *arguments.day_range(start_date, end_date))
 
     def save(self, frame: Frame, symbol: str | None = None, session: Day | None = None) -> UpsertCounts:
         """Save a chain that the user has; see `frames.completed` for what is filled in. Raises `InvalidFrame`."""

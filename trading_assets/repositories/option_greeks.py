@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date
 
 from trading_assets import arguments
 from trading_assets.arguments.symbols import Symbols
-from trading_assets.errors import InvalidRequest
-from trading_assets.repositories.base import DatasetRepository, Day
+from trading_assets.repositories.base import Day, SessionRepository, one_day_or_range
 from trading_assets.repositories.frames import As, Frame
 from trading_assets.repositories.restrictions import restricted
 from trading_assets.repositories.schemas import OPTION_GREEKS
@@ -17,7 +15,7 @@ SOURCES = ("chain", "bar")
 """What a row is computed from: the quotes of a chain, or `1 day` bars."""
 
 
-class OptionGreeksRepository(DatasetRepository):
+class OptionGreeksRepository(SessionRepository):
     """Reads computed volatilities and greeks. Frames have the columns of `schemas.OPTION_GREEKS`, dtypes of
     `frames.to_pandas`, or are of Arrow or Polars (`as_`).
 
@@ -46,10 +44,7 @@ class OptionGreeksRepository(DatasetRepository):
         None does not restrict. Ordered by symbol, session, source, expiry, strike and right. Raises `InvalidRequest`,
         `NotALake`.
         """
-        if trade_date is not None and (start_date is not None or end_date is not None):
-            raise InvalidRequest("Give trade_date, or start_date and end_date, not both.")
-        first, last = arguments.day_range(start_date, end_date)
-        day = arguments.optional_day(trade_date, "trade_date")
+        bounds = one_day_or_range(trade_date, start_date, end_date)
         where = restricted(
             symbol=arguments.stored_symbols(symbol),
             source=None if source is None else arguments.one_of(source, SOURCES, "source"),
@@ -57,9 +52,4 @@ class OptionGreeksRepository(DatasetRepository):
             expiry=arguments.optional_day(expiry, "expiry"),
             right=None if right is None else arguments.right(right),
         )
-        return self._load(where, as_, first=day or first, last=day or last)
-
-    def present_dates(self, symbol: str, start_date: Day | None = None, end_date: Day | None = None) -> set[date]:
-        """Sessions from `start_date` to `end_date` of which there are rows of any option on the symbol."""
-        where = restricted(symbol=arguments.stored_symbol(symbol))
-        return self._sessions(where, *arguments.day_range(start_date, end_date))
+        return self._load(where, as_, **bounds)

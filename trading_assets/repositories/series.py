@@ -106,7 +106,4 @@ def series(data_dir: Path | str, symbols: Collection[str] | None = None) -> list
                case when contains(symbol, '@') then 'closed' else 'present' end as status
         from contracts c where $every or split_part(symbol, '@', 1) in (select unnest($symbols::varchar[]))
         group by c.symbol, con_id order by 1, first"""
-    found: list[dict[str, Any]] = query(
-        data_dir, sql, {"every": symbols is None, "symbols": list(symbols or ())}
-    ).to_pylist()
-    return found
+    return query(data_dir, sql, {"every": symbols is None, "symbols": list(symbols or ())}).to_pylist()

@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from trading_assets.repositories.file_schemas import padded, widened
-from trading_assets.repositories.files import dataset_files, leftovers, locked, read_file, write_file
+from trading_assets.repositories.files import dataset_files, locked, read_file, remove_leftovers, write_file
 from trading_assets.repositories.frame_checks import validated
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.layout import settle, settle_for_writing
+from trading_assets.repositories.listed_files import while_listed
 from trading_assets.repositories.machines import record_writing
 from trading_assets.repositories.merge import (
     Wins,
@@ -125,8 +126,7 @@ class ParquetStore:
     def _upsert_file(self, dataset: Dataset, relative: str, new: pa.Table, wins: Wins) -> UpsertCounts:
         path = self.data_dir / dataset.name / relative
         with locked(self.data_dir, f"{dataset.name}/{relative}"):
-            for leftover in leftovers(path):
-                leftover.unlink(missing_ok=True)
+            remove_leftovers(path)
             kind = widened(dataset, [path])
             merged = merge(kind, self._stored(kind, path), padded(new, kind), wins)
             if len(merged.losers):
@@ -161,13 +161,10 @@ class ParquetStore:
         settle_for_writing(self.data_dir, dataset)
         with self._writing(dataset):
             paths = self.files(dataset, variants=variants, first=first, last=last)
-            return sum(
-                self._withdraw_from(dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), condition, at)
-                for path in paths
-            )
+            return sum(self._withdraw_from(dataset, path, condition, at) for path in paths)
 
-    def _withdraw_from(self, dataset: Dataset, relative: str, where: pads.Expression, at: datetime) -> int:
-        path = self.data_dir / dataset.name / relative
+    def _withdraw_from(self, dataset: Dataset, path: Path, where: pads.Expression, at: datetime) -> int:
+        relative = path.relative_to(self.data_dir / dataset.name).as_posix()
         with locked(self.data_dir, f"{dataset.name}/{relative}"):
             kind = widened(dataset, [path])
             stored = self._stored(kind, path)
@@ -192,26 +189,14 @@ class ParquetStore:
         """
         with self._writing(dataset):
             for path in self.files(revisions_of(dataset)):
-                self._relabel_file(
-                    dataset,
-                    path.relative_to(self.data_dir / revisions_of(dataset).name).as_posix(),
-                    symbol,
-                    new_symbol,
-                    of_revisions=True,
-                )
-            paths = self.files(dataset)
-            return sum(
-                self._relabel_file(
-                    dataset, path.relative_to(self.data_dir / dataset.name).as_posix(), symbol, new_symbol
-                )
-                for path in paths
-            )
+                self._relabel_file(dataset, path, symbol, new_symbol, of_revisions=True)
+            return sum(self._relabel_file(dataset, path, symbol, new_symbol) for path in self.files(dataset))
 
     def _relabel_file(
-        self, dataset: Dataset, relative: str, symbol: str, new_symbol: str, *, of_revisions: bool = False
+        self, dataset: Dataset, path: Path, symbol: str, new_symbol: str, *, of_revisions: bool = False
     ) -> int:
         kind = revisions_of(dataset) if of_revisions else dataset
-        path = self.data_dir / kind.name / relative
+        relative = path.relative_to(self.data_dir / kind.name).as_posix()
         mine = pads.field("symbol") == symbol
         with locked(self.data_dir, f"{dataset.name}/{relative}"):
             if not read_file(path, kind, ["symbol"], mine).num_rows:
@@ -233,8 +218,7 @@ class ParquetStore:
     def _add_revisions(self, dataset: Dataset, relative: str, superseded: pa.Table) -> int:
         revisions = revisions_of(dataset)
         path = self.data_dir / revisions.name / relative
-        for leftover in leftovers(path):
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(path)
         kind = widened(revisions, [path], superseded.schema)
         merged = add_revisions(dataset, self._stored(kind, path), padded(superseded, kind))
         if merged.order is not None:
@@ -306,16 +290,12 @@ class ParquetStore:
         where = _between(where, first, last)
         names = list(columns) if columns is not None else dataset.schema.names
         empty = pa.schema([dataset.schema.field(name) for name in names]).empty_table()
-        for attempt in range(1, READ_ATTEMPTS + 1):
-            try:
-                parts = [
-                    read_file(path, dataset, names, where)
-                    for path in self.files(dataset, variants=variants, first=first, last=last)
-                ]
-                break
-            except FileNotFoundError:  # the files were given other periods since they were listed
-                if attempt == READ_ATTEMPTS:
-                    raise
+
+        def parts_of_files() -> list[pa.Table]:
+            paths = self.files(dataset, variants=variants, first=first, last=last)
+            return [read_file(path, dataset, names, where) for path in paths]
+
+        parts = while_listed(parts_of_files, READ_ATTEMPTS)  # files may be given other periods since they were listed
         return pa.concat_tables([empty, *(part.cast(empty.schema) for part in parts)])
 
     def read_one(

@@ -17,6 +17,7 @@ from trading_assets.repositories.files import (
     dataset_files,
     leftovers,
     locked,
+    remove_leftovers,
 )
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.machines import WRITERS
@@ -87,9 +88,7 @@ def _removed(folder: Path, path: Path, lock: str) -> list[str]:
         return []
     try:
         with locked(folder, lock, 0):
-            dead = leftovers(path)
-            for leftover in dead:
-                leftover.unlink(missing_ok=True)
+            dead = remove_leftovers(path)
     except LakeBusy:
         return []
     return [_relative(folder, file) for file in dead]

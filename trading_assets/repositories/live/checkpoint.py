@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from trading_assets.repositories.files import leftovers, replacing
+from trading_assets.repositories.files import remove_leftovers, replacing
 from trading_assets.repositories.live.places import FOLDER
 from trading_assets.repositories.live.segments import conformed
 from trading_assets.repositories.live_schema import LIVE_QUOTES
@@ -70,8 +70,7 @@ def write_checkpoint(data_dir: Path, checkpoint: Checkpoint) -> None:
     state = {name: value for name, value in vars(checkpoint).items() if name != "quotes"}
     state["streams"] = {name: asdict(stream) for name, stream in checkpoint.streams.items()}
     text = json.dumps(state, default=lambda value: value.isoformat())
-    for left in leftovers(data_dir / FOLDER / FILE):
-        left.unlink(missing_ok=True)
+    remove_leftovers(data_dir / FOLDER / FILE)
     table = checkpoint.quotes.replace_schema_metadata({_STATE: text.encode()})
     with (
         replacing(data_dir / FOLDER / FILE) as temporary,

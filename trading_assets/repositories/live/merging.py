@@ -29,8 +29,8 @@ from trading_assets.repositories.files import (
     ROW_GROUP_ROWS,
     TEMPORARY_SUFFIX,
     check_file,
-    leftovers,
     locked,
+    remove_leftovers,
     sync,
     write_batches,
 )
@@ -69,8 +69,7 @@ def merge_session(data_dir: Path, dataset: Dataset, session: date) -> Merged:
     settle_for_writing(data_dir, dataset)
     with periods_held(data_dir, dataset.name), locked(data_dir, relative):
         LakeIdentity(data_dir).pin_period(dataset.name, dataset.period)
-        for left in leftovers(path):
-            left.unlink(missing_ok=True)
+        remove_leftovers(path)
         found = parts(data_dir, dataset, session)
         known = merged_parts(path)
         new = [place for place in found if place.name not in known]

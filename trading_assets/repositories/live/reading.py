@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trading_assets.repositories.files import check_file, dataset_files, read_file
+from trading_assets.repositories.listed_files import while_listed
 from trading_assets.repositories.live.keys import last_of_each, sorted_rows
 from trading_assets.repositories.live.merging import names_in, period_file
 from trading_assets.repositories.live.places import Place, live_sessions, parts, segments
@@ -31,15 +32,8 @@ def live_table(data_dir: Path | str, dataset: Dataset, session: date) -> pa.Tabl
     Raises `UnreadableFile`.
     """
     root = Path(data_dir)
-    for attempt in range(1, READ_ATTEMPTS + 1):
-        try:
-            table = pa.concat_tables(_tables(root, dataset, session))
-        except FileNotFoundError:  # it has moved on since it was listed
-            if attempt == READ_ATTEMPTS:
-                raise
-        else:
-            return pa.concat_tables(last_of_each(dataset, [sorted_rows(dataset, table)]))
-    raise AssertionError("the last attempt returns or raises")
+    table = while_listed(lambda: pa.concat_tables(_tables(root, dataset, session)), READ_ATTEMPTS)
+    return pa.concat_tables(last_of_each(dataset, [sorted_rows(dataset, table)]))
 
 
 def recorded_sessions(data_dir: Path | str, dataset: Dataset) -> list[date]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from trading_assets.repositories.files import leftovers, locked, sync, write_file
+from trading_assets.repositories.files import locked, remove_leftovers, sync, write_file
 from trading_assets.repositories.live.places import SEALING_LOCK, Place
 from trading_assets.repositories.live.segments import read_segment, with_columns_of
 from trading_assets.repositories.merge import contiguous, sort_positions
@@ -30,8 +30,7 @@ def seal(data_dir: Path, dataset: Dataset, place: Place) -> int:
             batches, _ = read_segment(kind, place.segment)
         except FileNotFoundError:
             return 0
-        for left in leftovers(place.part):
-            left.unlink(missing_ok=True)
+        remove_leftovers(place.part)
         rows = contiguous(pa.Table.from_batches(batches, kind.schema.remove_metadata()))
         if rows.num_rows and not place.part.exists():
             write_file(place.part, kind, rows, sort_positions(rows, kind.order))
