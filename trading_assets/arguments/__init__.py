@@ -22,6 +22,7 @@ a zone means the day that is written. All errors are `InvalidRequest` (a `ValueE
 argument, its value and what is allowed.
 """
 
+# ruff: noqa: F401 (other folders have these names from here)
 from trading_assets.arguments.columns import plain, several
 from trading_assets.arguments.config_fields import checked_config, checked_field
 from trading_assets.arguments.days import day, day_range, end_of_range, optional_day, session, session_range
@@ -48,44 +49,3 @@ from trading_assets.arguments.symbols import (
     stored_symbols,
 )
 from trading_assets.arguments.words import bar_size, bar_sizes, dataset, datasets, local_symbol, one_of, right
-
-__all__ = [
-    "ALERT_HOURS",
-    "CON_ID",
-    "DATABASE_ID",
-    "KEPT_SNAPSHOTS",
-    "LIMIT",
-    "LOOKBACK_DAYS",
-    "MINUTES",
-    "REQUESTS",
-    "SESSIONS",
-    "STRIKE",
-    "Bounds",
-    "bar_size",
-    "bar_sizes",
-    "checked_config",
-    "checked_field",
-    "con_ids",
-    "dataset",
-    "datasets",
-    "day",
-    "day_range",
-    "end_of_range",
-    "holds_lake",
-    "lake_folder",
-    "local_symbol",
-    "new_lake_folder",
-    "one_con_id",
-    "one_of",
-    "one_symbol",
-    "optional_day",
-    "output_file",
-    "plain",
-    "right",
-    "session",
-    "session_range",
-    "several",
-    "some_symbols",
-    "stored_symbol",
-    "stored_symbols",
-]

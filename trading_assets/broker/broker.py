@@ -3,19 +3,18 @@ retries, breaker) is inside."""
 
 from __future__ import annotations
 
-import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import datetime
-from types import TracebackType
-from typing import Self
+from functools import partial
 
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.client import TwsClient
+from trading_assets.broker.connector import connector_to, endpoint_of
 from trading_assets.broker.journal import Journal
-from trading_assets.broker.ledger import Ledger
 from trading_assets.broker.loop import LoopThread
 from trading_assets.broker.outcomes import Result
 from trading_assets.broker.pacing import Pacer
@@ -23,7 +22,7 @@ from trading_assets.broker.positions import AccountLook, look
 from trading_assets.broker.requests import Request
 from trading_assets.broker.retries import Waits
 from trading_assets.broker.run import Counts, Run
-from trading_assets.errors import BreakerOpen, BrokerNotConfigured
+from trading_assets.errors import BreakerOpen
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.sessions import Clock
 from trading_assets.settings import Settings
@@ -36,7 +35,7 @@ Progress = Callable[[int, int, int, int], None]
 journal."""
 
 
-class Broker:
+class Broker(AbstractContextManager["Broker"]):
     """Answers requests. One connection, made when the first request really must be sent.
 
         with Broker(settings, journal) as broker:
@@ -66,7 +65,7 @@ class Broker:
         self._clock = clock or settings.clock
         self._on_identity = on_identity
         self._progress = progress
-        self._endpoint = endpoint or self._endpoint_of_settings
+        self._endpoint = endpoint or partial(endpoint_of, settings)
         self._waits = waits or Waits()
         self._on_wait = on_wait
         self._counts = Counts()
@@ -137,12 +136,7 @@ class Broker:
             self._loop.stop()
         self._database.shutdown()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _run_all(self, requests: Sequence[Request], planned_at: datetime) -> list[Result]:
@@ -185,24 +179,16 @@ class Broker:
     async def _open(self) -> tuple[TwsClient, Pacer]:
         """The client and its pacer, made when the first request must be sent."""
         if self._client is None or self._pacer is None:
-            loop = asyncio.get_running_loop()
-            host, port = await loop.run_in_executor(self._database, self._endpoint)
-            owner = await loop.run_in_executor(self._database, self._journal.owner.ensure)
-            ledger = (
-                Ledger(self._journal.engine, owner, f"{host}:{port}", self._settings)
-                if self._settings.enforce_pacing
-                else None
-            )
-            self._pacer = Pacer(ledger, self._database, self._on_wait)
-            self._client = TwsClient(
+            connector = await connector_to(
                 self._settings,
                 self._journal.owner,
-                (host, port),
-                self._pacer,
+                self._endpoint,
                 self._database,
                 clock=self._clock,
                 on_identity=self._on_identity,
+                on_wait=self._on_wait,
             )
+            self._client, self._pacer = TwsClient(connector), connector.pacer
         return self._client, self._pacer
 
     async def _shut(self) -> None:
@@ -210,11 +196,3 @@ class Broker:
             await self._client.close()
         if self._pacer is not None:
             await self._pacer.close()
-
-    def _endpoint_of_settings(self) -> tuple[str, int]:
-        if self._settings.endpoint is None:
-            raise BrokerNotConfigured(
-                "No simulator to connect to: set TRADING_ASSETS_IB_PORT to the port of a running one (`trading-assets"
-                " simulate`), or TRADING_ASSETS_BROKER=tws to use a TWS."
-            )
-        return self._settings.endpoint

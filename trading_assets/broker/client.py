@@ -10,26 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import TypeVar
 
 from trading_assets.broker import messages
+from trading_assets.broker.codes import is_warning, lookup
 from trading_assets.broker.collectors import Collector
 from trading_assets.broker.connection import Connection
 from trading_assets.broker.connector import Connector
 from trading_assets.broker.contact import TELLING, market_data_word, record_market_data
-from trading_assets.broker.errors import is_warning, lookup
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
-from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.quotes import QuoteCollector
 from trading_assets.broker.requests import QuoteRequest, Request
 from trading_assets.errors import BrokerUnavailable
-from trading_assets.sessions import Clock
-from trading_assets.settings import Settings
-from trading_assets.state.owners import Owner
-
-T = TypeVar("T")
 
 logger = logging.getLogger("trading_assets.broker")
 
@@ -46,28 +37,13 @@ FROZEN, DELAYED_FROZEN = 2, 4
 class TwsClient:
     """One connection a process, kept up. Use it from one event loop only.
 
-    `on_identity(identity)` is called in a worker thread after each connect and before any data request; what it raises
-    (`IdentityMismatch`) ends the connection and goes to the caller of `ready`.
+    The connector's `on_identity` is called in a worker thread after each connect and before any data request; what it
+    raises (`IdentityMismatch`) ends the connection and goes to the caller of `ready`.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        owner: Owner,
-        endpoint: tuple[str, int],
-        pacer: Pacer,
-        database: Executor,
-        *,
-        clock: Clock,
-        on_identity: Callable[[str], None] | None,
-    ) -> None:
-        self._settings = settings
-        self._owner = owner
-        self._connector = Connector(settings, owner, endpoint, pacer, database, clock=clock, on_identity=on_identity)
-        self._endpoint = self._connector.endpoint
-        self._pacer = pacer
-        self._database = database
-        self._clock = clock
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._settings, self._pacer, self._clock = connector.settings, connector.pacer, connector.clock
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
         self._upstream = asyncio.Event()
@@ -201,7 +177,7 @@ class TwsClient:
             await asyncio.wait_for(self._upstream.wait(), patience)
         except TimeoutError:
             sentence = (
-                f"TWS at {self._endpoint} has been without its connection to the broker for {patience:.0f} s"
+                f"TWS at {self._connector.endpoint} has been without its connection to the broker for {patience:.0f} s"
                 f" ({self._last_lost}). Run again when TWS shows that it is connected: what came is kept."
             )
             await self._connector.report_unreachable(sentence)
@@ -214,7 +190,9 @@ class TwsClient:
         word = market_data_word(*collector.reported_market_data())
         if TELLING.index(word) > TELLING.index(self._market_data):
             self._market_data = word
-            await self._run(lambda: record_market_data(self._owner.engine, self._endpoint, word))
+            await self._connector.run(
+                lambda: record_market_data(self._connector.owner.engine, self._connector.endpoint, word)
+            )
 
     def _on_status(self, code: int, text: str) -> None:
         if code in CONNECTIVITY_LOST:
@@ -238,6 +216,3 @@ class TwsClient:
             self.losses += 1
             self._upstream.set()  # it was about that session; the next one speaks for itself
             self._connection = None
-
-    async def _run(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._database, function)

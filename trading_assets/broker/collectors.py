@@ -40,6 +40,8 @@ class Collector:
         self.answer: asyncio.Future[Answer] = self._loop.create_future()
         self.touched = self._loop.time()
         self.req_id = -1
+        self._records: list[Any] = []
+        """What has come of an answer of several messages."""
         self.warnings: list[tuple[int, str]] = []
         self.refused = False
         """Whether the broker ended the request with an error: nothing of it is left open there."""
@@ -109,10 +111,6 @@ class Collector:
 class ContractCollector(Collector):
     """`contractData` messages up to `contractDataEnd`."""
 
-    def __init__(self, request: Request, timeout: float, clock: Clock, in_reset_window: bool = False) -> None:
-        super().__init__(request, timeout, clock, in_reset_window)
-        self._records: list[ContractRecord] = []
-
     def contract(self, details: Any) -> None:
         self.touch()
         self._records.append(contract_record(details))
@@ -126,10 +124,6 @@ class ContractCollector(Collector):
 
 class ParameterCollector(Collector):
     """`securityDefinitionOptionParameter` messages up to their end."""
-
-    def __init__(self, request: Request, timeout: float, clock: Clock, in_reset_window: bool = False) -> None:
-        super().__init__(request, timeout, clock, in_reset_window)
-        self._records: list[ParameterRecord] = []
 
     def parameters(self, record: ParameterRecord) -> None:
         self.touch()

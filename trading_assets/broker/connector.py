@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -17,9 +18,10 @@ from trading_assets.broker.connection import ClientIdInUse, Connection
 from trading_assets.broker.contact import record_connected, record_failure
 from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.identity import check_settings, identity_of
+from trading_assets.broker.ledger import Ledger
 from trading_assets.broker.pacing import Pacer
 from trading_assets.broker.reset_windows import reset_window_end
-from trading_assets.errors import BrokerIncompatible, BrokerUnavailable, ClientIdsExhausted
+from trading_assets.errors import BrokerIncompatible, BrokerNotConfigured, BrokerUnavailable, ClientIdsExhausted
 from trading_assets.reliability import RetryConfig
 from trading_assets.sessions import Clock
 from trading_assets.settings import BrokerKind, Settings
@@ -39,32 +41,26 @@ HANDSHAKE_MESSAGES = 2
 """Version and startApi."""
 
 
+@dataclass(eq=False)
 class Connector:
-    """Makes connections to `endpoint` (host, port). Use it from one event loop only.
+    """Makes connections to `address` (host, port). Use it from one event loop only.
 
     `on_identity(identity)` is called in a worker thread after each connect and before any data request; what it raises
     (`IdentityMismatch`) ends the connection and goes to the caller.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        owner: Owner,
-        endpoint: tuple[str, int],
-        pacer: Pacer,
-        database: Executor,
-        *,
-        clock: Clock,
-        on_identity: Callable[[str], None] | None,
-    ) -> None:
-        self._settings = settings
-        self._owner = owner
-        self._host, self._port = endpoint
+    settings: Settings
+    owner: Owner
+    address: tuple[str, int]
+    pacer: Pacer
+    database: Executor
+    _: KW_ONLY
+    clock: Clock
+    on_identity: Callable[[str], None] | None
+
+    def __post_init__(self) -> None:
+        self._host, self._port = self.address
         self.endpoint = f"{self._host}:{self._port}"
-        self._pacer = pacer
-        self._database = database
-        self._clock = clock
-        self._on_identity = on_identity
         self.identity = ""
         """The identity behind the connection made last."""
         self.connects = 0
@@ -86,7 +82,7 @@ class Connector:
             if failed.lasting:
                 raise BrokerIncompatible(sentence)
             if (reset_end := self.reset_end()) is not None:
-                deadline = max(deadline, time.monotonic() + (reset_end - self._clock()).total_seconds() + patience)
+                deadline = max(deadline, time.monotonic() + (reset_end - self.clock()).total_seconds() + patience)
             wait = min(RECONNECT.wait(attempt), deadline - time.monotonic())
             if wait <= 0:
                 raise BrokerUnavailable(sentence)
@@ -113,32 +109,32 @@ class Connector:
 
     async def report_unreachable(self, sentence: str) -> None:
         """Keep that the broker cannot be reached."""
-        await self._run(lambda: record_failure(self._owner.engine, self.endpoint, sentence))
+        await self.run(lambda: record_failure(self.owner.engine, self.endpoint, sentence))
 
     def reset_end(self) -> datetime | None:
         """The end of the reset window that a real broker is in now; None outside of it."""
-        return reset_window_end(self._clock()) if self._settings.broker is BrokerKind.TWS else None
+        return reset_window_end(self.clock()) if self.settings.broker is BrokerKind.TWS else None
 
     async def _attempt(self, fresh: Callable[[], Connection]) -> Connection:
         in_use: set[int] = set()
-        self._owner.ensure()
+        self.owner.ensure()
         while True:
-            client_id = await self._run(
+            client_id = await self.run(
                 lambda: lease_client_id(
-                    self._owner.engine, self._owner.name, self.endpoint, self._settings.ib_client_ids, in_use
+                    self.owner.engine, self.owner.name, self.endpoint, self.settings.ib_client_ids, in_use
                 )
             )
             if client_id is None:
-                first, last = self._settings.ib_client_ids
+                first, last = self.settings.ib_client_ids
                 raise ClientIdsExhausted(
                     f"All client ids from {first} to {last} are in use at {self.endpoint}: close other clients or widen"
                     " TRADING_ASSETS_IB_CLIENT_IDS."
                 )
             for _ in range(HANDSHAKE_MESSAGES):
-                await self._pacer.message()
+                await self.pacer.message()
             connection = fresh()
             try:
-                accounts = await connection.open(self._host, self._port, client_id, self._settings.connect_timeout)
+                accounts = await connection.open(self._host, self._port, client_id, self.settings.connect_timeout)
                 break
             except ClientIdInUse:
                 in_use.add(client_id)
@@ -153,12 +149,12 @@ class Connector:
 
     async def _introduce(self, connection: Connection, accounts: list[str]) -> None:
         """Find out who is behind the connection, before any data is asked for."""
-        self.identity = identity_of(accounts, delayed=self._settings.market_data == "delayed")
-        check_settings(self._settings, self.identity, self.endpoint)
-        if self._on_identity is not None:
-            await self._run(lambda: self._on_identity(self.identity) if self._on_identity else None)
-        if self._settings.now is None:
-            await self._pacer.message()
+        self.identity = identity_of(accounts, delayed=self.settings.market_data == "delayed")
+        check_settings(self.settings, self.identity, self.endpoint)
+        if self.on_identity is not None:
+            await self.run(lambda: self.on_identity(self.identity) if self.on_identity else None)
+        if self.settings.now is None:
+            await self.pacer.message()
             answer = await connection.server_time()
             skew = 0.0 if answer is None else answer - time.time()
             if abs(skew) > MAX_CLOCK_SKEW:
@@ -168,7 +164,37 @@ class Connector:
                     skew,
                 )
         version = connection.wire.serverVersion()
-        await self._run(lambda: record_connected(self._owner.engine, self.endpoint, self.identity, version))
+        await self.run(lambda: record_connected(self.owner.engine, self.endpoint, self.identity, version))
 
-    async def _run(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._database, function)
+    async def run(self, function: Callable[[], T]) -> T:
+        """Do what waits for the state database, in a thread of `database`."""
+        return await asyncio.get_running_loop().run_in_executor(self.database, function)
+
+
+async def connector_to(
+    settings: Settings,
+    owner: Owner,
+    endpoint: Callable[[], tuple[str, int]],
+    database: Executor,
+    *,
+    clock: Clock,
+    on_identity: Callable[[str], None] | None,
+    on_wait: Callable[[datetime], None] | None = None,
+) -> Connector:
+    """The connector to what `endpoint()` names, with a pacer of its own; both are asked in a thread of `database`."""
+    loop = asyncio.get_running_loop()
+    host, port = await loop.run_in_executor(database, endpoint)
+    name = await loop.run_in_executor(database, owner.ensure)
+    ledger = Ledger(owner.engine, name, f"{host}:{port}", settings) if settings.enforce_pacing else None
+    pacer = Pacer(ledger, database, on_wait)
+    return Connector(settings, owner, (host, port), pacer, database, clock=clock, on_identity=on_identity)
+
+
+def endpoint_of(settings: Settings) -> tuple[str, int]:
+    """Host and port of the settings. Raises `BrokerNotConfigured`."""
+    if settings.endpoint is None:
+        raise BrokerNotConfigured(
+            "No simulator to connect to: set TRADING_ASSETS_IB_PORT to the port of a running one (`trading-assets"
+            " simulate`), or TRADING_ASSETS_BROKER=tws to use a TWS."
+        )
+    return settings.endpoint

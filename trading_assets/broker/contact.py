@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from trading_assets.plain import Plain
 from trading_assets.state import database_now, metadata, read_transaction, write_transaction
 
 broker_contact = sa.Table(
@@ -52,7 +53,7 @@ DELAYED = frozenset({"delayed", "delayed frozen", "not subscribed"})
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Plain):
     """What was last known of one endpoint. `at` (UTC) is an instant of the state database; the other fields are those
     of the table."""
 
@@ -68,10 +69,6 @@ class Contact:
     def delayed(self) -> bool:
         """Whether the broker gives delayed data or none, for want of a subscription."""
         return self.market_data in DELAYED
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def record_connected(engine: sa.Engine, endpoint: str, identity: str, server_version: int | None) -> None:

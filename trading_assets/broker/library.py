@@ -33,6 +33,7 @@ from trading_assets.broker.wire_format import (
     request_id,
     with_plain_name,
 )
+from trading_assets.instrument import Instrument
 
 logger = logging.getLogger("trading_assets.broker")
 
@@ -290,36 +291,26 @@ def _only_details(record: logging.LogRecord) -> bool:
     return record.levelno <= logging.DEBUG
 
 
-def contract_of(
-    *,
-    con_id: int,
-    symbol: str,
-    sec_type: str,
-    last_trade: str,
-    strike: float,
-    right: str,
-    multiplier: str,
-    exchange: str,
-    primary_exchange: str,
-    currency: str,
-    local_symbol: str,
-    trading_class: str,
-) -> Contract:
+_CONTRACT_FIELDS = {
+    "con_id": "conId",
+    "symbol": "symbol",
+    "sec_type": "secType",
+    "last_trade": "lastTradeDateOrContractMonth",
+    "strike": "strike",
+    "right": "right",
+    "multiplier": "multiplier",
+    "exchange": "exchange",
+    "primary_exchange": "primaryExchange",
+    "currency": "currency",
+    "local_symbol": "localSymbol",
+    "trading_class": "tradingClass",
+}
+"""The fields of an instrument by our names, and by the library's."""
+
+
+def contract_of(instrument: Instrument) -> Contract:
     """The library's contract object."""
-    return Contract(
-        conId=con_id,
-        symbol=symbol,
-        secType=sec_type,
-        lastTradeDateOrContractMonth=last_trade,
-        strike=strike,
-        right=right,
-        multiplier=multiplier,
-        exchange=exchange,
-        primaryExchange=primary_exchange,
-        currency=currency,
-        localSymbol=local_symbol,
-        tradingClass=trading_class,
-    )
+    return Contract(**{theirs: getattr(instrument, ours) for ours, theirs in _CONTRACT_FIELDS.items()})
 
 
 __all__ = ["IB", "LIBRARY", "Contract", "WireClient", "contract_of"]

@@ -3,7 +3,6 @@ withdrawn."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import UTC, datetime
 
 from trading_assets.broker.collectors import BarsCollector, Collector, ContractCollector, ParameterCollector
@@ -33,8 +32,6 @@ REALTIME_BARS_SHOW = "TRADES"
 
 ROUTE = "SMART"
 """Where a request about a known contract goes when its instrument names no exchange."""
-
-_INSTRUMENT_FIELDS = tuple(field.name for field in fields(Instrument))
 
 _NO_END = datetime.min.replace(tzinfo=UTC)
 
@@ -127,4 +124,4 @@ def _contract(instrument: Instrument) -> Contract:
         instrument = Instrument(
             "", sec_type="", exchange=instrument.exchange or ROUTE, currency="", con_id=instrument.con_id
         )
-    return contract_of(**{name: getattr(instrument, name) for name in _INSTRUMENT_FIELDS})
+    return contract_of(instrument)

@@ -16,7 +16,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,7 +26,8 @@ from trading_assets.broker.outcomes import HELD, Fault, Result
 from trading_assets.broker.requests import BarsRequest, QuoteRequest, Request
 from trading_assets.errors import InvalidRequest
 from trading_assets.sessions import calendar, session_date
-from trading_assets.state import connect_state, read_state, write_transaction
+from trading_assets.state import read_state
+from trading_assets.state.records import StateRecords, instant
 from trading_assets.state.tables import quarantine as t
 from trading_assets.state.tables import requests as journal
 
@@ -86,16 +87,8 @@ class Entry:
         return {**values, "sessions": list(self.sessions), "faults": faults, "state": self.state(now)}
 
 
-class Quarantine:
+class Quarantine(StateRecords):
     """The quarantine of a state database (a SQLAlchemy URL). Safe for use from several processes."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    @property
-    def _engine(self) -> sa.Engine:
-        """For writing: the database is made on first use."""
-        return connect_state(self._url)
 
     def entries(self, *, symbols: Iterable[str] | None = None, closed: bool = False) -> list[Entry]:
         """Entries by id; with `closed` also those that a later answer has closed."""
@@ -104,8 +97,7 @@ class Quarantine:
             query = query.where(t.c.closed_at.is_(None))
         if symbols is not None:
             query = query.where(t.c.symbol.in_(sorted(symbols)))
-        with read_state(self._url) as connection:
-            return [_entry(row) for row in connection.execute(query)]
+        return [_entry(row) for row in self._rows(query)]
 
     def entry(self, entry_id: int) -> Entry:
         """One entry, open or closed. Raises `ValueError` when there is none of that id."""
@@ -132,7 +124,7 @@ class Quarantine:
 
         To be called before the journal lets the responses go. Repeating it changes nothing.
         """
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             by_question: dict[str, list[Entry]] = defaultdict(list)
             for row in connection.execute(sa.select(*_COLUMNS).where(t.c.closed_at.is_(None))):
                 by_question[row.question].append(_entry(row))
@@ -156,13 +148,13 @@ class Quarantine:
             )
             why = over if state == "closed" else f"the broker cannot be asked for it after {entry.last_day}"
             raise ValueError(f"The quarantined answer {entry_id} cannot be requested again: {why}.")
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             connection.execute(t.update().where(t.c.id == entry_id).values(retry_after=now.timestamp()))
         return replace(entry, retry_after=now)
 
     def rename(self, symbol: str, new_symbol: str) -> None:
         """The open entries of a symbol belong to a series that goes on under another symbol."""
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             mine = t.c.symbol == symbol, t.c.closed_at.is_(None)
             for row in connection.execute(sa.select(t.c.id, t.c.question, t.c.last_trade).where(*mine)).all():
                 kind, asked, *rest = row.question.split("|")
@@ -175,7 +167,7 @@ class Quarantine:
 
     def close_series(self, symbol: str, now: datetime) -> None:
         """The series of a symbol is closed: nobody asks for what its open entries lack any more."""
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             connection.execute(
                 t.update().where(t.c.symbol == symbol, t.c.closed_at.is_(None)).values(closed_at=now.timestamp())
             )
@@ -184,7 +176,7 @@ class Quarantine:
         """Delete an entry with its answer; what is missing stays missing. Raises `ValueError` when there is none of
         that id."""
         entry = self.entry(entry_id)
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             connection.execute(t.delete().where(t.c.id == entry_id))
         return entry
 
@@ -305,10 +297,6 @@ def _entry(row: sa.Row[Any]) -> Entry:
             "sessions": tuple(date.fromisoformat(day) for day in json.loads(values["sessions"])),
             "faults": tuple(faults),
             "last_day": date.fromisoformat(values["last_day"]) if values["last_day"] else None,
-            **{name: _instant(values[name]) for name in ("quarantined_at", "retry_after", "closed_at")},
+            **{name: instant(values[name]) for name in ("quarantined_at", "retry_after", "closed_at")},
         }
     )
-
-
-def _instant(epoch: float | None) -> datetime | None:
-    return None if epoch is None else datetime.fromtimestamp(epoch, UTC)

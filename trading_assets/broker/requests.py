@@ -43,6 +43,7 @@ class Request:
     """
 
     kind: ClassVar[str] = ""
+    answers: ClassVar[str] = ""
     pacing_class: ClassVar[PacingClass] = PacingClass.MESSAGE
 
     instrument: Instrument
@@ -56,12 +57,12 @@ class Request:
     @property
     def dataset(self) -> str:
         """The dataset the answer belongs to."""
-        raise NotImplementedError
+        return type(self).answers
 
     @property
     def key(self) -> str:
         """Canonical text: two requests with one key ask the same question."""
-        raise NotImplementedError
+        return f"{type(self).kind}|{self.instrument.key}|{self.session}"
 
     @property
     def pacing(self) -> PacingClass:
@@ -99,14 +100,7 @@ class ContractDetailsRequest(Request):
     """Resolve an underlying (stock, ETF or index)."""
 
     kind: ClassVar[str] = "contract_details"
-
-    @property
-    def dataset(self) -> str:
-        return "contracts"
-
-    @property
-    def key(self) -> str:
-        return f"contract_details|{self.instrument.key}|{self.session}"
+    answers: ClassVar[str] = "contracts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +108,7 @@ class OptionParametersRequest(Request):
     """Expiries and strikes of an underlying, per exchange and trading class (`reqSecDefOptParams`)."""
 
     kind: ClassVar[str] = "option_parameters"
-
-    @property
-    def dataset(self) -> str:
-        return "option_chains"
-
-    @property
-    def key(self) -> str:
-        return f"option_parameters|{self.instrument.key}|{self.session}"
+    answers: ClassVar[str] = "option_chains"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +119,7 @@ class OptionListingRequest(Request):
     """
 
     kind: ClassVar[str] = "option_listing"
-
-    @property
-    def dataset(self) -> str:
-        return "option_chains"
-
-    @property
-    def key(self) -> str:
-        return f"option_listing|{self.instrument.key}|{self.session}"
+    answers: ClassVar[str] = "option_chains"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +131,10 @@ class QuoteRequest(Request):
     """
 
     kind: ClassVar[str] = "quote"
+    answers: ClassVar[str] = "option_chains"
     pacing_class: ClassVar[PacingClass] = PacingClass.MARKET_DATA
 
     generic_ticks: str = ""
-
-    @property
-    def dataset(self) -> str:
-        return "option_chains"
 
     @property
     def key(self) -> str:

@@ -22,15 +22,14 @@ import sqlalchemy as sa
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.quarantine import Entry
 from trading_assets.broker.requests import BarsRequest
-from trading_assets.state import connect_state, metadata, read_state, write_transaction
+from trading_assets.state import metadata
+from trading_assets.state.records import ID, StateRecords
 from trading_assets.state.tables import quarantine, requests
-
-_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 unit_decisions = sa.Table(
     "unit_decisions",
     metadata,
-    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    sa.Column("id", ID, primary_key=True, autoincrement=True),
     sa.Column("dataset", sa.String(32), nullable=False),
     sa.Column("symbol", sa.String(32), nullable=False, doc="Empty: every symbol"),
     sa.Column("quantity", sa.String(8), nullable=False, doc="volume, price or time"),
@@ -65,33 +64,29 @@ class UnitDecision:
     request_ids: tuple[int, ...] = ()
 
 
-class UnitDecisions:
+class UnitDecisions(StateRecords):
     """The decisions in the state database at `url`."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
 
     def all(self) -> list[UnitDecision]:
         """Every decision, in the order in which they were made."""
-        with read_state(self._url) as connection:
-            return [
-                UnitDecision(
-                    row.dataset,
-                    row.symbol,
-                    row.quantity,
-                    row.unit,
-                    row.volume_setting,
-                    date.fromisoformat(row.first),
-                    date.fromisoformat(row.last) if row.last else None,
-                    tuple(json.loads(row.request_ids)),
-                )
-                for row in connection.execute(sa.select(unit_decisions).order_by(unit_decisions.c.id))
-            ]
+        return [
+            UnitDecision(
+                row.dataset,
+                row.symbol,
+                row.quantity,
+                row.unit,
+                row.volume_setting,
+                date.fromisoformat(row.first),
+                date.fromisoformat(row.last) if row.last else None,
+                tuple(json.loads(row.request_ids)),
+            )
+            for row in self._rows(sa.select(unit_decisions).order_by(unit_decisions.c.id))
+        ]
 
     def decide(self, decisions: Iterable[tuple[UnitDecision, Sequence[Entry]]], now: datetime) -> None:
         """Record decisions and put the answers of their entries back into the journal, in one transaction: from there
         the next run stores them, whenever this process is killed."""
-        with write_transaction(connect_state(self._url)) as connection:
+        with self._writing() as connection:
             for decision, entries in decisions:
                 released = _release(connection, entries)
                 values = {name: getattr(decision, name) for name in ("dataset", "symbol", "quantity", "unit")}
@@ -108,7 +103,7 @@ class UnitDecisions:
 
     def rename(self, symbol: str, new_symbol: str) -> None:
         """The series of a symbol goes on under another one."""
-        with write_transaction(connect_state(self._url)) as connection:
+        with self._writing() as connection:
             connection.execute(
                 unit_decisions.update().where(unit_decisions.c.symbol == symbol).values(symbol=new_symbol)
             )

@@ -11,10 +11,10 @@ import uuid
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 
@@ -62,7 +62,7 @@ def _new_run() -> str:
     return str(uuid.uuid4())
 
 
-class BrokerClient:
+class BrokerClient(AbstractContextManager["BrokerClient"]):
     """Requests to the broker for one data folder, answered from the lake where it has the answer.
 
     A call costs the fewest requests that what is missing allows, none where nothing is missing. Answers are stored as
@@ -192,12 +192,7 @@ class BrokerClient:
         with self._lock:
             self._archive.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _closed(self, start: Day, end: Day) -> list[date]:

@@ -8,9 +8,9 @@ modules beside.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
-from types import TracebackType
 
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
@@ -34,7 +34,7 @@ from trading_assets.simulator.embedded import EmbeddedSimulator
 from trading_assets.universe import Universe
 
 
-class Archive:
+class Archive(AbstractContextManager["Archive"]):
     """The archive of `settings.data_dir`. Opening it reads nothing and connects to nothing.
 
     Close it, or use it as a context manager. With `reading` it makes nothing in the folder and cannot ask the broker.
@@ -47,12 +47,7 @@ class Archive:
         self._broker: Broker | None = None
         self._simulator: EmbeddedSimulator | None = None
 
-    def __enter__(self) -> Archive:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

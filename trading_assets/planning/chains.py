@@ -198,8 +198,7 @@ def _alive(last: pa.Table, parameters: Iterable[ParameterRecord], session: date)
         pc.greater_equal(days, f"{session:%Y%m%d}"), pc.is_in(days, pa.array(sorted(expirations), pa.string()))
     )
     names = {"day": days, "trading_class": _else(last, "listed_class", "trading_class"), "strike": last["strike"]}
-    found: list[dict[str, Any]] = pa.table(names).filter(alive).group_by(list(names)).aggregate([]).to_pylist()
-    return found
+    return pa.table(names).filter(alive).group_by(list(names)).aggregate([]).to_pylist()
 
 
 def offered_strikes(parameters: Iterable[ParameterRecord]) -> dict[str, set[int]]:

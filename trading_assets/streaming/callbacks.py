@@ -9,9 +9,10 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from trading_assets.plain import Plain
 from trading_assets.streaming.updates import QuoteUpdate
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ WAITING_MOST = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class CallbackCounts:
+class CallbackCounts(Plain):
     """What became of the updates for a callback. `failed` is how often it raised, `error` what it raised last."""
 
     name: str
@@ -32,10 +33,6 @@ class CallbackCounts:
     lost: int
     failed: int
     error: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return asdict(self)
 
     def sentence(self) -> str:
         """What is wrong with it; empty where nothing is."""
@@ -48,68 +45,60 @@ class CallbackCounts:
 
 
 class Waiting:
-    """Updates that wait to be taken, in order, `WAITING_MOST` at most; `ready` is called when there are some again."""
+    """Updates that wait to be taken, in order, `WAITING_MOST` at most; `wake` is called when there are some again, and
+    at the end."""
 
-    def __init__(self, ready: Callable[[], None]) -> None:
+    def __init__(self, name: str, wake: Callable[[], object]) -> None:
+        self._name = name
+        self._wake = wake
         self._updates: deque[QuoteUpdate] = deque()
         self._lock = threading.Lock()
-        self._ready = ready
-        self.lost = 0
-
-    def __len__(self) -> int:
-        return len(self._updates)
+        self._ended = False
+        self._delivered = self._lost = self._failed = 0
+        self._error = ""
 
     def put(self, updates: Sequence[QuoteUpdate]) -> None:
-        """Add updates; returns at once."""
+        """Hand updates over, from any thread; returns at once."""
         with self._lock:
             self._updates.extend(updates)
             too_many = max(0, len(self._updates) - WAITING_MOST)
             for _ in range(too_many):
                 self._updates.popleft()
-            self.lost += too_many
-        self._ready()
+            self._lost += too_many
+        self._wake()
 
-    def take(self) -> QuoteUpdate | None:
+    def counts(self) -> CallbackCounts:
+        """What became of the updates so far."""
+        return CallbackCounts(self._name, self._delivered, len(self._updates), self._lost, self._failed, self._error)
+
+    def close(self) -> None:
+        """End it, from any thread."""
+        self._ended = True
+        self._wake()
+
+    def _take(self) -> QuoteUpdate | None:
         """The oldest; None where none waits."""
         with self._lock:
             return self._updates.popleft() if self._updates else None
 
 
-class CallbackThread:
-    """Calls `callback` with each update that is `put`, in order."""
+class CallbackThread(Waiting):
+    """Calls `callback` with each update that is `put`, in order. When it is closed no call begins; one that is under
+    way is not waited for: it may never end."""
 
     def __init__(self, callback: Callback) -> None:
+        self._event = threading.Event()
+        super().__init__(getattr(callback, "__qualname__", None) or repr(callback), self._event.set)
         self.callback = callback
-        self._name = getattr(callback, "__qualname__", None) or repr(callback)
-        self._wake = threading.Event()
-        self._waiting = Waiting(self._wake.set)
-        self._ended = False
-        self._delivered = self._failed = 0
-        self._error = ""
         threading.Thread(target=self._work, name=f"on_quote-{self._name}", daemon=True).start()
-
-    def put(self, updates: Sequence[QuoteUpdate]) -> None:
-        """Hand updates over; returns at once."""
-        self._waiting.put(updates)
-
-    def counts(self) -> CallbackCounts:
-        """What became of the updates so far."""
-        return CallbackCounts(
-            self._name, self._delivered, len(self._waiting), self._waiting.lost, self._failed, self._error
-        )
-
-    def close(self) -> None:
-        """No call begins from now on; one that is under way is not waited for: it may never end."""
-        self._ended = True
-        self._wake.set()
 
     def _work(self) -> None:
         while not self._ended:
-            update = self._waiting.take()
+            update = self._take()
             if update is not None:
                 self._call(update)
-            elif self._wake.wait():
-                self._wake.clear()
+            elif self._event.wait():
+                self._event.clear()
 
     def _call(self, update: QuoteUpdate) -> None:
         try:
@@ -126,32 +115,18 @@ class CallbackThread:
             self._delivered += 1
 
 
-class AsyncUpdates:
-    """The updates for one `async for`, on the event loop that runs now."""
+class AsyncUpdates(Waiting):
+    """The updates for one `async for`, on the event loop that runs now. When it is closed the iteration ends once it
+    has taken what waits."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
-        self._waiting = Waiting(self._wake)
-        self._delivered = 0
-        self._ended = False
-
-    def put(self, updates: Sequence[QuoteUpdate]) -> None:
-        """Hand updates over from any thread; returns at once."""
-        self._waiting.put(updates)
-
-    def counts(self) -> CallbackCounts:
-        """What became of the updates so far."""
-        return CallbackCounts("quotes()", self._delivered, len(self._waiting), self._waiting.lost, 0, "")
-
-    def close(self) -> None:
-        """End the iteration once it has taken what waits; from any thread."""
-        self._ended = True
-        self._wake()
+        super().__init__("quotes()", self._set_event)
 
     async def __aiter__(self) -> AsyncIterator[QuoteUpdate]:
         while True:
-            update = self._waiting.take()
+            update = self._take()
             if update is None:
                 if self._ended:
                     return
@@ -161,6 +136,6 @@ class AsyncUpdates:
                 self._delivered += 1
                 yield update
 
-    def _wake(self) -> None:
+    def _set_event(self) -> None:
         with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
             self._loop.call_soon_threadsafe(self._event.set)

@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from trading_assets.errors import LakeError
+from trading_assets.streaming.callbacks import Waiting
+from trading_assets.streaming.store.tail import LiveTail
 from trading_assets.streaming.updates import QuoteUpdate
 
 logger = logging.getLogger(__name__)
@@ -26,38 +27,18 @@ AGAIN_SECONDS = 1.0
 """After a look that failed."""
 
 
-class Tail(Protocol):
-    """Reads a lake's live updates from where it last was (`streaming.store.LiveTail`)."""
-
-    def poll(self) -> Sequence[QuoteUpdate]:
-        """What is new, in the order in which it came."""
-        ...
-
-    def close(self) -> None:
-        """Close the files."""
-        ...
-
-
-class Sink(Protocol):
-    """Is handed updates; must return at once."""
-
-    def put(self, updates: Sequence[QuoteUpdate]) -> None:
-        """Take updates over."""
-        ...
-
-
 class Follower:
     """Hands the updates of `tail` that are `wanted` to its sinks, from the first sink on until `close`."""
 
-    def __init__(self, tail: Callable[[], Tail], wanted: Callable[[QuoteUpdate], bool]) -> None:
+    def __init__(self, tail: Callable[[], LiveTail], wanted: Callable[[QuoteUpdate], bool]) -> None:
         self._open_tail = tail
         self._wanted = wanted
-        self._sinks: list[Sink] = []
+        self._sinks: list[Waiting] = []
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def add(self, sink: Sink) -> None:
+    def add(self, sink: Waiting) -> None:
         """Hand updates to this one too, from now on."""
         with self._lock:
             self._sinks.append(sink)
@@ -66,7 +47,7 @@ class Follower:
                 self._thread = threading.Thread(target=self._follow, args=(tail,), name="streaming-tail", daemon=True)
                 self._thread.start()
 
-    def remove(self, sink: Sink) -> None:
+    def remove(self, sink: Waiting) -> None:
         """Hand it nothing any more."""
         with self._lock:
             if sink in self._sinks:
@@ -78,7 +59,7 @@ class Follower:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
-    def _follow(self, tail: Tail) -> None:
+    def _follow(self, tail: LiveTail) -> None:
         came = -CALM_SECONDS
         try:
             while not self._closed.wait(BUSY_SECONDS if time.monotonic() - came < CALM_SECONDS else LOOK_SECONDS):
@@ -88,7 +69,7 @@ class Follower:
         finally:
             tail.close()
 
-    def _new(self, tail: Tail) -> list[QuoteUpdate]:
+    def _new(self, tail: LiveTail) -> list[QuoteUpdate]:
         try:
             return [update for update in tail.poll() if self._wanted(update)]
         except (OSError, LakeError):

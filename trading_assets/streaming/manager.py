@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable
-from types import TracebackType
-from typing import Any, Self
+from contextlib import AbstractContextManager
+from typing import Any
 
 from trading_assets.arguments import Bounds, one_symbol, some_symbols
 from trading_assets.errors import InvalidRequest
@@ -34,7 +34,7 @@ about two seconds, and the broker answers within eleven."""
 _LOOK_SECONDS = 0.1
 
 
-class LiveDataManager:
+class LiveDataManager(AbstractContextManager["LiveDataManager"]):
     """Live quotes of underlyings and their options, recorded into the lake.
 
         manager = LiveDataManager()
@@ -147,12 +147,7 @@ class LiveDataManager:
         wants anything."""
         _end(self._follower, self._keeper, self._callbacks, self._iterations)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _check_open(self) -> None:

@@ -8,61 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
-from typing import Protocol
+from collections.abc import Iterable
+from datetime import datetime
 
+from trading_assets.streaming.store.losses import Lost
+from trading_assets.streaming.store.writer import LiveWriter
 from trading_assets.streaming.updates import BarUpdate, Gap, GapReason, QuoteUpdate
 
 MOST_WAITING = 200_000
 """Rows that may wait for being written: some 40 s of a very busy market."""
 
 
-class Unwritten(Protocol):
-    """Updates of a stream that came from `began` to `ended` and could not be written, and why."""
-
-    @property
-    def session(self) -> date: ...
-    @property
-    def con_id(self) -> int: ...
-    @property
-    def symbol(self) -> str: ...
-    @property
-    def stream_id(self) -> str: ...
-    @property
-    def began(self) -> datetime: ...
-    @property
-    def ended(self) -> datetime: ...
-    @property
-    def text(self) -> str: ...
-
-
-class Writer(Protocol):
-    """The store as the recorder sees it (`store.LiveWriter`)."""
-
-    next_seq: int
-
-    @property
-    def backlog(self) -> int:
-        """Rows that were appended and are not written yet."""
-
-    @property
-    def fault(self) -> str | None:
-        """Why rows cannot be written now, as a sentence."""
-
-    def append(
-        self, quotes: Sequence[QuoteUpdate] = (), bars: Sequence[BarUpdate] = (), gaps: Sequence[Gap] = ()
-    ) -> None:
-        """Take rows; returns at once."""
-
-    def take_lost(self) -> Sequence[Unwritten]:
-        """The updates that could not be written since the last call."""
-
-
 class Outlet:
     """The way to the writer. `most_waiting` rows may wait there before updates are dropped."""
 
-    def __init__(self, writer: Writer, *, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, writer: LiveWriter, *, most_waiting: int = MOST_WAITING) -> None:
         self._writer = writer
         self._most = most_waiting
         self._loop = asyncio.get_running_loop()
@@ -120,11 +80,7 @@ class Outlet:
         for lost in self._writer.take_lost():
             gap = self._unwritten.get(lost.stream_id)
             if gap is None:
-                gap = Gap(
-                    lost.session, lost.con_id, lost.symbol, lost.stream_id, lost.began, None,
-                    GapReason.NOT_RECORDED, None, lost.text,
-                )  # fmt: skip
-                self.gaps[lost.stream_id] += 1
+                gap = self._begun(lost, lost.began, GapReason.NOT_RECORDED, lost.text)
                 self.gap(gap)
             self._unwritten[lost.stream_id] = gap._replace(ended=lost.ended)
         if self._writer.fault is None and self._unwritten:
@@ -171,13 +127,14 @@ class Outlet:
         self.dropped += 1
         gap = self._overloaded.get(row.stream_id)
         if gap is None:
-            gap = Gap(
-                row.session, row.con_id, row.symbol, row.stream_id, row.received_at, None,
-                GapReason.OVERLOAD, None, self.trouble,
-            )  # fmt: skip
-            self.gaps[row.stream_id] += 1
+            gap = self._begun(row, row.received_at, GapReason.OVERLOAD, self.trouble)
             self._gaps.append(gap)
         self._overloaded[row.stream_id] = gap._replace(ended=row.received_at)
+
+    def _begun(self, row: QuoteUpdate | BarUpdate | Lost, began: datetime, reason: GapReason, text: str) -> Gap:
+        """A gap of the stream of a row, which is counted."""
+        self.gaps[row.stream_id] += 1
+        return Gap(row.session, row.con_id, row.symbol, row.stream_id, began, None, reason, None, text)
 
     def _newest_states(self) -> list[QuoteUpdate]:
         """The newest state of each contract; its gap ends with what was dropped last."""

@@ -21,10 +21,7 @@ from typing import TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from trading_assets.broker.client import CONNECTIVITY_RESTORED
-from trading_assets.broker.connector import Connector
-from trading_assets.broker.ledger import Ledger
-from trading_assets.broker.pacing import Pacer
-from trading_assets.errors import BrokerNotConfigured
+from trading_assets.broker.connector import connector_to, endpoint_of
 from trading_assets.repositories import LakeIdentity
 from trading_assets.sessions import Clock
 from trading_assets.settings import Settings
@@ -36,10 +33,11 @@ from trading_assets.streaming.days import Days
 from trading_assets.streaming.health import StreamHealth, Subscription
 from trading_assets.streaming.link import Link
 from trading_assets.streaming.nearest import Nearest
-from trading_assets.streaming.outlet import Outlet, Writer
+from trading_assets.streaming.outlet import Outlet
 from trading_assets.streaming.quote_stream import Quotes
 from trading_assets.streaming.replay_clock import ReplayClock
 from trading_assets.streaming.steering import Steering
+from trading_assets.streaming.store.writer import LiveWriter
 from trading_assets.streaming.stream import Stream
 from trading_assets.streaming.subjects import QUOTE, Subject, subjects_of
 from trading_assets.streaming.timing import Timing
@@ -72,7 +70,7 @@ class Recorder:
     def __init__(
         self,
         settings: Settings,
-        writer: Writer,
+        writer: LiveWriter,
         *,
         wanted: Callable[[], Sequence[Subscription]],
         publish: Callable[[Sequence[StreamHealth]], object],
@@ -86,7 +84,7 @@ class Recorder:
         self._publish = publish
         self._clock = clock or settings.clock
         self._replay = clock if isinstance(clock, ReplayClock) else None
-        self._endpoint = endpoint or self._endpoint_of_settings
+        self._endpoint = endpoint or partial(endpoint_of, settings)
         self._timing = timing or Timing()
         self._name = uuid.uuid4().hex[:8]
         self._streams: dict[str, Stream] = {}
@@ -107,21 +105,16 @@ class Recorder:
 
     async def _assemble(self) -> None:
         settings = self._settings
-        host, port = await self._run(self._endpoint)
-        engine = await self._run(lambda: connect_state(settings.state_url))
-        self._owner = Owner(engine)
-        await self._run(self._owner.ensure)
-        ledger = Ledger(engine, self._owner.name, f"{host}:{port}", settings) if settings.enforce_pacing else None
-        self._pacer = Pacer(ledger, self._database)
-        connector = Connector(
+        self._owner = Owner(await self._run(lambda: connect_state(settings.state_url)))
+        connector = await connector_to(
             settings,
             self._owner,
-            (host, port),
-            self._pacer,
+            self._endpoint,
             self._database,
             clock=self._clock,
             on_identity=LakeIdentity(settings.data_dir).pin,
         )
+        self._pacer = connector.pacer
         self._outlet = Outlet(self._writer, most_waiting=self._timing.most_waiting)
         self._upstream = Upstream(self._all, self._clock, resume_seconds=self._timing.resume_seconds)
         self._link = Link(
@@ -285,11 +278,3 @@ class Recorder:
 
     async def _run(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._database, function)
-
-    def _endpoint_of_settings(self) -> tuple[str, int]:
-        if self._settings.endpoint is None:
-            raise BrokerNotConfigured(
-                "No simulator to connect to: set TRADING_ASSETS_IB_PORT to the port of a running one (`trading-assets"
-                " simulate`), or TRADING_ASSETS_BROKER=tws to use a TWS."
-            )
-        return self._settings.endpoint

@@ -10,6 +10,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -37,28 +38,20 @@ logger = logging.getLogger("trading_assets.streaming")
 _LATER = "what streams goes on, the rest is tried again."
 
 
+@dataclass(eq=False)
 class Steering:
     """Sends for the streams (`streams()`, the most useful first) over the link's connection."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        link: Link,
-        upstream: Upstream,
-        pacer: Pacer,
-        streams: Callable[[], Sequence[Stream]],
-        days: Days,
-        clock: Clock,
-        timing: Timing,
-    ) -> None:
-        self._settings = settings
-        self._link = link
-        self._upstream = upstream
-        self._pacer = pacer
-        self._streams = streams
-        self._days = days
-        self._clock = clock
-        self._timing = timing
+    settings: Settings
+    link: Link
+    upstream: Upstream
+    pacer: Pacer
+    streams: Callable[[], Sequence[Stream]]
+    days: Days
+    clock: Clock
+    timing: Timing
+
+    def __post_init__(self) -> None:
         self._time = asyncio.get_running_loop().time
         self._cancels: deque[tuple[str, int]] = deque()
         self._share = 0
@@ -76,7 +69,7 @@ class Steering:
                     await self._send_what_is_due()
                 except SQLAlchemyError:
                     logger.warning("The state database gives no leave to send: %s", _LATER, exc_info=True)
-                await asyncio.sleep(self._timing.steer_seconds)
+                await asyncio.sleep(self.timing.steer_seconds)
             sharing.result()
         finally:
             sharing.cancel()
@@ -86,12 +79,12 @@ class Steering:
         """There is a new connection: nothing is open on it, and every stream is asked for, also one that was refused
         on an earlier one."""
         self._cancels.clear()
-        for stream in self._streams():
+        for stream in self.streams():
             stream.ask_again()
 
     def released(self, kind: str, req_id: int, cancel: bool) -> None:
         """A stream takes nothing more under an id; it is cancelled at the broker if it may still send."""
-        connection = self._link.connection
+        connection = self.link.connection
         if connection is not None:
             connection.inbox.streams.forget(req_id)
             if cancel and connection.alive:
@@ -102,26 +95,26 @@ class Steering:
     @property
     def _in_use(self) -> int:
         """Market-data lines that are open at the broker."""
-        return sum(stream.req_id is not None for stream in self._streams()) + len(self._cancels)
+        return sum(stream.req_id is not None for stream in self.streams()) + len(self._cancels)
 
     async def _follow_share(self) -> None:
         """Follow the fair share of the market-data lines a few times a second."""
         while True:
-            wanting = sum(stream.wants_line for stream in self._streams())
+            wanting = sum(stream.wants_line for stream in self.streams())
             in_use = self._in_use
-            waiting = max(0, min(wanting, self._settings.live_lines) - in_use)
+            waiting = max(0, min(wanting, self.settings.live_lines) - in_use)
             try:
-                share = await self._pacer.share(MARKET_DATA_SLOTS, in_use, waiting)
+                share = await self.pacer.share(MARKET_DATA_SLOTS, in_use, waiting)
             except SQLAlchemyError:
                 logger.warning("The state database does not share out lines: %s", _LATER, exc_info=True)
             else:
                 self._share, self._is_short = share, share < in_use + waiting
-            await asyncio.sleep(self._timing.steer_seconds)
+            await asyncio.sleep(self.timing.steer_seconds)
 
     def _divide_lines(self) -> list[Stream]:
         """The streams that may have a line now; the others lose theirs, the least useful first."""
-        most = self._settings.live_lines
-        wanting = [stream for stream in self._streams() if stream.wants_line]
+        most = self.settings.live_lines
+        wanting = [stream for stream in self.streams() if stream.wants_line]
         allowed = min(most, self._share)
         certain = allowed if self._is_short else most  # what is new has no share yet
         for place, stream in enumerate(wanting[certain:], certain):
@@ -143,7 +136,7 @@ class Steering:
     # sending
 
     async def _send_what_is_due(self) -> None:
-        while (connection := self._link.connection) is not None and connection.alive and not self._upstream.lost:
+        while (connection := self.link.connection) is not None and connection.alive and not self.upstream.lost:
             allowed = self._divide_lines()
             if self._cancels:
                 await self._end_one(connection)
@@ -172,7 +165,7 @@ class Steering:
         )
 
     async def _end_one(self, connection: Connection) -> None:
-        await self._pacer.message()
+        await self.pacer.message()
         if self._may_send(connection) and self._cancels:
             kind, req_id = self._cancels.popleft()
             if kind == QUOTE:
@@ -183,13 +176,13 @@ class Steering:
     async def _begin(self, connection: Connection, stream: Stream) -> None:
         if stream.subject.kind == QUOTE:
             await self._name_data_type(connection)
-            await self._pacer.message()
+            await self.pacer.message()
         else:
-            wait = await self._pacer.realtime_bars(stream.subject.instrument.key)
+            wait = await self.pacer.realtime_bars(stream.subject.instrument.key)
             if wait > 0:
                 stream.wait_for_turn(self._time() + wait)
                 return
-        if not self._may_send(connection) or stream.due > self._time() or stream not in self._streams():
+        if not self._may_send(connection) or stream.due > self._time() or stream not in self.streams():
             return
         req_id = connection.wire.getReqId()
         connection.inbox.issue(req_id)
@@ -205,26 +198,26 @@ class Steering:
 
     async def _name_data_type(self, connection: Connection) -> None:
         """Say once a connection that live data is wanted, or delayed: the last quote while the market is closed."""
-        wanted = DELAYED_FROZEN if self._settings.delayed else FROZEN
+        wanted = DELAYED_FROZEN if self.settings.delayed else FROZEN
         if connection.market_data_type != wanted:
-            await self._pacer.message()
+            await self.pacer.message()
             if self._may_send(connection):
                 connection.wire.reqMarketDataType(wanted)
                 connection.market_data_type = wanted
 
     def _may_send(self, connection: Connection) -> bool:
-        return connection is self._link.connection and connection.alive and not self._upstream.lost
+        return connection is self.link.connection and connection.alive and not self.upstream.lost
 
     # the time that passes
 
     def _look_at_time(self) -> None:
-        now, at = self._time(), self._clock()
-        if not self._days.is_regular(at):
+        now, at = self._time(), self.clock()
+        if not self.days.is_regular(at):
             self._regular_since = math.inf
         elif self._regular_since == math.inf:
             self._regular_since = now
-        halted = {stream.con_id for stream in self._streams() if isinstance(stream, Quotes) and stream.halted}
-        for stream in self._streams():
+        halted = {stream.con_id for stream in self.streams() if isinstance(stream, Quotes) and stream.halted}
+        for stream in self.streams():
             if stream.req_id is None:
                 continue
             stream.look_for_outage()
@@ -234,4 +227,4 @@ class Steering:
                 stream.ask_again()
             elif stream.is_unanswered or (stream.subject.is_underlying and stream.con_id not in halted):
                 # an option may be quiet, but not from the beginning: TWS sends the last quote of any contract
-                stream.look_for_stall(self._settings.stall_seconds, self._regular_since)
+                stream.look_for_stall(self.settings.stall_seconds, self._regular_since)

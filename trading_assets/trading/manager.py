@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from types import TracebackType
-from typing import Self
 
 import pandas as pd
 import pyarrow as pa
@@ -42,7 +41,7 @@ class SnapshotTaken:
     changes: pa.Table = field(repr=False)
 
 
-class PositionManager:
+class PositionManager(AbstractContextManager["PositionManager"]):
     """Reads the positions of all accounts of the login, and values them.
 
         manager = PositionManager()
@@ -121,12 +120,7 @@ class PositionManager:
         """End the connection. A later call makes a new one."""
         self._archive.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _look(self, account: str | None) -> tuple[AccountLook, list[Position]]:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from trading_assets.broker.codes import CODES, delayed_may_follow, tries_of
-from trading_assets.broker.errors import CodeClass, classify, is_warning, lookup, remedy_of
+from trading_assets.broker.codes import (
+    CODES,
+    CodeClass,
+    classify,
+    delayed_may_follow,
+    is_warning,
+    lookup,
+    remedy_of,
+    tries_of,
+)
 from trading_assets.broker.inbox import unescaped
 from trading_assets.broker.outcomes import Outcome, OutcomeKind
 

@@ -9,6 +9,7 @@ the pinned one: the examination of the answers (`collecting.quarantine`) sees to
 machine's clock.
 """
 
+# ruff: noqa: F401 (the steps have these names from here)
 from trading_assets.collecting.decode.bars import AGGREGATED_BAR_SIZE, aggregate_sessions, bar_rows
 from trading_assets.collecting.decode.chains import (
     PARTIAL,
@@ -28,30 +29,3 @@ from trading_assets.collecting.decode.coverage_rows import bar_coverage, lost_co
 from trading_assets.collecting.decode.restated import Restatement, restated
 from trading_assets.collecting.decode.retries import Refusal, Retries
 from trading_assets.collecting.decode.snapshot_coverage import snapshot_coverage
-
-__all__ = [
-    "AGGREGATED_BAR_SIZE",
-    "PARTIAL",
-    "Refusal",
-    "Restatement",
-    "Retries",
-    "aggregate_sessions",
-    "bar_coverage",
-    "bar_rows",
-    "carry_contracts",
-    "carry_listing",
-    "contract_rows",
-    "lacking_sentence",
-    "lacks",
-    "listing_rows",
-    "lost_coverage",
-    "option_parameters",
-    "restated",
-    "snapshot_coverage",
-    "spot_price",
-    "with_dividends",
-    "with_offered_class",
-    "with_quotes",
-    "with_selection",
-    "without_worse",
-]

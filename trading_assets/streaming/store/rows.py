@@ -82,5 +82,4 @@ def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
     if pt.is_timestamp(column.type):
         numbers = column.cast(pa.int64()).to_pylist()
         return [None if number is None else _EPOCH + timedelta(microseconds=number) for number in numbers]
-    values: list[Any] = column.to_pylist()
-    return values
+    return column.to_pylist()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trading_assets.permissions import file_like_folder, folder_like_parent
 from trading_assets.repositories.files import sync
+from trading_assets.repositories.listed_files import while_listed
 from trading_assets.repositories.live.places import SEGMENT, Place, live_folder
 from trading_assets.repositories.live.segments import END, head
 from trading_assets.repositories.schemas import Dataset
@@ -70,11 +71,9 @@ class SegmentFile:
 def _made(path: Path) -> int:
     """The descriptor of a new file. Whoever merges a session removes its folder when that is empty, also between two
     lines of this."""
-    for attempt in range(1, ATTEMPTS + 1):
+
+    def made() -> int:
         folder_like_parent(path.parent)
-        try:
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileNotFoundError:
-            if attempt == ATTEMPTS:
-                raise
-    raise AssertionError("the last attempt returns or raises")
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    return while_listed(made, ATTEMPTS)

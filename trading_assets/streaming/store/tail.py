@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from time import monotonic
-from typing import Self
 
 import pyarrow as pa
 
@@ -31,7 +31,7 @@ ATTEMPTS = 10
 logger = logging.getLogger(__name__)
 
 
-class LiveTail:
+class LiveTail(AbstractContextManager["LiveTail"]):
     """Gives what is recorded from its making on (`from_start`: also what is not sealed yet), each update once, in the
     order in which it was written.
 
@@ -95,9 +95,6 @@ class LiveTail:
         """Close the files."""
         while self._followed:
             self._followed.popitem()[1].close()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
