@@ -19,14 +19,13 @@ import sqlalchemy as sa
 
 from trading_assets.broker.payloads import ContractRecord
 from trading_assets.remedies import typed
-from trading_assets.state import connect_state, metadata, read_state, write_transaction
-
-_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+from trading_assets.state import metadata
+from trading_assets.state.records import ID, StateRecords
 
 contract_changes_table = sa.Table(
     "contract_changes",
     metadata,
-    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    sa.Column("id", ID, primary_key=True, autoincrement=True),
     sa.Column("symbol", sa.String(32), nullable=False),
     sa.Column("old_con_id", sa.BigInteger, nullable=False),
     sa.Column("new_con_id", sa.BigInteger, nullable=False),
@@ -98,23 +97,14 @@ class ContractChange:
         )
 
 
-class ContractChanges:
+class ContractChanges(StateRecords):
     """The changes in the state database at `url`."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    @property
-    def _engine(self) -> sa.Engine:
-        """For writing: the database is made on first use."""
-        return connect_state(self._url)
 
     def unfinished(self, symbols: Collection[str] | None = None) -> dict[str, ContractChange]:
         """Changes that hold their symbol back, by symbol: open ones, and those whose decision was not carried out to
         its end."""
         query = sa.select(contract_changes_table).where(contract_changes_table.c.done_at.is_(None))
-        with read_state(self._url) as connection:
-            rows = connection.execute(query.order_by(contract_changes_table.c.symbol)).all()
+        rows = self._rows(query.order_by(contract_changes_table.c.symbol))
         return {row.symbol: _change(row) for row in rows if symbols is None or row.symbol in symbols}
 
     def record(
@@ -140,7 +130,7 @@ class ContractChanges:
             "session": session.isoformat() if session else "",
         }
         found_at = now.astimezone(UTC).isoformat()
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             known = connection.execute(sa.select(contract_changes_table).where(_unfinished(symbol))).first()
             if known is None:
                 connection.execute(
@@ -154,7 +144,7 @@ class ContractChanges:
     def decide(self, symbol: str, decision: Decision) -> ContractChange:
         """Record the user's decision. Raises `ValueError` without an open change, or with one that was decided
         otherwise."""
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             row = connection.execute(sa.select(contract_changes_table).where(_unfinished(symbol))).first()
             if row is None:
                 raise ValueError(
@@ -183,14 +173,13 @@ class ContractChanges:
             table.c.decision == "",
             table.c.done_at.is_not(None),
         )
-        with read_state(self._url) as connection:
-            return connection.execute(sa.select(table.c.id).where(*gone).limit(1)).first() is not None
+        return bool(self._rows(sa.select(table.c.id).where(*gone).limit(1)))
 
     def finish(self, symbols: Collection[str], now: datetime) -> None:
         """The changes of these symbols hold nothing back any more: their decision is carried out, or the broker answers
         the old contract again."""
         table = contract_changes_table
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             open_rows = table.update().where(table.c.symbol.in_(list(symbols)), table.c.done_at.is_(None))
             connection.execute(open_rows.values(done_at=now.astimezone(UTC).isoformat()))
 

@@ -15,7 +15,8 @@ from trading_assets.arguments import one_of, one_symbol, some_symbols
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.errors import InvalidRequest
 from trading_assets.instrument import Instrument
-from trading_assets.state import connect_state, metadata, read_state, write_transaction
+from trading_assets.state import metadata
+from trading_assets.state.records import StateRecords
 
 INDEX_EXCHANGES = {
     "SPX": "CBOE",
@@ -120,16 +121,8 @@ def _required(symbols: str | Iterable[str]) -> list[str]:
     return names
 
 
-class Universe:
+class Universe(StateRecords):
     """Symbols in the state database at `url`."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    @property
-    def _engine(self) -> sa.Engine:
-        """For writing: the database is made on first use."""
-        return connect_state(self._url)
 
     def add(
         self,
@@ -149,7 +142,7 @@ class Universe:
         """
         names = _required(symbols)
         entries = [describe(name, sec_type, exchange, now, primary_exchange) for name in names]
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             known = {row.symbol: row for row in connection.execute(sa.select(universe_table))}
             for entry in entries:
                 stored = known.get(entry.symbol)
@@ -175,7 +168,7 @@ class Universe:
     def remove(self, symbols: str | Iterable[str]) -> list[str]:
         """Make symbols inactive; their data stays. Returns those that were active."""
         names = _required(symbols)
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             active = universe_table.c.active.is_(True) & universe_table.c.symbol.in_(names)
             gone = [row.symbol for row in connection.execute(sa.select(universe_table.c.symbol).where(active))]
             connection.execute(universe_table.update().where(universe_table.c.symbol.in_(gone)).values(active=False))
@@ -186,19 +179,9 @@ class Universe:
         query = sa.select(universe_table).order_by(universe_table.c.symbol)
         if active_only:
             query = query.where(universe_table.c.active.is_(True))
-        with read_state(self._url) as connection:
-            rows = connection.execute(query).all()
         return [
-            UniverseEntry(
-                r.symbol,
-                r.sec_type,
-                r.exchange,
-                r.currency,
-                bool(r.active),
-                datetime.fromisoformat(r.added_at),
-                r.primary_exchange,
-            )
-            for r in rows
+            UniverseEntry(**{**row._mapping, "added_at": datetime.fromisoformat(row.added_at)})
+            for row in self._rows(query)
         ]
 
     def active(self) -> list[str]:

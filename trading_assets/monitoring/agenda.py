@@ -35,6 +35,7 @@ from trading_assets.monitoring.skips import (
     not_yet,
     today_in_new_york,
 )
+from trading_assets.monitoring.wording import named
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, Condition
@@ -60,9 +61,6 @@ without."""
 SNAPSHOT_TRIES = 3
 """Runs of one session's snapshot while they fail: where the broker does not answer, each takes
 `Settings.reconnect_timeout` (five minutes), and three fit between its time and the close."""
-
-NAMED = 5
-"""Symbols a sentence names before it counts the rest."""
 
 Config = Mapping[str, Mapping[str, Any]]
 """Run config by asset name."""
@@ -159,11 +157,11 @@ def last_chance(settings: Settings, now: datetime) -> WantedRun | Skip:
     lacking = reading.expiring_gaps(settings, session, now=now)
     if not lacking:
         return Skip(
-            f"{sum(expiring.values())} selected contract(s) of {_names(expiring)} expire in session {session}; nothing"
+            f"{sum(expiring.values())} selected contract(s) of {named(expiring)} expire in session {session}; nothing"
             " of theirs is missing."
         )
     symbols = sorted({gap.symbol for gap in lacking})
-    why = f"Contracts of {_names(symbols)} expire in session {session} and lack bars."
+    why = f"Contracts of {named(symbols)} expire in session {session} and lack bars."
     config = {name: {"symbols": symbols} for name in BARS}
     first, last = min(gap.first for gap in lacking), max(gap.last for gap in lacking)
     return WantedRun("backfill_bars", f"{LAST_CHANCE} {session}", why, first, last, config=config)
@@ -207,12 +205,11 @@ def stale_chains(settings: Settings, now: datetime) -> WantedRun | Skip:
             f"Every chain is younger than {settings.stale_chain_hours:g} hours, or no session has begun since it was"
             " taken."
         )
-    held = held_back(settings)
-    if held is not None:
+    if (held := held_back(settings)) is not None:
         return held
     session = calendar().current(now)
     symbols = sorted(chain.symbol for chain in stale)
-    why = f"The newest chain of {_names(symbols)} is older than {settings.stale_chain_hours:g} hours."
+    why = f"The newest chain of {named(symbols)} is older than {settings.stale_chain_hours:g} hours."
     config: dict[str, dict[str, Any]] = {name: {"symbols": symbols} for name in SNAPSHOTS}
     return WantedRun(
         "snapshot", f"stale_chains {session} {_digest(symbols)} {now:%dT%H}", why, session, session, config=config
@@ -233,19 +230,18 @@ def gaps(settings: Settings, now: datetime) -> WantedRun | Skip:
     waiting = reading.waiting_options(settings, lacking)
     found = [gap for gap in lacking if gap.dataset != OPTION_BARS.name or gap.symbol not in waiting]
     if not found and waiting:
-        return Skip(f"Missing option bars of {_names(waiting)} wait. {next(iter(waiting.values()))}")
+        return Skip(f"Missing option bars of {named(waiting)} wait. {next(iter(waiting.values()))}")
     if not found and backoff.until is not None:
         again = f"{backoff.until.astimezone(NEW_YORK):%Y-%m-%d %H:%M}"
         return Skip(f"What is missing failed when it was last asked for; it is requested again from {again} New York.")
     if not found:
         return Skip("No closed session is missing that can be asked for now.")
-    held = held_back(settings)
-    if held is not None:
+    if (held := held_back(settings)) is not None:
         return held
     chosen = reading.within_budget(found, settings.gap_request_budget)
     first, last = min(gap.first for gap in chosen), max(gap.last for gap in chosen)
     left = sum(gap.requests for gap in found) - sum(gap.requests for gap in chosen)
-    why = f"Sessions are missing of {_names({gap.symbol for gap in chosen})}." + (
+    why = f"Sessions are missing of {named({gap.symbol for gap in chosen})}." + (
         f" About {left} more request(s) wait for the next run." if left else ""
     )
     of_asset = {name: [gap for gap in chosen if gap.dataset == name] for name in BARS}
@@ -277,8 +273,7 @@ def new_symbols(settings: Settings, now: datetime) -> WantedRun | Skip:
     new = sorted(reading.new_symbols(settings, now))
     if not new:
         return Skip("Every active symbol is set up.")
-    held = held_back(settings)
-    if held is not None:
+    if (held := held_back(settings)) is not None:
         return held
     session = calendar().current(now)
     config: dict[str, dict[str, Any]] = {name: {"symbols": new} for name in (*SNAPSHOTS, *BARS)}
@@ -287,7 +282,7 @@ def new_symbols(settings: Settings, now: datetime) -> WantedRun | Skip:
     return WantedRun(
         "setup_symbol",
         f"new_symbols {session} {_digest(new)} {now:%dT%H}",
-        f"{_names(new)} joined the universe.",
+        f"{named(new)} joined the universe.",
         session,
         session,
         config=config,
@@ -337,12 +332,6 @@ def _quoted_before(settings: Settings, session: date, instant: datetime) -> bool
 
 def _active(settings: Settings) -> list[str]:
     return Universe(settings.state_url).active()
-
-
-def _names(symbols: Iterable[str]) -> str:
-    listed = sorted(symbols)
-    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
-    return ", ".join(listed[:NAMED]) + more
 
 
 def _digest(items: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from trading_assets.monitoring.alerts.kinds import AlertType, Issue
 from trading_assets.monitoring.gaps import expiring_gaps, stale_chains
-from trading_assets.monitoring.wording import count, minute
+from trading_assets.monitoring.wording import counted, minute
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.lake import Lake
 from trading_assets.sessions import calendar
@@ -81,7 +81,7 @@ def _broken(kind: AlertType, symbol: str, found: list[Finding]) -> Issue:
         days = sorted({finding.session for finding in each})
         when = f"in session {days[0]}" if len(days) == 1 else f"in {len(days)} sessions from {days[0]} to {days[-1]}"
         sentences.append(
-            f"{dataset} breaks the rule {rule} with {count(sum(finding.failed for finding in each), 'row')} {when}."
+            f"{dataset} breaks the rule {rule} with {counted(sum(finding.failed for finding in each), 'row')} {when}."
         )
     if len(by_rule) > NAMED_RULES:
         sentences.append(f"{len(by_rule) - NAMED_RULES} more rules are broken.")
@@ -179,8 +179,8 @@ def expiring_at_risk(settings: Settings, now: datetime) -> list[Issue]:
     for gap in expiring_gaps(settings, limit, now=now):
         if gap.symbol not in found:
             lack = (
-                f"Bars of {count(gap.sessions, 'session')} from {gap.first} to {gap.last} are missing for"
-                f" {count(gap.instruments, 'contract')}"
+                f"Bars of {counted(gap.sessions, 'session')} from {gap.first} to {gap.last} are missing for"
+                f" {counted(gap.instruments, 'contract')}"
             )
             reason = f"{lack}; the first of them expires on {gap.expires}, after that the broker has no bars of it."
             found[gap.symbol] = Issue(AlertType.EXPIRING_DATA_AT_RISK, gap.symbol, reason)
@@ -203,7 +203,7 @@ def delayed(settings: Settings, now: datetime, symbols: list[str]) -> list[Issue
         Issue(
             AlertType.MARKET_DATA_DELAYED,
             row["symbol"],
-            f"The chain of {row['session']} holds {count(row['quotes'], 'delayed quote')}.",
+            f"The chain of {row['session']} holds {counted(row['quotes'], 'delayed quote')}.",
         )
         for row in query(settings.data_dir, sql, [since, symbols]).to_pylist()
     ]
@@ -224,7 +224,7 @@ def positions_unexplained(settings: Settings, now: datetime) -> list[Issue]:
         Issue(
             AlertType.POSITION_UNEXPLAINED,
             symbol,
-            f"{count(len(found), 'change')} of positions in {symbol}; the newest at {minute(found[0]['at'])}, of"
+            f"{counted(len(found), 'change')} of positions in {symbol}; the newest at {minute(found[0]['at'])}, of"
             f" {found[0]['local_symbol']}: {found[0]['reason']}",
             details={"contracts": sorted({row["local_symbol"] for row in found})},
         )

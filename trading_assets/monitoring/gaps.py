@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from trading_assets.collecting.backoff import NO_BACKOFF, Backoff
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.instrument import OPTION_BAR_SIZE
+from trading_assets.plain import Plain
 from trading_assets.planning.durations import spans, within_reach
 from trading_assets.repositories.lake import Lake
 from trading_assets.repositories.schemas import CONTRACTS, EQUITY_BARS, OPTION_BARS, OPTION_CHAINS, REFUSED_SQL
@@ -34,7 +34,7 @@ RECENT_SNAPSHOTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Plain):
     """Closed sessions of one symbol, dataset and bar size that are missing and may be asked for now.
 
     `first` and `last` are the outermost of the `sessions` (a count); `instruments` lack something (1: the underlying
@@ -51,10 +51,6 @@ class Gap:
     instruments: int
     expires: date | None
     requests: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +230,7 @@ def _active(settings: Settings) -> list[str]:
 def _with_contract(lake: Lake, symbols: Sequence[str]) -> list[str]:
     """Those of the symbols that have contract details in the lake, by name."""
     sql = "select distinct symbol from contracts where symbol in (select unnest($symbols::varchar[])) order by symbol"
-    found: list[str] = lake.query(sql, {"symbols": list(symbols)})["symbol"].to_pylist()
-    return found
+    return lake.query(sql, {"symbols": list(symbols)})["symbol"].to_pylist()
 
 
 def _equity_gaps(lake: Lake, symbols: Sequence[str], excluding: Backoff = NO_BACKOFF) -> list[Gap]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from trading_assets.monitoring.wording import count, minute
+from trading_assets.monitoring.wording import counted, minute
 from trading_assets.repositories.catalog import lake_files
 from trading_assets.repositories.file_schemas import is_newer
 from trading_assets.repositories.foreign_files import foreign_beside, foreign_data, not_downloaded
@@ -96,7 +96,7 @@ def _foreign(names: list[str]) -> str:
 
 def _listed(names: list[str]) -> str:
     more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {count(more, 'more file')}" if more > 0 else "")
+    return ", ".join(names[:NAMED]) + (f" and {counted(more, 'more file')}" if more > 0 else "")
 
 
 def _is_newer(path: Path) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from trading_assets.plain import Plain
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import ALL_SYMBOLS, PLATFORM, QUALITY_METRICS, Condition
 from trading_assets.repositories.store import ParquetStore, UpsertCounts
@@ -30,7 +31,7 @@ WHOLE = (Condition.COMPLETE, Condition.NO_TRADES, Condition.NOTHING_SELECTED)
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Plain):
     """One measured value; `symbol` is `*` for all symbols together."""
 
     metric: str
@@ -38,16 +39,6 @@ class Metric:
     symbol: str
     value: float
     unit: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "metric": self.metric,
-            "about": self.about,
-            "symbol": self.symbol,
-            "value": self.value,
-            "unit": self.unit,
-        }
 
 
 def measure(conditions: Sequence[Mapping[str, Any]], results: Iterable[RuleResult], issues: int) -> list[Metric]:

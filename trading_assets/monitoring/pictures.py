@@ -104,17 +104,10 @@ def metrics_png(table: pa.Table) -> bytes:
         colour = colormaps["viridis"](0.9 * number / max(1, len(datasets) - 1))
         of_dataset = frame[frame["about"] == dataset]
         complete = of_dataset[of_dataset["metric"] == "coverage_complete"]
-        share.plot(
-            complete["measured_at"],
-            complete["value"] * 100,
-            marker="o",
-            markersize=3,
-            linewidth=1.2,
-            color=colour,
-            label=dataset,
-        )
+        line = {"marker": "o", "markersize": 3, "linewidth": 1.2, "color": colour}
+        share.plot(complete["measured_at"], complete["value"] * 100, label=dataset, **line)
         errors = of_dataset[of_dataset["metric"] == "rows_failing_error"]
-        failing.plot(errors["measured_at"], errors["value"], marker="o", markersize=3, linewidth=1.2, color=colour)
+        failing.plot(errors["measured_at"], errors["value"], **line)
     if datasets:
         share.legend(loc="lower left", frameon=False, fontsize=8, ncols=2)
     share.set_title("Quality of the archive", loc="left")

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.broker.breaker_store import DatabaseStore
-from trading_assets.broker.contact import Contact, last_contact
+from trading_assets.broker.contact import last_contact
 from trading_assets.contract_changes import ContractChanges
 from trading_assets.monitoring.gaps import Gap, find_gaps, new_symbols, stale_chains
 from trading_assets.monitoring.lake_folder import folder_state
@@ -164,12 +164,8 @@ def _broker(settings: Settings, engine: sa.Engine, probe: bool) -> dict[str, Any
         "identity": contact.identity if contact is not None else "",
         "market_data": contact.market_data if contact is not None else "",
         "delayed": contact.delayed if contact is not None else False,
-        "last_contact": _plain(contact),
+        "last_contact": contact.as_dict() if contact is not None else None,
     }
-
-
-def _plain(contact: Contact | None) -> dict[str, Any] | None:
-    return contact.as_dict() if contact is not None else None
 
 
 def _refused(host: str, port: int) -> str:

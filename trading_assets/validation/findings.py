@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from trading_assets.state import connect_state, metadata, read_state, write_transaction
+from trading_assets.state import metadata
+from trading_assets.state.records import StateRecords
 from trading_assets.validation.rule import Rule, Severity
 
 STORED_FINDINGS = 1_000
@@ -70,16 +71,8 @@ class RuleRun:
     failed: int
 
 
-class Findings:
+class Findings(StateRecords):
     """The findings in the state database at `url`."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    @property
-    def _engine(self) -> sa.Engine:
-        """For writing: the database is made on first use."""
-        return connect_state(self._url)
 
     def current(
         self,
@@ -97,29 +90,13 @@ class Findings:
             query = query.where(table.dataset.in_(list(datasets)))
         if symbols is not None:
             query = query.where(table.symbol.in_(list(symbols)))
-        with read_state(self._url) as connection:
-            rows = connection.execute(query).all()
-        return [
-            Finding(
-                row.rule,
-                row.dataset,
-                Severity(row.severity),
-                row.symbol,
-                date.fromisoformat(row.session),
-                row.failed,
-                json.loads(row.example),
-                datetime.fromisoformat(row.found_at),
-            )
-            for row in rows
-        ]
+        return [_finding(row) for row in self._rows(query)]
 
     def runs(self) -> dict[str, RuleRun]:
         """The last run of each rule, by its name."""
-        with read_state(self._url) as connection:
-            rows = connection.execute(sa.select(rule_runs_table)).all()
         return {
             row.rule: RuleRun(row.rule, datetime.fromisoformat(row.checked_at), row.examined, row.failed)
-            for row in rows
+            for row in self._rows(sa.select(rule_runs_table))
         }
 
     def replace(
@@ -137,7 +114,7 @@ class Findings:
 
         Findings of a rule about the present instant are replaced whatever their session.
         """
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             for of_now in (False, True):
                 names = [rule.name for rule, _, _ in ran if rule.of_now is of_now]
                 sessions = (None, None) if of_now else (first, last)
@@ -172,12 +149,20 @@ def _within(
 
 def _row(finding: Finding) -> dict[str, Any]:
     return {
-        "rule": finding.rule,
-        "symbol": finding.symbol,
+        **asdict(finding),
         "session": finding.session.isoformat(),
-        "dataset": finding.dataset,
         "severity": str(finding.severity),
-        "failed": finding.failed,
         "example": json.dumps(finding.example, default=str),
         "found_at": finding.found_at.isoformat(),
     }
+
+
+def _finding(row: sa.Row[Any]) -> Finding:
+    values = {
+        **row._mapping,
+        "session": date.fromisoformat(row.session),
+        "severity": Severity(row.severity),
+        "example": json.loads(row.example),
+        "found_at": datetime.fromisoformat(row.found_at),
+    }
+    return Finding(**values)

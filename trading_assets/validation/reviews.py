@@ -22,7 +22,8 @@ from trading_assets.arguments.days import Day
 from trading_assets.errors import NoReview
 from trading_assets.repositories.schemas import COVERAGE, EQUITY_BARS, Condition
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, metadata, read_state, write_transaction
+from trading_assets.state import metadata
+from trading_assets.state.records import StateRecords
 
 reviews_table = sa.Table(
     "reviews",
@@ -63,25 +64,19 @@ class Review:
     decided_at: datetime | None = None
 
 
-class Reviews:
+class Reviews(StateRecords):
     """The held bars of a data folder."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.state_url)
         self._settings = settings
-        self._url = settings.state_url
-
-    @property
-    def _engine(self) -> sa.Engine:
-        """For writing: the database is made on first use."""
-        return connect_state(self._url)
 
     def held(self, verdict: Verdict | None = Verdict.PENDING) -> list[Review]:
         """The held bars with that verdict (None: all), by symbol and session."""
         query = sa.select(reviews_table).order_by(reviews_table.c.symbol, reviews_table.c.session, reviews_table.c.rule)
         if verdict is not None:
             query = query.where(reviews_table.c.verdict == str(verdict))
-        with read_state(self._url) as connection:
-            return [_review(row) for row in connection.execute(query)]
+        return [_review(row) for row in self._rows(query)]
 
     def accepted(self) -> list[tuple[str, str, date, str, float]]:
         """Rule, symbol, session, bar size and close of the accepted bars."""
@@ -91,7 +86,7 @@ class Reviews:
         """Hold bars (symbol, session, bar_size, close, and what shows the case); those already pending stay. Returns
         how many are new."""
         new = 0
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             for row in rows:
                 key = _key(rule, row["symbol"], row["session"], row["bar_size"])
                 known = connection.execute(sa.select(reviews_table).where(*_at(key))).first()
@@ -152,7 +147,7 @@ class Reviews:
 
     def _decide(self, held: list[Review], verdict: Verdict) -> list[Review]:
         now = self._settings.clock().isoformat()
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             for review in held:
                 key = _key(review.rule, review.symbol, review.session, review.bar_size)
                 connection.execute(reviews_table.update().where(*_at(key)).values(verdict=str(verdict), decided_at=now))
@@ -189,17 +184,15 @@ def _at(key: Mapping[str, str]) -> list[sa.ColumnElement[bool]]:
 
 
 def _review(row: Any) -> Review:
-    return Review(
-        row.rule,
-        row.symbol,
-        date.fromisoformat(row.session),
-        row.bar_size,
-        row.close,
-        Verdict(row.verdict),
-        json.loads(row.example),
-        datetime.fromisoformat(row.held_at),
-        datetime.fromisoformat(row.decided_at) if row.decided_at else None,
-    )
+    values = {
+        **row._mapping,
+        "session": date.fromisoformat(row.session),
+        "verdict": Verdict(row.verdict),
+        "example": json.loads(row.example),
+        "held_at": datetime.fromisoformat(row.held_at),
+        "decided_at": datetime.fromisoformat(row.decided_at) if row.decided_at else None,
+    }
+    return Review(**values)
 
 
 __all__ = ["NoReview", "Review", "Reviews", "Verdict"]

@@ -99,7 +99,7 @@ def create_views(
         names.add("all_contracts")
     if {"adjusted_classes", "unrestated_contracts"} & names:
         names |= {"all_option_chains", "all_option_bars"}
-    active = sorted(set(scope.symbols if scope.symbols is not None else _universe(settings).active()))
+    active = sorted(set(scope.symbols if scope.symbols is not None else Universe(settings.state_url).active()))
     tables: dict[str, Callable[[], dict[str, pa.Array]]] = {
         "scope_symbols": lambda: {"symbol": pa.array(active, pa.string())},
         "active_symbols": lambda: {"symbol": pa.array(active, pa.string())},
@@ -167,10 +167,6 @@ def _views(name: str, scope: Scope, *, kept: bool) -> dict[str, str]:
     every = f"{written} and symbol is not null and session is not null"
     within = newest if name in scope.newest_only else _between(first, scope.last)
     return {f"written_{name}": written, f"all_{name}": every, name: f"{every} and {within}"}
-
-
-def _universe(settings: Settings) -> Universe:
-    return Universe(settings.state_url)
 
 
 def _between(first: date | None, last: date | None) -> str:

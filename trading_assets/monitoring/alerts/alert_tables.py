@@ -6,8 +6,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from trading_assets.state import metadata
+from trading_assets.state.records import ID
 
-_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # only INTEGER PRIMARY KEY counts up by itself in SQLite
 _OPEN = sa.text("cleared_at IS NULL")
 _UNSENT = sa.text("sent_at IS NULL AND abandoned_at IS NULL")
 
@@ -34,7 +34,7 @@ alert_silences = sa.Table(
 alerts = sa.Table(
     "alerts",
     metadata,
-    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    sa.Column("id", ID, primary_key=True, autoincrement=True),
     sa.Column("alert_type", sa.String(40), nullable=False),
     sa.Column("subject", sa.String(200), nullable=False),
     sa.Column("severity", sa.String(16), nullable=False),
@@ -60,8 +60,8 @@ alerts = sa.Table(
 alert_messages = sa.Table(
     "alert_messages",
     metadata,
-    sa.Column("id", _ID, primary_key=True, autoincrement=True),
-    sa.Column("alert_id", _ID, nullable=False, doc="The alert; of a message on many, the first of them"),
+    sa.Column("id", ID, primary_key=True, autoincrement=True),
+    sa.Column("alert_id", ID, nullable=False, doc="The alert; of a message on many, the first of them"),
     sa.Column("alert_ids", sa.Text, nullable=False, doc="JSON list: every alert in the message"),
     sa.Column("channel", sa.String(80), nullable=False),
     sa.Column("event", sa.String(16), nullable=False, doc="opened, reminder or cleared"),

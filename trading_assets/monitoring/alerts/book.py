@@ -19,7 +19,8 @@ from trading_assets.monitoring.alerts.routing import AlertRules
 from trading_assets.monitoring.alerts.silences import Silences, set_silence
 from trading_assets.remedies import worded
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, read_state, write_transaction
+from trading_assets.state import read_state
+from trading_assets.state.records import StateRecords, instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,13 @@ class Alert:
         return {**asdict(self), "alert_type": self.alert_type.value, "severity": self.severity.value}
 
 
-class Alerts:
+class Alerts(StateRecords):
     """The alerts in the state database of `settings`."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.state_url)
         self._settings = settings
-        self._url = settings.state_url
         self._rules = AlertRules(settings)
-
-    @property
-    def _engine(self) -> sa.Engine:
-        """For writing: the database is made on first use."""
-        return connect_state(self._url)
 
     def reconcile(
         self, issues: Iterable[Issue], *, types: Collection[AlertType], now: datetime, headline: str = ""
@@ -81,7 +77,7 @@ class Alerts:
             raise ValueError(
                 f"An issue of type {strange[0]} was given, and only {', '.join(sorted(types))} were looked at."
             )
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             return reconcile(connection, wanted, types, self._rules.policies(connection), now.timestamp(), headline)
 
     def open(self) -> list[Alert]:
@@ -104,7 +100,7 @@ class Alerts:
             if isinstance(target, tuple)
             else alerts.c.id == DATABASE_ID.whole(target, "target")
         )
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             ids = list(connection.execute(sa.select(alerts.c.id).where(named, alerts.c.cleared_at.is_(None))).scalars())
             values = {"acknowledged_at": now.timestamp(), "acknowledged_by": by[:80]}
             connection.execute(
@@ -121,7 +117,7 @@ class Alerts:
         kind = parse_type(alert_type)
         if until.tzinfo is None:
             raise InvalidRequest(f"until is {until}, without a time zone: give an instant, for example in UTC.")
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             set_silence(connection, kind.value, subject or "", until.timestamp(), by[:80])
 
     def _read(self, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Alert]:
@@ -161,19 +157,11 @@ def _alert(row: sa.Row[Any], silenced_until: float | None) -> Alert:
         reason=worded(row.reason),
         remedy=worded(row.remedy),
         details=json.loads(row.details),
-        opened_at=_instant(row.opened_at),
-        last_seen_at=_instant(row.last_seen_at),
-        last_sent_at=_instant_or_none(row.last_sent_at),
-        cleared_at=_instant_or_none(row.cleared_at),
-        acknowledged_at=_instant_or_none(row.acknowledged_at),
+        opened_at=datetime.fromtimestamp(row.opened_at, UTC),
+        last_seen_at=datetime.fromtimestamp(row.last_seen_at, UTC),
+        last_sent_at=instant(row.last_sent_at),
+        cleared_at=instant(row.cleared_at),
+        acknowledged_at=instant(row.acknowledged_at),
         acknowledged_by=row.acknowledged_by,
-        silenced_until=_instant_or_none(silenced_until),
+        silenced_until=instant(silenced_until),
     )
-
-
-def _instant(epoch: float) -> datetime:
-    return datetime.fromtimestamp(epoch, UTC)
-
-
-def _instant_or_none(epoch: float | None) -> datetime | None:
-    return None if epoch is None else _instant(epoch)

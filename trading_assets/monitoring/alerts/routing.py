@@ -18,7 +18,8 @@ from trading_assets.errors import InvalidRequest
 from trading_assets.monitoring.alerts.alert_tables import alert_rules
 from trading_assets.monitoring.alerts.kinds import KINDS, AlertSeverity, AlertType, parse_severity, parse_type
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, read_state, write_transaction
+from trading_assets.state import read_state
+from trading_assets.state.records import StateRecords
 
 LOG_CHANNEL = "log"
 """The channel that is always there: the Python logger `trading_assets.alerts`."""
@@ -73,23 +74,18 @@ class Policy:
     remind_after: float
 
 
-class AlertRules:
+class AlertRules(StateRecords):
     """The rules of the state database of `settings`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = settings.state_url
+        super().__init__(settings.state_url)
         self._remind_after = settings.alert_remind_hours * 3600
-
-    @property
-    def _engine(self) -> sa.Engine:
-        """For writing: the database is made on first use."""
-        return connect_state(self._url)
 
     def add(self, rule: AlertRule) -> None:
         """Add a rule; it takes the place of the one of the same type and channel."""
         key = (alert_rules.c.alert_type == rule.alert_type.value) & (alert_rules.c.channel == rule.notification_channel)
         seconds = rule.remind_after.total_seconds() if rule.remind_after else None
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             connection.execute(alert_rules.delete().where(key))
             connection.execute(
                 alert_rules.insert().values(
@@ -103,7 +99,7 @@ class AlertRules:
     def remove(self, alert_type: AlertType, channel: str) -> bool:
         """Remove a rule; whether there was one."""
         key = (alert_rules.c.alert_type == parse_type(alert_type).value) & (alert_rules.c.channel == channel)
-        with write_transaction(self._engine) as connection:
+        with self._writing() as connection:
             return bool(connection.execute(alert_rules.delete().where(key)).rowcount)
 
     def all(self) -> list[AlertRule]:
