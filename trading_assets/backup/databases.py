@@ -37,16 +37,27 @@ def is_sqlite(path: Path) -> bool:
 def copy_sqlite(source: Path, target: Path) -> None:
     """Copy a database as it is at one moment, while others write to it. Raises `sqlite3.Error`."""
     target.touch(PRIVATE_FILE)
-    with closing(_read_only(source)) as old, closing(sqlite3.connect(target)) as new:
+    with closing(read_only(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
         new.execute("pragma journal_mode=delete")
 
 
-def _read_only(file: Path, *, untouched: bool = False) -> sqlite3.Connection:
+def read_only(file: Path, *, untouched: bool = False) -> sqlite3.Connection:
+    """A connection that cannot write; with `untouched` it makes no file either."""
     how = "mode=ro"
     if untouched and not file.with_name(f"{file.name}-wal").exists():
         how = "mode=ro&immutable=1"  # nobody has it open; a plain reader would make two files beside it
     return sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_TIMEOUT)
+
+
+def damage_of(file: Path) -> str:
+    """Why the file is no whole SQLite database; empty when it is."""
+    try:
+        with closing(read_only(file, untouched=True)) as database:
+            (said,) = database.execute("pragma quick_check(1)").fetchone()
+            return "" if said == "ok" else str(said)
+    except sqlite3.DatabaseError as error:
+        return str(error)
 
 
 @contextmanager
@@ -57,7 +68,7 @@ def reading(url: str, *, untouched: bool = False) -> Iterator[sa.Connection]:
     if parsed.get_backend_name() == "sqlite":
         file = Path(str(parsed.database))
         engine = sa.create_engine(
-            "sqlite://", creator=lambda: _read_only(file, untouched=untouched), poolclass=sa.NullPool
+            "sqlite://", creator=lambda: read_only(file, untouched=untouched), poolclass=sa.NullPool
         )
     else:
         engine = sa.create_engine(parsed, isolation_level="REPEATABLE READ", poolclass=sa.NullPool)
@@ -133,7 +144,10 @@ def load_state(file: Path, url: str) -> None:
         metadata.create_all(target)
         if _same(copy, target):
             return
-        if any(target.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() for table in _tables()):
+        if any(
+            target.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first()
+            for table in metadata.sorted_tables
+        ):
             raise BackupError(
                 f"The database {place(engine)} holds a state already, and nothing of it is replaced: name an empty"
                 " database in TRADING_ASSETS_DATABASE_URL."
@@ -152,14 +166,10 @@ def register_tables() -> None:
     from trading_assets.validation import findings, reviews  # noqa: F401
 
 
-def _tables() -> list[sa.Table]:
-    return list(metadata.sorted_tables)
-
-
 def _move(source: sa.Connection, target: sa.Connection) -> None:
     """Copy the rows of all tables that the source has."""
     present = set(sa.inspect(source).get_table_names())
-    for table in _tables():
+    for table in metadata.sorted_tables:
         if table.name not in present:
             continue
         chosen = sa.select(*_shared(source, target, table))
@@ -170,7 +180,7 @@ def _move(source: sa.Connection, target: sa.Connection) -> None:
 
 def _count_on(target: sa.Connection) -> None:
     """Let the server number new rows above those that came with their numbers."""
-    for table in _tables():
+    for table in metadata.sorted_tables:
         counter = table.autoincrement_column
         if counter is not None:
             sequence = sa.func.pg_get_serial_sequence(table.name, counter.name)
@@ -188,7 +198,7 @@ def _shared(source: sa.Connection, target: sa.Connection, table: sa.Table) -> li
 def _same(source: sa.Connection, target: sa.Connection) -> bool:
     """Whether both hold the same rows in every table that the source has."""
     present = set(sa.inspect(source).get_table_names())
-    for table in _tables():
+    for table in metadata.sorted_tables:
         columns = _shared(source, target, table) if table.name in present else list(table.columns)
         wanted = sa.select(*columns).order_by(*table.primary_key.columns)
         mine = source.execute(wanted).all() if table.name in present else []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from trading_assets.backup.manifest import Repository
 from trading_assets.errors import BackupError
+from trading_assets.plain import Plain
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Plain):
     """What was read: snapshots, distinct objects, files and rows of the newest of them; `problems` are sentences, one a
     damaged file or manifest."""
 
@@ -20,16 +20,6 @@ class Verified:
     files: int
     rows: int
     problems: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return {
-            "snapshots": self.snapshots,
-            "objects": self.objects,
-            "files": self.files,
-            "rows": self.rows,
-            "problems": self.problems,
-        }
 
 
 def verify(path: Path | str, snapshot: str | None = None) -> Verified:

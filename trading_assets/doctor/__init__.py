@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from trading_assets.backup.manifest import Repository
 from trading_assets.doctor.coverage import find_coverage_faults
@@ -24,6 +23,7 @@ from trading_assets.doctor.findings import Finding, Source
 from trading_assets.doctor.history import find_history_faults
 from trading_assets.doctor.state_database import find_identity_faults, find_state_faults, has_lake
 from trading_assets.errors import DamagedIdentity, LayoutMismatch, TradingAssetsError
+from trading_assets.plain import Plain
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.settings import Settings
 
@@ -32,18 +32,11 @@ _HARMLESS = frozenset({"temporary_file", "older_columns"})
 
 
 @dataclass(frozen=True, slots=True)
-class DoctorReport:
+class DoctorReport(Plain):
     """What the doctor found and did. `left` are the findings that are still there afterwards."""
 
     findings: list[Finding] = field(default_factory=list)
     left: list[Finding] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return {
-            "findings": [finding.as_dict() for finding in self.findings],
-            "left": [finding.as_dict() for finding in self.left],
-        }
 
 
 def examine(settings: Settings | None = None, *, backup: Path | str | None = None) -> list[Finding]:

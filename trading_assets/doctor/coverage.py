@@ -13,10 +13,10 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.backup.restore import restore_file
 from trading_assets.doctor.files import readable_files
-from trading_assets.doctor.findings import Finding, Kept, Source, plural
+from trading_assets.doctor.findings import Finding, Kept, Source
 from trading_assets.doctor.recorded import rebuilt_coverage
+from trading_assets.monitoring.wording import counted
 from trading_assets.repositories.conditions_sql import CARRIED_CONTRACT
 from trading_assets.repositories.coverage import CoverageRepository
 from trading_assets.repositories.files import read_file, variant_folder
@@ -128,12 +128,9 @@ def _kept(settings: Settings, source: Source | None, dataset: Dataset, variant: 
 
 def _put_back(settings: Settings, source: Source | None, kept: Sequence[Kept]) -> str:
     """Put files back that are still missing; a sentence."""
-    put = []
-    for snapshot, entry in kept:
-        if source is not None and not (settings.data_dir / entry.path).exists():
-            restore_file(source.repository, entry, settings.data_dir / entry.path)
-            put.append(f"{entry.path} of snapshot {snapshot.id}")
-    return f"Put back: {', '.join(put)}." if put else ""
+    put = source.put_back(settings.data_dir, [entry for _, entry in kept]) if source is not None else []
+    named = [f"{entry.path} of snapshot {snapshot.id}" for snapshot, entry in kept if entry in put]
+    return f"Put back: {', '.join(named)}." if named else ""
 
 
 def _uncovered(settings: Settings, dataset: Dataset, group: _Group, source: Source | None) -> Finding:
@@ -145,7 +142,7 @@ def _uncovered(settings: Settings, dataset: Dataset, group: _Group, source: Sour
         known = recorded_conditions(settings).select(KEY)
         fresh = table.join(known, KEY, join_type="left anti").select(COVERAGE.schema.names).cast(COVERAGE.schema)
         CoverageRepository(ParquetStore(settings.data_dir)).record(fresh)
-        recorded = f"{plural(fresh.num_rows, 'condition')} recorded from the rows and the journal."
+        recorded = f"{counted(fresh.num_rows, 'condition')} recorded from the rows and the journal."
         return " ".join(filter(None, (said, recorded if fresh.num_rows else "")))
 
     return Finding(

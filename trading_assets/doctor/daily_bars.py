@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from trading_assets.collecting.decode.bars import AGGREGATED_BAR_SIZE, aggregate_sessions
 from trading_assets.doctor.coverage import recorded_conditions
 from trading_assets.doctor.files import readable_files
-from trading_assets.doctor.findings import Finding, plural
+from trading_assets.doctor.findings import Finding
 from trading_assets.instrument import OPTION_BAR_SIZE
+from trading_assets.monitoring.wording import counted
 from trading_assets.repositories.files import read_file
 from trading_assets.repositories.schemas import OPTION_BARS, Condition
 from trading_assets.repositories.store import ParquetStore
@@ -71,12 +72,12 @@ def _finding(settings: Settings, group: dict[str, object]) -> Finding:
             parts.append(rows.join(lacking, KEY, join_type="left semi").select(OPTION_BARS.schema.names))
         bars = pa.concat_tables([part.cast(OPTION_BARS.schema) for part in parts])
         made = ParquetStore(settings.data_dir).upsert(OPTION_BARS, aggregate_sessions(bars, calendar()))
-        return f"{plural(made.inserted, 'daily bar')} made from the bars of 8 hours."
+        return f"{counted(made.inserted, 'daily bar')} made from the bars of 8 hours."
 
     return Finding(
         "daily_bars_missing",
         f"{OPTION_BARS.name} {AGGREGATED_BAR_SIZE} {symbol}",
-        f"{plural(count, 'daily bar')} of contracts ({between}); the bars of 8 hours that they are made of are there.",
+        f"{counted(count, 'daily bar')} of contracts ({between}); the bars of 8 hours that they are made of are there.",
         "trading-assets doctor --fix makes them again; nothing is requested.",
         mend,
     )

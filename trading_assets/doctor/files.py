@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trading_assets.backup.restore import restore_file
-from trading_assets.doctor.findings import Finding, Source, lock_name, plural, set_aside
+from trading_assets.doctor.findings import Finding, Source, lock_name, set_aside
 from trading_assets.doctor.foreign import foreign_copy, foreign_file
 from trading_assets.doctor.live_parts import find_live_part_faults
 from trading_assets.doctor.wrong_columns import wrong_columns
 from trading_assets.errors import ArchiveNotMounted, ForbiddenFile, LayoutMismatch, UnreadableFile, WrongColumns
+from trading_assets.monitoring.wording import counted
+from trading_assets.repositories.catalog import lake_files
 from trading_assets.repositories.file_schemas import check_rows, is_newer, misfit_of, padded, widened
 from trading_assets.repositories.files import check_file, dataset_files, locked, read_file, write_file
 from trading_assets.repositories.foreign_files import foreign_beside, foreign_data
-from trading_assets.repositories.merge import contiguous, revisions_of
-from trading_assets.repositories.schemas import DATASETS, SCHEMA_VERSION, Dataset
+from trading_assets.repositories.merge import contiguous
+from trading_assets.repositories.schemas import SCHEMA_VERSION, Dataset
 from trading_assets.repositories.temporary_files import orphaned_temporary_files, remove_temporary_files
 from trading_assets.settings import Settings
 
@@ -47,14 +48,6 @@ def find_file_faults(settings: Settings, source: Source | None = None, *, pages:
         else:
             found += _outdated(settings, dataset, path)
     return found
-
-
-def lake_files(data_dir: Path) -> Iterator[tuple[Dataset, Path]]:
-    """Every file of the lake: those of the datasets and of their revisions."""
-    for dataset in DATASETS.values():
-        for kind in (dataset, revisions_of(dataset)):
-            for path in dataset_files(data_dir, kind):
-                yield kind, path
 
 
 def readable_files(data_dir: Path, dataset: Dataset) -> list[Path]:
@@ -108,7 +101,7 @@ def _damaged(settings: Settings, dataset: Dataset, path: Path, source: Source | 
     superseded = dataset.name != dataset.name.rpartition("/")[2]
     what = "superseded values" if superseded else "coverage" if dataset.name == "coverage" else "rows"
     lost = (
-        f"The {what} in it that cannot be read: {plural(rows, 'row')} can, the others cannot."
+        f"The {what} in it that cannot be read: {counted(rows, 'row')} can, the others cannot."
         if rows
         else f"All {what} of {dataset.name} in that period."
     )
@@ -131,7 +124,7 @@ def _damaged(settings: Settings, dataset: Dataset, path: Path, source: Source | 
             if rows:
                 whole = contiguous(pa.concat_tables(groups))
                 write_file(path, kind, whole, np.arange(whole.num_rows))
-                return f"{plural(rows, 'row')} kept; the damaged file is in {aside}."
+                return f"{counted(rows, 'row')} kept; the damaged file is in {aside}."
         return f"Set aside: {aside}."
 
     return Finding("damaged_file", name, lost, remedy, mend)
@@ -186,7 +179,7 @@ def _outdated(settings: Settings, dataset: Dataset, path: Path) -> list[Finding]
             kind = widened(dataset, [path])
             rows = contiguous(padded(read_file(path, kind), kind))
             write_file(path, kind, rows, np.arange(rows.num_rows))
-        return f"Written in version {SCHEMA_VERSION}, {plural(rows.num_rows, 'row')}."
+        return f"Written in version {SCHEMA_VERSION}, {counted(rows.num_rows, 'row')}."
 
     what = f"lacks {', '.join(lacking)}"
     remedy = "trading-assets doctor --fix writes it in the present version; so does the next write of that file."

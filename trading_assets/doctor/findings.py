@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trading_assets.backup.manifest import Entry, Repository, Snapshot
+from trading_assets.backup.restore import restore_file
 from trading_assets.remedies import worded
 from trading_assets.repositories.files import sync
 from trading_assets.repositories.schemas import Dataset
@@ -54,6 +55,13 @@ class Source:
     repository: Repository
     lake_id: str
 
+    def put_back(self, data_dir: Path, entries: Iterable[Entry]) -> list[Entry]:
+        """Put those files back that are not there; which they were."""
+        missing = [entry for entry in entries if not (data_dir / entry.path).exists()]
+        for entry in missing:
+            restore_file(self.repository, entry, data_dir / entry.path)
+        return missing
+
     def newest(self, path: str) -> Kept | None:
         """The newest snapshot of this lake that has that file whole, and its entry."""
         for name in reversed(self.repository.ids()):
@@ -90,8 +98,3 @@ def lock_name(dataset: Dataset, data_dir: Path, path: Path) -> str:
     """The lock of a file of a dataset or of its revisions."""
     relative = path.relative_to(data_dir / dataset.name).as_posix()
     return f"{dataset.name.rpartition('/')[2]}/{relative}"
-
-
-def plural(count: int, what: str) -> str:
-    """`1 row`, `1,200 rows`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -12,8 +12,9 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from trading_assets.backup.databases import reading
-from trading_assets.doctor.findings import Finding, plural, set_aside
+from trading_assets.doctor.findings import Finding, set_aside
 from trading_assets.errors import UnreadableFile
+from trading_assets.monitoring.wording import counted
 from trading_assets.repositories.coverage import never_weaker
 from trading_assets.repositories.files import dataset_files, read_file
 from trading_assets.repositories.merge import later_answer_wins
@@ -34,7 +35,7 @@ def foreign_file(settings: Settings, dataset: Dataset, path: Path) -> Finding:
     elif not own.num_rows:
         lost = "Nothing: all rows in it are in the files of the lake too. The lake does not read it."
     else:
-        lost = f"Nothing yet: {plural(own.num_rows, 'row')} in it are in no other file."
+        lost = f"Nothing yet: {counted(own.num_rows, 'row')} in it are in no other file."
     does = "merges those rows and sets the file aside" if mergeable else "sets the file aside; nothing is deleted"
     if own is not None and own.num_rows and not mergeable:
         does += "; the journal does not know the requests of those rows, so they are not merged"
@@ -44,7 +45,7 @@ def foreign_file(settings: Settings, dataset: Dataset, path: Path) -> Finding:
         if mergeable and own is not None:  # before the file goes: killed in between, they are merged again
             wins = never_weaker if dataset is COVERAGE else later_answer_wins
             counts = ParquetStore(settings.data_dir).upsert(dataset, own, wins=wins)
-            merged = f"{plural(counts.inserted + counts.updated, 'row')} merged. "
+            merged = f"{counted(counts.inserted + counts.updated, 'row')} merged. "
         aside = set_aside(settings.data_dir, path)
         return f"{merged}Set aside: {aside}."
 

@@ -6,7 +6,6 @@ knows is read from its table, so that looking changes nothing.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import date
@@ -16,13 +15,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trading_assets.backup.restore import restore_file
+from trading_assets.backup.databases import damage_of, read_only
 from trading_assets.backup.sources import DAGSTER
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.doctor.coverage import DATA, recorded_conditions
 from trading_assets.doctor.files import readable_files
-from trading_assets.doctor.findings import Finding, Kept, Source, plural, set_aside
+from trading_assets.doctor.findings import Finding, Kept, Source, set_aside
+from trading_assets.monitoring.wording import counted
 from trading_assets.repositories.files import read_file
 from trading_assets.repositories.live_schema import LIVE_DATASETS
 from trading_assets.repositories.schemas import (
@@ -63,27 +63,12 @@ def find_history_faults(settings: Settings, source: Source | None = None, *, com
     `compare`: look at its partitions as well, for which the lake and the state database must be whole.
     """
     home = settings.data_dir / DAGSTER
-    damaged = {path: why for path in sorted(home.rglob("*.db")) if (why := _damage(path))}
+    damaged = {path: why for path in sorted(home.rglob("*.db")) if (why := damage_of(path))}
     lost = [name for name in _NEEDED if not (home / name).exists() and home / name not in damaged]
     found = [_damaged(settings, path, why) for path, why in damaged.items()]
     if lost:
         found.insert(0, _lost(settings, lost, source))
     return found or (find_partition_faults(settings, source) if compare else [])
-
-
-def _damage(path: Path) -> str:
-    try:
-        with closing(_open(path)) as database:
-            (said,) = database.execute("pragma quick_check(1)").fetchone()
-            return "" if said == "ok" else str(said)
-    except sqlite3.DatabaseError as error:
-        return str(error)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """A connection that reads, and makes no file beside a database that nobody has open."""
-    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
 
 
 def _is_served(settings: Settings) -> bool:
@@ -107,12 +92,11 @@ def _lost(settings: Settings, names: Sequence[str], source: Source | None) -> Fi
     def mend() -> str:
         said = ""
         if kept is not None and source is not None:
-            for entry in kept[0].files:
-                if entry.path.startswith(f"{DAGSTER}/") and not (settings.data_dir / entry.path).exists():
-                    restore_file(source.repository, entry, settings.data_dir / entry.path)
+            of_history = (entry for entry in kept[0].files if entry.path.startswith(f"{DAGSTER}/"))
+            source.put_back(settings.data_dir, of_history)
             said = f"History of snapshot {kept[0].id} put back; "
         counts = record_missing(settings)
-        return f"{said}{plural(sum(counts.values()), 'partition')} recorded."
+        return f"{said}{counted(sum(counts.values()), 'partition')} recorded."
 
     if _is_served(settings):
         return Finding("lost_history", home.name, lost, _END_UP)
@@ -131,7 +115,7 @@ def _damaged(settings: Settings, path: Path, why: str) -> Finding:
             if path.with_name(path.name + end).exists()
         ]
         counts = record_missing(settings)
-        return f"Set aside: {aside[0]}; {plural(sum(counts.values()), 'partition')} recorded."
+        return f"Set aside: {aside[0]}; {counted(sum(counts.values()), 'partition')} recorded."
 
     return Finding(
         "damaged_history",
@@ -158,7 +142,7 @@ def find_partition_faults(settings: Settings, source: Source | None = None) -> l
 
 
 def _materialized(settings: Settings, dataset: Dataset) -> set[date]:
-    with closing(_open(settings.data_dir / DAGSTER / INDEX)) as database:
+    with closing(read_only(settings.data_dir / DAGSTER / INDEX, untouched=True)) as database:
         rows = database.execute(_MATERIALIZED, (f'["{dataset.name}"]',)).fetchall()
     return {date.fromisoformat(partition) for (partition,) in rows}
 
@@ -205,13 +189,13 @@ def _rows(settings: Settings, dataset: Dataset) -> dict[date, int]:
 
 
 def _span(sessions: Sequence[date]) -> str:
-    return f"{plural(len(sessions), 'session')} ({sessions[0]} to {sessions[-1]})"
+    return f"{counted(len(sessions), 'session')} ({sessions[0]} to {sessions[-1]})"
 
 
 def _unrecorded(settings: Settings, dataset: Dataset, sessions: Sequence[date]) -> Finding:
     def mend(name: str) -> str:
         count = record_missing(settings).get(name, 0)
-        return f"{plural(count, 'partition')} recorded." if count else ""
+        return f"{counted(count, 'partition')} recorded." if count else ""
 
     return Finding(
         "data_without_materialization",
@@ -240,9 +224,8 @@ def _without_data(settings: Settings, dataset: Dataset, sessions: Sequence[date]
         return Finding("materialized_without_data", dataset.name, lost, f"{backup} {how}")
 
     def mend() -> str:
-        for _, entry in kept:
-            if source is not None and not (settings.data_dir / entry.path).exists():
-                restore_file(source.repository, entry, settings.data_dir / entry.path)
+        if source is not None:
+            source.put_back(settings.data_dir, [entry for _, entry in kept])
         return f"Put back: {names}."
 
     names = ", ".join(f"{entry.path} of snapshot {snapshot.id}" for snapshot, entry in kept)

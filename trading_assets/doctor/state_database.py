@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from trading_assets.backup.databases import load_state, reading, register_tables
+from trading_assets.backup.databases import damage_of, load_state, reading, register_tables
 from trading_assets.backup.manifest import STATE, Entry
 from trading_assets.backup.objects import digest_of
 from trading_assets.backup.restore import restore_file
-from trading_assets.doctor.files import lake_files, readable_files
-from trading_assets.doctor.findings import Finding, Source, plural, set_aside
+from trading_assets.doctor.files import readable_files
+from trading_assets.doctor.findings import Finding, Source, set_aside
 from trading_assets.errors import DamagedIdentity, LayoutMismatch
 from trading_assets.monitoring.recovery import rebuild_identity, restore_universe
+from trading_assets.monitoring.wording import counted
+from trading_assets.repositories.catalog import lake_files
 from trading_assets.repositories.files import read_file
 from trading_assets.repositories.identity import LAKE_VERSION, LakeFile, LakeIdentity
 from trading_assets.repositories.layout import settle
@@ -107,7 +107,7 @@ def _state(settings: Settings, held: LakeFile | None, source: Source | None) -> 
     subject = file.name if file is not None else url.render_as_string(hide_password=True)
     if file is not None and not file.exists():
         return [_lost_state(settings, subject, source, held)]
-    if file is not None and (why := _damage(file)):
+    if file is not None and (why := damage_of(file)):
         return [_lost_state(settings, subject, source, held, damaged=why)]
     try:
         with reading(str(settings.state_url), untouched=True) as state:
@@ -141,17 +141,6 @@ def _state(settings: Settings, held: LakeFile | None, source: Source | None) -> 
     return found
 
 
-def _damage(file: Path) -> str:
-    """Why the file is no whole SQLite database; empty when it is."""
-    how = "mode=ro" if file.with_name(f"{file.name}-wal").exists() else "mode=ro&immutable=1"
-    try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True)) as database:
-            (said,) = database.execute("pragma quick_check(1)").fetchone()
-            return "" if said == "ok" else str(said)
-    except sqlite3.DatabaseError as error:
-        return str(error)
-
-
 def _foreign(held: LakeFile, row: sa.Row[tuple[object, ...]]) -> bool:
     other_id = bool(held.lake_id) and held.lake_id != row.lake_id
     return other_id or bool(held.identity and row.identity and held.identity != row.identity)
@@ -173,7 +162,7 @@ def _lost_state(
     what = f"damaged ({damaged})" if damaged else "lost"
     lost = (
         f"The state database is {what}: {_GONE}, and answers that were on their way to the lake. Coverage names"
-        f" {plural(named, 'request')}; which questions they were is known from it alone."
+        f" {counted(named, 'request')}; which questions they were is known from it alone."
     )
     back = f"from snapshot {kept[0].id}" if kept is not None else "with the symbols that the lake has"
     if held is None:

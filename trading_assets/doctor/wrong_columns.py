@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from trading_assets.doctor.findings import Finding, lock_name, plural, set_aside
+from trading_assets.doctor.findings import Finding, lock_name, set_aside
 from trading_assets.errors import LayoutMismatch, WrongColumns
+from trading_assets.monitoring.wording import counted
 from trading_assets.repositories.file_schemas import is_newer, widened
 from trading_assets.repositories.files import locked, write_file
 from trading_assets.repositories.merge import contiguous
@@ -35,12 +36,12 @@ def wrong_columns(settings: Settings, dataset: Dataset, path: Path, error: Wrong
     if (found := _converted(dataset, path)) is None:
         return None
     _, rows, incomplete = found
-    lost = f"{plural(incomplete, 'row')} without a value that each row needs" if incomplete else "Nothing"
+    lost = f"{counted(incomplete, 'row')} without a value that each row needs" if incomplete else "Nothing"
     return Finding(
         "wrong_columns",
         name,
         f"{lost}. The file is not read as it is: {error.why}.",
-        f"trading-assets doctor --fix writes its {plural(rows.num_rows, 'row')} with the right columns, and keeps the"
+        f"trading-assets doctor --fix writes its {counted(rows.num_rows, 'row')} with the right columns, and keeps the"
         " present file beside.",
         partial(_rewrite, settings.data_dir, dataset, path),
     )
@@ -53,7 +54,7 @@ def _rewrite(data_dir: Path, dataset: Dataset, path: Path) -> str:
         kind, rows, _ = found
         aside = set_aside(data_dir, path, in_use=True)
         write_file(path, kind, rows, np.arange(rows.num_rows))
-    return f"{plural(rows.num_rows, 'row')} written with the right columns; the file as it was is in {aside}."
+    return f"{counted(rows.num_rows, 'row')} written with the right columns; the file as it was is in {aside}."
 
 
 def _converted(dataset: Dataset, path: Path) -> tuple[Dataset, pa.Table, int] | None:
