@@ -95,14 +95,3 @@ _COLUMNS = ("contract", "kind", "state", "since", "last_update", "updates", "rat
 
 def _row(record: dict[str, Any]) -> dict[str, Any]:
     return {name: "" if record[name] is None else record[name] for name in _COLUMNS}
-
-
-__all__ = [
-    "LIVE_STREAM",
-    "STREAM_HEALTHY",
-    "current_status",
-    "evaluation",
-    "live_stream",
-    "observation",
-    "stream_healthy",
-]

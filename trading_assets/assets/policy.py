@@ -27,26 +27,32 @@ CODE_VERSION = "1"
 is out of date is said by the conditions of the lake, not by Dagster's comparison of versions."""
 
 
-def asset_policy(dataset: str, *, group: str) -> dict[str, Any]:
-    """Arguments of `dg.asset` that follow from the dataset."""
+def table_policy(dataset: str, *, group: str) -> dict[str, Any]:
+    """Arguments of `dg.asset` that follow from any dataset."""
     return {
         "group_name": group,
-        "kinds": {"ibkr", "parquet"},
         "owners": ["team:trading-assets"],
         "code_version": CODE_VERSION,
         "partitions_def": session_partitions(),
         "backfill_policy": dg.BackfillPolicy.single_run(),
+        "metadata": {
+            "dagster/column_schema": table_schema(dataset),
+            "dagster/column_lineage": column_lineage(dataset),
+            "dagster/table_name": dataset,
+        },
+    }
+
+
+def asset_policy(dataset: str, *, group: str) -> dict[str, Any]:
+    """Arguments of `dg.asset` that follow from a dataset that is collected."""
+    return table_policy(dataset, group=group) | {
+        "kinds": {"ibkr", "parquet"},
         "pool": IB_POOL,
         "io_manager_key": "io_manager",
         "check_specs": [
             complete_spec(dataset, session_partitions()),
             rules_spec(dataset),
         ],
-        "metadata": {
-            "dagster/column_schema": table_schema(dataset),
-            "dagster/column_lineage": column_lineage(dataset),
-            "dagster/table_name": dataset,
-        },
     }
 
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trading_assets.assets.inputs import current_session
-from trading_assets.assets.partitions import session_partitions, sessions_of
-from trading_assets.assets.policy import CODE_VERSION, IB_POOL, column_lineage, table_schema
+from trading_assets.assets.partitions import sessions_of
+from trading_assets.assets.policy import IB_POOL, table_policy
 from trading_assets.broker.positions import masked
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import POSITION_CHANGES, POSITION_SNAPSHOTS
@@ -26,23 +26,7 @@ _POSITION = ("account", "symbol", "local_symbol", "quantity", "mark", "mark_sour
 _CHANGE = ("account", "symbol", "local_symbol", "change", "quantity_before", "quantity_after", "reason")
 
 
-def _policy(dataset: str) -> dict[str, Any]:
-    """Arguments of `dg.asset` that follow from the dataset."""
-    return {
-        "group_name": GROUP,
-        "owners": ["team:trading-assets"],
-        "code_version": CODE_VERSION,
-        "partitions_def": session_partitions(),
-        "backfill_policy": dg.BackfillPolicy.single_run(),
-        "metadata": {
-            "dagster/column_schema": table_schema(dataset),
-            "dagster/column_lineage": column_lineage(dataset),
-            "dagster/table_name": dataset,
-        },
-    }
-
-
-@dg.asset(**_policy(POSITION_SNAPSHOTS.name), kinds={"ibkr", "parquet"}, pool=IB_POOL)
+@dg.asset(**table_policy(POSITION_SNAPSHOTS.name, group=GROUP), kinds={"ibkr", "parquet"}, pool=IB_POOL)
 def position_snapshots(context: dg.AssetExecutionContext, archive: ArchiveResource) -> dg.MaterializeResult:
     """What each account of the login holds now, with marks and greeks; two messages to the broker, and no order.
 
@@ -71,7 +55,7 @@ def position_snapshots(context: dg.AssetExecutionContext, archive: ArchiveResour
     )
 
 
-@dg.asset(**_policy(POSITION_CHANGES.name), kinds={"parquet"}, deps=[position_snapshots])
+@dg.asset(**table_policy(POSITION_CHANGES.name, group=GROUP), kinds={"parquet"}, deps=[position_snapshots])
 def position_changes(context: dg.AssetExecutionContext, archive: ArchiveResource) -> dg.MaterializeResult:
     """What changed between the looks at the accounts: opened, changed, closed, expired, assigned or exercised, or
     unexplained. Concluded from `position_snapshots`, for any range of sessions; sends nothing to a broker."""

@@ -11,6 +11,7 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
 
 from trading_assets.monitoring.hours import QUALITY_CHECK
+from trading_assets.resources.abandoned import ENDED
 
 KEPT_CHECKS = 12
 """Runs of the quality check that are kept: half a day of an hourly check. The measures themselves are kept in
@@ -19,13 +20,11 @@ KEPT_CHECKS = 12
 DELETED_AT_ONCE = 20
 """Runs deleted at one tick at most, some 20 ms each: a tick must be short."""
 
-_FINISHED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
-
 
 def forget_old_checks(instance: dg.DagsterInstance) -> list[str]:
     """Delete finished runs of the quality check beyond the newest `KEPT_CHECKS`, and what they printed; their ids."""
     runs = list(
-        instance.get_runs(RunsFilter(job_name=QUALITY_CHECK, statuses=_FINISHED), limit=KEPT_CHECKS + DELETED_AT_ONCE)
+        instance.get_runs(RunsFilter(job_name=QUALITY_CHECK, statuses=ENDED), limit=KEPT_CHECKS + DELETED_AT_ONCE)
     )
     newest_success = next((run.run_id for run in runs if run.status is DagsterRunStatus.SUCCESS), None)
     old = [run.run_id for run in runs[KEPT_CHECKS:] if run.run_id != newest_success]

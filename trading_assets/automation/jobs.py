@@ -57,7 +57,6 @@ setup_symbol = dg.define_asset_job(
         " config of contracts."
     ),
     config=_SYMBOLS,
-    executor_def=dg.in_process_executor,
     tags=RETRIES,
 )
 
@@ -69,7 +68,6 @@ daily_update = dg.define_asset_job(
         " current session's partition after the close."
     ),
     config=_SYMBOLS,
-    executor_def=dg.in_process_executor,
     tags=RETRIES,
 )
 
@@ -77,7 +75,6 @@ snapshot = dg.define_asset_job(
     "snapshot",
     selection=_collecting(*SNAPSHOTS, *COMPUTED),
     description="Contracts and option chains of the current session, which the broker answers at no later time.",
-    executor_def=dg.in_process_executor,
     tags=RETRIES,
 )
 
@@ -87,7 +84,6 @@ backfill_bars = dg.define_asset_job(
     description=(
         "Equity and option bars of any range of sessions, in one run. Bars of options are available until they expire."
     ),
-    executor_def=dg.in_process_executor,
     tags=RETRIES,
 )
 
@@ -100,7 +96,6 @@ quality_check = dg.define_asset_job(
     description=(
         "All rules over the latest sessions as asset checks, and the quality metrics. Sends nothing to a broker."
     ),
-    executor_def=dg.in_process_executor,
     tags=RETRIES,
 )
 
@@ -112,7 +107,6 @@ positions = dg.define_asset_job(
         "A look at the positions of all accounts, valued and stored, and what has changed since the look before. Two"
         " messages to the broker; sends no order."
     ),
-    executor_def=dg.in_process_executor,
     tags=RETRIES,
 )
 
@@ -120,7 +114,6 @@ live_merge = dg.define_asset_job(
     LIVE_MERGE,
     selection=dg.AssetSelection.assets(*(dataset.name for dataset in LIVE_DATASETS)),
     description="Seal what was streamed in any range of sessions and merge it into one file a session. Sends nothing.",
-    executor_def=dg.in_process_executor,
     tags=RETRIES,
 )
 
@@ -168,7 +161,6 @@ def join_universe(context: dg.OpExecutionContext, config: NewSymbols, archive: A
 @dg.job(
     description="Add symbols to the universe; the sensor `new_symbols` sets them up by itself.",
     config={"ops": {"join_universe": {"config": {"symbols": []}}}},
-    executor_def=dg.in_process_executor,
     tags=RETRIES,
 )
 def add_symbols() -> None:
@@ -201,7 +193,6 @@ def decide_contract(context: dg.OpExecutionContext, config: ChangedContract, arc
         "Decide whose data a symbol's new contract is, after the alert contract_changed. Sends nothing to a broker."
     ),
     config={"ops": {"decide_contract": {"config": {"symbol": "", "decision": Decision.SAME.name}}}},
-    executor_def=dg.in_process_executor,
     tags=RETRIES,
 )
 def resolve_contract() -> None:
@@ -241,7 +232,6 @@ def decide_units(context: dg.OpExecutionContext, config: HeldAnswers, archive: A
         " unit_changed; the next update stores them, converted. Sends nothing to a broker."
     ),
     config={"ops": {"decide_units": {"config": {"symbols": []}}}},
-    executor_def=dg.in_process_executor,
     tags=RETRIES,
 )
 def accept_units() -> None:

@@ -65,7 +65,6 @@ def _finish(context: dg.OpExecutionContext, success: bool, title: str, sentences
         " send the report. One request a symbol."
     ),
     tags=RETRIES,
-    executor_def=dg.in_process_executor,
 )
 def weekly_maintenance() -> None:
     """The weekly maintenance."""
@@ -79,7 +78,6 @@ def weekly_maintenance() -> None:
         " Sends nothing to a broker; nothing is deleted without the setting maintenance_deletes or the config delete."
     ),
     tags=RETRIES,
-    executor_def=dg.in_process_executor,
 )
 def monthly_maintenance() -> None:
     """The monthly maintenance."""

@@ -11,8 +11,10 @@ from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
 from trading_assets.automation.run_dedup import NEVER_SUBMITTED, UNFINISHED, will_be_retried
 from trading_assets.monitoring.alerts import AlertType, Issue
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, clock_time, due_at, latest_due
+from trading_assets.monitoring.wording import named
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import REFUSED_SQL
+from trading_assets.resources.abandoned import ENDED
 from trading_assets.resources.dagster_private import AUTO_RETRY_RUN_ID_TAG
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
@@ -30,7 +32,6 @@ GRACE = timedelta(minutes=30)
 SESSIONS_BACK = 5
 """Sessions whose scheduled runs are looked for; older ones show in coverage alone."""
 
-_ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 
 _DATASET = {DAILY_SNAPSHOT: "option_chains", DAILY_BARS: "equity_bars"}
 
@@ -43,7 +44,7 @@ def failed_runs(instance: dg.DagsterInstance) -> list[Issue]:
 
     A failure that Dagster is about to mend by another try, or trying to, is not reported yet.
     """
-    recent = RunsFilter(statuses=_ENDED, updated_after=system_clock() - REMEMBERED)
+    recent = RunsFilter(statuses=ENDED, updated_after=system_clock() - REMEMBERED)
     latest: dict[str, DagsterRun] = {}
     trying = {record.dagster_run.run_id for record in instance.get_run_records(RunsFilter(statuses=UNFINISHED))}
     for record in instance.get_run_records(recent, limit=RUNS_READ):
@@ -109,8 +110,9 @@ def missed_schedules(settings: Settings, now: datetime) -> list[Issue]:
                 if since <= due and (symbol, session) not in known and symbol not in excused
             )
             if silent:
-                shown = ", ".join(silent[:5]) + (f" and {len(silent) - 5} more" if len(silent) > 5 else "")
-                reason = f"Nothing was collected of session {session} for {shown}; it was due on {clock_time(due)}."
+                reason = (
+                    f"Nothing was collected of session {session} for {named(silent)}; it was due on {clock_time(due)}."
+                )
                 found.append(Issue(AlertType.SCHEDULE_MISSED, f"{schedule} {session}", reason))
     return found
 

@@ -18,7 +18,7 @@ from trading_assets.monitoring.run_claims import CLAIM_SECONDS, claim
 from trading_assets.monitoring.skips import Skip
 from trading_assets.resources.abandoned import end_abandoned_runs
 from trading_assets.resources.dagster_private import AUTO_RETRY_RUN_ID_TAG, RETRY_NUMBER_TAG, WILL_RETRY_TAG
-from trading_assets.resources.run_config import ASSET_JOB
+from trading_assets.resources.run_config import ASSET_JOB, range_tags
 from trading_assets.settings import Settings, system_clock
 
 KEY_TAG = "trading_assets/key"
@@ -87,10 +87,7 @@ def run_request(ask: WantedRun, attempt: int = 0) -> dg.RunRequest:
     if ask.first is not None and ask.first == ask.last:
         partition = ask.first.isoformat()
     elif ask.first is not None and ask.last is not None:
-        tags |= {
-            "dagster/asset_partition_range_start": ask.first.isoformat(),
-            "dagster/asset_partition_range_end": ask.last.isoformat(),
-        }
+        tags |= range_tags(ask.first, ask.last)
     return dg.RunRequest(
         run_key=f"{ask.key}#{attempt}" if attempt else ask.key,
         job_name=ask.job,

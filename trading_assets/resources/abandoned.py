@@ -29,6 +29,8 @@ from trading_assets.state.processes import has_ended, process_birth, this_host
 PROCESS_TAG = "trading_assets/process"
 """Says which process works on a run: host, process id and the process's start, so that a reused id is told apart."""
 
+ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
+
 _UNFINISHED = [
     DagsterRunStatus.NOT_STARTED,
     DagsterRunStatus.STARTING,

@@ -12,6 +12,7 @@ watchdog `_log_path`, `_process_log`; of all together `_run_storage`, `_event_lo
 `_inst_data`. Of contexts: here alone.
 """
 
+# ruff: noqa: F401 (the module is where other ones have these names from)
 from __future__ import annotations
 
 import dataclasses
@@ -143,52 +144,3 @@ def record_partitions(context: OutputContext, metadata: Mapping[str, Mapping[str
 def scheduled_time(context: ScheduleEvaluationContext) -> datetime | None:
     """The instant a tick was scheduled for; None where nobody said one: the public property raises then."""
     return context._scheduled_execution_time
-
-
-__all__ = [
-    "AUTO_RETRY_RUN_ID_TAG",
-    "INDEX_SHARD_NAME",
-    "RETRY_NUMBER_TAG",
-    "WILL_RETRY_TAG",
-    "AssetCheckEvaluationPlanned",
-    "AssetCheckExecutionsTable",
-    "AssetCheckTarget",
-    "CheckStatus",
-    "ConcurrencyClaimStatus",
-    "ConfigurableClassData",
-    "DagsterSqliteStorage",
-    "DefaultPartitionsSubset",
-    "EventHandlerFn",
-    "EventLogEntry",
-    "HandledOutputData",
-    "InstanceRef",
-    "InstigatorOrigin",
-    "InstigatorState",
-    "InstigatorStatus",
-    "InstigatorType",
-    "LaunchRunContext",
-    "LocalArtifactStorage",
-    "LocalComputeLogManager",
-    "RunStorage",
-    "ScheduleStorage",
-    "SqlEventLogStorage",
-    "SqlEventLogStorageTable",
-    "SqliteEventLogStorage",
-    "SqliteEventLogStorageWatchdog",
-    "SqliteRunStorage",
-    "SqliteScheduleStorage",
-    "StepMaterializationData",
-    "TimeWindowPartitionsSubset",
-    "UserConfigSchema",
-    "WorkspaceFileTarget",
-    "WorkspaceProcessContext",
-    "configure_loggers",
-    "create_db_conn_string",
-    "event_logs_directory",
-    "record_partitions",
-    "replace",
-    "runs_directory",
-    "schedule_directory",
-    "scheduled_time",
-    "serialize_value",
-]

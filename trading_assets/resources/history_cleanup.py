@@ -14,6 +14,7 @@ retention (`dagster.yaml`), runs of the hourly check by `automation.history`.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -21,12 +22,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
 from dagster import DagsterRunStatus, RunsFilter
 
+from trading_assets.plain import Plain
+from trading_assets.resources.abandoned import ENDED
 from trading_assets.resources.dagster_private import (
     INDEX_SHARD_NAME,
     SqlEventLogStorageTable,
@@ -39,11 +41,9 @@ from trading_assets.settings import Settings, system_clock
 REPEATED = ("ASSET_CHECK_EVALUATION", "ASSET_CHECK_EVALUATION_PLANNED")
 """Event types in the log of all runs that say again what the table of checks says."""
 
-_ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
-
 
 @dataclass(frozen=True)
-class HistoryCleanup:
+class HistoryCleanup(Plain):
     """What was deleted (with `dry_run`: would be): logs of `runs`, `events` of all runs; bytes of Dagster's folder
     before and after (with `dry_run`: as estimated from the sizes of the files and events)."""
 
@@ -52,10 +52,6 @@ class HistoryCleanup:
     events: int
     bytes_before: int
     bytes_after: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return {**self.__dict__, "runs": list(self.runs)}
 
     def sentence(self) -> str:
         """What was done, in words."""
@@ -83,18 +79,18 @@ def clean_history(settings: Settings, *, dry_run: bool = True, now: datetime | N
             raise ValueError(
                 f"Dagster's history is not in {folder}: clean it up with the means of the database that holds it."
             )
-        before, runs = _bytes_below(folder), list(_old_runs(instance, storage, settings, at))
+        before, runs = bytes_below(folder), list(_old_runs(instance, storage, settings, at))
         files = [path for run_id in runs for path in _files(storage, folder, run_id)]
         events, event_bytes = _repeated(storage, at - timedelta(days=settings.history_log_days))
         if dry_run:
-            after = before - sum(map(_bytes_below, files)) - event_bytes
+            after = before - sum(map(bytes_below, files)) - event_bytes
             return HistoryCleanup(True, tuple(runs), len(events), before, after)
         for run_id in runs:
             storage.forget_run_log(run_id)
             shutil.rmtree(folder / "compute_logs" / run_id, ignore_errors=True)
         if events:
             _delete_events(storage, events)
-    return HistoryCleanup(False, tuple(runs), len(events), before, _bytes_below(folder))
+    return HistoryCleanup(False, tuple(runs), len(events), before, bytes_below(folder))
 
 
 def _old_runs(
@@ -103,7 +99,7 @@ def _old_runs(
     """The runs that ended long enough ago and have a log or output on disk."""
     days = {DagsterRunStatus.FAILURE: settings.history_failed_log_days}
     youngest = at - timedelta(days=min(settings.history_log_days, settings.history_failed_log_days))
-    for record in instance.get_run_records(RunsFilter(statuses=_ENDED, updated_before=youngest)):
+    for record in instance.get_run_records(RunsFilter(statuses=ENDED, updated_before=youngest)):
         run = record.dagster_run
         ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else _utc(record.update_timestamp)
         old = ended < at - timedelta(days=days.get(run.status, settings.history_log_days))
@@ -147,10 +143,11 @@ def _delete_events(storage: CompactEventLogStorage, ids: list[int]) -> None:
         connection.execute("pragma wal_checkpoint(truncate)")
 
 
-def _bytes_below(place: Path) -> int:
-    """Bytes of a file, or of all files below a folder; 0 where there is neither."""
+def bytes_below(place: Path) -> int:
+    """Bytes of a file, or of all files below a folder; 0 where there is neither. One that goes meanwhile does not
+    count."""
     if place.is_dir():
-        return sum(map(_bytes_below, place.iterdir()))
+        return sum(bytes_below(Path(parent, name)) for parent, _, names in os.walk(place) for name in names)
     try:
         return place.stat().st_size
     except OSError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 from pydantic import ValidationError
@@ -35,11 +35,6 @@ def history_folder(settings: Settings) -> Path:
     return settings.data_dir / "dagster"
 
 
-def base_dir_field() -> UserConfigSchema:
-    """The one value of the classes of `dagster.yaml`: the folder, where it is not that of the settings."""
-    return {"base_dir": dg.Field(dg.StringSource, is_required=False)}
-
-
 @contextmanager
 def history_of(config_value: Mapping[str, Any]) -> Iterator[str]:
     """The folder of `dagster.yaml`, else that of the settings, which is made. Nobody else makes databases in it
@@ -55,38 +50,37 @@ def history_of(config_value: Mapping[str, Any]) -> Iterator[str]:
         yield str(own_folder(history_folder(settings)))
 
 
-class LakeArtifactStorage(LocalArtifactStorage):
-    """Dagster's own, in the folder of the history. Its folder is what Dagster calls the root of the instance."""
+class InHistoryFolder:
+    """What the classes of `dagster.yaml` share: their one value, and being made in the folder that it names."""
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """`base_dir`, the folder of the history."""
-        return base_dir_field()
+        """`base_dir`, the folder of the history, where it is not that of the settings."""
+        return {"base_dir": dg.Field(dg.StringSource, is_required=False)}
 
     @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> LakeArtifactStorage:
-        """The storage of `dagster.yaml`."""
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
+        """The object that `dagster.yaml` describes."""
         with history_of(config_value) as folder:
-            return cls(folder, inst_data)
+            return cls.in_folder(folder, inst_data)
+
+    @classmethod
+    def in_folder(cls, folder: str, inst_data: ConfigurableClassData | None) -> Self:
+        """The object whose files are in the folder of the history."""
+        return cls(folder, inst_data)  # type: ignore[call-arg]
 
 
-class LakeComputeLogManager(LocalComputeLogManager):
+class LakeArtifactStorage(InHistoryFolder, LocalArtifactStorage):
+    """Dagster's own, in the folder of the history. Its folder is what Dagster calls the root of the instance."""
+
+
+class LakeComputeLogManager(InHistoryFolder, LocalComputeLogManager):
     """Dagster's own, in the folder `compute_logs` of the history."""
 
     @classmethod
-    def config_type(cls) -> UserConfigSchema:
-        """`base_dir`, the folder of the history."""
-        return base_dir_field()
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> LakeComputeLogManager:
-        """The logs of `dagster.yaml`."""
-        with history_of(config_value) as folder:
-            return cls(str(Path(folder) / "compute_logs"), inst_data=inst_data)
+    def in_folder(cls, folder: str, inst_data: ConfigurableClassData | None) -> Self:
+        """The logs in a folder of their own."""
+        return cls(str(Path(folder) / "compute_logs"), inst_data=inst_data)
 
 
 def elsewhere(instance: dg.DagsterInstance, settings: Settings) -> str | None:

@@ -17,7 +17,7 @@ import dagster as dg
 import yaml
 
 from trading_assets.permissions import own_folder
-from trading_assets.repositories.files import leftovers, locked, replacing
+from trading_assets.repositories.files import locked, remove_leftovers, replacing
 from trading_assets.resources.dagster_private import InstanceRef, serialize_value
 from trading_assets.resources.history_folder import HOME_LOCK, history_folder
 from trading_assets.settings import Settings
@@ -99,8 +99,7 @@ def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.Dagster
 
 
 def _write_settings(file: Path, text: str) -> None:
-    for leftover in leftovers(file):
-        leftover.unlink(missing_ok=True)
+    remove_leftovers(file)
     if not file.exists() or file.read_text("utf-8") != text:
         with replacing(file) as beside:
             beside.write_text(text, "utf-8")

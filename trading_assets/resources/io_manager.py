@@ -112,10 +112,7 @@ def _dataset(key: dg.AssetKey) -> Dataset:
 
 
 def _symbols(data_dir: Path, dataset: Dataset) -> list[str]:
-    found: list[str] = query(data_dir, f'select distinct symbol from "{dataset.name}" order by symbol')[
-        "symbol"
-    ].to_pylist()
-    return found
+    return query(data_dir, f'select distinct symbol from "{dataset.name}" order by symbol')["symbol"].to_pylist()
 
 
 def _given(lake: Archive, dataset: Dataset, frame: pa.Table | pd.DataFrame) -> Collected:

@@ -8,6 +8,7 @@ or `update` would do.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -25,6 +26,14 @@ ASSET_JOB = "__ASSET_JOB"
 
 ASSETS = (*SNAPSHOTS, *BARS)
 """The collected assets, in the order in which they run."""
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """The tags of a run on the partitions from one session to another."""
+    return {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": last.isoformat(),
+    }
 
 
 def symbols_of(run: dg.DagsterRun) -> list[str]:

@@ -15,7 +15,7 @@ import os
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -45,14 +45,13 @@ from trading_assets.resources.dagster_private import (
     SqliteRunStorage,
     SqliteScheduleStorage,
     TimeWindowPartitionsSubset,
-    UserConfigSchema,
     create_db_conn_string,
     event_logs_directory,
     replace,
     runs_directory,
     schedule_directory,
 )
-from trading_assets.resources.history_folder import base_dir_field, history_of
+from trading_assets.resources.history_folder import InHistoryFolder
 from trading_assets.resources.partitions_hash import remember_hashes
 from trading_assets.resources.switches import keep_switches
 
@@ -68,18 +67,23 @@ CLAIM_WAIT = 0.5
 """Seconds between two looks of a waiting step whether its pool has a place."""
 
 
-class CompactRunStorage(SqliteRunStorage):
-    """Keeps runs without their partitions: the tags of a run name them, and Dagster reads them from there."""
+class _OneEngine:
+    """A storage with one engine, which opens the database for each transaction, as Dagster's storages do, and knows the
+    statements that it compiled: Dagster makes a new one each time, twenty times a run."""
 
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._engine = _engine_without_connections(conn_string)
-        super().__init__(conn_string, inst_data)
+        self._engine = create_engine(conn_string, poolclass=NullPool)
+        super().__init__(conn_string, inst_data)  # type: ignore[call-arg]
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection in a transaction, closed at its end."""
         with self._engine.begin() as connection:
             yield connection
+
+
+class CompactRunStorage(_OneEngine, SqliteRunStorage):
+    """Keeps runs without their partitions: the tags of a run name them, and Dagster reads them from there."""
 
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
@@ -248,18 +252,8 @@ class _RunLogWatchdog(SqliteEventLogStorageWatchdog):
             self._process_log()
 
 
-class CompactScheduleStorage(SqliteScheduleStorage):
+class CompactScheduleStorage(_OneEngine, SqliteScheduleStorage):
     """Dagster's own, opened without its migrations."""
-
-    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._engine = _engine_without_connections(conn_string)
-        super().__init__(conn_string, inst_data)
-
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        """A connection in a transaction, closed at its end."""
-        with self._engine.begin() as connection:
-            yield connection
 
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
@@ -272,7 +266,7 @@ class CompactScheduleStorage(SqliteScheduleStorage):
         return cast(Self, super().from_local(base_dir, inst_data))
 
 
-class CompactSqliteStorage(DagsterSqliteStorage):
+class CompactSqliteStorage(InHistoryFolder, DagsterSqliteStorage):
     """Runs, events and schedules under `base_dir`, in the same files as Dagster's own SQLite storage."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -284,25 +278,6 @@ class CompactSqliteStorage(DagsterSqliteStorage):
         self._schedule_storage = CompactScheduleStorage.from_local(schedule_directory(base_dir))
         self._inst_data = inst_data
         super(DagsterSqliteStorage, self).__init__()
-
-    @classmethod
-    def config_type(cls) -> UserConfigSchema:
-        """`base_dir`, the folder of the history."""
-        return base_dir_field()
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> CompactSqliteStorage:
-        """The storage of `dagster.yaml`."""
-        with history_of(config_value) as folder:
-            return cls(folder, inst_data)
-
-
-def _engine_without_connections(conn_string: str) -> Engine:
-    """An engine that opens the database for each transaction, as Dagster's storages do, and knows the statements that
-    it compiled: Dagster makes a new one each time, twenty times a run."""
-    return create_engine(conn_string, poolclass=NullPool)
 
 
 def is_made(database: Path, table: str) -> bool:
