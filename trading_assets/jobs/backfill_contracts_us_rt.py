@@ -7,8 +7,9 @@ from pathlib import Path
 
 from trading_assets.arguments import one_symbol
 from trading_assets.collecting.progress import Progress
+from trading_assets.jobs.given import settings_for
 from trading_assets.jobs.orchestrator import JobResult, JobType
-from trading_assets.jobs.single_step import run_step, settings_for
+from trading_assets.jobs.single_step import run_step
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.contracts import newest_contract
 from trading_assets.sessions import calendar

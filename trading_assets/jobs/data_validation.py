@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from trading_assets.arguments import lake_folder, new_lake_folder, stored_symbol
+from trading_assets.arguments import lake_folder, stored_symbol
 from trading_assets.errors import DataIntegrityError, PrerequisiteError
+from trading_assets.jobs.given import settings_for
 from trading_assets.remedies import typed
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import Condition
@@ -23,9 +24,8 @@ class DataValidation:
     """Checks of the data folder `base_path` (default: the settings'). Reads only; needs no broker."""
 
     def __init__(self, base_path: Path | str | None = None, *, settings: Settings | None = None) -> None:
-        given = settings or Settings()
-        self._folder = None if base_path is None else new_lake_folder(base_path)
-        self.settings = given if self._folder is None else given.model_copy(update={"data_dir_setting": self._folder})
+        self._folder = base_path
+        self.settings = settings_for(base_path, settings)
 
     def validate_symbol_contracts_exist(self, symbol: str) -> None:
         """The symbol has contract details, of the right instrument. Raises `PrerequisiteError`."""

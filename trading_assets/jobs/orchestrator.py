@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from trading_assets.arguments import (
     LOOKBACK_DAYS,
     lake_folder,
-    new_lake_folder,
     one_symbol,
     session_range,
     some_symbols,
@@ -28,6 +27,7 @@ from trading_assets.collecting.progress import Progress, progress_of
 from trading_assets.contract_changes import Decision
 from trading_assets.errors import DataIntegrityError, InvalidRequest, PrerequisiteError
 from trading_assets.jobs.data_validation import DataValidation
+from trading_assets.jobs.given import settings_for
 from trading_assets.jobs.runner import RunReport, run_job
 from trading_assets.monitoring.agenda import BARS, SNAPSHOTS, UPDATE_LOOKBACK_DAYS
 from trading_assets.monitoring.status import platform_status
@@ -138,9 +138,8 @@ class DataPipelineOrchestrator:
         settings: Settings | None = None,
         progress: Progress | Callable[[str], object] | bool | None = None,
     ) -> None:
-        given = settings or Settings()
-        self._folder = None if base_path is None else new_lake_folder(base_path)
-        self.settings = given if self._folder is None else given.model_copy(update={"data_dir_setting": self._folder})
+        self._folder = base_path
+        self.settings = settings_for(base_path, settings)
         self.enable_lineage = enable_lineage
         self._progress = progress
 

@@ -15,9 +15,11 @@ import dagster as dg
 from trading_assets.collecting.progress import Progress, Silent, listening
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.jobs.surroundings import undisturbed
+from trading_assets.plain import Plain
 from trading_assets.remedies import worded
 from trading_assets.resources.abandoned import PROCESS_TAG, end_abandoned_runs, process_mark
 from trading_assets.resources.instance import dagster_instance
+from trading_assets.resources.run_config import range_tags
 from trading_assets.settings import Settings
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -25,7 +27,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass
-class RunReport:
+class RunReport(Plain):
     """What one run did. `error` is the sentence of the step that failed, empty when none did."""
 
     job: str
@@ -40,18 +42,6 @@ class RunReport:
     def complete(self) -> bool:
         """Whether the run succeeded and nothing wanted is missing."""
         return self.success and all(report.complete for report in self.reports)
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return {
-            "job": self.job,
-            "run_id": self.run_id,
-            "success": self.success,
-            "error": self.error,
-            "failed_step": self.failed_step,
-            "retryable": self.retryable,
-            "reports": [report.as_dict() for report in self.reports],
-        }
 
 
 class _Collector(Silent):
@@ -95,10 +85,7 @@ def run_job(
     if len(sessions) == 1:
         where["partition_key"] = sessions[0].isoformat()
     elif sessions:
-        where["tags"] |= {
-            "dagster/asset_partition_range_start": min(sessions).isoformat(),
-            "dagster/asset_partition_range_end": max(sessions).isoformat(),
-        }
+        where["tags"] |= range_tags(min(sessions), max(sessions))
     run_config = {**QUIET, "ops": {name: {"config": dict(values)} for name, values in config.items()}}
     collector = _Collector(progress or Silent())
     with undisturbed(), dagster_instance(settings, captures=False) as instance, listening(collector):

@@ -8,28 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
-from trading_assets.arguments import new_lake_folder, one_symbol
+from trading_assets.arguments import one_symbol
 from trading_assets.collecting.progress import Progress
 from trading_assets.jobs.orchestrator import JobResult, JobType, Operation
 from trading_assets.jobs.runner import run_job
 from trading_assets.monitoring.agenda import COMPUTED
 from trading_assets.settings import Settings
-
-
-def settings_for(base_path: Path | str | None, settings: Settings | None) -> Settings:
-    """The settings of an operation: those given (default: of the environment), with `base_path` as data folder.
-
-    Raises `NotALake` for a path that cannot be a data folder.
-    """
-    given = settings or Settings()
-    return (
-        given
-        if base_path is None
-        else given.model_copy(update={"data_dir_setting": new_lake_folder(base_path, "base_path")})
-    )
 
 
 def run_step(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trading_assets.arguments import lake_folder
-from trading_assets.jobs.single_step import settings_for
+from trading_assets.jobs.given import settings_for
 from trading_assets.repositories.temporary_files import remove_temporary_files
 from trading_assets.settings import Settings
 

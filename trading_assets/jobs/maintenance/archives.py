@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from trading_assets.archive_packages.create import Created, create
 from trading_assets.archive_packages.periods import before, old_periods
@@ -13,9 +12,10 @@ from trading_assets.archive_packages.places import Place
 from trading_assets.archive_packages.removal import Removal, mount, remove
 from trading_assets.archive_packages.restore import Restored, restore
 from trading_assets.archive_packages.verify import Verification, verify
-from trading_assets.arguments import Bounds, new_lake_folder
+from trading_assets.arguments import Bounds
 from trading_assets.errors import InvalidPackage, InvalidRequest
-from trading_assets.jobs.maintenance.given import settings_for
+from trading_assets.jobs.given import settings_for, settings_of_lake
+from trading_assets.plain import Plain
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.sessions import NEW_YORK
 from trading_assets.settings import Settings
@@ -25,7 +25,7 @@ MONTHS = Bounds(1, 1200, "months")
 
 
 @dataclass(frozen=True)
-class ArchiveReport:
+class ArchiveReport(Plain):
     """What was archived at which place, and what left the lake. `periods` are the files older than asked, relative to
     the data folder."""
 
@@ -34,16 +34,6 @@ class ArchiveReport:
     periods: tuple[str, ...]
     created: Created | None = None
     removed: tuple[Removal, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return {
-            "destination": self.destination,
-            "dry_run": self.dry_run,
-            "periods": list(self.periods),
-            "created": self.created.as_dict() if self.created else None,
-            "removed": [removal.as_dict() for removal in self.removed],
-        }
 
     def sentence(self) -> str:
         """The outcome in words."""
@@ -72,7 +62,7 @@ def archive_old_data(
     `remove_from_lake=True`: the lake then reads them from the package, which must be in a folder of
     `Settings.archives`. Raises `InvalidRequest`, `InvalidPackage`, `NotALake`.
     """
-    chosen, months = settings_for(base_path, settings), MONTHS.whole(months_back, "months_back")
+    chosen, months = settings_of_lake(base_path, settings), MONTHS.whole(months_back, "months_back")
     root = chosen.data_dir
     place = Place(destination or (chosen.archives[0] if chosen.archives else root / "archives"))
     if remove_from_lake:
@@ -114,9 +104,8 @@ def restore_archive(
 ) -> list[Restored]:
     """Put the package at a folder or URL, or all packages in it, back into the lake they are of, or into an empty data
     folder. Raises `InvalidPackage` for one that is not whole or of another lake."""
-    given = settings or Settings()
-    folder = given.data_dir if base_path is None else new_lake_folder(base_path, "base_path")
-    return [restore(folder.absolute(), package) for package in packages_at(path)]
+    folder = settings_for(base_path, settings).data_dir
+    return [restore(folder, package) for package in packages_at(path)]
 
 
 def verify_archive(path: Path | str) -> list[Verification]:
@@ -128,7 +117,7 @@ def verify_archive(path: Path | str) -> list[Verification]:
 def mount_archives(base_path: Path | str | None = None, *, settings: Settings | None = None) -> list[str]:
     """Find the packages that the lake reads from in the folders of `Settings.archives`, after they were moved; the ids
     of those that were found at a new place. Raises `NotALake`."""
-    chosen = settings_for(base_path, settings)
+    chosen = settings_of_lake(base_path, settings)
     return mount(chosen.data_dir, chosen.archives)
 
 

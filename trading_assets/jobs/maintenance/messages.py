@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trading_assets.errors import ChannelFailed
-from trading_assets.jobs.maintenance.given import settings_for
+from trading_assets.jobs.given import settings_of_lake
 from trading_assets.jobs.maintenance.steps import MaintenanceReport
 from trading_assets.monitoring.alerts.kinds import AlertSeverity
 from trading_assets.monitoring.alerts.routing import LOG_CHANNEL
@@ -30,7 +30,7 @@ def send_maintenance_report(
     `report` is what `validate_all_data` or a maintenance returned. All channels are tried; raises `ChannelFailed` with
     the sentences of those that did not take the message, and `ValueError` for a report of another form.
     """
-    chosen = settings_for(base_path, settings)
+    chosen = settings_of_lake(base_path, settings)
     title, body, well = _message(report)
     severity = AlertSeverity.INFO if well else AlertSeverity.WARNING
     taken, refused = [], []

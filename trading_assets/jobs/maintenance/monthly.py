@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from trading_assets.archive_packages.removal import mount
+from trading_assets.jobs.given import settings_of_lake
 from trading_assets.jobs.maintenance.archives import archive_old_data
-from trading_assets.jobs.maintenance.given import settings_for
 from trading_assets.jobs.maintenance.performance import PerformanceReport, generate_performance_report
 from trading_assets.jobs.maintenance.steps import MaintenanceReport, Outcome, run_steps
 from trading_assets.jobs.maintenance.storage import optimize_parquet_files
@@ -29,7 +29,7 @@ def monthly_maintenance(
     what would go. With `dry_run` nothing is changed or sent. A failed step is in the report and stops no other. Raises
     `NotALake` for a path that cannot be a data folder.
     """
-    chosen = settings_for(base_path, settings)
+    chosen = settings_of_lake(base_path, settings)
     deletes = not dry_run and (chosen.maintenance_deletes if delete is None else delete)
     begun = chosen.clock()
     steps = run_steps(
@@ -49,7 +49,7 @@ def cleanup_old_lineage_data(
     """Delete logs of old runs from Dagster's history (`resources.history_cleanup` says which); with `dry_run`, the
     default, say what would go. Materializations, check results and cursors always stay. Raises `NotALake`,
     `ValueError` for a history that is not in the data folder."""
-    return clean_history(settings_for(base_path, settings), dry_run=dry_run)
+    return clean_history(settings_of_lake(base_path, settings), dry_run=dry_run)
 
 
 def _archive(settings: Settings, dry_run: bool) -> Outcome:

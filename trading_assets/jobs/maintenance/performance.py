@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,12 +11,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from trading_assets.jobs.maintenance.given import settings_for
+from trading_assets.jobs.given import settings_of_lake
 from trading_assets.monitoring.usage import requests_used
+from trading_assets.plain import Plain
 from trading_assets.repositories import query
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS
+from trading_assets.resources.history_cleanup import bytes_below
 from trading_assets.resources.history_folder import history_folder
 from trading_assets.settings import Settings
 from trading_assets.state import reading_engine
@@ -26,7 +27,7 @@ MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
-class PerformanceReport:
+class PerformanceReport(Plain):
     """`storage` by dataset (files, rows, bytes, revisions' rows); bytes of Dagster's history, of the state database
     (None: on a server) and free on the disk; seconds that the newest session of each dataset takes to read; requests of
     the last 24 hours."""
@@ -37,10 +38,6 @@ class PerformanceReport:
     free_bytes: int
     seconds: dict[str, float]
     requests: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return dict(self.__dict__)
 
     def sentence(self) -> str:
         """The report in two lines of text."""
@@ -58,12 +55,12 @@ def generate_performance_report(
     base_path: Path | str | None = None, *, settings: Settings | None = None
 ) -> PerformanceReport:
     """Measure storage, reading and requests of the archive. Reads only. Raises `NotALake`."""
-    chosen = settings_for(base_path, settings)
+    chosen = settings_of_lake(base_path, settings)
     root = chosen.data_dir
     state = root / "state.db"
     return PerformanceReport(
         {name: _storage(root, name) for name in DATASETS},
-        folder_bytes(history_folder(chosen)),
+        bytes_below(history_folder(chosen)),
         state.stat().st_size if chosen.database_url is None and state.exists() else None,
         shutil.disk_usage(root).free,
         {name: _seconds(root, name) for name in DATASETS},
@@ -71,24 +68,12 @@ def generate_performance_report(
     )
 
 
-def folder_bytes(folder: Path) -> int:
-    """Bytes of the files below a folder; 0 where there is none. A file that goes meanwhile does not count."""
-    return sum(_size(Path(parent) / name) for parent, _, names in os.walk(folder) for name in names)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
 def _storage(root: Path, name: str) -> dict[str, int]:
     files = list(dataset_files(root, DATASETS[name]))
     return {
         "files": len(files),
         "rows": sum(_rows(files)),
-        "bytes": sum(map(_size, files)),
+        "bytes": sum(map(bytes_below, files)),
         "revisions": sum(_rows(dataset_files(root, revisions_of(DATASETS[name])))),
     }
 

@@ -10,22 +10,19 @@ from logging import DEBUG, ERROR
 from typing import Any
 
 from trading_assets.errors import TradingAssetsError
+from trading_assets.plain import Plain
 
 logger = logging.getLogger("trading_assets.maintenance")
 
 
 @dataclass(frozen=True)
-class StepResult:
+class StepResult(Plain):
     """How one step ended: `sentence` says what it did, or why it failed; `figures` are JSON-able measures of it."""
 
     name: str
     success: bool
     sentence: str
     figures: dict[str, Any] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"name": self.name, "success": self.success, "sentence": self.sentence, "figures": self.figures}
 
 
 @dataclass(frozen=True)

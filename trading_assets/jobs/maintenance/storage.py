@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from trading_assets.errors import DamagedIdentity
-from trading_assets.jobs.maintenance.given import settings_for
+from trading_assets.jobs.given import settings_of_lake
+from trading_assets.plain import Plain
 from trading_assets.repositories import LakeIdentity
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.repartition import Repartition, complete, repartition
@@ -16,7 +16,7 @@ from trading_assets.settings import Settings
 
 
 @dataclass(frozen=True)
-class StorageReport:
+class StorageReport(Plain):
     """`wanted`: datasets whose files have another period than the settings want, with that period. `done`: what was
     changed, with rows and checksums before and after; `completed`: repartitions that were killed once, completed.
     `files` are those of the lake."""
@@ -26,10 +26,6 @@ class StorageReport:
     wanted: dict[str, Period]
     done: tuple[Repartition, ...] = ()
     completed: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """A JSON-able record."""
-        return {**self.__dict__, "done": [each.as_dict() for each in self.done], "completed": list(self.completed)}
 
     def sentence(self) -> str:
         """The outcome in words."""
@@ -54,7 +50,7 @@ def optimize_parquet_files(
     Nothing is lost: rows and checksums before and after are in the report. Raises `NotALake`, `LayoutMismatch`,
     `LakeBusy`, `DamagedIdentity` should rows differ afterwards.
     """
-    chosen = settings_for(base_path, settings)
+    chosen = settings_of_lake(base_path, settings)
     root = chosen.data_dir
     identity = LakeIdentity(root)
     completed = () if dry_run else tuple(name for name in identity.repartitioning() if complete(root, DATASETS[name]))

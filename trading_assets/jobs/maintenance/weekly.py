@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from trading_assets.jobs.data_validation import get_all_active_symbols, validate_all_data
-from trading_assets.jobs.maintenance.given import settings_for
+from trading_assets.jobs.given import settings_of_lake
 from trading_assets.jobs.maintenance.messages import send_maintenance_report
 from trading_assets.jobs.maintenance.steps import MaintenanceReport, Outcome, StepFailed, run_steps
 from trading_assets.jobs.orchestrator import Operation
@@ -34,7 +34,7 @@ def weekly_maintenance(
     With `dry_run` nothing is requested, removed, stored or sent. A failed step is in the report and stops no other.
     Raises `NotALake` for a path that cannot be a data folder.
     """
-    chosen = settings_for(base_path, settings)
+    chosen = settings_of_lake(base_path, settings)
     begun = chosen.clock()
     steps = run_steps(
         [
@@ -64,7 +64,7 @@ def reported(report: MaintenanceReport, settings: Settings) -> MaintenanceReport
 
 def update_system_metrics(base_path: Path | str | None = None, *, settings: Settings | None = None) -> UpsertCounts:
     """Measure the archive's quality now and store the measures in `quality_metrics`; what was stored."""
-    monitor = DataQualityMonitor(settings_for(base_path, settings))
+    monitor = DataQualityMonitor(settings_of_lake(base_path, settings))
     return monitor.log_quality_metrics(monitor.generate_quality_report())
 
 
