@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from trading_assets.lineage.graph import Asset
-from trading_assets.lineage.records import Plain
 from trading_assets.lineage.snapshots import SNAPSHOTS, dependent_sessions, sessions_by_symbol, used_snapshots
 from trading_assets.lineage.tracker import LineageTracker
+from trading_assets.plain import Plain
 
 Sessions = dict[str, list[date]]
 

@@ -25,6 +25,7 @@ from trading_assets.resources.dagster_private import (
 from trading_assets.resources.history_folder import history_folder
 from trading_assets.resources.storage import CompactEventLogStorage, CompactRunStorage
 from trading_assets.settings import Settings
+from trading_assets.state.records import instant
 
 MOST_EVENTS = 1000
 """Materializations of one partition that are read at most, the newest."""
@@ -131,8 +132,8 @@ class DagsterHistory:
                     True,
                     run.job_name,
                     run.status.value.lower(),
-                    _instant(record.start_time),
-                    _instant(record.end_time),
+                    instant(record.start_time),
+                    instant(record.end_time),
                 )
         return {
             run_id: records.get(run_id) or RunRecord(run_id, False, sentence=self._no_run(run_id)) for run_id in ids
@@ -193,7 +194,3 @@ def _materialization(record: dg.EventLogRecord) -> Materialization:
         rows=None if rows is None else int(str(rows.value)),
         input_versions={name.removeprefix(_INPUT): value for name, value in tags.items() if name.startswith(_INPUT)},
     )
-
-
-def _instant(epoch: float | None) -> datetime | None:
-    return None if epoch is None else datetime.fromtimestamp(epoch, UTC)

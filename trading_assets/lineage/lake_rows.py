@@ -88,26 +88,15 @@ def of_requests(data_dir: Path, requests: Sequence[RequestRecord], *, brief: boo
     return found
 
 
-def finer_bars(data_dir: Path, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The bars of less than a day of the contracts and sessions of these option bars."""
+def bars_of(data_dir: Path, rows: Sequence[Mapping[str, Any]], *, daily: bool) -> list[Mapping[str, Any]]:
+    """The `1 day` bars of the contracts and sessions of these option bars, or those of less than a day."""
     if not rows:
         return []
     sessions = [row["session"] for row in rows]
-    where = restricted(con_id={row["con_id"] for row in rows})
+    where = restricted(con_id={row["con_id"] for row in rows}, bar_size="1 day" if daily else None)
     found = read_rows(data_dir, OPTION_BARS, where, first=min(sessions), last=max(sessions)).to_pylist()
     keys = {(row["con_id"], row["session"]) for row in rows}
-    return [row for row in found if row["bar_size"] != "1 day" and (row["con_id"], row["session"]) in keys]
-
-
-def daily_bars(data_dir: Path, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The `1 day` bars of the contracts and sessions of these option bars."""
-    if not rows:
-        return []
-    sessions = [row["session"] for row in rows]
-    where = restricted(con_id={row["con_id"] for row in rows}, bar_size="1 day")
-    found = read_rows(data_dir, OPTION_BARS, where, first=min(sessions), last=max(sessions)).to_pylist()
-    keys = {(row["con_id"], row["session"]) for row in rows}
-    return [row for row in found if (row["con_id"], row["session"]) in keys]
+    return [row for row in found if (row["bar_size"] == "1 day") is daily and (row["con_id"], row["session"]) in keys]
 
 
 _FEW = 64

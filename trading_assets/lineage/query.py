@@ -12,7 +12,7 @@ from trading_assets.arguments.days import Day
 from trading_assets.errors import InvalidRequest
 from trading_assets.lineage.dependencies import Dependencies, Dependency
 from trading_assets.lineage.given_rows import given_row
-from trading_assets.lineage.lake_rows import CURRENT, Found, Wanted, daily_bars, find, naming, of_requests
+from trading_assets.lineage.lake_rows import CURRENT, Found, Wanted, bars_of, find, naming, of_requests
 from trading_assets.lineage.records import RequestRecord, RowLineage
 from trading_assets.lineage.snapshots import dataset_of
 from trading_assets.lineage.sources import DataSource, SourceType, find_sources
@@ -200,7 +200,7 @@ class LineageQueryEngine:
         bars = [each.row for each in rows if each.dataset == OPTION_BARS.name and each.standing == CURRENT]
         named = {(row["con_id"], row["session"]) for row in bars if row["bar_size"] == "1 day"}
         left = [row for row in bars if (row["con_id"], row["session"]) not in named]
-        return daily_bars(self.tracker.settings.data_dir, left)
+        return bars_of(self.tracker.settings.data_dir, left, daily=True)
 
 
 def _symbol(given: str | None) -> str | None:

@@ -15,6 +15,7 @@ from trading_assets.lineage.records import RequestRecord
 from trading_assets.settings import Settings
 from trading_assets.state import read_transaction, reading_engine
 from trading_assets.state.pin import pinned, place
+from trading_assets.state.records import instant
 from trading_assets.state.tables import quarantine
 from trading_assets.state.tables import requests as t
 
@@ -135,18 +136,14 @@ def _record(row: sa.Row[Any]) -> RequestRecord:
         text=row.text or "",
         attempts=row.attempt,
         claimed_at=datetime.fromtimestamp(row.claimed_at, UTC),
-        sent_at=_instant(row.sent_at),
-        finished_at=_instant(row.finished_at),
+        sent_at=instant(row.sent_at),
+        finished_at=instant(row.finished_at),
         duration=row.duration,
         rows=row.rows,
         answer_bytes=row.answer_bytes,
-        applied_at=_instant(row.applied_at),
+        applied_at=instant(row.applied_at),
         run_id=row.run_id,
     )
-
-
-def _instant(epoch: float | None) -> datetime | None:
-    return None if epoch is None else datetime.fromtimestamp(epoch, UTC)
 
 
 def _chunks(ids: list[int]) -> Iterator[list[int]]:

@@ -17,8 +17,8 @@ from trading_assets.broker.requests import (
     QuoteRequest,
     Request,
 )
-from trading_assets.lineage.records import Plain
 from trading_assets.lineage.tracker import LineageTracker
+from trading_assets.plain import Plain
 from trading_assets.repositories.schemas import DATASETS
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from trading_assets.broker.requests import OptionListingRequest
 from trading_assets.instrument import Instrument
 from trading_assets.lineage.history import first_since
-from trading_assets.lineage.lake_rows import Found, finer_bars
+from trading_assets.lineage.lake_rows import Found, bars_of
 from trading_assets.lineage.origin import belongs, explain, origin_of, request_notes, standing_note
 from trading_assets.lineage.records import Materialization, Origin, RequestRecord, RowLineage
 from trading_assets.lineage.streamed import stream_of, streams_of
@@ -62,7 +62,7 @@ class RowTracer:
         ]
         aggregated = [each.row for each, origin in zip(rows, origins, strict=True) if origin is Origin.AGGREGATED]
         finer: dict[tuple[int, date], list[Mapping[str, Any]]] = defaultdict(list)
-        for bar in finer_bars(self._data_dir, aggregated):
+        for bar in bars_of(self._data_dir, aggregated, daily=False):
             finer[bar["con_id"], bar["session"]].append(bar)
         events = self._materializations(rows)
         bad = self._tracker.requests.quarantined(request.id for request in requests if request is not None)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 
 import dagster as dg
 
@@ -16,7 +16,7 @@ from trading_assets.repositories.lake import Lake
 from trading_assets.settings import Settings
 
 
-class LineageTracker:
+class LineageTracker(AbstractContextManager["LineageTracker"]):
     """Reads the lake, the journal and Dagster's record of a data folder (default: the settings').
 
     `instance` is a Dagster instance that keeps its history elsewhere, for example on PostgreSQL; by default it is that
@@ -37,12 +37,7 @@ class LineageTracker:
         self._instance = instance
         lake_folder(self.settings.data_dir)
 
-    def __enter__(self) -> LineageTracker:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @cached_property

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trading_assets.lineage.graph import Asset
-from trading_assets.lineage.records import Plain
 from trading_assets.lineage.tracker import LineageTracker
+from trading_assets.plain import Plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from datetime import date
 from typing import Any
 
 from trading_assets.lineage.lake_rows import CURRENT, Found
-from trading_assets.lineage.records import Materialization, Plain, RequestRecord, RunRecord
+from trading_assets.lineage.records import Materialization, RequestRecord, RunRecord
+from trading_assets.plain import Plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from datetime import date, datetime
 from typing import Any
 
 from trading_assets.lineage.query import LineageQueryEngine
-from trading_assets.lineage.records import Plain
 from trading_assets.lineage.sources import REQUEST_KINDS, DataSource, SourceType
 from trading_assets.lineage.tracker import LineageTracker
+from trading_assets.plain import Plain
 from trading_assets.repositories import LakeIdentity
 
 _CLASSES = {

@@ -22,7 +22,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trading_assets.pricing.conventions import MAX_VOLATILITY, MIN_VOLATILITY, Floats, Greeks, aligned
+from trading_assets.pricing.conventions import (
+    IMPLYING,
+    MAX_VOLATILITY,
+    MIN_VOLATILITY,
+    VALUING,
+    Floats,
+    Greeks,
+    aligned_in,
+)
 
 __all__ = ["MAX_VOLATILITY", "MIN_VOLATILITY", "Dividends", "Greeks", "greeks", "implied_volatility", "price"]
 
@@ -49,15 +57,7 @@ def greeks(
     that is negative or not a number."""
     from trading_assets.pricing.kernels import american, european
 
-    given = aligned(
-        spot=spot,
-        strike=strike,
-        years=years,
-        volatility=volatility,
-        right=right,
-        rate=rate,
-        dividend_yield=dividend_yield,
-    )
+    given = aligned_in(VALUING, spot, strike, years, volatility, right, rate, dividend_yield)
     ex_years, amounts = _schedule(dividends)
     plain = _held_to_the_end(given.columns, ex_years)
     table = np.empty((len(plain), len(Greeks._fields)))
@@ -94,15 +94,7 @@ def implied_volatility(
     `black_scholes`."""
     from trading_assets.pricing.kernels import american, european
 
-    given = aligned(
-        option_price=option_price,
-        spot=spot,
-        strike=strike,
-        years=years,
-        right=right,
-        rate=rate,
-        dividend_yield=dividend_yield,
-    )
+    given = aligned_in(IMPLYING, option_price, spot, strike, years, right, rate, dividend_yield)
     ex_years, amounts = _schedule(dividends)
     prices, spots, strikes, times, signs, rates, yields = given.columns
     plain = _held_to_the_end((spots, strikes, times, prices, signs, rates, yields), ex_years)

@@ -29,12 +29,14 @@ from typing import Any
 
 from trading_assets.pricing.conventions import (
     DAYS_A_YEAR,
+    IMPLYING,
     MAX_VOLATILITY,
     MIN_VOLATILITY,
+    VALUING,
     Aligned,
     Floats,
     Greeks,
-    aligned,
+    aligned_in,
 )
 
 __all__ = [
@@ -112,15 +114,7 @@ def implied_volatility(
     """
     from trading_assets.pricing.kernels import european
 
-    given = aligned(
-        option_price=option_price,
-        spot=spot,
-        strike=strike,
-        years=years,
-        right=right,
-        rate=rate,
-        dividend_yield=dividend_yield,
-    )
+    given = aligned_in(IMPLYING, option_price, spot, strike, years, right, rate, dividend_yield)
     return given.like(european.implied(*given.columns))
 
 
@@ -135,13 +129,5 @@ def _table(
     """The arguments and the kernel's table, one row an option, columns in the order of `Greeks`."""
     from trading_assets.pricing.kernels import european
 
-    given = aligned(
-        spot=spot,
-        strike=strike,
-        years=years,
-        volatility=volatility,
-        right=right,
-        rate=rate,
-        dividend_yield=dividend_yield,
-    )
+    given = aligned_in(VALUING, spot, strike, years, volatility, right, rate, dividend_yield)
     return given, european.values(*given.columns)

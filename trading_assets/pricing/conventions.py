@@ -72,6 +72,16 @@ def aligned(**arguments: Any) -> Aligned:
     return Aligned(tuple(_flat(array, shape) for array in arrays.values()), shape)
 
 
+VALUING = ("spot", "strike", "years", "volatility", "right", "rate", "dividend_yield")
+IMPLYING = ("option_price", "spot", "strike", "years", "right", "rate", "dividend_yield")
+"""The arguments of a value, and of the volatility that a price implies, in the order of the kernels."""
+
+
+def aligned_in(names: tuple[str, ...], *values: Any) -> Aligned:
+    """The same of values in the order of their names."""
+    return aligned(**dict(zip(names, values, strict=True)))
+
+
 def _flat(array: Floats, shape: tuple[int, ...]) -> Floats:
     """A copy as a kernel takes it: contiguous and writable, for which alone there is a compiled form."""
     if array.shape == shape:
