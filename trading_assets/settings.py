@@ -32,9 +32,8 @@ from trading_assets.live_settings import LiveSettings
 from trading_assets.maintenance_settings import MaintenanceSettings
 from trading_assets.pricing_settings import PricingSettings
 from trading_assets.selection_rules import SelectionRules
-from trading_assets.sessions import Clock as Clock
-from trading_assets.setting_names import SECRETS as SECRETS
-from trading_assets.setting_names import wrong_value as wrong_value
+from trading_assets.sessions import Clock
+from trading_assets.setting_names import SECRETS, wrong_value
 from trading_assets.setting_sources import OwnEnvironment
 
 CONFIG = "TRADING_ASSETS_CONFIG"
@@ -325,3 +324,15 @@ def traceback_wanted() -> bool:
 def system_clock() -> datetime:
     """The machine's clock, UTC."""
     return datetime.now(UTC)
+
+
+__all__ = [
+    "SECRETS",
+    "BrokerKind",
+    "Clock",
+    "Settings",
+    "system_clock",
+    "traceback_wanted",
+    "unknown_variables",
+    "wrong_value",
+]
