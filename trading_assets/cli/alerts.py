@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trading_assets.arguments import ALERT_HOURS
-from trading_assets.cli.output import Failed, as_json, console, note_to, table_of, write_picture
-from trading_assets.cli.values import checked
+from trading_assets.cli.output import Failed, as_json, console, note_to, say, table_of, write_picture
+from trading_assets.cli.values import Json, checked
 from trading_assets.errors import ExtraMissing, InvalidRequest
 from trading_assets.settings import Settings
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from trading_assets.monitoring.alerts import Alert, AlertType
     from trading_assets.monitoring.quality import QualityReport
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
 By = Annotated[str, typer.Option(help="Who says so.")]
 
 LARGEST_ID_DIGITS = 15
@@ -51,13 +50,7 @@ def _severity(text: str) -> None:
 
 alerts_app = typer.Typer(help="Open alerts, who receives them, and silences.", invoke_without_command=True)
 rules_app = typer.Typer(help="Which alert goes to which channel.", no_args_is_help=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    alerts_app.add_typer(rules_app, name="rules")
-    app.add_typer(alerts_app, name="alerts")
-    app.command()(quality)
+alerts_app.add_typer(rules_app, name="rules")
 
 
 @alerts_app.callback()
@@ -84,7 +77,7 @@ def list_alerts(
     else:
         console.print(table_of([_row(alert) for alert in shown], COLUMNS))
         for remedy in dict.fromkeys(alert.remedy for alert in shown if alert.cleared_at is None):
-            console.print(f"What to do: {remedy}", markup=False, soft_wrap=True)
+            say(f"What to do: {remedy}")
     return (
         1 if any(alert.severity is AlertSeverity.CRITICAL and alert.acknowledged_at is None for alert in opened) else 0
     )
@@ -288,9 +281,7 @@ def _print_quality(report: QualityReport) -> None:
     if counts:
         console.print(table_of(counts, list(dict.fromkeys(name for row in counts for name in row))))
     for issue in report.issues:
-        console.print(
-            f"{issue.alert_type} {issue.subject}: {issue.reason} {issue.advice}", markup=False, soft_wrap=True
-        )
+        say(f"{issue.alert_type} {issue.subject}: {issue.reason} {issue.advice}")
 
 
 def _row(alert: Alert) -> dict[str, Any]:

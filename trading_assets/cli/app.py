@@ -57,11 +57,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (
-    *(serve, live, positions, collect, status, coverage, lineage, report, inspect, export),
-    *(recovery, backup, doctor, validate, alerts, quarantine, maintain, archive),
+for command in (
+    *(serve.demo, serve.up, serve.simulate, live.live, positions.positions, report.report, status.diagnose),
+    *(collect.setup, collect.update, collect.backfill, collect.plan, status.status, coverage.coverage, lineage.lineage),
+    *(inspect.query, export.export, recovery.rebuild_identity, backup.backup, backup.restore, doctor.doctor),
+    *(validate.validate, alerts.quality),
 ):
-    module.register(app)
+    app.command()(command)
+app.add_typer(inspect.universe_app, name="universe")
+app.add_typer(validate.review_app, name="review")
+app.add_typer(alerts.alerts_app, name="alerts")
+app.add_typer(quarantine.quarantine_app, name="quarantine")
+app.add_typer(maintain.maintain_app, name="maintain")
+app.add_typer(archive.archive_app, name="archive")
 root.group(app)
 examples.add_examples(app)
 

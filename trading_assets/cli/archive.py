@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
-from trading_assets.cli.output import as_json, console, table_of
+from trading_assets.cli.output import as_json, console, say, table_of
+from trading_assets.cli.values import Json
 from trading_assets.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
 COLUMNS = ["package", "created_at", "lake", "first", "last", "files", "rows", "mb", "mounted"]
 Package = Annotated[str, typer.Argument(metavar="PATH", help="Folder or URL of a package, or of several.")]
 
 archive_app = typer.Typer(
     help="Archive packages: whole old periods, portable, verified, readable from the lake.", no_args_is_help=True
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.add_typer(archive_app, name="archive")
 
 
 @archive_app.command("create")
@@ -46,10 +42,10 @@ def create(
     if as_document:
         as_json(report.as_dict())
         return 0
-    _say(report.sentence())
+    say(report.sentence())
     if dry_run:
         for period in report.periods:
-            _say(period)
+            say(period)
     return 0
 
 
@@ -59,11 +55,7 @@ def verify(path: Package, as_document: Json = False) -> int:
     from trading_assets.jobs.maintenance.archives import verify_archive
 
     found = verify_archive(path)
-    if as_document:
-        as_json([each.as_dict() for each in found])
-    else:
-        for each in found:
-            _say(each.sentence())
+    _tell(found, as_document)
     return 0 if all(each.whole for each in found) else 1
 
 
@@ -82,11 +74,9 @@ def list_packages(
     if as_document:
         as_json(rows)
     elif rows:
-        console.print(
-            table_of(rows, ["package", "created_at", "lake", "first", "last", "files", "rows", "mb", "mounted"])
-        )
+        console.print(table_of(rows, COLUMNS))
     else:
-        _say("There is no package. trading-assets archive create makes one.")
+        say("There is no package. trading-assets archive create makes one.")
     return 0
 
 
@@ -102,11 +92,7 @@ def restore(
 
     folder = Settings().data_dir
     done = [run(folder, package, dry_run=dry_run) for package in packages_at(path)]
-    if as_document:
-        as_json([each.as_dict() for each in done])
-    else:
-        for each in done:
-            _say(each.sentence())
+    _tell(done, as_document)
     return 0
 
 
@@ -125,11 +111,7 @@ def remove(
     settings, place = Settings(), Place(path)
     check_mounted(settings, place)
     done = [run(settings.data_dir, package, dry_run=not apply) for package in packages_at(path)]
-    if as_document:
-        as_json([each.as_dict() for each in done])
-    else:
-        for each in done:
-            _say(each.sentence())
+    _tell(done, as_document)
     return 1 if apply and any(each.kept for each in done) else 0
 
 
@@ -139,7 +121,7 @@ def mount() -> int:
     from trading_assets.jobs.maintenance.archives import mount_archives
 
     moved = mount_archives(settings=Settings())
-    _say(
+    say(
         f"Mounted: {', '.join(package[:8] for package in moved)}."
         if moved
         else "No package of this lake has moved into TRADING_ASSETS_ARCHIVES: nothing to do."
@@ -147,5 +129,10 @@ def mount() -> int:
     return 0
 
 
-def _say(sentence: str) -> None:
-    console.print(sentence, soft_wrap=True, markup=False)
+def _tell(packages: Sequence[Any], as_document: bool) -> None:
+    """What was found of each package, or done with it."""
+    if as_document:
+        as_json([each.as_dict() for each in packages])
+    else:
+        for each in packages:
+            say(each.sentence())

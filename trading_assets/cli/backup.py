@@ -8,14 +8,9 @@ from typing import Annotated
 import typer
 
 from trading_assets.arguments import KEPT_SNAPSHOTS
-from trading_assets.cli.output import as_json, console, errors_to, note_to, table_of
+from trading_assets.cli.output import as_json, console, errors_to, note_to, say, table_of
+from trading_assets.cli.values import Json
 from trading_assets.settings import Settings
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(backup)
-    app.command()(restore)
 
 
 def backup(
@@ -38,7 +33,7 @@ def backup(
     delete: Annotated[
         bool, typer.Option("--delete", help="With --keep: remove them, and what no other snapshot needs.")
     ] = False,
-    as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
+    as_document: Json = False,
 ) -> int:
     """Back up lake, state database and Dagster's history while they are in use; only what changed is copied."""
     if verify + show + (keep is not None) > 1:
@@ -103,7 +98,7 @@ def _prune(path: Path, keep: int, delete: bool, as_document: bool) -> int:
     if as_document:
         as_json(report.as_dict())
     else:
-        console.print(report.sentence(), soft_wrap=True, markup=False)
+        say(report.sentence())
         if report.dry_run and (report.removed or report.objects):
             note_to("Nothing was removed: add --delete.")
     return 0
@@ -130,7 +125,7 @@ def restore(
         typer.Option(help="Id from trading-assets backup PATH --list; default: the newest.", show_default=False),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify, and say what would be restored.")] = False,
-    as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
+    as_document: Json = False,
 ) -> int:
     """Put a backup back into the data folder of the settings, which must be empty or not there."""
     from trading_assets.backup import restore as put_back
@@ -141,15 +136,13 @@ def restore(
         return 0
     found = report.snapshot
     verb = "Would restore" if dry_run else "Restored"
-    console.print(
+    say(
         f"{verb} snapshot {found.id} of lake {found.lake_id[:8]} ({found.identity}) into {report.data_dir}:"
         f" {len(found.files)} files, {found.rows:,} rows, {found.size:,} bytes."
-        f"{'' if dry_run else ' Rows and checksums of all columns are those of the snapshot.'}",
-        soft_wrap=True,
-        markup=False,
+        f"{'' if dry_run else ' Rows and checksums of all columns are those of the snapshot.'}"
     )
     if report.state:
-        console.print(f"State database: {report.state}.", soft_wrap=True, markup=False)
+        say(f"State database: {report.state}.")
     for entry in found.files:
         if entry.damaged:
             errors_to(f"{entry.path} was damaged when the snapshot was taken.")

@@ -21,7 +21,7 @@ from trading_assets.cli.output import (
     table_of,
 )
 from trading_assets.cli.progress import LiveProgress
-from trading_assets.cli.values import DAY_FORM, BarSizes, check_range, day
+from trading_assets.cli.values import DAY_FORM, BarSizes, Json, check_range, day
 from trading_assets.remedies import typed
 from trading_assets.selection_rules import SelectionRules
 from trading_assets.settings import Settings
@@ -45,7 +45,6 @@ SomeSymbols = Annotated[
         callback=given_symbols,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
 
 
 def _rule(name: str, field: str) -> Any:
@@ -78,12 +77,6 @@ LookbackDays = Annotated[
     ),
 ]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Ask again even for what is in the lake; costs requests.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (setup, update, backfill, plan):
-        app.command()(command)
 
 
 def setup(

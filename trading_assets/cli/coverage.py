@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trading_assets.cli.output import as_json, console, note_to, table_of, write_picture
-from trading_assets.cli.values import Dataset, First, Last, a_stored_symbol, check_range
+from trading_assets.cli.values import Dataset, First, Json, Last, a_stored_symbol, check_range
 from trading_assets.remedies import typed
 from trading_assets.settings import Settings
 
@@ -45,11 +45,6 @@ REASONS_NAMED = 5
 """Reasons of one condition that are named, the most frequent first."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(coverage)
-
-
 def coverage(
     symbol: Annotated[
         str | None, typer.Argument(help="Symbol; none: all active ones.", callback=a_stored_symbol)
@@ -61,7 +56,7 @@ def coverage(
         Path | None, typer.Option(help="Write a heat map of sessions and symbols to this PNG file.")
     ] = None,
     by_session: Annotated[bool, typer.Option("--by-session", help="A row for each session instead of counts.")] = False,
-    as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
+    as_document: Json = False,
 ) -> int:
     """What the lake has, lacks and why: exactly one condition for each dataset, bar size, symbol and session."""
     from trading_assets.arguments import output_file, stored_symbol
@@ -77,11 +72,7 @@ def coverage(
     active = Universe(settings.state_url).active()
     symbols = [stored_symbol(symbol)] if symbol else _symbols(settings, active)
     lake = Lake.of(settings)
-    bounds: Bounds = {
-        "datasets": [dataset] if dataset else None,
-        "first": first,
-        "last": last,
-    }
+    bounds: Bounds = {"datasets": [dataset] if dataset else None, "first": first, "last": last}
     if picture is not None:
         from trading_assets.monitoring.heatmap import coverage_png
 
@@ -99,12 +90,10 @@ def coverage(
             if by_session
             else table_of([{**row, "reason": _dated(row)} for row in rows], _COLUMNS)
         )
-        if symbol:
-            console.print("\n".join(_absent(lake, symbols[0], bounds, [dataset] if dataset else known)))
     elif not unknown:
         console.print("No coverage is recorded for that.")
-        if symbol:
-            console.print("\n".join(_absent(lake, symbols[0], bounds, [dataset] if dataset else known)))
+    if symbol and not as_document and not unknown:
+        console.print("\n".join(_absent(lake, symbols[0], bounds, [dataset] if dataset else known)))
     if picture is not None and not as_document:
         console.print(f"The picture is in {picture}.")
     return 0

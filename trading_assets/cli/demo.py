@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from shlex import quote
 
-from trading_assets.cli.output import Failed, FittedTable, console, print_problems, table_of
+from trading_assets.cli.output import Failed, FittedTable, console, print_problems, say, table_of
 from trading_assets.cli.progress import LiveProgress
 from trading_assets.cli.root import own_command
 from trading_assets.collecting.report import CollectionReport
@@ -85,12 +85,10 @@ def run_demo(symbol: str, lookback_days: int, *, keep: bool) -> int:
     except ExtraMissing as missing:
         drawn = [str(missing)]
     for said in drawn:
-        console.print(said, soft_wrap=True, markup=False)
-    console.print(
+        say(said)
+    say(
         f"\nLook at it in the Dagster UI:\n  {own_command()} --data-dir {quote(str(settings.data_dir))} up\nand open"
-        " http://127.0.0.1:3000/assets",
-        soft_wrap=True,
-        markup=False,
+        " http://127.0.0.1:3000/assets"
     )
     return 0
 
@@ -149,11 +147,9 @@ def _collected(settings: Settings, reports: list[CollectionReport], seconds: flo
         for report in reports
     ]
     size = sum(file.stat().st_size for file in settings.data_dir.rglob("*.parquet"))
-    console.print(
+    say(
         f"{sum(r.rows for r in reports):,} rows with {sum(r.sent for r in reports):,} requests in {seconds:.0f} s; "
-        f"{size / 1024:,.0f} kB of Parquet in {settings.data_dir}\n",
-        soft_wrap=True,
-        markup=False,
+        f"{size / 1024:,.0f} kB of Parquet in {settings.data_dir}\n"
     )
     return table_of(rows, ["asset", "rows", "requests planned", "sent", "saved", "outcomes"])
 

@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trading_assets.cli.output import as_json, console
+from trading_assets.cli.output import as_json, console, say
+from trading_assets.cli.values import Json
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
     from trading_assets.doctor import Finding
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(doctor)
 
 
 def doctor(
@@ -28,7 +24,7 @@ def doctor(
         Path | None,
         typer.Option("--from", help="Folder of backups from which lost files are put back.", show_default=False),
     ] = None,
-    as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
+    as_document: Json = False,
 ) -> int:
     """Find what is lost or damaged in the data folder, and say what mends it; without --fix nothing is written.
 
@@ -56,6 +52,6 @@ def doctor(
 def _print(findings: Sequence[Finding], word: str) -> None:
     for finding in findings:
         console.print(f"{word} {finding.kind} {finding.subject}", soft_wrap=True, markup=False, style="yellow")
-        console.print(f"  lost: {finding.lost}", soft_wrap=True, markup=False)
+        say(f"  lost: {finding.lost}")
         said = finding.done if word == "mended" else finding.remedy
-        console.print(f"  {'done' if word == 'mended' else 'mend'}: {said}", soft_wrap=True, markup=False)
+        say(f"  {'done' if word == 'mended' else 'mend'}: {said}")

@@ -7,16 +7,11 @@ from typing import Annotated
 
 import typer
 
-from trading_assets.cli.output import console
+from trading_assets.cli.output import say
 from trading_assets.cli.values import AsOf, BarSize, First, Last, a_stored_symbol, check_range
 from trading_assets.settings import Settings
 
 _FORMAT_HELP = "parquet, csv or feather, where the ending does not say; nautilus or lean: bars in a folder."
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(export)
 
 
 def export(
@@ -57,9 +52,9 @@ def export(
         bar_size=bar_size,
         as_of=as_of,
     )
-    console.print(f"{rows:,} rows of {dataset} in {out}.", markup=False, soft_wrap=True)
+    say(f"{rows:,} rows of {dataset} in {out}.")
     for reason, count in rows.left_out.items():
-        console.print(f"Left out: {count:,} ({reason}).", markup=False, soft_wrap=True)
+        say(f"Left out: {count:,} ({reason}).")
     if rows.zero_volumes:
-        console.print(f"With volume 0: {rows.zero_volumes:,} (an index has none).", markup=False, soft_wrap=True)
+        say(f"With volume 0: {rows.zero_volumes:,} (an index has none).")
     return 0

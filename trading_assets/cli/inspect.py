@@ -11,18 +11,10 @@ from trading_assets.arguments import LIMIT
 from trading_assets.cli.formats import OutputFormat, write_rows
 from trading_assets.cli.given_symbols import given_stored_symbols, given_symbols
 from trading_assets.cli.output import Failed, as_json, console, table_of
-from trading_assets.cli.values import AsOf, a_symbol
+from trading_assets.cli.values import AsOf, Json, a_symbol
 from trading_assets.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
-
 universe_app = typer.Typer(help="The symbols the archive is kept for.", no_args_is_help=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(universe_app, name="universe")
-    app.command()(query)
 
 
 @universe_app.command("list")
@@ -30,21 +22,11 @@ def universe_list(as_document: Json = False) -> int:
     """The active symbols."""
     from trading_assets.universe import Universe
 
-    rows = [
-        {
-            "symbol": e.symbol,
-            "sec_type": e.sec_type,
-            "primary_exchange": e.primary_exchange,
-            "exchange": e.exchange,
-            "currency": e.currency,
-            "added_at": e.added_at,
-        }
-        for e in Universe(Settings().state_url).entries()
-    ]
+    columns = ["symbol", "sec_type", "primary_exchange", "exchange", "currency", "added_at"]
+    rows = [{name: getattr(entry, name) for name in columns} for entry in Universe(Settings().state_url).entries()]
     if as_document:
         as_json(rows)
     else:
-        columns = ["symbol", "sec_type", "primary_exchange", "exchange", "currency", "added_at"]
         console.print(table_of(rows, columns) if rows else "The universe is empty.")
     return 0
 

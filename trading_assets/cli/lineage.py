@@ -9,8 +9,8 @@ import typer
 
 from trading_assets.arguments import LIMIT
 from trading_assets.arguments.words import COLLECTED
-from trading_assets.cli.output import as_json, console, print_named, table_of
-from trading_assets.cli.values import BarSize, Session, a_stored_symbol
+from trading_assets.cli.output import as_json, console, print_named, say, table_of
+from trading_assets.cli.values import BarSize, Json, Session, a_stored_symbol
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,11 +25,6 @@ _GROUP_COLUMNS = ["dataset", "standing", "symbol", "bar_size", "rows", "sessions
 _REQUEST_COLUMNS = ["kind", "outcome", "count", "first_sent", "last_sent", "answer_bytes", "ids"]
 _COVERAGE_COLUMNS = ["symbol", "con_id", "bar_size", "condition", "reason", "request", "sent", "outcome", "run"]
 IDS_SHOWN = 6
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(lineage)
 
 
 def lineage(
@@ -48,7 +43,7 @@ def lineage(
     contract: Annotated[str | None, typer.Option(help="Contract id or local symbol of an option.")] = None,
     bar_size: BarSize = None,
     limit: Annotated[int, typer.Option(**LIMIT.option, help="Rows printed; --json prints all.")] = 40,
-    as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
+    as_document: Json = False,
 ) -> int:
     """Where data comes from: row, broker request, run, partition and code version, and back. Reads only."""
     from trading_assets.lineage import LineageQueryEngine, LineageTracker
@@ -247,7 +242,7 @@ def _partition(found: PartitionLineage, as_document: bool) -> int:
         console.print(said, markup=False)
     _groups(found.requests)
     for run in found.runs:
-        console.print(_run_line(run), markup=False, soft_wrap=True)
+        say(_run_line(run))
     _say(found.notes, len(found.notes))
     return 0
 
@@ -278,7 +273,7 @@ def _whole(tracker: LineageTracker, what: str, limit: int, as_document: bool) ->
         as_json({"mermaid": text}) if as_document else console.print(text, markup=False, soft_wrap=True, end="")
         return 0
     report = visualizer.generate_summary_report()
-    as_json(report) if as_document else console.print(str(report), markup=False, soft_wrap=True)
+    as_json(report) if as_document else say(str(report))
     return 0
 
 
@@ -306,4 +301,4 @@ def _print_lines(lines: Mapping[str, str]) -> None:
 
 def _say(notes: Any, limit: int) -> None:
     for note in list(notes)[:limit]:
-        console.print(f"note  {note}", markup=False, soft_wrap=True)
+        say(f"note  {note}")

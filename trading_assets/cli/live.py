@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trading_assets.cli.given_symbols import given_symbols
-from trading_assets.cli.output import as_json, as_json_line, console, table_of
+from trading_assets.cli.output import as_json, as_json_line, console, say, table_of
 from trading_assets.cli.values import checked, finite
 from trading_assets.errors import InvalidRequest
 from trading_assets.sessions import NEW_YORK
@@ -63,11 +63,6 @@ DISPENSABLE = ["kind", "gaps", "rate", "volatility", "delta", "volume", "updated
 STATUS_COLUMNS = ["contract", "kind", "state", "updated", "rate", "updates", "lag", "gaps", "resubscribed"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(live)
-
-
 def live(
     symbols: Annotated[
         list[str] | None,
@@ -101,7 +96,7 @@ def live(
             watch(manager, lambda: manager.start_streaming(symbols or None, options=options, timeout=0), until)
         found = manager.monitor_stream_health()
     if not as_document:
-        console.print(f"{found.summary()} What came is in the lake.", soft_wrap=True, markup=False)
+        say(f"{found.summary()} What came is in the lake.")
         _print_problems(found)
     return int(not found.ok)
 
@@ -115,7 +110,7 @@ def _show_status(found: StreamingStatus, *, as_document: bool) -> int:
     if as_document:
         as_json(found.as_dict())
     else:
-        console.print(found.summary(), soft_wrap=True, markup=False)
+        say(found.summary())
         if found.streams:
             console.print(table_of([_health(stream) for stream in found.streams], STATUS_COLUMNS))
         _print_problems(found)

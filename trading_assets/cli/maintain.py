@@ -6,23 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trading_assets.cli.output import as_json, console
+from trading_assets.cli.output import as_json, say
+from trading_assets.cli.values import Json
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
     from trading_assets.jobs.maintenance import MaintenanceReport
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Change, request and send nothing; say what would be done.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
 
 maintain_app = typer.Typer(
     help="Maintenance: each step says what it did; one that fails stops no other.", no_args_is_help=True
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.add_typer(maintain_app, name="maintain")
 
 
 @maintain_app.command("weekly")
@@ -53,6 +48,6 @@ def _show(report: MaintenanceReport, as_document: bool) -> int:
     if as_document:
         as_json(report.as_dict())
     else:
-        console.print(report.title(), markup=False, soft_wrap=True)
-        console.print(report.text(), markup=False, soft_wrap=True)
+        say(report.title())
+        say(report.text())
     return 0 if report.success else 1

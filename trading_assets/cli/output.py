@@ -60,6 +60,11 @@ def quietly() -> Iterator[None]:
 _quiet = False
 
 
+def say(text: str) -> None:
+    """Print text as it is: nothing in it is markup, and its lines are not wrapped."""
+    console.print(text, soft_wrap=True, markup=False)
+
+
 def errors_to(sentence: str) -> None:
     """Print one error sentence."""
     stderr.print(f"[bold red]error[/]: {_escaped(sentence)}", soft_wrap=True)
@@ -232,7 +237,7 @@ def print_named(lines: Mapping[str, str], width: int) -> None:
     """Sentences behind their names, these in `width` columns; in a terminal wrapped between words, behind the names."""
     if not console.is_terminal:
         for name, said in lines.items():
-            console.print(f"{name:<{width}} {said}", soft_wrap=True, markup=False)
+            say(f"{name:<{width}} {said}")
         return
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(min_width=width, no_wrap=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trading_assets.cli.output import as_json, console, table_of
-from trading_assets.cli.values import checked, finite
+from trading_assets.cli.values import Json, checked, finite
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,11 +25,6 @@ _HELD = ["account", "position", "quantity", "average_cost", "mark", "source", "a
 _GREEKS = ["implied_volatility", "delta", "gamma", "vega", "theta", "reason"]
 _CHANGES = """select * from position_changes where $account is null or account = $account
               order by "at" desc, symbol, local_symbol limit 50"""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(positions)
 
 
 def positions(
@@ -60,7 +55,7 @@ def positions(
         typer.Option("--pnl", help="Profit and loss between the two newest stored looks, explained by the greeks."),
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Look again every five seconds, until Ctrl-C.")] = False,
-    as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
+    as_document: Json = False,
 ) -> int:
     """What the accounts hold, what it is worth and how it moves. Two messages to the broker, and no order."""
     from trading_assets.trading import PositionManager

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, Text
 from rich.table import Column
 
 from trading_assets.cli.output import is_quiet, stderr
+from trading_assets.collecting.progress import counted
 from trading_assets.sessions import NEW_YORK
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class LiveProgress:
         """An asset is in the lake."""
         found = self._tasks.pop(report.dataset, None)
         if found is not None:
-            said = f"{_counted(report.rows, 'row')}, {_counted(report.sent, 'request')} sent"
+            said = f"{counted(report.rows, 'row')}, {counted(report.sent, 'request')} sent"
             self._progress.update(found.task, total=1, completed=1, said=said)
         if found is self._current:
             self._current = None
@@ -139,10 +140,6 @@ class _Stage:
             if self.done < self.total:
                 said.append(f"{duration((self.total - self.done) / rate)} left")
         return ", ".join(said)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

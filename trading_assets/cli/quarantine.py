@@ -9,8 +9,8 @@ import typer
 
 from trading_assets.arguments import DATABASE_ID
 from trading_assets.cli.given_symbols import given_symbols
-from trading_assets.cli.output import as_json, console, table_of
-from trading_assets.cli.values import DAY_FORM, check_range, checked, day, finite
+from trading_assets.cli.output import as_json, console, say, table_of
+from trading_assets.cli.values import DAY_FORM, Json, check_range, checked, day, finite
 from trading_assets.remedies import typed
 from trading_assets.settings import Settings
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from trading_assets.broker.quarantine import Entry
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
 Id = Annotated[int, typer.Argument(metavar="ID", **DATABASE_ID.option, help="The id that `quarantine list` shows.")]
 
 COLUMNS = ["id", "symbol", "dataset", "bar_size", "sessions", "field", "reason", "failures", "retry_after", "state"]
@@ -28,11 +27,6 @@ quarantine_app = typer.Typer(
     help="Answers of the broker that could not be stored: see them, ask again, accept them, give them up.",
     invoke_without_command=True,
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.add_typer(quarantine_app, name="quarantine")
 
 
 @quarantine_app.callback()
@@ -79,7 +73,7 @@ def show(entry_id: Id, as_document: Json = False) -> int:
         return 0
     console.print(table_of([_row(entry, now)], COLUMNS))
     for fault in entry.faults:
-        console.print(f"{fault}", markup=False, soft_wrap=True)
+        say(f"{fault}")
     if entry.fault_count > len(entry.faults):
         console.print(f"... and {entry.fault_count - len(entry.faults):,} more.")
     as_json(answer)
@@ -97,7 +91,7 @@ def retry(entry_id: Id, as_document: Json = False) -> int:
         if as_document:
             as_json(entry.as_dict(archive.now))
     if not as_document:
-        console.print(f"Due now: trading-assets update {typed(entry.symbol)}", markup=False, soft_wrap=True)
+        say(f"Due now: trading-assets update {typed(entry.symbol)}")
     return 0
 
 
@@ -112,11 +106,7 @@ def discard(entry_id: Id, as_document: Json = False) -> int:
     if as_document:
         as_json({"discarded": entry.id})
     else:
-        console.print(
-            f"Deleted. What is missing of {entry.symbol} stays missing: trading-assets coverage {typed(entry.symbol)}",
-            markup=False,
-            soft_wrap=True,
-        )
+        say(f"Deleted. What is missing of {entry.symbol} stays missing: trading-assets coverage {typed(entry.symbol)}")
     return 0
 
 
@@ -166,7 +156,7 @@ def accept(
         raise typer.BadParameter("say one of --volume, --price, --hours and --as-is.")
     with Archive(Settings()) as archive:
         said = accept_units(archive, symbols or None, first, last, unit=units[0] if units else None)
-    console.print(said, markup=False, soft_wrap=True)
+    say(said)
     return 0
 
 

@@ -8,16 +8,11 @@ import typer
 
 from trading_assets.cli.given_symbols import given_symbols
 from trading_assets.cli.inspect import universe_app
-from trading_assets.cli.output import console
+from trading_assets.cli.output import console, say
 from trading_assets.settings import Settings
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    universe_app.command("restore")(universe_restore)
-    app.command("rebuild-identity")(rebuild_identity)
-
-
+@universe_app.command("restore")
 def universe_restore(
     symbols: Annotated[
         list[str] | None,
@@ -54,7 +49,5 @@ def rebuild_identity() -> int:
 
     settings = Settings()
     held = rebuild(settings)
-    console.print(
-        f"{settings.data_dir / 'lake.json'}: lake {held.lake_id[:8]} of {held.identity}.", soft_wrap=True, markup=False
-    )
+    say(f"{settings.data_dir / 'lake.json'}: lake {held.lake_id[:8]} of {held.identity}.")
     return 0

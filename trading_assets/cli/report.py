@@ -7,13 +7,8 @@ from typing import Annotated
 
 import typer
 
-from trading_assets.cli.output import console
+from trading_assets.cli.output import console, say
 from trading_assets.settings import Settings
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(report)
 
 
 def report(
@@ -31,5 +26,5 @@ def report(
     if text:
         console.print(as_text(collect(settings)), markup=False, soft_wrap=True, end="")
     else:
-        console.print(f"{write_report(settings, out)}", markup=False, soft_wrap=True)
+        say(f"{write_report(settings, out)}")
     return 0

@@ -16,7 +16,7 @@ import typer
 
 from trading_assets.arguments import LOOKBACK_DAYS
 from trading_assets.cli import notices
-from trading_assets.cli.output import Failed, console, note_to
+from trading_assets.cli.output import Failed, note_to, say
 from trading_assets.cli.values import a_symbol, checked, finite, instant
 from trading_assets.errors import TradingAssetsError
 from trading_assets.settings import Settings
@@ -27,12 +27,6 @@ STOP_TIMEOUT = 30.0
 
 LONGEST_LATENCY = 3600
 """Seconds: longer than any timeout of a client."""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (demo, up, simulate):
-        app.command()(command)
 
 
 def _live_or_instant(text: str) -> str:
@@ -201,11 +195,7 @@ def _supervise(
     ]
     address = f"[{host}]" if ":" in host else host
     port = listening.getsockname()[1]
-    console.print(
-        f"Dagster UI: http://{address}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.",
-        soft_wrap=True,
-        markup=False,
-    )
+    say(f"Dagster UI: http://{address}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.")
     # In its own folder: a dagster.yaml in the working directory would be warned about. A session of its own: whatever
     # Dagster starts can be ended with it. The pipe is its standard input: it is at its end when this process is gone.
     services = subprocess.Popen(

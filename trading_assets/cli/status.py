@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from trading_assets.cli.output import as_json, console, print_named, table_of
+from trading_assets.cli.output import as_json, console, print_named, say, table_of
+from trading_assets.cli.values import Json
 from trading_assets.settings import Settings
 
 WRONG_SHOWN = 20
@@ -15,15 +16,9 @@ NO_DAEMON = "No daemon has worked on this folder yet: trading-assets up"
 """Said where what is switched on has never been evaluated; nothing is wrong with an archive that is driven by hand."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(status)
-    app.command()(diagnose)
-
-
 def status(
     probe: Annotated[bool, typer.Option(help="See whether the broker's port accepts a connection.")] = True,
-    as_document: Annotated[bool, typer.Option("--json", help="One JSON document for programs.")] = False,
+    as_document: Json = False,
 ) -> int:
     """Health of lake, journal, breaker, broker, queue and schedules, and freshness by symbol; exit code 1 when
     something is wrong."""
@@ -50,7 +45,7 @@ def diagnose() -> int:
     prices, no positions."""
     from trading_assets.monitoring.diagnosis import diagnosis
 
-    console.print(diagnosis(Settings()), markup=False, soft_wrap=True)
+    say(diagnosis(Settings()))
     return 0
 
 
@@ -97,7 +92,7 @@ def _print(document: dict[str, Any]) -> None:
         columns = ["dataset", "symbol", "rows", "first", "last", "behind", "last 30 sessions"]
         console.print(table_of(rows, columns, dispensable=["first", "rows", "last 30 sessions"]))
     for sentence in document["notes"]:
-        console.print(f"note {sentence}", soft_wrap=True, markup=False)
+        say(f"note {sentence}")
     for sentence in document["wrong"][:WRONG_SHOWN]:
         console.print(f"wrong {sentence}", soft_wrap=True, markup=False, style="yellow")
     if len(document["wrong"]) > WRONG_SHOWN:

@@ -11,13 +11,12 @@ import typer
 
 from trading_assets.cli.given_symbols import given_stored_symbols
 from trading_assets.cli.output import Failed, as_json, console, note_to, table_of
-from trading_assets.cli.values import DAY_FORM, Datasets, First, Last, a_stored_symbol, check_range, day
+from trading_assets.cli.values import DAY_FORM, Datasets, First, Json, Last, a_stored_symbol, check_range, day
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
     from trading_assets.validation import RuleResult
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
 Day = Annotated[date, typer.Argument(parser=day, metavar=DAY_FORM, help="Session of the held bar.")]
 Symbol = Annotated[str, typer.Argument(help="Symbol of the held bar.", callback=a_stored_symbol)]
 
@@ -27,12 +26,6 @@ ROWS_PRINTED = 5
 review_app = typer.Typer(
     help="Bars held for review: accept them as real, or have them withdrawn and requested again.", no_args_is_help=True
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(validate)
-    app.add_typer(review_app, name="review")
 
 
 def validate(

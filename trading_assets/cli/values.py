@@ -75,6 +75,7 @@ def _as_of(text: str) -> None:
     check(text)
 
 
+Json = Annotated[bool, typer.Option("--json", help="One JSON document for programs.")]
 First = Annotated[date | None, typer.Option("--from", parser=day, metavar=DAY_FORM, help="First session.")]
 Last = Annotated[date | None, typer.Option("--to", parser=day, metavar=DAY_FORM, help="Last session.")]
 Session = Annotated[date | None, typer.Option("--session", parser=day, metavar=DAY_FORM, help="Session.")]

@@ -29,11 +29,11 @@ from trading_assets.collecting.decode.answer_units import (
     held_unit,
     hours_of,
 )
-from trading_assets.collecting.decode.arrow_tables import replaced
 from trading_assets.collecting.decode.unit_changes import Quantity
+from trading_assets.collecting.quarantine import retry_now
 from trading_assets.errors import InvalidRequest
 from trading_assets.remedies import typed
-from trading_assets.repositories.schemas import EQUITY_BARS, INSTANT, OPTION_BARS
+from trading_assets.repositories.schemas import EQUITY_BARS, OPTION_BARS
 
 _WORDS = tuple(dict.fromkeys((*STOCK_VOLUME, *OPTION_VOLUME, *PRICE, AS_IS)))
 
@@ -130,8 +130,7 @@ def _make_due(archive: Archive, entries: Sequence[Entry]) -> None:
         mine = [entry for entry in entries if (entry.dataset, entry.bar_size) == (dataset, size)]
         rows = archive.coverage.recorded(dataset, size, sorted({entry.symbol for entry in mine}))
         ids = pa.array([entry.request_id for entry in mine], pa.int64())
-        waiting = rows.filter(pc.and_(pc.is_in(rows["request_id"], ids), pc.is_valid(rows["retry_after"])))
-        archive.coverage.record(replaced(waiting, "retry_after", pa.nulls(waiting.num_rows, INSTANT)))
+        retry_now(archive, rows.filter(pc.is_in(rows["request_id"], ids)))
 
 
 def _named_setting(setting: str) -> str:

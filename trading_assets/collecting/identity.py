@@ -22,8 +22,9 @@ from trading_assets.broker.quarantine import Quarantine
 from trading_assets.broker.unit_decisions import UnitDecisions
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.decode import contract_rows, snapshot_coverage
-from trading_assets.collecting.decode.arrow_tables import answered, from_rows, replaced
+from trading_assets.collecting.decode.arrow_tables import answered, from_rows
 from trading_assets.collecting.decode.contracts import choose, contract_row, describe_contract, describe_record
+from trading_assets.collecting.quarantine import retry_now
 from trading_assets.collecting.report import CollectionReport, Problem, ProblemKind
 from trading_assets.contract_changes import ContractChange, Decision
 from trading_assets.errors import InvalidRequest
@@ -32,7 +33,6 @@ from trading_assets.remedies import typed
 from trading_assets.repositories.schemas import (
     CONTRACTS,
     EQUITY_BARS,
-    INSTANT,
     OPTION_BARS,
     OPTION_CHAINS,
     closed_symbol,
@@ -182,8 +182,7 @@ def _clear_retry_times(archive: Archive, symbol: str) -> None:
     for at once."""
     for dataset in (OPTION_CHAINS, EQUITY_BARS, OPTION_BARS):
         rows = archive.coverage.recorded(dataset.name, None, [symbol])
-        refused = rows.filter(pc.is_valid(rows["retry_after"]))
-        archive.coverage.record(replaced(refused, "retry_after", pa.nulls(refused.num_rows, INSTANT)))
+        retry_now(archive, rows)
 
 
 def _unclear(details: Iterable[Result], con_ids: dict[str, int]) -> dict[str, str]:

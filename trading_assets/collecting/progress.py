@@ -90,15 +90,16 @@ class Lines:
     def finish(self, report: CollectionReport) -> None:
         """The line of the step."""
         whose = ", ".join(report.symbols) if len(report.symbols) <= 3 else f"{len(report.symbols)} symbols"
-        counts = [_counted(report.rows, "row"), f"{_counted(report.sent, 'request')} sent"]
-        counts += [f"{_counted(report.reused, 'answer')} from the journal"] if report.reused else []
+        counts = [counted(report.rows, "row"), f"{counted(report.sent, 'request')} sent"]
+        counts += [f"{counted(report.reused, 'answer')} from the journal"] if report.reused else []
         counts += [f"{len(report.problems)} missing"] if report.problems else []
         seconds = self._clock() - self._begun if self._stage == report.dataset else 0.0
         self._stage = ""
         self._write(f"{report.dataset} of {whose}: {', '.join(counts)} ({seconds:.0f} s)")
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """`1 row`, `2 rows`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 

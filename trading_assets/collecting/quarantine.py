@@ -176,15 +176,7 @@ class Examiner:
     def _examined(self, result: Result) -> Result:
         kind = result.outcome.kind
         if kind is OutcomeKind.QUARANTINED and result.payload is None:
-            return self._bad(
-                result,
-                nothing_left(
-                    result.request,
-                    Fault("response", "the answer", "", result.outcome.text),
-                    self._calendar,
-                    result.finished_at,
-                ),
-            )
+            return self._lost(result, Fault("response", "the answer", "", result.outcome.text))
         if result.payload is None or kind not in (OutcomeKind.COMPLETE, OutcomeKind.QUARANTINED):
             return result
         try:
@@ -245,7 +237,10 @@ class Examiner:
 
     def _undecodable(self, result: Result, error: Exception) -> Result:
         reason = " ".join(error.problems) if isinstance(error, InvalidFrame) else f"{type(error).__name__}: {error}"
-        fault = Fault("the answer", "the answer", "", f"cannot be stored ({reason[:500]})")
+        return self._lost(result, Fault("the answer", "the answer", "", f"cannot be stored ({reason[:500]})"))
+
+    def _lost(self, result: Result, fault: Fault) -> Result:
+        """An answer of which nothing can be stored."""
         return self._bad(result, nothing_left(result.request, fault, self._calendar, result.finished_at))
 
     def _decodable(self, results: Sequence[Result]) -> list[Result]:
@@ -330,6 +325,11 @@ def make_due(archive: Archive, entry_id: int) -> Entry:
     )
     con_id = entry.con_id if entry.kind == BarsRequest.kind and entry.dataset == OPTION_BARS.name else 0
     mine = pc.and_(pc.equal(rows["con_id"], con_id), pc.is_in(rows["session"], pa.array(entry.sessions, pa.date32())))
-    waiting = rows.filter(pc.and_(mine, pc.is_valid(rows["retry_after"])))
-    archive.coverage.record(replaced(waiting, "retry_after", pa.nulls(waiting.num_rows, INSTANT)))
+    retry_now(archive, rows.filter(mine))
     return entry
+
+
+def retry_now(archive: Archive, rows: pa.Table) -> None:
+    """Let what these rows of coverage wait for be requested with the next run."""
+    waiting = rows.filter(pc.is_valid(rows["retry_after"]))
+    archive.coverage.record(replaced(waiting, "retry_after", pa.nulls(waiting.num_rows, INSTANT)))
