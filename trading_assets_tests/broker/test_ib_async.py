@@ -39,7 +39,7 @@ it."""
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_messages_and_handshakes_with_ib_async() -> None:
     python = os.environ.get("TRADING_ASSETS_IB_ASYNC_PYTHON")
     if not python:

@@ -29,7 +29,7 @@ from trading_assets_tests.broker.collecting import (
     settings_of,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CONTEXT = multiprocessing.get_context("spawn")
 PATIENCE = 90.0

@@ -21,7 +21,7 @@ DAYS = [datetime(2024, 6, day, 20, 30, tzinfo=UTC) for day in (19 - 1, 20, 21, 2
 
 RULES: dict[str, Any] = {"max_days_to_expiry": 4, "strikes_around_spot": 1}
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 BARS = """select symbol, expiry, session, count(*) as n from option_bars where bar_size = '8 hours'
           group by all order by all"""

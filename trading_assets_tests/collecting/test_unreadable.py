@@ -19,7 +19,7 @@ from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets_tests.rewriting import Fields, Link, Rewriting, asks_about, collect, rows, settings_for
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
 NEXT = datetime(2024, 6, 4, 20, 30, tzinfo=UTC)

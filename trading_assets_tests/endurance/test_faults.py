@@ -24,7 +24,7 @@ from trading_assets_tests.endurance.collect import by_the_steps, through_dagster
 from trading_assets_tests.endurance.conftest import NOW, SYMBOL, Undisturbed, settings_of
 from trading_assets_tests.endurance.lakes import asked, broken, broken_runs, contents, difference
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 Rule = dict[str, Any]
 Simulate = Callable[..., Simulator]

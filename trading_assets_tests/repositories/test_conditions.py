@@ -346,7 +346,7 @@ CHAINS = st.lists(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @settings(max_examples=25, deadline=None)
 @given(
     ROWS,

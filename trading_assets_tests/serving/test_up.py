@@ -34,7 +34,7 @@ from trading_assets.streaming.registry import LiveRegistry
 from trading_assets_tests.cli.conftest import Output
 from trading_assets_tests.observing import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("up")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("up")]
 
 COMMAND = [sys.executable, "-m", "trading_assets.cli"]
 

@@ -20,7 +20,7 @@ OPEN = datetime(2024, 6, 4, 15, 0, tzinfo=UTC)
 LINES = 10
 """Those of AAPL's quotes and bars, and of the eight options that the first snapshot selects."""
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_it_completes_and_does_not_ask_for_what_is_streamed(tmp_path: Path) -> None:

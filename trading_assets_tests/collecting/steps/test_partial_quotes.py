@@ -25,7 +25,7 @@ from trading_assets_tests.rewriting import Fields, Link, Rewriting, asks_quote, 
 OPEN = datetime(2024, 6, 3, 15, 0, tzinfo=UTC)
 CLOSED = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 class Options:

@@ -26,7 +26,7 @@ SPANISH = (
 HISTORY = "Historical Market Data Service error message:"
 ENGLISH_SETTING = 'tick "Show API messages in English" in TWS (Configuration, API, Settings)'
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ OPEN = datetime(2024, 6, 3, 15, 0, tzinfo=UTC)
 SESSION = date(2024, 6, 3)
 FRESH = OPEN - timedelta(seconds=30)
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 CHOSEN = "select * from option_chains where selected order by con_id"
 
