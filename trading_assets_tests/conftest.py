@@ -21,7 +21,7 @@ import pytest
 import sqlalchemy as sa
 
 from trading_assets.state import connect_state
-from trading_assets_tests.leaving_out import leave_out
+from trading_assets_tests.leaving_out import leave_out, leave_out_late
 from trading_assets_tests.scheduling import SharedSetups, group_of
 from trading_assets_tests.templates import share_templates
 
@@ -96,6 +96,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.set_threshold(50_000, 20, 100)
     gc.enable()
     atexit.register(gc.unfreeze)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Before any fixture of a test is made."""
+    leave_out_late()
 
 
 @pytest.hookimpl(trylast=True)
