@@ -77,7 +77,7 @@ class Archive(dg.Component, dg.Model, dg.Resolvable):
         default={},
         description=(
             "Settings by name (docs/settings.md) that win over the environment and trading_assets.toml inside of"
-            " Dagster. The trading-assets command and Python read those two only: a data folder that all three share"
+            " Dagster. The command line and Python read those two only: a data folder that all three share"
             " belongs there. So do those that carry passwords (alert_channels, database_url)."
         ),
     )

@@ -12,13 +12,10 @@ from trading_assets_tests.api_page import MODULES, PAGE, page
 from trading_assets_tests.conftest import REPOSITORY
 
 INTERNAL = {
-    "arguments",
     "cli",
-    "collecting.decode",
     "collecting.examine",
     "jobs.maintenance",
     "monitoring.report",
-    "state",
     "streaming.store",
     "validation.rules",
     "component",

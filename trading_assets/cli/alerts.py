@@ -12,7 +12,7 @@ import typer
 from trading_assets.arguments import ALERT_HOURS
 from trading_assets.cli.output import Failed, as_json, console, note_to, say, table_of, write_picture
 from trading_assets.cli.values import Json, checked
-from trading_assets.errors import ExtraMissing, InvalidRequest
+from trading_assets.errors import ExtraMissing
 from trading_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ def _target(text: str) -> tuple[AlertType, str | None]:
 
 def _wanted(text: str) -> int | tuple[AlertType, str | None]:
     """An alert's id, or what `_target` gives."""
-    if text.isdecimal() and len(text) > LARGEST_ID_DIGITS:
-        raise InvalidRequest(f"No open alert is {text}: trading-assets alerts list shows them.")
     return int(text) if text.isdecimal() else _target(text)
 
 
@@ -97,8 +95,8 @@ def acknowledge(
     from trading_assets.monitoring.alerts import Alerts
 
     settings = Settings()
-    wanted = _wanted(target)
-    taken = Alerts(settings).acknowledge(wanted, by=by, now=settings.clock())
+    too_large = target.isdecimal() and len(target) > LARGEST_ID_DIGITS
+    taken = [] if too_large else Alerts(settings).acknowledge(_wanted(target), by=by, now=settings.clock())
     if not taken:
         raise Failed(f"No open alert is {target}: trading-assets alerts list shows them.")
     for alert in taken:

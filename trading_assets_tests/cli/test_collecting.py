@@ -71,7 +71,10 @@ def test_the_status_after_a_setup_is_well(desk: Desk, capsys: Output) -> None:
     )
 
 
-def test_a_backfill_collects_the_missing_sessions_of_a_range_in_one_run(desk: Desk, capsys: Output) -> None:
+def test_a_backfill_collects_the_missing_sessions_of_a_range_in_one_run(
+    desk: Desk, capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Desk(shutil.copytree(desk.folder, tmp_path / "copy"), desk.tws, monkeypatch)
     words = ["backfill", "AAPL", "--from", "2024-05-06", "--to", "2024-05-17", "--json"]
     assert run(words) == 0
     found = document(capsys)

@@ -51,6 +51,7 @@ def test_the_recorder_over_such_a_weekend(lake: Path, simulate: Callable[..., Si
             ]
             tws.faults.end("connectivity_lost")
             await one.until(lambda: one.of("AAA").state in (StreamState.LIVE, StreamState.FROZEN))
+            await one.until(lambda: one.asked("realtime_bars") == 2)
             before = [bar.start for bar in one.writer.bars]
             tws.clock.set(datetime(2024, 3, 11, 13, 30, 10, tzinfo=UTC))
             await one.until(lambda: len(one.writer.bars) > len(before))
