@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -152,8 +154,9 @@ class FittedTable:
                 return
         for number, row in enumerate(self._rows):
             if number:
-                yield ""
-            yield self._record(row)
+                yield Segment.line()
+            plain = not options.is_terminal and "".join(row).isascii()
+            yield self._plain_record(row, options.max_width) if plain else self._record(row)
 
     def _width(self, number: int) -> int:
         """Columns that are needed of the terminal."""
@@ -170,6 +173,15 @@ class FittedTable:
         for row in self._rows:
             table.add_row(*(_escaped(row[number]) for number in widths))
         return table
+
+    def _plain_record(self, row: Sequence[str], width: int) -> Segment:
+        """The lines of `_record` without style, ten times as fast: a file may get thousands of them."""
+        names = max(map(len, self._columns)) + BETWEEN
+        lines = []
+        for column, text in zip(self._columns, row, strict=True):
+            parts = [part for line in text.splitlines() for part in wrap(line, max(width - names, 1)) or [""]]
+            lines += [f"{'' if number else column:<{names}}{part}\n" for number, part in enumerate(parts)]
+        return Segment("".join(lines))
 
     def _record(self, row: Sequence[str]) -> Table:
         record = Table.grid(padding=(0, BETWEEN, 0, 0))
