@@ -236,6 +236,4 @@ def _scaled_greeks(values: Greeks, ratio: float, stock: float) -> Greeks:
         "delta": ratio / stock, "gamma": ratio / stock**2, "underlying_price": stock,
     }  # fmt: skip
     known = {name: getattr(values, name) * by for name, by in factors.items() if getattr(values, name) is not None}
-    if "delta" in known:  # what is not shares of the stock, as of a spin-off, is no part of it
-        known["delta"] = min(max(known["delta"], -1.0), 1.0)
     return replace(values, **known)
