@@ -35,7 +35,7 @@ UNKNOWN_CONTRACT = (
 
 NOTHING_MISSED = "Not asked for in session {}; nothing would have been selected: "
 """How the reason begins of a chain that was not taken while its session was current, and of which the chain before it
-says that nothing was to be had; the sentence of that chain follows."""
+says that nothing was available; the sentence of that chain follows."""
 
 NO_EXPIRY = r"(?:within|and) ([0-9]+) days, (?:next ([0-9]{4}-[0-9]{2}-[0-9]{2})|none later)[.]"
 """What the reason of a chain says whose selection no expiry lies in (`collecting.steps.chain_selection`): the days that

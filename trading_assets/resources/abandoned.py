@@ -27,7 +27,7 @@ from trading_assets.state.pin import pinned_lake
 from trading_assets.state.processes import has_ended, process_birth, this_host
 
 PROCESS_TAG = "trading_assets/process"
-"""Says which process works on a run: host, process id and the process's start, so that a reused id is told apart."""
+"""Says which process works on a run: host, process id and start, so that a reused id is not mistaken for it."""
 
 ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 

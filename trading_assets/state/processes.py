@@ -18,7 +18,7 @@ from pathlib import Path
 from trading_assets.machine import boot_id, machine_id
 
 _NAMESPACES = ("/proc/self/ns/pid", "/proc/self/ns/time")
-"""Processes are numbered within the one; their start is told by the clock of the other."""
+"""Processes are numbered within the one; their start is measured by the clock of the other."""
 
 
 def this_host() -> str:

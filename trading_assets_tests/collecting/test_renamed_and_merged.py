@@ -1,5 +1,5 @@
 """Companies that get another symbol, are taken over or delisted, seen session by session: what is asked, what is
-stored, what the user is told and what is left alone afterwards."""
+stored, what is reported to the user and what is no longer requested."""
 
 from __future__ import annotations
 
