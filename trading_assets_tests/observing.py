@@ -11,7 +11,7 @@ T = TypeVar("T")
 BETWEEN_LOOKS = 0.05
 
 
-def eventually(observe: Callable[[], T], patience: float = 60.0, between_looks: float = BETWEEN_LOOKS) -> T:
+def eventually(observe: Callable[[], T], patience: float = 300.0, between_looks: float = BETWEEN_LOOKS) -> T:
     """What `observe` gives as soon as it is true; fails after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not (seen := observe()):

@@ -78,15 +78,15 @@ class OtherMachine:
 
     def end(self) -> None:
         """Wait for the end of the process."""
-        assert self.process.wait(120) == 0, self._failed()
+        assert self.process.wait(300) == 0, self._failed()
 
     def kill(self) -> None:
         """End the machine at once: every process of it dies."""
         self.process.kill()
-        self.process.wait(60)
+        self.process.wait(300)
 
     def _failed(self) -> str:
-        self.process.wait(60)
+        self.process.wait(300)
         self._errors.seek(0)
         raise AssertionError(self._errors.read()[-4000:])
 

@@ -135,7 +135,7 @@ def test_the_units_are_what_systemd_reads(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", *(str(tmp_path / unit.name) for unit in UNITS)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

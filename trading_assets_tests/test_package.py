@@ -90,7 +90,7 @@ def audited(tmp_path: Path, document: str, messages: str = "") -> tuple[int, str
     (tmp_path / "found.json").write_text(document, "utf-8")
     (tmp_path / "said.txt").write_text(messages, "utf-8")
     verdict = [REPOSITORY / ".ci" / "audit_verdict.py", tmp_path / "found.json", tmp_path / "said.txt"]
-    done = subprocess.run([sys.executable, "-S", *verdict], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-S", *verdict], capture_output=True, text=True, timeout=300, check=False)
     assert not done.stderr
     return done.returncode, done.stdout
 
@@ -135,7 +135,7 @@ sys.stderr.write(" ".join(name for name in {SLOW!r} if name in sys.modules))"""
         [sys.executable, "-c", script, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
         cwd=tmp_path,
         env={"PYTHONPATH": str(REPOSITORY), "PATH": ""},

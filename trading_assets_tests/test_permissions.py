@@ -62,7 +62,7 @@ def test_a_new_data_folder_and_all_that_a_command_writes_is_the_owners(tmp_path:
         "--max-days-to-expiry",
         "5",
     ]
-    subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, timeout=200, check=True)
+    subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, timeout=300, check=True)
     assert open_to_others(folder) == []
     assert {path.name for path in folder.iterdir()} >= {
         "state.db",

@@ -246,6 +246,6 @@ def test_a_lake_that_may_not_be_written_is_read(desk: Path, tmp_path: Path) -> N
             "trading_assets_tests.public_functions",
             *map(str, [other, *kept]),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         assert [listing(folder) for folder in kept] == before

@@ -199,7 +199,7 @@ def test_a_child_finds_the_named_file(empty_desk: Path, monkeypatch: pytest.Monk
         cwd=empty_desk / "elsewhere",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert done.stdout == "5"

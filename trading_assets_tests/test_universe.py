@@ -109,7 +109,7 @@ def test_two_processes_add_at_once(url: str, universe: Universe) -> None:
         assert worker.stdin is not None
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    assert [worker.wait(60) for worker in workers] == [0, 0]
+    assert [worker.wait(300) for worker in workers] == [0, 0]
     for worker in workers:
         assert worker.stdin is not None
         worker.stdin.close()
@@ -190,5 +190,5 @@ def test_several_processes_migrate_an_older_state_database_at_once(old_url: str)
         assert worker.stdin is not None
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    assert [worker.communicate(timeout=120)[0].strip() for worker in workers] == ["1"] * 4
+    assert [worker.communicate(timeout=300)[0].strip() for worker in workers] == ["1"] * 4
     assert [worker.returncode for worker in workers] == [0] * 4

@@ -65,7 +65,7 @@ def collect(
     with Broker(settings, journal, waits=QUICK) as broker:
         broker.run([ContractDetailsRequest(Instrument(f"NONE{first}"), SESSION)], planned_at=datetime.now(UTC))
         sent, reused = broker.sent, broker.reused
-        start.wait(60)
+        start.wait(300)
         results = broker.run(questions(last)[first:], planned_at=datetime.now(UTC))
         pipe.send(({r.request.key: r.payload for r in results}, broker.sent - sent, broker.reused - reused))
     journal.close()
@@ -80,9 +80,9 @@ def collect_until_killed(data_dir: Path, port: int, count: int, pipe: Connection
 
 def open_journal(data_dir: Path, start: Barrier, pipe: Connection) -> None:
     """Create the state database together with other processes, and claim something."""
-    start.wait(60)
+    start.wait(300)
     journal = Journal(f"sqlite:///{data_dir / 'state.db'}")
     claims = journal.claim(questions(5), datetime.now(UTC))
     pipe.send([claim.state.value for claim in claims])
-    start.wait(60)
+    start.wait(300)
     journal.close()

@@ -37,7 +37,7 @@ from trading_assets_tests.broker.conftest import (
 from trading_assets_tests.observing import eventually
 from trading_assets_tests.simulator.tiny_market import NOW
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 Simulate = Callable[..., Simulator]
 SettingsFor = Callable[..., Settings]

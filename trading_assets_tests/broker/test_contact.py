@@ -25,7 +25,7 @@ from trading_assets.state import connect_state
 from trading_assets_tests.broker.conftest import DETAILS, OPTION_QUOTE, STOCK_QUOTE, wall_clock
 from trading_assets_tests.simulator.tiny_market import NOW
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 OPEN = NOW
 CLOSED = datetime(2024, 6, 3, 21, 0, tzinfo=UTC)

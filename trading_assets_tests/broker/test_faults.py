@@ -28,7 +28,7 @@ from trading_assets_tests.broker.conftest import (
     wall_clock,
 )
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 Simulate = Callable[..., Simulator]
 SettingsFor = Callable[..., Settings]

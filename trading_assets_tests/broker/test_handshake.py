@@ -26,7 +26,7 @@ from trading_assets_tests.broker.conftest import DETAILS, wall_clock
 from trading_assets_tests.rewriting import Fields, Link, Rewriting, pack
 from trading_assets_tests.simulator.tiny_market import NOW
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 HIGHEST = WireClient.MaxClientVersion
 OFFER = f"157 to {HIGHEST} ({LIBRARY})"
@@ -50,7 +50,7 @@ def answering(talk: Talk) -> Iterator[tuple[int, list[bytes]]]:
             try:
                 greetings.append(connection.recv(4096))
                 talk(connection)
-                done.wait(50)
+                done.wait(300)
             except (OSError, EOFError):
                 """The talk is over."""
 

@@ -103,7 +103,7 @@ def test_processes_that_adopt_it_at_once_agree_on_one_id(tmp_path: Path) -> None
     started = [
         subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)
     ]
-    ids = {process.communicate("go\n", timeout=60)[0] for process in started}
+    ids = {process.communicate("go\n", timeout=300)[0] for process in started}
     assert ids == {document(folder)["lake_id"]}
 
 

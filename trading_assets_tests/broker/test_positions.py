@@ -17,7 +17,7 @@ from trading_assets.simulator import SimulatedAccount, SimulatedPosition, Simula
 from trading_assets.simulator.market import ContractQuery
 from trading_assets_tests.rewriting import Fields, Link, Rewriting
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 FIRST, SECOND = "SIM-TINY-1", "SIM-TINY-2"
 CALL, PUT = "AAA   240621C00095000", "AAA   240621P00095000"

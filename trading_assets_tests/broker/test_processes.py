@@ -32,7 +32,7 @@ from trading_assets_tests.broker.collecting import (
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CONTEXT = multiprocessing.get_context("spawn")
-PATIENCE = 90.0
+PATIENCE = 300.0
 """Seconds to wait for a process that must answer; it only ends a test that has failed."""
 
 

@@ -22,7 +22,7 @@ from trading_assets.simulator import Simulator
 from trading_assets_tests.broker.conftest import OPTION_QUOTE, SESSION, STOCK_QUOTE, option, wall_clock
 from trading_assets_tests.rewriting import Fields, Link, Rewriting
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 Frame = Sequence[object]
 Ticks = Sequence[tuple[float, Frame]]

@@ -40,7 +40,7 @@ from trading_assets_tests.broker.conftest import (
 from trading_assets_tests.observing import eventually
 from trading_assets_tests.rewriting import Fields, Link, Rewriting, pack
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 SettingsFor = Callable[..., Settings]
 BrokerFor = Callable[..., Broker]

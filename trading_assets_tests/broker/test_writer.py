@@ -37,7 +37,7 @@ def commit(tmp_path: Path, ends: list[tuple[Outcome, Any]]) -> tuple[list[Result
     at = datetime.now(UTC).timestamp()
     for claim, (outcome, payload) in zip(claims, ends, strict=True):
         writer.put(Ended(claim.request, claim.request_id, outcome, payload, 1, at, at))
-    writer.close().result(timeout=30)
+    writer.close().result(timeout=300)
     return handed, journal.unapplied(["contracts"])
 
 
@@ -63,7 +63,7 @@ def test_an_end_that_nobody_waits_for_any_more_is_no_error(tmp_path: Path) -> No
     before = set(threading.enumerate())
     writer = Writer(
         journal,
-        lambda _: None if cancelled.wait(30) else pytest.fail("never cancelled"),
+        lambda _: None if cancelled.wait(300) else pytest.fail("never cancelled"),
         lambda error: pytest.fail(f"the writer failed: {error}"),
     )
     (thread,) = set(threading.enumerate()) - before

@@ -51,7 +51,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             yield running
         finally:
             process.send_signal(signal.SIGINT)
-            code = process.wait(60)
+            code = process.wait(300)
     assert code == 0
     assert "Traceback" not in written.read_text() and "Fatal" not in written.read_text()
     assert not [file.name for file in (running.settings.data_dir / "dagster").rglob("*.db-wal")], (

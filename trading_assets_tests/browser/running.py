@@ -19,7 +19,7 @@ from trading_assets_tests.observing import eventually
 
 COMMAND = [sys.executable, "-m", "trading_assets.cli"]
 
-PATIENCE = 240.0
+PATIENCE = 300.0
 """Seconds a service or run may take on a busy machine of two cores."""
 
 BETWEEN_LOOKS = 1.0
@@ -45,7 +45,7 @@ class Platform:
         """The data of one GraphQL query."""
         body = json.dumps({"query": graphql}).encode()
         request = urllib.request.Request(f"{self.url}/graphql", body, {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             return json.load(answer)["data"]
 
     def command(self, *arguments: str) -> tuple[int, Any]:

@@ -167,7 +167,7 @@ def test_the_exit_codes_reach_the_shell(folder: Path) -> None:
     """And neither a traceback nor a library's notice the terminal."""
     for arguments, code in ((["universe", "list", "--json"], 0), (["universe", "remove", "AAPL"], 1), (["nothing"], 2)):
         words = [sys.executable, "-m", "trading_assets.cli", *arguments]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == code
         assert done.stderr.count("\n") == int(code != 0), done.stderr
 
@@ -443,7 +443,7 @@ def test_simulate_says_where_it_listens_and_counts_at_the_end(folder: Path) -> N
             assert b"176" in client.recv(100)
     finally:
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     assert process.returncode == 0
     assert err == ""
     counters = json.loads(out)["counters"]

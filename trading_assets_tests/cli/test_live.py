@@ -36,7 +36,7 @@ class SlowOutput(io.StringIO):
         self.error: OSError | None = None
 
     def write(self, text: str) -> int:
-        self.read.wait(60)
+        self.read.wait(300)
         return super().write(text)
 
 

@@ -58,7 +58,7 @@ def test_quietly_no_note_is_printed(folder: Path) -> None:
     command = [sys.executable, "-m", "trading_assets.cli"]
     given = {**os.environ, **environment(folder), "TRADING_ASSETS_NOWW": "x"}
     loud, quiet = (
-        subprocess.run([*command, *options, "universe", "list"], env=given, capture_output=True, text=True, timeout=60)
+        subprocess.run([*command, *options, "universe", "list"], env=given, capture_output=True, text=True, timeout=300)
         for options in ([], ["--quiet"])
     )
     assert "TRADING_ASSETS_NOWW is no setting" in loud.stderr
@@ -135,7 +135,7 @@ def test_a_reader_that_stops_reading_csv_ends_nothing(small_lake: Path) -> None:
         env=given,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.stdout.split() == ['"r"', "0"]

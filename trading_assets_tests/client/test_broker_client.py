@@ -299,7 +299,7 @@ def test_wrong_arguments_are_refused_before_anything_is_done(desk: Desk, call: C
 def test_calls_from_two_threads_both_finish_and_ask_once(desk: Desk, api_client: BrokerClient) -> None:
     with ThreadPoolExecutor(2) as threads:
         calls = [threads.submit(api_client.get_equity_bars, "AAPL", FIRST, LAST) for _ in range(2)]
-        first, second = (call.result(timeout=60) for call in calls)
+        first, second = (call.result(timeout=300) for call in calls)
     assert_frame_equal(first, second)
     assert desk.asked() == {"equity bars": 1}
 
@@ -337,7 +337,7 @@ def test_a_script_that_closes_nothing_ends_well(desk: Desk) -> None:
         env={**os.environ, **desk.settings.environment()},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert (ended.stdout, ended.stderr, ended.returncode) == ("6 False False\n11 True\n", "", 0)

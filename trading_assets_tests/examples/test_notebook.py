@@ -49,5 +49,5 @@ def test_every_cell_runs_and_finds_something(desk: Desk, tmp_path: Path, monkeyp
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert not [cell for cell in notebook.cells if cell.cell_type == "code" and cell.outputs], "stored without outputs"
     notebook.cells.append(nbformat.v4.new_code_cell(DEMANDED))
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     assert desk.asked() == {}

@@ -59,7 +59,7 @@ def test_dagster_joins_the_graphs_of_both_locations(settings: Settings, tmp_path
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=300,
         check=True,
     )
     nodes = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))["data"]["assetNodes"]

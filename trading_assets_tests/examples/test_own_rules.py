@@ -125,7 +125,7 @@ def test_dagster_has_a_check_for_each_rule_of_another_package(settings: Settings
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     assert done.stdout.strip() == "['equity_bars:desk_price_limit', 'option_chains:desk_spread_is_tradable']"

@@ -131,7 +131,7 @@ def test_a_script_a_thread_and_a_notebook_print_no_warning(desk: Desk) -> None:
         env={"PATH": "", **desk.settings.environment()},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     assert done.stdout.splitlines() == ["[True, True, True, True]"] * 3

@@ -26,7 +26,7 @@ from typing import Any, Concatenate, NoReturn
 from trading_assets.sessions import calendar
 from trading_assets_tests.killing.instants import Instants
 
-PATIENCE = 90.0
+PATIENCE = 300.0
 """Seconds after which a process that should have ended long ago counts as hanging; it is killed, and its test fails."""
 
 

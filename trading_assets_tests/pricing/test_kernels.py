@@ -27,7 +27,7 @@ def run(script: str, root: Path, **environment: str) -> None:
         cwd=root,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

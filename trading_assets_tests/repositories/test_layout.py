@@ -206,7 +206,7 @@ def test_a_lake_that_may_not_be_written_is_read_as_it_is() -> None:
         Path(place).chmod(0o755)
         lake = copy_of(PLAIN, Path(place) / "lake")
         command = [sys.executable, "-m", "trading_assets_tests.repositories.opener", str(lake)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout) == {name: BEFORE[name].num_rows for name in DATASETS}
         assert json.loads((lake / "lake.json").read_text()) == json.loads((PLAIN / "lake.json").read_text())

@@ -47,7 +47,7 @@ def read(*catalogs: Path) -> list[dict[str, Any]]:
             " it (make slow does)"
         )
     command = [python, "-I", "-W", "ignore", str(READER), *map(str, catalogs)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     found = [json.loads(line) for line in done.stdout.splitlines()]
     for each in found:

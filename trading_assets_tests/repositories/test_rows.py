@@ -124,7 +124,7 @@ def test_what_another_process_wrote_is_seen(lake: Path, closes: Reader) -> None:
         " table\nParquetStore(Path(sys.argv[1])).upsert(EQUITY_BARS, table(EQUITY_BARS, [bar(date(2014, 6, 10), 99.0,"
         " symbol='IBM', con_id=3)]))\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(lake)], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(lake)], cwd=ROOT, check=True, timeout=300)
     assert sorted(closes(lake)) == sorted([*before, 99.0])
     assert raw.execute("select max(close) from equity_bars where bar_size = '1 day'").fetchall() == [(99.0,)]
 

@@ -31,7 +31,7 @@ def command(desk: Desk, *arguments: str) -> tuple[int, Any]:
         env={**inherited, **desk.settings.environment()},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert not done.stderr, done.stderr

@@ -48,7 +48,7 @@ def test_an_ignored_interrupt_is_a_default_one_in_the_child() -> None:
         ask = "import signal, sys; sys.exit(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)"
         assert (
             subprocess.run(
-                [sys.executable, "-c", ask], preexec_fn=ending_with_parent(), timeout=60, check=False
+                [sys.executable, "-c", ask], preexec_fn=ending_with_parent(), timeout=300, check=False
             ).returncode
             == 0
         )

@@ -85,7 +85,7 @@ def test_it_ends_after_the_session_and_begins_with_the_next(day: Day) -> None:
     assert day.starts() == 1
     day.now = datetime.fromisoformat("2024-06-14T16:30-04:00")
     assert day.starts() == 1
-    assert day.processes[0].wait(30) == -signal.SIGTERM
+    assert day.processes[0].wait(300) == -signal.SIGTERM
     assert day.starts() == day.starts() == 1
     assert day.said[1:] == ["The session is over: the live recorder ends."], "it was asked to: nothing is wrong"
     day.now = datetime.fromisoformat("2024-06-17T09:26-04:00")

@@ -40,7 +40,7 @@ COMMAND = [sys.executable, "-m", "trading_assets.cli"]
 
 NOW = "2024-06-03T16:15-04:00"
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds for four processes that import Dagster, on a busy machine."""
 
 SERVICES = (
@@ -73,7 +73,7 @@ class Up:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
             with urllib.request.urlopen(
-                urllib.request.Request(f"http://127.0.0.1:{self.port}{url}", data, names), timeout=30
+                urllib.request.Request(f"http://127.0.0.1:{self.port}{url}", data, names), timeout=300
             ) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
@@ -236,7 +236,7 @@ def test_it_serves_the_platform_under_its_name_with_the_history_of_the_data_fold
     request = urllib.request.Request(
         f"http://127.0.0.1:{up.port}/graphql", json.dumps(asked).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=300) as answer:
         told = json.load(answer)["data"]
     assert told["locationStatusesOrError"]["entries"] == [{"name": LOCATION}]
     assert str(up.folder / "dagster") in told["instance"]["info"]
@@ -244,7 +244,7 @@ def test_it_serves_the_platform_under_its_name_with_the_history_of_the_data_fold
 
 def opening(up: Up, origin: str) -> bytes:
     """The first line of the answer to the opening of a WebSocket."""
-    with socket.create_connection(("127.0.0.1", up.port), timeout=30) as line:
+    with socket.create_connection(("127.0.0.1", up.port), timeout=300) as line:
         words = [
             "GET /graphql HTTP/1.1",
             f"Host: 127.0.0.1:{up.port}",
@@ -261,7 +261,7 @@ def opening(up: Up, origin: str) -> bytes:
 
 def test_it_serves_metrics_to_whom_it_serves_the_ui(up: Up) -> None:
     def read() -> set[str]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/metrics", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/metrics", timeout=300) as answer:
             return set(
                 re.findall(r'^trading_assets_source_up{source="(\w+)"} 1.0$', answer.read().decode(), re.MULTILINE)
             )
@@ -321,6 +321,6 @@ def test_nothing_outlives_a_killed_one_and_the_next_one_starts_at_once(up: Up) -
     supervisor = next(pid for pid, line in again.running().items() if "serving.supervisor" in line)
     os.kill(supervisor, signal.SIGKILL)
     assert again.process.wait(PATIENCE) == 1
-    assert eventually(lambda: not again.running(), 5)
+    assert eventually(lambda: not again.running(), 60)
     with socket.create_server(("127.0.0.1", again.port)):
         pass

@@ -148,7 +148,7 @@ def run(port: int, symbol: str, client_id: int) -> list[str]:
     ib = library.IB()
     ib.RequestTimeout = 60
     try:
-        ib.connect("127.0.0.1", port, clientId=client_id, timeout=15)
+        ib.connect("127.0.0.1", port, clientId=client_id, timeout=300)
         stock, option = contracts(ib, symbol)
         account(ib)
         history(ib, stock, option)

@@ -53,7 +53,7 @@ def test_ib_async_in_its_own_environment(simulate: Callable[..., Simulator]) -> 
         [python, str(script), "--port", str(simulate(**NO_RATE).port)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -231,6 +231,6 @@ def test_serving_until_a_signal() -> None:
             client.settle()
         process.send_signal(signal.SIGTERM)
         counters = json.loads(process.stdout.readline())["counters"]
-        assert process.wait(20) == 0
+        assert process.wait(300) == 0
     assert counters["connections"]["started"] == 1
     assert counters["violations"]["count"] == 0

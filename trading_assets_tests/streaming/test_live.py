@@ -126,7 +126,7 @@ def test_the_guide_as_a_script(streaming: Streaming) -> None:
             env=streaming.settings.child_environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")

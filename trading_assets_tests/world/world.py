@@ -39,7 +39,7 @@ from trading_assets_tests.observing import eventually
 
 T = TypeVar("T")
 
-PATIENCE = 240.0
+PATIENCE = 300.0
 """Seconds to wait for something that the daemon does by itself; it looks every few seconds, and a run takes some
 seconds to start."""
 

@@ -34,7 +34,7 @@ class Webhook:
             def do_POST(self) -> None:
                 document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 webhook.arrived.append(document)
-                webhook.gate.wait(60)
+                webhook.gate.wait(300)
                 if webhook.status == 200:
                     webhook.taken.append(document)
                 try:

@@ -36,7 +36,7 @@ def process(settings: Settings, what: str) -> subprocess.Popen[bytes]:
 
 
 def test_killed_between_the_change_and_its_telling(settings: Settings, webhook: Webhook) -> None:
-    assert process(settings, "reconcile").wait(60) == -signal.SIGKILL
+    assert process(settings, "reconcile").wait(300) == -signal.SIGKILL
     assert webhook.arrived == []
     # The next one finds the alert open already, and its message waiting.
     assert not Alerts(settings).reconcile([TROUBLE], types=[TROUBLE.alert_type], now=settings.clock())
@@ -50,7 +50,7 @@ def test_killed_while_the_channel_has_not_answered(settings: Settings, webhook: 
     eventually(lambda: webhook.arrived)
     assert deliver(settings).sent == 0, "a living process is sending it"
     sender.kill()
-    assert sender.wait(60) == -signal.SIGKILL
+    assert sender.wait(300) == -signal.SIGKILL
     webhook.gate.set()
     assert deliver(settings).sent == 1, "its sender is dead: free at once"
     assert deliver(settings).sent == 0
@@ -62,7 +62,7 @@ def test_killed_while_the_channel_has_not_answered(settings: Settings, webhook: 
 
 def test_several_processes_at_once_tell_once(settings: Settings, webhook: Webhook) -> None:
     crew = [process(settings, "both") for _ in range(3)]
-    assert [member.wait(120) for member in crew] == [0, 0, 0]
+    assert [member.wait(300) for member in crew] == [0, 0, 0]
     assert webhook.titles == [TITLE]
     assert len(Alerts(settings).history()) == 1
 

@@ -70,7 +70,7 @@ def served(exposition: Exposition) -> Iterator[str]:
 def fetch(address: str) -> tuple[int, str, str]:
     """Status, content type and text."""
     try:
-        with urllib.request.urlopen(address, timeout=60) as answer:
+        with urllib.request.urlopen(address, timeout=300) as answer:
             return answer.status, answer.headers["content-type"], answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers["content-type"], error.read().decode()
@@ -242,7 +242,7 @@ def test_an_archive_that_is_not_there_yet_has_metrics_and_is_not_made(tmp_path: 
 def test_another_page_is_the_uis_and_only_reading_is_answered(tmp_path: Path) -> None:
     with served(Exposition(settings_of(tmp_path / "lake"))) as address:
         assert fetch(address.removesuffix("metrics"))[0] == 404
-        with suppress(urllib.error.HTTPError), urllib.request.urlopen(address, data=b"", timeout=30) as answer:
+        with suppress(urllib.error.HTTPError), urllib.request.urlopen(address, data=b"", timeout=300) as answer:
             pytest.fail(f"{answer.status}")
         assert fetch(address)[0] == 200
 
