@@ -16,7 +16,7 @@ import typer
 
 from trading_assets.arguments import LOOKBACK_DAYS
 from trading_assets.cli import notices
-from trading_assets.cli.output import Failed, note_to, say
+from trading_assets.cli.output import Failed, console, note_to, say
 from trading_assets.cli.values import a_symbol, checked, finite, instant
 from trading_assets.errors import TradingAssetsError
 from trading_assets.settings import Settings
@@ -175,6 +175,7 @@ def _supervise(
 ) -> int:
     """Run the services' supervisor until it ends or is stopped; nothing is left behind."""
     from trading_assets.resources.instance import dagster_home, instance_reference
+    from trading_assets.serving import relay
 
     home, reference = dagster_home(settings), instance_reference(settings)
     environment = {
@@ -198,8 +199,9 @@ def _supervise(
     say(f"Dagster UI: http://{address}:{port} (data folder {settings.data_dir}). Stop with Ctrl-C.")
     # In its own folder: a dagster.yaml in the working directory would be warned about. A session of its own: whatever
     # Dagster starts can be ended with it. The pipe is its standard input: it is at its end when this process is gone.
-    services = subprocess.Popen(
+    services, finish_output = relay.start(
         command,
+        colours=not console.no_color,  # NO_COLOR
         env=environment,
         cwd=home,
         stdin=subprocess.PIPE,
@@ -215,6 +217,7 @@ def _supervise(
         for number in previous:
             signal.signal(number, signal.SIG_IGN)  # what follows must not be interrupted half way
         _end(services)
+        finish_output()
         for number, handler in previous.items():
             signal.signal(number, handler)
 
