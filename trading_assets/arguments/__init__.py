@@ -48,4 +48,17 @@ from trading_assets.arguments.symbols import (
     stored_symbol,
     stored_symbols,
 )
-from trading_assets.arguments.words import bar_size, bar_sizes, dataset, datasets, local_symbol, one_of, right
+from trading_assets.arguments.words import (
+    COLLECTED,
+    RULED,
+    STORED,
+    any_of,
+    bar_size,
+    bar_sizes,
+    dataset,
+    datasets,
+    local_symbol,
+    one_of,
+    right,
+    ruled_dataset,
+)

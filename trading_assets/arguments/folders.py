@@ -6,17 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from trading_assets.arguments.words import STORED
 from trading_assets.errors import InvalidRequest, NotALake
 from trading_assets.folders import usable_folder
 
 _IDENTITY = "lake.json"
-
-_DATASETS = (
-    *("contracts", "option_chains", "equity_bars", "option_bars", "option_greeks", "coverage", "quality_metrics"),
-    *("position_snapshots", "position_changes", "live_quotes", "live_bars", "live_gaps"),
-)
-"""Folders that the data folder of a lake can have."""
-
 
 REPORTS = "reports"
 """Folder of the data folder in which reports are written, and users may write."""
@@ -24,7 +18,7 @@ REPORTS = "reports"
 
 def holds_lake(folder: Path) -> bool:
     """Whether there is a lake in the folder: its `lake.json`, or data without it (lost, or of an early version)."""
-    return (folder / _IDENTITY).is_file() or any(_has_files(folder / name) for name in _DATASETS)
+    return (folder / _IDENTITY).is_file() or any(_has_files(folder / name) for name in STORED)
 
 
 def lake_folder(value: Any, name: str = "data_dir") -> Path:
@@ -44,7 +38,7 @@ def new_lake_folder(value: Any, name: str = "base_path") -> Path:
     Raises `NotALake` for a file and for the folder of a dataset inside a lake, `InvalidRequest` for what is no path.
     """
     folder = _folder(value, name)
-    if (folder.exists() and not folder.is_dir()) or (folder.name in _DATASETS and holds_lake(folder.parent)):
+    if (folder.exists() and not folder.is_dir()) or (folder.name in STORED and holds_lake(folder.parent)):
         raise NotALake(folder, _why(folder), _near(folder))
     return Path(value).expanduser()
 
@@ -87,7 +81,7 @@ def _why(folder: Path) -> str:
         return "it is a file"
     return (
         f"it has neither {_IDENTITY} nor data"
-        if folder.name not in _DATASETS
+        if folder.name not in STORED
         else "it is the folder of one dataset, and not the data folder above it"
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from trading_assets.bar_sizes import BAR_SECONDS, bar_seconds
@@ -10,6 +10,15 @@ from trading_assets.errors import InvalidRequest
 
 COLLECTED = ("contracts", "option_chains", "equity_bars", "option_bars")
 """The datasets that are collected, in their order."""
+
+RULED = (*COLLECTED, "option_greeks")
+"""The datasets that validation rules speak of, in dependency order."""
+
+STORED = (
+    *(*RULED, "coverage", "quality_metrics", "position_snapshots", "position_changes"),
+    *("live_quotes", "live_bars", "live_gaps"),
+)
+"""All datasets of a lake, in the order of `repositories.schemas.DATASETS`."""
 
 _RIGHTS = {"C": "C", "CALL": "C", "CALLS": "C", "P": "P", "PUT": "P", "PUTS": "P"}
 
@@ -58,18 +67,29 @@ def one_of(value: Any, allowed: Collection[str], name: str) -> str:
     return value
 
 
-def dataset(value: Any, name: str = "dataset") -> str:
-    """The name of a dataset that is collected. Raises `InvalidRequest`."""
-    return one_of(value, COLLECTED, name)
+def dataset(value: Any, name: str = "dataset", allowed: Sequence[str] = COLLECTED) -> str:
+    """The name of one of the `allowed` datasets. Raises `InvalidRequest`."""
+    return one_of(value, allowed, name)
 
 
-def datasets(value: Any, name: str = "datasets") -> list[str] | None:
-    """Several datasets, each once; None stays None and means all. A text is one. Raises `InvalidRequest`."""
+def datasets(value: Any, name: str = "datasets", allowed: Sequence[str] = COLLECTED) -> list[str] | None:
+    """Several of the `allowed` datasets, each once; None stays None and means all. A text is one. Raises
+    `InvalidRequest`."""
     if value is None or isinstance(value, str):
-        return None if value is None else [dataset(value, name)]
+        return None if value is None else [dataset(value, name, allowed)]
     if not isinstance(value, Iterable):
-        raise InvalidRequest(f"{name} is {value!r}: give some of {', '.join(COLLECTED)}.")
-    found = list(dict.fromkeys(dataset(one, name) for one in value))
+        raise InvalidRequest(f"{name} is {value!r}: give some of {', '.join(allowed)}.")
+    found = list(dict.fromkeys(dataset(one, name, allowed) for one in value))
     if not found:
-        raise InvalidRequest(f"{name} is empty: name some of {', '.join(COLLECTED)}, or give None for all of them.")
+        raise InvalidRequest(f"{name} is empty: name some of {', '.join(allowed)}, or give None for all of them.")
     return found
+
+
+def ruled_dataset(value: Any) -> str:
+    """The name of a dataset that rules speak of. Raises `InvalidRequest`."""
+    return dataset(value, allowed=RULED)
+
+
+def any_of(words: Sequence[str]) -> str:
+    """`a, b or c`, for the help of an option."""
+    return f"{', '.join(words[:-1])} or {words[-1]}"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from trading_assets.arguments import STORED, any_of
 from trading_assets.cli.output import say
 from trading_assets.cli.values import AsOf, BarSize, First, Last, a_stored_symbol, check_range
 from trading_assets.settings import Settings
@@ -15,7 +16,7 @@ _FORMAT_HELP = "parquet, csv or feather, where the ending does not say; nautilus
 
 
 def export(
-    dataset: Annotated[str, typer.Argument(help="contracts, option_chains, equity_bars, option_bars or coverage.")],
+    dataset: Annotated[str, typer.Argument(help=f"{any_of(STORED)}.")],
     out: Annotated[Path, typer.Argument(help="File to write, whose ending names the format, or folder to fill.")],
     symbol: Annotated[
         list[str] | None, typer.Option(help="Symbol; give it again for more. None: all.", callback=a_stored_symbol)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trading_assets.arguments import LIMIT
+from trading_assets.arguments import LIMIT, STORED
 from trading_assets.cli.formats import OutputFormat, write_rows
 from trading_assets.cli.given_symbols import given_stored_symbols, given_symbols
 from trading_assets.cli.output import Failed, as_json, console, table_of
@@ -158,14 +158,7 @@ def universe_series(
 def query(
     sql: Annotated[
         str,
-        typer.Argument(
-            help=(
-                "SQL over contracts, option_chains, equity_bars, option_bars, option_greeks, coverage,"
-                " quality_metrics, position_snapshots, position_changes, live_quotes, live_bars, live_gaps,"
-                " revisions_* and the views of"
-                " docs/data-dictionary.md."
-            )
-        ),
+        typer.Argument(help=(f"SQL over {', '.join(STORED)}, revisions_* and the views of docs/data-dictionary.md.")),
     ],
     limit: Annotated[int, typer.Option(**LIMIT.option, help="Rows that a table shows.")] = 40,
     as_of: AsOf = None,

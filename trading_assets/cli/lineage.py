@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trading_assets.arguments import LIMIT
-from trading_assets.arguments.words import COLLECTED
+from trading_assets.arguments import COLLECTED, LIMIT
 from trading_assets.cli.output import as_json, console, print_named, say, table_of
 from trading_assets.cli.values import BarSize, Json, Session, a_stored_symbol
 from trading_assets.settings import Settings

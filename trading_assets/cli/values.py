@@ -10,7 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
-from trading_assets.arguments import bar_size, dataset, one_symbol, stored_symbol
+from trading_assets.arguments import (
+    COLLECTED,
+    RULED,
+    any_of,
+    bar_size,
+    dataset,
+    one_symbol,
+    ruled_dataset,
+    stored_symbol,
+)
 from trading_assets.errors import InvalidRequest
 
 DAY_FORM = "YYYY-MM-DD"
@@ -99,14 +108,14 @@ BarSizes = Annotated[
 ]
 Dataset = Annotated[
     str | None,
-    typer.Option(callback=checked(dataset), help="contracts, option_chains, equity_bars or option_bars."),
+    typer.Option(callback=checked(dataset), help=f"{any_of(COLLECTED)}."),
 ]
 Datasets = Annotated[
     list[str] | None,
     typer.Option(
         "--dataset",
-        callback=checked(dataset),
-        help="contracts, option_chains, equity_bars or option_bars; may be repeated.",
+        callback=checked(ruled_dataset),
+        help=f"{any_of(RULED)}; may be repeated.",
     ),
 ]
 

@@ -24,7 +24,7 @@ from trading_assets.settings import Settings
 from trading_assets.validation.findings import STORED_FINDINGS, Finding, Findings
 from trading_assets.validation.known_rules import known_rules
 from trading_assets.validation.reviews import Reviews
-from trading_assets.validation.rule import Rule, Severity
+from trading_assets.validation.rule import DATASETS, Rule, Severity
 from trading_assets.validation.rules import RULES
 from trading_assets.validation.scope import IN_MEMORY, Scope, create_views
 
@@ -141,7 +141,7 @@ def validate(
     review become pending; in a folder without a lake nothing is recorded. Reads the lake only; needs no broker. Raises
     `ValueError` for a dataset that does not exist, `ExtensionFailed` for an added rule whose SQL is wrong.
     """
-    chosen = _chosen(rules, checked_datasets(datasets))
+    chosen = _chosen(rules, checked_datasets(datasets, allowed=DATASETS))
     now, in_memory = settings.clock(), lake_rows(settings.data_dir) <= IN_MEMORY
 
     def run(connection: duckdb.DuckDBPyConnection) -> list[_Answer]:
@@ -189,7 +189,7 @@ def blocked(
     """
     if not symbols:
         return {}
-    chosen = checked_datasets(datasets) or ()
+    chosen = checked_datasets(datasets, allowed=DATASETS) or ()
     rules = [rule for rule in known_rules() if rule.blocks and rule.dataset in chosen]
     report = validate(settings, Scope(tuple(sorted(set(symbols))), first, last, newest=True), rules=rules, record=False)
     reasons: dict[str, list[Rule]] = {}

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-DATASETS = ("contracts", "option_chains", "equity_bars", "option_bars", "option_greeks")
+from trading_assets.arguments import RULED
+
+DATASETS = RULED
 """The datasets that rules speak of, in dependency order."""
 
 NAMELESS = "(no symbol)"

@@ -124,6 +124,11 @@ def test_a_spike_is_measured_by_the_sessions_before_the_scope(tmp_path: Path) ->
     assert report.result("spike").symbols == ("AAPL",)
 
 
+def test_the_rules_of_one_dataset_are_run_alone(tmp_path: Path) -> None:
+    report = validate(Settings(data_dir=tmp_path / "lake", now=NOW), datasets=["option_greeks"])
+    assert {result.rule.dataset for result in report.results} == {"option_greeks"}
+
+
 def test_an_unknown_dataset_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="datasets is 'greeks': give one of contracts, option_chains"):
         validate(Settings(data_dir=tmp_path, now=NOW), datasets=["greeks"])

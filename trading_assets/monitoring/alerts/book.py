@@ -109,8 +109,8 @@ class Alerts(StateRecords):
         return self._read(alerts.c.id.in_(ids))
 
     def silence(self, alert_type: AlertType, subject: str | None, *, until: datetime, by: str) -> None:
-        """Send nothing of a type (subject None), or of one subject of it, until then; what is open at the end is told
-        at once.
+        """Send nothing of a type (subject None), or of one subject of it, until then. Alerts that are still open at the
+        end are sent at the next look after it.
 
         It holds for alerts that open later as well. An `until` that has passed ends a silence.
         """
