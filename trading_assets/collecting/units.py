@@ -58,7 +58,7 @@ def hold_units(archive: Archive, dataset: Dataset, report: CollectionReport, res
         result
         for result in results
         if not archive.examiner.is_held(result)
-        and ((result in judged and _series(result, dataset) in faults) or _held(result))
+        and ((_series(result, dataset) in faults and _accepted_with(result, dataset) not in accepted) or _held(result))
     ]
     if not held:
         return list(results)

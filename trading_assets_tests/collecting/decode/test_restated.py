@@ -117,13 +117,16 @@ def test_equal_bars_and_bars_of_one_side_say_nothing() -> None:
 def test_no_restatement_is_taken_for_a_correction(
     price: float, terms: tuple[int, int], digits: int, earlier: float
 ) -> None:
-    """Whatever the price, the ratio, the rounding, and an earlier restatement that was rounded as well."""
+    """Whatever the price, the ratio, the rounding, and an earlier restatement that was rounded as well; unless rounding
+    hides it."""
     ratio, traded = terms[0] / terms[1], flat(price)
     old, new = scaled(traded, earlier), scaled(traded, earlier * ratio, digits)
-    if min(min(bar) for bar in old) >= 0.15:  # below, cents hide a ratio near one
+    least = min(min(bar) for bar in old)
+    steps = 1.02 * (0.01 + 10**-digits)  # the rounding of an old and of a new price, twice
+    if least * abs(1 - ratio) > steps and least * ratio > 10**-digits:
         change = found(old, new)
         assert (change.uniform, change.corrected) == (True, False)
-        assert change.ratio == pytest.approx(ratio, rel=0.05)
+        assert change.ratio == pytest.approx(ratio, rel=max(0.05, steps / least * max(1.0, 1 / ratio)))
 
 
 def test_the_fraction_of_an_interval_has_a_small_term() -> None:
