@@ -17,7 +17,7 @@ from trading_assets.broker.connector import connector_to, endpoint_of
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.loop import LoopThread
 from trading_assets.broker.outcomes import Result
-from trading_assets.broker.pacing import Pacer
+from trading_assets.broker.pacing import OnWait, Pacer
 from trading_assets.broker.positions import AccountLook, look
 from trading_assets.broker.requests import Request
 from trading_assets.broker.retries import Waits
@@ -57,7 +57,7 @@ class Broker(AbstractContextManager["Broker"]):
         progress: Progress | None = None,
         endpoint: Callable[[], tuple[str, int]] | None = None,
         waits: Waits | None = None,
-        on_wait: Callable[[datetime], None] | None = None,
+        on_wait: OnWait | None = None,
     ) -> None:
         self._settings = settings
         self._journal = journal

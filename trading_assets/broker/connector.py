@@ -19,7 +19,7 @@ from trading_assets.broker.contact import record_connected, record_failure
 from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.identity import check_settings, identity_of
 from trading_assets.broker.ledger import Ledger
-from trading_assets.broker.pacing import Pacer
+from trading_assets.broker.pacing import OnWait, Pacer
 from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.errors import BrokerIncompatible, BrokerNotConfigured, BrokerUnavailable, ClientIdsExhausted
 from trading_assets.reliability import RetryConfig
@@ -179,7 +179,7 @@ async def connector_to(
     *,
     clock: Clock,
     on_identity: Callable[[str], None] | None,
-    on_wait: Callable[[datetime], None] | None = None,
+    on_wait: OnWait | None = None,
 ) -> Connector:
     """The connector to what `endpoint()` names, with a pacer of its own; both are asked in a thread of `database`."""
     loop = asyncio.get_running_loop()

@@ -48,6 +48,16 @@ UNPACED_OPEN = 256
 TOLD_SECONDS = 2.0
 """A wait for the limits from this on is worth telling whoever looks on."""
 
+OnWait = Callable[[str, datetime | None], None]
+"""Told why nothing is sent (`for the broker's limit of small bars`), and until when (UTC; None: nobody knows)."""
+
+SMALL_BARS = "for the broker's limit of small bars"
+REFUSED = "after the broker refused a request for pacing"
+IN_USE_ELSEWHERE = {
+    HISTORY_SLOTS: "for open requests, all of which other processes use",
+    MARKET_DATA_SLOTS: "for market-data lines, all of which other processes use",
+}
+
 OPEN_DETAILS = 20
 """Contract-detail requests one process keeps open. The broker does not limit them but answers them one after the other:
 with more of them open, the last would time out before its turn."""
@@ -78,12 +88,11 @@ class Pacer:
     """What the event loop awaits before it sends. With `settings.enforce_pacing` off, everything is granted at once.
 
     `database` runs the ledger's transactions off the loop; use the object from one event loop only. `on_wait` is told
-    the instant (UTC) until which the limits let no small-bar request go, where that is `TOLD_SECONDS` away or more.
+    of waits of `TOLD_SECONDS` or more: for the limits of small bars, after a refusal, and for slots while other
+    processes use all of them.
     """
 
-    def __init__(
-        self, ledger: Ledger | None, database: Executor, on_wait: Callable[[datetime], None] | None = None
-    ) -> None:
+    def __init__(self, ledger: Ledger | None, database: Executor, on_wait: OnWait | None = None) -> None:
         self._ledger = ledger
         self._on_wait = on_wait
         self._database = database
@@ -125,10 +134,20 @@ class Pacer:
         loop = asyncio.get_running_loop()
         while True:
             granted, at = await self._run(self._ledger.take_small, request)
-            if not granted and self._on_wait is not None and at - loop.time() >= TOLD_SECONDS:
-                self._on_wait(datetime.now(UTC) + timedelta(seconds=at - loop.time()))
+            if not granted:
+                self.tell(SMALL_BARS, at - loop.time())
             if await _reached(at, loop, late_limit=WINDOW_MARGIN) and granted:
                 return
+
+    def tell(self, why: str, seconds: float) -> None:
+        """Tell whoever looks on of a wait that begins now, unless it is a short one."""
+        if self._on_wait is not None and seconds >= TOLD_SECONDS:
+            self._on_wait(why, datetime.now(UTC) + timedelta(seconds=seconds))
+
+    def _tell_of_others(self, resource: str) -> None:
+        """Tell of a wait for a slot that others use. Where this process uses some, its own answers come meanwhile."""
+        if self._on_wait is not None and not self._slots[resource].in_use:
+            self._on_wait(IN_USE_ELSEWHERE[resource], None)
 
     async def _next_slot(self, ledger: Ledger, loop: asyncio.AbstractEventLoop, more: int) -> float:
         while True:
@@ -178,20 +197,26 @@ class Pacer:
 
     async def acquire(self, pacing_class: PacingClass) -> None:
         """Wait for a slot of that class, first come first served."""
-        slots = self._slots[RESOURCES[pacing_class]]
+        resource = RESOURCES[pacing_class]
+        slots = self._slots[resource]
         if slots.in_use < slots.target and not slots.waiters:
             slots.in_use += 1
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
         slots.waiters.append(turn)
         if slots.shared and (slots.keeper is None or slots.keeper.done()):
-            slots.keeper = asyncio.create_task(self._keep(RESOURCES[pacing_class], slots))
+            slots.keeper = asyncio.create_task(self._keep(resource, slots))
+        telling = loop.call_later(TOLD_SECONDS, self._tell_of_others, resource) if slots.shared else None
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.release(pacing_class)
             raise
+        finally:
+            if telling is not None:
+                telling.cancel()
 
     def release(self, pacing_class: PacingClass) -> None:
         """Give a slot back."""

@@ -27,7 +27,7 @@ from trading_assets.broker.codes import remedy_of, tries_of
 from trading_assets.broker.collectors import Collector
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
-from trading_assets.broker.pacing import Pacer
+from trading_assets.broker.pacing import REFUSED, Pacer
 from trading_assets.broker.requests import PacingClass, Request
 from trading_assets.broker.retries import Waits
 from trading_assets.broker.writer import Ended, Sent, Writer
@@ -211,7 +211,7 @@ class Run:
             if outcome.kind.retryable or not self._breaker.clean:
                 await self._judge(outcome, client)
             self._note_pacing(job, outcome)
-            if not self._sends_again(job, outcome):
+            if not self._sends_again(job, outcome, pacer):
                 self._writer.put(
                     Ended(job.request, job.request_id, outcome, payload, job.attempts, sent_at, time.time())
                 )
@@ -236,7 +236,7 @@ class Run:
         elif outcome.kind.answers:
             self._paced[job.request.pacing].clear()
 
-    def _sends_again(self, job: Job, outcome: Outcome) -> bool:
+    def _sends_again(self, job: Job, outcome: Outcome, pacer: Pacer) -> bool:
         """Whether a failed request has no end yet: it is queued again, or, when the run stops, left for the next run.
 
         A failure of one request is its own end. Only what concerns all of them stops the run: a connection that broke
@@ -246,7 +246,10 @@ class Run:
         if outcome.kind.retryable and self._error is not None:
             return True
         if job.tries < most:
-            self._loop.call_later(self._waits.after(outcome, job.tries), self._to_send, job)
+            wait = self._waits.after(outcome, job.tries)
+            if outcome.kind is OutcomeKind.PACING:
+                pacer.tell(REFUSED, wait)
+            self._loop.call_later(wait, self._to_send, job)
             return True
         if outcome.kind is OutcomeKind.PACING and len(self._paced[job.request.pacing]) > 1:
             what = (

@@ -12,8 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, Text
 from rich.table import Column
 
 from trading_assets.cli.output import is_quiet, stderr
-from trading_assets.collecting.progress import counted
-from trading_assets.sessions import NEW_YORK
+from trading_assets.collecting.progress import counted, wait_words
 
 if TYPE_CHECKING:
     from trading_assets.collecting.report import CollectionReport
@@ -69,10 +68,10 @@ class LiveProgress:
             self._reused = reused
             self._show(self._current)
 
-    def waiting(self, until: datetime) -> None:
-        """The broker's limits allow the next request at that instant."""
+    def waiting(self, why: str, until: datetime | None) -> None:
+        """The broker's limits allow the next request at that instant (None: nobody knows when)."""
         if self._current is not None:
-            self._current.waits_until = until
+            self._current.waits = wait_words(why, until)
             self._show(self._current)
 
     def finish(self, report: CollectionReport) -> None:
@@ -103,7 +102,7 @@ class _Stage:
     def __init__(self, task: TaskID, clock: Callable[[], float]) -> None:
         self.task = task
         self.total = self.done = 0
-        self.waits_until: datetime | None = None
+        self.waits = ""
         self._clock = clock
         self._before = 0
         self._fresh = 0
@@ -122,17 +121,16 @@ class _Stage:
         now, before = self._clock(), self.done
         self.done = self._before + done
         self._fresh += max(0, self.done - before - reused)
-        self.waits_until = None
+        self.waits = ""
         self._answered.append((now, self._fresh))
         while len(self._answered) > 2 and self._answered[0][0] < now - RATE_SECONDS:
             self._answered.popleft()
 
     def sentence(self) -> str:
-        """`120 of 480 requests, 45/s, 8 s left`; while pacing lets nothing go, until when."""
+        """`120 of 480 requests, 45/s, 8 s left`; while pacing lets nothing go, why and until when."""
         said = [f"{self.done:,} of {self.total:,} requests"]
-        if self.waits_until is not None:
-            at = self.waits_until.astimezone(NEW_YORK)
-            return f"{said[0]}, waiting for the broker's limit until {at:%H:%M:%S} New York"
+        if self.waits:
+            return f"{said[0]}, {self.waits}"
         (begun, first), (now, last) = self._answered[0], self._answered[-1]
         if now > begun and last > first:
             rate = (last - first) / (now - begun)

@@ -30,8 +30,9 @@ class Progress(Protocol):
     def advance(self, done: int, total: int, sent: int, reused: int) -> None:
         """So many of the stage's requests are answered, so many were sent or taken from the journal."""
 
-    def waiting(self, until: datetime) -> None:
-        """The broker's limits let no request go until then (UTC). Not called where a listener has no such method."""
+    def waiting(self, why: str, until: datetime | None) -> None:
+        """Nothing is sent until then (UTC; None: nobody knows), because of the broker's limits: `why` is such as `for
+        the broker's limit of small bars`. Not called where a listener has no such method."""
 
     def finish(self, report: CollectionReport) -> None:
         """A dataset's collection is in the lake."""
@@ -46,7 +47,7 @@ class Silent:
     def advance(self, done: int, total: int, sent: int, reused: int) -> None:
         """Nothing."""
 
-    def waiting(self, until: datetime) -> None:
+    def waiting(self, why: str, until: datetime | None) -> None:
         """Nothing."""
 
     def finish(self, report: CollectionReport) -> None:
@@ -79,13 +80,12 @@ class Lines:
             self._told_at, self._told = now, done / total
             self._write(f"{self._stage}: {done:,} of {total:,} requests answered")
 
-    def waiting(self, until: datetime) -> None:
+    def waiting(self, why: str, until: datetime | None) -> None:
         """A line, when the last one is some time ago."""
         now = self._clock()
         if now - self._told_at >= LINES_A_STEP:
             self._told_at = now
-            at = until.astimezone(NEW_YORK)
-            self._write(f"{self._stage}: waiting for the broker's limit until {at:%H:%M:%S} New York")
+            self._write(f"{self._stage}: {wait_words(why, until)}")
 
     def finish(self, report: CollectionReport) -> None:
         """The line of the step."""
@@ -96,6 +96,11 @@ class Lines:
         seconds = self._clock() - self._begun if self._stage == report.dataset else 0.0
         self._stage = ""
         self._write(f"{report.dataset} of {whose}: {', '.join(counts)} ({seconds:.0f} s)")
+
+
+def wait_words(why: str, until: datetime | None) -> str:
+    """`waiting for the broker's limit of small bars until 16:31:05 New York`."""
+    return f"waiting {why}" + (f" until {until.astimezone(NEW_YORK):%H:%M:%S} New York" if until else "")
 
 
 def counted(number: int, what: str) -> str:

@@ -57,10 +57,10 @@ class _Collector(Silent):
     def advance(self, done: int, total: int, sent: int, reused: int) -> None:
         self.outer.advance(done, total, sent, reused)
 
-    def waiting(self, until: datetime) -> None:
+    def waiting(self, why: str, until: datetime | None) -> None:
         tell = getattr(self.outer, "waiting", None)  # a listener of a user's own may be without
         if tell is not None:
-            tell(until)
+            tell(why, until)
 
     def finish(self, report: CollectionReport) -> None:
         self.reports.append(report)

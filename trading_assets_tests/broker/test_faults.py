@@ -12,6 +12,7 @@ import pytest
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.outcomes import OutcomeKind
+from trading_assets.broker.pacing import REFUSED
 from trading_assets.broker.requests import ContractDetailsRequest, QuoteRequest, Request
 from trading_assets.errors import BrokerUnavailable, PacingExhausted
 from trading_assets.instrument import Instrument
@@ -177,12 +178,16 @@ def test_no_broker_at_all(simulate: Simulate, settings_for: SettingsFor, broker_
 
 
 def test_pacing_that_keeps_several_requests_out_ends_the_run_as_retryable(
-    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("trading_assets.broker.pacing.TOLD_SECONDS", 0.0)
+    told: list[tuple[str, datetime | None]] = []
     simulator = simulate(faults=Faults([{"on": "historical_data", "do": "pacing", "times": 0}]))
+    broker = broker_for(settings_for(simulator, max_attempts=2), on_wait=lambda *wait: told.append(wait))
     with pytest.raises(PacingExhausted) as caught:
-        broker_for(settings_for(simulator, max_attempts=2)).run([STOCK_BARS, option_bars(6)], planned_at=wall_clock())
+        broker.run([STOCK_BARS, option_bars(6)], planned_at=wall_clock())
     assert caught.value.retryable
+    assert [why for why, until in told if until is not None] == [REFUSED, REFUSED], "before the second try of each"
 
 
 ONE_REQUESTS: dict[str, tuple[dict[str, Any], OutcomeKind]] = {

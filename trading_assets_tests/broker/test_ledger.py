@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.ledger import HISTORY_SLOTS, Ledger
-from trading_assets.broker.pacing import Pacer
-from trading_assets.broker.requests import BarsRequest
+from trading_assets.broker.pacing import IN_USE_ELSEWHERE, SMALL_BARS, Pacer
+from trading_assets.broker.requests import BarsRequest, PacingClass
 from trading_assets.instrument import Instrument
 from trading_assets.reliability import BreakerOpen, CircuitBreaker, Phase
 from trading_assets.settings import Settings
@@ -122,10 +122,10 @@ def test_small_bar_permits_are_shared_and_the_longest_waiting_is_first(ledgers: 
 def test_whoever_looks_on_hears_until_when_the_limits_let_nothing_go(ledgers: Callable[[], Ledger]) -> None:
     ledger = ledgers()
 
-    async def ask_twice() -> datetime:
-        told: asyncio.Queue[datetime] = asyncio.Queue()
+    async def ask_twice() -> tuple[str, datetime]:
+        told: asyncio.Queue[tuple[str, datetime]] = asyncio.Queue()
         with ThreadPoolExecutor(1) as database:
-            pacer = Pacer(ledger, database, told.put_nowait)
+            pacer = Pacer(ledger, database, lambda *wait: told.put_nowait(wait))
             await pacer.small_message(small(0))
             assert told.empty()
             again = asyncio.create_task(pacer.small_message(small(0)))
@@ -135,8 +135,34 @@ def test_whoever_looks_on_hears_until_when_the_limits_let_nothing_go(ledgers: Ca
                 again.cancel()
                 await asyncio.wait([again])
 
-    left = (run_coroutine(ask_twice()) - datetime.now(UTC)).total_seconds()
-    assert 2 < left <= 16, "an identical request may follow after 15 s"
+    why, until = run_coroutine(ask_twice())
+    assert why == SMALL_BARS
+    assert 2 < (until - datetime.now(UTC)).total_seconds() <= 16, "an identical request may follow after 15 s"
+
+
+def test_whoever_looks_on_hears_that_other_processes_use_all_slots(
+    ledgers: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trading_assets.broker.pacing.TOLD_SECONDS", 0.01)
+    first, second = ledgers(), ledgers()
+    assert first.rebalance(HISTORY_SLOTS, 49, 0) == (49, 49)
+
+    async def ask() -> tuple[str, datetime | None]:
+        told: asyncio.Queue[tuple[str, datetime | None]] = asyncio.Queue()
+        with ThreadPoolExecutor(1) as database:
+            pacer = Pacer(second, database, lambda *wait: told.put_nowait(wait))
+            turn = asyncio.create_task(pacer.acquire(PacingClass.HISTORY))
+            try:
+                heard = await asyncio.wait_for(told.get(), 20)
+                first.rebalance(HISTORY_SLOTS, 0, 0)
+                await asyncio.wait_for(turn, 20)
+                pacer.release(PacingClass.HISTORY)
+                return heard
+            finally:
+                turn.cancel()
+                await pacer.close()
+
+    assert run_coroutine(ask()) == (IN_USE_ELSEWHERE[HISTORY_SLOTS], None)
 
 
 def test_open_slots_are_divided_and_those_of_a_closed_owner_come_back(

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
+from trading_assets.broker.ledger import MARKET_DATA_SLOTS
+from trading_assets.broker.pacing import IN_USE_ELSEWHERE, SMALL_BARS
 from trading_assets.cli import progress
 from trading_assets.cli.app import run
 from trading_assets.cli.progress import LiveProgress, duration
@@ -35,8 +37,12 @@ def test_a_line_says_rate_time_left_and_pacing(terminal: io.StringIO) -> None:
         assert shown.lines == ["equity_bars 30 of 100 requests"], "the journal's answers say nothing about the broker"
         shown.advance(80, 100, 50, 30)
         assert shown.lines == ["equity_bars 80 of 100 requests, 2/s, 8 s left"]
-        shown.waiting(UNTIL)
-        assert shown.lines == ["equity_bars 80 of 100 requests, waiting for the broker's limit until 16:31:05 New York"]
+        shown.waiting(SMALL_BARS, UNTIL)
+        assert shown.lines == [f"equity_bars 80 of 100 requests, waiting {SMALL_BARS} until 16:31:05 New York"]
+        shown.waiting(IN_USE_ELSEWHERE[MARKET_DATA_SLOTS], None)
+        assert shown.lines == [
+            "equity_bars 80 of 100 requests, waiting for market-data lines, all of which other processes use"
+        ]
         shown.advance(81, 100, 51, 30)
         assert "waiting" not in shown.lines[0]
         shown.begin("equity_bars", 20)
