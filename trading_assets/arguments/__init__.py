@@ -14,7 +14,7 @@ through here before it does anything else:
 | bar size | the broker's words for a size that is collected, in any case | everything else |
 | right | C, P, call, put, in any case | everything else |
 | number | a whole or finite number within its bounds | booleans, NaN, what is out of bounds |
-| file to write | a path outside of the data folder, or in its `reports` | the archive's own files |
+| file to write | a path outside of the data folder, or in its `reports` | the archive's own files, devices, pipes |
 | folder | a folder with a lake, to read | a folder without one; nothing is created in it |
 
 A datetime with a time zone is an instant and means its day in New York: `2024-06-04T01:00Z` is 2024-06-03. One without

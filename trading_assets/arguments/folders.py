@@ -47,7 +47,7 @@ def output_file(value: Any, data_dir: Path | str, name: str = "path", *, is_fold
     """The path of a file (`is_folder`: of a folder of files) that a user wants written.
 
     In the data folder it may be in `reports` only: elsewhere there it would be read as data, or take the place of a
-    file of the archive. Raises `InvalidRequest`.
+    file of the archive. A device or a pipe is refused: the file would take its place. Raises `InvalidRequest`.
     """
     if not isinstance(value, str | os.PathLike) or not str(value).strip():
         raise InvalidRequest(f"{name} is {value!r}, and the path of a file is wanted.")
@@ -60,6 +60,10 @@ def output_file(value: Any, data_dir: Path | str, name: str = "path", *, is_fold
         )
     if path.is_dir() and not is_folder:
         raise InvalidRequest(f"{name} is {str(path)!r}, and this is a folder: name a file in it.")
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InvalidRequest(
+            f"{name} is {str(path)!r}, and this is a device or a pipe, whose place a file would take: name a file."
+        )
     return path
 
 

@@ -261,7 +261,7 @@ def _print_quality(report: QualityReport) -> None:
     passed = sum(result.passed for result in report.results)
     empty = f" ({len(report.unexamined)} of them had nothing to examine)" if report.unexamined else ""
     rules = f"{passed} of {len(report.results)} rules hold{empty}"
-    console.print(f"Sessions {report.first} to {report.last}: {rules}, {len(report.issues)} issues.", soft_wrap=True)
+    say(f"Sessions {report.first} to {report.last}: {rules}, {len(report.issues)} issues.")
     rows = [
         {
             "rule": result.rule.name,

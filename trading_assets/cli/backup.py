@@ -57,11 +57,10 @@ def _take(path: Path, as_document: bool) -> int:
     if as_document:
         as_json(report.as_dict())
     else:
-        console.print(
+        say(
             f"Snapshot {found.id}: {len(found.files)} files, {found.rows:,} rows, {found.size:,} bytes;"
             f" {report.copied} files copied, {report.unchanged} unchanged, {report.added:,} bytes added. Rows and"
-            " checksums of all columns are those of the lake (--json shows them).",
-            soft_wrap=True,
+            " checksums of all columns are those of the lake (--json shows them)."
         )
         if not found.state:
             note_to("There was no state database to back up: run trading-assets doctor.")

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from shlex import quote
 
-from trading_assets.cli.output import Failed, FittedTable, console, print_problems, say, table_of
+from trading_assets.cli.output import Failed, FittedTable, console, print_problems, say, say_as_it_is, table_of
 from trading_assets.cli.progress import LiveProgress
 from trading_assets.cli.root import own_command
 from trading_assets.collecting.report import CollectionReport
@@ -85,8 +85,8 @@ def run_demo(symbol: str, lookback_days: int, *, keep: bool) -> int:
     except ExtraMissing as missing:
         drawn = [str(missing)]
     for said in drawn:
-        say(said)
-    say(
+        say_as_it_is(said)
+    say_as_it_is(
         f"\nLook at it in the Dagster UI:\n  {own_command()} --data-dir {quote(str(settings.data_dir))} up\nand open"
         " http://127.0.0.1:3000/assets"
     )

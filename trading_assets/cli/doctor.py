@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trading_assets.cli.output import as_json, console, say
+from trading_assets.cli.output import as_json, console, print_named, say
 from trading_assets.cli.values import Json
 from trading_assets.settings import Settings
 
@@ -51,7 +51,7 @@ def doctor(
 
 def _print(findings: Sequence[Finding], word: str) -> None:
     for finding in findings:
-        console.print(f"{word} {finding.kind} {finding.subject}", soft_wrap=True, markup=False, style="yellow")
-        say(f"  lost: {finding.lost}")
-        said = finding.done if word == "mended" else finding.remedy
-        say(f"  {'done' if word == 'mended' else 'mend'}: {said}")
+        say(f"{word} {finding.kind} {finding.subject}", style="yellow")
+        named = {"  lost:": finding.lost}
+        named |= {"  done:": finding.done} if word == "mended" else {"  mend:": finding.remedy}
+        print_named(named, len("  lost:"))

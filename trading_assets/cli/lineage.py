@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trading_assets.arguments import COLLECTED, LIMIT
-from trading_assets.cli.output import as_json, console, print_named, say, table_of
+from trading_assets.cli.output import as_json, console, print_named, say, say_as_it_is, table_of
 from trading_assets.cli.values import BarSize, Json, Session, a_stored_symbol
 from trading_assets.settings import Settings
 
@@ -272,7 +272,7 @@ def _whole(tracker: LineageTracker, what: str, limit: int, as_document: bool) ->
         as_json({"mermaid": text}) if as_document else console.print(text, markup=False, soft_wrap=True, end="")
         return 0
     report = visualizer.generate_summary_report()
-    as_json(report) if as_document else say(str(report))
+    as_json(report) if as_document else say_as_it_is(str(report))
     return 0
 
 

@@ -57,10 +57,12 @@ COLUMNS = [
     "gaps",
 ]
 
-DISPENSABLE = ["kind", "gaps", "rate", "volatility", "delta", "volume", "updated"]
+DISPENSABLE = ["gaps", "rate", "volatility", "delta", "volume", "updated", "kind"]
 """Columns that a narrow terminal does without, the first ones first: what is wrong is said in sentences."""
 
 STATUS_COLUMNS = ["contract", "kind", "state", "updated", "rate", "updates", "lag", "gaps", "resubscribed"]
+
+STATUS_DISPENSABLE = ["resubscribed", "updates", "lag", "rate"]
 
 
 def live(
@@ -112,14 +114,15 @@ def _show_status(found: StreamingStatus, *, as_document: bool) -> int:
     else:
         say(found.summary())
         if found.streams:
-            console.print(table_of([_health(stream) for stream in found.streams], STATUS_COLUMNS))
+            rows = [_health(stream) for stream in found.streams]
+            console.print(table_of(rows, STATUS_COLUMNS, dispensable=STATUS_DISPENSABLE))
         _print_problems(found)
     return int(not found.ok)
 
 
 def _print_problems(found: StreamingStatus) -> None:
     for said in found.problems[:PROBLEMS_SHOWN]:
-        console.print(f"wrong {said}", soft_wrap=True, markup=False, style="yellow")
+        say(f"wrong {said}", style="yellow")
     if len(found.problems) > PROBLEMS_SHOWN:
         console.print(f"... and {len(found.problems) - PROBLEMS_SHOWN} more (--status --json lists all).")
 

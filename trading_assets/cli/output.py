@@ -62,14 +62,19 @@ def quietly() -> Iterator[None]:
 _quiet = False
 
 
-def say(text: str) -> None:
-    """Print text as it is: nothing in it is markup, and its lines are not wrapped."""
+def say(text: str, *, style: str | None = None) -> None:
+    """Print sentences without markup. In a terminal their lines break between words, elsewhere they stay whole."""
+    console.print(text, soft_wrap=not console.is_terminal, markup=False, style=style)
+
+
+def say_as_it_is(text: str) -> None:
+    """Print what somebody copies, such as a command or a path: its lines are not broken in a terminal either."""
     console.print(text, soft_wrap=True, markup=False)
 
 
 def errors_to(sentence: str) -> None:
     """Print one error sentence."""
-    stderr.print(f"[bold red]error[/]: {_escaped(sentence)}", soft_wrap=True)
+    stderr.print(f"[bold red]error[/]: {_escaped(sentence)}", soft_wrap=not stderr.is_terminal)
 
 
 def is_quiet() -> bool:
@@ -81,7 +86,7 @@ def note_to(sentence: str) -> None:
     """Print one sentence that is worth knowing and no error."""
     if _quiet:
         return
-    stderr.print(f"[bold]note[/]: {_escaped(sentence)}", soft_wrap=True)
+    stderr.print(f"[bold]note[/]: {_escaped(sentence)}", soft_wrap=not stderr.is_terminal)
 
 
 def as_json(document: Any) -> None:
@@ -281,6 +286,7 @@ def print_problems(problems: Sequence[Problem]) -> None:
     """The first problems, each as a sentence."""
     for problem in problems[:PROBLEMS_SHOWN]:
         who = " ".join(filter(None, (problem.symbol, problem.subject)))
-        console.print(f"[yellow]{problem.kind}[/] {_escaped(who)}: {_escaped(problem.sentence)}", soft_wrap=True)
+        said = f"[yellow]{problem.kind}[/] {_escaped(who)}: {_escaped(problem.sentence)}"
+        console.print(said, soft_wrap=not console.is_terminal)
     if len(problems) > PROBLEMS_SHOWN:
         console.print(f"... and {len(problems) - PROBLEMS_SHOWN} more (--json lists all).")

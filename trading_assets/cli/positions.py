@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trading_assets.cli.output import as_json, console, table_of
+from trading_assets.cli.output import as_json, console, say, table_of
 from trading_assets.cli.values import Json, checked, finite
 from trading_assets.settings import Settings
 
@@ -194,10 +194,9 @@ _PARTS: dict[str, tuple[str, list[str]]] = {
 def _say_what_lacks(rows: Sequence[Mapping[str, Any]]) -> None:
     unmarked = [row for row in rows if row["mark"] is None]
     if unmarked:
-        console.print(
+        say(
             f"{len(unmarked)} position(s) have no mark: collect their chains (`trading-assets update SYMBOL`) or stream"
-            " them (`trading-assets live SYMBOL`).",
-            soft_wrap=True,
+            " them (`trading-assets live SYMBOL`)."
         )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trading_assets.cli.output import console, say
+from trading_assets.cli.output import console, say, say_as_it_is, table_of
 from trading_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from trading_assets.monitoring.report import Report
 
 
 def report(
@@ -24,7 +27,23 @@ def report(
     settings = Settings()
     lake_folder(settings.data_dir)
     if text:
-        console.print(as_text(collect(settings)), markup=False, soft_wrap=True, end="")
+        found = collect(settings)
+        if console.is_terminal:
+            _show(found)
+        else:
+            console.print(as_text(found), markup=False, soft_wrap=True, end="")
     else:
-        say(f"{write_report(settings, out)}")
+        say_as_it_is(f"{write_report(settings, out)}")
     return 0
+
+
+def _show(found: Report) -> None:
+    """The text of the report in a terminal of any width."""
+    for sentence in found.head():
+        say(sentence)
+    for section in found.sections:
+        say(f"\n{section.title}", style="bold")
+        if section.note:
+            say(section.note)
+        if section.rows:
+            console.print(table_of(section.rows, section.columns))

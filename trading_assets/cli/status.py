@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trading_assets.cli.output import as_json, console, print_named, say, table_of
+from trading_assets.cli.output import as_json, console, print_named, say, say_as_it_is, table_of
 from trading_assets.cli.values import Json
 from trading_assets.settings import Settings
 
@@ -35,7 +35,7 @@ def status(
     if as_document:
         as_json({"headline": said, **found.as_dict()})
     else:
-        console.print(said, soft_wrap=True, markup=False, style="bold yellow" if found.wrong else "bold")
+        say(said, style="bold yellow" if found.wrong else "bold")
         _print(found.as_dict())
     return 1 if found.wrong else 0
 
@@ -45,7 +45,7 @@ def diagnose() -> int:
     prices, no positions."""
     from trading_assets.monitoring.diagnosis import diagnosis
 
-    say(diagnosis(Settings()))
+    say_as_it_is(diagnosis(Settings()))
     return 0
 
 
@@ -94,7 +94,7 @@ def _print(document: dict[str, Any]) -> None:
     for sentence in document["notes"]:
         say(f"note {sentence}")
     for sentence in document["wrong"][:WRONG_SHOWN]:
-        console.print(f"wrong {sentence}", soft_wrap=True, markup=False, style="yellow")
+        say(f"wrong {sentence}", style="yellow")
     if len(document["wrong"]) > WRONG_SHOWN:
         console.print(f"... and {len(document['wrong']) - WRONG_SHOWN} more (--json lists all).")
 

@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from trading_assets.cli.given_symbols import given_stored_symbols
 from trading_assets.cli.output import Failed, as_json, console, note_to, table_of
@@ -84,7 +85,8 @@ def validate(
 
 def _print_result(result: RuleResult) -> None:
     colour = "red" if result.rule.severity == "error" else "yellow"
-    console.print(f"\n[{colour}]{result.rule.severity}[/] {result.sentence()}", soft_wrap=True)
+    sentence = f"\n[{colour}]{result.rule.severity}[/] {escape(result.sentence())}"
+    console.print(sentence, soft_wrap=not console.is_terminal)
     console.print(table_of(result.rows.slice(0, ROWS_PRINTED).to_pylist(), result.rows.column_names))
 
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from trading_assets.arguments import holds_lake, lake_folder, new_lake_folder, output_file
 from trading_assets.errors import InvalidRequest, NotALake
+
+
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    for special in (pipe, Path(os.devnull)):
+        with pytest.raises(InvalidRequest, match=r"^--picture is '.*', and this is a device or a pipe, whose place"):
+            output_file(special, tmp_path / "lake", "--picture")
 
 
 def test_a_lake_is_told_by_its_identity_or_its_data(tmp_path: Path) -> None:

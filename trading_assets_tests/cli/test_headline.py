@@ -53,7 +53,8 @@ def test_what_is_wrong_is_yellow_where_colour_is_wanted(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(status, "console", output._console(error=False))
+    for module in (output, status):
+        monkeypatch.setattr(module, "console", output._console(error=False))
     assert run(["status", "--no-probe"]) == 1, "the journal knows nothing of these rows"
     said = capsys.readouterr().out
     assert said.startswith(f"{begins_with}The ") and ("\x1b[" in said) == bool(begins_with)

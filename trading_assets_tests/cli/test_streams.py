@@ -48,12 +48,17 @@ def piped(script: str, folder: Path, **variables: str) -> tuple[str, str]:
             '$C query "$MANY" --json >/dev/full; echo $?',
             "note: The output could not be written (No space left on device); ",
         ),
+        *[
+            (f"$C {command} >/dev/full; echo $?", "note: The output could not be written (No space left on device); ")
+            for command in ("lineage equity_bars --symbol AAPL", "coverage --by-session", "export equity_bars x.csv")
+        ],
+        ("$C coverage | true; echo ${PIPESTATUS[0]}", "note: The output was not read to its end; "),
     ],
 )
 def test_an_output_that_cannot_be_written_is_one_sentence_and_the_result_is_the_commands(
-    folder: Path, script: str, said: str
+    small_lake: Path, script: str, said: str
 ) -> None:
-    out, err = piped(script, folder)
+    out, err = piped(script, small_lake)
     assert out.splitlines()[-1] == "0"
     assert err.startswith(said)
     assert len(err.splitlines()) == 1

@@ -78,6 +78,24 @@ def test_commands_in_narrow_terminals(
     assert "…" not in "".join(lines)
 
 
+@pytest.mark.parametrize("command", ["doctor", "report --text"])
+def test_sentences_in_narrow_terminals_break_between_words(
+    small_lake: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    assert run(["universe", "add", "AAPL"]) == 0
+    capsys.readouterr()
+    run(command.split())
+    whole = capsys.readouterr().out
+    assert max(map(len, whole.splitlines())) > 60
+    monkeypatch.setattr(output.console, "_force_terminal", True)
+    monkeypatch.setattr(output.console, "width", 60)
+    run(command.split())
+    narrow = capsys.readouterr().out
+    assert max(map(len, narrow.splitlines())) <= 60
+    said = {word for word in whole.split() if word.isalpha()}
+    assert said <= set(narrow.split()), "no word is broken"
+
+
 def test_codes_of_the_broker_have_no_separators() -> None:
     written = io.StringIO()
     Console(file=written, width=80).print(

@@ -42,8 +42,7 @@ def as_html(report: Report) -> str:
 
 def as_text(report: Report) -> str:
     """The same for a terminal or a mail, without the pictures."""
-    lines = [f"Archive {report.data_dir} at {report.now:%Y-%m-%d %H:%M} UTC, session {report.session}"]
-    lines += [f"- {sentence}" for sentence in report.wrong] or ["All is well."]
+    lines = report.head()
     for section in report.sections:
         lines += ["", section.title, "=" * len(section.title)]
         lines += [section.note] if section.note else []

@@ -68,6 +68,11 @@ class Report:
     wrong: tuple[str, ...]
     sections: tuple[Section, ...] = field(default=())
 
+    def head(self) -> list[str]:
+        """The lines that a text begins with: which archive, when, and what is wrong."""
+        lines = [f"Archive {self.data_dir} at {self.now:%Y-%m-%d %H:%M} UTC, session {self.session}"]
+        return lines + ([f"- {sentence}" for sentence in self.wrong] or ["All is well."])
+
 
 def collect(settings: Settings) -> Report:
     """Everything at the instant of the settings' clock, over the last `check_window_sessions` sessions."""
