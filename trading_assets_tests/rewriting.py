@@ -218,6 +218,10 @@ def fields_of(raw: bytes) -> Fields:
     return raw[PREFIX.size :].decode(errors="surrogateescape").removesuffix("\0").split("\0")
 
 
+PATIENT = {"history_timeout": 60.0, "contract_timeout": 60.0, "connect_timeout": 60.0, "reconnect_timeout": 60.0}
+"""Changes for a market that answers all it is asked, on however slow a machine."""
+
+
 def settings_for(data_dir: Path, port: int, now: datetime, **changes: Any) -> Settings:
     """Settings for collecting through the proxy, with short timeouts and two tries a request."""
     values = {

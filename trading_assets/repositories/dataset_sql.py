@@ -20,7 +20,7 @@ def view_sql(data_dir: Path, dataset: Dataset) -> str:
     nothing = ", ".join(f"NULL::{duckdb_type(column.type)} AS {quoted_name(column.name)}" for column in dataset.columns)
     patterns = _patterns(data_dir, dataset, variant_patterns(dataset, older=True))
     rows = f"(SELECT {nothing} WHERE false UNION ALL BY NAME SELECT * FROM {_read_parquet(patterns)})"
-    return f"CREATE OR REPLACE VIEW {_view(dataset)} AS SELECT {_names(dataset)} FROM {rows}"
+    return f"CREATE OR REPLACE VIEW {_view(dataset)} AS SELECT {columns_sql(dataset)} FROM {rows}"
 
 
 def rows_sql(dataset: Dataset, paths: Iterable[Path], *, alike: bool) -> str:
@@ -46,7 +46,16 @@ def own_view_sql(data_dir: Path, dataset: Dataset) -> str:
 
 
 def _select(dataset: Dataset, patterns: Sequence[str]) -> str:
-    return f"SELECT {_names(dataset)} FROM {_read_parquet([escaped(str(empty_file(dataset))), *patterns])}"
+    return f"SELECT {columns_sql(dataset)} FROM {_read_parquet([escaped(str(empty_file(dataset))), *patterns])}"
+
+
+def columns_sql(dataset: Dataset) -> str:
+    """The columns of files whose types may be wider than the dataset's. Instants have the dataset's: another tool may
+    have written them in nanoseconds, which DuckDB does not compare with its own."""
+    return ", ".join(
+        f"{name}::{duckdb_type(column.type)} AS {name}" if pa.types.is_timestamp(column.type) else name
+        for column, name in ((column, quoted_name(column.name)) for column in dataset.columns)
+    )
 
 
 def _read_parquet(patterns: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.corporate_actions import ActionKind, CorporateAction, MarketWithMergers
 from trading_assets.validation import Scope, validate
-from trading_assets_tests.rewriting import collect, settings_for
+from trading_assets_tests.rewriting import PATIENT, collect, settings_for
 
 pytestmark = pytest.mark.slow
 
@@ -74,12 +74,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
             for clock, steps in (("15:50", "ch"), ("16:30", "eo")):
                 now = datetime.fromisoformat(f"{day}T{clock}-04:00")
                 tws.clock.set(now)
-                settings = settings_for(folder / "daily", tws.port, now)
+                settings = settings_for(folder / "daily", tws.port, now, **PATIENT)
                 found = collect(settings, symbols, steps, rules=RULES, lookback_days=6)
                 asked.setdefault(day, {}).update({step: report.asked_by_symbol for step, report in found.items()})
                 reports.setdefault(day, {}).update(found)
             wrong[day] = platform_status(settings).wrong
-        anew = settings_for(folder / "anew", tws.port, now)
+        anew = settings_for(folder / "anew", tws.port, now, **PATIENT)
         collect(anew, [*FOLLOWING.values(), ACQUIRER], "ce", lookback_days=14)
         assert not tws.counters.violations and not tws.counters.internal_errors
     return World(settings, asked, reports, wrong, anew)
@@ -216,7 +216,7 @@ def test_cash_in_the_deliverable_gives_greeks_a_reason_and_no_value(tmp_path: Pa
     """All contracts of the acquirer are quoted: 30 shares and 1,240 dollars are no simple part of the usual class."""
     now = datetime.fromisoformat("2024-06-07T15:50-04:00")
     with Simulator(MarketWithMergers(ACTIONS), now=now) as tws:
-        settings = settings_for(tmp_path, tws.port, now)
+        settings = settings_for(tmp_path, tws.port, now, **PATIENT)
         collect(settings, [ACQUIRER], "che", rules={"max_days_to_expiry": 16, "strikes_around_spot": None})
     with Archive(settings) as archive:
         archive.write(compute_option_greeks(archive, [ACQUIRER], [date(2024, 6, 7)]))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ import pytest
 from trading_assets.doctor.files import find_file_faults
 from trading_assets.errors import LayoutMismatch, NewerFile, UnreadableFile
 from trading_assets.repositories import ParquetStore, query
+from trading_assets.repositories.dataset_sql import view_sql
 from trading_assets.repositories.file_schemas import widened
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.merge import revisions_of
@@ -187,6 +189,21 @@ def test_a_missing_or_wrong_column_is_named_with_its_file(
     with pytest.raises(UnreadableFile, match=f"equity_bars/1_day/2015.parquet is damaged: {said}. Put it back"):
         readers[read]()
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "ns"])
+def test_instants_of_another_resolution_are_the_same_instants(store: ParquetStore, unit: str) -> None:
+    before = store.read(EQUITY_BARS)
+    other = pa.schema([f.with_type(pa.timestamp(unit, "UTC")) if f.name == "start" else f for f in before.schema])
+    path = path_of(store)
+    pq.write_table(pq.read_table(path, partitioning=None).cast(other), path)
+    assert store.read(EQUITY_BARS).equals(before)
+    beside = "select session, coalesce(start, collected_at) as at from equity_bars order by session"
+    assert query(store.data_dir, beside)["at"].to_pylist() == before["start"].to_pylist()
+    plain = duckdb.connect()
+    plain.execute(view_sql(store.data_dir, EQUITY_BARS))
+    plain.execute("set timezone = 'UTC'")
+    assert plain.sql(beside).to_arrow_table()["at"].to_pylist() == before["start"].to_pylist()
 
 
 def test_there_is_a_stored_lake_of_each_version() -> None:

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trading_assets.repositories.dataset_sql import escaped, quoted, rows_sql
+from trading_assets.repositories.dataset_sql import columns_sql, escaped, quoted, rows_sql
 from trading_assets.repositories.empty_files import empty_file
 from trading_assets.repositories.files import MERGED_PARTS, check_file, dataset_files
 from trading_assets.repositories.live.keys import latest_first
@@ -102,7 +102,7 @@ def _view(data_dir: Path, dataset: Dataset) -> str:
         )
         merged = _merged(data_dir, dataset, sessions)
         rows += f"""
-            UNION ALL SELECT {names}
+            UNION ALL SELECT {columns_sql(dataset)}
             FROM read_parquet([{quoted(escaped(str(empty_file(dataset))))}, {", ".join(map(quoted, sealed))}],
                               union_by_name = {_differ(data_dir, dataset)}, hive_partitioning = false,
                               allow_empty = true, filename = true)
