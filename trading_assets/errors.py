@@ -22,6 +22,7 @@
     │   ├── DamagedIdentity, LostIdentity (ValueError)  `lake.json` is damaged, or missing beside data
     │   ├── StateMismatch (ValueError)   the state database belongs to another lake
     │   ├── NetworkFolder (ValueError)   SQLite's state database on a folder that several machines use
+    │   ├── ObjectStoreError             the object store that the lake is in: absent bucket, denied, unavailable
     │   └── BackupError (ValueError)     a backup that cannot be made, is damaged, or must not be restored here
     ├── BrokerError                      ends a run; `retryable` says whether the same run may succeed later
     │   ├── BrokerUnavailable            retryable: no connection, and none could be made in time
@@ -137,11 +138,8 @@ class UnreadableFile(LakeError, ValueError):
 
     def __init__(self, path: Path | str, why: str = "it is no readable Parquet file", said: str = "") -> None:
         self.path, self.why = Path(path), why
-        super().__init__(
-            said
-            or f"{path} is damaged: {why}. Put it back from a backup, or move it away and run trading-assets update; "
-            "what the broker no longer gives of it is then lost."
-        )
+        remedy = "Put it back from a backup, or move it away and run trading-assets update; what the broker no longer"
+        super().__init__(said or f"{path} is damaged: {why}. {remedy} gives of it is then lost.")
 
 
 class WrongColumns(UnreadableFile):
@@ -222,6 +220,10 @@ class NetworkFolder(LakeError, ValueError):
     """SQLite's state database is in a folder that several machines use. Nothing was opened."""
 
 
+class ObjectStoreError(LakeError):
+    """The object store of the lake cannot be used: its bucket is absent, access is denied, or it does not answer."""
+
+
 class BackupError(LakeError, ValueError):
     """A backup cannot be made, is damaged, or must not be restored where it was asked for. Nothing was replaced."""
 
@@ -260,10 +262,7 @@ class RequestFailed(BrokerError):
         retryable: bool = False,
     ) -> None:
         super().__init__(message)
-        self.retryable = retryable
-        self.outcome = outcome
-        self.broker_code = broker_code
-        self.frame = frame
+        self.retryable, self.outcome, self.broker_code, self.frame = retryable, outcome, broker_code, frame
 
 
 class UnknownContract(RequestFailed):

@@ -28,6 +28,7 @@ from trading_assets.arguments import ALERT_HOURS, LOOKBACK_DAYS, MINUTES, REQUES
 from trading_assets.broker_settings import BrokerKind, BrokerSettings
 from trading_assets.database_clock import ahead
 from trading_assets.folders import StateUrl, usable_folder
+from trading_assets.lake_settings import LakeSettings, place_lake
 from trading_assets.live_settings import LiveSettings
 from trading_assets.maintenance_settings import MaintenanceSettings
 from trading_assets.pricing_settings import PricingSettings
@@ -44,7 +45,7 @@ DATA_DIR = "TRADING_ASSETS_DATA_DIR"
 """Environment variable that names the data folder."""
 
 
-class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSettings):
+class Settings(LakeSettings, LiveSettings, MaintenanceSettings, PricingSettings, BrokerSettings):
     """Everything an operator can set. Durations are seconds unless the name says otherwise."""
 
     # Without `hide_input_in_errors` an error's own text, which Dagster keeps of a failed tick, repeats a wrong value: a
@@ -214,6 +215,11 @@ class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSetting
             raise ValueError(f"The data folder {self.data_dir} is a file: set TRADING_ASSETS_DATA_DIR to a folder.")
         return self
 
+    @model_validator(mode="after")
+    def _lake_can_be_there(self) -> Self:
+        place_lake(self.data_dir, self.lake, self.database_url, self.lake_copy_gib)
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -230,7 +236,7 @@ class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSetting
         """The data folder: as set, else by the broker. Raises `ValueError` for a name that cannot be used (see
         `folders`)."""
         default = Path("data/simulated") if self.broker is BrokerKind.SIMULATED else Path("data")
-        return usable_folder((self.data_dir_setting or default).expanduser().absolute())
+        return usable_folder((self.data_dir_setting or self.lake_folder or default).expanduser().absolute())
 
     @property
     def state_url(self) -> StateUrl:
@@ -253,6 +259,8 @@ class Settings(LiveSettings, MaintenanceSettings, PricingSettings, BrokerSetting
         given: dict[str, Any] = self.model_dump(
             mode="json", exclude_none=True, exclude={"data_dir_setting", "selection"}
         )
+        if self.lake_folder is not None:
+            del given["lake"]  # it is the data folder
         pairs = {f"TRADING_ASSETS_{name.upper()}": _text(value) for name, value in given.items()}
         pairs["TRADING_ASSETS_SELECTION"] = self.selection.model_dump_json()
         pairs[DATA_DIR] = str(self.data_dir)

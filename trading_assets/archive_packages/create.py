@@ -37,6 +37,7 @@ from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.pieces import pieces_of
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, SCHEMA_VERSION, Dataset
+from trading_assets.repositories.storage import refuse_object_store
 from trading_assets.repositories.store import ParquetStore
 
 
@@ -63,6 +64,7 @@ def create(data_dir: Path, periods: Sequence[PeriodFile], destination: Place, *,
     when what was read back is not what was written; `ArchiveNotMounted` for a destination that has packages of the
     lake and is absent; `NewerFile` for a period that a newer program wrote; `LakeBusy`, `OSError`.
     """
+    refuse_object_store(data_dir, "Making archive packages")
     lake = LakeIdentity(data_dir).held()
     if lake is None or not lake.lake_id:
         raise InvalidRequest(f"{data_dir} has no lake with an id: collect something first.")

@@ -35,6 +35,7 @@ from trading_assets.repositories.files import (
 )
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.schemas import DATASETS
+from trading_assets.repositories.storage import refuse_object_store
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def remove(data_dir: Path, place: Place, *, dry_run: bool = True) -> Removal:
     A period that was written since stays. Killed at any instant, it is done again. Raises `InvalidPackage` for a
     package that is not whole, or of another lake; `InvalidRequest` for one that is not in a folder of this machine.
     """
+    refuse_object_store(data_dir, "Moving periods into archive packages")
     folder = place.folder
     if folder is None:
         raise InvalidRequest(
@@ -107,6 +109,7 @@ def mount_package(data_dir: Path, folder: Path, package_id: str) -> bool:
 def mount(data_dir: Path, folders: Sequence[Path]) -> list[str]:
     """Make the lake find its packages in those folders, where they were moved to; the ids of packages whose place is
     new. Nothing is removed or copied. Raises `InvalidPackage`."""
+    refuse_object_store(data_dir, "Reading periods from archive packages")
     lake, moved = LakeIdentity(data_dir).held(), []
     for place in (package for folder in folders for package in Place(folder).packages()):
         manifest = place.manifest()

@@ -21,6 +21,7 @@ from trading_assets.repositories.files import MAINTENANCE_LOCK, is_archived, loc
 from trading_assets.repositories.identity import LakeFile, LakeIdentity
 from trading_assets.repositories.merge import matches
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, SCHEMA_VERSION
+from trading_assets.repositories.storage import refuse_object_store
 from trading_assets.repositories.store import ParquetStore
 
 
@@ -55,6 +56,7 @@ def restore(data_dir: Path, place: Place, *, dry_run: bool = False) -> Restored:
     at any instant, it is done again with the same result. Raises `InvalidPackage` for a package that is not whole or of
     another lake, and when a row is not in the lake afterwards.
     """
+    refuse_object_store(data_dir, "Restoring archive packages")
     found = verify(place)
     if not found.whole:
         raise InvalidPackage(place.text, f"it is not whole, and nothing was restored. {' '.join(found.problems)}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from trading_assets.arguments.words import STORED
 from trading_assets.errors import InvalidRequest, NotALake
-from trading_assets.folders import usable_folder
+from trading_assets.folders import lake_location, usable_folder
 
 _IDENTITY = "lake.json"
 
@@ -17,8 +17,13 @@ REPORTS = "reports"
 
 
 def holds_lake(folder: Path) -> bool:
-    """Whether there is a lake in the folder: its `lake.json`, or data without it (lost, or of an early version)."""
-    return (folder / _IDENTITY).is_file() or any(_has_files(folder / name) for name in STORED)
+    """Whether there is a lake in the folder: its `lake.json`, or data without it (lost, or of an early version); or in
+    an object store, of which the folder holds copies."""
+    return (
+        (folder / _IDENTITY).is_file()
+        or any(_has_files(folder / name) for name in STORED)
+        or lake_location(folder) is not None
+    )
 
 
 def lake_folder(value: Any, name: str = "data_dir") -> Path:

@@ -35,6 +35,7 @@ from trading_assets.repositories.files import check_file, locked
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.pieces import read_pieces
 from trading_assets.repositories.schemas import SCHEMA_VERSION, Dataset
+from trading_assets.repositories.storage import refuse_object_store
 from trading_assets.settings import Settings, system_clock
 
 LOCK = "backup"
@@ -77,6 +78,7 @@ def backup(path: Path | str, settings: Settings | None = None) -> BackupReport:
     `BackupError`, `LakeBusy`, `DamagedIdentity`, `OSError`.
     """
     settings = settings or Settings()
+    refuse_object_store(settings.data_dir, "The backup of the data folder")
     root = Path(path).expanduser().absolute()
     _check_places(root, settings.data_dir)
     held = LakeIdentity(settings.data_dir).held()

@@ -23,6 +23,7 @@ from trading_assets.permissions import PRIVATE_FILE, private_folder
 from trading_assets.repositories.column_checksums import column_checksums
 from trading_assets.repositories.files import IDENTITY_FILE, LOCKS, locked, replacing, sync
 from trading_assets.repositories.pieces import read_pieces
+from trading_assets.repositories.storage import refuse_object_store
 from trading_assets.settings import Settings
 
 _LOCK = "restore"
@@ -68,6 +69,7 @@ def restore(
     `BackupError`, `OSError`.
     """
     settings = settings or Settings()
+    refuse_object_store(settings.data_dir, "Restoring a backup")
     repository = Repository.existing(path)
     chosen = repository.snapshot(snapshot)
     target = settings.data_dir

@@ -115,6 +115,7 @@ def _settings() -> Settings:
                 given.data_dir.parent / "demo" if given.data_dir_setting is None else given.data_dir / "demo"
             ),
             "database_url": None,
+            "lake": None,
         }
     )
 

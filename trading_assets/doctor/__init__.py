@@ -25,6 +25,7 @@ from trading_assets.doctor.state_database import find_identity_faults, find_stat
 from trading_assets.errors import DamagedIdentity, LayoutMismatch, TradingAssetsError
 from trading_assets.plain import Plain
 from trading_assets.repositories.identity import LakeIdentity
+from trading_assets.repositories.storage import refuse_object_store
 from trading_assets.settings import Settings
 
 _HARMLESS = frozenset({"temporary_file", "older_columns"})
@@ -45,6 +46,7 @@ def examine(settings: Settings | None = None, *, backup: Path | str | None = Non
     `backup` is a folder of backups from which lost files could be put back. Raises `BackupError` where it holds none.
     """
     settings = settings or Settings()
+    refuse_object_store(settings.data_dir, "The doctor")
     if not has_lake(settings):
         return [
             Finding(
@@ -77,6 +79,7 @@ def mend(settings: Settings | None = None, *, backup: Path | str | None = None) 
     A second call finds what this one left. Raises `BackupError`, and errors of the data folder (`LakeBusy`, `OSError`).
     """
     settings = settings or Settings()
+    refuse_object_store(settings.data_dir, "The doctor")
     if not has_lake(settings):
         found = examine(settings)
         return DoctorReport(found, found)

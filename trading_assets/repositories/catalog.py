@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +26,9 @@ from trading_assets.repositories.damage import raise_if_unreadable
 from trading_assets.repositories.dataset_sql import duckdb_type as duckdb_type
 from trading_assets.repositories.dataset_sql import escaped, own_view_sql, quoted, view_sql
 from trading_assets.repositories.empty_files import empty_file
-from trading_assets.repositories.files import CATALOG_FILE, dataset_files, locked, replacing, variant_folders
+from trading_assets.repositories.files import CATALOG_FILE, locked, replacing, variant_folders
+from trading_assets.repositories.lake_files import lake_bytes as lake_bytes
+from trading_assets.repositories.lake_files import lake_files as lake_files
 from trading_assets.repositories.layout import settle
 from trading_assets.repositories.layout_names import pinned_periods
 from trading_assets.repositories.live.places import live_folder
@@ -35,6 +37,7 @@ from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.research_views import research_views
 from trading_assets.repositories.schemas import DATASETS, Dataset, Period
 from trading_assets.repositories.select_only import check_select
+from trading_assets.repositories.storage import refuse_object_store, storage_of
 from trading_assets.repositories.versions import Fingerprint, fingerprint
 
 READ_ATTEMPTS = 5
@@ -97,6 +100,7 @@ def connect(data_dir: Path | str, *, unrestricted: bool = False) -> duckdb.DuckD
     connection with the same views.
     """
     key = (os.getpid(), usable_folder(Path(data_dir).expanduser().absolute()), unrestricted)
+    storage_of(key[1]).refresh(lambda _: True)
     with _guard:
         if key not in _connections:
             settle(key[1])
@@ -143,15 +147,6 @@ def query(
     return steadily(data_dir, run)
 
 
-def lake_bytes(data_dir: Path | str) -> int:
-    """The size of the lake's files that can be looked at."""
-    found = 0
-    for _, path in lake_files(Path(data_dir).expanduser().absolute()):
-        with suppress(OSError):  # removed since its folder was listed, or not ours to see: whoever reads it says so
-            found += os.stat(path).st_size
-    return found
-
-
 def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
     """What `action` returns for a cursor of the lake; done again from its beginning when a file was replaced while it
     was read.
@@ -160,7 +155,7 @@ def steadily(data_dir: Path | str, action: Callable[[duckdb.DuckDBPyConnection],
     raises.
     """
     root = Path(data_dir).expanduser().absolute()
-    with connect(root) as connection:
+    with storage_of(root).moment(), connect(root) as connection:
         return _steadily(
             root, connection, lambda: lake_files(root), lambda lake, _: action(lake), lambda: steadily(root, action)
         )
@@ -176,11 +171,12 @@ def steadily_among(
     It is done again also when it ended well and a file has another version afterwards: what the action looked at before
     it read is true then.
     """
-    try:
-        connection = connect(root)
-    except UnreadableFile:  # a view cannot be made: the file may be none of those that are read
-        connection = _open(root, unrestricted=False, views=False)
-    with connection:
+    with ExitStack() as stack:
+        stack.enter_context(storage_of(root).moment())
+        try:
+            connection = stack.enter_context(connect(root))
+        except UnreadableFile:  # a view cannot be made: the file may be none of those that are read
+            connection = stack.enter_context(_open(root, unrestricted=False, views=False))
         return _steadily(root, connection, files, action, lambda: steadily_among(root, files, action), strict=True)
 
 
@@ -270,6 +266,7 @@ def write_catalog(data_dir: Path | str) -> Path:
     """
     root = Path(data_dir).expanduser().absolute()
     path = root / CATALOG_FILE
+    refuse_object_store(root, f"{CATALOG_FILE}, views for other clients,")
     settle(root)
     with locked(root, CATALOG_FILE), replacing(path) as temporary:
         temporary.unlink(missing_ok=True)
@@ -340,11 +337,3 @@ def _links(data_dir: Path) -> list[str]:
     """The places that links among the folders and files of the datasets name."""
     places = {place for kind, path in lake_files(data_dir) for place in (data_dir / kind.name, path.parent, path)}
     return sorted(os.path.realpath(place) for place in places if place.is_symlink())
-
-
-def lake_files(data_dir: Path) -> Iterator[tuple[Dataset, Path]]:
-    """Every file of a dataset, and of its revisions, with its dataset."""
-    for dataset in DATASETS.values():
-        for kind in (dataset, revisions_of(dataset)):
-            for path in dataset_files(data_dir, kind):
-                yield kind, path

@@ -14,7 +14,7 @@ column's value from that name instead, and there it is not the same. Lakes of la
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from functools import lru_cache
@@ -39,13 +39,16 @@ from trading_assets.repositories.file_schemas import (
 from trading_assets.repositories.layout_names import (
     SUFFIX,
     accepted_periods,
+    is_listed,
     is_period_file,
     is_variant_folder,
     older_variant_folder,
+    touches,
     variant_folder,
 )
 from trading_assets.repositories.live_schema import LIVE_DATASETS
 from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.storage import storage_at, storage_of
 
 if TYPE_CHECKING:
     import pyarrow.dataset as pads
@@ -100,6 +103,7 @@ def dataset_files(
     backup, has them. Raises `ForbiddenFile` for a folder that may not be read.
     """
     root = data_dir / dataset.name
+    storage_of(data_dir).refresh(lambda name: is_listed(name, dataset, variants, first, last))
     if dataset.variant is None:
         folders = [root]
     elif variants is None:
@@ -117,7 +121,7 @@ def dataset_files(
         folder / name
         for folder in folders
         for name in _names(folder)
-        if is_period_file(name, periods) and _touches(name.removesuffix(SUFFIX), first, last)
+        if is_period_file(name, periods) and touches(name.removesuffix(SUFFIX), first, last)
     ]
 
 
@@ -134,15 +138,6 @@ def _names(folder: Path) -> list[str]:
         return []
     except PermissionError as error:
         raise ForbiddenFile(folder) from error
-
-
-def _touches(period: str, first: date | None, last: date | None) -> bool:
-    """Whether a period (`2015`, `2015-12` or `2015-12-24`) has a day between the two dates: ISO dates compare as
-    text."""
-    length = len(period)
-    return (first is None or first.isoformat()[:length] <= period) and (
-        last is None or period <= last.isoformat()[:length]
-    )
 
 
 @contextmanager
@@ -168,8 +163,11 @@ def locked(data_dir: Path, name: str, seconds: float = LOCK_SECONDS) -> Iterator
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(
+    path: Path, place: Callable[[Path, Path], object] = os.replace, *, durable: bool = True
+) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, what was written there takes its place, durably.
+    `place` moves it there (see `Storage.replace`).
 
     The caller writes and closes the temporary file. It is synced, moved over `path` in one step, and the folder is
     synced: after a power failure the file is the old or the new one. On an error it is removed. Of a symbolic link the
@@ -182,11 +180,13 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         file_like_folder(temporary)
-        sync(temporary)
-        os.replace(temporary, path)
+        if durable:
+            sync(temporary)
+        place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    sync(path.parent)
+    if durable:
+        sync(path.parent)
 
 
 def _followed(path: Path) -> Path:
@@ -250,11 +250,11 @@ def write_batches(
     check_rewrite(dataset, path)
     schema = file_schema(dataset)
     schema = schema.with_metadata({**schema.metadata, **(footer or {})})
-    with replacing(path) as temporary:
+    with replacing(path, storage_at(path).replace) as temporary:
         with pq.ParquetWriter(temporary, schema, **_encoding(dataset)) as writer:
             for batch in batches:
                 writer.write_table(batch.cast(schema), row_group_size=ROW_GROUP_ROWS)
-        _date_after(temporary, path)
+        date_after(temporary, path)
 
 
 @lru_cache(maxsize=64)
@@ -272,7 +272,7 @@ def _encoding(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _date_after(temporary: Path, path: Path) -> None:
+def date_after(temporary: Path, path: Path) -> None:
     """Give the new version of a file another second of last change than the present one has.
 
     DuckDB caches footers and knows a version by its inode, size and second of last change. The file system may give the

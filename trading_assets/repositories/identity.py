@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from trading_assets.errors import DamagedIdentity, IdentityMismatch, LayoutMismatch
 from trading_assets.repositories.files import IDENTITY_FILE, locked, remove_leftovers, replacing
 from trading_assets.repositories.schemas import DATASETS, QUALITY_METRICS, Period
+from trading_assets.repositories.storage import storage_of
 
 LAKE_VERSION = 2
 """Written as `schema_version`. Programs refuse a lake of a version they do not know, those of version 1 too. It is not
@@ -78,7 +79,8 @@ class LakeIdentity:
             )
         if self.read() == identity:
             return
-        with locked(self._data_dir, IDENTITY_FILE):
+
+        def change() -> None:
             document = self._document()
             held = document.get("identity")
             if held is None and self.has_data():
@@ -95,13 +97,13 @@ class LakeIdentity:
                     f" are not mixed. Set TRADING_ASSETS_DATA_DIR to another folder for `{identity}`."
                 )
 
+        with self.changing():
+            self._rewritten(change)
+
     def has_data(self) -> bool:
         """Whether any dataset of the broker's data has a file; measures of quality belong to nobody."""
-        return any(
-            file
-            for name in DATASETS.keys() - {QUALITY_METRICS.name}
-            for file in (self._data_dir / name).rglob("*.parquet")
-        )
+        storage = storage_of(self._data_dir)
+        return any(file for name in DATASETS.keys() - {QUALITY_METRICS.name} for file in storage.names(name))
 
     def periods(self) -> dict[str, Period]:
         """The pinned period of each dataset that was written so far."""
@@ -111,7 +113,8 @@ class LakeIdentity:
         """Make `period` the period of the dataset's files. Raises `LayoutMismatch` when they have another one."""
         if self.periods().get(dataset) == period:
             return
-        with locked(self._data_dir, IDENTITY_FILE):
+
+        def change() -> None:
             document = self._document()
             pinned: Mapping[str, str] = document.get("periods", {})
             held = pinned.get(dataset)
@@ -123,13 +126,17 @@ class LakeIdentity:
                     f" keep `{held}`, or collect into another TRADING_ASSETS_DATA_DIR."
                 )
 
+        with self.changing():
+            self._rewritten(change)
+
     def repartitioning(self) -> dict[str, Period]:
         """Datasets whose files are being given another period, with that period (`repositories.repartition`)."""
         return {name: Period(value) for name, value in self._document().get("repartitioning", {}).items()}
 
     def mark_repartition(self, dataset: str, period: Period, *, begun: bool) -> None:
         """Say that the dataset's files are being given that period, or that they have it."""
-        with self.changing():
+
+        def change() -> None:
             document = self._document()
             marked = {name: value for name, value in document.get("repartitioning", {}).items() if name != dataset}
             if begun:
@@ -138,6 +145,9 @@ class LakeIdentity:
                 document = {**document, "periods": {**document.get("periods", {}), dataset: period.value}}
             rest = {name: value for name, value in document.items() if name != "repartitioning"}
             self._write({**rest, **({"repartitioning": marked} if marked else {})})
+
+        with self.changing():
+            self._rewritten(change)
 
     def wanted(self) -> Wanted:
         """What the last collection wanted of the lake; what the settings are by default where the file does not say
@@ -150,10 +160,13 @@ class LakeIdentity:
         document = self._document()
         if not document or document.get("wanted") == wanted.as_dict():
             return  # a file is made by those who know whose the lake is
-        with locked(self._data_dir, IDENTITY_FILE):
-            document = self._document()
-            if document:
-                self._write({**document, "wanted": wanted.as_dict()})
+
+        def change() -> None:
+            if held := self._document():
+                self._write({**held, "wanted": wanted.as_dict()})
+
+        with self.changing():
+            self._rewritten(change)
 
     def held(self) -> LakeFile | None:
         """What the file says; None where there is none. Raises `DamagedIdentity`, `LayoutMismatch`."""
@@ -175,9 +188,13 @@ class LakeIdentity:
 
     def ensure(self) -> LakeFile:
         """What the file says, with an id; both are made where they are missing. Within `changing`."""
-        document = self._document()
-        if not document.get("lake_id"):
-            self._write(_with_id(document))
+
+        def change() -> None:
+            document = self._document()
+            if not document.get("lake_id"):
+                self._write(_with_id(document))
+
+        self._rewritten(change)
         held = self.held()
         assert held is not None
         return held
@@ -191,20 +208,34 @@ class LakeIdentity:
             "periods": dict(lake.periods),
             "schema_version": lake.version,
         }
-        with suppress(DamagedIdentity):
-            document |= {name: value for name, value in self._document().items() if name == "wanted"}
-        self._write({**document, **({"migrating": True} if lake.migrating else {})})
+
+        def change() -> None:
+            kept: dict[str, Any] = {}
+            with suppress(DamagedIdentity):
+                kept = {name: value for name, value in self._document().items() if name == "wanted"}
+            self._write({**document, **kept, **({"migrating": True} if lake.migrating else {})})
+
+        self._rewritten(change)
 
     def mark_migration(self, *, begun: bool) -> None:
         """Say that the lake is of this version, and whether its files are still being moved: older programs keep out
         from then on."""
-        with self.changing():
+
+        def change() -> None:
             document = {name: value for name, value in self._document().items() if name != "migrating"}
             self._write({**document, "schema_version": LAKE_VERSION, **({"migrating": True} if begun else {})})
+
+        with self.changing():
+            self._rewritten(change)
+
+    def _rewritten(self, change: Callable[[], None]) -> None:
+        """Do what reads the file and writes it anew; again, where another machine wrote it meanwhile."""
+        storage_of(self._data_dir).rewritten(IDENTITY_FILE, change)
 
     def _document(self) -> dict[str, Any]:
         """What the file says; nothing where there is none. Raises `DamagedIdentity` where it does not say it as this
         class writes it."""
+        storage_of(self._data_dir).fresh(IDENTITY_FILE)
         try:
             document = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -244,7 +275,7 @@ class LakeIdentity:
         text = json.dumps(
             {**version, **{name: value for name, value in document.items() if value != ""}}, indent=2, sort_keys=True
         )
-        with replacing(self.path) as temporary:
+        with replacing(self.path, storage_of(self._data_dir).replace) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
 
 

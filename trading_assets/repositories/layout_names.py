@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from trading_assets.repositories.schemas import COVERAGE, DATASETS, Dataset, Period
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
 SUFFIX = ".parquet"
 
@@ -101,6 +102,35 @@ def is_lake_path(dataset: Dataset, within: str, periods: frozenset[Period] = fro
     folder, _, name = within.rpartition("/")
     placed = is_variant_folder(dataset, folder) if dataset.variant is not None else not folder
     return placed and is_period_file(name, periods)
+
+
+def is_lake_file(name: str) -> bool:
+    """Whether a path below the data folder is a file of a dataset or of its revisions."""
+    within = name.removeprefix("revisions/")
+    dataset = DATASETS.get(within.partition("/")[0])
+    return dataset is not None and is_lake_path(dataset, within.partition("/")[2])
+
+
+def is_listed(
+    name: str, dataset: Dataset, variants: Sequence[str] | None, first: date | None, last: date | None
+) -> bool:
+    """Whether a path below the data folder is a file of the dataset (of any period) that may hold rows of those
+    variants and sessions."""
+    within = name.removeprefix(f"{dataset.name}/")
+    if within == name or not is_lake_path(dataset, within):
+        return False
+    folder, _, file = within.rpartition("/")
+    placed = variants is None or dataset.variant is None or folder in map(variant_folder, variants)
+    return placed and touches(file.removesuffix(SUFFIX), first, last)
+
+
+def touches(period: str, first: date | None, last: date | None) -> bool:
+    """Whether a period (`2015`, `2015-12` or `2015-12-24`) has a day between the two dates: ISO dates compare as
+    text."""
+    length = len(period)
+    return (first is None or first.isoformat()[:length] <= period) and (
+        last is None or period <= last.isoformat()[:length]
+    )
 
 
 def accepted_periods(data_dir: Path | str, dataset: Dataset) -> frozenset[Period]:

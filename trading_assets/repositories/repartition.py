@@ -40,6 +40,7 @@ from trading_assets.repositories.layout_names import is_period_file
 from trading_assets.repositories.merge import contiguous, revisions_of, sort_positions
 from trading_assets.repositories.period_locks import periods_held
 from trading_assets.repositories.schemas import Dataset, Period
+from trading_assets.repositories.storage import refuse_object_store
 
 BESIDE = ".repartition"
 """Folder of the files to be, under the data folder."""
@@ -88,6 +89,7 @@ def repartition(data_dir: Path, dataset: Dataset, period: Period) -> Repartition
     Raises `LayoutMismatch` where files or folders are links (into archive packages, for instance), or the system cannot
     exchange folders; `LakeBusy`.
     """
+    refuse_object_store(data_dir, "Changing the periods of files")
     links = [path for path in _files(data_dir, dataset) if path.is_symlink() or path.parent.is_symlink()]
     if links:
         raise LayoutMismatch(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
@@ -37,30 +36,11 @@ from trading_assets.repositories.merge import (
 from trading_assets.repositories.period_locks import periods_held
 from trading_assets.repositories.period_split import period_split
 from trading_assets.repositories.schemas import Dataset, Period
+from trading_assets.repositories.storage import Replaced, storage_of
+from trading_assets.repositories.upsert_counts import UpsertCounts as UpsertCounts
 
 READ_ATTEMPTS = 5
 """How often files are listed and read again when one of them is gone meanwhile: it happens at a repartition."""
-
-
-@dataclass(frozen=True)
-class UpsertCounts:
-    """What an upsert did with the rows it was given, and which files it rewrote (relative to the data folder)."""
-
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    files: list[str] = field(default_factory=list)
-
-    @property
-    def rows(self) -> int:
-        """All rows that were given."""
-        return self.inserted + self.updated + self.unchanged
-
-    def __add__(self, other: UpsertCounts) -> UpsertCounts:
-        files = [*self.files, *(file for file in other.files if file not in self.files)]
-        return UpsertCounts(
-            self.inserted + other.inserted, self.updated + other.updated, self.unchanged + other.unchanged, files
-        )
 
 
 class ParquetStore:
@@ -114,7 +94,7 @@ class ParquetStore:
     def _writing(self, dataset: Dataset) -> Iterator[None]:
         """Write the dataset's files while their periods do not change. A change that was killed is completed first."""
         while True:
-            with periods_held(self.data_dir, dataset.name):
+            with periods_held(self.data_dir, dataset.name), storage_of(self.data_dir).moment():
                 if dataset.name not in self._identity.repartitioning():
                     record_writing(self.data_dir)
                     yield
@@ -124,18 +104,28 @@ class ParquetStore:
             complete(self.data_dir, dataset)
 
     def _upsert_file(self, dataset: Dataset, relative: str, new: pa.Table, wins: Wins) -> UpsertCounts:
-        path = self.data_dir / dataset.name / relative
-        with locked(self.data_dir, f"{dataset.name}/{relative}"):
+        path, name = self.data_dir / dataset.name / relative, f"{dataset.name}/{relative}"
+        unanswered: list[UpsertCounts] = []
+
+        def change() -> UpsertCounts:
             remove_leftovers(path)
             kind = widened(dataset, [path])
             merged = merge(kind, self._stored(kind, path), padded(new, kind), wins)
             if len(merged.losers):
                 # Revisions first: killed after this, the file holds the old rows, and the replay adds no second copy.
                 self._add_revisions(kind, relative, superseded_rows(kind, merged))
-            if merged.order is None:
-                return UpsertCounts(unchanged=merged.unchanged)
-            write_file(path, kind, merged.rows, merged.order)
-        return UpsertCounts(merged.inserted, merged.updated, merged.unchanged, [f"{dataset.name}/{relative}"])
+            if merged.order is None:  # also where a write without an answer was done
+                return unanswered[-1] if unanswered else UpsertCounts(unchanged=merged.unchanged)
+            counts = UpsertCounts(merged.inserted, merged.updated, merged.unchanged, [name])
+            try:
+                write_file(path, kind, merged.rows, merged.order)
+            except Replaced as replaced:
+                unanswered.extend([] if replaced.certain else [counts])
+                raise
+            return counts
+
+        with locked(self.data_dir, name):
+            return storage_of(self.data_dir).rewritten(name, change)
 
     def withdraw(
         self,
@@ -165,7 +155,8 @@ class ParquetStore:
 
     def _withdraw_from(self, dataset: Dataset, path: Path, where: pads.Expression, at: datetime) -> int:
         relative = path.relative_to(self.data_dir / dataset.name).as_posix()
-        with locked(self.data_dir, f"{dataset.name}/{relative}"):
+
+        def change() -> int:
             kind = widened(dataset, [path])
             stored = self._stored(kind, path)
             gone = stored.filter(where)
@@ -173,11 +164,13 @@ class ParquetStore:
                 return 0
             self._add_revisions(kind, relative, withdrawn_rows(kind, gone, at))
             stays = contiguous(stored.filter(~where))
-            if stays.num_rows or path.is_symlink():  # without rows a link keeps a file to name
+            # Without rows a link keeps a file to name.
+            if stays.num_rows or path.is_symlink() or not storage_of(self.data_dir).remove(path):
                 write_file(path, kind, stays, np.arange(stays.num_rows))
-            else:
-                path.unlink()
-        return int(gone.num_rows)
+            return int(gone.num_rows)
+
+        with locked(self.data_dir, f"{dataset.name}/{relative}"):
+            return storage_of(self.data_dir).rewritten(f"{dataset.name}/{relative}", change)
 
     def relabel(self, dataset: Dataset, symbol: str, new_symbol: str) -> int:
         """Give all rows of `symbol`, revisions included, another symbol; nothing else of them changes. Returns how many
@@ -195,13 +188,14 @@ class ParquetStore:
     def _relabel_file(
         self, dataset: Dataset, path: Path, symbol: str, new_symbol: str, *, of_revisions: bool = False
     ) -> int:
-        kind = revisions_of(dataset) if of_revisions else dataset
-        relative = path.relative_to(self.data_dir / kind.name).as_posix()
+        named = revisions_of(dataset) if of_revisions else dataset
+        relative = path.relative_to(self.data_dir / named.name).as_posix()
         mine = pads.field("symbol") == symbol
-        with locked(self.data_dir, f"{dataset.name}/{relative}"):
-            if not read_file(path, kind, ["symbol"], mine).num_rows:
+
+        def change() -> int:
+            if not read_file(path, named, ["symbol"], mine).num_rows:
                 return 0
-            kind = widened(kind, [path])
+            kind = widened(named, [path])
             stored = self._stored(kind, path)
             moved, stays = contiguous(stored.filter(mine)), contiguous(stored.filter(~mine))
             names = pa.repeat(pa.scalar(new_symbol, pa.string()), moved.num_rows)
@@ -213,17 +207,24 @@ class ParquetStore:
                 write_file(path, kind, stays, np.arange(stays.num_rows))
             else:
                 write_file(path, kind, merged.rows, merged.order)
-        return int(moved.num_rows)
+            return int(moved.num_rows)
+
+        with locked(self.data_dir, f"{dataset.name}/{relative}"):
+            return storage_of(self.data_dir).rewritten(f"{named.name}/{relative}", change)
 
     def _add_revisions(self, dataset: Dataset, relative: str, superseded: pa.Table) -> int:
         revisions = revisions_of(dataset)
         path = self.data_dir / revisions.name / relative
-        remove_leftovers(path)
-        kind = widened(revisions, [path], superseded.schema)
-        merged = add_revisions(dataset, self._stored(kind, path), padded(superseded, kind))
-        if merged.order is not None:
-            write_file(path, kind, merged.rows, merged.order)
-        return merged.inserted
+
+        def change() -> int:
+            remove_leftovers(path)
+            kind = widened(revisions, [path], superseded.schema)
+            merged = add_revisions(dataset, self._stored(kind, path), padded(superseded, kind))
+            if merged.order is not None:
+                write_file(path, kind, merged.rows, merged.order)
+            return merged.inserted
+
+        return storage_of(self.data_dir).rewritten(f"{revisions.name}/{relative}", change)
 
     def add_revisions(self, dataset: Dataset, superseded: pa.Table) -> int:
         """Add rows to the revisions of the dataset, in the columns of `revisions_of(dataset)`; how many were not there.

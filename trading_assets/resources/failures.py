@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import ValidationError
 
-from trading_assets.errors import BrokerError, LakeBusy
+from trading_assets.errors import BrokerError, LakeBusy, ObjectStoreError
 from trading_assets.remedies import Medium, speaking
 from trading_assets.settings import wrong_value
 
@@ -28,8 +28,10 @@ def raise_as_dagster_failure(
     """
     try:
         yield
-    except (BrokerError, LakeBusy, ValueError) as error:
-        retryable = isinstance(error, LakeBusy) or (isinstance(error, BrokerError) and error.retryable)
+    except (BrokerError, LakeBusy, ObjectStoreError, ValueError) as error:
+        retryable = isinstance(error, LakeBusy | ObjectStoreError) or (
+            isinstance(error, BrokerError) and error.retryable
+        )
         if not retryable:
             if isinstance(context, dg.OutputContext):
                 context.step_context.instance.add_run_tags(context.run_id, {MAX_RETRIES_TAG: "0"})

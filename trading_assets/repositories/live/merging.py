@@ -40,6 +40,7 @@ from trading_assets.repositories.live.keys import last_of_each, later
 from trading_assets.repositories.live.places import Place, live_folder, parts
 from trading_assets.repositories.period_locks import periods_held
 from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.storage import refuse_object_store
 
 MEMORY = "256MB"
 """What the sorting may use before it continues on the disk."""
@@ -66,6 +67,7 @@ def merge_session(data_dir: Path, dataset: Dataset, session: date) -> Merged:
     path = data_dir / relative
     if not parts(data_dir, dataset, session):
         return Merged(0, check_file(path, dataset), relative) if path.exists() else Merged()
+    refuse_object_store(data_dir, "Merging live data")
     settle_for_writing(data_dir, dataset)
     with periods_held(data_dir, dataset.name), locked(data_dir, relative):
         LakeIdentity(data_dir).pin_period(dataset.name, dataset.period)
@@ -87,6 +89,7 @@ def make_period_file(data_dir: Path, dataset: Dataset, session: date) -> None:
     relative = period_file(dataset, session)
     if (data_dir / relative).exists():
         return
+    refuse_object_store(data_dir, "Merging live data")
     settle_for_writing(data_dir, dataset)
     with periods_held(data_dir, dataset.name), locked(data_dir, relative):
         LakeIdentity(data_dir).pin_period(dataset.name, dataset.period)

@@ -26,6 +26,7 @@ from trading_assets.repositories.live.sealing import seal
 from trading_assets.repositories.live.writer_lock import WriterLock
 from trading_assets.repositories.live_schema import LIVE_BARS, LIVE_GAPS, LIVE_QUOTES
 from trading_assets.repositories.schemas import Dataset
+from trading_assets.repositories.storage import refuse_object_store
 from trading_assets.settings import system_clock
 from trading_assets.streaming.store import rows
 from trading_assets.streaming.store.inherited import Inherited
@@ -67,6 +68,7 @@ class LiveWriter:
         seal_rows: int = SEAL_ROWS,
     ) -> None:
         self.data_dir = Path(data_dir)
+        refuse_object_store(self.data_dir, "Recording live data")
         self._faults: dict[str, str] = {}
         self._clock = clock
         self._seal_seconds = seal_seconds
