@@ -5,8 +5,7 @@ Keys, region and endpoint come from where Amazon's own tools have them (`AWS_ACC
 was read with, and created only where there is none (`If-Match`, `If-None-Match`). Every version that is written carries
 a mark of its own: when the answer to a write is lost, the mark says whether it was done.
 
-S3 of Amazon can delete an object on a condition in some kinds of buckets only, and the client cannot at all: no object
-is ever deleted.
+The client cannot delete on a condition: no object is ever deleted.
 """
 
 from __future__ import annotations
