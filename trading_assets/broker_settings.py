@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 DEFAULT_TWS_PORT = 7497
@@ -18,6 +20,25 @@ class BrokerKind(StrEnum):
     TWS = "tws"
 
 
+class Gateway(BaseModel):
+    """One of several logins: a TWS or IB Gateway, known by its name. A limit that is None is that of the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")
+    host: str = "127.0.0.1"
+    port: int = Field(ge=1, le=65535)
+    messages_per_second: float | None = Field(default=None, gt=0)
+    open_history_requests: int | None = Field(default=None, ge=1)
+    market_data_lines: int | None = Field(default=None, ge=1)
+    small_bar_requests_in_10_min: int | None = Field(default=None, ge=1)
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The limits of its own by the name of their setting."""
+        return self.model_dump(exclude={"name", "host", "port"}, exclude_none=True)
+
+
 class BrokerSettings(BaseSettings):
     """The part of `Settings` about the broker. Durations are seconds unless the name says otherwise."""
 
@@ -28,6 +49,15 @@ class BrokerSettings(BaseSettings):
         description=(
             "Port; TWS 7497 paper / 7496 live, Gateway 4002 / 4001. Unset with the simulated broker: one is started"
             " inside the process."
+        ),
+    )
+    gateways: tuple[Gateway, ...] = Field(
+        default=(),
+        examples=[[{"name": "east", "port": 4001}, {"name": "west", "host": "10.0.0.7", "port": 4001}]],
+        description=(
+            "Several logins in place of IB_HOST and IB_PORT: each a name, host, port and, where they differ, limits"
+            " (messages_per_second, open_history_requests, market_data_lines, small_bar_requests_in_10_min). The"
+            " symbols are divided among them. JSON in the environment, [[gateways]] in the file."
         ),
     )
     ib_client_ids: tuple[int, int] = Field(
@@ -101,10 +131,45 @@ class BrokerSettings(BaseSettings):
             )
         return value
 
+    @field_validator("gateways")
+    @classmethod
+    def _gateways_differ(cls, value: tuple[Gateway, ...]) -> tuple[Gateway, ...]:
+        for what, given in (
+            ("name", [gateway.name.lower() for gateway in value]),
+            ("address", [f"{gateway.host.lower()}:{gateway.port}" for gateway in value]),
+        ):
+            twice = sorted(one for one, count in Counter(given).items() if count > 1)
+            if twice:
+                raise ValueError(
+                    f"TRADING_ASSETS_GATEWAYS has two gateways of the {what} {twice[0]}: each is one login of its own."
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _gateways_or_one_port(self) -> Self:
+        if self.gateways and self.ib_port is not None:
+            raise ValueError(
+                "TRADING_ASSETS_GATEWAYS and TRADING_ASSETS_IB_PORT are both set: make that TWS one of the gateways,"
+                " and take TRADING_ASSETS_IB_PORT away."
+            )
+        return self
+
+    def each_gateway(self) -> tuple[Self, ...]:
+        """These settings once for each gateway, with that gateway alone and its limits; without gateways the settings
+        themselves."""
+        return tuple(self.model_copy(update={"gateways": (one,), **one.limits}) for one in self.gateways) or (self,)
+
+    @property
+    def gateway_name(self) -> str | None:
+        """The name of the only or first gateway; None without gateways."""
+        return self.gateways[0].name if self.gateways else None
+
     @property
     def endpoint(self) -> tuple[str, int] | None:
-        """Host and port of the broker; None with the simulated broker and no port: then a simulator is started inside
-        the process."""
+        """Host and port of the broker, of several gateways the first's; None with the simulated broker and no port:
+        then a simulator is started inside the process."""
+        if self.gateways:
+            return self.gateways[0].host, self.gateways[0].port
         if self.ib_port is not None:
             return self.ib_host, self.ib_port
         return None if self.broker is BrokerKind.SIMULATED else (self.ib_host, DEFAULT_TWS_PORT)

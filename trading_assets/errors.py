@@ -35,7 +35,7 @@
     │   │   └── RequestTimedOut (TimeoutError)  retryable: no answer in time
     │   ├── BrokerIncompatible           what answers is not TWS, or speaks no protocol version that we speak
     │   ├── IdentityMismatch             the broker behind the connection is not the one that filled this lake
-    │   └── BrokerNotConfigured          the settings name no broker to connect to
+    │   └── BrokerNotConfigured          the settings name no broker to connect to, or one login twice
     ├── PrerequisiteError                something must be in the lake first
     ├── DataIntegrityError               stored data violates rules of severity ERROR
     ├── ExtraMissing (ImportError)       a package that only some uses need is not installed
@@ -298,7 +298,7 @@ class IdentityMismatch(BrokerError, LakeError, ValueError):
 
 
 class BrokerNotConfigured(BrokerError):
-    """The settings name no broker to connect to."""
+    """The settings name no broker to connect to, or two gateways that are one login."""
 
 
 class PrerequisiteError(TradingAssetsError):

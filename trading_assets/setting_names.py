@@ -107,7 +107,8 @@ def _is_database_url(value: str) -> bool:
 def wrong_value(error: ValidationError) -> str:
     """The first wrong value of settings or of a run config, as one sentence."""
     first = error.errors()[0]
-    secret = first["type"] == "extra_forbidden" or str(first["loc"][0] if first["loc"] else "") in SECRETS
+    secret = str(first["loc"][0] if first["loc"] else "") in SECRETS
+    hidden = secret or first["type"] == "extra_forbidden"
     # Below a secret setting even a name may be a value: a channel's URL where its name should be.
     name = ".".join(str(part) for part in (first["loc"][:1] if secret else first["loc"]))
     if first["type"] == "value_error":
@@ -118,5 +119,5 @@ def wrong_value(error: ValidationError) -> str:
         if first["type"] != "extra_forbidden"
         else "there is no such setting"
     )
-    given = "" if secret else f" ({first['input']!r})"
+    given = "" if hidden else f" ({first['input']!r})"
     return f"The setting {name} is wrong{given}: {said}."

@@ -30,7 +30,8 @@ class OwnEnvironment(EnvSettingsSource):
         try:
             return super().decode_complex_value(field_name, field, value)
         except json.JSONDecodeError:
-            kind, example = ("table", field.examples[0]) if field.examples else ("list", field.default)
+            example = field.examples[0] if field.examples else field.default
+            kind = "table" if isinstance(example, dict) else "list"
             raise ValueError(
                 f"TRADING_ASSETS_{field_name.upper()} is a {kind}, written as JSON, for example {json.dumps(example)}."
             ) from None

@@ -25,7 +25,7 @@ from pydantic_settings import (
 
 from trading_assets import setting_names
 from trading_assets.arguments import ALERT_HOURS, LOOKBACK_DAYS, MINUTES, REQUESTS, SESSIONS, bar_sizes
-from trading_assets.broker_settings import BrokerKind, BrokerSettings
+from trading_assets.broker_settings import BrokerKind, BrokerSettings, Gateway
 from trading_assets.database_clock import ahead
 from trading_assets.folders import StateUrl, usable_folder
 from trading_assets.lake_settings import LakeSettings, place_lake
@@ -338,6 +338,7 @@ __all__ = [
     "SECRETS",
     "BrokerKind",
     "Clock",
+    "Gateway",
     "Settings",
     "system_clock",
     "traceback_wanted",

@@ -8,6 +8,7 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -130,6 +131,14 @@ def test_a_wrong_value_is_told_in_one_sentence(
             "1 day",
             'TRADING_ASSETS_EQUITY_BAR_SIZES is a list, written as JSON, for example ["1 day"].',
         ),
+        (
+            "GATEWAYS",
+            "east:4001",
+            (
+                'TRADING_ASSETS_GATEWAYS is a list, written as JSON, for example [{"name": "east", "port": 4001},'
+                ' {"name": "west", "host": "10.0.0.7", "port": 4001}].'
+            ),
+        ),
     ],
 )
 def test_a_list_that_is_no_json_is_told_in_one_sentence(
@@ -139,6 +148,51 @@ def test_a_list_that_is_no_json_is_told_in_one_sentence(
     with pytest.raises(ValueError) as caught:
         Settings()
     assert str(caught.value) == sentence
+
+
+def test_gateways_are_tables_of_the_file_or_json_of_the_environment(
+    empty_desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_desk / "trading_assets.toml").write_text(
+        'market_data_lines = 90\n[[gateways]]\nname = "east"\nport = 4001\n'
+        '[[gateways]]\nname = "west"\nhost = "desk"\nport = 4002\nmarket_data_lines = 190\n'
+    )
+    settings = Settings()
+    assert (settings.endpoint, settings.gateway_name) == (("127.0.0.1", 4001), "east")
+    east, west = settings.each_gateway()
+    assert (east.endpoint, east.gateway_name, east.market_data_lines) == (("127.0.0.1", 4001), "east", 90)
+    assert (west.endpoint, west.gateway_name, west.market_data_lines) == (("desk", 4002), "west", 190)
+    assert west.each_gateway() == (west,)
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    (empty_desk / "trading_assets.toml").unlink()
+    assert Settings().gateways == settings.gateways
+    monkeypatch.setenv("TRADING_ASSETS_GATEWAYS", "[]")
+    alone = Settings()
+    assert (alone.endpoint, alone.gateway_name, alone.each_gateway()) == (None, None, (alone,))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"name": "EAST", "port": 4002}, "has two gateways of the name east"),
+        ({"name": "west", "port": 4001}, "has two gateways of the address 127.0.0.1:4001"),
+        ({"name": "west:1", "port": 4002}, "string should match pattern"),
+        (
+            {"name": "west", "port": 4002, "lines": 3},
+            "setting gateways.1.lines is wrong: there is no such",
+        ),
+    ],
+)
+def test_gateways_that_cannot_be_told_apart_are_refused(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(gateways=[{"name": "east", "port": 4001}, given])
+    assert sentence in wrong_value(caught.value)
+
+
+def test_gateways_take_the_place_of_the_port() -> None:
+    with pytest.raises(ValidationError, match="GATEWAYS and TRADING_ASSETS_IB_PORT are both set"):
+        Settings(ib_port=4001, gateways=[{"name": "east", "port": 4001}])
 
 
 def test_an_unknown_setting_is_refused(empty_desk: Path) -> None:

@@ -11,11 +11,28 @@ import sqlalchemy as sa
 
 from trading_assets.arguments import new_lake_folder
 from trading_assets.permissions import private_folder
-from trading_assets.reliability import BreakerState, BreakerStore, Phase
+from trading_assets.reliability import BreakerState, BreakerStore, CircuitBreaker, Phase
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_transaction, write_transaction
 from trading_assets.state.engine import clock_ahead
 from trading_assets.state.tables import breakers
+
+BREAKER = "broker"
+"""The name of the circuit breaker where no gateways are set."""
+
+_BY_HARM = (Phase.CLOSED, Phase.HALF_OPEN, Phase.OPEN)
+
+
+def breaker_name(settings: Settings) -> str:
+    """The name of the circuit breaker of the only or first gateway, or of the broker without gateways."""
+    return BREAKER if settings.gateway_name is None else f"gateway {settings.gateway_name}"
+
+
+def breaker_state(engine: sa.Engine, settings: Settings) -> BreakerState:
+    """The state of the circuit breaker; with several gateways that of the one that is worst off."""
+    store = DatabaseStore(engine)
+    states = [CircuitBreaker(name=breaker_name(one), store=store).state for one in settings.each_gateway()]
+    return max(states, key=lambda state: (_BY_HARM.index(state.phase), state.failures))
 
 
 def breaker_store(base_path: Path | str | None = None, *, settings: Settings | None = None) -> BreakerStore:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 
-from trading_assets.broker.breaker_store import DatabaseStore
+from trading_assets.broker.breaker_store import DatabaseStore, breaker_name
 from trading_assets.broker.client import TwsClient
 from trading_assets.broker.connector import connector_to, endpoint_of
 from trading_assets.broker.journal import Journal
@@ -43,7 +43,8 @@ class Broker(AbstractContextManager["Broker"]):
 
     `on_identity(identity)` is called after each connect and before any data request; raise `IdentityMismatch` there to
     refuse the broker. `endpoint()` gives host and port when they are first needed (default: from the settings).
-    Call `run` from one thread at a time.
+    `patience()` gives the seconds for which a lost connection is waited for (default: from the settings). Of settings
+    with gateways the first is meant; `broker.gateways` makes a broker for each. Call `run` from one thread at a time.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Broker(AbstractContextManager["Broker"]):
         endpoint: Callable[[], tuple[str, int]] | None = None,
         waits: Waits | None = None,
         on_wait: OnWait | None = None,
+        patience: Callable[[], float] | None = None,
     ) -> None:
         self._settings = settings
         self._journal = journal
@@ -68,6 +70,7 @@ class Broker(AbstractContextManager["Broker"]):
         self._endpoint = endpoint or partial(endpoint_of, settings)
         self._waits = waits or Waits()
         self._on_wait = on_wait
+        self._patience = patience
         self._counts = Counts()
         self._loop = LoopThread()
         self._database = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="broker-state")
@@ -77,7 +80,8 @@ class Broker(AbstractContextManager["Broker"]):
         self.breaker = CircuitBreaker(
             settings.failure_threshold,
             settings.recovery_timeout,
-            store=DatabaseStore(journal.engine),
+            breaker_name(settings),
+            DatabaseStore(journal.engine),
             inside=True,
             raises=BreakerOpen,
         )
@@ -86,6 +90,11 @@ class Broker(AbstractContextManager["Broker"]):
     def connected(self) -> bool:
         """Whether a connection was ever made: False as long as nothing had to be asked."""
         return self._client is not None and self._client.connects > 0
+
+    @property
+    def online(self) -> bool:
+        """Whether a connection is up now."""
+        return self._client is not None and self._client.connected
 
     @property
     def sent(self) -> int:
@@ -140,23 +149,22 @@ class Broker(AbstractContextManager["Broker"]):
         self.close()
 
     def _run_all(self, requests: Sequence[Request], planned_at: datetime) -> list[Result]:
-        distinct = list({request.key: request for request in reversed(requests)}.values())[::-1]
-        events: queue.SimpleQueue[Result | Future[None]] = queue.SimpleQueue()
-        work = self._loop.submit(self._work(distinct, planned_at, events.put))
-        work.add_done_callback(events.put)
+        distinct = distinct_of(requests)
         results: dict[str, Result] = {}
-        try:
-            while not isinstance(event := events.get(), Future):
-                results[event.request.key] = event
-                if self._progress is not None:
-                    self._progress(len(results), len(distinct), self.sent, self.reused)
-        except BaseException:
-            work.cancel()
-            while not isinstance(events.get(), Future):
-                """Let the run put away its claims before this thread goes on."""
-            raise
-        event.result()
+
+        def take(_: Broker, result: Result) -> None:
+            results[result.request.key] = result
+            if self._progress is not None:
+                self._progress(len(results), len(distinct), self.sent, self.reused)
+
+        for error in run_together({self: distinct}, planned_at, take).values():
+            raise error
         return [results[request.key] for request in requests]
+
+    def start(self, requests: Sequence[Request], planned_at: datetime, emit: Callable[[Result], None]) -> Future[None]:
+        """Begin to bring requests with distinct keys to their end; the end of the whole, which raises as `run` does.
+        `emit` gets each result, in other threads."""
+        return self._loop.submit(self._work(requests, planned_at, emit))
 
     async def _work(self, requests: Sequence[Request], planned_at: datetime, emit: Callable[[Result], None]) -> None:
         run = Run(
@@ -188,7 +196,7 @@ class Broker(AbstractContextManager["Broker"]):
                 on_identity=self._on_identity,
                 on_wait=self._on_wait,
             )
-            self._client, self._pacer = TwsClient(connector), connector.pacer
+            self._client, self._pacer = TwsClient(connector, self._patience), connector.pacer
         return self._client, self._pacer
 
     async def _shut(self) -> None:
@@ -196,3 +204,50 @@ class Broker(AbstractContextManager["Broker"]):
             await self._client.close()
         if self._pacer is not None:
             await self._pacer.close()
+
+
+def distinct_of(requests: Sequence[Request]) -> list[Request]:
+    """The requests without those whose question was there before."""
+    return list({request.key: request for request in reversed(requests)}.values())[::-1]
+
+
+def run_together(
+    shares: Mapping[Broker, Sequence[Request]],
+    planned_at: datetime,
+    take: Callable[[Broker, Result], None],
+    failed: Callable[[Broker, BaseException], None] | None = None,
+) -> dict[Broker, BaseException]:
+    """Let brokers bring requests to their end at the same time; what ended a broker's run before that, by broker.
+
+    Called in this thread: `take` with each result, after it is in the journal, and `failed` when a broker's run fails.
+    What they raise ends all runs.
+    """
+    events: queue.SimpleQueue[tuple[Broker, Result | Future[None]]] = queue.SimpleQueue()
+
+    def tell(broker: Broker, event: Result | Future[None]) -> None:
+        events.put((broker, event))
+
+    works: dict[Broker, Future[None]] = {}
+    ended: dict[Broker, Future[None]] = {}
+    try:
+        for broker, requests in shares.items():
+            works[broker] = broker.start(requests, planned_at, partial(tell, broker))
+            works[broker].add_done_callback(partial(tell, broker))
+        while len(ended) < len(works):
+            broker, event = events.get()
+            if not isinstance(event, Future):
+                take(broker, event)
+                continue
+            ended[broker] = event
+            if failed is not None and (error := event.exception()) is not None:
+                failed(broker, error)
+    except BaseException:
+        for work in works.values():
+            work.cancel()
+        while len(ended) < len(works):
+            """Let the runs put away their claims before this thread goes on."""
+            broker, event = events.get()
+            if isinstance(event, Future):
+                ended[broker] = event
+        raise
+    return {broker: error for broker, work in ended.items() if (error := work.exception()) is not None}

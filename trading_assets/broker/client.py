@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from trading_assets.broker import messages
 from trading_assets.broker.codes import is_warning, lookup
@@ -35,14 +36,16 @@ FROZEN, DELAYED_FROZEN = 2, 4
 
 
 class TwsClient:
-    """One connection a process, kept up. Use it from one event loop only.
+    """One connection a process, kept up. Use it from one event loop only. `patience()` gives the seconds for which a
+    lost connection is waited for (default: from the settings).
 
     The connector's `on_identity` is called in a worker thread after each connect and before any data request; what it
     raises (`IdentityMismatch`) ends the connection and goes to the caller of `ready`.
     """
 
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: Connector, patience: Callable[[], float] | None = None) -> None:
         self._connector = connector
+        self._patience = patience or (lambda: connector.settings.reconnect_timeout)
         self._settings, self._pacer, self._clock = connector.settings, connector.pacer, connector.clock
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
@@ -154,7 +157,7 @@ class TwsClient:
     # connecting
 
     async def _reconnect(self) -> None:
-        patience = self._settings.reconnect_timeout
+        patience = self._patience()
         if not self.connects:
             patience = min(FIRST_CONNECT_PATIENCE, patience)
         self._connection = await self._connector.connect(self._fresh, patience)
@@ -167,7 +170,7 @@ class TwsClient:
         return connection
 
     async def _wait_for_upstream(self) -> None:
-        patience = self._settings.reconnect_timeout
+        patience = self._patience()
         if (reset_end := self._connector.reset_end()) is not None:
             patience += (reset_end - self._clock()).total_seconds()
         logger.warning(
@@ -191,7 +194,7 @@ class TwsClient:
         if TELLING.index(word) > TELLING.index(self._market_data):
             self._market_data = word
             await self._connector.run(
-                lambda: record_market_data(self._connector.owner.engine, self._connector.endpoint, word)
+                lambda: record_market_data(self._connector.owner.engine, self._connector.key, word)
             )
 
     def _on_status(self, code: int, text: str) -> None:

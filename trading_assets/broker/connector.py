@@ -19,6 +19,7 @@ from trading_assets.broker.contact import record_connected, record_failure
 from trading_assets.broker.handshake import ConnectFailed
 from trading_assets.broker.identity import check_settings, identity_of
 from trading_assets.broker.ledger import Ledger
+from trading_assets.broker.logins import refuse_shared_login
 from trading_assets.broker.pacing import OnWait, Pacer
 from trading_assets.broker.reset_windows import reset_window_end
 from trading_assets.errors import BrokerIncompatible, BrokerNotConfigured, BrokerUnavailable, ClientIdsExhausted
@@ -33,6 +34,8 @@ logger = logging.getLogger("trading_assets.broker")
 
 RECONNECT = RetryConfig(wait_initial=0.25, wait_max=30.0)
 """Waits between attempts to connect."""
+
+_ADDRESS = ("TRADING_ASSETS_IB_HOST", "TRADING_ASSETS_IB_PORT")
 
 MAX_CLOCK_SKEW = 60.0
 """Seconds the machine's clock may differ from the clock of TWS before it is reported."""
@@ -60,7 +63,11 @@ class Connector:
 
     def __post_init__(self) -> None:
         self._host, self._port = self.address
-        self.endpoint = f"{self._host}:{self._port}"
+        place, name = f"{self._host}:{self._port}", self.settings.gateway_name
+        self.key = name or place
+        """What pacing, client ids and the last contact are kept under: the gateway's name, `host:port` without one."""
+        self.endpoint = f"{place} (gateway {name})" if name else place
+        """The same in sentences."""
         self.identity = ""
         """The identity behind the connection made last."""
         self.connects = 0
@@ -105,11 +112,15 @@ class Connector:
 
     def sentence(self, failed: ConnectFailed) -> str:
         """What a failed attempt is reported as."""
-        return f"No connection to TWS or IB Gateway at {self.endpoint}: {failed}. {failed.remedy}"
+        remedy = failed.remedy
+        if self.settings.gateways:  # where host and port are set then
+            for setting in ("TRADING_ASSETS_IB_HOST and TRADING_ASSETS_IB_PORT", *_ADDRESS):
+                remedy = remedy.replace(setting, "TRADING_ASSETS_GATEWAYS")
+        return f"No connection to TWS or IB Gateway at {self.endpoint}: {failed}. {remedy}"
 
     async def report_unreachable(self, sentence: str) -> None:
         """Keep that the broker cannot be reached."""
-        await self.run(lambda: record_failure(self.owner.engine, self.endpoint, sentence))
+        await self.run(lambda: record_failure(self.owner.engine, self.key, sentence))
 
     def reset_end(self) -> datetime | None:
         """The end of the reset window that a real broker is in now; None outside of it."""
@@ -121,7 +132,12 @@ class Connector:
         while True:
             client_id = await self.run(
                 lambda: lease_client_id(
-                    self.owner.engine, self.owner.name, self.endpoint, self.settings.ib_client_ids, in_use
+                    self.owner.engine,
+                    self.owner.name,
+                    self.key,
+                    self.settings.ib_client_ids,
+                    in_use,
+                    compare=bool(self.settings.gateways),
                 )
             )
             if client_id is None:
@@ -139,6 +155,9 @@ class Connector:
             except ClientIdInUse:
                 in_use.add(client_id)
         try:
+            if self.settings.gateways:
+                mine = self.owner.engine, self.settings.gateways[0], client_id, in_use, accounts
+                await self.run(lambda: refuse_shared_login(*mine))
             await self._introduce(connection, accounts)
         except BaseException:
             connection.alive = False
@@ -164,7 +183,7 @@ class Connector:
                     skew,
                 )
         version = connection.wire.serverVersion()
-        await self.run(lambda: record_connected(self.owner.engine, self.endpoint, self.identity, version))
+        await self.run(lambda: record_connected(self.owner.engine, self.key, self.identity, version))
 
     async def run(self, function: Callable[[], T]) -> T:
         """Do what waits for the state database, in a thread of `database`."""
@@ -181,11 +200,14 @@ async def connector_to(
     on_identity: Callable[[str], None] | None,
     on_wait: OnWait | None = None,
 ) -> Connector:
-    """The connector to what `endpoint()` names, with a pacer of its own; both are asked in a thread of `database`."""
+    """The connector to what `endpoint()` names, with a pacer of its own; both are asked in a thread of `database`. Of
+    several gateways it is the first."""
     loop = asyncio.get_running_loop()
+    settings = settings.each_gateway()[0]
     host, port = await loop.run_in_executor(database, endpoint)
     name = await loop.run_in_executor(database, owner.ensure)
-    ledger = Ledger(owner.engine, name, f"{host}:{port}", settings) if settings.enforce_pacing else None
+    key = settings.gateway_name or f"{host}:{port}"
+    ledger = Ledger(owner.engine, name, key, settings) if settings.enforce_pacing else None
     pacer = Pacer(ledger, database, on_wait)
     return Connector(settings, owner, (host, port), pacer, database, clock=clock, on_identity=on_identity)
 

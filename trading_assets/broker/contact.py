@@ -21,7 +21,7 @@ from trading_assets.state import database_now, metadata, read_transaction, write
 broker_contact = sa.Table(
     "broker_contact",
     metadata,
-    sa.Column("endpoint", sa.Text, primary_key=True, doc="host:port"),
+    sa.Column("endpoint", sa.Text, primary_key=True, doc="host:port, or the name of a gateway"),
     sa.Column("reachable", sa.Boolean, nullable=False),
     sa.Column("at", sa.Double, nullable=False, doc="Epoch seconds, by the clock of the state database"),
     sa.Column("identity", sa.Text, nullable=False, doc="As pinned in lake.json; of the last connect"),
@@ -104,8 +104,8 @@ def record_market_data(engine: sa.Engine, endpoint: str, market_data: str) -> No
 
 
 def last_contact(engine: sa.Engine, endpoint: str | None = None) -> Contact | None:
-    """The last contact with an endpoint (`host:port`), or with the one contacted last; None when there never was
-    any."""
+    """The last contact with an endpoint (`host:port`, or the name of a gateway), or with the one contacted last; None
+    when there never was any."""
     query = sa.select(broker_contact).order_by(broker_contact.c.at.desc()).limit(1)
     if endpoint is not None:
         query = query.where(broker_contact.c.endpoint == endpoint)

@@ -58,7 +58,7 @@ def question(request: Request) -> str:
 
 
 class Ledger:
-    """The transactions of pacing for one owner and one endpoint (`host:port`)."""
+    """The transactions of pacing for one owner and one endpoint (`host:port`, or the name of a gateway)."""
 
     def __init__(self, engine: sa.Engine, owner: str, endpoint: str, settings: Settings) -> None:
         self._engine = engine

@@ -109,6 +109,7 @@ def _settings() -> Settings:
         update={
             "broker": BrokerKind.SIMULATED,
             "ib_port": None,
+            "gateways": (),
             "market": "generated",
             "now": moment,
             "data_dir_setting": (

@@ -79,6 +79,11 @@ def _print(document: dict[str, Any]) -> None:
             f"last sign of life {_instant(document['daemon'])}" if document["daemon"] is not None else NO_DAEMON
         )
     print_named(lines, 13)
+    if document["gateways"]:
+        rows = [_gateway(one) for one in document["gateways"]]
+        console.print(
+            table_of(rows, ["gateway", "reached", "breaker", "market data", "pacing"], dispensable=["pacing"])
+        )
     if document["schedules"]:
         console.print(
             table_of(
@@ -122,6 +127,18 @@ def _broker(broker: dict[str, Any]) -> str:
         if text
     ]
     return ", ".join([f"{broker['setting']} at {place}", state, *known])
+
+
+def _gateway(one: dict[str, Any]) -> dict[str, str]:
+    reached = {True: "yes", False: "no", None: "not contacted yet"}[one["reachable"]]
+    refused = [f"{each['requests']} refused ({each['code']})" for each in one["refusals"]]
+    return {
+        "gateway": f"{one['name']} {one['endpoint']}",
+        "reached": reached,
+        "breaker": one["breaker"]["phase"],
+        "market data": ", ".join([one["market_data"] or "not known", *refused]),
+        "pacing": _pacing(one["pacing"]),
+    }
 
 
 def _pacing(pacing: dict[str, Any]) -> str:

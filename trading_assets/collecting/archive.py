@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from trading_assets.broker.broker import Broker
+from trading_assets.broker.gateways import Gateways
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind, Result
 from trading_assets.broker.positions import AccountLook
@@ -44,7 +45,7 @@ class Archive(AbstractContextManager["Archive"]):
         self.settings = settings
         self._reading = reading
         self.progress = listener()
-        self._broker: Broker | None = None
+        self._broker: Broker | Gateways | None = None
         self._simulator: EmbeddedSimulator | None = None
 
     def __exit__(self, *_: object) -> None:
@@ -176,9 +177,10 @@ class Archive(AbstractContextManager["Archive"]):
             self.journal.close()
             del self.__dict__["journal"]
 
-    def _open_broker(self, run_id: str) -> Broker:
+    def _open_broker(self, run_id: str) -> Broker | Gateways:
         if self._broker is None:
-            self._broker = Broker(
+            make = Gateways if self.settings.gateways else partial(Broker, endpoint=self._endpoint)
+            self._broker = make(
                 self.settings,
                 self.journal,
                 run_id=run_id,
@@ -186,7 +188,6 @@ class Archive(AbstractContextManager["Archive"]):
                 on_identity=self.identity.pin,
                 progress=self.progress.advance,
                 on_wait=getattr(self.progress, "waiting", None),
-                endpoint=self._endpoint,
             )
         return self._broker
 

@@ -95,12 +95,12 @@ def _unselected_yet(archive: Archive, symbols: Sequence[str], rules: SelectionRu
 
 
 def _pacing(archive: Archive) -> Pacing:
-    settings = archive.settings
+    gateways = archive.settings.each_gateway()
     return Pacing(
-        settings.messages_per_second,
-        settings.open_history_requests,
-        settings.market_data_lines,
-        settings.small_bar_requests_in_10_min,
+        sum(one.messages_per_second for one in gateways),
+        sum(one.open_history_requests for one in gateways),
+        sum(one.market_data_lines for one in gateways),
+        sum(one.small_bar_requests_in_10_min for one in gateways),
     )
 
 

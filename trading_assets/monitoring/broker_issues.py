@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from trading_assets.broker.breaker_store import DatabaseStore
+from trading_assets.broker.breaker_store import DatabaseStore, breaker_name
 from trading_assets.broker.contact import last_contact
 from trading_assets.broker.quarantine import Entry, Quarantine
 from trading_assets.broker.reset_windows import reset_window_end
@@ -38,36 +38,33 @@ def contract_changed(changes: Mapping[str, ContractChange]) -> list[Issue]:
 
 
 def breaker_open(settings: Settings) -> list[Issue]:
-    """`api_circuit_breaker_open`: the breaker all processes share is open, or tries its one call."""
-    state = CircuitBreaker(store=DatabaseStore(reading_engine(settings.state_url))).state
-    if state.phase is Phase.CLOSED:
-        return []
-    since = minute(datetime.fromtimestamp(state.opened_at, UTC))
-    return [
-        Issue(
-            AlertType.API_CIRCUIT_BREAKER_OPEN,
-            "",
-            f"The broker failed {state.failures} times in a row; nothing is sent since {since}.",
-        )
-    ]
+    """`api_circuit_breaker_open`: the breaker all processes share is open, or tries its one call; one issue for all
+    gateways."""
+    store = DatabaseStore(reading_engine(settings.state_url))
+    found = []
+    for one in settings.each_gateway():
+        state = CircuitBreaker(name=breaker_name(one), store=store).state
+        if state.phase is not Phase.CLOSED:
+            who = "The broker" if one.gateway_name is None else f"The gateway {one.gateway_name}"
+            since = minute(datetime.fromtimestamp(state.opened_at, UTC))
+            found.append(f"{who} failed {state.failures} times in a row; nothing is sent since {since}.")
+    return [Issue(AlertType.API_CIRCUIT_BREAKER_OPEN, "", " ".join(found))] if found else []
 
 
 def unreachable(settings: Settings) -> list[Issue]:
     """`broker_unreachable`: the last attempt to connect failed, and not in the broker's nightly reset, when nobody can
-    connect."""
-    contact = last_contact(reading_engine(settings.state_url))
-    if contact is None or contact.reachable:
-        return []
-    # contacts are of the wall clock: a pinned one says nothing of the reset
-    if settings.now is None and reset_window_end(contact.at) is not None:
-        return []
-    return [
-        Issue(
-            AlertType.BROKER_UNREACHABLE,
-            "",
-            f"{contact.endpoint} could not be reached at {minute(contact.at)}. {contact.error}".strip(),
-        )
-    ]
+    connect; one issue for all gateways."""
+    engine = reading_engine(settings.state_url)
+    found = []
+    for one in settings.each_gateway():
+        contact = last_contact(engine, one.gateway_name)
+        if contact is None or contact.reachable:
+            continue
+        # contacts are of the wall clock: a pinned one says nothing of the reset
+        if settings.now is not None or reset_window_end(contact.at) is None:
+            who = contact.endpoint if one.gateway_name is None else f"The gateway {one.gateway_name}"
+            found.append(f"{who} could not be reached at {minute(contact.at)}. {contact.error}".strip())
+    return [Issue(AlertType.BROKER_UNREACHABLE, "", " ".join(found))] if found else []
 
 
 def units_changed(held: Sequence[Entry]) -> list[Issue]:

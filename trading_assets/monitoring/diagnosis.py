@@ -17,11 +17,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from trading_assets import __version__
+from trading_assets.monitoring.broker_status import different_subscriptions, gateway_records
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.identity import LakeIdentity
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.settings import SECRETS, Settings
-from trading_assets.state import read_state, tables
+from trading_assets.state import read_state, reading_engine, tables
 from trading_assets.universe import Universe
 
 PACKAGES = ("dagster", "ib_insync", "ib_async", "duckdb", "pyarrow", "pandas", "numpy", "sqlalchemy", "numba")
@@ -42,6 +43,8 @@ def diagnosis(settings: Settings) -> str:
         ("journal", _journal),
         ("last errors of the broker", _errors),
     ]
+    if settings.gateways:
+        parts.insert(3, ("gateways", _gateways))
     lines = []
     for title, part in parts:
         lines.append(f"{title}:")
@@ -80,6 +83,15 @@ def _lake(settings: Settings) -> Iterator[str]:
     for dataset in DATASETS.values():
         if files := dataset_files(settings.data_dir, dataset):
             yield f"{dataset.name}: {len(files)} files, {sum(path.stat().st_size for path in files):,} bytes"
+
+
+def _gateways(settings: Settings) -> Iterator[str]:
+    found = gateway_records(settings, reading_engine(settings.state_url), probe=False)
+    for one in found:
+        state = {True: "reachable", False: "not reachable", None: "not contacted yet"}[one["reachable"]]
+        yield f"{one['name']} {one['endpoint']}: {state}, breaker {one['breaker']['phase']} {one['error']}".rstrip()
+    if note := different_subscriptions(found):
+        yield note
 
 
 def _journal(settings: Settings) -> Iterator[str]:

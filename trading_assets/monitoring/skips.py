@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from trading_assets.broker.breaker_store import DatabaseStore
-from trading_assets.broker.contact import last_contact
+from trading_assets.broker.pauses import pause_of
 from trading_assets.monitoring.hours import (
     clock_time,
     due_at,
 )
-from trading_assets.reliability import CircuitBreaker
 from trading_assets.sessions import NEW_YORK, SessionCalendar, calendar
 from trading_assets.settings import Settings
-from trading_assets.state import database_now, read_transaction, reading_engine
+from trading_assets.state import reading_engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +24,18 @@ class Skip:
 
 def held_back(settings: Settings) -> Skip | None:
     """Why no run of a sensor should be started now although there is work: the breaker is open, or the broker was not
-    reached a moment ago."""
+    reached a moment ago; with several gateways, when that is so of all."""
     engine = reading_engine(settings.state_url)
-    with read_transaction(engine) as connection:
-        wall = database_now(connection)
-    state = CircuitBreaker(store=DatabaseStore(engine)).state
-    left = state.opened_at + settings.recovery_timeout - wall
-    if state.phase != "closed" and left > 0:
+    pauses = [pause for one in settings.each_gateway() if (pause := pause_of(engine, one)) is not None]
+    if len(pauses) < len(settings.each_gateway()):
+        return None
+    first = min(pauses, key=lambda pause: pause.seconds)
+    if first.phase is not None:
         return Skip(
-            f"Held back: the circuit breaker is {state.phase} after repeated failures; it allows a trial in"
-            f" {left:.0f} s."
+            f"Held back: the circuit breaker is {first.phase} after repeated failures; it allows a trial in"
+            f" {first.seconds:.0f} s."
         )
-    contact = last_contact(engine)
-    if contact is not None and not contact.reachable:
-        left = contact.at.timestamp() + settings.recovery_timeout - wall
-        if left > 0:
-            return Skip(f"Held back: the broker could not be reached ({contact.error}); tried again in {left:.0f} s.")
-    return None
+    return Skip(f"Held back: the broker could not be reached ({first.error}); tried again in {first.seconds:.0f} s.")
 
 
 def empty_universe() -> Skip:

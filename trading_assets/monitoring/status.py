@@ -8,22 +8,24 @@ connection.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
-from trading_assets.broker.breaker_store import DatabaseStore
-from trading_assets.broker.contact import last_contact
 from trading_assets.contract_changes import ContractChanges
+from trading_assets.monitoring.broker_status import (
+    breaker_record,
+    broker_record,
+    broker_wrong,
+    different_subscriptions,
+    gateway_records,
+    together,
+)
 from trading_assets.monitoring.gaps import Gap, find_gaps, new_symbols, stale_chains
 from trading_assets.monitoring.lake_folder import folder_state
 from trading_assets.monitoring.recovery import lost_state
 from trading_assets.monitoring.usage import journal_counts, pacing_budget, requests_used
-from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.remedies import typed
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.files import check_file, dataset_files
@@ -35,9 +37,6 @@ from trading_assets.sessions import SessionCalendar, calendar
 from trading_assets.settings import Settings
 from trading_assets.state import reading_engine
 from trading_assets.universe import Universe
-
-PROBE_SECONDS = 2.0
-"""How long the broker's port may take to accept a connection: it is on this machine or in the same network."""
 
 RECENT_SESSIONS = 30
 """Sessions whose conditions are counted: six weeks, the reach of the default option selection."""
@@ -53,7 +52,8 @@ class Status:
     and `conditions`, the sessions of the last `RECENT_SESSIONS` by condition. `queue` and `schedules` are None where no
     Dagster instance is; `daemon` is the last sign of life of its daemon (UTC; None: none ever, which is no fault of an
     archive driven by hand). `notes` are sentences about what may go wrong. `folder` names
-    `foreign` and `newer` files and the tool it is `synchronised_by` (`monitoring.lake_folder`).
+    `foreign` and `newer` files and the tool it is `synchronised_by` (`monitoring.lake_folder`). `gateways` has a record
+    for each gateway of the settings (`monitoring.broker_status`); `broker`, `breaker` and `pacing` are then of all.
     """
 
     data_dir: str
@@ -74,6 +74,7 @@ class Status:
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     folder: dict[str, Any] = field(default_factory=dict)
+    gateways: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-able record (dates and instants as such)."""
@@ -88,23 +89,25 @@ def platform_status(settings: Settings, *, probe: bool = True) -> Status:
     now, sessions = settings.clock(), calendar()
     engine = reading_engine(settings.state_url)
     symbols = Universe(settings.state_url).active()
+    gateways = gateway_records(settings, engine, probe and bool(symbols))
     found = Status(
         data_dir=str(settings.data_dir),
         now=now,
         session=sessions.current(now),
         lake=_lake(settings),
         journal=journal_counts(engine),
-        breaker=_breaker(engine),
-        broker=_broker(settings, engine, probe and bool(symbols)),
+        breaker=breaker_record(engine, settings),
+        broker=together(gateways) if gateways else broker_record(settings, engine, probe and bool(symbols)),
         requests=requests_used(engine),
         pacing=pacing_budget(engine, settings),
         symbols=symbols,
         freshness=_freshness(settings, sessions, now, symbols),
         gaps=find_gaps(settings, now=now),
+        gateways=gateways,
     )
     early, lost, folder = clock_before_lake(settings, now), lost_state(settings), folder_state(settings)
     found.folder = {"foreign": folder.foreign, "newer": folder.newer, "synchronised_by": folder.tool}
-    found.notes = [folder.note] if folder.note else []
+    found.notes = [note for note in (folder.note, different_subscriptions(gateways)) if note]
     found.wrong = [
         *folder.wrong,
         *_wrong_platform(settings, found),
@@ -140,41 +143,6 @@ def _lake(settings: Settings) -> dict[str, Any]:
         "rows": rows,
         "last_write": datetime.fromtimestamp(max(times), UTC) if times else None,
     }
-
-
-def _breaker(engine: sa.Engine) -> dict[str, Any]:
-    state = CircuitBreaker(store=DatabaseStore(engine)).state
-    opened = datetime.fromtimestamp(state.opened_at, UTC) if state.phase is not Phase.CLOSED else None
-    return {"phase": str(state.phase), "failures": state.failures, "opened_at": opened}
-
-
-def _broker(settings: Settings, engine: sa.Engine, probe: bool) -> dict[str, Any]:
-    """Setting, endpoint (None: a simulator is started inside each run), what was last known of it, and whether its port
-    answers now."""
-    place = settings.endpoint
-    endpoint = f"{place[0]}:{place[1]}" if place is not None else None
-    contact = last_contact(engine, endpoint)
-    error = _refused(*place) if probe and place is not None else None
-    reachable = not error if probe and place is not None else contact.reachable if contact is not None else None
-    return {
-        "setting": str(settings.broker),
-        "endpoint": endpoint,
-        "reachable": reachable,
-        "error": error or (contact.error if contact is not None and not reachable else ""),
-        "identity": contact.identity if contact is not None else "",
-        "market_data": contact.market_data if contact is not None else "",
-        "delayed": contact.delayed if contact is not None else False,
-        "last_contact": contact.as_dict() if contact is not None else None,
-    }
-
-
-def _refused(host: str, port: int) -> str:
-    """Why the port does not accept a connection; empty when it does."""
-    try:
-        with socket.create_connection((host, port), timeout=PROBE_SECONDS):
-            return ""
-    except OSError as error:
-        return f"{host}:{port} does not accept a connection ({error.strerror or error})"
 
 
 def _freshness(
@@ -240,28 +208,14 @@ def _stored(settings: Settings, dataset: str) -> dict[str, dict[str, Any]]:
 
 
 def _wrong_platform(settings: Settings, found: Status) -> list[str]:
-    broker, wrong = found.broker, []
-    if found.breaker["phase"] != Phase.CLOSED:
-        wrong.append(
-            f"The circuit breaker is {found.breaker['phase']}: the broker failed {found.breaker['failures']} times in a"
-            f" row. See that it runs; the next trial is made {settings.recovery_timeout:.0f} s after the last."
-        )
-    if found.symbols and broker["reachable"] is False:
-        wrong.append(
-            f"The broker cannot be reached: {broker['error']}. Start TWS or the Gateway, or check host and port."
-        )
-    pinned = found.lake["identity"]
-    if pinned and broker["identity"] and broker["identity"] != pinned:
-        wrong.append(
-            f"The broker at {broker['endpoint']} is {broker['identity']}, the lake belongs to {pinned}. Connect the"
-            " right account."
-        )
-    if broker["delayed"] and settings.market_data == "live":
-        wrong.append(
-            f"The broker's market data is {broker['market_data']}: subscribe to it, or set"
-            " TRADING_ASSETS_MARKET_DATA=delayed for another lake."
-        )
-    return wrong
+    pinned, needed = found.lake["identity"], bool(found.symbols)
+    if not found.gateways:
+        return broker_wrong(settings, found.broker, found.breaker, pinned, needed=needed)
+    return [
+        sentence
+        for one in found.gateways
+        for sentence in broker_wrong(settings, one, one["breaker"], pinned, needed=needed)
+    ]
 
 
 def _wrong_symbols(settings: Settings, found: Status, now: datetime) -> list[str]:

@@ -51,36 +51,46 @@ def journal_counts(engine: sa.Engine) -> dict[str, int]:
 
 
 def pacing_budget(engine: sa.Engine, settings: Settings) -> dict[str, Any]:
-    """Each allowance with its limit, what is used of it now and what is left, by name; all endpoints together.
+    """Each allowance with its limit, what is used of it now and what is left, by name; all endpoints together, of
+    settings with gateways those of the gateways.
 
     `messages_per_second` (in the second that ends now), `open_history_requests`, `market_data_lines`,
     `small_bar_requests_in_10_min` (weights). Slots of processes that died do not count.
     """
+    names = [gateway.name for gateway in settings.gateways]
+
+    def counted(table: sa.Table) -> sa.ColumnElement[bool]:
+        return table.c.endpoint.in_(names) if names else sa.true()
+
     with read_transaction(engine) as connection:
         now = database_now(connection)
         alive = live_owners(connection)
+        rate, held_slots, small = tables.pacing_rate, tables.pacing_slots, tables.pacing_small
         recent = [
             at
-            for text in connection.execute(sa.select(tables.pacing_rate.c.recent)).scalars()
+            for text in connection.execute(sa.select(rate.c.recent).where(counted(rate))).scalars()
             for at in json.loads(text)
         ]
         slots = connection.execute(
-            sa.select(tables.pacing_slots.c.resource, tables.pacing_slots.c.owner, tables.pacing_slots.c.held)
+            sa.select(held_slots.c.resource, held_slots.c.owner, held_slots.c.held).where(counted(held_slots))
         ).all()
-        small = tables.pacing_small
         weights = connection.execute(
-            sa.select(sa.func.sum(small.c.weight)).where(small.c.at > now - LONG_WINDOW)
+            sa.select(sa.func.sum(small.c.weight)).where(small.c.at > now - LONG_WINDOW, counted(small))
         ).scalar()
     held = {
         name: sum(row.held for row in slots if row.resource == name and row.owner in alive)
         for name in (HISTORY_SLOTS, MARKET_DATA_SLOTS)
     }
+    used = {
+        "messages_per_second": sum(now - 1 < at <= now for at in recent),
+        "open_history_requests": held[HISTORY_SLOTS],
+        "market_data_lines": held[MARKET_DATA_SLOTS],
+        "small_bar_requests_in_10_min": int(weights or 0),
+    }
+    gateways = settings.each_gateway()
     return {
         "enforced": settings.enforce_pacing,
-        "messages_per_second": _allowance(settings.messages_per_second, sum(now - 1 < at <= now for at in recent)),
-        "open_history_requests": _allowance(settings.open_history_requests, held[HISTORY_SLOTS]),
-        "market_data_lines": _allowance(settings.market_data_lines, held[MARKET_DATA_SLOTS]),
-        "small_bar_requests_in_10_min": _allowance(settings.small_bar_requests_in_10_min, int(weights or 0)),
+        **{name: _allowance(sum(getattr(one, name) for one in gateways), count) for name, count in used.items()},
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import threading
 import uuid
 
@@ -121,19 +122,26 @@ def forget(connection: sa.Connection, names: list[str]) -> None:
         connection.execute(table.delete().where(table.c.owner.in_(names)))
 
 
-def lease_client_id(engine: sa.Engine, owner: str, endpoint: str, ids: tuple[int, int], avoid: set[int]) -> int | None:
+def lease_client_id(
+    engine: sa.Engine, owner: str, endpoint: str, ids: tuple[int, int], avoid: set[int], *, compare: bool = False
+) -> int | None:
     """The lowest client id of the range (both ends included) that no live owner has at that endpoint and that is not in
-    `avoid`.
+    `avoid`. With `compare` an id that is leased at another endpoint comes first, so that two endpoints of one TWS are
+    found out, and any other is drawn by chance, so that no other program is likely to have it.
 
     None when all are taken. An id this owner held there before is given back.
     """
     with write_transaction(engine, durable=False) as connection:
         release_dead_owners(connection)
         connection.execute(client_ids.delete().where(client_ids.c.endpoint == endpoint, client_ids.c.owner == owner))
-        taken = set(
-            connection.execute(sa.select(client_ids.c.client_id).where(client_ids.c.endpoint == endpoint)).scalars()
-        )
-        for candidate in range(ids[0], ids[1] + 1):
+        leases = connection.execute(sa.select(client_ids.c.endpoint, client_ids.c.client_id)).all()
+        taken = {row.client_id for row in leases if row.endpoint == endpoint}
+        candidates = list(range(ids[0], ids[1] + 1))
+        if compare:
+            elsewhere = {row.client_id for row in leases} - taken
+            random.Random(owner).shuffle(candidates)
+            candidates.sort(key=lambda candidate: candidate not in elsewhere)
+        for candidate in candidates:
             if candidate not in taken and candidate not in avoid:
                 connection.execute(client_ids.insert().values(endpoint=endpoint, client_id=candidate, owner=owner))
                 return candidate

@@ -107,7 +107,7 @@ owners = sa.Table(
 client_ids = sa.Table(
     "client_ids",
     metadata,
-    sa.Column("endpoint", sa.Text, primary_key=True, doc="host:port"),
+    sa.Column("endpoint", sa.Text, primary_key=True, doc="host:port, or the name of a gateway"),
     sa.Column("client_id", sa.Integer, primary_key=True),
     sa.Column("owner", sa.Text, nullable=False),
 )

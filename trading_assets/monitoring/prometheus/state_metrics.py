@@ -7,12 +7,12 @@ from collections import Counter
 import sqlalchemy as sa
 from prometheus_client.core import Metric
 
-from trading_assets.broker.breaker_store import DatabaseStore
+from trading_assets.broker.breaker_store import breaker_state
 from trading_assets.monitoring.alerts import Alerts
 from trading_assets.monitoring.prometheus import families as f
 from trading_assets.monitoring.prometheus.journal_totals import JournalTotals, by_kind
 from trading_assets.monitoring.usage import journal_counts, pacing_budget
-from trading_assets.reliability import CircuitBreaker, Phase
+from trading_assets.reliability import Phase
 from trading_assets.settings import Settings
 from trading_assets.state import database_now, read_transaction, reading_engine, tables
 from trading_assets.state.owners import live_owners
@@ -71,7 +71,7 @@ class StateMetrics:
         ]
 
     def _breaker(self, engine: sa.Engine) -> list[Metric]:
-        state = CircuitBreaker(store=DatabaseStore(engine)).state
+        state = breaker_state(engine, self._settings)
         since = {Phase.OPEN: state.opened_at, Phase.HALF_OPEN: state.trial_at}.get(state.phase)
         return [
             f.BREAKER.of(((phase.value,), phase is state.phase) for phase in Phase),

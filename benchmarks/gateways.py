@@ -1,0 +1,176 @@
+"""Benchmark of several gateways: a backfill of 400 requests through one gateway and through two, in one run.
+
+    python benchmarks/gateways.py [--requests 400] [--latency 2.0] [--json]
+
+Each request is for the daily bars of a symbol of its own. Every simulated TWS runs in a process of its own and
+enforces the broker's limits (50 messages a second, 50 open historical requests). Demanded: the throughput through two
+gateways is at least 1.8 times that through one, without a violation. More than `400 / larger share` is not possible:
+the symbols are divided by hash, and the gateway with more of them is the last to end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from trading_assets.broker.gateways import Gateways
+from trading_assets.broker.journal import Journal
+from trading_assets.broker.requests import BarsRequest
+from trading_assets.broker.routing import by_gateway
+from trading_assets.instrument import Instrument
+from trading_assets.sessions import calendar
+from trading_assets.settings import Settings
+from trading_assets.simulator import Simulator
+from trading_assets.simulator.market import Bar, ContractQuery, ListedContract, MarketQuote, OptionParameters
+
+NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
+SESSION = date(2024, 6, 3)
+BARS = 25
+NAMES = ("first", "second")
+DEMANDED = 1.8
+
+
+class Stocks:
+    """A market of any number of stocks with the same 25 bars each: answering costs the simulator next to nothing."""
+
+    name = "stocks"
+    identity = "1"
+
+    def __init__(self) -> None:
+        sessions = calendar().sessions(SESSION - timedelta(days=60), SESSION)[-BARS:]
+        self._bars = [Bar(calendar().opens_at(s), s, 1.0, 1.25, 0.75, 1.1, 120.0, 1.05, 12) for s in sessions]
+
+    def by_id(self, con_id: int) -> ListedContract | None:
+        name = f"S{con_id:03d}"
+        return ListedContract(con_id, name, "STK", "SMART", "NYSE", "USD", name, name, name, stock_type="COMMON")
+
+    def contracts(self, query: ContractQuery, now: datetime) -> list[ListedContract]:
+        found = self.by_id(query.con_id) if query.con_id else None
+        return [found] if found else []
+
+    def option_parameters(self, symbol: str, sec_type: str, con_id: int, now: datetime) -> list[OptionParameters]:
+        return []
+
+    def bars(
+        self,
+        contract: ListedContract,
+        bar_size: str,
+        what: str,
+        start: datetime,
+        end: datetime,
+        use_rth: bool,
+        now: datetime,
+    ) -> list[Bar]:
+        return self._bars
+
+    def head_timestamp(
+        self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime
+    ) -> datetime | None:
+        return None
+
+    def quote(self, contract: ListedContract, now: datetime) -> MarketQuote:
+        return MarketQuote()
+
+    def search(self, pattern: str, now: datetime) -> list[ListedContract]:
+        return []
+
+
+def simulate(pipe: Connection, latency: float) -> None:
+    """A simulator's process: tells its port, runs until the other end says so, tells what it has seen."""
+    with Simulator(Stocks(), now=NOW, latency=latency) as simulator:
+        pipe.send(simulator.port)
+        pipe.recv()
+        counters = simulator.counters
+        pipe.send({"asked": counters.requests.get("historical_data", 0), "violations": len(counters.violations)})
+
+
+@contextmanager
+def tws(latency: float) -> Iterator[tuple[int, Connection]]:
+    """A simulated TWS: its port, and the pipe to its process."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=simulate, args=(there, latency), daemon=True)
+    process.start()
+    try:
+        yield here.recv(), here
+    finally:
+        process.kill()
+        process.join(10)
+
+
+def backfill(count: int) -> list[BarsRequest]:
+    """Requests for the daily bars of that many symbols."""
+    asked = BarsRequest(
+        Instrument("S000"),
+        SESSION,
+        bar_size="1 day",
+        first_session=calendar().previous(SESSION, BARS - 1),
+        end=NOW,
+        duration="1 Y",
+    )
+    return [replace(asked, instrument=Instrument(f"S{n:03d}", con_id=n)) for n in range(1, count + 1)]
+
+
+def measure(count: int, names: tuple[str, ...], latency: float) -> dict[str, Any]:
+    """Seconds of the backfill through gateways of these names, and what they have seen."""
+    with ExitStack() as stack:
+        running = {name: stack.enter_context(tws(latency)) for name in names}
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        values: dict[str, Any] = {
+            "data_dir": folder,
+            "now": NOW,
+            "gateways": [{"name": name, "port": port} for name, (port, _) in running.items()],
+        }
+        settings = Settings(**values)
+        journal = Journal(settings.state_url)
+        stack.callback(journal.close)
+        gateways = stack.enter_context(Gateways(settings, journal))
+        began = time.perf_counter()
+        results = gateways.run(backfill(count), planned_at=journal.now())
+        seconds = time.perf_counter() - began
+        assert all(len(result.payload["bars"]) == BARS for result in results), "a history came back short"
+        seen = {}
+        for name, (_, pipe) in running.items():
+            pipe.send("stop")
+            seen[name] = pipe.recv()
+    assert sum(one["asked"] for one in seen.values()) == count, "a request was sent twice or not at all"
+    return {"requests": count, "seconds": seconds, "gateways": seen}
+
+
+def main() -> int:
+    """Measure both; 0 when two gateways give what is demanded."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--requests", type=int, default=400)
+    parser.add_argument("--latency", type=float, default=2.0)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+
+    one = measure(arguments.requests, NAMES[:1], arguments.latency)
+    two = measure(arguments.requests, NAMES, arguments.latency)
+    ratio = one["seconds"] / two["seconds"]
+    larger = max(map(len, by_gateway(backfill(arguments.requests), NAMES).values()))
+    violations = sum(seen["violations"] for run in (one, two) for seen in run["gateways"].values())
+    if arguments.json:
+        print(json.dumps({"one": one, "two": two, "ratio": ratio, "demanded_ratio": DEMANDED}))
+    else:
+        print(f"one gateway:  {one['requests']} requests in {one['seconds']:.1f} s")
+        shares = ", ".join(f"{name} {seen['asked']}" for name, seen in two["gateways"].items())
+        print(f"two gateways: {two['requests']} requests in {two['seconds']:.1f} s ({shares})")
+        print(f"ratio {ratio:.2f} (at least {DEMANDED}; at most {arguments.requests / larger:.2f})")
+        print(f"violations {violations} (0)")
+    return 0 if ratio >= DEMANDED and not violations else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
