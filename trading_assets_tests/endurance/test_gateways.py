@@ -3,15 +3,12 @@ killed in the middle."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,78 +19,22 @@ from trading_assets.collecting.progress import Silent, listening
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.simulator.counters import Snapshot
-from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets_tests.endurance.collect import by_the_steps
 from trading_assets_tests.endurance.conftest import NOW, settings_of
+from trading_assets_tests.endurance.gateway_process import Tws, started
 from trading_assets_tests.endurance.lakes import asked, broken, contents, difference
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SYMBOLS = ("AAPL", "MSFT", "GOOG", "NVDA", "AMZN", "META")
 NAMES = ("east", "west")
-PATIENCE = 120.0
-"""Seconds to wait for a process that must answer; it only ends a test that has failed."""
-
-CONTEXT = multiprocessing.get_context("spawn")
-
-
-def simulate(pipe: Connection) -> None:
-    """The process of a simulated TWS: tells its port, and what it has seen whenever it is asked."""
-    market = GeneratedMarket()
-    market.know(SYMBOLS)  # it may be asked for bars of a contract that it has not named
-    with Simulator(market, now=NOW, latency=0.1) as simulator:
-        pipe.send(simulator.port)
-        while True:
-            pipe.recv()
-            pipe.send(simulator.counters)
-
-
-@dataclass
-class Tws:
-    """A simulated TWS in a process of its own."""
-
-    pid: int
-    pipe: Connection
-
-    def hear(self) -> object:
-        """What it says next."""
-        assert self.pipe.poll(PATIENCE), "the simulator said nothing"
-        return self.pipe.recv()
-
-    def counters(self) -> Snapshot:
-        """What it has seen so far."""
-        self.pipe.send("counters")
-        found = self.hear()
-        assert isinstance(found, Snapshot)
-        return found
-
-
-@contextmanager
-def started() -> Iterator[tuple[Tws, int]]:
-    """A simulated TWS and its port."""
-    here, there = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=simulate, args=(there,), daemon=True)
-    process.start()
-    assert process.pid is not None
-    try:
-        tws = Tws(process.pid, here)
-        port = tws.hear()
-        assert isinstance(port, int)
-        yield tws, port
-    finally:
-        process.kill()
-        process.join(PATIENCE)
 
 
 @pytest.fixture
-def two() -> Iterator[tuple[dict[str, Tws], list[dict[str, object]]]]:
-    """Two simulated TWS by name, and their gateways as settings have them."""
+def two() -> Iterator[dict[str, Tws]]:
+    """Two simulated TWS by the names of their gateways."""
     with ExitStack() as stack:
-        running = {name: stack.enter_context(started()) for name in NAMES}
-        yield (
-            {name: tws for name, (tws, _) in running.items()},
-            [{"name": name, "port": port} for name, (_, port) in running.items()],
-        )
+        yield {name: stack.enter_context(started(NOW, SYMBOLS)) for name in NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +58,8 @@ class Killer(Silent):
             os.kill(self._tws.pid, signal.SIGKILL)
 
 
-def settings_through(gateways: list[dict[str, object]], simulator: Simulator, folder: Path) -> Settings:
+def settings_through(two: dict[str, Tws], simulator: Simulator, folder: Path) -> Settings:
+    gateways = [{"name": name, "port": tws.port} for name, tws in two.items()]
     return settings_of(folder, simulator, ib_port=None, gateways=gateways, enforce_pacing=True, reconnect_timeout=2.0)
 
 
@@ -133,16 +75,15 @@ def test_the_symbols_chosen_use_both() -> None:
 
 
 def test_both_work_within_their_limits_and_ask_nothing_twice(
-    two: tuple[dict[str, Tws], list[dict[str, object]]],
+    two: dict[str, Tws],
     simulator: Simulator,
     alone: dict[str, pa.Table],
     tmp_path: Path,
 ) -> None:
-    running, gateways = two
-    settings = settings_through(gateways, simulator, tmp_path / "lake")
+    settings = settings_through(two, simulator, tmp_path / "lake")
     record = by_the_steps(settings, SYMBOLS)
     assert record["success"], record["problems"]
-    seen = {name: tws.counters() for name, tws in running.items()}
+    seen = {name: tws.counters() for name, tws in two.items()}
     for name, counters in seen.items():
         assert counters.violations == [] and counters.errors == {} and counters.internal_errors == []
         symbols = {symbol for symbol in SYMBOLS if gateway_of(symbol, NAMES) == name}
@@ -158,19 +99,18 @@ def test_both_work_within_their_limits_and_ask_nothing_twice(
 @pytest.mark.parametrize("after", [20, 90])
 def test_when_one_is_killed_everything_is_collected_through_the_other(
     after: int,
-    two: tuple[dict[str, Tws], list[dict[str, object]]],
+    two: dict[str, Tws],
     simulator: Simulator,
     alone: dict[str, pa.Table],
     tmp_path: Path,
 ) -> None:
-    running, gateways = two
-    settings = settings_through(gateways, simulator, tmp_path / "lake")
-    killer = Killer(running["west"], after)
+    settings = settings_through(two, simulator, tmp_path / "lake")
+    killer = Killer(two["west"], after)
     with listening(killer):
         record = by_the_steps(settings, SYMBOLS)
     assert record["success"], record["problems"]
     assert killer.seen is not None, "it was never killed"
-    east = running["east"].counters()
+    east = two["east"].counters()
     for counters in (killer.seen, east):
         assert counters.violations == [] and counters.internal_errors == []
     assert asked(killer.seen.log) and asked(east.log)
