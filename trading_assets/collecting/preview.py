@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from trading_assets.broker.requests import Request
+from trading_assets.broker.routing import gateway_of
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.steps.chain_selection import is_still_without_expiry, same_selection
 from trading_assets.collecting.steps.common import known_underlyings, refusals, settled_bars, without_selection
@@ -35,7 +36,7 @@ def preview(
     Stages whose requests follow from the lake alone are exact; what depends on answers not given yet (which expiries
     and strikes are listed) is assumed and marked.
     """
-    pacing = _pacing(archive)
+    pacing = _pacing(archive, entries)
     total = Estimate(tuple(Stage(dataset.name) for dataset in (CONTRACTS, OPTION_CHAINS, EQUITY_BARS, OPTION_BARS)))
     contracts = contracts_plan(archive, entries, archive.calendar.current(archive.now)).plan
     held = archive.changes.unfinished([entry.symbol for entry in entries])
@@ -94,8 +95,13 @@ def _unselected_yet(archive: Archive, symbols: Sequence[str], rules: SelectionRu
     )
 
 
-def _pacing(archive: Archive) -> Pacing:
+def _pacing(archive: Archive, entries: Sequence[UniverseEntry]) -> Pacing:
+    """The limits of the gateways that the symbols go through, together."""
     gateways = archive.settings.each_gateway()
+    if len(gateways) > 1:
+        names = [gateway.name for gateway in archive.settings.gateways]
+        used = {gateway_of(entry.symbol, names) for entry in entries}
+        gateways = tuple(one for one in gateways if one.gateway_name in used) or gateways
     return Pacing(
         sum(one.messages_per_second for one in gateways),
         sum(one.open_history_requests for one in gateways),

@@ -233,6 +233,20 @@ def test_the_status_of_an_empty_folder(folder: Path, capsys: Output) -> None:
     assert (found["queue"], found["schedules"]) == (None, None)
 
 
+def test_the_status_shows_each_gateway(folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = [{"name": "east", "port": 1}, {"name": "west", "port": 2, "open_history_requests": 20}]
+    monkeypatch.setenv("TRADING_ASSETS_GATEWAYS", json.dumps(ways))
+    monkeypatch.delenv("TRADING_ASSETS_IB_PORT", raising=False)
+    assert run(["status"]) == 0
+    said = capsys.readouterr().out
+    assert "east 127.0.0.1:1, west 127.0.0.1:2" in said
+    assert "not contacted yet" in said.partition("gateway")[2], "the table of the gateways"
+    assert run(["status", "--json"]) == 0
+    found = document(capsys)
+    records = (found, *found["gateways"])
+    assert [one["pacing"]["open_history_requests"]["limit"] for one in records] == [69, 49, 20]
+
+
 def test_the_status_names_what_an_active_symbol_lacks(small_lake: Path, capsys: Output) -> None:
     assert run(["universe", "add", "AAPL"]) == 0
     capsys.readouterr()
