@@ -1,11 +1,12 @@
 """Benchmark of several gateways: a backfill of 400 requests through one gateway and through two, in one run.
 
-    python benchmarks/gateways.py [--requests 400] [--latency 2.0] [--json]
+    python benchmarks/gateways.py [--requests 400] [--latency 0.3] [--rate 48] [--rounds 3] [--json]
 
 Each request is for the daily bars of a symbol of its own. Every simulated TWS runs in a process of its own and
 enforces the broker's limits (50 messages a second, 50 open historical requests). Demanded: the throughput through two
 gateways is at least 1.8 times that through one, without a violation. More than `400 / larger share` is not possible:
-the symbols are divided by hash, and the gateway with more of them is the last to end.
+the symbols are divided by hash, and the gateway with more of them is the last to end. The latency of the last answer
+counts in both. On a machine that is busy with other work, a smaller `--rate` leaves the limits in charge.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def backfill(count: int) -> list[BarsRequest]:
     return [replace(asked, instrument=Instrument(f"S{n:03d}", con_id=n)) for n in range(1, count + 1)]
 
 
-def measure(count: int, names: tuple[str, ...], latency: float) -> dict[str, Any]:
+def measure(count: int, names: tuple[str, ...], latency: float, rate: float) -> dict[str, Any]:
     """Seconds of the backfill through gateways of these names, and what they have seen."""
     with ExitStack() as stack:
         running = {name: stack.enter_context(tws(latency)) for name in names}
@@ -130,43 +131,52 @@ def measure(count: int, names: tuple[str, ...], latency: float) -> dict[str, Any
         values: dict[str, Any] = {
             "data_dir": folder,
             "now": NOW,
+            "messages_per_second": rate,
             "gateways": [{"name": name, "port": port} for name, (port, _) in running.items()],
         }
         settings = Settings(**values)
         journal = Journal(settings.state_url)
         stack.callback(journal.close)
         gateways = stack.enter_context(Gateways(settings, journal))
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         results = gateways.run(backfill(count), planned_at=journal.now())
-        seconds = time.perf_counter() - began
+        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - worked
         assert all(len(result.payload["bars"]) == BARS for result in results), "a history came back short"
         seen = {}
         for name, (_, pipe) in running.items():
             pipe.send("stop")
             seen[name] = pipe.recv()
     assert sum(one["asked"] for one in seen.values()) == count, "a request was sent twice or not at all"
-    return {"requests": count, "seconds": seconds, "gateways": seen}
+    return {"requests": count, "seconds": seconds, "cpu_seconds": cpu_seconds, "gateways": seen}
 
 
 def main() -> int:
     """Measure both; 0 when two gateways give what is demanded."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--requests", type=int, default=400)
-    parser.add_argument("--latency", type=float, default=2.0)
+    parser.add_argument("--latency", type=float, default=0.3, help="Seconds each answer takes.")
+    parser.add_argument(
+        "--rate", type=float, default=48.0, help="Messages a second of each gateway; fewer ask less CPU."
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="The fastest of so many counts, for one and for two.")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
 
-    one = measure(arguments.requests, NAMES[:1], arguments.latency)
-    two = measure(arguments.requests, NAMES, arguments.latency)
+    runs = [
+        [measure(arguments.requests, names, arguments.latency, arguments.rate) for names in (NAMES[:1], NAMES)]
+        for _ in range(arguments.rounds)
+    ]
+    one, two = (min(measured, key=lambda run: run["seconds"]) for measured in zip(*runs, strict=True))
     ratio = one["seconds"] / two["seconds"]
     larger = max(map(len, by_gateway(backfill(arguments.requests), NAMES).values()))
-    violations = sum(seen["violations"] for run in (one, two) for seen in run["gateways"].values())
+    violations = sum(seen["violations"] for both in runs for run in both for seen in run["gateways"].values())
     if arguments.json:
         print(json.dumps({"one": one, "two": two, "ratio": ratio, "demanded_ratio": DEMANDED}))
     else:
-        print(f"one gateway:  {one['requests']} requests in {one['seconds']:.1f} s")
+        print(f"one gateway:  {one['requests']} requests in {one['seconds']:.1f} s, {one['cpu_seconds']:.1f} s of CPU")
         shares = ", ".join(f"{name} {seen['asked']}" for name, seen in two["gateways"].items())
-        print(f"two gateways: {two['requests']} requests in {two['seconds']:.1f} s ({shares})")
+        seconds = f"{two['seconds']:.1f} s, {two['cpu_seconds']:.1f} s of CPU"
+        print(f"two gateways: {two['requests']} requests in {seconds} ({shares})")
         print(f"ratio {ratio:.2f} (at least {DEMANDED}; at most {arguments.requests / larger:.2f})")
         print(f"violations {violations} (0)")
     return 0 if ratio >= DEMANDED and not violations else 1
