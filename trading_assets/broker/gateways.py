@@ -76,7 +76,7 @@ class Gateways(AbstractContextManager["Gateways"]):
                 clock=clock,
                 on_identity=partial(_check, name, on_identity) if on_identity is not None else None,
                 waits=waits,
-                on_wait=on_wait,
+                on_wait=partial(_wait, name, on_wait) if on_wait is not None else None,
                 endpoint=partial(address_of, one.gateways[0], settings.gateways),
                 patience=partial(self._patience, name),
             )
@@ -190,3 +190,8 @@ def _check(name: str, on_identity: Callable[[str], None], identity: str) -> None
         on_identity(identity)
     except IdentityMismatch as error:
         raise IdentityMismatch(f"The gateway {name}: {error}") from error
+
+
+def _wait(name: str, on_wait: OnWait, why: str, until: datetime | None) -> None:
+    """The others go on sending."""
+    on_wait(f"{why} (gateway {name})", until)
