@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 IB_ASYNC_VENV := .venv-ib-async
 READY := $(VENV)/.ready
+TOOLS_READY := $(VENV)/.tools
 IB_ASYNC_READY := $(IB_ASYNC_VENV)/.ready
 NAUTILUS_VENV := .venv-nautilus
 NAUTILUS_READY := $(NAUTILUS_VENV)/.ready
@@ -17,28 +18,41 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help demo test slow week up package audit lint bench setup compiled clean
+.PHONY: help demo test slow week up package audit lint bench setup compiled tools clean
 
 help: ## What the targets do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: compiled ## Virtual environment with the pinned packages
+setup: compiled ## Virtual environment with the pinned packages of demo and up (the tests add theirs)
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Trading Assets needs Python 3.11, 3.12 or 3.13 on the PATH (or: make PYTHON=/path/to/python ...)."; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (once; about a minute) ..."
 ifeq ($(UV),)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[pictures]'
 else
 	@test -x $(BIN)/python || $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[pictures]'
+endif
+	@touch $@
+
+# What tests, style and types need beside: who tries the demo does not wait for it.
+$(TOOLS_READY): $(READY)
+	@echo "Setting up what the tests need ..."
+ifeq ($(UV),)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+else
 	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 endif
 	@touch $@
 
 # The package's own bytecode: where PYTHONDONTWRITEBYTECODE is set, every process would compile it anew. Half a second when nothing changed.
 compiled: $(READY)
-	@$(BIN)/python -m compileall -q trading_assets trading_assets_tests
+	@$(BIN)/python -m compileall -q trading_assets
+
+tools: compiled $(TOOLS_READY)
+	@$(BIN)/python -m compileall -q trading_assets_tests
 
 # The pricing kernels, once: five workers that need them at the same time would each compile them.
 $(KERNELS): trading_assets/pricing/conventions.py $(wildcard trading_assets/pricing/kernels/*.py) | $(READY)
@@ -86,15 +100,15 @@ up: compiled ## Dagster UI and daemon (and a simulator where no TWS is configure
 # Where PYTHONDONTWRITEBYTECODE is set, each worker would rewrite the assertions of all test modules anew.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 5 --dist loadgroup
 
-test: compiled $(KERNELS) ## The test suite
+test: tools $(KERNELS) ## The test suite
 	@$(PYTEST) -m "not slow and not world" $(ARGS)
 
-slow: compiled $(KERNELS) $(IB_ASYNC_READY) $(NAUTILUS_READY) ## Its slow tests: services (PostgreSQL, browser, ib_async), kills, long replays
+slow: tools $(KERNELS) $(IB_ASYNC_READY) $(NAUTILUS_READY) ## Its slow tests: services (PostgreSQL, browser, ib_async), kills, long replays
 	@TRADING_ASSETS_IB_ASYNC_PYTHON="$(CURDIR)/$(IB_ASYNC_VENV)/bin/python" \
 		TRADING_ASSETS_NAUTILUS_PYTHON="$$(test ! -e $(NAUTILUS_READY) || echo "$(CURDIR)/$(NAUTILUS_VENV)/bin/python")" \
 		$(PYTEST) -m "slow and not world" $(ARGS)
 
-week: compiled ## Ten sessions with a running daemon and a clock of its own (seven to nine minutes)
+week: tools ## Ten sessions with a running daemon and a clock of its own (seven to nine minutes)
 	@$(BIN)/python -m pytest -m world -s trading_assets_tests/world $(ARGS)
 
 package: $(READY) ## The wheel in fresh environments outside of the checkout: oldest and newest Dagster, ib_async (some minutes)
@@ -103,12 +117,12 @@ package: $(READY) ## The wheel in fresh environments outside of the checkout: ol
 audit: $(READY) ## Known vulnerabilities of the pinned packages, where PyPI's database can be reached
 	@.ci/audit
 
-lint: $(READY) ## ruff and mypy
+lint: $(TOOLS_READY) ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: compiled ## The benchmarks: each measures both sides in one run and prints a ratio
+bench: tools ## The benchmarks: each measures both sides in one run and prints a ratio
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean: ## Remove the environments (never the data)
