@@ -34,9 +34,10 @@ def current_session(context: dg.AssetExecutionContext, archive: Archive) -> date
     current = archive.calendar.current(archive.now)
     if wanted != [current]:
         named = f"{wanted[0]}" if len(wanted) == 1 else f"{wanted[0]} to {wanted[-1]}"
+        early = " On a holiday Dagster lists the next session already." if wanted[-1] > current else ""
         raise Refused(
             f"{context.asset_key.to_user_string()} is a snapshot: the broker answers only what is listed now, so it can"
-            f" be collected for the current session {current} only, not for {named}. Choose partition {current}."
+            f" be collected for the current session {current} only, not for {named}.{early} Choose partition {current}."
         )
     return current
 

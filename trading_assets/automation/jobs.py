@@ -53,8 +53,8 @@ setup_symbol = dg.define_asset_job(
     selection=_collecting(*SNAPSHOTS, *BARS, *COMPUTED),
     description=(
         "Collect new symbols from nothing: contracts, option chain, equity bars, option bars, in that order, with a"
-        " year of history, and add them to the universe. Run it on the newest partition; write the symbols into the"
-        " config of contracts."
+        " year of history, and add them to the universe. Run it on the newest partition (on a holiday on that of the"
+        " last session); write the symbols into the config of contracts."
     ),
     config=_SYMBOLS,
     tags=RETRIES,

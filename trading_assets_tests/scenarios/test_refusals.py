@@ -62,6 +62,15 @@ def test_a_snapshot_of_another_session_is_refused(desk: Desk, asset: str) -> Non
     assert desk.connections() == 0
 
 
+def test_the_partition_that_dagster_lists_on_a_holiday_is_refused_with_its_reason(desk: Desk) -> None:
+    """`Latest` in the UI (dagster-io/dagster#33551)."""
+    run = desk.job("snapshot", [TOMORROW], {"contracts": GOOG}, steps=["contracts"])
+    assert run.error is not None and run.error.endswith(
+        "for the current session 2015-12-23 only, not for 2015-12-24. On a holiday Dagster lists the next session"
+        " already. Choose partition 2015-12-23."
+    )
+
+
 @pytest.mark.parametrize("asset", ["equity_bars", "option_bars"])
 def test_bars_of_a_session_that_has_not_begun_are_refused(desk: Desk, asset: str) -> None:
     desk.forget()
