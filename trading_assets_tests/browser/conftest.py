@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,9 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
-from trading_assets_tests.browser.running import COMMAND, PATIENCE, Platform
+from trading_assets_tests.browser.running import COMMAND, PATIENCE, Platform, free_port, served
 from trading_assets_tests.leaving_out import leave_out
-from trading_assets_tests.observing import eventually
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -27,36 +24,17 @@ FLAGS = [
 
 @pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A symbol set up by the command line, then the UI and the daemon; Ctrl-C ends them with the tests in the browser.
-
-    Raises an AssertionError where Ctrl-C leaves an exit code, a traceback or an open database.
-    """
+    """A symbol set up by the command line, then the UI and the daemon."""
     if CHROMIUM is None:
         leave_out("there is no chromium on the PATH (apt-get install chromium)")
     xnys = calendar()
     now = xnys.closes_at(xnys.last_closed(system_clock() - timedelta(minutes=30))) + timedelta(minutes=30)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     few = {"selection": {"strikes_around_spot": 2, "max_days_to_expiry": 10}, "setup_lookback_days": 5}
     running = Platform(Settings(data_dir=tmp_path_factory.mktemp("ui"), now=now, **few), f"http://127.0.0.1:{port}")  # type: ignore[call-arg]
     subprocess.run([*COMMAND, "setup", "AAPL"], env=running.environment, check=True, timeout=PATIENCE)
-    written = running.settings.data_dir / "up.log"
-    with open(written, "wb") as log:
-        process = subprocess.Popen(
-            [*COMMAND, "up", "--port", str(port)], env=running.environment, stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            eventually(running.serves, PATIENCE)
-            yield running
-        finally:
-            process.send_signal(signal.SIGINT)
-            code = process.wait(300)
-    assert code == 0
-    assert "Traceback" not in written.read_text() and "Fatal" not in written.read_text()
-    assert not [file.name for file in (running.settings.data_dir / "dagster").rglob("*.db-wal")], (
-        "all databases are closed"
-    )
+    with served(running, [*COMMAND, "up", "--port", str(port)], running.environment):
+        yield running
 
 
 @pytest.fixture(scope="package")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +83,37 @@ class Platform:
             return False
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(platform: Platform, command: Sequence[str], environment: Mapping[str, str]) -> Iterator[None]:
+    """Within it the command, an `up`, serves the platform; Ctrl-C ends it.
+
+    Raises an AssertionError where Ctrl-C leaves an exit code, a traceback or an open database.
+    """
+    written = platform.settings.data_dir / "up.log"
+    with open(written, "wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            eventually(platform.serves, PATIENCE)
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+            code = process.wait(300)
+    assert code == 0
+    printed = written.read_text()
+    assert "Traceback" not in printed and "Fatal" not in printed
+    assert "\x1b" not in printed, "a file has no colours"
+    assert not [file.name for file in (platform.settings.data_dir / "dagster").rglob("*.db-wal")], (
+        "all databases are closed"
+    )
+
+
 def _ended(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return runs if runs and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in runs) else []
 
@@ -93,6 +128,11 @@ def _clicked_away(button: Locator) -> bool:
 def launch(page: Page, platform: Platform, job: str, partitions: str, config: str = "") -> None:
     """Open a job, choose partitions, type a config where one is given, launch."""
     page.goto(f"{platform.url}/locations/trading_assets/jobs/{job}")
+    launch_opened(page, partitions, config)
+
+
+def launch_opened(page: Page, partitions: str, config: str = "") -> None:
+    """In the page of a job: choose partitions, type a config where one is given, launch."""
     page.get_by_role("button", name="Materialize").first.click()
     dialog = page.get_by_role("dialog")
     everything = dialog.get_by_text("Show all partitions")
