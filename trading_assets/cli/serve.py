@@ -149,10 +149,13 @@ def up(
 ) -> int:
     """Dagster UI and daemon on this data folder; with the simulated broker and no port set, a simulator beside them."""
     from trading_assets.errors import PlaceTaken
+    from trading_assets.repositories.storage import refuse_object_store
     from trading_assets.serving.guard import is_loopback
     from trading_assets.serving.place import held, listen
 
     settings = Settings()
+    if live:
+        refuse_object_store(settings.data_dir, "Recording live data")
     if not is_loopback(host):
         if not allow_remote:
             raise typer.BadParameter(

@@ -12,6 +12,7 @@ from trading_assets.arguments import Bounds, one_symbol, some_symbols
 from trading_assets.errors import InvalidRequest
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.contracts import newest_contract
+from trading_assets.repositories.storage import refuse_object_store
 from trading_assets.settings import Settings
 from trading_assets.streaming.callbacks import AsyncUpdates, Callback, CallbackThread
 from trading_assets.streaming.follow import Follower
@@ -49,6 +50,7 @@ class LiveDataManager(AbstractContextManager["LiveDataManager"]):
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
+        refuse_object_store(self.settings.data_dir, "Recording live data")
         self._registry = LiveRegistry(self.settings.state_url)
         self._keeper = Keeper(self.settings, self._registry)
         self._refused: dict[str, str] = {}

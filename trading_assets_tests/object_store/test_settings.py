@@ -27,6 +27,7 @@ from trading_assets.repositories.live_schema import LIVE_QUOTES
 from trading_assets.repositories.repartition import repartition
 from trading_assets.repositories.schemas import EQUITY_BARS, Period
 from trading_assets.settings import Settings, wrong_value
+from trading_assets.streaming import LiveDataManager
 from trading_assets.streaming.store.writer import LiveWriter
 from trading_assets_tests.repositories.frames import NOON
 
@@ -122,6 +123,7 @@ FOLDERS_ONLY: dict[str, Callable[[Path], object]] = {
     "The doctor ": lambda folder: doctor.mend(settings(folder)),
     "Changing the periods of files": lambda folder: repartition(folder, EQUITY_BARS, Period.MONTH),
     "Recording live data": LiveWriter,
+    "Recording live data ": lambda folder: LiveDataManager(settings(folder)),
     "Merging live data": lambda folder: make_period_file(folder, LIVE_QUOTES, date(2014, 1, 2)),
     "lake.duckdb, views for other clients,": write_catalog,
 }

@@ -129,6 +129,20 @@ def test_a_write_whose_answer_is_lost_changes_nothing_twice(
     assert LakeIdentity(machine("another")).periods() == {"equity_bars": EQUITY_BARS.period}
 
 
+def test_what_is_withdrawn_or_renamed_without_an_answer_is_counted_once(
+    machine: Machine, proxy: LosingProxy, store_url: str
+) -> None:
+    store = ParquetStore(machine("one"))
+    store.upsert(EQUITY_BARS, version(1))
+    prefix = store_url.rpartition("/")[2]
+    proxy.lose_answers(1, f"{prefix}/{FILE}")
+    assert store.relabel(EQUITY_BARS, "S01", "NEW") == 61
+    proxy.lose_answers(1, f"{prefix}/{FILE}")
+    assert store.withdraw(EQUITY_BARS, where=pads.field("symbol") == "NEW", at=NOON) == 61
+    assert len(proxy.lost) == 2
+    assert (store.read(EQUITY_BARS).num_rows, store.read_revisions(EQUITY_BARS).num_rows) == (2440 - 61, 61)
+
+
 def test_a_write_whose_answer_is_lost_and_that_another_machine_has_replaced_is_counted_once(
     machine: Machine, proxy: LosingProxy, server: str, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
