@@ -22,7 +22,7 @@
     │   ├── DamagedIdentity, LostIdentity (ValueError)  `lake.json` is damaged, or missing beside data
     │   ├── StateMismatch (ValueError)   the state database belongs to another lake
     │   ├── NetworkFolder (ValueError)   SQLite's state database on a folder that several machines use
-    │   ├── ObjectStoreError             the object store that the lake is in: absent bucket, denied, unavailable
+    │   ├── ObjectStoreError (ValueError)  the object store that the lake is in: absent bucket, denied, unavailable
     │   └── BackupError (ValueError)     a backup that cannot be made, is damaged, or must not be restored here
     ├── BrokerError                      ends a run; `retryable` says whether the same run may succeed later
     │   ├── BrokerUnavailable            retryable: no connection, and none could be made in time
@@ -220,7 +220,7 @@ class NetworkFolder(LakeError, ValueError):
     """SQLite's state database is in a folder that several machines use. Nothing was opened."""
 
 
-class ObjectStoreError(LakeError):
+class ObjectStoreError(LakeError, ValueError):
     """The object store of the lake cannot be used: its bucket is absent, access is denied, or it does not answer."""
 
 

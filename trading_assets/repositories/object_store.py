@@ -10,6 +10,7 @@ The client cannot delete on a condition: no object is ever deleted.
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from collections.abc import Callable
@@ -48,16 +49,29 @@ _DENIED = re.compile(
 )
 
 
+_clients_of: set[int] = set()
+"""The process that has clients: their threads and connections do not survive a fork (obstore ends with a segmentation
+fault there, or waits for ever)."""
+
+
 class ObjectStore:
     """The objects below `s3://bucket/prefix`, by names relative to it. Safe to use from several threads."""
 
     def __init__(self, url: str) -> None:
-        """Connects to nothing. Raises `ExtraMissing`, `ObjectStoreError` for settings that are none."""
+        """Connects to nothing. Raises `ExtraMissing`, `ObjectStoreError` for settings that are none, and in a process
+        that was forked from one with such an object."""
         try:
             import obstore
             from obstore.store import S3Store
         except ModuleNotFoundError as error:
             raise ExtraMissing("A lake in an object store", "obstore", "s3") from error
+        if _clients_of - {os.getpid()}:
+            raise ObjectStoreError(
+                f"This process was forked from one that uses the object store of {url}, whose client works in that one"
+                " only. Start processes in another way (multiprocessing.get_context('spawn')), or use the lake after"
+                " the fork first."
+            )
+        _clients_of.add(os.getpid())
         self.url = url
         self._obstore = obstore
         bucket, _, prefix = url.removeprefix("s3://").partition("/")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -85,9 +85,8 @@ def storage_at(path: Path) -> Storage:
     """The storage of the lake whose file that is, or is to be; a plain folder for any other file."""
     path = path.absolute()
     for folder in list(path.parents)[:6]:  # revisions/coverage/equity_bars/2015.parquet is the deepest
-        with suppress(ValueError):
-            if lake_location(folder) is not None:
-                return storage_of(folder)
+        if lake_location(folder) is not None:
+            return storage_of(folder)
     return Storage(path.parent)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,6 +76,29 @@ def test_a_copy_that_is_not_what_its_note_says_is_made_again(machine: Machine) -
     for spoil in (lambda copy: copy.write_bytes(b"half of it"), lambda copy: copy.unlink()):
         spoil(other / "equity_bars/1_day/2014.parquet")
         assert query(other, count)["rows"].to_pylist() == [2440]
+
+
+FORKED = """
+import os, sys
+from trading_assets.repositories import query
+print(query(sys.argv[1], "select count(*) n from equity_bars")["n"].to_pylist(), flush=True)
+child = os.fork()
+if not child:
+    try:
+        query(sys.argv[1], "select 1")
+    except Exception as error:
+        print(error, flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_process_that_was_forked_from_one_with_connections_is_refused_with_a_sentence(machine: Machine) -> None:
+    folder = machine("one")
+    ParquetStore(folder).upsert(EQUITY_BARS, version(1))
+    said = subprocess.run([sys.executable, "-c", FORKED, str(folder)], capture_output=True, text=True, check=True)
+    count, sentence = said.stdout.splitlines()
+    assert count == "[2440]" and sentence.startswith("This process was forked from one that uses the object store")
 
 
 def test_each_trouble_with_the_store_is_one_sentence_that_says_what_to_do(
