@@ -79,6 +79,16 @@ def test_the_package_names_no_target_of_the_makefile() -> None:
     assert [(path.name, found[0]) for path in files if (found := call.search(path.read_text("utf-8")))] == []
 
 
+def test_the_demo_waits_for_no_tools_of_the_tests() -> None:
+    def installed(target: str) -> list[str]:
+        asked = ["make", "--dry-run", "VENV=/nonexistent", "UV=", "PYTHON=python3", target]
+        said = subprocess.run(asked, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True).stdout
+        return re.findall(r"--editable '\.\[(\w+)\]'", said)
+
+    assert [installed(target) for target in ("demo", "up")] == [["pictures"]] * 2
+    assert [installed(target) for target in ("test", "lint")] == [["pictures", "dev"]] * 2
+
+
 def test_the_readme_recommends_a_client_library_and_says_why() -> None:
     readme = " ".join((REPOSITORY / "README.md").read_text("utf-8").split())
     assert "The client library is ib_insync, which is no longer developed. We recommend its maintained" in readme
