@@ -250,7 +250,8 @@ def write_batches(
     check_rewrite(dataset, path)
     schema = file_schema(dataset)
     schema = schema.with_metadata({**schema.metadata, **(footer or {})})
-    with replacing(path, storage_at(path).replace) as temporary:
+    storage = storage_at(path)
+    with replacing(path, storage.replace, durable=storage.durable) as temporary:
         with pq.ParquetWriter(temporary, schema, **_encoding(dataset)) as writer:
             for batch in batches:
                 writer.write_table(batch.cast(schema), row_group_size=ROW_GROUP_ROWS)

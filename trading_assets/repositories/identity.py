@@ -275,7 +275,8 @@ class LakeIdentity:
         text = json.dumps(
             {**version, **{name: value for name, value in document.items() if value != ""}}, indent=2, sort_keys=True
         )
-        with replacing(self.path, storage_of(self._data_dir).replace) as temporary:
+        storage = storage_of(self._data_dir)
+        with replacing(self.path, storage.replace, durable=storage.durable) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,13 +1,15 @@
 """Copies of an object store's files in the data folder, from which everything is read.
 
 A copy has the name of its object. Beside it, in `.mirror`, stands the ETag, with inode, size and time of the copy that
-it is of: a copy without such a note is read anew. A copy is replaced under a lock of its object and only by what the
+it is of: a copy without such a note is read anew. Copies are not synced to the disk: after a boot each is compared once
+with the checksum in its note. A copy is replaced under a lock of its object and only by what the
 store gave after that lock was taken, so it never goes back to an earlier version; a writer holds the lock from reading
 to writing. So the processes of a machine share the copies, and the condition on the ETag is what holds among machines.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -20,6 +22,7 @@ from typing import NamedTuple, TypeVar
 
 from trading_assets.errors import LakeBusy, ObjectStoreError
 from trading_assets.folders import LOCATION_FILE, LakeLocation, location_text
+from trading_assets.machine import boot_id
 from trading_assets.permissions import folder_like_parent, own_folder, private_folder
 from trading_assets.repositories.files import (
     IDENTITY_FILE,
@@ -46,12 +49,15 @@ Listing = dict[str, tuple[str, int]]
 
 
 class Copy(NamedTuple):
-    """The version of an object that a copy is of (its ETag), and what tells the copy from any other file."""
+    """The version of an object that a copy is of (its ETag), what tells the copy from any other file, and the boot of
+    the machine in which it was seen to have this checksum (SHA-256)."""
 
     etag: str
     inode: int
     size: int
     modified_ns: int
+    boot: str
+    checksum: str
 
     def is_at(self, path: Path) -> bool:
         """Whether that file is the copy."""
@@ -59,7 +65,7 @@ class Copy(NamedTuple):
             status = os.stat(path)
         except OSError:
             return False
-        return (status.st_ino, status.st_size, status.st_mtime_ns) == self[1:]
+        return (status.st_ino, status.st_size, status.st_mtime_ns) == self[1:4]
 
 
 class _Moment(threading.local):
@@ -75,6 +81,8 @@ class _Moment(threading.local):
 
 class MirroredStorage(Storage):
     """A lake in an object store. Cheap to make; safe to use from several threads and processes at once."""
+
+    durable = False
 
     def __init__(self, root: Path, location: LakeLocation) -> None:
         super().__init__(root)
@@ -207,8 +215,11 @@ class MirroredStorage(Storage):
             known = Copy(*json.loads(self._note(name).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
-        if not known.is_at(path):
+        if not known.is_at(path) or (known.boot != boot_id() and _checksum(path) != known.checksum):
             return None
+        if known.boot != boot_id():
+            known = known._replace(boot=boot_id())
+            self._write_note(name, known)
         self._copies[name] = known
         return known
 
@@ -251,11 +262,20 @@ class MirroredStorage(Storage):
     def _place(self, name: str, temporary: Path, etag: str) -> None:
         """Move a complete file to the place of the copy, after the note of what it is: whoever reads both in between
         finds that they do not belong together."""
-        status, note = os.stat(temporary), self._note(name)
-        copy = Copy(etag, status.st_ino, status.st_size, status.st_mtime_ns)
+        status = os.stat(temporary)
+        copy = Copy(etag, status.st_ino, status.st_size, status.st_mtime_ns, boot_id(), _checksum(temporary))
+        self._write_note(name, copy)
+        os.replace(temporary, self.root / name)
+        self._copies[name] = copy
+
+    def _write_note(self, name: str, copy: Copy) -> None:
+        note = self._note(name)
         note.parent.mkdir(parents=True, exist_ok=True)
         beside = note.with_name(f".{note.name}.{os.getpid()}.{threading.get_ident()}.tmp")
         beside.write_text(json.dumps(copy), encoding="utf-8")
         os.replace(beside, note)
-        os.replace(temporary, self.root / name)
-        self._copies[name] = copy
+
+
+def _checksum(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -31,6 +31,9 @@ class Replaced(Exception):
 class Storage:
     """A lake whose files are in the data folder itself."""
 
+    durable = True
+    """Whether a file here must outlast a power failure."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from trading_assets.errors import ObjectStoreError
-from trading_assets.repositories import EquityBarRepository, LakeIdentity, ParquetStore, connect, query
+from trading_assets.repositories import EquityBarRepository, LakeIdentity, ParquetStore, connect, mirror, query, storage
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
@@ -76,6 +77,28 @@ def test_a_copy_that_is_not_what_its_note_says_is_made_again(machine: Machine) -
     for spoil in (lambda copy: copy.write_bytes(b"half of it"), lambda copy: copy.unlink()):
         spoil(other / "equity_bars/1_day/2014.parquet")
         assert query(other, count)["rows"].to_pylist() == [2440]
+
+
+def test_a_copy_that_a_power_failure_spoiled_is_made_again_after_the_boot(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ParquetStore(machine("one")).upsert(EQUITY_BARS, version(1))
+    count = "select count(*) as rows from equity_bars"
+    spoiled, whole = (machine(name) / "equity_bars/1_day/2014.parquet" for name in ("spoiled", "whole"))
+    inodes = {}
+    for copy in (spoiled, whole):
+        assert query(copy.parents[2], count)["rows"].to_pylist() == [2440]
+        inodes[copy] = copy.stat().st_ino
+    status = spoiled.stat()
+    with spoiled.open("r+b") as file:
+        file.write(bytes(status.st_size))
+    os.utime(spoiled, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    monkeypatch.setattr(mirror, "boot_id", lambda: "the next boot")
+    monkeypatch.setattr(storage, "_mirrors", {})  # as in a new process
+    for copy in (spoiled, whole):
+        assert query(copy.parents[2], count)["rows"].to_pylist() == [2440]
+        assert (copy.stat().st_ino == inodes[copy]) is (copy is whole)
 
 
 FORKED = """
