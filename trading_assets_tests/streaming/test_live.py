@@ -98,8 +98,10 @@ def test_the_guide_in_a_running_event_loop(streaming: Streaming) -> None:
     async def notebook() -> list[str]:
         exec(compile(SNIPPET, "guide.md", "exec"), names)
         manager = names["live_manager"]
-        status = manager.monitor_stream_health()
-        assert status.ok and status.states == {"live": 4}, status
+        status = await asyncio.to_thread(
+            eventually, lambda: (found := manager.monitor_stream_health()).ok and found
+        )  # the snippet has waited 30 s for the recorder's process; a busy machine may need longer
+        assert status.states == {"live": 4}, status
         seen = []
         async for update in manager.quotes():
             seen.append(update.symbol)
@@ -108,7 +110,7 @@ def test_the_guide_in_a_running_event_loop(streaming: Streaming) -> None:
         raise AssertionError
 
     try:
-        assert set(run_coroutine(asyncio.wait_for(notebook(), 60))) == {"AAPL", "GOOGL"}
+        assert set(run_coroutine(asyncio.wait_for(notebook(), 300))) == {"AAPL", "GOOGL"}
         assert names["live_manager"].latest("AAPL").bid < names["live_manager"].latest("AAPL").ask
     finally:
         names["live_manager"].close()
@@ -117,7 +119,7 @@ def test_the_guide_in_a_running_event_loop(streaming: Streaming) -> None:
 def test_the_guide_as_a_script(streaming: Streaming) -> None:
     """Beside a manager of this process: one recorder and one connection for both."""
     with LiveDataManager() as other:
-        assert other.start_streaming("AAPL").ok
+        assert other.start_streaming("AAPL", timeout=300).ok
         recorder = streaming.recorder
         accepted = streaming.tws.counters.connections["accepted"]
         script = f"{SNIPPET}\nprint(live_manager.monitor_stream_health())\n"
@@ -142,6 +144,17 @@ def test_the_guide_as_a_script(streaming: Streaming) -> None:
 
 
 def test_the_command_shows_updates_and_health(streaming: Streaming) -> None:
+    with LiveDataManager() as keeper:
+        assert keeper.start_streaming("AAPL", timeout=300).ok
+        look_at_updates(streaming)
+    code, printed = command("live", "--status", "--json")
+    document = json.loads(printed)
+    assert code == 0 and document["ok"] is True, "nothing is wanted now, and nothing is wrong"
+    assert document["recorder"]["pid"] == streaming.recorder > 0
+
+
+def look_at_updates(streaming: Streaming) -> None:
+    """What the command prints of a stream that is live."""
     code, printed = command("live", "AAPL", "--json", "--seconds", "2")
     documents = [json.loads(line) for line in printed.splitlines()]
     quotes = [one["quote"] for one in documents if "quote" in one]
@@ -151,22 +164,20 @@ def test_the_command_shows_updates_and_health(streaming: Streaming) -> None:
     assert [one["status"] for one in documents if "status" in one][-1]["states"] == {"live": 2}
     stored = {row[0] for row in streaming.rows("select seq from live_quotes")}
     assert {quote["seq"] for quote in quotes} <= stored
-    code, printed = command("live", "AAPL", "MSFT", "--seconds", "2")
+    refusal = "MSFT is not streamed: the lake has no contract of it."
+    code, printed = eventually(
+        lambda: refusal in (shown := command("live", "AAPL", "MSFT", "--seconds", "2"))[1] and shown
+    )
     assert code == 1
-    assert "MSFT is not streamed: the lake has no contract of it." in printed
     lines = printed.splitlines()
     (row,) = [line.split() for line in lines if line.startswith("AAPL  ") and "quote" in line][:1]
     assert row[1:3] == ["quote", "live"] and float(row[3].replace(",", "")) > 0
-    code, printed = command("live", "--status", "--json")
-    document = json.loads(printed)
-    assert code == 0 and document["ok"] is True, "nothing is wanted now, and nothing is wrong"
-    assert document["recorder"]["pid"] == streaming.recorder > 0
 
 
 @pytest.mark.slow
 def test_a_killed_recorder_is_replaced_and_the_gap_recorded(streaming: Streaming) -> None:
     with LiveDataManager() as manager:
-        status = manager.start_streaming("AAPL")
+        status = manager.start_streaming("AAPL", timeout=300)
         assert status.ok and status.recorder.pid is not None
         seen: list[int] = []
         manager.on_quote(lambda update: seen.append(update.seq))
