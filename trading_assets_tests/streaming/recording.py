@@ -21,7 +21,7 @@ from trading_assets_tests.simulator.tiny_market import NOW
 
 T = TypeVar("T")
 
-PATIENCE = 10.0
+PATIENCE = 120.0
 """Seconds to wait for what must happen."""
 
 QUICK = Timing(
