@@ -14,7 +14,8 @@ from trading_assets.plain import Plain
 from trading_assets.state import database_now, metadata, read_transaction, write_transaction
 
 REMEMBERED = timedelta(days=7)
-"""How long a refusal is told after the last one of its code: a subscription that was bought since ends it."""
+"""How long after the last refusal of a code it is reported. With a new subscription no further refusal comes, and the
+report ends."""
 
 gateway_refusals = sa.Table(
     "gateway_refusals",

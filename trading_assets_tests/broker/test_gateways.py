@@ -125,7 +125,7 @@ def test_symbols_of_a_gateway_that_cannot_be_reached_go_to_the_others(
     gateways, journal = gateways_for(settings)
     assert all(result.payload["bars"] for result in gateways.run(BOTH, planned_at=wall_clock()))
     assert len(asked(west)) == 2
-    assert "The gateway east cannot be reached" in wrong(settings, journal), "nobody is told of the gateway"
+    assert "The gateway east cannot be reached" in wrong(settings, journal), "status does not name the gateway"
     assert held_back(settings) is None
 
     failures = CircuitBreaker(name="gateway east", store=DatabaseStore(journal.engine)).state.failures

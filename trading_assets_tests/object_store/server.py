@@ -117,7 +117,7 @@ def _wait_for(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> Non
 
 
 class LosingProxy:
-    """Passes everything on to the server, but for what it is told to lose."""
+    """Passes everything on to the server, except the requests or answers that a test drops."""
 
     def __init__(self, endpoint: str) -> None:
         host, _, port = endpoint.removeprefix("http://").partition(":")
