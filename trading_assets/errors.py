@@ -20,9 +20,9 @@
     │   ├── LayoutMismatch (ValueError)  files of another version or period
     │   │   └── NewerFile                a file that a newer version of the program wrote; it was not rewritten
     │   ├── DamagedIdentity, LostIdentity (ValueError)  `lake.json` is damaged, or missing beside data
-    │   ├── StateMismatch (ValueError)   the state database belongs to another lake
+    │   ├── StateMismatch (ValueError)   the state database, or that of Dagster's history, belongs to another lake
     │   ├── NetworkFolder (ValueError)   SQLite's state database on a folder that several machines use
-    │   ├── ObjectStoreError (ValueError)  the object store that the lake is in: absent bucket, denied, unavailable
+    │   ├── HistoryUnavailable, ObjectStoreError (ValueError)  Dagster's database, the object store: absent, denied
     │   └── BackupError (ValueError)     a backup that cannot be made, is damaged, or must not be restored here
     ├── BrokerError                      ends a run; `retryable` says whether the same run may succeed later
     │   ├── BrokerUnavailable            retryable: no connection, and none could be made in time
@@ -58,8 +58,6 @@ from typing import Any
 
 from trading_assets import reliability
 from trading_assets.remedies import Medium, speaking, typed, worded
-
-_RESULTS_NAMED = 5  # failing rules that the message of `DataIntegrityError` names
 
 
 class TradingAssetsError(Exception):
@@ -158,11 +156,9 @@ class ArchiveNotMounted(UnreadableFile):
     """A period of the lake that is in an archive package whose folder is not there."""
 
     def __init__(self, path: Path | str) -> None:
-        super().__init__(
-            path,
-            said=f"{path} is in an archive package whose folder is not there. Make the folder available again, or name"
-            " its new place in TRADING_ASSETS_ARCHIVES and run trading-assets archive mount. Nothing is lost.",
-        )
+        again = "Make the folder available again, or name its new place in TRADING_ASSETS_ARCHIVES and run"
+        said = f"{path} is in an archive package whose folder is not there. {again} trading-assets archive mount."
+        super().__init__(path, said=f"{said} Nothing is lost.")
 
 
 class InvalidPackage(LakeError, ValueError):
@@ -213,11 +209,15 @@ class LostIdentity(LakeError, ValueError):
 
 
 class StateMismatch(LakeError, ValueError):
-    """The state database and the lake in the data folder do not belong together. The message names both."""
+    """The state database, or that of Dagster's history, belongs to another lake. The message names both."""
 
 
 class NetworkFolder(LakeError, ValueError):
     """SQLite's state database is in a folder that several machines use. Nothing was opened."""
+
+
+class HistoryUnavailable(LakeError, ValueError):
+    """The database server of Dagster's history does not answer, denies access, or is not the one of the settings."""
 
 
 class ObjectStoreError(LakeError, ValueError):
@@ -308,11 +308,12 @@ class PrerequisiteError(TradingAssetsError):
 class DataIntegrityError(TradingAssetsError):
     """Stored data violates rules of severity ERROR. The message names them; `results` are `RuleResult`s."""
 
+    _NAMED = 5  # failing rules that the message names
+
     def __init__(self, symbol: str, results: Collection[Any]) -> None:
-        self.symbol = symbol
-        self.results = tuple(results)
-        named = " ".join(result.sentence() for result in self.results[:_RESULTS_NAMED])
-        more = len(self.results) - _RESULTS_NAMED
+        self.symbol, self.results = symbol, tuple(results)
+        named = " ".join(result.sentence() for result in self.results[: self._NAMED])
+        more = len(self.results) - self._NAMED
         super().__init__(
             f"{symbol}: {named}"
             + (f" {more} more rule(s) fail: trading-assets validate {typed(symbol)}." if more > 0 else "")

@@ -4,6 +4,7 @@ values are never said."""
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 PREFIX = "TRADING_ASSETS_"
 """How the variables of the platform begin."""
 
-SECRETS = frozenset({"alert_channels", "database_url"})
+SECRETS = frozenset({"alert_channels", "database_url", "dagster_database_url"})
 """Settings whose values carry passwords: no message repeats them, nothing shows them, no run is configured with
 them."""
 
@@ -59,18 +60,45 @@ DATABASES = ("sqlite", "postgresql")
 
 def database_url(value: str) -> str:
     """The text, when it is a SQLAlchemy URL of SQLite or PostgreSQL whose driver is installed. Raises `ValueError`."""
-    if not _is_database_url(value):
-        raise ValueError(
-            "TRADING_ASSETS_DATABASE_URL is no SQLAlchemy URL (it is not repeated here: it may carry a password). An"
-            " example: postgresql+psycopg2://user:password@host:5432/name; in a password @ is written %40, : %3A, /"
-            " %2F, ? %3F, # %23."
-        )
+    _check_form(value, "TRADING_ASSETS_DATABASE_URL")
     if (reason := _unusable_driver(value)) is not None:
         raise ValueError(
             f"TRADING_ASSETS_DATABASE_URL {reason}. The state is kept in SQLite (sqlite:///FILE) or in PostgreSQL"
             " (postgresql+psycopg2://..., whose driver comes with pip install 'trading-assets[postgres]')."
         )
     return value
+
+
+HISTORY_DRIVER = "postgresql+psycopg2"
+"""The one driver with which Dagster's PostgreSQL storage works: with psycopg 3, which SQLAlchemy 2.1 takes where none
+is named, its `NOTIFY` fails."""
+
+
+def dagster_database_url(value: str) -> str:
+    """The text, when it is a SQLAlchemy URL with which Dagster can keep its history. Raises `ValueError`."""
+    _check_form(value, "TRADING_ASSETS_DAGSTER_DATABASE_URL")
+    if not value.startswith(f"{HISTORY_DRIVER}://"):
+        raise ValueError(
+            "TRADING_ASSETS_DAGSTER_DATABASE_URL names another database or driver than Dagster's history can be kept"
+            f" with: write {HISTORY_DRIVER}://user:password@host/name. Without this setting the history is kept in"
+            " SQLite files of the data folder."
+        )
+    if not all(map(importlib.util.find_spec, ("dagster_postgres", "psycopg2"))):
+        raise ValueError(
+            "TRADING_ASSETS_DAGSTER_DATABASE_URL needs dagster-postgres and psycopg2, which are not installed: pip"
+            " install 'trading-assets[postgres]'."
+        )
+    return value
+
+
+def _check_form(value: str, name: str) -> None:
+    """Raise `ValueError` where a text is no URL of a database."""
+    if not _is_database_url(value):
+        raise ValueError(
+            f"{name} is no SQLAlchemy URL (it is not repeated here: it may carry a password). An example:"
+            " postgresql+psycopg2://user:password@host:5432/name; in a password @ is written %40, : %3A, / %2F, ? %3F,"
+            " # %23."
+        )
 
 
 def _unusable_driver(value: str) -> str | None:

@@ -329,13 +329,18 @@ def test_the_instance_of_a_data_folder_keeps_all_it_has_in_there(tmp_path: Path)
     assert "schedule" in words["retention"]
 
 
-def test_an_outdated_instance_is_written_anew_and_a_current_one_left(tmp_path: Path) -> None:
+def test_a_current_instance_is_left_and_an_edited_one_kept(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     file = dagster_home(settings) / "dagster.yaml"
     stamp = file.stat().st_mtime_ns, file.stat().st_ino
     dagster_home(settings)
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == stamp
     file.write_text("telemetry:\n  enabled: true\n")
+    dagster_home(settings)
+    with dagster_instance(settings) as instance:
+        assert instance.telemetry_enabled and instance.run_monitoring_enabled
+    assert file.read_text("utf-8") == "telemetry:\n  enabled: true\n"
+    file.unlink()
     dagster_home(settings)
     assert file.read_text("utf-8") == dagster_yaml(file.parent)
     assert not [path.name for path in file.parent.iterdir() if path.name.startswith(".dagster")]

@@ -112,7 +112,7 @@ def _look(
 
 def _record_with_dagster(settings: Settings) -> None:
     """Show the stored look as partitions, where the data folder has a history of Dagster."""
-    if (settings.data_dir / "dagster" / "dagster.yaml").is_file():
+    if settings.has_history(settings.data_dir):
         from trading_assets.doctor.history import POSITIONS, record_missing
 
         record_missing(settings, POSITIONS, "trading-assets positions --store")

@@ -1,24 +1,29 @@
 """What Dagster records about the data folder: runs in the queue, and each schedule's and sensor's last tick. For
 `status`; it only reads.
 
-Read from Dagster's SQLite files and not through Dagster, which costs more to import than all the rest of `status`. The
-tables and columns named here are Dagster's own; a test holds the answers against those of its API.
+Read from Dagster's SQLite files, or from its tables on a PostgreSQL server, and not through Dagster, which costs more
+to import than all the rest of `status`. The tables and columns named here are Dagster's own; a test holds the answers
+against those of its API.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from trading_assets.errors import TradingAssetsError
 from trading_assets.monitoring.hours import SCHEDULES, SENSORS, next_due
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 REASON_LENGTH = 160
 """Characters of a skip reason or error that are shown."""
@@ -59,17 +64,17 @@ class Running:
 
 
 def running(settings: Settings) -> Running:
-    """The state of the Dagster instance under the data folder; without runs and schedules where a database of it does
-    not exist yet."""
+    """The state of the Dagster instance of the data folder; without runs and schedules where its history is not made
+    yet."""
     home = settings.data_dir / "dagster"
-    history, evaluations = home / "history" / "runs.db", home / "schedules" / "schedules.db"
-    if not (history.exists() and evaluations.exists()):
-        return Running(dict.fromkeys(RUN_STATES, 0), [])
     try:
-        with closing(_open(history)) as runs:
-            queue, beat = _queue(runs), _last_beat(runs)
-        with closing(_open(evaluations)) as ticks:
-            schedules = _schedules(ticks, settings)
+        with _tables(settings, home) as opened:
+            if opened is None:
+                return Running(dict.fromkeys(RUN_STATES, 0), [])
+            runs, ticks = opened
+            queue, beat, schedules = _queue(runs), _last_beat(runs), _schedules(ticks, settings)
+    except TradingAssetsError as error:
+        return Running({}, [], wrong=[str(error)])
     except (sqlite3.Error, *_DAMAGE) as error:
         what = error if isinstance(error, sqlite3.Error) else "a record in them is damaged"
         said = (
@@ -81,28 +86,67 @@ def running(settings: Settings) -> Running:
     return Running(queue, schedules, beat, [*_silent_daemon(beat, schedules), *_wrong(schedules)])
 
 
-def _open(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+Rows = Callable[..., Sequence[Sequence[Any]]]
+"""What a statement answers; its parameters, for which it has question marks, follow."""
 
 
-def _queue(runs: sqlite3.Connection) -> dict[str, int]:
-    counts = dict(runs.execute("select status, count(*) from runs group by status").fetchall())
+@contextmanager
+def _tables(settings: Settings, home: Path) -> Iterator[tuple[Rows, Rows] | None]:
+    """The tables of runs and of ticks; None where they are not made yet."""
+    if settings.dagster_database_url is None:
+        from trading_assets.resources.history_place import refuse_second
+
+        refuse_second(home)
+        with _files(home) as found:
+            yield found
+        return
+    from trading_assets.resources.history_database import reading
+
+    with reading(settings, settings.dagster_database_url) as server:
+        yield (_rows_of_server(server), _rows_of_server(server)) if server is not None else None
+
+
+@contextmanager
+def _files(home: Path) -> Iterator[tuple[Rows, Rows] | None]:
+    """The same in SQLite; None where a file is not there."""
+    files = home / "history" / "runs.db", home / "schedules" / "schedules.db"
+    if not all(file.exists() for file in files):
+        yield None
+        return
+    with ExitStack() as opened:
+        uris = [f"{file.as_uri()}?mode=ro" for file in files]
+        runs, ticks = (
+            opened.enter_context(closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS))) for uri in uris
+        )
+        yield _rows_of_file(runs), _rows_of_file(ticks)
+
+
+def _rows_of_file(database: sqlite3.Connection) -> Rows:
+    return lambda sql, *given: database.execute(sql, given).fetchall()
+
+
+def _rows_of_server(server: Connection) -> Rows:
+    return lambda sql, *given: server.exec_driver_sql(sql.replace("?", "%s"), given).fetchall()
+
+
+def _queue(runs: Rows) -> dict[str, int]:
+    counts = {str(status): int(count) for status, count in runs("select status, count(*) from runs group by status")}
     return {name: sum(counts.get(status, 0) for status in statuses) for name, statuses in RUN_STATES.items()}
 
 
-def _last_beat(runs: sqlite3.Connection) -> datetime | None:
+def _last_beat(runs: Rows) -> datetime | None:
     marks = ", ".join("?" * len(TICKING_DAEMONS))
-    (last,) = runs.execute(
-        f"select max(timestamp) from daemon_heartbeats where daemon_type in ({marks})", TICKING_DAEMONS
-    ).fetchone()
-    return datetime.fromisoformat(last).replace(tzinfo=UTC) if last is not None else None
+    ((last,),) = runs(f"select max(timestamp) from daemon_heartbeats where daemon_type in ({marks})", *TICKING_DAEMONS)
+    if last is None:
+        return None
+    return (last if isinstance(last, datetime) else datetime.fromisoformat(last)).replace(tzinfo=UTC)
 
 
-def _schedules(ticks: sqlite3.Connection, settings: Settings) -> list[dict[str, Any]]:
+def _schedules(ticks: Rows, settings: Settings) -> list[dict[str, Any]]:
     """Schedules and sensors of the platform: switched on or off, the last tick with its result, and when the next is
     due."""
     due = next_due(settings, calendar(), settings.clock())
-    states = {_name(json.loads(body)): (selector, status) for selector, status, body in ticks.execute(_INSTIGATORS)}
+    states = {_name(json.loads(body)): (selector, status) for selector, status, body in ticks(_INSTIGATORS)}
     found = []
     for kind, names in (("schedule", SCHEDULES), ("sensor", SENSORS)):
         for name in names:
@@ -127,8 +171,8 @@ def _name(instigator: Mapping[str, Any]) -> str:
     return str(origin.get("instigator_name") or origin["job_name"])
 
 
-def _last_tick(ticks: sqlite3.Connection, selector: str | None) -> dict[str, Any]:
-    row = ticks.execute(_LAST_TICK, (selector,)).fetchone() if selector is not None else None
+def _last_tick(ticks: Rows, selector: str | None) -> dict[str, Any]:
+    row = next(iter(ticks(_LAST_TICK, selector)), None) if selector is not None else None
     if row is None:
         return {"last_tick": None, "result": None, "reason": None, "runs": []}
     tick = json.loads(row[0])

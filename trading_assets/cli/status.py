@@ -52,7 +52,7 @@ def diagnose() -> int:
 def _running(settings: Settings) -> Any:
     """What the Dagster instance of the data folder records; None while there is none (Dagster is not even imported
     then)."""
-    if not (settings.data_dir / "dagster" / "dagster.yaml").is_file():
+    if not settings.has_history(settings.data_dir):
         return None
     from trading_assets.cli.running import running
 

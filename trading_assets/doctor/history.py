@@ -1,4 +1,4 @@
-"""Dagster's history: lost, damaged, or not saying what the lake has.
+"""Dagster's history: lost, damaged, unavailable, or not saying what the lake has.
 
 What Dagster shows of a partition is worked out as after a collection (`resources.completeness`); which partitions it
 knows is read from its table, so that looking changes nothing.
@@ -22,6 +22,7 @@ from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.doctor.coverage import DATA, recorded_conditions
 from trading_assets.doctor.files import readable_files
 from trading_assets.doctor.findings import Finding, Kept, Source, set_aside
+from trading_assets.errors import HistoryUnavailable, StateMismatch
 from trading_assets.monitoring.wording import counted
 from trading_assets.repositories.files import read_file
 from trading_assets.repositories.live_schema import LIVE_DATASETS
@@ -37,6 +38,7 @@ from trading_assets.repositories.schemas import (
 )
 from trading_assets.repositories.store import ParquetStore
 from trading_assets.repositories.temporary_files import is_locked
+from trading_assets.resources.history_database import connected, is_made, place, reading
 from trading_assets.settings import Settings
 
 INDEX = "history/runs/index.db"
@@ -62,6 +64,8 @@ def find_history_faults(settings: Settings, source: Source | None = None, *, com
 
     `compare`: look at its partitions as well, for which the lake and the state database must be whole.
     """
+    if settings.dagster_database_url is not None:
+        return _find_server_faults(settings, settings.dagster_database_url, source, compare)
     home = settings.data_dir / DAGSTER
     damaged = {path: why for path in sorted(home.rglob("*.db")) if (why := damage_of(path))}
     lost = [name for name in _NEEDED if not (home / name).exists() and home / name not in damaged]
@@ -69,6 +73,33 @@ def find_history_faults(settings: Settings, source: Source | None = None, *, com
     if lost:
         found.insert(0, _lost(settings, lost, source))
     return found or (find_partition_faults(settings, source) if compare else [])
+
+
+def _find_server_faults(settings: Settings, url: str, source: Source | None, compare: bool) -> list[Finding]:
+    """The same of a history on a PostgreSQL server."""
+    try:
+        if compare:  # state database and lake are whole: the history must be theirs
+            with reading(settings, url) as connection:
+                made = connection is not None
+        else:
+            with connected(url) as connection:
+                made = is_made(connection)
+    except (HistoryUnavailable, StateMismatch) as error:
+        lost = "Nothing of the lake: Dagster shows and starts no run while its history cannot be used."
+        return [Finding("history_unavailable", place(url), lost, str(error))]
+    if made:
+        return find_partition_faults(settings, source) if compare else []
+    remedy = (
+        "Put its tables back from a dump of the database. Without one, trading-assets doctor --fix begins a new history"
+        " and records the partitions that the lake has; nothing is requested."
+    )
+    return [
+        Finding("lost_history", place(url), f"Dagster's tables: {_HISTORY}", remedy, partial(_begun_anew, settings))
+    ]
+
+
+def _begun_anew(settings: Settings) -> str:
+    return f"{counted(sum(record_missing(settings).values()), 'partition')} recorded."
 
 
 def _is_served(settings: Settings) -> bool:
@@ -79,13 +110,16 @@ def _is_served(settings: Settings) -> bool:
 _END_UP = "Stop trading-assets up first: it has Dagster's databases open."
 
 
+_HISTORY = (
+    "the history of runs, events and logs, what was switched on or off, and which partitions are materialized. The lake"
+    " and the journal have all data and what brought it."
+)
+
+
 def _lost(settings: Settings, names: Sequence[str], source: Source | None) -> Finding:
     home = settings.data_dir / DAGSTER
     kept = source.newest(f"{DAGSTER}/{INDEX}") if source is not None else None
-    lost = (
-        f"{', '.join(names)}: the history of runs, events and logs, what was switched on or off, and which partitions"
-        " are materialized. The lake and the journal have all data and what brought it."
-    )
+    lost = f"{', '.join(names)}: {_HISTORY}"
     back = f"puts back the history of snapshot {kept[0].id} and" if kept is not None else "begins a new history and"
     remedy = f"trading-assets doctor --fix {back} records the partitions that the lake has; nothing is requested."
 
@@ -95,8 +129,7 @@ def _lost(settings: Settings, names: Sequence[str], source: Source | None) -> Fi
             of_history = (entry for entry in kept[0].files if entry.path.startswith(f"{DAGSTER}/"))
             source.put_back(settings.data_dir, of_history)
             said = f"History of snapshot {kept[0].id} put back; "
-        counts = record_missing(settings)
-        return f"{said}{counted(sum(counts.values()), 'partition')} recorded."
+        return f"{said}{_begun_anew(settings)}"
 
     if _is_served(settings):
         return Finding("lost_history", home.name, lost, _END_UP)
@@ -114,8 +147,7 @@ def _damaged(settings: Settings, path: Path, why: str) -> Finding:
             for end in _BESIDE
             if path.with_name(path.name + end).exists()
         ]
-        counts = record_missing(settings)
-        return f"Set aside: {aside[0]}; {counted(sum(counts.values()), 'partition')} recorded."
+        return f"Set aside: {aside[0]}; {_begun_anew(settings)}"
 
     return Finding(
         "damaged_history",
@@ -142,8 +174,13 @@ def find_partition_faults(settings: Settings, source: Source | None = None) -> l
 
 
 def _materialized(settings: Settings, dataset: Dataset) -> set[date]:
-    with closing(read_only(settings.data_dir / DAGSTER / INDEX, untouched=True)) as database:
-        rows = database.execute(_MATERIALIZED, (f'["{dataset.name}"]',)).fetchall()
+    key = (f'["{dataset.name}"]',)
+    if settings.dagster_database_url is not None:
+        with connected(settings.dagster_database_url) as server:
+            rows = server.exec_driver_sql(_MATERIALIZED.replace("?", "%s"), key).fetchall()
+    else:
+        with closing(read_only(settings.data_dir / DAGSTER / INDEX, untouched=True)) as database:
+            rows = database.execute(_MATERIALIZED, key).fetchall()
     return {date.fromisoformat(partition) for (partition,) in rows}
 
 

@@ -14,6 +14,7 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from trading_assets.errors import HistoryUnavailable
 from trading_assets.lineage.records import Materialization, RunRecord
 from trading_assets.resources.dagster_private import (
     RunStorage,
@@ -23,6 +24,7 @@ from trading_assets.resources.dagster_private import (
     runs_directory,
 )
 from trading_assets.resources.history_folder import history_folder
+from trading_assets.resources.history_place import refuse_second
 from trading_assets.resources.storage import CompactEventLogStorage, CompactRunStorage
 from trading_assets.settings import Settings
 from trading_assets.state.records import instant
@@ -143,9 +145,32 @@ class DagsterHistory:
         return f"Run {run_id} is not in Dagster's record. {self.missing or 'It was deleted there.'}"
 
     def _open(self, settings: Settings) -> None:
+        if settings.dagster_database_url is None:
+            self._open_files(settings)
+        else:
+            self._open_server(settings, settings.dagster_database_url)
+
+    def _open_server(self, settings: Settings, url: str) -> None:
+        from trading_assets.resources.history_database import place, reading  # late: the modules of PostgreSQL
+        from trading_assets.resources.postgresql_storage import readers
+
+        try:
+            with reading(settings, url) as connection:
+                if connection is not None:
+                    self._events, self._runs = readers(url)
+                else:
+                    self.missing = (
+                        f"Dagster's record in {place(url)} is not made yet: which run wrote a partition is not known."
+                        " trading-assets doctor --fix records the partitions that the lake has."
+                    )
+        except HistoryUnavailable as error:
+            self.missing = str(error)
+
+    def _open_files(self, settings: Settings) -> None:
         home = str(history_folder(settings))
         events, runs = event_logs_directory(home), runs_directory(home)
         try:
+            refuse_second(history_folder(settings))
             if (history_folder(settings) / "history" / "runs" / "index.db").is_file():
                 self._events = CompactEventLogStorage(events)
                 with self._events.index_connection():  # a damaged file is found here, and not by the first question
@@ -153,6 +178,9 @@ class DagsterHistory:
             if (history_folder(settings) / "history" / "runs.db").is_file():
                 self._runs = CompactRunStorage.from_local(runs)
                 self._runs.get_run_records(limit=1)
+        except HistoryUnavailable as error:
+            self.missing = str(error)
+            return
         except SQLAlchemyError as error:
             self.close()
             self.missing = (

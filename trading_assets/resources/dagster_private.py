@@ -35,6 +35,9 @@ from dagster._core.definitions.partitions.subset import (
 )
 from dagster._core.event_api import EventHandlerFn  # the type of a callback for new events
 from dagster._core.events import (
+    ASSET_CHECK_EVENTS,  # kinds of events about a check
+    ASSET_EVENTS,  # kinds of events about an asset
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,  # kinds of events with which the status of a run changes
     HandledOutputData,  # an event: an output was stored
     StepMaterializationData,  # an event: a partition was materialized
 )
@@ -59,6 +62,7 @@ from dagster._core.storage.tags import (
 )
 from dagster._record import replace  # a copy of a record with other values
 from dagster._serdes import (
+    ConfigurableClass,  # what `dagster.yaml` can name
     ConfigurableClassData,  # a class of `dagster.yaml` with its settings
     serialize_value,  # an instance's reference as text
 )
@@ -66,12 +70,13 @@ from dagster._utils.concurrency import ConcurrencyClaimStatus  # whether a step 
 from dagster._utils.log import configure_loggers  # the format of a service's log
 
 if TYPE_CHECKING:
+    from dagster._core.storage.base_storage import DagsterStorage
     from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
     from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorageWatchdog
     from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
     from dagster._core.storage.root import LocalArtifactStorage
-    from dagster._core.storage.runs import RunStorage, SqliteRunStorage
+    from dagster._core.storage.runs import RunStorage, SqliteRunStorage, SqlRunStorage
     from dagster._core.storage.schedules import ScheduleStorage, SqliteScheduleStorage
     from dagster._core.storage.sqlite import create_db_conn_string
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
@@ -84,6 +89,7 @@ if TYPE_CHECKING:
 _STORAGE = "dagster._core.storage"
 
 _LATER = {
+    "DagsterStorage": f"{_STORAGE}.base_storage",  # runs, events and schedules together, wherever they are kept
     "SqlEventLogStorage": f"{_STORAGE}.event_log",  # a storage of events in any SQL database
     "SqliteEventLogStorage": f"{_STORAGE}.event_log",  # Dagster's own storage of events
     "AssetCheckExecutionsTable": f"{_STORAGE}.event_log.schema",  # the table of checks
@@ -94,6 +100,7 @@ _LATER = {
     "LocalComputeLogManager": f"{_STORAGE}.local_compute_log_manager",  # Dagster's own keeping of what runs print
     "LocalArtifactStorage": f"{_STORAGE}.root",  # Dagster's own storage of what else it keeps
     "RunStorage": f"{_STORAGE}.runs",  # a storage of runs
+    "SqlRunStorage": f"{_STORAGE}.runs",  # a storage of runs in any SQL database
     "SqliteRunStorage": f"{_STORAGE}.runs",  # Dagster's own storage of runs
     "ScheduleStorage": f"{_STORAGE}.schedules",  # keeps the states of schedules and sensors
     "SqliteScheduleStorage": f"{_STORAGE}.schedules",  # Dagster's own storage of schedules and ticks

@@ -35,6 +35,31 @@ def history_folder(settings: Settings) -> Path:
     return settings.data_dir / "dagster"
 
 
+_chosen: dict[Path, Settings] = {}
+"""The settings with which this process opened histories, by their folders: they may not be those of its environment."""
+
+
+def choose(settings: Settings) -> None:
+    """Have this process open the history of the settings' data folder by these settings."""
+    _chosen[history_folder(settings)] = settings
+
+
+def settings_of(home: Path) -> Settings | None:
+    """The settings by which the history of a folder is opened: those chosen in this process, else those of the
+    environment; None where these are of another data folder. Raises `ValueError` where they are wrong."""
+    if (chosen := _chosen.get(home)) is not None:
+        return chosen
+    settings = _of_environment()
+    return settings if history_folder(settings) == home.absolute() else None
+
+
+def _of_environment() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ValueError(wrong_value(error)) from error
+
+
 @contextmanager
 def history_of(config_value: Mapping[str, Any]) -> Iterator[str]:
     """The folder of `dagster.yaml`, else that of the settings, which is made. Nobody else makes databases in it
@@ -42,10 +67,7 @@ def history_of(config_value: Mapping[str, Any]) -> Iterator[str]:
     if (given := config_value.get("base_dir")) is not None:
         yield given
         return
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        raise ValueError(wrong_value(error)) from error
+    settings = _of_environment()
     with locked(settings.data_dir, HOME_LOCK):
         yield str(own_folder(history_folder(settings)))
 

@@ -6,20 +6,18 @@ so that everything a lake needs is under its data folder (see `resources.history
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
 
 from trading_assets.permissions import own_folder
-from trading_assets.repositories.files import locked, remove_leftovers, replacing
+from trading_assets.repositories.files import locked
 from trading_assets.resources.dagster_private import InstanceRef, serialize_value
-from trading_assets.resources.history_folder import HOME_LOCK, history_folder
+from trading_assets.resources.history_folder import HOME_LOCK, choose, history_folder
+from trading_assets.resources.instance_settings import FILE, dagster_yaml, instance_settings, unusable
 from trading_assets.settings import Settings
 
 _NO_CAPTURE = {
@@ -28,8 +26,8 @@ _NO_CAPTURE = {
 
 _INSTANCE_CLASS = {"instance_class": {"module": "trading_assets.resources.instance", "class": "LakeInstance"}}
 
-_NOT_GIVEN = "config: {}"
-"""What `dagster.yaml` says of a class whose folder is that of the settings."""
+_REASON = 300
+"""Characters that are shown of what Dagster says of a file."""
 
 
 class LakeInstance(dg.DagsterInstance):
@@ -56,16 +54,6 @@ class LakeInstance(dg.DagsterInstance):
         return super().get_yaml_python_handlers() if self.get_python_log_dagster_handler_config() else []
 
 
-def dagster_yaml(base_dir: Path | None = None) -> str:
-    """The text of `dagster.yaml`; with a folder, that one for storage and logs, its path quoted for YAML."""
-    text = files("trading_assets.resources").joinpath("dagster.yaml").read_text("utf-8")
-    if base_dir is None:
-        return text
-    # A JSON text is a YAML text; of characters beyond 16 bits YAML takes the escapes of JSON for two characters.
-    given = json.dumps({"base_dir": str(base_dir)}, ensure_ascii=False)
-    return text.replace(_NOT_GIVEN, f"config: {given}")
-
-
 def dagster_home(settings: Settings) -> Path:
     """The folder to set as `DAGSTER_HOME`; it, its `dagster.yaml` and its databases are made when missing or
     outdated."""
@@ -82,7 +70,8 @@ def instance_reference(settings: Settings) -> str:
 
 def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.DagsterInstance:
     """The instance of the data folder. Use it as a context manager. Raises `LakeBusy` when another process does not
-    finish making it.
+    finish making it, `UnreadableFile` for a `dagster.yaml` of somebody else that cannot be used, and what opening a
+    history on a server raises (`resources.history_storage`).
 
     Without `captures` its runs do not copy what their steps print into files of their own, which takes four processes a
     run: a command line shows it on the terminal.
@@ -90,16 +79,15 @@ def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.Dagster
     with locked(settings.data_dir, HOME_LOCK):
         home = history_folder(settings)
         own_folder(home)
-        text = dagster_yaml(home)
-        _write_settings(home / "dagster.yaml", text)
+        choose(settings)
         # Dagster takes the path of the file for a pattern: of `a[1]` it would read nothing, of `a*` the settings of
         # another lake as well.
-        settings_of_file = {**yaml.safe_load(text), **_INSTANCE_CLASS, **({} if captures else _NO_CAPTURE)}
-        return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=settings_of_file))
+        settings_of_file = {**_INSTANCE_CLASS, **instance_settings(home), **({} if captures else _NO_CAPTURE)}
+        try:
+            reference = InstanceRef.from_dir(str(home), overrides=settings_of_file)
+        except dg.DagsterInvalidConfigError as error:
+            raise unusable(home / FILE, " ".join(str(error).split())[:_REASON]) from error
+        return dg.DagsterInstance.from_ref(reference)
 
 
-def _write_settings(file: Path, text: str) -> None:
-    remove_leftovers(file)
-    if not file.exists() or file.read_text("utf-8") != text:
-        with replacing(file) as beside:
-            beside.write_text(text, "utf-8")
+__all__ = ["LakeInstance", "dagster_home", "dagster_instance", "dagster_yaml", "instance_reference"]

@@ -1,12 +1,8 @@
-"""Dagster's SQLite storage, without the copy of the partitions definition in every run and every planned check, and
-faster.
+"""Dagster's SQLite storage, with smaller events (`resources.compact_events`) and faster: Dagster's own opens and closes
+a database for each statement, 260 times in a run of four assets.
 
-Dagster 1.13 keeps the partitions of a run with the run and with each of its planned checks, as time windows of the
-whole partitions definition, holidays included: 30 KB each for a calendar that begins in 1998. A run of four assets left
-1.3 MB of such events and spent a third of its time on them. The partition keys say the same in some 20 bytes a session.
-It also opens and closes a database for each statement, 260 times in such a run.
-
-`dagster.yaml` names this storage. A history that Dagster's own storage wrote is read and continued as it is.
+It is the storage where the settings name no server (`resources.history_storage`). A history that Dagster's own storage
+wrote is read and continued as it is.
 """
 
 from __future__ import annotations
@@ -17,54 +13,41 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, cast
 
-from dagster import DagsterRun
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 from watchdog.events import EVENT_TYPE_MODIFIED, FileSystemEvent
 from watchdog.observers import Observer
 
+from trading_assets.resources.compact_events import CompactEvents, CompactRuns
 from trading_assets.resources.dagster_private import (
     INDEX_SHARD_NAME,
-    AssetCheckEvaluationPlanned,
     AssetCheckExecutionsTable,
-    ConcurrencyClaimStatus,
     ConfigurableClassData,
     DagsterSqliteStorage,
-    DefaultPartitionsSubset,
     EventHandlerFn,
     EventLogEntry,
-    HandledOutputData,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
     SqliteEventLogStorageWatchdog,
     SqliteRunStorage,
     SqliteScheduleStorage,
-    TimeWindowPartitionsSubset,
     create_db_conn_string,
     event_logs_directory,
-    replace,
     runs_directory,
     schedule_directory,
 )
 from trading_assets.resources.history_folder import InHistoryFolder
-from trading_assets.resources.partitions_hash import remember_hashes
 from trading_assets.resources.switches import keep_switches
 
 BUSY_TIMEOUT = 30.0
 """Seconds a statement waits for another process that writes: what Dagster's own storage of this version waits."""
 
-remember_hashes()  # every process of Dagster on a data folder loads this module, its own services too
-
 OPEN_DATABASES = 4
 """Event logs that a process keeps open: that of all runs, and of the runs it looks at."""
-
-CLAIM_WAIT = 0.5
-"""Seconds between two looks of a waiting step whether its pool has a place."""
 
 
 class _OneEngine:
@@ -82,8 +65,8 @@ class _OneEngine:
             yield connection
 
 
-class CompactRunStorage(_OneEngine, SqliteRunStorage):
-    """Keeps runs without their partitions: the tags of a run name them, and Dagster reads them from there."""
+class CompactRunStorage(_OneEngine, CompactRuns, SqliteRunStorage):
+    """The runs, opened without Dagster's migrations."""
 
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
@@ -92,50 +75,23 @@ class CompactRunStorage(_OneEngine, SqliteRunStorage):
             return cls(create_db_conn_string(base_dir, "runs"), inst_data)
         return super().from_local(base_dir, inst_data)
 
-    def _get_run_insertion_values(
-        self, dagster_run: DagsterRun, run_creation_time: datetime | None = None
-    ) -> dict[str, Any]:
-        return super()._get_run_insertion_values(dagster_run._replace(partitions_subset=None), run_creation_time)
 
-
-class CompactEventLogStorage(SqliteEventLogStorage):
-    """Keeps the partitions of planned checks as keys, a few databases open, and nothing of a run that was deleted."""
+class CompactEventLogStorage(CompactEvents, SqliteEventLogStorage):
+    """Keeps a few databases open, and nothing of a run that was deleted."""
 
     _obs: Any  # the base class says None of it, until there is an observer
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._revision: str | None = None
-        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event, in the log of its run and, where it is about an asset, in that of all runs."""
-        super().store_event(compact(event))
+        super().store_event(event)
         with suppress(FileNotFoundError):  # the run may be deleted at this moment
             # what watchers wait for: while the log stays open, SQLite writes beside this file
             os.utime(self.path_for_shard(event.run_id))
-
-    def claim_concurrency_slot(
-        self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None
-    ) -> ConcurrencyClaimStatus:
-        """Take a place in a pool; when it has none, wait a moment, and say so.
-
-        The wait is here because Dagster's executor does not wait: it takes the negative of the time that is left
-        (dagster-io/dagster#20367), keeps a processor busy, and in one process with the run that has the place slows
-        that down tenfold.
-        """
-        found = super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
-        if found.is_claimed:
-            return found
-        time.sleep(CLAIM_WAIT)
-        return found.with_sleep_interval(0.0)
-
-    def has_table(self, table_name: str) -> bool:
-        """Whether the log of all runs has a table. Dagster asks it sixteen times a run; a table that is there stays."""
-        if table_name not in self._tables and super().has_table(table_name):
-            self._tables.add(table_name)
-        return table_name in self._tables
 
     def delete_events(self, run_id: str) -> None:
         """Delete the events of a run, its checks among them, and the file of its log, which Dagster's own storage
@@ -298,23 +254,3 @@ def is_made(database: Path, table: str) -> bool:
             return connection.execute("select count(*) from alembic_version").fetchone() != (0,)
     except sqlite3.Error:
         return False  # Dagster's own opening says what is wrong
-
-
-def compact(event: EventLogEntry) -> EventLogEntry:
-    """The event with the partitions of a planned check as keys, and without the metadata that the materialization
-    beside it has.
-
-    What our IO manager says of a write (it names the `dagster/uri`) is in the asset's materialization; Dagster repeats
-    it in the event that the output was handled. Every other event stays as it is.
-    """
-    inner = event.dagster_event
-    data = inner.event_specific_data if inner is not None else None
-    if isinstance(data, AssetCheckEvaluationPlanned) and isinstance(data.partitions_subset, TimeWindowPartitionsSubset):
-        keys = DefaultPartitionsSubset(set(data.partitions_subset.get_partition_keys()))
-        data = replace(data, partitions_subset=keys)
-    elif isinstance(data, HandledOutputData) and "dagster/uri" in data.metadata:
-        data = data._replace(metadata={})
-    else:
-        return event
-    assert inner is not None
-    return event._replace(dagster_event=inner._replace(event_specific_data=data))

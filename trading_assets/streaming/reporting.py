@@ -20,7 +20,7 @@ END_SECONDS = 10.0
 def reporting(settings: Settings) -> Iterator[None]:
     """Have the streams reported for the time of a block, where the data folder has a Dagster instance. The process ends
     with its standard input, so also when this one is killed."""
-    if not (settings.data_dir / "dagster" / "dagster.yaml").is_file():
+    if not settings.has_history(settings.data_dir):
         yield
         return
     process = subprocess.Popen([sys.executable, "-m", MODULE], env=settings.child_environment(), stdin=subprocess.PIPE)

@@ -41,7 +41,9 @@ def test_no_secret_is_in_what_dagster_keeps_of_a_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("resource", ["archive", "io_manager"])
-@pytest.mark.parametrize("name", ["data_dir", "ib_host", "ib_port", "broker", "database_url", "alert_channels"])
+@pytest.mark.parametrize(
+    "name", ["data_dir", "ib_host", "ib_port", "broker", "database_url", "dagster_database_url", "alert_channels"]
+)
 def test_no_setting_can_be_changed_by_a_run_config(tmp_path: Path, resource: str, name: str) -> None:
     job = build_defs(data_dir=str(tmp_path / "lake")).resolve_job_def(
         "add_symbols" if resource == "archive" else "snapshot"

@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from dagster._core.events.log import EventLogEntry
 
 from trading_assets.assets.partitions import session_partitions
+from trading_assets.resources.compact_events import CLAIM_WAIT
 from trading_assets.resources.instance import dagster_instance
-from trading_assets.resources.storage import CLAIM_WAIT, CompactEventLogStorage, _switch_to_wal
+from trading_assets.resources.storage import CompactEventLogStorage, _switch_to_wal
 from trading_assets.settings import Settings
 from trading_assets_tests.observing import eventually
 

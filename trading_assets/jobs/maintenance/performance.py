@@ -18,8 +18,8 @@ from trading_assets.repositories import query
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS
-from trading_assets.resources.history_cleanup import bytes_below
 from trading_assets.resources.history_folder import history_folder
+from trading_assets.resources.run_logs import bytes_below
 from trading_assets.settings import Settings
 from trading_assets.state import reading_engine
 

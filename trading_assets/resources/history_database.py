@@ -1,0 +1,174 @@
+"""Dagster's history on a PostgreSQL server (`dagster_database_url`): where its tables are, whose lake it belongs to.
+
+The tables are in a schema of their own, so that the database of the state may hold them too, and one `pg_dump` has
+both. A row beside them names the lake: two lakes in one history would show each other's partitions as materialized, and
+their schedules, which have the same names, would run once for both.
+
+Knows nothing of Dagster: `status` reads through this module as well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from trading_assets.errors import HistoryUnavailable, StateMismatch
+from trading_assets.settings import Settings
+from trading_assets.state import connect_state, read_state, read_transaction
+from trading_assets.state.pin import pinned_lake
+
+SCHEMA = "dagster"
+"""PostgreSQL schema of Dagster's tables and of the row that names the lake."""
+
+_MAKING = 0x7A55E8
+"""Key of the PostgreSQL advisory lock held while the tables are made: Dagster's own making of them is not safe among
+processes."""
+
+_RECYCLE = 1800
+"""Seconds after which an idle connection is opened anew: firewalls forget connections after an hour."""
+
+_lake = sa.Table(
+    "trading_assets_lake",
+    sa.MetaData(schema=SCHEMA),
+    sa.Column("one", sa.Integer, primary_key=True, doc="Always 1: there is one row"),
+    sa.Column("lake_id", sa.Text, nullable=False),
+)
+
+_TABLES = (
+    *("runs", "instance_info", "event_logs", "asset_keys", "instigators", "job_ticks", "alembic_version"),
+    _lake.name,
+)
+"""Tables that are looked for: of each of Dagster's three storages, its revision, and ours."""
+
+
+def dagster_url(url: str) -> str:
+    """The URL with which connections find the tables in their schema, and take instants as UTC. It carries the
+    password."""
+    parsed = sa.make_url(url)
+    given = parsed.query.get("options", "")
+    ours = f"-csearch_path={SCHEMA} -ctimezone=UTC"  # instants are written into columns without a zone
+    options = f"{given if isinstance(given, str) else ' '.join(given)} {ours}".strip()
+    return parsed.update_query_dict({"options": options}).render_as_string(hide_password=False)
+
+
+def place(url: str) -> str:
+    """The database as it is named to users and in files: without user, password and options."""
+    parsed = sa.make_url(url)
+    named = sa.URL.create(parsed.drivername, host=parsed.host, port=parsed.port, database=parsed.database)
+    return named.render_as_string()
+
+
+def history_engine(url: str) -> sa.Engine:
+    """The engine of a history's database, each statement a transaction of its own. One a process: it keeps one
+    connection open, where Dagster opens one for each statement."""
+    return _engine(url, os.getpid())
+
+
+@lru_cache(maxsize=16)
+def _engine(url: str, pid: int) -> sa.Engine:
+    engine = sa.create_engine(
+        dagster_url(url),
+        isolation_level="AUTOCOMMIT",
+        pool_size=1,
+        max_overflow=-1,  # threads of a daemon do not wait for each other
+        pool_pre_ping=True,
+        pool_recycle=_RECYCLE,
+    )
+
+    @sa.event.listens_for(engine, "checkout")
+    def _checkout(_connection: Any, record: Any, proxy: Any) -> None:
+        if os.getpid() != pid:  # forked: the connection is the parent's
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise sa.exc.DisconnectionError("opened by another process")
+
+    return engine
+
+
+@contextmanager
+def connected(url: str) -> Iterator[sa.Connection]:
+    """A connection to the history's database. Every error of the database within it becomes `HistoryUnavailable`."""
+    try:
+        with history_engine(url).connect() as connection:
+            yield connection
+    except sa.exc.SQLAlchemyError as error:
+        raise HistoryUnavailable(
+            f"Dagster's history in {place(url)} cannot be used ({_first_line(error)}). See that the server runs and"
+            " that TRADING_ASSETS_DAGSTER_DATABASE_URL is right. The lake is not concerned."
+        ) from error
+
+
+def is_made(connection: sa.Connection) -> bool:
+    """Whether the database holds Dagster's tables."""
+    names = [sa.cast(sa.func.to_regclass(f"{SCHEMA}.{name}"), sa.Text) for name in _TABLES]
+    return None not in connection.execute(sa.select(*names)).one()
+
+
+@contextmanager
+def opening(settings: Settings, url: str) -> Iterator[bool]:
+    """See that the database belongs to the lake of the settings, or make it; whether its tables are there. Where they
+    are not, nobody else makes them within it.
+
+    Raises `StateMismatch` for the database of another lake, `HistoryUnavailable`, and what opening the state database
+    raises.
+    """
+    with read_transaction(connect_state(settings.state_url)) as state:
+        lake_id = pinned_lake(state)
+    with connected(url) as connection:
+        if is_made(connection):
+            _settle(connection, lake_id, settings, url)
+            yield True
+            return
+        connection.execute(sa.select(sa.func.pg_advisory_lock(_MAKING)))
+        try:
+            if connection.execute(sa.text(f"select to_regnamespace('{SCHEMA}')::text")).scalar_one() is None:
+                connection.execute(sa.schema.CreateSchema(SCHEMA))
+            _lake.create(connection, checkfirst=True)
+            _settle(connection, lake_id, settings, url)
+            yield is_made(connection)
+        finally:
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(_MAKING)))
+
+
+@contextmanager
+def reading(settings: Settings, url: str) -> Iterator[sa.Connection | None]:
+    """A connection that reads the history; None where it is not made yet. Nothing is made or pinned. Raises
+    `HistoryUnavailable`, `StateMismatch`, and what reading the state database raises."""
+    with read_state(settings.state_url) as state:
+        lake_id = pinned_lake(state)
+    with connected(url) as connection:
+        made = is_made(connection)
+        if made and lake_id:
+            _refuse_another(_held(connection), lake_id, settings, url)
+        yield connection if made else None
+
+
+def _settle(connection: sa.Connection, lake_id: str, settings: Settings, url: str) -> None:
+    """Pin the database to the lake where it is of none yet; refuse that of another one."""
+    held = _held(connection)
+    if held is None and lake_id:
+        pin = f"insert into {SCHEMA}.{_lake.name} values (1, :lake_id) on conflict do nothing"
+        connection.execute(sa.text(pin), {"lake_id": lake_id})
+        held = _held(connection)  # another lake may have been quicker
+    _refuse_another(held, lake_id, settings, url)
+
+
+def _refuse_another(held: str | None, lake_id: str, settings: Settings, url: str) -> None:
+    if held is not None and held != lake_id:
+        raise StateMismatch(
+            f"Dagster's history in {place(url)} belongs to lake {held[:8]}, and {settings.data_dir} holds lake"
+            f" {lake_id[:8] or 'without an id'}: one history serves one lake. Set TRADING_ASSETS_DAGSTER_DATABASE_URL"
+            " to a database of this lake's own, or TRADING_ASSETS_DATA_DIR to the folder of that lake."
+        )
+
+
+def _held(connection: sa.Connection) -> str | None:
+    return connection.execute(sa.select(_lake.c.lake_id)).scalar_one_or_none()
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]

@@ -1,0 +1,186 @@
+"""`dagster.yaml` of a data folder: written by the platform, and never over what somebody else has written.
+
+| the file | what becomes of it |
+| --- | --- |
+| is missing, or as this or an earlier version of the platform wrote it | it is written anew where that is due |
+| was edited, or was there before | it is kept and used; what it does not say is as the platform has it |
+| is no YAML mapping, or may not be read | it is kept, and nothing is opened: an error says so |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trading_assets.errors import ForbiddenFile, UnreadableFile
+from trading_assets.repositories.files import remove_leftovers, replacing
+
+FILE = "dagster.yaml"
+"""Dagster's name of the file, in the folder of the history."""
+
+_NOT_GIVEN = "config: {}"
+"""What the packaged `dagster.yaml` says of a class whose folder is that of the settings."""
+
+_HEAD = "# Written by trading-assets. An edited file is kept as it is and used; delete it to have it written anew."
+
+_WRITTEN = re.compile(re.escape(_HEAD) + r"\n# sha256 of what follows: ([0-9a-f]{64})\n(.*)", re.DOTALL)
+
+_FOLDER = re.compile(r'(?m)(?<=base_dir)("?: )(.*?)(?=\}?$)')
+"""The value of a `base_dir`, with what stands before it."""
+
+_EARLIER = frozenset(
+    {
+        "dc924f518d794e7b1bf62b4e9ba76b36a4502aae9c7f0605fd6088bc298eda65",
+        "0bbea0d19881306fcccdc12c92fcf547383c78d4ac76d9ff61a877e40f4f2c9e",
+        "1b53566dfe52064700d98cd1ba3ee0a288487cd4c68d00de0510edd4d49723d6",
+        "3b82d2358a6a129a722e83336cc8c18c40093e671926a9ad337ddc058f0cfeb9",
+        "906c03223aeb3ac757dd63162310efbd83f0d202d0a797ec877bde797c1a03b7",
+        "a2932f5d6f82a4cfecec9af61d1e04895bd59d93d929bb4f0c9dd6c19faf662c",
+        "1408832f58455b2b9f50f4d24241029608ea078f825eb3f3082c2a6b3d326832",
+        "fa7348abb3bd14b22de594030e0b658229939cd8c6bd08973bcb31796a45b731",
+    }
+)
+"""SHA-256 of the files that earlier versions wrote, without their folders: they had no checksum in them."""
+
+_BELOW = "/compute_logs"
+"""What a `base_dir` names below the folder of the history."""
+
+_STORAGES = ("run_storage", "event_log_storage", "schedule_storage")
+"""Dagster's older way to name its storages, which does not go together with `storage`."""
+
+
+def dagster_yaml(base_dir: Path | None = None) -> str:
+    """The packaged text of `dagster.yaml`, which is that at the top of the project; with a folder, what the platform
+    writes there: the text with that folder for storage and logs, its path quoted for YAML, and a checksum."""
+    text = files("trading_assets.resources").joinpath(FILE).read_text("utf-8")
+    if base_dir is None:
+        return text
+    # A JSON text is a YAML text; of characters beyond 16 bits YAML takes the escapes of JSON for two characters.
+    given = json.dumps({"base_dir": str(base_dir)}, ensure_ascii=False)
+    text = text.replace(_NOT_GIVEN, f"config: {given}")
+    return f"{_HEAD}\n# sha256 of what follows: {_digest(text)}\n{text}"
+
+
+def instance_settings(home: Path) -> Mapping[str, Any]:
+    """The settings of the instance whose history is in a folder; its file is written where that is due.
+
+    Raises `UnreadableFile` for a file of somebody else that cannot be used.
+    """
+    file, text = home / FILE, dagster_yaml(home)
+    remove_leftovers(file)
+    ours, found = _mapping(file, text), _read(file)
+    if found is None or is_own(found):
+        if found != text:
+            with replacing(file) as beside:
+                beside.write_text(text, "utf-8")
+        return ours
+    return _merged(home, ours, _mapping(file, found))
+
+
+def is_own(text: str) -> bool:
+    """Whether the platform wrote a file as it stands, in this version or an earlier one, for whatever folder."""
+    if (head := _WRITTEN.fullmatch(text)) is not None:
+        return _digest(head[2]) == head[1]
+    try:
+        folders = [str(yaml.safe_load(found[2])) for found in _FOLDER.finditer(text)]
+    except yaml.YAMLError:
+        return False
+    same = len({folder.removesuffix(_BELOW) for folder in folders}) == 1
+    return same and _digest(_FOLDER.sub(": ", text)) in _EARLIER
+
+
+def kept_differences(home: Path) -> list[str]:
+    """A sentence for each part of the platform that an edited `dagster.yaml` takes out of use; nothing is written.
+    Raises as `instance_settings`."""
+    file = home / FILE
+    found = _read(file)
+    if found is None or is_own(found):
+        return []
+    chosen = _merged(home, _mapping(file, dagster_yaml(home)), _mapping(file, found))
+    return [f"{file} was edited and is kept: {said}" for said in _differences(chosen)]
+
+
+def _differences(chosen: Mapping[str, Any]) -> Iterator[str]:
+    if not _is_ours((chosen.get("storage") or {}).get("custom")):
+        yield (
+            "it names a storage of its own, so TRADING_ASSETS_DAGSTER_DATABASE_URL has no effect, and the history is"
+            " cleaned up by the means of that storage."
+        )
+    if not _is_ours(chosen.get("run_launcher")):
+        yield "it names a run launcher of its own, so two daemons may start one run twice."
+    if not (chosen.get("run_monitoring") or {}).get("enabled"):
+        yield "it switches run monitoring off, so a run whose process died keeps its place in the pool."
+    if not _is_ours(chosen.get("compute_logs")):
+        yield "it names a place of its own for what runs print: see that all machines can read it."
+
+
+def _merged(home: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Their settings, with ours where they say nothing. Our own classes take the present folder."""
+    chosen = {
+        str((one.get("config") or {}).get("base_dir", home)).removesuffix(_BELOW)
+        for one in _classes(theirs)
+        if _is_ours(one)
+    }
+    # As it was written, maybe for the folder's earlier place; several folders were chosen by somebody.
+    as_written = len(chosen) <= 1
+    kept = {name: value for name, value in theirs.items() if not (as_written and _has_ours(name, value))}
+    below = {name: value for name, value in ours.items() if name != "storage" or not theirs.keys() & set(_STORAGES)}
+    return {**below, **kept}
+
+
+def _classes(settings: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for name in ("storage", "local_artifact_storage", "compute_logs"):
+        value = settings.get(name)
+        one = value.get("custom") if name == "storage" and isinstance(value, dict) else value
+        if isinstance(one, dict):
+            yield one
+
+
+def _has_ours(name: str, value: Any) -> bool:
+    return any(_is_ours(one) for one in _classes({name: value}))
+
+
+def _is_ours(one: Any) -> bool:
+    return isinstance(one, dict) and str(one.get("module", "")).startswith("trading_assets.")
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        raise ForbiddenFile(file) from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise unusable(file, str(error)) from error
+
+
+def _mapping(file: Path, text: str) -> Mapping[str, Any]:
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise unusable(file, " ".join(str(error).split())) from error
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise unusable(file, "it is no mapping of names")
+    return found
+
+
+def unusable(file: Path, why: str) -> UnreadableFile:
+    """The error for a file of somebody else that Dagster cannot be opened with."""
+    said = (
+        f"{file} cannot be used as Dagster's settings ({why}). It is not overwritten: correct it, or delete it to have"
+    )
+    return UnreadableFile(file, why, f"{said} it written anew.")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
