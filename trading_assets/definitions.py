@@ -13,6 +13,7 @@ from trading_assets.assets.option_chains import option_chains
 from trading_assets.assets.option_greeks import option_greeks
 from trading_assets.assets.positions import position_changes, position_snapshots
 from trading_assets.assets.quality_metrics import quality_metrics
+from trading_assets.automation.distribution import DISTRIBUTION_JOBS, parts
 from trading_assets.automation.jobs import ALL_JOBS
 from trading_assets.automation.maintenance import MAINTENANCE_JOBS
 from trading_assets.automation.schedules import ALL_SCHEDULES
@@ -35,9 +36,9 @@ def build_defs(**overrides: Any) -> dg.Definitions:
             *LIVE_ASSETS,
         ],
         asset_checks=[*ALL_CHECKS, stream_healthy, live_bars_agree],
-        jobs=[*ALL_JOBS, *MAINTENANCE_JOBS],
+        jobs=[*ALL_JOBS, *DISTRIBUTION_JOBS, *MAINTENANCE_JOBS],
         schedules=list(ALL_SCHEDULES),
-        sensors=[*SESSION_SENSORS, *ALL_SENSORS],
+        sensors=[*SESSION_SENSORS, *ALL_SENSORS, parts],
         resources={"archive": archive, "io_manager": ParquetIOManager(archive=archive)},
         executor=dg.in_process_executor,
     )

@@ -143,6 +143,8 @@ _CALLS: dict[str, _Call] = {
     "backup": lambda words, _: f"trading_assets.backup.backup({', '.join(words)})",
     "restore": lambda words, _: f"trading_assets.backup.restore({', '.join(words)})",
     "doctor": _doctor,
+    "distribute status": lambda *_: "trading_assets.jobs.distributions()",
+    "distribute repeat": lambda *_: "trading_assets.jobs.repeat_parts(NAME)",
     "alerts list": lambda *_: "trading_assets.monitoring.alerts.Alerts(Settings()).open()",
     "alerts": lambda *_: "trading_assets.monitoring.alerts.Alerts(Settings()).open()",
     "archive create": lambda *_: "trading_assets.jobs.archive_old_data()",

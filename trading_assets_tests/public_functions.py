@@ -29,6 +29,9 @@ from trading_assets.jobs import (
     calculate_missing_windows,
     cleanup_old_lineage_data,
     cleanup_temp_files,
+    distribute_work,
+    distribution_status,
+    distributions,
     generate_performance_report,
     get_all_active_symbols,
     monthly_maintenance,
@@ -36,8 +39,10 @@ from trading_assets.jobs import (
     optimize_parquet_files,
     refresh_contract_descriptions,
     refresh_option_chain,
+    repeat_parts,
     run_option_backfill,
     send_maintenance_report,
+    stop_distribution,
     update_system_metrics,
     validate_all_data,
     weekly_maintenance,
@@ -459,6 +464,20 @@ OTHERS: dict[str, PublicFunction] = {
         },
         ("first", "last"),
     ),
+    "distribute_work": PublicFunction(
+        lambda lake, **given: distribute_work(**{"work": "backfill", **given}, settings=settings_of(lake)),
+        {"symbols": ["AAPL"], "first": "2023-12-29", "last": "2024-01-02"},
+        {
+            "work": ("nope", "", 5),
+            "symbols": NO_SYMBOLS,
+            "first": (*NO_DAY, None, "2024-01-03"),
+            "last": (*NO_DAY, "2023-12-28", "2024-01-03"),
+            "symbols_per_part": (0, -1, 1.5, True, "5"),
+            "sessions_per_part": (0, -1, 1.5, True, "5"),
+            "bar_sizes": ("../x", "", 5, ["1 fortnight"]),
+        },
+        ("first", "last"),
+    ),
     "DataPipelineOrchestrator.accept_units": PublicFunction(
         _orchestrator("accept_units"),
         {"symbols": None, "first": None, "last": "2024-01-02", "unit": None},
@@ -605,6 +624,11 @@ OTHERS: dict[str, PublicFunction] = {
 FUNCTIONS = {**READING, **OTHERS}
 
 ON_A_FOLDER: dict[str, Callable[[Path], Any]] = {
+    "distribute_work": lambda folder: distribute_work("validation", base_path=folder),
+    "distribution_status": lambda folder: distribution_status("greeks", folder),
+    "distributions": distributions,
+    "repeat_parts": lambda folder: repeat_parts("greeks", folder),
+    "stop_distribution": lambda folder: stop_distribution("greeks", folder),
     "connect": connect,
     "cursor": cursor,
     "ta.connect": ta.connect,

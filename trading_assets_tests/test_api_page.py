@@ -14,6 +14,7 @@ from trading_assets_tests.conftest import REPOSITORY
 INTERNAL = {
     "cli",
     "collecting.examine",
+    "distribution",
     "jobs.maintenance",
     "monitoring.report",
     "streaming.store",

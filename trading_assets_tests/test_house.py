@@ -174,6 +174,18 @@ MAY_IMPORT = {
         "state",
         "validation",
     ),
+    "distribution/": (
+        "arguments",
+        "sessions",
+        "settings",
+        "universe",
+        "state",
+        "repositories",
+        "broker.routing",
+        "monitoring.agenda",
+        "validation",
+        "distribution",
+    ),
     "monitoring/": (
         "arguments",
         "extensions",

@@ -60,7 +60,7 @@ NOT_CHECKED = {
     ),
     **dict.fromkeys(
         ("ChainSnapshot.__init__", "JobResult.__init__", "QualityReport.__init__", "Alert.__init__", "Issue.__init__",
-         "Finding.__init__", "Review.__init__",
+         "Finding.__init__", "Review.__init__", "PartStatus.__init__",
          "Position.__init__", "PositionGreeks.__init__", "RuleResult.__init__", "DataIntegrityError.__init__"),
         "a value that the platform makes",
     ),

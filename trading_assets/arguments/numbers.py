@@ -58,6 +58,9 @@ LOOKBACK_DAYS = Bounds(0, 36_525, "calendar days")
 SESSIONS = Bounds(1, 10_000, "sessions")
 """Some forty years of trading: more than the calendar has."""
 
+SYMBOLS = Bounds(1, 100_000, "symbols")
+"""Ten times the listed shares and funds of the US."""
+
 REQUESTS = Bounds(0, 1_000_000, "requests")
 """A month of requests at the broker's limit of small bars is 250,000."""
 

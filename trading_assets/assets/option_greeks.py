@@ -8,11 +8,10 @@ import dagster as dg
 from trading_assets.assets.config import OptionGreeksConfig
 from trading_assets.assets.inputs import computed_sessions, entries_of
 from trading_assets.assets.policy import derived_policy
-from trading_assets.checks.rule_checks import evaluate_rules
+from trading_assets.checks.rule_checks import evaluate_rules, run_scope
 from trading_assets.collecting.steps.option_greeks import compute_option_greeks
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.failures import raise_as_dagster_failure
-from trading_assets.validation import Scope
 
 
 @dg.asset(**derived_policy("option_greeks", group="pricing"), deps=["option_chains", "equity_bars", "option_bars"])
@@ -31,4 +30,4 @@ def option_greeks(
         sessions = computed_sessions(context, lake)
         computed = compute_option_greeks(lake, symbols, sessions, refresh=config.refresh)
     yield dg.Output(computed)
-    yield evaluate_rules(lake.settings, "option_greeks", Scope(first=sessions[0], last=sessions[-1]))
+    yield evaluate_rules(lake.settings, "option_greeks", run_scope(context.run, symbols, sessions))

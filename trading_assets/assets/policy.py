@@ -10,14 +10,13 @@ import dagster as dg
 
 from trading_assets.assets.partitions import session_partitions
 from trading_assets.checks.completeness_check import complete_checks, complete_spec
-from trading_assets.checks.rule_checks import evaluate_rules, rules_spec
+from trading_assets.checks.rule_checks import evaluate_rules, rules_spec, run_scope
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import Collected
 from trading_assets.remedies import typed
 from trading_assets.repositories.column_descriptions import column_rows
 from trading_assets.repositories.schemas import DATASETS
 from trading_assets.resources.run_config import joins_universe
-from trading_assets.validation import Scope
 
 IB_POOL = "ib"
 """The concurrency pool of every step that may talk to the broker; its limit is in `dagster.yaml`."""
@@ -101,4 +100,4 @@ def events(context: dg.AssetExecutionContext, lake: Archive, collected: Collecte
             context.log.warning(report.notes[-1])
     yield dg.Output(collected)
     yield from complete_checks(context, lake, collected)
-    yield evaluate_rules(lake.settings, report.dataset, Scope(first=report.sessions[0], last=report.sessions[-1]))
+    yield evaluate_rules(lake.settings, report.dataset, run_scope(context.run, report.symbols, report.sessions))

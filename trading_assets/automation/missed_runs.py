@@ -3,15 +3,17 @@
 Failed checks, stale data, the breaker and the broker are seen in the state database and the lake (`monitoring.watch`).
 """
 
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 import dagster as dg
-from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunRecord, RunsFilter
 
-from trading_assets.automation.run_dedup import NEVER_SUBMITTED, UNFINISHED, will_be_retried
+from trading_assets.automation.run_dedup import KEY_TAG, NEVER_SUBMITTED, UNFINISHED, will_be_retried
+from trading_assets.distribution import DISTRIBUTION_TAG
 from trading_assets.monitoring.alerts import AlertType, Issue
 from trading_assets.monitoring.hours import DAILY_BARS, DAILY_SNAPSHOT, clock_time, due_at, latest_due
-from trading_assets.monitoring.wording import named
+from trading_assets.monitoring.wording import counted, named
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import REFUSED_SQL
 from trading_assets.resources.abandoned import ENDED
@@ -25,6 +27,9 @@ REMEMBERED = timedelta(days=7)
 
 RUNS_READ = 300
 """Runs looked at, the latest first: a week of the platform's own is about 200."""
+
+PAGES = 10
+"""Most pages of so many runs that are read, where parts of distributed work are among them."""
 
 GRACE = timedelta(minutes=30)
 """A scheduled run may be this late: its sensor looks every two minutes, and a run may wait for another one."""
@@ -42,21 +47,49 @@ _HELD_BACK_BY = {DAILY_SNAPSHOT: ["contracts", "option_chains"], DAILY_BARS: ["c
 def failed_runs(instance: dg.DagsterInstance) -> list[Issue]:
     """Jobs whose latest ended run of the last days failed, each with the sentence of the step that failed.
 
-    A failure that Dagster is about to mend by another try, or trying to, is not reported yet.
+    A failure that Dagster is about to mend by another try, or trying to, is not reported yet. Of distributed work each
+    part counts by itself, and the failed ones of a distribution are one issue.
     """
-    recent = RunsFilter(statuses=ENDED, updated_after=system_clock() - REMEMBERED)
     latest: dict[str, DagsterRun] = {}
-    trying = {record.dagster_run.run_id for record in instance.get_run_records(RunsFilter(statuses=UNFINISHED))}
-    for record in instance.get_run_records(recent, limit=RUNS_READ):
-        tags = record.dagster_run.tags
-        if NEVER_SUBMITTED in tags or will_be_retried(record) or tags.get(AUTO_RETRY_RUN_ID_TAG) in trying:
+    trying = instance.get_runs(RunsFilter(statuses=UNFINISHED))
+    ids, parts = {run.run_id for run in trying}, {run.tags.get(KEY_TAG) for run in trying if _is_part(run)}
+    for record in _ended_runs(instance):
+        run, tags = record.dagster_run, record.dagster_run.tags
+        if NEVER_SUBMITTED in tags or will_be_retried(record) or tags.get(AUTO_RETRY_RUN_ID_TAG) in ids:
             continue
-        latest.setdefault(record.dagster_run.job_name, record.dagster_run)
-    failed = (run for run in latest.values() if run.status is DagsterRunStatus.FAILURE)
-    return [
-        Issue(AlertType.RUN_FAILED, run.job_name, f"Run {run.run_id[:8]} failed: {failure_sentence(instance, run)}")
-        for run in failed
-    ]
+        latest.setdefault(tags.get(KEY_TAG, "") if _is_part(run) else run.job_name, run)
+    failed: dict[str, list[DagsterRun]] = {}
+    for key, run in latest.items():
+        if run.status is DagsterRunStatus.FAILURE and key not in parts:
+            failed.setdefault(run.tags.get(DISTRIBUTION_TAG, run.job_name), []).append(run)
+    return [_issue(instance, subject, runs) for subject, runs in failed.items()]
+
+
+def _ended_runs(instance: dg.DagsterInstance) -> Iterator[RunRecord]:
+    """The runs that ended in the last days, the latest first: `RUNS_READ` beside the parts of distributed work, of
+    which there may be thousands."""
+    recent = RunsFilter(statuses=ENDED, updated_after=system_clock() - REMEMBERED)
+    cursor, others = None, 0
+    for _ in range(PAGES):
+        page = instance.get_run_records(recent, limit=RUNS_READ, cursor=cursor)
+        yield from page
+        others += sum(not _is_part(record.dagster_run) for record in page)
+        if len(page) < RUNS_READ or others >= RUNS_READ:
+            return
+        cursor = page[-1].dagster_run.run_id
+
+
+def _is_part(run: DagsterRun) -> bool:
+    return DISTRIBUTION_TAG in run.tags
+
+
+def _issue(instance: dg.DagsterInstance, subject: str, runs: Sequence[DagsterRun]) -> Issue:
+    """The issue of failed runs, the latest first: one of a job, or those of a distribution's parts."""
+    said = f"Run {runs[0].run_id[:8]} failed: {failure_sentence(instance, runs[0])}"
+    if not _is_part(runs[0]):
+        return Issue(AlertType.RUN_FAILED, subject, said)
+    remedy = "When the cause is removed, submit the failed parts again: trading-assets distribute repeat."
+    return Issue(AlertType.RUN_FAILED, subject, f"{counted(len(runs), 'part')} failed. {said}", remedy)
 
 
 def failure_sentence(instance: dg.DagsterInstance, run: DagsterRun) -> str:

@@ -13,6 +13,7 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
 
 from trading_assets.automation.jobs import own_checks
+from trading_assets.distribution import DISTRIBUTION_TAG
 from trading_assets.monitoring.agenda import WantedRun
 from trading_assets.monitoring.run_claims import CLAIM_SECONDS, claim
 from trading_assets.monitoring.skips import Skip
@@ -63,9 +64,9 @@ def request_of(context: Context, settings: Settings, found: WantedRun | Skip) ->
         return dg.SkipReason(found.reason)
     instance = context.instance
     end_abandoned_runs(instance, settings)
-    _end_never_submitted(instance)
+    end_never_submitted(instance)
     earlier = instance.get_run_records(RunsFilter(tags={KEY_TAG: found.key}))
-    alive = [record for record in earlier if not _was_never_submitted(record)]
+    alive = [record for record in earlier if not was_never_submitted(record)]
     if alive and not _may_try_again(alive, found.tries):
         return dg.SkipReason(
             f"{found.why} Run {_short(alive[0])} was started for it and is {_word(alive[0].dagster_run.status)}."
@@ -82,7 +83,7 @@ def request_of(context: Context, settings: Settings, found: WantedRun | Skip) ->
 
 def run_request(ask: WantedRun, attempt: int = 0) -> dg.RunRequest:
     """Dagster's request for the run; `attempt` counts the earlier ones of the same key."""
-    tags = {KEY_TAG: ask.key, WHY_TAG: ask.why}
+    tags = {KEY_TAG: ask.key, WHY_TAG: ask.why, **ask.tags}
     partition = None
     if ask.first is not None and ask.first == ask.last:
         partition = ask.first.isoformat()
@@ -119,10 +120,12 @@ def _may_try_again(earlier: Sequence[RunRecord], tries: int) -> bool:
 
 
 def _unfinished(instance: dg.DagsterInstance, jobs: Sequence[str]) -> list[RunRecord]:
+    """The unfinished runs of these jobs, without the parts of distributed work: these are in the queue for days, and
+    the runs of the day go before them."""
     return [
         record
         for record in instance.get_run_records(RunsFilter(statuses=UNFINISHED))
-        if record.dagster_run.job_name in jobs
+        if record.dagster_run.job_name in jobs and DISTRIBUTION_TAG not in record.dagster_run.tags
     ]
 
 
@@ -131,7 +134,7 @@ NEVER_SUBMITTED = "trading_assets/never_submitted"
 tell of."""
 
 
-def _end_never_submitted(instance: dg.DagsterInstance) -> None:
+def end_never_submitted(instance: dg.DagsterInstance) -> None:
     """End runs that the daemon recorded and died before it could queue them: nobody else would ever take them up."""
     now = system_clock()
     for record in instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.NOT_STARTED])):
@@ -147,7 +150,8 @@ def _end_never_submitted(instance: dg.DagsterInstance) -> None:
             )
 
 
-def _was_never_submitted(record: RunRecord) -> bool:
+def was_never_submitted(record: RunRecord) -> bool:
+    """Whether the run was ended because nobody would have started it."""
     return NEVER_SUBMITTED in record.dagster_run.tags
 
 

@@ -8,15 +8,17 @@ selectable: run by themselves (the UI's "Execute", a job of checks alone) they l
 (`validation.blocked`), so that the other symbols go on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
+from trading_assets.distribution import DISTRIBUTION_TAG
 from trading_assets.errors import ExtensionFailed, UnreadableFile
 from trading_assets.monitoring.agenda import BARS
 from trading_assets.monitoring.hours import QUALITY_CHECK
+from trading_assets.monitoring.wording import named
 from trading_assets.remedies import Medium, speaking
 from trading_assets.resources.archive import ArchiveResource
 from trading_assets.resources.metadata import plain_table
@@ -25,6 +27,8 @@ from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
 from trading_assets.validation import (
     DATASETS,
+    Finding,
+    Findings,
     Rule,
     RuleResult,
     Scope,
@@ -62,24 +66,51 @@ def rules_spec(dataset: str) -> dg.AssetCheckSpec:
 def evaluate_rules(settings: Settings, dataset: str, scope: Scope) -> dg.AssetCheckResult:
     """The check `rules` of a dataset over the sessions that a run collected; the findings are recorded.
 
-    A file that cannot be read, or a rule of another package that is no SQL over the lake, fails the check, not the run:
-    the other datasets are still collected.
+    Where the scope is of some symbols, what was found before of the others in these sessions counts too: a part must
+    not turn the check green. A file that cannot be read, or a rule of another package that is no SQL over the lake,
+    fails the check, not the run: the other datasets are still collected.
     """
     rules = [rule for rule in known_rules() if rule.dataset == dataset]
     try:
         report = validate(settings, scope, rules=rules)
     except (UnreadableFile, ExtensionFailed) as error:
         return dg.AssetCheckResult(check_name=ALL_RULES, passed=False, description=error.as_stored)
-    return rules_result(report)
+    return rules_result(report, _findings_of_others(settings, dataset, scope))
 
 
-def rules_result(report: ValidationReport) -> dg.AssetCheckResult:
+def run_scope(run: dg.DagsterRun, symbols: Sequence[str], sessions: Sequence[date]) -> Scope:
+    """What a run that collected `symbols` validates: all symbols of its sessions. A part of distributed work validates
+    its own symbols: other parts write at the same time, and what each finds replaces the earlier findings of its
+    scope."""
+    if DISTRIBUTION_TAG in run.tags:
+        return Scope(tuple(symbols), sessions[0], sessions[-1], part_of_lake=True)
+    return Scope(first=sessions[0], last=sessions[-1])
+
+
+def _findings_of_others(settings: Settings, dataset: str, scope: Scope) -> list[Finding]:
+    """The present findings in the scope's sessions of symbols that are not in it."""
+    if scope.symbols is None:
+        return []
+    first, last = scope.first or date.min, scope.last or date.max
+    return [
+        finding
+        for finding in Findings(settings.state_url).current(datasets=[dataset])
+        if finding.symbol not in scope.symbols and first <= finding.session <= last
+    ]
+
+
+def rules_result(report: ValidationReport, others: Sequence[Finding] = ()) -> dg.AssetCheckResult:
     """The answers of all rules of a dataset as one check: it passes when each holds, and is an ERROR when one of that
-    severity fails.
+    severity fails. `others` are findings outside of the report's scope that the check speaks of too.
 
     Metadata: what was examined and failed by rule, and of each failing rule what its own check shows.
     """
     failing = report.failing()
+    said = [_said(result) for result in failing]
+    if others:
+        symbols = sorted({finding.symbol for finding in others})
+        said.append(f"Found before of other symbols in these sessions: {len(others)} in {named(symbols)}.")
+    severities = {result.rule.severity for result in failing} | {finding.severity for finding in others}
     metadata: dict[str, Any] = {
         "scope": _scope_text(report.scope),
         "rules": len(report.results),
@@ -90,9 +121,9 @@ def rules_result(report: ValidationReport) -> dg.AssetCheckResult:
         metadata |= {f"{result.rule.name}: {name}": value for name, value in _failure(result).items()}
     return dg.AssetCheckResult(
         check_name=ALL_RULES,
-        passed=not failing,
-        severity=dg.AssetCheckSeverity.ERROR if report.failing(Severity.ERROR) else dg.AssetCheckSeverity.WARN,
-        description=" ".join(_said(result) for result in failing) or f"All {len(report.results)} rules hold.",
+        passed=not said,
+        severity=dg.AssetCheckSeverity.ERROR if Severity.ERROR in severities else dg.AssetCheckSeverity.WARN,
+        description=" ".join(said) or f"All {len(report.results)} rules hold.",
         metadata=metadata,
     )
 
@@ -159,7 +190,8 @@ def _failure(result: RuleResult) -> dict[str, Any]:
 
 
 def _scope_text(scope: Scope) -> str:
-    return f"{scope.first or 'the beginning'} to {scope.last or 'now'}"
+    some = f", {len(scope.symbols)} symbols" if scope.symbols is not None else ""
+    return f"{scope.first or 'the beginning'} to {scope.last or 'now'}{some}"
 
 
 def scope_of(run: dg.DagsterRun, settings: Settings, dataset: str) -> Scope:

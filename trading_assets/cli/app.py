@@ -19,6 +19,7 @@ from trading_assets.cli import (
     backup,
     collect,
     coverage,
+    distribute,
     doctor,
     examples,
     export,
@@ -70,6 +71,7 @@ app.add_typer(alerts.alerts_app, name="alerts")
 app.add_typer(quarantine.quarantine_app, name="quarantine")
 app.add_typer(maintain.maintain_app, name="maintain")
 app.add_typer(archive.archive_app, name="archive")
+app.add_typer(distribute.distribute_app, name="distribute")
 root.group(app)
 examples.add_examples(app)
 

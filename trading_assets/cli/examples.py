@@ -34,6 +34,33 @@ trading-assets setup AAPL
 trading-assets setup SPX --strikes 8 --lookback-days 90
 trading-assets setup - < symbols.txt
 """,
+    "distribute": """
+trading-assets distribute greeks --from 2024-01-02
+trading-assets distribute status
+""",
+    "distribute greeks": """
+trading-assets distribute greeks --from 2024-01-02 --to 2024-12-31
+trading-assets distribute greeks SPX --from 2024-01-02 --sessions-per-part 5
+""",
+    "distribute backfill": """
+trading-assets distribute backfill --from 2015-01-02
+trading-assets distribute backfill --from 2015-01-02 --symbols-per-part 25
+""",
+    "distribute validation": """
+trading-assets distribute validation
+trading-assets distribute validation --symbols-per-part 50
+""",
+    "distribute status": """
+trading-assets distribute status                 # all of them
+trading-assets distribute status greeks-2024-01-02-2024-12-31-3f2a9c
+""",
+    "distribute repeat": """
+trading-assets distribute repeat greeks-2024-01-02-2024-12-31-3f2a9c
+trading-assets distribute repeat greeks-2024-01-02-2024-12-31-3f2a9c --all
+""",
+    "distribute stop": """
+trading-assets distribute stop greeks-2024-01-02-2024-12-31-3f2a9c
+""",
     "update": """
 trading-assets update             # all active symbols
 trading-assets update AAPL --json

@@ -17,7 +17,7 @@ from trading_assets.settings import data_folder, unknown_variables
 
 GROUPS = {
     "Begin": ("demo", "up", "simulate"),
-    "Collect": ("plan", "setup", "update", "backfill", "universe", "quarantine", "review"),
+    "Collect": ("plan", "setup", "update", "backfill", "distribute", "universe", "quarantine", "review"),
     "Read": ("query", "export", "lineage"),
     "Watch": ("status", "coverage", "validate", "quality", "report", "alerts"),
     "Live": ("live", "positions"),

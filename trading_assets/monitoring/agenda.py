@@ -73,6 +73,7 @@ class WantedRun:
     `key` is the same as long as the reason is the same: one run a key, or up to `tries` of them as long as they fail.
     `assets` are those of the job's that are collected (none named: all).
     `urgent`: it is available only now, so it does not wait for longer work on the same symbols, only for its own kind.
+    `tags` are further tags of the run.
     """
 
     job: str
@@ -84,6 +85,7 @@ class WantedRun:
     config: Config = field(default_factory=dict)
     tries: int = 1
     urgent: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def daily_snapshot(settings: Settings, now: datetime) -> WantedRun | Skip:

@@ -20,11 +20,12 @@ DAILY_POSITIONS = "daily_positions"
 QUALITY_CHECK = "quality_check"
 WEEKLY_MAINTENANCE = "weekly_maintenance"
 MONTHLY_MAINTENANCE = "monthly_maintenance"
+PARTS = "parts"
 
 SCHEDULES = (MONTHLY_MAINTENANCE, QUALITY_CHECK, WEEKLY_MAINTENANCE)
 SENSORS = (
     *("alerts", DAILY_BARS, DAILY_POSITIONS, DAILY_SNAPSHOT, "gaps", LAST_CHANCE, "live_merge"),
-    *("new_symbols", "stale_chains"),
+    *("new_symbols", PARTS, "stale_chains"),
 )
 """Names of the platform's automations in Dagster, in order."""
 

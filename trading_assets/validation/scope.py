@@ -9,7 +9,7 @@ Laid over a DuckDB cursor as temporary views and tables, those that the rules na
 | `traded_equity_bars` | the `1 day` rows of `equity_bars` at the prices of their day, not restated by later splits |
 | `written_<dataset>` | the same with the rows that lack a session or, in a scope of all symbols, a symbol |
 | `session_calendar` | session, opens, closes, following (the next open), all UTC; half_day; sessions begun by now |
-| `active_symbols` | symbol: the scope's symbols, else the active ones of the universe |
+| `active_symbols` | symbol: the symbols that count as active, see `Scope` |
 | `index_symbols` | symbol: indices, which have no volume |
 | `equity_bar_sizes` | bar_size: the configured ones |
 | `present` | now, today (New York), current_session, bars_due, last_closed, contract_verify_days, stale_chain_hours |
@@ -62,15 +62,22 @@ _BOUNDS = ("first", "last")
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Symbols and sessions (`first` and `last` included); None does not restrict. `newest`: of snapshots only each
-    symbol's newest. Raises `InvalidRequest` (see `trading_assets.arguments`)."""
+    symbol's newest. Raises `InvalidRequest` (see `trading_assets.arguments`).
+
+    Symbols that a user names are all treated as active. With `part_of_lake` the symbols are a part of those of the
+    lake, written as rows have them, and the active ones are those of the universe: each symbol is judged as in a
+    validation of the whole lake.
+    """
 
     symbols: tuple[str, ...] | None = None
     first: date | None = None
     last: date | None = None
     newest: bool = False
+    part_of_lake: bool = False
 
     def __post_init__(self) -> None:
-        symbols, (first, last) = stored_symbols(self.symbols, "symbols"), day_range(self.first, self.last, _BOUNDS)
+        symbols = self.symbols if self.part_of_lake else stored_symbols(self.symbols, "symbols")
+        first, last = day_range(self.first, self.last, _BOUNDS)
         for name, value in (("symbols", symbols and tuple(symbols)), ("first", first), ("last", last)):
             object.__setattr__(self, name, value)
 
@@ -99,9 +106,10 @@ def create_views(
         names.add("all_contracts")
     if {"adjusted_classes", "unrestated_contracts"} & names:
         names |= {"all_option_chains", "all_option_bars"}
-    active = sorted(set(scope.symbols if scope.symbols is not None else Universe(settings.state_url).active()))
+    active = _active(settings, scope)
+    named = active if scope.symbols is None else sorted(set(scope.symbols))
     tables: dict[str, Callable[[], dict[str, pa.Array]]] = {
-        "scope_symbols": lambda: {"symbol": pa.array(active, pa.string())},
+        "scope_symbols": lambda: {"symbol": pa.array(named, pa.string())},
         "active_symbols": lambda: {"symbol": pa.array(active, pa.string())},
         "equity_bar_sizes": lambda: {"bar_size": pa.array(settings.equity_bar_sizes, pa.string())},
         "session_calendar": lambda: _calendar(xnys, now),
@@ -136,6 +144,14 @@ def create_views(
             f"create or replace temp table index_symbols as select col0 as symbol from (values {indices}) "
             "union select distinct symbol from all_contracts where sec_type = 'IND'"
         )
+
+
+def _active(settings: Settings, scope: Scope) -> list[str]:
+    """The symbols that count as active."""
+    if scope.symbols is not None and not scope.part_of_lake:
+        return sorted(set(scope.symbols))
+    active = Universe(settings.state_url).active()
+    return active if scope.symbols is None else sorted(set(active) & set(scope.symbols))
 
 
 def _near(scope: Scope) -> str:
