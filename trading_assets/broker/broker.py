@@ -6,7 +6,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
@@ -244,10 +244,6 @@ def run_together(
     except BaseException:
         for work in works.values():
             work.cancel()
-        while len(ended) < len(works):
-            """Let the runs put away their claims before this thread goes on."""
-            broker, event = events.get()
-            if isinstance(event, Future):
-                ended[broker] = event
+        wait(works.values())  # the runs give back their claims before this thread goes on
         raise
     return {broker: error for broker, work in ended.items() if (error := work.exception()) is not None}

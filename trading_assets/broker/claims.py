@@ -97,11 +97,16 @@ class Claimer:
                 await self._demand.wait()
 
     async def _claim(self, jobs: Sequence[Job]) -> None:
-        claims = await self._database(
-            lambda: self._journal.claim([job.request for job in jobs], self._planned_at, run_id=self._run_id)
+        claiming = asyncio.ensure_future(
+            self._database(
+                lambda: self._journal.claim([job.request for job in jobs], self._planned_at, run_id=self._run_id)
+            )
         )
-        for job, claim in zip(jobs, claims, strict=True):
-            self._take(job, claim)
+        try:
+            await asyncio.shield(claiming)
+        finally:  # a transaction goes on when the run is cancelled: what it claims must be known, to be given back
+            for job, claim in zip(jobs, await claiming, strict=True):
+                self._take(job, claim)
 
     def _take(self, job: Job, claim: Claim) -> None:
         job.request_id, job.attempts = claim.request_id, claim.attempts
