@@ -16,18 +16,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmarks._flat_market import BARS, NOW, SESSION, flat_tws, stock
 from trading_assets.broker.gateways import Gateways
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.requests import BarsRequest
@@ -35,82 +32,9 @@ from trading_assets.broker.routing import by_gateway
 from trading_assets.instrument import Instrument
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
-from trading_assets.simulator import Simulator
-from trading_assets.simulator.market import Bar, ContractQuery, ListedContract, MarketQuote, OptionParameters
 
-NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
-SESSION = date(2024, 6, 3)
-BARS = 25
 NAMES = ("first", "second")
 DEMANDED = 1.8
-
-
-class Stocks:
-    """A market of any number of stocks with the same 25 bars each: answering costs the simulator next to nothing."""
-
-    name = "stocks"
-    identity = "1"
-
-    def __init__(self) -> None:
-        sessions = calendar().sessions(SESSION - timedelta(days=60), SESSION)[-BARS:]
-        self._bars = [Bar(calendar().opens_at(s), s, 1.0, 1.25, 0.75, 1.1, 120.0, 1.05, 12) for s in sessions]
-
-    def by_id(self, con_id: int) -> ListedContract | None:
-        name = f"S{con_id:03d}"
-        return ListedContract(con_id, name, "STK", "SMART", "NYSE", "USD", name, name, name, stock_type="COMMON")
-
-    def contracts(self, query: ContractQuery, now: datetime) -> list[ListedContract]:
-        found = self.by_id(query.con_id) if query.con_id else None
-        return [found] if found else []
-
-    def option_parameters(self, symbol: str, sec_type: str, con_id: int, now: datetime) -> list[OptionParameters]:
-        return []
-
-    def bars(
-        self,
-        contract: ListedContract,
-        bar_size: str,
-        what: str,
-        start: datetime,
-        end: datetime,
-        use_rth: bool,
-        now: datetime,
-    ) -> list[Bar]:
-        return self._bars
-
-    def head_timestamp(
-        self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime
-    ) -> datetime | None:
-        return None
-
-    def quote(self, contract: ListedContract, now: datetime) -> MarketQuote:
-        return MarketQuote()
-
-    def search(self, pattern: str, now: datetime) -> list[ListedContract]:
-        return []
-
-
-def simulate(pipe: Connection, latency: float) -> None:
-    """A simulator's process: tells its port, runs until the other end says so, tells what it has seen."""
-    with Simulator(Stocks(), now=NOW, latency=latency) as simulator:
-        pipe.send(simulator.port)
-        pipe.recv()
-        counters = simulator.counters
-        pipe.send({"asked": counters.requests.get("historical_data", 0), "violations": len(counters.violations)})
-
-
-@contextmanager
-def tws(latency: float) -> Iterator[tuple[int, Connection]]:
-    """A simulated TWS: its port, and the pipe to its process."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=simulate, args=(there, latency), daemon=True)
-    process.start()
-    try:
-        yield here.recv(), here
-    finally:
-        process.kill()
-        process.join(10)
 
 
 def backfill(count: int, first: int = 1) -> list[BarsRequest]:
@@ -129,13 +53,13 @@ def backfill(count: int, first: int = 1) -> list[BarsRequest]:
 def measure(count: int, names: tuple[str, ...], latency: float, rate: float) -> dict[str, Any]:
     """Seconds of the backfill through gateways of these names, and what they have seen."""
     with ExitStack() as stack:
-        running = {name: stack.enter_context(tws(latency)) for name in names}
+        running = {name: stack.enter_context(flat_tws(stock, latency)) for name in names}
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         values: dict[str, Any] = {
             "data_dir": folder,
             "now": NOW,
             "messages_per_second": rate,
-            "gateways": [{"name": name, "port": port} for name, (port, _) in running.items()],
+            "gateways": [{"name": name, "port": tws.port} for name, tws in running.items()],
         }
         settings = Settings(**values)
         journal = Journal(settings.state_url)
@@ -147,10 +71,11 @@ def measure(count: int, names: tuple[str, ...], latency: float, rate: float) -> 
         results = gateways.run(backfill(count), planned_at=journal.now())
         seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - worked
         assert all(len(result.payload["bars"]) == BARS for result in results), "a history came back short"
-        seen = {}
-        for name, (_, pipe) in running.items():
-            pipe.send("stop")
-            seen[name] = pipe.recv()
+        stopped = {name: tws.stop() for name, tws in running.items()}
+        seen = {
+            name: {"asked": counters.requests.get("historical_data", 0), "violations": len(counters.violations)}
+            for name, counters in stopped.items()
+        }
     assert sum(one["asked"] for one in seen.values()) == count + len(names), "a request was sent twice or not at all"
     return {"requests": count, "seconds": seconds, "cpu_seconds": cpu_seconds, "gateways": seen}
 

@@ -17,106 +17,34 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import sys
 import tempfile
 import time
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from multiprocessing.connection import Connection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks._flat_market import BARS, EXPIRY, NOW, SESSION, flat_tws, option
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.requests import BarsRequest
 from trading_assets.instrument import Instrument
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings
-from trading_assets.simulator import Simulator
-from trading_assets.simulator.market import Bar, ContractQuery, ListedContract, MarketQuote, OptionParameters
 
-NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
-SESSION = date(2024, 6, 3)
-EXPIRY = date(2024, 6, 21)
-BARS = 25
 LATENCY = 1.0
 BROKER_LIMIT = 50
 """Messages a second, and open historical requests."""
 
 
-class Flat:
-    """A market of any number of options with the same 25 bars each: answering costs the simulator next to nothing."""
-
-    name = "flat"
-    identity = "1"
-
-    def __init__(self) -> None:
-        sessions = calendar().sessions(SESSION - timedelta(days=60), SESSION)[-BARS:]
-        self._bars = [Bar(calendar().opens_at(s), s, 1.0, 1.25, 0.75, 1.1, 120.0, 1.05, 12) for s in sessions]
-
-    def by_id(self, con_id: int) -> ListedContract | None:
-        local = f"FLAT  {EXPIRY:%y%m%d}C{con_id:08d}"
-        return ListedContract(
-            con_id, "FLAT", "OPT", "SMART", "", "USD", local, "FLAT", "FLAT", multiplier="100",
-            last_trade=f"{EXPIRY:%Y%m%d}", expiry=EXPIRY,
-            strike=float(con_id), right="C",
-        )  # fmt: skip
-
-    def contracts(self, query: ContractQuery, now: datetime) -> list[ListedContract]:
-        found = self.by_id(query.con_id) if query.con_id else None
-        return [found] if found else []
-
-    def option_parameters(self, symbol: str, sec_type: str, con_id: int, now: datetime) -> list[OptionParameters]:
-        return []
-
-    def bars(
-        self,
-        contract: ListedContract,
-        bar_size: str,
-        what: str,
-        start: datetime,
-        end: datetime,
-        use_rth: bool,
-        now: datetime,
-    ) -> list[Bar]:
-        return self._bars
-
-    def head_timestamp(
-        self, contract: ListedContract, what_to_show: str, use_rth: bool, now: datetime
-    ) -> datetime | None:
-        return None
-
-    def quote(self, contract: ListedContract, now: datetime) -> MarketQuote:
-        return MarketQuote()
-
-    def search(self, pattern: str, now: datetime) -> list[ListedContract]:
-        return []
-
-
-def simulate(pipe: Connection, latency: float, limits: bool) -> None:
-    """The simulator's process: tells its port, runs until the other end says so, tells its counters."""
-    with Simulator(Flat(), now=NOW, latency=latency or "none", limits=limits) as simulator:
-        pipe.send(simulator.port)
-        pipe.recv()
-        counters = simulator.counters
-        pipe.send(
-            {
-                "violations": len(counters.violations),
-                "asked": counters.requests,
-                "open_max": counters.open_max,
-                "errors": counters.errors,
-            }
-        )
-
-
 def histories(count: int) -> list[BarsRequest]:
     """Requests for the 8-hour bars of that many options."""
-    option = Instrument("FLAT", "OPT", last_trade=f"{EXPIRY:%Y%m%d}", right="C", multiplier="100", trading_class="FLAT")
+    call = Instrument("FLAT", "OPT", last_trade=f"{EXPIRY:%Y%m%d}", right="C", multiplier="100", trading_class="FLAT")
     first = calendar().previous(SESSION, BARS - 1)
     return [
         BarsRequest(
-            replace(option, con_id=i, strike=float(i)),
+            replace(call, con_id=i, strike=float(i)),
             SESSION,
             bar_size="8 hours",
             first_session=first,
@@ -129,28 +57,20 @@ def histories(count: int) -> list[BarsRequest]:
 
 def measure(count: int, *, paced: bool, latency: float) -> dict[str, Any]:
     """Seconds for that many histories and the simulator's counters."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=simulate, args=(there, latency, paced), daemon=True)
-    process.start()
-    try:
-        port = here.recv()
-        with tempfile.TemporaryDirectory() as folder:
-            values: dict[str, Any] = {"data_dir": Path(folder), "ib_port": port, "now": NOW, "enforce_pacing": paced}
-            settings = Settings(**values)
-            journal = Journal(settings.state_url)
-            requests = histories(count)
-            with Broker(settings, journal) as broker:
-                began, worked = time.perf_counter(), time.process_time()
-                results = broker.run(requests, planned_at=datetime.now(UTC))
-                seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - worked
-            journal.close()
+    with flat_tws(option, latency, limits=paced) as tws, tempfile.TemporaryDirectory() as folder:
+        values: dict[str, Any] = {"data_dir": Path(folder), "ib_port": tws.port, "now": NOW, "enforce_pacing": paced}
+        settings = Settings(**values)
+        journal = Journal(settings.state_url)
+        requests = histories(count)
+        with Broker(settings, journal) as broker:
+            began, worked = time.perf_counter(), time.process_time()
+            results = broker.run(requests, planned_at=datetime.now(UTC))
+            seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - worked
+        journal.close()
         assert all(len(result.payload["bars"]) == BARS for result in results), "a history came back short"
-        here.send("stop")
-        return {"requests": count, "seconds": seconds, "cpu_seconds": cpu_seconds, **here.recv()}
-    finally:
-        process.join(10)
-        process.kill()
+        seen = tws.stop()
+    counts = {"violations": len(seen.violations), "asked": seen.requests, "open_max": seen.open_max}
+    return {"requests": count, "seconds": seconds, "cpu_seconds": cpu_seconds, **counts, "errors": seen.errors}
 
 
 def main() -> int:
