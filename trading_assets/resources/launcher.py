@@ -12,6 +12,7 @@ import logging
 from dagster import DefaultRunLauncher
 
 from trading_assets.monitoring.run_claims import claim, release
+from trading_assets.resources import run_owners
 from trading_assets.resources.dagster_private import LaunchRunContext
 from trading_assets.settings import Settings
 
@@ -24,14 +25,16 @@ class LaunchOnce(DefaultRunLauncher):
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's process, unless another daemon has claimed it. Raises what Dagster's launcher raises."""
-        run_id = context.dagster_run.run_id
-        state_url, key = Settings().state_url, f"launch {run_id}"
+        run_id, settings = context.dagster_run.run_id, Settings()
+        state_url, key = settings.state_url, f"launch {run_id}"
         if not claim(state_url, key):
             _log.warning(
                 "Run %s is being started by another daemon. Two daemons work on one archive: stop one of them.", run_id
             )
             return
         try:
+            if self.has_instance:  # a machine that dies now leaves a run that another one can tell is lost
+                self._instance.add_run_tags(run_id, run_owners.start(settings, run_id))
             super().launch_run(context)
         except BaseException:
             release(state_url, key)  # it may be queued again

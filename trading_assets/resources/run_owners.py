@@ -1,5 +1,5 @@
 """Who works on a run, as other machines can tell: an owner in the state database whose heart beats while the run's
-process has its resources open.
+process has its resources open. It is there from the moment when that process is started.
 
 It is the run's own, not the process's: a worker process that goes on to other runs does not keep a lost one alive.
 """
@@ -14,12 +14,18 @@ from dagster import DagsterRun
 
 from trading_assets.errors import TradingAssetsError
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, read_transaction
-from trading_assets.state.owners import Owner
+from trading_assets.state import connect_state, database_now, read_transaction, write_transaction
+from trading_assets.state.owners import OWNER_TIMEOUT, Owner
 from trading_assets.state.pin import pinned_lake
+from trading_assets.state.tables import owners
 
 OWNER_TAG = "trading_assets/owner"
 """Says whose heartbeat tells that a run is worked on: the lake whose state database has it, and its name there."""
+
+
+START_TIMEOUT = 120.0
+"""Seconds that the process of a run has from its start until it opens the run's resources: some ten on a usual machine.
+After that it counts as lost with its machine."""
 
 
 class RunOwner(NamedTuple):
@@ -34,6 +40,25 @@ def owner_of(run: DagsterRun) -> RunOwner | None:
     repeats until then."""
     lake_id, _, name = run.tags.get(OWNER_TAG, "").partition(" ")
     return RunOwner(lake_id, name) if name == _name(run.run_id) else None
+
+
+def start(settings: Settings, run_id: str) -> dict[str, str]:
+    """Let a run whose process is being started count as worked on for `START_TIMEOUT` seconds, within which its process
+    has to begin; the tags that say so, none as with `begin`."""
+    if not settings.data_dir.is_dir():
+        return {}
+    owner = _name(run_id)
+    try:
+        with write_transaction(connect_state(settings.state_url)) as connection:
+            if not (lake_id := pinned_lake(connection)):
+                return {}
+            heartbeat = database_now(connection) + START_TIMEOUT - OWNER_TIMEOUT
+            nobody = {"host": "", "pid": 0, "birth": "", "heartbeat": heartbeat}
+            connection.execute(owners.delete().where(owners.c.owner == owner))
+            connection.execute(owners.insert().values(owner=owner, **nobody))
+    except (TradingAssetsError, sa.exc.SQLAlchemyError):
+        return {}
+    return {OWNER_TAG: f"{lake_id} {owner}"}
 
 
 def begin(settings: Settings, run_id: str) -> dict[str, str]:

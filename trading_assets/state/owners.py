@@ -17,16 +17,17 @@ import sqlalchemy as sa
 
 from trading_assets.state.engine import database_now, write_transaction
 from trading_assets.state.processes import has_ended, process_birth, this_host
-from trading_assets.state.tables import client_ids, owners, pacing_queue, pacing_slots
+from trading_assets.state.tables import client_ids, duties, owners, pacing_queue, pacing_slots
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = 10.0
 """Seconds between heartbeats."""
 
-OWNER_TIMEOUT = 120.0
-"""Seconds without a heartbeat after which an owner on another host is dead: a suspended laptop or a stalled disk is not
-death. Larger than `state.BUSY_TIMEOUT`, so that an owner that waits for the database is never taken for dead."""
+OWNER_TIMEOUT = 90.0
+"""Seconds without a heartbeat after which an owner on another host is dead: a stalled disk or a short loss of the
+network is not death. Larger than `state.BUSY_TIMEOUT` and two heartbeats, so that an owner that waits for the database
+is never taken for dead; short enough that the runs of a machine that died are on another one within three minutes."""
 
 
 class Owner:
@@ -93,20 +94,21 @@ class Owner:
                 connection.execute(owners.insert().values(owner=self.name, **row))
 
 
-def dead_owners(connection: sa.Connection) -> set[str]:
-    """Names of registered owners that are dead."""
-    now = database_now(connection)
+def dead_owners(connection: sa.Connection, timeout: float | None = None) -> set[str]:
+    """Names of registered owners that are dead; of another host, those without a heartbeat for `timeout` seconds
+    (default: `OWNER_TIMEOUT`)."""
+    now, limit = database_now(connection), OWNER_TIMEOUT if timeout is None else timeout
     dead = set()
     for row in connection.execute(sa.select(owners)):
         ended = has_ended(row.host, row.pid, row.birth)
-        if ended or (ended is None and now - row.heartbeat > OWNER_TIMEOUT):
+        if ended or (ended is None and now - row.heartbeat > limit):
             dead.add(row.owner)
     return dead
 
 
-def live_owners(connection: sa.Connection) -> set[str]:
-    """Names of owners that live. An owner that is not registered has gone and counts as dead."""
-    return set(connection.execute(sa.select(owners.c.owner)).scalars()) - dead_owners(connection)
+def live_owners(connection: sa.Connection, timeout: float | None = None) -> set[str]:
+    """Names of owners that live (`timeout` as above). An owner that is not registered has gone and counts as dead."""
+    return set(connection.execute(sa.select(owners.c.owner)).scalars()) - dead_owners(connection, timeout)
 
 
 def release_dead_owners(connection: sa.Connection) -> None:
@@ -118,7 +120,7 @@ def release_dead_owners(connection: sa.Connection) -> None:
 
 def forget(connection: sa.Connection, names: list[str]) -> None:
     """Delete the leases and the registration of owners."""
-    for table in (pacing_slots, pacing_queue, client_ids, owners):
+    for table in (pacing_slots, pacing_queue, client_ids, duties, owners):
         connection.execute(table.delete().where(table.c.owner.in_(names)))
 
 

@@ -112,6 +112,14 @@ client_ids = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
 )
 
+duties = sa.Table(
+    "duties",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True, doc="What one owner at a time does for all machines"),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False, doc="Its host name, for readers"),
+)
+
 breakers = sa.Table(
     "breakers",
     metadata,

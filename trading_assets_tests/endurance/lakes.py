@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
+import sqlalchemy as sa
 from dagster import DagsterRunStatus, RunsFilter
 
 from trading_assets.broker.outcomes import OutcomeKind
@@ -31,6 +33,8 @@ from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings
 from trading_assets.simulator.counters import LoggedRequest
 from trading_assets.simulator.requests import DATA_KINDS
+from trading_assets.state import connect_state
+from trading_assets.state.tables import requests
 
 Question = tuple[str, str]
 """Kind of request in the simulator's words, and the contract id or else the contract in words."""
@@ -128,23 +132,47 @@ def partitions(settings: Settings) -> dict[str, set[str]]:
 
 
 def answered(folder: Path) -> set[Question]:
-    """The questions whose answer the journal holds or has given to the lake."""
+    """The questions whose answer the journal in the folder holds or has given to the lake."""
     file = folder / "state.db"
     if not file.exists():
         return set()
-    answers = [kind.value for kind in OutcomeKind if kind.answers]
     with closing(sqlite3.connect(file)) as connection:
         if not connection.execute("select name from sqlite_master where name = 'requests'").fetchone():
             return set()
-        rows = connection.execute("select kind, record, outcome from requests where state = 'done'").fetchall()
+        return _answered(connection.execute("select kind, record, outcome from requests where state = 'done'"))
+
+
+def answered_on_server(settings: Settings) -> set[Question]:
+    """The same of a journal on a database server."""
+    ended = sa.select(requests.c.kind, requests.c.record, requests.c.outcome).where(requests.c.state == "done")
+    with connect_state(settings.state_url).connect() as connection:
+        return _answered((row.kind, row.record, row.outcome) for row in connection.execute(ended))
+
+
+def _answered(ended: Iterable[tuple[str, str, str]]) -> set[Question]:
+    answers = {kind.value for kind in OutcomeKind if kind.answers}
     return {
-        _question_of(kind, json.loads(record)["instrument"]) for kind, record, outcome in rows if outcome in answers
+        _question_of(kind, json.loads(record)["instrument"]) for kind, record, outcome in ended if outcome in answers
     }
 
 
 def _question_of(kind: str, instrument: dict[str, str]) -> Question:
     words = f"{instrument['symbol']} {instrument.get('sec_type', 'STK')} {instrument.get('last_trade', '')}".strip()
     return _KINDS[kind], str(instrument.get("con_id") or words)
+
+
+def instants(settings: Settings) -> list[float]:
+    """All instants in the journal."""
+    columns = (requests.c[name] for name in ("claimed_at", "sent_at", "finished_at", "applied_at"))
+    with connect_state(settings.state_url).connect() as connection:
+        return [at for row in connection.execute(sa.select(*columns)) for at in row if at is not None]
+
+
+def unfinished(settings: Settings) -> int:
+    """Requests without an end, or whose answer is not in the lake."""
+    left = (requests.c.state != "done") | (requests.c.applied_at.is_(None) & requests.c.response.is_not(None))
+    with connect_state(settings.state_url).connect() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(requests).where(left)).scalar_one()
 
 
 def asked(log: list[LoggedRequest]) -> Counter[Question]:

@@ -14,10 +14,10 @@ from trading_assets.simulator import Simulator
 from trading_assets.simulator.generated import GeneratedMarket
 from trading_assets.state import connect_state, processes
 from trading_assets.state.owners import OWNER_TIMEOUT, live_owners
-from trading_assets.state.tables import owners, requests
+from trading_assets.state.tables import owners
 from trading_assets_tests.endurance.collect import by_the_steps
 from trading_assets_tests.endurance.conftest import NOW, SYMBOL, settings_of
-from trading_assets_tests.endurance.lakes import asked, contents, difference
+from trading_assets_tests.endurance.lakes import asked, contents, difference, instants, unfinished
 from trading_assets_tests.other_machines import OtherMachine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -37,26 +37,12 @@ def strict(market: GeneratedMarket) -> Iterator[Simulator]:
         assert not running.counters.internal_errors
 
 
-def instants(settings: Settings) -> list[float]:
-    """All instants in the journal."""
-    columns = (requests.c[name] for name in ("claimed_at", "sent_at", "finished_at", "applied_at"))
-    with connect_state(settings.state_url).connect() as connection:
-        return [at for row in connection.execute(sa.select(*columns)) for at in row if at is not None]
-
-
-def unfinished(settings: Settings) -> int:
-    """Requests without an end, or whose answer is not in the lake."""
-    left = (requests.c.state != "done") | (requests.c.applied_at.is_(None) & requests.c.response.is_not(None))
-    with connect_state(settings.state_url).connect() as connection:
-        return connection.execute(sa.select(sa.func.count()).select_from(requests).where(left)).scalar_one()
-
-
 def test_what_came_after_the_plan_of_a_machine_whose_clock_is_ahead_is_not_asked_again(
     simulator: Simulator, postgresql: str, tmp_path: Path
 ) -> None:
     simulator.reset_counters()
     settings = settings_of(tmp_path / "lake", simulator, database_url=postgresql)
-    late = OtherMachine(tmp_path / "late", settings, "collect late", [SYMBOL], ahead=FAR_AHEAD)
+    late = OtherMachine(tmp_path / "late", settings, "collect late", SYMBOL, ahead=FAR_AHEAD)
     assert late.hear() == "planned"
     assert by_the_steps(settings, [SYMBOL])["success"]
     late.say("go")
@@ -78,7 +64,7 @@ def test_machines_with_different_clocks_share_overlapping_work(
     settings = settings_of(tmp_path / "lake", strict, database_url=postgresql, enforce_pacing=True)
     began = time.time()
     machines = [
-        OtherMachine(tmp_path / name, settings, "collect", symbols, ahead=ahead)
+        OtherMachine(tmp_path / name, settings, "collect", *symbols, ahead=ahead)
         for name, symbols, ahead in (("right", ["AAPL", "MSFT"], 0.0), ("ahead", ["GOOG", "MSFT", "AAPL"], AHEAD))
     ]
     reports = [machine.hear() for machine in machines]
@@ -97,7 +83,7 @@ def test_machines_with_different_clocks_share_overlapping_work(
 def test_an_owner_on_a_machine_of_the_same_name_lives_until_its_heart_stops(postgresql: str, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "lake", database_url=postgresql)
     engine = connect_state(settings.state_url)
-    there = OtherMachine(tmp_path / "there", settings, "own", [], ahead=-FAR_AHEAD)
+    there = OtherMachine(tmp_path / "there", settings, "own", ahead=-FAR_AHEAD)
     name = there.hear()
 
     def alive() -> bool:

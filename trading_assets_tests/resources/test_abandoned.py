@@ -16,7 +16,7 @@ from dagster._core.utils import make_new_run_id
 from trading_assets.resources import run_owners
 from trading_assets.resources.abandoned import PROCESS_TAG, end_abandoned_runs, process_mark
 from trading_assets.resources.archive import ArchiveResource
-from trading_assets.resources.run_owners import OWNER_TAG
+from trading_assets.resources.run_owners import OWNER_TAG, START_TIMEOUT
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, owners
 from trading_assets.state.owners import OWNER_TIMEOUT, dead_owners, live_owners
@@ -124,6 +124,22 @@ def test_a_run_of_another_machine_is_ended_when_it_is_not_heard_of_any_more(
     assert end_abandoned_runs(instance, settings) == [run.run_id]
     assert instance.get_run_by_id(run.run_id).status is DagsterRunStatus.FAILURE
     run_owners.leave(run.run_id)
+
+
+def test_a_run_whose_process_never_began_is_ended(
+    instance: dg.DagsterInstance, settings: Settings, dead_mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine died between the start of the process and the process's first words."""
+    parent = add_run(instance, DagsterRunStatus.FAILURE, dead_mark)
+    slow, lost = (add_run(instance, DagsterRunStatus.STARTING, dead_mark, parent) for _ in range(2))
+    for run in (slow, lost):
+        instance.add_run_tags(run.run_id, run_owners.start(settings, run.run_id))
+    monkeypatch.setattr(owners, "OWNER_TIMEOUT", OWNER_TIMEOUT - START_TIMEOUT + 1)  # as if that were in a second
+    assert end_abandoned_runs(instance, settings) == []
+    instance.add_run_tags(slow.run_id, run_owners.begin(settings, slow.run_id))
+    monkeypatch.setattr(owners, "OWNER_TIMEOUT", OWNER_TIMEOUT - START_TIMEOUT - 1)
+    assert end_abandoned_runs(instance, settings) == [lost.run_id]
+    run_owners.leave(slow.run_id)
 
 
 def test_a_process_that_goes_on_to_other_runs_does_not_keep_a_lost_one_alive(

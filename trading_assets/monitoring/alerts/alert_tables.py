@@ -72,7 +72,7 @@ alert_messages = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("next_attempt_at", sa.Double, nullable=False),
-    sa.Column("claimed_by", sa.String(200), doc="Who is sending it now, see delivery.Sender"),
+    sa.Column("claimed_by", sa.String(200), doc="The owner that is sending it now, see state.owners"),
     sa.Column("claimed_at", sa.Double, doc="By the clock all processes share, see state.database_now"),
     sa.Column("sent_at", sa.Double),
     sa.Column("abandoned_at", sa.Double, doc="When its channel had failed for too long"),

@@ -1,17 +1,17 @@
 """Delivery: takes messages from the outbox, sends them, marks them sent.
 
-A message is claimed, sent, and marked, in that order. Killed before it was sent, it is sent by the next delivery;
-killed in the moment between the channel's answer and the mark, it is sent a second time (see docs/alerts.md). No other
-way leads to a second sending: two deliveries at once never hold the same message.
+A message is claimed, sent, and marked, in that order. A delivery is an owner in the state database (`state.owners`),
+whose claim ends with it. Killed before it was sent, a message is sent by the next delivery; killed in the moment
+between the channel's answer and the mark, it is sent a second time (see docs/alerts.md). No other way leads to a second
+sending: two deliveries at once never hold the same message.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import time
-import uuid
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,13 +24,13 @@ from trading_assets.monitoring.alerts.kinds import AlertSeverity
 from trading_assets.monitoring.alerts.silences import Silences
 from trading_assets.monitoring.alerts.texts import Event
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, database_now, write_transaction
-from trading_assets.state.processes import has_ended, process_birth, this_host
+from trading_assets.state import connect_state, database_now, read_transaction, write_transaction
+from trading_assets.state.owners import Owner, live_owners
 
 logger = logging.getLogger("trading_assets.alerts")
 
 CLAIM_LEASE = 300.0
-"""Seconds (wall clock) after which a message whose sender lives but does not come back is free again. Sending takes
+"""Seconds (wall clock) after which a message whose owner lives but does not come back is free again. Sending takes
 some ten at most."""
 
 FIRST_RETRY = 30.0
@@ -64,42 +64,51 @@ def deliver(settings: Settings, now: datetime | None = None) -> Delivered:
     A channel that fails is left alone for the rest of this delivery and tried again later; it raises nothing. May run
     in several processes at once.
     """
-    sender = _Sender(settings, (now or settings.clock()).timestamp())
     done, failing = Delivered(), set[str]()
     begin = time.monotonic()
-    done.abandoned = sender.give_up()
-    while time.monotonic() - begin < PATIENCE and (message := sender.claim(failing)) is not None:
-        try:
-            channels.send(settings, message.channel, message.title, _numbered(message), AlertSeverity(message.severity))
-        except channels.ChannelFailed as error:
-            sender.failed(message, str(error))
-            failing.add(message.channel)
-            done.failed += 1
-            done.errors.append(str(error))
-            logger.warning("%s The message %r is tried again.", error, message.title)
-        else:
-            sender.sent(message)
-            done.sent += 1
+    with _Sender(settings, (now or settings.clock()).timestamp()) as sender:
+        done.abandoned = sender.give_up()
+        while time.monotonic() - begin < PATIENCE and (message := sender.claim(failing)) is not None:
+            severity = AlertSeverity(message.severity)
+            try:
+                channels.send(settings, message.channel, message.title, _numbered(message), severity)
+            except channels.ChannelFailed as error:
+                sender.failed(message, str(error))
+                failing.add(message.channel)
+                done.failed += 1
+                done.errors.append(str(error))
+                logger.warning("%s The message %r is tried again.", error, message.title)
+            else:
+                sender.sent(message)
+                done.sent += 1
     return done
 
 
-class _Sender:
+class _Sender(AbstractContextManager["_Sender"]):
     """One delivery: it holds at most one message at a time. `now` is in epoch seconds."""
 
     def __init__(self, settings: Settings, now: float) -> None:
         self._engine = connect_state(settings.state_url)
         self._now = now
         self._channels = channels.known_channels(settings)
-        self._me = json.dumps([this_host(), os.getpid(), process_birth(os.getpid()), uuid.uuid4().hex[:12]])
+        self._me = Owner(self._engine)
+
+    def __exit__(self, *_: object) -> None:
+        self._me.close()
 
     def claim(self, failing: set[str]) -> sa.Row[Any] | None:
         """The oldest message that is due, is not being sent by anybody, whose alert is not silenced, and whose channel
         exists and is not `failing`; now it is this sender's. None when there is none."""
+        with read_transaction(self._engine) as connection:
+            if connection.execute(_UNSENT.limit(1)).first() is None:
+                return None
+        me = self._me.ensure()
         with write_transaction(self._engine) as connection:
             silences, wall, behind = Silences.read(connection), database_now(connection), set[tuple[int, str]]()
+            alive = live_owners(connection)
             for row in connection.execute(_UNSENT).all():
                 subjects = {(alert_id, row.channel) for alert_id in json.loads(row.alert_ids)}
-                free = _free(row, wall)
+                free = row.claimed_by not in alive or wall - row.claimed_at > CLAIM_LEASE
                 if free and row.channel not in self._channels:
                     self._record_unknown_channel(connection, row)
                 elif (
@@ -109,7 +118,7 @@ class _Sender:
                     and not subjects & behind
                     and silences.until(row.alert_type, row.subject if len(subjects) == 1 else "") <= self._now
                 ):
-                    mine = {"claimed_by": self._me, "claimed_at": wall, "attempts": row.attempts + 1}
+                    mine = {"claimed_by": me, "claimed_at": wall, "attempts": row.attempts + 1}
                     connection.execute(alert_messages.update().where(alert_messages.c.id == row.id).values(**mine))
                     return row
                 # messages of an alert are sent in their order: never that it cleared before that it opened
@@ -166,12 +175,3 @@ _UNSENT = (
 def _numbered(message: sa.Row[Any]) -> str:
     """The body with a number by which a reader recognises a repeated message."""
     return f"{message.body}\n(message {message.id})"
-
-
-def _free(message: sa.Row[Any], wall: float) -> bool:
-    """Whether nobody is sending the message: unclaimed, its sender's process is known to have ended, or its
-    lease has run out."""
-    if message.claimed_by is None or wall - message.claimed_at > CLAIM_LEASE:
-        return True
-    host, pid, birth, _ = json.loads(message.claimed_by)
-    return has_ended(host, pid, birth or "") is True

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 
 from trading_assets.monitoring.alerts import AlertRule, AlertRules, Alerts, AlertSeverity, AlertType, Issue, deliver
 from trading_assets.monitoring.alerts.alert_tables import alert_messages
-from trading_assets.monitoring.alerts.delivery import FIRST_RETRY, GIVE_UP_AFTER, LONGEST_RETRY
+from trading_assets.monitoring.alerts.delivery import FIRST_RETRY, GIVE_UP_AFTER, LONGEST_RETRY, _Sender
 from trading_assets.settings import Settings
-from trading_assets.state import connect_state, read_transaction
+from trading_assets.state import connect_state, database_now, read_transaction
+from trading_assets.state.owners import OWNER_TIMEOUT
+from trading_assets.state.tables import owners
 from trading_assets_tests.monitoring.alerts.receivers import SECRET, Webhook, mail_server
 
 NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
@@ -82,6 +84,29 @@ def test_a_channel_that_fails_is_tried_again_later_and_told_once(settings: Setti
     later = NOW + timedelta(seconds=FIRST_RETRY)
     assert deliver(settings, later).sent == 1 and deliver(settings, later + HOUR).sent == 0
     assert webhook.titles == ["[critical] missing_equity_data AAPL"] and len(webhook.arrived) == 2
+
+
+def test_a_message_of_a_machine_that_died_is_sent_when_its_heart_has_stopped(
+    settings: Settings, webhook: Webhook
+) -> None:
+    rule(settings)
+    reconcile(settings, TROUBLE)
+    engine = connect_state(settings.state_url)
+
+    def heard_of(seconds_ago: float) -> None:
+        with engine.begin() as connection:
+            there = {"host": "another#0123456789.pid", "heartbeat": database_now(connection) - seconds_ago}
+            connection.execute(owners.update().values(**there))
+
+    with _Sender(settings, NOW.timestamp()) as dead:
+        assert dead.claim(set()) is not None
+        heard_of(OWNER_TIMEOUT / 2)
+        assert deliver(settings, NOW).sent == 0, "it may be sending it"
+        heard_of(OWNER_TIMEOUT)
+        assert deliver(settings, NOW).sent == 1
+    assert webhook.titles == ["[critical] missing_equity_data AAPL"]
+    with read_transaction(engine) as connection:
+        assert connection.execute(sa.select(owners)).all() == []
 
 
 def test_nobody_listens_and_the_end_is_told_after_the_beginning(settings: Settings, webhook: Webhook) -> None:
