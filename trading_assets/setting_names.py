@@ -14,7 +14,7 @@ from pydantic import ValidationError
 PREFIX = "TRADING_ASSETS_"
 """How the variables of the platform begin."""
 
-SECRETS = frozenset({"alert_channels", "database_url", "dagster_database_url"})
+SECRETS = frozenset({"alert_channels", "celery_broker", "dagster_database_url", "database_url"})
 """Settings whose values carry passwords: no message repeats them, nothing shows them, no run is configured with
 them."""
 

@@ -28,8 +28,8 @@ from trading_assets.arguments import ALERT_HOURS, LOOKBACK_DAYS, MINUTES, REQUES
 from trading_assets.broker_settings import BrokerKind, BrokerSettings, Gateway
 from trading_assets.database_clock import ahead
 from trading_assets.folders import StateUrl, usable_folder
-from trading_assets.history_settings import HistorySettings
 from trading_assets.lake_settings import LakeSettings, place_lake
+from trading_assets.launcher_settings import LauncherKind, LauncherSettings
 from trading_assets.live_settings import LiveSettings
 from trading_assets.maintenance_settings import MaintenanceSettings
 from trading_assets.pricing_settings import PricingSettings
@@ -46,7 +46,7 @@ DATA_DIR = "TRADING_ASSETS_DATA_DIR"
 """Environment variable that names the data folder."""
 
 
-class Settings(LakeSettings, HistorySettings, LiveSettings, MaintenanceSettings, PricingSettings, BrokerSettings):
+class Settings(LakeSettings, LauncherSettings, LiveSettings, MaintenanceSettings, PricingSettings, BrokerSettings):
     """Everything an operator can set. Durations are seconds unless the name says otherwise."""
 
     # Without `hide_input_in_errors` an error's own text, which Dagster keeps of a failed tick, repeats a wrong value: a
@@ -340,6 +340,7 @@ __all__ = [
     "BrokerKind",
     "Clock",
     "Gateway",
+    "LauncherKind",
     "Settings",
     "system_clock",
     "traceback_wanted",

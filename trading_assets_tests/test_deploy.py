@@ -15,6 +15,9 @@ import yaml
 from trading_assets.cli.app import app
 from trading_assets.cli.root import GROUPS
 from trading_assets.monitoring.prometheus.families import FAMILIES, PREFIX
+from trading_assets.resources.instance import dagster_yaml
+from trading_assets.resources.switches import LOCATION
+from trading_assets.serving.supervisor import MODULE
 from trading_assets.setting_names import unknown_variables
 from trading_assets.settings import DATA_DIR, Settings
 from trading_assets_tests.conftest import REPOSITORY
@@ -44,6 +47,8 @@ def test_what_compose_names_is_there(compose: dict[str, Any]) -> None:
         "platform",
     }
     assert {name: service["profiles"] for name, service in services.items() if "profiles" in service} == {
+        "redis": ["workers"],
+        "worker": ["workers"],
         "prometheus": ["monitoring"],
         "grafana": ["monitoring"],
     }
@@ -62,6 +67,8 @@ def test_only_this_machine_reaches_the_ui_and_nobody_the_gateway(compose: dict[s
     assert ports == {
         "gateway": [],
         "database": [],
+        "redis": [],
+        "worker": [],
         "platform": ["127.0.0.1:3000:3000"],
         "prometheus": [],
         "grafana": ["127.0.0.1:3001:3000"],
@@ -139,3 +146,50 @@ def test_the_units_are_what_systemd_reads(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# --- workers and Kubernetes -------------------------------------------------------------------------------------------
+
+
+def test_a_worker_has_the_settings_and_the_lake_of_the_platform(compose: dict[str, Any]) -> None:
+    platform, worker = compose["services"]["platform"], compose["services"]["worker"]
+    assert [worker[name] for name in ("environment", "volumes", "build")] == [
+        platform[name] for name in ("environment", "volumes", "build")
+    ]
+    assert worker["command"] == ["worker"] and worker["command"][0] in GROUPS["Begin"]
+    broker = worker["environment"]["TRADING_ASSETS_CELERY_BROKER"].replace("${REDIS_PASSWORD:-}", "secret")
+    given = Settings(launcher="celery", celery_broker=broker)
+    assert given.celery_broker == "redis://:secret@redis:6379/0" and "redis" in compose["services"]
+    assert "EXTRAS=postgres,pictures,s3,celery" in (DEPLOY / "Dockerfile").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, Any]:
+    return yaml.safe_load((DEPLOY / "helm" / "values.yaml").read_text("utf-8"))
+
+
+def test_the_values_for_helm_agree_with_one_another_and_name_no_secret(values: dict[str, Any]) -> None:
+    launcher = values["runLauncher"]["config"]["customRunLauncher"]["config"]
+    (code,) = values["dagster-user-deployments"]["deployments"]
+    image = code["image"]
+    assert launcher["job_image"] == f"{image['repository']}:{image['tag']}"
+    assert values["dagsterWebserver"]["image"] == values["dagsterDaemon"]["image"] == image
+    names = {values["global"]["serviceAccountName"], values["serviceAccount"]["name"], launcher["service_account_name"]}
+    assert names == {values["global"]["fullnameOverride"]}
+    assert launcher["instance_config_map"] == f"{values['global']['fullnameOverride']}-instance", (
+        "as the chart names it"
+    )
+    assert launcher["postgres_password_secret"] == values["global"]["postgresqlSecretName"]
+    secrets = {
+        one["name"]
+        for part in (code, values["dagsterWebserver"], values["dagsterDaemon"])
+        for one in part["envSecrets"]
+    }
+    assert secrets == set(launcher["env_secrets"])
+    (server,) = values["dagsterWebserver"]["workspace"]["servers"]
+    assert (server["host"], server["port"]) == (code["name"], code["port"])
+    assert code["codeServerArgs"][1::2] == ["trading_assets.definitions", server["name"]] == [MODULE, LOCATION]
+    assert (
+        values["concurrency"]["pools"]["defaultLimit"]
+        == yaml.safe_load(dagster_yaml())["concurrency"]["pools"]["default_limit"]
+    )

@@ -22,7 +22,7 @@ from trading_assets.validation import RULES
 
 PACKAGE = Path(trading_assets.__file__).parent
 
-COMMANDS_ONLY = ("up", "simulate", "quarantine show", "quarantine retry", "quarantine discard")
+COMMANDS_ONLY = ("up", "worker", "simulate", "quarantine show", "quarantine retry", "quarantine discard")
 """Commands that have no Python call: they stay commands everywhere."""
 
 

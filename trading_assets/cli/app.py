@@ -37,6 +37,7 @@ from trading_assets.cli import (
     status,
     streams,
     validate,
+    work,
 )
 from trading_assets.cli.output import Failed, errors_to, note_to
 from trading_assets.errors import LakeError
@@ -59,7 +60,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(serve.demo, serve.up, serve.simulate, live.live, positions.positions, report.report, status.diagnose),
+    *(
+        serve.demo,
+        serve.up,
+        work.worker,
+        serve.simulate,
+        live.live,
+        positions.positions,
+        report.report,
+        status.diagnose,
+    ),
     *(collect.setup, collect.update, collect.backfill, collect.plan, status.status, coverage.coverage, lineage.lineage),
     *(inspect.query, export.export, recovery.rebuild_identity, backup.backup, backup.restore, doctor.doctor),
     *(validate.validate, alerts.quality),

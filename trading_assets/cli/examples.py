@@ -21,6 +21,10 @@ trading-assets demo --symbol SPY --lookback-days 30
 trading-assets up
 trading-assets up --port 3100 --live
 """,
+    "worker": """
+trading-assets worker
+trading-assets worker --runs 4
+""",
     "simulate": """
 trading-assets simulate --port 7497
 trading-assets simulate --now 2024-06-03T15:30-04:00 --speed 60

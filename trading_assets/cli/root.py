@@ -16,7 +16,7 @@ from trading_assets.cli.output import note_to, quietly
 from trading_assets.settings import data_folder, unknown_variables
 
 GROUPS = {
-    "Begin": ("demo", "up", "simulate"),
+    "Begin": ("demo", "up", "worker", "simulate"),
     "Collect": ("plan", "setup", "update", "backfill", "distribute", "universe", "quarantine", "review"),
     "Read": ("query", "export", "lineage"),
     "Watch": ("status", "coverage", "validate", "quality", "report", "alerts"),

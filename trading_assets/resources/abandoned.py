@@ -39,8 +39,8 @@ _UNFINISHED = [
 ]
 
 _SENTENCE = (
-    "The process of this run died before it ended. What the broker had answered is in the journal; the next run takes"
-    " it from there."
+    "The process of this run died before it ended{how}. What the broker had answered is in the journal; the next run"
+    " takes it from there."
 )
 
 
@@ -59,10 +59,16 @@ def end_abandoned_runs(instance: dg.DagsterInstance, settings: Settings) -> list
         if run.run_id in gone or (_process_has_ended(run) and not _is_inherited(instance, run))
     ]
     for run in dead:
-        instance.report_run_failed(run, _SENTENCE)
-        if instance.event_log_storage.supports_global_concurrency_limits:
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        end_lost_run(instance, run)
     return [run.run_id for run in dead]
+
+
+def end_lost_run(instance: dg.DagsterInstance, run: DagsterRun, how: str = "") -> None:
+    """Mark a run that nobody works on any more as failed and free what it held; `how` says where and by what its
+    process died."""
+    instance.report_run_failed(run, _SENTENCE.format(how=f" ({how})" if how else ""))
+    if instance.event_log_storage.supports_global_concurrency_limits:
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
 def _gone(unfinished: Sequence[DagsterRun], settings: Settings) -> set[str]:

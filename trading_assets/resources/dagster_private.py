@@ -43,7 +43,13 @@ from dagster._core.events import (
 )
 from dagster._core.events.log import EventLogEntry  # one stored event
 from dagster._core.instance.ref import InstanceRef  # an instance by folder and settings
-from dagster._core.launcher.base import LaunchRunContext  # what a run launcher is given
+from dagster._core.launcher.base import (
+    CheckRunHealthResult,  # whether a run's worker lives
+    LaunchRunContext,  # what a run launcher is given
+    ResumeRunContext,  # the same to resume a run
+    RunLauncher,  # the base of run launchers
+    WorkerStatus,
+)
 
 # where a schedule or sensor is defined
 from dagster._core.remote_origin import RemoteInstigatorOrigin as InstigatorOrigin
@@ -85,6 +91,7 @@ if TYPE_CHECKING:
     from dagster._core.storage.sqlite_storage import _schedule_directory as schedule_directory
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from dagster._grpc.types import ExecuteRunArgs, ResumeRunArgs
 
 _STORAGE = "dagster._core.storage"
 
@@ -110,6 +117,8 @@ _LATER = {
     "runs_directory": f"{_STORAGE}.sqlite_storage",  # where the runs are
     "schedule_directory": f"{_STORAGE}.sqlite_storage",  # where the schedules are
     "WorkspaceProcessContext": "dagster._core.workspace.context",  # the code locations that the UI shows
+    "ExecuteRunArgs": "dagster._grpc.types",  # what the process of a run is given
+    "ResumeRunArgs": "dagster._grpc.types",  # the same to resume a run
     "WorkspaceFileTarget": "dagster._core.workspace.load_target",  # a workspace file, for the same
 }
 """Module of each name that is loaded late, and what the name is for. Names that Dagster writes with an underscore have

@@ -49,6 +49,11 @@ class LakeInstance(dg.DagsterInstance):
         """Dagster's own."""
         return InstanceRef.config_defaults(base_dir)
 
+    @property
+    def run_monitoring_start_timeout_seconds(self) -> int:
+        """Seconds a launched run may take to begin: as `dagster.yaml` says, and as the launcher needs."""
+        return max(super().run_monitoring_start_timeout_seconds, getattr(self.run_launcher, "start_timeout", 0))
+
     def get_yaml_python_handlers(self) -> Sequence[logging.Handler]:
         """The log handlers of `dagster.yaml`, usually none."""
         return super().get_yaml_python_handlers() if self.get_python_log_dagster_handler_config() else []

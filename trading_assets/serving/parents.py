@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -32,18 +33,23 @@ def ending_with_parent() -> Callable[[], None]:
     Both are inherited where they are ignored or blocked: background jobs of a shell inherit an ignored SIGINT, and
     Dagster would then ignore SIGTERM as well.
     """
-    parent, prctl = os.getpid(), _prctl()
+    return partial(_end_with, os.getpid(), _prctl())
 
-    def prepare() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-        if prctl is not None:
-            prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # it died before the call
-                os.kill(os.getpid(), signal.SIGTERM)
 
-    return prepare
+def end_with_parent(parent: int) -> None:
+    """The same, called by the child itself, which was started by the process `parent`: where that has several threads,
+    nothing of ours may run between fork and exec. It ends when the thread ends that started it."""
+    _end_with(parent, _prctl())
+
+
+def _end_with(parent: int, prctl: Callable[[int, int], int] | None) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before the call
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def adopt_orphans() -> None:

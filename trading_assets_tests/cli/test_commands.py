@@ -20,7 +20,20 @@ from trading_assets.simulator import Simulator
 from trading_assets_tests.cli.conftest import Output, document
 
 COMMANDS = (
-    *("demo", "up", "simulate", "setup", "update", "backfill", "plan", "universe", "status", "coverage", "query"),
+    *(
+        "demo",
+        "up",
+        "worker",
+        "simulate",
+        "setup",
+        "update",
+        "backfill",
+        "plan",
+        "universe",
+        "status",
+        "coverage",
+        "query",
+    ),
     *("report", "export"),
 )
 

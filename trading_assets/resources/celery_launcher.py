@@ -1,0 +1,80 @@
+"""Runs that workers execute (`trading-assets worker`), on any number of machines: they wait in a queue of Celery's.
+
+Not dagster-celery's launcher, which executes a run inside of Celery's pool: see docs/decisions.md, "Workers".
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from dagster import DagsterRun
+
+from trading_assets.resources.dagster_private import (
+    CheckRunHealthResult,
+    LaunchRunContext,
+    ResumeRunContext,
+    RunLauncher,
+    WorkerStatus,
+)
+from trading_assets.resources.launcher import StartedOnce
+from trading_assets.resources.run_queue import RunQueue
+from trading_assets.resources.run_workers import QUEUE_TAG, is_worked_on, live_workers, worker_of
+from trading_assets.settings import Settings
+
+
+class _QueueLauncher(RunLauncher):
+    """Puts runs into the queue. What becomes of them, their worker says in the state database."""
+
+    start_timeout = 86_400
+    """Seconds a run may wait for a worker that has a place. A lost message is sent again by the workers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._queue = RunQueue(settings)
+        super().__init__()
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Put the run into the queue. Raises `ServiceFailed` when Redis does not answer."""
+        self._send(context.dagster_run, 0)
+
+    @property
+    def supports_resume_run(self) -> bool:
+        """Yes: by any worker."""
+        return True
+
+    def resume_run(self, context: ResumeRunContext) -> None:
+        """Let a worker go on with a run whose process is lost."""
+        self._send(context.dagster_run, context.resume_attempt_number or 1)
+
+    def terminate(self, run_id: str) -> bool:
+        """Ask the worker of a run, wherever it is, to interrupt it: it looks every two seconds. Whether there was
+        something to interrupt."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        self._instance.report_run_canceling(run)
+        return True
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Yes: by heartbeats in the state database."""
+        return True
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        """Whether somebody is heard of who works on the run. One that no worker has taken is not judged: it was started
+        another way."""
+        if is_worked_on(self._settings, run) is False:
+            return CheckRunHealthResult(WorkerStatus.FAILED, f"{worker_of(run)} and its process are not heard of.")
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
+
+    def _send(self, run: DagsterRun, attempt: int) -> None:
+        self._instance.add_run_tags(run.run_id, {QUEUE_TAG: run.run_id})
+        self._queue.send(run.run_id, attempt)
+        waits = "The run waits for a worker."
+        if not live_workers(self._settings):
+            waits = "The run waits, and no worker is running: start trading-assets worker on a machine."
+        self._instance.report_engine_event(waits, run, cls=cast(type, self.__class__))
+
+
+class CeleryLauncher(StartedOnce, _QueueLauncher):
+    """The launcher of `TRADING_ASSETS_LAUNCHER=celery`: each run is in the queue once."""

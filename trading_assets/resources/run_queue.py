@@ -1,0 +1,89 @@
+"""The queue through which runs reach the workers: Celery over Redis, one queue a lake.
+
+A message carries the id of a run and nothing else: what the run is, Dagster's database says. A message may come twice
+or be lost (Redis is no journal); who takes a run is decided in the state database (`resources.run_workers`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trading_assets.errors import ExtraMissing, ServiceFailed
+from trading_assets.settings import Settings
+from trading_assets.state import connect_state, read_transaction
+from trading_assets.state.pin import pinned_lake
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+TASK = "trading_assets.run"
+"""The one task: execute a run."""
+
+REDELIVERED_AFTER = 900
+"""Seconds after which Redis gives a message out again whose worker has not said that its run ended. A worker that gets
+one of a run that somebody works on drops it; one of a run whose worker died before it began starts it."""
+
+ANSWER_SECONDS = 5.0
+"""Seconds that Redis has to answer."""
+
+_ATTEMPTS = 3
+
+
+class RunQueue:
+    """The runs of one lake that wait for a worker. Connects to nothing before it is used."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises `ExtraMissing`, and what `connect_state` raises."""
+        try:
+            from celery import Celery
+        except ModuleNotFoundError as error:
+            raise ExtraMissing("TRADING_ASSETS_LAUNCHER=celery", "Celery", "celery") from error
+        with read_transaction(connect_state(settings.state_url)) as connection:
+            self.name = f"trading-assets-{pinned_lake(connection)}"
+        self.app: Celery = Celery("trading_assets", broker=settings.celery_broker, set_as_current=False)
+        self.app.conf.update(
+            accept_content=["json"],
+            broker_connection_retry_on_startup=True,
+            broker_transport_options={
+                "visibility_timeout": REDELIVERED_AFTER,
+                "socket_connect_timeout": ANSWER_SECONDS,
+                "socket_timeout": 6 * ANSWER_SECONDS,
+                "socket_keepalive": True,
+            },
+            task_acks_late=True,  # a worker takes no more messages than it has runs
+            task_create_missing_queues=True,
+            task_default_queue=self.name,
+            task_ignore_result=True,
+            task_serializer="json",
+            worker_cancel_long_running_tasks_on_connection_loss=False,
+            worker_enable_remote_control=False,
+            worker_hijack_root_logger=False,
+            worker_prefetch_multiplier=1,
+            worker_send_task_events=False,
+        )
+
+    def send(self, run_id: str, attempt: int = 0) -> None:
+        """Put a run into the queue; `attempt` counts how often it was resumed. Raises `ServiceFailed`."""
+        with self._connection() as connection:
+            self.app.send_task(TASK, args=[run_id, attempt], queue=self.name, connection=connection, retry=False)
+
+    def waiting(self) -> int:
+        """How many messages no worker has taken. Raises `ServiceFailed`."""
+        with self._connection() as connection, connection.channel() as channel:
+            return int(channel.client.llen(self.name))
+
+    def _connection(self) -> Any:
+        """A connection that answers."""
+        from celery.exceptions import OperationalError
+
+        connection = self.app.connection_for_write()
+        try:
+            connection.ensure_connection(max_retries=_ATTEMPTS, interval_start=0.2, interval_step=0.2)
+        except OperationalError as error:
+            connection.release()
+            url = connection.as_uri()  # without the password
+            raise ServiceFailed(
+                f"The Redis server {url} (TRADING_ASSETS_CELERY_BROKER) does not answer: see that it runs and that the"
+                f" address and password are right. ({str(error).partition(chr(10))[0]})"
+            ) from error
+        return connection

@@ -1,0 +1,1 @@
+"""Tests of runs that workers take from a queue, on several machines."""

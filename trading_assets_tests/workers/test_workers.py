@@ -1,0 +1,78 @@
+"""Queued runs on two Celery workers, on machines of their own: each run is executed once, on both, and a killed one is
+repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dagster import DagsterRunStatus
+
+from trading_assets.settings import Settings
+from trading_assets_tests.workers.desk import Desk
+from trading_assets_tests.workers.redis_server import RedisServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, queue_server: RedisServer, postgresql: str) -> Iterator[Desk]:
+    settings = Settings(
+        data_dir=tmp_path / "lake",
+        database_url=postgresql,
+        dagster_database_url=postgresql,
+        launcher="celery",
+        celery_broker=queue_server.url,
+    )
+    found = Desk(tmp_path, settings)
+    yield found
+    found.end()
+
+
+def test_runs_are_shared_and_started_once_and_a_killed_one_is_repeated(desk: Desk) -> None:
+    for _ in range(2):
+        desk.start_daemon()
+    east, west = desk.start_machine("east", "--runs", "1"), desk.start_machine("west", "--runs", "1")
+    runs = desk.queue(4)
+    desk.wait(lambda: len(east.began) == len(west.began) == 1, "each machine begins one")
+    desk.until.touch()
+    for run in runs:
+        desk.ended(run)
+    assert {desk.machine_of(run) for run in runs} == {"east", "west"}
+
+    # A machine whose run is killed takes work again: the other one is gone.
+    west.stop()
+    gate = desk.folder / "gate"
+    (run,) = desk.queue(until=gate)
+    desk.begun(run)
+    desk.kill_process_of(run)
+    lost = desk.ended(run, DagsterRunStatus.FAILURE)
+    again = desk.repetition(lost.run_id)
+    desk.begun(again)
+    gate.touch()
+    desk.ended(again)
+    runs += [run, again]
+    assert desk.machine_of(run) == desk.machine_of(again) == "east"
+    assert [desk.processes_of(run) for run in runs] == [1] * len(runs), "two daemons"
+    assert len(desk.runs()) == len(runs)
+
+
+def test_a_cancelled_run_ends_and_a_worker_that_is_stopped_lets_its_run_end(desk: Desk) -> None:
+    desk.start_daemon()
+    east = desk.start_machine("east", "--runs", "1")
+    first, waiting = desk.queue(2)
+    desk.begun(first)
+    desk.wait(lambda: desk.run(waiting).status is DagsterRunStatus.STARTING, "the second waits for the worker")
+    with desk.instance() as instance:
+        assert instance.run_launcher.terminate(first) and instance.run_launcher.terminate(waiting)
+    desk.ended(first, DagsterRunStatus.CANCELED)
+    desk.ended(waiting, DagsterRunStatus.CANCELED)
+    assert desk.processes_of(waiting) == 0
+    (last,) = desk.queue()
+    desk.begun(last)
+    with desk.instance() as instance:
+        assert not instance.run_launcher.terminate(first), "it has ended"
+    desk.until.touch()
+    east.stop()
+    assert desk.run(last).status is DagsterRunStatus.SUCCESS, desk.words("the worker ended before its run")
