@@ -12,7 +12,7 @@ from pydantic import Field
 from trading_assets.automation.jobs import RETRIES, backfill_bars
 from trading_assets.automation.part_states import PartRuns, PartState, counts_by_state, part_states
 from trading_assets.automation.run_dedup import end_never_submitted, run_request
-from trading_assets.distribution import Distribution, Distributions, Work, part_run, plan_distribution
+from trading_assets.distribution import Distribution, Distributions, Work, part_options, part_run, plan_distribution
 from trading_assets.distribution.part_runs import VALIDATE, VALIDATE_STEP
 from trading_assets.monitoring.hours import PARTS
 from trading_assets.monitoring.run_claims import claim
@@ -42,21 +42,24 @@ class DistributeConfig(dg.Config):
     sessions_per_part: int | None = Field(
         default=None, description="Most sessions of a part; null: as the work has it. Not of a validation."
     )
+    bar_sizes: list[str] = Field(default=[], description="Bar sizes of a backfill's equity bars; empty: the settings'.")
+    refresh: bool = Field(default=False, description="Compute greeks, or request bars, again that are there.")
 
 
 @dg.op
 def split_work(context: dg.OpExecutionContext, config: DistributeConfig, archive: ArchiveResource) -> None:
     """Record the parts; the sensor `parts` submits their runs."""
     with raise_as_dagster_failure(context):
-        settings = archive.settings()
+        settings, work = archive.settings(), Work.of(config.work)
         distribution = plan_distribution(
             settings,
-            Work.of(config.work),
+            work,
             config.symbols or None,
             config.first,
             config.last,
             symbols_per_part=config.symbols_per_part,
             sessions_per_part=config.sessions_per_part,
+            options=part_options(work, config.bar_sizes or None, config.refresh),
         )
         fresh = Distributions(settings.state_url).add(distribution)
     said = "the sensor parts submits them" if fresh else "it was recorded before, and nothing is submitted twice"

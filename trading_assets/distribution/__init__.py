@@ -8,7 +8,7 @@ Dagster for the runs and what became of them (`automation.distribution`, `automa
 
 from trading_assets.distribution.part_runs import DISTRIBUTION_TAG, GATEWAY_TAG, WORK_TAG, part_key, part_run
 from trading_assets.distribution.parts import Part, Work, symbol_groups
-from trading_assets.distribution.plan import SESSIONS_PER_PART, SYMBOLS_PER_PART, plan_distribution
+from trading_assets.distribution.plan import SESSIONS_PER_PART, SYMBOLS_PER_PART, part_options, plan_distribution
 from trading_assets.distribution.records import Distribution, Distributions
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Part",
     "Work",
     "part_key",
+    "part_options",
     "part_run",
     "plan_distribution",
     "symbol_groups",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
 from trading_assets.arguments import SESSIONS, day_range, session_range, some_symbols, stored_symbols
+from trading_assets.arguments import bar_sizes as checked_bar_sizes
 from trading_assets.arguments.days import Day
 from trading_assets.arguments.numbers import SYMBOLS
 from trading_assets.arguments.symbols import Symbols
@@ -14,6 +15,7 @@ from trading_assets.broker.routing import gateway_of
 from trading_assets.distribution.parts import SymbolGroup, Work, session_periods, symbol_groups
 from trading_assets.distribution.records import Distribution, Period
 from trading_assets.errors import InvalidRequest
+from trading_assets.monitoring.agenda import BARS
 from trading_assets.repositories import ParquetStore
 from trading_assets.repositories.catalog import query
 from trading_assets.repositories.schemas import COVERAGE, OPTION_BARS, OPTION_GREEKS
@@ -55,6 +57,21 @@ def plan_distribution(
         groups = symbol_groups(_names(settings, symbols), most, _routing(settings, work))
         periods = _periods(settings, work, first, last, sessions_per_part)
     return Distribution(work, tuple(groups), tuple(periods), options or {}, settings.clock())
+
+
+def part_options(work: Work, bar_sizes: Sequence[str] | None, refresh: bool) -> dict[str, Any]:
+    """Options of every part. Raises `InvalidRequest` for those that the work does not have."""
+    if work is not Work.BACKFILL and bar_sizes is not None:
+        raise InvalidRequest(f"bar_sizes are those of a backfill, not of {work}.")
+    if work is Work.VALIDATION and refresh:
+        raise InvalidRequest("refresh is for greeks and backfills; a validation is always made anew.")
+    given = {"refresh": True} if refresh else {}
+    if work is not Work.BACKFILL:
+        return given
+    options: dict[str, Any] = {name: dict(given) for name in BARS}
+    if bar_sizes is not None:
+        options["equity_bars"]["bar_sizes"] = checked_bar_sizes(bar_sizes)
+    return options
 
 
 def _names(settings: Settings, symbols: Symbols) -> Collection[str]:

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from trading_assets.arguments import bar_sizes as checked_bar_sizes
 from trading_assets.arguments.days import Day
 from trading_assets.arguments.symbols import Symbols
-from trading_assets.distribution import Distribution, Distributions, Work, plan_distribution
-from trading_assets.errors import InvalidRequest
+from trading_assets.distribution import Distribution, Distributions, Work, part_options, plan_distribution
 from trading_assets.jobs.given import settings_of_lake
 from trading_assets.jobs.surroundings import undisturbed
-from trading_assets.monitoring.agenda import BARS
 from trading_assets.plain import Plain
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings
@@ -86,7 +83,7 @@ def distribute_work(
         last,
         symbols_per_part=symbols_per_part,
         sessions_per_part=sessions_per_part,
-        options=_options(kind, bar_sizes, refresh),
+        options=part_options(kind, bar_sizes, refresh),
     )
     Distributions(chosen.state_url).add(distribution)
     return distribution_status(distribution.name, settings=chosen)
@@ -98,14 +95,16 @@ def distribution_status(
     """How far the distribution of that name is, part by part. Raises `InvalidRequest`, `NotALake`."""
     chosen = settings_of_lake(base_path, settings)
     distribution = Distributions(chosen.state_url).get(name)
-    return _status(distribution, _parts(chosen, distribution))
+    (parts,) = _parts(chosen, distribution)
+    return _status(distribution, parts)
 
 
 def distributions(base_path: Path | str | None = None, *, settings: Settings | None = None) -> list[DistributionStatus]:
     """All distributions, the oldest first, without their parts. Raises `NotALake`."""
     chosen = settings_of_lake(base_path, settings)
     found = Distributions(chosen.state_url).all()
-    return [_status(distribution, _parts(chosen, distribution), listed=False) for distribution in found]
+    states = zip(found, _parts(chosen, *found), strict=True)
+    return [_status(distribution, parts, listed=False) for distribution, parts in states]
 
 
 def repeat_parts(
@@ -120,7 +119,8 @@ def repeat_parts(
     chosen = settings_of_lake(base_path, settings)
     records = Distributions(chosen.state_url)
     states = FINISHED if everything else (PartState.FAILED,)
-    runs = [part.run_id for part in _parts(chosen, records.get(name)) if part.state in states]
+    (parts,) = _parts(chosen, records.get(name))
+    runs = [part.run_id for part in parts if part.state in states]
     records.repeat(name, runs)
     return len(runs)
 
@@ -134,31 +134,20 @@ def stop_distribution(name: str, base_path: Path | str | None = None, *, setting
     records = Distributions(chosen.state_url)
     distribution = records.get(name)
     records.stop(name)
-    waiting = [part.run_id for part in _parts(chosen, distribution) if part.state is PartState.QUEUED]
+    (parts,) = _parts(chosen, distribution)
+    waiting = [part.run_id for part in parts if part.state is PartState.QUEUED]
     with undisturbed(), dagster_instance(chosen) as instance:
         return sum(instance.run_coordinator.cancel_run(run_id) for run_id in waiting)
 
 
-def _options(work: Work, bar_sizes: Sequence[str] | None, refresh: bool) -> dict[str, Any]:
-    """Options of every part. Raises `InvalidRequest` for those that the work does not have."""
-    if work is not Work.BACKFILL and bar_sizes is not None:
-        raise InvalidRequest(f"bar_sizes are those of a backfill, not of {work}.")
-    if work is Work.VALIDATION and refresh:
-        raise InvalidRequest("refresh is for greeks and backfills; a validation is always made anew.")
-    given = {"refresh": True} if refresh else {}
-    if work is not Work.BACKFILL:
-        return given
-    options: dict[str, Any] = {name: dict(given) for name in BARS}
-    if bar_sizes is not None:
-        options["equity_bars"]["bar_sizes"] = checked_bar_sizes(bar_sizes)
-    return options
-
-
-def _parts(settings: Settings, distribution: Distribution) -> list[PartRuns]:
+def _parts(settings: Settings, *found: Distribution) -> list[list[PartRuns]]:
+    """The parts of each distribution with their states."""
     from trading_assets.automation.part_states import part_states
 
+    if not found:
+        return []
     with undisturbed(), dagster_instance(settings) as instance:
-        return part_states(instance, distribution)
+        return [part_states(instance, distribution) for distribution in found]
 
 
 def _status(distribution: Distribution, parts: list[PartRuns], *, listed: bool = True) -> DistributionStatus:

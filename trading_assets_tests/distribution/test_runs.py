@@ -14,7 +14,7 @@ import pytest
 from trading_assets.checks.rule_checks import evaluate_rules, run_scope
 from trading_assets.distribution import DISTRIBUTION_TAG
 from trading_assets.jobs import DataPipelineOrchestrator
-from trading_assets.jobs.distribution import distribute_work, distribution_status
+from trading_assets.jobs.distribution import distribute_work, distribution_status, distributions
 from trading_assets.jobs.runner import run_job
 from trading_assets.monitoring.agenda import BARS, COMPUTED
 from trading_assets.repositories.schemas import EQUITY_BARS
@@ -167,3 +167,16 @@ def test_a_part_does_not_turn_the_check_of_the_others_green(tmp_path: Path) -> N
     assert Findings(settings.state_url).current() == [other]
     assert evaluate_rules(settings, "option_greeks", run_scope(run, ["AAPL"], [FIRST, date(2023, 12, 29)])).passed
     assert run_scope(dg.DagsterRun("backfill_bars"), ["AAPL"], [FIRST, LAST]) == Scope(None, FIRST, LAST)
+
+
+@pytest.mark.slow
+def test_the_job_that_is_run_again_records_nothing_twice(tmp_path: Path) -> None:
+    settings = plain_lake(tmp_path / "lake")
+    config = {"split_work": {"work": "greeks", "first": FIRST.isoformat(), "last": LAST.isoformat(), "refresh": True}}
+    for _ in range(2):
+        assert run_job(settings, "distribute", [], config).success
+    (status,) = distributions(settings=settings)
+    same = distribute_work("greeks", None, FIRST, LAST, refresh=True, settings=settings)
+    assert status.name == same.name and status.counts["missing"] == len(same.parts) == 1
+    failed = run_job(settings, "distribute", [], {"split_work": {"work": "greeks"}})
+    assert not failed.success and failed.error.startswith("first is None: name the first session of the greeks")
