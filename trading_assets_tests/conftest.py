@@ -205,6 +205,12 @@ def postgresql() -> Iterator[str]:
     engine.dispose()
 
 
+@pytest.fixture
+def history(postgresql: str) -> str:
+    """The URL of an empty database for Dagster's history, as its setting has it."""
+    return sa.make_url(postgresql).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty state database of each kind."""

@@ -263,7 +263,7 @@ class _Copying:
         if taken and name <= taken[-1]:  # within the same second, or a clock that was set back
             base, _, number = taken[-1].partition("+")
             name = f"{base}+{int(number or 0) + 1:03d}"
-        dagster = any(entry.path.startswith(f"{DAGSTER}/") for entry in entries)
+        dagster = any(entry.path.startswith(f"{DAGSTER}/") and entry.path.endswith(".db") for entry in entries)
         return Snapshot(
             name, taken_at, held.lake_id, held.identity, self._kind, dagster, exact, versions, tuple(entries)
         )

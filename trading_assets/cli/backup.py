@@ -52,7 +52,8 @@ def backup(
 def _take(path: Path, as_document: bool) -> int:
     from trading_assets.backup import backup as take
 
-    report = take(path, Settings())
+    settings = Settings()
+    report = take(path, settings)
     found = report.snapshot
     if as_document:
         as_json(report.as_dict())
@@ -64,7 +65,12 @@ def _take(path: Path, as_document: bool) -> int:
         )
         if not found.state:
             note_to("There was no state database to back up: run trading-assets doctor.")
-        if not found.dagster:
+        if settings.dagster_database_url is not None:
+            note_to(
+                "Dagster's history is on a server, and no part of the snapshot: back its schema up with pg_dump"
+                " --schema=dagster. Without a dump, trading-assets doctor --fix records the partitions after a restore."
+            )
+        elif not found.dagster:
             note_to(
                 "There was no Dagster history in the data folder: one that is kept elsewhere (a server, another"
                 " DAGSTER_HOME) is not part of the backup."

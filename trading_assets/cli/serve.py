@@ -178,9 +178,12 @@ def _supervise(
 ) -> int:
     """Run the services' supervisor until it ends or is stopped; nothing is left behind."""
     from trading_assets.resources.instance import dagster_home, instance_reference
+    from trading_assets.resources.instance_settings import kept_differences
     from trading_assets.serving import relay
 
     home, reference = dagster_home(settings), instance_reference(settings)
+    for sentence in kept_differences(home):
+        note_to(sentence)
     environment = {
         **os.environ,
         **settings.environment(),

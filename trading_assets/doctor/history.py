@@ -22,7 +22,7 @@ from trading_assets.collecting.report import Collected, CollectionReport
 from trading_assets.doctor.coverage import DATA, recorded_conditions
 from trading_assets.doctor.files import readable_files
 from trading_assets.doctor.findings import Finding, Kept, Source, set_aside
-from trading_assets.errors import HistoryUnavailable, StateMismatch
+from trading_assets.errors import HistoryUnavailable, StateMismatch, UnreadableFile
 from trading_assets.monitoring.wording import counted
 from trading_assets.repositories.files import read_file
 from trading_assets.repositories.live_schema import LIVE_DATASETS
@@ -39,6 +39,7 @@ from trading_assets.repositories.schemas import (
 from trading_assets.repositories.store import ParquetStore
 from trading_assets.repositories.temporary_files import is_locked
 from trading_assets.resources.history_database import connected, is_made, place, reading
+from trading_assets.resources.instance_settings import FILE, kept_differences
 from trading_assets.settings import Settings
 
 INDEX = "history/runs/index.db"
@@ -64,15 +65,28 @@ def find_history_faults(settings: Settings, source: Source | None = None, *, com
 
     `compare`: look at its partitions as well, for which the lake and the state database must be whole.
     """
+    edited = _edited_settings(settings)
     if settings.dagster_database_url is not None:
-        return _find_server_faults(settings, settings.dagster_database_url, source, compare)
+        return edited + _find_server_faults(settings, settings.dagster_database_url, source, compare)
     home = settings.data_dir / DAGSTER
     damaged = {path: why for path in sorted(home.rglob("*.db")) if (why := damage_of(path))}
     lost = [name for name in _NEEDED if not (home / name).exists() and home / name not in damaged]
     found = [_damaged(settings, path, why) for path, why in damaged.items()]
     if lost:
         found.insert(0, _lost(settings, lost, source))
-    return found or (find_partition_faults(settings, source) if compare else [])
+    return edited + (found or (find_partition_faults(settings, source) if compare else []))
+
+
+def _edited_settings(settings: Settings) -> list[Finding]:
+    """What a `dagster.yaml` of somebody else takes out of use."""
+    home = settings.data_dir / DAGSTER
+    file = f"{DAGSTER}/{FILE}"
+    try:
+        said = kept_differences(home)
+    except UnreadableFile as error:
+        return [Finding("unusable_dagster_settings", file, "Nothing: Dagster cannot be opened.", str(error))]
+    remedy = "If that is not meant, correct the file, or delete it to have it written anew."
+    return [Finding("edited_dagster_settings", file, sentence, remedy) for sentence in said]
 
 
 def _find_server_faults(settings: Settings, url: str, source: Source | None, compare: bool) -> list[Finding]:

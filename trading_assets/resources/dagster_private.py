@@ -77,10 +77,19 @@ from dagster._utils.log import configure_loggers  # the format of a service's lo
 
 if TYPE_CHECKING:
     from dagster._core.storage.base_storage import DagsterStorage
+    from dagster._core.storage.cloud_storage_compute_log_manager import (
+        CloudStorageComputeLogManager,
+        PollingComputeLogSubscriptionManager,
+    )
+    from dagster._core.storage.compute_log_manager import (
+        CapturedLogContext,
+        CapturedLogSubscription,
+        ComputeIOType,
+    )
     from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
     from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorageWatchdog
-    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+    from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
     from dagster._core.storage.root import LocalArtifactStorage
     from dagster._core.storage.runs import RunStorage, SqliteRunStorage, SqlRunStorage
     from dagster._core.storage.schedules import ScheduleStorage, SqliteScheduleStorage
@@ -104,6 +113,14 @@ _LATER = {
     "INDEX_SHARD_NAME": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",  # the event log of all runs
     # notifies open pages of the UI of new events
     "SqliteEventLogStorageWatchdog": f"{_STORAGE}.event_log.sqlite.sqlite_event_log",
+    # what runs print, kept for several machines
+    "CloudStorageComputeLogManager": f"{_STORAGE}.cloud_storage_compute_log_manager",
+    # has open pages of the UI look at it again and again
+    "PollingComputeLogSubscriptionManager": f"{_STORAGE}.cloud_storage_compute_log_manager",
+    "CapturedLogContext": f"{_STORAGE}.compute_log_manager",  # says where a step's output is captured
+    "CapturedLogSubscription": f"{_STORAGE}.compute_log_manager",  # an open page that shows it
+    "ComputeIOType": f"{_STORAGE}.compute_log_manager",  # the streams of a step
+    "IO_TYPE_EXTENSION": f"{_STORAGE}.local_compute_log_manager",  # how their files are named
     "LocalComputeLogManager": f"{_STORAGE}.local_compute_log_manager",  # Dagster's own keeping of what runs print
     "LocalArtifactStorage": f"{_STORAGE}.root",  # Dagster's own storage of what else it keeps
     "RunStorage": f"{_STORAGE}.runs",  # a storage of runs

@@ -32,16 +32,27 @@ processes."""
 _RECYCLE = 1800
 """Seconds after which an idle connection is opened anew: firewalls forget connections after an hour."""
 
+_ours = sa.MetaData(schema=SCHEMA)
+
 _lake = sa.Table(
     "trading_assets_lake",
-    sa.MetaData(schema=SCHEMA),
+    _ours,
     sa.Column("one", sa.Integer, primary_key=True, doc="Always 1: there is one row"),
     sa.Column("lake_id", sa.Text, nullable=False),
 )
 
+output = sa.Table(
+    "trading_assets_run_output",
+    _ours,
+    sa.Column("log_key", sa.Text, primary_key=True, doc="Dagster's key of a step's output, joined by /: the run first"),
+    sa.Column("stream", sa.Text, primary_key=True, doc="`stdout`, `stderr`; `end` when it is complete"),
+    sa.Column("begins", sa.BigInteger, primary_key=True, autoincrement=False, doc="Bytes of the stream before these"),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
 _TABLES = (
     *("runs", "instance_info", "event_logs", "asset_keys", "instigators", "job_ticks", "alembic_version"),
-    _lake.name,
+    *(_lake.name, output.name),
 )
 """Tables that are looked for: of each of Dagster's three storages, its revision, and ours."""
 
@@ -127,7 +138,7 @@ def opening(settings: Settings, url: str) -> Iterator[bool]:
         try:
             if connection.execute(sa.text(f"select to_regnamespace('{SCHEMA}')::text")).scalar_one() is None:
                 connection.execute(sa.schema.CreateSchema(SCHEMA))
-            _lake.create(connection, checkfirst=True)
+            _ours.create_all(connection)
             _settle(connection, lake_id, settings, url)
             yield is_made(connection)
         finally:

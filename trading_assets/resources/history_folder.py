@@ -7,9 +7,9 @@ dev`, `dg dev` and the other commands of Dagster write the same history as `trad
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import dagster as dg
 from pydantic import ValidationError
@@ -97,12 +97,20 @@ class LakeArtifactStorage(InHistoryFolder, LocalArtifactStorage):
 
 
 class LakeComputeLogManager(InHistoryFolder, LocalComputeLogManager):
-    """Dagster's own, in the folder `compute_logs` of the history."""
+    """Dagster's own, in the folder `compute_logs` of the history; where this is on a server, what runs print is there
+    too (`resources.run_output`)."""
 
     @classmethod
     def in_folder(cls, folder: str, inst_data: ConfigurableClassData | None) -> Self:
         """The logs in a folder of their own."""
-        return cls(str(Path(folder) / "compute_logs"), inst_data=inst_data)
+        logs = str(Path(folder) / "compute_logs")
+        with suppress(ValueError):  # the storage, which is opened before, has said what is wrong
+            settings = settings_of(Path(folder))
+            if settings is not None and settings.dagster_database_url is not None:
+                from trading_assets.resources.run_output import ServerComputeLogManager  # late: PostgreSQL's modules
+
+                return cast(Self, ServerComputeLogManager(logs, settings.dagster_database_url))
+        return cls(logs, inst_data=inst_data)
 
 
 def elsewhere(instance: dg.DagsterInstance, settings: Settings) -> str | None:

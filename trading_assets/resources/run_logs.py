@@ -26,7 +26,7 @@ from trading_assets.resources.dagster_private import (
     SqlEventLogStorage,
     SqlEventLogStorageTable,
 )
-from trading_assets.resources.history_database import SCHEMA
+from trading_assets.resources.history_database import SCHEMA, output
 from trading_assets.resources.storage import BUSY_TIMEOUT, CompactEventLogStorage
 
 EVENTS = SqlEventLogStorageTable.c
@@ -109,14 +109,21 @@ class ServerLogs(RunLogs):
             )
 
     def sizes(self, run_ids: Sequence[str]) -> dict[str, int]:
-        """Bytes of the rows of each run that has any."""
+        """Bytes of the rows of each run that has any, and of what it printed."""
         found: dict[str, int] = {}
+        wanted = set(run_ids)
         with self.storage.index_connection() as connection:
             for begin in range(0, len(run_ids), _AT_ONCE):
                 chosen = EVENTS.run_id.in_(run_ids[begin : begin + _AT_ONCE])
                 query = sa.select(EVENTS.run_id, sa.func.sum(sa.func.length(EVENTS.event)))
                 rows = connection.execute(query.where(chosen, _of_the_run_alone()).group_by(EVENTS.run_id))
                 found.update({run_id: int(size) for run_id, size in rows})
+            # What the runs printed is in a table beside the events.
+            run = sa.func.split_part(output.c.log_key, "/", 1)
+            printed = sa.select(run, sa.func.sum(sa.func.length(output.c.content))).group_by(run)
+            for run_id, size in connection.execute(printed):
+                if run_id in wanted:
+                    found[run_id] = found.get(run_id, 0) + int(size)
         return found
 
     def forget(self, run_id: str) -> None:

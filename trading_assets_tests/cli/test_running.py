@@ -143,8 +143,13 @@ def test_the_names_are_those_of_the_definitions() -> None:
     ), "on by default"
 
 
-def test_what_is_read_from_the_files_is_what_dagster_says(folder: Path) -> None:
+@pytest.mark.parametrize("kept", ["sqlite", "postgresql"])
+def test_what_is_read_from_the_tables_is_what_dagster_says(
+    folder: Path, kept: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The tables are Dagster's own: with a version that moves them this fails, not `status`."""
+    if kept == "postgresql":
+        monkeypatch.setenv("TRADING_ASSETS_DAGSTER_DATABASE_URL", request.getfixturevalue("history"))
     settings = Settings()
     with dagster_instance(settings) as instance:
         every_hour = ScheduleInstigatorData("0 * * * *")
@@ -185,3 +190,13 @@ def test_what_is_read_from_the_files_is_what_dagster_says(folder: Path) -> None:
             tick.status.value.lower(),
         )
         assert rows[name]["reason"] == "Nothing is due."
+
+
+def test_a_history_on_a_server_that_is_not_there_is_one_sentence(
+    folder: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADING_ASSETS_DAGSTER_DATABASE_URL", "postgresql+psycopg2://me:hunter2@127.0.0.1:1/archive")
+    assert run(["status", "--no-probe"]) == 1
+    said = capsys.readouterr().out
+    assert "Dagster's history in postgresql+psycopg2://127.0.0.1:1/archive cannot be used" in " ".join(said.split())
+    assert "hunter2" not in said

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from trading_assets.doctor.history import find_history_faults
 from trading_assets.errors import ForbiddenFile, UnreadableFile
 from trading_assets.resources.instance import dagster_instance, dagster_yaml
 from trading_assets.resources.instance_settings import instance_settings, is_own, kept_differences
@@ -119,3 +120,13 @@ def test_a_forbidden_file_is_kept_and_named(home: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Path, "read_text", forbidden)  # root may read everything
     with pytest.raises(ForbiddenFile):
         kept_differences(home)
+
+
+def test_the_doctor_says_what_is_out_of_use(home: Path) -> None:
+    settings = Settings(data_dir=home.parent)
+    (home / "dagster.yaml").write_text("run_monitoring:\n  enabled: false\n", "utf-8")
+    (edited, _lost) = find_history_faults(settings, compare=False)
+    assert edited.kind == "edited_dagster_settings" and "switches run monitoring off" in edited.lost
+    (home / "dagster.yaml").write_text("- nothing", "utf-8")
+    (unusable, _lost) = find_history_faults(settings, compare=False)
+    assert unusable.kind == "unusable_dagster_settings" and "It is not overwritten" in unusable.remedy

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from datetime import UTC, datetime
+import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from trading_assets.cli.app import run
+from trading_assets.doctor import examine, mend
 from trading_assets.errors import HistoryUnavailable, StateMismatch
+from trading_assets.lineage import LineageQueryEngine, LineageTracker
+from trading_assets.lineage.history import DagsterHistory
 from trading_assets.resources.dagster_private import serialize_value
+from trading_assets.resources.history_cleanup import clean_history
 from trading_assets.resources.history_place import PLACE_FILE
 from trading_assets.resources.instance import dagster_instance, instance_reference
-from trading_assets.settings import Settings
+from trading_assets.settings import Settings, system_clock
+from trading_assets_tests.lineage.collected import MONDAY, collected, settings_of
+from trading_assets_tests.resources.test_history_cleanup import LATER, prices, statuses
 from trading_assets_tests.resources.test_storage import JOB, LARGEST_PLANNED, ONE, RANGE
 
 NOW = datetime(2015, 12, 1, 22, tzinfo=UTC)
 BARS = dg.AssetKey("bars")
-
-
-@pytest.fixture
-def history(postgresql: str) -> str:
-    """The URL of an empty database as the setting has it."""
-    return sa.make_url(postgresql).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
 
 
 def settings_on(history: str | None, folder: Path, **more: object) -> Settings:
@@ -120,3 +123,83 @@ def test_a_server_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(HistoryUnavailable, match=r"127\.0\.0\.1:1/archive cannot be used") as unavailable:
         dagster_instance(settings_on(nowhere, tmp_path / "lake"))
     assert "hunter2" not in str(unavailable.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://me@host/name", "postgresql+psycopg://me@host/name", "sqlite:///here"])
+def test_another_driver_is_refused_with_a_sentence(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ValueError, match=r"write postgresql\+psycopg2://user:password@host/name"):
+        settings_on(url, tmp_path / "lake")
+
+
+def test_without_the_extra_the_setting_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install 'trading-assets\[postgres\]'"):
+        settings_on("postgresql+psycopg2://me@host/name", tmp_path / "lake")
+
+
+def test_old_steps_go_and_every_status_stays(history: str, tmp_path: Path) -> None:
+    settings = settings_on(history, tmp_path / "lake")
+    with dagster_instance(settings) as instance:
+        for day in ("2024-01-01", "2024-01-02", "2024-01-03", "2024-01-01"):
+            dg.materialize([prices], instance=instance, partition_key=day, raise_on_error=False)
+
+    def steps() -> dict[str, int]:
+        query = "select run_id, count(*) from dagster.event_logs where step_key is not null group by run_id"
+        with sa.create_engine(history).connect() as connection:
+            return dict(map(tuple, connection.execute(sa.text(query))))
+
+    before, many = statuses(settings), steps()
+    assert len(many) == 4 and min(many.values()) > 5
+    assert not clean_history(settings, now=system_clock() + timedelta(days=89)).runs
+    promised = clean_history(settings, now=system_clock() + LATER)
+    assert steps() == many
+    found = clean_history(settings, dry_run=False, now=system_clock() + LATER)
+    assert found.runs == promised.runs and len(found.runs) == 3, "the failed one is kept for a year"
+    assert found.events == promised.events > 0 and found.bytes_after == promised.bytes_after < found.bytes_before
+    assert statuses(settings) == before
+    assert max(steps()[run] for run in found.runs) <= 4, "what tells the status of partitions and checks"
+    with dagster_instance(settings) as instance:
+        assert instance.compute_log_manager.get_log_data([found.runs[0], "compute_logs", "any"]).stdout is None
+    assert not clean_history(settings, dry_run=False, now=system_clock() + LATER).runs
+
+
+def test_doctor_and_lineage_read_the_history_on_the_server(
+    history: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A lake whose history was in SQLite files until now."""
+    shutil.copytree(collected(), tmp_path / "lake")
+    local = settings_of(tmp_path / "lake")
+    settings = settings_of(tmp_path / "lake", dagster_database_url=history)
+    assert "is not made yet" in DagsterHistory(settings).missing
+    assert [finding.kind for finding in examine(settings)] == ["lost_history"]
+    report = mend(settings)
+    assert report.left == [] and "recorded" in report.findings[0].done
+    with dagster_instance(settings) as there, open_files(local) as here:
+        for asset in ("contracts", "option_chains", "equity_bars", "option_bars"):
+            key = dg.AssetKey(asset)
+            assert there.get_materialized_partitions(key) == here.get_materialized_partitions(key) != set()
+        there.wipe_assets([dg.AssetKey("equity_bars")])
+    (finding,) = examine(settings)
+    assert (finding.kind, finding.subject) == ("data_without_materialization", "equity_bars")
+    assert mend(settings).left == []
+    recorded = LineageQueryEngine(LineageTracker(settings=settings)).partition("equity_bars", MONDAY)
+    assert len(recorded.materializations) == 1
+
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(tmp_path / "lake"))
+    monkeypatch.setenv("TRADING_ASSETS_DAGSTER_DATABASE_URL", history)
+    assert run(["backup", str(tmp_path / "backups")]) == 0
+    assert "pg_dump --schema=dagster" in " ".join(capsys.readouterr().err.split())
+
+
+def open_files(settings: Settings) -> dg.DagsterInstance:
+    """The history in the folder's files, though the folder notes a server."""
+    (settings.data_dir / "dagster" / PLACE_FILE).unlink()
+    return dagster_instance(settings)
+
+
+@pytest.mark.slow
+def test_the_doctor_names_a_server_that_is_not_there(tmp_path: Path) -> None:
+    shutil.copytree(collected(), tmp_path / "lake")
+    nowhere = "postgresql+psycopg2://archive:hunter2@127.0.0.1:1/archive"
+    (finding,) = examine(settings_of(tmp_path / "lake", dagster_database_url=nowhere))
+    assert finding.kind == "history_unavailable" and "hunter2" not in str(finding)
