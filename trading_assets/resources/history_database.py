@@ -145,6 +145,13 @@ def opening(settings: Settings, url: str) -> Iterator[bool]:
             connection.execute(sa.select(sa.func.pg_advisory_unlock(_MAKING)))
 
 
+def bytes_of(connection: sa.Connection) -> int:
+    """Bytes of the history's tables and indices. Those of deleted rows count until the server's own clean-up."""
+    of_schema = "relkind = 'r' and relnamespace = cast(:name as regnamespace)"
+    query = sa.text(f"select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint from pg_class where {of_schema}")
+    return int(connection.execute(query, {"name": SCHEMA}).scalar_one())
+
+
 @contextmanager
 def reading(settings: Settings, url: str) -> Iterator[sa.Connection | None]:
     """A connection that reads the history; None where it is not made yet. Nothing is made or pinned. Raises

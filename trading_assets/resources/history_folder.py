@@ -114,8 +114,8 @@ class LakeComputeLogManager(InHistoryFolder, LocalComputeLogManager):
 
 
 def elsewhere(instance: dg.DagsterInstance, settings: Settings) -> str | None:
-    """A sentence when the instance keeps its history in SQLite files of another folder than the lake's; None when it
-    does not.
+    """A sentence when the instance keeps its history in SQLite files of another folder than the lake's, or in any while
+    the settings name a server; None when it does not.
 
     Dagster makes an instance of its own, and deletes it, where neither DAGSTER_HOME is set nor a `dagster.yaml` is in
     the working directory. An instance on PostgreSQL, or in memory, is meant.
@@ -123,6 +123,13 @@ def elsewhere(instance: dg.DagsterInstance, settings: Settings) -> str | None:
     storage = instance.event_log_storage
     if not isinstance(storage, SqliteEventLogStorage):
         return None
+    if settings.dagster_database_url is not None:
+        return (
+            f"Dagster keeps the history of this run in SQLite files under {instance.root_directory}, and not on the"
+            " server that TRADING_ASSETS_DAGSTER_DATABASE_URL names: trading-assets up and status will not know of it."
+            f" Start Dagster in the folder of the project, or with DAGSTER_HOME={history_folder(settings)}; see that"
+            " dagster.yaml there names no storage of its own."
+        )
     wanted = history_folder(settings)
     if Path(storage.path_for_shard("index")).parent.absolute() == Path(event_logs_directory(str(wanted))).absolute():
         return None

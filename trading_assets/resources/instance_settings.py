@@ -52,8 +52,11 @@ _EARLIER = frozenset(
 _BELOW = "/compute_logs"
 """What a `base_dir` names below the folder of the history."""
 
-_STORAGES = ("run_storage", "event_log_storage", "schedule_storage")
-"""Dagster's older way to name its storages, which does not go together with `storage`."""
+_EXCLUDING = {
+    "storage": {"run_storage", "event_log_storage", "schedule_storage"},
+    "concurrency": {"run_queue", "run_coordinator"},
+}
+"""What Dagster takes together with none of the others, older ways to say the same."""
 
 
 def dagster_yaml(base_dir: Path | None = None) -> str:
@@ -117,6 +120,11 @@ def _differences(chosen: Mapping[str, Any]) -> Iterator[str]:
         yield "it names a run launcher of its own, so two daemons may start one run twice."
     if not (chosen.get("run_monitoring") or {}).get("enabled"):
         yield "it switches run monitoring off, so a run whose process died keeps its place in the pool."
+    if not ((chosen.get("concurrency") or {}).get("pools") or {}).get("default_limit"):
+        yield (
+            "it limits runs in the way of older versions of Dagster, so any number of steps may talk to the broker at"
+            " once: move the limits to concurrency."
+        )
     if not _is_ours(chosen.get("compute_logs")):
         yield "it names a place of its own for what runs print: see that all machines can read it."
 
@@ -131,8 +139,17 @@ def _merged(home: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> M
     # As it was written, maybe for the folder's earlier place; several folders were chosen by somebody.
     as_written = len(chosen) <= 1
     kept = {name: value for name, value in theirs.items() if not (as_written and _has_ours(name, value))}
-    below = {name: value for name, value in ours.items() if name != "storage" or not theirs.keys() & set(_STORAGES)}
-    return {**below, **kept}
+    given = theirs.keys()
+    out = {name for name, others in _EXCLUDING.items() if given & others}
+    below = {name: value for name, value in ours.items() if name not in out}
+    return {**below, **{name: _over(below.get(name), value) for name, value in kept.items()}}
+
+
+def _over(ours: Any, theirs: Any) -> Any:
+    """Their value, with ours where it says nothing. Which class is used, and how, is said by one of both alone."""
+    if not (isinstance(ours, dict) and isinstance(theirs, dict)) or {"class", "custom"} & (ours.keys() | theirs.keys()):
+        return theirs
+    return {**ours, **{name: _over(ours.get(name), value) for name, value in theirs.items()}}
 
 
 def _classes(settings: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -26,8 +26,10 @@ from trading_assets.resources.dagster_private import (
     SqlEventLogStorage,
     SqlEventLogStorageTable,
 )
-from trading_assets.resources.history_database import SCHEMA, output
+from trading_assets.resources.history_database import bytes_of, output, reading
+from trading_assets.resources.history_folder import history_folder
 from trading_assets.resources.storage import BUSY_TIMEOUT, CompactEventLogStorage
+from trading_assets.settings import Settings
 
 EVENTS = SqlEventLogStorageTable.c
 
@@ -99,14 +101,9 @@ class ServerLogs(RunLogs):
         self.storage = storage
 
     def size(self) -> int:
-        """Bytes of the tables. Those of deleted rows are used again, and given back by the server's own clean-up."""
-        query = "select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint from pg_class where relkind = 'r'"
+        """Bytes of the tables."""
         with self.storage.index_connection() as connection:
-            return int(
-                connection.execute(
-                    sa.text(f"{query} and relnamespace = cast(:name as regnamespace)"), {"name": SCHEMA}
-                ).scalar_one()
-            )
+            return bytes_of(connection)
 
     def sizes(self, run_ids: Sequence[str]) -> dict[str, int]:
         """Bytes of the rows of each run that has any, and of what it printed."""
@@ -140,6 +137,16 @@ def logs_of(storage: object, folder: Path) -> RunLogs | None:
     if isinstance(storage, CompactEventLogStorage):
         return FileLogs(storage, folder)
     return ServerLogs(storage) if isinstance(storage, CompactEvents) else None
+
+
+def history_bytes(settings: Settings) -> int:
+    """Bytes of the history, in the data folder and on its server; nothing is made. Raises as
+    `history_database.reading`."""
+    size = bytes_below(history_folder(settings))
+    if settings.dagster_database_url is not None:
+        with reading(settings, settings.dagster_database_url) as connection:
+            size += bytes_of(connection) if connection is not None else 0
+    return size
 
 
 def _of_the_run_alone() -> sa.ColumnElement[bool]:

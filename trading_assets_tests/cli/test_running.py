@@ -143,13 +143,18 @@ def test_the_names_are_those_of_the_definitions() -> None:
     ), "on by default"
 
 
-@pytest.mark.parametrize("kept", ["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest) -> str | None:
+    """The URL of Dagster's history where it is on a server."""
+    return request.getfixturevalue("history") if request.param == "postgresql" else None
+
+
 def test_what_is_read_from_the_tables_is_what_dagster_says(
-    folder: Path, kept: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    server: str | None, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tables are Dagster's own: with a version that moves them this fails, not `status`."""
-    if kept == "postgresql":
-        monkeypatch.setenv("TRADING_ASSETS_DAGSTER_DATABASE_URL", request.getfixturevalue("history"))
+    if server is not None:
+        monkeypatch.setenv("TRADING_ASSETS_DAGSTER_DATABASE_URL", server)
     settings = Settings()
     with dagster_instance(settings) as instance:
         every_hour = ScheduleInstigatorData("0 * * * *")

@@ -95,6 +95,23 @@ def test_dagsters_older_names_of_storages_are_taken_as_they_are(home: Path) -> N
     assert "storage" not in instance_settings(home)
 
 
+def test_a_part_that_says_less_than_ours_is_completed(home: Path) -> None:
+    (home / "dagster.yaml").write_text("concurrency:\n  pools:\n    default_limit: 5\n", "utf-8")
+    found = instance_settings(home)["concurrency"]
+    assert found["pools"] == {"granularity": "op", "default_limit": 5}
+    assert found["runs"]["tag_concurrency_limits"]
+    assert kept_differences(home) == []
+
+
+def test_limits_of_runs_in_dagsters_older_way_are_used(home: Path) -> None:
+    """Dagster refuses them beside ours."""
+    (home / "dagster.yaml").write_text("run_queue:\n  max_concurrent_runs: 3\n", "utf-8")
+    with dagster_instance(Settings(data_dir=home.parent)) as instance:
+        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 3
+    (said,) = kept_differences(home)
+    assert "any number of steps may talk to the broker" in said
+
+
 def test_an_empty_file_says_nothing(home: Path) -> None:
     (home / "dagster.yaml").write_text("", "utf-8")
     assert instance_settings(home)["run_monitoring"]["enabled"]

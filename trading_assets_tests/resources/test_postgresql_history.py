@@ -19,8 +19,10 @@ from trading_assets.lineage import LineageQueryEngine, LineageTracker
 from trading_assets.lineage.history import DagsterHistory
 from trading_assets.resources.dagster_private import serialize_value
 from trading_assets.resources.history_cleanup import clean_history
+from trading_assets.resources.history_folder import elsewhere
 from trading_assets.resources.history_place import PLACE_FILE
-from trading_assets.resources.instance import dagster_instance, instance_reference
+from trading_assets.resources.instance import dagster_instance, dagster_yaml, instance_reference
+from trading_assets.resources.run_logs import history_bytes
 from trading_assets.settings import Settings, system_clock
 from trading_assets_tests.lineage.collected import MONDAY, collected, settings_of
 from trading_assets_tests.resources.test_history_cleanup import LATER, prices, statuses
@@ -110,12 +112,37 @@ def test_a_process_without_the_setting_begins_no_second_history(
 ) -> None:
     with dagster_instance(settings_on(history, tmp_path / "lake")):
         pass
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(tmp_path / "lake"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "lake" / "dagster"))
+    with pytest.raises(HistoryUnavailable, match="TRADING_ASSETS_DAGSTER_DATABASE_URL is not set"):
+        dg.DagsterInstance.get()
     with pytest.raises(HistoryUnavailable, match="TRADING_ASSETS_DAGSTER_DATABASE_URL is not set"):
         dagster_instance(settings_on(None, tmp_path / "lake"))
     assert not list((tmp_path / "lake" / "dagster").rglob("*.db"))
     (tmp_path / "lake" / "dagster" / PLACE_FILE).unlink()
     with dagster_instance(settings_on(None, tmp_path / "lake")) as instance:
         assert instance.get_runs() == []
+
+
+def test_dagsters_own_commands_find_the_server(history: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder of the project, and with DAGSTER_HOME."""
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(tmp_path / "lake"))
+    monkeypatch.setenv("TRADING_ASSETS_DAGSTER_DATABASE_URL", history)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "dagster.yaml").write_text(dagster_yaml(), "utf-8")
+    for way, home in {"project": tmp_path / "project", "history": tmp_path / "lake" / "dagster"}.items():
+        monkeypatch.setenv("DAGSTER_HOME", str(home))
+        with dg.DagsterInstance.get() as instance:
+            assert elsewhere(instance, Settings()) is None
+            instance.run_storage.set_cursor_values({way: "was here"})
+            instance.upgrade()
+        with dagster_instance(Settings()) as instance:
+            assert instance.run_storage.get_cursor_values({way}) == {way: "was here"}
+    assert [file.name for file in tmp_path.rglob("*.db")] == ["state.db"]
+    assert history_bytes(Settings()) > 100_000
+    (tmp_path / "other").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "other")) as instance:
+        assert "not on the server" in str(elsewhere(instance, Settings()))
 
 
 def test_a_server_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

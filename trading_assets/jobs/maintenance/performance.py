@@ -18,8 +18,7 @@ from trading_assets.repositories import query
 from trading_assets.repositories.files import dataset_files
 from trading_assets.repositories.merge import revisions_of
 from trading_assets.repositories.schemas import DATASETS
-from trading_assets.resources.history_folder import history_folder
-from trading_assets.resources.run_logs import bytes_below
+from trading_assets.resources.run_logs import bytes_below, history_bytes
 from trading_assets.settings import Settings
 from trading_assets.state import reading_engine
 
@@ -60,7 +59,7 @@ def generate_performance_report(
     state = root / "state.db"
     return PerformanceReport(
         {name: _storage(root, name) for name in DATASETS},
-        bytes_below(history_folder(chosen)),
+        history_bytes(chosen),
         state.stat().st_size if chosen.database_url is None and state.exists() else None,
         shutil.disk_usage(root).free,
         {name: _seconds(root, name) for name in DATASETS},
