@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 from dagster import DagsterRunStatus
 
+from trading_assets.resources.run_queue import RunQueue
+from trading_assets.serving import worker
 from trading_assets.settings import Settings
 from trading_assets_tests.workers.desk import Desk
+from trading_assets_tests.workers.known import enter
 from trading_assets_tests.workers.redis_server import RedisServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
-def desk(tmp_path: Path, queue_server: RedisServer, postgresql: str) -> Iterator[Desk]:
+def desk(tmp_path: Path, queue_server: RedisServer, postgresql: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     settings = Settings(
         data_dir=tmp_path / "lake",
         database_url=postgresql,
@@ -25,6 +28,7 @@ def desk(tmp_path: Path, queue_server: RedisServer, postgresql: str) -> Iterator
         launcher="celery",
         celery_broker=queue_server.url,
     )
+    enter(monkeypatch, settings)
     found = Desk(tmp_path, settings)
     yield found
     found.end()
@@ -76,3 +80,26 @@ def test_a_cancelled_run_ends_and_a_worker_that_is_stopped_lets_its_run_end(desk
     desk.until.touch()
     east.stop()
     assert desk.run(last).status is DagsterRunStatus.SUCCESS, desk.words("the worker ended before its run")
+
+
+def test_a_run_that_redis_lost_is_sent_again_and_the_worker_has_connected_again(
+    desk: Desk, queue_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    east = desk.start_machine("east", "--runs", "1")
+    desk.start_daemon()
+    first, lost = desk.queue(2)
+    desk.begun(first)
+    desk.wait(lambda: desk.run(lost).status is DagsterRunStatus.STARTING, "the second waits for the worker")
+    queue_server.kill()
+    queue_server.start()
+    monkeypatch.setattr(worker, "LOST_SECONDS", 0.0)
+    queue = RunQueue(desk.settings)
+    with desk.instance() as instance:
+        found = [worker.lost_runs(instance, desk.settings, queue) for _ in range(2)]
+    assert found == [[lost], []], "two workers look"
+    queue.send(lost)
+    desk.until.touch()
+    for run in (first, lost):
+        desk.ended(run)
+    assert east.began == [first, lost]
+    assert [desk.processes_of(run) for run in (first, lost)] == [1, 1]
