@@ -124,9 +124,10 @@ def repeat(
 ) -> int:
     """Submit the failed parts again; also what `stop` held back."""
     from trading_assets.jobs.distribution import repeat_parts
+    from trading_assets.monitoring.wording import counted
 
     count = repeat_parts(name, everything=everything, settings=Settings())
-    say(f"{name}: {count} parts are submitted again.")
+    say(f"{name}: {counted(count, 'part')} {'is' if count == 1 else 'are'} submitted again.")
     return 0
 
 
@@ -136,7 +137,7 @@ def stop(name: Name) -> int:
     from trading_assets.jobs.distribution import stop_distribution
 
     count = stop_distribution(name, settings=Settings())
-    say(f"{name}: no further part is submitted; {count} were taken out of the queue.")
+    say(f"{name}: no further part is submitted; taken out of the queue: {count}.")
     return 0
 
 

@@ -17,7 +17,13 @@ from dagster import RunsFilter
 
 from trading_assets.automation.run_dedup import KEY_TAG
 from trading_assets.distribution import DISTRIBUTION_TAG, GATEWAY_TAG, WORK_TAG
-from trading_assets.jobs.distribution import DistributionStatus, distribute_work, distribution_status
+from trading_assets.jobs.distribution import (
+    DistributionStatus,
+    distribute_work,
+    distribution_status,
+    repeat_parts,
+    stop_distribution,
+)
 from trading_assets.resources.instance import dagster_home, dagster_instance
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
@@ -75,8 +81,12 @@ def test_a_daemon_that_is_killed_while_it_submits_is_followed_by_another(setting
     assert Counter(run.tags[KEY_TAG] for run in runs) == {
         f"{name} {number}": 1 for number in range(1, len(planned.parts) + 1)
     }
+    assert stop_distribution(name, settings=settings) == len(planned.parts)
+    assert status().counts["failed"] == repeat_parts(name, settings=settings) == len(planned.parts)
+    assert status().submitting
 
 
+@pytest.mark.slow
 def test_the_settings_of_the_docs_for_workers_are_those_of_dagster(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)  # type: ignore[call-arg]
     assert SETTINGS_OF_WORKERS is not None

@@ -24,7 +24,7 @@ SESSIONS = calendar().sessions(date(2023, 12, 20), date(2024, 3, 28))
 NAMES = ("east", "north", "west")
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.sets(st.text("ABCDEF", min_size=1, max_size=3), max_size=40), st.integers(1, 50), st.booleans())
 def test_each_symbol_is_in_one_group(symbols: set[str], most: int, routed: bool) -> None:
     groups = symbol_groups(symbols, most, (lambda symbol: gateway_of(symbol, NAMES)) if routed else None)
@@ -37,7 +37,7 @@ def test_each_symbol_is_in_one_group(symbols: set[str], most: int, routed: bool)
         assert all(gateway_of(symbol, NAMES) == group.gateway for group in groups for symbol in group.symbols)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.integers(0, len(SESSIONS) - 1), st.integers(1, 69), st.integers(1, 80), st.sampled_from(Period))
 def test_each_session_is_in_one_period(begin: int, count: int, most: int, period: Period) -> None:
     sessions = SESSIONS[begin : begin + count]
