@@ -189,7 +189,8 @@ def test_the_values_for_helm_agree_with_one_another_and_name_no_secret(values: d
     (server,) = values["dagsterWebserver"]["workspace"]["servers"]
     assert (server["host"], server["port"]) == (code["name"], code["port"])
     assert code["codeServerArgs"][1::2] == ["trading_assets.definitions", server["name"]] == [MODULE, LOCATION]
-    assert (
-        values["concurrency"]["pools"]["defaultLimit"]
-        == yaml.safe_load(dagster_yaml())["concurrency"]["pools"]["default_limit"]
-    )
+    ours = yaml.safe_load(dagster_yaml())["concurrency"]
+    assert values["concurrency"]["pools"]["defaultLimit"] == ours["pools"]["default_limit"]
+    queue = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
+    limited, at_home = queue["tagConcurrencyLimits"], ours["runs"]["tag_concurrency_limits"]
+    assert [(one["key"], one.get("value")) for one in limited] == [(one["key"], one.get("value")) for one in at_home]
