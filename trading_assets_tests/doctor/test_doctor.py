@@ -26,6 +26,7 @@ from trading_assets.universe import Universe
 from trading_assets_tests.endurance.collect import by_the_steps
 from trading_assets_tests.endurance.conftest import SYMBOL
 from trading_assets_tests.endurance.lakes import contents, difference, partitions
+from trading_assets_tests.variants import mostly_slow
 
 Damage = Callable[[Path], None]
 
@@ -123,7 +124,9 @@ def test_nothing_is_wrong_with_a_collected_lake_and_nothing_is_written(settings:
 
 
 @pytest.mark.parametrize(
-    ("damage", "found", "left", "requests"), TABLE, ids=lambda value: getattr(value, "__name__", "")
+    ("damage", "found", "left", "requests"),
+    mostly_slow(TABLE, lambda row: row[0] in (lose_all, lose_identity, lose_bars, spoil_index, duplicate)),
+    ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_what_is_found_mended_and_left(
     damage: Damage,
@@ -154,7 +157,18 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     "damage",
-    [truncate, lose_all, lose_identity_and_state, lose_coverage, lose_bars, lose_bars_and_their_coverage, spoil_state],
+    mostly_slow(
+        [
+            truncate,
+            lose_all,
+            lose_identity_and_state,
+            lose_coverage,
+            lose_bars,
+            lose_bars_and_their_coverage,
+            spoil_state,
+        ],
+        lambda damage: damage in (lose_all, spoil_state),
+    ),
     ids=lambda damage: damage.__name__,
 )
 def test_with_a_backup_everything_is_put_back(

@@ -17,6 +17,7 @@ from trading_assets.simulator import Simulator
 from trading_assets_tests.endurance.collect import by_the_steps, steps
 from trading_assets_tests.endurance.conftest import SYMBOL, Undisturbed, settings_of
 from trading_assets_tests.endurance.lakes import asked, broken, difference
+from trading_assets_tests.variants import mostly_slow
 
 QUESTIONS = ("contract", "parameters", "listings", "price", "quotes", "underlying's bars", "options' bars")
 """What a run asks in turn; an empty question is none."""
@@ -41,7 +42,7 @@ class Overtaken(Archive):
         return super().ask(requests, *arguments, **named)
 
 
-@pytest.mark.parametrize("nth", range(1, 1 + len(QUESTIONS)), ids=QUESTIONS)
+@pytest.mark.parametrize("nth", mostly_slow(range(1, 1 + len(QUESTIONS)), lambda nth: nth % 3 == 1), ids=QUESTIONS)
 def test_another_run_collects_everything_before_a_question(
     nth: int, simulator: Simulator, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

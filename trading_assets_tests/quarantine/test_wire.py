@@ -32,6 +32,7 @@ from trading_assets_tests.rewriting import (
     rows,
     settings_for,
 )
+from trading_assets_tests.variants import mostly_slow
 
 NOW = datetime(2024, 6, 3, 20, 30, tzinfo=UTC)
 SYMBOLS = ["AAPL", "MSFT"]
@@ -123,7 +124,9 @@ IMPOSSIBLE_BARS = {
 }
 
 
-@pytest.mark.parametrize("name", IMPOSSIBLE_BARS)
+@pytest.mark.parametrize(
+    "name", mostly_slow(IMPOSSIBLE_BARS, lambda name: name in ("low above open", "unset", "huge volume", "no date"))
+)
 def test_an_impossible_bar_harms_nothing_but_itself(bench: Bench, name: str) -> None:
     field, bench.change = IMPOSSIBLE_BARS[name]
     reports = bench.collect("ce")
@@ -440,7 +443,7 @@ def test_contract_details_of_which_a_part_is_bad_are_asked_again_at_their_time(b
 @pytest.mark.parametrize(
     "place", [(ParquetStore, "upsert"), (CoverageRepository, "record"), (Examiner, "settle"), (Journal, "applied")]
 )
-@pytest.mark.parametrize("step", ["h", "e"])
+@pytest.mark.parametrize("step", mostly_slow(["h", "e"], lambda step: step == "e"))
 def test_a_run_killed_while_it_writes_a_bad_answer_comes_to_the_same_lake(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, place: tuple[type, str], step: str
 ) -> None:

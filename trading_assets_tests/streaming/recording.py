@@ -25,9 +25,10 @@ PATIENCE = 120.0
 """Seconds to wait for what must happen."""
 
 QUICK = Timing(
-    wanted_seconds=0.05, publish_seconds=0.05, steer_seconds=0.05, look_again_seconds=0.2,
-    quiet_seconds=0.3, pong_seconds=0.3, resume_seconds=0.3, retry_seconds=0.4,
+    wanted_seconds=0.05, publish_seconds=0.05, steer_seconds=0.05, look_again_seconds=0.2, quiet_seconds=0.3,
+    retry_seconds=0.4, pong_seconds=PATIENCE, resume_seconds=PATIENCE, standstill_seconds=PATIENCE,
 )  # fmt: skip
+"""Looks often, and takes nothing that a busy machine does late for an outage: a test of an outage says what is one."""
 
 
 @dataclass

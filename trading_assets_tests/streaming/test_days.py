@@ -40,6 +40,7 @@ def test_the_recorder_over_such_a_weekend(lake: Path, simulate: Callable[..., Si
     async def work() -> None:
         async with recording(lake, tws, Subscription("AAA")) as one:
             await one.until_live("AAA")
+            await one.until(lambda: one.asked("realtime_bars") == 1)
             tws.faults.trigger("connectivity_lost", seconds=None)
             await one.until_state("AAA", StreamState.DOWN)
             tws.clock.set(early)

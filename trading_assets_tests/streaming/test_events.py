@@ -26,6 +26,9 @@ Simulate = Callable[..., Simulator]
 OPTION, OPTION_ID = "AAA 2024-06-21 100 C", 108
 AAA = Subscription("AAA", 2)
 
+RESUMES_SOON = replace(QUICK, resume_seconds=0.3)
+"""What is silent for so long after an outage is asked for again."""
+
 
 @pytest.fixture
 def at_work(lake: Path, simulate: Simulate) -> Callable[..., None]:
@@ -115,7 +118,7 @@ def test_silent_connection(at_work: Callable[..., None]) -> None:
         await one.until_live("AAA", OPTION)
         await one.step(1, OPTION_ID)
 
-    at_work(test)
+    at_work(test, timing=replace(QUICK, pong_seconds=1.0))
 
 
 def test_standstill(at_work: Callable[..., None]) -> None:
@@ -192,7 +195,7 @@ def test_connectivity_kept_but_silent(at_work: Callable[..., None]) -> None:
         await one.step(1, OPTION_ID)
         await one.until(lambda: one.tws.counters.open_now["lines"] == 4)
 
-    at_work(test)
+    at_work(test, timing=RESUMES_SOON)
 
 
 def test_connectivity_lost_with_data(at_work: Callable[..., None]) -> None:
@@ -246,7 +249,7 @@ def test_farm_of_options_down_and_silent(at_work: Callable[..., None]) -> None:
         assert only_gap(one, OPTION_ID).reason is GapReason.FARM_DOWN
         await one.step(1, OPTION_ID)
 
-    at_work(test)
+    at_work(test, timing=RESUMES_SOON)
 
 
 def test_one_farm_for_all(at_work: Callable[..., None]) -> None:
@@ -262,7 +265,7 @@ def test_one_farm_for_all(at_work: Callable[..., None]) -> None:
         await one.until_live("AAA", OPTION)
         assert seconds(only_gap(one, OPTION_ID)) == (0, 5)
 
-    at_work(test)
+    at_work(test, timing=RESUMES_SOON)
 
 
 @pytest.mark.parametrize(("fault", "code"), [("bars_disconnected", 10182), ("bars_bust", 10225)])

@@ -20,9 +20,6 @@ Simulate = Callable[..., Simulator]
 
 SOON = replace(QUICK, image_seconds=0.2)
 
-PATIENT = replace(SOON, quiet_seconds=60.0, pong_seconds=60.0, standstill_seconds=60.0)
-"""A busy machine is no outage."""
-
 
 class Altered(TinyMarket):
     """The tiny market, whose quotes are altered by a function."""
@@ -99,7 +96,7 @@ def test_a_new_session_begins_with_what_it_brings(lake: Path, simulate: Simulate
     tws = simulate(market, now=datetime(2024, 6, 4, 3, 59, 50, tzinfo=UTC))
 
     async def work() -> None:
-        async with recording(lake, tws, Subscription("AAA", 1), timing=PATIENT) as one:
+        async with recording(lake, tws, Subscription("AAA", 1), timing=SOON) as one:
             for contract in ("AAA", OPTION):
                 await one.until_state(contract, StreamState.FROZEN)
             await one.until(lambda: newest(one, 1).last_trade_at and newest(one, 108).broker_delta)

@@ -35,6 +35,7 @@ from trading_assets_tests.validation.worlds import (
     world,
     write,
 )
+from trading_assets_tests.variants import mostly_slow
 
 Break = Callable[[World], None]
 
@@ -579,7 +580,7 @@ def test_the_last_session_of_a_contract_is_not_lost_before_midnight(tmp_path: Pa
     assert (failed(midnight - timedelta(minutes=1)), failed(midnight)) == (0, 1)
 
 
-@pytest.mark.parametrize("lacking", ["symbol", "session"])
+@pytest.mark.parametrize("lacking", mostly_slow(["symbol", "session"], lambda lacking: lacking == "session"))
 @pytest.mark.parametrize(("name", "dataset"), NAMED.items())
 def test_a_row_without_a_name_is_a_finding_and_stops_no_other_rule(
     tmp_path: Path, name: str, dataset: str, lacking: str

@@ -125,7 +125,11 @@ class Walk:
             self.anew = anew.bars()
 
 
-@pytest.fixture(scope="module", params=[SIZES, ("1 day",)], ids=["two bar sizes", "one bar size"])
+@pytest.fixture(
+    scope="module",
+    params=[SIZES, pytest.param(("1 day",), marks=pytest.mark.slow)],
+    ids=["two bar sizes", "one bar size"],
+)
 def walk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Walk:
     return Walk(tmp_path_factory.mktemp("basis"), request.param)
 
