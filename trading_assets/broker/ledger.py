@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -57,6 +58,16 @@ def question(request: Request) -> str:
     return f"{type(request).kind}|{request.contract_tick_key}"
 
 
+class Permit(NamedTuple):
+    """Leave to send one small-bar request or begin one stream of real-time bars, or, where nothing was taken, when to
+    ask again."""
+
+    instant: float
+    """By this process's monotonic clock."""
+    at: float | None = None
+    """The same by the database's clock, under which the permit is kept; None: nothing was taken."""
+
+
 class Ledger:
     """The transactions of pacing for one owner and one endpoint (`host:port`, or the name of a gateway)."""
 
@@ -82,21 +93,19 @@ class Ledger:
             here = time.monotonic()
             return [here + (at - now) for at in self._take(connection, count, now, self._recent(connection, now))]
 
-    def take_small(self, request: Request) -> tuple[bool, float]:
-        """Take a small-bar permit with its message slot: `(True, instant)`, or `(False, instant to ask again)` with
-        nothing taken.
-
-        Instants are by this process's monotonic clock.
-        """
+    def take_small(self, request: Request, missed: float | None = None) -> Permit:
+        """Take a small-bar permit with its message slot. `missed` is the `at` of one whose instant passed unused: it is
+        given back."""
         with write_transaction(self._engine, durable=False) as connection:
             now = database_now(connection)
             here = time.monotonic()
+            self._give_back(connection, self._endpoint, missed)
             mine = pacing_queue.c.endpoint == self._endpoint, pacing_queue.c.owner == self._owner
             recent = self._recent(connection, now)
             ready = max(self._small_ready(connection, request, now), message_slots(recent, now, self._rate, 1)[0][0])
             first = self._first_in_queue(connection, now)
             if ready - now > SMALL_HORIZON or first != self._owner:
-                return False, here + (max(0.05, ready - now) if first == self._owner else QUEUE_INTERVAL)
+                return Permit(here + (max(0.05, ready - now) if first == self._owner else QUEUE_INTERVAL))
             at = self._take(connection, 1, ready, recent)[0]
             row = {
                 "endpoint": self._endpoint,
@@ -106,31 +115,29 @@ class Ledger:
             }
             connection.execute(pacing_small.insert().values(weight=request.weight, **row))
             connection.execute(pacing_queue.delete().where(*mine))
-            return True, here + (at - now)
+            return Permit(here + (at - now), at)
 
-    def take_realtime_bars(self, key: str) -> tuple[bool, float]:
-        """Take a permit for a new stream of real-time bars of a contract with its message slot: `(True, instant)`, or
-        `(False, instant to ask again)` with nothing taken. They have a window of their own beside the small bars'.
-
-        Instants are by this process's monotonic clock.
-        """
+    def take_realtime_bars(self, key: str, missed: float | None = None) -> Permit:
+        """Take a permit for a new stream of real-time bars of a contract with its message slot. They have a window of
+        their own beside the small bars'. `missed` as in `take_small`."""
         with write_transaction(self._engine, durable=False) as connection:
             now = database_now(connection)
             here = time.monotonic()
             place = f"{self._endpoint}{_REALTIME}"
             there = pacing_small.c.endpoint == place
+            self._give_back(connection, place, missed)
             oldest = now - LONG_WINDOW - 2 * WINDOW_MARGIN
             connection.execute(pacing_small.delete().where(there, pacing_small.c.at < oldest))
             stored = connection.execute(sa.select(pacing_small).where(there))
             history = [SmallSend(row.at, row.key, row.contract_tick_key, row.weight) for row in stored]
             ready = small_ready_at(history, key, key, 1, now, self._realtime_rules)
             if ready > now:
-                return False, here + (ready - now)
+                return Permit(here + (ready - now))
             at = self._take(connection, 1, now, self._recent(connection, now))[0]
             connection.execute(
                 pacing_small.insert().values(endpoint=place, at=at, key=key, contract_tick_key=key, weight=1)
             )
-            return True, here + (at - now)
+            return Permit(here + (at - now), at)
 
     def leave_queue(self) -> None:
         """Stop waiting for small-bar permits."""
@@ -158,6 +165,12 @@ class Ledger:
                 }
                 connection.execute(pacing_slots.insert().values(held=held, wanted=in_use + waiting, **row))
             return held, target
+
+    def _give_back(self, connection: sa.Connection, place: str, missed: float | None) -> None:
+        if missed is not None:
+            connection.execute(
+                pacing_small.delete().where(pacing_small.c.endpoint == place, pacing_small.c.at == missed)
+            )
 
     def _recent(self, connection: sa.Connection, now: float) -> list[float]:
         stored = connection.execute(

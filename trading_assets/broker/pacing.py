@@ -132,11 +132,12 @@ class Pacer:
         if self._ledger is None:
             return
         loop = asyncio.get_running_loop()
+        permit = None
         while True:
-            granted, at = await self._run(self._ledger.take_small, request)
-            if not granted:
-                self.tell(SMALL_BARS, at - loop.time())
-            if await _reached(at, loop, late_limit=WINDOW_MARGIN) and granted:
+            permit = await self._run(self._ledger.take_small, request, permit and permit.at)
+            if permit.at is None:
+                self.tell(SMALL_BARS, permit.instant - loop.time())
+            if await _reached(permit.instant, loop, late_limit=WINDOW_MARGIN) and permit.at is not None:
                 return
 
     def tell(self, why: str, seconds: float) -> None:
@@ -188,11 +189,12 @@ class Pacer:
         if self._ledger is None:
             return 0.0
         loop = asyncio.get_running_loop()
+        permit = None
         while True:
-            granted, at = await self._run(self._ledger.take_realtime_bars, key)
-            if not granted:
-                return max(0.0, at - loop.time())
-            if await _reached(at, loop):
+            permit = await self._run(self._ledger.take_realtime_bars, key, permit and permit.at)
+            if permit.at is None:
+                return max(0.0, permit.instant - loop.time())
+            if await _reached(permit.instant, loop):
                 return 0.0
 
     async def acquire(self, pacing_class: PacingClass) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from trading_assets.broker import pacing
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.ledger import HISTORY_SLOTS, Ledger
@@ -24,7 +25,7 @@ from trading_assets.reliability import BreakerOpen, CircuitBreaker, Phase
 from trading_assets.settings import Settings
 from trading_assets.state import read_transaction
 from trading_assets.state.processes import process_birth
-from trading_assets.state.tables import pacing_rate
+from trading_assets.state.tables import pacing_rate, pacing_small
 from trading_assets_tests.coroutines import run_coroutine
 
 ENDPOINT = "somewhere:7497"
@@ -110,13 +111,34 @@ def test_threads_that_ask_at_once_never_get_one_slot_twice(ledgers: Callable[[],
 
 def test_small_bar_permits_are_shared_and_the_longest_waiting_is_first(ledgers: Callable[[], Ledger]) -> None:
     first, second = ledgers(), ledgers()
-    assert first.take_small(small(0))[0]
-    again, _ = first.take_small(small(0))
-    assert not again, "an identical request within 15 s"
-    other, _ = second.take_small(small(1))
-    assert not other, "the first has waited longer"
+    assert first.take_small(small(0)).at is not None
+    assert first.take_small(small(0)).at is None, "an identical request within 15 s"
+    assert second.take_small(small(1)).at is None, "the first has waited longer"
     first.leave_queue()
-    assert second.take_small(small(1))[0]
+    assert second.take_small(small(1)).at is not None
+
+
+@pytest.mark.parametrize("kind", ["small bars", "real-time bars"])
+def test_a_permit_whose_instant_a_busy_machine_missed_is_given_back(
+    kind: str, ledgers: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 60 in ten minutes each is used; the one that was missed does not hold up the same request for 15 s."""
+    ledger = ledgers()
+    reached, misses = pacing._reached, iter([True, True, False])
+
+    async def busy(at: float, loop: asyncio.AbstractEventLoop, **limits: float) -> bool:
+        return await reached(at, loop, **limits) and not next(misses, False)
+
+    async def ask() -> object:
+        with ThreadPoolExecutor(1) as database:
+            pacer = Pacer(ledger, database)
+            asked = pacer.small_message(small(0)) if kind == "small bars" else pacer.realtime_bars("265598")
+            return await asyncio.wait_for(asked, 10)
+
+    monkeypatch.setattr(pacing, "_reached", busy)
+    assert not run_coroutine(ask()), "it waits for nothing"
+    with ledger._engine.connect() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(pacing_small)).scalar_one() == 1
 
 
 def test_whoever_looks_on_hears_until_when_the_limits_let_nothing_go(ledgers: Callable[[], Ledger]) -> None:
