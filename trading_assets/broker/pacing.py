@@ -14,6 +14,7 @@ The transactions are in `broker.ledger`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
@@ -72,6 +73,31 @@ RESOURCES = {
 }
 
 
+class FreedLines:
+    """Market-data lines given back so lately that the broker may not have noticed: the cancellation is on its way.
+
+    Another process does not get them yet, since its request may arrive first. This one may use them: its own messages
+    arrive in order. Use it from one event loop only.
+    """
+
+    def __init__(self) -> None:
+        self._at: deque[float] = deque()
+
+    def add(self) -> None:
+        """A line was given back."""
+        self._at.append(time.monotonic())
+
+    def use(self) -> None:
+        """A line was taken: one given back, if there is any."""
+        if self._at:
+            self._at.popleft()
+
+    def __len__(self) -> int:
+        while self._at and self._at[0] < time.monotonic() - WINDOW_MARGIN:
+            self._at.popleft()
+        return len(self._at)
+
+
 @dataclass(slots=True)
 class _Slots:
     """This process's slots of one resource: lent to its requests, in the order they asked. `shared` ones follow the
@@ -82,6 +108,11 @@ class _Slots:
     in_use: int = 0
     waiters: deque[asyncio.Future[None]] = field(default_factory=deque)
     keeper: asyncio.Task[None] | None = None
+    freed: FreedLines = field(default_factory=FreedLines)
+
+    def take(self) -> None:
+        self.in_use += 1
+        self.freed.use()
 
 
 class Pacer:
@@ -202,7 +233,7 @@ class Pacer:
         resource = RESOURCES[pacing_class]
         slots = self._slots[resource]
         if slots.in_use < slots.target and not slots.waiters:
-            slots.in_use += 1
+            slots.take()
             return
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
@@ -224,6 +255,8 @@ class Pacer:
         """Give a slot back."""
         slots = self._slots[RESOURCES[pacing_class]]
         slots.in_use -= 1
+        if pacing_class is PacingClass.MARKET_DATA:
+            slots.freed.add()
         _lend(slots)
 
     def free_slots(self, pacing_class: PacingClass) -> int:
@@ -237,9 +270,11 @@ class Pacer:
         try:
             while True:
                 waiting = max(len(slots.waiters), self.backlog() if slots.waiters else 0)
-                _, slots.target = await self._run(self._ledger.rebalance, resource, slots.in_use, waiting)
+                used = slots.in_use + len(slots.freed)
+                slots.target = min(slots.target, used)  # what others get is decided now, by what is used now
+                _, slots.target = await self._run(self._ledger.rebalance, resource, used, waiting)
                 _lend(slots)
-                if not slots.in_use and not slots.waiters:
+                if not slots.in_use and not slots.freed and not slots.waiters:
                     slots.target = 0
                     await self._run(self._ledger.rebalance, resource, 0, 0)
                     if not slots.waiters:
@@ -273,7 +308,7 @@ def _lend(slots: _Slots) -> None:
     while slots.waiters and slots.in_use < slots.target:
         turn = slots.waiters.popleft()
         if not turn.done():
-            slots.in_use += 1
+            slots.take()
             turn.set_result(None)
 
 

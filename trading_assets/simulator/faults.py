@@ -97,9 +97,11 @@ STREAM_ERRORS: dict[str, tuple[int, str]] = {
 
 STREAM_ACTIONS = frozenset({"mute", "competing_session", "halt", "delayed", "stream_error", *STREAM_ERRORS})
 """What strikes running streams; `competing_session` only without `on`."""
-LASTING_ACTIONS = frozenset({"connectivity_lost", "farm_down", "mute", "competing_session", "halt", "delayed"})
+LASTING_ACTIONS = frozenset(
+    {"connectivity_lost", "farm_down", "nightly_reset", "mute", "competing_session", "halt", "delayed"}
+)
 """What lasts for some time and may be ended by hand."""
-SILENCING_ACTIONS = LASTING_ACTIONS - {"halt", "delayed"}
+SILENCING_ACTIONS = LASTING_ACTIONS - {"nightly_reset", "halt", "delayed"}
 GLOBAL_ACTIONS = STREAM_ACTIONS | {
     "connectivity_lost", "farm_down", "nightly_reset", "duplicate_client_id", "drop_all", "broadcast"
 }  # fmt: skip

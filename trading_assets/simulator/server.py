@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 from trading_assets.simulator import encoding
@@ -51,6 +52,7 @@ class TwsServer:
         self._looked_after = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
+        self._reset_over = asyncio.Event()
         self._address = ("", 0)
         contracts, history = ContractService(world), HistoryService(world)
         self._streams = Streams(world)
@@ -229,7 +231,10 @@ class TwsServer:
 
     def _end_faults(self) -> None:
         for do, contract in self._faults.take_ended():
-            self._outages.end(do, contract)
+            if do == "nightly_reset":
+                self._reset_over.set()
+            else:
+                self._outages.end(do, contract)
 
     async def _carry_out_later(self, rule: FaultRule) -> None:
         await asyncio.sleep(rule.after_seconds or 0.0)
@@ -239,7 +244,7 @@ class TwsServer:
     async def _carry_out(self, rule: FaultRule) -> None:
         match rule.do:
             case "nightly_reset":
-                await self._reset(rule.seconds or 0.0)
+                await self._reset(rule.seconds)
             case "duplicate_client_id":
                 self._refuse_connects += rule.connects
             case "drop_all":
@@ -249,20 +254,22 @@ class TwsServer:
             case _:
                 await self._outages.carry_out(rule)
 
-    async def _reset(self, seconds: float) -> None:
-        """Close all connections and the port. A bound socket that does not listen keeps the port ours and refuses
-        connects."""
+    async def _reset(self, seconds: float | None) -> None:
+        """Close all connections and the port, for some seconds or until it is ended. A bound socket that does not
+        listen keeps the port ours and refuses connects."""
         if self._listener is None:
             return
         self._listener.close()
         self._listener = None
+        self._reset_over.clear()
         self.drop_all()
         host, port = self._address
         holder = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind((host, port))
         try:
-            await asyncio.sleep(seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._reset_over.wait(), seconds)
         except asyncio.CancelledError:
             holder.close()
             raise

@@ -18,7 +18,7 @@ from trading_assets.broker import messages
 from trading_assets.broker.client import DELAYED_FROZEN, FROZEN
 from trading_assets.broker.connection import Connection
 from trading_assets.broker.ledger import MARKET_DATA_SLOTS
-from trading_assets.broker.pacing import Pacer
+from trading_assets.broker.pacing import FreedLines, Pacer
 from trading_assets.broker.quotes import OPEN_INTEREST_TICK
 from trading_assets.sessions import Clock
 from trading_assets.settings import Settings
@@ -57,6 +57,9 @@ class Steering:
         self._share = 0
         self._is_short = False
         """Whether the share is less than was asked for."""
+        self._freed = FreedLines()
+        self._most = math.inf
+        """Lines that may be in use while it is decided what other processes get: those that are now."""
         self._regular_since = math.inf
 
     async def run(self) -> None:
@@ -101,14 +104,17 @@ class Steering:
         """Follow the fair share of the market-data lines a few times a second."""
         while True:
             wanting = sum(stream.wants_line for stream in self.streams())
-            in_use = self._in_use
+            in_use = self._in_use + len(self._freed)
             waiting = max(0, min(wanting, self.settings.live_lines) - in_use)
+            self._most = in_use
             try:
                 share = await self.pacer.share(MARKET_DATA_SLOTS, in_use, waiting)
             except SQLAlchemyError:
                 logger.warning("The state database does not share out lines: %s", _LATER, exc_info=True)
             else:
                 self._share, self._is_short = share, share < in_use + waiting
+            finally:
+                self._most = math.inf
             await asyncio.sleep(self.timing.steer_seconds)
 
     def _divide_lines(self) -> list[Stream]:
@@ -150,7 +156,7 @@ class Steering:
                 await self._begin(connection, stream)
 
     def _next(self, allowed: Sequence[Stream]) -> Stream | None:
-        now, full = self._time(), self._in_use >= len(allowed)
+        now, full = self._time(), self._in_use >= min(len(allowed), self._most)
         # Of new streams of bars there are few: those of a contract whose quotes still go elsewhere wait for the quotes.
         elsewhere = {one.con_id for one in allowed if isinstance(one, Quotes) and one.state is StreamState.COMPETING}
         return next(
@@ -168,6 +174,7 @@ class Steering:
         await self.pacer.message()
         if self._may_send(connection) and self._cancels:
             kind, req_id = self._cancels.popleft()
+            self._freed.add()
             if kind == QUOTE:
                 connection.wire.cancelMktData(req_id)
             else:
@@ -187,6 +194,7 @@ class Steering:
         req_id = connection.wire.getReqId()
         connection.inbox.issue(req_id)
         stream.asked(req_id)
+        self._freed.use()
         if isinstance(stream, Quotes):
             connection.inbox.streams.quotes[req_id] = stream
             instrument = stream.subject.instrument

@@ -6,10 +6,11 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from trading_assets.broker import pacing
 from trading_assets.broker.breaker_store import DatabaseStore
 from trading_assets.broker.journal import Journal
-from trading_assets.broker.ledger import HISTORY_SLOTS, Ledger
+from trading_assets.broker.ledger import HISTORY_SLOTS, MARKET_DATA_SLOTS, Ledger
 from trading_assets.broker.pacing import IN_USE_ELSEWHERE, SMALL_BARS, Pacer
 from trading_assets.broker.requests import BarsRequest, PacingClass
 from trading_assets.instrument import Instrument
@@ -160,6 +161,73 @@ def test_whoever_looks_on_hears_until_when_the_limits_let_nothing_go(ledgers: Ca
     why, until = run_coroutine(ask_twice())
     assert why == SMALL_BARS
     assert 2 < (until - datetime.now(UTC)).total_seconds() <= 16, "an identical request may follow after 15 s"
+
+
+def test_no_slot_is_lent_on_while_it_is_decided_what_others_get(
+    ledgers: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others get is decided by what this process said that it uses."""
+    ledger, rebalance = ledgers(), Ledger.rebalance
+    ready, deciding, decided = threading.Event(), threading.Event(), threading.Event()
+
+    def slowly(self: Ledger, resource: str, in_use: int, waiting: int) -> tuple[int, int]:
+        if ready.is_set():
+            deciding.set()
+            decided.wait(60)
+        return rebalance(self, resource, in_use, waiting)
+
+    async def ask() -> bool:
+        with ThreadPoolExecutor(1) as database:
+            pacer = Pacer(ledger, database)
+            await asyncio.gather(*(pacer.acquire(PacingClass.HISTORY) for _ in range(2)))
+            pacer.release(PacingClass.HISTORY)
+            assert pacer.free_slots(PacingClass.HISTORY) == 1
+            ready.set()
+            await asyncio.to_thread(deciding.wait)
+            more = asyncio.create_task(pacer.acquire(PacingClass.HISTORY))
+            await asyncio.sleep(0)
+            lent = more.done()
+            decided.set()
+            await asyncio.wait_for(more, 60)
+            await pacer.close()
+            return lent
+
+    monkeypatch.setattr(Ledger, "rebalance", slowly)
+    assert not run_coroutine(ask())
+
+
+def test_a_line_is_anothers_once_the_broker_has_noticed_its_end(
+    ledgers: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages of two connections may arrive in any order, those of one in theirs."""
+    first, second = ledgers(), ledgers()
+    first._limits[MARKET_DATA_SLOTS] = second._limits[MARKET_DATA_SLOTS] = 1
+    monkeypatch.setattr(pacing, "WINDOW_MARGIN", 600.0)
+    told = threading.Semaphore(0)
+
+    class Told(ThreadPoolExecutor):
+        def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+            told.release()
+            return super().submit(*args, **kwargs)
+
+    async def ask() -> tuple[int, int]:
+        with Told(1) as database:
+            pacer = Pacer(first, database)
+            for _ in range(2):
+                await asyncio.wait_for(pacer.acquire(PacingClass.MARKET_DATA), 60)
+                pacer.release(PacingClass.MARKET_DATA)
+            while told.acquire(blocking=False):
+                """What was told before the line was given back."""
+            await asyncio.to_thread(told.acquire)
+            await asyncio.to_thread(told.acquire)
+            held, _ = second.rebalance(MARKET_DATA_SLOTS, 0, 1)
+            monkeypatch.setattr(pacing, "WINDOW_MARGIN", 0.0)
+            while not (later := second.rebalance(MARKET_DATA_SLOTS, 0, 1)[0]):
+                await asyncio.sleep(0.01)
+            await pacer.close()
+            return held, later
+
+    assert run_coroutine(ask()) == (0, 1)
 
 
 def test_whoever_looks_on_hears_that_other_processes_use_all_slots(

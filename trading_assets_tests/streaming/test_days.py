@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from trading_assets.simulator import Simulator
 from trading_assets.streaming.days import Days
 from trading_assets.streaming.health import StreamState, Subscription
-from trading_assets_tests.streaming.recording import recording, run
+from trading_assets_tests.streaming.recording import QUICK, recording, run
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,8 @@ def test_the_recorder_over_such_a_weekend(lake: Path, simulate: Callable[..., Si
     tws = simulate(now=friday)
 
     async def work() -> None:
-        async with recording(lake, tws, Subscription("AAA")) as one:
+        resumes_soon = replace(QUICK, resume_seconds=0.3)
+        async with recording(lake, tws, Subscription("AAA"), timing=resumes_soon) as one:
             await one.until_live("AAA")
             await one.until(lambda: one.asked("realtime_bars") == 1)
             tws.faults.trigger("connectivity_lost", seconds=None)

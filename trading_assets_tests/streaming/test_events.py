@@ -97,10 +97,11 @@ def test_nightly_reset(at_work: Callable[..., None]) -> None:
     """While TWS refuses, the streams are down and the gap is open."""
 
     async def test(one: Recording) -> None:
-        one.tws.faults.trigger("nightly_reset", seconds=0.5)
+        one.tws.faults.trigger("nightly_reset", seconds=None)
         await one.until_state("AAA", StreamState.DOWN)
         one.tws.clock.advance(60)
         assert seconds(only_gap(one)) == (0, None)
+        one.tws.faults.end("nightly_reset")
         await one.until_live("AAA", OPTION)
         assert seconds(only_gap(one)) == seconds(only_gap(one, 1, "b")) == (0, 60)
 
@@ -186,8 +187,9 @@ def test_connectivity_kept_but_silent(at_work: Callable[..., None]) -> None:
 
     async def test(one: Recording) -> None:
         asked = one.asked()
-        one.tws.faults.trigger("connectivity_lost", seconds=0.3, resume=False)
+        one.tws.faults.trigger("connectivity_lost", seconds=None, resume=False)
         await one.until_state("AAA", StreamState.DOWN)
+        one.tws.faults.end("connectivity_lost")
         await one.until_live("AAA", OPTION)
         await one.until_state("AAA", StreamState.LIVE, "bar")
         await one.until(lambda: one.asked() == asked + 3)
@@ -203,8 +205,9 @@ def test_connectivity_lost_with_data(at_work: Callable[..., None]) -> None:
 
     async def test(one: Recording) -> None:
         asked = one.asked()
-        one.tws.faults.trigger("connectivity_lost", seconds=0.3, data_lost=True)
+        one.tws.faults.trigger("connectivity_lost", seconds=None, data_lost=True)
         await one.until_state("AAA", StreamState.DOWN)
+        one.tws.faults.end("connectivity_lost")
         await one.until_live("AAA", OPTION)
         await one.until(lambda: one.asked() == asked + 3)
         assert only_gap(one).code == 1100
@@ -240,8 +243,9 @@ def test_farm_of_options_down_and_silent(at_work: Callable[..., None]) -> None:
 
     async def test(one: Recording) -> None:
         asked = one.asked()
-        one.tws.faults.trigger("farm_down", farm="usopt", seconds=0.3, resume=False)
+        one.tws.faults.trigger("farm_down", farm="usopt", seconds=None, resume=False)
         await one.until_state(OPTION, StreamState.DOWN)
+        one.tws.faults.end("farm_down")
         assert one.of("AAA").state is StreamState.LIVE
         await one.until_live(OPTION, "AAA 2024-06-21 100 P")
         assert one.asked() == asked + 2
@@ -474,7 +478,7 @@ def test_recorder_stopped(at_work: Callable[..., None]) -> None:
 def test_no_tws(lake: Path, simulate: Simulate) -> None:
     """Down from the beginning, with the sentence that says what to do; live when TWS is there."""
     tws = simulate()
-    tws.faults.trigger("nightly_reset", seconds=1.0)
+    tws.faults.trigger("nightly_reset", seconds=None)
 
     async def work() -> None:
         while not tws.counters.faults.get("nightly_reset"):
@@ -483,6 +487,7 @@ def test_no_tws(lake: Path, simulate: Simulate) -> None:
             down = await one.until_state("AAA", StreamState.DOWN)
             assert "nothing listens there" in down.text
             assert seconds(only_gap(one)) == (0, None)
+            tws.faults.end("nightly_reset")
             await one.until_live("AAA")
             assert seconds(only_gap(one)) == (0, 0)
 

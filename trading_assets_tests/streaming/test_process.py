@@ -138,8 +138,11 @@ def test_the_last_report_knows_why_it_ended(
         found.append(LiveRegistry(settings.state_url).state())
 
     monkeypatch.setattr(process, "reporting", watched)
+    wanting = LiveRegistry(settings.state_url)
+    wanting.want([Subscription("AAA")])
     with recorder(settings) as (_, codes):
         eventually(lambda: codes == [1], between_looks=0.01)
+    wanting.close()
     assert not found[0].running and "account" in found[0].reason
 
 

@@ -63,6 +63,7 @@ def test_the_bars_of_a_day_at_speed(goog_lake: Path, market: RecordedMarket, min
                 await one.until(lambda: tws.counters.requests.get("realtime_bars"))
                 tws.clock.run(4000)
                 await one.until(lambda: one.of("GOOG").state is StreamState.LIVE)
+                await one.until(lambda: one.writer.bars and one.writer.bars[-1].start >= CLOSE - timedelta(seconds=5))
                 await one.until(lambda: tws.clock.now() > CLOSE + timedelta(minutes=5))
                 tws.clock.pin()
             assert not tws.counters.internal_errors

@@ -9,10 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from trading_assets.broker.contact import broker_contact
 from trading_assets.simulator import Simulator
-from trading_assets.state import connect_state, metadata
+from trading_assets.state import connect_state, metadata, write_transaction
 from trading_assets.state.tables import pacing_rate, pacing_slots
 from trading_assets.streaming.health import StreamState, Subscription
 from trading_assets.streaming.updates import GapReason
@@ -154,6 +155,12 @@ def test_a_damaged_lake_ends_no_stream(lake: Path, simulate: Simulate) -> None:
     run(work())
 
 
+def make_tables(engine: sa.Engine) -> None:
+    """Those that are missing, while the recorder writes others."""
+    with write_transaction(engine) as connection:
+        metadata.create_all(connection)
+
+
 def test_a_failing_state_database_ends_no_stream(lake: Path, simulate: Simulate) -> None:
     """Nothing new is sent without leave; what streams is recorded, and all goes on when the database works again."""
     tws = simulate()
@@ -168,7 +175,7 @@ def test_a_failing_state_database_ends_no_stream(lake: Path, simulate: Simulate)
             await one.until(lambda: "BBB" in {health.symbol for health in one.health})
             await one.step()
             assert one.of("BBB").state is StreamState.WAITING
-            metadata.create_all(engine)
+            make_tables(engine)
             await one.until_live("BBB")
             await one.step(1, 2)
 
@@ -188,16 +195,17 @@ def test_a_failing_state_database_ends_no_quiet_connection(
             engine = connect_state(settings_of(lake, tws).state_url)
             pacing_rate.drop(engine)
             await one.until(lambda: "no leave to ask TWS for the time" in caplog.text)
-            metadata.create_all(engine)
+            make_tables(engine)
             broker_contact.drop(engine)
-            tws.faults.trigger("nightly_reset", seconds=0.5)
+            tws.faults.trigger("nightly_reset", seconds=None)
             await one.until(lambda: "was not told that TWS cannot be reached" in caplog.text)
-            metadata.create_all(engine)
+            tws.faults.end("nightly_reset")
+            make_tables(engine)
             await one.until_live("AAA")
             await one.step()
             pacing_slots.drop(engine)
         assert "was not told of the end" in caplog.text
-        metadata.create_all(engine)
+        make_tables(engine)
 
     run(work())
 
