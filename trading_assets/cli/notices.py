@@ -7,6 +7,7 @@ KNOWN_NOTICES = (
     "Parameter `backfill_policy` of function `asset` is currently in beta",
     "Parameter `backfill_policy` of initializer",
     "Specifying a partitions_def on an AssetCheckSpec",
+    "Parameter `owners` of initializer `SensorDefinition",  # Dagster's own call, for each sensor of a job
 )
 """How each begins."""
 

@@ -167,7 +167,8 @@ def up(
             " everything."
         )
     try:
-        with listen(host, port) as listening, held(settings.data_dir) as lock:
+        shared = settings.dagster_database_url is not None
+        with listen(host, port) as listening, held(settings.data_dir, shared=shared) as lock:
             return _supervise(settings, listening, lock, host, allowed_host or [], live=live)
     except PlaceTaken as taken:
         raise Failed(str(taken)) from taken

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import socket
 import time
@@ -19,8 +20,10 @@ from pathlib import Path
 from trading_assets.errors import PlaceTaken
 from trading_assets.permissions import PRIVATE_FILE, own_folder, private_folder
 from trading_assets.repositories.files import LOCKS
+from trading_assets.state.processes import this_host
 
 LOCK_FILE = "up.lock"
+"""Of a data folder that one machine works with; where machines share a history, each has one of its own."""
 
 ENDING_SECONDS = 45.0
 """How long the services of an `up` that was killed may take to end; the next one waits for them."""
@@ -41,12 +44,13 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def hold(data_dir: Path) -> int:
+def hold(data_dir: Path, *, shared: bool = False) -> int:
     """The descriptor of the data folder's lock, held until it is closed here and in every process that inherits it.
+    With `shared` an `up` of another machine may hold its own.
 
     Raises `PlaceTaken` with the process that holds it. One that has ended is waited for: its services are ending.
     """
-    path = own_folder(private_folder(data_dir) / LOCKS) / LOCK_FILE
+    path = own_folder(private_folder(data_dir) / LOCKS) / (_own_lock_file() if shared else LOCK_FILE)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     deadline = time.monotonic() + ENDING_SECONDS
     while not _locked(descriptor):
@@ -64,13 +68,18 @@ def hold(data_dir: Path) -> int:
 
 
 @contextmanager
-def held(data_dir: Path) -> Iterator[int]:
+def held(data_dir: Path, *, shared: bool = False) -> Iterator[int]:
     """`hold` for the time of a block."""
-    descriptor = hold(data_dir)
+    descriptor = hold(data_dir, shared=shared)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _own_lock_file() -> str:
+    """A name that no other machine uses: locks of a folder on a server hold among machines as well."""
+    return f"up-{hashlib.sha256(this_host().encode()).hexdigest()[:16]}.lock"
 
 
 def _locked(descriptor: int) -> bool:

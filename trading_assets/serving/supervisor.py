@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from trading_assets.errors import ServiceFailed
@@ -94,6 +94,13 @@ class Services:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
 
+    def stop(self, name: str, timeout: float) -> None:
+        """End one service for good: the others go on without it."""
+        self.end(name, timeout=timeout)
+        if (process := self._processes.pop(name, None)) is not None and process.poll() is None:
+            process.kill()
+            process.wait()
+
     def check(self) -> None:
         """Raise `ServiceFailed` when one has ended."""
         for name, process in self._processes.items():
@@ -103,11 +110,12 @@ class Services:
                     " is above."
                 )
 
-    def watch(self, look: Callable[[], None]) -> None:
-        """Return when the services are to end; `look` is called again and again until then."""
+    def watch(self, *looks: Callable[[], None]) -> None:
+        """Return when the services are to end; `looks` are called again and again until then."""
         while not self.asked.wait(_LOOK):
             self.check()
-            look()
+            for look in looks:
+                look()
 
 
 def end_all() -> None:
@@ -219,6 +227,25 @@ def recorder_service(services: Services, settings: Settings) -> RecorderService:
     return RecorderService(start, calendar(), settings.clock, say)
 
 
+def daemon_service(
+    services: Services, settings: Settings, workspace: str, instance: str, ending: ExitStack
+) -> Callable[[], None]:
+    """The daemon, running; with a history that several machines share, on one of them at a time. What is to be called
+    again and again until `ending`."""
+
+    def start() -> subprocess.Popen[str]:
+        return services.start("daemon", "dagster._daemon", "run", "--workspace", workspace, "--instance-ref", instance)
+
+    if settings.dagster_database_url is None:
+        start()
+        return lambda: None
+    from trading_assets.serving.daemon_duty import DaemonDuty  # late: only where machines share the work
+
+    duty = DaemonDuty(settings.state_url, start, lambda: services.stop("daemon", ASKERS_TIMEOUT), say)
+    ending.callback(duty.end)
+    return duty.look
+
+
 def supervise(listening: int, host: str, instance: str, names: list[str], *, live: bool = False) -> int:
     """Start all services, watch them until they are to end, end them. The exit code: 1 when one failed."""
     services = Services()
@@ -241,8 +268,10 @@ def supervise(listening: int, host: str, instance: str, names: list[str], *, liv
                 *names,
                 pass_fds=(listening,),
             )
-            services.start("daemon", "dagster._daemon", "run", "--workspace", workspace, "--instance-ref", instance)
-            services.watch(recorder_service(services, settings).look if live else lambda: None)
+            with ExitStack() as ending:
+                looks = [daemon_service(services, settings, workspace, instance, ending)]
+                looks += [recorder_service(services, settings).look] if live else []
+                services.watch(*looks)
         except KeyboardInterrupt:
             return 0
         except ServiceFailed as failed:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from trading_assets.errors import PlaceTaken
+from trading_assets.serving import place
 from trading_assets.serving.place import hold, listen
 
 HOLD = """
@@ -45,6 +46,17 @@ def test_a_folder_is_held_by_one_process_and_the_sentence_names_it(tmp_path: Pat
     os.close(hold(tmp_path / "another"))
     other.communicate()
     os.close(hold(tmp_path))
+
+
+def test_machines_that_share_a_history_hold_a_common_folder_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = hold(tmp_path, shared=True)
+    with pytest.raises(PlaceTaken, match=f"process {os.getpid()}"):
+        hold(tmp_path, shared=True)
+    monkeypatch.setattr(place, "this_host", lambda: "another#0123456789.pid")
+    os.close(hold(tmp_path, shared=True))
+    os.close(mine)
 
 
 def test_a_killed_process_holds_nothing_and_its_lock_file_does_not_matter(tmp_path: Path) -> None:
