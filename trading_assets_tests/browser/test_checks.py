@@ -136,6 +136,7 @@ def test_the_automation_page_says_why_nothing_is_to_be_done(page: Page, platform
         "stale_chains",
         "gaps",
         "new_symbols",
+        "parts",
         "alerts",
     }
     assert {state["status"] for state in every.values()} == {"RUNNING"}
