@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trading_assets.cli.output import Failed, say
-from trading_assets.errors import ServiceFailed
+from trading_assets.errors import TradingAssetsError
 from trading_assets.settings import LauncherKind, Settings
 
 
@@ -36,5 +36,5 @@ def worker(
 
     try:
         return Worker(settings, runs or os.cpu_count() or 1, say).run()
-    except ServiceFailed as failed:
-        raise Failed(str(failed)) from failed
+    except TradingAssetsError as error:
+        raise Failed(str(error)) from error

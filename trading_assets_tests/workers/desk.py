@@ -102,12 +102,29 @@ class Desk:
         self.machines.append(Machine(self.folder, name, self.settings, *options))
         return self.machines[-1]
 
+    def start_worker_here(self) -> subprocess.Popen[bytes]:
+        """A worker on this machine, beside the daemon."""
+        log = self.folder / "here.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [*COMMAND, "worker", "--runs", "1"],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        self.wait(lambda: "takes runs from the queue" in log.read_text(), "the worker takes runs")
+        return process
+
     def end(self) -> None:
         """Kill everything."""
         for machine in self.machines:
             machine.kill()
         for process in self._processes:
-            os.killpg(process.pid, signal.SIGKILL)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     @contextmanager

@@ -12,7 +12,7 @@ from dagster import DagsterRunStatus
 from trading_assets.resources.run_queue import RunQueue
 from trading_assets.serving import worker
 from trading_assets.settings import Settings
-from trading_assets_tests.workers.desk import Desk
+from trading_assets_tests.workers.desk import Desk, processes
 from trading_assets_tests.workers.known import enter
 from trading_assets_tests.workers.redis_server import RedisServer
 
@@ -103,3 +103,18 @@ def test_a_run_that_redis_lost_is_sent_again_and_the_worker_has_connected_again(
         desk.ended(run)
     assert east.began == [first, lost]
     assert [desk.processes_of(run) for run in (first, lost)] == [1, 1]
+
+
+def test_a_worker_that_is_killed_takes_the_process_of_its_run_with_it_and_another_repeats_the_run(desk: Desk) -> None:
+    desk.start_daemon()
+    here = desk.start_worker_here()
+    (run,) = desk.queue()
+    desk.begun(run)
+    here.kill()
+    desk.ended(run, DagsterRunStatus.FAILURE)
+    desk.wait(lambda: not [command for _, command in processes() if run in command], "its process ends")
+    desk.start_machine("east", "--runs", "1")
+    again = desk.repetition(run)
+    desk.until.touch()
+    desk.ended(again)
+    assert desk.machine_of(again) == "east" and desk.processes_of(run) == desk.processes_of(again) == 1
