@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -30,7 +31,12 @@ from trading_assets_tests.workers.known import enter, known_run
 
 DAEMONS = 4
 
-WORKERS: dict[str, Any] = {"launcher": "celery", "celery_broker": "redis://:hunter2@127.0.0.1:1/0"}
+
+@pytest.fixture(scope="module")
+def records() -> Iterator[dg.DagsterInstance]:
+    """Dagster's records of runs."""
+    with dg.instance_for_test() as found:
+        yield found
 
 
 @pytest.fixture
@@ -92,10 +98,12 @@ def test_the_instance_of_a_data_folder_starts_runs_once(tmp_path: Path) -> None:
 # --- the launcher of the settings -------------------------------------------------------------------------------------
 
 
-def test_the_settings_choose_the_launcher_and_no_secret_is_in_the_reference(
+def test_the_settings_choose_the_launcher_and_no_secret_is_in_the_reference_nor_in_what_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(**WORKERS, data_dir=tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]  # nobody listens there any more
+    settings = Settings(launcher="celery", celery_broker=f"redis://:hunter2@127.0.0.1:{port}/0", data_dir=tmp_path)
     enter(monkeypatch, settings)
     with dagster_instance(settings) as instance:
         launcher = instance.run_launcher
@@ -103,6 +111,10 @@ def test_the_settings_choose_the_launcher_and_no_secret_is_in_the_reference(
         assert launcher.supports_resume_run and launcher.supports_check_run_worker_health
         assert instance.run_monitoring_start_timeout_seconds == launcher.start_timeout
         assert "hunter2" not in serialize_value(instance.get_ref())
+        with pytest.raises(ServiceFailed) as failed:
+            launcher.launch_run(LaunchRunContext(known_run(instance), workspace=None))
+    said = str(failed.value)
+    assert f"redis://:**@127.0.0.1:{port}/0" in said and "hunter2" not in said
     assert "hunter2" not in (tmp_path / "dagster" / "dagster.yaml").read_text() and "hunter2" not in repr(settings)
 
 
@@ -120,50 +132,38 @@ def test_what_is_wrong_with_the_settings_of_a_launcher_is_said(tmp_path: Path, m
         assert words in said and "hunter2" not in said
 
 
-def test_a_queue_that_does_not_answer_is_said_without_its_password(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    settings = Settings(**{**WORKERS, "celery_broker": f"redis://:hunter2@127.0.0.1:{port}/0"}, data_dir=tmp_path)
-    enter(monkeypatch, settings)
-    with dagster_instance(settings) as instance, pytest.raises(ServiceFailed) as failed:
-        instance.run_launcher.launch_run(LaunchRunContext(known_run(instance), workspace=None))
-    assert f"redis://:**@127.0.0.1:{port}/0" in str(failed.value) and "hunter2" not in str(failed.value)
-
-
 # --- who takes a run --------------------------------------------------------------------------------------------------
 
 
-def test_one_worker_takes_a_run_and_another_when_that_is_not_heard_of(tmp_path: Path) -> None:
+def test_one_worker_takes_a_run_and_another_when_that_is_not_heard_of(
+    records: dg.DagsterInstance, tmp_path: Path
+) -> None:
     settings = Settings(data_dir=tmp_path)
     first, second = (Owner(connect_state(settings.state_url), f"worker-{name}") for name in ("first", "second"))
-    with dg.instance_for_test() as instance:
-        run = known_run(instance)
-        assert is_worked_on(settings, run) is None
-        first.ensure()
-        second.ensure()
-        assert take(instance, settings, run.run_id, first.name) is not None
-        forget_claims(settings)
-        taken = instance.get_run_by_id(run.run_id)
-        assert worker_of(taken) == first.name and is_worked_on(settings, taken) is True
-        assert take(instance, settings, run.run_id, second.name) is None, "a message that came twice"
-        assert worker_of(taken._replace(run_id=make_new_run_id())) is None, "the tag of a repeated run"
-        with connect_state(settings.state_url).begin() as connection:  # its process has not begun, nor ended
-            lost = owners.c.owner == f"run-{run.run_id}"
-            connection.execute(owners.update().where(lost).values(heartbeat=owners.c.heartbeat - START_TIMEOUT))
-        assert is_worked_on(settings, taken) is False, "a worker that lives does not keep it alive"
-        first.close()
-        assert live_workers(settings) == {second.name}
-        assert take(instance, settings, run.run_id, second.name) is not None
-        second.close()
+    run = known_run(records)
+    assert is_worked_on(settings, run) is None
+    first.ensure()
+    second.ensure()
+    assert take(records, settings, run.run_id, first.name) is not None
+    forget_claims(settings)
+    taken = records.get_run_by_id(run.run_id)
+    assert worker_of(taken) == first.name and is_worked_on(settings, taken) is True
+    assert take(records, settings, run.run_id, second.name) is None, "a message that came twice"
+    assert worker_of(taken._replace(run_id=make_new_run_id())) is None, "the tag of a repeated run"
+    with connect_state(settings.state_url).begin() as connection:  # its process has not begun, nor ended
+        lost = owners.c.owner == f"run-{run.run_id}"
+        connection.execute(owners.update().where(lost).values(heartbeat=owners.c.heartbeat - START_TIMEOUT))
+    assert is_worked_on(settings, taken) is False, "a worker that lives does not keep it alive"
+    first.close()
+    assert live_workers(settings) == {second.name}
+    assert take(records, settings, run.run_id, second.name) is not None
+    second.close()
 
 
-def test_a_run_that_began_ended_or_was_cancelled_is_not_taken(tmp_path: Path) -> None:
+def test_a_run_that_began_ended_or_was_cancelled_is_not_taken(records: dg.DagsterInstance, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
-    with dg.instance_for_test() as instance:
-        for status in (DagsterRunStatus.STARTED, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELING):
-            assert take(instance, settings, known_run(instance, status).run_id, "worker-1") is None
-        assert take(instance, settings, make_new_run_id(), "worker-1") is None
-        begun = known_run(instance, DagsterRunStatus.STARTED)
-        assert take(instance, settings, begun.run_id, "worker-1", attempt=1) is not None, "it is resumed"
+    for status in (DagsterRunStatus.STARTED, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELING):
+        assert take(records, settings, known_run(records, status).run_id, "worker-1") is None
+    assert take(records, settings, make_new_run_id(), "worker-1") is None
+    begun = known_run(records, DagsterRunStatus.STARTED)
+    assert take(records, settings, begun.run_id, "worker-1", attempt=1) is not None, "it is resumed"
