@@ -7,8 +7,11 @@ the location `trading_assets.definitions` when started by `up`, and had schedule
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from pathlib import Path
+
+from dagster import DagsterInvariantViolationError
 
 from trading_assets.monitoring.hours import SCHEDULES, SENSORS
 from trading_assets.resources.dagster_private import (
@@ -36,23 +39,33 @@ def keep_switches(storage: ScheduleStorage, schedules: Path) -> None:
     # by a user, since
     decided = {name for name, state in current.items() if state.status is not InstigatorStatus.DECLARED_IN_CODE}
     for state in states:
-        name, kind = state.instigator_name, _KINDS.get(state.instigator_name)
-        if _is_current(state) or kind is None:
-            continue
-        if name not in decided and state.status is not InstigatorStatus.DECLARED_IN_CODE:
-            origin = current[name].origin if name in current else _at_present_location(state)
-            renamed = InstigatorState(
-                origin, kind, state.status, state.instigator_data if state.instigator_type is kind else None
-            )
-            decided.add(name)
-            if name in current or renamed.selector_id == state.selector_id:
-                storage.update_instigator_state(renamed)
-            else:
-                storage.add_instigator_state(renamed)
-            if renamed.selector_id == state.selector_id:
-                continue
-        # Last: killed before, the next opening finds the new state, and deletes the old one.
-        storage.delete_instigator_state(state.instigator_origin_id, state.selector_id)
+        if not _is_current(state) and (kind := _KINDS.get(state.instigator_name)) is not None:
+            with suppress(DagsterInvariantViolationError):  # another process files it anew at this moment
+                _file_anew(storage, state, kind, current, decided)
+
+
+def _file_anew(
+    storage: ScheduleStorage,
+    state: InstigatorState,
+    kind: InstigatorType,
+    current: Mapping[str, InstigatorState],
+    decided: set[str],
+) -> None:
+    name = state.instigator_name
+    if name not in decided and state.status is not InstigatorStatus.DECLARED_IN_CODE:
+        origin = current[name].origin if name in current else _at_present_location(state)
+        renamed = InstigatorState(
+            origin, kind, state.status, state.instigator_data if state.instigator_type is kind else None
+        )
+        decided.add(name)
+        if name in current or renamed.selector_id == state.selector_id:
+            storage.update_instigator_state(renamed)
+        else:
+            storage.add_instigator_state(renamed)
+        if renamed.selector_id == state.selector_id:
+            return
+    # Last: killed before, the next opening finds the new state, and deletes the old one.
+    storage.delete_instigator_state(state.instigator_origin_id, state.selector_id)
 
 
 def _is_current(state: InstigatorState) -> bool:

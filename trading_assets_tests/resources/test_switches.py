@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from dagster._serdes import deserialize_value
 
+from trading_assets.resources import switches
 from trading_assets.resources.dagster_private import InstigatorState
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.resources.storage import CompactScheduleStorage
@@ -112,6 +113,26 @@ def test_killed_in_between_nothing_that_was_switched_off_is_lost(tmp_path: Path)
             keep_switches(storage, file)
         assert {state.status.value for state in storage.all_instigator_state()} == {"STOPPED"}
     assert kept(tmp_path)["gaps"] == ("SENSOR", "STOPPED", "trading_assets", "where it was")
+
+
+def test_two_processes_that_open_the_history_at_once_file_it_once(tmp_path: Path) -> None:
+    """The one that comes later finds that what it read is gone."""
+    settings = Settings(data_dir=tmp_path)  # type: ignore[call-arg]
+    with dagster_instance(settings) as instance:
+        for name in ("gaps", "alerts"):
+            instance.add_instigator_state(recorded(name, "SENSOR", "STOPPED", "trading_assets.definitions"))
+        storage = instance._schedule_storage
+        assert isinstance(storage, CompactScheduleStorage)
+        file, read = tmp_path / "dagster" / "schedules" / "schedules.db", storage.all_instigator_state()
+        with pytest.MonkeyPatch.context() as patch:
+            keep_switches(storage, file)
+            patch.setattr(switches, "_outdated", lambda _: True)
+            patch.setattr(storage, "all_instigator_state", lambda: read)
+            keep_switches(storage, file)
+    assert {name: found[1:3] for name, found in kept(tmp_path).items()} == {
+        "gaps": ("STOPPED", "trading_assets"),
+        "alerts": ("STOPPED", "trading_assets"),
+    }
 
 
 def interrupted(*_: object) -> None:
