@@ -12,7 +12,7 @@ from dagster import DagsterRunStatus
 from trading_assets.resources.run_queue import RunQueue
 from trading_assets.serving import worker
 from trading_assets.settings import Settings
-from trading_assets_tests.workers.desk import Desk, processes
+from trading_assets_tests.workers.desk import PATIENCE, Desk, processes
 from trading_assets_tests.workers.known import enter
 from trading_assets_tests.workers.redis_server import RedisServer
 
@@ -118,3 +118,17 @@ def test_a_worker_that_is_killed_takes_the_process_of_its_run_with_it_and_anothe
     desk.until.touch()
     desk.ended(again)
     assert desk.machine_of(again) == "east" and desk.processes_of(run) == desk.processes_of(again) == 1
+
+
+def test_a_second_signal_interrupts_the_runs_of_a_worker(desk: Desk) -> None:
+    desk.start_daemon()
+    here = desk.start_worker_here()
+    (run,) = desk.queue()
+    desk.begun(run)
+    here.terminate()
+    desk.wait(lambda: "once more interrupts them" in (desk.folder / "here.log").read_text(), "it waits for its run")
+    assert desk.run(run).status is DagsterRunStatus.STARTED
+    here.terminate()
+    assert here.wait(PATIENCE) == 0
+    desk.ended(run, DagsterRunStatus.FAILURE)
+    assert desk.repetition(run)
