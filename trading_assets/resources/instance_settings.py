@@ -5,6 +5,9 @@
 | is missing, or as this or an earlier version of the platform wrote it | it is written anew where that is due |
 | was edited, or was there before | it is kept and used; what it does not say is as the platform has it |
 | is no YAML mapping, or may not be read | it is kept, and nothing is opened: an error says so |
+
+One thing is changed in an edited file: the paths that the platform wrote, when the data folder was moved or copied.
+With the earlier ones Dagster's commands would write into the history of the other folder.
 """
 
 from __future__ import annotations
@@ -28,9 +31,14 @@ FILE = "dagster.yaml"
 _NOT_GIVEN = "config: {}"
 """What the packaged `dagster.yaml` says of a class whose folder is that of the settings."""
 
-_HEAD = "# Written by trading-assets. An edited file is kept as it is and used; delete it to have it written anew."
+_HEAD = (
+    "# Written by trading-assets for %s. An edited file is kept as it is and used; delete it to have it written anew."
+)
 
-_WRITTEN = re.compile(re.escape(_HEAD) + r"\n# sha256 of what follows: ([0-9a-f]{64})\n(.*)", re.DOTALL)
+_WRITTEN = re.compile(
+    r"# Written by trading-assets(?: for (\".*\"))?\. .*\n# sha256 of what follows: ([0-9a-f]{64})\n((?s:.*))"
+)
+"""What `dagster_yaml` gives for a folder: the folder, the checksum, and what follows."""
 
 _FOLDER = re.compile(r'(?m)(?<=base_dir)("?: )(.*?)(?=\}?$)')
 """The value of a `base_dir`, with what stands before it."""
@@ -68,7 +76,7 @@ def dagster_yaml(base_dir: Path | None = None) -> str:
     # A JSON text is a YAML text; of characters beyond 16 bits YAML takes the escapes of JSON for two characters.
     given = json.dumps({"base_dir": str(base_dir)}, ensure_ascii=False)
     text = text.replace(_NOT_GIVEN, f"config: {given}")
-    return f"{_HEAD}\n# sha256 of what follows: {_digest(text)}\n{text}"
+    return f"{_HEAD % json.dumps(str(base_dir), ensure_ascii=False)}\n# sha256 of what follows: {_digest(text)}\n{text}"
 
 
 def instance_settings(home: Path) -> Mapping[str, Any]:
@@ -79,24 +87,51 @@ def instance_settings(home: Path) -> Mapping[str, Any]:
     file, text = home / FILE, dagster_yaml(home)
     remove_leftovers(file)
     ours, found = _mapping(file, text), _read(file)
-    if found is None or is_own(found):
-        if found != text:
-            with replacing(file) as beside:
-                beside.write_text(text, "utf-8")
-        return ours
-    return _merged(home, ours, _mapping(file, found))
+    own = found is None or is_own(found)
+    wanted = text if found is None or own else _relocated(found, home)
+    if found != wanted:
+        with replacing(file) as beside:
+            beside.write_text(wanted, "utf-8")
+    return ours if own else _merged(home, ours, _mapping(file, wanted))
 
 
 def is_own(text: str) -> bool:
     """Whether the platform wrote a file as it stands, in this version or an earlier one, for whatever folder."""
     if (head := _WRITTEN.fullmatch(text)) is not None:
-        return _digest(head[2]) == head[1]
+        return _digest(head[3]) == head[2]
+    return len(_homes(text)) == 1 and _digest(_FOLDER.sub(": ", text)) in _EARLIER
+
+
+def _homes(text: str) -> set[str]:
+    """The folders of histories that the values of `base_dir` name."""
+    return {_home(found[2]) for found in _FOLDER.finditer(text)}
+
+
+def _home(value: str) -> str:
     try:
-        folders = [str(yaml.safe_load(found[2])) for found in _FOLDER.finditer(text)]
+        return str(yaml.safe_load(value)).removesuffix(_BELOW)
     except yaml.YAMLError:
-        return False
-    same = len({folder.removesuffix(_BELOW) for folder in folders}) == 1
-    return same and _digest(_FOLDER.sub(": ", text)) in _EARLIER
+        return value
+
+
+def _relocated(text: str, home: Path) -> str:
+    """An edited text with the paths of a data folder that was moved or copied corrected. Other paths were chosen by
+    somebody."""
+    head, homes = _WRITTEN.match(text), _homes(text)
+    written_for = head[1] if head is not None else None
+    before = json.loads(written_for) if written_for else homes.pop() if len(homes) == 1 else ""
+    if before not in _homes(text) or Path(before).name != home.name or before == str(home):
+        return text
+    if written_for:
+        text = text.replace(written_for, json.dumps(str(home), ensure_ascii=False), 1)
+
+    def present(found: re.Match[str]) -> str:
+        if _home(found[2]) != before:
+            return found[0]
+        below = _BELOW if str(yaml.safe_load(found[2])).endswith(_BELOW) else ""
+        return found[1] + json.dumps(f"{home}{below}", ensure_ascii=False)
+
+    return _FOLDER.sub(present, text)
 
 
 def kept_differences(home: Path) -> list[str]:
@@ -106,16 +141,18 @@ def kept_differences(home: Path) -> list[str]:
     found = _read(file)
     if found is None or is_own(found):
         return []
-    chosen = _merged(home, _mapping(file, dagster_yaml(home)), _mapping(file, found))
-    return [f"{file} was edited and is kept: {said}" for said in _differences(chosen)]
+    chosen = _merged(home, _mapping(file, dagster_yaml(home)), _mapping(file, _relocated(found, home)))
+    return [f"{file} was edited and is kept: {said}" for said in _differences(chosen, home)]
 
 
-def _differences(chosen: Mapping[str, Any]) -> Iterator[str]:
+def _differences(chosen: Mapping[str, Any], home: Path) -> Iterator[str]:
     if not _is_ours((chosen.get("storage") or {}).get("custom")):
         yield (
             "it names a storage of its own, so TRADING_ASSETS_DAGSTER_DATABASE_URL has no effect, and the history is"
             " cleaned up by the means of that storage."
         )
+    elif not _is_in(chosen["storage"]["custom"], home):
+        yield "it keeps the history in another folder, where status, doctor, lineage and backup do not look for it."
     if not _is_ours(chosen.get("run_launcher")):
         yield "it names a run launcher of its own, so two daemons may start one run twice."
     if not (chosen.get("run_monitoring") or {}).get("enabled"):
@@ -130,15 +167,12 @@ def _differences(chosen: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _merged(home: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Their settings, with ours where they say nothing. Our own classes take the present folder."""
-    chosen = {
-        str((one.get("config") or {}).get("base_dir", home)).removesuffix(_BELOW)
-        for one in _classes(theirs)
-        if _is_ours(one)
+    """Their settings, with ours where they say nothing. Our own classes are ours unless they were given another
+    folder."""
+    own = {
+        name for name in theirs if any(_is_ours(one) and _is_in(one, home) for one in _classes({name: theirs[name]}))
     }
-    # As it was written, maybe for the folder's earlier place; several folders were chosen by somebody.
-    as_written = len(chosen) <= 1
-    kept = {name: value for name, value in theirs.items() if not (as_written and _has_ours(name, value))}
+    kept = {name: value for name, value in theirs.items() if name not in own}
     given = theirs.keys()
     out = {name for name, others in _EXCLUDING.items() if given & others}
     below = {name: value for name, value in ours.items() if name not in out}
@@ -160,8 +194,8 @@ def _classes(settings: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield one
 
 
-def _has_ours(name: str, value: Any) -> bool:
-    return any(_is_ours(one) for one in _classes({name: value}))
+def _is_in(one: Mapping[str, Any], home: Path) -> bool:
+    return str((one.get("config") or {}).get("base_dir", home)).removesuffix(_BELOW) == str(home)
 
 
 def _is_ours(one: Any) -> bool:

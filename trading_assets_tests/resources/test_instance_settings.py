@@ -54,7 +54,11 @@ def test_an_edited_file_is_kept_and_used(home: Path, name: str | None) -> None:
     (home / "dagster.yaml").write_text(text, "utf-8")
     assert not is_own(text)
     found = instance_settings(home)
-    assert (home / "dagster.yaml").read_text("utf-8") == text
+    kept = (home / "dagster.yaml").read_text("utf-8")
+    same = zip(text.splitlines(), kept.splitlines(), strict=True)
+    changed = [line for before_it, line in same if before_it != line]
+    assert changed and all(str(home) in line for line in changed) and "/elsewhere" not in kept
+    assert instance_settings(home) == found and (home / "dagster.yaml").read_text("utf-8") == kept
     assert found["run_retries"]["max_retries"] == 7
     assert found["telemetry"] == {"enabled": False}, "what the file does not say"
     if name != "dagster_first.yaml":
@@ -69,7 +73,17 @@ def test_another_place_of_the_logs_is_somebodys_choice(home: Path) -> None:
     (home / "dagster.yaml").write_text("\n".join(edited), "utf-8")
     found = instance_settings(home)
     assert found["compute_logs"]["config"] == {"base_dir": "/var/log/runs"}
+    assert found["storage"]["custom"]["class"] == "LakeStorage"
     assert (home / "dagster.yaml").read_text("utf-8") == "\n".join(edited)
+
+
+def test_another_folder_for_all_of_it_is_somebodys_choice(home: Path) -> None:
+    text = dagster_yaml(home).replace(f'"base_dir": "{home}"', '"base_dir": "/fast/dagster"')
+    (home / "dagster.yaml").write_text(text, "utf-8")
+    assert instance_settings(home)["storage"]["custom"]["config"] == {"base_dir": "/fast/dagster"}
+    assert (home / "dagster.yaml").read_text("utf-8") == text
+    (said,) = kept_differences(home)
+    assert "keeps the history in another folder" in said
 
 
 def test_a_foreign_file_is_kept_and_what_it_changes_is_said(home: Path) -> None:
