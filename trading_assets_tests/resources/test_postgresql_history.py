@@ -17,6 +17,7 @@ from trading_assets.doctor import examine, mend
 from trading_assets.errors import HistoryUnavailable, StateMismatch
 from trading_assets.lineage import LineageQueryEngine, LineageTracker
 from trading_assets.lineage.history import DagsterHistory
+from trading_assets.resources import history_folder
 from trading_assets.resources.dagster_private import serialize_value
 from trading_assets.resources.history_cleanup import clean_history
 from trading_assets.resources.history_folder import elsewhere
@@ -114,6 +115,7 @@ def test_a_process_without_the_setting_begins_no_second_history(
         pass
     monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(tmp_path / "lake"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "lake" / "dagster"))
+    monkeypatch.setattr(history_folder, "_chosen", {})  # as in another process
     with pytest.raises(HistoryUnavailable, match="TRADING_ASSETS_DAGSTER_DATABASE_URL is not set"):
         dg.DagsterInstance.get()
     with pytest.raises(HistoryUnavailable, match="TRADING_ASSETS_DAGSTER_DATABASE_URL is not set"):
