@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 
@@ -80,6 +81,7 @@ def test_prometheus_reaches_the_metrics_of_the_platform(compose: dict[str, Any])
     ((target,),) = [config["targets"] for job in read["scrape_configs"] for config in job["static_configs"]]
     host, port = target.split(":")
     platform = compose["services"][host]
+    assert platform["command"][:2] == ["trading-assets", "up"]
     assert [published.rpartition(":")[2] for published in platform["ports"]] == [port]
     assert platform["command"][-2:] == ["--allowed-host", host], "the guard refuses other names"
     options = {word[2:].replace("-", "_") for word in platform["command"] if word.startswith("--")}
@@ -127,6 +129,7 @@ def test_commands_are_commands(path: Path) -> None:
     known = {name for names in GROUPS.values() for name in names}
     assert set(re.findall(r"bin/trading-assets (\S+)", text)) <= known
     for arguments in re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE):
+        assert json.loads(arguments)[:2] == ["trading-assets", "up"]
         options = set(re.findall(r'"(--[\w-]+)"', arguments))
         up = next(entry for entry in app.registered_commands if entry.callback.__name__ == "up")
         assert {option[2:].replace("-", "_") for option in options} <= set(up.callback.__annotations__)
@@ -156,11 +159,18 @@ def test_a_worker_has_the_settings_and_the_lake_of_the_platform(compose: dict[st
     assert [worker[name] for name in ("environment", "volumes", "build")] == [
         platform[name] for name in ("environment", "volumes", "build")
     ]
-    assert worker["command"] == ["worker"] and worker["command"][0] in GROUPS["Begin"]
+    assert worker["command"] == ["trading-assets", "worker"] and worker["command"][1] in GROUPS["Begin"]
     broker = worker["environment"]["TRADING_ASSETS_CELERY_BROKER"].replace("${REDIS_PASSWORD:-}", "secret")
     given = Settings(launcher="celery", celery_broker=broker)
     assert given.celery_broker == "redis://:secret@redis:6379/0" and "redis" in compose["services"]
     assert "EXTRAS=postgres,pictures,s3,celery" in (DEPLOY / "Dockerfile").read_text("utf-8")
+
+
+def test_the_image_executes_the_arguments_of_a_container_as_its_command(values: dict[str, Any]) -> None:
+    """Dagster gives a job of Kubernetes `args` and no command, and its chart does the same for the code server."""
+    assert "ENTRYPOINT" not in re.findall(r"^[A-Z]+", (DEPLOY / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    (code,) = values["dagster-user-deployments"]["deployments"]
+    assert code["codeServerArgs"][0].startswith("--"), "options only: the chart begins with dagster code-server start"
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +201,34 @@ def test_the_values_for_helm_agree_with_one_another_and_name_no_secret(values: d
     assert code["codeServerArgs"][1::2] == ["trading_assets.definitions", server["name"]] == [MODULE, LOCATION]
     ours = yaml.safe_load(dagster_yaml())["concurrency"]
     assert values["concurrency"]["pools"]["defaultLimit"] == ours["pools"]["default_limit"]
-    queue = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
-    limited, at_home = queue["tagConcurrencyLimits"], ours["runs"]["tag_concurrency_limits"]
+    limited, at_home = values["concurrency"]["runs"]["tagConcurrencyLimits"], ours["runs"]["tag_concurrency_limits"]
     assert [(one["key"], one.get("value")) for one in limited] == [(one["key"], one.get("value")) for one in at_home]
+
+
+def test_dagster_takes_the_limits_of_the_values_for_helm(values: dict[str, Any], tmp_path: Path) -> None:
+    coordinator, concurrency = values["dagsterDaemon"]["runCoordinator"], values["concurrency"]
+    queue = coordinator.get("config", {}).get("queuedRunCoordinator", {})
+    rendered = {  # as the chart renders them
+        "run_coordinator": {
+            "module": "dagster._core.run_coordinator",
+            "class": coordinator["type"],
+            "config": _snake_case(queue),
+        },
+        "concurrency": _snake_case({name: part for name, part in concurrency.items() if name != "enabled"}),
+    }
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(rendered), "utf-8")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        limits = instance.get_concurrency_config()
+    assert concurrency["enabled"] and limits.pool_config.default_pool_limit == 2
+    given = limits.run_queue_config.tag_concurrency_limits if limits.run_queue_config else None
+    assert given == concurrency["runs"]["tagConcurrencyLimits"]
+
+
+def _snake_case(config: dict[str, Any]) -> dict[str, Any]:
+    """Values of the chart with Dagster's names; those below a list are not the chart's."""
+    return {
+        re.sub(r"(?<=[a-z])[A-Z]", lambda found: f"_{found.group().lower()}", name): (
+            _snake_case(part) if isinstance(part, dict) else part
+        )
+        for name, part in config.items()
+    }
