@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from trading_assets.automation.jobs import RETRIES, backfill_bars
-from trading_assets.automation.part_states import PartRuns, PartState, counts_by_state, part_states
+from trading_assets.automation.part_states import PartRuns, PartState, counts_by_state, part_states, record
 from trading_assets.automation.run_dedup import end_never_submitted, run_request
 from trading_assets.distribution import Distribution, Distributions, Work, part_options, part_run, plan_distribution
 from trading_assets.distribution.part_runs import VALIDATE, VALIDATE_STEP
@@ -61,7 +61,7 @@ def split_work(context: dg.OpExecutionContext, config: DistributeConfig, archive
             sessions_per_part=config.sessions_per_part,
             options=part_options(work, config.bar_sizes or None, config.refresh),
         )
-        fresh = Distributions(settings.state_url).add(distribution)
+        fresh = record(context.instance, Distributions(settings.state_url), distribution)
     said = "the sensor parts submits them" if fresh else "it was recorded before, and nothing is submitted twice"
     context.log.info(f"{distribution.name}: {len(distribution.parts)} parts; {said}.")
     context.add_output_metadata({"distribution": distribution.name, "parts": len(distribution.parts)})
@@ -93,6 +93,10 @@ class ValidateConfig(dg.Config):
     )
     first: str | None = Field(default=None, description="First session, YYYY-MM-DD; null: no bound.")
     last: str | None = Field(default=None, description="Last session, YYYY-MM-DD; null: no bound.")
+    named: bool = Field(
+        default=False,
+        description="Judge the symbols by all rules and each as an active one, as a validation that names them does.",
+    )
 
 
 @dg.op(name=VALIDATE_STEP)
@@ -100,8 +104,9 @@ def validate_symbols(context: dg.OpExecutionContext, config: ValidateConfig, arc
     """Run the rules and record the findings."""
     with raise_as_dagster_failure(context):
         symbols = tuple(config.symbols) or None
-        scope = Scope(symbols, config.first, config.last, part_of_lake=symbols is not None)  # type: ignore[arg-type]
-        rules = [rule for rule in known_rules() if rule.of_now is (symbols is None)]
+        part = symbols is not None and not config.named
+        scope = Scope(symbols, config.first, config.last, part_of_lake=part)  # type: ignore[arg-type]
+        rules = [rule for rule in known_rules() if config.named or rule.of_now is (symbols is None)]
         report = validate(archive.settings(), scope, rules=rules)
     for result in report.failing():
         context.log.warning(result.sentence())
@@ -136,7 +141,7 @@ def parts_to_submit(context: dg.SensorEvaluationContext, settings: Settings) -> 
     for distribution in submitting:
         found = part_states(context.instance, distribution)
         counts, wanted = counts_by_state(found), [part for part in found if _wants_a_run(distribution, part)]
-        if not wanted:
+        if not wanted and not any(part.is_not_in_the_queue_yet for part in found):
             records.all_submitted(distribution)
         for part in wanted[: max(WAITING_AT_ONCE - counts[PartState.QUEUED], 0)]:
             request = run_request(part_run(distribution, part.part), part.attempts)

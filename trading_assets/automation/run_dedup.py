@@ -13,7 +13,7 @@ import dagster as dg
 from dagster import DagsterRunStatus, RunRecord, RunsFilter
 
 from trading_assets.automation.jobs import own_checks
-from trading_assets.distribution import DISTRIBUTION_TAG
+from trading_assets.distribution import DISTRIBUTION_TAG, WORK_TAG, Work
 from trading_assets.monitoring.agenda import WantedRun
 from trading_assets.monitoring.run_claims import CLAIM_SECONDS, claim
 from trading_assets.monitoring.skips import Skip
@@ -71,7 +71,7 @@ def request_of(context: Context, settings: Settings, found: WantedRun | Skip) ->
         return dg.SkipReason(
             f"{found.why} Run {_short(alive[0])} was started for it and is {_word(alive[0].dagster_run.status)}."
         )
-    busy = _unfinished(instance, (found.job,) if found.urgent else RIVALS[found.job])
+    busy = _unfinished(instance, found)
     if busy:
         return dg.SkipReason(
             f"{found.why} It waits for run {_short(busy[0])} of {busy[0].dagster_run.job_name}, which is not finished."
@@ -119,14 +119,22 @@ def _may_try_again(earlier: Sequence[RunRecord], tries: int) -> bool:
     return failed and sum(RETRY_NUMBER_TAG not in record.dagster_run.tags for record in earlier) < tries
 
 
-def _unfinished(instance: dg.DagsterInstance, jobs: Sequence[str]) -> list[RunRecord]:
-    """The unfinished runs of these jobs, without the parts of distributed work: these are in the queue for days, and
-    the runs of the day go before them."""
+def _unfinished(instance: dg.DagsterInstance, found: WantedRun) -> list[RunRecord]:
+    """The unfinished runs that the wanted one waits for. The parts of distributed work are in the queue for days, and
+    the runs of the day go before them: only one that `yields` waits for a part that has begun."""
+    jobs = (found.job,) if found.urgent else RIVALS[found.job]
     return [
         record
         for record in instance.get_run_records(RunsFilter(statuses=UNFINISHED))
-        if record.dagster_run.job_name in jobs and DISTRIBUTION_TAG not in record.dagster_run.tags
+        if record.dagster_run.job_name in jobs
+        and (DISTRIBUTION_TAG not in record.dagster_run.tags or (found.yields and _backfills(record.dagster_run)))
     ]
+
+
+def _backfills(run: dg.DagsterRun) -> bool:
+    """Whether a part of a backfill has begun."""
+    waits = run.status in (DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED)
+    return run.tags.get(WORK_TAG) == Work.BACKFILL and not waits
 
 
 NEVER_SUBMITTED = "trading_assets/never_submitted"

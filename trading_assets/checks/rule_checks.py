@@ -109,7 +109,7 @@ def rules_result(report: ValidationReport, others: Sequence[Finding] = ()) -> dg
     said = [_said(result) for result in failing]
     if others:
         symbols = sorted({finding.symbol for finding in others})
-        said.append(f"Found before of other symbols in these sessions: {len(others)} in {named(symbols)}.")
+        said.append(f"Earlier findings for other symbols in these sessions: {len(others)} in {named(symbols)}.")
     severities = {result.rule.severity for result in failing} | {finding.severity for finding in others}
     metadata: dict[str, Any] = {
         "scope": _scope_text(report.scope),

@@ -127,13 +127,14 @@ def repeat(
     from trading_assets.monitoring.wording import counted
 
     count = repeat_parts(name, everything=everything, settings=Settings())
-    say(f"{name}: {counted(count, 'part')} {'is' if count == 1 else 'are'} submitted again.")
+    say(f"{name}: {counted(count, 'part')} {'is' if count == 1 else 'are'} submitted.")
     return 0
 
 
 @distribute_app.command("stop")
 def stop(name: Name) -> int:
-    """Submit no further part, and take those that wait out of the queue; running parts go on."""
+    """Submit no further part, and take those that wait out of the queue; running parts go on. A part that is being
+    submitted at this moment comes nevertheless: repeat the command to take it out."""
     from trading_assets.jobs.distribution import stop_distribution
 
     count = stop_distribution(name, settings=Settings())
@@ -154,6 +155,11 @@ def _record(
     if found.submitting:
         note_to(
             "The daemon (trading-assets up) submits the parts; trading-assets distribute status says how far it is."
+        )
+    elif not found.done:
+        note_to(
+            "It was distributed before, and nothing is submitted twice. Parts that failed or were stopped are submitted"
+            f" by trading-assets distribute repeat {found.name}."
         )
     return 0
 

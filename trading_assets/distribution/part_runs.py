@@ -21,6 +21,9 @@ GATEWAY_TAG = "trading_assets/gateway"
 _PRIORITY = {"dagster/priority": "-1"}
 """Parts wait for the runs of the day, which have priority 0."""
 
+NAMED = "named"
+"""Option of a validation: whether its symbols were named, or the whole lake is validated."""
+
 VALIDATE, VALIDATE_STEP = "validate_lake", "validate_symbols"
 """The job that validates a part of the lake, and the step in it."""
 

@@ -12,6 +12,7 @@ from trading_assets.arguments.days import Day
 from trading_assets.arguments.numbers import SYMBOLS
 from trading_assets.arguments.symbols import Symbols
 from trading_assets.broker.routing import gateway_of
+from trading_assets.distribution.part_runs import NAMED
 from trading_assets.distribution.parts import SymbolGroup, Work, session_periods, symbol_groups
 from trading_assets.distribution.records import Distribution, Period
 from trading_assets.errors import InvalidRequest
@@ -53,6 +54,7 @@ def plan_distribution(
     most = SYMBOLS_PER_PART[work] if symbols_per_part is None else SYMBOLS.whole(symbols_per_part, "symbols_per_part")
     if work is Work.VALIDATION:
         groups, periods = _of_validation(settings, symbols, most, first, last, sessions_per_part)
+        options = {**(options or {}), NAMED: symbols is not None}
     else:
         groups = symbol_groups(_names(settings, symbols), most, _routing(settings, work))
         periods = _periods(settings, work, first, last, sessions_per_part)
@@ -106,7 +108,8 @@ def _periods(settings: Settings, work: Work, first: Day | None, last: Day | None
 def _of_validation(
     settings: Settings, symbols: Symbols, most: int, first: Day | None, last: Day | None, given: int | None
 ) -> tuple[list[SymbolGroup], list[Period]]:
-    """Groups of symbols, and one for the lake as a whole, where it is all validated; one period.
+    """Groups of symbols, and one for the lake as a whole, where it is all validated; one period. Each part of named
+    symbols validates them by all rules, as `validate` does that names them.
 
     Rules compare a bar with those before it and a contract with all its bars: cut into periods they would find
     something else.

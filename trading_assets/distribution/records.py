@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 from hashlib import blake2s
 from typing import Any
 
@@ -50,21 +51,28 @@ class Distribution:
     submitting: bool = True
     repeated: frozenset[str] = field(default_factory=frozenset)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """For instance `greeks-2025-01-02-2025-12-31-3f2a9c`."""
         digest = blake2s(f"{self.work} {self._plan()}".encode(), digest_size=3).hexdigest()
         days = [day.isoformat() for day in (self.periods[0][0], self.periods[-1][1]) if day is not None]
         return "-".join([str(self.work), *days, digest])
 
-    @property
-    def parts(self) -> list[Part]:
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
         """The parts, period by period: what is written to one file comes together, and the oldest first."""
         pairs = [(group, period) for period in self.periods for group in self.groups]
-        return [
+        return tuple(
             Part(number, group.symbols, first, last, group.gateway)
             for number, (group, (first, last)) in enumerate(pairs, 1)
-        ]
+        )
+
+    @property
+    def is_made_anew(self) -> bool:
+        """Whether the same work may be wanted again when it is done: a validation, or with `refresh`."""
+        of_assets = [each for each in self.options.values() if isinstance(each, Mapping)]
+        refreshed = any(each.get("refresh") for each in (self.options, *of_assets))
+        return self.work is Work.VALIDATION or refreshed
 
     def _plan(self) -> str:
         groups = [[list(group.symbols), group.gateway] for group in self.groups]

@@ -72,8 +72,11 @@ def distribute_work(
     of a validation no bound, as `first`. `symbols_per_part`, `sessions_per_part`: the most of a part
     (`distribution.plan` has the defaults); a validation is split by symbols alone. `bar_sizes` are those of a
     backfill's equity bars; with `refresh` greeks are computed again, and bars requested again. The same call again
-    changes nothing. Raises `InvalidRequest`, `NotALake`.
+    changes nothing; a validation, or work with `refresh`, all of whose parts have ended is done anew. Raises
+    `InvalidRequest`, `NotALake`.
     """
+    from trading_assets.automation.part_states import record
+
     chosen, kind = settings_of_lake(base_path, settings), Work.of(work)
     distribution = plan_distribution(
         chosen,
@@ -85,7 +88,8 @@ def distribute_work(
         sessions_per_part=sessions_per_part,
         options=part_options(kind, bar_sizes, refresh),
     )
-    Distributions(chosen.state_url).add(distribution)
+    with undisturbed(), dagster_instance(chosen) as instance:
+        record(instance, Distributions(chosen.state_url), distribution)
     return distribution_status(distribution.name, settings=chosen)
 
 
@@ -110,7 +114,8 @@ def distributions(base_path: Path | str | None = None, *, settings: Settings | N
 def repeat_parts(
     name: str, base_path: Path | str | None = None, *, everything: bool = False, settings: Settings | None = None
 ) -> int:
-    """Have the failed parts of a distribution submitted again, with `everything` also those that are done; how many.
+    """Have the failed parts of a distribution submitted again, with `everything` also those that are done; how many
+    are submitted, those included that `stop_distribution` held back.
 
     Parts in the queue and running ones are left alone. Raises `InvalidRequest`, `NotALake`.
     """
@@ -122,20 +127,21 @@ def repeat_parts(
     (parts,) = _parts(chosen, records.get(name))
     runs = [part.run_id for part in parts if part.state in states]
     records.repeat(name, runs)
-    return len(runs)
+    return len(runs) + sum(part.state is PartState.MISSING for part in parts)
 
 
 def stop_distribution(name: str, base_path: Path | str | None = None, *, settings: Settings | None = None) -> int:
     """Submit no further part of a distribution, and take those out of the queue that wait in it; how many. Running
-    parts go on. `repeat_parts` resumes. Raises `InvalidRequest`, `NotALake`."""
-    from trading_assets.automation.part_states import PartState
+    parts go on. A part that the daemon is submitting at this moment, or announced to try again, comes nevertheless:
+    call it again to take it out. `repeat_parts` resumes. Raises `InvalidRequest`, `NotALake`."""
+    from trading_assets.automation.part_states import waits
 
     chosen = settings_of_lake(base_path, settings)
     records = Distributions(chosen.state_url)
     distribution = records.get(name)
     records.stop(name)
     (parts,) = _parts(chosen, distribution)
-    waiting = [part.run_id for part in parts if part.state is PartState.QUEUED]
+    waiting = [part.run_id for part in parts if waits(part)]
     with undisturbed(), dagster_instance(chosen) as instance:
         return sum(instance.run_coordinator.cancel_run(run_id) for run_id in waiting)
 

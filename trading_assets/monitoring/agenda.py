@@ -73,7 +73,7 @@ class WantedRun:
     `key` is the same as long as the reason is the same: one run a key, or up to `tries` of them as long as they fail.
     `assets` are those of the job's that are collected (none named: all).
     `urgent`: it is available only now, so it does not wait for longer work on the same symbols, only for its own kind.
-    `tags` are further tags of the run.
+    `yields`: it waits while a part of a distributed backfill is worked on. `tags` are further tags of the run.
     """
 
     job: str
@@ -85,6 +85,7 @@ class WantedRun:
     config: Config = field(default_factory=dict)
     tries: int = 1
     urgent: bool = False
+    yields: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -253,7 +254,7 @@ def gaps(settings: Settings, now: datetime) -> WantedRun | Skip:
         for gap in chosen
     ]
     key = f"gaps {first} {last} {_digest([*what, f'failures {backoff.failures}'])} {now:%Y%m%dT%H}"
-    return WantedRun("backfill_bars", key, why, first, last, tuple(config), config)
+    return WantedRun("backfill_bars", key, why, first, last, tuple(config), config, yields=True)
 
 
 def _filling(gaps: Sequence[reading.Gap]) -> dict[str, Any]:

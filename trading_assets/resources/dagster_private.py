@@ -64,6 +64,7 @@ from dagster._core.storage.asset_check_execution_record import (
 from dagster._core.storage.tags import (
     AUTO_RETRY_RUN_ID_TAG,  # of a failed run: the run that tries again
     RETRY_NUMBER_TAG,  # of a run that tries again: how many tries came before
+    RUN_KEY_TAG,  # of a run that a sensor requested: the key under which Dagster starts none again
     WILL_RETRY_TAG,  # of a failed run: whether Dagster tries again
 )
 from dagster._record import replace  # a copy of a record with other values

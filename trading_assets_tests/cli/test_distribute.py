@@ -43,7 +43,7 @@ def test_parts_are_recorded_and_told_of(
     assert run(["distribute", "status", told["name"]]) == 1
     assert "SPY" in (shown := capsys.readouterr().out) and "AAPL" not in shown, "the parts that failed"
     assert run(["distribute", "repeat", told["name"]]) == 0
-    assert "1 part is submitted again" in capsys.readouterr().out
+    assert "1 part is submitted." in capsys.readouterr().out
     assert run(["distribute", "stop", told["name"]]) == 0
     assert run(["distribute", "stop", "greeks"]) == 2
     assert "See their names with trading-assets distribute status." in capsys.readouterr().err

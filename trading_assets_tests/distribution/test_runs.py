@@ -164,7 +164,7 @@ def test_a_part_does_not_turn_the_check_of_the_others_green(tmp_path: Path) -> N
     scope = run_scope(run, ["AAPL"], [FIRST, LAST])
     result = evaluate_rules(settings, "option_greeks", scope)
     assert not result.passed and result.severity is dg.AssetCheckSeverity.WARN
-    assert result.description == "Found before of other symbols in these sessions: 1 in SPY."
+    assert result.description == "Earlier findings for other symbols in these sessions: 1 in SPY."
     assert Findings(settings.state_url).current() == [other]
     assert evaluate_rules(settings, "option_greeks", run_scope(run, ["AAPL"], [FIRST, date(2023, 12, 29)])).passed
     assert run_scope(dg.DagsterRun("backfill_bars"), ["AAPL"], [FIRST, LAST]) == Scope(None, FIRST, LAST)

@@ -13,7 +13,7 @@ from dagster._core.utils import make_new_run_id
 
 from trading_assets.automation import distribution as automation
 from trading_assets.automation.missed_runs import failed_runs
-from trading_assets.automation.part_states import PartState, counts_by_state, part_states
+from trading_assets.automation.part_states import PartState, counts_by_state, part_states, record
 from trading_assets.automation.run_dedup import NEVER_SUBMITTED, request_of
 from trading_assets.distribution import (
     DISTRIBUTION_TAG,
@@ -22,11 +22,13 @@ from trading_assets.distribution import (
     Distribution,
     Distributions,
     Work,
+    part_run,
     plan_distribution,
 )
 from trading_assets.errors import InvalidRequest
 from trading_assets.monitoring.agenda import WantedRun
 from trading_assets.monitoring.alerts import AlertType
+from trading_assets.resources.dagster_private import RUN_KEY_TAG
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings
 from trading_assets.universe import Universe
@@ -58,10 +60,9 @@ def planned(settings: Settings) -> Distribution:
 def start(instance: dg.DagsterInstance, request: dg.RunRequest, status: DagsterRunStatus, **tags: str) -> str:
     """Record the run of a request, as the daemon does."""
     run_id = make_new_run_id()
-    assert request.job_name is not None
-    instance.add_run(
-        dg.DagsterRun(job_name=request.job_name, run_id=run_id, status=status, tags={**request.tags, **tags})
-    )
+    assert request.job_name is not None and request.run_key is not None
+    of_request = {**request.tags, RUN_KEY_TAG: request.run_key, **tags}
+    instance.add_run(dg.DagsterRun(job_name=request.job_name, run_id=run_id, status=status, tags=of_request))
     return run_id
 
 
@@ -133,6 +134,65 @@ def test_a_run_that_nobody_would_start_is_replaced(settings: Settings, instance:
     assert submitted(settings, instance)[0].run_key == f"{plan.name} 1#1", "not the run key that Dagster knows"
 
 
+def test_a_run_that_is_not_in_the_queue_yet_is_looked_at_again(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    """The daemon may fail or die before it submits the last run: nobody else would notice that the part has none."""
+    plan = planned(settings)
+    *others, last = submitted(settings, instance)
+    for request in others:
+        start(instance, request, DagsterRunStatus.SUCCESS)
+    run_id = start(instance, last, DagsterRunStatus.NOT_STARTED)
+    assert submitted(settings, instance) == []
+    assert Distributions(settings.state_url).submitting()
+    instance.add_run_tags(run_id, {NEVER_SUBMITTED: "true"})
+    instance.report_run_failed(instance.get_run_by_id(run_id))
+    assert [request.run_key for request in submitted(settings, instance)] == [f"{plan.name} 3#1"]
+
+
+def test_a_run_that_was_deleted_in_the_ui_leaves_its_key_behind(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    """Dagster starts no run under a key that it knows."""
+    plan = planned(settings)
+    records = Distributions(settings.state_url)
+    runs = [start(instance, request, DagsterRunStatus.FAILURE) for request in submitted(settings, instance)]
+    records.repeat(plan.name, runs[:1])
+    (again,) = submitted(settings, instance)
+    second = start(instance, again, DagsterRunStatus.FAILURE)
+    instance.delete_run(runs[0])
+    records.repeat(plan.name, [second])
+    assert [request.run_key for request in submitted(settings, instance)] == [f"{plan.name} 1#2"]
+
+
+@pytest.mark.parametrize("options", [{}, {"refresh": True}], ids=["once", "refresh"])
+def test_the_same_work_is_done_anew_only_where_that_is_wanted(
+    options: dict[str, bool], settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    """A validation, or with `refresh`: when all parts have ended."""
+    plan = plan_distribution(settings, Work.GREEKS, None, "2024-06-03", symbols_per_part=1, options=options)
+    records = Distributions(settings.state_url)
+    assert record(instance, records, plan) and not record(instance, records, plan)
+    *others, last = submitted(settings, instance)
+    for request in others:
+        start(instance, request, DagsterRunStatus.SUCCESS)
+    start(instance, last, DagsterRunStatus.STARTED)
+    assert submitted(settings, instance) == [] and not record(instance, records, plan), "one part runs"
+    (running,) = instance.get_runs(dg.RunsFilter(statuses=[DagsterRunStatus.STARTED]))
+    instance.report_run_failed(running)
+    assert record(instance, records, plan) is bool(options)
+    assert len(submitted(settings, instance)) == (3 if options else 0)
+
+
+def test_a_validation_is_done_anew(settings: Settings) -> None:
+    """Of named symbols each part has all rules, as the command `validate` that names them."""
+    whole, named = (plan_distribution(settings, Work.VALIDATION, symbols) for symbols in (None, ["AAPL"]))
+    assert whole.is_made_anew and named.is_made_anew
+    configs = [part_run(named, part).config["validate_symbols"] for part in named.parts]
+    assert [(config["symbols"], config["named"]) for config in configs] == [(["AAPL"], True)]
+    assert not any(part_run(whole, part).config["validate_symbols"]["named"] for part in whole.parts)
+
+
 def test_a_failure_that_dagster_tries_again_is_not_one_yet(settings: Settings, instance: dg.DagsterInstance) -> None:
     plan = planned(settings)
     request = submitted(settings, instance)[0]
@@ -169,6 +229,19 @@ def test_the_runs_of_the_day_do_not_wait_for_parts(settings: Settings, instance:
     wanted = WantedRun("backfill_bars", "daily_bars 2024-07-01", "The bars of session 2024-07-01.")
     with dg.build_sensor_context(instance) as context:
         assert isinstance(request_of(context, settings, wanted), dg.RunRequest)
+
+
+@pytest.mark.parametrize("status", [DagsterRunStatus.STARTED, DagsterRunStatus.NOT_STARTED])
+def test_the_search_for_gaps_waits_while_a_backfill_is_worked_on(
+    status: DagsterRunStatus, settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    """It would request the same bars, and take the place in the pool that is free for the snapshot."""
+    Distributions(settings.state_url).add(plan_distribution(settings, Work.BACKFILL, None, "2024-06-03"))
+    start(instance, submitted(settings, instance)[0], status)
+    wanted = WantedRun("backfill_bars", "gaps", "Sessions are missing.", yields=True)
+    with dg.build_sensor_context(instance) as context:
+        waits = isinstance(request_of(context, settings, wanted), dg.SkipReason)
+    assert waits is (status is DagsterRunStatus.STARTED)
 
 
 def test_failed_parts_are_one_issue_until_they_run_again(settings: Settings, instance: dg.DagsterInstance) -> None:
