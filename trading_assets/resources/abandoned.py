@@ -38,6 +38,8 @@ _UNFINISHED = [
     DagsterRunStatus.CANCELING,
 ]
 
+_NOT_BEGUN = (DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING)
+
 _SENTENCE = (
     "The process of this run died before it ended{how}. What the broker had answered is in the journal; the next run"
     " takes it from there."
@@ -73,8 +75,12 @@ def end_lost_run(instance: dg.DagsterInstance, run: DagsterRun, how: str = "") -
 
 def _gone(unfinished: Sequence[DagsterRun], settings: Settings) -> set[str]:
     """The runs whose owner is dead in the state database of these settings. A database that cannot be read says
-    nothing; the run that needs it reports that."""
-    owned = {run.run_id: owner for run in unfinished if (owner := owner_of(run)) is not None}
+    nothing; the run that needs it reports that. Nor is anything known of a run that has begun and opened no archive."""
+    owned = {
+        run.run_id: owner
+        for run in unfinished
+        if (owner := owner_of(run)) is not None and (owner.beats or run.status in _NOT_BEGUN)
+    }
     if owned:
         with suppress(TradingAssetsError, sa.exc.SQLAlchemyError), read_state(settings.state_url) as connection:
             lake, alive = pinned_lake(connection), live_owners(connection)

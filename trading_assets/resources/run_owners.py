@@ -24,22 +24,29 @@ OWNER_TAG = "trading_assets/owner"
 
 
 START_TIMEOUT = 120.0
-"""Seconds that the process of a run has from its start until it opens the run's resources: some ten on a usual machine.
-After that it counts as lost with its machine."""
+"""Seconds that the process of a run has from its start until it has begun: some ten on a usual machine. After that it
+counts as lost with its machine."""
+
+_STARTING = " starting"
+"""At the end of the tag of a run whose process is being started. It stays where the run opens no archive: nobody's
+heartbeat tells of that one."""
 
 
 class RunOwner(NamedTuple):
-    """A run's owner: the id of the lake in whose state database it is, and its name."""
+    """A run's owner: the id of the lake in whose state database it is, and its name; `beats` once a process has taken
+    it over, which tells from then on whether the run is worked on."""
 
     lake_id: str
     name: str
+    beats: bool
 
 
 def owner_of(run: DagsterRun) -> RunOwner | None:
-    """The owner of a run; None where no process has begun to work on it. A repeated run has the tag of the run that it
-    repeats until then."""
-    lake_id, _, name = run.tags.get(OWNER_TAG, "").partition(" ")
-    return RunOwner(lake_id, name) if name == _name(run.run_id) else None
+    """The owner of a run; None where no process was started that works on it. A repeated run has the tag of the run
+    that it repeats until then."""
+    lake_id, _, said = run.tags.get(OWNER_TAG, "").partition(" ")
+    name = said.removesuffix(_STARTING)
+    return RunOwner(lake_id, name, said == name) if name == _name(run.run_id) else None
 
 
 def start(settings: Settings, run_id: str) -> dict[str, str]:
@@ -58,7 +65,7 @@ def start(settings: Settings, run_id: str) -> dict[str, str]:
             connection.execute(owners.insert().values(owner=owner, **nobody))
     except (TradingAssetsError, sa.exc.SQLAlchemyError):
         return {}
-    return {OWNER_TAG: f"{lake_id} {owner}"}
+    return {OWNER_TAG: f"{lake_id} {owner}{_STARTING}"}
 
 
 def begin(settings: Settings, run_id: str) -> dict[str, str]:

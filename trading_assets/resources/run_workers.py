@@ -52,7 +52,10 @@ def is_worked_on(settings: Settings, run: DagsterRun) -> bool | None:
     if worker is None:
         return None
     with read_transaction(connect_state(settings.state_url)) as connection:
-        return (owner.name if owner is not None else worker) in live_owners(connection)
+        alive = live_owners(connection)
+    if owner is None or not (owner.beats or run.status in _TAKEN_FROM[0]):
+        return worker in alive  # of a run that opens no archive only its worker knows
+    return owner.name in alive
 
 
 def take(

@@ -142,6 +142,18 @@ def test_a_run_whose_process_never_began_is_ended(
     run_owners.leave(slow.run_id)
 
 
+def test_a_run_that_opens_no_archive_is_worked_on_however_long_it_takes(
+    instance: dg.DagsterInstance, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's own assets beside ours: nobody's heartbeat tells of them."""
+    started = dg.DagsterRun(job_name="own", run_id=make_new_run_id(), status=DagsterRunStatus.STARTED)
+    run = instance.add_run(started)
+    instance.add_run_tags(run.run_id, run_owners.start(settings, run.run_id))
+    monkeypatch.setattr(owners, "OWNER_TIMEOUT", OWNER_TIMEOUT - START_TIMEOUT - 1)  # as if its time were over
+    assert end_abandoned_runs(instance, settings) == []
+    assert instance.get_run_by_id(run.run_id).status is DagsterRunStatus.STARTED
+
+
 def test_a_process_that_goes_on_to_other_runs_does_not_keep_a_lost_one_alive(
     instance: dg.DagsterInstance, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
