@@ -17,6 +17,7 @@ from trading_assets.errors import BackupError
 from trading_assets.permissions import PRIVATE_FILE
 from trading_assets.state.engine import BUSY_TIMEOUT, engine_of, metadata, write_transaction
 from trading_assets.state.pin import lake, largest_id, place
+from trading_assets.state.server import client_arguments, may_be_idle
 from trading_assets.state.tables import client_ids, owners, pacing_queue, pacing_slots, requests
 
 _BATCH = 1_000
@@ -71,7 +72,9 @@ def reading(url: str, *, untouched: bool = False) -> Iterator[sa.Connection]:
             "sqlite://", creator=lambda: read_only(file, untouched=untouched), poolclass=sa.NullPool
         )
     else:
-        engine = sa.create_engine(parsed, isolation_level="REPEATABLE READ", poolclass=sa.NullPool)
+        engine = sa.create_engine(
+            parsed, isolation_level="REPEATABLE READ", poolclass=sa.NullPool, connect_args=client_arguments(parsed)
+        )
     try:
         with engine.connect() as connection, connection.begin():
             if parsed.get_backend_name() == "sqlite":
@@ -141,6 +144,7 @@ def load_state(file: Path, url: str) -> None:
     register_tables()
     engine = engine_of(url, os.getpid())  # makes a file's folder, and the file its owner's alone
     with write_transaction(engine) as target, reading(f"sqlite:///{file}") as copy:
+        may_be_idle(target)  # the rows of a whole table are read in between
         metadata.create_all(target)
         if _same(copy, target):
             return

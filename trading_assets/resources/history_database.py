@@ -21,6 +21,7 @@ from trading_assets.errors import HistoryUnavailable, StateMismatch
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_state, read_transaction
 from trading_assets.state.pin import pinned_lake
+from trading_assets.state.server import KEEPALIVES_OF_SERVER, client_arguments
 
 SCHEMA = "dagster"
 """PostgreSQL schema of Dagster's tables and of the row that names the lake."""
@@ -58,13 +59,15 @@ _TABLES = (
 
 
 def dagster_url(url: str) -> str:
-    """The URL with which connections find the tables in their schema, and take instants as UTC. It carries the
-    password."""
+    """The URL with which connections find the tables in their schema, take instants as UTC, and learn that the other
+    side is gone (`state.server`). It carries the password."""
     parsed = sa.make_url(url)
     given = parsed.query.get("options", "")
+    silent = " ".join(f"-c{name}={value}" for name, value in KEEPALIVES_OF_SERVER.items())  # given ones come later
     ours = f"-csearch_path={SCHEMA} -ctimezone=UTC"  # instants are written into columns without a zone
-    options = f"{given if isinstance(given, str) else ' '.join(given)} {ours}".strip()
-    return parsed.update_query_dict({"options": options}).render_as_string(hide_password=False)
+    options = " ".join(filter(None, (silent, given if isinstance(given, str) else " ".join(given), ours)))
+    limits = {name: str(value) for name, value in client_arguments(parsed).items()}
+    return parsed.update_query_dict({**limits, "options": options}).render_as_string(hide_password=False)
 
 
 def place(url: str) -> str:

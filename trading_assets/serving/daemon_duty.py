@@ -7,9 +7,13 @@ stops or dies, the daemon of another one starts, ends the runs that died with it
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -26,6 +30,15 @@ is started once."""
 
 LOOK_SECONDS = 5.0
 """Seconds between two looks at who has the duty."""
+
+ANSWER_SECONDS = 1.0
+"""Seconds for which a look waits for the state database. It is asked in a thread of its own: whoever watches the
+services must hear a signal meanwhile, and a thread that waits in the database's driver hears none."""
+
+GIVE_BACK_SECONDS = 5.0
+"""Seconds for which the end waits until the duty is given back."""
+
+T = TypeVar("T")
 
 
 class DaemonDuty:
@@ -44,16 +57,24 @@ class DaemonDuty:
         self._stop = stop
         self._say = say
         self._next = 0.0
+        self._asked: Future[str | None] | None = None
         self._working = False
         self._waits_for = ""
 
     def look(self) -> None:
-        """Start or end the daemon, as the duty is; call it again and again."""
-        if time.monotonic() < self._next:
+        """Start or end the daemon, as the duty is; call it again and again. A database that does not answer now is
+        waited for at the next calls."""
+        if self._asked is None:
+            if time.monotonic() < self._next:
+                return
+            self._next = time.monotonic() + LOOK_SECONDS
+            self._asked = _in_thread(partial(take_duty, self._owner, DUTY, TAKEN_OVER_AFTER))
+        wait([self._asked], ANSWER_SECONDS)
+        if not self._asked.done():
             return
-        self._next = time.monotonic() + LOOK_SECONDS
+        asked, self._asked = self._asked, None
         try:
-            other = take_duty(self._owner, DUTY, TAKEN_OVER_AFTER)
+            other = asked.result()
         except sa.exc.SQLAlchemyError:  # nobody can take it meanwhile; the daemon's own looks say what is wrong
             return
         if other is None and not self._working:
@@ -71,5 +92,25 @@ class DaemonDuty:
         """End the daemon, and give the duty back: another machine need not wait for it to be missed."""
         if self._working:
             self._stop()
-        with suppress(sa.exc.SQLAlchemyError):  # it is missed, then
-            self._owner.close()
+        closing = _in_thread(self._owner.close)
+        wait([closing], GIVE_BACK_SECONDS)
+        if closing.done():
+            with suppress(sa.exc.SQLAlchemyError):  # it is missed, then
+                closing.result()
+
+
+def _in_thread(work: Callable[[], T]) -> Future[T]:
+    """The future of a call in a thread that the end of the process does not wait for."""
+    future: Future[T] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(work())
+        except sa.exc.SQLAlchemyError as error:
+            future.set_exception(error)
+        except BaseException as error:  # a fault of the program: shown here, and raised where the answer is read
+            future.set_exception(error)
+            raise
+
+    threading.Thread(target=call, name="daemon-duty", daemon=True).start()
+    return future

@@ -23,6 +23,7 @@ from trading_assets import database_clock
 from trading_assets.errors import NetworkFolder
 from trading_assets.mounts import network_mount
 from trading_assets.permissions import own_file, private_folder, restrict_files
+from trading_assets.state.server import client_arguments, keep_alive, lock_writes
 
 metadata = sa.MetaData()
 """Every table of the state database registers here."""
@@ -91,7 +92,8 @@ def engine_of(url: str, pid: int) -> sa.Engine:
     """`pid` keys the cache so that a forked child does not share its parent's connections."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        server = sa.create_engine(parsed, pool_pre_ping=True)
+        server = sa.create_engine(parsed, pool_pre_ping=True, connect_args=client_arguments(parsed))
+        keep_alive(server)
         _servers[server] = str(url)
         return server
     if not parsed.database or parsed.database == ":memory:":
@@ -155,10 +157,11 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 @contextmanager
 def write_transaction(engine: sa.Engine, *, durable: bool = True) -> Iterator[sa.Connection]:
     """A transaction that excludes every other writer from its first statement on; commits at the end, rolls back on an
-    error."""
+    error. A server ends one that is idle (`state.server.IDLE_SECONDS`), so that a process that was stopped in it does
+    not hold up the others."""
     with engine.connect().execution_options(**{_WRITES: True, _DURABLE: durable}) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITE_LOCK)))
+            lock_writes(connection, _WRITE_LOCK)
             if not durable:
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
         yield connection

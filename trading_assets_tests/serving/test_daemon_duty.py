@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from trading_assets.serving import daemon_duty
 from trading_assets.serving.daemon_duty import DaemonDuty
-from trading_assets.state import connect_state
+from trading_assets.state import connect_state, write_transaction
 from trading_assets.state.tables import duties, owners
 
 
@@ -86,4 +86,26 @@ def test_a_state_database_that_does_not_answer_changes_nothing(machine: Callable
     with one.duty._owner.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE away RENAME TO duties")
     one.duty.end()
+    other.duty.end()
+
+
+def test_a_state_database_that_is_held_up_holds_up_nobody(
+    machine: Callable[[], Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looks and the end return, so that the services' supervisor hears a signal."""
+    monkeypatch.setattr(daemon_duty, "ANSWER_SECONDS", 0.02)
+    monkeypatch.setattr(daemon_duty, "GIVE_BACK_SECONDS", 0.02)
+    one, other = machine(), machine()
+    with write_transaction(one.duty._owner.engine):
+        one.duty.look()
+        one.duty.look()
+        assert one.duty._asked is not None and not one.works
+    monkeypatch.setattr(daemon_duty, "ANSWER_SECONDS", 10.0)
+    one.duty.look()
+    assert one.works
+    with write_transaction(one.duty._owner.engine) as connection:
+        one.duty.end()
+        assert not one.works
+        assert connection.execute(sa.select(duties)).all()
+    monkeypatch.setattr(daemon_duty, "GIVE_BACK_SECONDS", 10.0)
     other.duty.end()
