@@ -9,6 +9,7 @@ from typing import cast
 
 from dagster import DagsterRun
 
+from trading_assets.errors import ServiceFailed
 from trading_assets.resources.dagster_private import (
     CheckRunHealthResult,
     LaunchRunContext,
@@ -34,8 +35,14 @@ class _QueueLauncher(RunLauncher):
         super().__init__()
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Put the run into the queue. Raises `ServiceFailed` when Redis does not answer."""
-        self._send(context.dagster_run, 0)
+        """Put the run into the queue. When Redis does not answer the run waits all the same, and a worker sends it when
+        Redis does: an error here would have Dagster end the run as failed."""
+        run = context.dagster_run
+        try:
+            self._send(run, 0)
+        except ServiceFailed as error:
+            said = f"The run waits; it is put into the queue when Redis answers and a worker runs. {error}"
+            self._instance.report_engine_event(said, run, cls=cast(type, self.__class__))
 
     @property
     def supports_resume_run(self) -> bool:
@@ -43,7 +50,7 @@ class _QueueLauncher(RunLauncher):
         return True
 
     def resume_run(self, context: ResumeRunContext) -> None:
-        """Let a worker go on with a run whose process is lost."""
+        """Let a worker go on with a run whose process is lost. Raises `ServiceFailed` when Redis does not answer."""
         self._send(context.dagster_run, context.resume_attempt_number or 1)
 
     def terminate(self, run_id: str) -> bool:

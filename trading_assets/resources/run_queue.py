@@ -6,6 +6,8 @@ or be lost (Redis is no journal); who takes a run is decided in the state databa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from trading_assets.errors import ExtraMissing, ServiceFailed
@@ -72,18 +74,29 @@ class RunQueue:
         with self._connection() as connection, connection.channel() as channel:
             return int(channel.client.llen(self.name))
 
-    def _connection(self) -> Any:
-        """A connection that answers."""
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        """A connection that answers. Every error of Redis within it becomes `ServiceFailed`."""
         from celery.exceptions import OperationalError
+        from redis.exceptions import RedisError
 
-        connection = self.app.connection_for_write()
-        try:
-            connection.ensure_connection(max_retries=_ATTEMPTS, interval_start=0.2, interval_step=0.2)
-        except OperationalError as error:
-            connection.release()
+        with self.app.connection_for_write() as connection:
             url = connection.as_uri()  # without the password
-            raise ServiceFailed(
-                f"The Redis server {url} (TRADING_ASSETS_CELERY_BROKER) does not answer: see that it runs and that the"
-                f" address and password are right. ({str(error).partition(chr(10))[0]})"
-            ) from error
-        return connection
+            try:
+                connection.ensure_connection(max_retries=_ATTEMPTS, interval_start=0.2, interval_step=0.2)
+            except OperationalError as error:
+                raise ServiceFailed(
+                    f"The Redis server {url} (TRADING_ASSETS_CELERY_BROKER) does not answer: see that it runs and that"
+                    f" the address and password are right. ({_first_line(error)})"
+                ) from error
+            try:
+                yield connection
+            except (OperationalError, RedisError, OSError) as error:
+                raise ServiceFailed(
+                    f"The Redis server {url} (TRADING_ASSETS_CELERY_BROKER) refused or lost what was sent to it: see"
+                    f" its log and its memory. ({_first_line(error)})"
+                ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

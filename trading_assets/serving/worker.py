@@ -27,6 +27,7 @@ from trading_assets.monitoring.run_claims import claim
 from trading_assets.resources.abandoned import end_lost_run
 from trading_assets.resources.dagster_private import ExecuteRunArgs, ResumeRunArgs
 from trading_assets.resources.instance import dagster_instance
+from trading_assets.resources.run_owners import owner_of
 from trading_assets.resources.run_queue import TASK, RunQueue
 from trading_assets.resources.run_workers import QUEUE_TAG, WORKER, is_worked_on, take
 from trading_assets.settings import Settings
@@ -128,7 +129,7 @@ class Worker:
             self._wait(process, run_id)
         finally:
             del self._processes[run_id]
-        status = self._settle(run_id, process.returncode)
+        status = self._settled(run_id, process.returncode)
         self._say(f"Run {run_id} ({run.job_name}) ended: {status.value}.")
 
     def _start(self, run: DagsterRun, attempt: int) -> subprocess.Popen[bytes]:
@@ -160,9 +161,22 @@ class Worker:
     def _to_interrupt(self, run_id: str) -> bool:
         try:
             run = self._instance.get_run_by_id(run_id)
-        except sa.exc.SQLAlchemyError:  # unavailable: the run itself tells when it cannot go on
+        except _history_errors() as error:  # the run itself tells when it cannot go on
+            _log.warning("Whether run %s is to be interrupted could not be looked at: %s", run_id, error)
             return False
         return run is None or run.is_finished or run.status is DagsterRunStatus.CANCELING
+
+    def _settled(self, run_id: str, code: int) -> DagsterRunStatus:
+        """As `_settle`, as soon as Dagster's history can be used: until then the run's place stays taken. A worker
+        whose runs are interrupted does not wait; such a run is ended when its heartbeat is no longer heard."""
+        while True:
+            try:
+                return self._settle(run_id, code)
+            except _history_errors() as error:
+                if self._interrupted:
+                    raise
+                _log.warning("The end of run %s could not be recorded yet: %s", run_id, error)
+            time.sleep(LOOK_SECONDS)
 
     def _settle(self, run_id: str, code: int) -> DagsterRunStatus:
         """See that a run whose process has ended is ended; its status."""
@@ -186,18 +200,27 @@ class Worker:
             self._instance.report_run_canceled(run)
 
     def _send_lost_again(self) -> None:
+        errors: tuple[type[Exception], ...] = (TradingAssetsError, *_history_errors())
         while not self._done.wait(LOST_SECONDS / 2):
             try:
                 for run_id in lost_runs(self._instance, self._settings, self._queue):
                     self._queue.send(run_id)
                     self._say(f"Run {run_id} was lost from the queue, and is in it again.")
-            except (TradingAssetsError, sa.exc.SQLAlchemyError) as error:
+            except errors as error:
                 _log.warning("The runs that wait could not be looked at: %s", error)
 
 
+def _history_errors() -> tuple[type[Exception], ...]:
+    """What is raised while Dagster's history or the state cannot be used: Dagster tries again for some ten seconds, and
+    raises an error of its own."""
+    from dagster_postgres.utils import DagsterPostgresException  # late: an extra
+
+    return sa.exc.SQLAlchemyError, DagsterPostgresException
+
+
 def lost_runs(instance: DagsterInstance, settings: Settings, queue: RunQueue) -> list[str]:
-    """The runs that were put into the queue, that no worker has taken, and that are in it no more: each is given to one
-    caller only. Raises `ServiceFailed`."""
+    """The runs that wait, that no worker has taken, and that are not in the queue: Redis has lost them, it did not
+    answer, or the daemon was killed before it sent them. Each is given to one caller only. Raises `ServiceFailed`."""
     if queue.waiting():
         return []
     before = time.time() - LOST_SECONDS
@@ -206,7 +229,7 @@ def lost_runs(instance: DagsterInstance, settings: Settings, queue: RunQueue) ->
         run.run_id
         for run, since in ((record.dagster_run, record.update_timestamp.timestamp()) for record in records)
         if since < before
-        and run.tags.get(QUEUE_TAG) == run.run_id
+        and (run.tags.get(QUEUE_TAG) == run.run_id or owner_of(run) is None)
         and not is_worked_on(settings, run)
         and claim(settings.state_url, f"queue {run.run_id}")
     ]

@@ -16,13 +16,12 @@ from dagster._core.launcher.base import LaunchRunContext
 from dagster._core.utils import make_new_run_id
 from pydantic import ValidationError
 
-from trading_assets.errors import ServiceFailed
 from trading_assets.monitoring.run_claims import run_claims_table
 from trading_assets.resources.celery_launcher import CeleryLauncher
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.resources.launcher import LaunchOnce, StartedOnce
 from trading_assets.resources.run_owners import START_TIMEOUT
-from trading_assets.resources.run_workers import is_worked_on, live_workers, take, worker_of
+from trading_assets.resources.run_workers import QUEUE_TAG, is_worked_on, live_workers, take, worker_of
 from trading_assets.settings import Settings, wrong_value
 from trading_assets.state import connect_state
 from trading_assets.state.owners import Owner
@@ -111,9 +110,12 @@ def test_the_settings_choose_the_launcher_and_no_secret_is_in_the_reference_nor_
         assert launcher.supports_resume_run and launcher.supports_check_run_worker_health
         assert instance.run_monitoring_start_timeout_seconds == launcher.start_timeout
         assert "hunter2" not in serialize_value(instance.get_ref())
-        with pytest.raises(ServiceFailed) as failed:
-            launcher.launch_run(LaunchRunContext(known_run(instance), workspace=None))
-    said = str(failed.value)
+        run = known_run(instance)
+        launcher.launch_run(LaunchRunContext(run, workspace=None))
+        waits = instance.get_run_by_id(run.run_id)
+        said = " ".join(entry.message for entry in instance.all_logs(run.run_id))
+    assert waits.status is DagsterRunStatus.STARTING and waits.tags[QUEUE_TAG] == run.run_id, "not failed: it waits"
+    assert "does not answer" in said
     assert f"redis://:**@127.0.0.1:{port}/0" in said and "hunter2" not in said
     assert "hunter2" not in (tmp_path / "dagster" / "dagster.yaml").read_text() and "hunter2" not in repr(settings)
 

@@ -1,0 +1,155 @@
+"""Redis or PostgreSQL does not answer for a while: runs wait, and none is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster import DagsterRunStatus
+from dagster._core.launcher.base import LaunchRunContext
+from dagster_postgres.utils import DagsterPostgresException
+
+from trading_assets.errors import ServiceFailed
+from trading_assets.resources import run_owners
+from trading_assets.resources.celery_launcher import CeleryLauncher
+from trading_assets.resources.instance import dagster_instance
+from trading_assets.resources.run_queue import RunQueue
+from trading_assets.resources.run_workers import QUEUE_TAG
+from trading_assets.serving import worker
+from trading_assets.settings import Settings
+from trading_assets.state import connect_state
+from trading_assets_tests.workers.known import enter, known_run
+from trading_assets_tests.workers.redis_server import RedisServer
+
+UNAVAILABLE = DagsterPostgresException("too many retries for DB connection")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    found = Settings(data_dir=tmp_path / "lake", celery_broker="redis://127.0.0.1:1/0")
+    connect_state(found.state_url)
+    enter(monkeypatch, found)
+    return found
+
+
+@pytest.fixture
+def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    with dagster_instance(settings) as found:
+        yield found
+
+
+@pytest.mark.slow
+def test_a_run_that_redis_did_not_take_waits_and_is_sent_when_it_answers(
+    instance: dg.DagsterInstance, settings: Settings, queue_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOST_SECONDS", 0.0)
+    reachable = settings.model_copy(update={"celery_broker": queue_server.url})
+    launcher, queue = CeleryLauncher(reachable), RunQueue(reachable)
+    launcher.register_instance(instance)
+    run = known_run(instance)
+    queue_server.kill()
+    launcher.launch_run(LaunchRunContext(run, workspace=None))
+    with pytest.raises(ServiceFailed):
+        worker.lost_runs(instance, reachable, queue)
+    waits = instance.get_run_by_id(run.run_id)
+    assert waits.status is DagsterRunStatus.STARTING and waits.tags[QUEUE_TAG] == run.run_id
+    queue_server.start()
+    assert worker.lost_runs(instance, reachable, queue) == [run.run_id]
+    queue.send(run.run_id)
+    assert queue.waiting() == 1
+
+
+@pytest.mark.slow
+def test_a_run_whose_daemon_was_killed_before_it_sent_it_is_sent(
+    instance: dg.DagsterInstance, settings: Settings, queue_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOST_SECONDS", 0.0)
+    reachable = settings.model_copy(update={"celery_broker": queue_server.url})
+    never_sent, repeated, begun = (known_run(instance) for _ in range(3))
+    instance.add_run_tags(repeated.run_id, {QUEUE_TAG: never_sent.run_id})  # of the run that it repeats
+    instance.add_run_tags(begun.run_id, run_owners.begin(reachable, begun.run_id))  # a process on this machine
+    try:
+        found = worker.lost_runs(instance, reachable, RunQueue(reachable))
+    finally:
+        run_owners.leave(begun.run_id)
+    assert set(found) == {never_sent.run_id, repeated.run_id}
+
+
+@pytest.mark.slow
+def test_what_redis_refuses_is_said(settings: Settings, queue_server: RedisServer) -> None:
+    queue = RunQueue(settings.model_copy(update={"celery_broker": queue_server.url}))
+    with queue_server.client() as client:
+        client.config_set("maxmemory", 1)
+        with pytest.raises(ServiceFailed, match=r"refused or lost.*maxmemory"):
+            queue.send("run")
+        client.config_set("maxmemory", 0)
+        client.set(queue.name, "no list")
+    with pytest.raises(ServiceFailed, match=r"refused or lost.*WRONGTYPE") as failed:
+        queue.waiting()
+    assert "redis://:**@" in str(failed.value)
+
+
+def test_a_worker_keeps_its_run_while_the_history_does_not_answer(
+    instance: dg.DagsterInstance, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.01)
+    run, said, asked = known_run(instance), [], []
+    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    answers = instance.get_run_by_id
+
+    def answer(run_id: str) -> dg.DagsterRun | None:
+        asked.append(run_id)
+        if len(asked) == 1 or len(asked) > 6:  # it is taken; the server is back
+            return answers(run_id)
+        if len(asked) == 4:
+            assert process.poll() is None and instance.get_run_record_by_id(run_id) is not None
+            process.kill()
+            process.wait()
+        raise UNAVAILABLE
+
+    monkeypatch.setattr(instance, "get_run_by_id", answer)
+    works = worker.Worker(settings, 1, said.append)
+    works._instance = instance
+    monkeypatch.setattr(works, "_start", lambda run, attempt: process)
+    works._execute(run.run_id, 0)
+    assert len(asked) > 6 and "ended: FAILURE" in said[-1]
+    assert answers(run.run_id).status is DagsterRunStatus.FAILURE
+
+
+def test_a_worker_whose_runs_are_interrupted_does_not_wait_for_the_history(
+    instance: dg.DagsterInstance, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = worker.Worker(settings, 1, print)
+    works._instance, works._interrupted = instance, True
+
+    def unavailable(run_id: str) -> None:
+        raise UNAVAILABLE
+
+    monkeypatch.setattr(instance, "get_run_by_id", unavailable)
+    with pytest.raises(DagsterPostgresException):
+        works._settled(known_run(instance).run_id, 1)
+
+
+def test_lost_runs_are_looked_for_again_after_the_history_was_unavailable(
+    instance: dg.DagsterInstance, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOST_SECONDS", 0.0)
+    works = worker.Worker(settings, 1, print)
+    works._instance = instance
+    looks: list[int] = []
+
+    def lost(*_: Any) -> list[str]:
+        looks.append(len(looks))
+        if len(looks) == 1:
+            raise UNAVAILABLE
+        works._done.set()
+        return []
+
+    monkeypatch.setattr(worker, "lost_runs", lost)
+    works._send_lost_again()
+    assert looks == [0, 1]
