@@ -24,8 +24,6 @@ _NO_CAPTURE = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 }
 
-_INSTANCE_CLASS = {"instance_class": {"module": "trading_assets.resources.instance", "class": "LakeInstance"}}
-
 _REASON = 300
 """Characters that are shown of what Dagster says of a file."""
 
@@ -87,7 +85,7 @@ def dagster_instance(settings: Settings, *, captures: bool = True) -> dg.Dagster
         choose(settings)
         # Dagster takes the path of the file for a pattern: of `a[1]` it would read nothing, of `a*` the settings of
         # another lake as well.
-        settings_of_file = {**_INSTANCE_CLASS, **instance_settings(home), **({} if captures else _NO_CAPTURE)}
+        settings_of_file = {**instance_settings(home), **({} if captures else _NO_CAPTURE)}
         try:
             reference = InstanceRef.from_dir(str(home), overrides=settings_of_file)
         except dg.DagsterInvalidConfigError as error:

@@ -66,6 +66,15 @@ _EXCLUDING = {
 }
 """What Dagster takes together with none of the others, older ways to say the same."""
 
+_OLDER_LIMIT = "default_op_concurrency_limit"
+"""Below `concurrency`, the older way to say the limit of pools: Dagster takes it together with no `pools`."""
+
+_NAMED = ("storage", "local_artifact_storage", "compute_logs", "concurrency", "run_launcher", "run_monitoring")
+"""Parts whose names are looked at."""
+
+_NEEDED = ("storage", "run_launcher")
+"""Parts without which Dagster's own commands, which read the file alone, work on another history or in another way."""
+
 
 def dagster_yaml(base_dir: Path | None = None) -> str:
     """The packaged text of `dagster.yaml`, which is that at the top of the project; with a folder, what the platform
@@ -141,8 +150,20 @@ def kept_differences(home: Path) -> list[str]:
     found = _read(file)
     if found is None or is_own(found):
         return []
-    chosen = _merged(home, _mapping(file, dagster_yaml(home)), _mapping(file, _relocated(found, home)))
-    return [f"{file} was edited and is kept: {said}" for said in _differences(chosen, home)]
+    theirs = _mapping(file, _relocated(found, home))
+    chosen = _merged(home, _mapping(file, dagster_yaml(home)), theirs)
+    said = [*_differences(chosen, home), *_left_out(theirs)]
+    return [f"{file} was edited and is kept: {sentence}" for sentence in said]
+
+
+def _left_out(theirs: Mapping[str, Any]) -> Iterator[str]:
+    lacking = [name for name in _NEEDED if not theirs.keys() & {name, *_EXCLUDING.get(name, ())}]
+    if lacking:
+        yield (
+            f"it does not say {' and '.join(lacking)}. trading-assets adds these; commands of Dagster itself (dagster"
+            " dev, dagster instance migrate) read the file alone and take Dagster's own ones, for the storage another"
+            " history: edit the whole file that the platform writes."
+        )
 
 
 def _differences(chosen: Mapping[str, Any], home: Path) -> Iterator[str]:
@@ -157,7 +178,8 @@ def _differences(chosen: Mapping[str, Any], home: Path) -> Iterator[str]:
         yield "it names a run launcher of its own, so two daemons may start one run twice."
     if not (chosen.get("run_monitoring") or {}).get("enabled"):
         yield "it switches run monitoring off, so a run whose process died keeps its place in the pool."
-    if not ((chosen.get("concurrency") or {}).get("pools") or {}).get("default_limit"):
+    limits = chosen.get("concurrency") or {}
+    if not ((limits.get("pools") or {}).get("default_limit") or limits.get(_OLDER_LIMIT)):
         yield (
             "it limits runs in the way of older versions of Dagster, so any number of steps may talk to the broker at"
             " once: move the limits to concurrency."
@@ -168,7 +190,9 @@ def _differences(chosen: Mapping[str, Any], home: Path) -> Iterator[str]:
 
 def _merged(home: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Mapping[str, Any]:
     """Their settings, with ours where they say nothing. Our own classes are ours unless they were given another
-    folder."""
+    folder. Raises `UnreadableFile` where they have something else than names."""
+    for name in _NAMED:
+        _refuse_other(home / FILE, name, ours.get(name), theirs.get(name))
     own = {
         name for name in theirs if any(_is_ours(one) and _is_in(one, home) for one in _classes({name: theirs[name]}))
     }
@@ -176,7 +200,19 @@ def _merged(home: Path, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> M
     given = theirs.keys()
     out = {name for name, others in _EXCLUDING.items() if given & others}
     below = {name: value for name, value in ours.items() if name not in out}
+    if (theirs.get("concurrency") or {}).get(_OLDER_LIMIT) is not None and "concurrency" in below:
+        below["concurrency"] = {name: value for name, value in below["concurrency"].items() if name != "pools"}
     return {**below, **{name: _over(below.get(name), value) for name, value in kept.items()}}
+
+
+def _refuse_other(file: Path, name: str, ours: Any, theirs: Any) -> None:
+    """Refuse another value where ours has names."""
+    if not isinstance(ours, dict) or theirs is None:
+        return
+    if not isinstance(theirs, dict):
+        raise unusable(file, f"{name} is no mapping of names")
+    for below, value in theirs.items():
+        _refuse_other(file, f"{name}: {below}", ours.get(below), value)
 
 
 def _over(ours: Any, theirs: Any) -> Any:

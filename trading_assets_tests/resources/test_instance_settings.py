@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from trading_assets.doctor.history import find_history_faults
 from trading_assets.errors import ForbiddenFile, UnreadableFile
-from trading_assets.resources.instance import dagster_instance, dagster_yaml
+from trading_assets.resources.instance import LakeInstance, dagster_instance, dagster_yaml
 from trading_assets.resources.instance_settings import instance_settings, is_own, kept_differences
 from trading_assets.settings import Settings
 
@@ -114,7 +115,44 @@ def test_a_part_that_says_less_than_ours_is_completed(home: Path) -> None:
     found = instance_settings(home)["concurrency"]
     assert found["pools"] == {"granularity": "op", "default_limit": 5}
     assert found["runs"]["tag_concurrency_limits"]
-    assert kept_differences(home) == []
+    (said,) = kept_differences(home)
+    assert "it does not say storage and run_launcher" in said, "Dagster's own commands read the file alone"
+
+
+def test_dagsters_own_commands_find_the_same_instance(home: Path) -> None:
+    instance_settings(home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert type(instance) is LakeInstance
+        assert instance.get_concurrency_config().pool_config.default_pool_limit == 2
+
+
+def test_the_older_limit_of_pools_is_used(home: Path) -> None:
+    """Dagster refuses it beside ours."""
+    (home / "dagster.yaml").write_text("concurrency:\n  default_op_concurrency_limit: 3\n", "utf-8")
+    with dagster_instance(Settings(data_dir=home.parent)) as instance:
+        found = instance.get_concurrency_config()
+        assert found.pool_config.default_pool_limit == 3
+        assert found.run_queue_config.tag_concurrency_limits, "what the file does not say"
+    (said,) = kept_differences(home)
+    assert "it does not say" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("storage: sqlite", "storage"),
+        ("run_monitoring: true", "run_monitoring"),
+        ("concurrency:\n  pools: 5", "concurrency: pools"),
+        ("compute_logs:\n  module: trading_assets.m\n  class: C\n  config: /logs", "compute_logs: config"),
+    ],
+)
+def test_a_value_in_place_of_names_is_named(home: Path, text: str, part: str) -> None:
+    settings = Settings(data_dir=home.parent)
+    (home / "dagster.yaml").write_text(text, "utf-8")
+    (unusable, _lost) = find_history_faults(settings, compare=False)
+    assert unusable.kind == "unusable_dagster_settings" and f"({part} is no mapping of names)" in unusable.remedy
+    with pytest.raises(UnreadableFile, match=f"{part} is no mapping of names"):
+        dagster_instance(settings)
 
 
 def test_limits_of_runs_in_dagsters_older_way_are_used(home: Path) -> None:
@@ -122,8 +160,8 @@ def test_limits_of_runs_in_dagsters_older_way_are_used(home: Path) -> None:
     (home / "dagster.yaml").write_text("run_queue:\n  max_concurrent_runs: 3\n", "utf-8")
     with dagster_instance(Settings(data_dir=home.parent)) as instance:
         assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 3
-    (said,) = kept_differences(home)
-    assert "any number of steps may talk to the broker" in said
+    said, left_out = kept_differences(home)
+    assert "any number of steps may talk to the broker" in said and "it does not say storage" in left_out
 
 
 def test_an_empty_file_says_nothing(home: Path) -> None:
@@ -156,8 +194,9 @@ def test_a_forbidden_file_is_kept_and_named(home: Path, monkeypatch: pytest.Monk
 def test_the_doctor_says_what_is_out_of_use(home: Path) -> None:
     settings = Settings(data_dir=home.parent)
     (home / "dagster.yaml").write_text("run_monitoring:\n  enabled: false\n", "utf-8")
-    (edited, _lost) = find_history_faults(settings, compare=False)
-    assert edited.kind == "edited_dagster_settings" and "switches run monitoring off" in edited.lost
+    (edited, left_out, _lost) = find_history_faults(settings, compare=False)
+    assert edited.kind == left_out.kind == "edited_dagster_settings"
+    assert "switches run monitoring off" in edited.lost and "read the file alone" in left_out.lost
     (home / "dagster.yaml").write_text("- nothing", "utf-8")
     (unusable, _lost) = find_history_faults(settings, compare=False)
     assert unusable.kind == "unusable_dagster_settings" and "It is not overwritten" in unusable.remedy
