@@ -71,3 +71,18 @@ class LauncherSettings(HistorySettings):
                 " the Redis server through which runs reach the workers, for example redis://host:6379/0."
             )
         return self
+
+
+def see_that_runs_are_known_elsewhere(
+    launcher: LauncherKind, database_url: str | None, history_url: str | None
+) -> None:
+    """Raise `ValueError` where runs are executed by other machines, and state or Dagster's history is in files of this
+    one: there a run would find neither itself nor what was asked for."""
+    if launcher is not LauncherKind.PROCESS and not (
+        database_url and database_url.startswith("postgresql") and history_url
+    ):
+        raise ValueError(
+            f"TRADING_ASSETS_LAUNCHER is {launcher}, and runs on other machines need their state and Dagster's history"
+            " on a PostgreSQL server: set TRADING_ASSETS_DATABASE_URL and TRADING_ASSETS_DAGSTER_DATABASE_URL, on all"
+            " machines alike."
+        )

@@ -29,7 +29,7 @@ from trading_assets.broker_settings import BrokerKind, BrokerSettings, Gateway
 from trading_assets.database_clock import ahead
 from trading_assets.folders import StateUrl, usable_folder
 from trading_assets.lake_settings import LakeSettings, place_lake
-from trading_assets.launcher_settings import LauncherKind, LauncherSettings
+from trading_assets.launcher_settings import LauncherKind, LauncherSettings, see_that_runs_are_known_elsewhere
 from trading_assets.live_settings import LiveSettings
 from trading_assets.maintenance_settings import MaintenanceSettings
 from trading_assets.pricing_settings import PricingSettings
@@ -219,6 +219,7 @@ class Settings(LakeSettings, LauncherSettings, LiveSettings, MaintenanceSettings
     @model_validator(mode="after")
     def _lake_can_be_there(self) -> Self:
         place_lake(self.data_dir, self.lake, self.database_url, self.lake_copy_gib)
+        see_that_runs_are_known_elsewhere(self.launcher, self.database_url, self.dagster_database_url)
         return self
 
     @classmethod

@@ -161,7 +161,8 @@ def test_a_worker_has_the_settings_and_the_lake_of_the_platform(compose: dict[st
     ]
     assert worker["command"] == ["trading-assets", "worker"] and worker["command"][1] in GROUPS["Begin"]
     broker = worker["environment"]["TRADING_ASSETS_CELERY_BROKER"].replace("${REDIS_PASSWORD:-}", "secret")
-    given = Settings(launcher="celery", celery_broker=broker)
+    url = "postgresql+psycopg2://archive:secret@database/trading_assets"
+    given = Settings(launcher="celery", celery_broker=broker, database_url=url, dagster_database_url=url)
     assert given.celery_broker == "redis://:secret@redis:6379/0" and "redis" in compose["services"]
     assert "EXTRAS=postgres,pictures,s3,celery" in (DEPLOY / "Dockerfile").read_text("utf-8")
 

@@ -26,11 +26,6 @@ def worker(
             "Runs do not wait for workers: TRADING_ASSETS_LAUNCHER is"
             f" {settings.launcher}. Set it to celery, here and where trading-assets up runs."
         )
-    if not (settings.database_url or "").startswith("postgresql") or settings.dagster_database_url is None:
-        raise Failed(
-            "Workers of several machines need their state and Dagster's history on a PostgreSQL server: set"
-            " TRADING_ASSETS_DATABASE_URL and TRADING_ASSETS_DAGSTER_DATABASE_URL, on all machines alike."
-        )
     logging.getLogger("trading_assets").setLevel(logging.WARNING)
     from trading_assets.serving.worker import Worker  # late: Dagster takes seconds
 

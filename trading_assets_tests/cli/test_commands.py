@@ -47,7 +47,7 @@ def test_a_worker_without_its_settings_says_which_are_missing(
     assert "TRADING_ASSETS_LAUNCHER is process" in capsys.readouterr().err
     monkeypatch.setenv("TRADING_ASSETS_LAUNCHER", "celery")
     monkeypatch.setenv("TRADING_ASSETS_CELERY_BROKER", "redis://:hunter2@127.0.0.1:1/0")
-    assert run(["worker"]) == 1
+    assert run(["worker"]) == 2, "as with every wrong setting"
     said = capsys.readouterr().err
     assert "TRADING_ASSETS_DATABASE_URL and TRADING_ASSETS_DAGSTER_DATABASE_URL" in said and "hunter2" not in said
     assert run(["worker", "--runs", "0"]) == 2

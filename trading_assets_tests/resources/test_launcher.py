@@ -97,12 +97,19 @@ def test_the_instance_of_a_data_folder_starts_runs_once(tmp_path: Path) -> None:
 # --- the launcher of the settings -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_settings_choose_the_launcher_and_no_secret_is_in_the_reference_nor_in_what_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]  # nobody listens there any more
-    settings = Settings(launcher="celery", celery_broker=f"redis://:hunter2@127.0.0.1:{port}/0", data_dir=tmp_path)
+    settings = Settings(
+        launcher="celery",
+        celery_broker=f"redis://:hunter2@127.0.0.1:{port}/0",
+        database_url=postgresql,
+        dagster_database_url=postgresql,
+        data_dir=tmp_path,
+    )
     enter(monkeypatch, settings)
     with dagster_instance(settings) as instance:
         launcher = instance.run_launcher
@@ -121,12 +128,20 @@ def test_the_settings_choose_the_launcher_and_no_secret_is_in_the_reference_nor_
 
 
 def test_what_is_wrong_with_the_settings_of_a_launcher_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, on_a_server = "postgresql+psycopg2://archive:hunter2@here/archive", "history on a PostgreSQL server: set"
+    queue = {"launcher": "celery", "celery_broker": "redis://:hunter2@here:6379/0"}
+    Settings(**queue, database_url=server, dagster_database_url=server)
     for given, words in (
         ({"launcher": "celery"}, "TRADING_ASSETS_CELERY_BROKER is not set"),
         ({"celery_broker": "amqp://archive:hunter2@here//"}, "no URL of a Redis server"),
         ({"celery_broker": "redis://:hunter2@here:port/0"}, "no URL of a Redis server"),
         ({"celery_broker": "redis:///0"}, "no URL of a Redis server"),
         ({"launcher": "elsewhere"}, "'process', 'celery' or 'kubernetes'"),
+        ({"launcher": "kubernetes"}, on_a_server),
+        ({"launcher": "kubernetes", "dagster_database_url": server}, on_a_server),
+        (queue, on_a_server),
+        ({**queue, "database_url": server}, on_a_server),
+        ({**queue, "database_url": "sqlite:///state.sqlite", "dagster_database_url": server}, on_a_server),
     ):
         with pytest.raises(ValidationError) as wrong:
             Settings(**given)

@@ -38,8 +38,19 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return found
 
 
+def in_cluster(folder: Path, server: str, config: dict[str, Any]) -> Settings:
+    """The settings of a platform whose runs are jobs of a cluster."""
+    return Settings(
+        launcher="kubernetes",
+        kubernetes=config,
+        data_dir=folder,
+        database_url=server,
+        dagster_database_url=server,
+    )
+
+
 def test_a_run_goes_to_kubernetes_once_with_its_image_and_secrets(
-    jobs: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: list[Any], tmp_path: Path, postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = {
         "service_account_name": "archive",
@@ -48,7 +59,7 @@ def test_a_run_goes_to_kubernetes_once_with_its_image_and_secrets(
         "env_secrets": ["archive-secrets"],
         "job_namespace": "archive",
     }
-    settings = Settings(launcher="kubernetes", kubernetes=config, data_dir=tmp_path)
+    settings = in_cluster(tmp_path, postgresql, config)
     enter(monkeypatch, settings)
     with dagster_instance(settings) as instance:
         run = known_run(instance)
@@ -62,8 +73,10 @@ def test_a_run_goes_to_kubernetes_once_with_its_image_and_secrets(
     assert [source.secret_ref.name for source in container.env_from if source.secret_ref] == ["archive-secrets"]
 
 
-def test_a_wrong_configuration_is_said(jobs: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(launcher="kubernetes", kubernetes={"job_image": 1}, data_dir=tmp_path)
+def test_a_wrong_configuration_is_said(
+    jobs: list[Any], tmp_path: Path, postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = in_cluster(tmp_path, postgresql, {"job_image": 1})
     enter(monkeypatch, settings)
     with dagster_instance(settings) as instance, pytest.raises(dg.DagsterInvalidConfigError, match="job_image"):
         _ = instance.run_launcher
