@@ -60,6 +60,7 @@ def test_every_package_that_is_imported_is_a_dependency() -> None:
         "starlette": "dagster-webserver",
         "graphql": "dagster-webserver",
         "dagster_shared": "dagster",
+        "redis": "celery",  # celery[redis]
         "watchdog": "dagster",
     }
     imported = {name.partition(".")[0] for tree in modules().values() for name in imports(tree)}

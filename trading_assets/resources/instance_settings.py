@@ -32,11 +32,11 @@ _NOT_GIVEN = "config: {}"
 """What the packaged `dagster.yaml` says of a class whose folder is that of the settings."""
 
 _HEAD = (
-    "# Written by trading-assets for %s. An edited file is kept as it is and used; delete it to have it written anew."
+    "# Written by trading_assets for %s. An edited file is kept as it is and used; delete it to have it written anew."
 )
 
 _WRITTEN = re.compile(
-    r"# Written by trading-assets(?: for (\".*\"))?\. .*\n# sha256 of what follows: ([0-9a-f]{64})\n((?s:.*))"
+    r"# Written by trading[-_]assets(?: for (\".*\"))?\. .*\n# sha256 of what follows: ([0-9a-f]{64})\n((?s:.*))"
 )
 """What `dagster_yaml` gives for a folder: the folder, the checksum, and what follows."""
 

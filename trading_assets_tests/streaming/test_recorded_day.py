@@ -61,7 +61,7 @@ def test_the_bars_of_a_day_at_speed(goog_lake: Path, market: RecordedMarket, min
             async with recording(goog_lake, tws, Subscription("GOOG"), now=OPEN) as one:
                 await one.until_state("GOOG", StreamState.FROZEN)  # before the open
                 await one.until(lambda: tws.counters.requests.get("realtime_bars"))
-                tws.clock.run(4000)
+                tws.clock.run(1000)
                 await one.until(lambda: one.of("GOOG").state is StreamState.LIVE)
                 await one.until(lambda: one.writer.bars and one.writer.bars[-1].start >= CLOSE - timedelta(seconds=5))
                 await one.until(lambda: tws.clock.now() > CLOSE + timedelta(minutes=5))
