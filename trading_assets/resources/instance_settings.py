@@ -160,7 +160,7 @@ def _left_out(theirs: Mapping[str, Any]) -> Iterator[str]:
     lacking = [name for name in _NEEDED if not theirs.keys() & {name, *_EXCLUDING.get(name, ())}]
     if lacking:
         yield (
-            f"it does not say {' and '.join(lacking)}. trading-assets adds these; commands of Dagster itself (dagster"
+            f"it does not say {' and '.join(lacking)}. The platform adds these; commands of Dagster itself (dagster"
             " dev, dagster instance migrate) read the file alone and take Dagster's own ones, for the storage another"
             " history: edit the whole file that the platform writes."
         )

@@ -6,7 +6,6 @@ stops or dies, the daemon of another one starts, ends the runs that died with it
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -48,7 +47,7 @@ class DaemonDuty:
     def __init__(
         self,
         state_url: str,
-        start: Callable[[], subprocess.Popen[str]],
+        start: Callable[[], object],
         stop: Callable[[], None],
         say: Callable[[str], None],
     ) -> None:
