@@ -102,11 +102,19 @@ class Claimer:
                 lambda: self._journal.claim([job.request for job in jobs], self._planned_at, run_id=self._run_id)
             )
         )
-        try:
-            await asyncio.shield(claiming)
-        finally:  # a transaction goes on when the run is cancelled: what it claims must be known, to be given back
-            for job, claim in zip(jobs, await claiming, strict=True):
-                self._take(job, claim)
+        cancelled: asyncio.CancelledError | None = None
+        while not claiming.done():
+            try:
+                await asyncio.wait([claiming])
+            except asyncio.CancelledError as error:  # maybe more than once: whoever waits is impatient
+                cancelled = error  # the transaction goes on: what it claims must be known, to be given back
+        claimed = claiming.result()
+        for job, claim in zip(jobs, claimed, strict=True):
+            self._take(job, claim)
+        if all(claim.state is not ClaimState.SEND for claim in claimed):
+            self._demand.set()  # nothing is sent of this chunk, so nobody will say that claimed requests run low
+        if cancelled is not None:
+            raise cancelled
 
     def _take(self, job: Job, claim: Claim) -> None:
         job.request_id, job.attempts = claim.request_id, claim.attempts

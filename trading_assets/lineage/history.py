@@ -14,7 +14,7 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from trading_assets.errors import HistoryUnavailable
+from trading_assets.errors import HistoryUnavailable, StateMismatch
 from trading_assets.lineage.records import Materialization, RunRecord
 from trading_assets.resources.dagster_private import (
     RunStorage,
@@ -163,7 +163,7 @@ class DagsterHistory:
                         f"Dagster's record in {place(url)} is not made yet: which run wrote a partition is not known."
                         " trading-assets doctor --fix records the partitions that the lake has."
                     )
-        except HistoryUnavailable as error:
+        except (HistoryUnavailable, StateMismatch) as error:
             self.missing = str(error)
 
     def _open_files(self, settings: Settings) -> None:

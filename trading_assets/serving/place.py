@@ -46,11 +46,21 @@ def listen(host: str, port: int) -> socket.socket:
 
 def hold(data_dir: Path, *, shared: bool = False) -> int:
     """The descriptor of the data folder's lock, held until it is closed here and in every process that inherits it.
-    With `shared` an `up` of another machine may hold its own.
+    With `shared` an `up` of another machine may hold its own, but none may run that began without a shared history: it
+    has a history and a daemon of its own. (One that begins later is refused by what the folder notes of the server.)
 
     Raises `PlaceTaken` with the process that holds it. One that has ended is waited for: its services are ending.
     """
-    path = own_folder(private_folder(data_dir) / LOCKS) / (_own_lock_file() if shared else LOCK_FILE)
+    folder = own_folder(private_folder(data_dir) / LOCKS)
+    if shared:
+        os.close(_lock(folder / LOCK_FILE, data_dir))
+    descriptor = _lock(folder / (_own_lock_file() if shared else LOCK_FILE), data_dir)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return descriptor
+
+
+def _lock(path: Path, data_dir: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     deadline = time.monotonic() + ENDING_SECONDS
     while not _locked(descriptor):
@@ -62,8 +72,6 @@ def hold(data_dir: Path, *, shared: bool = False) -> int:
                 " stop it first."
             )
         time.sleep(0.1)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     return descriptor
 
 

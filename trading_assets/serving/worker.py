@@ -49,7 +49,7 @@ _PROCESS = "trading_assets.serving.run_process"
 
 
 class Worker:
-    """Executes runs of the lake of the settings, at most `places` at once, until it is told to stop. `say` gets a
+    """Executes runs of the lake of the settings, at most `places` at once, until it is stopped. `say` gets a
     sentence for each thing that happens."""
 
     def __init__(self, settings: Settings, places: int, say: Callable[[str], None]) -> None:
@@ -145,7 +145,7 @@ class Worker:
 
     def _wait(self, process: subprocess.Popen[bytes], run_id: str) -> None:
         """Wait for the end of the process; interrupt it when the run is to be cancelled, is ended by somebody else, or
-        the worker is told so a second time."""
+        the worker gets a second signal."""
         deadline: float | None = None
         while True:
             with suppress(subprocess.TimeoutExpired):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from trading_assets.broker import claims
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.journal import Journal
@@ -108,6 +109,24 @@ def test_a_known_answer_opens_no_connection(
     assert (second.sent, second.reused, second.connected) == (0, len(ONE_OF_EACH), False)
     assert simulator.counters.connections["accepted"] == accepted
     assert not simulator.counters.repeated("historical_data", "contract_details", "option_parameters", "market_data")
+
+
+@pytest.mark.parametrize("known", [2, 5, len(ONE_OF_EACH)])
+def test_a_whole_chunk_that_is_known_does_not_hold_up_the_rest(
+    known: int,
+    simulate: Simulate,
+    settings_for: SettingsFor,
+    broker_for: BrokerFor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another run has asked for the first of them since the plan: of that chunk nothing is sent."""
+    monkeypatch.setattr(claims, "CLAIM_CHUNK", 2)
+    planned_at = wall_clock()
+    broker = broker_for(settings_for(simulate()))
+    broker.run(ONE_OF_EACH[:known], planned_at=planned_at)
+    results = broker.run(ONE_OF_EACH, planned_at=planned_at)
+    assert {result.outcome.kind for result in results} == {OutcomeKind.COMPLETE}
+    assert (broker.sent, broker.reused) == (len(ONE_OF_EACH), known)
 
 
 def test_equal_requests_are_asked_once_and_results_keep_the_order(

@@ -23,6 +23,7 @@ from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.state.tables import requests
 from trading_assets_tests.broker.conftest import ONE_OF_EACH, wall_clock
+from trading_assets_tests.coroutines import run_coroutine
 
 PATIENCE = 60.0
 """Seconds to wait for another thread; it only ends a test that has failed."""
@@ -71,6 +72,38 @@ def test_work_that_is_cancelled_ends_when_its_last_words_are_said() -> None:
         found.result(PATIENCE)
     assert said.is_set() and not found.cancel()
     loop.stop()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_is_claimed_is_known_however_often_the_claim_is_cancelled(state_url: str, times: int) -> None:
+    """A second Ctrl-C, or the end of the loop, comes while the first is waited for."""
+    journal, claimed = Journal(state_url), list[claims.Job]()
+
+    async def cancel() -> None:
+        may_go_on = asyncio.Event()
+
+        async def in_database_thread(function: Callable[[], Any]) -> Any:
+            found = function()
+            await may_go_on.wait()
+            return found
+
+        claimer = claims.Claimer(
+            journal, in_database_thread, ONE_OF_EACH, wall_clock(), "", send=claimed.append, known=lambda _: None
+        )
+        work = asyncio.create_task(claimer.work())
+        for _ in range(times):
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            work.cancel()
+        await asyncio.sleep(0)
+        assert not work.done()
+        may_go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    run_coroutine(cancel())
+    assert len(claimed) == len(ONE_OF_EACH)
+    journal.close()
 
 
 def test_an_interrupt_during_a_claim_leaves_none(

@@ -104,7 +104,7 @@ def reaper() -> Reaper:
 
 @pytest.fixture
 def strict(market: GeneratedMarket, reaper: Reaper) -> Iterator[Simulator]:
-    """A simulator that enforces every limit and kills when it is told to."""
+    """A simulator that enforces every limit and, when the test asks for it, kills."""
     with Simulator(market, now=NOW, faults=reaper) as running:
         yield running
         assert not running.counters.internal_errors

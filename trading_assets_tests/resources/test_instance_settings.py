@@ -89,13 +89,13 @@ def test_another_folder_for_all_of_it_is_somebodys_choice(home: Path) -> None:
 
 def test_a_foreign_file_is_kept_and_what_it_changes_is_said(home: Path) -> None:
     text = (
-        "storage:\n  sqlite:\n    base_dir: /tmp/nowhere\n"
+        "storage:\n  sqlite:\n    base_dir: /elsewhere\n"
         "run_launcher:\n  module: dagster\n  class: DefaultRunLauncher\n"
         "run_monitoring:\n  enabled: false\n"
     )
     (home / "dagster.yaml").write_text(text, "utf-8")
     found = instance_settings(home)
-    assert found["storage"] == {"sqlite": {"base_dir": "/tmp/nowhere"}}
+    assert found["storage"] == {"sqlite": {"base_dir": "/elsewhere"}}
     assert found["concurrency"]["pools"]["default_limit"] == 2
     assert [said.partition("is kept: ")[2].split(",")[0] for said in kept_differences(home)] == [
         "it names a storage of its own",

@@ -74,6 +74,8 @@ def test_the_history_of_another_lake_is_refused(history: str, tmp_path: Path) ->
         pass
     with pytest.raises(StateMismatch, match="one history serves one lake"):
         dagster_instance(settings_on(history, tmp_path / "theirs"))
+    lineage = DagsterHistory(settings_on(history, tmp_path / "theirs"))
+    assert "one history serves one lake" in lineage.missing and lineage.recorded("equity_bars") == {}
     with dagster_instance(settings_on(history, tmp_path / "mine")) as instance:
         assert instance.get_runs() == []
 

@@ -59,6 +59,14 @@ def test_machines_that_share_a_history_hold_a_common_folder_each(
     os.close(mine)
 
 
+def test_a_shared_history_is_not_begun_beside_an_up_with_one_of_its_own(tmp_path: Path) -> None:
+    other = holder(tmp_path)
+    with pytest.raises(PlaceTaken, match=f"process {other.pid}"):
+        hold(tmp_path, shared=True)
+    other.communicate()
+    os.close(hold(tmp_path, shared=True))
+
+
 def test_a_killed_process_holds_nothing_and_its_lock_file_does_not_matter(tmp_path: Path) -> None:
     other = holder(tmp_path)
     other.kill()

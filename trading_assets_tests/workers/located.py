@@ -1,4 +1,4 @@
-"""A code location whose one job works until it is told to end. Not a test."""
+"""A code location whose one job works until a test ends it. Not a test."""
 
 import time
 from pathlib import Path

@@ -119,7 +119,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def address(settings: Settings) -> Iterator[str]:
-    with dagster_instance(settings) as instance, served(Exposition(settings, [run_source(instance)])) as address:
+    """The address of metrics that a busy machine is given the time for."""
+    with (
+        dagster_instance(settings) as instance,
+        served(Exposition(settings, [run_source(instance)], wait=120.0)) as address,
+    ):
         yield address
 
 
