@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from trading_assets.simulator import Simulator
+
 T = TypeVar("T")
 
 BETWEEN_LOOKS = 0.05
@@ -18,3 +20,9 @@ def eventually(observe: Callable[[], T], patience: float = 300.0, between_looks:
         assert time.monotonic() < deadline, f"not within {patience:.0f} s"
         time.sleep(between_looks)
     return seen
+
+
+def arrived(simulator: Simulator) -> int:
+    """How many requests have reached the simulator, after all that dead processes sent: nobody is connected."""
+    eventually(lambda: simulator.counters.open_now["clients"] == 0)
+    return len(simulator.counters.log)

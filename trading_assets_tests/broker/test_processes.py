@@ -28,6 +28,7 @@ from trading_assets_tests.broker.collecting import (
     questions,
     settings_of,
 )
+from trading_assets_tests.observing import arrived
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -120,6 +121,7 @@ def test_kill_9_loses_nothing_and_repeats_nothing_that_was_answered(
     settings = settings_of(tmp_path, simulator.port)
     journal = Journal(settings.state_url)
     recovered = {result.request.key: result.payload for result in journal.unapplied(["option_bars"])}
+    arrived(simulator)
     asked_before = simulator.counters.of("historical_data")
     with Broker(settings, journal, waits=QUICK) as broker:
         results = broker.run(questions(count), planned_at=datetime.now(UTC))

@@ -14,8 +14,17 @@ from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets_tests.endurance.conftest import SYMBOL, Undisturbed, settings_of
 from trading_assets_tests.endurance.crew import Crew, End
-from trading_assets_tests.endurance.lakes import Question, answered, asked, broken, broken_runs, difference, partitions
+from trading_assets_tests.endurance.lakes import (
+    Question,
+    answered,
+    asked,
+    broken,
+    broken_runs,
+    difference,
+    partitions,
+)
 from trading_assets_tests.endurance.reaper import Reaper
+from trading_assets_tests.observing import arrived
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +72,7 @@ def complete(
     dagster: bool,
 ) -> None:
     """Run again after kills, and check everything."""
-    known, log_before = answered(settings.data_dir), len(simulator.counters.log)
+    known, log_before = answered(settings.data_dir), arrived(simulator)
     words = f"(seed {SEED}, killed at: {'; '.join(end.note for end in killed)})"
     end = crew.run(settings, [SYMBOL], dagster=dagster)
     assert end.success, f"{words} {end.words}"
