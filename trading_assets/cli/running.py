@@ -18,9 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trading_assets.errors import TradingAssetsError
+from trading_assets.launcher_settings import LauncherKind
 from trading_assets.monitoring.hours import SCHEDULES, SENSORS, next_due
+from trading_assets.monitoring.wording import counted
 from trading_assets.sessions import calendar
 from trading_assets.settings import Settings, system_clock
+from trading_assets.state.owners import WORKER, live_owners
+from trading_assets.state.reading import read_state
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -73,6 +77,7 @@ def running(settings: Settings) -> Running:
                 return Running(dict.fromkeys(RUN_STATES, 0), [])
             runs, ticks = opened
             queue, beat, schedules = _queue(runs), _last_beat(runs), _schedules(ticks, settings)
+            waiting = _runs_without_a_worker(runs, settings)
     except TradingAssetsError as error:
         return Running({}, [], wrong=[str(error)])
     except (sqlite3.Error, *_DAMAGE) as error:
@@ -83,7 +88,7 @@ def running(settings: Settings) -> Running:
             " begins anew, the lake is not touched."
         )
         return Running({}, [], wrong=[said])
-    return Running(queue, schedules, beat, [*_silent_daemon(beat, schedules), *_wrong(schedules)])
+    return Running(queue, schedules, beat, [*_silent_daemon(beat, schedules), *waiting, *_wrong(schedules)])
 
 
 Rows = Callable[..., Sequence[Sequence[Any]]]
@@ -132,6 +137,20 @@ def _rows_of_server(server: Connection) -> Rows:
 def _queue(runs: Rows) -> dict[str, int]:
     counts = {str(status): int(count) for status, count in runs("select status, count(*) from runs group by status")}
     return {name: sum(counts.get(status, 0) for status in statuses) for name, statuses in RUN_STATES.items()}
+
+
+def _runs_without_a_worker(runs: Rows, settings: Settings) -> list[str]:
+    """A sentence when runs wait for a worker, and none is alive."""
+    if settings.launcher is not LauncherKind.CELERY:
+        return []
+    ((count,),) = runs("select count(*) from runs where status = 'STARTING'")
+    with read_state(settings.state_url) as state:
+        if not count or any(name.startswith(WORKER) for name in live_owners(state)):
+            return []
+    return [
+        f"No worker is running, and {counted(count, 'run')} {'waits' if count == 1 else 'wait'} for one: start"
+        " trading-assets worker on a machine that is to execute runs."
+    ]
 
 
 def _last_beat(runs: Rows) -> datetime | None:

@@ -14,7 +14,7 @@ from trading_assets.resources import run_owners
 from trading_assets.resources.run_owners import owner_of
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_transaction
-from trading_assets.state.owners import live_owners
+from trading_assets.state.owners import WORKER, live_owners
 
 WORKER_TAG = "trading_assets/worker"
 """Says which worker has taken a run: the run's id and the worker's name. A repeated run has that of the run that it
@@ -23,9 +23,6 @@ repeats until it is taken itself."""
 QUEUE_TAG = "trading_assets/queued"
 """Says that a run was put into the queue: the run's id. A repeated run has that of the run that it repeats until
 then."""
-
-WORKER = "worker-"
-"""How the names of workers begin."""
 
 _TAKEN_FROM = {
     0: (DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING),

@@ -29,10 +29,10 @@ from trading_assets.resources.dagster_private import ExecuteRunArgs, ResumeRunAr
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.resources.run_owners import owner_of
 from trading_assets.resources.run_queue import TASK, RunQueue
-from trading_assets.resources.run_workers import QUEUE_TAG, WORKER, is_worked_on, take
+from trading_assets.resources.run_workers import QUEUE_TAG, is_worked_on, take
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state
-from trading_assets.state.owners import Owner
+from trading_assets.state.owners import WORKER, Owner
 
 _log = logging.getLogger(__name__)
 

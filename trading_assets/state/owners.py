@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 HEARTBEAT = 10.0
 """Seconds between heartbeats."""
 
+WORKER = "worker-"
+"""How the names of owners begin that execute runs of Dagster (`trading-assets worker`)."""
+
 OWNER_TIMEOUT = 90.0
 """Seconds without a heartbeat after which an owner on another host is dead: a stalled disk or a short loss of the
 network is not death. Larger than `state.BUSY_TIMEOUT` and two heartbeats, so that an owner that waits for the database

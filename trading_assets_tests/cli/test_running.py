@@ -28,9 +28,12 @@ from trading_assets.cli.app import run
 from trading_assets.cli.running import DAEMON_SILENCE, running
 from trading_assets.cli.status import NO_DAEMON
 from trading_assets.definitions import build_defs
+from trading_assets.launcher_settings import LauncherKind
 from trading_assets.monitoring.hours import SCHEDULES, SENSORS
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.settings import Settings, system_clock
+from trading_assets.state import connect_state
+from trading_assets.state.owners import WORKER, Owner
 from trading_assets_tests.cli.conftest import Output, document
 
 
@@ -205,3 +208,18 @@ def test_a_history_on_a_server_that_is_not_there_is_one_sentence(
     said = capsys.readouterr().out
     assert "Dagster's history in postgresql+psycopg2://127.0.0.1:1/archive cannot be used" in " ".join(said.split())
     assert "hunter2" not in said
+
+
+def test_runs_that_wait_for_a_worker_are_named_while_none_is_alive(folder: Path) -> None:
+    settings = Settings().model_copy(update={"launcher": LauncherKind.CELERY})
+    with dagster_instance(Settings()) as instance:
+        assert running(settings).wrong == []
+        instance.add_run(
+            dg.DagsterRun(job_name="daily_bars", run_id=make_new_run_id(), status=dg.DagsterRunStatus.STARTING)
+        )
+        (said,) = running(settings).wrong
+        assert said.startswith("No worker is running, and 1 run waits for one: start trading-assets worker")
+        assert running(Settings()).wrong == [], "this machine executes its runs itself"
+        with closing(Owner(connect_state(settings.state_url), f"{WORKER}one")) as worker:
+            worker.ensure()
+            assert running(settings).wrong == []
