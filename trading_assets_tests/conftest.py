@@ -7,6 +7,7 @@ import atexit
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import uuid
@@ -51,10 +52,20 @@ def pytest_configure(config: pytest.Config) -> None:
     ):
         os.environ["TMPDIR"] = str(IN_MEMORY)  # the processes of tests, too
         tempfile.tempdir = None
+    _be_interruptible()
     share_templates()
     hypothesis.settings.register_profile("suite", deadline=None)  # how long an example takes depends on the machine
     hypothesis.settings.load_profile("suite")
     gc.disable()
+
+
+def _be_interruptible() -> None:
+    """A background job of a shell inherits an ignored SIGINT, Dagster then ignores SIGTERM, and so would all processes
+    that tests start and end."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
