@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from trading_assets.simulator import Simulator
+if TYPE_CHECKING:  # most who wait need no simulator
+    from trading_assets.simulator import Simulator
 
 T = TypeVar("T")
 

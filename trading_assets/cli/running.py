@@ -77,7 +77,7 @@ def running(settings: Settings) -> Running:
                 return Running(dict.fromkeys(RUN_STATES, 0), [])
             runs, ticks = opened
             queue, beat, schedules = _queue(runs), _last_beat(runs), _schedules(ticks, settings)
-            waiting = _runs_without_a_worker(runs, settings)
+            handed_over = _handed_to_workers(runs)
     except TradingAssetsError as error:
         return Running({}, [], wrong=[str(error)])
     except (sqlite3.Error, *_DAMAGE) as error:
@@ -88,6 +88,7 @@ def running(settings: Settings) -> Running:
             " begins anew, the lake is not touched."
         )
         return Running({}, [], wrong=[said])
+    waiting = _runs_without_a_worker(handed_over, settings)
     return Running(queue, schedules, beat, [*_silent_daemon(beat, schedules), *waiting, *_wrong(schedules)])
 
 
@@ -139,17 +140,22 @@ def _queue(runs: Rows) -> dict[str, int]:
     return {name: sum(counts.get(status, 0) for status in statuses) for name, statuses in RUN_STATES.items()}
 
 
-def _runs_without_a_worker(runs: Rows, settings: Settings) -> list[str]:
-    """A sentence when runs wait for a worker, and none is alive."""
-    if settings.launcher is not LauncherKind.CELERY:
-        return []
+def _handed_to_workers(runs: Rows) -> int:
+    """How many runs are handed over to what executes them, and have not begun."""
     ((count,),) = runs("select count(*) from runs where status = 'STARTING'")
+    return int(count)
+
+
+def _runs_without_a_worker(handed_over: int, settings: Settings) -> list[str]:
+    """A sentence when runs wait for a worker, and none is alive. Raises as `read_state`."""
+    if settings.launcher is not LauncherKind.CELERY or not handed_over:
+        return []
     with read_state(settings.state_url) as state:
-        if not count or any(name.startswith(WORKER) for name in live_owners(state)):
+        if any(name.startswith(WORKER) for name in live_owners(state)):
             return []
     return [
-        f"No worker is running, and {counted(count, 'run')} {'waits' if count == 1 else 'wait'} for one: start"
-        " trading-assets worker on a machine that is to execute runs."
+        f"No worker is running, and {counted(handed_over, 'run')} {'waits' if handed_over == 1 else 'wait'} for one:"
+        " start trading-assets worker on a machine that is to execute runs."
     ]
 
 

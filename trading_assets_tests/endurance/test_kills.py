@@ -14,15 +14,7 @@ from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets_tests.endurance.conftest import SYMBOL, Undisturbed, settings_of
 from trading_assets_tests.endurance.crew import Crew, End
-from trading_assets_tests.endurance.lakes import (
-    Question,
-    answered,
-    asked,
-    broken,
-    broken_runs,
-    difference,
-    partitions,
-)
+from trading_assets_tests.endurance.lakes import Question, answered, asked, broken, broken_runs, difference, partitions
 from trading_assets_tests.endurance.reaper import Reaper
 from trading_assets_tests.observing import arrived
 
