@@ -20,6 +20,7 @@ Here belongs the table `requests` alone. Pacing is in `broker.pacing`, leases in
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -112,6 +113,8 @@ class Journal:
     def __init__(self, url: str, *, owner: str | None = None, reading: bool = False) -> None:
         self.engine = reading_engine(url) if reading else connect_state(url)
         self.owner = Owner(self.engine, owner)
+        self._claiming = threading.Lock()
+        self._worked_on: set[int] = set()  # rows that a run of this journal has claimed and not ended
 
     def close(self) -> None:
         """Give back the leases of this journal. Rows stay; what it had claimed and not finished is free for others."""
@@ -131,6 +134,12 @@ class Journal:
         """
         if not requests:
             return []
+        with self._claiming:
+            found = self._claim(requests, planned_at, run_id)
+            self._worked_on.update(claim.request_id for claim in found if claim.state is ClaimState.SEND)
+        return found
+
+    def _claim(self, requests: Sequence[Request], planned_at: datetime, run_id: str) -> list[Claim]:
         me = self.owner.ensure()
         with write_transaction(self.engine) as connection:
             rows = _relevant(connection, [request.key for request in requests], planned_at.timestamp())
@@ -140,7 +149,9 @@ class Journal:
             fresh: list[Request] = []
             for request in requests:
                 row = rows.get(request.key)
-                claims.append(_existing(request, row, alive))
+                claims.append(
+                    None if row is None else _existing(request, row, self._is_in_hand(row.id, row.owner, alive))
+                )
                 if row is None:
                     fresh.append(request)
             taken = [c.request_id for c in claims if c is not None and c.state is ClaimState.SEND]
@@ -154,13 +165,20 @@ class Journal:
                 for request, claim in zip(requests, claims, strict=True)
             ]
 
+    def _is_in_hand(self, row_id: int, owner: str, alive: set[str]) -> bool:
+        """Whether somebody works on an open row. One of ours that no run of ours has, was claimed or given back while
+        the database failed: nobody does."""
+        return row_id in self._worked_on if owner == self.owner.name else owner in alive
+
     def moved(self, request_ids: Sequence[int]) -> bool:
         """Whether one of these rows, in flight elsewhere, has ended or lost its owner: time to claim again."""
         with read_transaction(self.engine) as connection:
-            rows = connection.execute(sa.select(t.c.state, t.c.owner).where(t.c.id.in_(request_ids[:_IN_CHUNK]))).all()
+            rows = connection.execute(
+                sa.select(t.c.id, t.c.state, t.c.owner).where(t.c.id.in_(request_ids[:_IN_CHUNK]))
+            ).all()
             alive = live_owners(connection)
         return len(rows) < len(request_ids[:_IN_CHUNK]) or any(
-            row.state == "done" or row.owner not in alive for row in rows
+            row.state == "done" or not self._is_in_hand(row.id, row.owner, alive) for row in rows
         )
 
     def record(self, sent: Sequence[tuple[int, int, float]], finished: Sequence[Finish]) -> None:
@@ -177,14 +195,20 @@ class Journal:
                 )
             if finished:
                 connection.execute(_MARK_DONE, [_end_values(f) for f in finished])
+        self._worked_on.difference_update(end.request_id for end in finished)
 
     def release(self, request_ids: Sequence[int]) -> None:
-        """Give up rows of ours that have no end: they are free for whoever wants them next."""
-        with write_transaction(self.engine) as connection:
-            for chunk in _chunks(request_ids):
-                ours = t.c.id.in_(chunk), t.c.owner == self.owner.name
-                connection.execute(t.delete().where(*ours, t.c.state == "claimed", t.c.attempt == 0))
-                connection.execute(t.update().where(*ours, t.c.state != "done").values(owner=""))
+        """Give up rows of ours that have no end: they are free for whoever wants them next; for this journal also where
+        the database fails."""
+        with self._claiming:
+            try:
+                with write_transaction(self.engine) as connection:
+                    for chunk in _chunks(request_ids):
+                        ours = t.c.id.in_(chunk), t.c.owner == self.owner.name
+                        connection.execute(t.delete().where(*ours, t.c.state == "claimed", t.c.attempt == 0))
+                        connection.execute(t.update().where(*ours, t.c.state != "done").values(owner=""))
+            finally:
+                self._worked_on.difference_update(request_ids)
 
     def applied(self, request_ids: Sequence[int]) -> None:
         """The answers are in the lake: remember when, and drop the responses."""
@@ -251,13 +275,10 @@ def _relevant(connection: sa.Connection, keys: Sequence[str], planned_at: float)
     return found
 
 
-def _existing(request: Request, row: sa.Row[Any] | None, alive: set[str]) -> Claim | None:
-    if row is None:
-        return None
+def _existing(request: Request, row: sa.Row[Any], in_hand: bool) -> Claim:
     if row.state == "done":
         return Claim(request, ClaimState.KNOWN, row.id, row.attempt, _result(row, request))
-    state = ClaimState.WAIT if row.owner in alive else ClaimState.SEND
-    return Claim(request, state, row.id, row.attempt)
+    return Claim(request, ClaimState.WAIT if in_hand else ClaimState.SEND, row.id, row.attempt)
 
 
 def _insert(connection: sa.Connection, fresh: Sequence[Request], me: str, run_id: str, now: float) -> list[int]:

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+import sqlalchemy as sa
+
 from trading_assets.broker.claims import LOW_WATER, Claimer, Job
 from trading_assets.broker.client import TwsClient
 from trading_assets.broker.codes import remedy_of, tries_of
@@ -96,7 +98,7 @@ class Run:
             send=self._to_send,
             known=self._take_known,
         )
-        self._writer = Writer(self._journal, self._emit, self._writer_failed)
+        self._writer = Writer(self._journal, self._committed, self._writer_failed)
         claiming = self._loop.create_task(self._claimer.work())
         claiming.add_done_callback(self._task_ended)
         try:
@@ -111,9 +113,12 @@ class Run:
         finally:
             claiming.cancel()
             await asyncio.gather(claiming, *self._open, return_exceptions=True)
-            written = await asyncio.gather(asyncio.wrap_future(self._writer.close()), return_exceptions=True)
-            if self._held and not any(written):
-                await self._in_database(lambda: self._journal.release(sorted(self._held)))
+            await asyncio.gather(asyncio.wrap_future(self._writer.close()), return_exceptions=True)
+            if self._held:
+                try:
+                    await self._in_database(lambda: self._journal.release(sorted(self._held)))
+                except sa.exc.SQLAlchemyError as error:
+                    self._stop(error)
         if self._error is not None:
             raise self._error
 
@@ -208,15 +213,16 @@ class Run:
         self._writer.put(Sent(job.request_id, job.attempts, sent_at))
         try:
             outcome, payload = await collector.answer
-            if outcome.kind.retryable or not self._breaker.clean:
+            if outcome.kind.retryable:
                 await self._judge(outcome, client)
             self._note_pacing(job, outcome)
             if not self._sends_again(job, outcome, pacer):
                 self._writer.put(
                     Ended(job.request, job.request_id, outcome, payload, job.attempts, sent_at, time.time())
                 )
-                self._held.discard(job.request_id)
                 self._ended()
+            if not outcome.kind.retryable and not self._breaker.clean:
+                await self._judge(outcome, client)  # an answer is on its way to the journal by now
             await client.settle(collector)
         except asyncio.CancelledError:
             client.abandon()
@@ -288,6 +294,11 @@ class Run:
         heapq.heappush(self._ready, job)
         self._changed.set()
 
+    def _committed(self, result: Result) -> None:
+        """Called in the writer's thread."""
+        self._held.discard(result.request_id)
+        self._emit(result)
+
     def _take_known(self, result: Result) -> None:
         self._counts.reused += 1
         self._ended()
@@ -308,8 +319,9 @@ class Run:
         """Called in the writer's thread: what cannot be journalled must not be asked for."""
 
         def stop() -> None:
+            why = str(error).partition("\n")[0]  # what follows is the statement, with answers in it
             sentence = (
-                f"The journal cannot be written ({error}): nothing more is sent. Check the state database and its disk,"
+                f"The journal cannot be written ({why}): nothing more is sent. Check the state database and its disk,"
                 " then run again."
             )
             self._stop(BrokerError(sentence))

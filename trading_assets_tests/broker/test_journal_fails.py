@@ -1,0 +1,150 @@
+"""The state database fails for a moment: no claim stays with a run that has ended, and answers are journalled first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from trading_assets.broker import journal as journal_module
+from trading_assets.broker.broker import Broker
+from trading_assets.broker.journal import ClaimState, Finish, Journal
+from trading_assets.broker.outcomes import OutcomeKind
+from trading_assets.errors import BrokerError
+from trading_assets.reliability import CircuitBreaker
+from trading_assets.settings import Settings
+from trading_assets.simulator import Simulator
+from trading_assets.state.tables import requests
+from trading_assets_tests.broker.conftest import ONE_OF_EACH
+
+pytestmark = pytest.mark.timeout(120)
+
+GONE = sa.exc.OperationalError("commit", {}, Exception("server closed the connection unexpectedly"))
+
+
+class FailingJournal(Journal):
+    """Fails as often as the test says: when an end is committed, when claims are given back."""
+
+    def __init__(self, url: str, *, ends: int = 0, releases: int = 0) -> None:
+        super().__init__(url)
+        self.ends, self.releases = ends, releases
+
+    def record(self, sent: Sequence[tuple[int, int, float]], finished: Sequence[Finish]) -> None:
+        if finished and self.ends:
+            self.ends -= 1
+            raise GONE
+        super().record(sent, finished)
+
+    def release(self, request_ids: Sequence[int]) -> None:
+        if not self.releases:
+            super().release(request_ids)
+            return
+        self.releases -= 1
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal_module, "write_transaction", unavailable)
+            super().release(request_ids)
+
+    def claimed(self) -> int:
+        """The open rows that it has."""
+        mine = (requests.c.state != "done") & (requests.c.owner == self.owner.name)
+        with self.engine.connect() as connection:
+            return connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
+
+
+def unavailable(*_: Any, **__: Any) -> Any:
+    raise GONE
+
+
+@pytest.mark.parametrize("releases", [0, 1], ids=["given back", "not given back"])
+def test_after_a_failed_write_the_same_run_again_brings_everything(
+    releases: int,
+    simulate: Callable[..., Simulator],
+    settings_for: Callable[..., Settings],
+    broker_for: Callable[..., Broker],
+    journal_for: Callable[[Settings], Journal],
+) -> None:
+    settings = settings_for(simulate(latency=0.1))
+    journal = FailingJournal(settings.state_url, ends=1, releases=releases)
+    broker = broker_for(settings, journal)
+    with pytest.raises(BrokerError, match=r"The journal cannot be written \([^\n]*then run again"):
+        broker.run(ONE_OF_EACH, planned_at=journal.now())
+    if not releases:
+        assert journal.claimed() == 0, "others may have them at once"
+        other = journal_for(settings)
+        claims = other.claim(ONE_OF_EACH, journal.now())
+        assert {claim.state for claim in claims} == {ClaimState.SEND}
+        other.release([claim.request_id for claim in claims])
+    again = broker.run(ONE_OF_EACH, planned_at=journal.now())
+    assert {result.outcome.kind for result in again} == {OutcomeKind.COMPLETE} and len(again) == len(ONE_OF_EACH)
+    assert journal.claimed() == 0
+    journal.close()
+
+
+def test_a_claim_whose_answer_was_lost_is_made_again(
+    simulate: Callable[..., Simulator],
+    settings_for: Callable[..., Settings],
+    broker_for: Callable[..., Broker],
+    journal_for: Callable[[Settings], Journal],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = settings_for(simulate())
+    journal = journal_for(settings)
+    journal.owner.ensure()
+    begin, losses = journal_module.write_transaction, [GONE]
+
+    @contextmanager
+    def committed_without_an_answer(*given: Any, **named: Any) -> Iterator[sa.Connection]:
+        with begin(*given, **named) as connection:
+            yield connection
+        if losses:
+            raise losses.pop()
+
+    monkeypatch.setattr(journal_module, "write_transaction", committed_without_an_answer)
+    broker = broker_for(settings, journal)
+    with pytest.raises(sa.exc.OperationalError):
+        broker.run(ONE_OF_EACH, planned_at=journal.now())
+    assert not losses
+    again = broker.run(ONE_OF_EACH, planned_at=journal.now())
+    assert {result.outcome.kind for result in again} == {OutcomeKind.COMPLETE}
+
+
+def test_two_runs_of_one_journal_never_have_one_request(
+    simulate: Callable[..., Simulator],
+    settings_for: Callable[..., Settings],
+    journal_for: Callable[[Settings], Journal],
+) -> None:
+    journal = journal_for(settings_for(simulate()))
+    first = journal.claim(ONE_OF_EACH, journal.now())
+    assert {claim.state for claim in first} == {ClaimState.SEND}
+    ids = [claim.request_id for claim in first]
+    assert {claim.state for claim in journal.claim(ONE_OF_EACH, journal.now())} == {ClaimState.WAIT}
+    assert not journal.moved(ids)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(sa.exc.OperationalError):
+        patch.setattr(journal_module, "write_transaction", unavailable)
+        journal.release(ids)
+    assert journal.moved(ids), "nobody works on them any more"
+    assert {claim.state for claim in journal.claim(ONE_OF_EACH, journal.now())} == {ClaimState.SEND}
+    assert {claim.state for claim in journal.claim(ONE_OF_EACH, journal.now())} == {ClaimState.WAIT}
+
+
+def test_an_answer_is_journalled_whatever_becomes_of_the_circuit_breaker(
+    simulate: Callable[..., Simulator],
+    settings_for: Callable[..., Settings],
+    broker_for: Callable[..., Broker],
+    journal_for: Callable[[Settings], Journal],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simulator = simulate()
+    settings = settings_for(simulator)
+    journal = journal_for(settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(CircuitBreaker, "record_success", unavailable)
+        with pytest.raises(sa.exc.OperationalError):
+            broker_for(settings, journal).run(ONE_OF_EACH[:1], planned_at=journal.now())
+    asked = len(simulator.counters.log)
+    (found,) = broker_for(settings, journal).run(ONE_OF_EACH[:1], planned_at=journal.now())
+    assert found.reused and found.outcome.kind is OutcomeKind.COMPLETE
+    assert len(simulator.counters.log) == asked
