@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.broker import payloads
-from trading_assets.broker.journal import Finish, Journal, count_rows
+from trading_assets.broker.journal import Finish, Journal
+from trading_assets.broker.journal_rows import count_rows
 from trading_assets.broker.outcomes import Outcome
 from trading_assets.state import read_transaction
 from trading_assets.state.tables import requests

@@ -6,7 +6,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
@@ -26,6 +26,7 @@ from trading_assets.errors import BreakerOpen
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.sessions import Clock
 from trading_assets.settings import Settings
+from trading_assets.state.outages import DatabaseThreads
 
 DATABASE_THREADS = 2
 """Threads for claims and pacing: a large claim must not delay the next message slot."""
@@ -73,7 +74,7 @@ class Broker(AbstractContextManager["Broker"]):
         self._patience = patience
         self._counts = Counts()
         self._loop = LoopThread()
-        self._database = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="broker-state")
+        self._database = DatabaseThreads(DATABASE_THREADS, "broker-state", journal.retry)
         self._client: TwsClient | None = None
         self._pacer: Pacer | None = None
         self._running = threading.Lock()

@@ -22,7 +22,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -30,11 +31,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from trading_assets.broker import payloads
+from trading_assets.broker.journal_rows import end_values, request_values, result_of
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.requests import Request, from_record
 from trading_assets.state import connect_state, database_now, read_transaction, reading_engine, write_transaction
 from trading_assets.state.engine import clock_ahead
+from trading_assets.state.outages import OutageRetry
 from trading_assets.state.owners import Owner, live_owners
 from trading_assets.state.pin import largest_id
 from trading_assets.state.tables import requests as t
@@ -112,9 +114,11 @@ class Journal:
 
     def __init__(self, url: str, *, owner: str | None = None, reading: bool = False) -> None:
         self.engine = reading_engine(url) if reading else connect_state(url)
-        self.owner = Owner(self.engine, owner)
+        self.owner = Owner(self.engine, owner, after_beat=self._release_unclaimed)
+        self.retry = OutageRetry()  # for what is safe to repeat: each method of the journal is
         self._claiming = threading.Lock()
         self._worked_on: set[int] = set()  # rows that a run of this journal has claimed and not ended
+        self._unsure = False  # whether rows of ours may be open that no run of ours works on
 
     def close(self) -> None:
         """Give back the leases of this journal. Rows stay; what it had claimed and not finished is free for others."""
@@ -134,7 +138,7 @@ class Journal:
         """
         if not requests:
             return []
-        with self._claiming:
+        with self._claiming, self._doubting():
             found = self._claim(requests, planned_at, run_id)
             self._worked_on.update(claim.request_id for claim in found if claim.state is ClaimState.SEND)
         return found
@@ -194,21 +198,46 @@ class Journal:
                     _MARK_SENT, [{"row": row, "attempt": attempt, "sent_at": at} for row, attempt, at in sent]
                 )
             if finished:
-                connection.execute(_MARK_DONE, [_end_values(f) for f in finished])
+                connection.execute(_MARK_DONE, [end_values(f) for f in finished])
         self._worked_on.difference_update(end.request_id for end in finished)
 
     def release(self, request_ids: Sequence[int]) -> None:
         """Give up rows of ours that have no end: they are free for whoever wants them next; for this journal also where
         the database fails."""
-        with self._claiming:
+        with self._claiming, self._doubting():
             try:
-                with write_transaction(self.engine) as connection:
-                    for chunk in _chunks(request_ids):
-                        ours = t.c.id.in_(chunk), t.c.owner == self.owner.name
-                        connection.execute(t.delete().where(*ours, t.c.state == "claimed", t.c.attempt == 0))
-                        connection.execute(t.update().where(*ours, t.c.state != "done").values(owner=""))
+                self._release(request_ids)
             finally:
                 self._worked_on.difference_update(request_ids)
+
+    def _release(self, request_ids: Sequence[int]) -> None:
+        with write_transaction(self.engine) as connection:
+            for chunk in _chunks(request_ids):
+                ours = t.c.id.in_(chunk), t.c.owner == self.owner.name
+                connection.execute(t.delete().where(*ours, t.c.state == "claimed", t.c.attempt == 0))
+                connection.execute(t.update().where(*ours, t.c.state != "done").values(owner=""))
+
+    @contextmanager
+    def _doubting(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._unsure = True
+            raise
+
+    def _release_unclaimed(self) -> None:
+        """Give up open rows of ours that no run of ours works on: they were claimed or given back while the database
+        failed. Called after each heartbeat, which waits for no claim."""
+        if not self._unsure or not self._claiming.acquire(blocking=False):
+            return
+        try:
+            mine = sa.select(t.c.id).where(t.c.owner == self.owner.name, t.c.state != "done")
+            with read_transaction(self.engine) as connection:
+                rows = set(connection.execute(mine).scalars())
+            self._release(sorted(rows - self._worked_on))
+            self._unsure = False
+        finally:
+            self._claiming.release()
 
     def applied(self, request_ids: Sequence[int]) -> None:
         """The answers are in the lake: remember when, and drop the responses."""
@@ -245,19 +274,9 @@ class Journal:
             query = query.where(t.c.symbol.in_(list(symbols)))
         with read_transaction(self.engine) as connection:
             return [
-                _result(row, from_record(json.loads(row.record)))
+                result_of(row, from_record(json.loads(row.record)))
                 for row in connection.execute(query.order_by(t.c.finished_at, t.c.id))
             ]
-
-
-def count_rows(payload: Any) -> int:
-    """Rows of a payload: bars, contracts or parameter sets; 1 for a single record, 0 for none."""
-    if payload is None:
-        return 0
-    for name in ("bars", "contracts", "parameters"):
-        if isinstance(payload, dict) and isinstance(payload.get(name), list):
-            return len(payload[name])
-    return 1
 
 
 def _relevant(connection: sa.Connection, keys: Sequence[str], planned_at: float) -> dict[str, sa.Row[Any]]:
@@ -277,7 +296,7 @@ def _relevant(connection: sa.Connection, keys: Sequence[str], planned_at: float)
 
 def _existing(request: Request, row: sa.Row[Any], in_hand: bool) -> Claim:
     if row.state == "done":
-        return Claim(request, ClaimState.KNOWN, row.id, row.attempt, _result(row, request))
+        return Claim(request, ClaimState.KNOWN, row.id, row.attempt, result_of(row, request))
     return Claim(request, ClaimState.WAIT if in_hand else ClaimState.SEND, row.id, row.attempt)
 
 
@@ -286,50 +305,10 @@ def _insert(connection: sa.Connection, fresh: Sequence[Request], me: str, run_id
         return []
     common = {"owner": me, "run_id": run_id, "state": "claimed", "attempt": 0, "claimed_at": now}
     first = 1 + largest_id(connection)
-    values = [{"id": first + i, **_request_values(request), **common} for i, request in enumerate(fresh)]
+    values = [{"id": first + i, **request_values(request), **common} for i, request in enumerate(fresh)]
     # ids by hand: the transaction excludes other writers, and executemany returns none
     connection.execute(t.insert(), values)
     return [value["id"] for value in values]
-
-
-def _request_values(request: Request) -> dict[str, Any]:
-    return {
-        "key": request.key,
-        "kind": type(request).kind,
-        "dataset": request.dataset,
-        "symbol": request.symbol,
-        "con_id": request.instrument.con_id,
-        "session": request.session.isoformat(),
-        "record": json.dumps(request.as_record(), separators=(",", ":")),
-        "pacing_class": request.pacing.value,
-        "weight": request.weight,
-        "contract_tick_key": request.contract_tick_key,
-    }
-
-
-def _end_values(end: Finish) -> dict[str, Any]:
-    return {
-        "row": end.request_id,
-        "outcome": end.outcome.kind.value,
-        "code": end.outcome.code,
-        "text": end.outcome.text,
-        "rows": end.rows,
-        "response": end.packed,
-        "answer_bytes": None if end.packed is None else payloads.size(end.packed),
-        "attempt": end.attempt,
-        "sent_at": end.sent_at,
-        "finished_at": end.finished_at,
-        "duration": None if end.sent_at is None else end.finished_at - end.sent_at,
-    }
-
-
-def _result(row: sa.Row[Any], request: Request) -> Result:
-    outcome, payload = Outcome(OutcomeKind(row.outcome), row.code, row.text or ""), None
-    try:
-        payload = None if row.response is None else payloads.unpack(row.response)
-    except payloads.DamagedPayload as error:  # one row must not keep all others from being read
-        outcome = Outcome(OutcomeKind.QUARANTINED, None, f"{error}")
-    return Result(request, outcome, payload, row.id, datetime.fromtimestamp(row.finished_at, UTC), reused=True)
 
 
 def _chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:

@@ -35,6 +35,7 @@ from trading_assets.broker.retries import Waits
 from trading_assets.broker.writer import Ended, Sent, Writer
 from trading_assets.errors import BreakerOpen, BrokerError, BrokerUnavailable, PacingExhausted
 from trading_assets.reliability import CircuitBreaker, Phase
+from trading_assets.state.outages import is_outage
 
 T = TypeVar("T")
 
@@ -116,7 +117,7 @@ class Run:
             await asyncio.gather(asyncio.wrap_future(self._writer.close()), return_exceptions=True)
             if self._held:
                 try:
-                    await self._in_database(lambda: self._journal.release(sorted(self._held)))
+                    await asyncio.to_thread(self._journal.release, sorted(self._held))  # else a heartbeat does it
                 except sa.exc.SQLAlchemyError as error:
                     self._stop(error)
         if self._error is not None:
@@ -324,7 +325,9 @@ class Run:
                 f"The journal cannot be written ({why}): nothing more is sent. Check the state database and its disk,"
                 " then run again."
             )
-            self._stop(BrokerError(sentence))
+            failure = BrokerError(sentence)
+            failure.retryable = is_outage(error)
+            self._stop(failure)
             for task in self._open:
                 task.cancel()
 

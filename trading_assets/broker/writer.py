@@ -10,9 +10,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from trading_assets.broker.journal import Finish, Journal, count_rows
+from trading_assets.broker.journal import Finish, Journal
+from trading_assets.broker.journal_rows import count_rows
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.payloads import pack
 from trading_assets.broker.requests import Request
@@ -54,7 +56,7 @@ class Ended:
 
 class Writer:
     """Thread-safe. `committed(result)` is called in the writer's thread after the commit; `failed(error)` when the
-    database fails."""
+    database fails for longer than an outage of its server may last."""
 
     def __init__(
         self, journal: Journal, committed: Callable[[Result], None], failed: Callable[[BaseException], None]
@@ -82,7 +84,7 @@ class Writer:
             batch, done = self._batch()
             if error is None:
                 try:
-                    self._commit(batch)
+                    self._hand_on(self._journal.retry(partial(self._commit, batch)))
                 except BaseException as caught:
                     error = caught
                     self._failed(error)
@@ -106,7 +108,8 @@ class Writer:
             deadline = min(deadline, time.monotonic() + (LINGER if isinstance(item, Ended) else SENT_LINGER))
         return batch, None
 
-    def _commit(self, batch: list[Sent | Ended]) -> None:
+    def _commit(self, batch: list[Sent | Ended]) -> list[Ended]:
+        """The ends of the batch, committed. Safe to repeat."""
         ahead = clock_ahead(self._journal.engine)
         batch = [_shifted(item, ahead) for item in batch] if ahead else batch
         packed = [_packed(item) for item in batch if isinstance(item, Ended)]
@@ -118,6 +121,9 @@ class Writer:
             if isinstance(item, Sent) and item.request_id not in over
         ]
         self._journal.record(sent, [_finish(item, response) for item, response in packed])
+        return ended
+
+    def _hand_on(self, ended: list[Ended]) -> None:
         for item in ended:
             self._committed(
                 Result(item.request, item.outcome, item.payload, item.request_id, datetime.fromtimestamp(item.at, UTC))

@@ -84,6 +84,8 @@ def begin(settings: Settings, run_id: str) -> dict[str, str]:
                 return {}
             owner.ensure()
         except (TradingAssetsError, sa.exc.SQLAlchemyError):
+            if owner is not None and not users:
+                owner.lapse()  # the answer may be lost, and the owner there
             return {}
         _working[run_id] = owner, users + 1
     return {OWNER_TAG: f"{lake_id} {owner.name}"}
@@ -98,10 +100,7 @@ def leave(run_id: str) -> None:
         if users > 1:
             _working[run_id] = owner, users - 1
             return
-    try:
-        owner.lapse()
-    except sa.exc.SQLAlchemyError:  # it lapses by itself
-        return
+    owner.lapse()
 
 
 _lock = threading.Lock()

@@ -11,7 +11,10 @@ import logging
 import os
 import random
 import threading
+import time
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 
 import sqlalchemy as sa
 
@@ -34,58 +37,98 @@ is never taken for dead; short enough that the runs of a machine that died are o
 
 
 class Owner:
-    """This process as an owner: registered on first use, its heart beating in a thread of its own until `close`."""
+    """This process as an owner: registered on first use, its heart beating in a thread of its own until `close`.
 
-    def __init__(self, engine: sa.Engine, name: str | None = None) -> None:
+    `after_beat` is called in that thread after each heartbeat; a `SQLAlchemyError` that it raises is logged.
+    """
+
+    def __init__(
+        self, engine: sa.Engine, name: str | None = None, *, after_beat: Callable[[], None] | None = None
+    ) -> None:
         self.name = name or f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self.engine = engine
+        self._after_beat = after_beat
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._registered = False
+        self._due: Callable[[sa.Connection], None] | None = None
+        self._repeating: threading.Thread | None = None
 
     def ensure(self) -> str:
         """Register and start the heartbeat if that is not done yet; the owner's name."""
         with self._lock:
             if self._thread is None:
-                self._beat()
+                again, self._registered, self._due = self._registered, True, None
+                self._beat(afresh=again)
                 self._stop.clear()
                 self._thread = threading.Thread(target=self._beat_on, name=f"heartbeat-{self.name}", daemon=True)
                 self._thread.start()
         return self.name
 
     def close(self) -> None:
-        """Stop the heartbeat and give back every lease. Journalled answers stay."""
-        if self._stopped():
-            with write_transaction(self.engine, durable=False) as connection:
-                forget(connection, [self.name])
+        """Stop the heartbeat and give back every lease. Journalled answers stay. While the database fails that is
+        repeated in a thread: an owner whose process goes on would count as alive for as long."""
+        self._end(lambda connection: forget(connection, [self.name]))
 
     def lapse(self) -> None:
         """Stop the heartbeat and count as alive for another `OWNER_TIMEOUT`, whatever becomes of the process: the work
-        is done, and its end may not be recorded yet."""
-        if self._stopped():
-            with write_transaction(self.engine, durable=False) as connection:
-                last = {"birth": "", "heartbeat": database_now(connection)}
-                connection.execute(owners.update().where(owners.c.owner == self.name).values(**last))
+        is done, and its end may not be recorded yet. Repeated as `close`."""
 
-    def _stopped(self) -> bool:
-        """Stop the heartbeat; whether there was one."""
+        def last_beat(connection: sa.Connection) -> None:
+            nobody = {"host": "", "pid": 0, "birth": "", "heartbeat": database_now(connection)}
+            connection.execute(owners.update().where(owners.c.owner == self.name).values(**nobody))
+
+        self._end(last_beat)
+
+    def _end(self, change: Callable[[sa.Connection], None]) -> None:
+        """Stop the heartbeat and make the change, now or as soon as the database can be written."""
         with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is None:
-            return False
-        self._stop.set()
-        thread.join()
-        return True
+            if not self._registered:
+                return
+            self._stop.set()
+            if self._thread is not None:
+                self._thread.join()
+                self._thread = None
+            self._due = change
+            try:
+                self._make_due_change()
+            except sa.exc.SQLAlchemyError:
+                logger.warning("The state database did not take the end of %s: repeated.", self.name, exc_info=True)
+                if self._repeating is None:
+                    self._repeating = threading.Thread(target=self._repeat, name=f"end-{self.name}", daemon=True)
+                    self._repeating.start()
+
+    def _repeat(self) -> None:
+        while True:
+            time.sleep(HEARTBEAT)
+            with self._lock:
+                with suppress(sa.exc.SQLAlchemyError):
+                    self._make_due_change()
+                if self._due is None:
+                    self._repeating = None
+                    return
+
+    def _make_due_change(self) -> None:
+        if self._due is not None:  # none: the owner is used again
+            with write_transaction(self.engine, durable=False) as connection:
+                self._due(connection)
+            self._registered, self._due = False, None
 
     def _beat_on(self) -> None:
         while not self._stop.wait(HEARTBEAT):
             try:
                 self._beat()
+                if self._after_beat is not None:
+                    self._after_beat()
             except sa.exc.SQLAlchemyError:  # a heart that stopped here would let the owner be taken for dead
                 logger.warning("The state database took no heartbeat; the next one is due soon.", exc_info=True)
 
-    def _beat(self) -> None:
+    def _beat(self, *, afresh: bool = False) -> None:
+        """Write the heartbeat; `afresh` after an end that the database did not take: what was held then is free."""
         with write_transaction(self.engine, durable=False) as connection:
+            if afresh:
+                forget(connection, [self.name])
             row = {
                 "host": this_host(),
                 "pid": os.getpid(),

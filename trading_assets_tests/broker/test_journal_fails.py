@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,12 +19,19 @@ from trading_assets.errors import BrokerError
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
+from trading_assets.state import outages, owners
 from trading_assets.state.tables import requests
 from trading_assets_tests.broker.conftest import ONE_OF_EACH
+from trading_assets_tests.observing import eventually
+from trading_assets_tests.postgresql_outages import outage
 
 pytestmark = pytest.mark.timeout(120)
 
+BROKEN = sa.exc.OperationalError("commit", {}, sqlite3.OperationalError("disk I/O error"))
 GONE = sa.exc.OperationalError("commit", {}, Exception("server closed the connection unexpectedly"))
+"""An outage of a server: what was not done is repeated."""
+
+ASKING = {"contract_details", "option_parameters", "historical_data", "market_data"}
 
 
 class FailingJournal(Journal):
@@ -35,7 +44,7 @@ class FailingJournal(Journal):
     def record(self, sent: Sequence[tuple[int, int, float]], finished: Sequence[Finish]) -> None:
         if finished and self.ends:
             self.ends -= 1
-            raise GONE
+            raise BROKEN
         super().record(sent, finished)
 
     def release(self, request_ids: Sequence[int]) -> None:
@@ -54,8 +63,15 @@ class FailingJournal(Journal):
             return connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
 
 
+def asked(simulator: Simulator) -> int:
+    """How many requests the simulator has, none of them twice."""
+    requests = [(one.kind, one.subject, one.detail) for one in simulator.counters.log if one.kind in ASKING]
+    assert len(set(requests)) == len(requests) and simulator.counters.violations == []
+    return len(requests)
+
+
 def unavailable(*_: Any, **__: Any) -> Any:
-    raise GONE
+    raise BROKEN
 
 
 @pytest.mark.parametrize("releases", [0, 1], ids=["given back", "not given back"])
@@ -90,7 +106,8 @@ def test_a_claim_whose_answer_was_lost_is_made_again(
     journal_for: Callable[[Settings], Journal],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = settings_for(simulate())
+    simulator = simulate()
+    settings = settings_for(simulator)
     journal = journal_for(settings)
     journal.owner.ensure()
     begin, losses = journal_module.write_transaction, [GONE]
@@ -103,12 +120,10 @@ def test_a_claim_whose_answer_was_lost_is_made_again(
             raise losses.pop()
 
     monkeypatch.setattr(journal_module, "write_transaction", committed_without_an_answer)
-    broker = broker_for(settings, journal)
-    with pytest.raises(sa.exc.OperationalError):
-        broker.run(ONE_OF_EACH, planned_at=journal.now())
+    results = broker_for(settings, journal).run(ONE_OF_EACH, planned_at=journal.now())
     assert not losses
-    again = broker.run(ONE_OF_EACH, planned_at=journal.now())
-    assert {result.outcome.kind for result in again} == {OutcomeKind.COMPLETE}
+    assert {result.outcome.kind for result in results} == {OutcomeKind.COMPLETE}
+    assert asked(simulator) == len(ONE_OF_EACH)
 
 
 def test_two_runs_of_one_journal_never_have_one_request(
@@ -148,3 +163,73 @@ def test_an_answer_is_journalled_whatever_becomes_of_the_circuit_breaker(
     (found,) = broker_for(settings, journal).run(ONE_OF_EACH[:1], planned_at=journal.now())
     assert found.reused and found.outcome.kind is OutcomeKind.COMPLETE
     assert len(simulator.counters.log) == asked
+
+
+def test_a_run_goes_on_after_an_outage_of_the_server(
+    postgresql: str,
+    simulate: Callable[..., Simulator],
+    settings_for: Callable[..., Settings],
+    broker_for: Callable[..., Broker],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Requests are in flight when it begins, and answers come while it lasts: nothing is asked twice."""
+    simulator = simulate(latency=0.3)
+    settings = settings_for(simulator, database_url=postgresql)
+    journal = Journal(settings.state_url)
+    broker = broker_for(settings, journal)
+    found: list[Any] = []
+    running = threading.Thread(target=lambda: found.extend(broker.run(ONE_OF_EACH, planned_at=journal.now())))
+    running.start()
+    eventually(lambda: len(simulator.counters.log) > 3, between_looks=0.01)
+    with outage(postgresql):
+        eventually(lambda: "does not answer" in caplog.text)
+        eventually(lambda: simulator.counters.open_now["history"] == 0)
+        assert running.is_alive()
+    running.join(60)
+    assert [result.outcome.kind for result in found] == [OutcomeKind.COMPLETE] * len(ONE_OF_EACH)
+    assert asked(simulator) == len(ONE_OF_EACH)
+    journal.close()
+
+
+def test_an_outage_that_lasts_ends_the_run_so_that_it_is_repeated(
+    simulate: Callable[..., Simulator],
+    settings_for: Callable[..., Settings],
+    broker_for: Callable[..., Broker],
+    journal_for: Callable[[Settings], Journal],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = settings_for(simulate())
+    journal = journal_for(settings)
+    monkeypatch.setattr(outages, "OUTAGE_SECONDS", 0.05)
+    monkeypatch.setattr(outages, "REPEAT_SECONDS", 0.02)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "record", lambda *_: raise_(GONE))
+        with pytest.raises(BrokerError, match="cannot be written") as ended:
+            broker_for(settings, journal).run(ONE_OF_EACH, planned_at=journal.now())
+    assert ended.value.retryable
+    results = broker_for(settings, journal).run(ONE_OF_EACH, planned_at=journal.now())
+    assert {result.outcome.kind for result in results} == {OutcomeKind.COMPLETE}
+
+
+def test_claims_that_could_not_be_given_back_are_free_with_the_next_heartbeat(
+    simulate: Callable[..., Simulator],
+    settings_for: Callable[..., Settings],
+    journal_for: Callable[[Settings], Journal],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(owners, "HEARTBEAT", 0.02)
+    settings = settings_for(simulate())
+    journal, other = FailingJournal(settings.state_url, releases=1), journal_for(settings)
+    ids = [claim.request_id for claim in journal.claim(ONE_OF_EACH, journal.now())]
+    kept, given_back = ids[:2], ids[2:]
+    with pytest.raises(sa.exc.OperationalError):
+        journal.release(given_back)
+    eventually(lambda: journal.claimed() == len(kept), between_looks=0.01)
+    states = [claim.state for claim in other.claim(ONE_OF_EACH, other.now())]
+    assert states == [ClaimState.WAIT] * len(kept) + [ClaimState.SEND] * len(given_back)
+    journal.close()
+
+
+def raise_(error: Exception) -> None:
+    raise error
