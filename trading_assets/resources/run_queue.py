@@ -45,6 +45,7 @@ class RunQueue:
         self.app: Celery = Celery("trading_assets", broker=settings.celery_broker, set_as_current=False)
         self.app.conf.update(
             accept_content=["json"],
+            broker_connection_max_retries=None,  # a worker waits for Redis for ever
             broker_connection_retry_on_startup=True,
             broker_transport_options={
                 "visibility_timeout": REDELIVERED_AFTER,

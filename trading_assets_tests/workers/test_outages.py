@@ -6,10 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pytest
+from celery.concurrency.thread import TaskPool
+from celery.worker.consumer import Consumer
 from dagster import DagsterRunStatus
 from dagster._core.launcher.base import LaunchRunContext
 from dagster_postgres.utils import DagsterPostgresException
@@ -25,6 +28,8 @@ from trading_assets.settings import Settings
 from trading_assets.state import connect_state
 from trading_assets_tests.workers.known import enter, known_run
 from trading_assets_tests.workers.redis_server import RedisServer
+
+HOURS = 2
 
 UNAVAILABLE = DagsterPostgresException("too many retries for DB connection")
 
@@ -92,6 +97,26 @@ def test_what_redis_refuses_is_said(settings: Settings, queue_server: RedisServe
     with pytest.raises(ServiceFailed, match=r"refused or lost.*WRONGTYPE") as failed:
         queue.waiting()
     assert "redis://:**@" in str(failed.value)
+
+
+def test_a_worker_waits_for_redis_however_long_it_does_not_answer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LongEnough(Exception):
+        pass
+
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if sum(waited) > HOURS * 3600:
+            raise LongEnough
+
+    monkeypatch.setattr("kombu.utils.functional.sleep", wait)  # between two attempts to connect
+    thread = SimpleNamespace(use_eventloop=False)
+    consumer = Consumer(print, app=RunQueue(settings).app, pool=TaskPool(limit=1), controller=thread)
+    with pytest.raises(LongEnough):
+        consumer.connection_for_read()
 
 
 def test_a_worker_keeps_its_run_while_the_history_does_not_answer(
