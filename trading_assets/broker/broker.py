@@ -22,7 +22,7 @@ from trading_assets.broker.positions import AccountLook, look
 from trading_assets.broker.requests import Request
 from trading_assets.broker.retries import Waits
 from trading_assets.broker.run import Counts, Run
-from trading_assets.errors import BreakerOpen
+from trading_assets.errors import BreakerOpen, ClientIdsExhausted
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.sessions import Clock
 from trading_assets.settings import Settings
@@ -84,6 +84,7 @@ class Broker(AbstractContextManager["Broker"]):
             breaker_name(settings),
             DatabaseStore(journal.engine),
             inside=True,
+            ignored=(ClientIdsExhausted,),
             raises=BreakerOpen,
         )
 

@@ -33,7 +33,13 @@ from trading_assets.broker.pacing import REFUSED, Pacer
 from trading_assets.broker.requests import PacingClass, Request
 from trading_assets.broker.retries import Waits
 from trading_assets.broker.writer import Ended, Sent, Writer
-from trading_assets.errors import BreakerOpen, BrokerError, BrokerUnavailable, PacingExhausted
+from trading_assets.errors import (
+    BreakerOpen,
+    BrokerError,
+    BrokerUnavailable,
+    ClientIdsExhausted,
+    PacingExhausted,
+)
 from trading_assets.reliability import CircuitBreaker, Phase
 from trading_assets.state.outages import is_outage
 
@@ -141,7 +147,7 @@ class Run:
                     await self._end_trial(task, client)
             except BrokerError as error:
                 self._stop(error)
-                if isinstance(error, BrokerUnavailable):
+                if isinstance(error, BrokerUnavailable) and not isinstance(error, ClientIdsExhausted):
                     await self._in_database(self._breaker.record_failure)
                 elif not isinstance(error, BreakerOpen):
                     await self._in_database(self._breaker.release)

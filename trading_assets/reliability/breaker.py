@@ -28,6 +28,11 @@ from trading_assets.reliability.numbers import is_number
 P = ParamSpec("P")
 T = TypeVar("T")
 
+SUCCESS_SECONDS = 1.0
+"""Seconds for which a success of one breaker stands for its next ones, which are not told to a store that several
+machines share. For no longer than that a failure of another process counts as one in a row though this one is
+answered."""
+
 FAILURES: tuple[type[BaseException], ...] = (ConnectionError, TimeoutError)
 """What counts as a failure by default: the other side is unreachable or silent. An answer such as "no data" never
 raises these."""
@@ -116,7 +121,8 @@ class CircuitBreaker:
     Breakers with one name and store share their state; with `store=trading_assets.breaker_store()` it is that of the
     platform, which `status` shows. `recovery_timeout` is in seconds. An exception of one of the types `failures` that
     leaves the block, or one whose `retryable` is true, counts as a failure; any other exception, and none, shows that
-    the other side answers and counts as a success. Entering raises `BreakerOpen` while the breaker is open.
+    the other side answers and counts as a success; one of the types `ignored` says nothing of that and counts as
+    neither. Entering raises `BreakerOpen` while the breaker is open.
 
     A breaker made with `inside=True`, as the platform's is, may be used inside of a block of the same name and store:
     it makes the trial call of that block, and what it has seen counts once. The end of the block says nothing more.
@@ -134,6 +140,7 @@ class CircuitBreaker:
         *,
         inside: bool = False,
         failures: tuple[type[BaseException], ...] = FAILURES,
+        ignored: tuple[type[BaseException], ...] = (),
         raises: Callable[[str, float], BaseException] = BreakerOpen,
         clock: Callable[[], float] | None = None,
     ) -> None:
@@ -149,11 +156,12 @@ class CircuitBreaker:
         self._store = store or _PROCESS
         self._inside = inside
         self._failures = failures
+        self._ignored: tuple[type[BaseException], ...] = (BreakerOpen, *ignored)
         self._raises = raises
         shared: Callable[[], float] = getattr(self._store, "now", time.time)
         self._clock = clock if clock is not None else shared
         self._me = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._clean = False
+        self._succeeded = float("-inf")
 
     @property
     def state(self) -> BreakerState:
@@ -162,8 +170,9 @@ class CircuitBreaker:
 
     @property
     def clean(self) -> bool:
-        """Whether this object has reported a success since its last failure: another success would change nothing."""
-        return self._clean
+        """Whether this object has told a shared store of a success in the last `SUCCESS_SECONDS`, and of no failure
+        since: it need not be told of another one."""
+        return hasattr(self._store, "now") and time.monotonic() - self._succeeded < SUCCESS_SECONDS
 
     def acquire(self) -> Literal[Phase.CLOSED, Phase.HALF_OPEN]:
         """Ask leave for a call. CLOSED: go on. HALF_OPEN: this caller makes the one trial call and must report its end.
@@ -175,7 +184,7 @@ class CircuitBreaker:
         if state.phase is Phase.CLOSED:
             return Phase.CLOSED
         if state.phase is Phase.HALF_OPEN and state.trial == self._me and state.trial_at == now:
-            self._clean = False
+            self._succeeded = float("-inf")
             return Phase.HALF_OPEN
         since = state.opened_at if state.phase is Phase.OPEN else state.trial_at
         raise self._raises(self.name, since + self.recovery_timeout - now)
@@ -183,16 +192,16 @@ class CircuitBreaker:
     def record_success(self) -> None:
         """The other side answered: close the breaker and forget its failures."""
         self._enclosing()
-        if self._clean:  # nothing of ours to forget: spare the shared store a write for every single answer
+        if self.clean:  # spare the shared store a look for every single answer
             return
         self._store.transact(self.name, lambda _: BreakerState())
-        self._clean = True
+        self._succeeded = time.monotonic()
 
     def record_failure(self) -> BreakerState:
         """The other side failed. Opens the breaker at the threshold, or at once when this was the trial call."""
         now = self._clock()
         self._enclosing()
-        self._clean = False
+        self._succeeded = float("-inf")
         return self._store.transact(self.name, lambda old: self._after_failure(old, now))
 
     def release(self) -> None:
@@ -248,7 +257,7 @@ class CircuitBreaker:
         blocks = _blocks.get()
         mine = next((block for block in reversed(blocks) if block.breaker is self), None)
         _blocks.set(tuple(block for block in blocks if block is not mine))
-        if isinstance(error, BreakerOpen) or (mine is not None and mine.told):
+        if isinstance(error, self._ignored) or (mine is not None and mine.told):
             self.release()
         elif isinstance(error, self._failures) or (error is not None and getattr(error, "retryable", False)):
             self.record_failure()

@@ -13,9 +13,9 @@ from trading_assets.broker.codes import remedy_of
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.broker.requests import BarsRequest, ContractDetailsRequest, Request
-from trading_assets.errors import BreakerOpen, BrokerError, BrokerNotConfigured, IdentityMismatch
+from trading_assets.errors import BreakerOpen, BrokerError, BrokerNotConfigured, ClientIdsExhausted, IdentityMismatch
 from trading_assets.instrument import Instrument
-from trading_assets.reliability import Phase
+from trading_assets.reliability import BreakerState, Phase
 from trading_assets.settings import BrokerKind, Settings
 from trading_assets.simulator import Faults, Simulator
 from trading_assets.state import write_transaction
@@ -301,6 +301,19 @@ def test_pacing_violations_open_the_breaker_for_every_process_and_a_trial_closes
     results = third.run([STOCK_BARS, DETAILS], planned_at=wall_clock())
     assert {r.outcome.kind for r in results} == {OutcomeKind.COMPLETE}
     assert third.breaker.state.phase is Phase.CLOSED
+
+
+def test_used_up_client_ids_are_no_failure_of_the_broker(
+    simulate: Simulate, settings_for: SettingsFor, broker_for: BrokerFor, journal_for: JournalFor
+) -> None:
+    settings = settings_for(simulate(), ib_client_ids=(50, 50), failure_threshold=1)
+    first, second = broker_for(settings), broker_for(settings)
+    first.run([DETAILS], planned_at=wall_clock())
+    with pytest.raises(ClientIdsExhausted):
+        second.run([LISTING], planned_at=wall_clock())
+    with pytest.raises(ClientIdsExhausted):
+        second.positions()
+    assert second.breaker.state == BreakerState()
 
 
 def test_empty_answers_never_open_the_breaker(

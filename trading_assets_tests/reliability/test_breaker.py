@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from trading_assets.reliability import BreakerOpen, CircuitBreaker, MemoryStore, Phase
+from trading_assets.reliability import BreakerOpen, BreakerState, CircuitBreaker, MemoryStore, Phase
+from trading_assets.reliability import breaker as breaker_module
 
 
 class Clock:
@@ -54,6 +57,61 @@ def test_a_success_between_failures_keeps_it_closed(clock: Clock, store: MemoryS
         with breaker:
             pass
     assert breaker.state.phase is Phase.CLOSED
+
+
+class SharedStore(MemoryStore):
+    """As one that several machines share, with the number of looks at it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def now(self) -> float:
+        return time.time()
+
+    def transact(self, name: str, change: Callable[[BreakerState], BreakerState]) -> BreakerState:
+        self.looks += 1
+        return super().transact(name, change)
+
+
+@pytest.mark.parametrize("shared", [MemoryStore, SharedStore])
+def test_single_failures_of_many_do_not_open_it_while_another_is_answered(
+    shared: Callable[[], MemoryStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared store is told of a success once in a while; the time is over here between any two."""
+    monkeypatch.setattr(breaker_module, "SUCCESS_SECONDS", 0.0)
+    store = shared()
+    answered, *others = (CircuitBreaker(3, 300, store=store) for _ in range(7))
+    for other in others:
+        answered.record_success()
+        other.record_failure()
+    answered.record_success()
+    assert answered.state == BreakerState()
+
+
+def test_a_shared_store_is_not_told_of_every_success() -> None:
+    store = SharedStore()
+    breaker = CircuitBreaker(3, 300, store=store)
+    for _ in range(100):
+        breaker.record_success()
+    assert store.looks == 1 and breaker.clean
+    breaker.record_failure()
+    assert not breaker.clean
+    breaker.record_success()
+    assert store.looks == 3 and breaker.state == BreakerState()
+
+
+def test_what_says_nothing_of_the_other_side_counts_as_neither(clock: Clock, store: MemoryStore) -> None:
+    breaker = CircuitBreaker(2, 300, store=store, clock=clock, ignored=(Unavailable,))
+    failing(breaker, 1)
+    with pytest.raises(Unavailable), breaker:
+        raise Unavailable
+    assert breaker.state.failures == 1
+    failing(breaker, 1)
+    clock.now += 301
+    with pytest.raises(Unavailable), breaker:
+        raise Unavailable
+    assert breaker.state.phase is Phase.OPEN and not breaker.state.trial
 
 
 def test_an_answer_the_caller_dislikes_is_no_failure(clock: Clock, store: MemoryStore) -> None:
