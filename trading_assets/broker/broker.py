@@ -142,10 +142,13 @@ class Broker(AbstractContextManager["Broker"]):
 
     def close(self) -> None:
         """Disconnect and stop the threads. The journal stays open: it is the caller's."""
-        if self._loop.started:
-            self._loop.submit(self._shut()).result()
-            self._loop.stop()
-        self._database.shutdown()
+        try:
+            if self._loop.started:
+                self._loop.submit(self._shut()).result()
+        finally:
+            if self._loop.started:
+                self._loop.stop()
+            self._database.shutdown()
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from functools import partial
 
@@ -142,8 +142,9 @@ class Gateways(AbstractContextManager["Gateways"]):
 
     def close(self) -> None:
         """Disconnect and stop the threads. The journal stays open: it is the caller's."""
-        for broker in self._brokers.values():
-            broker.close()
+        with ExitStack() as closing:  # each, also where one fails
+            for broker in self._brokers.values():
+                closing.callback(broker.close)
 
     def __exit__(self, *_: object) -> None:
         self.close()

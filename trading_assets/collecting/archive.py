@@ -8,7 +8,7 @@ modules beside.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from functools import cached_property, partial
 
@@ -166,16 +166,16 @@ class Archive(AbstractContextManager["Archive"]):
         return counts
 
     def close(self) -> None:
-        """End the broker connection and the in-process simulator, if there are any."""
-        if self._broker is not None:
-            self._broker.close()
-            self._broker = None
-        if self._simulator is not None:
-            self._simulator.stop()
-            self._simulator = None
-        if "journal" in self.__dict__:
-            self.journal.close()
-            del self.__dict__["journal"]
+        """End the broker connection, the in-process simulator and the journal, if there are any; each, also where one
+        fails."""
+        with ExitStack() as closing:  # the last one first
+            if "journal" in self.__dict__:
+                closing.callback(self.__dict__.pop("journal").close)
+            if self._simulator is not None:
+                closing.callback(self._simulator.stop)
+            if self._broker is not None:
+                closing.callback(self._broker.close)
+            self._simulator = self._broker = None
 
     def _open_broker(self, run_id: str) -> Broker | Gateways:
         if self._broker is None:

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, datetime
 from functools import partial
 from math import inf
@@ -169,13 +170,9 @@ class Recorder:
             stream.stopped()
         self._link.close()
         self._outlet.close()
-        try:
+        with suppress(SQLAlchemyError):  # the owner gives back all that it holds, later where that fails as well
             await self._pacer.close()
-            await self._run(self._owner.close)
-        except SQLAlchemyError:
-            logger.warning(
-                "The state database was not told of the end: what is held lapses with the process.", exc_info=True
-            )
+        await self._run(self._owner.close)
 
     async def _look_for_standstill(self) -> None:
         """Nobody looked while this process did not run: there is a gap from the last moment on in which it did."""

@@ -94,10 +94,12 @@ class LiveRegistry:
         """Give back what this owner wants and holds."""
         if "owner" not in self.__dict__:  # it never wanted and never held anything
             return
-        with write_transaction(self._engine, durable=False) as connection:
-            connection.execute(subscriptions.delete().where(subscriptions.c.owner == self.owner.name))
-        self.release()
-        self.owner.close()
+        try:
+            with write_transaction(self._engine, durable=False) as connection:
+                connection.execute(subscriptions.delete().where(subscriptions.c.owner == self.owner.name))
+            self.release()
+        finally:
+            self.owner.close()  # what an owner that has gone wants does not count
 
     def want(self, wanted: Iterable[Subscription]) -> None:
         """Replace what this owner wants; nothing is written where that is wanted already."""

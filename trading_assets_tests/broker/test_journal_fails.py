@@ -14,14 +14,19 @@ import sqlalchemy as sa
 from trading_assets.broker import journal as journal_module
 from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import ClaimState, Finish, Journal
+from trading_assets.broker.ledger import Ledger
 from trading_assets.broker.outcomes import OutcomeKind
+from trading_assets.collecting.archive import Archive
+from trading_assets.collecting.report import CollectionReport
 from trading_assets.errors import BrokerError
 from trading_assets.reliability import CircuitBreaker
+from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
 from trading_assets.state import outages, owners
+from trading_assets.state.owners import live_owners
 from trading_assets.state.tables import requests
-from trading_assets_tests.broker.conftest import ONE_OF_EACH
+from trading_assets_tests.broker.conftest import ONE_OF_EACH, SESSION
 from trading_assets_tests.observing import eventually
 from trading_assets_tests.postgresql_outages import outage
 
@@ -233,3 +238,23 @@ def test_claims_that_could_not_be_given_back_are_free_with_the_next_heartbeat(
 
 def raise_(error: Exception) -> None:
     raise error
+
+
+def test_an_archive_gives_all_back_where_the_limits_could_not_be(
+    simulate: Callable[..., Simulator], settings_for: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = simulate()
+    settings = settings_for(simulator)
+    archive = Archive(settings)
+    archive.ask(
+        ONE_OF_EACH[3:4], CollectionReport(EQUITY_BARS.name, SESSION), planned_at=archive.journal.now(), run_id=""
+    )
+    owner, engine = archive.journal.owner.name, archive.journal.engine
+    threads = {one for one in threading.enumerate() if one.name.startswith("broker-state")}
+    with monkeypatch.context() as patch, pytest.raises(sa.exc.OperationalError):
+        patch.setattr(Ledger, "rebalance", unavailable)
+        archive.close()
+    assert not [one for one in threads if one.is_alive()]
+    eventually(lambda: simulator.counters.open_now["clients"] == 0)
+    with engine.connect() as connection:
+        assert owner not in live_owners(connection)

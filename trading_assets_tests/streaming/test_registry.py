@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from trading_assets.state import connect_state
+from trading_assets.streaming import registry
 from trading_assets.streaming.health import StreamHealth, StreamState, Subscription
 from trading_assets.streaming.registry import NO_RECORDER, LiveRegistry
 
@@ -40,6 +42,21 @@ def test_what_owners_want_is_one_list_and_lapses_with_them(registries: tuple[Liv
     assert first.wanted() == [Subscription("AAPL", 4), Subscription("MSFT", 0)]
     first.want([])
     assert first.wanted() == []
+
+
+def test_what_an_owner_wanted_lapses_where_that_could_not_be_written(
+    registries: tuple[LiveRegistry, LiveRegistry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = registries
+    second.want([Subscription("AAPL", 10)])
+    with monkeypatch.context() as patch, pytest.raises(sa.exc.OperationalError):
+        patch.setattr(registry, "write_transaction", unavailable)
+        second.close()
+    assert first.wanted() == []
+
+
+def unavailable(*_: object, **__: object) -> None:
+    raise sa.exc.OperationalError("delete", {}, Exception("gone"))
 
 
 KILLED = """
