@@ -17,7 +17,7 @@ from trading_assets.broker.connector import connector_to, endpoint_of
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.loop import LoopThread
 from trading_assets.broker.outcomes import Result
-from trading_assets.broker.pacing import OnWait, Pacer
+from trading_assets.broker.pacing import NO_DATABASE, OnWait, Pacer
 from trading_assets.broker.positions import AccountLook, look
 from trading_assets.broker.requests import Request
 from trading_assets.broker.retries import Waits
@@ -71,6 +71,8 @@ class Broker(AbstractContextManager["Broker"]):
         self._endpoint = endpoint or partial(endpoint_of, settings)
         self._waits = waits or Waits()
         self._on_wait = on_wait
+        if on_wait is not None:
+            journal.retry.on_outage = partial(on_wait, NO_DATABASE, None)
         self._patience = patience
         self._counts = Counts()
         self._loop = LoopThread()

@@ -22,7 +22,7 @@ from trading_assets.broker.broker import Broker, Progress, distinct_of, run_toge
 from trading_assets.broker.journal import Journal
 from trading_assets.broker.logins import address_of
 from trading_assets.broker.outcomes import OutcomeKind, Result
-from trading_assets.broker.pacing import OnWait
+from trading_assets.broker.pacing import NO_DATABASE, OnWait
 from trading_assets.broker.pauses import pause_of
 from trading_assets.broker.positions import AccountLook
 from trading_assets.broker.refusals import record_refusals
@@ -82,6 +82,8 @@ class Gateways(AbstractContextManager["Gateways"]):
             )
             for name, one in self._settings.items()
         }
+        if on_wait is not None:
+            journal.retry.on_outage = partial(on_wait, NO_DATABASE, None)  # of all gateways
         self._names = {broker: name for name, broker in self._brokers.items()}
 
     @property

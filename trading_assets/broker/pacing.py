@@ -52,6 +52,7 @@ TOLD_SECONDS = 2.0
 OnWait = Callable[[str, datetime | None], None]
 """Told why nothing is sent (`for the broker's limit of small bars`), and until when (UTC; None: nobody knows)."""
 
+NO_DATABASE = "for the state database, which does not answer"
 SMALL_BARS = "for the broker's limit of small bars"
 REFUSED = "after the broker refused a request for pacing"
 IN_USE_ELSEWHERE = {

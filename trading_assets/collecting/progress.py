@@ -31,8 +31,8 @@ class Progress(Protocol):
         """So many of the stage's requests are answered, so many were sent or taken from the journal."""
 
     def waiting(self, why: str, until: datetime | None) -> None:
-        """Nothing is sent until then (UTC; None: nobody knows), because of the broker's limits: `why` is such as `for
-        the broker's limit of small bars`. Not called where a listener has no such method."""
+        """Nothing is sent until then (UTC; None: nobody knows), because of the broker's limits or an outage: `why` is
+        such as `for the broker's limit of small bars`. Not called where a listener has no such method."""
 
     def finish(self, report: CollectionReport) -> None:
         """A dataset's collection is in the lake."""

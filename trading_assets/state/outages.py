@@ -37,10 +37,12 @@ class OutageRetry:
     """Repeats functions while the server does not answer, for `OUTAGE_SECONDS` from the first failure on. After that
     each failure is raised at once, until something succeeds. Thread-safe.
 
-    The functions must be safe to repeat: where the answer to a commit is lost, it has happened.
+    The functions must be safe to repeat: where the answer to a commit is lost, it has happened. `on_outage` is called
+    when one begins, in the thread that found it.
     """
 
     def __init__(self) -> None:
+        self.on_outage: Callable[[], None] = lambda: None
         self._since: float | None = None
 
     def __call__(self, function: Callable[[], T]) -> T:
@@ -56,6 +58,7 @@ class OutageRetry:
                     self._since = now
                     why = str(error).partition("\n")[0]
                     logger.warning("The state database does not answer (%s): repeated for a minute.", why)
+                    self.on_outage()
                 elif now - self._since > OUTAGE_SECONDS:
                     raise
                 time.sleep(REPEAT_SECONDS)

@@ -16,6 +16,7 @@ from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import ClaimState, Finish, Journal
 from trading_assets.broker.ledger import Ledger
 from trading_assets.broker.outcomes import OutcomeKind
+from trading_assets.broker.pacing import NO_DATABASE
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.errors import BrokerError
@@ -182,7 +183,8 @@ def test_a_run_goes_on_after_an_outage_of_the_server(
     simulator = simulate(latency=0.3)
     settings = settings_for(simulator, database_url=postgresql)
     journal = Journal(settings.state_url)
-    broker = broker_for(settings, journal)
+    waits: list[str] = []
+    broker = broker_for(settings, journal, on_wait=lambda why, _: waits.append(why))
     found: list[Any] = []
     running = threading.Thread(target=lambda: found.extend(broker.run(ONE_OF_EACH, planned_at=journal.now())))
     running.start()
@@ -190,7 +192,7 @@ def test_a_run_goes_on_after_an_outage_of_the_server(
     with outage(postgresql):
         eventually(lambda: "does not answer" in caplog.text)
         eventually(lambda: simulator.counters.open_now["history"] == 0)
-        assert running.is_alive()
+        assert running.is_alive() and NO_DATABASE in waits
     running.join(60)
     assert [result.outcome.kind for result in found] == [OutcomeKind.COMPLETE] * len(ONE_OF_EACH)
     assert asked(simulator) == len(ONE_OF_EACH)
