@@ -3,6 +3,9 @@
 The output of a step is written into a file of this machine first, as ever. What is new in it goes into a table beside
 Dagster's own every few seconds, and the file is deleted when all of it is there. A server that does not answer fails no
 run: the file stays, and is shown on this machine.
+
+A row of the table is never changed, and each begins where the one before it ends. So a piece whose answer was lost is
+found again when it is sent anew, and what another process sent under the same key stays: the piece goes behind it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -39,6 +43,18 @@ _ENDED = "end"
 _log = logging.getLogger("trading_assets.resources")
 
 
+@dataclass(slots=True)
+class _Sent:
+    """How far a stream has been sent. A process that goes on with the output of another one begins behind it."""
+
+    read: int
+    """Bytes of the file that the table has."""
+    at: int
+    """Where the next piece begins in the table."""
+    unanswered: int = 0
+    """Bytes of the longest piece that was sent from there on without an answer: the table may have it."""
+
+
 class ServerComputeLogManager(CloudStorageComputeLogManager):
     """Keeps what steps print in the database of the history."""
 
@@ -47,7 +63,7 @@ class ServerComputeLogManager(CloudStorageComputeLogManager):
         self._local = LocalComputeLogManager(folder)
         self._url = url
         self._subscriptions = PollingComputeLogSubscriptionManager(self)
-        self._sent: dict[tuple[str, str], int] = {}
+        self._sent: dict[tuple[str, str], _Sent] = {}
         self._sending = threading.Lock()
 
     @property
@@ -108,15 +124,19 @@ class ServerComputeLogManager(CloudStorageComputeLogManager):
         file, place_of = self._file(log_key, kind), (_key(log_key), kind.value)
         if not file.exists():
             return True
-        begins = self._sent.get(place_of, 0)
-        with file.open("rb") as printed:
-            printed.seek(begins)
-            content = printed.read(max(MOST_BYTES - begins, 0))
-            more = bool(printed.read(1))
-        if content:
-            connection.execute(_adding(*place_of, begins, content))
-            self._sent[place_of] = begins + len(content)
-        return not more
+        if place_of not in self._sent:
+            self._sent[place_of] = _begun(connection, *place_of, file)
+        sent, size = self._sent[place_of], file.stat().st_size
+        if size < sent.read:  # the file was begun anew: what is in it now is new
+            sent.read = 0
+        while sent.read < size:
+            with file.open("rb") as printed:
+                printed.seek(sent.read)
+                content = printed.read(max(min(size - sent.read, MOST_BYTES - sent.at), 0))
+            if not content:
+                return False
+            _add(connection, *place_of, sent, content)
+        return True
 
     def _file(self, log_key: Sequence[str], kind: ComputeIOType) -> Path:
         return Path(self._local.get_captured_local_path(log_key, IO_TYPE_EXTENSION[kind]))
@@ -203,6 +223,41 @@ class ServerComputeLogManager(CloudStorageComputeLogManager):
 
 def _key(log_key: Sequence[str]) -> str:
     return "/".join(log_key)
+
+
+def _begun(connection: sa.Connection, key: str, stream: str, file: Path) -> _Sent:
+    """How far a stream was sent before this process looked at it. A file that begins with what the table has is the one
+    that it was sent from."""
+    end = _end(connection, key, stream)
+    kept = b"".join(map(bytes, connection.execute(_pieces(key, stream)).scalars())) if end else b""
+    with file.open("rb") as printed:
+        return _Sent(read=end if printed.read(end) == kept else 0, at=end)
+
+
+def _add(connection: sa.Connection, key: str, stream: str, sent: _Sent, content: bytes) -> None:
+    """Add a piece, or learn from the row that stands in its place what is in the table already."""
+    tried, sent.unanswered = sent.unanswered, max(sent.unanswered, len(content))
+    there: bytes | None = content
+    if not connection.execute(_adding(key, stream, sent.at, content)).rowcount:
+        found = connection.execute(_pieces(key, stream).where(output.c.begins == sent.at)).scalar_one_or_none()
+        there = bytes(found) if found is not None and len(found) <= tried else None
+    if there is not None and content.startswith(there):
+        sent.read, sent.at = sent.read + len(there), sent.at + len(there)
+    else:  # of another process
+        sent.at = _end(connection, key, stream)
+    sent.unanswered = 0
+
+
+def _pieces(key: str, stream: str) -> sa.Select[tuple[bytes]]:
+    mine = output.c.log_key == key, output.c.stream == stream
+    return sa.select(output.c.content).where(*mine).order_by(output.c.begins)
+
+
+def _end(connection: sa.Connection, key: str, stream: str) -> int:
+    """Bytes of a stream in the table."""
+    ends = sa.func.max(output.c.begins + sa.func.length(output.c.content))
+    mine = output.c.log_key == key, output.c.stream == stream
+    return connection.execute(sa.select(ends).where(*mine)).scalar_one() or 0
 
 
 def _adding(key: str, stream: str, begins: int, content: bytes) -> sa.Executable:

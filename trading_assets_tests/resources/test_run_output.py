@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -88,6 +90,80 @@ def test_of_a_flood_the_beginning_is_kept(machines: list[Settings], monkeypatch:
                 print("ten bytes", flush=True)
         assert shown(there) == "ten bytes\n" * 10
         assert shown(here) == "ten bytes\n" * 50, "the whole stays where it was printed"
+
+
+def printing(manager: ServerComputeLogManager, text: str) -> None:
+    """Add to the file of the step on that machine, and send it."""
+    file = Path(manager.local_manager.get_captured_local_path(KEY, "out"))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as stream:
+        stream.write(text)
+    manager._send(KEY)
+
+
+@contextmanager
+def losing_answers(url: str, statements: int = 1) -> Iterator[None]:
+    """The server carries out that many insertions, and the connection breaks before it has answered."""
+    left = [statements]
+
+    def lose(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if left[0] and statement.startswith("INSERT"):
+            left[0] -= 1
+            raise sa.exc.OperationalError(statement, {}, Exception("server closed the connection unexpectedly"))
+
+    sa.event.listen(history_engine(url), "after_cursor_execute", lose)
+    try:
+        yield
+    finally:
+        sa.event.remove(history_engine(url), "after_cursor_execute", lose)
+
+
+@pytest.fixture
+def managers(machines: list[Settings], history: str, tmp_path: Path) -> list[ServerComputeLogManager]:
+    """Of two machines, and of another process on the first one."""
+    with dagster_instance(machines[0]):
+        return [ServerComputeLogManager(str(tmp_path / name), history) for name in ("here", "there", "here")]
+
+
+def test_a_lost_answer_of_the_server_loses_and_doubles_nothing(
+    managers: list[ServerComputeLogManager], history: str
+) -> None:
+    here, there, _ = managers
+    with losing_answers(history, statements=2):
+        printing(here, "first line\n")
+        printing(here, "second line\n")
+    printing(here, "third line\n")
+    with losing_answers(history):
+        printing(here, "fourth line\n")
+    here._on_capture_complete(KEY)
+    assert there.get_log_data(KEY).stdout == b"first line\nsecond line\nthird line\nfourth line\n"
+    assert not here.has_local_file(KEY, ComputeIOType.STDOUT)
+
+
+def test_two_processes_with_one_key_keep_what_both_print(managers: list[ServerComputeLogManager], history: str) -> None:
+    here, there, again = managers
+    printing(here, "one\n")
+    with losing_answers(history):
+        printing(here, "two\n")
+    printing(again, "three\n")  # the step goes on where its file is, without the process that began it
+    with losing_answers(history):
+        printing(again, "four\n")
+    printing(there, "five is longer\n")  # behind the piece whose sender does not know that it arrived
+    printing(again, "six\n")
+    printing(there, "seven\n")
+    for manager in (again, there):
+        manager._on_capture_complete(KEY)
+    assert there.get_log_data(KEY).stdout == b"one\ntwo\nthree\nfour\nfive is longer\nsix\nseven\n"
+
+
+def test_a_file_that_is_begun_anew_is_added(managers: list[ServerComputeLogManager]) -> None:
+    here, there, _ = managers
+    printing(here, "before it was deleted\n")
+    Path(here.local_manager.get_captured_local_path(KEY, "out")).unlink()
+    printing(here, "after\n")
+    printing(here, "more\n")
+    here._on_capture_complete(KEY)
+    assert there.get_log_data(KEY).stdout == b"before it was deleted\nafter\nmore\n"
 
 
 def test_a_real_run_is_read_elsewhere(machines: list[Settings]) -> None:
