@@ -23,23 +23,27 @@ run_claims_table = sa.Table(
     metadata,
     sa.Column("key", sa.String(200), primary_key=True),
     sa.Column("at", sa.Double, nullable=False, doc="Epoch seconds"),
+    sa.Column("claimed_by", sa.String(200), doc="Whose claim it is, where the claimant repeats it"),
 )
 
 
-def claim(state_url: str, key: str) -> bool:
-    """Whether the caller may start the run of `key` now: nobody else claimed it within `CLAIM_SECONDS`."""
+def claim(state_url: str, key: str, claimant: str | None = None) -> bool:
+    """Whether the caller may start the run of `key` now: nobody else claimed it within `CLAIM_SECONDS`. With a claimant
+    it is safe to repeat: where the answer to a commit is lost, the claim is there."""
     engine = connect_state(state_url)
     row = run_claims_table.c.key == key
     with write_transaction(engine) as connection:
         now = database_now(connection)
-        at = connection.execute(sa.select(run_claims_table.c.at).where(row)).scalar_one_or_none()
-        if at is not None and abs(now - at) < CLAIM_SECONDS:  # abs: a clock set back must not hold a claim for ever
+        held = connection.execute(sa.select(run_claims_table).where(row)).one_or_none()
+        ours = held is not None and claimant is not None and held.claimed_by == claimant
+        # abs: a clock set back must not hold a claim for ever
+        if held is not None and not ours and abs(now - held.at) < CLAIM_SECONDS:
             return False
-        if at is None:
+        if held is None:
             connection.execute(run_claims_table.delete().where(run_claims_table.c.at < now - FORGOTTEN_SECONDS))
-            connection.execute(run_claims_table.insert().values(key=key, at=now))
+            connection.execute(run_claims_table.insert().values(key=key, at=now, claimed_by=claimant))
         else:
-            connection.execute(run_claims_table.update().where(row).values(at=now))
+            connection.execute(run_claims_table.update().where(row).values(at=now, claimed_by=claimant))
         return True
 
 

@@ -5,8 +5,10 @@ Not dagster-celery's launcher, which executes a run inside of Celery's pool: see
 
 from __future__ import annotations
 
+import logging
 from typing import cast
 
+import sqlalchemy as sa
 from dagster import DagsterRun
 
 from trading_assets.errors import ServiceFailed
@@ -17,10 +19,13 @@ from trading_assets.resources.dagster_private import (
     RunLauncher,
     WorkerStatus,
 )
+from trading_assets.resources.database_errors import database_errors
 from trading_assets.resources.launcher import StartedOnce
 from trading_assets.resources.run_queue import RunQueue
 from trading_assets.resources.run_workers import QUEUE_TAG, is_worked_on, live_workers, worker_of
 from trading_assets.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 class _QueueLauncher(RunLauncher):
@@ -35,14 +40,14 @@ class _QueueLauncher(RunLauncher):
         super().__init__()
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Put the run into the queue. When Redis does not answer the run waits all the same, and a worker sends it when
-        Redis does: an error here would have Dagster end the run as failed."""
+        """Put the run into the queue. When Redis or a database does not answer the run waits all the same, and a worker
+        sends it when they do: an error here would have Dagster end the run as failed."""
         run = context.dagster_run
+        unavailable: tuple[type[Exception], ...] = (ServiceFailed, *database_errors())
         try:
             self._send(run, 0)
-        except ServiceFailed as error:
-            said = f"The run waits; it is put into the queue when Redis answers and a worker runs. {error}"
-            self._instance.report_engine_event(said, run, cls=cast(type, self.__class__))
+        except unavailable as error:
+            self._say(run, f"The run waits; it is put into the queue when that is possible and a worker runs. {error}")
 
     @property
     def supports_resume_run(self) -> bool:
@@ -50,7 +55,8 @@ class _QueueLauncher(RunLauncher):
         return True
 
     def resume_run(self, context: ResumeRunContext) -> None:
-        """Let a worker go on with a run whose process is lost. Raises `ServiceFailed` when Redis does not answer."""
+        """Let a worker go on with a run whose process is lost. Raises `ServiceFailed` when Redis does not answer, and
+        what Dagster raises when its history does not."""
         self._send(context.dagster_run, context.resume_attempt_number or 1)
 
     def terminate(self, run_id: str) -> bool:
@@ -78,10 +84,22 @@ class _QueueLauncher(RunLauncher):
         self._instance.add_run_tags(run.run_id, {QUEUE_TAG: run.run_id})
         self._queue.send(run.run_id, attempt)
         waits = "The run waits for a worker."
-        if not live_workers(self._settings):
-            waits = "The run waits, and no worker is running: start trading-assets worker on a machine."
-        self._instance.report_engine_event(waits, run, cls=cast(type, self.__class__))
+        try:
+            if not live_workers(self._settings):
+                waits = "The run waits, and no worker is running: start trading-assets worker on a machine."
+        except sa.exc.SQLAlchemyError as error:  # it is in the queue all the same
+            _log.warning("Whether a worker is running could not be looked at: %s", error)
+        self._say(run, waits)
+
+    def _say(self, run: DagsterRun, sentence: str) -> None:
+        try:
+            self._instance.report_engine_event(sentence, run, cls=cast(type, self.__class__))
+        except database_errors() as error:
+            _log.warning("Of run %s could not be recorded: %s (%s)", run.run_id, sentence, error)
 
 
 class CeleryLauncher(StartedOnce, _QueueLauncher):
-    """The launcher of `TRADING_ASSETS_LAUNCHER=celery`: each run is in the queue once."""
+    """The launcher of `TRADING_ASSETS_LAUNCHER=celery`: each run is in the queue once, or twice where the state
+    database did not answer. One worker takes it."""
+
+    repeatable = True

@@ -56,14 +56,20 @@ def is_worked_on(settings: Settings, run: DagsterRun) -> bool | None:
 
 
 def take(
-    instance: DagsterInstance, settings: Settings, run_id: str, worker: str, attempt: int = 0
+    instance: DagsterInstance,
+    settings: Settings,
+    run_id: str,
+    worker: str,
+    attempt: int = 0,
+    message: str | None = None,
 ) -> DagsterRun | None:
     """Take a run for a worker; `attempt` counts how often it was resumed. None where the run is not to be executed:
-    another worker has it, or it ended or was cancelled while it waited."""
+    another worker has it, or it ended or was cancelled while it waited. Safe to repeat for one `message`, whose name is
+    nobody else's."""
     run = instance.get_run_by_id(run_id)
     if run is None or run.status not in _TAKEN_FROM[min(attempt, 1)] or is_worked_on(settings, run):
         return None
-    if not claim(settings.state_url, f"execute {run_id} {attempt}"):
+    if not claim(settings.state_url, f"execute {run_id} {attempt}", message):
         return None
     instance.add_run_tags(run_id, {WORKER_TAG: f"{run_id} {worker}", **run_owners.start(settings, run_id)})
     return run

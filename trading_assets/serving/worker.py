@@ -18,14 +18,15 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
-import sqlalchemy as sa
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from trading_assets.errors import TradingAssetsError
 from trading_assets.monitoring.run_claims import claim
 from trading_assets.resources.abandoned import end_lost_run
 from trading_assets.resources.dagster_private import ExecuteRunArgs, ResumeRunArgs
+from trading_assets.resources.database_errors import database_errors
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.resources.run_owners import owner_of
 from trading_assets.resources.run_queue import TASK, RunQueue
@@ -33,6 +34,8 @@ from trading_assets.resources.run_workers import QUEUE_TAG, is_worked_on, take
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state
 from trading_assets.state.owners import WORKER, Owner
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -119,9 +122,9 @@ class Worker:
 
     def _execute(self, run_id: str, attempt: int) -> None:
         """The task: execute a run, and see that it has ended when its process has."""
-        run = take(self._instance, self._settings, run_id, self._owner.name, attempt)
+        message = uuid.uuid4().hex
+        run = self._when_answered(f"Run {run_id} could not be taken", lambda: self._take(run_id, attempt, message))
         if run is None:
-            self._close(run_id)
             return
         self._say(f"Run {run_id} ({run.job_name}) begins.")
         process = self._processes[run_id] = self._start(run, attempt)
@@ -131,6 +134,12 @@ class Worker:
             del self._processes[run_id]
         status = self._settled(run_id, process.returncode)
         self._say(f"Run {run_id} ({run.job_name}) ended: {status.value}.")
+
+    def _take(self, run_id: str, attempt: int, message: str) -> DagsterRun | None:
+        run = take(self._instance, self._settings, run_id, self._owner.name, attempt, message)
+        if run is None:
+            self._close(run_id)
+        return run
 
     def _start(self, run: DagsterRun, attempt: int) -> subprocess.Popen[bytes]:
         assert run.job_code_origin is not None
@@ -161,7 +170,7 @@ class Worker:
     def _to_interrupt(self, run_id: str) -> bool:
         try:
             run = self._instance.get_run_by_id(run_id)
-        except _history_errors() as error:  # the run itself tells when it cannot go on
+        except database_errors() as error:  # the run itself tells when it cannot go on
             _log.warning("Whether run %s is to be interrupted could not be looked at: %s", run_id, error)
             return False
         return run is None or run.is_finished or run.status is DagsterRunStatus.CANCELING
@@ -169,13 +178,17 @@ class Worker:
     def _settled(self, run_id: str, code: int) -> DagsterRunStatus:
         """As `_settle`, as soon as Dagster's history can be used: until then the run's place stays taken. A worker
         whose runs are interrupted does not wait; such a run is ended when its heartbeat is no longer heard."""
+        return self._when_answered(f"The end of run {run_id} could not be recorded", lambda: self._settle(run_id, code))
+
+    def _when_answered(self, failed: str, ask: Callable[[], T]) -> T:
+        """What the function returns when the databases answer. Raises what it raises when runs are interrupted."""
         while True:
             try:
-                return self._settle(run_id, code)
-            except _history_errors() as error:
+                return ask()
+            except database_errors() as error:
                 if self._interrupted:
                     raise
-                _log.warning("The end of run %s could not be recorded yet: %s", run_id, error)
+                _log.warning("%s yet: %s", failed, error)
             time.sleep(LOOK_SECONDS)
 
     def _settle(self, run_id: str, code: int) -> DagsterRunStatus:
@@ -200,7 +213,7 @@ class Worker:
             self._instance.report_run_canceled(run)
 
     def _send_lost_again(self) -> None:
-        errors: tuple[type[Exception], ...] = (TradingAssetsError, *_history_errors())
+        errors: tuple[type[Exception], ...] = (TradingAssetsError, *database_errors())
         while not self._done.wait(LOST_SECONDS / 2):
             try:
                 for run_id in lost_runs(self._instance, self._settings, self._queue):
@@ -208,14 +221,6 @@ class Worker:
                     self._say(f"Run {run_id} was lost from the queue, and is in it again.")
             except errors as error:
                 _log.warning("The runs that wait could not be looked at: %s", error)
-
-
-def _history_errors() -> tuple[type[Exception], ...]:
-    """What is raised while Dagster's history or the state cannot be used: Dagster tries again for some ten seconds, and
-    raises an error of its own."""
-    from dagster_postgres.utils import DagsterPostgresException  # late: an extra
-
-    return sa.exc.SQLAlchemyError, DagsterPostgresException
 
 
 def lost_runs(instance: DagsterInstance, settings: Settings, queue: RunQueue) -> list[str]:

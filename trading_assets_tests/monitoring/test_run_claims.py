@@ -25,3 +25,8 @@ def test_a_claim_of_one_that_died_is_given_again(state_url: str) -> None:
     assert claim(state_url, "gaps") and not claim(state_url, "gaps")
     with write_transaction(connect_state(state_url)) as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(run_claims_table)).scalar_one() == 1
+
+
+def test_a_claimant_may_repeat_its_claim_and_nobody_else_makes_it(state_url: str) -> None:
+    assert claim(state_url, "gaps", "one") and claim(state_url, "gaps", "one")
+    assert not claim(state_url, "gaps", "other") and not claim(state_url, "gaps")

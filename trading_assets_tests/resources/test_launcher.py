@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,24 +12,34 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from dagster import DagsterRunStatus, DefaultRunLauncher, serialize_value
 from dagster._core.launcher.base import LaunchRunContext
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.utils import make_new_run_id
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import EmptyWorkspaceTarget
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+from dagster_postgres.utils import DagsterPostgresException
 from pydantic import ValidationError
 
-from trading_assets.monitoring.run_claims import run_claims_table
+from trading_assets.monitoring.run_claims import claim, run_claims_table
 from trading_assets.resources.celery_launcher import CeleryLauncher
 from trading_assets.resources.instance import dagster_instance
 from trading_assets.resources.launcher import LaunchOnce, StartedOnce
 from trading_assets.resources.run_owners import START_TIMEOUT
 from trading_assets.resources.run_workers import QUEUE_TAG, is_worked_on, live_workers, take, worker_of
 from trading_assets.settings import Settings, wrong_value
-from trading_assets.state import connect_state
+from trading_assets.state import connect_state, outages
 from trading_assets.state.owners import Owner
 from trading_assets.state.tables import owners
 from trading_assets_tests.workers.known import enter, known_run
 
 DAEMONS = 4
+
+OUTAGE = sa.exc.OperationalError("SELECT 1", {}, OSError("server closed the connection"))
+
+UNAVAILABLE = DagsterPostgresException("too many retries for DB connection")
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +98,144 @@ def test_a_run_that_could_not_be_started_may_be_started_again(
             LaunchOnce().launch_run(run)
     LaunchOnce().launch_run(run)
     assert started == [run.dagster_run.run_id]
+
+
+# --- a database that does not answer ----------------------------------------------------------------------------------
+
+NOBODY = "postgresql+psycopg2://postgres@127.0.0.1:1/none"
+
+
+ORIGIN = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("archive"), "__repository__"), "snapshot")
+
+
+@pytest.fixture(scope="module")
+def queue_records() -> Iterator[dg.DagsterInstance]:
+    """Dagster's records of runs, with the launcher of the settings."""
+    launcher = {"module": "trading_assets.resources.launcher", "class": "LaunchOnce"}
+    with dg.instance_for_test(overrides={"run_launcher": launcher}) as instance:
+        yield instance
+
+
+@pytest.fixture
+def take_from_queue(queue_records: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> TakeFromQueue:
+    """Dagster's daemon, which takes one run from its queue."""
+    monkeypatch.setattr(outages, "OUTAGE_SECONDS", 0.0)
+    monkeypatch.setattr(outages, "REPEAT_SECONDS", 0.0)
+    return TakeFromQueue(queue_records)
+
+
+class TakeFromQueue:
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+
+    def queued(self) -> str:
+        """A run in the queue; its id."""
+        run = self.instance.add_run(
+            dg.DagsterRun("snapshot", make_new_run_id(), status=DagsterRunStatus.QUEUED, remote_job_origin=ORIGIN)
+        )
+        self.instance.report_dagster_event(dg.DagsterEvent.job_enqueue(run), run_id=run.run_id)
+        return run.run_id
+
+    def __call__(self, run_id: str) -> DagsterRunStatus:
+        """The state of the run after the daemon has taken it from the queue."""
+        with WorkspaceProcessContext(self.instance, EmptyWorkspaceTarget()) as process:
+            workspace, run = process.create_request_context(), self.instance.get_run_by_id(run_id)
+            daemon = QueuedRunCoordinatorDaemon(1)
+            daemon._dequeue_run(self.instance, workspace, run, self.instance.get_concurrency_config(), None)
+        return self.instance.get_run_by_id(run_id).status
+
+    def said(self, run_id: str) -> str:
+        """What is recorded of the run."""
+        return " ".join(entry.message for entry in self.instance.all_logs(run_id))
+
+
+def test_a_run_that_cannot_be_claimed_goes_back_into_the_queue_and_is_started_once_later(
+    started: list[str], take_from_queue: TakeFromQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = take_from_queue.queued()
+    with monkeypatch.context() as outage:
+        outage.setenv("TRADING_ASSETS_DATABASE_URL", NOBODY)
+        assert take_from_queue(run_id) is DagsterRunStatus.QUEUED
+    assert "goes back into the queue: a database does not answer" in take_from_queue.said(run_id)
+    assert not started
+    assert take_from_queue(run_id) is DagsterRunStatus.STARTING
+    assert started == [run_id]
+
+
+def test_a_run_that_another_daemon_took_too_does_not_go_back_into_the_queue(
+    started: list[str], take_from_queue: TakeFromQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = take_from_queue.queued()
+    taken = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_STARTING.value, job_name="snapshot")
+    take_from_queue.instance.event_log_storage.store_event(
+        dg.EventLogEntry(None, 10, "", run_id, time.time(), None, "snapshot", taken)
+    )
+    monkeypatch.setenv("TRADING_ASSETS_DATABASE_URL", NOBODY)
+    assert take_from_queue(run_id) is DagsterRunStatus.STARTING, "not failed: the other one starts it"
+
+
+def test_a_run_that_is_cancelled_while_its_claim_waits_is_not_started(
+    started: list[str], take_from_queue: TakeFromQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, attempts = take_from_queue.queued(), []
+
+    def claims(*given: Any) -> bool:
+        attempts.append(given)
+        if len(attempts) == 1:
+            take_from_queue.instance.report_run_canceling(take_from_queue.instance.get_run_by_id(run_id))
+            raise OUTAGE
+        return claim(*given)
+
+    monkeypatch.setattr(outages, "OUTAGE_SECONDS", 60.0)
+    monkeypatch.setattr("trading_assets.resources.launcher.claim", claims)
+    assert take_from_queue(run_id) is DagsterRunStatus.CANCELING
+    assert len(attempts) == 2 and not started
+
+
+def test_a_claim_whose_answer_was_lost_is_held_and_the_run_started(
+    started: list[str], take_from_queue: TakeFromQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, answers = take_from_queue.queued(), []
+
+    def claims(*given: Any) -> bool:
+        answers.append(claim(*given))
+        if len(answers) == 1:
+            raise OUTAGE
+        return answers[-1]
+
+    monkeypatch.setattr(outages, "OUTAGE_SECONDS", 60.0)
+    monkeypatch.setattr("trading_assets.resources.launcher.claim", claims)
+    assert take_from_queue(run_id) is DagsterRunStatus.STARTING
+    assert answers == [True, True] and started == [run_id]
+
+
+def test_a_run_whose_launcher_cannot_use_the_history_goes_back_into_the_queue(
+    started: list[str], take_from_queue: TakeFromQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = take_from_queue.queued()
+
+    def fails(self: DefaultRunLauncher, context: LaunchRunContext) -> None:
+        raise UNAVAILABLE
+
+    with monkeypatch.context() as outage:
+        outage.setattr(DefaultRunLauncher, "launch_run", fails)
+        assert take_from_queue(run_id) is DagsterRunStatus.QUEUED
+    assert take_from_queue(run_id) is DagsterRunStatus.STARTING and started == [run_id]
+
+
+def test_a_claim_that_cannot_be_given_back_does_not_hide_the_error_of_the_launcher(
+    started: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: DefaultRunLauncher, context: LaunchRunContext) -> None:
+        raise dg.DagsterInvariantViolationError("no code server")
+
+    def unavailable(*_: Any) -> None:
+        raise OUTAGE
+
+    monkeypatch.setattr(DefaultRunLauncher, "launch_run", fails)
+    monkeypatch.setattr("trading_assets.resources.launcher.release", unavailable)
+    with pytest.raises(dg.DagsterInvariantViolationError, match="no code server"):
+        LaunchOnce().launch_run(context())
 
 
 def test_the_instance_of_a_data_folder_starts_runs_once(tmp_path: Path) -> None:

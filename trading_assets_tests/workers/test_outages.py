@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from celery.concurrency.thread import TaskPool
 from celery.worker.consumer import Consumer
 from dagster import DagsterRunStatus
@@ -29,7 +30,7 @@ from trading_assets.state import connect_state
 from trading_assets_tests.workers.known import enter, known_run
 from trading_assets_tests.workers.redis_server import RedisServer
 
-HOURS = 2
+HOURS = 1
 
 UNAVAILABLE = DagsterPostgresException("too many retries for DB connection")
 
@@ -97,6 +98,57 @@ def test_what_redis_refuses_is_said(settings: Settings, queue_server: RedisServe
     with pytest.raises(ServiceFailed, match=r"refused or lost.*WRONGTYPE") as failed:
         queue.waiting()
     assert "redis://:**@" in str(failed.value)
+
+
+def test_a_run_is_in_the_queue_and_not_failed_while_the_state_and_the_history_do_not_answer(
+    instance: dg.DagsterInstance, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher, sent = CeleryLauncher(settings), []
+    launcher.register_instance(instance)
+    monkeypatch.setattr(launcher._queue, "send", lambda run_id, attempt: sent.append(run_id))
+
+    def silent(*_: Any, **__: Any) -> None:
+        raise sa.exc.OperationalError("SELECT 1", {}, OSError("server closed the connection"))
+
+    def unavailable(*_: Any, **__: Any) -> None:
+        raise UNAVAILABLE
+
+    claimed, reported, tagged = (known_run(instance) for _ in range(3))
+    with monkeypatch.context() as outage:
+        outage.setattr("trading_assets.resources.launcher.claim", silent)
+        outage.setattr("trading_assets.resources.launcher.release", silent)
+        outage.setattr("trading_assets.resources.celery_launcher.live_workers", silent)
+        launcher.launch_run(LaunchRunContext(claimed, workspace=None))
+        assert "The run waits for a worker." in instance.all_logs(claimed.run_id)[-1].message
+        outage.setattr(instance, "report_engine_event", unavailable)
+        launcher.launch_run(LaunchRunContext(reported, workspace=None))
+        outage.setattr(instance, "add_run_tags", unavailable)
+        launcher.launch_run(LaunchRunContext(tagged, workspace=None))
+    assert sent == [claimed.run_id, reported.run_id], "the third is sent by a worker"
+    assert {instance.get_run_by_id(run.run_id).status for run in (claimed, reported, tagged)} == {
+        DagsterRunStatus.STARTING
+    }
+
+
+def test_a_worker_keeps_a_message_whose_run_it_cannot_take_yet(
+    instance: dg.DagsterInstance, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.01)
+    run, said, asked = known_run(instance), [], []
+    add_run_tags = instance.add_run_tags
+
+    def answer(run_id: str, tags: dict[str, str]) -> None:
+        asked.append(run_id)
+        if len(asked) < 3:  # it is claimed in the state database, and does not say so yet
+            raise UNAVAILABLE
+        add_run_tags(run_id, tags)
+
+    monkeypatch.setattr(instance, "add_run_tags", answer)
+    works = worker.Worker(settings, 1, said.append)
+    works._instance = instance
+    monkeypatch.setattr(works, "_start", lambda run, attempt: subprocess.Popen([sys.executable, "-c", ""]))
+    works._execute(run.run_id, 0)
+    assert len(asked) > 2 and [f"Run {run.run_id}" in sentence for sentence in said] == [True, True]
 
 
 def test_a_worker_waits_for_redis_however_long_it_does_not_answer(
