@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -248,7 +249,7 @@ def _add(connection: sa.Connection, key: str, stream: str, sent: _Sent, content:
     sent.unanswered = 0
 
 
-def _pieces(key: str, stream: str) -> sa.Select[tuple[bytes]]:
+def _pieces(key: str, stream: str) -> sa.Select[Any]:
     mine = output.c.log_key == key, output.c.stream == stream
     return sa.select(output.c.content).where(*mine).order_by(output.c.begins)
 
