@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -233,7 +234,7 @@ class Pacer:
         """Wait for a slot of that class, first come first served."""
         resource = RESOURCES[pacing_class]
         slots = self._slots[resource]
-        if slots.in_use < slots.target and not slots.waiters:
+        if slots.in_use < slots.target and not slots.waiters:  # a keeper is at work: without one the target is 0
             slots.take()
             return
         loop = asyncio.get_running_loop()
@@ -266,26 +267,34 @@ class Pacer:
         return max(0, slots.target - slots.in_use)
 
     async def _keep(self, resource: str, slots: _Slots) -> None:
-        """Follow the fair share while there is anything to share, then give all back."""
+        """Follow the fair share while there is anything to share, then give all back. Where the database fails, whoever
+        waits hears of it, nothing more is lent, and it is repeated: what is held in the database would stay taken for
+        as long as its owner lives."""
+        while True:
+            try:
+                if await self._followed(resource, slots):
+                    return
+            except SQLAlchemyError as error:
+                slots.target = 0
+                while slots.waiters:
+                    turn = slots.waiters.popleft()
+                    if not turn.done():
+                        turn.set_exception(error)
+            await asyncio.sleep(REBALANCE_INTERVAL)
+
+    async def _followed(self, resource: str, slots: _Slots) -> bool:
+        """Follow the fair share once; whether all was given back since there is nothing to share."""
         assert self._ledger is not None
-        try:
-            while True:
-                waiting = max(len(slots.waiters), self.backlog() if slots.waiters else 0)
-                used = slots.in_use + len(slots.freed)
-                slots.target = min(slots.target, used)  # what others get is decided now, by what is used now
-                _, slots.target = await self._run(self._ledger.rebalance, resource, used, waiting)
-                _lend(slots)
-                if not slots.in_use and not slots.freed and not slots.waiters:
-                    slots.target = 0
-                    await self._run(self._ledger.rebalance, resource, 0, 0)
-                    if not slots.waiters:
-                        return
-                await asyncio.sleep(REBALANCE_INTERVAL)
-        except SQLAlchemyError as error:  # whoever waits must hear of it: they would wait for ever
-            while slots.waiters:
-                turn = slots.waiters.popleft()
-                if not turn.done():
-                    turn.set_exception(error)
+        waiting = max(len(slots.waiters), self.backlog() if slots.waiters else 0)
+        used = slots.in_use + len(slots.freed)
+        slots.target = min(slots.target, used)  # what others get is decided now, by what is used now
+        _, slots.target = await self._run(self._ledger.rebalance, resource, used, waiting)
+        _lend(slots)
+        if slots.in_use or slots.freed or slots.waiters:
+            return False
+        slots.target = 0
+        await self._run(self._ledger.rebalance, resource, 0, 0)
+        return not slots.waiters
 
     async def close(self) -> None:
         """Stop waiting for anything and give all slots back."""
@@ -294,9 +303,10 @@ class Pacer:
                 slots.keeper.cancel()
                 await asyncio.gather(slots.keeper, return_exceptions=True)
         if self._ledger is not None:
-            for resource in (HISTORY_SLOTS, MARKET_DATA_SLOTS):
-                await self._run(self._ledger.rebalance, resource, 0, 0)
-            await self._run(self._ledger.leave_queue)
+            async with AsyncExitStack() as each:  # also where one fails
+                each.push_async_callback(self._run, self._ledger.leave_queue)
+                for resource in (HISTORY_SLOTS, MARKET_DATA_SLOTS):
+                    each.push_async_callback(self._run, self._ledger.rebalance, resource, 0, 0)
 
     def _run(self, function: Callable[..., T], *args: Any) -> Coroutine[Any, Any, T]:
         async def run() -> T:

@@ -255,6 +255,72 @@ def test_whoever_looks_on_hears_that_other_processes_use_all_slots(
     assert run_coroutine(ask()) == (IN_USE_ELSEWHERE[HISTORY_SLOTS], None)
 
 
+def test_slots_come_back_after_the_database_failed_and_are_lent_again(
+    ledgers: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner lives on: nothing else would give them back."""
+    monkeypatch.setattr(pacing, "REBALANCE_INTERVAL", 0.01)
+    first, second, rebalance = ledgers(), ledgers(), Ledger.rebalance
+    failing, failed = threading.Event(), threading.Semaphore(0)
+
+    def broken(self: Ledger, resource: str, in_use: int, waiting: int) -> tuple[int, int]:
+        if failing.is_set() and self is first:
+            failed.release()
+            raise sa.exc.OperationalError("rebalance", {}, Exception("server closed the connection unexpectedly"))
+        return rebalance(self, resource, in_use, waiting)
+
+    async def ask() -> None:
+        with ThreadPoolExecutor(1) as database:
+            pacer = Pacer(first, database)
+            await asyncio.gather(*(pacer.acquire(PacingClass.HISTORY) for _ in range(49)))
+            waiting = asyncio.create_task(pacer.acquire(PacingClass.HISTORY))
+            await asyncio.sleep(0)
+            failing.set()
+            with pytest.raises(sa.exc.OperationalError):
+                await asyncio.wait_for(waiting, 60)
+            while failed.acquire(blocking=False):
+                """Failures before the requests end."""
+            for _ in range(49):
+                pacer.release(PacingClass.HISTORY)
+            assert pacer.free_slots(PacingClass.HISTORY) == 0, "nothing is lent by what was decided before"
+            await asyncio.wait_for(asyncio.to_thread(failed.acquire), 60)
+            assert rebalance(second, HISTORY_SLOTS, 0, 49)[0] == 0, "the limit holds: the first one still has them"
+            failing.clear()
+            while rebalance(second, HISTORY_SLOTS, 0, 49)[0] < 49:
+                await asyncio.sleep(0.01)
+            rebalance(second, HISTORY_SLOTS, 0, 0)
+            await asyncio.wait_for(pacer.acquire(PacingClass.HISTORY), 60)
+            assert rebalance(second, HISTORY_SLOTS, 0, 49)[0] < 49, "the slot is told of"
+            pacer.release(PacingClass.HISTORY)
+            await pacer.close()
+
+    monkeypatch.setattr(Ledger, "rebalance", broken)
+    run_coroutine(asyncio.wait_for(ask(), 120))
+
+
+def test_what_one_failure_leaves_at_the_end_is_one_resource(
+    ledgers: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, rebalance = ledgers(), ledgers(), Ledger.rebalance
+    rebalance(first, HISTORY_SLOTS, 49, 0)
+    lines, _ = rebalance(first, MARKET_DATA_SLOTS, 10, 0)
+    free, _ = rebalance(second, MARKET_DATA_SLOTS, 0, 1000)
+
+    def broken(self: Ledger, resource: str, in_use: int, waiting: int) -> tuple[int, int]:
+        if resource == HISTORY_SLOTS:
+            raise sa.exc.OperationalError("rebalance", {}, Exception("server closed the connection unexpectedly"))
+        return rebalance(self, resource, in_use, waiting)
+
+    async def close() -> None:
+        with ThreadPoolExecutor(1) as database:
+            await Pacer(first, database).close()
+
+    monkeypatch.setattr(Ledger, "rebalance", broken)
+    with pytest.raises(sa.exc.OperationalError):
+        run_coroutine(close())
+    assert rebalance(second, MARKET_DATA_SLOTS, 0, 1000)[0] == free + lines
+
+
 def test_open_slots_are_divided_and_those_of_a_closed_owner_come_back(
     ledgers: Callable[[], Ledger], journals: Callable[[], Journal]
 ) -> None:
