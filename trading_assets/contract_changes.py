@@ -26,7 +26,7 @@ contract_changes_table = sa.Table(
     "contract_changes",
     metadata,
     sa.Column("id", ID, primary_key=True, autoincrement=True),
-    sa.Column("symbol", sa.String(32), nullable=False),
+    sa.Column("symbol", sa.Text, nullable=False),
     sa.Column("old_con_id", sa.BigInteger, nullable=False),
     sa.Column("new_con_id", sa.BigInteger, nullable=False),
     sa.Column("old_contract", sa.Text, nullable=False, doc="The contract of the series in words"),
@@ -35,12 +35,10 @@ contract_changes_table = sa.Table(
         "record", sa.Text, nullable=False, doc="JSON of the broker's ContractRecord; null where only its id is known"
     ),
     sa.Column("request_id", sa.BigInteger, nullable=False, doc="Journal row of the answer"),
-    sa.Column(
-        "session", sa.String(10), nullable=False, doc="Session in which the details were asked last; empty: not yet"
-    ),
-    sa.Column("found_at", sa.String(40), nullable=False),
-    sa.Column("decision", sa.String(8), nullable=False, doc="Empty while open"),
-    sa.Column("done_at", sa.String(40), doc="When the decision was carried out, or the change was gone by itself"),
+    sa.Column("session", sa.Text, nullable=False, doc="Session in which the details were asked last; empty: not yet"),
+    sa.Column("found_at", sa.Text, nullable=False),
+    sa.Column("decision", sa.Text, nullable=False, doc="Empty while open"),
+    sa.Column("done_at", sa.Text, doc="When the decision was carried out, or the change was gone by itself"),
 )
 
 

@@ -40,19 +40,19 @@ SEC_TYPES = ("STK", "IND")
 universe_table = sa.Table(
     "universe",
     metadata,
-    sa.Column("symbol", sa.String(32), primary_key=True),
-    sa.Column("sec_type", sa.String(8), nullable=False),
-    sa.Column("exchange", sa.String(32), nullable=False, doc="Route of requests, e.g. SMART"),
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("sec_type", sa.Text, nullable=False),
+    sa.Column("exchange", sa.Text, nullable=False, doc="Route of requests, e.g. SMART"),
     sa.Column(
         "primary_exchange",
-        sa.String(32),
+        sa.Text,
         nullable=False,
         server_default="",
         doc="Listing exchange that tells the contract apart",
     ),
-    sa.Column("currency", sa.String(8), nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
     sa.Column("active", sa.Boolean, nullable=False),
-    sa.Column("added_at", sa.String(40), nullable=False),
+    sa.Column("added_at", sa.Text, nullable=False),
 )
 
 

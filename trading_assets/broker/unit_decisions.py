@@ -30,15 +30,15 @@ unit_decisions = sa.Table(
     "unit_decisions",
     metadata,
     sa.Column("id", ID, primary_key=True, autoincrement=True),
-    sa.Column("dataset", sa.String(32), nullable=False),
-    sa.Column("symbol", sa.String(32), nullable=False, doc="Empty: every symbol"),
-    sa.Column("quantity", sa.String(8), nullable=False, doc="volume, price or time"),
-    sa.Column("unit", sa.String(16), nullable=False, doc="What the answers are in; as_is: as the settings say"),
-    sa.Column("volume_setting", sa.String(16), nullable=False, doc="stock_volume_unit when the answer was held"),
-    sa.Column("first", sa.String(10), nullable=False, doc="Session from whose close on answers are in that unit"),
-    sa.Column("last", sa.String(10), doc="The last such session; null: until decided otherwise"),
+    sa.Column("dataset", sa.Text, nullable=False),
+    sa.Column("symbol", sa.Text, nullable=False, doc="Empty: every symbol"),
+    sa.Column("quantity", sa.Text, nullable=False, doc="volume, price or time"),
+    sa.Column("unit", sa.Text, nullable=False, doc="What the answers are in; as_is: as the settings say"),
+    sa.Column("volume_setting", sa.Text, nullable=False, doc="stock_volume_unit when the answer was held"),
+    sa.Column("first", sa.Text, nullable=False, doc="Session from whose close on answers are in that unit"),
+    sa.Column("last", sa.Text, doc="The last such session; null: until decided otherwise"),
     sa.Column("request_ids", sa.Text, nullable=False, doc="JSON list: journal rows of the answers it released"),
-    sa.Column("decided_at", sa.String(40), nullable=False),
+    sa.Column("decided_at", sa.Text, nullable=False),
 )
 
 EQUITY_BARS = "equity_bars"

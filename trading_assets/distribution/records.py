@@ -24,10 +24,10 @@ from trading_assets.state.records import StateRecords
 distributions_table = sa.Table(
     "distributions",
     metadata,
-    sa.Column("name", sa.String(80), primary_key=True),
-    sa.Column("work", sa.String(16), nullable=False),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("work", sa.Text, nullable=False),
     sa.Column("plan", sa.Text, nullable=False, doc="JSON: symbol groups, periods, options"),
-    sa.Column("created_at", sa.String(40), nullable=False, doc="UTC"),
+    sa.Column("created_at", sa.Text, nullable=False, doc="UTC"),
     sa.Column("submitting", sa.Boolean, nullable=False, doc="whether parts are still to be submitted"),
     sa.Column("repeated", sa.Text, nullable=False, doc="JSON: ids of runs whose parts are to be run again"),
 )

@@ -21,9 +21,9 @@ FORGOTTEN_SECONDS = 86_400.0
 run_claims_table = sa.Table(
     "asked_runs",
     metadata,
-    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
     sa.Column("at", sa.Double, nullable=False, doc="Epoch seconds"),
-    sa.Column("claimed_by", sa.String(200), doc="Whose claim it is, where the claimant repeats it"),
+    sa.Column("claimed_by", sa.Text, doc="Whose claim it is, where the claimant repeats it"),
 )
 
 

@@ -64,19 +64,29 @@ def _creating(backend: str, names: frozenset[str]) -> list[str]:
 
 def _add_missing_columns(connection: sa.Connection) -> set[str]:
     """Give the tables that an older version created the columns that were added since; each is nullable or has a server
-    default. The names of the tables that are there.
+    default. A text that a server limits to a length, as older versions made it, loses the limit: users and the broker
+    choose names, and SQLite never limited them. The names of the tables that are there.
 
     The caller's transaction excludes other processes: whoever comes second finds the columns.
     """
     stored = sa.inspect(connection).get_multi_columns(filter_names=list(metadata.tables))
     quote = connection.dialect.identifier_preparer.format_table
     for (_schema, name), columns in stored.items():
-        have = {column["name"] for column in columns}
+        have = {column["name"]: column["type"] for column in columns}
         for column in metadata.tables[name].columns:
             if column.name not in have:
                 definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {quote(metadata.tables[name])} ADD COLUMN {definition}")
+            elif connection.dialect.name == "postgresql" and _is_limited(have[column.name], column.type):
+                name_of = connection.dialect.identifier_preparer.format_column(column)
+                table = quote(metadata.tables[name])
+                # text and varchar are stored alike: neither rows nor indices are written anew
+                connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN {name_of} TYPE TEXT")
     return {name for _schema, name in stored}
+
+
+def _is_limited(stored: sa.types.TypeEngine[Any], wanted: sa.types.TypeEngine[Any]) -> bool:
+    return isinstance(wanted, sa.Text) and isinstance(stored, sa.String) and stored.length is not None
 
 
 _created: WeakKeyDictionary[sa.Engine, set[str]] = WeakKeyDictionary()

@@ -25,21 +25,21 @@ count."""
 findings_table = sa.Table(
     "findings",
     metadata,
-    sa.Column("rule", sa.String(64), primary_key=True),
-    sa.Column("symbol", sa.String(32), primary_key=True),
-    sa.Column("session", sa.String(10), primary_key=True),
-    sa.Column("dataset", sa.String(32), nullable=False),
-    sa.Column("severity", sa.String(8), nullable=False),
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("session", sa.Text, primary_key=True),
+    sa.Column("dataset", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
     sa.Column("failed", sa.Integer, nullable=False),
     sa.Column("example", sa.Text, nullable=False),
-    sa.Column("found_at", sa.String(40), nullable=False),
+    sa.Column("found_at", sa.Text, nullable=False),
 )
 
 rule_runs_table = sa.Table(
     "rule_runs",
     metadata,
-    sa.Column("rule", sa.String(64), primary_key=True),
-    sa.Column("checked_at", sa.String(40), nullable=False),
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("checked_at", sa.Text, nullable=False),
     sa.Column("examined", sa.BigInteger, nullable=False),
     sa.Column("failed", sa.BigInteger, nullable=False),
 )

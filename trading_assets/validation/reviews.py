@@ -28,15 +28,15 @@ from trading_assets.state.records import StateRecords
 reviews_table = sa.Table(
     "reviews",
     metadata,
-    sa.Column("rule", sa.String(64), primary_key=True),
-    sa.Column("symbol", sa.String(32), primary_key=True),
-    sa.Column("session", sa.String(10), primary_key=True),
-    sa.Column("bar_size", sa.String(16), primary_key=True),
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("session", sa.Text, primary_key=True),
+    sa.Column("bar_size", sa.Text, primary_key=True),
     sa.Column("close", sa.Float(53), nullable=False),
-    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
     sa.Column("example", sa.Text, nullable=False),
-    sa.Column("held_at", sa.String(40), nullable=False),
-    sa.Column("decided_at", sa.String(40), nullable=True),
+    sa.Column("held_at", sa.Text, nullable=False),
+    sa.Column("decided_at", sa.Text, nullable=True),
 )
 
 

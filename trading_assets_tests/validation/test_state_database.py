@@ -6,9 +6,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from trading_assets.settings import Settings
 from trading_assets.validation import Findings, Reviews, Scope, Verdict, validate
+from trading_assets.validation.findings import Finding
+from trading_assets.validation.rule import Rule, Severity
 from trading_assets_tests.validation.worlds import BAR_SESSIONS, NOW, world, write
 
 BAD = BAR_SESSIONS[-1]
@@ -54,3 +57,24 @@ def test_a_held_bar_is_decided_once(settings: Settings) -> None:
     (decided,) = reviews.reject("AAPL", BAD)
     assert (decided.verdict, decided.decided_at) == (Verdict.REJECTED, NOW)
     assert reviews.held() == [] and len(reviews.held(None)) == 1
+
+
+def test_names_of_any_length_are_kept_also_by_a_database_of_an_earlier_version(state_url: str) -> None:
+    """Users name their rules, the broker its symbols."""
+    limits = {"rule": 64, "symbol": 32, "session": 10, "dataset": 32, "severity": 8, "found_at": 40}
+    columns = ", ".join(f"{name} VARCHAR({length}) NOT NULL" for name, length in limits.items())
+    earlier = sa.create_engine(state_url)
+    with earlier.begin() as connection:
+        connection.exec_driver_sql(
+            f"CREATE TABLE findings ({columns}, failed INTEGER NOT NULL, example TEXT NOT NULL,"
+            " PRIMARY KEY (rule, symbol, session))"
+        )
+        stored = f"'kept', 'IBM', '2015-12-01', 'equity_bars', 'warn', '{NOW.isoformat()}', 1, '{{}}'"
+        connection.exec_driver_sql(f"INSERT INTO findings VALUES ({stored})")
+    earlier.dispose()
+    rule = Rule("n" * 200, "equity_bars", Severity.WARN, "why", "remedy", "true")
+    found = Finding(rule.name, "equity_bars", Severity.WARN, "S" * 100, BAD, 1, {}, NOW)
+    book = Findings(state_url)
+    book.replace([(rule, 1, 1)], [found], symbols=None, first=None, last=None, now=NOW)
+    assert [(each.rule, each.symbol) for each in book.current()] == [("kept", "IBM"), (rule.name, found.symbol)]
+    assert book.runs()[rule.name].failed == 1
