@@ -6,6 +6,7 @@ or be lost (Redis is no journal); who takes a run is decided in the state databa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ ANSWER_SECONDS = 5.0
 """Seconds that Redis has to answer."""
 
 _ATTEMPTS = 3
+
+_RUN = "trading_assets_run"
+"""The header of a message that names its run."""
 
 
 class RunQueue:
@@ -68,12 +72,25 @@ class RunQueue:
     def send(self, run_id: str, attempt: int = 0) -> None:
         """Put a run into the queue; `attempt` counts how often it was resumed. Raises `ServiceFailed`."""
         with self._connection() as connection:
-            self.app.send_task(TASK, args=[run_id, attempt], queue=self.name, connection=connection, retry=False)
+            self.app.send_task(
+                TASK,
+                args=[run_id, attempt],
+                headers={_RUN: run_id},
+                queue=self.name,
+                connection=connection,
+                retry=False,
+            )
 
     def waiting(self) -> int:
         """How many messages no worker has taken. Raises `ServiceFailed`."""
         with self._connection() as connection, connection.channel() as channel:
             return int(channel.client.llen(self.name))
+
+    def waiting_runs(self) -> set[str]:
+        """The ids of the runs whose message no worker has taken. Raises `ServiceFailed`."""
+        with self._connection() as connection, connection.channel() as channel:
+            messages = channel.client.lrange(self.name, 0, -1)
+        return {run_id for message in messages if (run_id := _run_of(message)) is not None}
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
@@ -97,6 +114,17 @@ class RunQueue:
                     f"The Redis server {url} (TRADING_ASSETS_CELERY_BROKER) refused or lost what was sent to it: see"
                     f" its log and its memory. ({_first_line(error)})"
                 ) from error
+
+
+def _run_of(message: bytes) -> str | None:
+    """The run of a message as Redis has it; None for one of an earlier version or of somebody else."""
+    try:
+        said = json.loads(message)
+    except ValueError:
+        return None
+    headers = said.get("headers") if isinstance(said, dict) else None
+    run_id = headers.get(_RUN) if isinstance(headers, dict) else None
+    return run_id if isinstance(run_id, str) else None
 
 
 def _first_line(error: Exception) -> str:

@@ -46,7 +46,8 @@ INTERRUPT_SECONDS = 60.0
 """Seconds that an interrupted run has to write its last events before its process is killed."""
 
 LOST_SECONDS = 120.0
-"""Seconds after which a run that nobody took, while the queue is empty, is put into it again: Redis had lost it."""
+"""Seconds after which a run that nobody took, and whose message is not in the queue, is put into it again: Redis had
+lost it."""
 
 _PROCESS = "trading_assets.serving.run_process"
 
@@ -225,15 +226,16 @@ class Worker:
 
 def lost_runs(instance: DagsterInstance, settings: Settings, queue: RunQueue) -> list[str]:
     """The runs that wait, that no worker has taken, and that are not in the queue: Redis has lost them, it did not
-    answer, or the daemon was killed before it sent them. Each is given to one caller only. Raises `ServiceFailed`."""
-    if queue.waiting():
-        return []
+    answer, the daemon was killed before it sent them, or a worker with their message died. Each is given to one caller
+    only. Raises `ServiceFailed`."""
+    queued = queue.waiting_runs()
     before = time.time() - LOST_SECONDS
     records = instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTING]))
     return [
         run.run_id
         for run, since in ((record.dagster_run, record.update_timestamp.timestamp()) for record in records)
         if since < before
+        and run.run_id not in queued
         and (run.tags.get(QUEUE_TAG) == run.run_id or owner_of(run) is None)
         and not is_worked_on(settings, run)
         and claim(settings.state_url, f"queue {run.run_id}")

@@ -87,6 +87,24 @@ def test_a_run_whose_daemon_was_killed_before_it_sent_it_is_sent(
 
 
 @pytest.mark.slow
+def test_a_run_that_redis_lost_is_found_while_others_wait_in_the_queue(
+    instance: dg.DagsterInstance, settings: Settings, queue_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LOST_SECONDS", 0.0)
+    reachable = settings.model_copy(update={"celery_broker": queue_server.url})
+    queue = RunQueue(reachable)
+    lost, waits = (known_run(instance) for _ in range(2))
+    queue.send(waits.run_id)
+    with queue_server.client() as client:
+        client.lpush(queue.name, "no message", "[]", '{"headers": []}')
+    assert worker.lost_runs(instance, reachable, queue) == [lost.run_id]
+    queue.send(lost.run_id)
+    assert queue.waiting_runs() == {waits.run_id, lost.run_id}
+    monkeypatch.setattr(worker, "claim", lambda *_: True)  # the one of the first look is over
+    assert worker.lost_runs(instance, reachable, queue) == []
+
+
+@pytest.mark.slow
 def test_what_redis_refuses_is_said(settings: Settings, queue_server: RedisServer) -> None:
     queue = RunQueue(settings.model_copy(update={"celery_broker": queue_server.url}))
     with queue_server.client() as client:
