@@ -27,3 +27,11 @@ def arrived(simulator: Simulator) -> int:
     """How many requests have reached the simulator, after all that dead processes sent: nobody is connected."""
     eventually(lambda: simulator.counters.open_now["clients"] == 0)
     return len(simulator.counters.log)
+
+
+def asked_once(simulator: Simulator) -> int:
+    """How many questions the simulator was asked, none of them twice and no limit violated."""
+    kinds = {"contract_details", "option_parameters", "historical_data", "market_data"}
+    asked = [(one.kind, one.subject, one.detail) for one in simulator.counters.log if one.kind in kinds]
+    assert len(set(asked)) == len(asked) and simulator.counters.violations == []
+    return len(asked)

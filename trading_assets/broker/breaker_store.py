@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from trading_assets.reliability import BreakerState, BreakerStore, CircuitBreake
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_transaction, write_transaction
 from trading_assets.state.engine import clock_ahead
+from trading_assets.state.outages import OutageRetry
 from trading_assets.state.tables import breakers
 
 BREAKER = "broker"
@@ -52,23 +54,33 @@ def breaker_store(base_path: Path | str | None = None, *, settings: Settings | N
 
 @dataclass(frozen=True)
 class DatabaseStore:
-    """A `reliability.BreakerStore` over the table `breakers`. Two over one engine are equal."""
+    """A `reliability.BreakerStore` over the table `breakers`. Two over one engine are equal. In an outage a change is
+    repeated, unless it is found made: the answer to its commit was lost."""
 
     engine: sa.Engine
+    retry: OutageRetry = field(default_factory=OutageRetry, compare=False)
 
     def now(self) -> float:
         """Epoch seconds by the clock that all processes share."""
         return time.time() + clock_ahead(self.engine)
 
     def transact(self, name: str, change: Callable[[BreakerState], BreakerState]) -> BreakerState:
+        return self.retry(partial(self._transact, name, change, []))
+
+    def _transact(
+        self, name: str, change: Callable[[BreakerState], BreakerState], attempted: list[BreakerState]
+    ) -> BreakerState:
         with read_transaction(self.engine) as connection:
             seen = _load(connection, name)
+        if seen in attempted:
+            return seen
         if change(seen) == seen:  # nothing to write: the usual case, a closed breaker that stays closed
             return seen
         with write_transaction(self.engine) as connection:
             old = _load(connection, name)
             new = change(old)
             if new != old:
+                attempted.append(new)
                 connection.execute(breakers.delete().where(breakers.c.name == name))
                 connection.execute(
                     breakers.insert().values(

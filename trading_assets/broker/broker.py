@@ -84,7 +84,7 @@ class Broker(AbstractContextManager["Broker"]):
             settings.failure_threshold,
             settings.recovery_timeout,
             breaker_name(settings),
-            DatabaseStore(journal.engine),
+            DatabaseStore(journal.engine, journal.retry),
             inside=True,
             ignored=(ClientIdsExhausted,),
             raises=BreakerOpen,

@@ -22,12 +22,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
@@ -40,6 +41,9 @@ from trading_assets.state.outages import OutageRetry
 from trading_assets.state.owners import Owner, live_owners
 from trading_assets.state.pin import largest_id
 from trading_assets.state.tables import requests as t
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _IN_CHUNK = 500
 """Keys in one IN list: under SQLite's oldest limit of 999 variables."""
@@ -105,8 +109,17 @@ class Finish:
     finished_at: float
 
 
+def _through_outage(method: Callable[Concatenate[Journal, P], R]) -> Callable[Concatenate[Journal, P], R]:
+    @wraps(method)
+    def repeated(journal: Journal, *args: P.args, **kwargs: P.kwargs) -> R:
+        return journal.retry(partial(method, journal, *args, **kwargs))
+
+    return repeated
+
+
 class Journal:
-    """The journal of one process on a shared state database. Safe for use from several threads.
+    """The journal of one process on a shared state database. Safe for use from several threads. What is called outside
+    of a broker's run waits through an outage by itself.
 
     `url` is a SQLAlchemy URL (see `Settings.state_url`); `owner` names this journal in rows, a unique name by default.
     With `reading` nothing is made, and nothing can be claimed.
@@ -124,6 +137,7 @@ class Journal:
         """Give back the leases of this journal. Rows stay; what it had claimed and not finished is free for others."""
         self.owner.close()
 
+    @_through_outage
     def now(self) -> datetime:
         """The present instant by the clock of the state database, UTC; never pinned. Of two machines' clocks one is
         behind: only instants of this one tell what came before what."""
@@ -217,6 +231,13 @@ class Journal:
                 connection.execute(t.delete().where(*ours, t.c.state == "claimed", t.c.attempt == 0))
                 connection.execute(t.update().where(*ours, t.c.state != "done").values(owner=""))
 
+    def leave(self, request_ids: Collection[int]) -> None:
+        """No run of this journal works on these rows any more. Those that were not given up are after the next
+        heartbeat."""
+        if not self._worked_on.isdisjoint(request_ids):
+            self._unsure = True
+            self._worked_on.difference_update(request_ids)
+
     @contextmanager
     def _doubting(self) -> Iterator[None]:
         try:
@@ -239,6 +260,7 @@ class Journal:
         finally:
             self._claiming.release()
 
+    @_through_outage
     def applied(self, request_ids: Sequence[int]) -> None:
         """The answers are in the lake: remember when, and drop the responses."""
         with write_transaction(self.engine) as connection:
@@ -250,6 +272,7 @@ class Journal:
                     .values(applied_at=now, response=None)
                 )
 
+    @_through_outage
     def set_aside(self, request_ids: Sequence[int]) -> None:
         """These answers are bad: they answer no question any more, so that it may be requested again. Their responses
         stay until they are applied."""
@@ -261,6 +284,7 @@ class Journal:
                     .values(outcome=OutcomeKind.QUARANTINED.value)
                 )
 
+    @_through_outage
     def unapplied(self, datasets: Iterable[str], symbols: Iterable[str] | None = None) -> list[Result]:
         """Answers of these datasets (and underlyings) that are not in the lake yet, oldest first; also those that were
         set aside and not applied."""

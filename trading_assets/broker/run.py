@@ -32,7 +32,7 @@ from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.pacing import REFUSED, Pacer
 from trading_assets.broker.requests import PacingClass, Request
 from trading_assets.broker.retries import Waits
-from trading_assets.broker.writer import Ended, Sent, Writer
+from trading_assets.broker.writer import Ended, Sent, Writer, failed_journal
 from trading_assets.errors import (
     BreakerOpen,
     BrokerError,
@@ -41,7 +41,6 @@ from trading_assets.errors import (
     PacingExhausted,
 )
 from trading_assets.reliability import CircuitBreaker, Phase
-from trading_assets.state.outages import is_outage
 
 T = TypeVar("T")
 
@@ -96,6 +95,7 @@ class Run:
     async def work(self, requests: Sequence[Request], planned_at: datetime) -> None:
         """Bring every request to its end. Raises `BrokerError` after what was in flight has ended and is journalled."""
         self._left = len(requests)
+        self._journal.retry.begin()
         self._claimer = Claimer(
             self._journal,
             self._in_database,
@@ -111,23 +111,30 @@ class Run:
         try:
             await self._dispatch()
             await self._last_ends()
-        except (
-            BaseException
-        ):  # cancelled, or a defect: nobody waits for the answers, and the broker shall not go on with them
+        except BaseException:  # cancelled, or a defect: nobody waits for the answers, and the broker is not to go on
+            self._journal.retry.interrupt()
             for task in self._open:
                 task.cancel()
             raise
         finally:
-            claiming.cancel()
-            await asyncio.gather(claiming, *self._open, return_exceptions=True)
-            await asyncio.gather(asyncio.wrap_future(self._writer.close()), return_exceptions=True)
-            if self._held:
-                try:
-                    await asyncio.to_thread(self._journal.release, sorted(self._held))  # else a heartbeat does it
-                except sa.exc.SQLAlchemyError as error:
-                    self._stop(error)
+            try:
+                await self._wind_up(claiming)
+            finally:  # also where it was interrupted
+                self._writer.close()
+                self._journal.leave(self._held)
         if self._error is not None:
             raise self._error
+
+    async def _wind_up(self, claiming: asyncio.Task[None]) -> None:
+        """Wait for the ends that are on their way to the journal, and give up claims that have none."""
+        claiming.cancel()
+        await asyncio.gather(claiming, *self._open, return_exceptions=True)
+        await asyncio.gather(asyncio.wrap_future(self._writer.close()), return_exceptions=True)
+        if self._held:
+            try:
+                await asyncio.to_thread(self._journal.release, sorted(self._held))  # else a heartbeat does it
+            except sa.exc.SQLAlchemyError as error:
+                self._stop(error)
 
     # sending
 
@@ -145,6 +152,8 @@ class Run:
                 task = await self._send(job, client, pacer)
                 if trial:
                     await self._end_trial(task, client)
+            except sa.exc.SQLAlchemyError as error:
+                self._stop(error)
             except BrokerError as error:
                 self._stop(error)
                 if isinstance(error, BrokerUnavailable) and not isinstance(error, ClientIdsExhausted):
@@ -294,8 +303,6 @@ class Run:
         elif outcome.kind.answers:
             await self._in_database(self._breaker.record_success)
 
-    # what changes
-
     def _to_send(self, job: Job) -> None:
         self._held.add(job.request_id)
         heapq.heappush(self._ready, job)
@@ -319,21 +326,14 @@ class Run:
     def _stop(self, error: BaseException) -> None:
         """Send nothing more; the first error is raised at the end."""
         if self._error is None:
-            self._error = error
+            self._error = failed_journal(error) if isinstance(error, sa.exc.SQLAlchemyError) else error
             self._changed.set()
 
     def _writer_failed(self, error: BaseException) -> None:
         """Called in the writer's thread: what cannot be journalled must not be asked for."""
 
         def stop() -> None:
-            why = str(error).partition("\n")[0]  # what follows is the statement, with answers in it
-            sentence = (
-                f"The journal cannot be written ({why}): nothing more is sent. Check the state database and its disk,"
-                " then run again."
-            )
-            failure = BrokerError(sentence)
-            failure.retryable = is_outage(error)
-            self._stop(failure)
+            self._stop(failed_journal(error))
             for task in self._open:
                 task.cancel()
 

@@ -18,7 +18,9 @@ from trading_assets.broker.journal_rows import count_rows
 from trading_assets.broker.outcomes import Outcome, OutcomeKind, Result
 from trading_assets.broker.payloads import pack
 from trading_assets.broker.requests import Request
+from trading_assets.errors import BrokerError
 from trading_assets.state.engine import clock_ahead
+from trading_assets.state.outages import is_outage
 
 BATCH = 500
 """Rows of one transaction at most."""
@@ -128,6 +130,17 @@ class Writer:
             self._committed(
                 Result(item.request, item.outcome, item.payload, item.request_id, datetime.fromtimestamp(item.at, UTC))
             )
+
+
+def failed_journal(error: BaseException) -> BrokerError:
+    """What ends a run whose state database fails: what cannot be journalled must not be asked for."""
+    why = str(error).partition("\n")[0]  # what follows is the statement, with answers in it
+    failure = BrokerError(
+        f"The journal cannot be written ({why}): nothing more is sent. Check the state database and its disk, then run"
+        " again."
+    )
+    failure.retryable = is_outage(error)
+    return failure
 
 
 def _shifted(item: Sent | Ended, ahead: float) -> Sent | Ended:

@@ -7,6 +7,7 @@ It is the run's own, not the process's: a worker process that goes on to other r
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from dagster import DagsterRun
 from trading_assets.errors import TradingAssetsError
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, database_now, read_transaction, write_transaction
+from trading_assets.state.outages import OutageRetry
 from trading_assets.state.owners import OWNER_TIMEOUT, Owner
 from trading_assets.state.pin import pinned_lake
 from trading_assets.state.tables import owners
@@ -76,13 +78,13 @@ def begin(settings: Settings, run_id: str) -> dict[str, str]:
     with _lock:
         owner, users = _working.get(run_id, (None, 0))
         try:
+            retry = OutageRetry()
             if owner is None:
-                owner = Owner(connect_state(settings.state_url), _name(run_id))
-            with read_transaction(owner.engine) as connection:
-                lake_id = pinned_lake(connection)
+                owner = Owner(retry(partial(connect_state, settings.state_url)), _name(run_id))
+            lake_id = retry(partial(_lake_id, owner.engine))
             if not lake_id:
                 return {}
-            owner.ensure()
+            retry(owner.ensure)
         except (TradingAssetsError, sa.exc.SQLAlchemyError):
             if owner is not None and not users:
                 owner.lapse()  # the answer may be lost, and the owner there
@@ -107,6 +109,11 @@ _lock = threading.Lock()
 
 _working: dict[str, tuple[Owner, int]] = {}
 """The runs that this process works on, each with its owner and how many resources of it are open."""
+
+
+def _lake_id(engine: sa.Engine) -> str:
+    with read_transaction(engine) as connection:
+        return pinned_lake(connection)
 
 
 def _name(run_id: str) -> str:

@@ -18,24 +18,37 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 OUTAGE_SECONDS = 60.0
-"""Seconds for which what a server did not do is repeated. Less than `owners.OWNER_TIMEOUT`: whoever has waited so long
-and goes on was not taken for dead meanwhile."""
+"""Seconds within which what a server did not do is begun again, from the beginning of the first failed attempt. With
+the time to connect and the age of a heartbeat less than `owners.OWNER_TIMEOUT`: whoever goes on was not taken for dead
+meanwhile."""
 
 REPEAT_SECONDS = 0.5
 """Seconds between two attempts."""
+
+INTERRUPTED_SECONDS = 5.0
+"""Seconds for which attempts go on when their run is interrupted."""
+
+_OUTAGES = {"25006", "53300", "57P01", "57P02", "57P03", "57P05"}
+"""Codes of PostgreSQL beside those of connections (08): a replica that is not promoted yet, too many connections, the
+server shuts down or starts. Not: a full disk, a lock that is not given, a statement that takes too long."""
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether a server did not answer, where it may in a moment. A file has no outages: the disk that is full now is
     full in a moment, and SQLite itself waits for locks."""
+    if isinstance(error, sa.exc.TimeoutError):  # all connections of this process wait for the server
+        return True
     if not isinstance(error, sa.exc.DBAPIError) or isinstance(error.orig, sqlite3.Error):
         return False
-    return error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+    code: str | None = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+    if error.connection_invalidated or code is None:  # none: there was no connection
+        return error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+    return code.startswith("08") or code in _OUTAGES
 
 
 class OutageRetry:
-    """Repeats functions while the server does not answer, for `OUTAGE_SECONDS` from the first failure on. After that
-    each failure is raised at once, until something succeeds. Thread-safe.
+    """Repeats functions while the server does not answer: each for `OUTAGE_SECONDS` at most, and all together for as
+    long from the first failure on, until something succeeds. Thread-safe.
 
     The functions must be safe to repeat: where the answer to a commit is lost, it has happened. `on_outage` is called
     when one begins, in the thread that found it.
@@ -44,27 +57,45 @@ class OutageRetry:
     def __init__(self) -> None:
         self.on_outage: Callable[[], None] = lambda: None
         self._since: float | None = None
+        self._interrupted_at: float | None = None
+
+    def begin(self) -> None:
+        """A run begins: what was before does not count."""
+        self._since = self._interrupted_at = None
+
+    def interrupt(self) -> None:
+        """Whoever waits is impatient: attempts end after `INTERRUPTED_SECONDS`."""
+        if self._interrupted_at is None:
+            self._interrupted_at = time.monotonic()
 
     def __call__(self, function: Callable[[], T]) -> T:
         """What the function returns. Raises what it raises."""
+        mine: float | None = None
         while True:
+            began = time.monotonic()
             try:
                 value = function()
-            except sa.exc.DBAPIError as error:
+            except sa.exc.SQLAlchemyError as error:
                 if not is_outage(error):
                     raise
-                now = time.monotonic()
-                if self._since is None:
-                    self._since = now
+                mine = began if mine is None else mine
+                since = self._since  # another thread may find the end meanwhile
+                if since is None:
+                    self._since = since = began
                     why = str(error).partition("\n")[0]
                     logger.warning("The state database does not answer (%s): repeated for a minute.", why)
                     self.on_outage()
-                elif now - self._since > OUTAGE_SECONDS:
+                if time.monotonic() + REPEAT_SECONDS > self._last(min(mine, since)):
                     raise
                 time.sleep(REPEAT_SECONDS)
             else:
                 self._since = None
                 return value
+
+    def _last(self, since: float) -> float:
+        """The instant after which no attempt begins."""
+        last, interrupted_at = since + OUTAGE_SECONDS, self._interrupted_at
+        return last if interrupted_at is None else min(last, interrupted_at + INTERRUPTED_SECONDS)
 
 
 class DatabaseThreads(ThreadPoolExecutor):

@@ -93,21 +93,24 @@ class Owner:
             self._due = change
             try:
                 self._make_due_change()
-            except sa.exc.SQLAlchemyError:
-                logger.warning("The state database did not take the end of %s: repeated.", self.name, exc_info=True)
+            except sa.exc.SQLAlchemyError as error:
+                why = str(error).partition("\n")[0]
+                logger.warning("The state database did not take the end of %s (%s): repeated.", self.name, why)
                 if self._repeating is None:
                     self._repeating = threading.Thread(target=self._repeat, name=f"end-{self.name}", daemon=True)
                     self._repeating.start()
 
     def _repeat(self) -> None:
-        while True:
-            time.sleep(HEARTBEAT)
-            with self._lock:
-                with suppress(sa.exc.SQLAlchemyError):
+        try:
+            while True:
+                time.sleep(HEARTBEAT)
+                with self._lock, suppress(sa.exc.SQLAlchemyError):
                     self._make_due_change()
-                if self._due is None:
                     self._repeating = None
                     return
+        except BaseException:
+            self._repeating = None
+            raise
 
     def _make_due_change(self) -> None:
         if self._due is not None:  # none: the owner is used again

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +17,6 @@ from trading_assets.broker.broker import Broker
 from trading_assets.broker.journal import ClaimState, Finish, Journal
 from trading_assets.broker.ledger import Ledger
 from trading_assets.broker.outcomes import OutcomeKind
-from trading_assets.broker.pacing import NO_DATABASE
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import CollectionReport
 from trading_assets.errors import BrokerError
@@ -24,20 +24,17 @@ from trading_assets.reliability import CircuitBreaker
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
 from trading_assets.simulator import Simulator
-from trading_assets.state import outages, owners
+from trading_assets.state import owners
 from trading_assets.state.owners import live_owners
 from trading_assets.state.tables import requests
 from trading_assets_tests.broker.conftest import ONE_OF_EACH, SESSION
-from trading_assets_tests.observing import eventually
-from trading_assets_tests.postgresql_outages import outage
+from trading_assets_tests.observing import asked_once, eventually
 
 pytestmark = pytest.mark.timeout(120)
 
 BROKEN = sa.exc.OperationalError("commit", {}, sqlite3.OperationalError("disk I/O error"))
 GONE = sa.exc.OperationalError("commit", {}, Exception("server closed the connection unexpectedly"))
 """An outage of a server: what was not done is repeated."""
-
-ASKING = {"contract_details", "option_parameters", "historical_data", "market_data"}
 
 
 class FailingJournal(Journal):
@@ -67,13 +64,6 @@ class FailingJournal(Journal):
         mine = (requests.c.state != "done") & (requests.c.owner == self.owner.name)
         with self.engine.connect() as connection:
             return connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
-
-
-def asked(simulator: Simulator) -> int:
-    """How many requests the simulator has, none of them twice."""
-    requests = [(one.kind, one.subject, one.detail) for one in simulator.counters.log if one.kind in ASKING]
-    assert len(set(requests)) == len(requests) and simulator.counters.violations == []
-    return len(requests)
 
 
 def unavailable(*_: Any, **__: Any) -> Any:
@@ -129,7 +119,7 @@ def test_a_claim_whose_answer_was_lost_is_made_again(
     results = broker_for(settings, journal).run(ONE_OF_EACH, planned_at=journal.now())
     assert not losses
     assert {result.outcome.kind for result in results} == {OutcomeKind.COMPLETE}
-    assert asked(simulator) == len(ONE_OF_EACH)
+    assert asked_once(simulator) == len(ONE_OF_EACH)
 
 
 def test_two_runs_of_one_journal_never_have_one_request(
@@ -163,60 +153,12 @@ def test_an_answer_is_journalled_whatever_becomes_of_the_circuit_breaker(
     journal = journal_for(settings)
     with monkeypatch.context() as patch:
         patch.setattr(CircuitBreaker, "record_success", unavailable)
-        with pytest.raises(sa.exc.OperationalError):
+        with pytest.raises(BrokerError, match="cannot be written"):
             broker_for(settings, journal).run(ONE_OF_EACH[:1], planned_at=journal.now())
     asked = len(simulator.counters.log)
     (found,) = broker_for(settings, journal).run(ONE_OF_EACH[:1], planned_at=journal.now())
     assert found.reused and found.outcome.kind is OutcomeKind.COMPLETE
     assert len(simulator.counters.log) == asked
-
-
-def test_a_run_goes_on_after_an_outage_of_the_server(
-    postgresql: str,
-    simulate: Callable[..., Simulator],
-    settings_for: Callable[..., Settings],
-    broker_for: Callable[..., Broker],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Requests are in flight when it begins, and answers come while it lasts: nothing is asked twice."""
-    simulator = simulate(latency=0.3)
-    settings = settings_for(simulator, database_url=postgresql)
-    journal = Journal(settings.state_url)
-    waits: list[str] = []
-    broker = broker_for(settings, journal, on_wait=lambda why, _: waits.append(why))
-    found: list[Any] = []
-    running = threading.Thread(target=lambda: found.extend(broker.run(ONE_OF_EACH, planned_at=journal.now())))
-    running.start()
-    eventually(lambda: len(simulator.counters.log) > 3, between_looks=0.01)
-    with outage(postgresql):
-        eventually(lambda: "does not answer" in caplog.text)
-        eventually(lambda: simulator.counters.open_now["history"] == 0)
-        assert running.is_alive() and NO_DATABASE in waits
-    running.join(60)
-    assert [result.outcome.kind for result in found] == [OutcomeKind.COMPLETE] * len(ONE_OF_EACH)
-    assert asked(simulator) == len(ONE_OF_EACH)
-    journal.close()
-
-
-def test_an_outage_that_lasts_ends_the_run_so_that_it_is_repeated(
-    simulate: Callable[..., Simulator],
-    settings_for: Callable[..., Settings],
-    broker_for: Callable[..., Broker],
-    journal_for: Callable[[Settings], Journal],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    settings = settings_for(simulate())
-    journal = journal_for(settings)
-    monkeypatch.setattr(outages, "OUTAGE_SECONDS", 0.05)
-    monkeypatch.setattr(outages, "REPEAT_SECONDS", 0.02)
-    with monkeypatch.context() as patch:
-        patch.setattr(journal, "record", lambda *_: raise_(GONE))
-        with pytest.raises(BrokerError, match="cannot be written") as ended:
-            broker_for(settings, journal).run(ONE_OF_EACH, planned_at=journal.now())
-    assert ended.value.retryable
-    results = broker_for(settings, journal).run(ONE_OF_EACH, planned_at=journal.now())
-    assert {result.outcome.kind for result in results} == {OutcomeKind.COMPLETE}
 
 
 def test_claims_that_could_not_be_given_back_are_free_with_the_next_heartbeat(
@@ -238,10 +180,6 @@ def test_claims_that_could_not_be_given_back_are_free_with_the_next_heartbeat(
     journal.close()
 
 
-def raise_(error: Exception) -> None:
-    raise error
-
-
 def test_an_archive_gives_all_back_where_the_limits_could_not_be(
     simulate: Callable[..., Simulator], settings_for: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,3 +198,34 @@ def test_an_archive_gives_all_back_where_the_limits_could_not_be(
     eventually(lambda: simulator.counters.open_now["clients"] == 0)
     with engine.connect() as connection:
         assert owner not in live_owners(connection)
+
+
+def test_a_run_that_is_cancelled_while_it_ends_leaves_no_claim_in_its_journal(
+    simulate: Callable[..., Simulator],
+    settings_for: Callable[..., Settings],
+    broker_for: Callable[..., Broker],
+    journal_for: Callable[[Settings], Journal],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simulator = simulate(latency=30)
+    settings = settings_for(simulator)
+    journal = journal_for(settings)
+    broker = broker_for(settings, journal)
+    releasing, go_on = threading.Event(), threading.Event()
+
+    def slow_release(request_ids: Sequence[int]) -> None:
+        releasing.set()
+        go_on.wait(60)
+        raise BROKEN
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "release", slow_release)
+        work = broker.start(ONE_OF_EACH, journal.now(), lambda _: None)
+        eventually(lambda: simulator.counters.open_now["history"], between_looks=0.01)
+        work.cancel()
+        assert releasing.wait(60)
+        work.cancel()
+        go_on.set()
+        with pytest.raises(CancelledError):
+            work.result(60)
+    assert {claim.state for claim in journal.claim(ONE_OF_EACH, journal.now())} == {ClaimState.SEND}
