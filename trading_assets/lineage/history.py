@@ -7,8 +7,10 @@ not made: `missing` says so, and every answer is empty then.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import dagster as dg
 import sqlalchemy as sa
@@ -35,14 +37,37 @@ MOST_EVENTS = 1000
 _CODE, _DATA, _INPUT = "dagster/code_version", "dagster/data_version", "dagster/input_data_version/"
 
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _answered(
+    method: Callable[Concatenate[DagsterHistory, _P], _T],
+) -> Callable[Concatenate[DagsterHistory, _P], _T]:
+    """The method with the errors of a server that went away since it was opened as `HistoryUnavailable`."""
+
+    @wraps(method)
+    def asked(self: DagsterHistory, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        if not self._server:
+            return method(self, *args, **kwargs)
+        from trading_assets.resources.history_database import answering  # late: the modules of PostgreSQL
+
+        with answering(self._server):
+            return method(self, *args, **kwargs)
+
+    return asked
+
+
 class DagsterHistory:
-    """Runs and materializations of an instance, by default of that of the data folder."""
+    """Runs and materializations of an instance, by default of that of the data folder. Where they are on a server that
+    went away since, each question raises `HistoryUnavailable`."""
 
     def __init__(self, settings: Settings, instance: dg.DagsterInstance | None = None) -> None:
         self.missing = ""
         self._events: SqlEventLogStorage | None = None
         self._runs: RunStorage | None = None
         self._own = instance is None
+        self._server = ""  # URL of the history that was opened here
         if instance is not None:
             events = instance.event_log_storage
             if not isinstance(events, SqlEventLogStorage):
@@ -62,6 +87,7 @@ class DagsterHistory:
                     storage.dispose()
         self._events = self._runs = None
 
+    @_answered
     def materializations(self, asset: str, partition: str | None) -> list[Materialization]:
         """Materializations of a partition (None: of an asset without partitions), the newest first."""
         if self._events is None:
@@ -71,6 +97,7 @@ class DagsterHistory:
         records = self._events.fetch_materializations(wanted, limit=MOST_EVENTS if partition is not None else 1).records
         return [_materialization(record) for record in records if record.asset_materialization is not None]
 
+    @_answered
     def recorded(self, asset: str) -> dict[str, int]:
         """The storage id of the newest materialization of each partition of an asset."""
         if self._events is None:
@@ -78,6 +105,7 @@ class DagsterHistory:
         kind = dg.DagsterEventType.ASSET_MATERIALIZATION
         return dict(self._events.get_latest_storage_id_by_partition(dg.AssetKey(asset), kind))
 
+    @_answered
     def data_versions(self, asset: str) -> dict[str, str]:
         """The data version in the newest materialization of each partition, where it has one."""
         if self._events is None:
@@ -87,6 +115,7 @@ class DagsterHistory:
         )
         return {partition: tags[_DATA] for partition, tags in found.items() if _DATA in tags}
 
+    @_answered
     def events(self, asset: str, storage_ids: Iterable[int]) -> list[Materialization]:
         """Materializations of an asset by their storage ids."""
         ids = sorted(storage_ids)
@@ -98,6 +127,7 @@ class DagsterHistory:
             found += map(_materialization, self._events.fetch_materializations(chosen, limit=MOST_EVENTS).records)
         return found
 
+    @_answered
     def newest(self, asset: str) -> Materialization | None:
         """The newest materialization of an asset, of whatever partition."""
         if self._events is None:
@@ -105,6 +135,7 @@ class DagsterHistory:
         records = self._events.fetch_materializations(dg.AssetKey(asset), limit=1).records
         return _materialization(records[0]) if records else None
 
+    @_answered
     def partitions_of_run(self, run_id: str) -> dict[str, list[str]]:
         """The partitions of each asset that a run recorded, in order (none of an asset without partitions)."""
         if self._events is None:
@@ -120,6 +151,7 @@ class DagsterHistory:
                     found[asset.path[-1]].add(partition)
         return {asset: sorted(filter(None, partitions)) for asset, partitions in sorted(found.items())}
 
+    @_answered
     def runs(self, run_ids: Iterable[str]) -> dict[str, RunRecord]:
         """Runs by id. One without a record is there all the same, and says so."""
         ids = sorted({run_id for run_id in run_ids if run_id})
@@ -158,6 +190,7 @@ class DagsterHistory:
             with reading(settings, url) as connection:
                 if connection is not None:
                     self._events, self._runs = readers(url)
+                    self._server = url
                 else:
                     self.missing = (
                         f"Dagster's record in {place(url)} is not made yet: which run wrote a partition is not known."

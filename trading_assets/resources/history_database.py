@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from trading_assets.errors import HistoryUnavailable, StateMismatch
+from trading_assets.resources.database_errors import database_errors
 from trading_assets.settings import Settings
 from trading_assets.state import connect_state, read_state, read_transaction
 from trading_assets.state.pin import pinned_lake
@@ -106,12 +107,19 @@ def _engine(url: str, pid: int) -> sa.Engine:
 @contextmanager
 def connected(url: str) -> Iterator[sa.Connection]:
     """A connection to the history's database. Every error of the database within it becomes `HistoryUnavailable`."""
+    with answering(url), history_engine(url).connect() as connection:
+        yield connection
+
+
+@contextmanager
+def answering(url: str) -> Iterator[None]:
+    """Every error of the history's database within it becomes `HistoryUnavailable`."""
     try:
-        with history_engine(url).connect() as connection:
-            yield connection
-    except sa.exc.SQLAlchemyError as error:
+        yield
+    except database_errors() as error:
+        cause = error.__cause__ if isinstance(error.__cause__, sa.exc.SQLAlchemyError) else error  # of Dagster's own
         raise HistoryUnavailable(
-            f"Dagster's history in {place(url)} cannot be used ({_first_line(error)}). See that the server runs and"
+            f"Dagster's history in {place(url)} cannot be used ({_first_line(cause)}). See that the server runs and"
             " that TRADING_ASSETS_DAGSTER_DATABASE_URL is right. The lake is not concerned."
         ) from error
 
@@ -191,5 +199,5 @@ def _held(connection: sa.Connection) -> str | None:
     return connection.execute(sa.select(_lake.c.lake_id)).scalar_one_or_none()
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]

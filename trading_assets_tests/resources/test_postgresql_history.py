@@ -26,6 +26,7 @@ from trading_assets.resources.instance import dagster_instance, dagster_yaml, in
 from trading_assets.resources.run_logs import history_bytes
 from trading_assets.settings import Settings, system_clock
 from trading_assets_tests.lineage.collected import MONDAY, collected, settings_of
+from trading_assets_tests.postgresql_outages import outage
 from trading_assets_tests.resources.test_history_cleanup import LATER, prices, statuses
 from trading_assets_tests.resources.test_storage import JOB, LARGEST_PLANNED, ONE, RANGE
 
@@ -78,6 +79,18 @@ def test_the_history_of_another_lake_is_refused(history: str, tmp_path: Path) ->
     assert "one history serves one lake" in lineage.missing and lineage.recorded("equity_bars") == {}
     with dagster_instance(settings_on(history, tmp_path / "mine")) as instance:
         assert instance.get_runs() == []
+
+
+def test_a_history_that_goes_away_after_lineage_opened_it_is_named(history: str, tmp_path: Path) -> None:
+    settings = settings_on(history, tmp_path / "lake")
+    with dagster_instance(settings):
+        pass
+    lineage = DagsterHistory(settings)
+    assert lineage.recorded("equity_bars") == {} and not lineage.missing
+    with outage(history), pytest.raises(HistoryUnavailable, match=r"not currently accepting.*See that the server runs"):
+        lineage.recorded("equity_bars")
+    assert lineage.recorded("equity_bars") == {}
+    lineage.close()
 
 
 def test_state_and_history_share_a_database(history: str, tmp_path: Path) -> None:
