@@ -102,7 +102,7 @@ class Alerts(StateRecords):
         )
         with self._writing() as connection:
             ids = list(connection.execute(sa.select(alerts.c.id).where(named, alerts.c.cleared_at.is_(None))).scalars())
-            values = {"acknowledged_at": now.timestamp(), "acknowledged_by": by[:80]}
+            values = {"acknowledged_at": now.timestamp(), "acknowledged_by": by}
             connection.execute(
                 alerts.update().where(alerts.c.id.in_(ids), alerts.c.acknowledged_at.is_(None)).values(**values)
             )
@@ -118,7 +118,7 @@ class Alerts(StateRecords):
         if until.tzinfo is None:
             raise InvalidRequest(f"until is {until}, without a time zone: give an instant, for example in UTC.")
         with self._writing() as connection:
-            set_silence(connection, kind.value, subject or "", until.timestamp(), by[:80])
+            set_silence(connection, kind.value, subject or "", until.timestamp(), by)
 
     def _read(self, where: sa.ColumnElement[bool], limit: int | None = None) -> list[Alert]:
         query = sa.select(alerts).where(where).order_by(alerts.c.opened_at.desc(), alerts.c.id.desc()).limit(limit)

@@ -91,10 +91,13 @@ def test_the_reason_is_kept_current_and_reasons_of_one_subject_are_one_alert(set
     assert (alert.reason, alert.opened_at, alert.last_seen_at) == ("Three.", NOW, NOW + HOUR)
 
 
+WHO = "Ann, " + "of the data desk, " * 10
+
+
 def test_who_takes_notice_is_reminded_no_more_and_told_of_the_end(settings: Settings) -> None:
     book = Alerts(settings)
     book.reconcile([missing(), missing("IBM")], types=[MISSING], now=NOW)
-    assert [alert.subject for alert in book.acknowledge((MISSING, "AAPL"), by="Ann", now=NOW)] == ["AAPL"]
+    assert [alert.subject for alert in book.acknowledge((MISSING, "AAPL"), by=WHO, now=NOW)] == ["AAPL"]
     assert book.acknowledge(99, by="Ann", now=NOW) == []
     deliver(settings, NOW)
     assert book.reconcile([missing(), missing("IBM")], types=[MISSING], now=NOW + 30 * HOUR).reminded == (
@@ -105,7 +108,7 @@ def test_who_takes_notice_is_reminded_no_more_and_told_of_the_end(settings: Sett
         "[cleared] missing_equity_data AAPL",
         "[cleared] missing_equity_data IBM",
     ]
-    assert {alert.acknowledged_by for alert in book.history()} == {"Ann", None}
+    assert {alert.acknowledged_by for alert in book.history()} == {WHO, None}
 
 
 def test_a_silence_holds_for_what_opens_in_it_and_its_end_tells_what_is_open(settings: Settings) -> None:
