@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from contextlib import AsyncExitStack
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -297,16 +297,18 @@ class Pacer:
         return not slots.waiters
 
     async def close(self) -> None:
-        """Stop waiting for anything and give all slots back."""
+        """Stop waiting for anything and give all slots back. What the database does not take now, it takes with the
+        end of the owner."""
         for slots in self._slots.values():
             if slots.keeper is not None:
                 slots.keeper.cancel()
                 await asyncio.gather(slots.keeper, return_exceptions=True)
         if self._ledger is not None:
-            async with AsyncExitStack() as each:  # also where one fails
-                each.push_async_callback(self._run, self._ledger.leave_queue)
-                for resource in (HISTORY_SLOTS, MARKET_DATA_SLOTS):
-                    each.push_async_callback(self._run, self._ledger.rebalance, resource, 0, 0)
+            for resource in (HISTORY_SLOTS, MARKET_DATA_SLOTS):
+                with suppress(SQLAlchemyError):
+                    await self._run(self._ledger.rebalance, resource, 0, 0)
+            with suppress(SQLAlchemyError):
+                await self._run(self._ledger.leave_queue)
 
     def _run(self, function: Callable[..., T], *args: Any) -> Coroutine[Any, Any, T]:
         async def run() -> T:

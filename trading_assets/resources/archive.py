@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, ClassVar
 
 import dagster as dg
@@ -102,12 +102,12 @@ class ArchiveResource(dg.ConfigurableResource):
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Dagster calls this when the run ends, however it ends."""
-        if self._archive is not None:
-            self._archive.close()
-            self._archive = None
-        if self._works_on is not None:
-            run_owners.leave(self._works_on)
-            self._works_on = None
+        with ExitStack() as ending:  # each, also where one fails
+            if self._works_on is not None:
+                ending.callback(run_owners.leave, self._works_on)
+            if self._archive is not None:
+                ending.callback(self._archive.close)
+            self._archive = self._works_on = None
 
 
 def _environment_references(node: Any, path: tuple[str, ...]) -> Iterator[str]:

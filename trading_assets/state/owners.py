@@ -7,14 +7,15 @@ old.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import random
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from weakref import WeakSet
 
 import sqlalchemy as sa
 
@@ -34,6 +35,19 @@ OWNER_TIMEOUT = 90.0
 """Seconds without a heartbeat after which an owner on another host is dead: a stalled disk or a short loss of the
 network is not death. Larger than `state.BUSY_TIMEOUT` and two heartbeats, so that an owner that waits for the database
 is never taken for dead; short enough that the runs of a machine that died are on another one within three minutes."""
+
+
+_process_ends = threading.Event()
+_repeats: WeakSet[threading.Thread] = WeakSet()
+
+
+@atexit.register
+def _end_repeats() -> None:
+    """What a process holds is free when it has ended: nothing is repeated any more. A thread that lives on while the
+    interpreter ends would keep it from taking modules down."""
+    _process_ends.set()
+    for thread in list(_repeats):
+        thread.join(1.0)
 
 
 class Owner:
@@ -99,11 +113,11 @@ class Owner:
                 if self._repeating is None:
                     self._repeating = threading.Thread(target=self._repeat, name=f"end-{self.name}", daemon=True)
                     self._repeating.start()
+                    _repeats.add(self._repeating)
 
     def _repeat(self) -> None:
         try:
-            while True:
-                time.sleep(HEARTBEAT)
+            while not _process_ends.wait(HEARTBEAT):
                 with self._lock, suppress(sa.exc.SQLAlchemyError):
                     self._make_due_change()
                     self._repeating = None

@@ -13,13 +13,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import date, datetime
 from functools import partial
 from math import inf
 from typing import TypeVar
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from trading_assets.broker.client import CONNECTIVITY_RESTORED
 from trading_assets.broker.connector import connector_to, endpoint_of
@@ -170,8 +167,7 @@ class Recorder:
             stream.stopped()
         self._link.close()
         self._outlet.close()
-        with suppress(SQLAlchemyError):  # the owner gives back all that it holds, later where that fails as well
-            await self._pacer.close()
+        await self._pacer.close()
         await self._run(self._owner.close)
 
     async def _look_for_standstill(self) -> None:

@@ -191,7 +191,7 @@ def test_an_archive_gives_all_back_where_the_limits_could_not_be(
     )
     owner, engine = archive.journal.owner.name, archive.journal.engine
     threads = {one for one in threading.enumerate() if one.name.startswith("broker-state")}
-    with monkeypatch.context() as patch, pytest.raises(sa.exc.OperationalError):
+    with monkeypatch.context() as patch:
         patch.setattr(Ledger, "rebalance", unavailable)
         archive.close()
     assert not [one for one in threads if one.is_alive()]

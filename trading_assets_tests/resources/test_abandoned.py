@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from dagster import DagsterRunStatus
 from dagster._core.utils import make_new_run_id
 
+from trading_assets.collecting.archive import Archive
 from trading_assets.resources import run_owners
 from trading_assets.resources.abandoned import PROCESS_TAG, end_abandoned_runs, process_mark
 from trading_assets.resources.archive import ArchiveResource
@@ -175,3 +177,29 @@ def test_a_run_of_another_lake_is_left_alone(instance: dg.DagsterInstance, setti
     heard_of(other, OWNER_TIMEOUT)
     assert end_abandoned_runs(instance, other) == [run.run_id]
     run_owners.leave(run.run_id)
+
+
+def test_a_run_whose_archive_cannot_be_closed_is_no_longer_worked_on(
+    settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its heart would beat for as long as the process that goes on to other runs."""
+
+    def broken(_: Archive) -> None:
+        raise OSError("the disk is gone")
+
+    @dg.op(required_resource_keys={"archive"})
+    def work(context) -> None:  # type: ignore[no-untyped-def]  # Dagster reads the annotation
+        context.resources.archive.open()
+        assert hearts(context.run.run_id)
+
+    def hearts(run_id: str) -> list[str]:
+        return [one.name for one in threading.enumerate() if one.name == f"heartbeat-run-{run_id}"]
+
+    @dg.job(resource_defs={"archive": ArchiveResource()})
+    def working() -> None:
+        work()
+
+    monkeypatch.setenv("TRADING_ASSETS_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setattr(Archive, "close", broken)
+    run = working.execute_in_process(instance=instance, raise_on_error=False)
+    assert run.success and not hearts(run.run_id)
