@@ -246,7 +246,7 @@ class Pacer:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.release(pacing_class)
             raise
         finally:

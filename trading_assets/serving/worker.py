@@ -16,14 +16,14 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
-from trading_assets.errors import TradingAssetsError
-from trading_assets.monitoring.run_claims import claim
+from trading_assets.errors import ServiceFailed, TradingAssetsError
+from trading_assets.monitoring.run_claims import claim, release
 from trading_assets.resources.abandoned import end_lost_run
 from trading_assets.resources.dagster_private import ExecuteRunArgs, ResumeRunArgs
 from trading_assets.resources.database_errors import database_errors
@@ -218,25 +218,34 @@ class Worker:
         while not self._done.wait(LOST_SECONDS / 2):
             try:
                 for run_id in lost_runs(self._instance, self._settings, self._queue):
-                    self._queue.send(run_id)
+                    try:
+                        self._queue.send(run_id)
+                    except ServiceFailed:
+                        release(self._settings.state_url, _claim_of(run_id))
+                        raise
                     self._say(f"Run {run_id} was lost from the queue, and is in it again.")
             except errors as error:
                 _log.warning("The runs that wait could not be looked at: %s", error)
 
 
-def lost_runs(instance: DagsterInstance, settings: Settings, queue: RunQueue) -> list[str]:
+def _claim_of(run_id: str) -> str:
+    return f"queue {run_id}"
+
+
+def lost_runs(instance: DagsterInstance, settings: Settings, queue: RunQueue) -> Iterator[str]:
     """The runs that wait, that no worker has taken, and that are not in the queue: Redis has lost them, it did not
     answer, the daemon was killed before it sent them, or a worker with their message died. Each is given to one caller
-    only. Raises `ServiceFailed`."""
+    only, when it asks for the next. Raises `ServiceFailed`."""
     queued = queue.waiting_runs()
     before = time.time() - LOST_SECONDS
     records = instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTING]))
-    return [
-        run.run_id
-        for run, since in ((record.dagster_run, record.update_timestamp.timestamp()) for record in records)
-        if since < before
-        and run.run_id not in queued
-        and (run.tags.get(QUEUE_TAG) == run.run_id or owner_of(run) is None)
-        and not is_worked_on(settings, run)
-        and claim(settings.state_url, f"queue {run.run_id}")
-    ]
+    for record in records:
+        run = record.dagster_run
+        if (
+            record.update_timestamp.timestamp() < before
+            and run.run_id not in queued
+            and (run.tags.get(QUEUE_TAG) == run.run_id or owner_of(run) is None)
+            and not is_worked_on(settings, run)
+            and claim(settings.state_url, _claim_of(run.run_id))
+        ):
+            yield run.run_id

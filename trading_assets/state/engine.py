@@ -24,6 +24,7 @@ from trading_assets.errors import NetworkFolder
 from trading_assets.mounts import network_mount
 from trading_assets.permissions import own_file, private_folder, restrict_files
 from trading_assets.state.server import client_arguments, keep_alive, lock_writes
+from trading_assets.state.widening import widen
 
 metadata = sa.MetaData()
 """Every table of the state database registers here."""
@@ -47,8 +48,10 @@ def ensure_tables(engine: sa.Engine) -> None:
         return
     with write_transaction(engine) as connection:
         stored = _add_missing_columns(connection)
-        for statement in _creating(engine.dialect.name, frozenset(tables.keys() - stored)):
+        for statement in _creating(engine.dialect.name, frozenset(tables.keys() - stored.keys())):
             connection.exec_driver_sql(statement)
+        if engine.dialect.name == "postgresql":
+            widen(connection, [tables[name] for name in stored], stored)  # last: it waits for readers, not for long
     known.update(tables)
 
 
@@ -62,13 +65,13 @@ def _creating(backend: str, names: frozenset[str]) -> list[str]:
     return [str(one.compile(dialect=dialect)) for one in made]
 
 
-def _add_missing_columns(connection: sa.Connection) -> set[str]:
+def _add_missing_columns(connection: sa.Connection) -> dict[str, dict[str, sa.types.TypeEngine[Any]]]:
     """Give the tables that an older version created the columns that were added since; each is nullable or has a server
-    default. A text that a server limits to a length, as older versions made it, loses the limit: users and the broker
-    choose names, and SQLite never limited them. The names of the tables that are there.
+    default. The types of the columns that were there, by table and column.
 
     The caller's transaction excludes other processes: whoever comes second finds the columns.
     """
+    types: dict[str, dict[str, sa.types.TypeEngine[Any]]] = {}
     stored = sa.inspect(connection).get_multi_columns(filter_names=list(metadata.tables))
     quote = connection.dialect.identifier_preparer.format_table
     for (_schema, name), columns in stored.items():
@@ -77,16 +80,8 @@ def _add_missing_columns(connection: sa.Connection) -> set[str]:
             if column.name not in have:
                 definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {quote(metadata.tables[name])} ADD COLUMN {definition}")
-            elif connection.dialect.name == "postgresql" and _is_limited(have[column.name], column.type):
-                name_of = connection.dialect.identifier_preparer.format_column(column)
-                table = quote(metadata.tables[name])
-                # text and varchar are stored alike: neither rows nor indices are written anew
-                connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN {name_of} TYPE TEXT")
-    return {name for _schema, name in stored}
-
-
-def _is_limited(stored: sa.types.TypeEngine[Any], wanted: sa.types.TypeEngine[Any]) -> bool:
-    return isinstance(wanted, sa.Text) and isinstance(stored, sa.String) and stored.length is not None
+        types[name] = have
+    return types
 
 
 _created: WeakKeyDictionary[sa.Engine, set[str]] = WeakKeyDictionary()

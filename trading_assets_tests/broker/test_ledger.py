@@ -320,6 +320,25 @@ def test_what_one_failure_leaves_at_the_end_is_one_resource(
     assert rebalance(second, MARKET_DATA_SLOTS, 0, 1000)[0] == free + lines
 
 
+def test_who_is_cancelled_as_the_database_fails_gives_no_slot_back(ledgers: Callable[[], Ledger]) -> None:
+    """It had none: the next one would be one too many."""
+
+    async def ask() -> int:
+        with ThreadPoolExecutor(1) as database:
+            pacer = Pacer(ledgers(), database)
+            asking = asyncio.create_task(pacer.acquire(PacingClass.HISTORY))
+            await asyncio.sleep(0)
+            slots = pacer._slots[HISTORY_SLOTS]
+            slots.waiters.popleft().set_exception(sa.exc.OperationalError("rebalance", {}, Exception("gone")))
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            in_use = slots.in_use
+            await pacer.close()
+            return in_use
+
+    assert run_coroutine(ask()) == 0
+
+
 def test_open_slots_are_divided_and_those_of_a_closed_owner_come_back(
     ledgers: Callable[[], Ledger], journals: Callable[[], Journal]
 ) -> None:

@@ -61,11 +61,11 @@ def test_a_run_that_redis_did_not_take_waits_and_is_sent_when_it_answers(
     queue_server.kill()
     launcher.launch_run(LaunchRunContext(run, workspace=None))
     with pytest.raises(ServiceFailed):
-        worker.lost_runs(instance, reachable, queue)
+        list(worker.lost_runs(instance, reachable, queue))
     waits = instance.get_run_by_id(run.run_id)
     assert waits.status is DagsterRunStatus.STARTING and waits.tags[QUEUE_TAG] == run.run_id
     queue_server.start()
-    assert worker.lost_runs(instance, reachable, queue) == [run.run_id]
+    assert list(worker.lost_runs(instance, reachable, queue)) == [run.run_id]
     queue.send(run.run_id)
     assert queue.waiting() == 1
 
@@ -80,10 +80,34 @@ def test_a_run_whose_daemon_was_killed_before_it_sent_it_is_sent(
     instance.add_run_tags(repeated.run_id, {QUEUE_TAG: never_sent.run_id})  # of the run that it repeats
     instance.add_run_tags(begun.run_id, run_owners.begin(reachable, begun.run_id))  # a process on this machine
     try:
-        found = worker.lost_runs(instance, reachable, RunQueue(reachable))
+        found = list(worker.lost_runs(instance, reachable, RunQueue(reachable)))
     finally:
         run_owners.leave(begun.run_id)
     assert set(found) == {never_sent.run_id, repeated.run_id}
+
+
+@pytest.mark.slow
+def test_runs_that_redis_did_not_take_again_are_sent_at_the_next_look(
+    instance: dg.DagsterInstance, settings: Settings, queue_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only when the claim of who found them is over."""
+    monkeypatch.setattr(worker, "LOST_SECONDS", 0.0)
+    lost = {known_run(instance).run_id for _ in range(3)}
+    said: list[str] = []
+    works = worker.Worker(settings.model_copy(update={"celery_broker": queue_server.url}), 1, said.append)
+    works._instance = instance
+    send, failures = works._queue.send, [ServiceFailed("Redis does not answer.")]
+
+    def unreliable(run_id: str) -> None:
+        if failures:
+            raise failures.pop()
+        send(run_id)
+        if works._queue.waiting_runs() == lost:
+            works._done.set()
+
+    monkeypatch.setattr(works._queue, "send", unreliable)
+    works._send_lost_again()
+    assert len(said) == 3 and works._queue.waiting() == 3
 
 
 @pytest.mark.slow
@@ -97,11 +121,11 @@ def test_a_run_that_redis_lost_is_found_while_others_wait_in_the_queue(
     queue.send(waits.run_id)
     with queue_server.client() as client:
         client.lpush(queue.name, "no message", "[]", '{"headers": []}')
-    assert worker.lost_runs(instance, reachable, queue) == [lost.run_id]
+    assert list(worker.lost_runs(instance, reachable, queue)) == [lost.run_id]
     queue.send(lost.run_id)
     assert queue.waiting_runs() == {waits.run_id, lost.run_id}
     monkeypatch.setattr(worker, "claim", lambda *_: True)  # the one of the first look is over
-    assert worker.lost_runs(instance, reachable, queue) == []
+    assert list(worker.lost_runs(instance, reachable, queue)) == []
 
 
 @pytest.mark.slow

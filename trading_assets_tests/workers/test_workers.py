@@ -95,7 +95,7 @@ def test_a_run_that_redis_lost_is_sent_again_and_the_worker_has_connected_again(
     monkeypatch.setattr(worker, "LOST_SECONDS", 0.0)
     queue = RunQueue(desk.settings)
     with desk.instance() as instance:
-        found = [worker.lost_runs(instance, desk.settings, queue) for _ in range(2)]
+        found = [list(worker.lost_runs(instance, desk.settings, queue)) for _ in range(2)]
     assert found == [[lost], []], "two workers look"
     queue.send(lost)
     desk.until.touch()
