@@ -204,7 +204,7 @@ def test_a_failing_state_database_ends_no_quiet_connection(
             await one.until_live("AAA")
             await one.step()
             pacing_slots.drop(engine)
-        assert "was not told of the end" in caplog.text
+        assert "did not take the end" in caplog.text
         make_tables(engine)
 
     run(work())
