@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,13 +34,7 @@ from trading_assets.broker.pacing import REFUSED, Pacer
 from trading_assets.broker.requests import PacingClass, Request
 from trading_assets.broker.retries import Waits
 from trading_assets.broker.writer import Ended, Sent, Writer, failed_journal
-from trading_assets.errors import (
-    BreakerOpen,
-    BrokerError,
-    BrokerUnavailable,
-    ClientIdsExhausted,
-    PacingExhausted,
-)
+from trading_assets.errors import BreakerOpen, BrokerError, BrokerUnavailable, ClientIdsExhausted, PacingExhausted
 from trading_assets.reliability import CircuitBreaker, Phase
 
 T = TypeVar("T")
@@ -156,10 +151,11 @@ class Run:
                 self._stop(error)
             except BrokerError as error:
                 self._stop(error)
-                if isinstance(error, BrokerUnavailable) and not isinstance(error, ClientIdsExhausted):
-                    await self._in_database(self._breaker.record_failure)
-                elif not isinstance(error, BreakerOpen):
-                    await self._in_database(self._breaker.release)
+                with suppress(sa.exc.SQLAlchemyError):  # what ended the run is raised, not this
+                    if isinstance(error, BrokerUnavailable) and not isinstance(error, ClientIdsExhausted):
+                        await self._in_database(self._breaker.record_failure)
+                    elif not isinstance(error, BreakerOpen):
+                        await self._in_database(self._breaker.release)
 
     async def _next(self) -> Job | None:
         """The next job in order; None when all have ended or the run has been stopped."""

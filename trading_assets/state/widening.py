@@ -14,8 +14,11 @@ WAIT_SECONDS = 2.0
 """Seconds to wait for whoever reads the table. All other processes wait meanwhile, so that it is tried again when the
 next one starts."""
 
-_LATER = {"42501", "0A000", "55P03"}
-"""Codes of PostgreSQL: the table is another role's, a view uses the column, somebody reads the table."""
+_IS_READ = "55P03"
+"""PostgreSQL's code for a lock that was not given in time: somebody reads the table."""
+
+_LATER = {"42501", "0A000", _IS_READ}
+"""Codes of PostgreSQL beside that: the table is another role's, a view uses the column."""
 
 
 def widen(
@@ -41,6 +44,8 @@ def widen(
                 raise
             why = str(error.orig).partition("\n")[0]
             logger.warning("Long names cannot be stored in %s (%s). Its owner can run: %s", table.name, why, statement)
+            if code == _IS_READ:  # a backup reads all tables: the time to wait is not spent on each
+                return
 
 
 def _is_limited(stored: sa.types.TypeEngine[Any] | None, wanted: sa.types.TypeEngine[Any]) -> bool:

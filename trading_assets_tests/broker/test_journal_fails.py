@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from trading_assets.broker.ledger import Ledger
 from trading_assets.broker.outcomes import OutcomeKind
 from trading_assets.collecting.archive import Archive
 from trading_assets.collecting.report import CollectionReport
-from trading_assets.errors import BrokerError
+from trading_assets.errors import BrokerError, BrokerUnavailable
 from trading_assets.reliability import CircuitBreaker
 from trading_assets.repositories.schemas import EQUITY_BARS
 from trading_assets.settings import Settings
@@ -29,12 +28,11 @@ from trading_assets.state.owners import live_owners
 from trading_assets.state.tables import requests
 from trading_assets_tests.broker.conftest import ONE_OF_EACH, SESSION
 from trading_assets_tests.observing import asked_once, eventually
+from trading_assets_tests.postgresql_outages import lose_next_answer
 
 pytestmark = pytest.mark.timeout(120)
 
 BROKEN = sa.exc.OperationalError("commit", {}, sqlite3.OperationalError("disk I/O error"))
-GONE = sa.exc.OperationalError("commit", {}, Exception("server closed the connection unexpectedly"))
-"""An outage of a server: what was not done is repeated."""
 
 
 class FailingJournal(Journal):
@@ -106,16 +104,7 @@ def test_a_claim_whose_answer_was_lost_is_made_again(
     settings = settings_for(simulator)
     journal = journal_for(settings)
     journal.owner.ensure()
-    begin, losses = journal_module.write_transaction, [GONE]
-
-    @contextmanager
-    def committed_without_an_answer(*given: Any, **named: Any) -> Iterator[sa.Connection]:
-        with begin(*given, **named) as connection:
-            yield connection
-        if losses:
-            raise losses.pop()
-
-    monkeypatch.setattr(journal_module, "write_transaction", committed_without_an_answer)
+    losses = lose_next_answer(monkeypatch, journal_module)
     results = broker_for(settings, journal).run(ONE_OF_EACH, planned_at=journal.now())
     assert not losses
     assert {result.outcome.kind for result in results} == {OutcomeKind.COMPLETE}
@@ -159,6 +148,22 @@ def test_an_answer_is_journalled_whatever_becomes_of_the_circuit_breaker(
     (found,) = broker_for(settings, journal).run(ONE_OF_EACH[:1], planned_at=journal.now())
     assert found.reused and found.outcome.kind is OutcomeKind.COMPLETE
     assert len(simulator.counters.log) == asked
+
+
+def test_that_the_broker_is_unreachable_is_said_where_the_breaker_cannot_be_written(
+    simulate: Callable[..., Simulator],
+    settings_for: Callable[..., Settings],
+    broker_for: Callable[..., Broker],
+    journal_for: Callable[[Settings], Journal],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simulator = simulate()
+    settings = settings_for(simulator, reconnect_timeout=0.1)
+    simulator.stop()
+    journal = journal_for(settings)
+    monkeypatch.setattr(CircuitBreaker, "record_failure", unavailable)
+    with pytest.raises(BrokerUnavailable):
+        broker_for(settings, journal).run(ONE_OF_EACH[:1], planned_at=journal.now())
 
 
 def test_claims_that_could_not_be_given_back_are_free_with_the_next_heartbeat(
