@@ -3,7 +3,6 @@ events."""
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.schema import AssetEventTagsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
+from trading_assets.broker.journal_rows import request_values
 from trading_assets.broker.requests import (
     BarsRequest,
     ContractDetailsRequest,
@@ -234,16 +234,7 @@ class Archive:
         at = self.ended(number, request.session).timestamp()
         return {
             "id": number,
-            "key": request.key,
-            "kind": type(request).kind,
-            "dataset": request.dataset,
-            "symbol": request.symbol,
-            "con_id": request.instrument.con_id,
-            "session": request.session.isoformat(),
-            "record": json.dumps(request.as_record(), separators=(",", ":")),
-            "pacing_class": request.pacing.value,
-            "weight": request.weight,
-            "contract_tick_key": request.contract_tick_key,
+            **request_values(request),
             "owner": "benchmark",
             "run_id": run_id,
             "state": "done",

@@ -1,11 +1,33 @@
-"""A PostgreSQL database that nobody reaches for a while, as when its server is started again."""
+"""A PostgreSQL database that nobody reaches for a while, as when its server is started again, and commits whose answer
+is lost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
+
+GONE = sa.exc.OperationalError("commit", {}, Exception("server closed the connection unexpectedly"))
+"""What the client sees of a server in an outage."""
+
+
+def lose_next_answer(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> list[Exception]:
+    """The next write transaction that the module begins is committed, and its answer lost. Empty once that happened."""
+    begin, losses = module.write_transaction, [GONE]
+
+    @contextmanager
+    def committed_without_an_answer(*given: Any, **named: Any) -> Iterator[sa.Connection]:
+        with begin(*given, **named) as connection:
+            yield connection
+        if losses:
+            raise losses.pop()
+
+    monkeypatch.setattr(module, "write_transaction", committed_without_an_answer)
+    return losses
 
 
 @contextmanager

@@ -232,7 +232,7 @@ class Journal:
                 connection.execute(t.update().where(*ours, t.c.state != "done").values(owner=""))
 
     def leave(self, request_ids: Collection[int]) -> None:
-        """No run of this journal works on these rows any more. Those that were not given up are after the next
+        """No run of this journal works on these rows any more. Rows that were not released are released after the next
         heartbeat."""
         if not self._worked_on.isdisjoint(request_ids):
             self._unsure = True

@@ -29,9 +29,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SUCCESS_SECONDS = 1.0
-"""Seconds for which a success of one breaker stands for its next ones, which are not told to a store that several
-machines share. For no longer than that a failure of another process counts as one in a row though this one is
-answered."""
+"""Seconds after a reported success during which further successes of the same breaker are not written to a shared
+store. For at most that long, failures of other processes count as consecutive although this process is answered."""
 
 FAILURES: tuple[type[BaseException], ...] = (ConnectionError, TimeoutError)
 """What counts as a failure by default: the other side is unreachable or silent. An answer such as "no data" never
@@ -170,8 +169,8 @@ class CircuitBreaker:
 
     @property
     def clean(self) -> bool:
-        """Whether this object has told a shared store of a success in the last `SUCCESS_SECONDS`, and of no failure
-        since: it need not be told of another one."""
+        """Whether this breaker has reported a success to a shared store in the last `SUCCESS_SECONDS`, and no failure
+        since: a further success is not written."""
         return hasattr(self._store, "now") and time.monotonic() - self._succeeded < SUCCESS_SECONDS
 
     def acquire(self) -> Literal[Phase.CLOSED, Phase.HALF_OPEN]:

@@ -234,8 +234,8 @@ def _claim_of(run_id: str) -> str:
 
 def lost_runs(instance: DagsterInstance, settings: Settings, queue: RunQueue) -> Iterator[str]:
     """The runs that wait, that no worker has taken, and that are not in the queue: Redis has lost them, it did not
-    answer, the daemon was killed before it sent them, or a worker with their message died. Each is given to one caller
-    only, when it asks for the next. Raises `ServiceFailed`."""
+    answer, the daemon was killed before it sent them, or a worker with their message died. Each is claimed for one
+    caller right before it is yielded. Raises `ServiceFailed`."""
     queued = queue.waiting_runs()
     before = time.time() - LOST_SECONDS
     records = instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTING]))

@@ -60,11 +60,11 @@ class OutageRetry:
         self._interrupted_at: float | None = None
 
     def begin(self) -> None:
-        """A run begins: what was before does not count."""
+        """A run begins: earlier failures and interrupts do not count."""
         self._since = self._interrupted_at = None
 
     def interrupt(self) -> None:
-        """Whoever waits is impatient: attempts end after `INTERRUPTED_SECONDS`."""
+        """The run was interrupted: attempts end after `INTERRUPTED_SECONDS`."""
         if self._interrupted_at is None:
             self._interrupted_at = time.monotonic()
 
@@ -79,7 +79,7 @@ class OutageRetry:
                 if not is_outage(error):
                     raise
                 mine = began if mine is None else mine
-                since = self._since  # another thread may find the end meanwhile
+                since = self._since  # another thread may set it back meanwhile
                 if since is None:
                     self._since = since = began
                     why = str(error).partition("\n")[0]

@@ -290,7 +290,7 @@ def test_slots_come_back_after_the_database_failed_and_are_lent_again(
                 await asyncio.sleep(0.01)
             rebalance(second, HISTORY_SLOTS, 0, 0)
             await asyncio.wait_for(pacer.acquire(PacingClass.HISTORY), 60)
-            assert rebalance(second, HISTORY_SLOTS, 0, 49)[0] < 49, "the slot is told of"
+            assert rebalance(second, HISTORY_SLOTS, 0, 49)[0] < 49, "the ledger counts the slot in use"
             pacer.release(PacingClass.HISTORY)
             await pacer.close()
 

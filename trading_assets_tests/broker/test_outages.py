@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,9 @@ from trading_assets.simulator import Simulator
 from trading_assets.state import connect_state, outages
 from trading_assets_tests.broker.conftest import ONE_OF_EACH
 from trading_assets_tests.observing import asked_once, eventually
-from trading_assets_tests.postgresql_outages import outage
+from trading_assets_tests.postgresql_outages import GONE, lose_next_answer, outage
 
 pytestmark = pytest.mark.timeout(120)
-
-GONE = sa.exc.OperationalError("commit", {}, Exception("server closed the connection unexpectedly"))
 
 
 def raise_(error: Exception) -> None:
@@ -40,7 +37,6 @@ def test_a_run_goes_on_after_an_outage_of_the_server(
     simulate: Callable[..., Simulator],
     settings_for: Callable[..., Settings],
     broker_for: Callable[..., Broker],
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Requests are in flight when it begins, and answers come while it lasts: nothing is asked twice."""
@@ -111,21 +107,12 @@ def test_a_disk_that_is_full_on_the_server_stops_the_run_at_once(
 def test_a_report_to_the_breaker_whose_answer_was_lost_counts_once(
     state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin, losses = breaker_store.write_transaction, [GONE]
-
-    @contextmanager
-    def committed_without_an_answer(*given: Any, **named: Any) -> Iterator[sa.Connection]:
-        with begin(*given, **named) as connection:
-            yield connection
-        if losses:
-            raise losses.pop()
-
     store = DatabaseStore(connect_state(f"sqlite:///{tmp_path / 'state.db'}"))
     breaker = CircuitBreaker(2, 0, store=store)
     if state == "open":
         breaker.record_failure()
         breaker.record_failure()
-    monkeypatch.setattr(breaker_store, "write_transaction", committed_without_an_answer)
+    losses = lose_next_answer(monkeypatch, breaker_store)
     if state == "open":
         assert breaker.acquire() is Phase.HALF_OPEN, "the trial is this caller's"
     else:
@@ -175,22 +162,36 @@ def test_what_an_outage_is(kind: type[sa.exc.DBAPIError], code: str | None, expe
 
 def test_all_that_waits_in_one_outage_waits_for_one_minute_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the end of a run, which asks several things one after the other, does not take as many minutes."""
-    monkeypatch.setattr(outages, "OUTAGE_SECONDS", 0.1)
-    monkeypatch.setattr(outages, "REPEAT_SECONDS", 0.02)
+    clock = Clock()
+    monkeypatch.setattr(outages, "time", clock)
     retry, calls = outages.OutageRetry(), []
 
     def ask() -> None:
-        calls.append(1)
+        calls.append(clock.now)
         raise GONE
 
-    for expected in (range(2, 7), range(1, 2)):
+    def attempts() -> int:
         calls.clear()
         with pytest.raises(sa.exc.OperationalError):
             retry(ask)
-        assert len(calls) in expected
+        return len(calls)
+
+    per_second = 1 / outages.REPEAT_SECONDS
+    assert attempts() == 1 + outages.OUTAGE_SECONDS * per_second
+    assert attempts() == 1
     retry.begin()
     retry.interrupt()
-    monkeypatch.setattr(outages, "OUTAGE_SECONDS", 1000.0)
-    monkeypatch.setattr(outages, "INTERRUPTED_SECONDS", 0.05)
-    with pytest.raises(sa.exc.OperationalError):
-        retry(ask)
+    assert attempts() == 1 + outages.INTERRUPTED_SECONDS * per_second
+
+
+class Clock:
+    """Stands for the module `time`: who sleeps moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds

@@ -78,7 +78,7 @@ class SharedStore(MemoryStore):
 def test_single_failures_of_many_do_not_open_it_while_another_is_answered(
     shared: Callable[[], MemoryStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A shared store is told of a success once in a while; the time is over here between any two."""
+    """A success is written to a shared store once in `SUCCESS_SECONDS`, which is 0 here: each is written."""
     monkeypatch.setattr(breaker_module, "SUCCESS_SECONDS", 0.0)
     store = shared()
     answered, *others = (CircuitBreaker(3, 300, store=store) for _ in range(7))
